@@ -1,0 +1,69 @@
+"""edgelstm: streaming LSTM inference for edge CPUs.
+
+Names are imported when first used, so that ``import edgelstm`` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "LSTM": "layers",
+    "Activation": "layers",
+    "Add": "layers",
+    "Dense": "layers",
+    "Embedding": "layers",
+    "Normalizer": "layers",
+    "Softmax": "layers",
+    "Model": "model",
+    "Probe": "model",
+    "CompileError": "errors",
+    "EdgeLSTMError": "errors",
+    "InputError": "errors",
+    "ModelFileError": "errors",
+    "ShapeError": "errors",
+    "StateError": "errors",
+    "UnsupportedModelError": "errors",
+    "UsageError": "errors",
+    "Stream": "stream",
+    "load": "modelfile",
+    "save": "modelfile",
+}
+
+__all__ = sorted([*_HOME, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'edgelstm' has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))
+
+
+if TYPE_CHECKING:
+    from .errors import CompileError as CompileError
+    from .errors import EdgeLSTMError as EdgeLSTMError
+    from .errors import InputError as InputError
+    from .errors import ModelFileError as ModelFileError
+    from .errors import ShapeError as ShapeError
+    from .errors import StateError as StateError
+    from .errors import UnsupportedModelError as UnsupportedModelError
+    from .errors import UsageError as UsageError
+    from .layers import LSTM as LSTM
+    from .layers import Activation as Activation
+    from .layers import Add as Add
+    from .layers import Dense as Dense
+    from .layers import Embedding as Embedding
+    from .layers import Normalizer as Normalizer
+    from .layers import Softmax as Softmax
+    from .model import Model as Model
+    from .model import Probe as Probe
+    from .modelfile import load as load
+    from .modelfile import save as save
+    from .stream import Stream as Stream

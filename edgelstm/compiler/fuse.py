@@ -1,0 +1,106 @@
+"""Operations -> one LLVM module: all layers in one function, and around it the entry points of a library.
+
+===========================  ==================================================================================
+``edgelstm_process``         ``void (weights, arena, x, y, n)``: n timesteps from x to y
+``edgelstm_python_step``     what Python calls as ``stream.step``: see `kernels.python_call`
+``edgelstm_first_bad``       ``int64 (x, limit, n)``: see `kernels.checks`
+===========================  ==================================================================================
+
+Only a cache miss comes here: this file imports Numba.
+"""
+
+from typing import Any
+
+from numba.core import types
+
+from ..kernels.simd import FLOATS
+from ..kernels.table import CHECKS, LAYER_KERNELS, python_step
+from . import binding
+from .layout import BLOCK, Layout, Place
+from .numba_ir import kernel_ir
+
+EXPORTS = ("edgelstm_process", "edgelstm_python_step", "edgelstm_first_bad")
+
+_STEP_AND_PROCESS = """
+define void @edgelstm_block(ptr %w, ptr %a, ptr %x, ptr %y, i64 %n) alwaysinline {{
+  %z = getelementptr i8, ptr %a, i64 {scratch}
+{calls}
+  %taken = load i64, ptr %a
+  %more = add i64 %taken, %n
+  store i64 %more, ptr %a
+  ret void
+}}
+
+define void @edgelstm_step_in_place(i64 %weights, i64 %arena) alwaysinline {{
+  %w = inttoptr i64 %weights to ptr
+  %a = inttoptr i64 %arena to ptr
+  %x = getelementptr i8, ptr %a, i64 {sample}
+  %y = getelementptr i8, ptr %a, i64 {output}
+  call void @edgelstm_block(ptr %w, ptr %a, ptr %x, ptr %y, i64 1)
+  ret void
+}}
+
+define void @edgelstm_process(ptr %w, ptr %a, ptr %x, ptr %y, i64 %n) {{
+entry:
+  %some = icmp sgt i64 %n, 0
+  br i1 %some, label %block, label %done
+block:
+  %t = phi i64 [ 0, %entry ], [ %next, %block ]
+  %left = sub i64 %n, %t
+  %short = icmp slt i64 %left, {block}
+  %count = select i1 %short, i64 %left, i64 {block}
+  %xi = mul i64 %t, {inputs}
+  %yi = mul i64 %t, {outputs}
+  %xt = getelementptr float, ptr %x, i64 %xi
+  %yt = getelementptr float, ptr %y, i64 %yi
+  call void @edgelstm_block(ptr %w, ptr %a, ptr %xt, ptr %yt, i64 %count)
+  %next = add i64 %t, %count
+  %again = icmp slt i64 %next, %n
+  br i1 %again, label %block, label %done
+done:
+  ret void
+}}
+"""
+
+_KERNEL_TYPES = (FLOATS, FLOATS, FLOATS, FLOATS, FLOATS, types.int64)
+
+
+def _pointer(place: Place, name: str) -> str:
+    base = {"input": "%x", "output": "%y", "arena": "%a"}[place.region]
+    return f"  {name} = getelementptr float, ptr {base}, i64 {place.offset}\n"
+
+
+def _calls(layout: Layout, names: dict[Any, str]) -> str:
+    lines = []
+    for i, op in enumerate(layout.operations):
+        lines.append(f"  %w{i} = getelementptr float, ptr %w, i64 {op.weights}\n  %s{i} = getelementptr float, ptr %a, i64 {op.state}\n")
+        lines.append(_pointer(op.source, f"%x{i}") + _pointer(op.target, f"%y{i}"))
+        name = names[op.kernel, op.constants]
+        lines.append(f"  call void @{name}(ptr %w{i}, ptr %x{i}, ptr %y{i}, ptr %s{i}, ptr %z, i64 %n)\n")
+    return "".join(lines)
+
+
+def fuse(layout: Layout) -> list[str]:
+    """The library's code as IR texts to be linked: the fused model first, then what it calls."""
+    names: dict[Any, str] = {}
+    texts = []
+    for op in layout.operations:
+        key = (op.kernel, op.constants)
+        if key not in names:
+            names[key] = f"{op.kernel}_{len(names)}"
+            texts.append(kernel_ir(names[key], LAYER_KERNELS[op.kernel](**dict(op.constants)), _KERNEL_TYPES))
+    check = CHECKS["first_bad_index" if layout.takes_index else "first_bad_vector"](layout.input_size)
+    texts.append(kernel_ir("edgelstm_first_bad", check, (FLOATS, types.float32, types.int64), types.int64))
+    call = python_step(layout.input_size, layout.sample_offset, binding)
+    texts.append(kernel_ir("edgelstm_python_step", call, (types.int64,) * 3, types.int64))
+    declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr, ptr, i64)\n" for name in names.values())
+    body = _STEP_AND_PROCESS.format(
+        calls=_calls(layout, names),
+        scratch=layout.scratch_offset,
+        sample=layout.sample_offset,
+        output=layout.output_offset,
+        inputs=layout.input_size,
+        outputs=layout.output_size,
+        block=BLOCK,
+    )
+    return [declared + body, *texts]

@@ -1,0 +1,161 @@
+"""Model -> operations in order, with every byte of weights and arena placed. Nothing here compiles or allocates.
+
+The arena, in this order: state (steps taken, the sample being read, h and c of every layer), scratch, output, input.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model import INPUT, Model
+from .lowering import Lowered, copy, lower, up_to
+from .targets import Target
+
+#: Timesteps that a layer takes before the next layer runs, in `process`.
+BLOCK = 16
+
+#: Floats in a cache line: where every region begins.
+LINE = 16
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where rows lie: the caller's ``"input"`` or ``"output"``, or the ``"arena"`` from an offset in floats; and the stride between rows."""
+
+    region: str
+    offset: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One call of a kernel. Offsets are in floats."""
+
+    kernel: str
+    constants: tuple[tuple[str, Any], ...]
+    weights: int
+    source: Place
+    target: Place
+    state: int
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Operations and memory of a model on a target. Sizes and offsets of the arena are in bytes."""
+
+    operations: tuple[Operation, ...]
+    weights: NDArray[np.float32]
+    initial_state: NDArray[np.float32]
+    sample_offset: int
+    scratch_offset: int
+    output_offset: int
+    input_offset: int
+    arena_bytes: int
+    input_size: int
+    output_size: int
+    takes_index: bool
+
+    @property
+    def state_bytes(self) -> int:
+        """Size of the part that a snapshot holds."""
+        return self.initial_state.nbytes
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """All that the generated code depends on: two models with one signature share code."""
+        return (
+            self.operations,
+            self.sample_offset,
+            self.scratch_offset,
+            self.output_offset,
+            self.input_size,
+            self.output_size,
+            self.takes_index,
+        )
+
+
+def _stride(width: int) -> int:
+    """Floats from row to row in the arena: rows of vectors begin on cache lines."""
+    return up_to(4, width) if width <= 8 else up_to(LINE, width)
+
+
+class _Builder:
+    """Places operations one after the other."""
+
+    def __init__(self, model: Model, target: Target) -> None:
+        self.model, self.target = model, target
+        self.operations: list[Operation] = []
+        self.weights: list[NDArray[np.float32]] = []
+        self.weights_size = 0
+        self.sample = LINE  # the steps taken stand before it
+        self.state: list[NDArray[np.float32]] = [np.zeros(LINE + up_to(LINE, model.input_size), np.float32)]
+        self.lowered = {layer.name: lower(layer, [model.size_of(n) for n in layer.inputs], target) for layer in model.layers}
+        self.state_size = self.state[0].size + sum(up_to(LINE, low.state.size) for low in self.lowered.values())
+        self.scratch = max(low.scratch for low in self.lowered.values()) * BLOCK
+        self.end = self.state_size + up_to(LINE, self.scratch)
+        self.places = {INPUT: Place("input", 0, model.input_size)}
+
+    def room(self, width: int) -> Place:
+        """Rows of a block, in the arena."""
+        place = Place("arena", self.end, _stride(width))
+        self.end += up_to(LINE, BLOCK * place.stride)
+        return place
+
+    def emit(self, low: Lowered, source: Place, target: Place) -> None:
+        state = sum(part.size for part in self.state)
+        if low.state.size:
+            self.state.append(np.pad(low.state, (0, -low.state.size % LINE)))
+        constants = (*low.constants.items(), ("x_stride", source.stride), ("y_stride", target.stride))
+        self.operations.append(Operation(low.kernel, constants, self.weights_size, source, target, state))
+        self.weights.append(np.pad(low.weights, (0, -low.weights.size % LINE)))
+        self.weights_size += self.weights[-1].size
+
+    def gathered(self, names: tuple[str, ...]) -> Place:
+        """One row for several inputs, copied side by side."""
+        if len(names) == 1:
+            return self.places[names[0]]
+        sizes = [self.model.size_of(name) for name in names]
+        row = self.room(sum(sizes))
+        for name, start in zip(names, np.cumsum([0, *sizes]), strict=False):
+            self.emit(copy(self.model.size_of(name)), self.places[name], Place("arena", row.offset + int(start), row.stride))
+        return row
+
+    def run(self) -> None:
+        answer = Place("output", 0, self.model.output_size)
+        for layer in self.model.layers:
+            low = self.lowered[layer.name]
+            last = layer is self.model.layers[-1]
+            exact = low.width == self.model.size_of(layer.name)
+            self.places[layer.name] = answer if last and exact else self.room(low.width)
+            self.emit(low, self.gathered(layer.inputs), self.places[layer.name])
+            if last and not exact:
+                self.emit(copy(self.model.output_size), self.places[layer.name], answer)
+
+
+def lay_out(model: Model, target: Target) -> Layout:
+    """Place every operation, weight and buffer of a model.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If a layer has no kernel.
+    """
+    builder = _Builder(model, target)
+    builder.run()
+    output = builder.end
+    given = output + up_to(LINE, model.output_size)
+    return Layout(
+        operations=tuple(builder.operations),
+        weights=np.concatenate(builder.weights),
+        initial_state=np.concatenate(builder.state),
+        sample_offset=4 * builder.sample,
+        scratch_offset=4 * builder.state_size,
+        output_offset=4 * output,
+        input_offset=4 * given,
+        arena_bytes=4 * (given + up_to(LINE, model.input_size)),
+        input_size=model.input_size,
+        output_size=model.output_size,
+        takes_index=model.takes_index,
+    )

@@ -1,0 +1,153 @@
+"""A layer -> the kernel that runs it, the constants of that kernel, and its weights as the kernel reads them.
+
+Packing is described where it is read, in the kernels. Nothing here compiles.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UnsupportedModelError
+from ..layers import LSTM, Activation, Add, Dense, Embedding, Layer, Normalizer, Softmax
+from .targets import Target
+
+Floats = NDArray[np.float32]
+
+_EMPTY = np.zeros(0, np.float32)
+
+#: A Dense layer of fewer outputs is one dot product each.
+FEWEST_COLUMNS = 4
+
+#: An LSTM layer whose weights exceed this many floats (half of a usual first-level cache) takes a block's input products together.
+HOIST_ABOVE = 4096
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """One layer, ready for code generation except for where its rows lie.
+
+    Parameters
+    ----------
+    kernel : str
+        Name in `kernels.table.LAYER_KERNELS`.
+    constants : dict of int or str
+        The kernel factory's arguments, without the strides.
+    weights : (n,) float32
+    width : int
+        Floats that the kernel writes for each timestep.
+    state : (m,) float32
+        Initial state; empty for layers without one.
+    scratch : int
+        Floats of scratch for each timestep of a block.
+    """
+
+    kernel: str
+    constants: dict[str, Any]
+    width: int
+    weights: Floats = field(default_factory=lambda: _EMPTY)
+    state: Floats = field(default_factory=lambda: _EMPTY)
+    scratch: int = 0
+
+
+def up_to(multiple: int, size: int) -> int:
+    """`size`, rounded up to a multiple."""
+    return -(-size // multiple) * multiple
+
+
+def _lstm(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
+    inputs, hidden = layer.input_size, layer.hidden_size
+    padded = up_to(4, hidden)
+    units = padded if padded <= target.widest_tile else target.tile
+    tail = padded % units
+    hoisted = inputs >= 8 and layer.weight_ih.size + layer.weight_hh.size > HOIST_ABOVE
+    constants = {
+        "inputs": inputs,
+        "hidden": hidden,
+        "padded": padded,
+        "units": units,
+        "tail": tail,
+        "two_chains": int(units < 2 * min(target.lanes, 8)),
+        "hoisted": int(hoisted),
+    }
+    state = np.zeros((2, padded), np.float32)  # (2, padded) h and c; padding units stay at 0
+    for row, value in zip(state, (layer.h0, layer.c0), strict=True):
+        if value is not None:
+            row[:hidden] = value
+    weights = pack_lstm(layer, padded, units)
+    return Lowered("lstm_f32", constants, padded, weights, state.ravel(), 4 * padded if hoisted else 0)
+
+
+def pack_lstm(layer: LSTM, padded: int, units: int) -> Floats:
+    """Tiles of `units` units: for each row of [bias, inputs, recurrent] the gates i f g o side by side; i, f and o halved."""
+    hidden = layer.hidden_size
+    assert layer.bias is not None
+    rows = np.zeros((4, padded, 1 + layer.input_size + hidden), np.float32)  # (gate, unit, row)
+    rows[:, :hidden] = np.concatenate([layer.bias[:, None], layer.weight_ih, layer.weight_hh], axis=1).reshape(4, hidden, -1)
+    rows[[0, 1, 3]] *= np.float32(0.5)
+    tiles = [rows[:, start : start + units].transpose(2, 0, 1).ravel() for start in range(0, padded, units)]
+    return np.concatenate(tiles)
+
+
+def _dense(layer: Dense, sizes: list[int], target: Target) -> Lowered:
+    outputs, inputs = layer.weight.shape
+    assert layer.bias is not None
+    if outputs < FEWEST_COLUMNS:
+        weights = np.concatenate([layer.weight.ravel(), layer.bias])
+        return Lowered("dense_dot_f32", {"inputs": inputs, "outputs": outputs}, outputs, weights)
+    units = min(outputs, 2 * target.lanes)
+    rows = np.concatenate([layer.bias[:, None], layer.weight], axis=1)  # (outputs, 1 + inputs)
+    weights = np.concatenate([rows[start : start + units].T.ravel() for start in range(0, outputs, units)])
+    return Lowered("dense_columns_f32", {"inputs": inputs, "outputs": outputs, "units": units}, outputs, weights)
+
+
+def _activation(layer: Activation, sizes: list[int], target: Target) -> Lowered:
+    return Lowered("activation_f32", {"function": layer.function, "size": sum(sizes)}, sum(sizes))
+
+
+def _softmax(layer: Softmax, sizes: list[int], target: Target) -> Lowered:
+    return Lowered("softmax_f32", {"size": sum(sizes)}, sum(sizes))
+
+
+def _normalizer(layer: Normalizer, sizes: list[int], target: Target) -> Lowered:
+    weights = np.concatenate([layer.mean, (1 / layer.scale.astype(np.float64)).astype(np.float32)])
+    return Lowered("normalizer_f32", {"size": layer.mean.size}, layer.mean.size, weights)
+
+
+def _embedding(layer: Embedding, sizes: list[int], target: Target) -> Lowered:
+    return Lowered("embedding_f32", {"size": layer.weight.shape[1]}, layer.weight.shape[1], layer.weight.ravel())
+
+
+def _add(layer: Add, sizes: list[int], target: Target) -> Lowered:
+    return Lowered("add_f32", {"terms": len(sizes), "size": sizes[0]}, sizes[0])
+
+
+def copy(size: int) -> Lowered:
+    """A layer that passes `size` values on: what gathers several inputs, or trims a row."""
+    return Lowered("activation_f32", {"function": "linear", "size": size}, size)
+
+
+_RULES: dict[type[Layer], Callable[[Any, list[int], Target], Lowered]] = {
+    LSTM: _lstm,
+    Dense: _dense,
+    Activation: _activation,
+    Softmax: _softmax,
+    Normalizer: _normalizer,
+    Embedding: _embedding,
+    Add: _add,
+}
+
+
+def lower(layer: Layer, sizes: list[int], target: Target) -> Lowered:
+    """The kernel for a layer whose inputs have these sizes.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If there is no float32 kernel for this type of layer.
+    """
+    if type(layer) not in _RULES:
+        raise UnsupportedModelError(f"{layer.label}: there is no float32 kernel for layers of type {type(layer).__name__}.")
+    return _RULES[type(layer)](layer, sizes, target)

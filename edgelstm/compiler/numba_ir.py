@@ -1,0 +1,84 @@
+"""Kernel -> LLVM IR that is still portable: the only file that touches Numba's internals.
+
+Tried with Numba 0.66 to 0.69. `tests/test_numba_ir.py` fails loudly on a release that breaks an assumption made here.
+Numba's own optimisation passes are turned off, so that nothing in the text belongs to the machine that compiles.
+"""
+
+import re
+
+from numba.core import codegen, compiler, types
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+
+
+class _PortableLibrary(codegen.AOTCodeLibrary):
+    def _optimize_functions(self, ll_module):
+        ll_module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self):
+        pass
+
+
+class _PortableCodegen(codegen.AOTCPUCodegen):
+    _library_class = _PortableLibrary
+
+
+_LLVM_NAME = {types.float32: "float", types.int64: "i64", types.int32: "i32", types.void: "void"}
+
+
+def _llvm(kind):
+    return "ptr" if isinstance(kind, types.CPointer) else _LLVM_NAME[kind]
+
+
+@global_compiler_lock
+def kernel_ir(name, kernel, argument_types, result=types.void):
+    """IR text of `kernel` under a plain C name.
+
+    Parameters
+    ----------
+    name : str
+        Symbol that the text defines, with the C calling convention. Pointer arguments are declared not to alias.
+    kernel : function
+        A nopython function that allocates nothing and raises nothing.
+    argument_types : sequence of numba types
+    result : numba type, optional
+
+    Returns
+    -------
+    str
+        A module without target triple or data layout; every other function in it is internal.
+    """
+    context = cpu_target.target_context.subtarget(_internal_codegen=_PortableCodegen("edgelstm"), aot_mode=True)
+    flags = compiler.Flags()
+    flags.no_compile = True
+    flags.no_cpython_wrapper = True
+    flags.no_cfunc_wrapper = True
+    flags.error_model = "numpy"
+    flags.boundscheck = False
+    flags.nrt = False  # an allocation in a kernel is a compile-time error
+    library = context.codegen().create_library(name)
+    compiled = compiler.compile_extra(
+        cpu_target.typing_context, context, kernel, tuple(argument_types), result, flags, {}, library=library
+    )
+    if not library._finalized:
+        library.finalize()
+    text = str(library._final_module)
+    text = re.sub(r"^target (datalayout|triple) = .*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^define (linkonce_odr |weak_odr |internal )?", "define internal ", text, flags=re.MULTILINE)
+    return text + _entry(name, compiled.fndesc.llvm_func_name, argument_types, result)
+
+
+def _entry(name, inner, argument_types, result):
+    """A function of C's convention around Numba's own: (result*, exception**, arguments...) -> status."""
+    pointer = "ptr noalias nocapture"
+    declared = ", ".join(f"{pointer if _llvm(t) == 'ptr' else _llvm(t)} %a{i}" for i, t in enumerate(argument_types))
+    passed = ", ".join(f"{_llvm(t)} %a{i}" for i, t in enumerate(argument_types))
+    answer = _llvm(result)
+    slot = "ptr" if answer == "void" else answer
+    leave = "ret void" if answer == "void" else f"%value = load {answer}, ptr %result\n  ret {answer} %value"
+    return (
+        f"\ndefine {answer} @{name}({declared}) alwaysinline {{\n"
+        f"  %result = alloca {slot}\n  %exception = alloca ptr\n"
+        f'  %status = call i32 @"{inner}"(ptr %result, ptr %exception, {passed})\n'
+        f"  {leave}\n}}\n"
+    )

@@ -1,0 +1,89 @@
+"""IR texts -> object code for one CPU, through llvmlite alone."""
+
+import llvmlite.binding as llvm
+
+from ..errors import CompileError
+from .targets import Target
+
+
+def host_cpu() -> str:
+    """LLVM's name of this machine's CPU."""
+    name: str = llvm.get_host_cpu_name()
+    return name
+
+
+def text_constant(symbol: str, text: str) -> str:
+    """IR of a constant that holds a text and a final zero byte."""
+    data = text.encode() + b"\0"
+    escaped = "".join(f"\\{byte:02X}" for byte in data)
+    return f'@{symbol} = constant [{len(data)} x i8] c"{escaped}"\n'
+
+
+def _machine() -> llvm.TargetMachine:
+    """LLVM's view of this machine. On x86 its feature list rules: a hypervisor may mask what the CPU's name implies."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = llvm.get_host_cpu_features().flatten()
+    triple = llvm.Target.from_triple(llvm.get_process_triple())
+    machine: llvm.TargetMachine = triple.create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=features, opt=3, reloc="pic", codemodel="small"
+    )
+    return machine
+
+
+def _linked(texts: list[str], machine: llvm.TargetMachine, exports: tuple[str, ...]) -> llvm.ModuleRef:
+    modules = []
+    for text in texts:
+        module = llvm.parse_assembly(text)
+        module.triple = machine.triple
+        module.data_layout = str(machine.target_data)
+        modules.append(module)
+    main = modules[0]
+    for module in modules[1:]:
+        main.link_in(module)
+    main.verify()
+    for function in main.functions:
+        if not function.is_declaration and function.name not in exports:
+            function.linkage = "internal"
+    for variable in main.global_variables:
+        if not variable.is_declaration and variable.name not in exports:
+            variable.linkage = "internal"
+    return main
+
+
+def emit(texts: list[str], target: Target, exports: tuple[str, ...]) -> bytes:
+    """Optimise and compile.
+
+    Parameters
+    ----------
+    texts : list of str
+        Modules without triple or data layout, linked in this order.
+    exports : tuple of str
+        Symbols to keep; all others become internal.
+
+    Returns
+    -------
+    bytes
+        A relocatable object file.
+
+    Raises
+    ------
+    CompileError
+        If LLVM refuses the code or it calls something that the module does not define.
+    """
+    if not target.fma:
+        texts = [text.replace("@llvm.fma.", "@llvm.fmuladd.") for text in texts]
+    machine = _machine()
+    try:
+        module = _linked(texts, machine, exports)
+    except RuntimeError as problem:
+        raise CompileError(f"LLVM refuses the generated code: {problem}. Please report this, with the model's `edgelstm describe`.") from None
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = options.loop_interleaving = options.loop_unrolling = True
+    options.slp_vectorization = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    if missing := [f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")]:
+        raise CompileError(f"the generated code calls {', '.join(missing)}, which no part of it defines. Please report this.")
+    code: bytes = machine.emit_object(module)
+    return code

@@ -1,0 +1,95 @@
+"""Raw addresses in kernels: what the call from Python needs and no arithmetic does."""
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from .simd import FLOATS
+
+_WIDTHS = {"i64": (ir.IntType(64), types.int64), "i32": (ir.IntType(32), types.int32), "f32": (ir.FloatType(), types.float32)}
+
+
+def _place(builder, args, kind):
+    return builder.inttoptr(builder.add(args[0], args[1]), kind.as_pointer())
+
+
+def _peek(width):
+    kind, numba_type = _WIDTHS[width]
+
+    @intrinsic
+    def peek(typingctx, address, offset):
+        """The value at `address + offset` bytes."""
+
+        def codegen(context, builder, signature, args):
+            return builder.load(_place(builder, args, kind), align=4)
+
+        return numba_type(types.int64, types.int64), codegen
+
+    return peek
+
+
+def _poke(width):
+    kind, numba_type = _WIDTHS[width]
+
+    @intrinsic
+    def poke(typingctx, address, offset, value):
+        """Write `value` at `address + offset` bytes."""
+
+        def codegen(context, builder, signature, args):
+            builder.store(args[2], _place(builder, args, kind), align=4)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64, numba_type), codegen
+
+    return poke
+
+
+peek_i64, peek_i32, peek_f32 = _peek("i64"), _peek("i32"), _peek("f32")
+poke_i64, poke_i32, poke_f32 = _poke("i64"), _poke("i32"), _poke("f32")
+
+
+@intrinsic
+def floats_at(typingctx, address):
+    """The address as a pointer to float32."""
+
+    def codegen(context, builder, signature, args):
+        return builder.inttoptr(args[0], ir.FloatType().as_pointer())
+
+    return FLOATS(types.int64), codegen
+
+
+@intrinsic
+def call_address(typingctx, address, a, b, c, d):
+    """Call the C function at `address` with four words; its answer is a word."""
+
+    def codegen(context, builder, signature, args):
+        word = ir.IntType(64)
+        function = ir.FunctionType(word, [word] * 4).as_pointer()
+        return builder.call(builder.inttoptr(args[0], function), args[1:])
+
+    return types.int64(*[types.int64] * 5), codegen
+
+
+@intrinsic
+def run_step(typingctx, weights, arena):
+    """One step of the model that this module is compiled for, on the arena's own input and output."""
+
+    def codegen(context, builder, signature, args):
+        word = ir.IntType(64)
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), [word, word]), "edgelstm_step_in_place")
+        builder.call(function, args)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+@intrinsic
+def find_bad(typingctx, x, limit, steps):
+    """`checks` for this model: index of the first timestep that is not fit, `steps` where there is none."""
+
+    def codegen(context, builder, signature, args):
+        kinds = [a.type for a in args]
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(64), kinds), "edgelstm_first_bad")
+        return builder.call(function, args)
+
+    return types.int64(FLOATS, types.float32, types.int64), codegen

@@ -1,0 +1,337 @@
+"""Vectors for nopython Numba code, legalised by LLVM for any CPU: one kernel source for AVX-512, AVX2 and NEON.
+
+    acc = zero(UNITS)
+    acc = fma(load(UNITS, w, k * 40), splat(UNITS, x[k]), acc)
+
+A `Vec` of any number of lanes is held as power-of-two pieces, widest first (40 lanes: 32 + 8), each an LLVM vector value that
+never touches memory. Arithmetic is strict IEEE: no reassociation, no contraction beyond the `fma` that is written, so that
+the same kernel gives the same bits on every CPU that has fused multiply-add.
+"""
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.datamodel import register_default
+from numba.core.datamodel.models import OpaqueModel, PrimitiveModel
+from numba.core.imputils import lower_constant
+from numba.extending import intrinsic, typeof_impl
+
+F32 = ir.FloatType()
+I32 = ir.IntType(32)
+I64 = ir.IntType(64)
+
+#: Pointer to float32, the type of every array that a kernel takes.
+FLOATS = types.CPointer(types.float32)
+
+
+def pieces(lanes):
+    """`lanes` as a sum of powers of two, widest first."""
+    return [1 << bit for bit in range(lanes.bit_length() - 1, -1, -1) if lanes >> bit & 1]
+
+
+class Vec(types.Type):
+    """Numba type of `rows` times `lanes` float32 values in registers; a row is what `row0` to `row3` take out."""
+
+    def __init__(self, lanes, rows=1):
+        self.lanes, self.rows = lanes, rows
+        super().__init__(f"Vec(float32 x {rows} x {lanes})")
+
+    @property
+    def pieces(self):
+        """Widths of the LLVM vectors that hold a value, in memory order."""
+        return pieces(self.lanes) * self.rows
+
+
+@register_default(Vec)
+class _VecModel(PrimitiveModel):
+    def __init__(self, dmm, fe_type):
+        super().__init__(dmm, fe_type, ir.LiteralStructType([ir.VectorType(F32, n) for n in fe_type.pieces]))
+
+
+class Lanes:
+    """Compile-time tag of a vector's width: a global or closure variable of kernels, the first argument of `load` and `splat`."""
+
+    def __init__(self, lanes, rows=1):
+        self.vec = Vec(lanes, rows)
+
+
+class _LanesType(types.Type):
+    def __init__(self, vec):
+        self.vec = vec
+        super().__init__(f"Lanes({vec.rows} x {vec.lanes})")
+
+
+@register_default(_LanesType)
+class _LanesModel(OpaqueModel):
+    pass
+
+
+@typeof_impl.register(Lanes)
+def _typeof_lanes(value, _context):
+    return _LanesType(value.vec)
+
+
+@lower_constant(_LanesType)
+def _lower_lanes(context, _builder, _type, _value):
+    return context.get_dummy_value()
+
+
+def split(builder, value):
+    """The LLVM vectors that a Vec value consists of."""
+    return [builder.extract_value(value, index) for index in range(len(value.type.elements))]
+
+
+def join(builder, parts):
+    """The Vec value that consists of these LLVM vectors."""
+    value = ir.Constant(ir.LiteralStructType([part.type for part in parts]), ir.Undefined)
+    for index, part in enumerate(parts):
+        value = builder.insert_value(value, part, index)
+    return value
+
+
+def call(builder, name, result, args):
+    """Call an LLVM intrinsic or a function that the linked module defines."""
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, [a.type for a in args]), name)
+    return builder.call(function, args)
+
+
+def constant(kind, value):
+    """A float32 constant in every lane."""
+    return ir.Constant(kind, [ir.Constant(F32, float(value))] * kind.count)
+
+
+def _indices(values):
+    return ir.Constant(ir.VectorType(I32, len(values)), [ir.Constant(I32, v) for v in values])
+
+
+def _broadcast(builder, scalar, lanes):
+    undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
+    return builder.shuffle_vector(first, undefined, _indices([0] * lanes))
+
+
+@intrinsic
+def zero(typingctx, lanes):
+    """All lanes 0."""
+
+    def codegen(context, builder, signature, args):
+        return join(builder, [constant(ir.VectorType(F32, n), 0.0) for n in lanes.vec.pieces])
+
+    return lanes.vec(lanes), codegen
+
+
+@intrinsic
+def splat(typingctx, lanes, scalar):
+    """One float32 in every lane."""
+
+    def codegen(context, builder, signature, args):
+        value = context.cast(builder, args[1], signature.args[1], types.float32)
+        return join(builder, [_broadcast(builder, value, n) for n in lanes.vec.pieces])
+
+    return lanes.vec(lanes, scalar), codegen
+
+
+@intrinsic
+def load(typingctx, lanes, pointer, index):
+    """Consecutive floats from `pointer[index]`; any alignment."""
+
+    def codegen(context, builder, signature, args):
+        parts, at = [], 0
+        for n in lanes.vec.pieces:
+            place = builder.gep(args[1], [builder.add(args[2], ir.Constant(args[2].type, at))])
+            parts.append(builder.load(builder.bitcast(place, ir.VectorType(F32, n).as_pointer()), align=4))
+            at += n
+        return join(builder, parts)
+
+    return lanes.vec(lanes, pointer, index), codegen
+
+
+@intrinsic
+def store(typingctx, pointer, index, vector):
+    """Lanes to `pointer[index]` and following; any alignment."""
+
+    def codegen(context, builder, signature, args):
+        at = 0
+        for part in split(builder, args[2]):
+            place = builder.gep(args[0], [builder.add(args[1], ir.Constant(args[1].type, at))])
+            builder.store(part, builder.bitcast(place, part.type.as_pointer()), align=4)
+            at += part.type.count
+        return context.get_dummy_value()
+
+    return types.void(pointer, index, vector), codegen
+
+
+def _lane(number):
+    @intrinsic
+    def lane(typingctx, lanes, four):
+        """One lane of a 4-lane vector in every lane: NEON multiplies by element."""
+
+        def codegen(context, builder, signature, args):
+            (vector,) = split(builder, args[1])
+            undefined = ir.Constant(vector.type, ir.Undefined)
+            return join(builder, [builder.shuffle_vector(vector, undefined, _indices([number] * n)) for n in lanes.vec.pieces])
+
+        return lanes.vec(lanes, four), codegen
+
+    return lane
+
+
+lane0, lane1, lane2, lane3 = (_lane(number) for number in range(4))
+
+
+def _row(number):
+    @intrinsic
+    def row(typingctx, vector):
+        """One row of a vector of several rows."""
+        one = Vec(vector.lanes)
+
+        def codegen(context, builder, signature, args):
+            count = len(one.pieces)
+            return join(builder, split(builder, args[0])[number * count : (number + 1) * count])
+
+        return one(vector), codegen
+
+    return row
+
+
+row0, row1, row2, row3 = (_row(number) for number in range(4))
+
+
+@intrinsic
+def fma(typingctx, factor, other, summand):
+    """factor * other + summand, rounded once."""
+
+    def codegen(context, builder, signature, args):
+        columns = zip(*(split(builder, arg) for arg in args), strict=True)
+        return join(builder, [Value(builder, a).fma(Value(builder, b), Value(builder, c)).value for a, b, c in columns])
+
+    return summand(factor, other, summand), codegen
+
+
+def _binary(operation):
+    @intrinsic
+    def apply(typingctx, one, other):
+        """The operation on each pair of lanes."""
+
+        def codegen(context, builder, signature, args):
+            columns = zip(*(split(builder, arg) for arg in args), strict=True)
+            return join(builder, [getattr(builder, operation)(a, b) for a, b in columns])
+
+        return one(one, other), codegen
+
+    return apply
+
+
+add, subtracted, multiplied = (_binary(operation) for operation in ("fadd", "fsub", "fmul"))
+
+
+def _reduction(combine):
+    def halve(builder, part):
+        while part.type.count > 1:
+            half = part.type.count // 2
+            undefined = ir.Constant(part.type, ir.Undefined)
+            low = builder.shuffle_vector(part, undefined, _indices(range(half)))
+            high = builder.shuffle_vector(part, undefined, _indices(range(half, 2 * half)))
+            part = combine(builder, low, high)
+        return builder.extract_element(part, ir.Constant(I32, 0))
+
+    @intrinsic
+    def reduce(typingctx, vector):
+        """All lanes combined by halves: the order is the same on every CPU."""
+
+        def codegen(context, builder, signature, args):
+            first, *rest = (halve(builder, part) for part in split(builder, args[0]))
+            for value in rest:
+                first = combine(builder, first, value)
+            return first
+
+        return types.float32(vector), codegen
+
+    return reduce
+
+
+def _larger(builder, one, other):
+    return builder.select(builder.fcmp_ordered(">", one, other), one, other)
+
+
+total = _reduction(lambda builder, one, other: builder.fadd(one, other))
+highest = _reduction(_larger)
+
+
+@intrinsic
+def offset(typingctx, pointer, index):
+    """The pointer `index` elements further on."""
+
+    def codegen(context, builder, signature, args):
+        return builder.gep(args[0], [args[1]])
+
+    return pointer(pointer, index), codegen
+
+
+class Value:
+    """An LLVM vector under construction, with Python's operators, so that a formula is written once and reads as one."""
+
+    def __init__(self, builder, value):
+        self.builder, self.value = builder, value
+
+    def _lift(self, other):
+        return other.value if isinstance(other, Value) else constant(self.value.type, other)
+
+    def _wrap(self, value):
+        return Value(self.builder, value)
+
+    def __add__(self, other):
+        return self._wrap(self.builder.fadd(self.value, self._lift(other)))
+
+    def __sub__(self, other):
+        return self._wrap(self.builder.fsub(self.value, self._lift(other)))
+
+    def __mul__(self, other):
+        return self._wrap(self.builder.fmul(self.value, self._lift(other)))
+
+    def __truediv__(self, other):
+        return self._wrap(self.builder.fdiv(self.value, self._lift(other)))
+
+    def fma(self, factor, summand):
+        """Self * factor + summand, rounded once."""
+        kind = self.value.type
+        return self._wrap(call(self.builder, f"llvm.fma.v{kind.count}f32", kind, [self.value, self._lift(factor), self._lift(summand)]))
+
+    def rounded(self):
+        """The nearest whole number, ties to even."""
+        kind = self.value.type
+        return self._wrap(call(self.builder, f"llvm.rint.v{kind.count}f32", kind, [self.value]))
+
+    def times_two_to(self, exponent):
+        """self * 2**exponent, for whole exponents from -126 to 127."""
+        kind = ir.VectorType(I32, self.value.type.count)
+        whole = self.builder.fptosi(exponent.value, kind)
+        bits = self.builder.shl(self.builder.add(whole, ir.Constant(kind, [127] * kind.count)), ir.Constant(kind, [23] * kind.count))
+        return self._wrap(self.builder.fmul(self.value, self.builder.bitcast(bits, self.value.type)))
+
+    def above(self, bound):
+        """Where a lane is below `bound`, `bound`; a NaN stays."""
+        limit = self._lift(bound)
+        return self._wrap(self.builder.select(self.builder.fcmp_ordered("<", self.value, limit), limit, self.value))
+
+    def below(self, bound):
+        """Where a lane is above `bound`, `bound`; a NaN stays."""
+        limit = self._lift(bound)
+        return self._wrap(self.builder.select(self.builder.fcmp_ordered(">", self.value, limit), limit, self.value))
+
+
+def elementwise(formula):
+    """An intrinsic of as many vectors as `formula` has parameters, which applies it to each lane: `formula(*Value) -> Value`."""
+
+    def build(vectors):
+        def codegen(context, builder, signature, args):
+            columns = zip(*(split(builder, arg) for arg in args), strict=True)
+            return join(builder, [formula(*(Value(builder, part) for part in column)).value for column in columns])
+
+        return vectors[0](*vectors), codegen
+
+    shapes = {
+        1: lambda typingctx, a: build((a,)),
+        2: lambda typingctx, a, b: build((a, b)),
+        4: lambda typingctx, a, b, c, d: build((a, b, c, d)),
+    }
+    return intrinsic(shapes[formula.__code__.co_argcount])

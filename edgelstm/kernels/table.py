@@ -1,0 +1,18 @@
+"""Every kernel by name: the only door into this folder."""
+
+from .checks import first_bad_index, first_bad_vector
+from .dense_f32 import dense_columns_f32, dense_dot_f32
+from .elementwise_f32 import activation_f32, add_f32, embedding_f32, normalizer_f32, softmax_f32
+from .lstm_f32 import lstm_f32
+from .python_call import python_step
+
+#: Factories of layer kernels: sizes in, a function (w, x, y, s, z, n) out.
+LAYER_KERNELS = {
+    factory.__name__: factory
+    for factory in (lstm_f32, dense_dot_f32, dense_columns_f32, activation_f32, normalizer_f32, add_f32, softmax_f32, embedding_f32)
+}
+
+#: Factories of input checks: the number of inputs in, a function (x, limit, n) out.
+CHECKS = {factory.__name__: factory for factory in (first_bad_vector, first_bad_index)}
+
+__all__ = ["CHECKS", "LAYER_KERNELS", "python_step"]

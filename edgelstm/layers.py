@@ -1,0 +1,300 @@
+"""Layer records: a name, the names of its inputs, its arrays, and checks of their shapes.
+
+Records hold numbers only. They do not compute (`reference`, `kernels`) and know no file format (`modelfile`, `importers`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import ShapeError, UnsupportedModelError, UsageError
+
+#: Gate order of every LSTM array in this package: input, forget, candidate, output (as PyTorch).
+GATES = ("i", "f", "g", "o")
+
+#: What `Activation` accepts; definitions stand in `reference.ACTIVATIONS`.
+ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid")
+
+#: Largest layer dimension: keeps every offset of a packed model far inside 32 bits.
+MAX_SIZE = 1 << 16
+
+
+def _array(owner: str, name: str, value: ArrayLike, ndim: int) -> NDArray[np.float32]:
+    """`value` as a private, read-only, C-ordered float32 array of `ndim` dimensions; finite or refused."""
+    try:
+        given = np.asarray(value)
+        if given.dtype.kind not in "fiub":
+            raise TypeError(f"dtype {given.dtype}")
+        with np.errstate(over="ignore"):
+            array = np.array(given, dtype=np.float32, order="C")
+    except (TypeError, ValueError) as problem:
+        raise ShapeError(f"{owner}: {name} must be an array of numbers with {ndim} dimension(s); got {problem}.") from None
+    if array.ndim != ndim or 0 in array.shape:
+        raise ShapeError(f"{owner}: {name} must have {ndim} dimension(s), none of them empty; got shape {array.shape}.")
+    if max(array.shape) > MAX_SIZE:
+        raise ShapeError(f"{owner}: {name} has shape {array.shape}; dimensions beyond {MAX_SIZE} are not supported.")
+    if not np.isfinite(array).all():
+        raise ShapeError(f"{owner}: {name} holds NaN, infinity or a value beyond float32; export the model again from a healthy checkpoint.")
+    array.flags.writeable = False
+    return array
+
+
+def _require(owner: str, name: str, array: NDArray[np.float32], shape: tuple[int, ...], because: str) -> None:
+    if array.shape != shape:
+        raise ShapeError(f"{owner}: {name} must have shape {shape} because {because}; got {array.shape}.")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Layer:
+    """What all layers share.
+
+    Parameters
+    ----------
+    name : str, optional
+        Unique in a model; the model numbers unnamed layers (``lstm0``, ``dense1``).
+    inputs : sequence of str, optional
+        Names of the layers read, ``"input"`` for the model's own input. Default: the layer before.
+        A layer that names several reads them concatenated, in that order; `Add` sums them instead.
+    """
+
+    kind: ClassVar[str] = ""
+    name: str = ""
+    inputs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.inputs, str):
+            object.__setattr__(self, "inputs", (self.inputs,))
+        object.__setattr__(self, "inputs", tuple(self.inputs))
+        if not all(isinstance(n, str) for n in (self.name, *self.inputs)):
+            raise UsageError(f"{self.kind}: name and inputs must be text; got {self.name!r} and {self.inputs!r}.")
+        self._check()
+
+    def _check(self) -> None:
+        """Convert and check the record's own arrays."""
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def label(self) -> str:
+        """How errors call this layer."""
+        return f"{self.kind} {self.name!r}" if self.name else self.kind
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        """Width of the output, given the widths of the inputs.
+
+        Raises
+        ------
+        ShapeError
+            If the inputs do not fit the layer's arrays.
+        """
+        raise UnsupportedModelError(f"{self.label}: layers of type {type(self).__name__} have no size rule.")
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """The arrays this record holds, by field name."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+    def options(self) -> dict[str, Any]:
+        """The fields that are not arrays, without name and inputs: plain JSON values."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("name", "inputs")}
+        return {name: value for name, value in values.items() if not isinstance(value, np.ndarray) and value is not None}
+
+    @classmethod
+    def from_parts(cls, name: str, inputs: Sequence[str], options: Mapping[str, Any], arrays: Mapping[str, ArrayLike]) -> Self:
+        """Build a record from what `arrays` and `options` gave.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If a part has no field of that name in this version.
+        """
+        known = {f.name for f in fields(cls)} - {"name", "inputs"}
+        if unknown := sorted((set(options) | set(arrays)) - known):
+            raise UnsupportedModelError(
+                f"{cls.kind} {name!r} has {', '.join(unknown)}, which this version of edgelstm does not know; upgrade edgelstm."
+            )
+        try:
+            return cls(name=name, inputs=tuple(inputs), **options, **arrays)
+        except TypeError as problem:
+            raise ShapeError(f"{cls.kind} {name!r}: {problem}.") from None
+
+    def _matches(self, sizes: Sequence[int], expected: int, because: str) -> None:
+        if sum(sizes) != expected:
+            raise ShapeError(f"{self.label} takes {expected} inputs because {because}; it is given {' + '.join(map(str, sizes))}.")
+
+
+@dataclass(frozen=True, eq=False)
+class LSTM(Layer):
+    """Long short-term memory, one direction, tanh and sigmoid.
+
+    ``z = weight_ih x + weight_hh h + bias``, split in the order i f g o;
+    ``c = sigmoid(f) c + sigmoid(i) tanh(g)``; ``h = sigmoid(o) tanh(c)``
+    (Gers, Schmidhuber and Cummins 2000; the form of ``torch.nn.LSTM``).
+
+    Parameters
+    ----------
+    weight_ih : (4*hidden_size, input_size)
+    weight_hh : (4*hidden_size, hidden_size)
+    bias : (4*hidden_size,), optional
+        Where a framework keeps two, their sum.
+    h0, c0 : (hidden_size,), optional
+        State before the first step. Zero where absent.
+    """
+
+    kind: ClassVar[str] = "lstm"
+    weight_ih: NDArray[np.float32]
+    weight_hh: NDArray[np.float32]
+    bias: NDArray[np.float32] | None = None
+    h0: NDArray[np.float32] | None = None
+    c0: NDArray[np.float32] | None = None
+
+    def _check(self) -> None:
+        self._set("weight_hh", _array(self.label, "weight_hh", self.weight_hh, 2))
+        self._set("weight_ih", _array(self.label, "weight_ih", self.weight_ih, 2))
+        hidden = self.weight_hh.shape[1]
+        because = f"weight_hh has hidden_size = {hidden} columns"
+        _require(self.label, "weight_hh", self.weight_hh, (4 * hidden, hidden), "its rows are the gates i f g o of hidden_size rows each")
+        _require(self.label, "weight_ih", self.weight_ih, (4 * hidden, self.weight_ih.shape[1]), because)
+        bias = np.zeros(4 * hidden, np.float32) if self.bias is None else self.bias
+        self._set("bias", _array(self.label, "bias", bias, 1))
+        assert self.bias is not None
+        _require(self.label, "bias", self.bias, (4 * hidden,), because)
+        for state in ("h0", "c0"):
+            if (value := getattr(self, state)) is not None:
+                self._set(state, _array(self.label, state, value, 1))
+                _require(self.label, state, getattr(self, state), (hidden,), because)
+
+    @property
+    def input_size(self) -> int:
+        return self.weight_ih.shape[1]
+
+    @property
+    def hidden_size(self) -> int:
+        return self.weight_hh.shape[1]
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        self._matches(sizes, self.input_size, f"weight_ih has shape {self.weight_ih.shape}")
+        return self.hidden_size
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Layer):
+    """Fully connected layer: ``y = weight x + bias``.
+
+    Parameters
+    ----------
+    weight : (output_size, input_size)
+    bias : (output_size,), optional
+    """
+
+    kind: ClassVar[str] = "dense"
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32] | None = None
+
+    def _check(self) -> None:
+        self._set("weight", _array(self.label, "weight", self.weight, 2))
+        bias = np.zeros(self.weight.shape[0], np.float32) if self.bias is None else self.bias
+        self._set("bias", _array(self.label, "bias", bias, 1))
+        assert self.bias is not None
+        _require(self.label, "bias", self.bias, self.weight.shape[:1], f"weight has shape {self.weight.shape}")
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        self._matches(sizes, self.weight.shape[1], f"weight has shape {self.weight.shape}")
+        return self.weight.shape[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Activation(Layer):
+    """One function on every value: ``linear``, ``relu``, ``tanh`` or ``sigmoid``."""
+
+    kind: ClassVar[str] = "activation"
+    function: str
+
+    def _check(self) -> None:
+        if self.function not in ACTIVATIONS:
+            raise UnsupportedModelError(f"{self.label}: function {self.function!r} is not one of {', '.join(ACTIVATIONS)}.")
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        return sum(sizes)
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax(Layer):
+    """``exp(x) / sum(exp(x))`` over all values."""
+
+    kind: ClassVar[str] = "softmax"
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        return sum(sizes)
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding(Layer):
+    """A table: the model's input is one index a step, the output the table's row.
+
+    Parameters
+    ----------
+    weight : (vocabulary_size, output_size)
+    """
+
+    kind: ClassVar[str] = "embedding"
+    weight: NDArray[np.float32]
+
+    def _check(self) -> None:
+        self._set("weight", _array(self.label, "weight", self.weight, 2))
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        self._matches(sizes, 1, "it looks up one index a step")
+        return self.weight.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Normalizer(Layer):
+    """Physical units to what the network was trained on: ``(x - mean) / scale``, as scikit-learn's StandardScaler.
+
+    Parameters
+    ----------
+    mean, scale : (input_size,)
+        Scale must not be zero.
+    """
+
+    kind: ClassVar[str] = "normalizer"
+    mean: NDArray[np.float32]
+    scale: NDArray[np.float32]
+
+    def _check(self) -> None:
+        self._set("mean", _array(self.label, "mean", self.mean, 1))
+        self._set("scale", _array(self.label, "scale", self.scale, 1))
+        _require(self.label, "scale", self.scale, self.mean.shape, f"mean has shape {self.mean.shape}")
+        with np.errstate(divide="ignore", over="ignore"):
+            if not np.isfinite(np.float32(1) / self.scale).all():
+                raise ShapeError(f"{self.label}: scale must not be zero; give a constant channel the scale 1.")
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        self._matches(sizes, self.mean.shape[0], f"mean has shape {self.mean.shape}")
+        return self.mean.shape[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Layer):
+    """Sum of several inputs of one width: a skip connection."""
+
+    kind: ClassVar[str] = "add"
+    inputs: tuple[str, ...] = field(default=(), kw_only=True)
+
+    def _check(self) -> None:
+        if len(self.inputs) < 2:
+            raise ShapeError(f"{self.label} must name the two or more layers that it sums; got {self.inputs!r}.")
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        if len(set(sizes)) != 1:
+            raise ShapeError(f"{self.label} sums inputs of one width; it is given {', '.join(map(str, sizes))}.")
+        return sizes[0]
+
+
+#: Every kind of layer that this version knows, by its name in files.
+LAYER_KINDS: dict[str, type[Layer]] = {k.kind: k for k in (LSTM, Dense, Activation, Softmax, Embedding, Normalizer, Add)}

@@ -1,0 +1,190 @@
+"""The Model: a frozen, portable list of layers in topological order, with what a user must know to run it.
+
+It computes nothing and knows neither files nor kernels.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ShapeError, UnsupportedModelError, UsageError
+from .layers import LAYER_KINDS, Embedding, Layer
+
+#: The name under which layers refer to the model's own input.
+INPUT = "input"
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """Inputs and the answers to them, by which a model proves itself where it is loaded.
+
+    Parameters
+    ----------
+    inputs : (steps, input_size) float32
+    outputs : (steps, output_size) float32
+        Stepped from the initial state.
+    source : str
+        Who answered, for example ``"torch 2.13.0"`` or ``"edgelstm reference"``.
+    """
+
+    inputs: NDArray[np.float32]
+    outputs: NDArray[np.float32]
+    source: str
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        In topological order. The last one's output is the model's.
+    labels : sequence of str, optional
+        Names of the outputs (classes), in order.
+    input_names : sequence of str, optional
+        Names of the inputs (sensor channels), in order.
+    rate_hz : float, optional
+        Samples a second that the network was trained on.
+    window : int, optional
+        Steps of one training example, where the network was trained on windows that began from the initial state.
+    stateful : bool, optional
+        Whether training carried the state from one example to the next.
+    probe : Probe, optional
+        See `Probe`. Converters add one.
+    source : str, optional
+        What the model was converted from.
+
+    Raises
+    ------
+    ShapeError, UsageError, UnsupportedModelError
+        If the layers do not fit together.
+    """
+
+    layers: tuple[Layer, ...]
+    labels: tuple[str, ...] = ()
+    input_names: tuple[str, ...] = ()
+    rate_hz: float | None = None
+    window: int | None = None
+    stateful: bool | None = None
+    probe: Probe | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("labels", "input_names"):
+            object.__setattr__(self, name, tuple(str(n) for n in getattr(self, name)))
+        object.__setattr__(self, "layers", _named(self.layers))
+        sizes = _sizes(self.layers)
+        object.__setattr__(self, "_sizes", sizes)
+        self._check_names()
+        if self.probe is not None:
+            object.__setattr__(self, "probe", _checked_probe(self.probe, self.input_size, self.output_size))
+
+    def _check_names(self) -> None:
+        if self.labels and len(self.labels) != self.output_size:
+            raise ShapeError(f"labels must name all {self.output_size} outputs; got {len(self.labels)}: {', '.join(self.labels)}.")
+        if self.input_names and len(self.input_names) != self.input_size:
+            raise ShapeError(f"input_names must name all {self.input_size} inputs; got {len(self.input_names)}: {', '.join(self.input_names)}.")
+        if self.rate_hz is not None and not 0 < self.rate_hz < float("inf"):
+            raise UsageError(f"rate_hz must be a positive number of samples a second; got {self.rate_hz}.")
+        if self.window is not None and self.window < 1:
+            raise UsageError(f"window must be a positive number of steps; got {self.window}.")
+
+    @property
+    def input_size(self) -> int:
+        """Width of one sample."""
+        return self.size_of(INPUT)
+
+    @property
+    def output_size(self) -> int:
+        """Width of one answer."""
+        return self.size_of(self.layers[-1].name)
+
+    @property
+    def takes_index(self) -> bool:
+        """Whether a sample is one index into an embedding's table, and not a vector of measurements."""
+        return self.vocabulary_size is not None
+
+    @property
+    def vocabulary_size(self) -> int | None:
+        """Number of indices that the model's input may take; None where it takes measurements."""
+        sizes = [layer.weight.shape[0] for layer in self.layers if isinstance(layer, Embedding)]
+        return min(sizes, default=None)
+
+    def size_of(self, name: str) -> int:
+        """Width of the output of the layer called `name` (or of ``"input"``)."""
+        sizes: dict[str, int] = self._sizes  # type: ignore[attr-defined]
+        return sizes[name]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the layers hold."""
+        return sum(array.size for layer in self.layers for array in layer.arrays().values())
+
+
+def _named(layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """The layers with every name and every input spelled out."""
+    named: list[Layer] = []
+    seen: set[str] = {INPUT}
+    previous = INPUT
+    layers = tuple(layers)
+    if not layers:
+        raise UsageError("a Model needs at least one layer; got none.")
+    for index, layer in enumerate(layers):
+        if not isinstance(layer, Layer) or type(layer).kind not in LAYER_KINDS:
+            raise UnsupportedModelError(f"layer {index} must be one of {', '.join(k.__name__ for k in LAYER_KINDS.values())}; got {layer!r}.")
+        layer = replace(layer, name=layer.name or f"{layer.kind}{index}", inputs=layer.inputs or (previous,))
+        if layer.name in seen:
+            raise UsageError(f"layer {index}: the name {layer.name!r} is taken; names must be unique and not {INPUT!r}.")
+        if missing := [n for n in layer.inputs if n not in seen]:
+            raise UsageError(f"{layer.label} reads {', '.join(missing)}, not defined before it; known there: {', '.join(sorted(seen))}.")
+        if isinstance(layer, Embedding) and layer.inputs != (INPUT,):
+            raise UnsupportedModelError(f"{layer.label} must read the model's input; it reads {', '.join(layer.inputs)}.")
+        seen.add(layer.name)
+        named.append(layer)
+        previous = layer.name
+    readers = [layer for layer in named if INPUT in layer.inputs]
+    if any(isinstance(r, Embedding) for r in readers) and not all(isinstance(r, Embedding) for r in readers):
+        others = ", ".join(r.label for r in readers if not isinstance(r, Embedding))
+        raise UnsupportedModelError(f"the model's input is an index for its embedding; {others} cannot read it as a measurement.")
+    if unread := {n.name for n in named[:-1]} - {i for n in named for i in n.inputs}:
+        raise UsageError(f"no layer reads {', '.join(sorted(unread))}; only the last layer's output leaves a model.")
+    return tuple(named)
+
+
+def _input_width(layers: Iterable[Layer]) -> int:
+    """The model's input width, read off a layer that takes the input alone."""
+    for layer in layers:
+        if layer.inputs == (INPUT,):
+            if isinstance(layer, Embedding):
+                return 1
+            for field_name, axis in (("weight_ih", 1), ("weight", 1), ("mean", 0)):
+                if (array := layer.arrays().get(field_name)) is not None:
+                    return int(array.shape[axis])
+    raise UnsupportedModelError(
+        "no layer with arrays (LSTM, Dense, Normalizer, Embedding) reads the model's input alone, so its width is unknown; "
+        "begin with Normalizer(mean=0, scale=1) of the right width."
+    )
+
+
+def _sizes(layers: tuple[Layer, ...]) -> dict[str, int]:
+    sizes = {INPUT: _input_width(layers)}
+    for layer in layers:
+        sizes[layer.name] = layer.output_size([sizes[n] for n in layer.inputs])
+    return sizes
+
+
+def _checked_probe(probe: Probe, input_size: int, output_size: int) -> Probe:
+    inputs = np.array(probe.inputs, np.float32, order="C")
+    outputs = np.array(probe.outputs, np.float32, order="C")
+    steps = inputs.shape[0] if inputs.ndim else 0
+    if inputs.shape != (steps, input_size) or outputs.shape != (steps, output_size) or steps == 0:
+        raise ShapeError(
+            f"a probe needs inputs (steps, {input_size}) and outputs (steps, {output_size}); got {inputs.shape} and {outputs.shape}."
+        )
+    if not (np.isfinite(inputs).all() and np.isfinite(outputs).all()):
+        raise ShapeError("a probe's inputs and outputs must be finite; they hold NaN or infinity.")
+    inputs.flags.writeable = outputs.flags.writeable = False
+    return replace(probe, inputs=inputs, outputs=outputs)

@@ -1,0 +1,123 @@
+"""Float64 NumPy twin of every layer: slow, obvious, and the oracle of all tests.
+
+It is not for production: no buffers are kept and nothing is fused.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import UnsupportedModelError
+from .layers import LSTM, Activation, Add, Dense, Embedding, Layer, Normalizer, Softmax
+from .model import INPUT, Model
+
+Vector = NDArray[np.float64]
+State = dict[str, tuple[Vector, ...]]
+
+
+def sigmoid(x: Vector) -> Vector:
+    """``1 / (1 + exp(-x))``, without overflow."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+#: What each name of `layers.ACTIVATIONS` means.
+ACTIVATIONS: dict[str, Callable[[Vector], Vector]] = {
+    "linear": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "tanh": np.tanh,
+    "sigmoid": sigmoid,
+}
+
+
+def softmax(x: Vector) -> Vector:
+    """``exp(x) / sum(exp(x))``, shifted by the largest value first."""
+    e = np.exp(x - x.max())
+    return e / e.sum()
+
+
+def lstm_step(layer: LSTM, x: Vector, h: Vector, c: Vector) -> tuple[Vector, Vector]:
+    """One step. x: (input_size,); h, c: (hidden_size,); returns the new h and c. Formula: `layers.LSTM`."""
+    z = layer.weight_ih.astype(np.float64) @ x + layer.weight_hh.astype(np.float64) @ h + layer.bias  # (4*hidden_size,)
+    i, f, g, o = np.split(z, 4)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def _lstm(layer: LSTM, xs: list[Vector], state: State) -> Vector:
+    h, c = lstm_step(layer, np.concatenate(xs), *state[layer.name])
+    state[layer.name] = h, c
+    return h
+
+
+def _dense(layer: Dense, xs: list[Vector], state: State) -> Vector:
+    return layer.weight.astype(np.float64) @ np.concatenate(xs) + layer.bias
+
+
+def _activation(layer: Activation, xs: list[Vector], state: State) -> Vector:
+    return ACTIVATIONS[layer.function](np.concatenate(xs))
+
+
+def _softmax(layer: Softmax, xs: list[Vector], state: State) -> Vector:
+    return softmax(np.concatenate(xs))
+
+
+def _embedding(layer: Embedding, xs: list[Vector], state: State) -> Vector:
+    return layer.weight[int(xs[0][0])].astype(np.float64)
+
+
+def _normalizer(layer: Normalizer, xs: list[Vector], state: State) -> Vector:
+    return (np.concatenate(xs) - layer.mean.astype(np.float64)) / layer.scale.astype(np.float64)
+
+
+def _add(layer: Add, xs: list[Vector], state: State) -> Vector:
+    return np.sum(xs, axis=0)
+
+
+_STEP: dict[type[Layer], Callable[[Any, list[Vector], State], Vector]] = {
+    LSTM: _lstm,
+    Dense: _dense,
+    Activation: _activation,
+    Softmax: _softmax,
+    Embedding: _embedding,
+    Normalizer: _normalizer,
+    Add: _add,
+}
+
+
+def initial_state(model: Model) -> State:
+    """Every recurrent layer's state before the first step, by layer name: (h, c)."""
+    state: State = {}
+    for layer in model.layers:
+        if isinstance(layer, LSTM):
+            zero = np.zeros(layer.hidden_size)
+            state[layer.name] = tuple(zero if s is None else s.astype(np.float64) for s in (layer.h0, layer.c0))
+    return state
+
+
+def step(model: Model, x: ArrayLike, state: State) -> Vector:
+    """One timestep of the whole model.
+
+    Parameters
+    ----------
+    x : (input_size,)
+    state : as `initial_state` made it; changed in place.
+
+    Returns
+    -------
+    (output_size,) float64
+    """
+    values: dict[str, Vector] = {INPUT: np.asarray(x, np.float64).reshape(model.input_size)}
+    for layer in model.layers:
+        if type(layer) not in _STEP:
+            raise UnsupportedModelError(f"{layer.label}: the reference has no rule for {type(layer).__name__}.")
+        values[layer.name] = _STEP[type(layer)](layer, [values[n] for n in layer.inputs], state)
+    return values[model.layers[-1].name]
+
+
+def run(model: Model, xs: Sequence[ArrayLike] | NDArray[Any], state: State | None = None) -> NDArray[np.float64]:
+    """Many timesteps: (time, input_size) -> (time, output_size) float64, from the initial state unless `state` is given."""
+    state = initial_state(model) if state is None else state
+    return np.array([step(model, x, state) for x in xs]).reshape(len(xs), model.output_size)

@@ -1,0 +1,56 @@
+"""A stream's state as bytes that outlive the process: versioned, bound to one model, and checked before anything is touched.
+
+Layout, little-endian: ``b"ELSTMSNP"``, version u32, size of the state u32, the model's digest (32 bytes), the state, CRC-32 of all
+before it. The state is the first part of an arena: steps taken (int64), the last sample, h and c of every layer.
+"""
+
+import struct
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import StateError
+
+_MAGIC = b"ELSTMSNP"
+_VERSION = 1
+_HEADER = struct.Struct("<8sII32s")
+_CRC = struct.Struct("<I")
+
+#: Bytes of the state that are counters and padding, not floats.
+_COUNTERS = 64
+
+
+def pack(state: NDArray[np.uint8], digest: str) -> bytes:
+    """The state of a model with this digest (64 hexadecimal digits) as bytes."""
+    body = _HEADER.pack(_MAGIC, _VERSION, state.nbytes, bytes.fromhex(digest)) + state.tobytes()
+    return body + _CRC.pack(crc32(body))
+
+
+def unpack(blob: bytes, size: int, digest: str) -> NDArray[np.uint8]:
+    """The state in a snapshot, as `pack` was given it.
+
+    Raises
+    ------
+    StateError
+        If the bytes are no snapshot, are damaged, or belong to another model or another version.
+    """
+    try:
+        blob = bytes(blob)
+    except (TypeError, ValueError):
+        raise StateError(f"a snapshot is the bytes that stream.snapshot() gave; got {type(blob).__name__}.") from None
+    if len(blob) < _HEADER.size + _CRC.size or not blob.startswith(_MAGIC):
+        raise StateError(f"these {len(blob)} bytes are no snapshot; pass what stream.snapshot() gave, whole.")
+    _, version, state_size, owner = _HEADER.unpack_from(blob)
+    if version != _VERSION:
+        raise StateError(f"the snapshot has version {version}, this edgelstm reads {_VERSION}; take it again with this version.")
+    if len(blob) != _HEADER.size + state_size + _CRC.size or crc32(blob[: -_CRC.size]) != _CRC.unpack(blob[-_CRC.size :])[0]:
+        raise StateError("the snapshot is damaged (length or checksum is wrong); take another, or start with reset().")
+    if owner.hex() != digest:
+        raise StateError(
+            f"the snapshot belongs to another model (digest {owner.hex()[:12]}, this one is {digest[:12]}); load that model, or start with reset()."
+        )
+    state = np.frombuffer(blob, np.uint8, state_size, _HEADER.size)
+    if state_size != size or not np.isfinite(state[_COUNTERS:].view(np.float32)).all():
+        raise StateError("the snapshot holds a state that this model cannot have; take another, or start with reset().")
+    return state

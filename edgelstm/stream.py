@@ -1,0 +1,202 @@
+"""The Stream: one model's state in one block of memory, and the five verbs that act on it.
+
+Start here to follow a step: `Stream.step` is a builtin over `kernels/python_call.py`, which runs the fused model (`compiler/fuse.py`) on
+the kernels, `kernels/lstm_f32.py` first of all.
+"""
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import native_call, snapshot
+from .compiler.memory import allocate
+from .compiler.plan import Plan, plan_of
+from .errors import UsageError
+from .model import Model
+from .modelfile import model_digest
+from .samples import NanPolicy, Samples
+
+
+class _Arena:
+    """The memory of one stream, and the steps that Python takes in it. Knows nothing of the Stream, so that no cycle holds it alive."""
+
+    def __init__(self, model: Model, plan: Plan, policy: NanPolicy) -> None:
+        layout = plan.layout
+        self.plan, self.policy = plan, policy
+        self.samples = Samples(model, plan)
+        self.block = allocate(layout.arena_bytes)
+        self.state = self.block[: layout.state_bytes]
+        self.sample = self._floats(layout.sample_offset, layout.input_size)  # (input_size,) last one accepted
+        self.input = self._floats(layout.input_offset, layout.input_size)  # (input_size,) written by the user
+        self.output = self._floats(layout.output_offset, layout.output_size)  # (output_size,) of the last step
+        self.bad_inputs = 0
+        self.reset()
+
+    def _floats(self, offset: int, count: int) -> NDArray[np.float32]:
+        return self.block[offset : offset + 4 * count].view(np.float32)
+
+    def reset(self) -> None:
+        self.state[:] = self.plan.layout.initial_state.view(np.uint8)
+
+    def run(self, rows: NDArray[np.float32], answers: NDArray[np.float32]) -> None:
+        """Step over rows (time, input_size) that may enter the state, into answers (time, output_size)."""
+        if len(rows):
+            places = (array.ctypes.data for array in (self.plan.weights, self.block, rows, answers))
+            self.plan.library.process(*places, len(rows))
+            self.sample[:] = rows[-1]
+
+    def step(self, *args: ArrayLike) -> NDArray[np.float32]:
+        """One step with anything that `Samples.one` takes; without an argument, with what stands in `input`."""
+        if len(args) > 1:
+            raise UsageError(f"step takes one sample, or none to use stream.input; got {len(args)} arguments.")
+        row = self.samples.one(args[0]) if args else self.input
+        self.process(row.reshape(1, -1), self.output.reshape(1, -1), counted=False)
+        return self.output
+
+    def process(self, rows: NDArray[np.float32], answers: NDArray[np.float32], *, counted: bool) -> None:
+        """`run`, with the NaN policy applied first. `counted`: errors say which sample it was."""
+        if self.policy is NanPolicy.PROPAGATE:
+            return self.run(rows, answers)
+        first = self.plan.library.first_bad(rows.ctypes.data, self.samples.limit, len(rows))
+        if first == len(rows):
+            return self.run(rows, answers)
+        good = self.samples.good(rows)
+        bad = np.flatnonzero(~good.all(axis=1))
+        if self.policy is NanPolicy.RAISE:
+            channel = int(np.flatnonzero(~good[first])[0])
+            raise self.samples.refusal(float(rows[first, channel]), channel, first if counted else None)
+        self.bad_inputs += len(bad)
+        if self.policy is NanPolicy.HOLD:
+            return self.run(self._held(rows, good, bad), answers)
+        start = 0
+        for t in bad:
+            self.run(rows[start:t], answers[start:t])
+            self.reset()
+            answers[t] = np.nan
+            start = t + 1
+        return self.run(rows[start:], answers[start:])
+
+    def _held(self, rows: NDArray[np.float32], good: NDArray[np.bool_], bad: NDArray[np.intp]) -> NDArray[np.float32]:
+        rows = rows.copy()
+        for t in bad:
+            before = rows[t - 1] if t else self.sample
+            rows[t] = np.where(good[t], rows[t], before)
+        return rows
+
+
+class Stream:
+    """A model at work on one stream of samples.
+
+    The state changes in `step`, `process`, `reset` and `restore`, and by nothing else. A stream belongs to one thread at a time;
+    different streams are independent. `process` releases the interpreter's lock.
+
+    Parameters
+    ----------
+    model : Model
+        Compiled for this machine, or found in the cache. Streams of one Model object share their weights.
+    nan_policy : {"raise", "hold", "reset", "propagate"}
+        What to do with samples that must not enter the state; see `samples.NanPolicy`.
+
+    Attributes
+    ----------
+    model : Model
+    plan : Plan
+        Sizes of weights, arena and code; the target.
+    input : (input_size,) float32
+        Memory to write a sample into before `step()`.
+    step : callable
+        ``step(x)``: one timestep. x (input_size,): a float32 array is fastest; lists, other numeric arrays, and bare numbers for one
+        input, do as well. ``step()``: the sample is what `input` holds. Returns y (output_size,) float32, a view that is valid until the next step.
+        A wrong shape or a value that must not enter the state raises InputError, and the state is as it was.
+
+    Raises
+    ------
+    UnsupportedModelError, CompileError
+        If the model cannot be compiled, or fails its probe on this machine.
+
+    Examples
+    --------
+    >>> stream = el.Stream(el.load("gesture.elstm"))
+    >>> for sample in imu:
+    ...     scores = stream.step(sample)
+    """
+
+    def __init__(self, model: Model, *, nan_policy: str = "raise") -> None:
+        if not isinstance(model, Model):
+            raise UsageError(f"Stream takes a Model; got {type(model).__name__}. Read a file with edgelstm.load(path).")
+        try:
+            policy = NanPolicy(nan_policy)
+        except ValueError:
+            raise UsageError(f"nan_policy must be one of {', '.join(NanPolicy)}; got {nan_policy!r}.") from None
+        self.model = model
+        self.plan = plan_of(model)
+        self._arena = _Arena(model, self.plan, policy)
+        self.input = self._arena.input
+        self.step: native_call.Step = self._arena.step
+        if native_call.usable():
+            checked = policy is not NanPolicy.PROPAGATE
+            arena = self._arena
+            self.step = native_call.bind(self.plan, arena.block, arena.input, arena.output, arena.step, checked=checked)
+
+    def process(self, xs: ArrayLike) -> NDArray[np.float32]:
+        """Many timesteps, bit-equal to stepping.
+
+        Parameters
+        ----------
+        xs : (time, input_size)
+            Or (time,) where input_size is 1. Any numeric array or nested lists.
+
+        Returns
+        -------
+        (time, output_size) float32
+            A new array.
+
+        Raises
+        ------
+        InputError
+            If the shape is wrong or a value must not enter the state, which is then as it was.
+        """
+        rows = self._arena.samples.many(xs)
+        answers = np.empty((len(rows), self.model.output_size), np.float32)
+        self._arena.process(rows, answers, counted=True)
+        return answers
+
+    def reset(self) -> None:
+        """Go back to the state before the first step."""
+        self._arena.reset()
+
+    def snapshot(self) -> bytes:
+        """The state as bytes that `restore` takes, in this process or another, of this machine or another."""
+        return snapshot.pack(self._arena.state, self._digest)
+
+    def restore(self, blob: bytes) -> None:
+        """Take up the state of a snapshot.
+
+        Raises
+        ------
+        StateError
+            If it is damaged or of another model; the state is then as it was.
+        """
+        self._arena.state[:] = snapshot.unpack(blob, self._arena.state.nbytes, self._digest)
+
+    def warmup(self, steps: int = 100) -> None:
+        """Bring code and weights into the caches by some steps that leave no trace in the state."""
+        before = self._arena.state.copy()
+        zeros = np.zeros((steps, self.model.input_size), np.float32)
+        self._arena.run(zeros, np.empty((steps, self.model.output_size), np.float32))
+        self._arena.state[:] = before
+
+    @property
+    def steps(self) -> int:
+        """Steps taken since the initial state."""
+        return int(self._arena.state[:8].view(np.int64)[0])
+
+    @property
+    def bad_inputs(self) -> int:
+        """Samples that the NaN policy acted upon."""
+        return self._arena.bad_inputs
+
+    @cached_property
+    def _digest(self) -> str:
+        return model_digest(self.model)
