@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import native_call, snapshot
-from .compiler.memory import allocate
+from .compiler.memory import address, allocate
 from .compiler.plan import Plan, plan_of
 from .errors import UsageError
 from .model import Model
@@ -26,6 +26,7 @@ class _Arena:
         self.plan, self.policy = plan, policy
         self.samples = Samples(model, plan)
         self.block = allocate(layout.arena_bytes)
+        self.addresses = (plan.weights.ctypes.data, self.block.ctypes.data)
         self.state = self.block[: layout.state_bytes]
         self.sample = self._floats(layout.sample_offset, layout.input_size)  # (input_size,) last one accepted
         self.input = self._floats(layout.input_offset, layout.input_size)  # (input_size,) written by the user
@@ -42,8 +43,7 @@ class _Arena:
     def run(self, rows: NDArray[np.float32], answers: NDArray[np.float32]) -> None:
         """Step over rows (time, input_size) that may enter the state, into answers (time, output_size)."""
         if len(rows):
-            places = (array.ctypes.data for array in (self.plan.weights, self.block, rows, answers))
-            self.plan.library.process(*places, len(rows))
+            self.plan.library.process(*self.addresses, address(rows), address(answers), len(rows))
             self.sample[:] = rows[-1]
 
     def step(self, *args: ArrayLike) -> NDArray[np.float32]:
@@ -58,7 +58,7 @@ class _Arena:
         """`run`, with the NaN policy applied first. `counted`: errors say which sample it was."""
         if self.policy is NanPolicy.PROPAGATE:
             return self.run(rows, answers)
-        first = self.plan.library.first_bad(rows.ctypes.data, self.samples.limit, len(rows))
+        first = self.plan.library.first_bad(address(rows), self.samples.limit, len(rows))
         if first == len(rows):
             return self.run(rows, answers)
         good = self.samples.good(rows)

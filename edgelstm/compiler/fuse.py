@@ -16,31 +16,27 @@ from numba.core import types
 from ..kernels.simd import FLOATS
 from ..kernels.table import CHECKS, LAYER_KERNELS, python_step
 from . import binding
-from .layout import BLOCK, Layout, Place
+from .layout import Layout, Place
 from .numba_ir import kernel_ir
 
 EXPORTS = ("edgelstm_process", "edgelstm_python_step", "edgelstm_first_bad")
 
 _STEP_AND_PROCESS = """
-define void @edgelstm_block(ptr %w, ptr %a, ptr %x, ptr %y, i64 %n) alwaysinline {{
-  %z = getelementptr i8, ptr %a, i64 {scratch}
-{calls}
-  %taken = load i64, ptr %a
-  %more = add i64 %taken, %n
-  store i64 %more, ptr %a
-  ret void
-}}
-
-define void @edgelstm_step_in_place(i64 %weights, i64 %arena) alwaysinline {{
+define void @edgelstm_step_in_place(i64 %weights, i64 %arena) alwaysinline "no-builtins" {{
   %w = inttoptr i64 %weights to ptr
   %a = inttoptr i64 %arena to ptr
   %x = getelementptr i8, ptr %a, i64 {sample}
   %y = getelementptr i8, ptr %a, i64 {output}
-  call void @edgelstm_block(ptr %w, ptr %a, ptr %x, ptr %y, i64 1)
+{one_step}
   ret void
 }}
 
-define void @edgelstm_process(ptr %w, ptr %a, ptr %x, ptr %y, i64 %n) {{
+define void @edgelstm_block(ptr %w, ptr %a, ptr %x, ptr %y, i64 %n) alwaysinline "no-builtins" {{
+{block_of_steps}
+  ret void
+}}
+
+define void @edgelstm_process(ptr %w, ptr %a, ptr %x, ptr %y, i64 %n) "no-builtins" {{
 entry:
   %some = icmp sgt i64 %n, 0
   br i1 %some, label %block, label %done
@@ -70,13 +66,15 @@ def _pointer(place: Place, name: str) -> str:
     return f"  {name} = getelementptr float, ptr {base}, i64 {place.offset}\n"
 
 
-def _calls(layout: Layout, names: dict[Any, str]) -> str:
-    lines = []
+def _calls(layout: Layout, names: dict[Any, str], count: str, inlining: str) -> str:
+    """Every operation on `count` timesteps, and the count of steps taken. `inlining`: LLVM's attribute of the calls."""
+    lines = [f"  %z = getelementptr i8, ptr %a, i64 {layout.scratch_offset}\n"]
     for i, op in enumerate(layout.operations):
         lines.append(f"  %w{i} = getelementptr float, ptr %w, i64 {op.weights}\n  %s{i} = getelementptr float, ptr %a, i64 {op.state}\n")
         lines.append(_pointer(op.source, f"%x{i}") + _pointer(op.target, f"%y{i}"))
         name = names[op.kernel, op.constants]
-        lines.append(f"  call void @{name}(ptr %w{i}, ptr %x{i}, ptr %y{i}, ptr %s{i}, ptr %z, i64 %n)\n")
+        lines.append(f"  call void @{name}(ptr %w{i}, ptr %x{i}, ptr %y{i}, ptr %s{i}, ptr %z, i64 {count}) {inlining}\n")
+    lines.append(f"  %taken = load i64, ptr %a\n  %more = add i64 %taken, {count}\n  store i64 %more, ptr %a\n")
     return "".join(lines)
 
 
@@ -95,12 +93,12 @@ def fuse(layout: Layout) -> list[str]:
     texts.append(kernel_ir("edgelstm_python_step", call, (types.int64,) * 3, types.int64))
     declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr, ptr, i64)\n" for name in names.values())
     body = _STEP_AND_PROCESS.format(
-        calls=_calls(layout, names),
-        scratch=layout.scratch_offset,
+        one_step=_calls(layout, names, "1", "alwaysinline"),
+        block_of_steps=_calls(layout, names, "%n", "noinline"),
         sample=layout.sample_offset,
         output=layout.output_offset,
         inputs=layout.input_size,
         outputs=layout.output_size,
-        block=BLOCK,
+        block=layout.block,
     )
     return [declared + body, *texts]

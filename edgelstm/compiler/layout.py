@@ -13,8 +13,11 @@ from ..model import INPUT, Model
 from .lowering import Lowered, copy, lower, up_to
 from .targets import Target
 
-#: Timesteps that a layer takes before the next layer runs, in `process`.
-BLOCK = 16
+#: Most timesteps that a layer takes before the next layer runs, in `process`.
+LONGEST_BLOCK = 16
+
+#: Floats of scratch that a block may fill: what stays in a first-level cache beside the weights streaming past.
+BLOCK_SCRATCH = 8192
 
 #: Floats in a cache line: where every region begins.
 LINE = 16
@@ -48,6 +51,7 @@ class Layout:
     operations: tuple[Operation, ...]
     weights: NDArray[np.float32]
     initial_state: NDArray[np.float32]
+    block: int
     sample_offset: int
     scratch_offset: int
     output_offset: int
@@ -67,6 +71,7 @@ class Layout:
         """All that the generated code depends on: two models with one signature share code."""
         return (
             self.operations,
+            self.block,
             self.sample_offset,
             self.scratch_offset,
             self.output_offset,
@@ -93,14 +98,16 @@ class _Builder:
         self.state: list[NDArray[np.float32]] = [np.zeros(LINE + up_to(LINE, model.input_size), np.float32)]
         self.lowered = {layer.name: lower(layer, [model.size_of(n) for n in layer.inputs], target) for layer in model.layers}
         self.state_size = self.state[0].size + sum(up_to(LINE, low.state.size) for low in self.lowered.values())
-        self.scratch = max(low.scratch for low in self.lowered.values()) * BLOCK
+        scratch = max(low.scratch for low in self.lowered.values())
+        self.block = min(LONGEST_BLOCK, max(4, BLOCK_SCRATCH // max(1, scratch)))
+        self.scratch = scratch * self.block
         self.end = self.state_size + up_to(LINE, self.scratch)
         self.places = {INPUT: Place("input", 0, model.input_size)}
 
     def room(self, width: int) -> Place:
         """Rows of a block, in the arena."""
         place = Place("arena", self.end, _stride(width))
-        self.end += up_to(LINE, BLOCK * place.stride)
+        self.end += up_to(LINE, self.block * place.stride)
         return place
 
     def emit(self, low: Lowered, source: Place, target: Place) -> None:
@@ -150,6 +157,7 @@ def lay_out(model: Model, target: Target) -> Layout:
         operations=tuple(builder.operations),
         weights=np.concatenate(builder.weights),
         initial_state=np.concatenate(builder.state),
+        block=builder.block,
         sample_offset=4 * builder.sample,
         scratch_offset=4 * builder.state_size,
         output_offset=4 * output,

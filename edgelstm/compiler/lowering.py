@@ -25,6 +25,10 @@ FEWEST_COLUMNS = 4
 HOIST_ABOVE = 4096
 
 
+#: Independent multiply-adds that keep a CPU busy: two a cycle, four cycles each.
+MULTIPLY_ADDS_IN_FLIGHT = 8
+
+
 @dataclass(frozen=True)
 class Lowered:
     """One layer, ready for code generation except for where its rows lie.
@@ -69,15 +73,15 @@ def _lstm(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
         "padded": padded,
         "units": units,
         "tail": tail,
-        "two_chains": int(units < 2 * min(target.lanes, 8)),
+        "two_chains": int(4 * -(-units // target.lanes) < MULTIPLY_ADDS_IN_FLIGHT),
         "hoisted": int(hoisted),
     }
-    state = np.zeros((2, padded), np.float32)  # (2, padded) h and c; padding units stay at 0
-    for row, value in zip(state, (layer.h0, layer.c0), strict=True):
+    state = np.zeros(2 * padded + 1, np.float32)  # h (padded,), c (padded,), turn; padding units stay at 0
+    for start, value in ((0, layer.h0), (padded, layer.c0)):
         if value is not None:
-            row[:hidden] = value
+            state[start : start + hidden] = value
     weights = pack_lstm(layer, padded, units)
-    return Lowered("lstm_f32", constants, padded, weights, state.ravel(), 4 * padded if hoisted else 0)
+    return Lowered("lstm_f32", constants, padded, weights, state, 4 * padded if hoisted else 0)
 
 
 def pack_lstm(layer: LSTM, padded: int, units: int) -> Floats:

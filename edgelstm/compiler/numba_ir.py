@@ -23,6 +23,9 @@ class _PortableCodegen(codegen.AOTCPUCodegen):
     _library_class = _PortableLibrary
 
 
+#: Kernels are inlined into their entry; LLVM must not turn their loops into calls of a C library that may not be there.
+_ATTRIBUTES = 'alwaysinline "no-builtins"'
+
 _LLVM_NAME = {types.float32: "float", types.int64: "i64", types.int32: "i32", types.void: "void"}
 
 
@@ -65,6 +68,7 @@ def kernel_ir(name, kernel, argument_types, result=types.void):
     text = str(library._final_module)
     text = re.sub(r"^target (datalayout|triple) = .*$", "", text, flags=re.MULTILINE)
     text = re.sub(r"^define (linkonce_odr |weak_odr |internal )?", "define internal ", text, flags=re.MULTILINE)
+    text = re.sub(r"^(define internal .*?)(#\d+ )?\{$", r"\1" + _ATTRIBUTES + " {", text, flags=re.MULTILINE)
     return text + _entry(name, compiled.fndesc.llvm_func_name, argument_types, result)
 
 
@@ -77,7 +81,7 @@ def _entry(name, inner, argument_types, result):
     slot = "ptr" if answer == "void" else answer
     leave = "ret void" if answer == "void" else f"%value = load {answer}, ptr %result\n  ret {answer} %value"
     return (
-        f"\ndefine {answer} @{name}({declared}) alwaysinline {{\n"
+        f'\ndefine {answer} @{name}({declared}) "no-builtins" {{\n'
         f"  %result = alloca {slot}\n  %exception = alloca ptr\n"
         f'  %status = call i32 @"{inner}"(ptr %result, ptr %exception, {passed})\n'
         f"  {leave}\n}}\n"

@@ -97,8 +97,8 @@ def lstm_f32(inputs, hidden, padded, units, tail, two_chains, hoisted, x_stride,
     tiles = (padded - tail) // units
     rows = 1 + inputs + hidden
     recurrent = multiply_in_two_chains if two_chains else multiply
-    every_h = Lanes(padded) if padded <= 64 else Lanes(4)
     h_lanes = padded if padded <= 64 else 4
+    every_h = Lanes(h_lanes)
 
     @inlined
     def tile(gates, lanes, w, size, x, h, y, c, z, ready):
@@ -110,7 +110,10 @@ def lstm_f32(inputs, hidden, padded, units, tail, two_chains, hoisted, x_stride,
         store(y, 0, output(row3(a), new))
 
     def kernel(w, x, y, s, z, n):
-        """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), c (padded,); z: (n, 4*padded) scratch."""
+        """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), c (padded,), turn; z: (n, 4*padded) scratch.
+
+        Every other step takes the tiles backwards (`turn`), so that the weights read last, still cached, are read first.
+        """
         together = n // TOGETHER * TOGETHER if hoisted else 0
         if hoisted:
             for j in range(tiles):
@@ -120,12 +123,14 @@ def lstm_f32(inputs, hidden, padded, units, tail, two_chains, hoisted, x_stride,
                 inputs_together(tail_gates, last, x, x_stride, offset(z, tiles * size), 4 * padded, inputs, tail_size, together)
         h = s
         c = offset(s, padded)
+        turn = int(s[2 * padded])
         for t in range(n):
             xt = offset(x, t * x_stride)
             yt = offset(y, t * y_stride)
             zt = offset(z, t * 4 * padded)
             ready = t < together
-            for j in range(tiles):
+            for i in range(tiles):
+                j = tiles - 1 - i if tiles > 1 and turn & 1 else i
                 at = offset(w, j * rows * size)
                 tile(gates, lanes, at, size, xt, h, offset(yt, j * units), offset(c, j * units), offset(zt, j * size), ready)
             if tail:
@@ -133,6 +138,8 @@ def lstm_f32(inputs, hidden, padded, units, tail, two_chains, hoisted, x_stride,
                 done = tiles * units
                 tile(tail_gates, tail_lanes, at, tail_size, xt, h, offset(yt, done), offset(c, done), offset(zt, tiles * size), ready)
             h = yt
+            turn += 1
+        s[2 * padded] = turn & 1
         for k in range(0, padded, h_lanes):
             store(s, k, load(every_h, h, k))
 
