@@ -5,7 +5,7 @@ Records hold numbers only. They do not compute (`reference`, `kernels`) and know
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,11 @@ ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid")
 
 #: Largest layer dimension: keeps every offset of a packed model far inside 32 bits.
 MAX_SIZE = 1 << 16
+
+
+#: What array fields are given: anything array-like, or None where it may be absent. Once a record is made they hold read-only,
+#: C-ordered float32 arrays, except for an absent h0 or c0.
+Array: TypeAlias = Any
 
 
 def _array(owner: str, name: str, value: ArrayLike, ndim: int) -> NDArray[np.float32]:
@@ -37,7 +42,9 @@ def _array(owner: str, name: str, value: ArrayLike, ndim: int) -> NDArray[np.flo
     if max(array.shape) > MAX_SIZE:
         raise ShapeError(f"{owner}: {name} has shape {array.shape}; dimensions beyond {MAX_SIZE} are not supported.")
     if not np.isfinite(array).all():
-        raise ShapeError(f"{owner}: {name} holds NaN, infinity or a value beyond float32; export the model again from a healthy checkpoint.")
+        raise ShapeError(
+            f"{owner}: {name} holds NaN, infinity or a value beyond float32; export the model again from a healthy checkpoint."
+        )
     array.flags.writeable = False
     return array
 
@@ -47,7 +54,7 @@ def _require(owner: str, name: str, array: NDArray[np.float32], shape: tuple[int
         raise ShapeError(f"{owner}: {name} must have shape {shape} because {because}; got {array.shape}.")
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Layer:
     """What all layers share.
 
@@ -77,6 +84,10 @@ class Layer:
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in self.arrays().items())
+        return f"{type(self).__name__}({self.name!r}{', ' if shapes else ''}{shapes})"
 
     @property
     def label(self) -> str:
@@ -127,7 +138,7 @@ class Layer:
             raise ShapeError(f"{self.label} takes {expected} inputs because {because}; it is given {' + '.join(map(str, sizes))}.")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LSTM(Layer):
     """Long short-term memory, one direction, tanh and sigmoid.
 
@@ -146,11 +157,11 @@ class LSTM(Layer):
     """
 
     kind: ClassVar[str] = "lstm"
-    weight_ih: NDArray[np.float32]
-    weight_hh: NDArray[np.float32]
-    bias: NDArray[np.float32] | None = None
-    h0: NDArray[np.float32] | None = None
-    c0: NDArray[np.float32] | None = None
+    weight_ih: Array
+    weight_hh: Array
+    bias: Array = None
+    h0: Array = None
+    c0: Array = None
 
     def _check(self) -> None:
         self._set("weight_hh", _array(self.label, "weight_hh", self.weight_hh, 2))
@@ -161,7 +172,6 @@ class LSTM(Layer):
         _require(self.label, "weight_ih", self.weight_ih, (4 * hidden, self.weight_ih.shape[1]), because)
         bias = np.zeros(4 * hidden, np.float32) if self.bias is None else self.bias
         self._set("bias", _array(self.label, "bias", bias, 1))
-        assert self.bias is not None
         _require(self.label, "bias", self.bias, (4 * hidden,), because)
         for state in ("h0", "c0"):
             if (value := getattr(self, state)) is not None:
@@ -170,18 +180,18 @@ class LSTM(Layer):
 
     @property
     def input_size(self) -> int:
-        return self.weight_ih.shape[1]
+        return int(self.weight_ih.shape[1])
 
     @property
     def hidden_size(self) -> int:
-        return self.weight_hh.shape[1]
+        return int(self.weight_hh.shape[1])
 
     def output_size(self, sizes: Sequence[int]) -> int:
         self._matches(sizes, self.input_size, f"weight_ih has shape {self.weight_ih.shape}")
         return self.hidden_size
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dense(Layer):
     """Fully connected layer: ``y = weight x + bias``.
 
@@ -192,22 +202,21 @@ class Dense(Layer):
     """
 
     kind: ClassVar[str] = "dense"
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32] | None = None
+    weight: Array
+    bias: Array = None
 
     def _check(self) -> None:
         self._set("weight", _array(self.label, "weight", self.weight, 2))
         bias = np.zeros(self.weight.shape[0], np.float32) if self.bias is None else self.bias
         self._set("bias", _array(self.label, "bias", bias, 1))
-        assert self.bias is not None
         _require(self.label, "bias", self.bias, self.weight.shape[:1], f"weight has shape {self.weight.shape}")
 
     def output_size(self, sizes: Sequence[int]) -> int:
         self._matches(sizes, self.weight.shape[1], f"weight has shape {self.weight.shape}")
-        return self.weight.shape[0]
+        return int(self.weight.shape[0])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Activation(Layer):
     """One function on every value: ``linear``, ``relu``, ``tanh`` or ``sigmoid``."""
 
@@ -222,7 +231,7 @@ class Activation(Layer):
         return sum(sizes)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Softmax(Layer):
     """``exp(x) / sum(exp(x))`` over all values."""
 
@@ -232,7 +241,7 @@ class Softmax(Layer):
         return sum(sizes)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Embedding(Layer):
     """A table: the model's input is one index a step, the output the table's row.
 
@@ -242,17 +251,17 @@ class Embedding(Layer):
     """
 
     kind: ClassVar[str] = "embedding"
-    weight: NDArray[np.float32]
+    weight: Array
 
     def _check(self) -> None:
         self._set("weight", _array(self.label, "weight", self.weight, 2))
 
     def output_size(self, sizes: Sequence[int]) -> int:
         self._matches(sizes, 1, "it looks up one index a step")
-        return self.weight.shape[1]
+        return int(self.weight.shape[1])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Normalizer(Layer):
     """Physical units to what the network was trained on: ``(x - mean) / scale``, as scikit-learn's StandardScaler.
 
@@ -263,8 +272,8 @@ class Normalizer(Layer):
     """
 
     kind: ClassVar[str] = "normalizer"
-    mean: NDArray[np.float32]
-    scale: NDArray[np.float32]
+    mean: Array
+    scale: Array
 
     def _check(self) -> None:
         self._set("mean", _array(self.label, "mean", self.mean, 1))
@@ -276,10 +285,10 @@ class Normalizer(Layer):
 
     def output_size(self, sizes: Sequence[int]) -> int:
         self._matches(sizes, self.mean.shape[0], f"mean has shape {self.mean.shape}")
-        return self.mean.shape[0]
+        return int(self.mean.shape[0])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Add(Layer):
     """Sum of several inputs of one width: a skip connection."""
 

@@ -86,7 +86,9 @@ class Model:
         if self.labels and len(self.labels) != self.output_size:
             raise ShapeError(f"labels must name all {self.output_size} outputs; got {len(self.labels)}: {', '.join(self.labels)}.")
         if self.input_names and len(self.input_names) != self.input_size:
-            raise ShapeError(f"input_names must name all {self.input_size} inputs; got {len(self.input_names)}: {', '.join(self.input_names)}.")
+            raise ShapeError(
+                f"input_names must name all {self.input_size} inputs; got {len(self.input_names)}: {', '.join(self.input_names)}."
+            )
         if self.rate_hz is not None and not 0 < self.rate_hz < float("inf"):
             raise UsageError(f"rate_hz must be a positive number of samples a second; got {self.rate_hz}.")
         if self.window is not None and self.window < 1:
@@ -132,26 +134,35 @@ def _named(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     layers = tuple(layers)
     if not layers:
         raise UsageError("a Model needs at least one layer; got none.")
-    for index, layer in enumerate(layers):
-        if not isinstance(layer, Layer) or type(layer).kind not in LAYER_KINDS:
-            raise UnsupportedModelError(f"layer {index} must be one of {', '.join(k.__name__ for k in LAYER_KINDS.values())}; got {layer!r}.")
-        layer = replace(layer, name=layer.name or f"{layer.kind}{index}", inputs=layer.inputs or (previous,))
+    for index, given in enumerate(layers):
+        if not isinstance(given, Layer) or type(given).kind not in LAYER_KINDS:
+            kinds = ", ".join(k.__name__ for k in LAYER_KINDS.values())
+            raise UnsupportedModelError(f"layer {index} must be one of {kinds}; got {given!r}.")
+        layer = replace(given, name=given.name or f"{given.kind}{index}", inputs=given.inputs or (previous,))
         if layer.name in seen:
             raise UsageError(f"layer {index}: the name {layer.name!r} is taken; names must be unique and not {INPUT!r}.")
         if missing := [n for n in layer.inputs if n not in seen]:
             raise UsageError(f"{layer.label} reads {', '.join(missing)}, not defined before it; known there: {', '.join(sorted(seen))}.")
-        if isinstance(layer, Embedding) and layer.inputs != (INPUT,):
-            raise UnsupportedModelError(f"{layer.label} must read the model's input; it reads {', '.join(layer.inputs)}.")
         seen.add(layer.name)
         named.append(layer)
         previous = layer.name
-    readers = [layer for layer in named if INPUT in layer.inputs]
-    if any(isinstance(r, Embedding) for r in readers) and not all(isinstance(r, Embedding) for r in readers):
-        others = ", ".join(r.label for r in readers if not isinstance(r, Embedding))
-        raise UnsupportedModelError(f"the model's input is an index for its embedding; {others} cannot read it as a measurement.")
-    if unread := {n.name for n in named[:-1]} - {i for n in named for i in n.inputs}:
-        raise UsageError(f"no layer reads {', '.join(sorted(unread))}; only the last layer's output leaves a model.")
+    _check_readers(named)
     return tuple(named)
+
+
+def _check_readers(layers: list[Layer]) -> None:
+    """An index goes to embeddings alone, and every layer but the last is read."""
+    embeddings = [layer for layer in layers if isinstance(layer, Embedding)]
+    for layer in embeddings:
+        if layer.inputs != (INPUT,):
+            raise UnsupportedModelError(f"{layer.label} must read the model's input; it reads {', '.join(layer.inputs)}.")
+    others = [layer.label for layer in layers if INPUT in layer.inputs and not isinstance(layer, Embedding)]
+    if embeddings and others:
+        raise UnsupportedModelError(
+            f"the model's input is an index for its embedding; {', '.join(others)} cannot read it as a measurement."
+        )
+    if unread := {n.name for n in layers[:-1]} - {i for n in layers for i in n.inputs}:
+        raise UsageError(f"no layer reads {', '.join(sorted(unread))}; only the last layer's output leaves a model.")
 
 
 def _input_width(layers: Iterable[Layer]) -> int:

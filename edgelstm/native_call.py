@@ -37,6 +37,9 @@ class _Binding(np.ndarray[Any, Any]):
     kept: tuple[object, ...] = ()
 
 
+_pointer_at = ctypes.c_void_p.from_address
+
+
 def _word(address: int, offset: int) -> int:
     return ctypes.c_int64.from_address(address + offset).value
 
@@ -63,6 +66,13 @@ def usable() -> bool:
         and [_word(_word(place, at.ARRAY_STRIDES), 8 * i) for i in range(2)] == [28, 4]
         and _word(place, at.ARRAY_DESCR) == id(known.dtype) == id(np.dtype(np.float32))
     )
+
+
+def address(array: NDArray[np.float32]) -> int:
+    """Where an array's data lies: `array.ctypes.data`, without making that object where it can be read directly."""
+    if usable():
+        return _pointer_at(id(array) + at.ARRAY_DATA).value or 0
+    return array.ctypes.data
 
 
 def bind(
@@ -98,7 +108,7 @@ def bind(
     words[at.UNCHECKED // 8] = not checked
     words[at.METHOD // 8 : at.METHOD // 8 + 4] = (
         ctypes.addressof(_NAME),
-        plan.library.python_step_address,
+        plan.library.python_step_address or 0,
         _FASTCALL,
         ctypes.addressof(_DOC),
     )

@@ -34,8 +34,8 @@ ACTIVATIONS: dict[str, Callable[[Vector], Vector]] = {
 
 def softmax(x: Vector) -> Vector:
     """``exp(x) / sum(exp(x))``, shifted by the largest value first."""
-    e = np.exp(x - x.max())
-    return e / e.sum()
+    e: Vector = np.exp(x - x.max())
+    return np.asarray(e / e.sum())
 
 
 def lstm_step(layer: LSTM, x: Vector, h: Vector, c: Vector) -> tuple[Vector, Vector]:
@@ -53,7 +53,7 @@ def _lstm(layer: LSTM, xs: list[Vector], state: State) -> Vector:
 
 
 def _dense(layer: Dense, xs: list[Vector], state: State) -> Vector:
-    return layer.weight.astype(np.float64) @ np.concatenate(xs) + layer.bias
+    return np.asarray(layer.weight.astype(np.float64) @ np.concatenate(xs) + layer.bias)
 
 
 def _activation(layer: Activation, xs: list[Vector], state: State) -> Vector:
@@ -65,15 +65,17 @@ def _softmax(layer: Softmax, xs: list[Vector], state: State) -> Vector:
 
 
 def _embedding(layer: Embedding, xs: list[Vector], state: State) -> Vector:
-    return layer.weight[int(xs[0][0])].astype(np.float64)
+    row: Vector = layer.weight[int(xs[0][0])].astype(np.float64)
+    return row
 
 
 def _normalizer(layer: Normalizer, xs: list[Vector], state: State) -> Vector:
-    return (np.concatenate(xs) - layer.mean.astype(np.float64)) / layer.scale.astype(np.float64)
+    units: Vector = (np.concatenate(xs) - layer.mean.astype(np.float64)) / layer.scale.astype(np.float64)
+    return units
 
 
 def _add(layer: Add, xs: list[Vector], state: State) -> Vector:
-    return np.sum(xs, axis=0)
+    return np.asarray(np.sum(xs, axis=0))
 
 
 _STEP: dict[type[Layer], Callable[[Any, list[Vector], State], Vector]] = {

@@ -61,18 +61,24 @@ class Samples:
     def good(self, rows: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which values may enter the state: bool of the same shape."""
         if self.vocabulary is not None:
-            return (rows >= 0) & (rows < self.limit) & (rows == np.floor(rows))
-        return np.abs(rows) <= self.limit
+            return np.asarray((rows >= 0) & (rows < self.limit) & (rows == np.floor(rows)))
+        return np.asarray(np.abs(rows) <= self.limit)
 
     def refusal(self, value: float, channel: int, step: int | None) -> InputError:
         """The error for a value that may not enter the state."""
         where = f"channel {channel}" + (f" ({self.names[channel]})" if self.names else "") + ("" if step is None else f" of sample {step}")
         if self.vocabulary is not None:
-            return InputError(f"{where} must be a whole number from 0 to {self.vocabulary - 1}, an index of the model's table; got {value:g}.")
+            return InputError(
+                f"{where} must be a whole number from 0 to {self.vocabulary - 1}, an index of the model's table; got {value:g}."
+            )
         fault = "beyond what this model's float32 sums can hold" if np.isfinite(value) else "not a number that can enter the state"
-        return InputError(f"{where} is {value:g}, {fault}. The state is as it was; repair the sample, or choose nan_policy='hold' or 'reset'.")
+        return InputError(
+            f"{where} is {value:g}, {fault}. The state is as it was; repair the sample, or choose nan_policy='hold' or 'reset'."
+        )
 
     def _numbers(self, x: ArrayLike) -> NDArray[np.float32]:
+        if type(x) is np.ndarray and x.dtype == np.float32 and x.flags.c_contiguous and x.flags.aligned:
+            return x
         try:
             given = np.asarray(x)
             if given.dtype.kind not in "fiub" and given.size:

@@ -5,12 +5,13 @@ the kernels, `kernels/lstm_f32.py` first of all.
 """
 
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import native_call, snapshot
-from .compiler.memory import address, allocate
+from .compiler.memory import allocate
 from .compiler.plan import Plan, plan_of
 from .errors import UsageError
 from .model import Model
@@ -40,11 +41,16 @@ class _Arena:
     def reset(self) -> None:
         self.state[:] = self.plan.layout.initial_state.view(np.uint8)
 
-    def run(self, rows: NDArray[np.float32], answers: NDArray[np.float32]) -> None:
-        """Step over rows (time, input_size) that may enter the state, into answers (time, output_size)."""
-        if len(rows):
-            self.plan.library.process(*self.addresses, address(rows), address(answers), len(rows))
-            self.sample[:] = rows[-1]
+    def run(self, rows: NDArray[np.float32], answers: NDArray[np.float32], *, checked: bool) -> int:
+        """Step over rows (time, input_size) into answers (time, output_size).
+
+        Returns the index of the first row that must not enter the state, if `checked`: nothing has changed then. Else their number.
+        """
+        count = len(rows)
+        first: int = self.plan.library.process(
+            *self.addresses, native_call.address(rows), native_call.address(answers), count, self.plan.input_limit, checked
+        )
+        return first
 
     def step(self, *args: ArrayLike) -> NDArray[np.float32]:
         """One step with anything that `Samples.one` takes; without an argument, with what stands in `input`."""
@@ -56,28 +62,25 @@ class _Arena:
 
     def process(self, rows: NDArray[np.float32], answers: NDArray[np.float32], *, counted: bool) -> None:
         """`run`, with the NaN policy applied first. `counted`: errors say which sample it was."""
-        if self.policy is NanPolicy.PROPAGATE:
-            return self.run(rows, answers)
-        first = self.plan.library.first_bad(address(rows), self.samples.limit, len(rows))
+        first = self.run(rows, answers, checked=self.policy is not NanPolicy.PROPAGATE)
         if first == len(rows):
-            return self.run(rows, answers)
+            return
         good = self.samples.good(rows)
-        bad = np.flatnonzero(~good.all(axis=1))
+        bad = np.flatnonzero(~good.all(axis=1)).tolist()
         if self.policy is NanPolicy.RAISE:
             channel = int(np.flatnonzero(~good[first])[0])
             raise self.samples.refusal(float(rows[first, channel]), channel, first if counted else None)
         self.bad_inputs += len(bad)
         if self.policy is NanPolicy.HOLD:
-            return self.run(self._held(rows, good, bad), answers)
-        start = 0
-        for t in bad:
-            self.run(rows[start:t], answers[start:t])
-            self.reset()
-            answers[t] = np.nan
-            start = t + 1
-        return self.run(rows[start:], answers[start:])
+            self.run(self._held(rows, good, bad), answers, checked=False)
+            return
+        for start, t in pairwise([-1, *bad, len(rows)]):
+            self.run(rows[start + 1 : t], answers[start + 1 : t], checked=False)
+            if t < len(rows):
+                self.reset()
+                answers[t] = np.nan
 
-    def _held(self, rows: NDArray[np.float32], good: NDArray[np.bool_], bad: NDArray[np.intp]) -> NDArray[np.float32]:
+    def _held(self, rows: NDArray[np.float32], good: NDArray[np.bool_], bad: list[int]) -> NDArray[np.float32]:
         rows = rows.copy()
         for t in bad:
             before = rows[t - 1] if t else self.sample
@@ -184,7 +187,7 @@ class Stream:
         """Bring code and weights into the caches by some steps that leave no trace in the state."""
         before = self._arena.state.copy()
         zeros = np.zeros((steps, self.model.input_size), np.float32)
-        self._arena.run(zeros, np.empty((steps, self.model.output_size), np.float32))
+        self._arena.run(zeros, np.empty((steps, self.model.output_size), np.float32), checked=False)
         self._arena.state[:] = before
 
     @property

@@ -1,0 +1,1 @@
+"""Model -> Plan: packing, arena layout, one fused function, object code, library, cache."""

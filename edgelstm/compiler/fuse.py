@@ -1,9 +1,8 @@
 """Operations -> one LLVM module: all layers in one function, and around it the entry points of a library.
 
 ===========================  ==================================================================================
-``edgelstm_process``         ``void (weights, arena, x, y, n)``: n timesteps from x to y
+``edgelstm_process``         ``int64 (weights, arena, x, y, n, limit, checked)``: see `kernels.blocks`
 ``edgelstm_python_step``     what Python calls as ``stream.step``: see `kernels.python_call`
-``edgelstm_first_bad``       ``int64 (x, limit, n)``: see `kernels.checks`
 ===========================  ==================================================================================
 
 Only a cache miss comes here: this file imports Numba.
@@ -14,14 +13,14 @@ from typing import Any
 from numba.core import types
 
 from ..kernels.simd import FLOATS
-from ..kernels.table import CHECKS, LAYER_KERNELS, python_step
+from ..kernels.table import CHECKS, LAYER_KERNELS, process, python_step
 from . import binding
 from .layout import Layout, Place
 from .numba_ir import kernel_ir
 
-EXPORTS = ("edgelstm_process", "edgelstm_python_step", "edgelstm_first_bad")
+EXPORTS = ("edgelstm_process", "edgelstm_python_step")
 
-_STEP_AND_PROCESS = """
+_MODEL = """
 define void @edgelstm_step_in_place(i64 %weights, i64 %arena) alwaysinline "no-builtins" {{
   %w = inttoptr i64 %weights to ptr
   %a = inttoptr i64 %arena to ptr
@@ -33,27 +32,6 @@ define void @edgelstm_step_in_place(i64 %weights, i64 %arena) alwaysinline "no-b
 
 define void @edgelstm_block(ptr %w, ptr %a, ptr %x, ptr %y, i64 %n) alwaysinline "no-builtins" {{
 {block_of_steps}
-  ret void
-}}
-
-define void @edgelstm_process(ptr %w, ptr %a, ptr %x, ptr %y, i64 %n) "no-builtins" {{
-entry:
-  %some = icmp sgt i64 %n, 0
-  br i1 %some, label %block, label %done
-block:
-  %t = phi i64 [ 0, %entry ], [ %next, %block ]
-  %left = sub i64 %n, %t
-  %short = icmp slt i64 %left, {block}
-  %count = select i1 %short, i64 %left, i64 {block}
-  %xi = mul i64 %t, {inputs}
-  %yi = mul i64 %t, {outputs}
-  %xt = getelementptr float, ptr %x, i64 %xi
-  %yt = getelementptr float, ptr %y, i64 %yi
-  call void @edgelstm_block(ptr %w, ptr %a, ptr %xt, ptr %yt, i64 %count)
-  %next = add i64 %t, %count
-  %again = icmp slt i64 %next, %n
-  br i1 %again, label %block, label %done
-done:
   ret void
 }}
 """
@@ -89,16 +67,15 @@ def fuse(layout: Layout) -> list[str]:
             texts.append(kernel_ir(names[key], LAYER_KERNELS[op.kernel](**dict(op.constants)), _KERNEL_TYPES))
     check = CHECKS["first_bad_index" if layout.takes_index else "first_bad_vector"](layout.input_size)
     texts.append(kernel_ir("edgelstm_first_bad", check, (FLOATS, types.float32, types.int64), types.int64))
+    blocks = process(layout.input_size, layout.output_size, layout.block, layout.sample_offset // 4)
+    texts.append(kernel_ir("edgelstm_process", blocks, (FLOATS,) * 4 + (types.int64, types.float32, types.int64), types.int64))
     call = python_step(layout.input_size, layout.sample_offset, binding)
     texts.append(kernel_ir("edgelstm_python_step", call, (types.int64,) * 3, types.int64))
     declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr, ptr, i64)\n" for name in names.values())
-    body = _STEP_AND_PROCESS.format(
+    body = _MODEL.format(
         one_step=_calls(layout, names, "1", "alwaysinline"),
         block_of_steps=_calls(layout, names, "%n", "noinline"),
         sample=layout.sample_offset,
         output=layout.output_offset,
-        inputs=layout.input_size,
-        outputs=layout.output_size,
-        block=layout.block,
     )
     return [declared + body, *texts]

@@ -3,8 +3,7 @@
 The arena, in this order: state (steps taken, the sample being read, h and c of every layer), scratch, output, input.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,7 @@ BLOCK_SCRATCH = 8192
 LINE = 16
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where rows lie: the caller's ``"input"`` or ``"output"``, or the ``"arena"`` from an offset in floats; and the stride between rows."""
 
     region: str
@@ -32,8 +30,7 @@ class Place:
     stride: int
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(NamedTuple):
     """One call of a kernel. Offsets are in floats."""
 
     kernel: str
@@ -44,8 +41,7 @@ class Operation:
     state: int
 
 
-@dataclass(frozen=True, eq=False)
-class Layout:
+class Layout(NamedTuple):
     """Operations and memory of a model on a target. Sizes and offsets of the arena are in bytes."""
 
     operations: tuple[Operation, ...]

@@ -1,10 +1,12 @@
-"""A compiled library in this process: loaded with ctypes, from a file or from memory. Imports neither Numba nor llvmlite."""
+"""A compiled library in this process, loaded with ctypes. Imports neither Numba nor llvmlite.
+
+A library is always loaded from a private copy in memory, never from the cache's file: what runs is what was verified, and whatever
+happens to that file later, the code stays.
+"""
 
 import ctypes
 import json
 import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from ..errors import CompileError
@@ -18,7 +20,7 @@ class Library:
 
     Parameters
     ----------
-    path : Path
+    data : bytes
         The shared library.
 
     Raises
@@ -27,34 +29,35 @@ class Library:
         If the operating system cannot load it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, data: bytes) -> None:
         try:
-            self._handle = ctypes.CDLL(str(path))
+            self._handle = _loaded(data)
             self.process = self._handle.edgelstm_process
-            self.first_bad = self._handle.edgelstm_first_bad
             self.python_step_address = ctypes.cast(self._handle.edgelstm_python_step, ctypes.c_void_p).value
             text = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(self._handle, INFO)))
             self.info: dict[str, Any] = json.loads(text)
         except (OSError, AttributeError, ValueError) as problem:
             raise CompileError(f"the compiled code does not load: {problem}.") from None
-        self.process.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int64]
-        self.process.restype = None
-        self.first_bad.argtypes = [ctypes.c_void_p, ctypes.c_float, ctypes.c_int64]
-        self.first_bad.restype = ctypes.c_int64
-        self.size = path.stat().st_size
+        self.process.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int64, ctypes.c_float, ctypes.c_int64]
+        self.process.restype = ctypes.c_int64
+        self.size = len(data)
 
 
-def load_from_memory(data: bytes) -> Library:
-    """Load a library that no cache folder keeps: from anonymous memory where the system has it, else from a file deleted at once."""
+def _loaded(data: bytes) -> ctypes.CDLL:
+    """Load from anonymous memory where the system has it and runs code there, else from a file that is deleted at once."""
     if hasattr(os, "memfd_create"):
+        # The descriptor stays open: the loader takes a path that it has seen before for the library that it found there then.
         handle = os.memfd_create("edgelstm", os.MFD_CLOEXEC)
         try:
             with os.fdopen(handle, "wb", closefd=False) as file:
                 file.write(data)
-            return Library(Path(f"/proc/self/fd/{handle}"))
-        finally:
+            return ctypes.CDLL(f"/proc/self/fd/{handle}")
+        except OSError:
             os.close(handle)
+    import tempfile
+
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        path = Path(folder) / "edgelstm.so"
-        path.write_bytes(data)
-        return Library(path)
+        path = os.path.join(folder, "edgelstm.so")
+        with open(path, "wb") as file:
+            file.write(data)
+        return ctypes.CDLL(path)

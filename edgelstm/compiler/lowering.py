@@ -4,8 +4,7 @@ Packing is described where it is read, in the kernels. Nothing here compiles.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +28,7 @@ HOIST_ABOVE = 4096
 MULTIPLY_ADDS_IN_FLIGHT = 8
 
 
-@dataclass(frozen=True)
-class Lowered:
+class Lowered(NamedTuple):
     """One layer, ready for code generation except for where its rows lie.
 
     Parameters
@@ -51,8 +49,8 @@ class Lowered:
     kernel: str
     constants: dict[str, Any]
     width: int
-    weights: Floats = field(default_factory=lambda: _EMPTY)
-    state: Floats = field(default_factory=lambda: _EMPTY)
+    weights: Floats = _EMPTY
+    state: Floats = _EMPTY
     scratch: int = 0
 
 
@@ -87,7 +85,6 @@ def _lstm(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
 def pack_lstm(layer: LSTM, padded: int, units: int) -> Floats:
     """Tiles of `units` units: for each row of [bias, inputs, recurrent] the gates i f g o side by side; i, f and o halved."""
     hidden = layer.hidden_size
-    assert layer.bias is not None
     rows = np.zeros((4, padded, 1 + layer.input_size + hidden), np.float32)  # (gate, unit, row)
     rows[:, :hidden] = np.concatenate([layer.bias[:, None], layer.weight_ih, layer.weight_hh], axis=1).reshape(4, hidden, -1)
     rows[[0, 1, 3]] *= np.float32(0.5)
@@ -97,7 +94,6 @@ def pack_lstm(layer: LSTM, padded: int, units: int) -> Floats:
 
 def _dense(layer: Dense, sizes: list[int], target: Target) -> Lowered:
     outputs, inputs = layer.weight.shape
-    assert layer.bias is not None
     if outputs < FEWEST_COLUMNS:
         weights = np.concatenate([layer.weight.ravel(), layer.bias])
         return Lowered("dense_dot_f32", {"inputs": inputs, "outputs": outputs}, outputs, weights)

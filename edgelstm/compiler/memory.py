@@ -19,9 +19,3 @@ def aligned(values: NDArray[np.float32]) -> NDArray[np.float32]:
     copy = allocate(values.nbytes).view(np.float32)
     copy[:] = values
     return copy
-
-
-def address(array: NDArray[np.float32]) -> int:
-    """Where an array's data lies; `array.ctypes.data` without its object."""
-    place: int = array.__array_interface__["data"][0]
-    return place

@@ -60,9 +60,7 @@ def kernel_ir(name, kernel, argument_types, result=types.void):
     flags.boundscheck = False
     flags.nrt = False  # an allocation in a kernel is a compile-time error
     library = context.codegen().create_library(name)
-    compiled = compiler.compile_extra(
-        cpu_target.typing_context, context, kernel, tuple(argument_types), result, flags, {}, library=library
-    )
+    compiled = compiler.compile_extra(cpu_target.typing_context, context, kernel, tuple(argument_types), result, flags, {}, library=library)
     if not library._finalized:
         library.finalize()
     text = str(library._final_module)

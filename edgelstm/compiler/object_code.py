@@ -77,7 +77,9 @@ def emit(texts: list[str], target: Target, exports: tuple[str, ...]) -> bytes:
     try:
         module = _linked(texts, machine, exports)
     except RuntimeError as problem:
-        raise CompileError(f"LLVM refuses the generated code: {problem}. Please report this, with the model's `edgelstm describe`.") from None
+        raise CompileError(
+            f"LLVM refuses the generated code: {problem}. Please report this, with the model's `edgelstm describe`."
+        ) from None
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = options.loop_interleaving = options.loop_unrolling = True
     options.slp_vectorization = False

@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..layers import LSTM, Dense, Embedding, Layer, Normalizer
 from ..model import Model, Probe
 from . import cache
 from .layout import Layout, lay_out
-from .library import INFO, Library, load_from_memory
+from .library import INFO, Library
 from .memory import aligned, allocate
 from .targets import Target, host
 
@@ -24,8 +24,7 @@ _plans: WeakKeyDictionary[Model, "Plan"] = WeakKeyDictionary()
 PROBE_LIMIT = 1e-4
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
+class Plan(NamedTuple):
     """A model packed and compiled for one CPU. Immutable; shared by all streams.
 
     Attributes
@@ -89,7 +88,8 @@ def _replay(plan: Plan, probe: Probe) -> None:
     arena = allocate(plan.arena_bytes)
     arena[: plan.layout.state_bytes] = plan.layout.initial_state.view(np.uint8)
     answers = np.empty_like(probe.outputs)
-    plan.library.process(*(a.ctypes.data for a in (plan.weights, arena, probe.inputs, answers)), len(probe.inputs))
+    addresses = (a.ctypes.data for a in (plan.weights, arena, probe.inputs, answers))
+    plan.library.process(*addresses, len(probe.inputs), plan.input_limit, 0)
     error = np.abs(answers - probe.outputs) / np.maximum(1, np.abs(probe.outputs))
     worst = float(error.max())
     if not worst <= PROBE_LIMIT:
@@ -117,7 +117,7 @@ def compile_model(model: Model) -> Plan:
     weights = aligned(layout.weights)
     weights.flags.writeable = False
     limit = float(model.vocabulary_size or input_limit(model))
-    target = replace(target, cpu=library.info["cpu"])
+    target = target._replace(cpu=library.info["cpu"])
     return Plan(layout, weights, library, target, cached, time.perf_counter() - started, limit)
 
 
@@ -125,17 +125,17 @@ def _library(layout: Layout, target: Target) -> tuple[Library, bool]:
     name = cache.key(layout.signature, target)
     if name in _loaded:
         return _loaded[name], True
-    place = cache.find(name)
-    if place is not None:
+    data = cache.find(name)
+    if data is not None:
         try:
-            _loaded[name] = Library(place)
+            _loaded[name] = Library(data)
         except CompileError as problem:
-            cache.log.warning("cache entry %s is made anew: %s", place, problem)
+            cache.warn("cache entry %s is made anew: %s", cache.path_of(name), problem)
         else:
             return _loaded[name], True
     data = _compiled(layout, target)
-    place = cache.keep(name, data)
-    _loaded[name] = load_from_memory(data) if place is None else Library(place)
+    _loaded[name] = Library(data)
+    cache.keep(name, data)
     return _loaded[name], False
 
 
@@ -176,11 +176,9 @@ def _gains(layer: Layer) -> tuple[float, float, float]:
     most = float("inf")
     if isinstance(layer, LSTM):
         state = max([1.0, *(float(np.abs(s).max()) for s in (layer.h0,) if s is not None)])
-        assert layer.bias is not None
         inner = np.abs(layer.weight_hh).sum(1, dtype=np.float64) * state + np.abs(layer.bias)
         return float(np.abs(layer.weight_ih).sum(1, dtype=np.float64).max()), float(inner.max()), state
     if isinstance(layer, Dense):
-        assert layer.bias is not None
         return float(np.abs(layer.weight).sum(1, dtype=np.float64).max()), float(np.abs(layer.bias).max()), most
     if isinstance(layer, Normalizer):
         inverse = 1 / np.abs(layer.scale.astype(np.float64))

@@ -4,18 +4,17 @@ Of this machine only what the kernel's packing needs is read here, from the oper
 The compiler asks LLVM for the rest.
 """
 
-import platform
+import os
 import re
-from dataclasses import dataclass
+import sys
 from functools import cache
 from hashlib import sha256
-from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import CompileError
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A CPU to compile for.
 
     Parameters
@@ -55,11 +54,19 @@ class Target:
 def _cpuinfo() -> dict[str, str]:
     """The first processor's lines of /proc/cpuinfo; empty elsewhere."""
     try:
-        text = Path("/proc/cpuinfo").read_text(errors="replace")
+        with open("/proc/cpuinfo", errors="replace") as file:
+            text = file.read()
     except OSError:
         return {}
     lines = (line.partition(":") for line in text.split("\n\n", 1)[0].splitlines())
     return {key.strip().lower(): value.strip() for key, _, value in lines}
+
+
+def _architecture() -> str:
+    """The running machine's instruction set, in the operating system's words."""
+    if sys.platform == "win32":
+        return os.environ.get("PROCESSOR_ARCHITECTURE", "").lower()
+    return os.uname().machine.lower()
 
 
 @cache
@@ -71,7 +78,7 @@ def host() -> Target:
     CompileError
         On a CPU architecture that edgelstm has no kernels for.
     """
-    machine = platform.machine().lower()
+    machine = _architecture()
     info = _cpuinfo()
     flags = set((info.get("flags") or info.get("features") or "").split())
     known = " ".join([machine, *(info.get(k, "") for k in ("vendor_id", "cpu family", "model", "stepping", "cpu part")), *sorted(flags)])

@@ -68,7 +68,7 @@ def _relu(x):
 
 
 def _linear(x):
-    """x."""
+    """X."""
     return x
 
 

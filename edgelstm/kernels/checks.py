@@ -1,23 +1,25 @@
 """Is an input fit to enter the state? The only question that native code asks of data, and it asks it of every sample."""
 
-from math import floor
-
 import numpy as np
+
+from .simd import Lanes, count_within, load
+
+WIDTH = 16
 
 
 def first_bad_vector(inputs):
     """Kernel: index of the first timestep with a value that is NaN or beyond +-limit; n where there is none."""
+    lanes = Lanes(WIDTH)
 
     def kernel(x, limit, n):
         """x: (n, inputs); limit: float32, infinity to refuse NaN and nothing else."""
-        for t in range(n):
-            good = 0
-            for k in range(inputs):
-                if abs(x[t * inputs + k]) <= limit:
-                    good += 1
-            if good != inputs:
-                return t
-        return n
+        size = n * inputs
+        at = 0
+        while at + WIDTH <= size and count_within(load(lanes, x, at), limit) == WIDTH:
+            at += WIDTH
+        while at < size and abs(x[at]) <= limit:
+            at += 1
+        return at // inputs
 
     return kernel
 
@@ -29,7 +31,7 @@ def first_bad_index(inputs):
     def kernel(x, limit, n):
         """x: (n,); limit: float32, the vocabulary's size."""
         for t in range(n):
-            if not (lowest <= x[t] < limit and x[t] == np.float32(floor(x[t]))):
+            if not (lowest <= x[t] < limit and x[t] == np.float32(int(x[t]))):
                 return t
         return n
 

@@ -21,7 +21,7 @@ FOUR = Lanes(4)
 
 @inlined
 def multiply(gates, w, x, count, size, z):
-    """z + w x. w: (count, size) packed rows; x: (count,)."""
+    """Z + w x. w: (count, size) packed rows; x: (count,)."""
     for k in range(count // 4):
         q = offset(w, 4 * k * size)
         v = load(FOUR, x, 4 * k)

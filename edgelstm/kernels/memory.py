@@ -84,6 +84,18 @@ def run_step(typingctx, weights, arena):
 
 
 @intrinsic
+def run_block(typingctx, weights, arena, x, y, steps):
+    """A block of steps of the model that this module is compiled for, from x to y."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(ir.VoidType(), [a.type for a in args])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "edgelstm_block"), args)
+        return context.get_dummy_value()
+
+    return types.void(FLOATS, FLOATS, FLOATS, FLOATS, types.int64), codegen
+
+
+@intrinsic
 def find_bad(typingctx, x, limit, steps):
     """`checks` for this model: index of the first timestep that is not fit, `steps` where there is none."""
 

@@ -198,7 +198,7 @@ row0, row1, row2, row3 = (_row(number) for number in range(4))
 
 @intrinsic
 def fma(typingctx, factor, other, summand):
-    """factor * other + summand, rounded once."""
+    """Factor * other + summand, rounded once."""
 
     def codegen(context, builder, signature, args):
         columns = zip(*(split(builder, arg) for arg in args), strict=True)
@@ -258,6 +258,24 @@ highest = _reduction(_larger)
 
 
 @intrinsic
+def count_within(typingctx, vector, limit):
+    """How many lanes have a magnitude of at most `limit`; a NaN has none."""
+
+    def codegen(context, builder, signature, args):
+        count = ir.Constant(I64, 0)
+        for part in split(builder, args[0]):
+            lanes = part.type.count
+            bound = _broadcast(builder, args[1], lanes)
+            magnitude = call(builder, f"llvm.fabs.v{lanes}f32", part.type, [part])
+            mask = builder.bitcast(builder.fcmp_ordered("<=", magnitude, bound), ir.IntType(lanes))
+            ones = call(builder, f"llvm.ctpop.i{lanes}", mask.type, [mask])
+            count = builder.add(count, builder.zext(ones, I64))
+        return count
+
+    return types.int64(vector, types.float32), codegen
+
+
+@intrinsic
 def offset(typingctx, pointer, index):
     """The pointer `index` elements further on."""
 
@@ -302,7 +320,7 @@ class Value:
         return self._wrap(call(self.builder, f"llvm.rint.v{kind.count}f32", kind, [self.value]))
 
     def times_two_to(self, exponent):
-        """self * 2**exponent, for whole exponents from -126 to 127."""
+        """Self * 2**exponent, for whole exponents from -126 to 127."""
         kind = ir.VectorType(I32, self.value.type.count)
         whole = self.builder.fptosi(exponent.value, kind)
         bits = self.builder.shl(self.builder.add(whole, ir.Constant(kind, [127] * kind.count)), ir.Constant(kind, [23] * kind.count))

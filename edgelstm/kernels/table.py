@@ -1,5 +1,6 @@
 """Every kernel by name: the only door into this folder."""
 
+from .blocks import process
 from .checks import first_bad_index, first_bad_vector
 from .dense_f32 import dense_columns_f32, dense_dot_f32
 from .elementwise_f32 import activation_f32, add_f32, embedding_f32, normalizer_f32, softmax_f32
@@ -15,4 +16,4 @@ LAYER_KERNELS = {
 #: Factories of input checks: the number of inputs in, a function (x, limit, n) out.
 CHECKS = {factory.__name__: factory for factory in (first_bad_vector, first_bad_index)}
 
-__all__ = ["CHECKS", "LAYER_KERNELS", "python_step"]
+__all__ = ["CHECKS", "LAYER_KERNELS", "process", "python_step"]

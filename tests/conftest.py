@@ -1,0 +1,64 @@
+"""What tests share: a cache folder of their own, models of any size, the golden models, and the tolerances with their reasons."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgelstm as el
+
+#: Where the golden models lie: beside the repository.
+GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
+
+#: Largest differences allowed, with what each covers.
+TOLERANCE = {
+    "f32": 1e-6,  # float32 sums of up to 640 terms and activations of 3.6e-7, over 1000 steps
+    "golden": 1e-5,  # the same, against float32 runtimes with their own rounding
+}
+
+#: (inputs, hidden, layers) of the benchmark grid.
+GRID = [(1, 8, 1), (1, 16, 1), (1, 24, 1), (1, 40, 1), (6, 32, 1), (9, 64, 1), (40, 128, 1), (128, 128, 1), (64, 256, 2), (40, 512, 1)]
+
+#: Sizes that no vector width divides.
+ODD = [(1, 1, 1), (3, 3, 1), (2, 15, 2), (5, 20, 1), (7, 41, 1), (2, 118, 1), (17, 70, 2)]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGELSTM_CACHE_DIR", str(tmp_path_factory.mktemp("cache") / "edgelstm"))
+        yield
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20261123)
+
+
+@pytest.fixture(scope="session")
+def golden():
+    if not GOLDEN.is_dir():
+        pytest.skip("the golden models (../shared/golden) are not here")
+    return GOLDEN
+
+
+def lstm_layers(rng, inputs, hidden, layers, *, trained_start=False):
+    """LSTM records with weights uniform within +-1/sqrt(hidden), as PyTorch begins."""
+    bound = 1 / np.sqrt(hidden)
+    records = []
+    for layer in range(layers):
+        shapes = (4 * hidden, hidden if layer else inputs), (4 * hidden, hidden), (4 * hidden,)
+        start = rng.uniform(-0.5, 0.5, (2, hidden)) if trained_start else (None, None)
+        records.append(el.LSTM(*(rng.uniform(-bound, bound, shape) for shape in shapes), *start))
+    return records
+
+
+def lstm_model(rng, inputs=6, hidden=8, layers=1, outputs=2, **options):
+    """LSTM layers and a Dense head."""
+    head = el.Dense(rng.uniform(-0.3, 0.3, (outputs, hidden)), rng.uniform(-0.3, 0.3, outputs))
+    return el.Model([*lstm_layers(rng, inputs, hidden, layers, **options), head])
+
+
+def samples(rng, model, steps):
+    """Samples within [-1, 1]: (steps, input_size) float32."""
+    return rng.uniform(-1, 1, (steps, model.input_size)).astype(np.float32)

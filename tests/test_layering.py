@@ -1,0 +1,83 @@
+"""Imports go one way: the table of the design, module by module."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "edgelstm"
+
+#: Who may import whom, by the first part of the name below the package. "" is the package itself (its version).
+ALLOWED = {
+    "errors": set(),
+    "layers": {"errors"},
+    "model": {"errors", "layers"},
+    "reference": {"errors", "layers", "model"},
+    "container": {"errors"},
+    "modelfile": {"", "errors", "layers", "model", "reference", "container", "importers"},
+    "importers": {"errors", "layers", "model", "container"},
+    "kernels": set(),
+    "compiler": {"errors", "layers", "model", "kernels"},
+    "samples": {"errors", "model", "compiler"},
+    "snapshot": {"errors"},
+    "native_call": {"compiler"},
+    "stream": {"errors", "model", "modelfile", "samples", "snapshot", "native_call", "compiler"},
+    "runners": {"errors", "model", "stream"},
+    "cli": {"", "errors", "layers", "model", "modelfile", "container", "importers", "runners", "stream", "reference", "samples"},
+    "__init__": {"errors", "layers", "model", "modelfile", "stream"},
+    "__main__": {"cli"},
+}
+
+#: Libraries that a folder may not touch, at any depth of its functions.
+FOREIGN = {
+    "kernels": {"numpy", "numba", "llvmlite", "math"},
+}
+
+FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
+
+
+def modules():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def owner(path):
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports(path):
+    """(own, foreign): names of the package's parts, and of other top-level modules, that a file imports anywhere."""
+    depth = len(path.relative_to(PACKAGE).parts)
+    own, foreign = set(), set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            foreign |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            foreign.add((node.module or "").split(".")[0])
+        elif isinstance(node, ast.ImportFrom) and node.level == depth:
+            names = [node.module.split(".")[0]] if node.module else [a.name for a in node.names]
+            own |= {"" if name == "__version__" else name for name in names}
+    return own, foreign
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_arrows(path):
+    own, foreign = imports(path)
+    part = owner(path)
+    assert part in ALLOWED, f"{part} has no row in the table"
+    assert own - {part} <= ALLOWED[part]
+    assert not foreign & FORBIDDEN
+    assert "edgelstm" not in foreign, "inside the package, imports are relative"
+    if part in FOREIGN:
+        assert foreign <= FOREIGN[part]
+
+
+def test_numba_is_imported_in_kernels_and_two_files_of_the_compiler_only():
+    users = {str(p.relative_to(PACKAGE)) for p in modules() if imports(p)[1] & {"numba", "llvmlite"} and owner(p) != "kernels"}
+    assert users == {"compiler/fuse.py", "compiler/numba_ir.py", "compiler/object_code.py"}
+
+
+def test_the_walk_sees_a_wrong_arrow(tmp_path):
+    wrong = PACKAGE / "kernels" / "simd.py"
+    assert imports(wrong)[1] & {"numba"}
+    assert "errors" in imports(PACKAGE / "compiler" / "plan.py")[0]
