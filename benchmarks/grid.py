@@ -1,0 +1,123 @@
+"""The grid of model sizes that every benchmark runs on, with weights, inputs and float64 answers made from fixed seeds.
+
+It times nothing and knows no engine.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import edgelstm as el
+from edgelstm import reference
+
+#: Distinct inputs of a case. A chunk of timed steps is never longer.
+BLOCK = 1000
+
+#: Steps from the initial state over which a contender's answers are compared with the float64 reference.
+CHECKED = 64
+
+#: Largest difference from the float64 reference over `CHECKED` steps that a contender may show; float32 rounding stays under 1e-7 here.
+TOLERANCE = 1e-6
+
+
+class Row(NamedTuple):
+    """One row of the grid: LSTM layers of `hidden_size` units, then Dense(hidden_size -> 1)."""
+
+    input_size: int
+    hidden_size: int
+    num_layers: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Row":
+        """`Row` from ``"inputs,hidden,layers"``.
+
+        Raises
+        ------
+        ValueError
+            If `text` is not three positive numbers.
+        """
+        row = cls(*map(int, text.split(",")))
+        if min(row) < 1:
+            raise ValueError(text)
+        return row
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self))
+
+    @property
+    def inputs_of_layers(self) -> tuple[int, ...]:
+        """Width of each LSTM layer's input, without the recurrent part."""
+        return (self.input_size, *[self.hidden_size] * (self.num_layers - 1))
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions of the matrix products of one step; activations are not counted."""
+        return 2 * self.hidden_size * (1 + sum(4 * (n + self.hidden_size) for n in self.inputs_of_layers))
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of float32 weights and biases that one step must read."""
+        return 4 * (self.hidden_size + 1 + sum(4 * self.hidden_size * (n + self.hidden_size + 1) for n in self.inputs_of_layers))
+
+
+GRID = tuple(
+    Row(*sizes)
+    for sizes in (
+        (1, 8, 1),
+        (1, 16, 1),
+        (1, 24, 1),
+        (1, 40, 1),
+        (6, 32, 1),
+        (9, 64, 1),
+        (40, 128, 1),
+        (128, 128, 1),
+        (64, 256, 2),
+        (40, 512, 1),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row filled with numbers.
+
+    Parameters
+    ----------
+    row : Row
+    lstms : one record a layer; weights and biases uniform in +-1/sqrt(hidden_size), as ``torch.nn.LSTM`` initialises them
+    dense : Dense (1, hidden_size)
+    inputs : (BLOCK, input_size) float32, uniform in [-1, 1]
+    """
+
+    row: Row
+    lstms: tuple[el.LSTM, ...]
+    dense: el.Dense
+    inputs: NDArray[np.float32]
+
+    @cached_property
+    def model(self) -> el.Model:
+        """The case as edgelstm holds it."""
+        return el.Model((*self.lstms, self.dense))
+
+    @cached_property
+    def answers(self) -> NDArray[np.float64]:
+        """(CHECKED,) outputs of the float64 reference, from the initial state."""
+        answers: NDArray[np.float64] = reference.run(self.model, self.inputs[:CHECKED])[:, 0]
+        return answers
+
+
+def make_case(row: Row) -> Case:
+    """The same numbers for the same row, on every machine."""
+    rng = np.random.default_rng(row)
+    bound = 1 / np.sqrt(row.hidden_size)
+
+    def uniform(*shape: int) -> NDArray[np.float32]:
+        return rng.uniform(-bound, bound, shape).astype(np.float32)
+
+    gates = 4 * row.hidden_size
+    lstms = tuple(el.LSTM(uniform(gates, n), uniform(gates, row.hidden_size), uniform(gates)) for n in row.inputs_of_layers)
+    dense = el.Dense(uniform(1, row.hidden_size), uniform(1))
+    return Case(row, lstms, dense, rng.uniform(-1, 1, (BLOCK, row.input_size)).astype(np.float32))

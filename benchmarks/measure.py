@@ -1,0 +1,109 @@
+"""Builds, checks and times all contenders of a row, interleaved, so that what disturbs the machine disturbs all alike.
+
+It prints nothing: `report` does, and `compare` is the command.
+"""
+
+import resource
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from types import ModuleType
+from typing import Any
+
+import limits
+import numpy as np
+from grid import BLOCK, CHECKED, TOLERANCE, Case, Row, make_case
+from peers import Chunk, Contender, empty_loop
+
+#: Length of a chunk, ns, within `FEWEST` to `BLOCK` steps.
+SPAN = 1e6
+FEWEST = 50
+
+#: Steps run before each chunk, untimed, as a part of it: they bring weights and code back into the caches after the other contenders.
+WARM = 0.1
+
+#: A chunk during which the system gave the core to another process says nothing of the step; it is taken again, this often at the most.
+RETRIES = 5
+
+
+class WrongAnswerError(Exception):
+    """A contender disagrees with the float64 reference, so its time means nothing."""
+
+
+@dataclass
+class _Lane:
+    """One contender and its times."""
+
+    chunk: Chunk
+    steps: int = 0
+    interrupted: int = 0
+    times: list[float] = field(default_factory=list)  # ns per step, one a round
+
+    def calibrate(self) -> None:
+        cost = min(self.chunk(FEWEST) for _ in range(3)) / FEWEST
+        self.steps = int(np.clip(SPAN / cost, FEWEST, BLOCK))
+
+    def run(self) -> None:
+        for _ in range(RETRIES):
+            self.chunk(int(self.steps * WARM))
+            before = _switches()
+            spent = self.chunk(self.steps)
+            if _switches() == before:
+                break
+            self.interrupted += 1
+        self.times.append(spent / self.steps)
+
+    def figures(self) -> dict[str, Any]:
+        counts = {"steps": self.steps, "chunks": len(self.times), "interrupted": self.interrupted}
+        return {"median_ns": median(self.times), "min_ns": min(self.times), **counts}
+
+
+def _switches() -> int:
+    """How often the system has taken the core from this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def checked(contender: Contender, case: Case) -> float:
+    """Largest difference from the reference over the first steps.
+
+    Raises
+    ------
+    WrongAnswerError
+        If it is beyond `grid.TOLERANCE` or not a number.
+    """
+    error = float(np.abs(contender.answer(case.inputs[:CHECKED]) - case.answers).max())
+    if not error <= TOLERANCE:
+        raise WrongAnswerError(f"{contender.name} on row {case.row} is off by {error:.1e} from the reference; allowed is {TOLERANCE:.0e}.")
+    return error
+
+
+def measure_row(row: Row, peers: Sequence[ModuleType], rounds: int, tick: Callable[[], None]) -> dict[str, Any]:
+    """Times of one row, as they stand in the JSON result.
+
+    Parameters
+    ----------
+    peers : modules of the folder ``peers``
+    rounds : chunks of each contender
+    tick : called after every round
+    """
+    case = make_case(row)
+    contenders = [contender for peer in peers for contender in peer.contenders(case)]
+    errors = {contender.name: checked(contender, case) for contender in contenders}
+    lanes = {contender.name: _Lane(contender.chunk) for contender in contenders}
+    loop = _Lane(empty_loop)
+    everyone = [*lanes.values(), loop]
+    before = limits.measure([row])
+    for lane in everyone:
+        lane.calibrate()
+    for _ in range(rounds):
+        for lane in everyone:
+            lane.run()
+        tick()
+    best = before.best(limits.measure([row]))
+    limit = best.of(row)
+    return {
+        "limit": {"ns": limit.ns, "flop_ns": limit.flop_ns, "bytes_ns": limit.bytes_ns, "gflops": best.gflops}
+        | {"clock_ghz": best.clock_ghz, "bandwidth_gbs": best.bandwidth[limits.buffer_size(row)], "weight_bytes": row.weight_bytes},
+        "empty_loop": loop.figures(),
+        "contenders": {c.name: {"native": c.native, "max_error": errors[c.name], **lanes[c.name].figures()} for c in contenders},
+    }

@@ -1,0 +1,167 @@
+"""The benchmarks measure what they say: same answers through every peer, honest limits, ratios the right way up. No time is asserted."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BENCHMARKS = ROOT / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def _benchmarks_on_path(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+
+def run(script, *arguments, folder):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "EDGELSTM_CACHE_DIR": str(folder / "cache")}
+    command = [sys.executable, str(BENCHMARKS / script), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def core():
+    return str(min(os.sched_getaffinity(0)))
+
+
+@pytest.mark.parametrize("name", ["edgelstm", "panel", "onnxruntime", "litert", "torch", "numpy"])
+@pytest.mark.parametrize("row", ["3,20,2", "2,16,1"])
+def test_every_installed_peer_gives_the_references_answers(name, row):
+    grid, peers, measure = import_module("grid"), import_module("peers"), import_module("measure")
+    assert name in peers.PEERS
+    found, absent = peers.available([name])
+    if absent:
+        pytest.skip(absent[name])
+    case = grid.make_case(grid.Row.parse(row))
+    contenders = found[name].contenders(case)
+    assert contenders
+    for contender in contenders:
+        assert measure.checked(contender, case) < 2e-7
+        assert contender.chunk(50) > 0
+
+
+@pytest.mark.parametrize("off", [1e-5, float("nan")])
+def test_a_wrong_peer_is_an_error(off):
+    grid, peers, measure = import_module("grid"), import_module("peers"), import_module("measure")
+    case = grid.make_case(grid.Row(1, 8, 1))
+    wrong = peers.Contender("wrong", True, lambda xs: case.answers + off * (np.arange(len(xs)) == 63), lambda steps: 1.0)
+    with pytest.raises(measure.WrongAnswerError, match="wrong on row 1,8,1"):
+        measure.checked(wrong, case)
+
+
+def test_the_grid_is_the_published_one_and_always_the_same_numbers():
+    grid = import_module("grid")
+    assert [str(row) for row in grid.GRID] == (
+        ["1,8,1", "1,16,1", "1,24,1", "1,40,1", "6,32,1", "9,64,1", "40,128,1", "128,128,1", "64,256,2", "40,512,1"]
+    )
+    one, two = (grid.make_case(grid.Row(6, 32, 2)) for _ in range(2))
+    np.testing.assert_array_equal(one.inputs, two.inputs)
+    np.testing.assert_array_equal(one.lstms[1].weight_hh, two.lstms[1].weight_hh)
+    assert 0.9 / np.sqrt(32) < np.abs(one.lstms[0].weight_ih).max() <= np.float32(1 / np.sqrt(32))
+    assert 0.9 < np.abs(one.inputs).max() <= 1
+
+
+@pytest.mark.parametrize("text", ["6,32", "0,8,1", "a,8,1", "", "1,8,1,1"])
+def test_a_row_is_three_positive_numbers(text):
+    grid = import_module("grid")
+    with pytest.raises((ValueError, TypeError)):
+        grid.Row.parse(text)
+
+
+def test_the_limit_is_the_slower_of_arithmetic_and_memory():
+    grid, limits = import_module("grid"), import_module("limits")
+    row = grid.Row(1, 8, 1)  # 4*8 rows of 1 + 8 weights, and 8 of the Dense layer; biases 4*8 + 1
+    assert row.flops == 2 * (4 * 8 * 9 + 8)
+    assert row.weight_bytes == 4 * (4 * 8 * 9 + 8 + 4 * 8 + 1)
+    size = limits.buffer_size(row)
+    assert size == limits.SMALLEST
+    memory_bound = limits.Limits(clock_ghz=1, gflops=592, bandwidth={size: 4.0}).of(row)
+    assert (memory_bound.flop_ns, memory_bound.bytes_ns, memory_bound.ns) == (1, 329, 329)
+    compute_bound = limits.Limits(clock_ghz=1, gflops=2, bandwidth={size: 1316.0}).of(row)
+    assert (compute_bound.flop_ns, compute_bound.bytes_ns, compute_bound.ns) == (296, 1, 296)
+
+
+def test_two_layers_and_large_buffers_are_counted_in_full():
+    grid, limits = import_module("grid"), import_module("limits")
+    row = grid.Row(64, 256, 2)
+    assert row.flops == 2 * (4 * 256 * (64 + 256) + 4 * 256 * (256 + 256) + 256)
+    assert row.weight_bytes <= limits.buffer_size(row) < row.weight_bytes + 4096
+
+
+def test_the_better_of_two_limits_counts_figure_by_figure():
+    limits = import_module("limits")
+    one, two = limits.Limits(3.0, 100.0, {1: 5.0, 2: 9.0}), limits.Limits(2.0, 110.0, {1: 6.0, 2: 8.0})
+    assert one.best(two) == limits.Limits(3.0, 110.0, {1: 6.0, 2: 9.0})
+
+
+def test_ratios_compare_like_with_like():
+    report, own = import_module("report"), import_module("peers.edgelstm_peer")
+
+    def contender(native, ns):
+        return {"native": native, "median_ns": ns, "min_ns": ns / 2}
+
+    row = {
+        "contenders": {
+            own.PROCESS: contender(True, 10),
+            own.STEP: contender(False, 20),
+            "c": contender(True, 30),
+            "py": contender(False, 80),
+        }
+    }
+    result = {"rows": {"1,8,1": row}}
+    assert report.ratios(result, "c") == [3]
+    assert report.ratios(result, "py") == [4]
+    assert report.geometric_mean([2, 8]) == pytest.approx(4)
+    assert [report.shown(ns) for ns in (52.7, 3094, 36_100, 142_000)] == ["53", "3094", "36.1k", "142k"]
+
+
+def test_an_interrupted_chunk_is_taken_again(monkeypatch):
+    measure = import_module("measure")
+    switches = iter([0, 1, 1, 1])
+    monkeypatch.setattr(measure, "_switches", lambda: next(switches))
+    costs = iter([1.0, 900.0, 1.0, 70.0])
+    lane = measure._Lane(lambda steps: next(costs), steps=10)
+    lane.run()
+    assert (lane.times, lane.interrupted) == ([7.0], 1)
+
+
+@pytest.mark.slow
+def test_the_command_compares_and_writes(tmp_path):
+    result = tmp_path / "result.json"
+    done = run("compare.py", "--rows", "1,8,1", "--peers", "numpy", "--quick", "--core", core(), "--json", str(result), folder=tmp_path)
+    if "no C compiler" in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.returncode == 0, done.stderr
+    assert "NumPy tuned" in done.stdout
+    row = json.loads(result.read_text())["rows"]["1,8,1"]
+    assert row["limit"]["ns"] > 0
+    assert all(0 < c["min_ns"] <= c["median_ns"] for c in row["contenders"].values())
+
+
+@pytest.mark.slow
+def test_cold_start_tells_time_and_memory(tmp_path):
+    result = tmp_path / "result.json"
+    done = run("cold_start.py", "--repeats", "1", "--compiles", "1", "--core", core(), "--json", str(result), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    programs = json.loads(result.read_text())["programs"]
+    assert len(programs) == 4
+    assert all(figures["median_ms"] > 0 for figures in programs.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["--rows", "6,32"], "6,32,1"), (["--peers", "tvm"], "onnxruntime"), (["--core", "4096"], "--core"), (["--save", "../x"], "letters")],
+)
+def test_a_bad_flag_gets_one_line(arguments, said, tmp_path):
+    if "--core" not in arguments:
+        arguments = [*arguments, "--core", core()]
+    done = run("compare.py", *arguments, folder=tmp_path)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
