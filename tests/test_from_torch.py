@@ -1,0 +1,236 @@
+"""PyTorch's tensors become models in the stated order, in the only possible one, or not at all."""
+
+import numpy as np
+import pytest
+from torch_files import Call, linear_arrays, lstm_arrays, torch_legacy, torch_zip, under
+
+import edgelstm as el
+from edgelstm.importers import chain, import_file
+from edgelstm.importers.from_torch import from_torch
+
+WRITERS = {"zip": torch_zip, "legacy": torch_legacy}
+
+
+def classifier(inputs=6, hidden=8, layers=1, **options):
+    lstm = under("lstm", lstm_arrays(inputs, hidden, layers, **options))
+    return lstm | under("fc1", linear_arrays(5, hidden)) | under("fc2", linear_arrays(3, 5))
+
+
+def imported(tmp_path, data, **options):
+    path = tmp_path / "model.bin"
+    path.write_bytes(data)
+    return import_file(path, **options)
+
+
+@pytest.fixture(params=WRITERS)
+def container(request):
+    return WRITERS[request.param]
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_a_stack_becomes_records_with_one_bias(tmp_path, container, layers):
+    arrays = classifier(layers=layers)
+    model = imported(tmp_path, container(arrays), layers="lstm, fc1:relu, fc2:softmax").model
+    assert [layer.kind for layer in model.layers] == ["lstm"] * layers + ["dense", "activation", "dense", "softmax"]
+    for index, record in enumerate(model.layers[:layers]):
+        for name in ("weight_ih", "weight_hh"):
+            assert getattr(record, name).tobytes() == arrays[f"lstm.{name}_l{index}"].tobytes()
+        both = [arrays[f"lstm.bias_{side}_l{index}"].astype(np.float64) for side in ("ih", "hh")]
+        assert record.bias.tobytes() == sum(both).astype(np.float32).tobytes()
+    assert model.layers[-2].weight.tobytes() == arrays["fc2.weight"].tobytes()
+
+
+def test_lstm_without_bias_and_lstm_cells(tmp_path):
+    bare = imported(tmp_path, torch_zip(lstm_arrays(3, 4, bias=False)))
+    assert (bare.chain, bare.model.layers[0].bias.any()) == ("lstm", False)
+    cells = {f"cells.{i}.{n.removesuffix('_l0')}": a for i, width in enumerate((3, 4)) for n, a in lstm_arrays(width, 4).items()}
+    model = imported(tmp_path, torch_zip(cells), layers="cells.0, cells.1").model
+    assert [layer.name for layer in model.layers] == ["cells.0", "cells.1"]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda sd: {"state_dict": sd},
+        lambda sd: {"epoch": 7, "anything": {"deep": sd}, "loss": np.array(0.5, np.float32)},
+        lambda sd: under("module", sd),
+        lambda sd: {"state_dict": under("module.model", sd)},
+        lambda sd: {"net": sd, "optimizer": {"state": {"0": {"exp_avg": np.ones((3, 3), np.float32)}}, "param_groups": [{"lr": 0.1}]}},
+        lambda sd: [sd, {"steps": 5}],
+        lambda sd: {"model": sd, "again": sd["fc1.bias"], "args": Call("argparse.Namespace"), "rng": np.zeros(9, np.uint8)},
+    ],
+)
+def test_the_state_dict_is_found_in_a_checkpoint(tmp_path, container, wrap):
+    result = imported(tmp_path, container(wrap(classifier())), layers="lstm, fc1:relu, fc2")
+    assert [layer.name for layer in result.model.layers if layer.arrays()] == ["lstm", "fc1", "fc2"]
+
+
+def test_two_models_in_a_checkpoint_need_a_prefix(tmp_path):
+    data = torch_zip({"model": classifier(seed=1), "ema": under("module", classifier(seed=2))})
+    with pytest.raises(el.UnsupportedModelError, match=r"model, ema.*prefix"):
+        imported(tmp_path, data, layers="lstm, fc1, fc2")
+    result = imported(tmp_path, data, layers="lstm, fc1, fc2", prefix="ema")
+    assert result.model.layers[0].weight_ih.tobytes() == classifier(seed=2)["lstm.weight_ih_l0"].tobytes()
+    with pytest.raises(el.UsageError, match="nothing under the prefix 'em'"):
+        imported(tmp_path, data, prefix="em")
+
+
+def test_dicts_of_parts_are_never_taken_in_part(tmp_path):
+    data = torch_zip({"lstm": lstm_arrays(3, 4), "head": linear_arrays(2, 4)})
+    with pytest.raises(el.UnsupportedModelError, match="lstm, head"):
+        imported(tmp_path, data)
+    assert imported(tmp_path, data, prefix="").chain == "lstm, head"
+
+
+def embedding(rows, columns):
+    return {"weight": linear_arrays(rows, columns)["weight"]}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "taken"),
+    [
+        (lstm_arrays(3, 4), "lstm"),
+        (under("rnn", lstm_arrays(3, 4, 2)) | under("out", linear_arrays(2, 4)), "rnn, out"),
+        (under("out", linear_arrays(2, 4)) | under("rnn", lstm_arrays(3, 4)), "rnn, out"),
+        (under("char_embedding", embedding(9, 3)) | under("rnn", lstm_arrays(3, 4)), "char_embedding, rnn"),
+        (under("rnn", lstm_arrays(3, 4)) | under("out", linear_arrays(2, 4)) | under("emb", embedding(9, 3)), "emb, rnn, out"),
+    ],
+)
+def test_the_only_possible_chain_is_taken_and_told(tmp_path, arrays, taken):
+    result = imported(tmp_path, torch_zip(arrays))
+    assert result.chain == taken
+    assert any("No function was assumed" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        classifier(),
+        under("a", lstm_arrays(3, 4)) | under("b", lstm_arrays(4, 4)),
+        under("rnn", lstm_arrays(3, 4)) | under("out", linear_arrays(3, 4)),
+        under("rnn", lstm_arrays(3, 4)) | under("inp", linear_arrays(3, 7)),
+        under("rnn", lstm_arrays(3, 4)) | under("out", embedding(2, 4)),
+        under("table", embedding(9, 3)) | under("rnn", lstm_arrays(3, 4)),
+        under("emb", embedding(9, 5)) | under("rnn", lstm_arrays(3, 4)),
+        under("norm", {"mean": np.zeros(3, np.float32), "std": np.ones(3, np.float32)}) | under("rnn", lstm_arrays(3, 4)),
+        under("fc", linear_arrays(3, 4)),
+    ],
+)
+def test_any_other_order_is_refused_with_the_tensors_and_an_example(tmp_path, arrays):
+    with pytest.raises(el.UnsupportedModelError) as caught:
+        imported(tmp_path, torch_zip(arrays))
+    for name, array in arrays.items():
+        assert f"{name} {array.shape}" in str(caught.value) or len(arrays) > 20
+    assert '--layers "' in str(caught.value)
+
+
+def renamed(arrays, old, new):
+    return {name.replace(old, new): array for name, array in arrays.items()}
+
+
+@pytest.mark.parametrize(
+    ("extra", "tensor", "feature"),
+    [
+        (renamed(lstm_arrays(3, 4), "_l0", "_l0_reverse"), "weight_ih_l0_reverse", "bidirectional"),
+        ({"weight_hr_l0": np.zeros((2, 4), np.float32)}, "weight_hr_l0", "projection"),
+        ({"gru.weight_hh_l0": np.zeros((12, 4), np.float32)}, "gru.weight_hh_l0", "GRU"),
+        ({"rnn.weight_hh_l0": np.zeros((4, 4), np.float32)}, "rnn.weight_hh_l0", "plain RNN"),
+        ({"bn.weight": np.ones(4, np.float32), "bn.running_mean": np.ones(4, np.float32)}, "bn.running_mean", "batch normalization"),
+        ({"bn.num_batches_tracked": np.array(3)}, "bn.num_batches_tracked", "batch normalization"),
+        ({"ln.weight": np.ones(4, np.float32), "ln.bias": np.ones(4, np.float32)}, "ln.weight", "layer normalization"),
+        ({"conv.weight": np.ones((4, 3, 3), np.float32)}, "conv.weight", "convolution"),
+        ({"att.in_proj_weight": np.ones((12, 4), np.float32)}, "att.in_proj_weight", "attention"),
+        ({"h0": np.ones((1, 4), np.float32)}, "h0", "recurrent layer of another kind"),
+        ({"own.table": np.ones((1, 4), np.float32)}, "own.table", "does not know"),
+        ({"own.bias": np.ones(4, np.float32)}, "own.bias", "does not know"),
+    ],
+)
+def test_what_edgelstm_lacks_is_refused_by_name(tmp_path, extra, tensor, feature):
+    with pytest.raises(el.UnsupportedModelError, match=feature) as caught:
+        imported(tmp_path, torch_zip(lstm_arrays(3, 4) | extra))
+    assert repr(tensor) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weight_ih_l0": None}, "lacks its weight_ih"),
+        ({"bias_hh_l0": None}, "lacks its bias_hh"),
+        ({"weight_hh_l0": None}, "lacks its weight_hh"),
+        ({"weight_hh_l0": np.zeros(4, np.float32)}, "must have shape"),
+        ({"weight_hh_l0": np.zeros((16, 4), np.int8)}, "dtype int8"),
+        ({"bias_hh_l0": np.zeros(1, np.float32)}, "must be equal"),
+        ({"bias_hh_l0": np.full(16, 3e38, np.float64), "bias_ih_l0": np.full(16, 3e38, np.float64)}, "beyond float32"),
+        ({"weight_ih_l0": np.full((16, 3), np.nan, np.float32)}, "NaN"),
+        ({"weight_hh_l2": np.zeros((16, 4), np.float32)}, "not 0 to 1"),
+        ({"weight_ih": np.zeros((16, 3), np.float32)}, "not 0 to 1"),
+    ],
+)
+def test_lstm_tensors_that_do_not_fit_are_refused(tmp_path, change, message):
+    arrays = {name: array for name, array in (lstm_arrays(3, 4) | change).items() if array is not None}
+    with pytest.raises((el.UnsupportedModelError, el.ShapeError), match=message):
+        imported(tmp_path, torch_zip(arrays))
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ("lstm, fc1:relu", "leave out fc2"),
+        ("lstm, fc1, fc2, fc3", "'fc3', which the file does not hold"),
+        ("lstm, fc1:swish, fc2", "'swish'"),
+        ("lstm,, fc1, fc2", "item 2"),
+        ("lstm, fc1:, fc2", "item 2"),
+        ("", "item 1"),
+        ("lstm, fc1, fc1, fc2", "'fc1' twice"),
+        ("relu:relu, lstm, fc1, fc2", "'relu'"),
+        ("lstm, fc1:normalizer, fc2", "fc1"),
+        ("lstm, fc1:embedding, fc2", "cannot be an embedding"),
+        ("lstm:embedding, fc1, fc2", "cannot be an embedding"),
+    ],
+)
+def test_layers_that_cannot_be_meant_are_a_usage_error(tmp_path, layers, message):
+    with pytest.raises(el.UsageError, match=message):
+        imported(tmp_path, torch_zip(classifier()), layers=layers)
+
+
+def test_an_order_that_does_not_fit_is_a_shape_error(tmp_path):
+    with pytest.raises(el.ShapeError, match="is given"):
+        imported(tmp_path, torch_zip(classifier()), layers="fc1, lstm, fc2")
+
+
+def test_functions_stand_after_a_module_or_alone(tmp_path):
+    model = imported(tmp_path, torch_zip(classifier()), layers="lstm:tanh, relu, fc1:linear, sigmoid, fc2, softmax").model
+    steps = [layer.function if layer.kind == "activation" else layer.kind for layer in model.layers]
+    assert steps == ["lstm", "tanh", "relu", "dense", "sigmoid", "dense", "softmax"]
+
+
+def test_a_module_may_be_called_like_a_function_or_the_input(tmp_path):
+    arrays = under("input", linear_arrays(3, 2)) | under("lstm", lstm_arrays(3, 4)) | under("softmax", linear_arrays(2, 4))
+    model = imported(tmp_path, torch_zip(arrays), layers="input:relu, lstm, softmax:softmax").model
+    assert [layer.kind for layer in model.layers] == ["dense", "activation", "lstm", "dense", "softmax"]
+
+
+def test_a_table_without_bias_first_must_say_what_it_is(tmp_path):
+    data = torch_zip(under("table", embedding(3, 3)) | under("lstm", lstm_arrays(3, 4)))
+    with pytest.raises(el.UsageError, match="table:embedding"):
+        imported(tmp_path, data, layers="table, lstm")
+    assert imported(tmp_path, data, layers="table:embedding, lstm").model.takes_index
+    assert not imported(tmp_path, data, layers="table:linear, lstm").model.takes_index
+
+
+def test_a_normalizer_comes_from_its_buffers(tmp_path):
+    buffers = {"mean": np.array([[1.0, 2.0, 3.0]]), "std": np.array([[2.0, 2.0, 4.0]])}
+    result = imported(tmp_path, torch_zip(under("norm", buffers) | under("lstm", lstm_arrays(3, 4))), layers="norm:normalizer, lstm")
+    np.testing.assert_array_equal(result.model.layers[0].scale, [2, 2, 4])
+    assert any("float64" in note for note in result.notes)
+
+
+def test_chains_are_spelled_as_they_are_read():
+    text = "norm:normalizer, emb:embedding, rnn.lstm, relu, fc:softmax"
+    assert chain.spell(chain.parse(text)) == text
+    assert chain.spell(chain.parse(" a :relu,b")) == "a:relu, b"
+
+
+def test_named_arrays_need_no_file():
+    model, taken, _ = from_torch(under("lstm", lstm_arrays(3, 4)))
+    assert (taken, model.input_size) == ("lstm", 3)
