@@ -1,0 +1,5 @@
+"""`python -m edgelstm`: the command line."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,112 @@
+"""The command line: `edgelstm <verb>`, one file a verb, each loaded when it is called.
+
+Here stand what all verbs share: the group and the way errors leave the process. Exit codes: 0 done, 1 bad data, 2 bad usage,
+130 interrupted.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from .. import __version__
+from ..errors import EdgeLSTMError, UsageError
+
+#: Every verb, as `edgelstm --help` lists it; each is the command of that name in the module of that name.
+VERBS = {
+    "demo": "See a trained network recognise activities, live.",
+    "convert": "Turn a trained file into a .elstm file.",
+    "describe": "Show what a model file holds.",
+    "run": "Stream CSV or JSON lines through a model.",
+    "bench": "Measure latency and deadline misses on this machine.",
+}
+
+
+class _Verbs(click.Group):
+    """A group that imports a verb when it is called, and ends every failure with one line on stderr."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = getattr(import_module(f".{cmd_name}", __name__), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
+        extra["standalone_mode"] = False
+        _settle_standard_streams()
+        try:
+            code = super().main(args, prog_name or "edgelstm", **extra)
+        except click.exceptions.Abort:
+            code = 130
+        except click.ClickException as problem:
+            where = problem.ctx.command_path if isinstance(problem, click.UsageError) and problem.ctx else "edgelstm"
+            code = _complain(f"{problem.format_message()} Try '{where} --help'.", problem.exit_code)
+        except EdgeLSTMError as problem:
+            code = _complain(str(problem), 2 if isinstance(problem, UsageError) else 1)
+        except OSError as problem:
+            code = _complain(_os_error(problem), 1)
+            _give_up_unwritten()
+        except MemoryError:
+            code = _complain("not enough memory; close other programs or give a smaller file.", 1)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _settle_standard_streams() -> None:
+    """Make printing safe where whoever launched us closed a stream, or the terminal cannot show a character."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _complain(message: str, code: int) -> int:
+    """One printable line on stderr, whatever a hostile file put into the message."""
+    line = " ".join(message.split())
+    click.echo("edgelstm: " + "".join(c if c.isprintable() else "?" for c in line), err=True)
+    return code
+
+
+def _give_up_unwritten() -> None:
+    """Let what stdout could not take go nowhere: the interpreter would try again on exit, and complain in its own words."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _os_error(problem: OSError) -> str:
+    name = "standard input or output" if problem.filename is None else problem.filename
+    return f"{name}: {problem.strerror or problem}; check the path, its permissions and the space left."
+
+
+@click.group("edgelstm", cls=_Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="edgelstm %(version)s")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Streaming LSTM inference for edge CPUs.
+
+    A trained file in, one compiled step function out: no framework, no allocation, no surprise in the tail.
+
+    \b
+    Begin here:
+      edgelstm demo
+      edgelstm convert gesture.pt -o gesture.elstm
+      edgelstm run gesture.elstm --input recording.csv --output -
+    """  # noqa: D301
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

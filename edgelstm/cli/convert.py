@@ -1,0 +1,63 @@
+"""`edgelstm convert`: a trained file to a `.elstm` file."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import describe, show
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--output", "-o", "target", required=True, type=click.Path(path_type=Path), metavar="OUT.elstm", help="File to write.")
+@click.option("--layers", metavar="CHAIN", help='Layers in order, with the activation after each: "lstm, fc1:relu, fc2:softmax".')
+@click.option("--prefix", metavar="P", help="Where in SOURCE the network is, if it holds more than one: model_state, encoder.rnn.")
+@click.option("--labels", metavar="A,B,…", help="Names of the outputs, in order.")
+@click.option("--input-names", metavar="A,B,…", help="Names of the inputs, in order; `run` finds columns by them.")
+@click.option("--rate", type=float, metavar="HZ", help="Samples a second that the network was trained on.")
+@click.option("--window", type=int, metavar="N", help="Steps of one training example.")
+@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+def convert(
+    *,
+    source: Path,
+    target: Path,
+    layers: str | None,
+    prefix: str | None,
+    labels: str | None,
+    input_names: str | None,
+    rate: float | None,
+    window: int | None,
+    as_json: bool,
+) -> None:
+    """Turn SOURCE, a trained file, into a .elstm file, and show what was taken from it.
+
+    A PyTorch state_dict names its tensors but not the order of its layers, nor the activations between. Where only one
+    chain fits it is taken and printed; anything else is refused with the list of tensors found, and --layers says it.
+    Neither PyTorch nor any other framework is needed. Nothing in SOURCE is executed.
+
+    \b
+    Examples:
+      edgelstm convert gesture.pt -o gesture.elstm
+      edgelstm convert gesture.pt --layers "lstm, fc1:relu, fc2:softmax" --labels idle,wave,tap --rate 50 -o gesture.elstm
+    """  # noqa: D301
+    from ..importers import import_file
+    from ..modelfile import load, save
+
+    taken = import_file(source, layers=layers, prefix=prefix)
+    given: dict[str, Any] = {"labels": _names(labels), "input_names": _names(input_names), "rate_hz": rate, "window": window}
+    model = replace(taken.model, **{name: value for name, value in given.items() if value is not None})
+    save(model, target)
+    told = describe.record(load(target), target)
+    if as_json:
+        show.emit_json({"format": taken.format, "chain": taken.chain, "notes": list(taken.notes), **told})
+        return
+    click.echo(show.printable(f"{source} ({taken.format}): {taken.chain}"))
+    for note in taken.notes:
+        click.echo(show.printable(f"note: {note}"))
+    describe.print_model(told)
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(name.strip() for name in text.split(","))

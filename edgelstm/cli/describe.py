@@ -1,0 +1,130 @@
+"""`edgelstm describe`: what a model file holds."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import show
+
+if TYPE_CHECKING:
+    from ..layers import Layer
+    from ..model import Model
+
+
+def record(model: "Model", path: Path) -> dict[str, Any]:
+    """What `describe` prints of a model stored at `path`, as plain JSON values."""
+    from ..modelfile import model_digest
+
+    layers = [
+        {
+            "name": layer.name,
+            "kind": layer.kind,
+            "inputs": list(layer.inputs),
+            "output_size": model.size_of(layer.name),
+            "shapes": {name: list(array.shape) for name, array in layer.arrays().items()},
+            "options": layer.options(),
+            "parameters": sum(array.size for array in layer.arrays().values()),
+            "multiply_accumulates": _multiply_accumulates(layer),
+        }
+        for layer in model.layers
+    ]
+    return {
+        "file": str(path),
+        "file_bytes": path.stat().st_size,
+        "digest": model_digest(model),
+        "source": model.source,
+        "input_size": model.input_size,
+        "output_size": model.output_size,
+        "vocabulary_size": model.vocabulary_size,
+        "parameters": model.parameters,
+        "parameter_bytes": sum(array.nbytes for layer in model.layers for array in layer.arrays().values()),
+        "multiply_accumulates": sum(map(_multiply_accumulates, model.layers)),
+        "input_names": list(model.input_names),
+        "labels": list(model.labels),
+        "rate_hz": model.rate_hz,
+        "window": model.window,
+        "stateful": model.stateful,
+        "probe": _probe(model),
+        "layers": layers,
+    }
+
+
+def _multiply_accumulates(layer: "Layer") -> int:
+    """Multiply-accumulates of one step in matrix products; an embedding looks up and multiplies nothing."""
+    return 0 if layer.kind == "embedding" else sum(array.size for array in layer.arrays().values() if array.ndim == 2)
+
+
+def _probe(model: "Model") -> dict[str, Any] | None:
+    """The stored probe, and how far the float64 reference is from its answers."""
+    if model.probe is None:
+        return None
+    from ..reference import run
+
+    difference = abs(run(model, model.probe.inputs) - model.probe.outputs).max()
+    return {"source": model.probe.source, "steps": len(model.probe.inputs), "replay_difference": float(difference)}
+
+
+def print_model(told: dict[str, Any]) -> None:
+    """Print a `record` as tables."""
+    inputs = f"{told['input_size']}" if told["vocabulary_size"] is None else f"1 index, 0 to {told['vocabulary_size'] - 1}"
+    facts = [
+        ("source", told["source"] or "not stated"),
+        ("file size", show.bytes_text(told["file_bytes"])),
+        ("inputs", inputs + (f": {', '.join(told['input_names'])}" if told["input_names"] else "")),
+        ("outputs", f"{told['output_size']}" + (f": {', '.join(told['labels'])}" if told["labels"] else "")),
+        ("rate", "not stated" if told["rate_hz"] is None else f"{told['rate_hz']:g} Hz"),
+        ("trained on", _regime(told)),
+        ("parameters", f"{told['parameters']:,} ({show.bytes_text(told['parameter_bytes'])})"),
+        ("a step", f"{told['multiply_accumulates']:,} multiply-accumulates"),
+        ("probe", _probe_text(told["probe"])),
+        ("digest", told["digest"]),
+    ]
+    show.table(told["file"], (), facts)
+    rows = [
+        (
+            layer["name"],
+            ", ".join([layer["kind"], *map(str, layer["options"].values())]),
+            ", ".join(layer["inputs"]),
+            layer["output_size"],
+            f"{layer['parameters']:,}",
+            f"{layer['multiply_accumulates']:,}",
+        )
+        for layer in told["layers"]
+    ]
+    show.table("Layers", ("layer", "kind", "reads", "outputs", "parameters", "multiply-acc."), rows)
+
+
+def _regime(told: dict[str, Any]) -> str:
+    window = "streams of any length" if told["window"] is None else f"windows of {told['window']} steps"
+    if told["window"] is None and told["stateful"] is None:
+        return "not stated"
+    return window + {True: ", state carried on", False: ", each from the initial state", None: ""}[told["stateful"]]
+
+
+def _probe_text(probe: dict[str, Any] | None) -> str:
+    if probe is None:
+        return "none: nothing proves that this is the network that was trained"
+    return f"{probe['steps']} steps by {probe['source']}; the float64 reference differs by at most {probe['replay_difference']:.1e}"
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+def describe(model: Path, as_json: bool) -> None:
+    """Show what MODEL holds: layers, sizes, names, training regime, probe.
+
+    MODEL is a .elstm file, or any trained file that `edgelstm convert` takes without further words.
+
+    \b
+    Examples:
+      edgelstm describe gesture.elstm
+      edgelstm describe gesture.pt --json
+    """  # noqa: D301
+    from ..modelfile import load
+
+    told = record(load(model), model)
+    if as_json:
+        show.emit_json(told)
+    else:
+        print_model(told)

@@ -1,0 +1,198 @@
+"""The measurements of `edgelstm bench`: cold start, single steps, paced steps, blocks.
+
+It prints nothing. All times are nanoseconds; reading the clock costs some of them, which `timer_cost` tells.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from array import array
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..errors import EdgeLSTMError
+from ..layers import Normalizer
+from ..model import INPUT
+
+#: Nanoseconds, one number a step: (steps,).
+Times = NDArray[np.int64]
+
+if TYPE_CHECKING:
+    from ..model import Model
+    from ..stream import Stream
+
+#: Distinct samples; steps go round them.
+SAMPLES = 1024
+
+#: Launches of a fresh process; the median is reported.
+LAUNCHES = 5
+
+_LAUNCH = """
+import time; started = time.monotonic_ns()
+import sys
+sys.path.insert(0, sys.argv[2])
+import numpy; numpy_done = time.monotonic_ns()
+from edgelstm.modelfile import load
+from edgelstm.stream import Stream; imported = time.monotonic_ns()
+model = load(sys.argv[1]); loaded = time.monotonic_ns()
+stream = Stream(model); ready = time.monotonic_ns()
+stream.step(numpy.zeros(model.input_size, numpy.float32)); done = time.monotonic_ns()
+print(started, numpy_done, imported, loaded, ready, done, int(stream.plan.cached))
+"""
+
+#: What `_LAUNCH` times, in order.
+PHASES = ("python", "import numpy", "import edgelstm", "load model", "prepare stream", "first step")
+
+
+def samples(model: "Model", seed: int = 0) -> NDArray[np.float32]:
+    """Plausible inputs (SAMPLES, input_size): standard normal in the units of the model's normaliser; random indices for an embedding."""
+    random = np.random.default_rng(seed)
+    if model.vocabulary_size is not None:
+        return random.integers(0, model.vocabulary_size, (SAMPLES, model.input_size)).astype(np.float32)
+    values = random.standard_normal((SAMPLES, model.input_size))
+    first = next((layer for layer in model.layers if isinstance(layer, Normalizer) and layer.inputs == (INPUT,)), None)
+    if first is not None:
+        values = values * first.scale + first.mean
+    return values.astype(np.float32)
+
+
+def cold_start(path: Path) -> dict[str, float | bool]:
+    """Nanoseconds from the launch of Python to the first answer, by phase and as ``total``: medians of fresh processes.
+
+    ``cached`` tells whether all of them found the compiled model on disk.
+
+    Raises
+    ------
+    EdgeLSTMError
+        If the fresh process fails.
+    """
+    package = str(Path(__file__).resolve().parents[2])
+    runs, cached = [], True
+    for _ in range(LAUNCHES):
+        launched = time.monotonic_ns()
+        child = subprocess.run([sys.executable, "-c", _LAUNCH, str(path), package], capture_output=True, text=True, check=False)
+        if child.returncode != 0:
+            reason = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
+            raise EdgeLSTMError(f"the cold start failed in a fresh process: {reason}")
+        *times, warm = map(int, child.stdout.split())
+        runs.append(np.diff([launched, *times]))  # (phases,)
+        cached = cached and bool(warm)
+    phases = np.median(runs, axis=0).tolist()
+    return {**dict(zip(PHASES, phases, strict=True)), "total": float(np.median(np.sum(runs, axis=1))), "cached": cached}
+
+
+def timer_cost(count: int = 20_000) -> float:
+    """Median nanoseconds between two readings of the clock with nothing between."""
+    clock = time.perf_counter_ns
+    costs = array("q", bytes(8 * count))
+    for i in range(count):
+        begin = clock()
+        end = clock()
+        costs[i] = end - begin
+    return float(np.median(costs))
+
+
+def full_speed(stream: "Stream", xs: NDArray[np.float32], seconds: float, steps: int) -> Times:
+    """Nanoseconds of each step, back to back: `steps` of them, or as many as `seconds` hold where those are fewer."""
+    clock, step = time.perf_counter_ns, stream.step
+    begin = clock()
+    for x in xs[:100]:
+        step(x)
+    steps = int(min(steps, 1 + seconds * 1e9 * 100 / (clock() - begin)))
+    rows = list(xs)
+    taken = array("q", bytes(8 * steps))
+    for i in range(steps):
+        x = rows[i % SAMPLES]
+        begin = clock()
+        step(x)
+        end = clock()
+        taken[i] = end - begin
+    return np.asarray(taken, np.int64)
+
+
+def paced(stream: "Stream", xs: NDArray[np.float32], rate: float, steps: int) -> tuple[Times, Times]:
+    """Sleep until a sample is due, step, and again: `steps` samples at `rate` Hz.
+
+    Samples are due at fixed times, whether or not the one before was answered: a sensor does not wait.
+
+    Returns
+    -------
+    step : (steps,) nanoseconds of each step, after a sleep
+    response : (steps,) nanoseconds from the due time to the answer, the lateness of waking included
+    """
+    clock, sleep, step = time.perf_counter_ns, time.sleep, stream.step
+    rows = list(xs)
+    period = 1e9 / rate
+    taken, response = array("q", bytes(8 * steps)), array("q", bytes(8 * steps))
+    start = clock() + period
+    for i in range(steps):
+        x = rows[i % SAMPLES]
+        due = int(start + i * period)
+        if (wait := due - clock()) > 0:
+            sleep(wait * 1e-9)
+        begin = clock()
+        step(x)
+        end = clock()
+        taken[i] = end - begin
+        response[i] = end - due
+    return np.asarray(taken, np.int64), np.asarray(response, np.int64)
+
+
+def percentiles(times: Times, timer: float = 0.0) -> dict[str, float]:
+    """p50, p90, p99, p99.9, max and mean of times less the timer's own cost, and how many there were."""
+    net = np.maximum(times - timer, 0)
+    points = dict(zip(("p50", "p90", "p99", "p99.9", "max"), np.percentile(net, [50, 90, 99, 99.9, 100]).tolist(), strict=True))
+    return {**points, "mean": float(net.mean()), "count": len(net)}
+
+
+def block(stream: "Stream", xs: NDArray[np.float32]) -> float:
+    """Nanoseconds a step of `process`, median of five runs of about 50 ms."""
+    clock = time.perf_counter_ns
+    begin = clock()
+    stream.process(xs)
+    repeats = int(np.clip(50e6 / (clock() - begin), 1, 1000))
+    many = np.tile(xs, (repeats, 1))  # (repeats * SAMPLES, input_size)
+    runs = []
+    for _ in range(5):
+        begin = clock()
+        stream.process(many)
+        runs.append((clock() - begin) / len(many))
+    return float(np.median(runs))
+
+
+def machine(stream: "Stream") -> dict[str, Any]:
+    """What a reader must know to compare numbers."""
+    return {
+        "cpu": _cpu(),
+        "governor": _first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "not readable",
+        "load_average": round(os.getloadavg()[0], 2),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "edgelstm": __version__,
+        "target": f"{stream.plan.target.name} ({stream.plan.target.cpu})",
+        "threads": 1,
+    }
+
+
+def _cpu() -> str:
+    """The processor's name: as Linux calls it on x86, or the board's name on ARM."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(iter(names), "") or _first_line("/proc/device-tree/model") or platform.processor() or platform.machine()
+
+
+def _first_line(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8", "replace").partition("\n")[0].strip("\0 ")
+    except OSError:
+        return ""

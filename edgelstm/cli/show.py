@@ -1,0 +1,62 @@
+"""How verbs print: tables and JSON on stdout, safe whatever a model file calls its parts."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+#: Width of a table that is not printed on a terminal.
+WIDTH = 120
+
+
+def printable(value: object) -> str:
+    """Text without control characters or escape sequences."""
+    return "".join(c if c.isprintable() else "?" for c in str(value))
+
+
+def emit_json(record: Mapping[str, Any]) -> None:
+    """One JSON object on stdout."""
+    click.echo(json.dumps(record, indent=2))
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table; columns of numbers are aligned right. Without `columns` it has no head, and text in two columns."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(
+        title=Text(printable(title), "bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD if columns else box.SIMPLE,
+        show_header=bool(columns),
+    )
+    cells = [[printable(cell) for cell in row] for row in rows]
+    for index, column in enumerate(columns):
+        numbers = all(row[index][:1].isdecimal() for row in cells)
+        grid.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in cells:
+        grid.add_row(*map(Text, row))
+    with_terminal = sys.stdout.isatty()
+    Console(width=None if with_terminal else WIDTH, highlight=False).print(grid)
+
+
+def bytes_text(size: int) -> str:
+    """A number of bytes for people: ``"512 B"``, ``"12.5 KiB"``."""
+    if size < 1024:
+        return f"{size} B"
+    power = min((size.bit_length() - 1) // 10, 3)
+    return f"{size / 1024**power:.1f} {('KiB', 'MiB', 'GiB')[power - 1]}"
+
+
+def time_text(nanoseconds: float) -> str:
+    """A time for people, three digits: ``"85 ns"``, ``"1.24 µs"``, ``"153 ms"``."""
+    value = nanoseconds
+    for unit in ("ns", "µs", "ms"):
+        if value < 999.5:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:,.3g} s"
