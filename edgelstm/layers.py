@@ -27,7 +27,7 @@ MAX_SIZE = 1 << 16
 Array: TypeAlias = Any
 
 
-def _array(owner: str, name: str, value: ArrayLike, ndim: int) -> NDArray[np.float32]:
+def checked_array(owner: str, name: str, value: ArrayLike, ndim: int) -> NDArray[np.float32]:
     """`value` as a private, read-only, C-ordered float32 array of `ndim` dimensions; finite or refused."""
     try:
         given = np.asarray(value)
@@ -49,7 +49,8 @@ def _array(owner: str, name: str, value: ArrayLike, ndim: int) -> NDArray[np.flo
     return array
 
 
-def _require(owner: str, name: str, array: NDArray[np.float32], shape: tuple[int, ...], because: str) -> None:
+def require_shape(owner: str, name: str, array: NDArray[Any], shape: tuple[int, ...], because: str) -> None:
+    """Raise ShapeError unless `array` has this shape."""
     if array.shape != shape:
         raise ShapeError(f"{owner}: {name} must have shape {shape} because {because}; got {array.shape}.")
 
@@ -104,7 +105,7 @@ class Layer:
         """
         raise UnsupportedModelError(f"{self.label}: layers of type {type(self).__name__} have no size rule.")
 
-    def arrays(self) -> dict[str, NDArray[np.float32]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays this record holds, by field name."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
@@ -164,19 +165,21 @@ class LSTM(Layer):
     c0: Array = None
 
     def _check(self) -> None:
-        self._set("weight_hh", _array(self.label, "weight_hh", self.weight_hh, 2))
-        self._set("weight_ih", _array(self.label, "weight_ih", self.weight_ih, 2))
+        self._set("weight_hh", checked_array(self.label, "weight_hh", self.weight_hh, 2))
+        self._set("weight_ih", checked_array(self.label, "weight_ih", self.weight_ih, 2))
         hidden = self.weight_hh.shape[1]
         because = f"weight_hh has hidden_size = {hidden} columns"
-        _require(self.label, "weight_hh", self.weight_hh, (4 * hidden, hidden), "its rows are the gates i f g o of hidden_size rows each")
-        _require(self.label, "weight_ih", self.weight_ih, (4 * hidden, self.weight_ih.shape[1]), because)
+        require_shape(
+            self.label, "weight_hh", self.weight_hh, (4 * hidden, hidden), "its rows are the gates i f g o of hidden_size rows each"
+        )
+        require_shape(self.label, "weight_ih", self.weight_ih, (4 * hidden, self.weight_ih.shape[1]), because)
         bias = np.zeros(4 * hidden, np.float32) if self.bias is None else self.bias
-        self._set("bias", _array(self.label, "bias", bias, 1))
-        _require(self.label, "bias", self.bias, (4 * hidden,), because)
+        self._set("bias", checked_array(self.label, "bias", bias, 1))
+        require_shape(self.label, "bias", self.bias, (4 * hidden,), because)
         for state in ("h0", "c0"):
             if (value := getattr(self, state)) is not None:
-                self._set(state, _array(self.label, state, value, 1))
-                _require(self.label, state, getattr(self, state), (hidden,), because)
+                self._set(state, checked_array(self.label, state, value, 1))
+                require_shape(self.label, state, getattr(self, state), (hidden,), because)
 
     @property
     def input_size(self) -> int:
@@ -206,10 +209,10 @@ class Dense(Layer):
     bias: Array = None
 
     def _check(self) -> None:
-        self._set("weight", _array(self.label, "weight", self.weight, 2))
+        self._set("weight", checked_array(self.label, "weight", self.weight, 2))
         bias = np.zeros(self.weight.shape[0], np.float32) if self.bias is None else self.bias
-        self._set("bias", _array(self.label, "bias", bias, 1))
-        _require(self.label, "bias", self.bias, self.weight.shape[:1], f"weight has shape {self.weight.shape}")
+        self._set("bias", checked_array(self.label, "bias", bias, 1))
+        require_shape(self.label, "bias", self.bias, self.weight.shape[:1], f"weight has shape {self.weight.shape}")
 
     def output_size(self, sizes: Sequence[int]) -> int:
         self._matches(sizes, self.weight.shape[1], f"weight has shape {self.weight.shape}")
@@ -254,7 +257,7 @@ class Embedding(Layer):
     weight: Array
 
     def _check(self) -> None:
-        self._set("weight", _array(self.label, "weight", self.weight, 2))
+        self._set("weight", checked_array(self.label, "weight", self.weight, 2))
 
     def output_size(self, sizes: Sequence[int]) -> int:
         self._matches(sizes, 1, "it looks up one index a step")
@@ -276,9 +279,9 @@ class Normalizer(Layer):
     scale: Array
 
     def _check(self) -> None:
-        self._set("mean", _array(self.label, "mean", self.mean, 1))
-        self._set("scale", _array(self.label, "scale", self.scale, 1))
-        _require(self.label, "scale", self.scale, self.mean.shape, f"mean has shape {self.mean.shape}")
+        self._set("mean", checked_array(self.label, "mean", self.mean, 1))
+        self._set("scale", checked_array(self.label, "scale", self.scale, 1))
+        require_shape(self.label, "scale", self.scale, self.mean.shape, f"mean has shape {self.mean.shape}")
         with np.errstate(divide="ignore", over="ignore"):
             if not np.isfinite(np.float32(1) / self.scale).all():
                 raise ShapeError(f"{self.label}: scale must not be zero; give a constant channel the scale 1.")
@@ -303,7 +306,3 @@ class Add(Layer):
         if len(set(sizes)) != 1:
             raise ShapeError(f"{self.label} sums inputs of one width; it is given {', '.join(map(str, sizes))}.")
         return sizes[0]
-
-
-#: Every kind of layer that this version knows, by its name in files.
-LAYER_KINDS: dict[str, type[Layer]] = {k.kind: k for k in (LSTM, Dense, Activation, Softmax, Embedding, Normalizer, Add)}

@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ShapeError, UnsupportedModelError, UsageError
-from .layers import LAYER_KINDS, Embedding, Layer
+from .layers import LSTM, MAX_SIZE, Activation, Add, Dense, Embedding, Layer, Normalizer, Softmax
+from .layers_int8 import DenseInt8, LSTMInt8
+
+#: Every kind of layer that this version knows, by its name in files.
+LAYER_KINDS: dict[str, type[Layer]] = {
+    layer.kind: layer for layer in (LSTM, Dense, Activation, Softmax, Embedding, Normalizer, Add, LSTMInt8, DenseInt8)
+}
 
 #: The name under which layers refer to the model's own input.
 INPUT = "input"
@@ -183,7 +189,10 @@ def _input_width(layers: Iterable[Layer]) -> int:
 def _sizes(layers: tuple[Layer, ...]) -> dict[str, int]:
     sizes = {INPUT: _input_width(layers)}
     for layer in layers:
-        sizes[layer.name] = layer.output_size([sizes[n] for n in layer.inputs])
+        size = layer.output_size([sizes[n] for n in layer.inputs])
+        if size > MAX_SIZE:
+            raise ShapeError(f"{layer.label} gives {size} values; widths beyond {MAX_SIZE} are not supported.")
+        sizes[layer.name] = size
     return sizes
 
 

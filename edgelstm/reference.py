@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import reference_int8
 from .errors import UnsupportedModelError
 from .layers import LSTM, Activation, Add, Dense, Embedding, Layer, Normalizer, Softmax
+from .layers_int8 import DenseInt8, LSTMInt8
 from .model import INPUT, Model
 
 Vector = NDArray[np.float64]
@@ -38,18 +40,25 @@ def softmax(x: Vector) -> Vector:
     return np.asarray(e / e.sum())
 
 
-def lstm_step(layer: LSTM, x: Vector, h: Vector, c: Vector) -> tuple[Vector, Vector]:
+def lstm_step(layer: LSTM | LSTMInt8, x: Vector, h: Vector, c: Vector) -> tuple[Vector, Vector]:
     """One step. x: (input_size,); h, c: (hidden_size,); returns the new h and c. Formula: `layers.LSTM`."""
-    z = layer.weight_ih.astype(np.float64) @ x + layer.weight_hh.astype(np.float64) @ h + layer.bias  # (4*hidden_size,)
+    if isinstance(layer, LSTMInt8):
+        z = reference_int8.lstm_preactivations(layer, x, h)  # (4*hidden_size,)
+    else:
+        z = layer.weight_ih.astype(np.float64) @ x + layer.weight_hh.astype(np.float64) @ h + layer.bias  # (4*hidden_size,)
     i, f, g, o = np.split(z, 4)
     c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
     return sigmoid(o) * np.tanh(c), c
 
 
-def _lstm(layer: LSTM, xs: list[Vector], state: State) -> Vector:
+def _lstm(layer: LSTM | LSTMInt8, xs: list[Vector], state: State) -> Vector:
     h, c = lstm_step(layer, np.concatenate(xs), *state[layer.name])
     state[layer.name] = h, c
     return h
+
+
+def _dense_int8(layer: DenseInt8, xs: list[Vector], state: State) -> Vector:
+    return reference_int8.dense(layer, np.concatenate(xs))
 
 
 def _dense(layer: Dense, xs: list[Vector], state: State) -> Vector:
@@ -80,7 +89,9 @@ def _add(layer: Add, xs: list[Vector], state: State) -> Vector:
 
 _STEP: dict[type[Layer], Callable[[Any, list[Vector], State], Vector]] = {
     LSTM: _lstm,
+    LSTMInt8: _lstm,
     Dense: _dense,
+    DenseInt8: _dense_int8,
     Activation: _activation,
     Softmax: _softmax,
     Embedding: _embedding,
@@ -93,7 +104,7 @@ def initial_state(model: Model) -> State:
     """Every recurrent layer's state before the first step, by layer name: (h, c)."""
     state: State = {}
     for layer in model.layers:
-        if isinstance(layer, LSTM):
+        if isinstance(layer, LSTM | LSTMInt8):
             zero = np.zeros(layer.hidden_size)
             state[layer.name] = tuple(zero if s is None else s.astype(np.float64) for s in (layer.h0, layer.c0))
     return state

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model import INPUT, Model
-from .lowering import Lowered, copy, lower, up_to
+from .lowering import Lowered, copy, up_to
+from .rules import lower
 from .targets import Target
 
 #: Most timesteps that a layer takes before the next layer runs, in `process`.
@@ -96,7 +97,7 @@ class _Builder:
         self.state_size = self.state[0].size + sum(up_to(LINE, low.state.size) for low in self.lowered.values())
         scratch = max(low.scratch for low in self.lowered.values())
         self.block = min(LONGEST_BLOCK, max(4, BLOCK_SCRATCH // max(1, scratch)))
-        self.scratch = scratch * self.block
+        self.scratch = max(scratch * self.block, *(low.workspace for low in self.lowered.values()), 0)
         self.end = self.state_size + up_to(LINE, self.scratch)
         self.places = {INPUT: Place("input", 0, model.input_size)}
 

@@ -3,14 +3,13 @@
 Packing is described where it is read, in the kernels. Nothing here compiles.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UnsupportedModelError
-from ..layers import LSTM, Activation, Add, Dense, Embedding, Layer, Normalizer, Softmax
+from ..layers import LSTM, Activation, Add, Dense, Embedding, Normalizer, Softmax
+from ..layers_int8 import LSTMInt8
 from .targets import Target
 
 Floats = NDArray[np.float32]
@@ -44,6 +43,8 @@ class Lowered(NamedTuple):
         Initial state; empty for layers without one.
     scratch : int
         Floats of scratch for each timestep of a block.
+    workspace : int
+        Floats of scratch for one timestep at a time.
     """
 
     kernel: str
@@ -52,6 +53,7 @@ class Lowered(NamedTuple):
     weights: Floats = _EMPTY
     state: Floats = _EMPTY
     scratch: int = 0
+    workspace: int = 0
 
 
 def up_to(multiple: int, size: int) -> int:
@@ -59,11 +61,25 @@ def up_to(multiple: int, size: int) -> int:
     return -(-size // multiple) * multiple
 
 
-def _lstm(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
-    inputs, hidden = layer.input_size, layer.hidden_size
+def tiling(hidden: int, target: Target) -> tuple[int, int, int]:
+    """Units that a layer of `hidden` units is padded to, those of its full tiles, and those of its last tile if that is narrower."""
     padded = up_to(4, hidden)
     units = padded if padded <= target.widest_tile else target.tile
-    tail = padded % units
+    return padded, units, padded % units
+
+
+def lstm_state(layer: LSTM | LSTMInt8, padded: int) -> Floats:
+    """Initial h (padded,), c (padded,) and the turn; padding units stay at 0."""
+    state = np.zeros(2 * padded + 1, np.float32)
+    for start, value in ((0, layer.h0), (padded, layer.c0)):
+        if value is not None:
+            state[start : start + layer.hidden_size] = value
+    return state
+
+
+def lstm(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
+    inputs, hidden = layer.input_size, layer.hidden_size
+    padded, units, tail = tiling(hidden, target)
     hoisted = inputs >= 8 and layer.weight_ih.size + layer.weight_hh.size > HOIST_ABOVE
     constants = {
         "inputs": inputs,
@@ -74,12 +90,8 @@ def _lstm(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
         "two_chains": int(4 * -(-units // target.lanes) < MULTIPLY_ADDS_IN_FLIGHT),
         "hoisted": int(hoisted),
     }
-    state = np.zeros(2 * padded + 1, np.float32)  # h (padded,), c (padded,), turn; padding units stay at 0
-    for start, value in ((0, layer.h0), (padded, layer.c0)):
-        if value is not None:
-            state[start : start + hidden] = value
     weights = pack_lstm(layer, padded, units)
-    return Lowered("lstm_f32", constants, padded, weights, state, 4 * padded if hoisted else 0)
+    return Lowered("lstm_f32", constants, padded, weights, lstm_state(layer, padded), 4 * padded if hoisted else 0)
 
 
 def pack_lstm(layer: LSTM, padded: int, units: int) -> Floats:
@@ -92,7 +104,7 @@ def pack_lstm(layer: LSTM, padded: int, units: int) -> Floats:
     return np.concatenate(tiles)
 
 
-def _dense(layer: Dense, sizes: list[int], target: Target) -> Lowered:
+def dense(layer: Dense, sizes: list[int], target: Target) -> Lowered:
     outputs, inputs = layer.weight.shape
     if outputs < FEWEST_COLUMNS:
         weights = np.concatenate([layer.weight.ravel(), layer.bias])
@@ -103,51 +115,27 @@ def _dense(layer: Dense, sizes: list[int], target: Target) -> Lowered:
     return Lowered("dense_columns_f32", {"inputs": inputs, "outputs": outputs, "units": units}, outputs, weights)
 
 
-def _activation(layer: Activation, sizes: list[int], target: Target) -> Lowered:
+def activation(layer: Activation, sizes: list[int], target: Target) -> Lowered:
     return Lowered("activation_f32", {"function": layer.function, "size": sum(sizes)}, sum(sizes))
 
 
-def _softmax(layer: Softmax, sizes: list[int], target: Target) -> Lowered:
+def softmax(layer: Softmax, sizes: list[int], target: Target) -> Lowered:
     return Lowered("softmax_f32", {"size": sum(sizes)}, sum(sizes))
 
 
-def _normalizer(layer: Normalizer, sizes: list[int], target: Target) -> Lowered:
+def normalizer(layer: Normalizer, sizes: list[int], target: Target) -> Lowered:
     weights = np.concatenate([layer.mean, (1 / layer.scale.astype(np.float64)).astype(np.float32)])
     return Lowered("normalizer_f32", {"size": layer.mean.size}, layer.mean.size, weights)
 
 
-def _embedding(layer: Embedding, sizes: list[int], target: Target) -> Lowered:
+def embedding(layer: Embedding, sizes: list[int], target: Target) -> Lowered:
     return Lowered("embedding_f32", {"size": layer.weight.shape[1]}, layer.weight.shape[1], layer.weight.ravel())
 
 
-def _add(layer: Add, sizes: list[int], target: Target) -> Lowered:
+def add(layer: Add, sizes: list[int], target: Target) -> Lowered:
     return Lowered("add_f32", {"terms": len(sizes), "size": sizes[0]}, sizes[0])
 
 
 def copy(size: int) -> Lowered:
     """A layer that passes `size` values on: what gathers several inputs, or trims a row."""
     return Lowered("activation_f32", {"function": "linear", "size": size}, size)
-
-
-_RULES: dict[type[Layer], Callable[[Any, list[int], Target], Lowered]] = {
-    LSTM: _lstm,
-    Dense: _dense,
-    Activation: _activation,
-    Softmax: _softmax,
-    Normalizer: _normalizer,
-    Embedding: _embedding,
-    Add: _add,
-}
-
-
-def lower(layer: Layer, sizes: list[int], target: Target) -> Lowered:
-    """The kernel for a layer whose inputs have these sizes.
-
-    Raises
-    ------
-    UnsupportedModelError
-        If there is no float32 kernel for this type of layer.
-    """
-    if type(layer) not in _RULES:
-        raise UnsupportedModelError(f"{layer.label}: there is no float32 kernel for layers of type {type(layer).__name__}.")
-    return _RULES[type(layer)](layer, sizes, target)

@@ -29,6 +29,8 @@ class Target(NamedTuple):
         Vector registers.
     fma : bool
         Whether multiply-add is one instruction, rounded once.
+    dot : str
+        Form of int8 dot products: see `kernels.simd_int8`.
     identity : str
         Changes when code compiled for another such CPU may not run.
     """
@@ -38,6 +40,7 @@ class Target(NamedTuple):
     lanes: int
     registers: int
     fma: bool
+    dot: str
     identity: str
 
     @property
@@ -85,12 +88,12 @@ def host() -> Target:
     identity = sha256(known.encode()).hexdigest()[:16]
     if machine in ("x86_64", "amd64"):
         if {"avx512f", "avx512vl", "avx512bw", "avx512dq"} <= flags:
-            return Target("host", "", 16, 32, True, identity)
+            return Target("host", "", 16, 32, True, "vnni" if "avx512_vnni" in flags else "pmaddwd", identity)
         if {"avx2", "fma"} <= flags:
-            return Target("host", "", 8, 16, True, identity)
-        return Target("host", "", 4, 16, "fma" in flags, identity)
+            return Target("host", "", 8, 16, True, "pmaddwd", identity)
+        return Target("host", "", 4, 16, "fma" in flags, "pmaddwd", identity)
     if machine in ("aarch64", "arm64"):
-        return Target("host", "", 4, 32, True, identity)
+        return Target("host", "", 4, 32, True, "sdot" if "asimddp" in flags else "generic", identity)
     raise CompileError(
         f"edgelstm compiles for x86-64 and 64-bit ARM hosts; this machine says it is {re.sub(r'[^a-z0-9_]', '', machine) or 'unknown'!r}."
     )

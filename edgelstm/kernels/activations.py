@@ -81,7 +81,13 @@ def _exp(x):
     return horner(r, EXP).times_two_to(n)
 
 
+def _magnitude(x):
+    """|x|."""
+    return x.magnitude()
+
+
 linear = elementwise(_linear)
+magnitude = elementwise(_magnitude)
 relu = elementwise(_relu)
 exp = elementwise(_exp)
 tanh = elementwise(_tanh)

@@ -103,7 +103,8 @@ def _indices(values):
     return ir.Constant(ir.VectorType(I32, len(values)), [ir.Constant(I32, v) for v in values])
 
 
-def _broadcast(builder, scalar, lanes):
+def broadcast(builder, scalar, lanes):
+    """A scalar in every lane of an LLVM vector."""
     undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
     return builder.shuffle_vector(first, undefined, _indices([0] * lanes))
@@ -125,7 +126,7 @@ def splat(typingctx, lanes, scalar):
 
     def codegen(context, builder, signature, args):
         value = context.cast(builder, args[1], signature.args[1], types.float32)
-        return join(builder, [_broadcast(builder, value, n) for n in lanes.vec.pieces])
+        return join(builder, [broadcast(builder, value, n) for n in lanes.vec.pieces])
 
     return lanes.vec(lanes, scalar), codegen
 
@@ -265,7 +266,7 @@ def count_within(typingctx, vector, limit):
         count = ir.Constant(I64, 0)
         for part in split(builder, args[0]):
             lanes = part.type.count
-            bound = _broadcast(builder, args[1], lanes)
+            bound = broadcast(builder, args[1], lanes)
             magnitude = call(builder, f"llvm.fabs.v{lanes}f32", part.type, [part])
             mask = builder.bitcast(builder.fcmp_ordered("<=", magnitude, bound), ir.IntType(lanes))
             ones = call(builder, f"llvm.ctpop.i{lanes}", mask.type, [mask])
@@ -318,6 +319,11 @@ class Value:
         """The nearest whole number, ties to even."""
         kind = self.value.type
         return self._wrap(call(self.builder, f"llvm.rint.v{kind.count}f32", kind, [self.value]))
+
+    def magnitude(self):
+        """|self|."""
+        kind = self.value.type
+        return self._wrap(call(self.builder, f"llvm.fabs.v{kind.count}f32", kind, [self.value]))
 
     def times_two_to(self, exponent):
         """Self * 2**exponent, for whole exponents from -126 to 127."""

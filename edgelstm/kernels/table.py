@@ -3,14 +3,29 @@
 from .blocks import process
 from .checks import first_bad_index, first_bad_vector
 from .dense_f32 import dense_columns_f32, dense_dot_f32
+from .dense_int8 import dense_int8_dynamic, dense_int8_weight
 from .elementwise_f32 import activation_f32, add_f32, embedding_f32, normalizer_f32, softmax_f32
 from .lstm_f32 import lstm_f32
+from .lstm_int8 import lstm_int8_dynamic, lstm_int8_weight
 from .python_call import python_step
 
 #: Factories of layer kernels: sizes in, a function (w, x, y, s, z, n) out.
 LAYER_KERNELS = {
     factory.__name__: factory
-    for factory in (lstm_f32, dense_dot_f32, dense_columns_f32, activation_f32, normalizer_f32, add_f32, softmax_f32, embedding_f32)
+    for factory in (
+        lstm_f32,
+        lstm_int8_dynamic,
+        lstm_int8_weight,
+        dense_dot_f32,
+        dense_columns_f32,
+        dense_int8_dynamic,
+        dense_int8_weight,
+        activation_f32,
+        normalizer_f32,
+        add_f32,
+        softmax_f32,
+        embedding_f32,
+    )
 }
 
 #: Factories of input checks: the number of inputs in, a function (x, limit, n) out.

@@ -1,0 +1,130 @@
+"""Int8 layers -> kernels and packed weights: the sibling of `lowering`."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..layers_int8 import DenseInt8, LSTMInt8
+from .lowering import HOIST_ABOVE, Floats, Lowered, lstm_state, tiling, up_to
+from .targets import Target
+
+#: Activations in a word, by form of dot product: as `kernels.simd_int8.GROUP`.
+GROUP = {"vnni": 4, "sdot": 4, "generic": 4, "pmaddwd": 2}
+
+#: What `vnni` adds to an activation to make it unsigned.
+OFFSET = 128
+
+#: As `kernels.lstm_int8.HEADER`.
+HEADER = 16
+
+
+def _words(count: int, group: int) -> int:
+    return -(-count // group)
+
+
+def _room(words: int) -> int:
+    """Floats for activations of so many words, which are read four at a time."""
+    return up_to(4, words) + 4
+
+
+def _grouped(weights: NDArray[np.int8], words: int, group: int) -> NDArray[np.int8]:
+    """(lanes, values) -> (words, lanes, group): what one word of activations meets stands together."""
+    lanes, count = weights.shape
+    padded = np.zeros((lanes, words * group), np.int8)
+    padded[:, :count] = weights
+    return padded.reshape(lanes, words, group).transpose(1, 0, 2)
+
+
+def _start(weights: NDArray[np.int8], form: str) -> NDArray[np.int32]:
+    """Where the sums of each row begin, so that the offset of unsigned activations cancels."""
+    sums = weights.astype(np.int32).sum(axis=1, dtype=np.int32)
+    return np.asarray(-OFFSET * sums if form == "vnni" else 0 * sums, np.int32)
+
+
+def _floats(*parts: NDArray[np.generic]) -> Floats:
+    """Arrays of any type one behind the other, as the float32 memory that holds them."""
+    data = b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
+    return np.frombuffer(data + bytes(-len(data) % 4), np.float32)
+
+
+def _by_gate(values: NDArray[np.generic], padded: int) -> NDArray[np.generic]:
+    """(4*hidden, ...) -> (4, padded, ...), zeros for the padding units."""
+    hidden = values.shape[0] // 4
+    gates = np.zeros((4, padded, *values.shape[1:]), values.dtype)
+    gates[:, :hidden] = values.reshape(4, hidden, *values.shape[1:])
+    return gates
+
+
+def _header(input_scale: Floats | None) -> Floats:
+    header = np.zeros(HEADER, np.float32)
+    if input_scale is not None:
+        header[0] = np.float32(1) / input_scale[0]
+    return header
+
+
+def lstm(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
+    """A layer of either scheme."""
+    padded, units, tail = tiling(layer.hidden_size, target)
+    constants = {"inputs": layer.input_size, "hidden": layer.hidden_size, "padded": padded, "units": units, "tail": tail}
+    state = lstm_state(layer, padded)
+    half = np.array([0.5, 0.5, 1, 0.5], np.float32)[:, None]  # i, f and o come halved
+    bias = _by_gate(layer.bias, padded) * half  # (4, padded)
+    scale_ih, scale_hh = _by_gate(layer.scale_ih, padded) * half, _by_gate(layer.scale_hh, padded) * half
+    weight_ih, weight_hh = _by_gate(layer.weight_ih, padded), _by_gate(layer.weight_hh, padded)  # (4, padded, columns)
+    tiles = [slice(start, min(start + units, padded)) for start in range(0, padded, units)]
+
+    def rows(values: NDArray[np.generic], tile: slice) -> NDArray[np.generic]:
+        return values[:, tile].reshape(-1, *values.shape[2:])
+
+    if layer.scheme == "int8-weight":
+        weights = [_floats(rows(bias, t), rows(scale_ih, t), rows(scale_hh, t), rows(weight_ih, t).T, rows(weight_hh, t).T) for t in tiles]
+        return Lowered("lstm_int8_weight", constants, padded, np.concatenate(weights), state)
+    form, group = target.dot, GROUP[target.dot]
+    input_words, hidden_words = _words(layer.input_size, group), _words(padded, group)
+    calibrated = layer.input_scale is not None
+    constants |= {
+        "input_words": input_words,
+        "hidden_words": hidden_words,
+        "form": form,
+        "width": target.lanes,
+        "calibrated": int(calibrated),
+    }
+    from_x = scale_ih * layer.input_scale[0] if calibrated else scale_ih
+    from_h = scale_hh / np.float32(127)
+    weights = [
+        _floats(
+            *(rows(part, t) for part in (bias, from_x, from_h)),
+            *(_start(rows(part, t), form) for part in (weight_ih, weight_hh)),
+            _grouped(rows(weight_ih, t), input_words, group),
+            _grouped(rows(weight_hh, t), hidden_words, group),
+        )
+        for t in tiles
+    ]
+    hoisted = layer.input_size >= 16 and layer.weight_ih.size + layer.weight_hh.size > 4 * HOIST_ABOVE
+    row = 4 * padded + _room(input_words) + _room(hidden_words)
+    constants |= {"hoisted": int(hoisted), "row": row}
+    return Lowered("lstm_int8_dynamic", constants, padded, np.concatenate([_header(layer.input_scale), *weights]), state, scratch=row)
+
+
+def dense(layer: DenseInt8, sizes: list[int], target: Target) -> Lowered:
+    """A layer of either scheme; outputs padded to whole tiles."""
+    outputs, inputs = layer.weight.shape
+    units = min(up_to(4, outputs), 2 * target.lanes)
+    padded = up_to(units, outputs)
+    bias, scale = np.zeros(padded, np.float32), np.zeros(padded, np.float32)
+    bias[:outputs], scale[:outputs] = layer.bias, layer.scale
+    weight = np.zeros((padded, inputs), np.int8)
+    weight[:outputs] = layer.weight
+    tiles = [slice(start, start + units) for start in range(0, padded, units)]
+    constants = {"inputs": inputs, "outputs": outputs, "units": units}
+    if layer.scheme == "int8-weight":
+        parts = [_floats(bias[t], scale[t], weight[t].T) for t in tiles]
+        return Lowered("dense_int8_weight", constants, outputs, np.concatenate(parts), workspace=units)
+    form, group = target.dot, GROUP[target.dot]
+    words = _words(inputs, group)
+    calibrated = layer.input_scale is not None
+    constants |= {"words": words, "form": form, "width": target.lanes, "calibrated": int(calibrated)}
+    from_x = scale * layer.input_scale[0] if calibrated else scale
+    parts = [_floats(bias[t], from_x[t], _start(weight[t], form), _grouped(weight[t], words, group)) for t in tiles]
+    return Lowered(
+        "dense_int8_dynamic", constants, outputs, np.concatenate([_header(layer.input_scale), *parts]), workspace=_room(words) + units
+    )

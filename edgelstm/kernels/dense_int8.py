@@ -1,0 +1,70 @@
+"""Fully connected layers with int8 weights: the sibling of `dense_f32`.
+
+Lanes are outputs, in tiles of `units`. A tile holds, as float32: bias (units,) and scale (units,); with quantised activations, as int32:
+where the sums begin (units,); then the weights' bytes.
+"""
+
+import numpy as np
+from numba import njit
+
+from .lstm_int8 import H_STEPS, HEADER, largest, multiply_bytes, quantiser, summer
+from .simd import Lanes, fma, load, multiplied, offset, splat, store
+from .simd_int8 import GROUP, as_floats, load_sums
+
+inlined = njit(inline="always")
+
+
+@inlined
+def exactly(lanes, y, count, units, a, z):
+    """Store the first `count` of a tile's `units` answers."""
+    if count == units:
+        store(y, 0, a)
+    else:
+        store(z, 0, a)
+        for k in range(count):
+            y[k] = z[k]
+
+
+def dense_int8_dynamic(inputs, outputs, units, words, form, width, calibrated, x_stride, y_stride):
+    """Kernel of a layer with quantised inputs. Parameters as for `lstm_int8_dynamic`; `units` outputs a tile, the last one padded."""
+    lanes, tiles = Lanes(units), -(-outputs // units)
+    quantise, largest_x, add_products = quantiser(form, inputs), largest(inputs), summer(form, width)[0]
+    tile_floats = 3 * units + words * GROUP[form] * units // 4
+    last = outputs - (tiles - 1) * units
+
+    def kernel(w, x, y, s, z, n):
+        """w: packed weights; x: (n, x_stride); y: (n, y_stride); s: unused; z: quantised x, then one tile of answers."""
+        answers = offset(z, (words + 3) // 4 * 4 + 4)
+        for t in range(n):
+            xt = offset(x, t * x_stride)
+            yt = offset(y, t * y_stride)
+            steps = w[0] if calibrated else H_STEPS / largest_x(xt)
+            quantise(z, xt, steps)
+            for j in range(tiles):
+                at = offset(w, HEADER + j * tile_floats)
+                a = as_floats(add_products(load_sums(lanes, at, 2 * units), at, 12 * units, z, words, units))
+                if not calibrated:
+                    a = multiplied(a, splat(lanes, np.float32(1.0) / steps))
+                a = fma(a, load(lanes, at, units), load(lanes, at, 0))
+                exactly(lanes, offset(yt, j * units), units if j < tiles - 1 else last, units, a, answers)
+
+    return kernel
+
+
+def dense_int8_weight(inputs, outputs, units, x_stride, y_stride):
+    """Kernel of a layer with float32 inputs; `units` outputs a tile, the last one padded."""
+    lanes, tiles = Lanes(units), -(-outputs // units)
+    tile_floats = 2 * units + (inputs * units + 3) // 4
+    last = outputs - (tiles - 1) * units
+
+    def kernel(w, x, y, s, z, n):
+        """w: packed weights; x: (n, x_stride); y: (n, y_stride); s: unused; z: one tile of answers."""
+        for t in range(n):
+            xt = offset(x, t * x_stride)
+            yt = offset(y, t * y_stride)
+            for j in range(tiles):
+                at = offset(w, j * tile_floats)
+                a = fma(multiply_bytes(lanes, at, 8 * units, xt, inputs, units), load(lanes, at, units), load(lanes, at, 0))
+                exactly(lanes, offset(yt, j * units), units if j < tiles - 1 else last, units, a, z)
+
+    return kernel

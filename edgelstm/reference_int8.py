@@ -1,0 +1,53 @@
+"""Exact twin of the int8 layers: integers as int64, the float parts in float64 but for what decides an integer.
+
+What is rounded to an integer is first computed in float32, as the kernels do, so that both round the same number.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .layers_int8 import LIMIT, DenseInt8, LSTMInt8
+
+Vector = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+#: Steps of a quantised h in 1: h lies within +-1.
+H_STEPS = np.float32(LIMIT)
+
+
+def quantised(x: Vector, steps: np.float32) -> Integers:
+    """round(x * steps), ties to even, within +-127. `steps`: integers a unit, the inverse of the scale."""
+    scaled = np.asarray(x, np.float32) * steps
+    return np.asarray(np.clip(np.rint(scaled), -LIMIT, LIMIT).astype(np.int64))
+
+
+def input_steps(x: Vector, input_scale: NDArray[np.float32] | None) -> np.float32:
+    """Integers a unit of x: from the calibrated scale, or so that the largest magnitude of this step becomes 127."""
+    if input_scale is not None:
+        return np.float32(1) / np.float32(input_scale[0])
+    largest = np.float32(np.abs(np.asarray(x, np.float32)).max())
+    return np.float32(LIMIT) / max(largest, np.float32(1e-30))
+
+
+def products(weight: NDArray[np.int8], scale: NDArray[np.float32], x: Vector, steps: np.float32) -> Vector:
+    """weight x with both as integers: the sum is exact."""
+    sums = weight.astype(np.int64) @ quantised(x, steps)
+    return np.asarray(sums * scale.astype(np.float64) / np.float64(steps))
+
+
+def dense(layer: DenseInt8, x: Vector) -> Vector:
+    """One step of a fully connected layer."""
+    if layer.scheme == "int8-weight":
+        return np.asarray((layer.weight.astype(np.float64) @ x) * layer.scale + layer.bias)
+    return products(layer.weight, layer.scale, x, input_steps(x, layer.input_scale)) + layer.bias
+
+
+def lstm_preactivations(layer: LSTMInt8, x: Vector, h: Vector) -> Vector:
+    """Gates before their activations, in the order i f g o: (4*hidden_size,)."""
+    if layer.scheme == "int8-weight":
+        from_x = (layer.weight_ih.astype(np.float64) @ x) * layer.scale_ih
+        from_h = (layer.weight_hh.astype(np.float64) @ h) * layer.scale_hh
+        return np.asarray(layer.bias + from_x + from_h)
+    from_x = products(layer.weight_ih, layer.scale_ih, x, input_steps(x, layer.input_scale))
+    from_h = products(layer.weight_hh, layer.scale_hh, h, H_STEPS)
+    return np.asarray(layer.bias + from_x + from_h)

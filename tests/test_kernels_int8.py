@@ -1,0 +1,139 @@
+"""Int8 kernels: exact integers in every form, and the whole layer beside its exact twin."""
+
+import numpy as np
+import pytest
+from conftest import samples
+
+import edgelstm as el
+from edgelstm import reference
+from edgelstm.compiler import plan
+from edgelstm.compiler.targets import host
+
+#: Every form that this machine can run, on the register files that it stands for.
+FORMS = {
+    "host": {},
+    "generic": {"dot": "generic"},
+    "pmaddwd-512": {"dot": "pmaddwd", "lanes": 16, "registers": 32},
+    "pmaddwd-256": {"dot": "pmaddwd", "lanes": 8, "registers": 16},
+    "pmaddwd-128": {"dot": "pmaddwd", "lanes": 4, "registers": 16},
+    "generic-128": {"dot": "generic", "lanes": 4, "registers": 32},
+}
+
+SIZES = [(6, 32), (18, 70), (130, 41)]
+
+
+@pytest.fixture(params=FORMS)
+def form(request, monkeypatch):
+    if request.param.startswith("pmaddwd") and host().dot not in ("vnni", "pmaddwd"):
+        pytest.skip("an x86 form")
+    if request.param == "pmaddwd-512" and host().lanes < 16:
+        pytest.skip("needs 512-bit registers")
+    monkeypatch.setattr(plan, "host", lambda: host()._replace(**FORMS[request.param]))
+    return request.param
+
+
+def integers(rng, *shape):
+    return rng.integers(-127, 128, shape).astype(np.int8)
+
+
+def lstm(rng, inputs, hidden, scheme, *, calibrated=False, extreme=False, **state):
+    shapes = (4 * hidden, inputs), (4 * hidden, hidden)
+    weights = [rng.choice(np.array([-127, 127], np.int8), s) if extreme else integers(rng, *s) for s in shapes]
+    scales = [rng.uniform(0.5, 1, 4 * hidden) / (127 * np.sqrt(n)) for n in (inputs, hidden)]
+    bias = rng.uniform(-0.5, 0.5, 4 * hidden)
+    return el.LSTMInt8(scheme, *weights, *scales, bias, input_scale=[1 / 127] if calibrated else None, **state)
+
+
+def test_dense_sums_are_exact_integers(form, rng):
+    """With unit scales the answer is the integer sum itself: compared for equality."""
+    for outputs, inputs in [(1, 1), (33, 130), (5, 1000)]:
+        for weight in (integers(rng, outputs, inputs), np.full((outputs, inputs), -127, np.int8)):
+            layer = el.DenseInt8("int8-dynamic", weight, np.ones(outputs), input_scale=[1.0])
+            rows = np.concatenate([rng.integers(-127, 128, (20, inputs)), np.full((1, inputs), 127), np.full((1, inputs), -127)])
+            answers = el.Stream(el.Model([layer])).process(rows)
+            np.testing.assert_array_equal(answers, rows @ weight.astype(np.int64).T)
+
+
+def test_rounding_and_saturation_of_inputs(form):
+    layer = el.DenseInt8("int8-dynamic", np.eye(4, dtype=np.int8), np.ones(4), input_scale=[1.0])
+    given = np.array([[0.5, 1.5, 2.5, -0.5], [126.6, 127.4, 128.0, 1e9], [-126.5, -127.5, -1e9, -0.0]], np.float32)
+    np.testing.assert_array_equal(el.Stream(el.Model([layer])).process(given), np.clip(np.rint(given), -127, 127))
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+@pytest.mark.parametrize("extreme", [True, False])
+def test_lstm_dynamic_has_the_same_bits_in_every_form(rng, monkeypatch, calibrated, extreme):
+    for inputs, hidden in SIZES:
+        layer = lstm(rng, inputs, hidden, "int8-dynamic", calibrated=calibrated, extreme=extreme)
+        xs = samples(rng, el.Model([layer]), 25)
+        answers = {}
+        for name in FORMS:
+            if name.startswith("pmaddwd") and (host().dot == "sdot" or (name == "pmaddwd-512" and host().lanes < 16)):
+                continue
+            monkeypatch.setattr(plan, "host", lambda name=name: host()._replace(**FORMS[name]))
+            answers[name] = el.Stream(el.Model([layer])).process(xs)
+        for name, answer in answers.items():
+            np.testing.assert_array_equal(answer, answers["host"], err_msg=f"{name} at {inputs}, {hidden}")
+
+
+@pytest.mark.parametrize("scheme", ["int8-dynamic", "int8-weight"])
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_layers_follow_their_exact_twin(rng, scheme, calibrated):
+    """The same integers at every step: a float32 h that rounds the other way would show as 1e-3."""
+    if scheme == "int8-weight" and calibrated:
+        return
+    for inputs, hidden in [(1, 1), (3, 15), *SIZES, (64, 256)]:
+        layer = lstm(rng, inputs, hidden, scheme, calibrated=calibrated, c0=rng.uniform(-1, 1, hidden), h0=rng.uniform(-1, 1, hidden))
+        head = el.DenseInt8(scheme, integers(rng, 5, hidden), rng.uniform(0.5, 1, 5) / 1000, rng.uniform(-1, 1, 5))
+        model = el.Model([layer, head])
+        xs = samples(rng, model, 60)
+        stream = el.Stream(model)
+        whole = stream.process(xs)
+        assert np.abs(whole - reference.run(model, xs)).max() <= 2e-6
+        stream.reset()
+        np.testing.assert_array_equal([stream.step(x).copy() for x in xs], whole)
+        stream.reset()
+        np.testing.assert_array_equal(np.concatenate([stream.process(xs[:7]), stream.process(xs[7:])]), whole)
+
+
+def test_weight_scheme_is_the_float_layer_of_its_weights(rng):
+    layer = lstm(rng, 6, 32, "int8-weight")
+    same = el.LSTM(layer.weight_ih * layer.scale_ih[:, None], layer.weight_hh * layer.scale_hh[:, None], layer.bias)
+    xs = samples(rng, el.Model([layer]), 200)
+    assert np.abs(el.Stream(el.Model([layer])).process(xs) - el.Stream(el.Model([same])).process(xs)).max() <= 1e-6
+
+
+def test_weights_take_a_quarter(rng):
+    hidden, inputs = 128, 40
+    packed = [
+        el.Stream(el.Model([layer])).plan.weight_bytes
+        for layer in (lstm(rng, inputs, hidden, "int8-weight"), el.LSTM(np.zeros((512, 40)), np.zeros((512, 128))))
+    ]
+    assert packed[0] / packed[1] <= 0.27
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scheme": "int4"}, "scheme"),
+        ({"weight_hh": np.full((16, 4), -128, np.int8)}, "-128"),
+        ({"weight_ih": np.zeros((16, 3))}, "int8 matrix"),
+        ({"scale_ih": np.zeros(16)}, "positive"),
+        ({"scale_hh": np.ones(15)}, "shape"),
+        ({"input_scale": [0.0]}, "positive"),
+        ({"h0": np.full(4, 1.5)}, "Keep this layer in f32"),
+    ],
+)
+def test_records_refuse_what_does_not_fit(rng, change, message):
+    good = {"weight_ih": integers(rng, 16, 3), "weight_hh": integers(rng, 16, 4), "scale_ih": np.ones(16), "scale_hh": np.ones(16)}
+    assert el.LSTMInt8("int8-dynamic", **good).hidden_size == 4
+    with pytest.raises(el.EdgeLSTMError, match=message):
+        el.LSTMInt8(**{"scheme": "int8-dynamic", **good, **change})
+
+
+def test_files_keep_int8_records(tmp_path, rng):
+    model = el.Model([lstm(rng, 6, 8, "int8-dynamic", calibrated=True), el.DenseInt8("int8-weight", integers(rng, 3, 8), np.full(3, 0.01))])
+    el.save(model, tmp_path / "model.elstm")
+    again = el.load(tmp_path / "model.elstm")
+    xs = samples(rng, model, 20)
+    np.testing.assert_array_equal(el.Stream(again).process(xs), el.Stream(model).process(xs))
