@@ -10,6 +10,9 @@ __version__ = "0.1.0"
 
 _HOME = {
     "LSTM": "layers",
+    "DenseInt8": "layers_int8",
+    "LSTMInt8": "layers_int8",
+    "quantize": "quantization",
     "Activation": "layers",
     "Add": "layers",
     "Dense": "layers",
@@ -31,7 +34,32 @@ _HOME = {
     "save": "modelfile",
 }
 
-__all__ = sorted([*_HOME, "__version__"])
+__all__ = [
+    "LSTM",
+    "Activation",
+    "Add",
+    "CompileError",
+    "Dense",
+    "DenseInt8",
+    "EdgeLSTMError",
+    "Embedding",
+    "InputError",
+    "LSTMInt8",
+    "Model",
+    "ModelFileError",
+    "Normalizer",
+    "Probe",
+    "ShapeError",
+    "Softmax",
+    "StateError",
+    "Stream",
+    "UnsupportedModelError",
+    "UsageError",
+    "__version__",
+    "load",
+    "quantize",
+    "save",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -62,8 +90,11 @@ if TYPE_CHECKING:
     from .layers import Embedding as Embedding
     from .layers import Normalizer as Normalizer
     from .layers import Softmax as Softmax
+    from .layers_int8 import DenseInt8 as DenseInt8
+    from .layers_int8 import LSTMInt8 as LSTMInt8
     from .model import Model as Model
     from .model import Probe as Probe
     from .modelfile import load as load
     from .modelfile import save as save
+    from .quantization import quantize as quantize
     from .stream import Stream as Stream

@@ -54,7 +54,7 @@ class LSTMInt8(Layer):
     input_scale : (1,), optional
         Calibrated step of x. Absent, with "int8-dynamic": max(abs(x)) / 127 of each step.
     h0, c0 : (hidden_size,), optional
-        State before the first step; \\|h0\\| at most 1 where h is quantised.
+        State before the first step; magnitudes at most 1 where h is quantised.
     """
 
     kind: ClassVar[str] = "lstm_int8"

@@ -30,7 +30,7 @@ def input_steps(x: Vector, input_scale: NDArray[np.float32] | None) -> np.float3
 
 
 def products(weight: NDArray[np.int8], scale: NDArray[np.float32], x: Vector, steps: np.float32) -> Vector:
-    """weight x with both as integers: the sum is exact."""
+    """Product of weight and x, both as integers: the sum is exact."""
     sums = weight.astype(np.int64) @ quantised(x, steps)
     return np.asarray(sums * scale.astype(np.float64) / np.float64(steps))
 
@@ -39,7 +39,7 @@ def dense(layer: DenseInt8, x: Vector) -> Vector:
     """One step of a fully connected layer."""
     if layer.scheme == "int8-weight":
         return np.asarray((layer.weight.astype(np.float64) @ x) * layer.scale + layer.bias)
-    return products(layer.weight, layer.scale, x, input_steps(x, layer.input_scale)) + layer.bias
+    return np.asarray(products(layer.weight, layer.scale, x, input_steps(x, layer.input_scale)) + layer.bias)
 
 
 def lstm_preactivations(layer: LSTMInt8, x: Vector, h: Vector) -> Vector:

@@ -48,7 +48,8 @@ def unpack(blob: bytes, size: int, digest: str) -> NDArray[np.uint8]:
         raise StateError("the snapshot is damaged (length or checksum is wrong); take another, or start with reset().")
     if owner.hex() != digest:
         raise StateError(
-            f"the snapshot belongs to another model (digest {owner.hex()[:12]}, this one is {digest[:12]}); load that model, or start with reset()."
+            f"the snapshot belongs to another model (digest {owner.hex()[:12]}, this one is {digest[:12]}); "
+            "load that model, or start with reset()."
         )
     state = np.frombuffer(blob, np.uint8, state_size, _HEADER.size)
     if state_size != size or not np.isfinite(state[_COUNTERS:].view(np.float32)).all():

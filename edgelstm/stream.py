@@ -110,7 +110,8 @@ class Stream:
         Memory to write a sample into before `step()`.
     step : callable
         ``step(x)``: one timestep. x (input_size,): a float32 array is fastest; lists, other numeric arrays, and bare numbers for one
-        input, do as well. ``step()``: the sample is what `input` holds. Returns y (output_size,) float32, a view that is valid until the next step.
+        input, do as well. ``step()``: the sample is what `input` holds.
+        Returns y (output_size,) float32, a view that is valid until the next step.
         A wrong shape or a value that must not enter the state raises InputError, and the state is as it was.
 
     Raises

@@ -184,7 +184,12 @@ def test_linker_refuses_what_it_does_not_know(rng):
 
 
 @pytest.mark.parametrize(
-    "target", [Target("avx2", "", 8, 16, True, "pmaddwd", "a"), Target("neon", "", 4, 32, True, "generic", "b"), Target("sse2", "", 4, 16, False, "pmaddwd", "c")]
+    "target",
+    [
+        Target("avx2", "", 8, 16, True, "pmaddwd", "a"),
+        Target("neon", "", 4, 32, True, "generic", "b"),
+        Target("sse2", "", 4, 16, False, "pmaddwd", "c"),
+    ],
 )
 def test_packing_for_narrower_cpus_gives_the_same_answers(fresh, rng, monkeypatch, target):
     """Tiles for other register files, run on this one; without fused multiply-add in the last case."""

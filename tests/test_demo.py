@@ -213,7 +213,7 @@ def test_big_letters_stand_for_every_label_or_give_way():
         (False, True, "utf-8", (80, 24), "dumb"),
     ],
 )
-def test_live_view_needs_a_real_terminal(fits, terminal, encoding, size, term, monkeypatch: pytest.MonkeyPatch):  # noqa: PLR0917
+def test_live_view_needs_a_real_terminal(fits, terminal, encoding, size, term, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(demo_view.shutil, "get_terminal_size", lambda: size)
     monkeypatch.setenv("TERM", term)
     assert demo_view.fits(SimpleNamespace(isatty=lambda: terminal, encoding=encoding)) is fits

@@ -7,6 +7,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "edgelstm"
 
+INT8_LAYERS = ("layers_int8", "layers_int8_static")
+
 #: Who may import whom, by the first part of the name below the package. "" is the package itself (its version).
 ALLOWED = {
     "errors": set(),
@@ -14,13 +16,13 @@ ALLOWED = {
     "layers_int8": {"errors", "layers"},
     "layers_int8_static": {"errors", "layers"},
     "model": {"errors", "layers", "layers_int8", "layers_int8_static"},
-    "reference": {"errors", "layers", "layers_int8", "layers_int8_static", "model", "reference_int8", "reference_int8_static"},
+    "reference": {"errors", "layers", *INT8_LAYERS, "model", "reference_int8", "reference_int8_static"},
     "reference_int8": {"layers_int8"},
     "reference_int8_static": {"layers_int8_static"},
     "container": {"errors"},
     "modelfile": {"", "errors", "layers", "model", "reference", "container", "importers"},
     "importers": {"errors", "layers", "layers_int8_static", "model", "container"},
-    "quantization": {"errors", "layers", "layers_int8", "layers_int8_static", "model", "modelfile", "reference", "reference_int8", "stream"},
+    "quantization": {"errors", "layers", *INT8_LAYERS, "model", "modelfile", "reference", "reference_int8", "stream"},
     "kernels": set(),
     "compiler": {"errors", "layers", "layers_int8", "layers_int8_static", "model", "kernels"},
     "samples": {"errors", "model", "compiler"},
@@ -28,7 +30,21 @@ ALLOWED = {
     "native_call": {"compiler"},
     "stream": {"errors", "model", "modelfile", "samples", "snapshot", "native_call", "compiler"},
     "runners": {"errors", "model", "stream"},
-    "cli": {"", "errors", "layers", "model", "modelfile", "container", "importers", "runners", "stream", "reference", "samples", "quantization", "layers_int8"},
+    "cli": {
+        "",
+        "errors",
+        "layers",
+        "model",
+        "modelfile",
+        "container",
+        "importers",
+        "runners",
+        "stream",
+        "reference",
+        "samples",
+        "quantization",
+        "layers_int8",
+    },
     "__init__": {"errors", "layers", "layers_int8", "model", "modelfile", "quantization", "stream"},
     "__main__": {"cli"},
 }

@@ -24,7 +24,7 @@ LINE = 16
 
 
 class Place(NamedTuple):
-    """Where rows lie: the caller's ``"input"`` or ``"output"``, or the ``"arena"`` from an offset in floats; and the stride between rows."""
+    """Where rows lie: the caller's ``"input"`` or ``"output"``, or the ``"arena"`` from an offset in floats; the stride between rows."""
 
     region: str
     offset: int

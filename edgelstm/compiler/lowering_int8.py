@@ -1,5 +1,7 @@
 """Int8 layers -> kernels and packed weights: the sibling of `lowering`."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,16 +42,16 @@ def _start(weights: NDArray[np.int8], form: str) -> NDArray[np.int32]:
     return np.asarray(-OFFSET * sums if form == "vnni" else 0 * sums, np.int32)
 
 
-def _floats(*parts: NDArray[np.generic]) -> Floats:
+def _floats(*parts: NDArray[Any]) -> Floats:
     """Arrays of any type one behind the other, as the float32 memory that holds them."""
     data = b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
     return np.frombuffer(data + bytes(-len(data) % 4), np.float32)
 
 
-def _by_gate(values: NDArray[np.generic], padded: int) -> NDArray[np.generic]:
+def _by_gate(values: NDArray[Any], padded: int) -> NDArray[Any]:
     """(4*hidden, ...) -> (4, padded, ...), zeros for the padding units."""
     hidden = values.shape[0] // 4
-    gates = np.zeros((4, padded, *values.shape[1:]), values.dtype)
+    gates: NDArray[Any] = np.zeros((4, padded, *values.shape[1:]), values.dtype)
     gates[:, :hidden] = values.reshape(4, hidden, *values.shape[1:])
     return gates
 
@@ -64,7 +66,7 @@ def _header(input_scale: Floats | None) -> Floats:
 def lstm(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
     """A layer of either scheme."""
     padded, units, tail = tiling(layer.hidden_size, target)
-    constants = {"inputs": layer.input_size, "hidden": layer.hidden_size, "padded": padded, "units": units, "tail": tail}
+    constants: dict[str, Any] = {"inputs": layer.input_size, "hidden": layer.hidden_size, "padded": padded, "units": units, "tail": tail}
     state = lstm_state(layer, padded)
     half = np.array([0.5, 0.5, 1, 0.5], np.float32)[:, None]  # i, f and o come halved
     bias = _by_gate(layer.bias, padded) * half  # (4, padded)
@@ -72,8 +74,8 @@ def lstm(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
     weight_ih, weight_hh = _by_gate(layer.weight_ih, padded), _by_gate(layer.weight_hh, padded)  # (4, padded, columns)
     tiles = [slice(start, min(start + units, padded)) for start in range(0, padded, units)]
 
-    def rows(values: NDArray[np.generic], tile: slice) -> NDArray[np.generic]:
-        return values[:, tile].reshape(-1, *values.shape[2:])
+    def rows(values: NDArray[Any], tile: slice) -> NDArray[Any]:
+        return np.asarray(values[:, tile].reshape(-1, *values.shape[2:]))
 
     if layer.scheme == "int8-weight":
         weights = [_floats(rows(bias, t), rows(scale_ih, t), rows(scale_hh, t), rows(weight_ih, t).T, rows(weight_hh, t).T) for t in tiles]
@@ -115,7 +117,7 @@ def dense(layer: DenseInt8, sizes: list[int], target: Target) -> Lowered:
     weight = np.zeros((padded, inputs), np.int8)
     weight[:outputs] = layer.weight
     tiles = [slice(start, start + units) for start in range(0, padded, units)]
-    constants = {"inputs": inputs, "outputs": outputs, "units": units}
+    constants: dict[str, Any] = {"inputs": inputs, "outputs": outputs, "units": units}
     if layer.scheme == "int8-weight":
         parts = [_floats(bias[t], scale[t], weight[t].T) for t in tiles]
         return Lowered("dense_int8_weight", constants, outputs, np.concatenate(parts), workspace=units)

@@ -144,7 +144,8 @@ def _compiled(layout: Layout, target: Target) -> bytes:
         from . import elf, fuse, object_code
     except ImportError as problem:
         raise CompileError(
-            f"compiling needs Numba and llvmlite ({problem}). Install them, or compile on a machine that has them and copy the cache folder {cache.folder()}."
+            f"compiling needs Numba and llvmlite ({problem}). Install them, or compile on a machine of this kind that has them "
+            f"and copy its cache folder to {cache.folder()}."
         ) from None
     exports = (*fuse.EXPORTS, INFO)
     info = json.dumps({"abi": 1, "cpu": object_code.host_cpu(), "input_size": layout.input_size, "output_size": layout.output_size})

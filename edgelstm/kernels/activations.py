@@ -73,7 +73,10 @@ def _linear(x):
 
 
 def _exp(x):
-    """exp(x) for x <= 0: 2**n times a polynomial of degree 6 in the rest, |rest| <= ln(2) / 2 (Cody and Waite's reduction). Relative error 2e-7."""
+    """exp(x) for x <= 0: 2**n times a polynomial of degree 6 in the rest, at most ln(2) / 2 (Cody and Waite's reduction).
+
+    Relative error 2e-7.
+    """
     x = x.above(-87.0)
     n = (x * 1.4426950408889634).rounded()
     r = n.fma(-0.693359375, x)

@@ -59,7 +59,7 @@ def columns(lanes, size, w, x, inputs):
 
 
 def dense_columns_f32(inputs, outputs, units, x_stride, y_stride):
-    """Kernel of a layer with many outputs. Weights: tiles of `units` outputs, the last one narrower: rows [bias, inputs...] of a tile's outputs."""
+    """Kernel of a layer with many outputs. Weights: tiles of `units` outputs, the last one narrower; a tile's rows: [bias, inputs...]."""
     lanes, tiles, tail = Lanes(units), outputs // units, outputs % units
     tail_lanes = Lanes(tail or 1)
     size = (1 + inputs) * units

@@ -1,8 +1,8 @@
 """One LSTM layer in float32.
 
 Weights are packed in tiles of some units. A tile holds, for each row k of [bias, inputs, recurrent], the four gates i f g o of its
-units side by side: `size` = 4 * units floats a row. A tile's pre-activations stay in registers over all k. They are summed in the order bias,
-inputs, recurrent on every path below, so that any cut of a sequence into blocks gives the same bits.
+units side by side: `size` = 4 * units floats a row. A tile's pre-activations stay in registers over all k. They are summed in the
+order bias, inputs, recurrent on every path below, so that any cut of a sequence into blocks gives the same bits.
 Rows of i, f and o come halved, as `activations.cell` wants them.
 """
 
@@ -110,7 +110,7 @@ def lstm_f32(inputs, hidden, padded, units, tail, two_chains, hoisted, x_stride,
         store(y, 0, output(row3(a), new))
 
     def kernel(w, x, y, s, z, n):
-        """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), c (padded,), turn; z: (n, 4*padded) scratch.
+        """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), c (padded,), turn; z: (n, 4*padded).
 
         Every other step takes the tiles backwards (`turn`), so that the weights read last, still cached, are read first.
         """

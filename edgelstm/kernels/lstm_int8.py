@@ -126,7 +126,7 @@ def epilogue(lanes, a, c, y):
     store(y, 0, output(row3(a), new))
 
 
-def lstm_int8_dynamic(  # noqa: PLR0917
+def lstm_int8_dynamic(
     inputs, hidden, padded, units, tail, input_words, hidden_words, form, width, calibrated, hoisted, row, x_stride, y_stride
 ):
     """Kernel of a layer with quantised activations.
@@ -165,7 +165,7 @@ def lstm_int8_dynamic(  # noqa: PLR0917
 
     @inlined
     def inputs_together(gates, w, size, x, z, at, steps):
-        """`from_inputs` of `steps` timesteps, a multiple of TOGETHER, to float `at` of their rows: one load of a weight serves all of TOGETHER."""
+        """`from_inputs` of `steps` timesteps, a multiple of TOGETHER, to float `at` of their rows: a weight is loaded once for TOGETHER."""
         for t in range(0, steps, TOGETHER):
             start = load_sums(gates, w, 3 * size)
             xq = offset(z, t * row + xq_at)
@@ -187,7 +187,7 @@ def lstm_int8_dynamic(  # noqa: PLR0917
         epilogue(lanes, a, c, y)
 
     def kernel(w, x, y, s, z, n):
-        """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), c (padded,), turn; z: (n, row) scratch."""
+        """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), c (padded,), turn; z: (n, row)."""
         together = n // TOGETHER * TOGETHER if hoisted else 0
         tiles_at = offset(w, HEADER)
         last = offset(tiles_at, tiles * tile_floats)
@@ -227,7 +227,7 @@ def lstm_int8_dynamic(  # noqa: PLR0917
 
 @inlined
 def multiply_bytes(gates, w, byte, x, count, size):
-    """w x with int8 weights and float32 x. w: (count, size) bytes from `byte`; x: (count,)."""
+    """Product w x with int8 weights and float32 x. w: (count, size) bytes from `byte`; x: (count,)."""
     a = zero(gates)
     for k in range(count // 4):
         v = load(FOUR, x, 4 * k)

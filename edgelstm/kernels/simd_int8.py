@@ -136,7 +136,7 @@ _FORMS = {"vnni": _vnni, "sdot": _sdot, "generic": _generic, "pmaddwd": _pmaddwd
 def dot_products(form, width):
     """The four intrinsics `dot0` to `dot3`, ``(sums, w, byte, words) -> sums``, for a form and a register of `width` lanes.
 
-    Each adds, for every lane, the products of one word of the four in `words` (`load_words`) with its `group` weights at byte `byte` of `w`.
+    Each adds, for every lane, the products of one word of the four in `words` (`load_words`) and its `group` weights at byte `byte` of w.
     """
     multiply, group = _FORMS[form], GROUP[form]
 
@@ -207,9 +207,9 @@ def load_words(typingctx, pointer, index):
 
 
 def quantised_store(form):
-    """An intrinsic ``(pointer, index, vector, steps)``: round(vector * steps), ties to even, within +-127, as activations from value `index`.
+    """An intrinsic ``(pointer, index, vector, steps)`` that writes activations from value `index` on.
 
-    A NaN becomes 127.
+    They are round(vector * steps), ties to even, within +-127; a NaN becomes 127.
     """
 
     @intrinsic
