@@ -32,7 +32,7 @@ TABLE_STEPS, TABLE_END = 128, 8
 
 
 def tanh_table() -> NDArray[np.uint16]:
-    """tanh at multiples of 1/128 from 0 to 8, in Q0.16: (1025,). With linear interpolation it serves tanh and sigmoid."""
+    """Tanh at multiples of 1/128 from 0 to 8, in Q0.16: (1025,). With linear interpolation it serves tanh and sigmoid."""
     exact = np.tanh(np.arange(TABLE_STEPS * TABLE_END + 1) / TABLE_STEPS)
     return np.asarray(np.minimum(np.rint(exact * 65536), 65535).astype(np.uint16))
 

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from .errors import ShapeError, UnsupportedModelError, UsageError
 from .layers import LSTM, MAX_SIZE, Activation, Add, Dense, Embedding, Layer, Normalizer, Softmax
 from .layers_int8 import DenseInt8, LSTMInt8
+from .layers_int8_static import DenseInt8Static, LSTMInt8Static
 
 #: Every kind of layer that this version knows, by its name in files.
 LAYER_KINDS: dict[str, type[Layer]] = {
-    layer.kind: layer for layer in (LSTM, Dense, Activation, Softmax, Embedding, Normalizer, Add, LSTMInt8, DenseInt8)
+    layer.kind: layer
+    for layer in (LSTM, Dense, Activation, Softmax, Embedding, Normalizer, Add, LSTMInt8, DenseInt8, LSTMInt8Static, DenseInt8Static)
 }
 
 #: The name under which layers refer to the model's own input.

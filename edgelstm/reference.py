@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import reference_int8
+from . import reference_int8, reference_int8_static
 from .errors import UnsupportedModelError
 from .layers import LSTM, Activation, Add, Dense, Embedding, Layer, Normalizer, Softmax
 from .layers_int8 import DenseInt8, LSTMInt8
+from .layers_int8_static import DenseInt8Static, LSTMInt8Static
 from .model import INPUT, Model
 
 Vector = NDArray[np.float64]
@@ -57,6 +58,15 @@ def _lstm(layer: LSTM | LSTMInt8, xs: list[Vector], state: State) -> Vector:
     return h
 
 
+def _lstm_int8_static(layer: LSTMInt8Static, xs: list[Vector], state: State) -> Vector:
+    h, state[layer.name] = reference_int8_static.lstm(layer, np.concatenate(xs), *state[layer.name])
+    return h
+
+
+def _dense_int8_static(layer: DenseInt8Static, xs: list[Vector], state: State) -> Vector:
+    return reference_int8_static.dense(layer, np.concatenate(xs))
+
+
 def _dense_int8(layer: DenseInt8, xs: list[Vector], state: State) -> Vector:
     return reference_int8.dense(layer, np.concatenate(xs))
 
@@ -92,6 +102,8 @@ _STEP: dict[type[Layer], Callable[[Any, list[Vector], State], Vector]] = {
     LSTMInt8: _lstm,
     Dense: _dense,
     DenseInt8: _dense_int8,
+    LSTMInt8Static: _lstm_int8_static,
+    DenseInt8Static: _dense_int8_static,
     Activation: _activation,
     Softmax: _softmax,
     Embedding: _embedding,
@@ -101,12 +113,14 @@ _STEP: dict[type[Layer], Callable[[Any, list[Vector], State], Vector]] = {
 
 
 def initial_state(model: Model) -> State:
-    """Every recurrent layer's state before the first step, by layer name: (h, c)."""
+    """Every recurrent layer's state before the first step, by layer name: (h, c), of `LSTMInt8Static` in integers."""
     state: State = {}
     for layer in model.layers:
         if isinstance(layer, LSTM | LSTMInt8):
             zero = np.zeros(layer.hidden_size)
             state[layer.name] = tuple(zero if s is None else s.astype(np.float64) for s in (layer.h0, layer.c0))
+        elif isinstance(layer, LSTMInt8Static):
+            state[layer.name] = reference_int8_static.lstm_initial(layer)
     return state
 
 

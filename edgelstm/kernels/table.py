@@ -7,6 +7,7 @@ from .dense_int8 import dense_int8_dynamic, dense_int8_weight
 from .elementwise_f32 import activation_f32, add_f32, embedding_f32, normalizer_f32, softmax_f32
 from .lstm_f32 import lstm_f32
 from .lstm_int8 import lstm_int8_dynamic, lstm_int8_weight
+from .lstm_int8_static import dense_int8_static, lstm_int8_static
 from .python_call import python_step
 
 #: Factories of layer kernels: sizes in, a function (w, x, y, s, z, n) out.
@@ -16,10 +17,12 @@ LAYER_KERNELS = {
         lstm_f32,
         lstm_int8_dynamic,
         lstm_int8_weight,
+        lstm_int8_static,
         dense_dot_f32,
         dense_columns_f32,
         dense_int8_dynamic,
         dense_int8_weight,
+        dense_int8_static,
         activation_f32,
         normalizer_f32,
         add_f32,

@@ -1,0 +1,101 @@
+"""Fixed-point arithmetic of the integer-only layers: the compiled side of `reference_int8_static`, function by function.
+
+Everything is int64, so that no intermediate value can overflow, whatever a restored state holds.
+"""
+
+from llvmlite import ir
+from numba import njit
+from numba.core import types
+from numba.extending import intrinsic
+
+from .simd import FLOATS
+
+inlined = njit(inline="always")
+
+#: Layout of the integer header that the packed weights of a layer begin with, in int32.
+INPUT_STEPS, OUTPUT_SCALE, INPUT_ZERO, OUTPUT_ZERO, MANTISSA_OUT, SHIFT_OUT, CELL_BITS, CELL_CLIP = range(8)
+
+#: int32 of the header, and of the header with the table of tanh behind it.
+HEADER, TABLE_END = 16, 544
+
+#: As in `reference_int8_static`: bits behind the point of a gate, of an activation, of what the table takes and gives, of an interval.
+GATE_BITS, ACTIVATION_BITS, IN_BITS, OUT_BITS, INTERVAL_BITS = 12, 15, 15, 24, 8
+LAST = (8 << IN_BITS) - 1
+
+
+def _view(width):
+    kind, numba_type = {8: (ir.IntType(8), types.int8), 16: (ir.IntType(16), types.uint16), 32: (ir.IntType(32), types.int32)}[width]
+
+    @intrinsic
+    def view(typingctx, pointer, at):
+        """The memory of a float pointer as integers, from byte `at`."""
+
+        def codegen(context, builder, signature, args):
+            place = builder.gep(builder.bitcast(args[0], ir.IntType(8).as_pointer()), [args[1]])
+            return builder.bitcast(place, kind.as_pointer())
+
+        return types.CPointer(numba_type)(FLOATS, types.int64), codegen
+
+    return view
+
+
+int8_at, uint16_at, int32_at = _view(8), _view(16), _view(32)
+
+
+@intrinsic
+def rounded(typingctx, x):
+    """The nearest whole number, ties to even, as float32."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FloatType()
+        function = builder.module.declare_intrinsic("llvm.rint", [kind])
+        return builder.call(function, args)
+
+    return types.float32(types.float32), codegen
+
+
+@inlined
+def saturated(x, low, high):
+    """X held within low to high."""
+    return min(max(x, low), high)
+
+
+@inlined
+def rounded_shift(x, bits):
+    """X / 2**bits, halves away from zero."""
+    half = (1 << bits) >> 1
+    return (x + half) >> bits if x >= 0 else -((half - x) >> bits)
+
+
+@inlined
+def rescaled(x, mantissa, shift):
+    """X * mantissa / 2**31 * 2**shift, rounded twice."""
+    left = saturated(x << max(shift, 0), -(1 << 31), (1 << 31) - 1)
+    return rounded_shift((left * mantissa + (1 << 30)) >> 31, max(-shift, 0))
+
+
+@inlined
+def interpolated(table, x):
+    """Tanh of x >= 0: from 15 bits behind the point to 24."""
+    x = min(x, LAST)
+    interval = x >> INTERVAL_BITS
+    rest = x & ((1 << INTERVAL_BITS) - 1)
+    low = int(table[interval])
+    return (low << INTERVAL_BITS) + (int(table[interval + 1]) - low) * rest
+
+
+@inlined
+def tanh(table, x, bits):
+    """Tanh of x with `bits` behind the point, in Q0.15."""
+    drop = OUT_BITS - ACTIVATION_BITS
+    positive = min((interpolated(table, abs(x) << (IN_BITS - bits)) + (1 << (drop - 1))) >> drop, (1 << ACTIVATION_BITS) - 1)
+    return positive if x >= 0 else -positive
+
+
+@inlined
+def sigmoid(table, x):
+    """1/2 + tanh(x/2)/2 of x in Q3.12, in Q0.15."""
+    drop = OUT_BITS + 1 - ACTIVATION_BITS
+    half = interpolated(table, abs(x) << (IN_BITS - GATE_BITS - 1))
+    twice = (1 << OUT_BITS) + (half if x >= 0 else -half)
+    return min((twice + (1 << (drop - 1))) >> drop, (1 << ACTIVATION_BITS) - 1)
