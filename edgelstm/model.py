@@ -5,20 +5,37 @@ It computes nothing and knows neither files nor kernels.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ShapeError, UnsupportedModelError, UsageError
-from .layers import LSTM, MAX_SIZE, Activation, Add, Dense, Embedding, Layer, Normalizer, Softmax
-from .layers_int8 import DenseInt8, LSTMInt8
-from .layers_int8_static import DenseInt8Static, LSTMInt8Static
+from .layers import MAX_SIZE, Embedding, Layer
 
-#: Every kind of layer that this version knows, by its name in files.
-LAYER_KINDS: dict[str, type[Layer]] = {
-    layer.kind: layer
-    for layer in (LSTM, Dense, Activation, Softmax, Embedding, Normalizer, Add, LSTMInt8, DenseInt8, LSTMInt8Static, DenseInt8Static)
+#: Every kind of layer that this version knows, by its name in files: where its record is. Loaded when first met, so that a float32
+#: model starts without the code of the others.
+LAYER_KINDS = {
+    "lstm": ("layers", "LSTM"),
+    "dense": ("layers", "Dense"),
+    "activation": ("layers", "Activation"),
+    "softmax": ("layers", "Softmax"),
+    "embedding": ("layers", "Embedding"),
+    "normalizer": ("layers", "Normalizer"),
+    "add": ("layers", "Add"),
+    "lstm_int8": ("layers_int8", "LSTMInt8"),
+    "dense_int8": ("layers_int8", "DenseInt8"),
+    "lstm_int8_static": ("layers_int8_static", "LSTMInt8Static"),
+    "dense_int8_static": ("layers_int8_static", "DenseInt8Static"),
 }
+
+
+def layer_class(kind: str) -> type[Layer]:
+    """The record of a kind that `LAYER_KINDS` lists."""
+    module, name = LAYER_KINDS[kind]
+    found: type[Layer] = getattr(import_module(f".{module}", __package__), name)
+    return found
+
 
 #: The name under which layers refer to the model's own input.
 INPUT = "input"
@@ -143,8 +160,8 @@ def _named(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     if not layers:
         raise UsageError("a Model needs at least one layer; got none.")
     for index, given in enumerate(layers):
-        if not isinstance(given, Layer) or type(given).kind not in LAYER_KINDS:
-            kinds = ", ".join(k.__name__ for k in LAYER_KINDS.values())
+        if not isinstance(given, Layer) or given.kind not in LAYER_KINDS:
+            kinds = ", ".join(name for _, name in LAYER_KINDS.values())
             raise UnsupportedModelError(f"layer {index} must be one of {kinds}; got {given!r}.")
         layer = replace(given, name=given.name or f"{given.kind}{index}", inputs=given.inputs or (previous,))
         if layer.name in seen:

@@ -17,7 +17,7 @@ from . import __version__, container, reference
 from .container import Tensors
 from .errors import ModelFileError, ShapeError, UnsupportedModelError, UsageError
 from .layers import MAX_SIZE, Layer, Normalizer
-from .model import LAYER_KINDS, Model, Probe
+from .model import LAYER_KINDS, Model, Probe, layer_class
 
 #: The entry of safetensors' ``__metadata__`` that holds the document.
 KEY = "edgelstm"
@@ -234,7 +234,7 @@ def _layer(entry: dict[str, Any], tensors: Tensors) -> Layer:
             f"layer {name!r} is of kind {kind!r}; this edgelstm ({__version__}) knows {', '.join(LAYER_KINDS)}. Upgrade edgelstm."
         )
     given = {full.removeprefix(f"{name}."): tensors.pop(full) for full in list(tensors) if full.rpartition(".")[0] == name}
-    layer = LAYER_KINDS[kind].from_parts(name, entry["inputs"], entry["options"], given)
+    layer = layer_class(kind).from_parts(name, entry["inputs"], entry["options"], given)
     held = layer.arrays()
     if odd := sorted(set(held) ^ set(given)):
         raise ModelFileError(f"{layer.label} needs the tensor {name}.{odd[0]}, which the file lacks; convert the model again.")

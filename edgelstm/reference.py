@@ -4,17 +4,18 @@ It is not for production: no buffers are kept and nothing is fused.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import reference_int8, reference_int8_static
 from .errors import UnsupportedModelError
-from .layers import LSTM, Activation, Add, Dense, Embedding, Layer, Normalizer, Softmax
-from .layers_int8 import DenseInt8, LSTMInt8
-from .layers_int8_static import DenseInt8Static, LSTMInt8Static
+from .layers import LSTM, Activation, Add, Dense, Embedding, Normalizer, Softmax
 from .model import INPUT, Model
+
+if TYPE_CHECKING:
+    from .layers_int8 import DenseInt8, LSTMInt8
+    from .layers_int8_static import DenseInt8Static, LSTMInt8Static
 
 Vector = NDArray[np.float64]
 State = dict[str, tuple[Vector, ...]]
@@ -41,10 +42,12 @@ def softmax(x: Vector) -> Vector:
     return np.asarray(e / e.sum())
 
 
-def lstm_step(layer: LSTM | LSTMInt8, x: Vector, h: Vector, c: Vector) -> tuple[Vector, Vector]:
+def lstm_step(layer: "LSTM | LSTMInt8", x: Vector, h: Vector, c: Vector) -> tuple[Vector, Vector]:
     """One step. x: (input_size,); h, c: (hidden_size,); returns the new h and c. Formula: `layers.LSTM`."""
-    if isinstance(layer, LSTMInt8):
-        z = reference_int8.lstm_preactivations(layer, x, h)  # (4*hidden_size,)
+    if layer.kind == "lstm_int8":
+        from . import reference_int8
+
+        z = reference_int8.lstm_preactivations(cast("LSTMInt8", layer), x, h)  # (4*hidden_size,)
     else:
         z = layer.weight_ih.astype(np.float64) @ x + layer.weight_hh.astype(np.float64) @ h + layer.bias  # (4*hidden_size,)
     i, f, g, o = np.split(z, 4)
@@ -52,22 +55,28 @@ def lstm_step(layer: LSTM | LSTMInt8, x: Vector, h: Vector, c: Vector) -> tuple[
     return sigmoid(o) * np.tanh(c), c
 
 
-def _lstm(layer: LSTM | LSTMInt8, xs: list[Vector], state: State) -> Vector:
+def _lstm(layer: "LSTM | LSTMInt8", xs: list[Vector], state: State) -> Vector:
     h, c = lstm_step(layer, np.concatenate(xs), *state[layer.name])
     state[layer.name] = h, c
     return h
 
 
-def _lstm_int8_static(layer: LSTMInt8Static, xs: list[Vector], state: State) -> Vector:
+def _lstm_int8_static(layer: "LSTMInt8Static", xs: list[Vector], state: State) -> Vector:
+    from . import reference_int8_static
+
     h, state[layer.name] = reference_int8_static.lstm(layer, np.concatenate(xs), *state[layer.name])
     return h
 
 
-def _dense_int8_static(layer: DenseInt8Static, xs: list[Vector], state: State) -> Vector:
+def _dense_int8_static(layer: "DenseInt8Static", xs: list[Vector], state: State) -> Vector:
+    from . import reference_int8_static
+
     return reference_int8_static.dense(layer, np.concatenate(xs))
 
 
-def _dense_int8(layer: DenseInt8, xs: list[Vector], state: State) -> Vector:
+def _dense_int8(layer: "DenseInt8", xs: list[Vector], state: State) -> Vector:
+    from . import reference_int8
+
     return reference_int8.dense(layer, np.concatenate(xs))
 
 
@@ -97,18 +106,19 @@ def _add(layer: Add, xs: list[Vector], state: State) -> Vector:
     return np.asarray(np.sum(xs, axis=0))
 
 
-_STEP: dict[type[Layer], Callable[[Any, list[Vector], State], Vector]] = {
-    LSTM: _lstm,
-    LSTMInt8: _lstm,
-    Dense: _dense,
-    DenseInt8: _dense_int8,
-    LSTMInt8Static: _lstm_int8_static,
-    DenseInt8Static: _dense_int8_static,
-    Activation: _activation,
-    Softmax: _softmax,
-    Embedding: _embedding,
-    Normalizer: _normalizer,
-    Add: _add,
+#: By kind of layer: (layer, inputs, state) -> output.
+_STEP: dict[str, Callable[[Any, list[Vector], State], Vector]] = {
+    "lstm": _lstm,
+    "lstm_int8": _lstm,
+    "lstm_int8_static": _lstm_int8_static,
+    "dense": _dense,
+    "dense_int8": _dense_int8,
+    "dense_int8_static": _dense_int8_static,
+    "activation": _activation,
+    "softmax": _softmax,
+    "embedding": _embedding,
+    "normalizer": _normalizer,
+    "add": _add,
 }
 
 
@@ -116,11 +126,15 @@ def initial_state(model: Model) -> State:
     """Every recurrent layer's state before the first step, by layer name: (h, c), of `LSTMInt8Static` in integers."""
     state: State = {}
     for layer in model.layers:
-        if isinstance(layer, LSTM | LSTMInt8):
-            zero = np.zeros(layer.hidden_size)
-            state[layer.name] = tuple(zero if s is None else s.astype(np.float64) for s in (layer.h0, layer.c0))
-        elif isinstance(layer, LSTMInt8Static):
-            state[layer.name] = reference_int8_static.lstm_initial(layer)
+        if layer.kind == "lstm_int8_static":
+            from . import reference_int8_static
+
+            state[layer.name] = reference_int8_static.lstm_initial(cast("LSTMInt8Static", layer))
+        elif layer.kind in ("lstm", "lstm_int8"):
+            recurrent = cast("LSTM | LSTMInt8", layer)
+            zero = np.zeros(recurrent.hidden_size)
+            starts = (recurrent.h0, recurrent.c0)
+            state[layer.name] = tuple(zero if start is None else start.astype(np.float64) for start in starts)
     return state
 
 
@@ -138,9 +152,9 @@ def step(model: Model, x: ArrayLike, state: State) -> Vector:
     """
     values: dict[str, Vector] = {INPUT: np.asarray(x, np.float64).reshape(model.input_size)}
     for layer in model.layers:
-        if type(layer) not in _STEP:
+        if layer.kind not in _STEP:
             raise UnsupportedModelError(f"{layer.label}: the reference has no rule for {type(layer).__name__}.")
-        values[layer.name] = _STEP[type(layer)](layer, [values[n] for n in layer.inputs], state)
+        values[layer.name] = _STEP[layer.kind](layer, [values[n] for n in layer.inputs], state)
     return values[model.layers[-1].name]
 
 

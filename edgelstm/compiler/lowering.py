@@ -3,14 +3,16 @@
 Packing is described where it is read, in the kernels. Nothing here compiles.
 """
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..layers import LSTM, Activation, Add, Dense, Embedding, Normalizer, Softmax
-from ..layers_int8 import LSTMInt8
 from .targets import Target
+
+if TYPE_CHECKING:
+    from ..layers_int8 import LSTMInt8
 
 Floats = NDArray[np.float32]
 
@@ -68,7 +70,7 @@ def tiling(hidden: int, target: Target) -> tuple[int, int, int]:
     return padded, units, padded % units
 
 
-def lstm_state(layer: LSTM | LSTMInt8, padded: int) -> Floats:
+def lstm_state(layer: "LSTM | LSTMInt8", padded: int) -> Floats:
     """Initial h (padded,), c (padded,) and the turn; padding units stay at 0."""
     state = np.zeros(2 * padded + 1, np.float32)
     for start, value in ((0, layer.h0), (padded, layer.c0)):

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CompileError
-from ..layers import LSTM, Dense, Embedding, Layer, Normalizer
 from ..model import Model, Probe
 from . import cache
 from .layout import Layout, lay_out
 from .library import INFO, Library
+from .limits import input_limit
 from .memory import aligned, allocate
 from .targets import Target, host
 
@@ -151,40 +151,3 @@ def _compiled(layout: Layout, target: Target) -> bytes:
     info = json.dumps({"abi": 1, "cpu": object_code.host_cpu(), "input_size": layout.input_size, "output_size": layout.output_size})
     code = object_code.emit([object_code.text_constant(INFO, info), *fuse.fuse(layout)], target, exports)
     return elf.link(code, exports)
-
-
-def input_limit(model: Model) -> float:
-    """Largest power of two that inputs may reach without any intermediate value leaving a quarter of float32's range."""
-    bound = float(np.finfo(np.float32).max) / 4
-    gains = {layer.name: _gains(layer) for layer in model.layers}
-    for exponent in range(126, -127, -1):
-        limit = 2.0**exponent
-        values = {"input": limit}
-        reached = 0.0
-        for layer in model.layers:
-            given = [values[n] for n in layer.inputs]
-            within, offset, most = gains[layer.name]
-            inner = within * (sum(given) if layer.kind == "add" else max(given)) + offset
-            reached = max(reached, inner)
-            values[layer.name] = min(inner, most)
-        if reached <= bound:
-            return limit
-    raise CompileError("the model's weights are so large that any input overflows float32. Check the file that it was converted from.")
-
-
-def _gains(layer: Layer) -> tuple[float, float, float]:
-    """(gain, offset, most): no value inside the layer exceeds gain * |input| + offset, and none that leaves it exceeds `most`."""
-    most = float("inf")
-    if isinstance(layer, LSTM):
-        state = max([1.0, *(float(np.abs(s).max()) for s in (layer.h0,) if s is not None)])
-        inner = np.abs(layer.weight_hh).sum(1, dtype=np.float64) * state + np.abs(layer.bias)
-        return float(np.abs(layer.weight_ih).sum(1, dtype=np.float64).max()), float(inner.max()), state
-    if isinstance(layer, Dense):
-        return float(np.abs(layer.weight).sum(1, dtype=np.float64).max()), float(np.abs(layer.bias).max()), most
-    if isinstance(layer, Normalizer):
-        inverse = 1 / np.abs(layer.scale.astype(np.float64))
-        return float(np.maximum(inverse, 1).max()), float((np.abs(layer.mean) * np.maximum(inverse, 1)).max()), most
-    if isinstance(layer, Embedding):
-        return 0.0, float(np.abs(layer.weight).max()), most
-    bounded = layer.kind == "softmax" or getattr(layer, "function", "") in ("tanh", "sigmoid")
-    return 1.0, 0.0, 1.0 if bounded else most

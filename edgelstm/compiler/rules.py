@@ -1,28 +1,27 @@
 """Which kernel runs a layer: the table."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from ..errors import UnsupportedModelError
-from ..layers import LSTM, Activation, Add, Dense, Embedding, Layer, Normalizer, Softmax
-from ..layers_int8 import DenseInt8, LSTMInt8
-from ..layers_int8_static import DenseInt8Static, LSTMInt8Static
-from . import lowering, lowering_int8, lowering_int8_static
+from ..layers import Layer
 from .lowering import Lowered
 from .targets import Target
 
-_RULES: dict[type[Layer], Callable[[Any, list[int], Target], Lowered]] = {
-    LSTM: lowering.lstm,
-    LSTMInt8: lowering_int8.lstm,
-    LSTMInt8Static: lowering_int8_static.lstm,
-    Dense: lowering.dense,
-    DenseInt8: lowering_int8.dense,
-    DenseInt8Static: lowering_int8_static.dense,
-    Activation: lowering.activation,
-    Softmax: lowering.softmax,
-    Normalizer: lowering.normalizer,
-    Embedding: lowering.embedding,
-    Add: lowering.add,
+#: By kind of layer: the module and the function (layer, sizes, target) -> Lowered. Loaded when first met.
+_RULES = {
+    "lstm": ("lowering", "lstm"),
+    "lstm_int8": ("lowering_int8", "lstm"),
+    "lstm_int8_static": ("lowering_int8_static", "lstm"),
+    "dense": ("lowering", "dense"),
+    "dense_int8": ("lowering_int8", "dense"),
+    "dense_int8_static": ("lowering_int8_static", "dense"),
+    "activation": ("lowering", "activation"),
+    "softmax": ("lowering", "softmax"),
+    "normalizer": ("lowering", "normalizer"),
+    "embedding": ("lowering", "embedding"),
+    "add": ("lowering", "add"),
 }
 
 
@@ -32,8 +31,10 @@ def lower(layer: Layer, sizes: list[int], target: Target) -> Lowered:
     Raises
     ------
     UnsupportedModelError
-        If there is no kernel for this type of layer.
+        If there is no kernel for this kind of layer.
     """
-    if type(layer) not in _RULES:
+    if layer.kind not in _RULES:
         raise UnsupportedModelError(f"{layer.label}: there is no kernel for layers of type {type(layer).__name__}.")
-    return _RULES[type(layer)](layer, sizes, target)
+    module, name = _RULES[layer.kind]
+    rule: Callable[[Any, list[int], Target], Lowered] = getattr(import_module(f".{module}", __package__), name)
+    return rule(layer, sizes, target)
