@@ -139,8 +139,27 @@ class Layer:
             raise ShapeError(f"{self.label} takes {expected} inputs because {because}; it is given {' + '.join(map(str, sizes))}.")
 
 
+class Recurrent(Layer):
+    """What recurrent layers of any number format share: weight_ih (rows, input_size) and weight_hh (rows, hidden_size)."""
+
+    weight_ih: Array
+    weight_hh: Array
+
+    @property
+    def input_size(self) -> int:
+        return int(self.weight_ih.shape[1])
+
+    @property
+    def hidden_size(self) -> int:
+        return int(self.weight_hh.shape[1])
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        self._matches(sizes, self.input_size, f"weight_ih has shape {self.weight_ih.shape}")
+        return self.hidden_size
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class LSTM(Layer):
+class LSTM(Recurrent):
     """Long short-term memory, one direction, tanh and sigmoid.
 
     ``z = weight_ih x + weight_hh h + bias``, split in the order i f g o;
@@ -180,18 +199,6 @@ class LSTM(Layer):
             if (value := getattr(self, state)) is not None:
                 self._set(state, checked_array(self.label, state, value, 1))
                 require_shape(self.label, state, getattr(self, state), (hidden,), because)
-
-    @property
-    def input_size(self) -> int:
-        return int(self.weight_ih.shape[1])
-
-    @property
-    def hidden_size(self) -> int:
-        return int(self.weight_hh.shape[1])
-
-    def output_size(self, sizes: Sequence[int]) -> int:
-        self._matches(sizes, self.input_size, f"weight_ih has shape {self.weight_ih.shape}")
-        return self.hidden_size
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ShapeError, UnsupportedModelError
-from .layers import Array, Layer, checked_array, require_shape
+from .layers import Array, Layer, Recurrent, checked_array, require_shape
 
 #: Largest magnitude of a quantised weight or activation: -128 is never used, so that products of two stay within 2**14.
 LIMIT = 127
@@ -39,7 +39,7 @@ def _positive(owner: str, name: str, array: NDArray[np.float32]) -> NDArray[np.f
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LSTMInt8(Layer):
+class LSTMInt8(Recurrent):
     """An LSTM layer with int8 weights, one scale a row, and a float32 cell.
 
     Parameters
@@ -90,18 +90,6 @@ class LSTMInt8(Layer):
             raise UnsupportedModelError(
                 f"{self.label}: h0 reaches {np.abs(self.h0).max():g}; quantised h lies within 1. Keep this layer in f32."
             )
-
-    @property
-    def input_size(self) -> int:
-        return int(self.weight_ih.shape[1])
-
-    @property
-    def hidden_size(self) -> int:
-        return int(self.weight_hh.shape[1])
-
-    def output_size(self, sizes: Sequence[int]) -> int:
-        self._matches(sizes, self.input_size, f"weight_ih has shape {self.weight_ih.shape}")
-        return self.hidden_size
 
 
 @dataclass(frozen=True, eq=False, repr=False)

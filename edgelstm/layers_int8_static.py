@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .errors import ShapeError, UnsupportedModelError
-from .layers import Array, Layer, checked_array, require_shape
+from .layers import Array, Layer, Recurrent, checked_array, require_shape
 
 #: Bits behind the point of a gate before its activation (Q3.12) and after it (Q0.15).
 GATE_BITS, ACTIVATION_BITS = 12, 15
@@ -119,7 +119,7 @@ def _check_sums(layer: "LSTMInt8Static | DenseInt8Static", weight: NDArray[np.in
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LSTMInt8Static(Layer):
+class LSTMInt8Static(Recurrent):
     """An LSTM layer in integers: int8 x and h, int16 cell, Q3.12 gates, Q0.15 activations.
 
     Neighbouring layers see float32: x is quantised on entry, and h leaves as ``(q - hidden_zero_point) * hidden_scale``.
@@ -191,18 +191,6 @@ class LSTMInt8Static(Layer):
         for name, dtype in (("h0", np.int8), ("c0", np.int16)):
             if getattr(self, name) is not None:
                 self._set(name, integers(self.label, name, getattr(self, name), dtype, (hidden,)))
-
-    @property
-    def input_size(self) -> int:
-        return int(self.weight_ih.shape[1])
-
-    @property
-    def hidden_size(self) -> int:
-        return int(self.weight_hh.shape[1])
-
-    def output_size(self, sizes: Sequence[int]) -> int:
-        self._matches(sizes, self.input_size, f"weight_ih has shape {self.weight_ih.shape}")
-        return self.hidden_size
 
 
 @dataclass(frozen=True, eq=False, repr=False)

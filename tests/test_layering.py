@@ -22,7 +22,7 @@ ALLOWED = {
     "container": {"errors"},
     "modelfile": {"", "errors", "layers", "model", "reference", "container", "importers"},
     "importers": {"errors", "layers", "layers_int8_static", "model", "container"},
-    "quantization": {"errors", "layers", *INT8_LAYERS, "model", "modelfile", "reference", "reference_int8", "stream"},
+    "quantization": {"", "errors", "layers", *INT8_LAYERS, "model", "modelfile", "reference", "reference_int8", "stream"},
     "kernels": set(),
     "compiler": {"errors", "layers", "layers_int8", "layers_int8_static", "model", "kernels"},
     "samples": {"errors", "model", "compiler"},

@@ -20,7 +20,8 @@ from numba.core.datamodel import register_default
 from numba.core.datamodel.models import PrimitiveModel
 from numba.extending import intrinsic
 
-from .simd import F32, I32, I64, Value, Vec, broadcast, call, constant, join, pieces, split
+from .formulas import F32, I32, Value, call, constant
+from .simd import I64, Vec, broadcast, join, pieces, split
 
 I8, I16 = ir.IntType(8), ir.IntType(16)
 
