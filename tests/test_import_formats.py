@@ -43,7 +43,6 @@ def zipped(*names):
     ("data", "name"),
     [
         (b"\x89HDF\r\n\x1a\n" + bytes(40), "Keras"),
-        (b"\x1c\0\0\0TFL3" + bytes(40), "TensorFlow Lite"),
         (b"\x08\x07\x12\x07pytorch" + bytes(40), "ONNX"),
         (b"\x08\x0a\x3a\x07" + bytes(40), "ONNX"),
         (zipped("metadata.json", "config.json", "model.weights.h5"), "Keras"),
@@ -67,7 +66,6 @@ def test_other_formats_are_named_as_not_imported_yet(tmp_path, data, name):
         "dtln/model_1.onnx",
         "dgaintel/domain_classifier_model.h5",
         "nam_lstm/BossLSTM-1x16.nam",
-        "tflm_mnist_lstm/trained_lstm.tflite",
         "dtln/golden.npz",
     ],
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from .. import container
-from ..errors import ModelFileError, UnsupportedModelError
+from ..errors import ModelFileError, UnsupportedModelError, UsageError
 from ..model import Model
 from .sniff import sniff
 
@@ -50,6 +50,20 @@ def _safetensors(file: BinaryIO) -> object:
 _STATE_DICTS: dict[str, Callable[[BinaryIO], object]] = {"PyTorch": _torch, "safetensors": _safetensors}
 
 
+#: As `sniff` calls it.
+TFLITE = "TensorFlow Lite"
+
+
+def _tflite(file: BinaryIO, layers: str | None, prefix: str | None, name: str) -> tuple[Model, str, list[str]]:
+    from .from_tflite import from_tflite
+    from .tflite_file import read
+
+    if prefix:
+        raise UsageError(f"a file of {TFLITE} has no prefixes (--prefix {prefix!r}); choose a part by its layers (--layers).")
+    file.seek(0)
+    return from_tflite(read(file.read()), layers, source=f"{TFLITE}: {name}")
+
+
 def import_file(path: str | os.PathLike[str], *, layers: str | None = None, prefix: str | None = None) -> Imported:
     """Read a trained network of another framework.
 
@@ -58,7 +72,8 @@ def import_file(path: str | os.PathLike[str], *, layers: str | None = None, pref
     path : str or os.PathLike
         Its content decides what it is, not its name.
     layers : str, optional
-        The order of the layers and what stands between them, where the file does not say: see `chain.parse`.
+        The order of the layers and what stands between them, where the file does not say, or how far to take those of a graph:
+        see `chain.parse`.
     prefix : str, optional
         Where in the file the model is, for example ``"model_state"`` or ``"encoder.rnn"``. Empty for all of the file.
 
@@ -82,9 +97,12 @@ def import_file(path: str | os.PathLike[str], *, layers: str | None = None, pref
         found = sniff(file)
         if found == "edgelstm":
             raise ModelFileError("is a .elstm file already; load it with edgelstm.load, there is nothing to convert.")
+        if found == TFLITE:
+            model, order, notes = _tflite(file, layers, prefix, os.path.basename(path))
+            return Imported(model, order, found, tuple(notes))
         if found not in _STATE_DICTS:
             raise UnsupportedModelError(
-                f"is a file of {found}, which this version of edgelstm does not import yet; it imports {' and '.join(_STATE_DICTS)}. "
+                f"is a file of {found}, which edgelstm does not import yet; it imports {', '.join((*_STATE_DICTS, TFLITE))}. "
                 "If the model exists in PyTorch, write it with torch.save(model.state_dict(), path)."
             )
         file.seek(0)

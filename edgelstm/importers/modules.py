@@ -186,4 +186,4 @@ def embedding(module: Module) -> Embedding:
 def normalizer(module: Module) -> Normalizer:
     """Buffers of any shape with one long dimension, as (input_size,)."""
     mean, scale = (np.asarray(module.tensors[n]) for n in ("mean", "scale" if "scale" in module.tensors else "std"))
-    return Normalizer(np.squeeze(mean), np.squeeze(scale), name=module.name)
+    return Normalizer(np.atleast_1d(np.squeeze(mean)), np.atleast_1d(np.squeeze(scale)), name=module.name)

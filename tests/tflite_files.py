@@ -1,0 +1,165 @@
+"""TensorFlow Lite files, written without TensorFlow: what the tests read, and what no converter would ever write."""
+
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int16": 7, "int8": 9}
+CODES = {"DEQUANTIZE": 6, "FULLY_CONNECTED": 9, "LOGISTIC": 14, "RELU": 19, "RESHAPE": 22, "SOFTMAX": 25, "TANH": 28}
+CODES |= {"UNIDIRECTIONAL_SEQUENCE_LSTM": 44, "STRIDED_SLICE": 45, "REVERSE_V2": 105, "QUANTIZE": 114, "WHILE": 119}
+
+
+def flatbuffer(root: dict[int, Any], identifier: bytes = b"TFL3") -> bytes:
+    """A table as a file. A field is a pair (struct code, number), text, an array, a table, or a list of tables."""
+    data = bytearray(4) + identifier
+    struct.pack_into("<I", data, 0, _write(data, root))
+    return bytes(data)
+
+
+def _write(data: bytearray, value: Any) -> int:
+    """Append a value behind all that is there; returns its position."""
+    if isinstance(value, str):
+        value = np.frombuffer(value.encode(), np.uint8)
+    if isinstance(value, np.ndarray):
+        data += bytes(-(len(data) + 4) % 16) + struct.pack("<I", value.size)
+        data += value.tobytes() + bytes(4)
+        return len(data) - value.nbytes - 8
+    data += bytes(-len(data) % 16)
+    if isinstance(value, list):
+        start = len(data)
+        data += struct.pack("<I", len(value)) + bytes(4 * len(value))
+        for index, item in enumerate(value):
+            _point(data, start + 4 + 4 * index, item)
+        return start
+    slots = max(value, default=-1) + 1
+    vtable = struct.pack(f"<{2 + slots}H", 4 + 2 * slots, 8 + 8 * slots, *(8 + 8 * n if n in value else 0 for n in range(slots)))
+    vtable += bytes(-len(vtable) % 16)
+    start = len(data) + len(vtable)
+    data += vtable + struct.pack("<i", len(vtable)) + bytes(4 + 8 * slots)
+    for number, item in value.items():
+        place = start + 8 + 8 * number
+        if isinstance(item, tuple):
+            struct.pack_into(f"<{item[0]}", data, place, item[1])
+        else:
+            _point(data, place, item)
+    return start
+
+
+def _point(data: bytearray, place: int, item: Any) -> None:
+    struct.pack_into("<I", data, place, _write(data, item) - place)
+
+
+@dataclass
+class Network:
+    """One graph, built up tensor by tensor and operator by operator."""
+
+    tensors: list[dict[int, Any]] = field(default_factory=list)
+    buffers: list[dict[int, Any]] = field(default_factory=lambda: [{}])
+    codes: list[str] = field(default_factory=list)
+    operators: list[dict[int, Any]] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    others: int = 0
+
+    def tensor(self, dtype, shape, scale=None, zero_point=0, *, data=None, variable=False, name="t", signature=None) -> int:
+        fields = {0: np.array(shape, np.int32), 1: ("b", TYPES[dtype]), 2: ("I", 0), 3: f"{name}{len(self.tensors)}", 5: ("B", variable)}
+        if data is not None:
+            fields[2] = ("I", len(self.buffers))
+            self.buffers.append({0: np.ascontiguousarray(data, dtype).reshape(-1).view(np.uint8)})
+        if scale is not None:
+            scales = np.atleast_1d(np.asarray(scale, np.float32))
+            fields[4] = {2: scales, 3: np.broadcast_to(np.int64(zero_point), scales.shape).copy()}
+        if signature is not None:
+            fields[7] = np.array(signature, np.int32)
+        self.tensors.append(fields)
+        return len(self.tensors) - 1
+
+    def constant(self, array, scale=None, zero_point=0) -> int:
+        array = np.asarray(array)
+        return self.tensor(str(array.dtype), array.shape, scale, zero_point, data=array, name="constant")
+
+    def operator(self, kind, inputs, outputs, options=None, *, options_type=0, intermediates=()) -> None:
+        self.codes.append(kind)
+        fields = {0: ("I", len(self.operators)), 1: np.array(inputs, np.int32), 2: np.array(outputs, np.int32)}
+        if options is not None:
+            fields |= {3: ("B", options_type), 4: options}
+        if intermediates:
+            fields[8] = np.array(intermediates, np.int32)
+        self.operators.append(fields)
+
+    def bytes(self, version=3) -> bytes:
+        number = [CODES[kind] for kind in self.codes]
+        codes = [{0: ("b", n), 2: ("i", 1), 3: ("i", n)} for n in number]
+        main = {0: self.tensors, 1: np.array(self.inputs, np.int32), 2: np.array(self.outputs, np.int32), 3: self.operators}
+        return flatbuffer({0: ("I", version), 1: codes, 2: [main, *({} for _ in range(self.others))], 3: "test", 4: self.buffers})
+
+
+@dataclass
+class Int8LSTM:
+    """A full-int8 LSTM with a head, as the converter writes it; each field may be made wrong."""
+
+    inputs: int = 3
+    hidden: int = 4
+    steps: int = 5
+    x: tuple[float, int] = (0.02, 7)
+    h: tuple[float, int] = (0.008, -3)
+    cell: float = 2.0**-12
+    clip: float = 10.0
+    seed: int = 0
+    time_major: bool = False
+    options: dict[int, Any] = field(default_factory=dict)
+    replaced: dict[int, Any] = field(default_factory=dict)
+    network: Network = field(default_factory=Network)
+
+    def build(self) -> Network:
+        """The network up to the sequence of h, which `last` names."""
+        n, rng = self.network, np.random.default_rng(self.seed)
+        around = (self.steps, 1) if self.time_major else (1, self.steps)
+        x = n.tensor("int8", (*around, self.inputs), *self.x, name="x")
+        n.inputs = [x]
+        columns = [self.inputs] * 4 + [self.hidden] * 4
+        scales = rng.uniform(0.002, 0.03, 8).astype(np.float32)
+        weights = [n.constant(rng.integers(-127, 128, (self.hidden, c)).astype(np.int8), s) for c, s in zip(columns, scales, strict=True)]
+        biases = [n.constant(rng.integers(-9000, 9000, self.hidden).astype(np.int32), np.float32(self.x[0]) * s) for s in scales[:4]]
+        h = n.tensor("int8", (1, self.hidden), *self.h, variable=True)
+        c = n.tensor("int16", (1, self.hidden), self.cell, variable=True)
+        between = [n.tensor("float32", (0,)) for _ in range(4)] + [n.tensor("int8", (0,), *self.h)]
+        self.last = n.tensor("int8", (*around, self.hidden), *self.h, name="sequence")
+        operands = [x, *weights, -1, -1, -1, *biases, -1, -1, h, c, -1, -1, -1, -1]
+        for index, tensor in self.replaced.items():
+            operands[index] = tensor(n) if callable(tensor) else tensor
+        options = {0: ("b", 4), 1: ("f", self.clip), 3: ("B", self.time_major)} | self.options
+        n.operator("UNIDIRECTIONAL_SEQUENCE_LSTM", operands, [self.last], options, options_type=71, intermediates=between)
+        n.outputs = [self.last]
+        return n
+
+    def last_step(self, begin=-1) -> None:
+        """Take the last step of the sequence."""
+        n = self.network
+        ends = [n.constant(np.array(v, np.int32)) for v in ([0, begin, 0], [0, 0, 0], [1, 1, 1])]
+        out = n.tensor("int8", (1, self.hidden), *self.h, name="last")
+        options = {0: ("i", 5), 1: ("i", 5), 4: ("i", 2)}
+        n.operator("STRIDED_SLICE", [self.last, *ends], [out], options, options_type=32)
+        self.last, n.outputs = out, [out]
+
+    def dense(self, outputs=2, out=(0.05, 11), *, function=0, per_row=False, options=None) -> None:
+        """A fully connected operator on the last tensor."""
+        n, rng = self.network, np.random.default_rng(self.seed + 1)
+        scale = rng.uniform(0.004, 0.01, outputs if per_row else 1).astype(np.float32)
+        weight = n.constant(rng.integers(-127, 128, (outputs, self.hidden)).astype(np.int8), scale)
+        bias = n.constant(rng.integers(-3000, 3000, outputs).astype(np.int32), np.float32(self.h[0]) * scale)
+        shape = (*n.tensors[self.last][0][:-1], outputs)
+        y = n.tensor("int8", shape, *out, name="logits")
+        keep = len(shape) > 2
+        n.operator(
+            "FULLY_CONNECTED", [self.last, weight, bias], [y], {0: ("b", function), 2: ("B", keep)} | (options or {}), options_type=8
+        )
+        self.last, n.outputs = y, [y]
+
+    def function(self, kind, scale=1 / 256, zero_point=-128, options=None) -> None:
+        n = self.network
+        y = n.tensor("int8", n.tensors[self.last][0], scale, zero_point, name="y")
+        n.operator(kind, [self.last], [y], options, options_type=9 if kind == "SOFTMAX" else 0)
+        self.last, n.outputs = y, [y]
