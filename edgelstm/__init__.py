@@ -11,7 +11,9 @@ __version__ = "0.1.0"
 _HOME = {
     "LSTM": "layers",
     "DenseInt8": "layers_int8",
+    "DenseInt8Static": "layers_int8_static",
     "LSTMInt8": "layers_int8",
+    "LSTMInt8Static": "layers_int8_static",
     "quantize": "quantization",
     "Activation": "layers",
     "Add": "layers",
@@ -41,10 +43,12 @@ __all__ = [
     "CompileError",
     "Dense",
     "DenseInt8",
+    "DenseInt8Static",
     "EdgeLSTMError",
     "Embedding",
     "InputError",
     "LSTMInt8",
+    "LSTMInt8Static",
     "Model",
     "ModelFileError",
     "Normalizer",
@@ -92,6 +96,8 @@ if TYPE_CHECKING:
     from .layers import Softmax as Softmax
     from .layers_int8 import DenseInt8 as DenseInt8
     from .layers_int8 import LSTMInt8 as LSTMInt8
+    from .layers_int8_static import DenseInt8Static as DenseInt8Static
+    from .layers_int8_static import LSTMInt8Static as LSTMInt8Static
     from .model import Model as Model
     from .model import Probe as Probe
     from .modelfile import load as load

@@ -210,7 +210,7 @@ def _sizes(layers: tuple[Layer, ...]) -> dict[str, int]:
     for layer in layers:
         size = layer.output_size([sizes[n] for n in layer.inputs])
         if size > MAX_SIZE:
-            raise ShapeError(f"{layer.label} gives {size} values; widths beyond {MAX_SIZE} are not supported.")
+            raise ShapeError(f"{layer.label} is {size} wide; layers wider than {MAX_SIZE} are not supported.")
         sizes[layer.name] = size
     return sizes
 

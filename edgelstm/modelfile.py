@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from . import __version__, container, reference
 from .container import Tensors
 from .errors import ModelFileError, ShapeError, UnsupportedModelError, UsageError
-from .layers import MAX_SIZE, Layer, Normalizer
+from .layers import Layer
 from .model import LAYER_KINDS, Model, Probe, layer_class
 
 #: The entry of safetensors' ``__metadata__`` that holds the document.
@@ -28,8 +28,8 @@ VERSION = 1
 #: Largest difference that a probe may show, relative to ``max(1, |output|)``.
 PROBE_LIMIT = 1e-4
 
-#: Steps of a probe that `save` makes, and the most that a file may hold.
-PROBE_STEPS, MAX_PROBE_STEPS = 16, 1024
+#: The most steps that a file's probe may hold.
+MAX_PROBE_STEPS = 1024
 
 #: The most layers that a file may hold.
 MAX_LAYERS = 256
@@ -117,6 +117,8 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     path = container.path_text(path)
     with container.about(path):
         if model.probe is None:
+            from .probes import reference_probe
+
             model = replace(model, probe=reference_probe(model))
         document, tensors = _encode(model)
         document["sha256"] = _digest(document, tensors)
@@ -129,26 +131,6 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
 def model_digest(model: Model) -> str:
     """SHA-256 over the layers and their arrays alone, as hexadecimal: equal for equal networks, whatever they are called or proved by."""
     return _digest({"layers": [_layer_document(layer) for layer in model.layers]}, _layer_tensors(model))
-
-
-def reference_probe(model: Model) -> Probe:
-    """Inputs that do not depend on the machine, answered by the float64 reference.
-
-    Measurements are uniform in [-1, 1], brought to physical units where the model begins with a `Normalizer`.
-    """
-    random = np.random.default_rng(0)
-    if model.vocabulary_size is not None:
-        xs = random.integers(model.vocabulary_size, size=(PROBE_STEPS, 1)).astype(np.float64)
-    else:
-        xs = random.uniform(-1, 1, (PROBE_STEPS, model.input_size))
-        if isinstance(first := model.layers[0], Normalizer):
-            xs = first.mean + first.scale.astype(np.float64) * xs
-    inputs = xs.astype(np.float32)  # (PROBE_STEPS, input_size)
-    with np.errstate(all="ignore"):
-        outputs = reference.run(model, inputs).astype(np.float32)  # (PROBE_STEPS, output_size)
-    if not np.isfinite(outputs).all():
-        raise ModelFileError("the model's outputs overflow float32 on inputs of ordinary size; export it again from a healthy checkpoint.")
-    return Probe(inputs, outputs, f"edgelstm {__version__} reference")
 
 
 def _layer_document(layer: Layer) -> dict[str, Any]:
@@ -263,9 +245,6 @@ def _probe(inputs: NDArray[Any] | None, outputs: NDArray[Any] | None, source: st
 def _assemble(layers: list[Layer], probe: Probe, document: dict[str, Any]) -> Model:
     options = {name: document[name] for name in ("labels", "input_names", "rate_hz", "window", "stateful", "source")}
     model = Model(tuple(layers), probe=probe, **options)
-    for layer in model.layers:
-        if model.size_of(layer.name) > MAX_SIZE:
-            raise ShapeError(f"{layer.label} is {model.size_of(layer.name)} wide; widths beyond {MAX_SIZE} are not supported.")
     if (vocabulary := model.vocabulary_size) is not None:
         indices = probe.inputs
         if (indices != np.floor(indices)).any() or indices.min() < 0 or indices.max() >= vocabulary:

@@ -77,7 +77,10 @@ def dequantised(q: Integers, scale: NDArray[np.float32], zero_point: int) -> Vec
 
 
 def gates(layer: LSTMInt8Static, x: Integers, h: Integers) -> Integers:
-    """Gates i f g o before their activations, in Q3.12: (4*hidden_size,). x and h are int8 with their zero points."""
+    """Gates i f g o before their activations, in Q3.12: (4*hidden_size,). x and h are int8 with their zero points.
+
+    Both sums are held within int16 before they are added, as in TensorFlow Lite Micro; LiteRT holds the second only after it.
+    """
     from_x = layer.weight_ih.astype(np.int64) @ (x - layer.input_zero_point) + layer.bias
     from_h = layer.weight_hh.astype(np.int64) @ (h - layer.hidden_zero_point)
     from_x = saturated(rescaled(from_x, layer.mantissa_ih, layer.shift_ih), 16)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import native_call, snapshot
 from .compiler.memory import allocate
 from .compiler.plan import Plan, plan_of
-from .errors import UsageError
+from .errors import StateError, UsageError
 from .model import Model
 from .modelfile import model_digest
 from .samples import NanPolicy, Samples
@@ -40,6 +40,12 @@ class _Arena:
 
     def reset(self) -> None:
         self.state[:] = self.plan.layout.initial_state.view(np.uint8)
+
+    def restore(self, state: NDArray[np.uint8]) -> None:
+        sample = state[self.plan.layout.sample_offset :][: self.sample.nbytes].view(np.float32)
+        if not self.samples.good(sample).all():
+            raise StateError("the snapshot holds a sample that this model cannot have read; take another, or start with reset().")
+        self.state[:] = state
 
     def run(self, rows: NDArray[np.float32], answers: NDArray[np.float32], *, checked: bool) -> int:
         """Step over rows (time, input_size) into answers (time, output_size).
@@ -133,6 +139,8 @@ class Stream:
             policy = NanPolicy(nan_policy)
         except ValueError:
             raise UsageError(f"nan_policy must be one of {', '.join(NanPolicy)}; got {nan_policy!r}.") from None
+        if policy is NanPolicy.PROPAGATE and model.takes_index:
+            raise UsageError("nan_policy='propagate' is for measurements; this model's input is an index, which must lie in its table.")
         self.model = model
         self.plan = plan_of(model)
         self._arena = _Arena(model, self.plan, policy)
@@ -182,7 +190,7 @@ class Stream:
         StateError
             If it is damaged or of another model; the state is then as it was.
         """
-        self._arena.state[:] = snapshot.unpack(blob, self._arena.state.nbytes, self._digest)
+        self._arena.restore(snapshot.unpack(blob, self._arena.state.nbytes, self._digest))
 
     def warmup(self, steps: int = 100) -> None:
         """Bring code and weights into the caches by some steps that leave no trace in the state."""

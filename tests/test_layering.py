@@ -20,7 +20,8 @@ ALLOWED = {
     "reference_int8": {"layers_int8"},
     "reference_int8_static": {"layers_int8_static"},
     "container": {"errors"},
-    "modelfile": {"", "errors", "layers", "model", "reference", "container", "importers"},
+    "probes": {"", "errors", "layers", "model", "reference"},
+    "modelfile": {"", "probes", "errors", "layers", "model", "reference", "container", "importers"},
     "importers": {"errors", "layers", "layers_int8_static", "model", "container"},
     "quantization": {"", "errors", "layers", *INT8_LAYERS, "model", "modelfile", "reference", "reference_int8", "stream"},
     "kernels": set(),
@@ -45,7 +46,7 @@ ALLOWED = {
         "quantization",
         "layers_int8",
     },
-    "__init__": {"errors", "layers", "layers_int8", "model", "modelfile", "quantization", "stream"},
+    "__init__": {"errors", "layers", *INT8_LAYERS, "model", "modelfile", "quantization", "stream"},
     "__main__": {"cli"},
 }
 

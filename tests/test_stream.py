@@ -9,12 +9,12 @@ from threading import Thread
 
 import numpy as np
 import pytest
-from conftest import lstm_model, samples
+from conftest import lstm_layers, lstm_model, samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edgelstm as el
-from edgelstm import native_call
+from edgelstm import native_call, snapshot
 
 MODEL = lstm_model(np.random.default_rng(1), 6, 20, 2)
 XS = samples(np.random.default_rng(2), MODEL, 80)
@@ -182,6 +182,33 @@ def test_damaged_snapshots_are_refused_and_leave_the_state(data):
     with pytest.raises(el.StateError):
         stream.restore(bytes(damaged))
     assert stream.snapshot() == blob
+
+
+@pytest.mark.parametrize("policy", ["raise", "hold"])
+def test_a_crafted_snapshot_reaches_nothing(rng, policy):
+    """Right digest, right checksum, and a last sample or a turn that no step can have left."""
+    table = el.Embedding(rng.normal(size=(7, 8)))
+    model = el.Model([table, *lstm_layers(rng, 8, 70, 1)])
+    stream = el.Stream(model, nan_policy=policy)
+    stream.process([1, 2, 3])
+    state = stream._arena.state.copy()
+    for bad in (7.0, -1.0, 1e9, 2.5):
+        crafted = state.copy()
+        crafted[64:68].view(np.float32)[0] = bad  # the sample read last
+        with pytest.raises(el.StateError, match="sample"):
+            stream.restore(snapshot.pack(crafted, stream._digest))
+    crafted = state.copy()
+    turn = np.flatnonzero(crafted[128:].view(np.float32) == 1)  # after three steps
+    assert turn.size == 1
+    crafted[128:].view(np.float32)[turn] = 1e38
+    stream.restore(snapshot.pack(crafted, stream._digest))
+    assert np.isfinite(stream.process([1, 2, 3])).all()
+
+
+def test_indices_cannot_be_let_in_unchecked(rng):
+    model = el.Model([el.Embedding(rng.normal(size=(7, 8))), *lstm_layers(rng, 8, 4, 1)])
+    with pytest.raises(el.UsageError, match="propagate"):
+        el.Stream(model, nan_policy="propagate")
 
 
 def test_what_is_no_snapshot_is_refused(stream):

@@ -84,7 +84,7 @@ def print_model(told: dict[str, Any]) -> None:
     rows = [
         (
             layer["name"],
-            ", ".join([layer["kind"], *map(str, layer["options"].values())]),
+            ", ".join([layer["kind"], *(f"{name} {value}" for name, value in layer["options"].items())]),
             ", ".join(layer["inputs"]),
             layer["output_size"],
             f"{layer['parameters']:,}",

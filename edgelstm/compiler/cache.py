@@ -66,7 +66,7 @@ def _trusted(place: str) -> bool:
     if not hasattr(os, "geteuid"):
         return True
     status = os.stat(place)
-    return status.st_uid in (os.geteuid(), 0) and not status.st_mode & stat.S_IWOTH
+    return status.st_uid in (os.geteuid(), 0) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def find(name: str) -> bytes | None:
@@ -96,7 +96,7 @@ def keep(name: str, library: bytes) -> None:
             warn("cache folder %s is not used: others can write to it", folder())
             return
         try:
-            with open(temporary, "xb") as file:
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(library + sha256(library).digest())
             os.replace(temporary, place)
         except BaseException:

@@ -6,6 +6,7 @@ order bias, inputs, recurrent on every path below, so that any cut of a sequence
 Rows of i, f and o come halved, as `activations.cell` wants them.
 """
 
+import numpy as np
 from numba import njit
 
 from .activations import cell, output
@@ -17,6 +18,9 @@ inlined = njit(inline="always")
 TOGETHER = 4
 
 FOUR = Lanes(4)
+
+#: What tells the two values of `turn` apart; whatever a restored state holds, it is one of them.
+HALF = np.float32(0.5)
 
 
 @inlined
@@ -123,7 +127,7 @@ def lstm_f32(inputs, hidden, padded, units, tail, two_chains, hoisted, x_stride,
                 inputs_together(tail_gates, last, x, x_stride, offset(z, tiles * size), 4 * padded, inputs, tail_size, together)
         h = s
         c = offset(s, padded)
-        turn = int(s[2 * padded])
+        turn = 1 if s[2 * padded] > HALF else 0
         for t in range(n):
             xt = offset(x, t * x_stride)
             yt = offset(y, t * y_stride)

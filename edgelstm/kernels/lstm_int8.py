@@ -35,6 +35,7 @@ inlined = njit(inline="always")
 FOUR = Lanes(4)
 H_STEPS = np.float32(127.0)
 SMALLEST = np.float32(1e-30)
+HALF = np.float32(0.5)  # as in `lstm_f32`
 LONGEST = 64
 
 #: Timesteps whose input products share one pass over the input weights.
@@ -202,7 +203,7 @@ def lstm_int8_dynamic(
                 inputs_together(tail_gates, last, tail_size, x, z, tiles * size, together)
         h = s
         c = offset(s, padded)
-        turn = int(s[2 * padded])
+        turn = 1 if s[2 * padded] > HALF else 0
         for t in range(n):
             xt = offset(x, t * x_stride)
             yt = offset(y, t * y_stride)
@@ -258,7 +259,7 @@ def lstm_int8_weight(inputs, hidden, padded, units, tail, x_stride, y_stride):
         """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), c (padded,), turn; z: unused."""
         h = s
         c = offset(s, padded)
-        turn = int(s[2 * padded])
+        turn = 1 if s[2 * padded] > HALF else 0
         for t in range(n):
             xt = offset(x, t * x_stride)
             yt = offset(y, t * y_stride)
