@@ -189,3 +189,13 @@ def test_a_failing_fresh_process_is_a_data_error(tmp_path: Path) -> None:
 def test_help_states_how_it_measures() -> None:
     assert bench.help is not None
     assert "timer's own cost" in bench.help
+
+
+def test_all_schemes_are_compared(path: Path) -> None:
+    result = call(path, "--rate", 2000, "--steps", 50, "--all-schemes", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    schemes = {entry["scheme"]: entry for entry in told["schemes"]}
+    assert {"f32", "int8-weight", "int8-dynamic"} <= set(schemes)
+    assert schemes["f32"]["weight_bytes"] == told["bytes"]["weights"]
+    assert all(entry["process_ns"] > 0 for entry in schemes.values() if "refused" not in entry)

@@ -26,7 +26,10 @@ FULL_SPEED_STEPS = 100_000
 @click.option("--steps", type=int, metavar="N", help="Length of both runs in steps, instead of --seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON; times in nanoseconds.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="OUT.png", help="Draw the latencies too (needs matplotlib).")
-def bench(*, model: Path, rate: float | None, seconds: float | None, steps: int | None, as_json: bool, plot: Path | None) -> None:
+@click.option("--all-schemes", is_flag=True, help="Compare float32 and every int8 scheme: time and size on this machine.")
+def bench(
+    *, model: Path, rate: float | None, seconds: float | None, steps: int | None, as_json: bool, plot: Path | None, all_schemes: bool
+) -> None:
     """Measure MODEL on this machine: cold start, latency with its tail, deadline misses.
 
     Three things are timed. Cold start: a fresh Python, from launch to first answer. Full speed: single steps back to back, the
@@ -37,8 +40,10 @@ def bench(*, model: Path, rate: float | None, seconds: float | None, steps: int 
     Examples:
       edgelstm bench gesture.elstm --rate 100
       edgelstm bench gesture.elstm --rate 16000 --steps 100000 --json --plot latency.png
+      edgelstm bench gesture.elstm --rate 100 --all-schemes
     """  # noqa: D301
     from ..modelfile import load
+    from . import schemes
     from .plot import check, draw
 
     if plot is not None:
@@ -50,6 +55,8 @@ def bench(*, model: Path, rate: float | None, seconds: float | None, steps: int 
     if rate is None:
         raise UsageError("--rate is missing and the model states none; say how many samples a second arrive, as in --rate 100.")
     told, series = _measure(loaded, model, rate, _lengths(rate, 5.0 if seconds is None else seconds, steps))
+    if all_schemes:
+        told["schemes"] = schemes.compare(loaded)
     if as_json:
         show.emit_json(told)
     else:
@@ -128,3 +135,7 @@ def _print(told: dict[str, Any]) -> None:
         ("timer", f"{show.time_text(told['timer_ns'])} a reading, subtracted from the steps"),
     ]
     show.table("Real time", (), facts)
+    if "schemes" in told:
+        from . import schemes
+
+        schemes.print_table(told["schemes"])
