@@ -22,6 +22,13 @@ CHECKED = 64
 #: Largest difference from the float64 reference over `CHECKED` steps that a contender may show; float32 rounding stays under 1e-7 here.
 TOLERANCE = 1e-6
 
+#: The same for contenders in int8: it tells a working model from a broken one, no more. How far off they are is part of the result.
+INT8_TOLERANCE = 0.2
+
+#: Largest median difference over `CHECKED` steps from the exact twin of the same int8 model. Not the largest one: where float32 rounds one
+#: quantised h to the other side of a tie, the two go apart by about the error of quantisation from that step on.
+TWIN_TOLERANCE = 2e-6
+
 
 class Row(NamedTuple):
     """One row of the grid: LSTM layers of `hidden_size` units, then Dense(hidden_size -> 1)."""
@@ -61,6 +68,11 @@ class Row(NamedTuple):
     def weight_bytes(self) -> int:
         """Bytes of float32 weights and biases that one step must read."""
         return 4 * (self.hidden_size + 1 + sum(4 * self.hidden_size * (n + self.hidden_size + 1) for n in self.inputs_of_layers))
+
+    @property
+    def int8_bytes(self) -> int:
+        """The same with int8 LSTM weights: a bias and the scales of two matrices a row in float32, and the Dense layer as it was."""
+        return 4 * (self.hidden_size + 1) + sum(4 * self.hidden_size * (n + self.hidden_size + 12) for n in self.inputs_of_layers)
 
 
 GRID = tuple(

@@ -21,7 +21,7 @@ SMALLEST = 16 * 1024
 SPAN = 1e6
 
 #: Measurements of each figure; the best counts.
-REPEATS = 15
+REPEATS = 40
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,11 @@ class Limits:
 
     def of(self, row: Row) -> Limit:
         """The limit of one row; its buffer size must have been measured."""
-        return Limit(row.flops / self.gflops, row.weight_bytes / self.bandwidth[buffer_size(row)])
+        return Limit(row.flops / self.gflops, self.reading_ns(row.weight_bytes))
+
+    def reading_ns(self, weights: int) -> float:
+        """Nanoseconds to read that many bytes once; their buffer size must have been measured."""
+        return weights / self.bandwidth[buffer_size(weights)]
 
     def best(self, other: "Limits") -> "Limits":
         """The better of two measurements, figure by figure."""
@@ -62,9 +66,9 @@ class Limits:
         return Limits(max(self.clock_ghz, other.clock_ghz), max(self.gflops, other.gflops), bandwidth)
 
 
-def buffer_size(row: Row) -> int:
-    """Bytes of the buffer that stands for a row's weights: whole pages, at least `SMALLEST`."""
-    return max(SMALLEST, -(-row.weight_bytes // 4096) * 4096)
+def buffer_size(weights: int) -> int:
+    """Bytes of the buffer that stands for that many bytes of weights: whole pages, at least `SMALLEST`."""
+    return max(SMALLEST, -(-weights // 4096) * 4096)
 
 
 def _library() -> ctypes.CDLL:
@@ -76,8 +80,8 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def measure(rows: Iterable[Row]) -> Limits:
-    """Measure this core for these rows; a second or less.
+def measure(weights: Iterable[int]) -> Limits:
+    """Measure this core for weights of these many bytes; a second or less.
 
     Raises
     ------
@@ -85,7 +89,7 @@ def measure(rows: Iterable[Row]) -> Limits:
         If there is none to compile limits.c with.
     """
     library = _library()
-    sizes = sorted({buffer_size(row) for row in rows})
+    sizes = sorted({buffer_size(amount) for amount in weights})
     memory = np.ones(sizes[-1] + 64, np.uint8)
     address = memory.ctypes.data + -memory.ctypes.data % 64
     sink = np.zeros(4, np.uint64).ctypes
@@ -105,11 +109,11 @@ def measure(rows: Iterable[Row]) -> Limits:
 
 
 def main() -> None:
-    limits = measure(GRID)
+    limits = measure([row.weight_bytes for row in GRID])
     print(f"clock {limits.clock_ghz:.2f} GHz, float32 multiply-add peak {limits.gflops:.0f} GFLOP/s")
     print(f"{'row':>10} {'kFLOP':>8} {'KiB':>8} {'GB/s':>6} {'flop ns':>9} {'bytes ns':>9} {'limit ns':>9}")
     for row in GRID:
-        limit, rate = limits.of(row), limits.bandwidth[buffer_size(row)]
+        limit, rate = limits.of(row), limits.bandwidth[buffer_size(row.weight_bytes)]
         amounts = f"{row.flops / 1000:8.1f} {row.weight_bytes / 1024:8.1f} {rate:6.0f}"
         print(f"{row!s:>10} {amounts} {limit.flop_ns:9.0f} {limit.bytes_ns:9.0f} {limit.ns:9.0f}")
 

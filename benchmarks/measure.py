@@ -6,21 +6,19 @@ It prints nothing: `report` does, and `compare` is the command.
 import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from statistics import median
 from types import ModuleType
 from typing import Any
 
 import limits
 import numpy as np
-from grid import BLOCK, CHECKED, TOLERANCE, Case, Row, make_case
+from grid import BLOCK, CHECKED, TWIN_TOLERANCE, Case, Row, make_case
 from peers import Chunk, Contender, empty_loop
 
 #: Length of a chunk, ns, within `FEWEST` to `BLOCK` steps.
 SPAN = 1e6
 FEWEST = 50
-
-#: Steps run before each chunk, untimed, as a part of it: they bring weights and code back into the caches after the other contenders.
-WARM = 0.1
 
 #: A chunk during which the system gave the core to another process says nothing of the step; it is taken again, this often at the most.
 RETRIES = 5
@@ -44,8 +42,9 @@ class _Lane:
         self.steps = int(np.clip(SPAN / cost, FEWEST, BLOCK))
 
     def run(self) -> None:
+        """Time one chunk, right after the same chunk untimed: it brings weights, inputs and code back into the caches."""
         for _ in range(RETRIES):
-            self.chunk(int(self.steps * WARM))
+            self.chunk(self.steps)
             before = _switches()
             spent = self.chunk(self.steps)
             if _switches() == before:
@@ -69,15 +68,29 @@ def checked(contender: Contender, case: Case) -> float:
     Raises
     ------
     WrongAnswerError
-        If it is beyond `grid.TOLERANCE` or not a number.
+        If it is beyond the contender's tolerance or not a number, or if the contender does not follow its exact twin.
     """
-    error = float(np.abs(contender.answer(case.inputs[:CHECKED]) - case.answers).max())
-    if not error <= TOLERANCE:
-        raise WrongAnswerError(f"{contender.name} on row {case.row} is off by {error:.1e} from the reference; allowed is {TOLERANCE:.0e}.")
+    answers = contender.answer(case.inputs[:CHECKED])
+    error = float(np.abs(answers - case.answers).max())
+    if not error <= contender.tolerance:
+        allowed = f"allowed is {contender.tolerance:.0e}"
+        raise WrongAnswerError(f"{contender.name} on row {case.row} is off by {error:.1e} from the reference; {allowed}.")
+    if contender.twin is not None and not (apart := median(np.abs(answers - contender.twin))) <= TWIN_TOLERANCE:
+        raise WrongAnswerError(f"{contender.name} on row {case.row} is {apart:.1e} from its exact twin; allowed is {TWIN_TOLERANCE:.0e}.")
     return error
 
 
-def measure_row(row: Row, peers: Sequence[ModuleType], rounds: int, tick: Callable[[], None]) -> dict[str, Any]:
+def _limit(row: Row, best: limits.Limits, int8: bool) -> dict[str, float]:
+    """What the row's step needs at the least, as it stands in the JSON result. In int8: to read the weights; products are not counted."""
+    weights = row.int8_bytes if int8 else row.weight_bytes
+    rates = {"clock_ghz": best.clock_ghz, "bandwidth_gbs": best.bandwidth[limits.buffer_size(weights)], "weight_bytes": weights}
+    if int8:
+        return {"ns": best.reading_ns(weights), **rates}
+    limit = best.of(row)
+    return {"ns": limit.ns, "flop_ns": limit.flop_ns, "bytes_ns": limit.bytes_ns, "gflops": best.gflops, **rates}
+
+
+def measure_row(row: Row, peers: Sequence[ModuleType], rounds: int, tick: Callable[[], None], *, int8: bool = False) -> dict[str, Any]:
     """Times of one row, as they stand in the JSON result.
 
     Parameters
@@ -85,25 +98,26 @@ def measure_row(row: Row, peers: Sequence[ModuleType], rounds: int, tick: Callab
     peers : modules of the folder ``peers``
     rounds : chunks of each contender
     tick : called after every round
+    int8 : whether the limit is that of int8 weights
     """
     case = make_case(row)
-    contenders = [contender for peer in peers for contender in peer.contenders(case)]
+    contenders: list[Contender] = [contender for peer in peers for contender in peer.contenders(case)]
     errors = {contender.name: checked(contender, case) for contender in contenders}
     lanes = {contender.name: _Lane(contender.chunk) for contender in contenders}
     loop = _Lane(empty_loop)
     everyone = [*lanes.values(), loop]
-    before = limits.measure([row])
+    weights = [row.int8_bytes if int8 else row.weight_bytes]
+    before = limits.measure(weights)
     for lane in everyone:
         lane.calibrate()
+    order = Random(0)
     for _ in range(rounds):
+        order.shuffle(everyone)  # no contender always follows the same one
         for lane in everyone:
             lane.run()
         tick()
-    best = before.best(limits.measure([row]))
-    limit = best.of(row)
     return {
-        "limit": {"ns": limit.ns, "flop_ns": limit.flop_ns, "bytes_ns": limit.bytes_ns, "gflops": best.gflops}
-        | {"clock_ghz": best.clock_ghz, "bandwidth_gbs": best.bandwidth[limits.buffer_size(row)], "weight_bytes": row.weight_bytes},
+        "limit": _limit(row, before.best(limits.measure(weights)), int8),
         "empty_loop": loop.figures(),
         "contenders": {c.name: {"native": c.native, "max_error": errors[c.name], **lanes[c.name].figures()} for c in contenders},
     }

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
-from grid import BLOCK, Case
+from grid import BLOCK, TOLERANCE, Case
 from numpy.typing import NDArray
 
 #: Name on the command line -> module in this folder.
@@ -24,6 +24,14 @@ PEERS = {
     "litert": "litert_peer",
     "torch": "torch_peer",
     "numpy": "numpy_peer",
+}
+
+#: The same for the models with int8 weights.
+INT8_PEERS = {
+    "edgelstm": "edgelstm_int8",
+    "onnxruntime": "onnxruntime_int8",
+    "litert": "litert_int8",
+    "torch": "torch_int8",
 }
 
 
@@ -54,12 +62,17 @@ class Contender:
     native : bool
         Whether its loop over the steps is native code; else each step is one call from Python.
     answer, chunk : see the protocols
+    tolerance : largest error against the float64 reference that it may show
+    twin : (CHECKED,), optional
+        What its own rounded arithmetic gives when it is computed exactly.
     """
 
     name: str
     native: bool
     answer: Answer
     chunk: Chunk
+    tolerance: float = TOLERANCE
+    twin: NDArray[np.float64] | None = None
 
 
 def stepwise(
@@ -70,6 +83,7 @@ def stepwise(
     ready: Callable[[NDArray[np.float32]], Any] = lambda x: x,
     value: Callable[[Any], float] = lambda y: float(y[0]),
     within: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    tolerance: float = TOLERANCE,
 ) -> Contender:
     """A contender whose steps are calls from a bare Python loop.
 
@@ -90,7 +104,7 @@ def stepwise(
         with within():
             return _loop(step, prepared[:steps])
 
-    return Contender(name, False, answer, chunk)
+    return Contender(name, False, answer, chunk, tolerance)
 
 
 def _loop(step: Callable[[Any], Any], inputs: Sequence[Any]) -> float:
@@ -109,13 +123,13 @@ def empty_loop(steps: int) -> float:
     return perf_counter_ns() - start
 
 
-def available(names: Sequence[str]) -> tuple[dict[str, ModuleType], dict[str, str]]:
-    """The peers of these names that can be imported, and why the others cannot."""
+def available(names: Sequence[str], modules: dict[str, str] = PEERS) -> tuple[dict[str, ModuleType], dict[str, str]]:
+    """The peers of these names that can be imported, and why the others cannot; `modules`: `PEERS` or `INT8_PEERS`."""
     found: dict[str, ModuleType] = {}
     absent: dict[str, str] = {}
     for name in names:
         try:
-            found[name] = import_module(f"peers.{PEERS[name]}")
+            found[name] = import_module(f"peers.{modules[name]}")
         except ImportError as problem:
             absent[name] = str(problem)
     return found, absent

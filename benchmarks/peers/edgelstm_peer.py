@@ -4,7 +4,7 @@ from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
-from grid import Case
+from grid import TOLERANCE, Case
 from numpy.typing import NDArray
 
 import edgelstm as el
@@ -17,24 +17,25 @@ STEP = "edgelstm step(x)"
 STEP_IN_PLACE = "edgelstm step()"
 
 
-def _process(case: Case) -> Contender:
-    process, inputs = el.Stream(case.model).process, case.inputs
+def process(name: str, model: el.Model, case: Case, tolerance: float = TOLERANCE) -> Contender:
+    """A block in one call."""
+    call, inputs = el.Stream(model).process, case.inputs
 
     def answer(xs: NDArray[np.float32]) -> NDArray[Any]:
-        return np.asarray(process(xs)[:, 0])
+        return np.asarray(call(xs)[:, 0])
 
     def chunk(steps: int) -> float:
         block = inputs[:steps]
         start = perf_counter_ns()
-        process(block)
+        call(block)
         return perf_counter_ns() - start
 
-    return Contender(PROCESS, True, answer, chunk)
+    return Contender(name, True, answer, chunk, tolerance)
 
 
-def _step_in_place(case: Case) -> Contender:
+def step_in_place(name: str, model: el.Model, tolerance: float = TOLERANCE) -> Contender:
     """The input lies in the stream's own buffer; putting it there is not timed."""
-    stream = el.Stream(case.model)
+    stream = el.Stream(model)
     step, buffer = stream.step, stream.input
 
     def answer(xs: NDArray[np.float32]) -> NDArray[Any]:
@@ -51,8 +52,9 @@ def _step_in_place(case: Case) -> Contender:
             step()
         return perf_counter_ns() - start
 
-    return Contender(STEP_IN_PLACE, False, answer, chunk)
+    return Contender(name, False, answer, chunk, tolerance)
 
 
 def contenders(case: Case) -> list[Contender]:
-    return [_process(case), stepwise(STEP, el.Stream(case.model).step, case), _step_in_place(case)]
+    model = case.model
+    return [process(PROCESS, model, case), stepwise(STEP, el.Stream(model).step, case), step_in_place(STEP_IN_PLACE, model)]

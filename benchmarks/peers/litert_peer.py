@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 import numpy as np
-from grid import Case
+from grid import TOLERANCE, Case
 from numpy.typing import NDArray
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -26,8 +26,7 @@ VERSION = version("ai-edge-litert")
 
 def _dense(graph: Graph, case: Case, source: int) -> int:
     y = graph.tensor("y", 1, 1)
-    weights = [graph.constant("dense", case.dense.weight), graph.constant("dense_bias", case.dense.bias)]  # type: ignore[arg-type]
-    graph.operator("FULLY_CONNECTED", [source, *weights], [y], schema.FullyConnectedOptionsT())
+    graph.dense("dense", case.dense.weight, case.dense.bias, source, y)
     return y
 
 
@@ -66,8 +65,7 @@ def _cell_layer(graph: Graph, name: str, layer: Any, x: int, state: list[int]) -
 
     xh, z = graph.tensor(name + "xh", 1, width + hidden), graph.tensor(name + "z", 1, 4 * hidden)
     graph.operator("CONCATENATION", [x, h], [xh], schema.ConcatenationOptionsT(axis=1))
-    weights = [graph.constant(name + "w", np.concatenate([layer.weight_ih, layer.weight_hh], 1)), graph.constant(name + "b", layer.bias)]
-    graph.operator("FULLY_CONNECTED", [xh, *weights], [z], schema.FullyConnectedOptionsT())
+    graph.dense(name, np.concatenate([layer.weight_ih, layer.weight_hh], 1), layer.bias, xh, z)
     parts = [wide(f"z{gate}") for gate in "ifgo"]
     graph.operator("SPLIT", [graph.constant(name + "axis", np.array(1, np.int32)), z], parts, schema.SplitOptionsT(4))
     i, f, o = (unary("LOGISTIC", parts[k], f"gate{k}") for k in (0, 1, 3))
@@ -77,8 +75,9 @@ def _cell_layer(graph: Graph, name: str, layer: Any, x: int, state: list[int]) -
     return [binary("MUL", o, unary("TANH", new_c, "tanh_c"), "h"), new_c]
 
 
-def _cell_file(case: Case) -> bytes:
-    graph, hidden = Graph(), case.row.hidden_size
+def cell_file(case: Case, graph: Graph) -> bytes:
+    """One step in elementary operators, written with an empty `graph`."""
+    hidden = case.row.hidden_size
     x = source = graph.tensor("x", 1, case.row.input_size)
     states = [graph.tensor(f"{s}{k}", 1, hidden) for k in range(len(case.lstms)) for s in "hc"]
     new: list[int] = []
@@ -88,19 +87,16 @@ def _cell_file(case: Case) -> bytes:
     return graph.finish([x, *states], [_dense(graph, case, source), *new])
 
 
-def _interpreter(file: bytes) -> tuple[Interpreter, list[int], list[int]]:
-    interpreter = Interpreter(model_content=file, num_threads=1)
+def opened(file: bytes, **settings: Any) -> tuple[Interpreter, list[int], list[int]]:
+    """The interpreter and the numbers of its inputs and outputs."""
+    interpreter = Interpreter(model_content=file, num_threads=1, **settings)
     interpreter.allocate_tensors()
     numbers = [[d["index"] for d in details()] for details in (interpreter.get_input_details, interpreter.get_output_details)]
     return interpreter, numbers[0], numbers[1]
 
 
-def _value(y: NDArray[Any]) -> float:
-    return float(y[0, 0])
-
-
 def _fused(case: Case) -> Contender:
-    interpreter, (x_number,), (y_number,) = _interpreter(_fused_file(case))
+    interpreter, (x_number,), (y_number,) = opened(_fused_file(case))
     put, invoke, get = interpreter.set_tensor, interpreter.invoke, interpreter.get_tensor
 
     def step(x: NDArray[Any]) -> Any:
@@ -108,15 +104,24 @@ def _fused(case: Case) -> Contender:
         invoke()
         return get(y_number)
 
-    return stepwise("LiteRT fused", step, case, ready=lambda x: x[None, None], value=_value)
+    return stepwise("LiteRT fused", step, case, ready=lambda x: x[None, None], value=lambda y: float(y[0, 0]))
 
 
-def _cell(case: Case) -> Contender:
-    interpreter, (x_number, *old), (y_number, *new) = _interpreter(_cell_file(case))
+def cell(name: str, file: bytes, case: Case, tolerance: float = TOLERANCE) -> Contender:
+    """Inputs and output in the file's own type, float32 or int8."""
+    interpreter, (x_number, *old), (y_number, *new) = opened(file)
     put, invoke, get = interpreter.set_tensor, interpreter.invoke, interpreter.get_tensor
     pairs = list(zip(old, new, strict=True))
-    for number in old:
-        put(number, np.zeros((1, case.row.hidden_size), np.float32))
+    details = {d["index"]: d for d in (*interpreter.get_input_details(), *interpreter.get_output_details())}
+    (x_scale, x_zero), (y_scale, y_zero) = (details[number]["quantization"] for number in (x_number, y_number))
+    for number in old:  # the initial state, zero
+        put(number, np.full((1, case.row.hidden_size), details[number]["quantization"][1], details[number]["dtype"]))
+
+    def ready(x: NDArray[np.float32]) -> NDArray[Any]:
+        return np.clip(np.rint(x / x_scale) + x_zero, -128, 127).astype(np.int8)[None] if x_scale else x[None]
+
+    def value(y: NDArray[Any]) -> float:
+        return float(y[0, 0] - float(y_zero)) * float(y_scale or 1)
 
     def step(x: NDArray[Any]) -> Any:
         put(x_number, x)
@@ -125,8 +130,8 @@ def _cell(case: Case) -> Contender:
             put(source, get(target))
         return get(y_number)
 
-    return stepwise("LiteRT cell XNNPACK", step, case, ready=lambda x: x[None], value=_value)
+    return stepwise(name, step, case, ready=ready, value=value, tolerance=tolerance)
 
 
 def contenders(case: Case) -> list[Contender]:
-    return [_fused(case), _cell(case)]
+    return [_fused(case), cell("LiteRT cell XNNPACK", cell_file(case, Graph()), case)]

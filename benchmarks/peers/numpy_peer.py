@@ -26,7 +26,7 @@ def _naive(case: Case) -> Step:
     def step(x: NDArray[Any]) -> Any:
         for (weight_ih, weight_hh, b), state in zip(layers, states, strict=True):
             h, c = state
-            i, f, g, o = np.split(weight_ih @ x + weight_hh @ h + b, 4)  # type: ignore[operator]
+            i, f, g, o = np.split(weight_ih @ x + weight_hh @ h + b, 4)
             c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
             x = sigmoid(o) * np.tanh(c)
             state[:] = x, c
@@ -76,7 +76,7 @@ def _tuned(case: Case) -> Step:
         for layer in steps:
             x = layer(x)
         np.dot(dense, x, out=y)
-        np.add(y, bias, out=y)  # type: ignore[arg-type]
+        np.add(y, bias, out=y)
         return y
 
     return step

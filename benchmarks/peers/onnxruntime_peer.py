@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime as ort
-from grid import Case
+from grid import TOLERANCE, Case
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -24,7 +24,8 @@ def _iofc(array: Any, hidden: int) -> NDArray[np.float32]:
     return np.concatenate([i, o, f, g])
 
 
-def _graph(case: Case) -> bytes:
+def graph(case: Case) -> bytes:
+    """The ONNX file."""
     hidden = case.row.hidden_size
     nodes, weights, source = [], [], "x"
 
@@ -39,31 +40,32 @@ def _graph(case: Case) -> bytes:
         nodes.append(helper.make_node("LSTM", inputs, ["", f"next_h{k}", f"next_c{k}"], hidden_size=hidden))
         source = f"next_h{k}"  # (1, 1, hidden): directions, batch, hidden; the next layer reads it as time, batch, width
     nodes.append(helper.make_node("Reshape", [source, constant("flat_shape", np.array([1, -1]))], ["flat"]))
-    dense = [constant("dense", case.dense.weight), constant("dense_bias", case.dense.bias)]  # type: ignore[arg-type]
+    dense = [constant("dense", case.dense.weight), constant("dense_bias", case.dense.bias)]
     nodes.append(helper.make_node("Gemm", ["flat", *dense], ["y"], transB=1))
     states = [f"{s}{k}" for k in range(len(case.lstms)) for s in "hc"]
     tensor = helper.make_tensor_value_info
-    graph = helper.make_graph(
+    made = helper.make_graph(
         nodes,
         "step",
         [tensor("x", TensorProto.FLOAT, [1, 1, case.row.input_size]), *(tensor(s, TensorProto.FLOAT, [1, 1, hidden]) for s in states)],
         [tensor("y", TensorProto.FLOAT, [1, 1]), *(tensor(f"next_{s}", TensorProto.FLOAT, [1, 1, hidden]) for s in states)],
         weights,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
 
 
-def _session(case: Case) -> ort.InferenceSession:
+def _session(file: bytes) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    return ort.InferenceSession(_graph(case), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
-def _run(case: Case) -> Contender:
-    session = _session(case)
+def run(name: str, file: bytes, case: Case, tolerance: float = TOLERANCE) -> Contender:
+    """NumPy arrays in and out."""
+    session = _session(file)
     feed = {i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs()}
     states = list(feed)[1:]
 
@@ -73,31 +75,33 @@ def _run(case: Case) -> Contender:
         feed.update(zip(states, new, strict=True))
         return y
 
-    return stepwise("ONNX Runtime run", step, case, ready=lambda x: x[None, None], value=lambda y: float(y[0, 0]))
+    return stepwise(name, step, case, ready=lambda x: x[None, None], value=lambda y: float(y[0, 0]), tolerance=tolerance)
 
 
-def _io_binding(case: Case) -> Contender:
-    session = _session(case)
+def io_binding(name: str, file: bytes, case: Case, tolerance: float = TOLERANCE) -> Contender:
+    """Every tensor bound once."""
+    session = _session(file)
     arrays = [{i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs()} for _ in range(2)]
     x, y = arrays[0]["x"], np.zeros((1, 1), np.float32)
     bindings = [session.io_binding(), session.io_binding()]
     for binding, old, new in zip(bindings, arrays, arrays[::-1], strict=True):
-        for name, array in old.items():
-            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(x if name == "x" else array))
-        for name, array in new.items():
-            if name != "x":
-                binding.bind_ortvalue_output(f"next_{name}", ort.OrtValue.ortvalue_from_numpy(array))
+        for tensor, array in old.items():
+            binding.bind_ortvalue_input(tensor, ort.OrtValue.ortvalue_from_numpy(x if tensor == "x" else array))
+        for tensor, array in new.items():
+            if tensor != "x":
+                binding.bind_ortvalue_output(f"next_{tensor}", ort.OrtValue.ortvalue_from_numpy(array))
         binding.bind_ortvalue_output("y", ort.OrtValue.ortvalue_from_numpy(y))
-    run = session.run_with_iobinding
+    call = session.run_with_iobinding
 
     def step(sample: NDArray[Any]) -> Any:
         x[0, 0] = sample
-        run(bindings[0])
+        call(bindings[0])
         bindings.reverse()
         return y
 
-    return stepwise("ONNX Runtime io_binding", step, case, value=lambda y: float(y[0, 0]))
+    return stepwise(name, step, case, value=lambda y: float(y[0, 0]), tolerance=tolerance)
 
 
 def contenders(case: Case) -> list[Contender]:
-    return [_run(case), _io_binding(case)]
+    file = graph(case)
+    return [run("ONNX Runtime run", file, case), io_binding("ONNX Runtime io_binding", file, case)]

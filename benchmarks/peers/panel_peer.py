@@ -19,13 +19,13 @@ def _panels(case: Case, lanes: int) -> NDArray[np.float32]:
     tiles = -(-hidden // lanes)
     parts = []
     for layer in case.lstms:
-        rows = np.concatenate([layer.bias[:, None], layer.weight_ih, layer.weight_hh], axis=1)  # type: ignore[index]  # (4*hidden, 1+K)
+        rows = np.concatenate([layer.bias[:, None], layer.weight_ih, layer.weight_hh], axis=1)  # (4*hidden, 1+K)
         padded = np.zeros((4, tiles * lanes, rows.shape[1]), np.float32)
         padded[:, :hidden] = rows.reshape(4, hidden, -1)
         parts.append(padded.reshape(4, tiles, lanes, -1).transpose(1, 3, 0, 2).ravel())  # [tiles][1+K][4][LANES]
     dense = np.zeros(tiles * lanes, np.float32)
     dense[:hidden] = case.dense.weight[0]
-    return np.concatenate([*parts, dense, np.ravel(case.dense.bias)])  # type: ignore[arg-type]
+    return np.concatenate([*parts, dense, np.ravel(case.dense.bias)])
 
 
 def contenders(case: Case) -> list[Contender]:

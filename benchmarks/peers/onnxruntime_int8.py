@@ -1,0 +1,33 @@
+"""ONNX Runtime with its dynamic int8: DynamicQuantizeLSTM in place of LSTM, the rest of the graph as in `onnxruntime_peer`.
+
+Its quantiser's fastest and most accurate settings here: one scale a matrix, and the Dense layer, a single row, left in float32.
+"""
+
+import logging
+import tempfile
+from pathlib import Path
+
+import onnx
+from grid import INT8_TOLERANCE, Case
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from peers import Contender
+from peers.onnxruntime_peer import VERSION, graph, io_binding, run
+
+__all__ = ["VERSION"]
+
+
+def _file(case: Case) -> bytes:
+    logging.getLogger().setLevel(logging.ERROR)  # the quantiser recommends a preprocessing that changes nothing here
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "int8.onnx")
+        quantize_dynamic(onnx.load_from_string(graph(case)), path, op_types_to_quantize=["LSTM"], weight_type=QuantType.QInt8)
+        return path.read_bytes()
+
+
+def contenders(case: Case) -> list[Contender]:
+    file = _file(case)
+    return [
+        run("ONNX Runtime int8 run", file, case, INT8_TOLERANCE),
+        io_binding("ONNX Runtime int8 io_binding", file, case, INT8_TOLERANCE),
+    ]
