@@ -56,6 +56,19 @@ assert np.abs(ys - reference.run(model, xs)).max() < 1e-6, np.abs(ys - reference
 print(stream.plan.target.cpu, type(stream.step).__name__)
 """
 
+INT8 = """
+import numpy as np
+import edgelstm as el
+rng = np.random.default_rng(20261123)
+def drawn(*shape):
+    return rng.integers(-127, 128, shape).astype(np.int8)
+scales = [rng.uniform(0.5, 1, 80) / most for most in (400, 600)]
+lstm = el.LSTMInt8("int8-dynamic", drawn(80, 6), drawn(80, 20), *scales, rng.uniform(-0.5, 0.5, 80), input_scale=[1 / 127])
+model = el.Model([lstm, el.DenseInt8("int8-dynamic", drawn(3, 20), rng.uniform(0.5, 1, 3) / 900)])
+stream = el.Stream(model)
+print(stream.plan.target.dot, stream.process(rng.uniform(-1, 1, (40, 6))).tobytes().hex())
+"""
+
 
 @pytest.fixture
 def folder():
@@ -106,6 +119,19 @@ def test_edgelstm_compiles_and_steps_there(folder, tmp_path, monkeypatch, cpu):
     script.write_text(STEPPED)
     done = emulated_pi.run(folder, cpu, script, packages="numba", capture=True)
     assert done.stdout.split() == [cpu, "builtin_function_or_method"], done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cpu", "dot"), [("cortex-a72", "smlal"), ("cortex-a76", "sdot")])
+def test_int8_has_the_bits_of_this_machine(folder, tmp_path, monkeypatch, cpu, dot):
+    if not (folder / "packages.numba").is_dir():
+        pytest.skip("the emulated Pi was built without --with-numba")
+    monkeypatch.setenv("EDGELSTM_CACHE_DIR", str(tmp_path / "cache"))
+    script = tmp_path / "script.py"
+    script.write_text(INT8)
+    here = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True).stdout.split()
+    there = emulated_pi.run(folder, cpu, script, packages="numba", capture=True)
+    assert there.stdout.split() == [dot, here[1]], there.stderr
 
 
 @pytest.mark.slow

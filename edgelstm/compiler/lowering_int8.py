@@ -10,7 +10,7 @@ from .lowering import HOIST_ABOVE, Floats, Lowered, lstm_state, tiling, up_to
 from .targets import Target
 
 #: Activations in a word, by form of dot product: as `kernels.simd_int8.GROUP`.
-GROUP = {"vnni": 4, "sdot": 4, "generic": 4, "pmaddwd": 2}
+GROUP = {"vnni": 4, "sdot": 4, "smlal": 4, "generic": 4, "pmaddwd": 2}
 
 #: What `vnni` adds to an activation to make it unsigned.
 OFFSET = 128
@@ -28,11 +28,14 @@ def _room(words: int) -> int:
     return up_to(4, words) + 4
 
 
-def _grouped(weights: NDArray[np.int8], words: int, group: int) -> NDArray[np.int8]:
+def _grouped(weights: NDArray[np.int8], words: int, form: str) -> NDArray[np.int8]:
     """(lanes, values) -> (words, lanes, group): what one word of activations meets stands together."""
-    lanes, count = weights.shape
+    (lanes, count), group = weights.shape, GROUP[form]
     padded = np.zeros((lanes, words * group), np.int8)
     padded[:, :count] = weights
+    if form == "smlal":
+        quads = padded.reshape(lanes // 4, 4, words, 2, 2)  # (quad, lane, word, pair, value)
+        return quads.transpose(2, 0, 3, 1, 4).reshape(words, lanes, group)
     return padded.reshape(lanes, words, group).transpose(1, 0, 2)
 
 
@@ -96,8 +99,8 @@ def lstm(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
         _floats(
             *(rows(part, t) for part in (bias, from_x, from_h)),
             *(_start(rows(part, t), form) for part in (weight_ih, weight_hh)),
-            _grouped(rows(weight_ih, t), input_words, group),
-            _grouped(rows(weight_hh, t), hidden_words, group),
+            _grouped(rows(weight_ih, t), input_words, form),
+            _grouped(rows(weight_hh, t), hidden_words, form),
         )
         for t in tiles
     ]
@@ -126,7 +129,7 @@ def dense(layer: DenseInt8, sizes: list[int], target: Target) -> Lowered:
     calibrated = layer.input_scale is not None
     constants |= {"words": words, "form": form, "width": target.lanes, "calibrated": int(calibrated)}
     from_x = scale * layer.input_scale[0] if calibrated else scale
-    parts = [_floats(bias[t], from_x[t], _start(weight[t], form), _grouped(weight[t], words, group)) for t in tiles]
+    parts = [_floats(bias[t], from_x[t], _start(weight[t], form), _grouped(weight[t], words, form)) for t in tiles]
     return Lowered(
         "dense_int8_dynamic", constants, outputs, np.concatenate([_header(layer.input_scale), *parts]), workspace=_room(words) + units
     )

@@ -93,7 +93,7 @@ def host() -> Target:
             return Target("host", "", 8, 16, True, "pmaddwd", identity)
         return Target("host", "", 4, 16, "fma" in flags, "pmaddwd", identity)
     if machine in ("aarch64", "arm64"):
-        return Target("host", "", 4, 32, True, "sdot" if "asimddp" in flags else "generic", identity)
+        return Target("host", "", 4, 32, True, "sdot" if "asimddp" in flags else "smlal", identity)
     raise CompileError(
         f"edgelstm compiles for x86-64 and 64-bit ARM hosts; this machine says it is {re.sub(r'[^a-z0-9_]', '', machine) or 'unknown'!r}."
     )

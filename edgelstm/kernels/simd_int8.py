@@ -7,6 +7,7 @@ form         group  a word holds
 ===========  =====  ==========================================================================================
 ``vnni``     4      bytes offset by 128 (x86 ``vpdpbusd`` multiplies unsigned by signed): sums begin at -128 * sum(w)
 ``sdot``     4      signed bytes (Arm v8.2 dot product)
+``smlal``    4      signed bytes (Arm before v8.2); of four lanes, all first pairs of weights stand before all second pairs
 ``generic``  4      signed bytes; plain arithmetic
 ``pmaddwd``  2      two int16 (x86 since SSE2)
 ===========  =====  ==========================================================================================
@@ -26,7 +27,7 @@ from .simd import I64, Vec, broadcast, join, pieces, split
 I8, I16 = ir.IntType(8), ir.IntType(16)
 
 #: Activations in a word, by form.
-GROUP = {"vnni": 4, "sdot": 4, "generic": 4, "pmaddwd": 2}
+GROUP = {"vnni": 4, "sdot": 4, "smlal": 4, "generic": 4, "pmaddwd": 2}
 
 
 class Sums(types.Type):
@@ -112,6 +113,27 @@ def _sdot(builder, sums, weights, words):
     return call(builder, "llvm.aarch64.neon.sdot.v4i32.v16i8", sums.type, [sums, weights, builder.bitcast(words, weights.type)])
 
 
+def _smlal(builder, sums, weights, words):
+    halves = []
+    for start, pair in ((0, builder.trunc(words, ir.VectorType(I16, 4))), (8, builder.trunc(_high(builder, words), ir.VectorType(I16, 4)))):
+        pairs = builder.bitcast(builder.shuffle_vector(pair, pair, _picks(range(8))), weights.type)
+        # Hidden from LLVM, which would otherwise halve the register and then need a move to reach its upper part.
+        whole = builder.asm(ir.FunctionType(weights.type, [weights.type]), "", "=w,0", [pairs], side_effect=False)
+        wide = ir.VectorType(I16, 8)
+        w, x = (builder.sext(builder.shuffle_vector(v, v, _picks(range(start, start + 8))), wide) for v in (weights, whole))
+        halves.append(builder.mul(w, x))
+    products = call(builder, "llvm.aarch64.neon.saddlp.v4i32.v8i16", sums.type, [builder.add(*halves)])
+    return builder.add(sums, products)
+
+
+def _high(builder, words):
+    return builder.lshr(words, ir.Constant(words.type, [16] * words.type.count))
+
+
+def _picks(lanes):
+    return ir.Constant(ir.VectorType(I32, len(lanes)), [ir.Constant(I32, lane) for lane in lanes])
+
+
 _PMADDWD = {4: "llvm.x86.sse2.pmadd.wd", 8: "llvm.x86.avx2.pmadd.wd", 16: "llvm.x86.avx512.pmaddw.d.512"}
 
 
@@ -131,7 +153,7 @@ def _generic(builder, sums, weights, words):
     return sums
 
 
-_FORMS = {"vnni": _vnni, "sdot": _sdot, "generic": _generic, "pmaddwd": _pmaddwd}
+_FORMS = {"vnni": _vnni, "sdot": _sdot, "smlal": _smlal, "generic": _generic, "pmaddwd": _pmaddwd}
 
 
 def dot_products(form, width):
