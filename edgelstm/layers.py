@@ -4,7 +4,7 @@ Records hold numbers only. They do not compute (`reference`, `kernels`) and know
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import FrozenInstanceError, dataclass, field, fields
 from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
@@ -55,9 +55,11 @@ def require_shape(owner: str, name: str, array: NDArray[Any], shape: tuple[int, 
         raise ShapeError(f"{owner}: {name} must have shape {shape} because {because}; got {array.shape}.")
 
 
-@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Layer:
-    """What all layers share.
+    """What all layers share. A record never changes once it is made.
+
+    That is kept by `__setattr__`, not by ``dataclass(frozen=True)``, which takes three times as long to import.
 
     Parameters
     ----------
@@ -69,6 +71,7 @@ class Layer:
     """
 
     kind: ClassVar[str] = ""
+    _sealed: ClassVar[bool] = False
     name: str = ""
     inputs: tuple[str, ...] = ()
 
@@ -79,6 +82,12 @@ class Layer:
         if not all(isinstance(n, str) for n in (self.name, *self.inputs)):
             raise UsageError(f"{self.kind}: name and inputs must be text; got {self.name!r} and {self.inputs!r}.")
         self._check()
+        self._set("_sealed", True)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if self._sealed:
+            raise FrozenInstanceError(f"{self.label} never changes; make another with dataclasses.replace.")
+        self._set(name, value)
 
     def _check(self) -> None:
         """Convert and check the record's own arrays."""
@@ -158,7 +167,7 @@ class Recurrent(Layer):
         return self.hidden_size
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class LSTM(Recurrent):
     """Long short-term memory, one direction, tanh and sigmoid.
 
@@ -201,7 +210,7 @@ class LSTM(Recurrent):
                 require_shape(self.label, state, getattr(self, state), (hidden,), because)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Dense(Layer):
     """Fully connected layer: ``y = weight x + bias``.
 
@@ -226,7 +235,7 @@ class Dense(Layer):
         return int(self.weight.shape[0])
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Activation(Layer):
     """One function on every value: ``linear``, ``relu``, ``tanh`` or ``sigmoid``."""
 
@@ -241,7 +250,7 @@ class Activation(Layer):
         return sum(sizes)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Softmax(Layer):
     """``exp(x) / sum(exp(x))`` over all values."""
 
@@ -251,7 +260,7 @@ class Softmax(Layer):
         return sum(sizes)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Embedding(Layer):
     """A table: the model's input is one index a step, the output the table's row.
 
@@ -271,7 +280,7 @@ class Embedding(Layer):
         return int(self.weight.shape[1])
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Normalizer(Layer):
     """Physical units to what the network was trained on: ``(x - mean) / scale``, as scikit-learn's StandardScaler.
 
@@ -298,7 +307,7 @@ class Normalizer(Layer):
         return int(self.mean.shape[0])
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Add(Layer):
     """Sum of several inputs of one width: a skip connection."""
 

@@ -38,7 +38,7 @@ def _positive(owner: str, name: str, array: NDArray[np.float32]) -> NDArray[np.f
     return array
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class LSTMInt8(Recurrent):
     """An LSTM layer with int8 weights, one scale a row, and a float32 cell.
 
@@ -92,7 +92,7 @@ class LSTMInt8(Recurrent):
             )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class DenseInt8(Layer):
     """A fully connected layer with int8 weights, one scale a row, and float32 output.
 

@@ -118,7 +118,7 @@ def _check_sums(layer: "LSTMInt8Static | DenseInt8Static", weight: NDArray[np.in
         )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class LSTMInt8Static(Recurrent):
     """An LSTM layer in integers: int8 x and h, int16 cell, Q3.12 gates, Q0.15 activations.
 
@@ -193,7 +193,7 @@ class LSTMInt8Static(Recurrent):
                 self._set(name, integers(self.label, name, getattr(self, name), dtype, (hidden,)))
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class DenseInt8Static(Layer):
     """A fully connected layer in integers: int8 in, int32 sums, int8 out; float32 to its neighbours as `LSTMInt8Static`.
 

@@ -21,6 +21,7 @@ VERBS = {
     "demo": "See a trained network recognise activities, live.",
     "convert": "Turn a trained file into a .elstm file.",
     "describe": "Show what a model file holds.",
+    "quantize": "Make a model small and fast with int8 weights, and see what that costs.",
     "run": "Stream CSV or JSON lines through a model.",
     "bench": "Measure latency and deadline misses on this machine.",
 }

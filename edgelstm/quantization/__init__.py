@@ -1,0 +1,67 @@
+"""Quantisation: a float model and windows of its inputs -> an int8 model, and a report on what that costs.
+
+`schemes` makes the records, `choosing` decides, `comparing` measures, `report` draws. Int8 arithmetic itself: `reference_int8`,
+`reference_int8_static`, `kernels`.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from ..model import Model
+    from .choosing import Progress
+
+
+def quantize(
+    model: "Model",
+    windows: Iterable[ArrayLike] | NDArray[Any],
+    scheme: str = "int8-dynamic",
+    *,
+    keep: Iterable[str] = (),
+    elsewhere: bool = False,
+    progress: "Progress | None" = None,
+) -> "Model":
+    """Quantise a float model.
+
+    Parameters
+    ----------
+    model : Model
+        In float32. Labels, names, rate and regime are passed on; the probe is made anew when the result is saved.
+    windows : iterable of (time, input_size), or one such array, or (windows, time, input_size)
+        What the model meets in use, in its units, each window from the initial state. A few hundred steps of each situation do.
+    scheme : {"int8-weight", "int8-dynamic", "int8-static", "auto"}
+        ``"auto"`` picks for each layer: int8-dynamic; int8-weight or f32 where the output would fall below 30 dB; f32 where that
+        is faster on this machine.
+        ``"int8-static"`` is for devices without an FPU and chosen by no other way.
+    keep : iterable of str
+        Names of layers that stay in f32.
+    elsewhere : bool
+        With ``"auto"``: the result will run on another machine, so that what is faster on this one does not count.
+    progress : callable, optional
+        ``progress(done, total, what)`` before each measurement; `total` may grow.
+
+    Returns
+    -------
+    Model
+        Dense layers stay in f32 where int8 would save next to nothing, or cost something; not with int8-static.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the scheme cannot do a layer; the message names it.
+    UsageError
+        If a name or the scheme is unknown, or nothing is left to quantise.
+    InputError
+        If a window has the wrong shape or is not finite.
+
+    Examples
+    --------
+    >>> small = el.quantize(model, windows)
+    >>> el.save(small, "gesture-int8.elstm")
+    """
+    from .choosing import choose
+
+    told = {} if progress is None else {"progress": progress}
+    return choose(model, windows, scheme, keep=keep, elsewhere=elsewhere, **told).model

@@ -1,0 +1,289 @@
+"""Which scheme and which input range each layer gets, by the error that the model's own output shows over the calibration windows."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
+
+from .. import __version__
+from ..errors import UnsupportedModelError, UsageError
+from ..layers import LSTM, Dense, Layer
+from ..model import Model
+from . import speed
+from .calibration import Range, batch_of, seen_by
+from .metrics import snr_db
+from .schemes import SCHEMES, UNTOUCHED, quantised
+from .static import output_range
+from .trace import Batch, Trace, run
+
+#: Told the number of measurements done, how many there will be at most, and what is measured now.
+Progress = Callable[[int, int, str], None]
+
+#: What `scheme` may be.
+CHOICES = (*SCHEMES, "auto")
+
+#: Signal-to-noise ratio of the output that `auto` defends.
+TARGET_DB = 30.0
+
+#: A range replaces the one before it in the list of candidates only if the output gains this much.
+RANGE_MARGIN_DB, PER_STEP_MARGIN_DB = 0.2, 1.0
+
+#: A Dense layer stays in f32 if it holds less than this share of the weights, or if it costs more decibels than this and
+#: the output then lies below the limit.
+DENSE_SHARE, DENSE_COST_DB, DENSE_FREE_ABOVE_DB = 0.01, 1.0, 40.0
+
+#: A layer goes back to f32 for speed if the model is then faster by this factor.
+FASTER = 1.03
+
+
+@dataclass(frozen=True, eq=False)
+class Option:
+    """One way to hold one layer, and the output's signal-to-noise ratio with all other layers in float32."""
+
+    scheme: str
+    layer: Layer
+    alone_db: float
+    span: Range | None = None
+    tried: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(eq=False)
+class Decision:
+    """What became of a layer with weights, and why."""
+
+    option: Option
+    reason: str
+    options: dict[str, Option] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """A quantised model and how it came about."""
+
+    before: Model
+    model: Model
+    scheme: str
+    batch: Batch
+    decisions: dict[str, Decision]
+    before_trace: Trace
+    trace: Trace
+
+
+class _Search:
+    """The float model over the windows, and what happens to its output if layers are replaced."""
+
+    def __init__(self, model: Model, batch: Batch, progress: Progress, total: int) -> None:
+        self.model, self.batch, self.progress = model, batch, progress
+        self.done, self.total = 0, total
+        self.float_trace = self.measured(model.layers, "the float model", None)
+        self.answers = self.float_trace.values[model.layers[-1].name][batch.own]
+
+    def measured(self, layers: Sequence[Layer], what: str, before: Trace | None) -> Trace:
+        self.progress(self.done, max(self.total, self.done + 1), what)
+        self.done += 1
+        return run(layers, self.batch, before)
+
+    def output_db(self, chosen: dict[str, Option], what: str) -> float:
+        """Signal-to-noise ratio of the output with these layers replaced."""
+        layers = [chosen[layer.name].layer if layer.name in chosen else layer for layer in self.model.layers]
+        trace = self.measured(layers, what, self.float_trace)
+        return snr_db(self.answers, trace.values[layers[-1].name][self.batch.own])
+
+    def float_option(self, layer: Layer) -> Option:
+        return Option("f32", layer, float("inf"))
+
+    def bounded(self, layer: Layer) -> bool:
+        """Whether no input of the layer can ever leave +-1, whatever the model is given."""
+        makers = {maker.name: maker for maker in self.model.layers}
+        return all(name in makers and _within_one(makers[name]) for name in layer.inputs)
+
+    def option(self, layer: Layer, scheme: str, maker: Option | None = None) -> Option:
+        """The best record of `layer` in `scheme`: each candidate range measured, the first of equals taken.
+
+        What reads the integers of another layer, its only maker, takes over their range: none is rounded twice.
+
+        An input that may one day be larger than any seen here is quantised by the range of each step,
+        unless a fixed range is clearly better.
+        """
+        seen = seen_by(layer, self.float_trace, self.batch, bool(self.model.stateful))
+        best: Option | None = None
+        tried: list[tuple[str, float]] = []
+        integers = None if maker is None else output_range(maker.layer)
+        spans = list(SCHEMES[scheme].candidates(seen)) if integers is None else [integers]
+        if None in spans and not self.bounded(layer):
+            spans.sort(key=lambda span: span is not None)
+        for span in spans:
+            method = "per step" if span is None and scheme != "int8-weight" else "" if span is None else span.method
+            record = quantised(layer, scheme, seen, span)
+            option = Option(
+                scheme, record, self.output_db({layer.name: Option(scheme, record, 0)}, f"{layer.name}, {scheme} {method}"), span
+            )
+            tried.append((method, option.alone_db))
+            margin = PER_STEP_MARGIN_DB if span is None or (best and best.span is None) else RANGE_MARGIN_DB
+            if best is None or option.alone_db > best.alone_db + margin:
+                best = option
+        assert best is not None
+        return replace(best, tried=tuple(tried))
+
+
+def _within_one(layer: Layer) -> bool:
+    return layer.kind in ("lstm", "softmax") or getattr(layer, "function", "") in ("tanh", "sigmoid")
+
+
+def choose(
+    model: Model,
+    windows: Iterable[ArrayLike] | NDArray[Any],
+    scheme: str = "int8-dynamic",
+    *,
+    keep: Iterable[str] = (),
+    elsewhere: bool = False,
+    progress: Progress = lambda done, total, what: None,
+) -> Choice:
+    """As `quantize`, which returns the model alone."""
+    if not isinstance(model, Model):
+        raise UsageError(f"quantize takes a Model; got {type(model).__name__}. Read a file with edgelstm.load(path).")
+    if scheme not in CHOICES:
+        raise UsageError(f"scheme must be one of {', '.join(CHOICES)}; got {scheme!r}.")
+    if elsewhere and scheme != "auto":
+        raise UsageError(f"elsewhere keeps scheme 'auto' from choosing by speed; {scheme!r} leaves nothing to choose.")
+    kept = _kept(model, keep)
+    layers = [layer for layer in model.layers if not isinstance(layer, UNTOUCHED)]
+    wanted = [layer for layer in layers if layer.name not in kept]
+    if not wanted:
+        raise UsageError("no layer is left to quantise; keep fewer layers in f32.")
+    batch = batch_of(model, windows)
+    search = _Search(model, batch, progress, 2 + 8 * len(wanted))
+    decisions = {layer.name: Decision(search.float_option(layer), "kept in f32 on request") for layer in layers if layer.name in kept}
+    decisions |= _auto(search, wanted, elsewhere) if scheme == "auto" else _fixed(search, wanted, scheme)
+    records = [decisions[layer.name].option.layer if layer.name in decisions else layer for layer in model.layers]
+    trace = search.measured(records, "the quantised model", search.float_trace)
+    progress(search.done, search.done, "done")
+    made = replace(model, layers=tuple(records), probe=None, source=_source(model, scheme, decisions))
+    return Choice(model, made, scheme, batch, {layer.name: decisions[layer.name] for layer in layers}, search.float_trace, trace)
+
+
+def _kept(model: Model, keep: Iterable[str]) -> set[str]:
+    names = [layer.name for layer in model.layers]
+    kept = {keep} if isinstance(keep, str) else set(keep)
+    if unknown := sorted(kept - set(names)):
+        raise UsageError(f"keep names {', '.join(map(repr, unknown))}, which the model lacks; its layers are {', '.join(names)}.")
+    return kept
+
+
+def _source(model: Model, scheme: str, decisions: dict[str, Decision]) -> str:
+    floats = [name for name, decision in decisions.items() if decision.option.scheme == "f32"]
+    how = scheme + (f", {', '.join(sorted(floats))} in f32" if floats else "")
+    return f"{model.source or 'a float model'}, quantised by edgelstm {__version__} ({how})"
+
+
+def _fixed(search: _Search, wanted: Sequence[Layer], scheme: str) -> dict[str, Decision]:
+    """Every layer in `scheme`; Dense layers where that is worth it."""
+    options: dict[str, Option] = {}
+    refused = []
+    for layer in wanted:
+        try:
+            options[layer.name] = search.option(layer, scheme, options.get(layer.inputs[0]) if len(layer.inputs) == 1 else None)
+        except UnsupportedModelError as problem:
+            refused.append((layer.name, str(problem)))
+    if refused:
+        flags = " ".join(f"--keep {name}" for name, _ in refused)
+        names = ", ".join(repr(name) for name, _ in refused)
+        reasons = " ".join(reason for _, reason in refused)
+        raise UnsupportedModelError(f"{reasons} The way out: kept in f32, by keep=({names},) or {flags}.")
+    decisions = {
+        name: Decision(option, f"as asked; the output has {option.alone_db:.1f} dB with this layer alone in int8", {scheme: option})
+        for name, option in options.items()
+    }
+    if not SCHEMES[scheme].integers_only:
+        _settle_dense(search, wanted, decisions)
+    return decisions
+
+
+def _settle_dense(search: _Search, wanted: Sequence[Layer], decisions: dict[str, Decision]) -> None:
+    """Put back to f32 the Dense layers that save next to nothing or cost something."""
+    heads = [layer for layer in wanted if isinstance(layer, Dense) and decisions[layer.name].option.scheme != "f32"]
+    if len(heads) == len(wanted):
+        return
+    total = sum(array.nbytes for layer in search.model.layers for array in layer.arrays().values())
+    chosen = {name: d.option for name, d in decisions.items() if name not in [head.name for head in heads]}
+    reached = search.output_db(chosen, "recurrent layers only") if heads else 0.0
+    for head in heads:
+        decision = decisions[head.name]
+        share = sum(a.nbytes for a in head.arrays().values()) / total
+        with_it = search.output_db({**chosen, head.name: decision.option}, f"{head.name} quantised too")
+        if share < DENSE_SHARE:
+            decision.reason = f"f32: it holds {share:.1%} of the weights, too little to matter"
+        elif with_it < min(reached - DENSE_COST_DB, DENSE_FREE_ABOVE_DB):
+            decision.reason = f"f32: int8 would cost {reached - with_it:.1f} dB of the output"
+        else:
+            decision.reason = f"int8: it holds {share:.0%} of the weights and costs {max(reached - with_it, 0):.1f} dB of the output"
+            chosen[head.name], reached = decision.option, with_it
+            continue
+        decision.option = search.float_option(head)
+
+
+def _auto(search: _Search, wanted: Sequence[Layer], elsewhere: bool) -> dict[str, Decision]:
+    """int8-dynamic wherever it can be, then back towards f32 until the output is good enough, then where f32 is faster."""
+    decisions = {layer.name: _open(search, layer) for layer in wanted}
+    _settle_dense(search, wanted, decisions)
+    chosen = {name: decision.option for name, decision in decisions.items()}
+    reached = search.output_db(chosen, "all layers together")
+    while reached < TARGET_DB and (changes := _changes(search, decisions, chosen)):
+        good = [change for change in changes if change[2] >= TARGET_DB]
+        name, option, reached = min(good, key=lambda c: _bytes(c[1])) if good else max(changes, key=lambda c: c[2])
+        chosen[name] = decisions[name].option = option
+        decisions[name].reason = f"{option.scheme}: brings the output to {reached:.1f} dB; auto wants {TARGET_DB:g} dB"
+    if not elsewhere:
+        _settle_speed(search, decisions)
+    return decisions
+
+
+def _open(search: _Search, layer: Layer) -> Decision:
+    """All options of a layer, int8-dynamic first where it can be."""
+    options, reason = {}, ""
+    for scheme in ("int8-dynamic", "int8-weight"):
+        try:
+            options[scheme] = search.option(layer, scheme)
+        except UnsupportedModelError as problem:
+            reason = str(problem)
+    options["f32"] = search.float_option(layer)
+    first = next(iter(options.values()))
+    return Decision(
+        first, f"{first.scheme}: the output has {first.alone_db:.1f} dB with it alone" if first.scheme != "f32" else reason, options
+    )
+
+
+def _changes(search: _Search, decisions: dict[str, Decision], chosen: dict[str, Option]) -> list[tuple[str, Option, float]]:
+    """Every step of one layer towards f32, with what the output then reaches."""
+    found = []
+    for name, now in chosen.items():
+        options = list(decisions[name].options.values())
+        for option in options[1 + [o.scheme for o in options].index(now.scheme) :]:
+            found.append((name, option, search.output_db({**chosen, name: option}, f"{name} in {option.scheme}")))
+    return found
+
+
+def _bytes(option: Option) -> int:
+    return sum(array.nbytes for array in option.layer.arrays().values())
+
+
+def _settle_speed(search: _Search, decisions: dict[str, Decision]) -> None:
+    """Put back to f32 what is faster there on this machine."""
+    for name, decision in decisions.items():
+        if decision.option.scheme == "f32" or not isinstance(decision.options["f32"].layer, LSTM | Dense):
+            continue
+        times = []
+        for option in (decision.option, decision.options["f32"]):
+            search.progress(search.done, search.total, f"speed of {name} in {option.scheme}")
+            layers = [option.layer if n == name else decisions[n].option.layer if n in decisions else r for n, r in _records(search.model)]
+            times.append(speed.process_ns(replace(search.model, layers=tuple(layers), probe=None), search.batch.xs[0]))
+        if times[0] > times[1] * FASTER:
+            decision.option = decision.options["f32"]
+            decision.reason = f"f32: a step of the model takes {times[1]:.0f} ns on this machine, {times[0]:.0f} ns with this layer in int8"
+        else:
+            decision.reason += f"; a step takes {times[0]:.0f} ns on this machine, {times[1]:.0f} ns with this layer in f32"
+
+
+def _records(model: Model) -> list[tuple[str, Layer]]:
+    return [(layer.name, layer) for layer in model.layers]
