@@ -89,6 +89,7 @@ def lstm(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
         "padded": padded,
         "units": units,
         "tail": tail,
+        "small": int(padded == units <= target.lanes),
         "two_chains": int(4 * -(-units // target.lanes) < MULTIPLY_ADDS_IN_FLIGHT),
         "hoisted": int(hoisted),
     }

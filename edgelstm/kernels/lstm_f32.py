@@ -78,7 +78,7 @@ def inputs_together(gates, w, x, x_stride, z, z_stride, count, size, steps):
         store(z, (t + 3) * z_stride, z3)
 
 
-def lstm_f32(inputs, hidden, padded, units, tail, two_chains, hoisted, x_stride, y_stride):
+def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, hoisted, x_stride, y_stride):
     """Kernel of one layer.
 
     Parameters
@@ -89,6 +89,8 @@ def lstm_f32(inputs, hidden, padded, units, tail, two_chains, hoisted, x_stride,
         hidden, rounded up to what the tiles cover.
     units, tail : int
         Units of the full tiles, and of the last, narrower one (0: none).
+    small : int
+        Whether the layer is one tile of one register a gate.
     two_chains : int
         Whether to sum recurrent products in two chains.
     hoisted : int
@@ -96,7 +98,7 @@ def lstm_f32(inputs, hidden, padded, units, tail, two_chains, hoisted, x_stride,
     x_stride, y_stride : int
         Floats from one timestep to the next.
     """
-    gates, lanes, size = Lanes(units, 4), Lanes(units), 4 * units
+    gates, first_three, lanes, size = Lanes(units, 4), Lanes(units, 3), Lanes(units), 4 * units
     tail_gates, tail_lanes, tail_size = Lanes(tail or 4, 4), Lanes(tail or 4), 4 * tail
     tiles = (padded - tail) // units
     rows = 1 + inputs + hidden
@@ -105,13 +107,31 @@ def lstm_f32(inputs, hidden, padded, units, tail, two_chains, hoisted, x_stride,
     every_h = Lanes(h_lanes)
 
     @inlined
+    def from_inputs(gates, w, size, x, z, ready):
+        """Bias and input products, which z holds where they are ready."""
+        return load(gates, z, 0) if ready else multiply(gates, offset(w, size), x, inputs, size, load(gates, w, 0))
+
+    @inlined
     def tile(gates, lanes, w, size, x, h, y, c, z, ready):
-        """One tile's step: new c in place, new h to y. z holds its bias and input products where they are ready."""
-        a = load(gates, z, 0) if ready else multiply(gates, offset(w, size), x, inputs, size, load(gates, w, 0))
+        """One tile's step: new c in place, new h to y."""
+        a = from_inputs(gates, w, size, x, z, ready)
         a = recurrent(gates, offset(w, (1 + inputs) * size), h, hidden, size, a)
         new = cell(row0(a), row1(a), row2(a), load(lanes, c, 0))
         store(c, 0, new)
         store(y, 0, output(row3(a), new))
+
+    @inlined
+    def small_tile(gates, lanes, w, size, x, h, y, c, z, ready):
+        """`tile` where the next step waits for this one's h: the new cell, which needs i, f and g, does not wait for the sums of o."""
+        a = from_inputs(first_three, w, size, x, z, ready)
+        o = from_inputs(lanes, offset(w, 3 * units), size, x, offset(z, 3 * units), ready)
+        a = multiply_in_two_chains(first_three, offset(w, (1 + inputs) * size), h, hidden, size, a)
+        o = multiply(lanes, offset(w, (1 + inputs) * size + 3 * units), h, hidden, size, o)
+        new = cell(row0(a), row1(a), row2(a), load(lanes, c, 0))
+        store(c, 0, new)
+        store(y, 0, output(o, new))
+
+    full_tile = small_tile if small else tile
 
     def kernel(w, x, y, s, z, n):
         """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), c (padded,), turn; z: (n, 4*padded).
@@ -136,7 +156,7 @@ def lstm_f32(inputs, hidden, padded, units, tail, two_chains, hoisted, x_stride,
             for i in range(tiles):
                 j = tiles - 1 - i if tiles > 1 and turn & 1 else i
                 at = offset(w, j * rows * size)
-                tile(gates, lanes, at, size, xt, h, offset(yt, j * units), offset(c, j * units), offset(zt, j * size), ready)
+                full_tile(gates, lanes, at, size, xt, h, offset(yt, j * units), offset(c, j * units), offset(zt, j * size), ready)
             if tail:
                 at = offset(w, tiles * rows * size)
                 done = tiles * units
