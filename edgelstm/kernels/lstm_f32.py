@@ -125,8 +125,8 @@ def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, hoisted, x_
         """`tile` where the next step waits for this one's h: the new cell, which needs i, f and g, does not wait for the sums of o."""
         a = from_inputs(first_three, w, size, x, z, ready)
         o = from_inputs(lanes, offset(w, 3 * units), size, x, offset(z, 3 * units), ready)
-        a = multiply_in_two_chains(first_three, offset(w, (1 + inputs) * size), h, hidden, size, a)
-        o = multiply(lanes, offset(w, (1 + inputs) * size + 3 * units), h, hidden, size, o)
+        a = recurrent(first_three, offset(w, (1 + inputs) * size), h, hidden, size, a)
+        o = recurrent(lanes, offset(w, (1 + inputs) * size + 3 * units), h, hidden, size, o)
         new = cell(row0(a), row1(a), row2(a), load(lanes, c, 0))
         store(c, 0, new)
         store(y, 0, output(o, new))
