@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,15 @@ def test_every_line_is_answered_while_the_input_is_open(path: Path, expected: np
     assert np.array_equal(got, expected[:5])
 
 
+@pytest.fixture
+def _heard_interrupts() -> Iterator[None]:
+    """Started in the background, this process may ignore Ctrl-C, and so would the ones that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_heard_interrupts")
 def test_ctrl_c_ends_clean_with_the_output_so_far(path: Path, expected: np.ndarray, tmp_path: Path) -> None:
     target = tmp_path / "out.csv"
     with launch("run", path, "-o", target, restore_signals=True) as process:
