@@ -186,9 +186,9 @@ def test_linker_refuses_what_it_does_not_know(rng):
 @pytest.mark.parametrize(
     "target",
     [
-        Target("avx2", "", 8, 16, True, "pmaddwd", "a"),
-        Target("neon", "", 4, 32, True, "generic", "b"),
-        Target("sse2", "", 4, 16, False, "pmaddwd", "c"),
+        Target("avx2", 8, 16, True, "pmaddwd"),
+        Target("neon", 4, 32, True, "generic"),
+        Target("sse2", 4, 16, False, "pmaddwd"),
     ],
 )
 def test_packing_for_narrower_cpus_gives_the_same_answers(fresh, rng, monkeypatch, target):

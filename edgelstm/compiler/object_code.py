@@ -19,15 +19,18 @@ def text_constant(symbol: str, text: str) -> str:
     return f'@{symbol} = constant [{len(data)} x i8] c"{escaped}"\n'
 
 
-def _machine() -> llvm.TargetMachine:
-    """LLVM's view of this machine. On x86 its feature list rules: a hypervisor may mask what the CPU's name implies."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    features = llvm.get_host_cpu_features().flatten()
-    triple = llvm.Target.from_triple(llvm.get_process_triple())
-    machine: llvm.TargetMachine = triple.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=features, opt=3, reloc="pic", codemodel="small"
-    )
+def _machine(target: Target) -> llvm.TargetMachine:
+    """LLVM's view of a machine. Of this one, on x86 its feature list rules: a hypervisor may mask what the CPU's name implies."""
+    options = {"opt": 3, "reloc": "static" if target.bare_metal else "pic", "codemodel": "small", "abiname": target.abi}
+    if target.triple:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+        words = {"cpu": target.cpu, "features": target.features}
+    else:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        words = {"cpu": llvm.get_host_cpu_name(), "features": llvm.get_host_cpu_features().flatten()}
+    machine: llvm.TargetMachine = llvm.Target.from_triple(target.triple or llvm.get_process_triple()).create_target_machine(**words, **options)
     return machine
 
 
@@ -73,7 +76,7 @@ def emit(texts: list[str], target: Target, exports: tuple[str, ...]) -> bytes:
     """
     if not target.fma:
         texts = [text.replace("@llvm.fma.", "@llvm.fmuladd.") for text in texts]
-    machine = _machine()
+    machine = _machine(target)
     try:
         module = _linked(texts, machine, exports)
     except RuntimeError as problem:

@@ -1,7 +1,7 @@
-"""What a plan must know of the CPU that it is for. One value a CPU; nothing is probed by trying instructions.
+"""What a plan must know of the CPU that it is for: the table of targets, and this machine.
 
-Of this machine only what the kernel's packing needs is read here, from the operating system, so that a warm start loads no compiler.
-The compiler asks LLVM for the rest.
+Nothing is probed by trying instructions. Of this machine only what the kernels' packing needs is read here, from the operating
+system, so that a warm start loads no compiler. The compiler asks LLVM for the rest.
 """
 
 import os
@@ -11,7 +11,7 @@ from functools import cache
 from hashlib import sha256
 from typing import NamedTuple
 
-from ..errors import CompileError
+from ..errors import CompileError, UsageError
 
 
 class Target(NamedTuple):
@@ -21,27 +21,39 @@ class Target(NamedTuple):
     ----------
     name : str
         How users call it.
-    cpu : str
-        LLVM's name of the CPU; empty until the compiler has been asked.
     lanes : int
-        float32 values in one vector register.
+        float32 values in one vector register; 1: no vectors.
     registers : int
-        Vector registers.
+        Vector registers, or floating-point registers where there are no vectors.
     fma : bool
         Whether multiply-add is one instruction, rounded once.
     dot : str
         Form of int8 dot products: see `kernels.simd_int8`.
+    triple, cpu, features, abi : str
+        LLVM's words for the machine; empty for the host, which LLVM is asked about.
+    needs : tuple of str
+        What /proc/cpuinfo must list where the code is to run.
+    tested : str
+        How code for this target was tried.
+    boards : str
+        Where it runs.
     identity : str
-        Changes when code compiled for another such CPU may not run.
+        Of the host: changes when code compiled for another such CPU may not run.
     """
 
     name: str
-    cpu: str
     lanes: int
     registers: int
     fma: bool
     dot: str
-    identity: str
+    triple: str = ""
+    cpu: str = ""
+    features: str = ""
+    abi: str = ""
+    needs: tuple[str, ...] = ()
+    tested: str = ""
+    boards: str = ""
+    identity: str = ""
 
     @property
     def widest_tile(self) -> int:
@@ -53,8 +65,84 @@ class Target(NamedTuple):
         """Units of the tiles that larger layers are cut into."""
         return min(16, self.registers // 8 * self.lanes)
 
+    @property
+    def bare_metal(self) -> bool:
+        """Whether there is no operating system that loads libraries: an object file is built."""
+        return "-none-" in self.triple
 
-def _cpuinfo() -> dict[str, str]:
+    @property
+    def architecture(self) -> str:
+        """As the operating system of the target names it: the first word of the triple."""
+        return self.triple.partition("-")[0]
+
+
+_ARM64, _ARM32, _RISCV = "aarch64-unknown-linux-gnu", "armv7-unknown-linux-gnueabihf", "riscv64-unknown-linux-gnu"
+_X86 = "x86_64-unknown-linux-gnu"
+_RVGC = "+m,+a,+f,+d,+c,-relax"
+_V2 = ("ssse3", "sse4_1", "sse4_2", "popcnt")
+_V3 = (*_V2, "avx", "avx2", "fma", "bmi1", "bmi2", "f16c", "movbe")
+_V4 = (*_V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
+_EMULATED = "emulated (qemu-user), every layer and scheme"
+_HERE = "this kind of machine, every layer and scheme"
+_BOARD = "emulated board (qemu-system-arm mps2-an386, -an500, -an505), every layer and scheme"
+
+#: What `build` compiles for, by name.
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("rpi3", 4, 32, True, "smlal", _ARM64, "cortex-a53", boards="Raspberry Pi 3, 64-bit system", tested=_EMULATED),
+        Target("rpi-zero2w", 4, 32, True, "smlal", _ARM64, "cortex-a53", boards="Raspberry Pi Zero 2 W, 64-bit system", tested=_EMULATED),
+        Target("rpi4", 4, 32, True, "smlal", _ARM64, "cortex-a72", boards="Raspberry Pi 4, 400", tested=_EMULATED),
+        Target("rpi5", 4, 32, True, "sdot", _ARM64, "cortex-a76", needs=("asimddp",), boards="Raspberry Pi 5, 500", tested=_EMULATED),
+        Target("aarch64", 4, 32, True, "smlal", _ARM64, "generic", boards="any 64-bit ARM Linux", tested=_EMULATED),
+        Target("x86-64-v2", 4, 16, False, "pmaddwd", _X86, "x86-64-v2", needs=_V2, boards="PCs since 2009", tested=_HERE),
+        Target("x86-64-v3", 8, 16, True, "pmaddwd", _X86, "x86-64-v3", needs=_V3, boards="PCs since 2015 (AVX2)", tested=_HERE),
+        Target("x86-64-v4", 16, 32, True, "pmaddwd", _X86, "x86-64-v4", needs=_V4, boards="servers (AVX-512)", tested=_HERE),
+        Target(
+            *("armv7", 4, 16, True, "generic", _ARM32, "cortex-a7", "+neon,+vfp4,-thumb-mode"),
+            needs=("neon", "vfpv4"),
+            boards="Raspberry Pi 2 to 4, Zero 2 W with a 32-bit system",
+            tested=_EMULATED,
+        ),
+        Target("riscv64", 1, 32, True, "generic", _RISCV, "generic-rv64", _RVGC, "lp64d", boards="RV64GC Linux boards", tested=_EMULATED),
+        Target(
+            *("riscv64-v", 4, 32, True, "generic", _RISCV, "generic-rv64", f"{_RVGC},+v", "lp64d"),
+            needs=("v",),
+            boards="RV64GCV Linux boards (vectors of 128 bits or more)",
+            tested=_EMULATED,
+        ),
+        Target("cortex-m4f", 1, 32, True, "generic", "thumbv7em-none-eabihf", "cortex-m4", boards="STM32F4, nRF52, …", tested=_BOARD),
+        Target("cortex-m7", 1, 32, True, "generic", "thumbv7em-none-eabihf", "cortex-m7", boards="STM32F7, STM32H7, …", tested=_BOARD),
+        Target("cortex-m33", 1, 32, True, "generic", "thumbv8m.main-none-eabihf", "cortex-m33", boards="nRF53, RP2350, …", tested=_BOARD),
+        Target("cortex-m3", 1, 8, False, "generic", "thumbv7m-none-eabi", "cortex-m3", boards="STM32F1, … (no FPU)", tested=_BOARD),
+    )
+}
+
+
+def named(name: str, *, cpu: str = "", features: str = "") -> Target:
+    """The target of a name, with another CPU or more features if given, in LLVM's words.
+
+    Raises
+    ------
+    UsageError
+        If there is no such target.
+    """
+    if name == "host":
+        if cpu or features:
+            raise UsageError("the host is compiled for as it is; give --cpu or --features with another target, such as x86-64-v3.")
+        return host()
+    if name not in TARGETS:
+        raise UsageError(f"there is no target {name!r}; known are host, {', '.join(TARGETS)}.")
+    target = TARGETS[name]
+    if cpu or features:
+        extended = ",".join(filter(None, (target.features, features)))
+        target = target._replace(cpu=cpu or target.cpu, features=extended, tested="as given: not tried")
+    if "+dotprod" in features.split(",") and target.architecture == "aarch64":
+        target = target._replace(dot="sdot", needs=(*target.needs, "asimddp"))
+    return target
+
+
+def cpuinfo() -> dict[str, str]:
     """The first processor's lines of /proc/cpuinfo; empty elsewhere."""
     try:
         with open("/proc/cpuinfo", errors="replace") as file:
@@ -82,18 +170,19 @@ def host() -> Target:
         On a CPU architecture that edgelstm has no kernels for.
     """
     machine = _architecture()
-    info = _cpuinfo()
+    info = cpuinfo()
     flags = set((info.get("flags") or info.get("features") or "").split())
     known = " ".join([machine, *(info.get(k, "") for k in ("vendor_id", "cpu family", "model", "stepping", "cpu part")), *sorted(flags)])
     identity = sha256(known.encode()).hexdigest()[:16]
     if machine in ("x86_64", "amd64"):
         if {"avx512f", "avx512vl", "avx512bw", "avx512dq"} <= flags:
-            return Target("host", "", 16, 32, True, "vnni" if "avx512_vnni" in flags else "pmaddwd", identity)
+            return Target("host", 16, 32, True, "vnni" if "avx512_vnni" in flags else "pmaddwd", identity=identity)
         if {"avx2", "fma"} <= flags:
-            return Target("host", "", 8, 16, True, "pmaddwd", identity)
-        return Target("host", "", 4, 16, "fma" in flags, "pmaddwd", identity)
+            return Target("host", 8, 16, True, "pmaddwd", identity=identity)
+        return Target("host", 4, 16, "fma" in flags, "pmaddwd", identity=identity)
     if machine in ("aarch64", "arm64"):
-        return Target("host", "", 4, 32, True, "sdot" if "asimddp" in flags else "smlal", identity)
+        return Target("host", 4, 32, True, "sdot" if "asimddp" in flags else "smlal", identity=identity)
     raise CompileError(
-        f"edgelstm compiles for x86-64 and 64-bit ARM hosts; this machine says it is {re.sub(r'[^a-z0-9_]', '', machine) or 'unknown'!r}."
+        f"edgelstm compiles for x86-64 and 64-bit ARM hosts; this machine says it is {re.sub(r'[^a-z0-9_]', '', machine) or 'unknown'!r}. "
+        "Build a library for it elsewhere: edgelstm build --help."
     )
