@@ -32,5 +32,9 @@ class CompileError(EdgeLSTMError):
     """A model could not be compiled, or compiled code failed its probe on this machine."""
 
 
+class LibraryError(EdgeLSTMError):
+    """A library built ahead of time is damaged, foreign, of another version, or for another machine."""
+
+
 class UsageError(EdgeLSTMError, ValueError):
     """A request contradicts itself or names something that does not exist."""

@@ -21,13 +21,23 @@ _CRC = struct.Struct("<I")
 _COUNTERS = 64
 
 
+def header(state_bytes: int, digest: str) -> bytes:
+    """What every snapshot of a model with this digest (64 hexadecimal digits) begins with."""
+    return _HEADER.pack(_MAGIC, _VERSION, state_bytes, bytes.fromhex(digest))
+
+
+def size(state_bytes: int) -> int:
+    """Bytes of a snapshot."""
+    return _HEADER.size + state_bytes + _CRC.size
+
+
 def pack(state: NDArray[np.uint8], digest: str) -> bytes:
     """The state of a model with this digest (64 hexadecimal digits) as bytes."""
-    body = _HEADER.pack(_MAGIC, _VERSION, state.nbytes, bytes.fromhex(digest)) + state.tobytes()
+    body = header(state.nbytes, digest) + state.tobytes()
     return body + _CRC.pack(crc32(body))
 
 
-def unpack(blob: bytes, size: int, digest: str) -> NDArray[np.uint8]:
+def unpack(blob: bytes, state_bytes: int, digest: str) -> NDArray[np.uint8]:
     """The state in a snapshot, as `pack` was given it.
 
     Raises
@@ -39,12 +49,12 @@ def unpack(blob: bytes, size: int, digest: str) -> NDArray[np.uint8]:
         blob = bytes(blob)
     except (TypeError, ValueError):
         raise StateError(f"a snapshot is the bytes that stream.snapshot() gave; got {type(blob).__name__}.") from None
-    if len(blob) < _HEADER.size + _CRC.size or not blob.startswith(_MAGIC):
+    if len(blob) < size(0) or not blob.startswith(_MAGIC):
         raise StateError(f"these {len(blob)} bytes are no snapshot; pass what stream.snapshot() gave, whole.")
     _, version, state_size, owner = _HEADER.unpack_from(blob)
     if version != _VERSION:
         raise StateError(f"the snapshot has version {version}, this edgelstm reads {_VERSION}; take it again with this version.")
-    if len(blob) != _HEADER.size + state_size + _CRC.size or crc32(blob[: -_CRC.size]) != _CRC.unpack(blob[-_CRC.size :])[0]:
+    if len(blob) != size(state_size) or crc32(blob[: -_CRC.size]) != _CRC.unpack(blob[-_CRC.size :])[0]:
         raise StateError("the snapshot is damaged (length or checksum is wrong); take another, or start with reset().")
     if owner.hex() != digest:
         raise StateError(
@@ -52,6 +62,6 @@ def unpack(blob: bytes, size: int, digest: str) -> NDArray[np.uint8]:
             "load that model, or start with reset()."
         )
     state = np.frombuffer(blob, np.uint8, state_size, _HEADER.size)
-    if state_size != size or not np.isfinite(state[_COUNTERS:].view(np.float32)).all():
+    if state_size != state_bytes or not np.isfinite(state[_COUNTERS:].view(np.float32)).all():
         raise StateError("the snapshot holds a state that this model cannot have; take another, or start with reset().")
     return state

@@ -53,7 +53,7 @@ class _Arena:
         Returns the index of the first row that must not enter the state, if `checked`: nothing has changed then. Else their number.
         """
         count = len(rows)
-        first: int = self.plan.library.process(
+        first: int = self.plan.library.run(
             *self.addresses, native_call.address(rows), native_call.address(answers), count, self.plan.input_limit, checked
         )
         return first

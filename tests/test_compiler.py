@@ -161,7 +161,7 @@ def test_library_calls_nothing_and_owns_no_variables(fresh, rng):
         pytest.skip("readelf (binutils) is not installed")
     shown = subprocess.run(["readelf", "-W", "-l", "-r", "-D", "-s", entry], check=True, capture_output=True, text=True).stdout
     symbols = re.findall(r"(?:FUNC|OBJECT)\s+GLOBAL DEFAULT\s+(\S+) (\S+)", shown)
-    assert {name for _, name in symbols} == {"edgelstm_process", "edgelstm_python_step", "edgelstm_info"}
+    assert {name for _, name in symbols} == {"edgelstm_run", "edgelstm_python_step", "edgelstm_info"}
     assert not [name for index, name in symbols if index == "UND"]
     assert "R_X86_64" not in shown
     assert "R_AARCH64" not in shown

@@ -164,3 +164,8 @@ def link(data: bytes, exports: tuple[str, ...]) -> bytes:
         raise CompileError(f"the tables of {len(exports)} exports do not fit before the code. Please report this.")
     library += bytes(base - len(library)) + body
     return bytes(library + bytes(dynamic - len(library)) + dynamic_bytes)
+
+
+def loaded_bytes(data: bytes) -> int:
+    """Bytes of an object file that code and data fill in memory or flash."""
+    return sum(s.size for s in _sections(data) if s.flags & _ALLOC and s.name != ".eh_frame")

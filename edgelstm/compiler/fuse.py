@@ -1,7 +1,7 @@
 """Operations -> one LLVM module: all layers in one function, and around it the entry points of a library.
 
 ===========================  ==================================================================================
-``edgelstm_process``         ``int64 (weights, arena, x, y, n, limit, checked)``: see `kernels.blocks`
+``edgelstm_run``             ``int64 (weights, arena, x, y, n, limit, checked)``: see `kernels.blocks`
 ``edgelstm_python_step``     what Python calls as ``stream.step``: see `kernels.python_call`
 ===========================  ==================================================================================
 
@@ -18,10 +18,10 @@ from . import binding
 from .layout import Layout, Place
 from .numba_ir import kernel_ir
 
-EXPORTS = ("edgelstm_process", "edgelstm_python_step")
+EXPORTS = ("edgelstm_run", "edgelstm_python_step")
 
 _MODEL = """
-define void @edgelstm_step_in_place(i64 %weights, i64 %arena) alwaysinline "no-builtins" {{
+define void @edgelstm_step_in_place(i64 %weights, i64 %arena) {inlining} nounwind "no-builtins" {{
   %w = inttoptr i64 %weights to ptr
   %a = inttoptr i64 %arena to ptr
   %x = getelementptr i8, ptr %a, i64 {sample}
@@ -30,7 +30,7 @@ define void @edgelstm_step_in_place(i64 %weights, i64 %arena) alwaysinline "no-b
   ret void
 }}
 
-define void @edgelstm_block(ptr %w, ptr %a, ptr %x, ptr %y, i64 %n) alwaysinline "no-builtins" {{
+define void @edgelstm_block(ptr %w, ptr %a, ptr %x, ptr %y, i64 %n) alwaysinline nounwind "no-builtins" {{
 {block_of_steps}
   ret void
 }}
@@ -56,8 +56,11 @@ def _calls(layout: Layout, names: dict[Any, str], count: str, inlining: str) -> 
     return "".join(lines)
 
 
-def fuse(layout: Layout) -> list[str]:
-    """The library's code as IR texts to be linked: the fused model first, then what it calls."""
+def fuse(layout: Layout, *, small: bool = False) -> list[str]:
+    """The library's code as IR texts to be linked: the fused model first, then what it calls.
+
+    `small`: one copy of the step serves all that call it, instead of one inside each.
+    """
     names: dict[Any, str] = {}
     texts = []
     for op in layout.operations:
@@ -68,13 +71,14 @@ def fuse(layout: Layout) -> list[str]:
     check = CHECKS["first_bad_index" if layout.takes_index else "first_bad_vector"](layout.input_size)
     texts.append(kernel_ir("edgelstm_first_bad", check, (FLOATS, types.float32, types.int64), types.int64))
     blocks = process(layout.input_size, layout.output_size, layout.block, layout.sample_offset // 4)
-    texts.append(kernel_ir("edgelstm_process", blocks, (FLOATS,) * 4 + (types.int64, types.float32, types.int64), types.int64))
+    texts.append(kernel_ir("edgelstm_run", blocks, (FLOATS,) * 4 + (types.int64, types.float32, types.int64), types.int64))
     call = python_step(layout.input_size, layout.sample_offset, binding)
     texts.append(kernel_ir("edgelstm_python_step", call, (types.int64,) * 3, types.int64))
     declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr, ptr, i64)\n" for name in names.values())
     body = _MODEL.format(
         one_step=_calls(layout, names, "1", "alwaysinline"),
         block_of_steps=_calls(layout, names, "%n", "noinline"),
+        inlining="noinline" if small else "alwaysinline",
         sample=layout.sample_offset,
         output=layout.output_offset,
     )

@@ -32,14 +32,14 @@ class Library:
     def __init__(self, data: bytes) -> None:
         try:
             self._handle = _loaded(data)
-            self.process = self._handle.edgelstm_process
+            self.run = self._handle.edgelstm_run
             self.python_step_address = ctypes.cast(self._handle.edgelstm_python_step, ctypes.c_void_p).value
             text = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(self._handle, INFO)))
             self.info: dict[str, Any] = json.loads(text)
         except (OSError, AttributeError, ValueError) as problem:
             raise CompileError(f"the compiled code does not load: {problem}.") from None
-        self.process.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int64, ctypes.c_float, ctypes.c_int64]
-        self.process.restype = ctypes.c_int64
+        self.run.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int64, ctypes.c_float, ctypes.c_int64]
+        self.run.restype = ctypes.c_int64
         self.size = len(data)
 
 

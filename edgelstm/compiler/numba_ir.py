@@ -24,7 +24,7 @@ class _PortableCodegen(codegen.AOTCPUCodegen):
 
 
 #: Kernels are inlined into their entry; LLVM must not turn their loops into calls of a C library that may not be there.
-_ATTRIBUTES = 'alwaysinline "no-builtins"'
+_ATTRIBUTES = 'alwaysinline nounwind "no-builtins"'
 
 _LLVM_NAME = {types.float32: "float", types.int64: "i64", types.int32: "i32", types.void: "void"}
 
@@ -79,7 +79,7 @@ def _entry(name, inner, argument_types, result):
     slot = "ptr" if answer == "void" else answer
     leave = "ret void" if answer == "void" else f"%value = load {answer}, ptr %result\n  ret {answer} %value"
     return (
-        f'\ndefine {answer} @{name}({declared}) "no-builtins" {{\n'
+        f'\ndefine {answer} @{name}({declared}) nounwind "no-builtins" {{\n'
         f"  %result = alloca {slot}\n  %exception = alloca ptr\n"
         f'  %status = call i32 @"{inner}"(ptr %result, ptr %exception, {passed})\n'
         f"  {leave}\n}}\n"

@@ -45,12 +45,13 @@ def _linked(texts: list[str], machine: llvm.TargetMachine, exports: tuple[str, .
     for module in modules[1:]:
         main.link_in(module)
     main.verify()
-    for function in main.functions:
-        if not function.is_declaration and function.name not in exports:
-            function.linkage = "internal"
-    for variable in main.global_variables:
-        if not variable.is_declaration and variable.name not in exports:
-            variable.linkage = "internal"
+    for symbol in (*main.functions, *main.global_variables):
+        if symbol.is_declaration:
+            continue
+        if symbol.name in exports:
+            symbol.visibility = "protected"  # the code reaches what it exports directly, not through a table of addresses
+        else:
+            symbol.linkage = "internal"
     return main
 
 

@@ -89,7 +89,7 @@ def _replay(plan: Plan, probe: Probe) -> None:
     arena[: plan.layout.state_bytes] = plan.layout.initial_state.view(np.uint8)
     answers = np.empty_like(probe.outputs)
     addresses = (a.ctypes.data for a in (plan.weights, arena, probe.inputs, answers))
-    plan.library.process(*addresses, len(probe.inputs), plan.input_limit, 0)
+    plan.library.run(*addresses, len(probe.inputs), plan.input_limit, 0)
     error = np.abs(answers - probe.outputs) / np.maximum(1, np.abs(probe.outputs))
     worst = float(error.max())
     if not worst <= PROBE_LIMIT:

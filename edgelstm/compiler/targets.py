@@ -71,9 +71,14 @@ class Target(NamedTuple):
         return "-none-" in self.triple
 
     @property
+    def bits(self) -> int:
+        """Bits of an address."""
+        return 32 if self.triple.startswith(("arm", "thumb")) else 64
+
+    @property
     def architecture(self) -> str:
-        """As the operating system of the target names it: the first word of the triple."""
-        return self.triple.partition("-")[0]
+        """The instruction set, as the first word of LLVM's triple names it."""
+        return self.triple.partition("-")[0] or {"amd64": "x86_64", "arm64": "aarch64"}.get(_architecture(), _architecture())
 
 
 _ARM64, _ARM32, _RISCV = "aarch64-unknown-linux-gnu", "armv7-unknown-linux-gnueabihf", "riscv64-unknown-linux-gnu"
@@ -175,13 +180,15 @@ def host() -> Target:
     known = " ".join([machine, *(info.get(k, "") for k in ("vendor_id", "cpu family", "model", "stepping", "cpu part")), *sorted(flags)])
     identity = sha256(known.encode()).hexdigest()[:16]
     if machine in ("x86_64", "amd64"):
+        needs = tuple(flag for flag in (*_V4, "avx512_vnni") if flag in flags)
         if {"avx512f", "avx512vl", "avx512bw", "avx512dq"} <= flags:
-            return Target("host", 16, 32, True, "vnni" if "avx512_vnni" in flags else "pmaddwd", identity=identity)
+            return Target("host", 16, 32, True, "vnni" if "avx512_vnni" in flags else "pmaddwd", needs=needs, identity=identity)
         if {"avx2", "fma"} <= flags:
-            return Target("host", 8, 16, True, "pmaddwd", identity=identity)
-        return Target("host", 4, 16, "fma" in flags, "pmaddwd", identity=identity)
+            return Target("host", 8, 16, True, "pmaddwd", needs=needs, identity=identity)
+        return Target("host", 4, 16, "fma" in flags, "pmaddwd", needs=needs, identity=identity)
     if machine in ("aarch64", "arm64"):
-        return Target("host", 4, 32, True, "sdot" if "asimddp" in flags else "smlal", identity=identity)
+        dot, needs = ("sdot", ("asimddp",)) if "asimddp" in flags else ("smlal", ())
+        return Target("host", 4, 32, True, dot, needs=needs, identity=identity)
     raise CompileError(
         f"edgelstm compiles for x86-64 and 64-bit ARM hosts; this machine says it is {re.sub(r'[^a-z0-9_]', '', machine) or 'unknown'!r}. "
         "Build a library for it elsewhere: edgelstm build --help."

@@ -1,0 +1,179 @@
+"""Model -> a library or object file for another machine, with its weights inside: what `edgelstm.build` does."""
+
+import json
+import os
+import time
+from typing import Any, NamedTuple
+
+from . import __version__, container, snapshot
+from .compiler import targets
+from .compiler.layout import Layout, lay_out
+from .compiler.limits import input_limit
+from .compiler.targets import Target
+from .errors import CompileError
+from .library_file import ABI, Shape, seal
+from .model import Model, Probe
+from .modelfile import model_digest
+from .probes import reference_probe
+
+
+class Build(NamedTuple):
+    """A model compiled for a target.
+
+    Attributes
+    ----------
+    data : bytes
+        The library, or for bare metal the object file.
+    target : Target
+    header : str
+        C text: the sizes of this model as macros, for memory that is reserved at compile time.
+    info : dict
+        What ``edgelstm_info`` says.
+    weight_bytes, code_bytes : int
+        Weights, and all else that the file brings into memory: code, constants, initial state.
+    arena_bytes : int
+        Memory of one stream: the RAM that the caller gives.
+    seconds : float
+        What building took.
+    """
+
+    data: bytes
+    target: Target
+    header: str
+    info: dict[str, Any]
+    weight_bytes: int
+    code_bytes: int
+    arena_bytes: int
+    seconds: float
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the file, whole or not at all.
+
+        Raises
+        ------
+        ModelFileError
+            If the disk is full or the folder is not writable.
+        """
+        container.write_atomic(container.path_text(path), self.data)
+
+
+def build(model: Model, target: str | Target = "host") -> Build:
+    """Compile a model ahead of time.
+
+    Parameters
+    ----------
+    model : Model
+    target : str or Target
+        A name that ``edgelstm targets`` lists, or a changed one from `compiler.targets.named`.
+
+    Returns
+    -------
+    Build
+        A shared library that `Stream`, `device.Stream` and C load; for bare metal an object file to link.
+
+    Raises
+    ------
+    UsageError
+        If there is no such target.
+    UnsupportedModelError, CompileError
+        If a layer has no kernel there, or LLVM refuses the CPU or its features.
+    """
+    started = time.perf_counter()
+    target = targets.named(target) if isinstance(target, str) else target
+    layout = lay_out(model, target)
+    limit = float(model.vocabulary_size or input_limit(model))
+    digest = model_digest(model)
+    info = _info(model, layout, target, digest)
+    object_file = _object_file(layout, target, info, digest, limit)
+    if target.bare_metal:
+        data = object_file
+    else:
+        probe = model.probe or reference_probe(model)
+        shape = _shape(layout, model, limit, digest)
+        data = seal(_linked(object_file, target), shape, target.architecture, target.needs, _probe_bytes(probe))
+    weights = layout.weights.nbytes
+    code = _loaded_bytes(object_file) - weights
+    return Build(data, target, _macros(info), info, weights, code, layout.arena_bytes, time.perf_counter() - started)
+
+
+def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str, Any]:
+    kinds = {layer.kind for layer in model.layers}
+    schemes = {layer.scheme for layer in model.layers if hasattr(layer, "scheme")}
+    scheme = "int8-static" if any("static" in kind for kind in kinds) else ", ".join(sorted(schemes)) or "f32"
+    return {
+        "abi": ABI,
+        "edgelstm": __version__,
+        "target": target.name,
+        "cpu": target.cpu,
+        "features": target.features,
+        "scheme": scheme,
+        "digest": digest,
+        "input_size": model.input_size,
+        "output_size": model.output_size,
+        "vocabulary_size": model.vocabulary_size,
+        "input_names": list(model.input_names),
+        "labels": list(model.labels),
+        "rate_hz": model.rate_hz,
+        "layers": [{"name": layer.name, "kind": layer.kind, "output_size": model.size_of(layer.name)} for layer in model.layers],
+        "weight_bytes": layout.weights.nbytes,
+        "arena_bytes": layout.arena_bytes,
+        "snapshot_bytes": snapshot.size(layout.state_bytes),
+    }
+
+
+def _object_file(layout: Layout, target: Target, info: dict[str, Any], digest: str, limit: float) -> bytes:
+    try:
+        from .compiler import c_abi, child, fuse
+    except ImportError as problem:
+        raise CompileError(f"building needs Numba and llvmlite ({problem}). Build where they are installed, and copy the library.") from None
+    constants = c_abi.Constants(ABI, json.dumps(info), snapshot.header(layout.state_bytes, digest), limit)
+    texts = [*fuse.fuse(layout, small=True), *c_abi.interface(layout, constants, target)]
+    return child.emit_apart(texts, target, _exports(target))
+
+
+def _exports(target: Target) -> tuple[str, ...]:
+    from .compiler import c_abi, fuse
+
+    if target.bare_metal:
+        return c_abi.EXPORTS
+    python = fuse.EXPORTS if target.bits == 64 else fuse.EXPORTS[:1]  # the call from Python reads structs of 64-bit CPython
+    return (*c_abi.EXPORTS, *c_abi.DATA, *python)
+
+
+def _linked(object_file: bytes, target: Target) -> bytes:
+    from .compiler import elf
+
+    return elf.link(object_file, _exports(target))
+
+
+def _loaded_bytes(object_file: bytes) -> int:
+    from .compiler import elf
+
+    return elf.loaded_bytes(object_file)
+
+
+def _shape(layout: Layout, model: Model, limit: float, digest: str) -> Shape:
+    return Shape(
+        input_size=layout.input_size,
+        output_size=layout.output_size,
+        vocabulary=model.vocabulary_size or 0,
+        arena_bytes=layout.arena_bytes,
+        state_bytes=layout.state_bytes,
+        sample_offset=layout.sample_offset,
+        input_offset=layout.input_offset,
+        output_offset=layout.output_offset,
+        input_limit=limit,
+        digest=bytes.fromhex(digest),
+    )
+
+
+def _probe_bytes(probe: Probe) -> tuple[bytes, bytes, int]:
+    return probe.inputs.tobytes(), probe.outputs.tobytes(), len(probe.inputs)
+
+
+def _macros(info: dict[str, Any]) -> str:
+    """Sizes as C macros, so that an arena can be reserved at compile time."""
+    names = ("arena_bytes", "snapshot_bytes", "input_size", "output_size")
+    lines = [f"#define EDGELSTM_{name.upper()} {info[name]}" for name in names]
+    about = f"/* {info['scheme']} model {info['digest'][:12]} for {info['target']}, made by edgelstm {info['edgelstm']}. */"
+    return "\n".join([about, "#ifndef EDGELSTM_MODEL_H", "#define EDGELSTM_MODEL_H", '#include "edgelstm.h"', *lines, "#endif", ""])

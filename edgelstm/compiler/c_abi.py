@@ -1,0 +1,207 @@
+"""The C interface of a library built ahead of time (`include/edgelstm.h`): IR of functions that know their own weights.
+
+They stand over the entry points of `fuse`. All memory is the caller's; nothing here keeps any.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba.core import types
+from numpy.typing import NDArray
+
+from ..kernels.simd import FLOATS
+from ..kernels.state_f32 import clear_arena, read_snapshot, reset_state, write_snapshot
+from .layout import LINE, Layout
+from .numba_ir import kernel_ir
+from .object_code import text_constant
+from .targets import Target
+
+#: What every library shows to C.
+EXPORTS = tuple(
+    f"edgelstm_{name}"
+    for name in (
+        *("abi", "info", "arena_bytes", "snapshot_bytes", "input_size", "output_size"),
+        *("init", "reset", "step", "process", "snapshot", "restore"),
+    )
+)
+
+#: What a library shows to Python beside that.
+DATA = ("edgelstm_weights", "edgelstm_initial_state")
+
+
+class Constants(NamedTuple):
+    """What a library holds beside its code.
+
+    Parameters
+    ----------
+    abi : int
+    info : str
+        JSON text for `edgelstm_info`.
+    header : bytes
+        What every snapshot of the model begins with: a whole number of words.
+    input_limit : float
+    """
+
+    abi: int
+    info: str
+    header: bytes
+    input_limit: float
+
+
+_FUNCTIONS = """
+define i32 @edgelstm_abi() nounwind {{
+  ret i32 {abi}
+}}
+
+define ptr @edgelstm_info() nounwind {{
+  ret ptr @edgelstm_info_text
+}}
+
+define {word} @edgelstm_arena_bytes() nounwind {{
+  ret {word} {arena_bytes}
+}}
+
+define {word} @edgelstm_snapshot_bytes() nounwind {{
+  ret {word} {snapshot_bytes}
+}}
+
+define {word} @edgelstm_input_size() nounwind {{
+  ret {word} {input_size}
+}}
+
+define {word} @edgelstm_output_size() nounwind {{
+  ret {word} {output_size}
+}}
+
+define void @edgelstm_reset(ptr %arena) nounwind {{
+  %a = ptrtoint ptr %arena to i64
+  %s = ptrtoint ptr @edgelstm_initial_state to i64
+  call void @edgelstm_reset_state(i64 %a, i64 %s)
+  ret void
+}}
+
+define i32 @edgelstm_init(ptr %arena) nounwind {{
+  %a = ptrtoint ptr %arena to i64
+  %low = and i64 %a, 7
+  %even = icmp eq i64 %low, 0
+  br i1 %even, label %fit, label %unfit
+fit:
+  call void @edgelstm_clear_arena(i64 %a)
+  call void @edgelstm_reset(ptr %arena)
+  ret i32 0
+unfit:
+  ret i32 1
+}}
+
+define i32 @edgelstm_step(ptr %arena, ptr %x, ptr %y) nounwind {{
+  %good = call i64 @edgelstm_first_bad(ptr %x, float {limit}, i64 1) alwaysinline
+  %fit = icmp ne i64 %good, 0
+  br i1 %fit, label %go, label %refuse
+go:
+  %sample = getelementptr i8, ptr %arena, i64 {sample}
+  %answer = getelementptr i8, ptr %arena, i64 {output}
+  call void @edgelstm_copy_sample(ptr %sample, ptr %x) alwaysinline
+  %w = ptrtoint ptr @edgelstm_weights to i64
+  %a = ptrtoint ptr %arena to i64
+  call void @edgelstm_step_in_place(i64 %w, i64 %a)
+  call void @edgelstm_copy_answer(ptr %y, ptr %answer) alwaysinline
+  ret i32 0
+refuse:
+  ret i32 1
+}}
+
+define {word} @edgelstm_process(ptr %arena, ptr %x, ptr %y, {word} %n) nounwind {{
+  %count = {to_i64}
+  %done = call i64 @edgelstm_run(ptr @edgelstm_weights, ptr %arena, ptr %x, ptr %y, i64 %count, float {limit}, i64 1)
+  %answer = {from_i64}
+  ret {word} %answer
+}}
+
+define {word} @edgelstm_snapshot(ptr %arena, ptr %blob) nounwind {{
+  %a = ptrtoint ptr %arena to i64
+  %b = ptrtoint ptr %blob to i64
+  %h = ptrtoint ptr @edgelstm_snapshot_header to i64
+  call void @edgelstm_write_snapshot(i64 %a, i64 %b, i64 %h)
+  ret {word} {snapshot_bytes}
+}}
+
+define i32 @edgelstm_restore(ptr %arena, ptr %blob, {word} %size) nounwind {{
+  %whole = icmp eq {word} %size, {snapshot_bytes}
+  br i1 %whole, label %read, label %refuse
+read:
+  %a = ptrtoint ptr %arena to i64
+  %b = ptrtoint ptr %blob to i64
+  %h = ptrtoint ptr @edgelstm_snapshot_header to i64
+  %state = getelementptr i8, ptr %blob, i64 {header_bytes}
+  %answer = call i64 @edgelstm_read_snapshot(i64 %a, i64 %b, i64 %h, ptr %state)
+  %short = trunc i64 %answer to i32
+  ret i32 %short
+refuse:
+  ret i32 1
+}}
+"""
+
+
+def _bytes_constant(symbol: str, data: NDArray[np.generic] | bytes) -> str:
+    """IR of read-only bytes on a cache line."""
+    content = bytes(data) if isinstance(data, bytes) else data.tobytes()
+    if not any(content):
+        return f"@{symbol} = constant [{len(content)} x i8] zeroinitializer, align 64\n"
+    text = content.hex()
+    escaped = "\\" + "\\".join(text[i : i + 2] for i in range(0, len(text), 2))
+    return f'@{symbol} = constant [{len(content)} x i8] c"{escaped}", align 64\n'
+
+
+def _copier(count: int) -> object:
+    def kernel(target, source):  # type: ignore[no-untyped-def]
+        for k in range(count):
+            target[k] = source[k]
+
+    return kernel
+
+
+def interface(layout: Layout, constants: Constants, target: Target) -> list[str]:
+    """IR texts to be linked behind those of `fuse`."""
+    word = "i32" if target.bits == 32 else "i64"
+    state_words, header_words = layout.state_bytes // 4, len(constants.header) // 4
+    limit = np.float32(constants.input_limit)
+    functions = _FUNCTIONS.format(
+        abi=constants.abi,
+        word=word,
+        arena_bytes=layout.arena_bytes,
+        snapshot_bytes=4 * (header_words + state_words + 1),
+        header_bytes=4 * header_words,
+        input_size=layout.input_size,
+        output_size=layout.output_size,
+        sample=layout.sample_offset,
+        output=layout.output_offset,
+        limit=f"0x{int(np.array(limit, np.float64).view(np.int64)):016X}",
+        to_i64="zext i32 %n to i64" if word == "i32" else "add i64 %n, 0",
+        from_i64="trunc i64 %done to i32" if word == "i32" else "add i64 %done, 0",
+    )
+    declared = (
+        "declare void @edgelstm_reset_state(i64, i64)\ndeclare void @edgelstm_clear_arena(i64)\n"
+        "declare i64 @edgelstm_first_bad(ptr, float, i64)\ndeclare void @edgelstm_copy_sample(ptr, ptr)\n"
+        "declare void @edgelstm_copy_answer(ptr, ptr)\ndeclare void @edgelstm_step_in_place(i64, i64)\n"
+        "declare i64 @edgelstm_run(ptr, ptr, ptr, ptr, i64, float, i64)\ndeclare void @edgelstm_write_snapshot(i64, i64, i64)\n"
+        "declare i64 @edgelstm_read_snapshot(i64, i64, i64, ptr)\n"
+    )
+    data = (
+        _bytes_constant("edgelstm_weights", layout.weights)
+        + _bytes_constant("edgelstm_initial_state", layout.initial_state)
+        + _bytes_constant("edgelstm_snapshot_header", constants.header)
+    )
+    return [
+        data + text_constant("edgelstm_info_text", constants.info) + declared + functions,
+        kernel_ir("edgelstm_reset_state", reset_state(state_words), (types.int64,) * 2),
+        kernel_ir("edgelstm_clear_arena", clear_arena(layout.arena_bytes // 4), (types.int64,)),
+        kernel_ir("edgelstm_copy_sample", _copier(layout.input_size), (FLOATS, FLOATS)),
+        kernel_ir("edgelstm_copy_answer", _copier(layout.output_size), (FLOATS, FLOATS)),
+        kernel_ir("edgelstm_write_snapshot", write_snapshot(header_words, state_words), (types.int64,) * 3),
+        kernel_ir(
+            "edgelstm_read_snapshot",
+            read_snapshot(header_words, state_words, LINE, layout.sample_offset // 4, limit),
+            (*(types.int64,) * 3, FLOATS),
+            types.int64,
+        ),
+    ]

@@ -1,0 +1,70 @@
+"""Object code made in a process of its own: an instruction that the CPU asked for lacks ends LLVM's process, not the user's.
+
+``python -m edgelstm.compiler.child`` is the other side: a request as JSON on standard input, the object file on standard output.
+"""
+
+import json
+import subprocess
+import sys
+
+from ..errors import CompileError
+from .targets import Target
+
+#: Seconds after which a compilation is given up.
+TIMEOUT = 600
+
+
+def emit_apart(texts: list[str], target: Target, exports: tuple[str, ...]) -> bytes:
+    """`object_code.emit` in a child process.
+
+    Raises
+    ------
+    CompileError
+        If LLVM refuses the code, or its process dies.
+    """
+    request = json.dumps({"texts": texts, "target": target._asdict(), "exports": exports}).encode()
+    command = [sys.executable, "-m", "edgelstm.compiler.child"]
+    wish = f"{target.name} (cpu {target.cpu}{f', features {target.features}' if target.features else ''})"
+    try:
+        done = subprocess.run(command, input=request, capture_output=True, check=False, timeout=TIMEOUT, env=_environment())
+    except subprocess.TimeoutExpired:
+        raise CompileError(f"compiling for {wish} took more than {TIMEOUT} s and was given up. Split the model, or build on a faster machine.") from None
+    if done.returncode == 0:
+        return done.stdout
+    said = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()] or ["no message"]
+    reason = next((line for line in said if "LLVM ERROR" in line), said[-1])
+    if done.returncode == _REFUSED:
+        raise CompileError(reason)
+    raise CompileError(
+        f"LLVM cannot compile for {wish}; its process ended with code {done.returncode}: {reason[:300]}. "
+        "Check --cpu and --features: every instruction that the target's kernels use must be there."
+    )
+
+
+#: Exit code of the child where the error is already a sentence.
+_REFUSED = 3
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, with its own search path: the child must find the same package."""
+    import os
+
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def main() -> int:
+    from .object_code import emit
+
+    request = json.load(sys.stdin.buffer)
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in request["target"].items()}
+    try:
+        code = emit(request["texts"], Target(**fields), tuple(request["exports"]))
+    except CompileError as problem:
+        print(" ".join(str(problem).split()), file=sys.stderr)
+        return _REFUSED
+    sys.stdout.buffer.write(code)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

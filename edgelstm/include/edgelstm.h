@@ -1,0 +1,65 @@
+/* The C interface of a model that edgelstm built ahead of time, version 1.
+ *
+ * A library or object file is one model with its weights. All memory is the caller's: a stream is one block of
+ * edgelstm_arena_bytes() bytes, aligned to 8 (64 is fastest), and nothing is kept elsewhere, so that streams are independent and one
+ * thread may step one stream while another steps another. No function allocates, locks, or calls anything.
+ *
+ *     static _Alignas(64) unsigned char arena[EDGELSTM_ARENA_BYTES];   // or aligned_alloc(64, ...)
+ *     if (edgelstm_abi() != EDGELSTM_ABI || edgelstm_init(arena)) return 1;
+ *     for (;;) {
+ *         read_sensor(x);                                              // edgelstm_input_size() floats
+ *         if (edgelstm_step(arena, x, y)) continue;                    // a NaN: the state is as it was
+ *         use(y);                                                      // edgelstm_output_size() floats
+ *     }
+ *
+ * Licence: Apache-2.0.
+ */
+#ifndef EDGELSTM_H
+#define EDGELSTM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EDGELSTM_ABI 1
+
+/* Version of this interface that the model was built with; compare with EDGELSTM_ABI. */
+int32_t edgelstm_abi(void);
+
+/* What the model is, as JSON text: sizes, names of inputs, labels and layers, scheme, target, the model's digest. */
+const char *edgelstm_info(void);
+
+size_t edgelstm_arena_bytes(void);
+size_t edgelstm_snapshot_bytes(void);
+size_t edgelstm_input_size(void);
+size_t edgelstm_output_size(void);
+
+/* Make an arena ready. 0: done; 1: the arena is not aligned to 8 bytes. */
+int32_t edgelstm_init(void *arena);
+
+/* Back to the state before the first step. */
+void edgelstm_reset(void *arena);
+
+/* One timestep. x: input_size floats; y: output_size floats, and may be x.
+ * 0: done; 1: x holds a NaN, an infinity, a value too large for float32 sums or an index outside the model's table, and nothing changed. */
+int32_t edgelstm_step(void *arena, const float *x, float *y);
+
+/* n timesteps, to the last bit what n steps give. x: n rows of input_size floats; y: n rows of output_size floats; they must not overlap.
+ * Returns n; or the number of the first row that edgelstm_step would refuse, and nothing changed. */
+size_t edgelstm_process(void *arena, const float *x, float *y, size_t n);
+
+/* The state as edgelstm_snapshot_bytes() bytes, for another process, another day or another machine. blob is aligned to 4.
+ * Returns the number of bytes. Python's Stream.snapshot() gives the same. */
+size_t edgelstm_snapshot(const void *arena, void *blob);
+
+/* Take up the state of a snapshot. 0: done; 1: it is damaged; 2: it is of another model. Where it is not 0, nothing changed. */
+int32_t edgelstm_restore(void *arena, const void *blob, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

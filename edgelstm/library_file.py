@@ -1,0 +1,221 @@
+"""Libraries built ahead of time: a shared library, a proof behind it, and a trailer that says what it is.
+
+A file is the shared library, then the inputs and answers of the model's probe (float32), then the trailer, whose last part is the
+SHA-256 of all that stands before. Python checks the trailer before the system's loader sees the library; C loads the file as it is.
+
+Reading and loading need the standard library alone, and of that only what costs little: a start on a small board runs all of this file.
+"""
+
+import ctypes
+import os
+import struct
+import sys
+
+from .digests import sha256
+from .errors import LibraryError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: Version of the C interface (`edgelstm.h`) and of the trailer.
+ABI = 1
+
+_MAGIC = b"\x7fEDGELSTM\r\n\x1a\n\0\0\0"
+_TRAILER = struct.Struct("<HHIIIIIQQQQQf128s32s16sI32s")
+_DIGEST_SIZE = 32
+
+#: ELF's number of a machine and its bits, by the first word of LLVM's triple.
+MACHINES = {"x86_64": (62, 64), "aarch64": (183, 64), "armv7": (40, 32), "riscv64": (243, 64)}
+
+#: By ELF's number: what users call the machine, and how operating systems name those that can run it.
+_RUNS_ON = {
+    62: ("x86-64", ("x86_64", "amd64")),
+    183: ("64-bit ARM", ("aarch64", "arm64")),
+    40: ("32-bit ARM", ("armv7l", "armv8l", "aarch64")),
+    243: ("64-bit RISC-V", ("riscv64",)),
+}
+
+#: Bits of Linux's AT_HWCAP, by the name in /proc/cpuinfo.
+_HWCAP = {183: {"asimddp": 1 << 20}, 40: {"neon": 1 << 12, "vfpv4": 1 << 16}, 243: {"v": 1 << 21}}
+
+
+class Shape:
+    """What a stream must know of a program's memory.
+
+    Parameters
+    ----------
+    input_size, output_size : int
+        Values in a sample and in an answer.
+    vocabulary : int
+        Number of indices that the input may take; 0 where it takes measurements.
+    arena_bytes, state_bytes : int
+        Size of one stream's memory, and of the part at its beginning that is its state.
+    sample_offset, input_offset, output_offset : int
+        Bytes from the arena's beginning to the sample read last, to the place that the user may write a sample into, to the answer.
+    input_limit : float
+        Largest magnitude of an input for which no intermediate value can overflow float32; the vocabulary for an index.
+    digest : bytes
+        The model's SHA-256.
+    """
+
+    __slots__ = (
+        "arena_bytes",
+        "digest",
+        "input_limit",
+        "input_offset",
+        "input_size",
+        "output_offset",
+        "output_size",
+        "sample_offset",
+        "state_bytes",
+        "vocabulary",
+    )
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        vocabulary: int,
+        arena_bytes: int,
+        state_bytes: int,
+        sample_offset: int,
+        input_offset: int,
+        output_offset: int,
+        input_limit: float,
+        digest: bytes,
+    ) -> None:
+        self.input_size, self.output_size, self.vocabulary = input_size, output_size, vocabulary
+        self.arena_bytes, self.state_bytes = arena_bytes, state_bytes
+        self.sample_offset, self.input_offset, self.output_offset = sample_offset, input_offset, output_offset
+        self.input_limit, self.digest = input_limit, digest
+
+
+class LibraryFile:
+    """A library read from a file, found whole, of this version and for this machine; nothing of it has run.
+
+    Attributes
+    ----------
+    path : str
+    shape : Shape
+    probe_inputs, probe_outputs : memoryview of float
+        Steps one behind the other.
+    probe_steps : int
+    size : int
+        Bytes of the shared library alone.
+    """
+
+    def __init__(self, path: "str | os.PathLike[str]") -> None:
+        self.path = os.fspath(path)
+        try:
+            with open(self.path, "rb") as file:
+                data = file.read()
+        except OSError as problem:
+            raise LibraryError(f"{self.path}: {problem.strerror or problem}; check the path and its permissions.") from None
+        if len(data) < _TRAILER.size or not data.startswith(b"\x7fELF"):
+            raise LibraryError(f"{self.path} is no library of edgelstm. Make one: edgelstm build model.elstm --target … -o {self.path}")
+        (machine, bits, abi, inputs, outputs, vocabulary, steps, arena, state, sample, given, answer, limit, needs, model, magic, size, digest) = (
+            _TRAILER.unpack_from(data, len(data) - _TRAILER.size)
+        )
+        if magic != _MAGIC:
+            raise LibraryError(f"{self.path} is not a library that edgelstm built, or it is cut short. Copy it again, whole.")
+        if sha256(memoryview(data)[:-_DIGEST_SIZE]).digest() != digest:
+            raise LibraryError(f"{self.path} is damaged (its digest does not match). Copy it again, or build it again.")
+        if abi != ABI:
+            raise LibraryError(f"{self.path} has interface version {abi}; this edgelstm loads version {ABI}. Build it again with this version.")
+        _check_machine(self.path, machine, bits, needs.rstrip(b"\0").decode().split())
+        self.shape = Shape(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model)
+        self.size, self.probe_steps = size, steps
+        floats = memoryview(data)[size : len(data) - _TRAILER.size].cast("f")
+        self.probe_inputs, self.probe_outputs = floats[: steps * inputs], floats[steps * inputs :]
+        self._data = memoryview(data)[:size]
+
+    def load(self) -> ctypes.CDLL:
+        """Have the system load the library, from a private copy: what runs is what was checked.
+
+        Raises
+        ------
+        LibraryError
+            If the system refuses it.
+        """
+        try:
+            return load_private(self._data)
+        except OSError as problem:
+            raise LibraryError(f"{self.path} does not load: {problem}.") from None
+
+
+def seal(library: bytes, shape: Shape, architecture: str, needs: "tuple[str, ...]", probe: "tuple[bytes, bytes, int]") -> bytes:
+    """A library as the file that `LibraryFile` reads.
+
+    Parameters
+    ----------
+    library : bytes
+        ELF shared library.
+    shape : Shape
+    architecture : str
+        First word of LLVM's triple.
+    needs : tuple of str
+        What /proc/cpuinfo must list where it is to run.
+    probe : (bytes, bytes, int)
+        Inputs and outputs as float32, and the number of steps.
+    """
+    machine, bits = MACHINES[architecture]
+    library += bytes(-len(library) % 4)
+    body = library + probe[0] + probe[1]
+    fields = (shape.input_size, shape.output_size, shape.vocabulary, probe[2], shape.arena_bytes, shape.state_bytes)
+    places = (shape.sample_offset, shape.input_offset, shape.output_offset, shape.input_limit)
+    trailer = _TRAILER.pack(machine, bits, ABI, *fields, *places, " ".join(needs).encode(), shape.digest, _MAGIC, len(library), bytes(32))
+    body += trailer[:-_DIGEST_SIZE]
+    return body + sha256(body).digest()
+
+
+def is_library(path: "str | os.PathLike[str]") -> bool:
+    """Whether a file begins as a shared library does."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) == b"\x7fELF"
+    except OSError:
+        return False
+
+
+def load_private(data: "bytes | memoryview") -> ctypes.CDLL:
+    """Load a shared library from anonymous memory where the system has it and runs code there, else from a file that is deleted at once."""
+    if hasattr(os, "memfd_create"):
+        # The descriptor stays open: the loader takes a path that it has seen before for the library that it found there then.
+        handle = os.memfd_create("edgelstm", os.MFD_CLOEXEC)
+        try:
+            with os.fdopen(handle, "wb", closefd=False) as file:
+                file.write(data)
+            return ctypes.CDLL(f"/proc/self/fd/{handle}")
+        except OSError:
+            os.close(handle)
+    import tempfile
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        path = os.path.join(folder, "edgelstm.so")
+        with open(path, "wb") as file:
+            file.write(data)
+        return ctypes.CDLL(path)
+
+
+def _check_machine(path: str, machine: int, bits: int, needs: "list[str]") -> None:
+    """Refuse what this process cannot run: another instruction set, another word, instructions that the CPU lacks."""
+    here = os.uname().machine.lower() if hasattr(os, "uname") else ""
+    name, systems = _RUNS_ON.get(machine, (f"machine {machine}", ()))
+    if here not in systems or bits != (64 if sys.maxsize > 2**32 else 32):
+        raise LibraryError(f"{path} is for {name} ({bits}-bit); this is a {64 if sys.maxsize > 2**32 else 32}-bit Python on {here or 'an unknown machine'}. Build it for this machine: edgelstm targets")
+    if missing := [need for need in needs if not _has(machine, need)]:
+        raise LibraryError(f"{path} needs a CPU with {', '.join(missing)}, which this one lacks. Build it for this board: edgelstm targets")
+
+
+def _has(machine: int, feature: str) -> bool:
+    if machine in _HWCAP:
+        getauxval: Any = ctypes.CDLL(None).getauxval
+        getauxval.restype = ctypes.c_ulong
+        return bool(getauxval(16) & _HWCAP[machine][feature])  # AT_HWCAP
+    try:
+        with open("/proc/cpuinfo") as file:
+            flags = next((line for line in file if line.startswith("flags")), "")
+    except OSError:
+        return True
+    return feature in flags.split()
