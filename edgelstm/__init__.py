@@ -3,8 +3,9 @@
 Names are imported when first used, so that ``import edgelstm`` costs next to nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 
@@ -15,6 +16,8 @@ _HOME = {
     "LSTMInt8": "layers_int8",
     "LSTMInt8Static": "layers_int8_static",
     "quantize": "quantization",
+    "build": "building",
+    "LibraryError": "errors",
     "Activation": "layers",
     "Add": "layers",
     "Dense": "layers",
@@ -49,6 +52,7 @@ __all__ = [
     "InputError",
     "LSTMInt8",
     "LSTMInt8Static",
+    "LibraryError",
     "Model",
     "ModelFileError",
     "Normalizer",
@@ -60,13 +64,16 @@ __all__ = [
     "UnsupportedModelError",
     "UsageError",
     "__version__",
+    "build",
     "load",
     "quantize",
     "save",
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
+    from importlib import import_module
+
     if name not in _HOME:
         raise AttributeError(f"module 'edgelstm' has no attribute {name!r}")
     value = getattr(import_module(f".{_HOME[name]}", __name__), name)
@@ -79,9 +86,11 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from .building import build as build
     from .errors import CompileError as CompileError
     from .errors import EdgeLSTMError as EdgeLSTMError
     from .errors import InputError as InputError
+    from .errors import LibraryError as LibraryError
     from .errors import ModelFileError as ModelFileError
     from .errors import ShapeError as ShapeError
     from .errors import StateError as StateError

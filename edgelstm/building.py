@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from . import __version__, container, snapshot
 from .compiler import targets
 from .compiler.layout import Layout, lay_out
-from .compiler.limits import input_limit
+from .compiler.plan import shape_of
 from .compiler.targets import Target
 from .errors import CompileError
 from .library_file import ABI, Shape, seal
@@ -81,15 +81,14 @@ def build(model: Model, target: str | Target = "host") -> Build:
     started = time.perf_counter()
     target = targets.named(target) if isinstance(target, str) else target
     layout = lay_out(model, target)
-    limit = float(model.vocabulary_size or input_limit(model))
     digest = model_digest(model)
+    shape = shape_of(model, layout, bytes.fromhex(digest))
     info = _info(model, layout, target, digest)
-    object_file = _object_file(layout, target, info, digest, limit)
+    object_file = _object_file(layout, target, info, shape)
     if target.bare_metal:
         data = object_file
     else:
         probe = model.probe or reference_probe(model)
-        shape = _shape(layout, model, limit, digest)
         data = seal(_linked(object_file, target), shape, target.architecture, target.needs, _probe_bytes(probe))
     weights = layout.weights.nbytes
     code = _loaded_bytes(object_file) - weights
@@ -121,12 +120,12 @@ def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str
     }
 
 
-def _object_file(layout: Layout, target: Target, info: dict[str, Any], digest: str, limit: float) -> bytes:
+def _object_file(layout: Layout, target: Target, info: dict[str, Any], shape: Shape) -> bytes:
     try:
         from .compiler import c_abi, child, fuse
     except ImportError as problem:
         raise CompileError(f"building needs Numba and llvmlite ({problem}). Build where they are installed, and copy the library.") from None
-    constants = c_abi.Constants(ABI, json.dumps(info), snapshot.header(layout.state_bytes, digest), limit)
+    constants = c_abi.Constants(ABI, json.dumps(info), snapshot.header(layout.state_bytes, info["digest"]), shape.input_limit)
     texts = [*fuse.fuse(layout, small=True), *c_abi.interface(layout, constants, target)]
     return child.emit_apart(texts, target, _exports(target))
 
@@ -150,21 +149,6 @@ def _loaded_bytes(object_file: bytes) -> int:
     from .compiler import elf
 
     return elf.loaded_bytes(object_file)
-
-
-def _shape(layout: Layout, model: Model, limit: float, digest: str) -> Shape:
-    return Shape(
-        input_size=layout.input_size,
-        output_size=layout.output_size,
-        vocabulary=model.vocabulary_size or 0,
-        arena_bytes=layout.arena_bytes,
-        state_bytes=layout.state_bytes,
-        sample_offset=layout.sample_offset,
-        input_offset=layout.input_offset,
-        output_offset=layout.output_offset,
-        input_limit=limit,
-        digest=bytes.fromhex(digest),
-    )
 
 
 def _probe_bytes(probe: Probe) -> tuple[bytes, bytes, int]:

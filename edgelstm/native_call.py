@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .compiler import binding as at
-from .compiler.memory import allocate
-from .compiler.plan import Plan
+from .memory import allocate
+from .program import Program
 
 _FASTCALL = 0x80  # METH_FASTCALL
 
@@ -76,14 +76,14 @@ def address(array: NDArray[np.float32]) -> int:
 
 
 def bind(
-    plan: Plan, arena: NDArray[np.uint8], source: NDArray[np.float32], answer: NDArray[np.float32], careful: Step, *, checked: bool
+    program: Program, arena: NDArray[np.uint8], source: NDArray[np.float32], answer: NDArray[np.float32], careful: Step, *, checked: bool
 ) -> Step:
     """A builtin that steps one arena.
 
     Parameters
     ----------
-    plan : Plan
-    arena : (plan.arena_bytes,) uint8
+    program : Program
+    arena : (program.arena_bytes,) uint8
     source : (input_size,) float32
         What a call without arguments reads.
     answer : (output_size,) float32
@@ -94,21 +94,21 @@ def bind(
         Whether values are checked at all.
     """
     memory = allocate(at.SIZE).view(_Binding)
-    memory.kept = (plan, arena, source, answer, careful)
+    memory.kept = (program, arena, source, answer, careful)
     words = memory.view(np.int64)
     words[at.NDARRAY_TYPE // 8] = id(np.ndarray)
     words[at.FLOAT32_DESCR // 8] = id(np.dtype(np.float32))
     words[at.ANSWER // 8] = id(answer)
     words[at.SLOW // 8] = id(careful)
     words[at.VECTORCALL // 8] = ctypes.cast(ctypes.pythonapi.PyObject_Vectorcall, ctypes.c_void_p).value or 0
-    words[at.WEIGHTS // 8] = plan.weights.ctypes.data
+    words[at.WEIGHTS // 8] = program.weights
     words[at.ARENA // 8] = arena.ctypes.data
     words[at.INPUT // 8] = source.ctypes.data
-    memory[at.LIMIT : at.LIMIT + 4].view(np.float32)[0] = plan.input_limit
+    memory[at.LIMIT : at.LIMIT + 4].view(np.float32)[0] = program.shape.input_limit
     words[at.UNCHECKED // 8] = not checked
     words[at.METHOD // 8 : at.METHOD // 8 + 4] = (
         ctypes.addressof(_NAME),
-        plan.library.python_step_address or 0,
+        program.python_step,
         _FASTCALL,
         ctypes.addressof(_DOC),
     )

@@ -5,9 +5,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .compiler.plan import Plan
 from .errors import InputError
-from .model import Model
+from .program import Program
 
 
 class NanPolicy(StrEnum):
@@ -24,19 +23,13 @@ class NanPolicy(StrEnum):
 
 
 class Samples:
-    """Conversion and checks for one model.
+    """Conversion and checks for one program."""
 
-    Parameters
-    ----------
-    model : Model
-    plan : Plan
-    """
-
-    def __init__(self, model: Model, plan: Plan) -> None:
-        self.size = model.input_size
-        self.vocabulary = model.vocabulary_size
-        self.names = model.input_names
-        self.limit = np.float32(plan.input_limit)
+    def __init__(self, program: Program) -> None:
+        self.size = program.shape.input_size
+        self.vocabulary = program.shape.vocabulary
+        self.names = program.input_names
+        self.limit = np.float32(program.shape.input_limit)
 
     def one(self, x: ArrayLike) -> NDArray[np.float32]:
         """One sample: (input_size,), or a bare number where input_size is 1."""
@@ -60,14 +53,14 @@ class Samples:
 
     def good(self, rows: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which values may enter the state: bool of the same shape."""
-        if self.vocabulary is not None:
+        if self.vocabulary:
             return np.asarray((rows >= 0) & (rows < self.limit) & (rows == np.floor(rows)))
         return np.asarray(np.abs(rows) <= self.limit)
 
     def refusal(self, value: float, channel: int, step: int | None) -> InputError:
         """The error for a value that may not enter the state."""
         where = f"channel {channel}" + (f" ({self.names[channel]})" if self.names else "") + ("" if step is None else f" of sample {step}")
-        if self.vocabulary is not None:
+        if self.vocabulary:
             return InputError(
                 f"{where} must be a whole number from 0 to {self.vocabulary - 1}, an index of the model's table; got {value:g}."
             )

@@ -4,34 +4,38 @@ Start here to follow a step: `Stream.step` is a builtin over `kernels/python_cal
 the kernels, `kernels/lstm_f32.py` first of all.
 """
 
+import os
 from functools import cached_property
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import native_call, snapshot
-from .compiler.memory import allocate
-from .compiler.plan import Plan, plan_of
 from .errors import StateError, UsageError
-from .model import Model
-from .modelfile import model_digest
+from .memory import allocate
+from .program import Program
 from .samples import NanPolicy, Samples
+
+if TYPE_CHECKING:
+    from .compiler.plan import Plan
+    from .model import Model
 
 
 class _Arena:
     """The memory of one stream, and the steps that Python takes in it. Knows nothing of the Stream, so that no cycle holds it alive."""
 
-    def __init__(self, model: Model, plan: Plan, policy: NanPolicy) -> None:
-        layout = plan.layout
-        self.plan, self.policy = plan, policy
-        self.samples = Samples(model, plan)
-        self.block = allocate(layout.arena_bytes)
-        self.addresses = (plan.weights.ctypes.data, self.block.ctypes.data)
-        self.state = self.block[: layout.state_bytes]
-        self.sample = self._floats(layout.sample_offset, layout.input_size)  # (input_size,) last one accepted
-        self.input = self._floats(layout.input_offset, layout.input_size)  # (input_size,) written by the user
-        self.output = self._floats(layout.output_offset, layout.output_size)  # (output_size,) of the last step
+    def __init__(self, program: Program, policy: NanPolicy) -> None:
+        shape = program.shape
+        self.program, self.policy = program, policy
+        self.samples = Samples(program)
+        self.block = allocate(shape.arena_bytes)
+        self.addresses = (program.weights, self.block.ctypes.data)
+        self.state = self.block[: shape.state_bytes]
+        self.sample = self._floats(shape.sample_offset, shape.input_size)  # (input_size,) last one accepted
+        self.input = self._floats(shape.input_offset, shape.input_size)  # (input_size,) written by the user
+        self.output = self._floats(shape.output_offset, shape.output_size)  # (output_size,) of the last step
         self.bad_inputs = 0
         self.reset()
 
@@ -39,10 +43,10 @@ class _Arena:
         return self.block[offset : offset + 4 * count].view(np.float32)
 
     def reset(self) -> None:
-        self.state[:] = self.plan.layout.initial_state.view(np.uint8)
+        self.state[:] = self.program.initial_state
 
     def restore(self, state: NDArray[np.uint8]) -> None:
-        sample = state[self.plan.layout.sample_offset :][: self.sample.nbytes].view(np.float32)
+        sample = state[self.program.shape.sample_offset :][: self.sample.nbytes].view(np.float32)
         if not self.samples.good(sample).all():
             raise StateError("the snapshot holds a sample that this model cannot have read; take another, or start with reset().")
         self.state[:] = state
@@ -53,10 +57,8 @@ class _Arena:
         Returns the index of the first row that must not enter the state, if `checked`: nothing has changed then. Else their number.
         """
         count = len(rows)
-        first: int = self.plan.library.run(
-            *self.addresses, native_call.address(rows), native_call.address(answers), count, self.plan.input_limit, checked
-        )
-        return first
+        places = native_call.address(rows), native_call.address(answers)
+        return self.program.run(*self.addresses, *places, count, self.program.shape.input_limit, checked)
 
     def step(self, *args: ArrayLike) -> NDArray[np.float32]:
         """One step with anything that `Samples.one` takes; without an argument, with what stands in `input`."""
@@ -102,16 +104,20 @@ class Stream:
 
     Parameters
     ----------
-    model : Model
-        Compiled for this machine, or found in the cache. Streams of one Model object share their weights.
+    model : Model, str or os.PathLike
+        A model is compiled for this machine, or found in the cache; streams of one Model object share their weights.
+        A path is that of a library that `edgelstm.build` made for this machine: nothing is compiled.
     nan_policy : {"raise", "hold", "reset", "propagate"}
         What to do with samples that must not enter the state; see `samples.NanPolicy`.
 
     Attributes
     ----------
-    model : Model
-    plan : Plan
+    program : Program
         Sizes of weights, arena and code; the target.
+    model : Model or None
+    plan : Plan or None
+        How the model was compiled; neither is there where a library is stepped.
+    input_names, labels : tuple of str
     input : (input_size,) float32
         Memory to write a sample into before `step()`.
     step : callable
@@ -124,6 +130,8 @@ class Stream:
     ------
     UnsupportedModelError, CompileError
         If the model cannot be compiled, or fails its probe on this machine.
+    LibraryError
+        If the library is damaged, foreign, for another machine, or fails its probe.
 
     Examples
     --------
@@ -132,24 +140,37 @@ class Stream:
     ...     scores = stream.step(sample)
     """
 
-    def __init__(self, model: Model, *, nan_policy: str = "raise") -> None:
-        if not isinstance(model, Model):
-            raise UsageError(f"Stream takes a Model; got {type(model).__name__}. Read a file with edgelstm.load(path).")
+    def __init__(self, model: "Model | str | os.PathLike[str]", *, nan_policy: str = "raise") -> None:
         try:
             policy = NanPolicy(nan_policy)
         except ValueError:
             raise UsageError(f"nan_policy must be one of {', '.join(NanPolicy)}; got {nan_policy!r}.") from None
-        if policy is NanPolicy.PROPAGATE and model.takes_index:
+        self.model: Model | None = None
+        self.plan: Plan | None = None
+        if isinstance(model, str | os.PathLike):
+            self.program = _opened(os.fspath(model))
+        else:
+            self.plan = _compiled(model)
+            self.model, self.program = model, self.plan.program
+        if policy is NanPolicy.PROPAGATE and self.program.shape.vocabulary:
             raise UsageError("nan_policy='propagate' is for measurements; this model's input is an index, which must lie in its table.")
-        self.model = model
-        self.plan = plan_of(model)
-        self._arena = _Arena(model, self.plan, policy)
-        self.input = self._arena.input
-        self.step: native_call.Step = self._arena.step
-        if native_call.usable():
+        self.input_names, self.labels = self.program.input_names, self.program.labels
+        self._arena = arena = _Arena(self.program, policy)
+        self.input = arena.input
+        self.step: native_call.Step = arena.step
+        if self.program.python_step and native_call.usable():
             checked = policy is not NanPolicy.PROPAGATE
-            arena = self._arena
-            self.step = native_call.bind(self.plan, arena.block, arena.input, arena.output, arena.step, checked=checked)
+            self.step = native_call.bind(self.program, arena.block, arena.input, arena.output, arena.step, checked=checked)
+
+    @property
+    def input_size(self) -> int:
+        """Values in a sample."""
+        return self.program.shape.input_size
+
+    @property
+    def output_size(self) -> int:
+        """Values in an answer."""
+        return self.program.shape.output_size
 
     def process(self, xs: ArrayLike) -> NDArray[np.float32]:
         """Many timesteps, bit-equal to stepping.
@@ -170,7 +191,7 @@ class Stream:
             If the shape is wrong or a value must not enter the state, which is then as it was.
         """
         rows = self._arena.samples.many(xs)
-        answers = np.empty((len(rows), self.model.output_size), np.float32)
+        answers = np.empty((len(rows), self.output_size), np.float32)
         self._arena.process(rows, answers, counted=True)
         return answers
 
@@ -195,8 +216,8 @@ class Stream:
     def warmup(self, steps: int = 100) -> None:
         """Bring code and weights into the caches by some steps that leave no trace in the state."""
         before = self._arena.state.copy()
-        zeros = np.zeros((steps, self.model.input_size), np.float32)
-        self._arena.run(zeros, np.empty((steps, self.model.output_size), np.float32), checked=False)
+        zeros = np.zeros((steps, self.input_size), np.float32)
+        self._arena.run(zeros, np.empty((steps, self.output_size), np.float32), checked=False)
         self._arena.state[:] = before
 
     @property
@@ -211,4 +232,26 @@ class Stream:
 
     @cached_property
     def _digest(self) -> str:
+        if self.model is None:
+            return self.program.shape.digest.hex()
+        from .modelfile import model_digest
+
         return model_digest(self.model)
+
+
+def _compiled(model: "Model") -> "Plan":
+    from .compiler.plan import plan_of
+    from .model import Model
+
+    if not isinstance(model, Model):
+        raise UsageError(f"Stream takes a Model, or the path of a built library; got {type(model).__name__}.")
+    return plan_of(model)
+
+
+def _opened(path: str) -> Program:
+    from .library_file import is_library
+    from .program import open_library
+
+    if not is_library(path):
+        raise UsageError(f"{path} is no built library. Read a model file with edgelstm.load(path) and pass the model.")
+    return open_library(path)

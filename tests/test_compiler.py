@@ -161,7 +161,7 @@ def test_library_calls_nothing_and_owns_no_variables(fresh, rng):
         pytest.skip("readelf (binutils) is not installed")
     shown = subprocess.run(["readelf", "-W", "-l", "-r", "-D", "-s", entry], check=True, capture_output=True, text=True).stdout
     symbols = re.findall(r"(?:FUNC|OBJECT)\s+GLOBAL DEFAULT\s+(\S+) (\S+)", shown)
-    assert {name for _, name in symbols} == {"edgelstm_run", "edgelstm_python_step", "edgelstm_info"}
+    assert {name for _, name in symbols} == {"edgelstm_run", "edgelstm_python_step", "edgelstm_made_for"}
     assert not [name for index, name in symbols if index == "UND"]
     assert "R_X86_64" not in shown
     assert "R_AARCH64" not in shown
@@ -206,7 +206,7 @@ def test_input_limit_keeps_every_sum_finite(rng):
         [el.Normalizer([1e3] * 4, [1e-3] * 4), dense, el.LSTM(1e3 * lstm.weight_ih, lstm.weight_hh, lstm.bias), el.Dense(np.ones((1, 6)))]
     )
     stream = el.Stream(model)
-    limit = stream.plan.input_limit
+    limit = stream.program.shape.input_limit
     for signs in rng.choice([-1.0, 1.0], (50, 4)):
         assert np.isfinite(stream.step(limit * signs)).all()
     with pytest.raises(el.InputError, match="beyond"):

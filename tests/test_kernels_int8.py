@@ -132,7 +132,7 @@ def test_weight_scheme_is_the_float_layer_of_its_weights(rng):
 def test_weights_take_a_quarter(rng):
     hidden, inputs = 128, 40
     packed = [
-        el.Stream(el.Model([layer])).plan.weight_bytes
+        el.Stream(el.Model([layer])).program.weight_bytes
         for layer in (lstm(rng, inputs, hidden, "int8-weight"), el.LSTM(np.zeros((512, 40)), np.zeros((512, 128))))
     ]
     assert packed[0] / packed[1] <= 0.27

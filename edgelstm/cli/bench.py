@@ -93,7 +93,7 @@ def _measure(model: "Model", path: Path, rate: float, lengths: tuple[int, int, f
     single = measure.full_speed(stream, xs, seconds, quick)
     step, response = measure.paced(stream, xs, rate, paced)
     deadline = 1e9 / rate
-    sizes = {"weights": stream.plan.weight_bytes, "arena": stream.plan.arena_bytes, "code": stream.plan.code_bytes}
+    sizes = {"weights": stream.program.weight_bytes, "arena": stream.program.arena_bytes, "code": stream.program.code_bytes}
     told = {
         "model": str(path),
         "machine": measure.machine(stream),

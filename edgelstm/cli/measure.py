@@ -176,7 +176,7 @@ def machine(stream: "Stream") -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "edgelstm": __version__,
-        "target": f"{stream.plan.target.name} ({stream.plan.target.cpu})",
+        "target": f"{stream.program.target} ({stream.program.cpu})",
         "threads": 1,
     }
 

@@ -9,8 +9,9 @@ A warm start runs all of this file, so that it imports little.
 import os
 import stat
 from functools import cache
-from hashlib import sha256
 from importlib.machinery import PathFinder
+
+from ..digests import sha256
 
 _DIGEST = 32
 

@@ -1,6 +1,5 @@
 """Model -> Plan: what all streams of a model share. Compiles, or finds compiled code in the cache."""
 
-import json
 import time
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -9,19 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CompileError
-from ..model import Model, Probe
+from ..library_file import Shape
+from ..memory import aligned
+from ..model import Model
+from ..program import PROBE_LIMIT, Program, worst_difference
 from . import cache
 from .layout import Layout, lay_out
-from .library import INFO, Library
+from .library import MADE_FOR, Library
 from .limits import input_limit
-from .memory import aligned, allocate
 from .targets import Target, host
 
 _loaded: dict[str, Library] = {}
 _plans: WeakKeyDictionary[Model, "Plan"] = WeakKeyDictionary()
-
-#: Largest difference from its probe that compiled code may show, relative to max(1, |output|).
-PROBE_LIMIT = 1e-4
 
 
 class Plan(NamedTuple):
@@ -29,43 +27,26 @@ class Plan(NamedTuple):
 
     Attributes
     ----------
+    program : Program
+        What streams run on.
     layout : Layout
         Where everything lies.
     weights : (n,) float32
         All layers' weights as the kernels read them, on a cache line's boundary.
-    library : Library
-        The compiled entry points.
     target : Target
         What it is compiled for.
     cached : bool
         Whether the code came from the cache.
     seconds : float
         What packing and compiling, or finding, took.
-    input_limit : float
-        Largest magnitude of an input for which no intermediate value can overflow float32; the vocabulary's size for an index.
     """
 
+    program: Program
     layout: Layout
     weights: NDArray[np.float32]
-    library: Library
     target: Target
     cached: bool
     seconds: float
-    input_limit: float
-
-    @property
-    def weight_bytes(self) -> int:
-        return self.weights.nbytes
-
-    @property
-    def arena_bytes(self) -> int:
-        """Memory of one stream."""
-        return self.layout.arena_bytes
-
-    @property
-    def code_bytes(self) -> int:
-        """Size of the library file: code, constants and tables."""
-        return self.library.size
 
 
 def plan_of(model: Model) -> Plan:
@@ -79,25 +60,14 @@ def plan_of(model: Model) -> Plan:
     if model not in _plans:
         plan = compile_model(model)
         if model.probe is not None:
-            _replay(plan, model.probe)
+            worst, step = worst_difference(plan.program, model.probe.inputs, model.probe.outputs)
+            if not worst <= PROBE_LIMIT:
+                raise CompileError(
+                    f"compiled for {plan.target.cpu}, the model differs from its probe ({model.probe.source}) by {worst:.1e} (limit "
+                    f"{PROBE_LIMIT:.0e}) at step {step}. Clear the cache folder {cache.folder()} and try again; if it stays, please report this."
+                )
         _plans[model] = plan
     return _plans[model]
-
-
-def _replay(plan: Plan, probe: Probe) -> None:
-    arena = allocate(plan.arena_bytes)
-    arena[: plan.layout.state_bytes] = plan.layout.initial_state.view(np.uint8)
-    answers = np.empty_like(probe.outputs)
-    addresses = (a.ctypes.data for a in (plan.weights, arena, probe.inputs, answers))
-    plan.library.run(*addresses, len(probe.inputs), plan.input_limit, 0)
-    error = np.abs(answers - probe.outputs) / np.maximum(1, np.abs(probe.outputs))
-    worst = float(error.max())
-    if not worst <= PROBE_LIMIT:
-        step = int(np.argmax(~(error <= PROBE_LIMIT).all(axis=1)))
-        raise CompileError(
-            f"compiled for {plan.target.cpu}, the model differs from its probe ({probe.source}) by {worst:.1e} (limit {PROBE_LIMIT:.0e}) "
-            f"at step {step}. Clear the cache folder {cache.folder()} and try again; if it stays, please report this."
-        )
 
 
 def compile_model(model: Model) -> Plan:
@@ -116,9 +86,39 @@ def compile_model(model: Model) -> Plan:
     library, cached = _library(layout, target)
     weights = aligned(layout.weights)
     weights.flags.writeable = False
-    limit = float(model.vocabulary_size or input_limit(model))
-    target = target._replace(cpu=library.info["cpu"])
-    return Plan(layout, weights, library, target, cached, time.perf_counter() - started, limit)
+    target = target._replace(cpu=library.cpu)
+    program = Program(
+        shape=shape_of(model, layout),
+        input_names=model.input_names,
+        labels=model.labels,
+        initial_state=layout.initial_state.view(np.uint8),
+        weights=weights.ctypes.data,
+        run=library.run,
+        python_step=library.python_step,
+        target=target.name,
+        cpu=target.cpu,
+        weight_bytes=weights.nbytes,
+        code_bytes=library.size,
+        owner=(weights, library),
+    )
+    return Plan(program, layout, weights, target, cached, time.perf_counter() - started)
+
+
+def shape_of(model: Model, layout: Layout, digest: bytes = b"") -> Shape:
+    """What a stream must know of a layout."""
+    vocabulary = model.vocabulary_size or 0
+    return Shape(
+        input_size=layout.input_size,
+        output_size=layout.output_size,
+        vocabulary=vocabulary,
+        arena_bytes=layout.arena_bytes,
+        state_bytes=layout.state_bytes,
+        sample_offset=layout.sample_offset,
+        input_offset=layout.input_offset,
+        output_offset=layout.output_offset,
+        input_limit=float(vocabulary or input_limit(model)),
+        digest=digest,
+    )
 
 
 def _library(layout: Layout, target: Target) -> tuple[Library, bool]:
@@ -147,7 +147,6 @@ def _compiled(layout: Layout, target: Target) -> bytes:
             f"compiling needs Numba and llvmlite ({problem}). Install them, or compile on a machine of this kind that has them "
             f"and copy its cache folder to {cache.folder()}."
         ) from None
-    exports = (*fuse.EXPORTS, INFO)
-    info = json.dumps({"abi": 1, "cpu": object_code.host_cpu(), "input_size": layout.input_size, "output_size": layout.output_size})
-    code = object_code.emit([object_code.text_constant(INFO, info), *fuse.fuse(layout)], target, exports)
+    exports = (*fuse.EXPORTS, MADE_FOR)
+    code = object_code.emit([object_code.text_constant(MADE_FOR, object_code.host_cpu()), *fuse.fuse(layout)], target, exports)
     return elf.link(code, exports)

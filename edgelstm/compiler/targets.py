@@ -8,9 +8,9 @@ import os
 import re
 import sys
 from functools import cache
-from hashlib import sha256
 from typing import NamedTuple
 
+from ..digests import sha256
 from ..errors import CompileError, UsageError
 
 
