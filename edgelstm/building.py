@@ -33,6 +33,8 @@ class Build(NamedTuple):
         Weights, and all else that the file brings into memory: code, constants, initial state.
     arena_bytes : int
         Memory of one stream: the RAM that the caller gives.
+    helpers : tuple of str
+        Functions of the compiler's own library that an object file calls; none for a library.
     seconds : float
         What building took.
     """
@@ -44,6 +46,7 @@ class Build(NamedTuple):
     weight_bytes: int
     code_bytes: int
     arena_bytes: int
+    helpers: tuple[str, ...]
     seconds: float
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -92,7 +95,8 @@ def build(model: Model, target: str | Target = "host") -> Build:
         data = seal(_linked(object_file, target), shape, target.architecture, target.needs, _probe_bytes(probe))
     weights = layout.weights.nbytes
     code = _loaded_bytes(object_file) - weights
-    return Build(data, target, _macros(info), info, weights, code, layout.arena_bytes, time.perf_counter() - started)
+    helpers: tuple[str, ...] = ()
+    return Build(data, target, _macros(info), info, weights, code, layout.arena_bytes, helpers, time.perf_counter() - started)
 
 
 def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str, Any]:
@@ -124,7 +128,9 @@ def _object_file(layout: Layout, target: Target, info: dict[str, Any], shape: Sh
     try:
         from .compiler import c_abi, child, fuse
     except ImportError as problem:
-        raise CompileError(f"building needs Numba and llvmlite ({problem}). Build where they are installed, and copy the library.") from None
+        raise CompileError(
+            f"building needs Numba and llvmlite ({problem}). Build where they are installed, and copy the library."
+        ) from None
     constants = c_abi.Constants(ABI, json.dumps(info), snapshot.header(layout.state_bytes, info["digest"]), shape.input_limit)
     texts = [*fuse.fuse(layout, small=True), *c_abi.interface(layout, constants, target)]
     return child.emit_apart(texts, target, _exports(target))

@@ -10,19 +10,25 @@
 
 import ctypes
 
-from .errors import InputError, LibraryError, StateError
 from .library_file import LibraryFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
-    from typing import Any
+    from typing import Any, NoReturn
 
 _ALIGNMENT = 64
 
 #: As `program.PROBE_LIMIT`: largest difference from the probe, relative to max(1, |output|).
 _PROBE_LIMIT = 1e-4
+
+
+def _refuse(kind: str, message: str) -> "NoReturn":
+    """Raise an error of `errors`, which a healthy start has no need to load."""
+    from . import errors
+
+    raise getattr(errors, kind)(message) from None
 
 
 class Stream:
@@ -58,45 +64,28 @@ class Stream:
         self.input_size, self.output_size = shape.input_size, shape.output_size
         self._library = file.load()
         self._memory = bytearray(shape.arena_bytes + _ALIGNMENT)
-        whole = ctypes.addressof((ctypes.c_char * len(self._memory)).from_buffer(self._memory))
+        whole = _address(self._memory)
         start = -whole % _ALIGNMENT
-        self._arena = whole + start
-        view = memoryview(self._memory)
-        self.input = view[start + shape.input_offset :][: 4 * self.input_size].cast("f")
-        self.output = view[start + shape.output_offset :][: 4 * self.output_size].cast("f")
-        self._bind(start + shape.output_offset, start + shape.input_offset)
-        self._library.edgelstm_init(ctypes.c_void_p(self._arena))
+        places = (whole + start, whole + start + shape.input_offset, whole + start + shape.output_offset)
+        self._arena, self._input, self._output = map(ctypes.c_void_p, places)
+        arena = memoryview(self._memory)[start:]
+        self.input = arena[shape.input_offset :][: 4 * self.input_size].cast("f")
+        self.output = arena[shape.output_offset :][: 4 * self.output_size].cast("f")
+        self._step = self._library.edgelstm_step
+        self._library.edgelstm_init(self._arena)
         self._check(file)
-
-    def _bind(self, output: int, given: int) -> None:
-        pointer, word = ctypes.c_void_p, ctypes.c_size_t
-        library: Any = self._library
-        for name, arguments, answer in (
-            ("step", [pointer] * 3, ctypes.c_int32),
-            ("process", [pointer, pointer, pointer, word], word),
-            ("snapshot", [pointer, pointer], word),
-            ("restore", [pointer, pointer, word], ctypes.c_int32),
-            ("reset", [pointer], None),
-            ("snapshot_bytes", [], word),
-            ("info", [], ctypes.c_char_p),
-        ):
-            function = getattr(library, f"edgelstm_{name}")
-            function.argtypes, function.restype = arguments, answer
-        base = self._arena - (-ctypes.addressof(ctypes.c_char.from_buffer(self._memory)) % _ALIGNMENT)
-        self._step = library.edgelstm_step
-        self._places = tuple(pointer(place) for place in (self._arena, base + given, base + output))
 
     def _check(self, file: LibraryFile) -> None:
         """Replay the probe that the library was built with."""
-        wide, across = self.input_size, self.output_size
-        for t in range(file.probe_steps):
-            answers = self.step(file.probe_inputs[t * wide : (t + 1) * wide])
-            for got, wanted in zip(answers, file.probe_outputs[t * across : (t + 1) * across], strict=True):
-                if not abs(got - wanted) <= _PROBE_LIMIT * max(1.0, abs(wanted)):
-                    raise LibraryError(
-                        f"{file.path} differs from the answers it was built to give by {abs(got - wanted):.1e} at step {t}. "
-                        "Build it again for this board; if it stays, please report this."
-                    )
+        answers = memoryview(bytearray(file.probe_outputs.nbytes)).cast("f")
+        self.process(file.probe_inputs, answers)
+        for index, (got, wanted) in enumerate(zip(answers, file.probe_outputs, strict=True)):
+            if not abs(got - wanted) <= _PROBE_LIMIT * max(1.0, abs(wanted)):
+                _refuse(
+                    "LibraryError",
+                    f"{file.path} differs from the answers it was built to give by {abs(got - wanted):.1e} at step "
+                    f"{index // self.output_size}. Build it again for this board; if it stays, please report this.",
+                )
         self.reset()
 
     def step(self, *sample: "Iterable[float] | memoryview") -> memoryview:
@@ -118,9 +107,11 @@ class Stream:
         """
         if sample:
             self._take(*sample)
-        if self._step(*self._places):
-            bad = [f"channel {k} is {value:g}" for k, value in enumerate(self.input) if not abs(value) < 3e38] or ["a value is out of range"]
-            raise InputError(f"{bad[0]}, which must not enter the state. The state is as it was; repair the sample.")
+        if self._step(self._arena, self._input, self._output):
+            bad = [f"channel {k} is {value:g}" for k, value in enumerate(self.input) if not abs(value) < 3e38] or [
+                "a value is out of range"
+            ]
+            _refuse("InputError", f"{bad[0]}, which must not enter the state. The state is as it was; repair the sample.")
         return self.output
 
     def _take(self, sample: "Any") -> None:
@@ -130,9 +121,9 @@ class Stream:
             try:
                 values = [float(value) for value in sample]
             except (TypeError, ValueError):
-                raise InputError(f"a sample is {self.input_size} numbers; got {type(sample).__name__}.") from None
+                _refuse("InputError", f"a sample is {self.input_size} numbers; got {type(sample).__name__}.")
             if len(values) != self.input_size:
-                raise InputError(f"a sample is {self.input_size} numbers; got {len(values)}.") from None
+                _refuse("InputError", f"a sample is {self.input_size} numbers; got {len(values)}.")
             for k, value in enumerate(values):
                 self.input[k] = value
 
@@ -154,17 +145,19 @@ class Stream:
         steps = given.nbytes // (4 * self.input_size)
         fit = given.format == taken.format == "f" and given.contiguous and taken.contiguous and not taken.readonly
         if not fit or given.nbytes != 4 * self.input_size * steps or taken.nbytes != 4 * self.output_size * steps:
-            raise InputError(
+            _refuse(
+                "InputError",
                 f"process takes float32 buffers of (time, {self.input_size}) and (time, {self.output_size}), the second writable; "
-                f"got {given.format!r} of {given.nbytes} bytes and {taken.format!r} of {taken.nbytes} bytes."
+                f"got {given.format!r} of {given.nbytes} bytes and {taken.format!r} of {taken.nbytes} bytes.",
             )
         if not steps:
             return
-        source = given.cast("B") if not given.readonly else memoryview(bytearray(given.cast("B")))
-        x, y = ((ctypes.c_char * view.nbytes).from_buffer(view) for view in (source, taken.cast("B")))
-        done = self._library.edgelstm_process(self._arena, ctypes.addressof(x), ctypes.addressof(y), steps)
+        source = bytearray(given) if given.readonly else given
+        function = self._library.edgelstm_process
+        function.restype = ctypes.c_size_t
+        done = function(self._arena, ctypes.c_void_p(_address(source)), ctypes.c_void_p(_address(taken)), ctypes.c_size_t(steps))
         if done != steps:
-            raise InputError(f"sample {done} holds a value that must not enter the state, which is as it was; repair the sample.")
+            _refuse("InputError", f"sample {done} holds a value that must not enter the state, which is as it was; repair the sample.")
 
     def reset(self) -> None:
         """Go back to the state before the first step."""
@@ -173,7 +166,7 @@ class Stream:
     def snapshot(self) -> bytes:
         """The state as bytes that `restore` takes, here, in `edgelstm.Stream` or in C."""
         blob = bytearray(self._library.edgelstm_snapshot_bytes())
-        self._library.edgelstm_snapshot(self._arena, ctypes.addressof(ctypes.c_char.from_buffer(blob)))
+        self._library.edgelstm_snapshot(self._arena, ctypes.c_void_p(_address(blob)))
         return bytes(blob)
 
     def restore(self, blob: bytes) -> None:
@@ -184,18 +177,24 @@ class Stream:
         StateError
             If it is damaged or of another model; the state is then as it was.
         """
-        kept = bytearray(blob)
-        place = ctypes.addressof(ctypes.c_char.from_buffer(kept)) if kept else 0
-        answer = self._library.edgelstm_restore(self._arena, place, len(kept))
+        kept = bytearray(blob) or bytearray(1)
+        answer = self._library.edgelstm_restore(self._arena, ctypes.c_void_p(_address(kept)), ctypes.c_size_t(len(kept)))
         if answer == 1:
-            raise StateError(f"these {len(kept)} bytes are no whole snapshot of this model; take another, or start with reset().")
+            _refuse("StateError", f"these {len(blob)} bytes are no whole snapshot of this model; take another, or start with reset().")
         if answer == 2:
-            raise StateError("the snapshot belongs to another model; load that model's library, or start with reset().")
+            _refuse("StateError", "the snapshot belongs to another model; load that model's library, or start with reset().")
 
     @property
     def info(self) -> "dict[str, Any]":
         """What the library says of itself: sizes, names, labels, layers, scheme, target."""
         import json
 
-        told: dict[str, Any] = json.loads(self._library.edgelstm_info())
+        info = self._library.edgelstm_info
+        info.restype = ctypes.c_char_p
+        told: dict[str, Any] = json.loads(info())
         return told
+
+
+def _address(buffer: "bytearray | memoryview") -> int:
+    """Where a writable buffer's data lies."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))

@@ -1,15 +1,17 @@
 """SHA-256 without OpenSSL where the interpreter has its own: hashlib loads megabytes for one function."""
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hashlib import sha256
 else:
     try:
-        from _sha2 import sha256  # CPython 3.12 and later
+        if sys.version_info >= (3, 12):
+            from _sha2 import sha256
+        else:
+            from _sha256 import sha256
     except ImportError:
-        try:
-            from _sha256 import sha256  # CPython 3.11
-        except ImportError:
-            from hashlib import sha256
+        from hashlib import sha256
 
 __all__ = ["sha256"]

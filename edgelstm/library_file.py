@@ -12,11 +12,10 @@ import struct
 import sys
 
 from .digests import sha256
-from .errors import LibraryError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
 #: Version of the C interface (`edgelstm.h`) and of the trailer.
 ABI = 1
@@ -38,6 +37,12 @@ _RUNS_ON = {
 
 #: Bits of Linux's AT_HWCAP, by the name in /proc/cpuinfo.
 _HWCAP = {183: {"asimddp": 1 << 20}, 40: {"neon": 1 << 12, "vfpv4": 1 << 16}, 243: {"v": 1 << 21}}
+
+
+def _refuse(message: str) -> "NoReturn":
+    from .errors import LibraryError
+
+    raise LibraryError(message) from None
 
 
 class Shape:
@@ -108,21 +113,39 @@ class LibraryFile:
     def __init__(self, path: "str | os.PathLike[str]") -> None:
         self.path = os.fspath(path)
         try:
-            with open(self.path, "rb") as file:
-                data = file.read()
+            with open(self.path, "rb", buffering=0) as file:
+                data = bytearray(os.fstat(file.fileno()).st_size)
+                data = data[: file.readinto(data)]
         except OSError as problem:
-            raise LibraryError(f"{self.path}: {problem.strerror or problem}; check the path and its permissions.") from None
+            _refuse(f"{self.path}: {problem.strerror or problem}; check the path and its permissions.")
         if len(data) < _TRAILER.size or not data.startswith(b"\x7fELF"):
-            raise LibraryError(f"{self.path} is no library of edgelstm. Make one: edgelstm build model.elstm --target … -o {self.path}")
-        (machine, bits, abi, inputs, outputs, vocabulary, steps, arena, state, sample, given, answer, limit, needs, model, magic, size, digest) = (
-            _TRAILER.unpack_from(data, len(data) - _TRAILER.size)
-        )
+            _refuse(f"{self.path} is no library of edgelstm. Make one: edgelstm build model.elstm --target … -o {self.path}")
+        (
+            machine,
+            bits,
+            abi,
+            inputs,
+            outputs,
+            vocabulary,
+            steps,
+            arena,
+            state,
+            sample,
+            given,
+            answer,
+            limit,
+            needs,
+            model,
+            magic,
+            size,
+            digest,
+        ) = _TRAILER.unpack_from(data, len(data) - _TRAILER.size)
         if magic != _MAGIC:
-            raise LibraryError(f"{self.path} is not a library that edgelstm built, or it is cut short. Copy it again, whole.")
+            _refuse(f"{self.path} is not a library that edgelstm built, or it is cut short. Copy it again, whole.")
         if sha256(memoryview(data)[:-_DIGEST_SIZE]).digest() != digest:
-            raise LibraryError(f"{self.path} is damaged (its digest does not match). Copy it again, or build it again.")
+            _refuse(f"{self.path} is damaged (its digest does not match). Copy it again, or build it again.")
         if abi != ABI:
-            raise LibraryError(f"{self.path} has interface version {abi}; this edgelstm loads version {ABI}. Build it again with this version.")
+            _refuse(f"{self.path} has interface version {abi}; this edgelstm loads version {ABI}. Build it again with this version.")
         _check_machine(self.path, machine, bits, needs.rstrip(b"\0").decode().split())
         self.shape = Shape(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model)
         self.size, self.probe_steps = size, steps
@@ -141,7 +164,7 @@ class LibraryFile:
         try:
             return load_private(self._data)
         except OSError as problem:
-            raise LibraryError(f"{self.path} does not load: {problem}.") from None
+            _refuse(f"{self.path} does not load: {problem}.")
 
 
 def seal(library: bytes, shape: Shape, architecture: str, needs: "tuple[str, ...]", probe: "tuple[bytes, bytes, int]") -> bytes:
@@ -201,11 +224,15 @@ def load_private(data: "bytes | memoryview") -> ctypes.CDLL:
 def _check_machine(path: str, machine: int, bits: int, needs: "list[str]") -> None:
     """Refuse what this process cannot run: another instruction set, another word, instructions that the CPU lacks."""
     here = os.uname().machine.lower() if hasattr(os, "uname") else ""
+    own = 64 if sys.maxsize > 2**32 else 32
     name, systems = _RUNS_ON.get(machine, (f"machine {machine}", ()))
-    if here not in systems or bits != (64 if sys.maxsize > 2**32 else 32):
-        raise LibraryError(f"{path} is for {name} ({bits}-bit); this is a {64 if sys.maxsize > 2**32 else 32}-bit Python on {here or 'an unknown machine'}. Build it for this machine: edgelstm targets")
+    if here not in systems or bits != own:
+        _refuse(
+            f"{path} is for {bits}-bit programs on {name}; this is a {own}-bit Python on {here or 'an unknown machine'}. "
+            "Build it for this machine: edgelstm targets"
+        )
     if missing := [need for need in needs if not _has(machine, need)]:
-        raise LibraryError(f"{path} needs a CPU with {', '.join(missing)}, which this one lacks. Build it for this board: edgelstm targets")
+        _refuse(f"{path} needs a CPU with {', '.join(missing)}, which this one lacks. Build it for this board: edgelstm targets")
 
 
 def _has(machine: int, feature: str) -> bool:

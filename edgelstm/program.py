@@ -3,7 +3,6 @@
 import ctypes
 import json
 from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np

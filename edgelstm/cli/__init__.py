@@ -22,6 +22,8 @@ VERBS = {
     "convert": "Turn a trained file into a .elstm file.",
     "describe": "Show what a model file holds.",
     "quantize": "Make a model small and fast with int8 weights, and see what that costs.",
+    "build": "Compile a model ahead of time, for a Raspberry Pi, a PC or a microcontroller.",
+    "targets": "List what `build` compiles for.",
     "run": "Stream CSV or JSON lines through a model.",
     "bench": "Measure latency and deadline misses on this machine.",
 }

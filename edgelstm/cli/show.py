@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -42,6 +43,18 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         grid.add_row(*map(Text, row))
     with_terminal = sys.stdout.isatty()
     Console(width=None if with_terminal else WIDTH, highlight=False).print(grid)
+
+
+@contextmanager
+def status(doing: str) -> Iterator[None]:
+    """Show on a terminal's stderr that work is going on."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(printable(doing)):
+        yield
 
 
 def bytes_text(size: int) -> str:

@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import subprocess
 import sys
 
@@ -28,10 +29,14 @@ def emit_apart(texts: list[str], target: Target, exports: tuple[str, ...]) -> by
     try:
         done = subprocess.run(command, input=request, capture_output=True, check=False, timeout=TIMEOUT, env=_environment())
     except subprocess.TimeoutExpired:
-        raise CompileError(f"compiling for {wish} took more than {TIMEOUT} s and was given up. Split the model, or build on a faster machine.") from None
+        raise CompileError(
+            f"compiling for {wish} took more than {TIMEOUT} s and was given up. Split the model, or build on a faster machine."
+        ) from None
+    said = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()] or ["no message"]
+    if unknown := [line for line in said if "is not a recognized" in line]:
+        raise CompileError(f"LLVM does not know what was asked for: {unknown[0].partition(' (')[0]}. Check --cpu and --features for {target.name}.")
     if done.returncode == 0:
         return done.stdout
-    said = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()] or ["no message"]
     reason = next((line for line in said if "LLVM ERROR" in line), said[-1])
     if done.returncode == _REFUSED:
         raise CompileError(reason)
@@ -46,9 +51,7 @@ _REFUSED = 3
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment, with its own search path: the child must find the same package."""
-    import os
-
+    """What the child needs to find the same package."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 

@@ -30,7 +30,9 @@ def _machine(target: Target) -> llvm.TargetMachine:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         words = {"cpu": llvm.get_host_cpu_name(), "features": llvm.get_host_cpu_features().flatten()}
-    machine: llvm.TargetMachine = llvm.Target.from_triple(target.triple or llvm.get_process_triple()).create_target_machine(**words, **options)
+    machine: llvm.TargetMachine = llvm.Target.from_triple(target.triple or llvm.get_process_triple()).create_target_machine(
+        **words, **options
+    )
     return machine
 
 

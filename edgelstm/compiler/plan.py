@@ -64,7 +64,7 @@ def plan_of(model: Model) -> Plan:
             if not worst <= PROBE_LIMIT:
                 raise CompileError(
                     f"compiled for {plan.target.cpu}, the model differs from its probe ({model.probe.source}) by {worst:.1e} (limit "
-                    f"{PROBE_LIMIT:.0e}) at step {step}. Clear the cache folder {cache.folder()} and try again; if it stays, please report this."
+                    f"{PROBE_LIMIT:.0e}) at step {step}. Clear the cache folder {cache.folder()} and try again; if it stays, report this."
                 )
         _plans[model] = plan
     return _plans[model]

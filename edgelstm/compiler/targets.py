@@ -87,9 +87,7 @@ _RVGC = "+m,+a,+f,+d,+c,-relax"
 _V2 = ("ssse3", "sse4_1", "sse4_2", "popcnt")
 _V3 = (*_V2, "avx", "avx2", "fma", "bmi1", "bmi2", "f16c", "movbe")
 _V4 = (*_V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
-_EMULATED = "emulated (qemu-user), every layer and scheme"
-_HERE = "this kind of machine, every layer and scheme"
-_BOARD = "emulated board (qemu-system-arm mps2-an386, -an500, -an505), every layer and scheme"
+_EMULATED, _HERE, _BOARD = "emulated, qemu-user", "PC", "emulated, qemu-system-arm"
 
 #: What `build` compiles for, by name.
 TARGETS = {
