@@ -63,6 +63,11 @@ _CLASSES = {
 }
 
 
+def _identity(layout: _Class) -> bytes:
+    """How a file begins: its class, little-endian, version 1."""
+    return b"\x7fELF" + bytes((layout.number, 1, 1))
+
+
 class _Object:
     """A relocatable object file, read.
 
@@ -73,14 +78,13 @@ class _Object:
     """
 
     def __init__(self, data: bytes) -> None:
-        number = struct.unpack_from("<H", data, 18)[0] if data[:4] == b"\x7fELF" and data[5] == 1 else 0
-        if number not in MACHINES or data[4] != _CLASSES[MACHINES[number].bits].number or data[16] != _RELOCATABLE:
+        self.number = int.from_bytes(data[18:20], "little")
+        if (machine := MACHINES.get(self.number)) is None or data[:7] != _identity(_CLASSES[machine.bits]) or data[16] != _RELOCATABLE:
             known = ", ".join(machine.name for machine in MACHINES.values())
-            raise CompileError(f"expected a little-endian ELF object for {known}; got one that begins with {data[:20].hex()}. Please report this.")
+            raise CompileError(f"expected an ELF object for {known}; the generated code begins with {data[:20].hex()}. Please report this.")
         self.data = data
-        self.number = number
-        self.machine: Machine = MACHINES[number]
-        self.layout = _CLASSES[self.machine.bits]
+        self.machine: Machine = machine
+        self.layout = _CLASSES[machine.bits]
         header = struct.unpack_from(self.layout.header, data)
         self.flags: int = header[7]
         self.sections = self._sections(header[6], header[12], header[13])
@@ -111,7 +115,9 @@ class _Object:
             if section.flags & _WRITE or section.kind == _NOBITS:
                 raise CompileError(f"the generated code has writable data ({section.name}), which a plan may not own. Please report this.")
             if section.align > _PAGE:
-                raise CompileError(f"the generated code wants {section.name} aligned to {section.align} bytes, beyond a page. Please report this.")
+                raise CompileError(
+                    f"the generated code aligns {section.name} to {section.align} bytes, more than {_PAGE}. Please report this."
+                )
             addresses[index] = -(-start // section.align) * section.align
             start = addresses[index] + section.size
         return addresses, start
@@ -154,9 +160,8 @@ def _headers(number: int, flags: int, layout: _Class, dynamic: int, end: int) ->
         (_PT_DYNAMIC, 6, dynamic, address, address, size, size, 8),
         (_PT_GNU_STACK, 6, 0, 0, 0, 0, 0, 16),  # not to execute
     )
-    identity = b"\x7fELF" + bytes((layout.number, 1, 1))
-    section = struct.calcsize(layout.section)
-    header = struct.pack(layout.header, identity, _SHARED, number, 1, 0, first, 0, flags, first, entry, len(segments), section, 0, 0)
+    row = (_SHARED, number, 1, 0, first, 0, flags, first, entry, len(segments), struct.calcsize(layout.section), 0, 0)
+    header = struct.pack(layout.header, _identity(layout), *row)
     return header + b"".join(struct.pack(layout.program, *(row[i] for i in layout.program_order)) for row in segments)
 
 
@@ -191,8 +196,8 @@ def link(data: bytes, exports: tuple[str, ...]) -> bytes:
         raise CompileError(f"the generated code lacks {', '.join(missing)}. Please report this.")
     kept = [(n, 0x10 | shown[n].info & 0xF, addresses[shown[n].section] + shown[n].value, shown[n].size) for n in exports]
     tables = _symbol_tables(layout, kept)
-    entries = ((_DT_HASH, at_hash), (_DT_STRTAB, at_names), (_DT_SYMTAB, at_symbols), (_DT_STRSZ, names_size))
-    entries += ((_DT_SYMENT, struct.calcsize(layout.symbol)), (_DT_NULL, 0))
+    entries = [(_DT_HASH, at_hash), (_DT_STRTAB, at_names), (_DT_SYMTAB, at_symbols), (_DT_STRSZ, names_size)]
+    entries += [(_DT_SYMENT, struct.calcsize(layout.symbol)), (_DT_NULL, 0)]
     dynamic = b"".join(struct.pack(layout.dynamic, *entry) for entry in entries)
     at_dynamic = _up(end, 16)
     library = bytearray(at_dynamic + len(dynamic))

@@ -201,7 +201,9 @@ def relocate(machine: Machine, library: bytearray, references: Iterable[Referenc
     upper = {r.place: r.target for r in references if r.kind == _PCREL_HI20} if machine.fields is _RISCV else {}
     for kind, place, target in references:
         if (field := machine.fields.get(kind)) is None:
-            raise CompileError(f"the generated code needs relocation {kind} of {machine.name}, which is not known here. Please report this.")
+            raise CompileError(
+                f"the generated code needs relocation {kind} of {machine.name}, which is not known here. Please report this."
+            )
         if machine.fields is not _RISCV or kind not in _PCREL_LO12:
             _fill(library, field, place, target, place)
         elif target in upper:
