@@ -201,7 +201,7 @@ ASSEMBLY = {
     """,
     "arm-linux-gnueabihf": """
         .arm; bl far; b far + 4; blne far; movw r0, #:lower16:(wide - . - 8); movt r0, #:upper16:(wide - . - 8)
-        movw r1, #:lower16:(table + 0x5123 - . - 8); movt r1, #:upper16:(table + 0x5123 - . - 8); .word wide - .
+        movw r1, #:lower16:(wide + 0x5123 - . - 8); movt r1, #:upper16:(wide + 0x5123 - . - 8); .word wide - .
         .section .text.far,"ax"; .arm; far: bl code; beq code + 8; .word table + 5 - .; .word code - . - 8; movw r2, #:lower16:(code - .)
         movt r2, #:upper16:(code - .)
     """,
@@ -217,7 +217,7 @@ ASSEMBLY = {
         .reloc ., R_RISCV_RVC_JUMP, code; .2byte 0xa001
     """,
 }
-CONSTANTS = "\n.section .rodata; .balign 16; table: .space 0x12980, 7; wide: .space 64, 9\n"
+CONSTANTS = "\n.section .rodata; .balign 16; table: .space 0x1d980, 7; wide: .space 64, 9\n"
 SECTIONS = {".text": "code", ".text.far": "far", ".rodata": "table"}
 
 
