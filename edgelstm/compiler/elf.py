@@ -1,27 +1,29 @@
 """A linker for one case: an ELF object without undefined symbols or writable data -> a shared library. No toolchain is needed.
 
 The code and constants that LLVM emits for a fused model call nothing and own no variables, so that linking is placing sections,
-filling in distances between them, and writing a symbol table (System V ABI, ELF-64; relocations of the x86-64 and AArch64 psABIs).
-The library has one read-and-execute segment, one small writable one for the dynamic loader's own table, and no executable stack.
+filling in distances between them (`elf_relocations`), and writing a symbol table (System V ABI, ELF-32 and ELF-64, little-endian).
+A library file holds, in this order: headers; symbols, their names and hash table; code and constants; the dynamic loader's own table.
+All but the last is one segment, to read and execute; that table is another, to read and write. The stack is not executable.
 """
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..errors import CompileError
+from .elf_relocations import MACHINES, Machine, Reference, relocate
 
-X86_64, AARCH64 = 62, 183
-_PAGE = 0x10000  # 64 KiB: the largest page of any AArch64 kernel
-_ALLOC, _EXECUTE, _WRITE = 2, 4, 1
-_PROGBITS, _SYMTAB, _RELA, _NOBITS = 1, 2, 4, 8
-_PCREL32 = {2, 4}  # R_X86_64_PC32, R_X86_64_PLT32
-_ADR_PAGE = 275  # R_AARCH64_ADR_PREL_PG_HI21
-_LOW12 = {277: 0, 278: 0, 284: 1, 285: 2, 286: 3, 299: 4}  # R_AARCH64_{ADD,LDST*}_ABS_LO12_NC: shift of the immediate
-_BRANCH26 = {282, 283}  # R_AARCH64_JUMP26, R_AARCH64_CALL26
+_PAGE = 0x10000  # 64 KiB: the largest page of any kernel for these machines
+_LINE = 64  # where code begins: a multiple of this many bytes
+_RELOCATABLE, _SHARED = 1, 3
+_WRITE, _ALLOC = 1, 2
+_SYMTAB, _RELA, _NOBITS, _REL = 2, 4, 8, 9
+_UNWINDING = (".eh_frame", ".ARM.exidx", ".ARM.extab")  # tables that only exceptions read
+_PT_LOAD, _PT_DYNAMIC, _PT_GNU_STACK = 1, 2, 0x6474E551
+_DT_NULL, _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_SYMENT = 0, 4, 5, 6, 10, 11
 
 
-@dataclass(frozen=True)
-class _Section:
+class _Section(NamedTuple):
     name: str
     kind: int
     flags: int
@@ -32,8 +34,7 @@ class _Section:
     align: int
 
 
-@dataclass(frozen=True)
-class _Symbol:
+class _Symbol(NamedTuple):
     name: str
     info: int
     section: int
@@ -41,88 +42,131 @@ class _Symbol:
     size: int
 
 
-def _text(data: bytes, start: int) -> str:
-    return data[start : data.index(b"\0", start)].decode()
+class _Class(NamedTuple):
+    """ELF-32 or ELF-64: formats of their tables' rows, as `struct` takes them, and the order of fields where it differs."""
+
+    number: int
+    header: str
+    section: str
+    symbol: str
+    symbol_order: tuple[int, ...]  # of name, info, other, section, value, size
+    program: str
+    program_order: tuple[int, ...]  # of type, flags, offset, address, physical address, size in file, size in memory, align
+    dynamic: str
+    relocation: str  # place, symbol and kind; in ELF-64 the addend
+    kind_bits: int
 
 
-def _sections(data: bytes) -> list[_Section]:
-    (table,) = struct.unpack_from("<Q", data, 40)
-    count, names = struct.unpack_from("<HH", data, 60)
-    rows = [struct.unpack_from("<IIQQQQIIQQ", data, table + 64 * i) for i in range(count)]
-    base = rows[names][4]
-    return [_Section(_text(data, base + r[0]), r[1], r[2], r[4], r[5], r[6], r[7], max(1, r[8])) for r in rows]
+_CLASSES = {
+    32: _Class(1, "<16sHHIIIIIHHHHHH", "<10I", "<IIIBBH", (0, 4, 5, 1, 2, 3), "<8I", (0, 2, 3, 4, 5, 6, 1, 7), "<iI", "<II", 8),
+    64: _Class(2, "<16sHHIQQQIHHHHHH", "<IIQQQQIIQQ", "<IBBHQQ", tuple(range(6)), "<IIQQQQQQ", tuple(range(8)), "<qQ", "<QQq", 32),
+}
 
 
-def _symbols(data: bytes, sections: list[_Section]) -> list[_Symbol]:
-    table = next(s for s in sections if s.kind == _SYMTAB)
-    strings = sections[table.link].offset
-    rows = [struct.unpack_from("<IBBHQQ", data, table.offset + at) for at in range(0, table.size, 24)]
-    return [_Symbol(_text(data, strings + r[0]), r[1], r[3], r[4], r[5]) for r in rows]
+def _identity(layout: _Class) -> bytes:
+    """How a file begins: its class, little-endian, version 1."""
+    return b"\x7fELF" + bytes((layout.number, 1, 1))
 
 
-def _place(data: bytes, sections: list[_Section], base: int) -> tuple[bytearray, dict[int, int]]:
-    """Code and constants one behind the other, and the address of each section."""
-    body, addresses = bytearray(), {}
-    for index, section in enumerate(sections):
-        if not section.flags & _ALLOC or not section.size or section.name == ".eh_frame":
-            continue
-        if section.flags & _WRITE or section.kind == _NOBITS:
-            raise CompileError(f"the generated code has writable data ({section.name}), which a plan may not own. Please report this.")
-        body += bytes(-(base + len(body)) % section.align)
-        addresses[index] = base + len(body)
-        body += data[section.offset : section.offset + section.size]
-    return body, addresses
+class _Object:
+    """A relocatable object file, read.
+
+    Raises
+    ------
+    CompileError
+        If it is none, or for a machine that is not known here.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.number = int.from_bytes(data[18:20], "little")
+        if (machine := MACHINES.get(self.number)) is None or data[:7] != _identity(_CLASSES[machine.bits]) or data[16] != _RELOCATABLE:
+            known = ", ".join(machine.name for machine in MACHINES.values())
+            raise CompileError(f"expected an ELF object for {known}; the generated code begins with {data[:20].hex()}. Please report this.")
+        self.data = data
+        self.machine: Machine = machine
+        self.layout = _CLASSES[machine.bits]
+        header = struct.unpack_from(self.layout.header, data)
+        self.flags: int = header[7]
+        self.sections = self._sections(header[6], header[12], header[13])
+        self.symbols = self._symbols()
+
+    def _text(self, start: int) -> str:
+        return self.data[start : self.data.index(b"\0", start)].decode()
+
+    def _sections(self, table: int, count: int, names: int) -> list[_Section]:
+        row = struct.Struct(self.layout.section)
+        rows = [row.unpack_from(self.data, table + row.size * i) for i in range(count)]
+        base = rows[names][4]
+        return [_Section(self._text(base + r[0]), r[1], r[2], r[4], r[5], r[6], r[7], max(1, r[8])) for r in rows]
+
+    def _symbols(self) -> list[_Symbol]:
+        table = next(s for s in self.sections if s.kind == _SYMTAB)
+        strings = self.sections[table.link].offset
+        name, info, section, value, size = (self.layout.symbol_order.index(i) for i in (0, 1, 3, 4, 5))
+        rows = struct.iter_unpack(self.layout.symbol, self.data[table.offset : table.offset + table.size])
+        return [_Symbol(self._text(strings + r[name]), r[info], r[section], r[value], r[size]) for r in rows]
+
+    def places(self, start: int) -> tuple[dict[int, int], int]:
+        """Address of each section of code or constants, one behind the other from `start`, and where the last one ends."""
+        addresses = {}
+        for index, section in enumerate(self.sections):
+            if not section.flags & _ALLOC or not section.size or section.name.startswith(_UNWINDING):
+                continue
+            if section.flags & _WRITE or section.kind == _NOBITS:
+                raise CompileError(f"the generated code has writable data ({section.name}), which a plan may not own. Please report this.")
+            if section.align > _PAGE:
+                raise CompileError(
+                    f"the generated code aligns {section.name} to {section.align} bytes, more than {_PAGE}. Please report this."
+                )
+            addresses[index] = -(-start // section.align) * section.align
+            start = addresses[index] + section.size
+        return addresses, start
+
+    def references(self, addresses: dict[int, int]) -> Iterator[Reference]:
+        """All relocations of the placed sections."""
+        for section in self.sections:
+            if section.kind not in (_REL, _RELA) or section.info not in addresses:
+                continue
+            if section.kind != (_REL if self.machine.rel else _RELA):
+                raise CompileError(f"the generated code for {self.machine.name} has relocations of the other form. Please report this.")
+            rows = struct.iter_unpack(self.layout.relocation, self.data[section.offset : section.offset + section.size])
+            for offset, info, *addend in rows:
+                symbol = self.symbols[info >> self.layout.kind_bits]
+                if symbol.section not in addresses:
+                    raise CompileError(f"the generated code refers to {symbol.name!r}, which no part of it defines. Please report this.")
+                kind = info & (1 << self.layout.kind_bits) - 1
+                yield Reference(kind, addresses[section.info] + offset, addresses[symbol.section] + symbol.value + sum(addend))
 
 
-def _patch(body: bytearray, at: int, kind: int, machine: int, target: int, place: int) -> None:
-    """Fill in one distance: `target` as seen from `place`, at offset `at` of the body."""
-    (word,) = struct.unpack_from("<I", body, at)
-    if machine == X86_64 and kind in _PCREL32:
-        word = (target - place) & 0xFFFFFFFF
-    elif machine == AARCH64 and kind == _ADR_PAGE:
-        pages = (target >> 12) - (place >> 12)
-        word = word & 0x9F00001F | (pages & 3) << 29 | (pages >> 2 & 0x7FFFF) << 5
-    elif machine == AARCH64 and kind in _LOW12:
-        word = word & ~(0xFFF << 10) | (target & 0xFFF) >> _LOW12[kind] << 10
-    elif machine == AARCH64 and kind in _BRANCH26:
-        word = word & 0xFC000000 | (target - place >> 2) & 0x3FFFFFF
-    else:
-        raise CompileError(f"the generated code needs relocation {kind} of machine {machine}, which is not known here. Please report this.")
-    struct.pack_into("<I", body, at, word)
-
-
-def _relocate(data: bytes, machine: int, sections: list[_Section], body: bytearray, addresses: dict[int, int], base: int) -> None:
-    symbols = _symbols(data, sections)
-    for section in sections:
-        if section.kind != _RELA or section.info not in addresses:
-            continue
-        for row in range(section.offset, section.offset + section.size, 24):
-            offset, info, addend = struct.unpack_from("<QQq", data, row)
-            symbol = symbols[info >> 32]
-            if symbol.section not in addresses:
-                raise CompileError(f"the generated code refers to {symbol.name!r}, which no part of it defines. Please report this.")
-            place = addresses[section.info] + offset
-            _patch(body, place - base, info & 0xFFFFFFFF, machine, addresses[symbol.section] + symbol.value + addend, place)
-
-
-def _symbol_tables(exports: list[tuple[str, int, int, int]]) -> tuple[bytes, bytes, bytes]:
+def _symbol_tables(layout: _Class, exports: list[tuple[str, int, int, int]]) -> tuple[bytes, bytes, bytes]:
     """Dynamic symbols, their names, and the hash table (of one bucket) of exported (name, info, address, size)."""
-    symbols, names = bytes(24), b"\0"
+    symbols, names = bytes(struct.calcsize(layout.symbol)), b"\0"
     for name, info, address, size in exports:
-        symbols += struct.pack("<IBBHQQ", len(names), info, 0, 1, address, size)
+        row = (len(names), info, 0, 1, address, size)
+        symbols += struct.pack(layout.symbol, *(row[i] for i in layout.symbol_order))
         names += name.encode() + b"\0"
     count = len(exports)
     chain = [0, *(i + 2 if i + 1 < count else 0 for i in range(count))]
     return symbols, names, struct.pack(f"<{4 + count}I", 1, count + 1, min(1, count), *chain)
 
 
-def _headers(machine: int, code_end: int, dynamic: int, dynamic_size: int) -> bytes:
-    address = dynamic + _PAGE
-    header = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, 4, 64, 0, 0)
-    header += struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, code_end, code_end, _PAGE)  # PT_LOAD, read and execute
-    header += struct.pack("<IIQQQQQQ", 1, 6, dynamic, address, address, dynamic_size, dynamic_size, _PAGE)  # PT_LOAD, read and write
-    header += struct.pack("<IIQQQQQQ", 2, 6, dynamic, address, address, dynamic_size, dynamic_size, 8)  # PT_DYNAMIC
-    return header + struct.pack("<IIQQQQQQ", 0x6474E551, 6, 0, 0, 0, 0, 0, 16)  # PT_GNU_STACK, not executable
+def _headers(number: int, flags: int, layout: _Class, dynamic: int, end: int) -> bytes:
+    """ELF header and segments of a file of `end` bytes whose dynamic table begins at `dynamic`, and is loaded one page further on."""
+    first, entry = struct.calcsize(layout.header), struct.calcsize(layout.program)
+    address, size = dynamic + _PAGE, end - dynamic
+    segments = (
+        (_PT_LOAD, 5, 0, 0, 0, dynamic, dynamic, _PAGE),  # to read and execute
+        (_PT_LOAD, 6, dynamic, address, address, size, size, _PAGE),  # to read and write
+        (_PT_DYNAMIC, 6, dynamic, address, address, size, size, 8),
+        (_PT_GNU_STACK, 6, 0, 0, 0, 0, 0, 16),  # not to execute
+    )
+    row = (_SHARED, number, 1, 0, first, 0, flags, first, entry, len(segments), struct.calcsize(layout.section), 0, 0)
+    header = struct.pack(layout.header, _identity(layout), *row)
+    return header + b"".join(struct.pack(layout.program, *(row[i] for i in layout.program_order)) for row in segments)
+
+
+def _up(value: int, step: int) -> int:
+    return -(-value // step) * step
 
 
 def link(data: bytes, exports: tuple[str, ...]) -> bytes:
@@ -131,41 +175,42 @@ def link(data: bytes, exports: tuple[str, ...]) -> bytes:
     Parameters
     ----------
     data : bytes
-        ELF-64 relocatable object, little-endian, for x86-64 or AArch64.
+        Relocatable object, little-endian: ELF-64 for x86-64, AArch64 or RISC-V (without relaxation), or ELF-32 for ARM (ARM mode).
     exports : tuple of str
-        Functions and constants that the library shows.
+        Functions and constants that the library shows. In the IR, a constant that code reads must be `dso_local`.
 
     Raises
     ------
     CompileError
-        If the object has writable data, undefined symbols or relocations of another kind.
+        If the object has writable data, undefined symbols or relocations of another kind, or is too large for its relocations.
     """
-    (machine,) = struct.unpack_from("<H", data, 18)
-    sections = _sections(data)
-    room = 64 + 4 * 56 + sum(24 + len(name) + 1 + 4 for name in exports) + 64
-    base = -(-room // 64) * 64
-    body, addresses = _place(data, sections, base)
-    _relocate(data, machine, sections, body, addresses, base)
-    shown = {s.name: s for s in _symbols(data, sections) if s.name in exports and s.section in addresses}
+    source = _Object(data)
+    layout, symbols = source.layout, source.symbols
+    at_symbols = len(_headers(0, 0, layout, 0, 0))
+    at_names = at_symbols + (1 + len(exports)) * struct.calcsize(layout.symbol)
+    names_size = 1 + sum(len(name.encode()) + 1 for name in exports)
+    at_hash = _up(at_names + names_size, 8)
+    addresses, end = source.places(_up(at_hash + 4 * (4 + len(exports)), _LINE))
+    shown = {s.name: s for s in symbols if s.name in exports and s.section in addresses}
     if missing := [name for name in exports if name not in shown]:
         raise CompileError(f"the generated code lacks {', '.join(missing)}. Please report this.")
     kept = [(n, 0x10 | shown[n].info & 0xF, addresses[shown[n].section] + shown[n].value, shown[n].size) for n in exports]
-    symbols, names, table = _symbol_tables(kept)
-    at_symbols = 64 + 4 * 56
-    at_names = at_symbols + len(symbols)
-    at_table = -(-(at_names + len(names)) // 8) * 8
-    code_end = base + len(body)
-    dynamic = -(-code_end // 16) * 16
-    entries = ((4, at_table), (5, at_names), (6, at_symbols), (10, len(names)), (11, 24), (0, 0))  # DT_HASH STRTAB SYMTAB STRSZ SYMENT NULL
-    dynamic_bytes = b"".join(struct.pack("<qQ", *entry) for entry in entries)
-    library = bytearray(_headers(machine, code_end, dynamic, len(dynamic_bytes)) + symbols + names)
-    library += bytes(at_table - len(library)) + table
-    if len(library) > base:
-        raise CompileError(f"the tables of {len(exports)} exports do not fit before the code. Please report this.")
-    library += bytes(base - len(library)) + body
-    return bytes(library + bytes(dynamic - len(library)) + dynamic_bytes)
+    tables = _symbol_tables(layout, kept)
+    entries = [(_DT_HASH, at_hash), (_DT_STRTAB, at_names), (_DT_SYMTAB, at_symbols), (_DT_STRSZ, names_size)]
+    entries += [(_DT_SYMENT, struct.calcsize(layout.symbol)), (_DT_NULL, 0)]
+    dynamic = b"".join(struct.pack(layout.dynamic, *entry) for entry in entries)
+    at_dynamic = _up(end, 16)
+    library = bytearray(at_dynamic + len(dynamic))
+    headers = _headers(source.number, source.flags, layout, at_dynamic, len(library))
+    for at, part in ((0, headers), *zip((at_symbols, at_names, at_hash), tables, strict=True), (at_dynamic, dynamic)):
+        library[at : at + len(part)] = part
+    for index, address in addresses.items():
+        section = source.sections[index]
+        library[address : address + section.size] = memoryview(data)[section.offset : section.offset + section.size]
+    relocate(source.machine, library, source.references(addresses))
+    return bytes(library)
 
 
 def loaded_bytes(data: bytes) -> int:
     """Bytes of an object file that code and data fill in memory or flash."""
-    return sum(s.size for s in _sections(data) if s.flags & _ALLOC and s.name != ".eh_frame")
+    return sum(s.size for s in _Object(data).sections if s.flags & _ALLOC and s.name != ".eh_frame")

@@ -1,0 +1,392 @@
+"""The linker: libraries load and answer right on every machine, its arithmetic is GNU ld's, and it refuses what it cannot do."""
+
+import ctypes
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+
+import edgelstm as el
+from edgelstm.compiler import elf, object_code
+from edgelstm.compiler.elf_relocations import MACHINES, Reference, relocate
+from edgelstm.compiler.targets import host, named
+
+ARM, X86_64, AARCH64, RISCV = 40, 62, 183, 243
+
+#: By target: ELF's number of the machine, readelf's words for machine and flags, GNU's name of the toolchain, qemu with its options.
+TARGETS = {
+    "x86-64-v2": (X86_64, "Advanced Micro Devices X86-64", "0x0", "x86_64-linux-gnu", "qemu-x86_64"),
+    "rpi4": (AARCH64, "AArch64", "0x0", "aarch64-linux-gnu", "qemu-aarch64"),
+    "armv7": (ARM, "ARM", "0x5000000, Version5 EABI", "arm-linux-gnueabihf", "qemu-arm"),
+    "riscv64": (RISCV, "RISC-V", "0x5, RVC, double-float ABI", "riscv64-linux-gnu", "qemu-riscv64"),
+    "riscv64-v": (RISCV, "RISC-V", "0x5, RVC, double-float ABI", "riscv64-linux-gnu", "qemu-riscv64 -cpu rv64,v=true,vext_spec=v1.0"),
+}
+
+NUMBERS = [(i * 7919) % 1009 for i in range(3000)]
+SHOWN = [10, -20, 30, 2_000_000_000]
+EXPORTS = ("product", "chosen", "third", "shown_at", "shown", "again", "inner_again")
+
+
+def _array(values):
+    return f"[{len(values)} x i32] [{', '.join(f'i32 {v}' for v in values)}]"
+
+
+#: Functions that read constants, switch, and call each other; @numbers lies beyond the first page of constants.
+MODULE = f"""
+@first = internal constant {_array([5] * 1500)}
+@numbers = internal constant {_array(NUMBERS)}
+@shown = dso_local constant {_array(SHOWN)}
+define internal i32 @number(i32 %i) noinline {{
+  %p = getelementptr i32, ptr @numbers, i32 %i
+  %q = getelementptr i32, ptr @first, i32 %i
+  %v = load volatile i32, ptr %p
+  %w = load volatile i32, ptr %q
+  %s = add i32 %v, %w
+  ret i32 %s
+}}
+define i32 @product(i32 %i) {{
+  %a = call i32 @number(i32 %i)
+  %next = add i32 %i, 1
+  %b = call i32 @number(i32 %next)
+  %c = mul i32 %a, %b
+  ret i32 %c
+}}
+define i32 @again(i32 %i) {{
+  %a = tail call i32 @number(i32 %i)
+  ret i32 %a
+}}
+define i32 @inner_again(i32 %i) {{
+  %a = call i32 @again(i32 %i)
+  %b = sub i32 %a, 1
+  ret i32 %b
+}}
+define i32 @shown_at(i32 %i) {{
+  %p = getelementptr i32, ptr @shown, i32 %i
+  %v = load i32, ptr %p
+  ret i32 %v
+}}
+define i32 @chosen(i32 %i) {{
+  switch i32 %i, label %other [ i32 0, label %a i32 1, label %b i32 2, label %c i32 3, label %d i32 4, label %e i32 5, label %f ]
+a:
+  %x = call i32 @number(i32 7)
+  ret i32 %x
+b:
+  ret i32 %i
+c:
+  %y = call i32 @shown_at(i32 1)
+  ret i32 %y
+d:
+  %z = mul i32 %i, %i
+  ret i32 %z
+e:
+  %u = call i32 @product(i32 %i)
+  ret i32 %u
+f:
+  ret i32 77
+other:
+  ret i32 -1
+}}
+define double @third(double %x) {{
+  %y = fmul double %x, 0x3FD5555555555555
+  ret double %y
+}}
+"""
+
+CALLS = ["product 3", "product 998", "again 1499", "inner_again 0", "shown_at 3", *(f"chosen {i}" for i in range(7))]
+ANSWERS = [
+    *((NUMBERS[i] + 5) * (NUMBERS[i + 1] + 5) for i in (3, 998)),
+    *(NUMBERS[1499] + 5, NUMBERS[0] + 4, SHOWN[3]),
+    *(NUMBERS[7] + 5, 1, SHOWN[1], 9, (NUMBERS[4] + 5) * (NUMBERS[5] + 5), 77, -1),
+]
+
+#: Opens a library; prints what functions answer and a constant holds, and that an internal function is not found.
+DRIVER = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+int main(int count, char **words) {
+    void *library = dlopen(words[1], RTLD_NOW);
+    if (!library) { puts(dlerror()); return 1; }
+    for (int i = 2; i < count; i += 2) {
+        int (*function)(int) = (int (*)(int))dlsym(library, words[i]);
+        if (!function) { puts(dlerror()); return 1; }
+        printf("%d\n", function(atoi(words[i + 1])));
+    }
+    double (*third)(double) = (double (*)(double))dlsym(library, "third");
+    int *shown = dlsym(library, "shown");
+    printf("%.17g\n%d\n%d\n", third(2), shown[1], dlsym(library, "number") == NULL);
+    return 0;
+}
+"""
+
+
+def tool(name):
+    """Where a program is; the test is skipped if it is not installed."""
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
+    return name
+
+
+def run(*words, **options):
+    return subprocess.run([str(w) for w in words], check=True, capture_output=True, text=True, **options).stdout
+
+
+def linked(text, target="x86-64-v2", exports=("f",)):
+    return elf.link(object_code.emit([text], named(target), exports), exports)
+
+
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory):
+    """The module's library by target, as a file."""
+    folder = tmp_path_factory.mktemp("libraries")
+    files = {target: folder / f"{target}.so" for target in TARGETS}
+    for target, file in files.items():
+        file.write_bytes(linked(MODULE, target, EXPORTS))
+    return files
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_libraries_load_and_answer(libraries, tmp_path, target):
+    """Under glibc's loader, on this machine or emulated."""
+    toolchain, emulator = TARGETS[target][3:]
+    native = toolchain.startswith(os.uname().machine)
+    (tmp_path / "driver.c").write_text(DRIVER)
+    run(tool(f"{toolchain}-gcc"), "-O1", "-o", tmp_path / "driver", tmp_path / "driver.c", "-ldl")
+    command = [] if native else [tool(emulator.split()[0]), *emulator.split()[1:], "-L", f"/usr/{toolchain}"]
+    printed = run(*command, tmp_path / "driver", libraries[target], *" ".join(CALLS).split()).split()
+    assert printed == [*map(str, ANSWERS), f"{2 * (1 / 3):.17g}", str(SHOWN[1]), "1"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_headers_are_sane(libraries, target):
+    """Machine and flags; segments that no page of 64 KiB makes writable and executable at once; no symbol but the exports."""
+    _, machine, flags, *_ = TARGETS[target]
+    shown = run(tool("readelf"), "-W", "-h", "-l", "-d", "-D", "-s", libraries[target])
+    assert re.search(r"Type:\s+DYN", shown)
+    assert re.search(rf"Machine:\s+{re.escape(machine)}$", shown, re.MULTILINE)
+    assert re.search(rf"Flags:\s+{re.escape(flags)}$", shown, re.MULTILINE)
+    loads = re.findall(r"LOAD\s+(\w+) (\w+) \w+ (\w+) (\w+) ([RWE ]{3}) (\w+)", shown)
+    assert [flags for *_, flags, _ in loads] == ["R E", "RW "]
+    (code, dynamic) = [[int(number, 16) for number in (*row[:4], row[5])] for row in loads]
+    assert code[:2] == [0, 0]
+    assert code[2] == code[3]
+    for offset, address, _, _, align in (code, dynamic):
+        assert align == 0x10000
+        assert address % align == offset % align
+    assert code[3] // 0x10000 < dynamic[1] // 0x10000
+    assert re.search(r"GNU_STACK .* RW +0x10$", shown, re.MULTILINE)
+    assert re.search(r"DYNAMIC\s", shown)
+    assert "(HASH)" in shown
+    symbols = dict(re.findall(r"\s(\w+)\s+(?:\d+|0x\w+) (?:FUNC|OBJECT)\s+GLOBAL DEFAULT\s+1 (\w+)", shown))
+    assert set(symbols.values()) == set(EXPORTS)
+    if target == "armv7":
+        assert not [name for address, name in symbols.items() if int(address, 16) & 3]
+
+
+#: By toolchain: code with every relocation known here, forwards and backwards, with and without addends. `far` lies in another section.
+ASSEMBLY = {
+    "x86_64-linux-gnu": """
+        lea wide+3(%rip), %rax; call far; call far@PLT; mov table(%rip), %eax; mov wide(%rip), %eax
+        .section .text.far,"ax"; far: call code; jmp code+5; .long table - .; .long wide + 4 - .
+    """,
+    "aarch64-linux-gnu": """
+        adrp x0, wide+0x5005; add x0, x0, :lo12:wide+0x5005; ldrb w1, [x0, :lo12:wide+1]; ldrh w1, [x0, :lo12:wide+2]
+        ldr w1, [x0, :lo12:wide+4]; ldr x1, [x0, :lo12:wide+8]; ldr q1, [x0, :lo12:wide+16]; b far; bl far+8; adrp x3, table
+        .section .text.far,"ax"; far: b code; bl code+4; adrp x0, code; add x0, x0, :lo12:code; .word table + 4 - .; .word code - .
+    """,
+    "arm-linux-gnueabihf": """
+        .arm; bl far; b far + 4; blne far; movw r0, #:lower16:(wide - . - 8); movt r0, #:upper16:(wide - . - 8)
+        movw r1, #:lower16:(wide + 0x5123 - . - 8); movt r1, #:upper16:(wide + 0x5123 - . - 8); .word wide - .
+        .section .text.far,"ax"; .arm; far: bl code; beq code + 8; .word table + 5 - .; .word code - . - 8; movw r2, #:lower16:(code - .)
+        movt r2, #:upper16:(code - .)
+    """,
+    "riscv64-linux-gnu": """
+        .option norelax; 1: auipc a0, %pcrel_hi(wide+4); addi a0, a0, %pcrel_lo(1b); sw a1, %pcrel_lo(1b)(a0)
+        jal ra, far+4; call far; 2: auipc a0, %pcrel_hi(table); fld fa0, %pcrel_lo(2b)(a0)
+        .reloc ., R_RISCV_CALL, wide; auipc ra, 0; jalr ra, 0(ra)
+        .reloc ., R_RISCV_BRANCH, far; .4byte 0x00b50063; .reloc ., R_RISCV_RVC_BRANCH, far+2; .2byte 0xc101
+        .reloc ., R_RISCV_RVC_JUMP, far; .2byte 0xa001
+        .section .text.far,"ax"; far: .option norelax; c.nop; nop; jal ra, code; call code; .4byte table - code, code - wide
+        .reloc ., R_RISCV_32_PCREL, code+6; .4byte 0
+        .reloc ., R_RISCV_BRANCH, code; .4byte 0x00b51063; .reloc ., R_RISCV_RVC_BRANCH, code; .2byte 0xe101
+        .reloc ., R_RISCV_RVC_JUMP, code; .2byte 0xa001
+    """,
+}
+CONSTANTS = "\n.section .rodata; .balign 16; table: .space 0x1d980, 7; wide: .space 64, 9\n"
+SECTIONS = {".text": "code", ".text.far": "far", ".rodata": "table"}
+
+
+@pytest.mark.parametrize("toolchain", ASSEMBLY)
+def test_every_relocation_as_gnu_ld(tmp_path, toolchain):
+    """Byte for byte, at the same addresses; every relocation of the table occurs, so that none can be added untested."""
+    for name in ("as", "ld", "objcopy", "readelf"):
+        tool(f"{toolchain}-{name}")
+    (tmp_path / "a.s").write_text(f".text; .globl code, far, table, wide; code: {ASSEMBLY[toolchain]}{CONSTANTS}")
+    run(f"{toolchain}-as", *(["-march=rv64gc"] if "riscv" in toolchain else []), "-o", tmp_path / "a.o", tmp_path / "a.s")
+    (number,) = {row[0] for row in TARGETS.values() if row[3] == toolchain}
+    shown = set(re.findall(r" (R_[A-Z]\w+)", run(f"{toolchain}-readelf", "-W", "-r", tmp_path / "a.o")))
+    assert shown >= {field.name for field in MACHINES[number].fields.values()}
+    library = elf.link((tmp_path / "a.o").read_bytes(), tuple(SECTIONS.values()))
+    (tmp_path / "a.so").write_bytes(library)
+    symbols = run(f"{toolchain}-readelf", "-W", "-D", "-s", tmp_path / "a.so")
+    places = {section: int(re.search(rf" (\w+) .* {symbol}$", symbols, re.MULTILINE)[1], 16) for section, symbol in SECTIONS.items()}
+    script = "".join(f"{section} {place} : {{ *({section}) }}\n" for section, place in places.items())
+    (tmp_path / "script").write_text(f"SECTIONS {{\n{script}/DISCARD/ : {{ *(.note*) *(.ARM*) *(.riscv*) }} }}\n")
+    run(f"{toolchain}-ld", "--no-relax", "-e", "code", "-T", tmp_path / "script", "-o", tmp_path / "a.elf", tmp_path / "a.o")
+    for section, place in places.items():
+        run(f"{toolchain}-objcopy", "-O", "binary", "-j", section, tmp_path / "a.elf", tmp_path / "bytes")
+        expected = (tmp_path / "bytes").read_bytes()
+        assert expected
+        assert library[place : place + len(expected)].hex(" ", 4) == expected.hex(" ", 4), section
+
+
+GIB = 1 << 30
+#: Machine, relocation, least and most distance from place 0, and what it must be a multiple of, as the psABIs say.
+REACH = [
+    (X86_64, 2, "R_X86_64_PC32", -2 * GIB, 2 * GIB - 1, 1),
+    (X86_64, 4, "R_X86_64_PLT32", -2 * GIB, 2 * GIB - 1, 1),
+    (AARCH64, 261, "R_AARCH64_PREL32", -2 * GIB, 2 * GIB - 1, 1),
+    (AARCH64, 275, "R_AARCH64_ADR_PREL_PG_HI21", -4 * GIB, 4 * GIB - 1, 1),
+    (AARCH64, 282, "R_AARCH64_JUMP26", -(1 << 27), (1 << 27) - 4, 4),
+    (AARCH64, 283, "R_AARCH64_CALL26", -(1 << 27), (1 << 27) - 4, 4),
+    (ARM, 3, "R_ARM_REL32", -2 * GIB, 2 * GIB - 1, 1),
+    (ARM, 28, "R_ARM_CALL", -(1 << 25), (1 << 25) - 4, 4),
+    (ARM, 29, "R_ARM_JUMP24", -(1 << 25), (1 << 25) - 4, 4),
+    (ARM, 46, "R_ARM_MOVT_PREL", -2 * GIB, 2 * GIB - 1, 1),
+    (RISCV, 16, "R_RISCV_BRANCH", -4096, 4094, 2),
+    (RISCV, 17, "R_RISCV_JAL", -(1 << 20), (1 << 20) - 2, 2),
+    (RISCV, 18, "R_RISCV_CALL", -2 * GIB - 0x800, 2 * GIB - 0x801, 1),
+    (RISCV, 19, "R_RISCV_CALL_PLT", -2 * GIB - 0x800, 2 * GIB - 0x801, 1),
+    (RISCV, 23, "R_RISCV_PCREL_HI20", -2 * GIB - 0x800, 2 * GIB - 0x801, 1),
+    (RISCV, 35, "R_RISCV_ADD32", -2 * GIB, 2 * GIB - 1, 1),
+    (RISCV, 39, "R_RISCV_SUB32", 1 - 2 * GIB, 2 * GIB, 1),
+    (RISCV, 44, "R_RISCV_RVC_BRANCH", -256, 254, 2),
+    (RISCV, 45, "R_RISCV_RVC_JUMP", -2048, 2046, 2),
+    (RISCV, 57, "R_RISCV_32_PCREL", -2 * GIB, 2 * GIB - 1, 1),
+]
+
+
+@pytest.mark.parametrize(("machine", "kind", "name", "least", "most", "step"), REACH)
+def test_a_distance_that_does_not_fit_is_an_error(machine, kind, name, least, most, step):
+    def fill(target):
+        relocate(MACHINES[machine], bytearray(16), [Reference(kind, 0, target)])
+
+    for target in (least, 0, most):
+        fill(target)
+    for target in (least - step, most + step, 1 << 40):
+        with pytest.raises(el.CompileError, match=rf"{name} .*beyond its"):
+            fill(target)
+    if step > 1:
+        with pytest.raises(el.CompileError, match=f"{name} .*multiple of {step}"):
+            fill(step // 2)
+
+
+@pytest.mark.parametrize(("kind", "size"), [(284, 2), (285, 4), (286, 8), (299, 16)])
+def test_aarch64_loads_want_aligned_constants(kind, size):
+    relocate(MACHINES[AARCH64], bytearray(16), [Reference(kind, 0, 5 * GIB + size)])
+    with pytest.raises(el.CompileError, match=f"LDST{8 * size}_ABS_LO12_NC .*multiple of {size}"):
+        relocate(MACHINES[AARCH64], bytearray(16), [Reference(kind, 0, 5 * GIB + size // 2)])
+
+
+def test_every_reach_is_tested():
+    """The rest has no reach of its own: lower halves, which an upper half with one always precedes."""
+    free = {"R_ARM_MOVW_PREL_NC", "R_RISCV_PCREL_LO12_I", "R_RISCV_PCREL_LO12_S"}
+    known = {(number, kind, field.name) for number, machine in MACHINES.items() for kind, field in machine.fields.items()}
+    assert {name for _, _, name in known - {row[:3] for row in REACH}} == free | {n for *_, n in known if "LO12_NC" in n}
+
+
+def test_riscv_lower_half_wants_its_upper_half():
+    with pytest.raises(el.CompileError, match="without its R_RISCV_PCREL_HI20"):
+        relocate(MACHINES[RISCV], bytearray(16), [Reference(24, 4, 0)])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_refusals_on_every_machine(target):
+    with pytest.raises(el.CompileError, match=r"writable data \(\.data"):
+        linked(
+            "@v = global i32 5\ndefine i32 @f() {\n  %x = load volatile i32, ptr @v\n  store volatile i32 %x, ptr @v\n  ret i32 %x\n}\n",
+            target,
+        )
+    with pytest.raises(el.CompileError, match=r"writable data \(\.bss"):
+        linked(
+            "@v = global i32 0\ndefine i32 @f() {\n  %x = load volatile i32, ptr @v\n  store volatile i32 %x, ptr @v\n  ret i32 %x\n}\n",
+            target,
+        )
+    with pytest.raises(el.CompileError, match=r"writable data \(\.data\.rel\.ro"):
+        linked("@a = constant i32 1\n@f = constant [2 x ptr] [ptr @a, ptr @a]\n", target)
+    with pytest.raises(el.CompileError, match="refers to 'elsewhere'"):
+        linked("@elsewhere = external hidden constant i32\ndefine i32 @f() {\n  %x = load i32, ptr @elsewhere\n  ret i32 %x\n}\n", target)
+    with pytest.raises(el.CompileError, match="lacks f"):
+        linked("define i32 @g() {\n  ret i32 1\n}\n", target)
+    with pytest.raises(el.CompileError, match=r"needs relocation \d+ of"):  # through a global offset table
+        linked("@v = constant i32 5\ndefine i32 @f() {\n  %x = load volatile i32, ptr @v\n  ret i32 %x\n}\n", target, ("f", "v"))
+    with pytest.raises(el.CompileError, match=r"aligns .* to 131072"):
+        linked("@f = constant i32 5, align 131072\n", target)
+
+
+def test_calls_of_the_c_library_are_refused():
+    """Those that the IR shows, and those that LLVM makes up where an instruction is missing."""
+    with pytest.raises(el.CompileError, match="calls sinf"):
+        linked("declare float @sinf(float)\ndefine float @f(float %x) {\n  %y = call float @sinf(float %x)\n  ret float %y\n}\n")
+    with pytest.raises(el.CompileError, match="refers to '__aeabi_ldivmod'"):
+        linked("define i64 @f(i64 %x, i64 %y) {\n  %z = sdiv i64 %x, %y\n  ret i64 %z\n}\n", "armv7")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_other_files_are_refused(libraries, target):
+    library = libraries[target].read_bytes()
+    code = object_code.emit(["define i32 @f() {\n  ret i32 1\n}\n"], named(target), ("f",))
+    big_endian, other_class, mips = (bytearray(code) for _ in range(3))
+    big_endian[5], other_class[4], mips[18] = 2, 3 - code[4], 8
+    elf.link(code, ("f",))
+    for data in (b"", b"\x7fELF", library, bytes(big_endian), bytes(other_class), bytes(mips)):
+        with pytest.raises(el.CompileError, match="expected an ELF object"):
+            elf.link(data, ("f",))
+
+
+def test_relocations_of_the_other_form_are_refused():
+    """An object whose addends are not where its machine keeps them would be linked wrongly."""
+    code = bytearray(object_code.emit([MODULE], named("x86-64-v2"), EXPORTS))
+    (table,) = struct.unpack_from("<Q", code, 40)
+    for row in range(table, len(code), 64):
+        if struct.unpack_from("<I", code, row + 4) == (4,):
+            struct.pack_into("<I", code, row + 4, 9)
+    with pytest.raises(el.CompileError, match="relocations of the other form"):
+        elf.link(bytes(code), EXPORTS)
+
+
+def test_nothing_exported_is_a_library_too():
+    assert linked("define i32 @f() {\n  ret i32 1\n}\n@v = constant i32 1\n", exports=())[:4] == b"\x7fELF"
+
+
+def test_large_constants_are_placed_at_once():
+    """5 MB of weights: what takes milliseconds by slices takes a good part of a second by single bytes."""
+    text = f'@f = constant [5000000 x i8] c"{"ab" * 2500000}"\n'
+    code = object_code.emit([text], host(), ("f",))
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        library = elf.link(code, ("f",))
+        times.append(time.perf_counter() - started)
+    assert b"ab" * 2500000 in library
+    assert min(times) < 0.1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the loader of this system takes no ELF file")
+def test_reads_far_into_a_large_constant(tmp_path):
+    """40 MB of weights on this machine: the last number, read by code and as an exported constant."""
+    count = 10_000_000
+    text = (
+        f"@weights = dso_local constant {{ [{count - 1} x i32], i32 }} {{ [{count - 1} x i32] zeroinitializer, i32 1234 }}\n"
+        f"define i32 @f(i64 %i) {{\n  %p = getelementptr i32, ptr @weights, i64 %i\n  %x = load i32, ptr %p\n  ret i32 %x\n}}\n"
+    )
+    (tmp_path / "large.so").write_bytes(elf.link(object_code.emit([text], host(), ("f", "weights")), ("f", "weights")))
+    library = ctypes.CDLL(str(tmp_path / "large.so"))
+    library.f.argtypes = [ctypes.c_int64]
+    assert [library.f(i) for i in (0, count - 1)] == [0, 1234]
+    assert (ctypes.c_int32 * count).in_dll(library, "weights")[count - 1] == 1234
