@@ -93,10 +93,10 @@ def build(model: Model, target: str | Target = "host") -> Build:
     else:
         probe = model.probe or reference_probe(model)
         data = seal(_linked(object_file, target), shape, target.architecture, target.needs, _probe_bytes(probe))
+    loaded, helpers = _measured(object_file)
     weights = layout.weights.nbytes
-    code = _loaded_bytes(object_file) - weights
-    helpers: tuple[str, ...] = ()
-    return Build(data, target, _macros(info), info, weights, code, layout.arena_bytes, helpers, time.perf_counter() - started)
+    sizes = (weights, loaded - weights, layout.arena_bytes)
+    return Build(data, target, _macros(info), info, *sizes, helpers, time.perf_counter() - started)
 
 
 def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str, Any]:
@@ -151,10 +151,11 @@ def _linked(object_file: bytes, target: Target) -> bytes:
     return elf.link(object_file, _exports(target))
 
 
-def _loaded_bytes(object_file: bytes) -> int:
+def _measured(object_file: bytes) -> tuple[int, tuple[str, ...]]:
+    """Bytes in memory, and undefined symbols."""
     from .compiler import elf
 
-    return elf.loaded_bytes(object_file)
+    return elf.loaded_bytes(object_file), elf.undefined(object_file)
 
 
 def _probe_bytes(probe: Probe) -> tuple[bytes, bytes, int]:

@@ -213,4 +213,9 @@ def link(data: bytes, exports: tuple[str, ...]) -> bytes:
 
 def loaded_bytes(data: bytes) -> int:
     """Bytes of an object file that code and data fill in memory or flash."""
-    return sum(s.size for s in _Object(data).sections if s.flags & _ALLOC and s.name != ".eh_frame")
+    return sum(s.size for s in _Object(data).sections if s.flags & _ALLOC and not s.name.startswith(_UNWINDING))
+
+
+def undefined(data: bytes) -> tuple[str, ...]:
+    """What an object file calls and does not define."""
+    return tuple(sorted(s.name for s in _Object(data).symbols if s.name and not s.section))

@@ -7,6 +7,10 @@ F32 = ir.FloatType()
 I32 = ir.IntType(32)
 
 
+#: 1.5 * 2**23: float32 numbers of this size are whole.
+ROUNDER = 12582912.0
+
+
 def call(builder, name, result, args):
     """Call an LLVM intrinsic or a function that the linked module defines."""
     function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, [a.type for a in args]), name)
@@ -48,9 +52,8 @@ class Value:
         return self._wrap(call(self.builder, f"llvm.fma.v{kind.count}f32", kind, [self.value, self._lift(factor), self._lift(summand)]))
 
     def rounded(self):
-        """The nearest whole number, ties to even."""
-        kind = self.value.type
-        return self._wrap(call(self.builder, f"llvm.rint.v{kind.count}f32", kind, [self.value]))
+        """The nearest whole number, ties to even, of a magnitude below 2**22; beyond, a number as large. No CPU needs a library for it."""
+        return self + ROUNDER - ROUNDER
 
     def magnitude(self):
         """|self|."""
