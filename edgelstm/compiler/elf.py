@@ -177,7 +177,7 @@ def link(data: bytes, exports: tuple[str, ...]) -> bytes:
     data : bytes
         Relocatable object, little-endian: ELF-64 for x86-64, AArch64 or RISC-V (without relaxation), or ELF-32 for ARM (ARM mode).
     exports : tuple of str
-        Functions and constants that the library shows. In the IR, a constant that code reads must be `dso_local`.
+        Functions and constants that the library shows. The code must reach them directly: in the IR they are `protected` or `dso_local`.
 
     Raises
     ------

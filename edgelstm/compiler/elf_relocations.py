@@ -2,7 +2,7 @@
 
 Names, numbers, fields and reaches: "System V ABI, AMD64 Architecture Processor Supplement", 4.4.1; "ELF for the Arm 64-bit Architecture"
 (AAELF64), 5.7; "ELF for the Arm Architecture" (AAELF32), 5.6; "RISC-V ABIs Specification", 8.4. Relocations that go through a global
-offset table are left out: a library without undefined symbols has none, if its exported constants are `dso_local` in the IR.
+offset table are left out: code that defines all it uses has none, if what it exports is `protected` or `dso_local` in the IR.
 """
 
 from collections.abc import Callable, Iterable
