@@ -88,7 +88,7 @@ class Stream:
                 )
         self.reset()
 
-    def step(self, *sample: "Iterable[float] | memoryview") -> memoryview:
+    def step(self, *sample: "Iterable[float] | memoryview") -> "memoryview[float]":
         """One timestep.
 
         Parameters

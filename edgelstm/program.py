@@ -78,8 +78,8 @@ def worst_difference(program: Program, inputs: NDArray[np.float32], outputs: NDA
     arena = allocate(program.arena_bytes)
     arena[: program.shape.state_bytes] = program.initial_state
     answers = np.empty_like(outputs)
-    places = (array.ctypes.data for array in (arena, inputs, answers))
-    program.run(program.weights, *places, len(inputs), program.shape.input_limit, 0)
+    x, y = inputs.ctypes.data, answers.ctypes.data
+    program.run(program.weights, arena.ctypes.data, x, y, len(inputs), program.shape.input_limit, 0)
     error = np.abs(answers - outputs) / np.maximum(1, np.abs(outputs))
     return float(error.max()), int(np.argmax(~(error <= PROBE_LIMIT).all(axis=1)))
 

@@ -114,9 +114,6 @@ class Stream:
     ----------
     program : Program
         Sizes of weights, arena and code; the target.
-    model : Model or None
-    plan : Plan or None
-        How the model was compiled; neither is there where a library is stepped.
     input_names, labels : tuple of str
     input : (input_size,) float32
         Memory to write a sample into before `step()`.
@@ -145,13 +142,13 @@ class Stream:
             policy = NanPolicy(nan_policy)
         except ValueError:
             raise UsageError(f"nan_policy must be one of {', '.join(NanPolicy)}; got {nan_policy!r}.") from None
-        self.model: Model | None = None
-        self.plan: Plan | None = None
+        self._plan: Plan | None = None
+        self._model: Model | None = None
         if isinstance(model, str | os.PathLike):
             self.program = _opened(os.fspath(model))
         else:
-            self.plan = _compiled(model)
-            self.model, self.program = model, self.plan.program
+            self._model, self._plan = model, _compiled(model)
+            self.program = self._plan.program
         if policy is NanPolicy.PROPAGATE and self.program.shape.vocabulary:
             raise UsageError("nan_policy='propagate' is for measurements; this model's input is an index, which must lie in its table.")
         self.input_names, self.labels = self.program.input_names, self.program.labels
@@ -161,6 +158,32 @@ class Stream:
         if self.program.python_step and native_call.usable():
             checked = policy is not NanPolicy.PROPAGATE
             self.step = native_call.bind(self.program, arena.block, arena.input, arena.output, arena.step, checked=checked)
+
+    @property
+    def model(self) -> "Model":
+        """What was compiled.
+
+        Raises
+        ------
+        UsageError
+            If the stream steps a built library, which holds no model.
+        """
+        if self._model is None:
+            raise UsageError("this stream steps a built library, which holds code and no model; keep the .elstm file for that.")
+        return self._model
+
+    @property
+    def plan(self) -> "Plan":
+        """How the model was compiled.
+
+        Raises
+        ------
+        UsageError
+            If the stream steps a built library.
+        """
+        if self._plan is None:
+            raise UsageError("this stream steps a built library, which was compiled elsewhere; see stream.program.")
+        return self._plan
 
     @property
     def input_size(self) -> int:
@@ -232,11 +255,11 @@ class Stream:
 
     @cached_property
     def _digest(self) -> str:
-        if self.model is None:
+        if self._model is None:
             return self.program.shape.digest.hex()
         from .modelfile import model_digest
 
-        return model_digest(self.model)
+        return model_digest(self._model)
 
 
 def _compiled(model: "Model") -> "Plan":

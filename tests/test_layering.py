@@ -24,6 +24,7 @@ ALLOWED = {
     "library_file": {"digests", "errors"},
     "memory": set(),
     "program": {"errors", "library_file", "memory"},
+    "device": {"errors", "library_file"},
     "building": {"", "errors", "container", "snapshot", "compiler", "library_file", "model", "modelfile", "probes"},
     "probes": {"", "errors", "layers", "model", "reference"},
     "modelfile": {"", "probes", "errors", "layers", "model", "reference", "container", "importers"},
@@ -38,6 +39,8 @@ ALLOWED = {
     "runners": {"errors", "model", "stream"},
     "cli": {
         "",
+        "building",
+        "compiler",
         "errors",
         "layers",
         "model",

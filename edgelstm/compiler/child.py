@@ -23,7 +23,7 @@ def emit_apart(texts: list[str], target: Target, exports: tuple[str, ...]) -> by
     CompileError
         If LLVM refuses the code, or its process dies.
     """
-    request = json.dumps({"texts": texts, "target": target._asdict(), "exports": exports}).encode()
+    request = json.dumps({"texts": texts, "target": target, "exports": exports}).encode()
     command = [sys.executable, "-m", "edgelstm.compiler.child"]
     wish = f"{target.name} (cpu {target.cpu}{f', features {target.features}' if target.features else ''})"
     try:
@@ -34,7 +34,9 @@ def emit_apart(texts: list[str], target: Target, exports: tuple[str, ...]) -> by
         ) from None
     said = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()] or ["no message"]
     if unknown := [line for line in said if "is not a recognized" in line]:
-        raise CompileError(f"LLVM does not know what was asked for: {unknown[0].partition(' (')[0]}. Check --cpu and --features for {target.name}.")
+        raise CompileError(
+            f"LLVM does not know what was asked for: {unknown[0].partition(' (')[0]}. Check --cpu and --features for {target.name}."
+        )
     if done.returncode == 0:
         return done.stdout
     reason = next((line for line in said if "LLVM ERROR" in line), said[-1])
@@ -59,9 +61,8 @@ def main() -> int:
     from .object_code import emit
 
     request = json.load(sys.stdin.buffer)
-    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in request["target"].items()}
     try:
-        code = emit(request["texts"], Target(**fields), tuple(request["exports"]))
+        code = emit(request["texts"], Target(*request["target"]), tuple(request["exports"]))
     except CompileError as problem:
         print(" ".join(str(problem).split()), file=sys.stderr)
         return _REFUSED
