@@ -11,7 +11,7 @@ import os
 import struct
 import sys
 
-from .digests import sha256
+from .digests import sha256_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +37,12 @@ _RUNS_ON = {
 
 #: Bits of Linux's AT_HWCAP, by the name in /proc/cpuinfo.
 _HWCAP = {183: {"asimddp": 1 << 20}, 40: {"neon": 1 << 12, "vfpv4": 1 << 16}, 243: {"v": 1 << 21}}
+
+
+def _digest(data: "bytes | memoryview") -> bytes:
+    sha256 = sha256_of(len(data))
+    sha256.update(data)
+    return sha256.digest()
 
 
 def _refuse(message: str) -> "NoReturn":
@@ -142,7 +148,7 @@ class LibraryFile:
         ) = _TRAILER.unpack_from(data, len(data) - _TRAILER.size)
         if magic != _MAGIC:
             _refuse(f"{self.path} is not a library that edgelstm built, or it is cut short. Copy it again, whole.")
-        if sha256(memoryview(data)[:-_DIGEST_SIZE]).digest() != digest:
+        if _digest(memoryview(data)[:-_DIGEST_SIZE]) != digest:
             _refuse(f"{self.path} is damaged (its digest does not match). Copy it again, or build it again.")
         if abi != ABI:
             _refuse(f"{self.path} has interface version {abi}; this edgelstm loads version {ABI}. Build it again with this version.")
@@ -189,7 +195,7 @@ def seal(library: bytes, shape: Shape, architecture: str, needs: "tuple[str, ...
     places = (shape.sample_offset, shape.input_offset, shape.output_offset, shape.input_limit)
     trailer = _TRAILER.pack(machine, bits, ABI, *fields, *places, " ".join(needs).encode(), shape.digest, _MAGIC, len(library), bytes(32))
     body += trailer[:-_DIGEST_SIZE]
-    return body + sha256(body).digest()
+    return body + _digest(body)
 
 
 def is_library(path: "str | os.PathLike[str]") -> bool:

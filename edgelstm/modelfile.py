@@ -3,7 +3,6 @@
 The container (safetensors, atomic writes) is `container`'s; foreign files go to `importers`.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from . import __version__, container, reference
 from .container import Tensors
+from .digests import sha256_of
 from .errors import ModelFileError, ShapeError, UnsupportedModelError, UsageError
 from .layers import Layer
 from .model import LAYER_KINDS, Model, Probe, layer_class
@@ -165,7 +165,8 @@ def _canonical(document: object) -> bytes:
 
 
 def _digest(document: object, tensors: Tensors) -> str:
-    sha256 = hashlib.sha256(_canonical(document) + b"\n")
+    sha256 = sha256_of(sum(array.nbytes for array in tensors.values()))
+    sha256.update(_canonical(document) + b"\n")
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name])
         sha256.update(_canonical([name, array.dtype.str, array.shape]) + b"\n")

@@ -27,7 +27,7 @@ ALLOWED = {
     "device": {"errors", "library_file"},
     "building": {"", "errors", "container", "snapshot", "compiler", "library_file", "model", "modelfile", "probes"},
     "probes": {"", "errors", "layers", "model", "reference"},
-    "modelfile": {"", "probes", "errors", "layers", "model", "reference", "container", "importers"},
+    "modelfile": {"", "digests", "probes", "errors", "layers", "model", "reference", "container", "importers"},
     "importers": {"errors", "layers", "layers_int8_static", "model", "container"},
     "quantization": {"", "errors", "layers", *INT8_LAYERS, "model", "modelfile", "reference", "reference_int8", "stream"},
     "kernels": set(),
