@@ -87,7 +87,9 @@ def emit(texts: list[str], target: Target, exports: tuple[str, ...]) -> bytes:
             f"LLVM refuses the generated code: {problem}. Please report this, with the model's `edgelstm describe`."
         ) from None
     options = llvm.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization = options.loop_interleaving = options.loop_unrolling = True
+    options.loop_vectorization = options.loop_interleaving = True
+    # Kernels unroll by hand. On x86 more of it spreads a stream of weights over more instructions than prefetchers follow.
+    options.loop_unrolling = target.architecture != "x86_64"
     options.slp_vectorization = False
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
