@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from peers.edgelstm_int8 import DYNAMIC_PROCESS, DYNAMIC_STEP, DYNAMIC_STEP_IN_PLACE, WEIGHT_PROCESS
-from peers.edgelstm_peer import PROCESS, STEP, STEP_IN_PLACE
+from peers.edgelstm_peer import PROCESS, STEP, STEP_IN_C, STEP_IN_PLACE
 from rich.console import Console
 from rich.table import Table
 
@@ -88,6 +88,9 @@ def _own_table(result: Result) -> Table:
 
     line("step(x) - process()", lambda process, step, _in_place, _limit: f"{step - process:.0f}")
     line("step() - process()", lambda process, _step, in_place, _limit: f"{in_place - process:.0f}")
+    if STEP_IN_C in names(result):
+        over = zip(times(result, STEP), times(result, STEP_IN_C), strict=True)
+        table.add_row("step(x) - edgelstm_step() in C", *(f"{step - in_c:.0f}" for step, in_c in over))
     line("process(), % of the limit", lambda process, _step, _in_place, limit: f"{100 * limit / process:.0f}%")
     line("step(x), % of the limit", lambda _process, step, _in_place, limit: f"{100 * limit / step:.0f}%")
     return table
