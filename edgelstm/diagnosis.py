@@ -203,7 +203,7 @@ def _cache(told: dict[str, Any], useless: bool) -> Iterator[Finding]:
 
 def _trials(toy: dict[str, Any], library: dict[str, Any] | None, targets: list[str]) -> Iterator[Finding]:
     if toy["problem"]:
-        do = "Install the versions that edgelstm asks for: pip install --upgrade edgelstm. If it stays, please report this."
+        do = "Install the versions that edgelstm asks for: pip install --upgrade edgelstm. If it stays, please report it."
         yield Finding("broken", f"the toy model fails: {toy['problem']}", do)
     elif skipped := toy.get("skipped"):
         yield Finding("ok", skipped)

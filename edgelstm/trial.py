@@ -40,7 +40,7 @@ def apart(path: str = "") -> Told:
     dict
         Under ``problem`` what went wrong, empty if nothing did.
     """
-    command = [sys.executable, "-m", "edgelstm.trial", *([path] if path else [])]
+    command = [sys.executable, "-P", "-m", "edgelstm.trial", *([path] if path else [])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=TIMEOUT, check=False, env=environment)

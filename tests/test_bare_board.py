@@ -1,5 +1,6 @@
 """What a board needs to step a library: NumPy at most. Everything else is blocked in a fresh interpreter."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,3 +94,17 @@ def test_a_board_without_numpy_can_examine_itself(library: Path, verb: list[str]
     done = alone(script, ("numpy", "numba", "llvmlite", "safetensors"), arguments=arguments)
     assert done.returncode == 0, done.stderr
     assert "probe" in done.stdout or "works here" in done.stdout
+
+
+def test_the_scripts_for_the_board_run_as_printed(library: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "raspberry-pi.md").read_text(encoding="utf-8")
+    step, serve = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "activity.so").write_bytes(library.read_bytes())
+    text = "ax,ay,az\n" + "".join(",".join(map(str, row)) + "\n" for row in ROWS.tolist())
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{step}"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True, cwd=tmp_path)
+    answers = el.Stream(library).process(ROWS)
+    assert [line.split(",")[0][1:] for line in done.stdout.splitlines()] == [str(float(max(row))) for row in answers]
+    serve = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n" + serve.replace("while True:", "for _ in range(3):") + "print(len(scores))"
+    done = subprocess.run([sys.executable, "-c", serve], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == "2\n"

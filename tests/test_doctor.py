@@ -12,6 +12,7 @@ from cli_calls import call, make_model, refused
 
 import edgelstm as el
 from edgelstm import diagnosis, machine, trial
+from edgelstm.cli import measure
 
 FITS = {
     "pi3": ["rpi3", "rpi-zero2w", "aarch64", "rpi4"],
@@ -273,3 +274,21 @@ def test_a_wrong_kernel_breaks_the_toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_doctor_refuses_what_it_does_not_know() -> None:
     assert "No such option" in refused(call("doctor", "--fix"), 2)
+
+
+def test_building_where_no_process_starts_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial.sys, "executable", "/nowhere/python")
+    with pytest.raises(el.CompileError, match="copy the library"):
+        el.build(make_model())
+
+
+def test_fresh_processes_import_nothing_from_the_current_folder(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in map(os.path.abspath, filter(None, sys.path)) if path != str(tmp_path)])
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    for name in ("json", "numpy", "ctypes"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('planted')")
+    assert trial.apart(str(library))["problem"] == ""
+    el.build(make_model())
+    monkeypatch.setattr(measure, "LAUNCHES", 1)
+    assert measure.cold_start(library, library=True)["total"] > 0

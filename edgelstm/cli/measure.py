@@ -95,7 +95,7 @@ def cold_start(path: Path, *, library: bool = False) -> dict[str, float | bool]:
     runs, cached = [], True
     for _ in range(LAUNCHES):
         launched = time.monotonic_ns()
-        child = subprocess.run([sys.executable, "-c", script, str(path), package], capture_output=True, text=True, check=False)
+        child = subprocess.run([sys.executable, "-P", "-c", script, str(path), package], capture_output=True, text=True, check=False)
         if child.returncode != 0:
             reason = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
             raise EdgeLSTMError(f"the cold start failed in a fresh process: {reason}")
