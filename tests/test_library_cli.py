@@ -121,19 +121,30 @@ def test_describe_tells_damage(library: Path, foreign: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    "claims",
     [
-        (b'{"abi": 1', b'["abi": 1'),
-        (b'"layers": [{', b'"layers": 7 \0'),
-        (b'"input_names": ["ax"', b'"input_names": 12345,'),
-        (b'"labels": ["rest"', b'"labels": ["\x1b[1m"'),
+        {"layers": 7},
+        {"layers": [7, None]},
+        {"input_names": 12345, "rate_hz": "often"},
+        {"labels": ["\x1b[1m", 3], "weight_bytes": "many"},
+        {"file_bytes": "none", "probe": 1, "misfit": "", "runs_here": True},
+        {"target": None, "cpu": ["a"], "digest": {}},
     ],
 )
-def test_describe_believes_nothing_that_a_library_says(foreign: Path, tmp_path: Path, old: bytes, new: bytes) -> None:
-    new = new.ljust(len(old))[: len(old)]
-    result = call("describe", forged(foreign, tmp_path / "forged.so", old, new))
-    assert result.exception is None or isinstance(result.exception, SystemExit)
+def test_describe_believes_nothing_that_a_library_says(foreign: Path, tmp_path: Path, claims: dict[str, object]) -> None:
+    told = LibraryFile(foreign).info
+    old = json.dumps(told).encode()
+    new = json.dumps({"digest": "", "layers": []} | {"target": told["target"]} | claims).encode()
+    result = call("describe", forged(foreign, tmp_path / "forged.so", old, new.ljust(len(old))))
+    assert result.exit_code == 0, result.exception
     assert "\x1b" not in result.output
+    assert "no: it is for" in result.output
+
+
+def test_a_library_that_says_nothing_is_refused(foreign: Path, tmp_path: Path) -> None:
+    for new in (b'["abi": 1', b"7" + b" " * 8):
+        path = forged(foreign, tmp_path / "forged.so", b'{"abi": 1', new)
+        assert "does not say what it is" in refused(call("describe", path), 1)
 
 
 def test_a_trailer_that_does_not_add_up_is_refused(foreign: Path, tmp_path: Path) -> None:

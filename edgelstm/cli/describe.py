@@ -109,9 +109,9 @@ def library_record(file: "LibraryFile") -> dict[str, Any]:
     tried: dict[str, Any] = {}
     library(file.path, tried)
     return {
+        **file.info,
         "file": file.path,
         "file_bytes": Path(file.path).stat().st_size,
-        **file.info,
         "needs": file.needs,
         "runs_here": not tried["misfit"],
         "misfit": tried["misfit"],
