@@ -92,7 +92,8 @@ def build(model: Model, target: str | Target = "host") -> Build:
         data = object_file
     else:
         probe = model.probe or reference_probe(model)
-        data = seal(_linked(object_file, target), shape, target.architecture, target.needs, _probe_bytes(probe))
+        library = _linked(object_file, target)
+        data = seal(library, shape, target.architecture, target.needs, _info_text(info), _probe_bytes(probe))
     loaded, helpers = _measured(object_file)
     weights = layout.weights.nbytes
     sizes = (weights, loaded - weights, layout.arena_bytes)
@@ -124,6 +125,10 @@ def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str
     }
 
 
+def _info_text(info: dict[str, Any]) -> bytes:
+    return json.dumps(info).encode()
+
+
 def _object_file(layout: Layout, target: Target, info: dict[str, Any], shape: Shape) -> bytes:
     try:
         from .compiler import c_abi, child, fuse
@@ -131,7 +136,7 @@ def _object_file(layout: Layout, target: Target, info: dict[str, Any], shape: Sh
         raise CompileError(
             f"building needs Numba and llvmlite ({problem}). Build where they are installed, and copy the library."
         ) from None
-    constants = c_abi.Constants(ABI, json.dumps(info), snapshot.header(layout.state_bytes, info["digest"]), shape.input_limit)
+    constants = c_abi.Constants(ABI, _info_text(info).decode(), snapshot.header(layout.state_bytes, info["digest"]), shape.input_limit)
     texts = [*fuse.fuse(layout, small=True), *c_abi.interface(layout, constants, target)]
     return child.emit_apart(texts, target, _exports(target))
 

@@ -121,7 +121,7 @@ class Stream:
             try:
                 values = [float(value) for value in sample]
             except (TypeError, ValueError):
-                _refuse("InputError", f"a sample is {self.input_size} numbers; got {type(sample).__name__}.")
+                _refuse("InputError", f"a sample is {self.input_size} numbers; got {type(sample).__name__}: {repr(sample)[:80]}.")
             if len(values) != self.input_size:
                 _refuse("InputError", f"a sample is {self.input_size} numbers; got {len(values)}.")
             for k, value in enumerate(values):

@@ -15,13 +15,14 @@ from .digests import sha256_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from typing import Any, NoReturn
 
 #: Version of the C interface (`edgelstm.h`) and of the trailer.
 ABI = 1
 
 _MAGIC = b"\x7fEDGELSTM\r\n\x1a\n\0\0\0"
-_TRAILER = struct.Struct("<HHIIIIIQQQQQf128s32s16sI32s")
+_TRAILER = struct.Struct("<HHIIIIIIIQQQQQf128s32s16sI32s")
 _DIGEST_SIZE = 32
 
 #: ELF's number of a machine and its bits, by the first word of LLVM's triple.
@@ -103,11 +104,15 @@ class Shape:
 
 
 class LibraryFile:
-    """A library read from a file, found whole, of this version and for this machine; nothing of it has run.
+    """A library read from a file, found whole and of this version, for whatever machine; nothing of it has run.
 
     Attributes
     ----------
     path : str
+    machine, bits : int
+        ELF's number of the machine that it is for, and the bits of an address there.
+    needs : list of str
+        What /proc/cpuinfo must list where it is to run.
     shape : Shape
     probe_inputs, probe_outputs : memoryview of float
         Steps one behind the other.
@@ -134,6 +139,8 @@ class LibraryFile:
             outputs,
             vocabulary,
             steps,
+            info,
+            info_bytes,
             arena,
             state,
             sample,
@@ -152,12 +159,44 @@ class LibraryFile:
             _refuse(f"{self.path} is damaged (its digest does not match). Copy it again, or build it again.")
         if abi != ABI:
             _refuse(f"{self.path} has interface version {abi}; this edgelstm loads version {ABI}. Build it again with this version.")
-        _check_machine(self.path, machine, bits, needs.rstrip(b"\0").decode().split())
+        if size + 4 * steps * (inputs + outputs) + _TRAILER.size != len(data):
+            _refuse(f"{self.path} contradicts itself: its parts do not add up to its size. Build it again.")
+        self.machine, self.bits, self.needs = machine, bits, needs.rstrip(b"\0").decode("ascii", "replace").split()
         self.shape = Shape(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model)
         self.size, self.probe_steps = size, steps
         floats = memoryview(data)[size : len(data) - _TRAILER.size].cast("f")
         self.probe_inputs, self.probe_outputs = floats[: steps * inputs], floats[steps * inputs :]
         self._data = memoryview(data)[:size]
+        self._info = self._data[info : info + info_bytes]
+
+    @property
+    def info(self) -> "dict[str, Any]":
+        """What the library says of itself: sizes, names, labels, layers, scheme, target.
+
+        Raises
+        ------
+        LibraryError
+            If it says nothing that can be read.
+        """
+        import json
+
+        try:
+            told = json.loads(bytes(self._info))
+        except ValueError:
+            told = None
+        if not isinstance(told, dict):
+            _refuse(f"{self.path} does not say what it is. Build it again.")
+        return told
+
+    @property
+    def rate_hz(self) -> "float | None":
+        """Samples a second that the model was trained on; None where it states none."""
+        rate = self.info.get("rate_hz")
+        return float(rate) if isinstance(rate, int | float) else None
+
+    def misfit(self) -> str:
+        """Why this process cannot run it; empty if it can."""
+        return misfit(self.machine, self.bits, self.needs, *here(), has)
 
     def load(self) -> ctypes.CDLL:
         """Have the system load the library, from a private copy: what runs is what was checked.
@@ -165,15 +204,19 @@ class LibraryFile:
         Raises
         ------
         LibraryError
-            If the system refuses it.
+            If it is for another machine, or the system refuses it.
         """
+        if reason := self.misfit():
+            _refuse(f"{self.path} {reason}. Build it for this machine: edgelstm targets")
         try:
             return load_private(self._data)
         except OSError as problem:
             _refuse(f"{self.path} does not load: {problem}.")
 
 
-def seal(library: bytes, shape: Shape, architecture: str, needs: "tuple[str, ...]", probe: "tuple[bytes, bytes, int]") -> bytes:
+def seal(
+    library: bytes, shape: Shape, architecture: str, needs: "tuple[str, ...]", info: bytes, probe: "tuple[bytes, bytes, int]"
+) -> bytes:
     """A library as the file that `LibraryFile` reads.
 
     Parameters
@@ -185,15 +228,21 @@ def seal(library: bytes, shape: Shape, architecture: str, needs: "tuple[str, ...
         First word of LLVM's triple.
     needs : tuple of str
         What /proc/cpuinfo must list where it is to run.
+    info : bytes
+        The JSON text that stands in the library.
     probe : (bytes, bytes, int)
         Inputs and outputs as float32, and the number of steps.
     """
     machine, bits = MACHINES[architecture]
     library += bytes(-len(library) % 4)
     body = library + probe[0] + probe[1]
-    fields = (shape.input_size, shape.output_size, shape.vocabulary, probe[2], shape.arena_bytes, shape.state_bytes)
+    fields = (shape.input_size, shape.output_size, shape.vocabulary, probe[2])
+    sizes = (library.index(info), len(info), shape.arena_bytes, shape.state_bytes)
     places = (shape.sample_offset, shape.input_offset, shape.output_offset, shape.input_limit)
-    trailer = _TRAILER.pack(machine, bits, ABI, *fields, *places, " ".join(needs).encode(), shape.digest, _MAGIC, len(library), bytes(32))
+    trailer = _TRAILER.pack(
+        *(machine, bits, ABI, *fields, *sizes, *places),
+        *(" ".join(needs).encode(), shape.digest, _MAGIC, len(library), bytes(_DIGEST_SIZE)),
+    )
     body += trailer[:-_DIGEST_SIZE]
     return body + _digest(body)
 
@@ -227,25 +276,38 @@ def load_private(data: "bytes | memoryview") -> ctypes.CDLL:
         return ctypes.CDLL(path)
 
 
-def _check_machine(path: str, machine: int, bits: int, needs: "list[str]") -> None:
-    """Refuse what this process cannot run: another instruction set, another word, instructions that the CPU lacks."""
-    here = os.uname().machine.lower() if hasattr(os, "uname") else ""
-    own = 64 if sys.maxsize > 2**32 else 32
+def here() -> "tuple[str, int]":
+    """The running machine in the operating system's words, and the bits of an address in this process."""
+    return os.uname().machine.lower() if hasattr(os, "uname") else "", 64 if sys.maxsize > 2**32 else 32
+
+
+def misfit(machine: int, bits: int, needs: "Iterable[str]", system: str, own: int, has: "Callable[[int, str], bool]") -> str:
+    """Why a process cannot run code: another instruction set, another word, instructions that its CPU lacks. Empty if it can.
+
+    Parameters
+    ----------
+    machine, bits : int
+        ELF's number of the code's machine, and the bits of an address there.
+    needs : iterable of str
+        What /proc/cpuinfo must list.
+    system, own : str, int
+        The process's machine, as the operating system names it, and the bits of its addresses.
+    has : callable
+        ``has(machine, name)``: whether the CPU has what the code needs.
+    """
     name, systems = _RUNS_ON.get(machine, (f"machine {machine}", ()))
-    if here not in systems or bits != own:
-        _refuse(
-            f"{path} is for {bits}-bit programs on {name}; this is a {own}-bit Python on {here or 'an unknown machine'}. "
-            "Build it for this machine: edgelstm targets"
-        )
-    if missing := [need for need in needs if not _has(machine, need)]:
-        _refuse(f"{path} needs a CPU with {', '.join(missing)}, which this one lacks. Build it for this board: edgelstm targets")
+    if system not in systems or bits != own:
+        return f"is for {bits}-bit programs on {name}; this is a {own}-bit Python on {system or 'an unknown machine'}"
+    missing = ", ".join([need for need in needs if not has(machine, need)])
+    return missing and f"needs a CPU with {missing}, which this one lacks"
 
 
-def _has(machine: int, feature: str) -> bool:
+def has(machine: int, feature: str) -> bool:
+    """Whether this CPU has what /proc/cpuinfo lists as `feature`."""
     if machine in _HWCAP:
         getauxval: Any = ctypes.CDLL(None).getauxval
         getauxval.restype = ctypes.c_ulong
-        return bool(getauxval(16) & _HWCAP[machine][feature])  # AT_HWCAP
+        return bool(getauxval(16) & _HWCAP[machine].get(feature, 0))  # AT_HWCAP
     try:
         with open("/proc/cpuinfo") as file:
             flags = next((line for line in file if line.startswith("flags")), "")

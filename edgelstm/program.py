@@ -1,9 +1,8 @@
 """What a stream runs on: native code, weights, and the places in an arena, whether compiled here or built ahead of time."""
 
 import ctypes
-import json
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,8 +93,7 @@ def open_library(path: str) -> Program:
     """
     file = LibraryFile(path)
     handle = file.load()
-    handle.edgelstm_info.restype = ctypes.c_char_p
-    info: dict[str, Any] = json.loads(handle.edgelstm_info())
+    info = file.info
     state = address_of(handle, "edgelstm_initial_state")
     program = Program(
         shape=file.shape,

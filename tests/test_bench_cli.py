@@ -62,8 +62,8 @@ def test_json_holds_every_figure(told: dict[str, Any], model: el.Model) -> None:
     assert told["real_time_factor"] == told["full_speed_ns"]["mean"] / told["deadline_ns"]
     assert told["process_ns"] > 0
     assert told["timer_ns"] > 0
-    plan = el.Stream(model).plan
-    assert told["bytes"] == {"weights": plan.weight_bytes, "arena": plan.arena_bytes, "code": plan.code_bytes}
+    program = el.Stream(model).program
+    assert told["bytes"] == {"weights": program.weight_bytes, "arena": program.arena_bytes, "code": program.code_bytes}
     assert told["machine"]["edgelstm"] == el.__version__
     assert told["machine"]["threads"] == 1
     assert all(told["machine"].values())

@@ -26,6 +26,7 @@ VERBS = {
     "targets": "List what `build` compiles for.",
     "run": "Stream CSV or JSON lines through a model.",
     "bench": "Measure latency and deadline misses on this machine.",
+    "doctor": "Examine this machine: what runs here, what is missing, what slows it down.",
 }
 
 

@@ -9,6 +9,7 @@ from ..errors import UsageError
 from . import show
 
 if TYPE_CHECKING:
+    from ..library_file import LibraryFile
     from ..model import Model
     from .measure import Times
 
@@ -36,26 +37,32 @@ def bench(
     timer's own cost subtracted. Paced: sleep until a sample is due at the rate, then step, as a sensor would have it; an
     answer later than one period after its sample is a deadline miss. Inputs are random in the range that MODEL expects.
 
+    MODEL is a model file, or a library that `edgelstm build` made for this machine.
+
     \b
     Examples:
       edgelstm bench gesture.elstm --rate 100
       edgelstm bench gesture.elstm --rate 16000 --steps 100000 --json --plot latency.png
       edgelstm bench gesture.elstm --rate 100 --all-schemes
+      edgelstm bench gesture.so --rate 100
     """  # noqa: D301
-    from ..modelfile import load
+    from ..library_file import LibraryFile
     from . import schemes
+    from .given import opened
     from .plot import check, draw
 
     if plot is not None:
         check(plot)
     if seconds is not None and steps is not None:
         raise UsageError("say either --seconds or --steps; got both.")
-    loaded = load(model)
+    loaded = opened(model)
+    if all_schemes and isinstance(loaded, LibraryFile):
+        raise UsageError(f"--all-schemes quantises a model, and {model} is a built library, which holds none; give the .elstm file.")
     rate = rate if rate is not None else loaded.rate_hz
     if rate is None:
         raise UsageError("--rate is missing and the model states none; say how many samples a second arrive, as in --rate 100.")
     told, series = _measure(loaded, model, rate, _lengths(rate, 5.0 if seconds is None else seconds, steps))
-    if all_schemes:
+    if all_schemes and not isinstance(loaded, LibraryFile):
         told["schemes"] = schemes.compare(loaded)
     if as_json:
         show.emit_json(told)
@@ -80,15 +87,19 @@ def _lengths(rate: float, seconds: float, steps: int | None) -> tuple[int, int, 
     return paced, quick, seconds
 
 
-def _measure(model: "Model", path: Path, rate: float, lengths: tuple[int, int, float]) -> tuple[dict[str, Any], list["Times"]]:
+def _measure(
+    given: "Model | LibraryFile", path: Path, rate: float, lengths: tuple[int, int, float]
+) -> tuple[dict[str, Any], list["Times"]]:
     """The record that ``--json`` prints, and the arrays that it sums up: full speed, paced, response."""
+    from ..library_file import LibraryFile
     from ..stream import Stream
     from . import measure
+    from .given import source
 
     paced, quick, seconds = lengths
-    stream = Stream(model)
+    stream = Stream(source(given))
     stream.warmup()
-    xs = measure.samples(model)
+    xs = measure.samples(given)
     timer = measure.timer_cost()
     single = measure.full_speed(stream, xs, seconds, quick)
     step, response = measure.paced(stream, xs, rate, paced)
@@ -97,7 +108,7 @@ def _measure(model: "Model", path: Path, rate: float, lengths: tuple[int, int, f
     told = {
         "model": str(path),
         "machine": measure.machine(stream),
-        "cold_start_ns": measure.cold_start(path),
+        "cold_start_ns": measure.cold_start(path, library=isinstance(given, LibraryFile)),
         "timer_ns": timer,
         "full_speed_ns": (quick_times := measure.percentiles(single, timer)),
         "paced_ns": measure.percentiles(step, timer),
@@ -124,8 +135,8 @@ def _print(told: dict[str, Any]) -> None:
     rows = [(name, *(show.time_text(told[key][c]) for c in columns), f"{told[key]['count']:,}") for key, name in names.items()]
     show.table("Latency", ("", *columns, "steps"), rows)
     cold = dict(told["cold_start_ns"])
-    cache = "warm" if cold.pop("cached") else "cold: the compiled model could not be cached"
-    show.table(f"Cold start, cache {cache}", ("phase", "time"), [(phase, show.time_text(ns)) for phase, ns in cold.items()])
+    cache = {True: ", cache warm", False: ", cache cold: the compiled model could not be cached", None: ""}[cold.pop("cached", None)]
+    show.table(f"Cold start{cache}", ("phase", "time"), [(phase, show.time_text(ns)) for phase, ns in cold.items()])
     factor, missed, due = told["real_time_factor"], told["deadline_misses"], told["response_ns"]["count"]
     facts = [
         ("deadline misses", f"{missed:,} of {due:,} ({missed / due:.4%}); a deadline is {show.time_text(told['deadline_ns'])}"),

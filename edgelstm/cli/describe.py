@@ -9,6 +9,7 @@ from . import show
 
 if TYPE_CHECKING:
     from ..layers import Layer
+    from ..library_file import LibraryFile
     from ..model import Model
 
 
@@ -95,6 +96,66 @@ def print_model(told: dict[str, Any]) -> None:
     show.table("Layers", ("layer", "kind", "reads", "outputs", "parameters", "multiply-acc."), rows)
 
 
+def library_record(file: "LibraryFile") -> dict[str, Any]:
+    """What `describe` prints of a library, as plain JSON values: what it says of itself, and whether it runs here.
+
+    Raises
+    ------
+    LibraryError
+        If it is for this machine and does not load, or does not give the answers of its probe.
+    """
+    from ..trial import library
+
+    tried: dict[str, Any] = {}
+    library(file.path, tried)
+    return {
+        **file.info,
+        "file": file.path,
+        "file_bytes": Path(file.path).stat().st_size,
+        "needs": file.needs,
+        "runs_here": not tried["misfit"],
+        "misfit": tried["misfit"],
+        "probe": {"steps": file.probe_steps, "replay_difference": tried.get("difference")},
+    }
+
+
+def print_library(told: dict[str, Any]) -> None:
+    """Print a `library_record` as tables."""
+    probe, cpu = told["probe"], ", ".join(map(str, filter(None, (told.get("cpu"), *told["needs"]))))
+    replayed = "not replayed: it is for another machine"
+    if told["runs_here"]:
+        replayed = f"replayed here, off by at most {probe['replay_difference']:.1e}"
+    rate = told.get("rate_hz")
+    facts = [
+        ("built for", f"{told.get('target')}" + (f" ({cpu})" if cpu else "") + f" by edgelstm {told.get('edgelstm')}"),
+        ("runs here", f"no: it {told['misfit']}" if told["misfit"] else "yes"),
+        ("numbers", told.get("scheme")),
+        ("file size", show.bytes_text(told["file_bytes"])),
+        ("inputs", f"{told.get('input_size')}" + _names(told.get("input_names"))),
+        ("outputs", f"{told.get('output_size')}" + _names(told.get("labels"))),
+        ("rate", "not stated" if rate is None else f"{rate} Hz"),
+        *((name, f"{told[key]:,} bytes") for key, name in _LIBRARY_SIZES.items() if isinstance(told.get(key), int)),
+        ("probe", f"{probe['steps']} steps, {replayed}"),
+        ("digest", f"{told.get('digest')}; the file is whole"),
+    ]
+    show.table(told["file"], (), facts)
+    layers = [layer for layer in _list(told.get("layers")) if isinstance(layer, dict)]
+    rows = [(layer.get("name"), layer.get("kind"), layer.get("output_size")) for layer in layers]
+    show.table("Layers", ("layer", "kind", "outputs"), rows)
+
+
+#: Sizes that a library tells, and how people call them.
+_LIBRARY_SIZES = {"weight_bytes": "weights", "arena_bytes": "RAM a stream", "snapshot_bytes": "snapshot"}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _names(names: object) -> str:
+    return f": {', '.join(map(str, _list(names)))}" if _list(names) else ""
+
+
 def _regime(told: dict[str, Any]) -> str:
     window = "streams of any length" if told["window"] is None else f"windows of {told['window']} steps"
     if told["window"] is None and told["stateful"] is None:
@@ -114,17 +175,23 @@ def _probe_text(probe: dict[str, Any] | None) -> str:
 def describe(model: Path, as_json: bool) -> None:
     """Show what MODEL holds: layers, sizes, names, training regime, probe.
 
-    MODEL is a .elstm file, or any trained file that `edgelstm convert` takes without further words.
+    MODEL is a .elstm file, any trained file that `edgelstm convert` takes without further words, or a library that
+    `edgelstm build` made. A library for another machine is described without being loaded; one for this machine replays its probe.
 
     \b
     Examples:
       edgelstm describe gesture.elstm
       edgelstm describe gesture.pt --json
+      edgelstm describe gesture.so
     """  # noqa: D301
-    from ..modelfile import load
+    from ..library_file import LibraryFile
+    from .given import opened
 
-    told = record(load(model), model)
+    given = opened(model)
+    told = library_record(given) if isinstance(given, LibraryFile) else record(given, model)
     if as_json:
         show.emit_json(told)
+    elif isinstance(given, LibraryFile):
+        print_library(told)
     else:
         print_model(told)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..errors import EdgeLSTMError
 from ..layers import Normalizer
+from ..library_file import LibraryFile
 from ..model import INPUT
 
 #: Nanoseconds, one number a step: (steps,).
@@ -33,39 +34,56 @@ SAMPLES = 1024
 #: Launches of a fresh process; the median is reported.
 LAUNCHES = 5
 
-_LAUNCH = """
+_BEGIN = """
 import time; started = time.monotonic_ns()
 import sys
 sys.path.insert(0, sys.argv[2])
 import numpy; numpy_done = time.monotonic_ns()
+"""
+
+_MODEL = f"""{_BEGIN}
 from edgelstm.modelfile import load
 from edgelstm.stream import Stream; imported = time.monotonic_ns()
 model = load(sys.argv[1]); loaded = time.monotonic_ns()
 stream = Stream(model); ready = time.monotonic_ns()
-stream.step(numpy.zeros(model.input_size, numpy.float32)); done = time.monotonic_ns()
+stream.step(numpy.zeros(stream.input_size, numpy.float32)); done = time.monotonic_ns()
 print(started, numpy_done, imported, loaded, ready, done, int(stream.plan.cached))
 """
 
-#: What `_LAUNCH` times, in order.
+_LIBRARY = f"""{_BEGIN}
+from edgelstm.stream import Stream; imported = time.monotonic_ns()
+stream = Stream(sys.argv[1]); ready = time.monotonic_ns()
+stream.step(numpy.zeros(stream.input_size, numpy.float32)); done = time.monotonic_ns()
+print(started, numpy_done, imported, ready, done)
+"""
+
+#: What `_MODEL` and `_LIBRARY` time, in order.
 PHASES = ("python", "import numpy", "import edgelstm", "load model", "prepare stream", "first step")
+LIBRARY_PHASES = ("python", "import numpy", "import edgelstm", "load library", "first step")
 
 
-def samples(model: "Model", seed: int = 0) -> NDArray[np.float32]:
-    """Plausible inputs (SAMPLES, input_size): standard normal in the units of the model's normaliser; random indices for an embedding."""
+def samples(given: "Model | LibraryFile", seed: int = 0) -> NDArray[np.float32]:
+    """Plausible inputs (SAMPLES, input_size): standard normal in the units of the model's normaliser, or with the mean and spread of the
+    library's probe; random indices for an embedding.
+    """
     random = np.random.default_rng(seed)
-    if model.vocabulary_size is not None:
-        return random.integers(0, model.vocabulary_size, (SAMPLES, model.input_size)).astype(np.float32)
-    values = random.standard_normal((SAMPLES, model.input_size))
-    first = next((layer for layer in model.layers if isinstance(layer, Normalizer) and layer.inputs == (INPUT,)), None)
-    if first is not None:
-        values = values * first.scale + first.mean
-    return values.astype(np.float32)
+    if isinstance(given, LibraryFile):
+        size, vocabulary = given.shape.input_size, given.shape.vocabulary
+        probe = np.array(given.probe_inputs, np.float64).reshape(-1, size)  # (steps, input_size)
+        scale, mean = probe.std(axis=0), probe.mean(axis=0)
+    else:
+        size, vocabulary = given.input_size, given.vocabulary_size or 0
+        first = next((layer for layer in given.layers if isinstance(layer, Normalizer) and layer.inputs == (INPUT,)), None)
+        scale, mean = (np.ones(1), np.zeros(1)) if first is None else (first.scale, first.mean)
+    if vocabulary:
+        return random.integers(0, vocabulary, (SAMPLES, size)).astype(np.float32)
+    return np.asarray(random.standard_normal((SAMPLES, size)) * scale + mean, np.float32)
 
 
-def cold_start(path: Path) -> dict[str, float | bool]:
+def cold_start(path: Path, *, library: bool = False) -> dict[str, float | bool]:
     """Nanoseconds from the launch of Python to the first answer, by phase and as ``total``: medians of fresh processes.
 
-    ``cached`` tells whether all of them found the compiled model on disk.
+    ``cached`` tells of a model whether all of them found it compiled on disk; a library has nothing to find.
 
     Raises
     ------
@@ -73,18 +91,20 @@ def cold_start(path: Path) -> dict[str, float | bool]:
         If the fresh process fails.
     """
     package = str(Path(__file__).resolve().parents[2])
+    script, phases = (_LIBRARY, LIBRARY_PHASES) if library else (_MODEL, PHASES)
     runs, cached = [], True
     for _ in range(LAUNCHES):
         launched = time.monotonic_ns()
-        child = subprocess.run([sys.executable, "-c", _LAUNCH, str(path), package], capture_output=True, text=True, check=False)
+        child = subprocess.run([sys.executable, "-P", "-c", script, str(path), package], capture_output=True, text=True, check=False)
         if child.returncode != 0:
             reason = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
             raise EdgeLSTMError(f"the cold start failed in a fresh process: {reason}")
-        *times, warm = map(int, child.stdout.split())
-        runs.append(np.diff([launched, *times]))  # (phases,)
-        cached = cached and bool(warm)
-    phases = np.median(runs, axis=0).tolist()
-    return {**dict(zip(PHASES, phases, strict=True)), "total": float(np.median(np.sum(runs, axis=1))), "cached": cached}
+        numbers = [int(number) for number in child.stdout.split()]
+        runs.append(np.diff([launched, *numbers[: len(phases)]]))  # (phases,)
+        cached = cached and all(numbers[len(phases) :])
+    medians = np.median(runs, axis=0).tolist()
+    told = {**dict(zip(phases, medians, strict=True)), "total": float(np.median(np.sum(runs, axis=1)))}
+    return told if library else {**told, "cached": cached}
 
 
 def timer_cost(count: int = 20_000) -> float:

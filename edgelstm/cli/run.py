@@ -13,8 +13,8 @@ import click
 from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from ..model import Model
     from ..runners.sinks import TextSink
+    from ..stream import Stream
 
 Read = Callable[[int], bytes]
 
@@ -35,6 +35,8 @@ Read = Callable[[int], bytes]
 def run(*, model: Path, source: str, target: str, kind: str | None, columns: str, nan_policy: str) -> None:
     """Stream lines through MODEL: one sample a line in, one answer a line out, each flushed before more input is awaited.
 
+    MODEL is a model file, or a library that `edgelstm build` made for this machine.
+
     Input is CSV (a header is optional) or JSON lines (arrays, or objects keyed by input name). Columns are taken by name where MODEL
     has input names and the header has them, else in order. An empty cell, nan or null is a missing value. Blank lines
     at the end are ignored; between samples they are an error.
@@ -42,22 +44,21 @@ def run(*, model: Path, source: str, target: str, kind: str | None, columns: str
     \b
     Examples:
       edgelstm run gesture.elstm --input recording.csv --output answers.csv
-      sensor-logger | edgelstm run gesture.elstm --columns 2-7 --format jsonl
+      sensor-logger | edgelstm run gesture.so --columns 2-7 --format jsonl
     """  # noqa: D301
     from .. import runners
-    from ..modelfile import load
     from ..runners.lines import LineSource
     from ..runners.rows import parse_columns
     from ..stream import Stream
+    from . import given
 
     kind = kind or _kind_of(target)
     chosen = parse_columns(columns) if columns else ()
     with _reader(source, target) as read:
         _refuse_overwriting(target, model, source)
-        loaded = load(model)
-        stream = Stream(loaded, nan_policy=nan_policy)
-        with _sink(target, kind, loaded) as sink:
-            runners.run(stream, LineSource(read, loaded, chosen), sink)
+        stream = Stream(given.source(given.opened(model)), nan_policy=nan_policy)
+        with _sink(target, kind, stream) as sink:
+            runners.run(stream, LineSource(read, stream, chosen), sink)
     if stream.bad_inputs:
         click.echo(f"edgelstm: {stream.bad_inputs} samples were not finite; nan policy {nan_policy}.", err=True)
 
@@ -110,13 +111,13 @@ def _progress(read: Read, size: int) -> Iterator[Read]:
 
 
 @contextmanager
-def _sink(target: str, kind: str, model: "Model") -> Iterator["TextSink"]:
+def _sink(target: str, kind: str, stream: "Stream") -> Iterator["TextSink"]:
     """The sink, on a file that holds whole lines only, whatever happens."""
     if target == "-":
-        yield _text_sink(sys.stdout.buffer, kind, model)
+        yield _text_sink(sys.stdout.buffer, kind, stream)
         return
     with open(target, "wb", buffering=0) as file:
-        sink = _text_sink(file, kind, model)
+        sink = _text_sink(file, kind, stream)
         try:
             yield sink
         finally:
@@ -124,7 +125,7 @@ def _sink(target: str, kind: str, model: "Model") -> Iterator["TextSink"]:
                 file.truncate(sink.written)
 
 
-def _text_sink(file: BinaryIO, kind: str, model: "Model") -> "TextSink":
+def _text_sink(file: BinaryIO, kind: str, stream: "Stream") -> "TextSink":
     from ..runners.sinks import CsvSink, JsonLinesSink
 
-    return CsvSink(file, model.output_size, model.labels) if kind == "csv" else JsonLinesSink(file, model.labels)
+    return CsvSink(file, stream.output_size, stream.labels) if kind == "csv" else JsonLinesSink(file, stream.labels)

@@ -62,7 +62,7 @@ def path_of(name: str) -> str:
     return os.path.join(folder(), f"{name}.so")
 
 
-def _trusted(place: str) -> bool:
+def trusted(place: str) -> bool:
     """Whether only this user or root can have written here: what lies in a cache is run."""
     if not hasattr(os, "geteuid"):
         return True
@@ -76,7 +76,7 @@ def find(name: str) -> bytes | None:
     try:
         with open(place, "rb") as file:
             data = file.read()
-        if not (_trusted(place) and _trusted(folder())):
+        if not (trusted(place) and trusted(folder())):
             warn("cache entry %s is ignored: others can write to it or to its folder", place)
             return None
     except OSError:
@@ -93,7 +93,7 @@ def keep(name: str, library: bytes) -> None:
     temporary = f"{place}.{os.getpid()}.new"
     try:
         os.makedirs(folder(), mode=0o700, exist_ok=True)
-        if not _trusted(folder()):
+        if not trusted(folder()):
             warn("cache folder %s is not used: others can write to it", folder())
             return
         try:

@@ -24,13 +24,18 @@ def emit_apart(texts: list[str], target: Target, exports: tuple[str, ...]) -> by
         If LLVM refuses the code, or its process dies.
     """
     request = json.dumps({"texts": texts, "target": target, "exports": exports}).encode()
-    command = [sys.executable, "-m", "edgelstm.compiler.child"]
+    command = [sys.executable, "-P", "-m", "edgelstm.compiler.child"]
     wish = f"{target.name} (cpu {target.cpu}{f', features {target.features}' if target.features else ''})"
     try:
         done = subprocess.run(command, input=request, capture_output=True, check=False, timeout=TIMEOUT, env=_environment())
     except subprocess.TimeoutExpired:
         raise CompileError(
             f"compiling for {wish} took more than {TIMEOUT} s and was given up. Split the model, or build on a faster machine."
+        ) from None
+    except OSError as problem:
+        raise CompileError(
+            f"building starts a Python process of its own, which the system refuses ({problem.strerror or problem}). Build where it may, "
+            "and copy the library."
         ) from None
     said = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()] or ["no message"]
     if unknown := [line for line in said if "is not a recognized" in line]:

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ..errors import InputError, UsageError
-from ..model import Model
 from . import Samples
-from .rows import Columns, Row, layout
+from .rows import Columns, Inputs, Row, layout
 
 #: Bytes asked for at once. A pipe gives what it has; a file gives this much, which is stepped in one call.
 CHUNK = 1 << 16
@@ -31,7 +30,7 @@ class LineSource:
     ----------
     read : callable
         ``read(n)`` waits for at least one byte and returns what has arrived, at most n bytes; ``b""`` at the end.
-    model : Model
+    model : Model or Stream
         Says how wide a sample is and what its values are called.
     columns : sequence of int or str, optional
         Which values to take, in the model's order: positions from 0, or names in the header or in JSON objects. Default:
@@ -45,7 +44,7 @@ class LineSource:
         While iterating, if `columns` asks for what the first line does not have.
     """
 
-    def __init__(self, read: Callable[[int], bytes], model: Model, columns: Columns = ()) -> None:
+    def __init__(self, read: Callable[[int], bytes], model: Inputs, columns: Columns = ()) -> None:
         self._read = read
         self._model = model
         self._columns = columns

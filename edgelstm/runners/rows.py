@@ -10,12 +10,23 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ..errors import InputError, UsageError
-from ..model import Model
 
 #: Which values of a line to take: positions from 0, or names.
 Columns = Sequence[int | str]
 
 NAN = float("nan")
+
+
+class Inputs(Protocol):
+    """How wide a sample is and what its values are called: a Model or a Stream tells."""
+
+    @property
+    def input_size(self) -> int:
+        """Values in a sample."""
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Their names; empty where they have none."""
 
 
 class Row(Protocol):
@@ -49,7 +60,7 @@ def parse_columns(text: str) -> Columns:
     return columns
 
 
-def layout(first: str, model: Model, columns: Columns = ()) -> Row:
+def layout(first: str, model: Inputs, columns: Columns = ()) -> Row:
     """The layout that the first line of the input begins.
 
     Raises
@@ -64,7 +75,7 @@ def layout(first: str, model: Model, columns: Columns = ()) -> Row:
     return _Json(model, columns) if first[0] in "[{" else _Csv(first, model, columns)
 
 
-def _inputs(model: Model) -> str:
+def _inputs(model: Inputs) -> str:
     """How errors call what a model takes."""
     names = f" ({', '.join(model.input_names)})" if 0 < len(model.input_names) <= 16 else ""
     return f"{model.input_size} value{'s' * (model.input_size > 1)} a sample{names}"
@@ -99,7 +110,7 @@ def _cells(text: str) -> list[str]:
 class _Csv:
     """Cells between commas."""
 
-    def __init__(self, first: str, model: Model, columns: Columns) -> None:
+    def __init__(self, first: str, model: Inputs, columns: Columns) -> None:
         cells = [cell.strip() for cell in _cells(first)]
         self._width = len(cells)
         if beyond := [c + 1 for c in columns if isinstance(c, int) and c >= self._width]:
@@ -148,7 +159,7 @@ def _listed(names: Sequence[str]) -> str:
     return shown + ", …" * (len(names) > 16)
 
 
-def _default_columns(names: Sequence[str], width: int, model: Model) -> list[int]:
+def _default_columns(names: Sequence[str], width: int, model: Inputs) -> list[int]:
     """Where the model's inputs are, when nobody says."""
     missing = [name for name in model.input_names if name not in names]
     if model.input_names and not missing:
@@ -165,7 +176,7 @@ class _Json:
 
     is_header = False
 
-    def __init__(self, model: Model, columns: Columns) -> None:
+    def __init__(self, model: Inputs, columns: Columns) -> None:
         self._model = model
         self._columns = columns
 
