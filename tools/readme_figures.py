@@ -98,9 +98,13 @@ def tail(told: Record) -> str:
 #: The name by which a file shows what wrote it, and how it is told.
 KINDS = {"rows": comparison, "programs": cold_start, "full_speed_ns": tail}
 
+#: The same of a result that has a page of its own: `arm_instructions.py` writes it.
+APART = "cores"
+
 
 def figures(results: Sequence[Record]) -> str:
     """Markdown of all results: comparisons first, then cold starts, then tails."""
+    results = [result for result in results if APART not in result]
     parts = [tell(result) for mark, tell in KINDS.items() for result in results if mark in result]
     if len(parts) != len(results):
         raise SystemExit(

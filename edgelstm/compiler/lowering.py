@@ -24,6 +24,8 @@ FEWEST_COLUMNS = 4
 #: An LSTM layer whose weights exceed this many floats (half of a usual first-level cache) takes a block's input products together.
 HOIST_ABOVE = 4096
 
+#: One whose weights exceed this many floats (a usual first-level cache) takes its tiles forwards and backwards in turn.
+TURN_ABOVE = 8192
 
 #: Independent multiply-adds that keep a CPU busy: two a cycle, four cycles each.
 MULTIPLY_ADDS_IN_FLIGHT = 8
@@ -82,7 +84,8 @@ def lstm_state(layer: "LSTM | LSTMInt8", padded: int) -> Floats:
 def lstm(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
     inputs, hidden = layer.input_size, layer.hidden_size
     padded, units, tail = tiling(hidden, target)
-    hoisted = inputs >= 8 and layer.weight_ih.size + layer.weight_hh.size > HOIST_ABOVE
+    size = layer.weight_ih.size + layer.weight_hh.size
+    hoisted = inputs >= 8 and size > HOIST_ABOVE
     constants = {
         "inputs": inputs,
         "hidden": hidden,
@@ -92,6 +95,9 @@ def lstm(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
         "small": int(padded == units <= target.lanes),
         "two_chains": int(4 * -(-units // target.lanes) < MULTIPLY_ADDS_IN_FLIGHT),
         "hoisted": int(hoisted),
+        "turning": int(padded >= 2 * units and size > TURN_ABOVE),
+        "paired": int(target.pairs),
+        "division": target.division,
     }
     weights = pack_lstm(layer, padded, units)
     return Lowered("lstm_f32", constants, padded, weights, lstm_state(layer, padded), 4 * padded if hoisted else 0)

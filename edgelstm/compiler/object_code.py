@@ -1,5 +1,7 @@
 """IR texts -> object code for one CPU, through llvmlite alone."""
 
+import re
+
 import llvmlite.binding as llvm
 
 from ..errors import CompileError
@@ -57,6 +59,26 @@ def _linked(texts: list[str], machine: llvm.TargetMachine, exports: tuple[str, .
     return main
 
 
+#: What stands for llvm.maximum and llvm.minimum of a number and a bound where LLVM would expand them at length.
+_BOUND = """
+define <{n} x float> @edgelstm_{name}.v{n}f32(<{n} x float> %x, <{n} x float> %bound) alwaysinline {{
+  %beyond = fcmp {beyond} <{n} x float> %x, %bound
+  %answer = select <{n} x i1> %beyond, <{n} x float> %bound, <{n} x float> %x
+  ret <{n} x float> %answer
+}}
+"""
+
+
+def _with_selected_bounds(texts: list[str]) -> list[str]:
+    """The texts with comparisons and selections in place of llvm.maximum and llvm.minimum."""
+    defined = ""
+    for name, beyond in (("maximum", "olt"), ("minimum", "ogt")):
+        widths = sorted({int(n) for text in texts for n in re.findall(rf"@llvm\.{name}\.v(\d+)f32", text)})
+        defined += "".join(_BOUND.format(n=n, name=name, beyond=beyond) for n in widths)
+        texts = [text.replace(f"@llvm.{name}.", f"@edgelstm_{name}.") for text in texts]
+    return [*texts, defined]
+
+
 def emit(texts: list[str], target: Target, exports: tuple[str, ...]) -> bytes:
     """Optimise and compile.
 
@@ -79,6 +101,8 @@ def emit(texts: list[str], target: Target, exports: tuple[str, ...]) -> bytes:
     """
     if not target.fma:
         texts = [text.replace("@llvm.fma.", "@llvm.fmuladd.") for text in texts]
+    if not target.passing_bounds:
+        texts = _with_selected_bounds(texts)
     machine = _machine(target)
     try:
         module = _linked(texts, machine, exports)

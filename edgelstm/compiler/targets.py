@@ -37,6 +37,8 @@ class Target(NamedTuple):
         How code for this target was tried.
     boards : str
         Where it runs.
+    division : str
+        Form of quotients: see `kernels.activations.advance`. Chosen by LLVM's models of the cores, for want of boards.
     identity : str
         Of the host: changes when code compiled for another such CPU may not run.
     """
@@ -53,17 +55,28 @@ class Target(NamedTuple):
     needs: tuple[str, ...] = ()
     tested: str = ""
     boards: str = ""
+    division: str = ""
     identity: str = ""
 
     @property
     def widest_tile(self) -> int:
         """Units of an LSTM whose four gates may wait in registers together as one tile."""
-        return min(40, 3 * self.registers // 16 * self.lanes)
+        return self.tile if self.pairs else min(40, 3 * self.registers // 16 * self.lanes)
 
     @property
     def tile(self) -> int:
         """Units of the tiles that larger layers are cut into."""
         return min(16, self.registers // 8 * self.lanes)
+
+    @property
+    def pairs(self) -> bool:
+        """Whether one instruction loads two vector registers."""
+        return self.architecture == "aarch64"
+
+    @property
+    def passing_bounds(self) -> bool:
+        """Whether minimum and maximum that pass a NaN on are one instruction."""
+        return self.lanes > 1 and self.architecture != "riscv64"
 
     @property
     def bare_metal(self) -> bool:
@@ -81,6 +94,9 @@ class Target(NamedTuple):
         return self.triple.partition("-")[0] or {"amd64": "x86_64", "arm64": "aarch64"}.get(_architecture(), _architecture())
 
 
+#: Its number in /proc/cpuinfo.
+CORTEX_A72 = "0xd08"
+
 _ARM64, _ARM32, _RISCV = "aarch64-unknown-linux-gnu", "armv7-unknown-linux-gnueabihf", "riscv64-unknown-linux-gnu"
 _X86 = "x86_64-unknown-linux-gnu"
 _RVGC = "+m,+a,+f,+d,+c,-relax"
@@ -93,11 +109,36 @@ _EMULATED, _HERE, _BOARD = "emulated, qemu-user", "PC", "emulated, qemu-system-a
 TARGETS = {
     target.name: target
     for target in (
-        Target("rpi3", 4, 32, True, "smlal", _ARM64, "cortex-a53", boards="Raspberry Pi 3, 64-bit system", tested=_EMULATED),
-        Target("rpi-zero2w", 4, 32, True, "smlal", _ARM64, "cortex-a53", boards="Raspberry Pi Zero 2 W, 64-bit system", tested=_EMULATED),
-        Target("rpi4", 4, 32, True, "smlal", _ARM64, "cortex-a72", boards="Raspberry Pi 4, 400", tested=_EMULATED),
-        Target("rpi5", 4, 32, True, "sdot", _ARM64, "cortex-a76", needs=("asimddp",), boards="Raspberry Pi 5, 500", tested=_EMULATED),
-        Target("aarch64", 4, 32, True, "smlal", _ARM64, "generic", boards="any 64-bit ARM Linux", tested=_EMULATED),
+        Target(
+            "rpi3", 4, 32, True, "smlal", _ARM64, "cortex-a53", boards="Raspberry Pi 3, 64-bit system", tested=_EMULATED, division="fdiv"
+        ),
+        Target(
+            "rpi-zero2w",
+            4,
+            32,
+            True,
+            "smlal",
+            _ARM64,
+            "cortex-a53",
+            boards="Raspberry Pi Zero 2 W, 64-bit system",
+            tested=_EMULATED,
+            division="fdiv",
+        ),
+        Target("rpi4", 4, 32, True, "smlal", _ARM64, "cortex-a72", boards="Raspberry Pi 4, 400", tested=_EMULATED, division="frecpe"),
+        Target(
+            "rpi5",
+            4,
+            32,
+            True,
+            "sdot",
+            _ARM64,
+            "cortex-a76",
+            needs=("asimddp",),
+            boards="Raspberry Pi 5, 500",
+            tested=_EMULATED,
+            division="fdiv",
+        ),
+        Target("aarch64", 4, 32, True, "smlal", _ARM64, "generic", boards="any 64-bit ARM Linux", tested=_EMULATED, division="fdiv"),
         Target("x86-64-v2", 4, 16, False, "pmaddwd", _X86, "x86-64-v2", needs=_V2, boards="PCs since 2009", tested=_HERE),
         Target("x86-64-v3", 8, 16, True, "pmaddwd", _X86, "x86-64-v3", needs=_V3, boards="PCs since 2015 (AVX2)", tested=_HERE),
         Target("x86-64-v4", 16, 32, True, "pmaddwd", _X86, "x86-64-v4", needs=_V4, boards="servers (AVX-512)", tested=_HERE),

@@ -9,7 +9,7 @@ WIDTH = 16
 
 def first_bad_vector(inputs):
     """Kernel: index of the first timestep with a value that is NaN or beyond +-limit; n where there is none."""
-    lanes = Lanes(WIDTH)
+    lanes, quad = Lanes(WIDTH), Lanes(4)
 
     def kernel(x, limit, n):
         """x: (n, inputs); limit: float32, infinity to refuse NaN and nothing else."""
@@ -17,9 +17,16 @@ def first_bad_vector(inputs):
         at = 0
         while at + WIDTH <= size and count_within(load(lanes, x, at), limit) == WIDTH:
             at += WIDTH
+        while at + 4 <= size and count_within(load(quad, x, at), limit) == 4:
+            at += 4
         while at < size and abs(x[at]) <= limit:
             at += 1
-        return at // inputs
+        if at < size:
+            for t in range(n):
+                for k in range(inputs):
+                    if not abs(x[t * inputs + k]) <= limit:
+                        return t
+        return n
 
     return kernel
 

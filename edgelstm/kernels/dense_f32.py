@@ -5,7 +5,7 @@ Few outputs: one dot product each, lanes over the inputs. More: lanes over the o
 
 from numba import njit
 
-from .simd import Lanes, add, fma, lane0, lane1, lane2, lane3, load, offset, splat, store, total, zero
+from .simd import Lanes, add, fma, lane0, lane1, lane2, lane3, load, multiplied, offset, splat, store, total, zero
 
 inlined = njit(inline="always")
 
@@ -27,13 +27,12 @@ def dense_dot_f32(inputs, outputs, x_stride, y_stride):
             xt = offset(x, t * x_stride)
             for j in range(outputs):
                 row = offset(w, j * inputs)
-                a = zero(lanes)
-                for k in range(0, full, width):
+                a = multiplied(load(lanes, row, 0), load(lanes, xt, 0))
+                for k in range(width, full, width):
                     a = fma(load(lanes, row, k), load(lanes, xt, k), a)
                 value = w[outputs * inputs + j] + total(a)
                 if rest:
-                    b = fma(load(rest_lanes, row, full), load(rest_lanes, xt, full), zero(rest_lanes))
-                    value += total(b)
+                    value += total(multiplied(load(rest_lanes, row, full), load(rest_lanes, xt, full)))
                 y[t * y_stride + j] = value
 
     return kernel

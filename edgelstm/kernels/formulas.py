@@ -22,6 +22,11 @@ def constant(kind, value):
     return ir.Constant(kind, [ir.Constant(F32, float(value))] * kind.count)
 
 
+def indices(values):
+    """The constant mask of a shuffle."""
+    return ir.Constant(ir.VectorType(I32, len(values)), [ir.Constant(I32, v) for v in values])
+
+
 class Value:
     """An LLVM vector under construction, with Python's operators, so that a formula is written once and reads as one."""
 
@@ -45,6 +50,36 @@ class Value:
 
     def __truediv__(self, other):
         return self._wrap(self.builder.fdiv(self.value, self._lift(other)))
+
+    def in_lanes(self, numbers):
+        """Constants as values, four in a register whose contents the optimiser does not know: AArch64 multiplies by element."""
+        return [self._wrap(lane) for at in range(0, len(numbers), 4) for lane in self._quad_of(numbers[at : at + 4])]
+
+    def _quad_of(self, numbers):
+        """Up to four constants of `in_lanes`."""
+        quad = ir.VectorType(F32, 4)
+        known = ir.Constant(quad, [ir.Constant(F32, number) for number in (*numbers, *[0.0] * (4 - len(numbers)))])
+        first = self.builder.shuffle_vector(self.value, self.value, indices(range(4)))
+        register = self.builder.asm(ir.FunctionType(quad, [quad, quad]), "", "=w,0,w", [known, first], False)
+        register.attributes.add("readnone")
+        lanes = self.value.type.count
+        return [self.builder.shuffle_vector(register, register, indices([lane] * lanes)) for lane in range(len(numbers))]
+
+    def by_estimate(self, divisor):
+        """Self / divisor but for the last bits: two of Newton's steps from the estimate of 1 / divisor that AArch64 has."""
+        quads = [self._quad_over(at, divisor) for at in range(0, self.value.type.count, 4)]
+        while len(quads) > 1:
+            pairs = zip(quads[::2], quads[1::2], strict=True)
+            quads = [self.builder.shuffle_vector(low, high, indices(range(2 * low.type.count))) for low, high in pairs]
+        return self._wrap(quads[0])
+
+    def _quad_over(self, at, divisor):
+        """Four lanes of `by_estimate`."""
+        numerator, d = (self.builder.shuffle_vector(v.value, v.value, indices(range(at, at + 4))) for v in (self, divisor))
+        r = call(self.builder, "llvm.aarch64.neon.frecpe.v4f32", d.type, [d])
+        r = self.builder.fmul(r, call(self.builder, "llvm.aarch64.neon.frecps.v4f32", d.type, [d, r]))
+        last = call(self.builder, "llvm.aarch64.neon.frecps.v4f32", d.type, [d, r])
+        return self.builder.fmul(self.builder.fmul(numerator, r), last)
 
     def fma(self, factor, summand):
         """Self * factor + summand, rounded once."""
@@ -72,7 +107,8 @@ class Value:
         limit = self._lift(bound)
         return self._wrap(self.builder.select(self.builder.fcmp_ordered("<", self.value, limit), limit, self.value))
 
-    def below(self, bound):
-        """Where a lane is above `bound`, `bound`; a NaN stays."""
-        limit = self._lift(bound)
-        return self._wrap(self.builder.select(self.builder.fcmp_ordered(">", self.value, limit), limit, self.value))
+    def clamped(self, low, high):
+        """Not below `low` and not above `high`, two numbers other than 0; a NaN stays."""
+        kind = self.value.type
+        raised = call(self.builder, f"llvm.maximum.v{kind.count}f32", kind, [self.value, self._lift(low)])
+        return self._wrap(call(self.builder, f"llvm.minimum.v{kind.count}f32", kind, [raised, self._lift(high)]))

@@ -9,8 +9,8 @@ Rows of i, f and o come halved, as `activations.cell` wants them.
 import numpy as np
 from numba import njit
 
-from .activations import cell, output
-from .simd import Lanes, add, fma, lane0, lane1, lane2, lane3, load, offset, row0, row1, row2, row3, splat, store, zero
+from .activations import advance, cell, output
+from .simd import Lanes, add, fma, lane0, lane1, lane2, lane3, load, offset, row0, row1, row2, row3, splat, store, unrelated, zero
 
 inlined = njit(inline="always")
 
@@ -19,39 +19,64 @@ TOGETHER = 4
 
 FOUR = Lanes(4)
 
-#: What tells the two values of `turn` apart; whatever a restored state holds, it is one of them.
-HALF = np.float32(0.5)
+#: Values of x from which on they too keep a base of their own.
+LONG = 64
+
+#: The two values that tell which way to take the tiles, and what tells them apart: whatever a restored state holds, it is one of them.
+ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 
 
-@inlined
-def multiply(gates, w, x, count, size, z):
-    """Z + w x. w: (count, size) packed rows; x: (count,)."""
-    for k in range(count // 4):
-        q = offset(w, 4 * k * size)
-        v = load(FOUR, x, 4 * k)
-        z = fma(load(gates, q, 0), lane0(gates, v), z)
-        z = fma(load(gates, q, size), lane1(gates, v), z)
-        z = fma(load(gates, q, 2 * size), lane2(gates, v), z)
-        z = fma(load(gates, q, 3 * size), lane3(gates, v), z)
-    for k in range(count // 4 * 4, count):
-        z = fma(load(gates, w, k * size), splat(gates, x[k]), z)
-    return z
+def multiplication(paired, two_chains):
+    """An inlined function (gates, w, x, count, size, z): z + w x. w: (count, size) packed rows; x: (count,).
 
+    Parameters
+    ----------
+    paired : int
+        Whether loads keep bases of their own (`simd.unrelated`): each reaches four rows of a tile of 16 units.
+    two_chains : int
+        Whether even and odd rows are summed apart: for tiles too narrow to hide a multiply-add's latency.
+    """
 
-@inlined
-def multiply_in_two_chains(gates, w, x, count, size, z):
-    """As `multiply`, even and odd rows summed apart: for tiles too narrow to hide a multiply-add's latency."""
-    odd = zero(gates)
-    for k in range(count // 4):
-        q = offset(w, 4 * k * size)
-        v = load(FOUR, x, 4 * k)
-        z = fma(load(gates, q, 0), lane0(gates, v), z)
-        odd = fma(load(gates, q, size), lane1(gates, v), odd)
-        z = fma(load(gates, q, 2 * size), lane2(gates, v), z)
-        odd = fma(load(gates, q, 3 * size), lane3(gates, v), odd)
-    for k in range(count // 4 * 4, count):
-        z = fma(load(gates, w, k * size), splat(gates, x[k]), z)
-    return add(z, odd)
+    @inlined
+    def base(pointer):
+        return unrelated(pointer) if paired else pointer
+
+    @inlined
+    def four_rows(gates, w, size, v, z, odd):
+        """Four rows times the lanes of v."""
+        z = fma(load(gates, w, 0), lane0(gates, v), z)
+        if two_chains:
+            odd = fma(load(gates, w, size), lane1(gates, v), odd)
+            z = fma(load(gates, w, 2 * size), lane2(gates, v), z)
+            odd = fma(load(gates, w, 3 * size), lane3(gates, v), odd)
+        else:
+            z = fma(load(gates, w, size), lane1(gates, v), z)
+            z = fma(load(gates, w, 2 * size), lane2(gates, v), z)
+            z = fma(load(gates, w, 3 * size), lane3(gates, v), z)
+        return z, odd
+
+    @inlined
+    def multiply(gates, w, x, count, size, z):
+        odd = zero(gates)
+        eights, fours, ones = count // 8 * 8 if paired else 0, count // 4 * 4, count % 4
+        if eights:
+            rows = base(w)
+            values = base(x) if count > LONG else x
+            for k in range(0, eights, 8):
+                q = offset(rows, k * size)
+                z, odd = four_rows(gates, q, size, load(FOUR, values, k), z, odd)
+                z, odd = four_rows(gates, base(offset(q, 4 * size)), size, load(FOUR, values, k + 4), z, odd)
+        if fours > eights:
+            rows = base(offset(w, eights * size))
+            for k in range(eights, fours, 4):
+                z, odd = four_rows(gates, offset(rows, (k - eights) * size), size, load(FOUR, x, k), z, odd)
+        if ones:
+            rows = base(offset(w, fours * size))
+            for k in range(ones):
+                z = fma(load(gates, rows, k * size), splat(gates, x[fours + k]), z)
+        return add(z, odd) if two_chains else z
+
+    return multiply
 
 
 @inlined
@@ -78,7 +103,7 @@ def inputs_together(gates, w, x, x_stride, z, z_stride, count, size, steps):
         store(z, (t + 3) * z_stride, z3)
 
 
-def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, hoisted, x_stride, y_stride):
+def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, hoisted, turning, paired, division, x_stride, y_stride):
     """Kernel of one layer.
 
     Parameters
@@ -95,6 +120,12 @@ def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, hoisted, x_
         Whether to sum recurrent products in two chains.
     hoisted : int
         Whether blocks take their input products together.
+    turning : int
+        Whether every other step takes the tiles backwards, so that the weights read last, still cached, are read first.
+    paired : int
+        Whether the CPU loads two registers with one instruction near a base.
+    division : str
+        As `activations.advance` takes it.
     x_stride, y_stride : int
         Floats from one timestep to the next.
     """
@@ -102,7 +133,8 @@ def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, hoisted, x_
     tail_gates, tail_lanes, tail_size = Lanes(tail or 4, 4), Lanes(tail or 4), 4 * tail
     tiles = (padded - tail) // units
     rows = 1 + inputs + hidden
-    recurrent = multiply_in_two_chains if two_chains else multiply
+    multiply, recurrent = multiplication(paired, 0), multiplication(paired, two_chains)
+    next_state = advance(division)
     h_lanes = padded if padded <= 64 else 4
     every_h = Lanes(h_lanes)
 
@@ -111,14 +143,30 @@ def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, hoisted, x_
         """Bias and input products, which z holds where they are ready."""
         return load(gates, z, 0) if ready else multiply(gates, offset(w, size), x, inputs, size, load(gates, w, 0))
 
+    if division:
+
+        @inlined
+        def finish(lanes, i, f, g, o, c, y):
+            """New c in place, new h to y."""
+            both = next_state(i, f, g, o, load(lanes, c, 0))
+            store(c, 0, row0(both))
+            store(y, 0, row1(both))
+
+    else:
+
+        @inlined
+        def finish(lanes, i, f, g, o, c, y):
+            """New c in place, new h to y."""
+            new = cell(i, f, g, load(lanes, c, 0))
+            store(c, 0, new)
+            store(y, 0, output(o, new))
+
     @inlined
     def tile(gates, lanes, w, size, x, h, y, c, z, ready):
         """One tile's step: new c in place, new h to y."""
         a = from_inputs(gates, w, size, x, z, ready)
         a = recurrent(gates, offset(w, (1 + inputs) * size), h, hidden, size, a)
-        new = cell(row0(a), row1(a), row2(a), load(lanes, c, 0))
-        store(c, 0, new)
-        store(y, 0, output(row3(a), new))
+        finish(lanes, row0(a), row1(a), row2(a), row3(a), c, y)
 
     @inlined
     def small_tile(gates, lanes, w, size, x, h, y, c, z, ready):
@@ -127,17 +175,12 @@ def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, hoisted, x_
         o = from_inputs(lanes, offset(w, 3 * units), size, x, offset(z, 3 * units), ready)
         a = recurrent(first_three, offset(w, (1 + inputs) * size), h, hidden, size, a)
         o = recurrent(lanes, offset(w, (1 + inputs) * size + 3 * units), h, hidden, size, o)
-        new = cell(row0(a), row1(a), row2(a), load(lanes, c, 0))
-        store(c, 0, new)
-        store(y, 0, output(o, new))
+        finish(lanes, row0(a), row1(a), row2(a), o, c, y)
 
     full_tile = small_tile if small else tile
 
     def kernel(w, x, y, s, z, n):
-        """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), c (padded,), turn; z: (n, 4*padded).
-
-        Every other step takes the tiles backwards (`turn`), so that the weights read last, still cached, are read first.
-        """
+        """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), c (padded,), turn; z: (n, 4*padded)."""
         together = n // TOGETHER * TOGETHER if hoisted else 0
         if hoisted:
             for j in range(tiles):
@@ -147,14 +190,14 @@ def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, hoisted, x_
                 inputs_together(tail_gates, last, x, x_stride, offset(z, tiles * size), 4 * padded, inputs, tail_size, together)
         h = s
         c = offset(s, padded)
-        turn = 1 if s[2 * padded] > HALF else 0
+        backwards = turning and s[2 * padded] > HALF
         for t in range(n):
             xt = offset(x, t * x_stride)
             yt = offset(y, t * y_stride)
             zt = offset(z, t * 4 * padded)
             ready = t < together
             for i in range(tiles):
-                j = tiles - 1 - i if tiles > 1 and turn & 1 else i
+                j = tiles - 1 - i if backwards else i
                 at = offset(w, j * rows * size)
                 full_tile(gates, lanes, at, size, xt, h, offset(yt, j * units), offset(c, j * units), offset(zt, j * size), ready)
             if tail:
@@ -162,8 +205,9 @@ def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, hoisted, x_
                 done = tiles * units
                 tile(tail_gates, tail_lanes, at, tail_size, xt, h, offset(yt, done), offset(c, done), offset(zt, tiles * size), ready)
             h = yt
-            turn += 1
-        s[2 * padded] = turn & 1
+            backwards = turning and not backwards
+        if turning:
+            s[2 * padded] = ONE if backwards else ZERO
         for k in range(0, padded, h_lanes):
             store(s, k, load(every_h, h, k))
 
