@@ -184,6 +184,17 @@ def test_packing_for_narrower_cpus_gives_the_same_answers(fresh, rng, monkeypatc
         right(lstm_model(rng, inputs, hidden, 1, 5), rng)
 
 
+def test_an_initial_cell_that_would_overflow_is_refused(rng):
+    def model(most):
+        lstm = el.LSTM(rng.uniform(-1, 1, (8, 3)), rng.uniform(-1, 1, (8, 2)), np.full(8, 20.0), c0=[most, -most])
+        return el.Model([lstm, el.Activation("linear")])
+
+    answers = el.Stream(model(1e9)).process(rng.uniform(-1, 1, (50, 3)))
+    assert np.isfinite(answers).all()
+    with pytest.raises(CompileError, match="c0 reaches"):
+        el.Stream(model(2e9))
+
+
 def test_input_limit_keeps_every_sum_finite(rng):
     """At the largest input that is let in, with weights that amplify, nothing overflows; beyond it, it is refused."""
     dense = el.Dense(1e6 * rng.choice([-1.0, 1.0], (20, 4)))

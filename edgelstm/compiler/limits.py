@@ -9,6 +9,11 @@ from ..errors import CompileError
 from ..model import INPUT, Model
 
 
+#: Largest magnitude of an initial cell for which the gates' common denominator cannot overflow. A cell that grows by itself stays below
+#: 2**24, where float32 no longer counts ones.
+LARGEST_CELL = 1e9
+
+
 class Reach(NamedTuple):
     """No value inside a layer exceeds ``gain * |input| + offset``, and none that leaves it exceeds `most`."""
 
@@ -26,6 +31,10 @@ def _largest(array: Any) -> float:
 
 
 def _lstm(layer: Any) -> Reach:
+    if layer.c0 is not None and _largest(layer.c0) > LARGEST_CELL:
+        raise CompileError(
+            f"{layer.label}: c0 reaches {_largest(layer.c0):.1e}; cells beyond {LARGEST_CELL:.0e} overflow. Check its source."
+        )
     scales = (layer.scale_ih, layer.scale_hh) if layer.kind == "lstm_int8" else (1.0, 1.0)
     state = 1.0 if layer.h0 is None else max(1.0, _largest(layer.h0))
     recurrent = _row_sums(layer.weight_hh, scales[1]) * state + np.abs(layer.bias)
@@ -68,7 +77,7 @@ def input_limit(model: Model) -> float:
     Raises
     ------
     CompileError
-        If the weights are so large that there is none.
+        If the weights are so large that there is none, or an initial cell is.
     """
     bound = float(np.finfo(np.float32).max) / 4
     reaches = [_REACH[layer.kind](layer) if layer.kind in _REACH else Reach(1.0, 0.0) for layer in model.layers]

@@ -31,6 +31,10 @@ TURN_ABOVE = 8192
 MULTIPLY_ADDS_IN_FLIGHT = 8
 
 
+#: An LSTM layer whose weights exceed this many floats (a usual second-level cache) fetches them this many floats ahead.
+FETCH_ABOVE, FETCH_AHEAD = 1 << 18, 256
+
+
 class Lowered(NamedTuple):
     """One layer, ready for code generation except for where its rows lie.
 
@@ -94,6 +98,7 @@ def lstm(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
         "tail": tail,
         "small": int(padded == units <= target.lanes),
         "two_chains": int(4 * -(-units // target.lanes) < MULTIPLY_ADDS_IN_FLIGHT),
+        "ahead": FETCH_AHEAD if size > FETCH_ABOVE and target.architecture == "x86_64" else 0,
         "hoisted": int(hoisted),
         "turning": int(padded >= 2 * units and size > TURN_ABOVE),
         "paired": int(target.pairs),

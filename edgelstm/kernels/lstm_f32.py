@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from .activations import advance, cell, output
+from .memory import fetch
 from .simd import Lanes, add, fma, lane0, lane1, lane2, lane3, load, offset, row0, row1, row2, row3, splat, store, unrelated, zero
 
 inlined = njit(inline="always")
@@ -26,7 +27,7 @@ LONG = 64
 ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 
 
-def multiplication(paired, two_chains):
+def multiplication(paired, two_chains, ahead):
     """An inlined function (gates, w, x, count, size, z): z + w x. w: (count, size) packed rows; x: (count,).
 
     Parameters
@@ -35,6 +36,8 @@ def multiplication(paired, two_chains):
         Whether loads keep bases of their own (`simd.unrelated`): each reaches four rows of a tile of 16 units.
     two_chains : int
         Whether even and odd rows are summed apart: for tiles too narrow to hide a multiply-add's latency.
+    ahead : int
+        How many floats ahead weights are fetched; 0: never.
     """
 
     @inlined
@@ -44,6 +47,11 @@ def multiplication(paired, two_chains):
     @inlined
     def four_rows(gates, w, size, v, z, odd):
         """Four rows times the lanes of v."""
+        if ahead:
+            fetch(gates, w, ahead)
+            fetch(gates, w, ahead + size)
+            fetch(gates, w, ahead + 2 * size)
+            fetch(gates, w, ahead + 3 * size)
         z = fma(load(gates, w, 0), lane0(gates, v), z)
         if two_chains:
             odd = fma(load(gates, w, size), lane1(gates, v), odd)
@@ -103,7 +111,7 @@ def inputs_together(gates, w, x, x_stride, z, z_stride, count, size, steps):
         store(z, (t + 3) * z_stride, z3)
 
 
-def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, hoisted, turning, paired, division, x_stride, y_stride):
+def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, ahead, hoisted, turning, paired, division, x_stride, y_stride):
     """Kernel of one layer.
 
     Parameters
@@ -118,6 +126,8 @@ def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, hoisted, tu
         Whether the layer is one tile of one register a gate.
     two_chains : int
         Whether to sum recurrent products in two chains.
+    ahead : int
+        As `multiplication` takes it.
     hoisted : int
         Whether blocks take their input products together.
     turning : int
@@ -133,7 +143,7 @@ def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, hoisted, tu
     tail_gates, tail_lanes, tail_size = Lanes(tail or 4, 4), Lanes(tail or 4), 4 * tail
     tiles = (padded - tail) // units
     rows = 1 + inputs + hidden
-    multiply, recurrent = multiplication(paired, 0), multiplication(paired, two_chains)
+    multiply, recurrent = multiplication(paired, 0, ahead), multiplication(paired, two_chains, ahead)
     next_state = advance(division)
     h_lanes = padded if padded <= 64 else 4
     every_h = Lanes(h_lanes)

@@ -6,6 +6,9 @@ from numba.extending import intrinsic
 
 from .simd import FLOATS
 
+#: Floats in a cache line.
+CACHE_LINE = 16
+
 _WIDTHS = {"i64": (ir.IntType(64), types.int64), "i32": (ir.IntType(32), types.int32), "f32": (ir.FloatType(), types.float32)}
 
 
@@ -46,6 +49,21 @@ def _poke(width):
 
 peek_i64, peek_i32, peek_f32 = _peek("i64"), _peek("i32"), _peek("f32")
 poke_i64, poke_i32, poke_f32 = _poke("i64"), _poke("i32"), _poke("f32")
+
+
+@intrinsic
+def fetch(typingctx, lanes, pointer, ahead):
+    """Ask for the vector of this width at `pointer[ahead]` to be brought near, wherever that is: it is not read."""
+
+    def codegen(context, builder, signature, args):
+        void, byte, word = ir.VoidType(), ir.IntType(8).as_pointer(), ir.IntType(32)
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(void, [byte, word, word, word]), "llvm.prefetch.p0")
+        for at in range(0, sum(lanes.vec.pieces), CACHE_LINE):
+            place = builder.gep(args[1], [builder.add(args[2], ir.Constant(args[2].type, at))])
+            builder.call(function, [builder.bitcast(place, byte), *(ir.Constant(word, v) for v in (0, 3, 1))])  # to read, often, data
+        return context.get_dummy_value()
+
+    return types.void(lanes, pointer, types.int64), codegen
 
 
 @intrinsic
