@@ -191,7 +191,7 @@ def test_an_initial_cell_that_would_overflow_is_refused(rng):
 
     answers = el.Stream(model(1e9)).process(rng.uniform(-1, 1, (50, 3)))
     assert np.isfinite(answers).all()
-    with pytest.raises(CompileError, match="c0 reaches"):
+    with pytest.raises(el.CompileError, match="c0 reaches"):
         el.Stream(model(2e9))
 
 

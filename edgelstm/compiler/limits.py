@@ -8,7 +8,6 @@ import numpy as np
 from ..errors import CompileError
 from ..model import INPUT, Model
 
-
 #: Largest magnitude of an initial cell for which the gates' common denominator cannot overflow. A cell that grows by itself stays below
 #: 2**24, where float32 no longer counts ones.
 LARGEST_CELL = 1e9
