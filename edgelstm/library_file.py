@@ -258,13 +258,13 @@ def seal(
     return body + _digest(body)
 
 
-def is_library(path: "str | os.PathLike[str]") -> bool:
-    """Whether a file begins as a shared library does."""
+def is_library(path: "str | os.PathLike[str]", *, unreadable: bool = False) -> bool:
+    """Whether a file begins as a shared library does. `unreadable`: the answer for one that cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read(4) == b"\x7fELF"
-    except OSError:
-        return False
+    except (OSError, ValueError):
+        return unreadable
 
 
 def load_private(data: "bytes | memoryview") -> ctypes.CDLL:
