@@ -60,7 +60,7 @@ class Stream:
 
     def __init__(self, path: "str | os.PathLike[str]") -> None:
         file = LibraryFile(path)
-        shape = file.shape
+        self._shape = shape = file.shape
         self.input_size, self.output_size = shape.input_size, shape.output_size
         self._library = file.load()
         self._memory = bytearray(shape.arena_bytes + _ALIGNMENT)
@@ -108,23 +108,33 @@ class Stream:
         if sample:
             self._take(*sample)
         if self._step(self._arena, self._input, self._output):
-            bad = [f"channel {k} is {value:g}" for k, value in enumerate(self.input) if not abs(value) < 3e38] or [
-                "a value is out of range"
-            ]
-            _refuse("InputError", f"{bad[0]}, which must not enter the state. The state is as it was; repair the sample.")
+            self._complain()
         return self.output
+
+    def _complain(self) -> "NoReturn":
+        """Say which value of `input` must not enter the state."""
+        if vocabulary := self._shape.vocabulary:
+            _refuse("InputError", f"channel 0 must be a whole number from 0 to {vocabulary - 1}, an index; got {self.input[0]:g}.")
+        limit = self._shape.input_limit
+        channel, value = next((k, value) for k, value in enumerate(self.input) if not abs(value) <= limit)
+        _refuse("InputError", f"channel {channel} is {value:g}, which must not enter the state, which is as it was; repair the sample.")
 
     def _take(self, sample: "Any") -> None:
         try:
             self.input[:] = sample
         except (TypeError, ValueError):
             try:
-                values = [float(value) for value in sample]
-            except (TypeError, ValueError):
-                _refuse("InputError", f"a sample is {self.input_size} numbers; got {type(sample).__name__}: {repr(sample)[:80]}.")
-            if len(values) != self.input_size:
-                _refuse("InputError", f"a sample is {self.input_size} numbers; got {len(values)}.")
-            for k, value in enumerate(values):
+                values = list(sample)
+                # Text that spells numbers is none.
+                fit = len(values) == self.input_size and not any(isinstance(value, str | bytes) for value in (sample, *values))
+                floats = [float(value) for value in values] if fit else []
+            except (TypeError, ValueError, OverflowError):
+                floats = []
+            if len(floats) != self.input_size:
+                counted = isinstance(sample, list | tuple) and len(sample) != self.input_size
+                came = len(sample) if counted else f"{type(sample).__name__}: {' '.join(repr(sample).split())[:80]}"
+                _refuse("InputError", f"a sample is {self.input_size} numbers; got {came}.")
+            for k, value in enumerate(floats):
                 self.input[k] = value
 
     def process(self, samples: "Any", answers: "Any") -> None:
@@ -141,9 +151,12 @@ class Stream:
         InputError
             If a buffer is of another type or size, or a value must not enter the state; nothing has changed then.
         """
-        given, taken = memoryview(samples), memoryview(answers)
+        try:
+            given, taken = memoryview(samples), memoryview(answers)
+        except TypeError:
+            given = taken = memoryview(b"")
         steps = given.nbytes // (4 * self.input_size)
-        fit = given.format == taken.format == "f" and given.contiguous and taken.contiguous and not taken.readonly
+        fit = given.format == taken.format == "f" and given.c_contiguous and taken.c_contiguous and not taken.readonly
         if not fit or given.nbytes != 4 * self.input_size * steps or taken.nbytes != 4 * self.output_size * steps:
             _refuse(
                 "InputError",
@@ -177,7 +190,10 @@ class Stream:
         StateError
             If it is damaged or of another model; the state is then as it was.
         """
-        kept = bytearray(blob) or bytearray(1)
+        try:
+            kept = bytearray(memoryview(blob)) or bytearray(1)
+        except TypeError:
+            _refuse("StateError", f"a snapshot is the bytes that stream.snapshot() gave; got {type(blob).__name__}.")
         answer = self._library.edgelstm_restore(self._arena, ctypes.c_void_p(_address(kept)), ctypes.c_size_t(len(kept)))
         if answer == 1:
             _refuse("StateError", f"these {len(blob)} bytes are no whole snapshot of this model; take another, or start with reset().")

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 #: Version of the C interface (`edgelstm.h`) and of the trailer.
 ABI = 1
 
+#: Libraries that this process has loaded, by the digest of their files: none is ever unloaded.
+_loaded: "dict[bytes, ctypes.CDLL]" = {}
+
 _MAGIC = b"\x7fEDGELSTM\r\n\x1a\n\0\0\0"
-_TRAILER = struct.Struct("<HHIIIIIIIQQQQQf128s32s16sI32s")
-_DIGEST_SIZE = 32
+_TRAILER = struct.Struct("<HHIIIIIIIQQQQQf256s32s16sI32s")
+_DIGEST_SIZE, _NEEDS_SIZE = 32, 256
 
 #: ELF's number of a machine and its bits, by the first word of LLVM's triple.
 MACHINES = {"x86_64": (62, 64), "aarch64": (183, 64), "armv7": (40, 32), "riscv64": (243, 64)}
@@ -127,8 +130,10 @@ class LibraryFile:
             with open(self.path, "rb", buffering=0) as file:
                 data = bytearray(os.fstat(file.fileno()).st_size)
                 data = data[: file.readinto(data)]
-        except OSError as problem:
-            _refuse(f"{self.path}: {problem.strerror or problem}; check the path and its permissions.")
+        except (OSError, ValueError) as problem:
+            _refuse(f"{self.path}: {getattr(problem, 'strerror', None) or problem}; check the path and its permissions.")
+        except MemoryError:
+            _refuse(f"{self.path} is larger than this machine's memory. Check the path, or build a smaller model.")
         if len(data) < _TRAILER.size or not data.startswith(b"\x7fELF"):
             _refuse(f"{self.path} is no library of edgelstm. Make one: edgelstm build model.elstm --target … -o {self.path}")
         (
@@ -159,14 +164,15 @@ class LibraryFile:
             _refuse(f"{self.path} is damaged (its digest does not match). Copy it again, or build it again.")
         if abi != ABI:
             _refuse(f"{self.path} has interface version {abi}; this edgelstm loads version {ABI}. Build it again with this version.")
-        if size + 4 * steps * (inputs + outputs) + _TRAILER.size != len(data):
+        parts = size + 4 * steps * (inputs + outputs) + _TRAILER.size
+        if not steps or parts != len(data) or max(state, sample + 4 * inputs, given + 4 * inputs, answer + 4 * outputs) > arena:
             _refuse(f"{self.path} contradicts itself: its parts do not add up to its size. Build it again.")
         self.machine, self.bits, self.needs = machine, bits, needs.rstrip(b"\0").decode("ascii", "replace").split()
         self.shape = Shape(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model)
         self.size, self.probe_steps = size, steps
         floats = memoryview(data)[size : len(data) - _TRAILER.size].cast("f")
         self.probe_inputs, self.probe_outputs = floats[: steps * inputs], floats[steps * inputs :]
-        self._data = memoryview(data)[:size]
+        self._data, self._digest = memoryview(data)[:size], digest
         self._info = self._data[info : info + info_bytes]
 
     @property
@@ -199,7 +205,7 @@ class LibraryFile:
         return misfit(self.machine, self.bits, self.needs, *here(), has)
 
     def load(self) -> ctypes.CDLL:
-        """Have the system load the library, from a private copy: what runs is what was checked.
+        """Have the system load the library, from a private copy: what runs is what was checked. Once a process and library.
 
         Raises
         ------
@@ -208,10 +214,12 @@ class LibraryFile:
         """
         if reason := self.misfit():
             _refuse(f"{self.path} {reason}. Build it for this machine: edgelstm targets")
-        try:
-            return load_private(self._data)
-        except OSError as problem:
-            _refuse(f"{self.path} does not load: {problem}.")
+        if self._digest not in _loaded:
+            try:
+                _loaded[self._digest] = load_private(self._data)
+            except OSError as problem:
+                _refuse(f"{self.path} does not load: {problem}.")
+        return _loaded[self._digest]
 
 
 def seal(
@@ -239,21 +247,24 @@ def seal(
     fields = (shape.input_size, shape.output_size, shape.vocabulary, probe[2])
     sizes = (library.index(info), len(info), shape.arena_bytes, shape.state_bytes)
     places = (shape.sample_offset, shape.input_offset, shape.output_offset, shape.input_limit)
+    words = " ".join(needs).encode()
+    if len(words) > _NEEDS_SIZE:
+        _refuse(f"the names of what the CPU must have take {len(words)} bytes, more room than the trailer has. Please report this.")
     trailer = _TRAILER.pack(
         *(machine, bits, ABI, *fields, *sizes, *places),
-        *(" ".join(needs).encode(), shape.digest, _MAGIC, len(library), bytes(_DIGEST_SIZE)),
+        *(words, shape.digest, _MAGIC, len(library), bytes(_DIGEST_SIZE)),
     )
     body += trailer[:-_DIGEST_SIZE]
     return body + _digest(body)
 
 
-def is_library(path: "str | os.PathLike[str]") -> bool:
-    """Whether a file begins as a shared library does."""
+def is_library(path: "str | os.PathLike[str]", *, unreadable: bool = False) -> bool:
+    """Whether a file begins as a shared library does. `unreadable`: the answer for one that cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read(4) == b"\x7fELF"
-    except OSError:
-        return False
+    except (OSError, ValueError):
+        return unreadable
 
 
 def load_private(data: "bytes | memoryview") -> ctypes.CDLL:
@@ -302,15 +313,20 @@ def misfit(machine: int, bits: int, needs: "Iterable[str]", system: str, own: in
     return missing and f"needs a CPU with {missing}, which this one lacks"
 
 
+#: What /proc/cpuinfo lists of this x86 CPU, once it was read.
+_flags: "list[str]" = []
+
+
 def has(machine: int, feature: str) -> bool:
     """Whether this CPU has what /proc/cpuinfo lists as `feature`."""
     if machine in _HWCAP:
         getauxval: Any = ctypes.CDLL(None).getauxval
         getauxval.restype = ctypes.c_ulong
         return bool(getauxval(16) & _HWCAP[machine].get(feature, 0))  # AT_HWCAP
-    try:
-        with open("/proc/cpuinfo") as file:
-            flags = next((line for line in file if line.startswith("flags")), "")
-    except OSError:
-        return True
-    return feature in flags.split()
+    if not _flags:  # reading costs more than all else that loading a small library does
+        try:
+            with open("/proc/cpuinfo") as file:
+                _flags.extend(next((line for line in file if line.startswith("flags")), "").split())
+        except OSError:
+            return True
+    return feature in _flags

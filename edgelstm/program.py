@@ -99,7 +99,7 @@ def open_library(path: str) -> Program:
         shape=file.shape,
         input_names=tuple(info["input_names"]),
         labels=tuple(info["labels"]),
-        initial_state=np.ctypeslib.as_array((ctypes.c_uint8 * file.shape.state_bytes).from_address(state)),
+        initial_state=np.frombuffer(memoryview((ctypes.c_uint8 * file.shape.state_bytes).from_address(state)), np.uint8),
         weights=address_of(handle, "edgelstm_weights"),
         run=run_of(handle),
         python_step=address_of(handle, "edgelstm_python_step"),

@@ -275,6 +275,6 @@ def _opened(path: str) -> Program:
     from .library_file import is_library
     from .program import open_library
 
-    if not is_library(path):
+    if not is_library(path, unreadable=True):  # what cannot be read is told by the attempt
         raise UsageError(f"{path} is no built library. Read a model file with edgelstm.load(path) and pass the model.")
     return open_library(path)

@@ -219,6 +219,18 @@ def test_cold_start_tells_time_and_memory(tmp_path):
     assert all(figures["median_ms"] > 0 for figures in programs.values())
 
 
+@pytest.mark.slow
+def test_library_start_tells_bytes_time_and_memory(tmp_path):
+    result = tmp_path / "result.json"
+    done = run("library_start.py", "--repeats", "1", "--builds", "1", "--core", core(), "--json", str(result), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(result.read_text())
+    assert len(told["launches"]) == 5
+    assert all(figures["median_ms"] > 0 for figures in told["launches"].values())
+    assert told["sizes"]["file_beside_weights"] > told["sizes"]["code_bytes"] > 0
+    assert told["building"]["command"]["median_s"] > told["building"]["call"]["median_s"] > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [(["--rows", "6,32"], "6,32,1"), (["--peers", "tvm"], "onnxruntime"), (["--core", "4096"], "--core"), (["--save", "../x"], "letters")],

@@ -222,6 +222,23 @@ CONSTANTS = "\n.section .rodata; .balign 16; table: .space 0x1d980, 7; wide: .sp
 SECTIONS = {".text": "code", ".text.far": "far", ".rodata": "table"}
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_linkers_find_sections(libraries, target):
+    """What GNU ld reads of a library that a C program is linked with; readelf has nothing to remark."""
+    done = subprocess.run([tool("readelf"), "-W", "-S", "-s", "-d", libraries[target]], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    rows = re.findall(r"\[ *\d+\] (\.\w+) +(\w+) +(\w+) (\w+) \w+ \w+ +([WAX]*) +(\d+) +(\d+) +\d+$", done.stdout, re.MULTILINE)
+    assert [(name, kind, flags, int(link), int(info)) for name, kind, _, _, flags, link, info in rows] == [
+        (".text", "PROGBITS", "AX", 0, 0),
+        (".dynsym", "DYNSYM", "A", 3, 1),
+        (".dynstr", "STRTAB", "A", 0, 0),
+        (".hash", "HASH", "A", 2, 0),
+        (".dynamic", "DYNAMIC", "WA", 3, 0),
+        (".shstrtab", "STRTAB", "", 0, 0),
+    ]
+    assert f"Symbol table '.dynsym' contains {len(EXPORTS) + 1} entries" in done.stdout
+
+
 @pytest.mark.parametrize("toolchain", ASSEMBLY)
 def test_every_relocation_as_gnu_ld(tmp_path, toolchain):
     """Byte for byte, at the same addresses; every relocation of the table occurs, so that none can be added untested."""

@@ -329,9 +329,12 @@ def test_no_input_brings_nan_or_infinity_into_the_state(values):
     assert np.isfinite(stream.process(XS[:3])).all()
 
 
-def test_wrong_construction():
+def test_wrong_construction(tmp_path):
+    with pytest.raises(el.LibraryError, match="No such file"):
+        el.Stream(tmp_path / "model.elstm")
+    el.save(MODEL, tmp_path / "model.elstm")
     with pytest.raises(el.UsageError, match="load"):
-        el.Stream("model.elstm")
+        el.Stream(tmp_path / "model.elstm")
     with pytest.raises(el.UsageError, match="propagate"):
         el.Stream(MODEL, nan_policy="ignore")
 

@@ -2,8 +2,9 @@
 
 The code and constants that LLVM emits for a fused model call nothing and own no variables, so that linking is placing sections,
 filling in distances between them (`elf_relocations`), and writing a symbol table (System V ABI, ELF-32 and ELF-64, little-endian).
-A library file holds, in this order: headers; symbols, their names and hash table; code and constants; the dynamic loader's own table.
-All but the last is one segment, to read and execute; that table is another, to read and write. The stack is not executable.
+A library file holds, in this order: headers; symbols, their names and hash table; code and constants; the dynamic loader's own table;
+section headers, which only linkers of C programs read. What stands before the loader's table is one segment, to read and execute; that
+table is another, to read and write. The stack is not executable.
 """
 
 import struct
@@ -16,11 +17,15 @@ from .elf_relocations import MACHINES, Machine, Reference, relocate
 _PAGE = 0x10000  # 64 KiB: the largest page of any kernel for these machines
 _LINE = 64  # where code begins: a multiple of this many bytes
 _RELOCATABLE, _SHARED = 1, 3
-_WRITE, _ALLOC = 1, 2
-_SYMTAB, _RELA, _NOBITS, _REL = 2, 4, 8, 9
+_WRITE, _ALLOC, _EXECUTE = 1, 2, 4
+_PROGBITS, _SYMTAB, _STRTAB, _RELA, _HASH, _DYNAMIC, _NOBITS, _REL, _DYNSYM = 1, 2, 3, 4, 5, 6, 8, 9, 11
 _UNWINDING = (".eh_frame", ".ARM.exidx", ".ARM.extab")  # tables that only exceptions read
 _PT_LOAD, _PT_DYNAMIC, _PT_GNU_STACK = 1, 2, 0x6474E551
 _DT_NULL, _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_SYMENT = 0, 4, 5, 6, 10, 11
+
+
+#: Names of a library's sections: none, code and constants, symbols, their names, hash table, the dynamic loader's table, these names.
+_SECTION_NAMES = b"\0.text\0.dynsym\0.dynstr\0.hash\0.dynamic\0.shstrtab".ljust(48, b"\0")
 
 
 class _Section(NamedTuple):
@@ -150,8 +155,31 @@ def _symbol_tables(layout: _Class, exports: list[tuple[str, int, int, int]]) -> 
     return symbols, names, struct.pack(f"<{4 + count}I", 1, count + 1, min(1, count), *chain)
 
 
+def _section_headers(layout: _Class, places: list[tuple[int, int]]) -> bytes:
+    """Rows for `_SECTION_NAMES`, which begin and are as large as `places` says, but for the first, which is none."""
+    symbol, dynamic = struct.calcsize(layout.symbol), struct.calcsize(layout.dynamic)
+    kinds = (  # type, flags, section of names or symbols, first global symbol, size of a row, bytes further on in memory
+        (_PROGBITS, _ALLOC | _EXECUTE, 0, 0, 0, 0),
+        (_DYNSYM, _ALLOC, 3, 1, symbol, 0),
+        (_STRTAB, _ALLOC, 0, 0, 0, 0),
+        (_HASH, _ALLOC, 2, 0, 4, 0),
+        (_DYNAMIC, _ALLOC | _WRITE, 3, 0, dynamic, _PAGE),
+        (_STRTAB, 0, 0, 0, 0, 0),
+    )
+    rows = [(0,) * 10]
+    at = 0
+    for (kind, flags, link, info, row, further), (offset, size) in zip(kinds, places, strict=True):
+        at = _SECTION_NAMES.index(b"\0", at) + 1
+        address = offset + further if flags else 0
+        rows.append((at, kind, flags, address, offset, size, link, info, 8 if flags else 1, row))
+    return b"".join(struct.pack(layout.section, *row) for row in rows)
+
+
 def _headers(number: int, flags: int, layout: _Class, dynamic: int, end: int) -> bytes:
-    """ELF header and segments of a file of `end` bytes whose dynamic table begins at `dynamic`, and is loaded one page further on."""
+    """ELF header and segments of a file whose dynamic table stands from `dynamic` to `end`, and is loaded one page further on.
+
+    The names of sections follow on a multiple of 8, and their headers.
+    """
     first, entry = struct.calcsize(layout.header), struct.calcsize(layout.program)
     address, size = dynamic + _PAGE, end - dynamic
     segments = (
@@ -160,7 +188,8 @@ def _headers(number: int, flags: int, layout: _Class, dynamic: int, end: int) ->
         (_PT_DYNAMIC, 6, dynamic, address, address, size, size, 8),
         (_PT_GNU_STACK, 6, 0, 0, 0, 0, 0, 16),  # not to execute
     )
-    row = (_SHARED, number, 1, 0, first, 0, flags, first, entry, len(segments), struct.calcsize(layout.section), 0, 0)
+    count, sections = _SECTION_NAMES.rstrip(b"\0").count(b"\0") + 1, _up(end, 8) + len(_SECTION_NAMES)
+    row = (_SHARED, number, 1, 0, first, sections, flags, first, entry, len(segments), struct.calcsize(layout.section), count, count - 1)
     header = struct.pack(layout.header, _identity(layout), *row)
     return header + b"".join(struct.pack(layout.program, *(row[i] for i in layout.program_order)) for row in segments)
 
@@ -190,7 +219,8 @@ def link(data: bytes, exports: tuple[str, ...]) -> bytes:
     at_names = at_symbols + (1 + len(exports)) * struct.calcsize(layout.symbol)
     names_size = 1 + sum(len(name.encode()) + 1 for name in exports)
     at_hash = _up(at_names + names_size, 8)
-    addresses, end = source.places(_up(at_hash + 4 * (4 + len(exports)), _LINE))
+    at_code = _up(at_hash + 4 * (4 + len(exports)), _LINE)
+    addresses, end = source.places(at_code)
     shown = {s.name: s for s in symbols if s.name in exports and s.section in addresses}
     if missing := [name for name in exports if name not in shown]:
         raise CompileError(f"the generated code lacks {', '.join(missing)}. Please report this.")
@@ -200,8 +230,11 @@ def link(data: bytes, exports: tuple[str, ...]) -> bytes:
     entries += [(_DT_SYMENT, struct.calcsize(layout.symbol)), (_DT_NULL, 0)]
     dynamic = b"".join(struct.pack(layout.dynamic, *entry) for entry in entries)
     at_dynamic = _up(end, 16)
-    library = bytearray(at_dynamic + len(dynamic))
-    headers = _headers(source.number, source.flags, layout, at_dynamic, len(library))
+    end_dynamic = at_dynamic + len(dynamic)
+    places = [(at_code, end - at_code), (at_symbols, len(tables[0])), (at_names, len(tables[1])), (at_hash, len(tables[2]))]
+    places += [(at_dynamic, len(dynamic)), (_up(end_dynamic, 8), len(_SECTION_NAMES))]
+    library = bytearray(places[-1][0]) + _SECTION_NAMES + _section_headers(layout, places)
+    headers = _headers(source.number, source.flags, layout, at_dynamic, end_dynamic)
     for at, part in ((0, headers), *zip((at_symbols, at_names, at_hash), tables, strict=True), (at_dynamic, dynamic)):
         library[at : at + len(part)] = part
     for index, address in addresses.items():

@@ -103,6 +103,10 @@ _RVGC = "+m,+a,+f,+d,+c,-relax"
 _V2 = ("ssse3", "sse4_1", "sse4_2", "popcnt")
 _V3 = (*_V2, "avx", "avx2", "fma", "bmi1", "bmi2", "f16c", "movbe")
 _V4 = (*_V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
+_VNNI = "avx512_vnni"
+
+#: What LLVM also makes use of where a host has it.
+_NEWEST = (_VNNI, "avx512vbmi", "avx512_vbmi2", "avx512ifma", "avx512_bitalg", "avx512_vpopcntdq", "avx512_bf16", "avx_vnni", "gfni")
 _EMULATED, _HERE, _BOARD = "emulated, qemu-user", "PC", "emulated, qemu-system-arm"
 
 #: What `build` compiles for, by name.
@@ -219,9 +223,9 @@ def host() -> Target:
     known = " ".join([machine, *(info.get(k, "") for k in ("vendor_id", "cpu family", "model", "stepping", "cpu part")), *sorted(flags)])
     identity = sha256(known.encode()).hexdigest()[:16]
     if machine in ("x86_64", "amd64"):
-        needs = tuple(flag for flag in (*_V4, "avx512_vnni") if flag in flags)
+        needs = tuple(flag for flag in (*_V4, *_NEWEST) if flag in flags)
         if {"avx512f", "avx512vl", "avx512bw", "avx512dq"} <= flags:
-            return Target("host", 16, 32, True, "vnni" if "avx512_vnni" in flags else "pmaddwd", needs=needs, identity=identity)
+            return Target("host", 16, 32, True, "vnni" if _VNNI in flags else "pmaddwd", needs=needs, identity=identity)
         if {"avx2", "fma"} <= flags:
             return Target("host", 8, 16, True, "pmaddwd", needs=needs, identity=identity)
         return Target("host", 4, 16, "fma" in flags, "pmaddwd", needs=needs, identity=identity)

@@ -38,7 +38,7 @@ def first_bad_index(inputs):
     def kernel(x, limit, n):
         """x: (n,); limit: float32, the vocabulary's size."""
         for t in range(n):
-            if not (lowest <= x[t] < limit and x[t] == np.float32(int(x[t]))):
+            if not (lowest <= x[t] < limit and x[t] == np.float32(np.int32(x[t]))):
                 return t
         return n
 

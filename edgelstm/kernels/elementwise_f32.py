@@ -3,6 +3,7 @@
 Every kernel writes exactly its own width, never beyond: its output may be the caller's memory.
 """
 
+import numpy as np
 from numba import njit
 
 from . import activations
@@ -122,7 +123,7 @@ def embedding_f32(size, x_stride, y_stride):
     def kernel(w, x, y, s, z, n):
         """w: table; x: (n, x_stride); y: (n, y_stride); s, z: unused."""
         for t in range(n):
-            row = offset(w, int(x[t * x_stride]) * size)
+            row = offset(w, int(np.int32(x[t * x_stride])) * size)
             yt = offset(y, t * y_stride)
             for k in range(0, full, width):
                 store(yt, k, load(lanes, row, k))

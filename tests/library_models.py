@@ -1,0 +1,132 @@
+"""What the tests of built libraries share: a model of every layer kind and scheme, its samples and answers, and files sealed again."""
+
+import hashlib
+import shutil
+from functools import cache
+
+import numpy as np
+import pytest
+from conftest import lstm_layers, lstm_model
+from elstm_files import index_model, sensor_model
+from test_kernels_int8 import integers
+from test_kernels_int8 import lstm as int8_lstm
+from test_kernels_int8_static import dense as static_dense
+from test_kernels_int8_static import lstm as static_lstm
+
+import edgelstm as el
+from edgelstm import library_file, reference
+from edgelstm.compiler import targets
+from edgelstm.probes import reference_probe
+
+#: Targets that run on this kind of machine without emulation.
+X86 = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
+
+#: Largest difference from the float64 reference, relative to max(1, |y|): float32 sums, as conftest's tolerance for f32. The samples of
+#: integer models rest on no edge between two integers.
+LIMIT = 1e-6
+
+
+def _drawn(name):
+    return np.random.default_rng(sum(name.encode()))
+
+
+def _int8(name, scheme, *, calibrated=False):
+    rng = _drawn(name)
+    first = int8_lstm(rng, 7, 41, scheme, calibrated=calibrated, h0=rng.uniform(-0.6, 0.6, 41), c0=rng.uniform(-1, 1, 41))
+    second = int8_lstm(rng, 41, 6, scheme, calibrated=calibrated)
+    head = el.DenseInt8(scheme, integers(rng, 5, 6), rng.uniform(0.5, 1, 5) / 400, input_scale=[1 / 127] if calibrated else None)
+    return el.Model([first, second, head])
+
+
+def _static(name):
+    rng = _drawn(name)
+    lstm = static_lstm(rng, 5, 18)
+    return el.Model([lstm, static_dense(rng, 18, 3, float(lstm.hidden_scale[0]), lstm.hidden_zero_point)])
+
+
+#: Every kind of layer in every scheme, by a name that begins with the scheme.
+MODELS = {
+    "f32": lambda: lstm_model(_drawn("f32"), 6, 32),
+    "f32-odd": lambda: lstm_model(_drawn("f32-odd"), 7, 41, 2, 3, trained_start=True),
+    "f32-all-layers": lambda: sensor_model(labels=("a", "b"), input_names=("x", "y", "z"), rate_hz=50),
+    "f32-table": index_model,
+    "f32-activations": lambda: el.Model([*lstm_layers(_drawn("act"), 1, 3, 1), el.Activation("sigmoid"), el.Activation("tanh")]),
+    "int8-weight": lambda: _int8("int8-weight", "int8-weight"),
+    "int8-dynamic": lambda: _int8("int8-dynamic", "int8-dynamic"),
+    "int8-dynamic-calibrated": lambda: _int8("int8-dynamic-calibrated", "int8-dynamic", calibrated=True),
+    "int8-static": lambda: _static("int8-static"),
+    "int8-static-lstm": lambda: el.Model([static_lstm(_drawn("lstm"), 3, 33)]),
+}
+
+models = pytest.mark.parametrize("name", MODELS)
+
+
+@cache
+def model_of(name):
+    return MODELS[name]()
+
+
+@cache
+def samples_of(name, steps=60):
+    """(steps, input_size) float32: first the samples of a probe, on which rounding is no matter of chance, then others."""
+    model = model_of(name)
+    rng = _drawn(name)
+    first = reference_probe(model).inputs
+    rest = (steps - len(first), model.input_size)
+    more = rng.integers(model.vocabulary_size, size=rest) if model.takes_index else rng.uniform(-1, 1, rest)
+    return np.concatenate([first, more.astype(np.float32)])
+
+
+@cache
+def exact(name):
+    """The reference's answers to the first samples: (steps, output_size) float64."""
+    model = model_of(name)
+    return reference.run(model, reference_probe(model).inputs)
+
+
+def worst(name, answers):
+    """Largest difference of answers (time, output_size) from the reference, relative to max(1, |y|)."""
+    wanted = exact(name)
+    return float((np.abs(answers[: len(wanted)] - wanted) / np.maximum(1, np.abs(wanted))).max())
+
+
+def same_integers(name):
+    """Whether the model's sums are of integers, so that machines with fused multiply-add agree in every bit."""
+    return name.startswith(("int8-dynamic", "int8-static"))
+
+
+@cache
+def built(name, target):
+    return el.build(model_of(name), target)
+
+
+def runs_here(target):
+    """Skip where this machine is another, or its CPU lacks the target's instructions."""
+    chosen = targets.named(target)
+    known = targets.cpuinfo().get("flags", "").split()
+    if chosen.architecture != targets.host().architecture or not set(chosen.needs) <= set(known):
+        pytest.skip(f"this machine cannot run code for {target}")
+
+
+#: Where fields stand in the trailer: those that did not move between versions of it.
+FIELDS = {"machine": 0, "bits": 1, "abi": 2, "needs": -5, "model": -4, "magic": -3, "size": -2}
+
+
+def sealed_again(data, **changes):
+    """The file with other fields in its trailer, and the digest that belongs to them. `probe`: added to its last answer."""
+    trailer = library_file._TRAILER
+    fields = list(trailer.unpack_from(data, len(data) - trailer.size))
+    body = data[: -trailer.size]
+    if step := changes.pop("probe", 0):
+        body = body[:-4] + (np.frombuffer(body[-4:], np.float32) + np.float32(step)).tobytes()
+    for field, value in changes.items():
+        fields[FIELDS[field]] = value
+    body += trailer.pack(*fields)[:-32]
+    return body + hashlib.sha256(body).digest()
+
+
+def tool(name):
+    """Where a program is; the test is skipped if it is not installed."""
+    if (found := shutil.which(name)) is None:
+        pytest.skip(f"{name} is not installed")
+    return found

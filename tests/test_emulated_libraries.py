@@ -1,0 +1,199 @@
+"""Libraries for other machines, emulated: built here, stepped there, in Python and in C.
+
+``$EDGELSTM_EMULATED_PI`` names the folder of an emulated Raspberry Pi for the 64-bit ARM targets (`tools/emulated_pi.py`); 32-bit ARM and
+RISC-V run a C program under user-mode QEMU with their cross compiler's C library.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from library_models import LIMIT, MODELS, built, model_of, same_integers, samples_of, tool, worst
+
+import edgelstm as el
+from edgelstm import device
+from edgelstm.compiler.targets import named
+
+TESTS = Path(__file__).parent
+sys.path.insert(0, str(TESTS.parent / "tools"))
+
+import emulated_pi  # noqa: E402
+
+FOLDER = os.environ.get("EDGELSTM_EMULATED_PI")
+HEADER = TESTS.parent / "edgelstm" / "include"
+
+#: Target, and the cores that must run it.
+ARM64 = [
+    ("rpi3", "cortex-a53"),
+    ("rpi4", "cortex-a72"),
+    ("rpi5", "cortex-a76"),
+    ("aarch64", "cortex-a53"),
+    ("aarch64", "cortex-a72"),
+    ("aarch64", "cortex-a76"),
+]
+
+#: Target, GNU's name of its toolchain, and the emulator.
+IN_C = [
+    ("rpi4", "aarch64-linux-gnu", ["qemu-aarch64", "-cpu", "cortex-a72"]),
+    ("armv7", "arm-linux-gnueabihf", ["qemu-arm", "-cpu", "cortex-a7"]),
+    ("riscv64", "riscv64-linux-gnu", ["qemu-riscv64"]),
+    ("riscv64-v", "riscv64-linux-gnu", ["qemu-riscv64", "-cpu", "rv64,v=true,vext_spec=v1.0"]),
+]
+
+#: Steps every library of a folder in all ways that Python has, compares the ways, and leaves answers and snapshots there.
+SCRIPT = """
+import array, os, sys
+from edgelstm import device
+from edgelstm.compiler.targets import named
+folder, kind = sys.argv[1:]
+for name in sorted(os.listdir(folder)):
+    if not name.endswith(".so"):
+        continue
+    place = os.path.join(folder, name.removesuffix(".so"))
+    xs = array.array("f", open(place + ".in", "rb").read())
+    stream = device.Stream(place + ".so")
+    inputs, outputs = stream.input_size, stream.output_size
+    steps, half = len(xs) // inputs, len(xs) // inputs // 2
+    ys = array.array("f", bytes(4 * steps * outputs))
+    stream.process(xs, ys)
+    stream.reset()
+    for t in range(steps):
+        if t == half:
+            blob = stream.snapshot()
+        answer = bytes(stream.step(xs[t * inputs : (t + 1) * inputs]))
+        assert answer == ys[t * outputs : (t + 1) * outputs].tobytes(), (name, t)
+    stream.restore(open(place + ".blob", "rb").read())
+    rest = array.array("f", bytes(4 * (steps - half) * outputs))
+    stream.process(xs[half * inputs :], rest)
+    if kind == "numpy":
+        import numpy as np
+        import edgelstm as el
+        rows = np.array(xs, np.float32).reshape(steps, inputs)
+        stream = el.Stream(place + ".so")
+        assert stream.process(rows).tobytes() == ys.tobytes(), name
+        stream.reset()
+        assert np.array([stream.step(x).copy() for x in rows]).tobytes() == ys.tobytes(), name
+        assert type(stream.step).__name__ == "builtin_function_or_method"
+        stream.reset()
+        stream.process(rows[:half])
+        assert stream.snapshot() == blob, name
+    else:
+        assert "numpy" not in sys.modules
+    for ending, data in ((".out", ys.tobytes()), (".half", blob), (".rest", rest.tobytes())):
+        with open(place + ending, "wb") as file:
+            file.write(data)
+print("done")
+"""
+
+
+@pytest.fixture(scope="module")
+def pi():
+    if FOLDER is None:
+        pytest.skip("EDGELSTM_EMULATED_PI names no emulated Pi")
+    return Path(FOLDER)
+
+
+def halves(name):
+    xs = samples_of(name)
+    return xs[: len(xs) // 2], xs[len(xs) // 2 :]
+
+
+def packed(folder, target):
+    """Every model's library for a target, its samples, and a snapshot taken here after half of them."""
+    for name in MODELS:
+        built(name, target).write(folder / f"{name}.so")
+        samples_of(name).tofile(folder / f"{name}.in")
+        stream = el.Stream(model_of(name))
+        stream.process(halves(name)[0])
+        (folder / f"{name}.blob").write_bytes(stream.snapshot())
+
+
+def compare(folder, name):
+    """What a machine answered, with the float64 reference and with this machine: integers to the last bit."""
+    answers = np.fromfile(folder / f"{name}.out", np.float32).reshape(-1, model_of(name).output_size)
+    assert worst(name, answers) <= LIMIT
+    here = el.Stream(model_of(name)).process(samples_of(name))
+    if same_integers(name):
+        np.testing.assert_array_equal(answers, here)
+    return answers
+
+
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory):
+    """Folders by target, packed once."""
+    made = {}
+
+    def folder(target):
+        if target not in made:
+            made[target] = tmp_path_factory.mktemp(target)
+            packed(made[target], target)
+        return made[target]
+
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("packages", ["none", "numpy"])
+@pytest.mark.parametrize(("target", "core"), ARM64)
+def test_every_model_on_every_core(pi, libraries, tmp_path, target, core, packages):
+    """In the emulated system's Python, with NumPy and with the standard library alone."""
+    folder = libraries(target)
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = emulated_pi.run(pi, core, script, [str(folder), packages], packages=packages, capture=True)
+    assert (done.returncode, done.stdout.split()) == (0, ["done"]), done.stderr
+    for name in MODELS:
+        answers = compare(folder, name)
+        rest = np.fromfile(folder / f"{name}.rest", np.float32).reshape(-1, answers.shape[1])
+        stream = el.Stream(model_of(name))
+        stream.restore((folder / f"{name}.half").read_bytes())
+        here = stream.process(halves(name)[1])
+        bound = 0.0 if same_integers(name) else 1e-5 if name.startswith("f32") else 0.05
+        assert np.abs(here - answers[len(answers) // 2 :]).max() <= bound, f"{name}: its snapshot, restored here"
+        assert np.abs(rest - el.Stream(model_of(name)).process(samples_of(name))[len(answers) // 2 :]).max() <= bound, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "toolchain", "emulator"), IN_C, ids=[target for target, *_ in IN_C])
+def test_c_programs_step_every_model(libraries, tmp_path, target, toolchain, emulator):
+    """Under glibc's loader; the program compares all ways of edgelstm.h."""
+    driver = tmp_path / "driver"
+    compiler, runner = tool(f"{toolchain}-gcc"), tool(emulator[0])
+    source = TESTS / "library_driver.c"
+    subprocess.run([compiler, "-std=gnu11", "-O1", "-Wall", "-Werror", "-I", HEADER, "-o", driver, source, "-ldl"], check=True)
+    folder = libraries(target)
+    words = [folder / f"{name}.{ending}" for name in MODELS for ending in ("so", "in", "out")]
+    done = subprocess.run([runner, *emulator[1:], "-L", f"/usr/{toolchain}", driver, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for name in MODELS:
+        compare(folder, name)
+
+
+@pytest.mark.slow
+def test_a_core_without_the_instructions_refuses_the_library(pi, libraries, tmp_path):
+    """A Pi 5's library on a Pi 4: a sentence, where the kernel would have ended the process."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\nfrom edgelstm import device, errors\n"
+        "try:\n    device.Stream(sys.argv[1])\nexcept errors.LibraryError as problem:\n    print(problem)\n"
+    )
+    for core, said in (("cortex-a72", "needs a CPU with asimddp, which this one lacks"), ("cortex-a76", "")):
+        done = emulated_pi.run(pi, core, script, [str(libraries("rpi5") / "f32.so")], packages="none", capture=True)
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
+        assert bool(said) == bool(done.stdout)
+
+
+@pytest.mark.parametrize("target", ["armv7", "rpi4", "riscv64", "riscv64-v"])
+def test_this_machine_refuses_them(libraries, target):
+    for kind in (el.Stream, device.Stream):
+        with pytest.raises(el.LibraryError, match=r"bit programs on .*Build it for this machine"):
+            kind(libraries(target) / "f32.so")
+
+
+def test_boards_with_one_core_get_one_code():
+    """A Zero 2 W's library is a Raspberry Pi 3's, which the emulated core runs."""
+    assert named("rpi-zero2w")._replace(name="", boards="") == named("rpi3")._replace(name="", boards="")

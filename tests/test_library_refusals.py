@@ -1,0 +1,414 @@
+"""Libraries and snapshots that are damaged, foreign or for another machine: a sentence, before any of their code is loaded."""
+
+import ctypes
+import ctypes.util
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_calls import call, refused
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from library_models import FIELDS, built, model_of, samples_of, sealed_again
+
+import edgelstm as el
+from edgelstm import device, library_file, snapshot
+from edgelstm.compiler import targets
+
+SETTINGS = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+NAME = "f32-table"
+SIZE = 500_000  # more than any file here
+
+kinds = pytest.mark.parametrize("kind", [el.Stream, device.Stream])
+
+
+@pytest.fixture(scope="module")
+def sound():
+    return built(NAME, "host").data
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "a.so"
+
+
+@pytest.fixture
+def unloaded(monkeypatch):
+    """Fails the test if the system's loader is asked for a library."""
+
+    def loaded(name, *_args, **_options):
+        if name is not None:  # None: the process itself, asked what its CPU has
+            pytest.fail(f"{name} was loaded")
+        return ctypes.PyDLL(None)
+
+    monkeypatch.setattr(library_file, "_loaded", {})
+    monkeypatch.setattr(ctypes, "CDLL", loaded)
+
+
+def refusal(kind, path, error=el.LibraryError):
+    """What a stream says instead of opening a file: one sentence or more, with what to do, that names the file."""
+    with pytest.raises(error) as caught:
+        kind(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(str(path))
+    assert message.endswith((".", str(path), "edgelstm targets")), message
+    return message
+
+
+def test_a_sound_file_is_loaded(sound, path, monkeypatch):
+    """The control of all tests below: what `unloaded` forbids happens here."""
+    path.write_bytes(sound)
+    seen = []
+    load = ctypes.CDLL
+    monkeypatch.setattr(library_file, "_loaded", {})
+    monkeypatch.setattr(ctypes, "CDLL", lambda *args: seen.append(args) or load(*args))
+    device.Stream(path)
+    assert len([name for name, *_ in seen if name is not None]) == 1
+
+
+@SETTINGS
+@given(where=st.integers(0, SIZE), mask=st.integers(1, 255))
+@example(where=4, mask=1)
+@example(where=SIZE - 1, mask=128)
+def test_any_changed_bit_is_refused_before_it_is_loaded(sound, path, unloaded, where, mask):
+    changed = bytearray(sound)
+    changed[where % len(sound)] ^= mask
+    path.write_bytes(changed)
+    refusal(device.Stream, path)
+    refusal(el.Stream, path, (el.LibraryError, el.UsageError))
+
+
+def test_every_bit_of_headers_and_trailer_is_guarded(sound, path, unloaded):
+    end = library_file._TRAILER.size
+    for at in (*range(64), *range(len(sound) - end, len(sound))):
+        for bit in range(8):
+            changed = bytearray(sound)
+            changed[at] ^= 1 << bit
+            path.write_bytes(changed)
+            refusal(device.Stream, path)
+
+
+@SETTINGS
+@given(length=st.integers(0, SIZE))
+@example(length=0)
+@example(length=3)
+@example(length=4)
+@example(length=library_file._TRAILER.size - 1)
+@example(length=library_file._TRAILER.size)
+@example(length=-1)
+@example(length=-32)
+@example(length=-library_file._TRAILER.size)
+@example(length=-library_file._TRAILER.size - 4)
+def test_any_truncation_is_refused(sound, path, unloaded, length):
+    path.write_bytes(sound[: length % len(sound)])
+    refusal(device.Stream, path)
+    refusal(el.Stream, path, (el.LibraryError, el.UsageError))
+
+
+@SETTINGS
+@given(extra=st.binary(min_size=1, max_size=300), front=st.booleans())
+def test_additions_are_refused(sound, path, unloaded, extra, front):
+    path.write_bytes(extra + sound if front else sound + extra)
+    refusal(device.Stream, path)
+
+
+@kinds
+def test_two_files_in_one_are_refused(sound, path, unloaded, kind):
+    other = built("f32", "host").data
+    path.write_bytes(other[: len(other) // 2] + sound)
+    assert "damaged" in refusal(kind, path)
+
+
+@kinds
+def test_libraries_of_others_are_refused(path, unloaded, kind):
+    found = ctypes.util.find_library("m")
+    sample = next(Path(folder, found) for folder in ("/lib/x86_64-linux-gnu", "/lib64", "/usr/lib") if Path(folder, found).exists())
+    path.write_bytes(sample.read_bytes())
+    assert "not a library that edgelstm built" in refusal(kind, path)
+
+
+@kinds
+def test_what_is_no_library_is_refused(path, unloaded, kind):
+    folder = path.with_name("folder")
+    folder.mkdir()
+    assert "directory" in refusal(kind, folder)
+    assert "No such file" in refusal(kind, path)
+    assert "No such file" in refusal(kind, path / "below")
+    path.write_bytes(b"\x7fELF")
+    assert "no library of edgelstm" in refusal(kind, path)
+    for content in (b"", b"text", bytes(5000), b"\x7fEL"):
+        path.write_bytes(content)
+        assert "library" in refusal(kind, path, (el.LibraryError, el.UsageError))
+    with pytest.raises(el.LibraryError, match="null"):
+        kind("a\0b")
+
+
+@kinds
+def test_a_file_that_may_not_be_read_is_refused(sound, path, unloaded, kind, monkeypatch):
+    path.write_bytes(sound)
+
+    def forbidden(*_args, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(library_file, "open", forbidden, raising=False)
+    assert "Permission denied" in refusal(kind, path)
+
+
+def test_a_model_file_is_told_from_a_library(path):
+    model = path.with_name("a.elstm")
+    el.save(model_of(NAME), model)
+    assert "edgelstm.load" in refusal(el.Stream, model, el.UsageError)
+    assert "edgelstm build" in refusal(device.Stream, model)
+
+
+@kinds
+def test_a_sparse_giant_is_refused(path, unloaded, kind):
+    with path.open("wb") as file:
+        file.write(b"\x7fELF")
+        file.truncate(1 << 43)
+    assert "larger than this machine's memory" in refusal(kind, path)
+
+
+#: Fields of the trailer, and what is said of a file that holds another value there.
+CHANGED = {
+    "another version": ({"abi": 2}, "interface version 2; this edgelstm loads version 1"),
+    "an older version": ({"abi": 0}, "interface version 0"),
+    "64-bit ARM": ({"machine": 183}, "64-bit programs on 64-bit ARM; this is a 64-bit Python on x86_64"),
+    "32-bit ARM": ({"machine": 40, "bits": 32}, "32-bit programs on 32-bit ARM"),
+    "RISC-V": ({"machine": 243}, "64-bit RISC-V"),
+    "an unknown machine": ({"machine": 999}, "machine 999"),
+    "32 bits": ({"bits": 32}, "32-bit programs on x86-64; this is a 64-bit Python"),
+    "a missing instruction": ({"needs": b"avx2 teleport ssse3"}, "a CPU with teleport, which this one lacks"),
+    "two missing instructions": ({"needs": b"avx1024 teleport"}, "a CPU with avx1024, teleport"),
+    "part of a name": ({"needs": b"ss"}, "a CPU with ss,"),
+    "no words": ({"needs": b"\xff\xfe\xfd"}, "a CPU with "),
+    "a size beyond the file": ({"size": 1 << 30}, "Build it again"),
+    "a size of nothing": ({"size": 0}, "Build it again"),
+    "a size that is no multiple of 4": ({"size": 4097}, "Build it again"),
+}
+
+
+@kinds
+@pytest.mark.parametrize("case", CHANGED)
+def test_fields_of_the_trailer_are_checked(sound, path, unloaded, kind, case):
+    """The digest is right: another program wrote the file, or for another machine."""
+    changes, message = CHANGED[case]
+    path.write_bytes(sealed_again(sound, **changes))
+    assert message in refusal(kind, path)
+
+
+def test_sealing_again_changes_nothing_else(sound):
+    assert sealed_again(sound) == sound
+    assert set(FIELDS) >= {"machine", "bits", "abi", "needs", "size"}
+
+
+@SETTINGS
+@given(data=st.data())
+def test_wrong_counts_in_a_sealed_trailer_are_refused(sound, path, data):
+    """Counts of the trailer that a faulty writer got wrong never reach memory that is not there."""
+    trailer = library_file._TRAILER
+    fields = list(trailer.unpack_from(sound, len(sound) - trailer.size))
+    inputs, outputs, steps = 3, 4, 6
+    fields[data.draw(st.sampled_from([inputs, outputs, steps]))] = data.draw(st.integers(0, 1 << 31))
+    body = sound[: -trailer.size] + trailer.pack(*fields)[:-32]
+    path.write_bytes(body + library_file._digest(body))
+    if body == sound[:-32]:
+        library_file.LibraryFile(path)
+    else:
+        refusal(library_file.LibraryFile, path)
+
+
+@kinds
+def test_a_library_for_another_machine_is_refused(path, unloaded, kind):
+    built(NAME, "rpi4").write(path)
+    assert "64-bit ARM" in refusal(kind, path)
+
+
+@kinds
+@pytest.mark.parametrize("step", [1e-3, -1.0, float("nan")])
+def test_answers_other_than_those_built_in_are_refused(sound, path, kind, step):
+    path.write_bytes(sealed_again(sound, probe=step))
+    assert "differs from the answers it was built to give" in refusal(kind, path)
+    path.write_bytes(sealed_again(sound, probe=1e-6))
+    kind(path)
+
+
+def test_what_a_target_needs_is_known_on_its_machine():
+    """Every word that a trailer can hold can be looked up, and the trailer has room for all of them."""
+    for target in targets.TARGETS.values():
+        if target.bare_metal:
+            continue
+        machine, bits = library_file.MACHINES[target.architecture]
+        assert bits == target.bits
+        if machine in library_file._HWCAP:
+            assert set(target.needs) <= set(library_file._HWCAP[machine])
+    with pytest.raises(el.LibraryError, match="more room"):
+        library_file.seal(b"", el.Stream(model_of(NAME)).program.shape, "x86_64", ("x" * 80,) * 9, b"", (b"", b"", 0))
+
+
+def test_the_hosts_library_needs_what_its_compiler_may_use(sound):
+    """Another PC that lacks one of these instructions refuses the file instead of dying of it."""
+    flags = targets.cpuinfo().get("flags", "").split()
+    trailer = library_file._TRAILER.unpack_from(sound, len(sound) - library_file._TRAILER.size)
+    needs = trailer[FIELDS["needs"]].rstrip(b"\0").decode().split()
+    assert set(needs) == set(flags) & {*targets._V4, *targets._NEWEST}
+
+
+# --- snapshots ---
+
+
+@pytest.fixture(scope="module")
+def streams(tmp_path_factory):
+    """Streams of the same library: with NumPy, and with the standard library alone."""
+    place = tmp_path_factory.mktemp("streams") / "a.so"
+    built("f32-odd", "host").write(place)
+    made = el.Stream(place), device.Stream(place)
+    for stream in made:
+        for x in samples_of("f32-odd")[:20]:
+            stream.step(x)
+    return made
+
+
+def refuses(stream, blob, match=None):
+    before = stream.snapshot()
+    with pytest.raises(el.StateError, match=match) as caught:
+        stream.restore(blob)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith(".") or "got " in str(caught.value)
+    assert stream.snapshot() == before
+
+
+@SETTINGS
+@given(where=st.integers(0, 10_000), mask=st.integers(1, 255), cut=st.booleans())
+def test_damaged_snapshots_are_refused(streams, where, mask, cut):
+    blob = streams[0].snapshot()
+    damaged = bytearray(blob)
+    if cut:
+        del damaged[where % len(blob) :]
+    else:
+        damaged[where % len(blob)] ^= mask
+    for stream in streams:
+        refuses(stream, bytes(damaged))
+
+
+def test_snapshots_of_another_model_are_refused(streams, rng):
+    same_shape = el.Model([type(layer)(**_shifted(layer)) for layer in model_of("f32-odd").layers])
+    for other in (same_shape, model_of("f32-table")):
+        blob = el.Stream(other).snapshot()
+        for stream in streams:
+            refuses(stream, blob, "another model|no whole snapshot of this model")
+    refuses(streams[1], el.Stream(same_shape).snapshot(), "another model")
+
+
+def _shifted(layer):
+    changed = {name: getattr(layer, name) for name in ("weight_ih", "weight_hh", "weight", "bias", "h0", "c0") if hasattr(layer, name)}
+    return changed | {"bias": changed["bias"] + np.float32(0.5), "name": layer.name, "inputs": layer.inputs}
+
+
+def test_snapshots_that_no_step_can_have_left_are_refused(streams):
+    """Right digest and checksum, and values that must not enter the state."""
+    state = streams[0]._arena.state.copy()
+    digest = streams[0]._digest
+    for at, value in ((64, np.nan), (64, 1e38), (64 + 64, np.inf), (len(state) - 4, -np.inf)):
+        crafted = state.copy()
+        crafted[at : at + 4].view(np.float32)[0] = value
+        for stream in streams:
+            refuses(stream, snapshot.pack(crafted, digest))
+    later = bytearray(snapshot.pack(state, digest))
+    later[8:12] = struct.pack("<I", 2)  # a version to come
+    later[-4:] = struct.pack("<I", snapshot.crc32(bytes(later[:-4])))
+    for stream in streams:
+        refuses(stream, bytes(later))
+
+
+def test_an_index_that_no_step_can_have_read_is_refused(path):
+    built(NAME, "host").write(path)
+    stream, alone = el.Stream(path), device.Stream(path)
+    for bad in (7.0, -1.0, 2.5, 1e9):
+        crafted = stream._arena.state.copy()
+        crafted[64:68].view(np.float32)[0] = bad
+        for each in (stream, alone):
+            refuses(each, snapshot.pack(crafted, stream._digest))
+
+
+@pytest.mark.parametrize("wrong", [b"", b"ELSTMSNP", "text", None, 7, [1, 2], bytes(3000)])
+def test_what_is_no_snapshot_is_refused(streams, wrong):
+    for stream in streams:
+        refuses(stream, wrong)
+
+
+# --- the command line ---
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory, sound):
+    """Files that must be refused, by what is wrong with them."""
+    folder = tmp_path_factory.mktemp("broken")
+    files = {
+        "truncated": sound[:-1],
+        "cut to its trailer": sound[-library_file._TRAILER.size :],
+        "flipped": sound[:5000] + bytes([sound[5000] ^ 1]) + sound[5001:],
+        "empty": b"",
+        "another version": sealed_again(sound, abi=9),
+        "a probe that differs": sealed_again(sound, probe=1.0),
+        "another machine": built(NAME, "rpi4").data,
+        "missing instructions": sealed_again(sound, needs=b"teleport"),
+        "bytes": b"\x7fELF" + bytes(900),
+    }
+    for name, data in files.items():
+        (folder / f"{name.replace(' ', '-')}.so").write_bytes(data)
+    (folder / "folder.so").mkdir()
+    return folder
+
+
+#: `describe` reads what a library says of itself, wherever it runs and whatever it answers.
+READABLE = {"a-probe-that-differs", "another-machine", "missing-instructions"}
+
+
+@pytest.mark.parametrize("words", [["run"], ["bench", "--rate", "100"], ["describe"]], ids=lambda words: words[0])
+def test_the_command_line_says_it_in_one_line(broken, words):
+    for path in [*sorted(broken.iterdir()), broken / "absent.so"]:
+        if words == ["describe"] and path.stem in READABLE:
+            continue
+        assert path.stem in refused(call(*words, path, given="1\n"), 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--target", "rpi6"], "no target 'rpi6'"),
+        (["--features", "+avx2"], "the host is compiled for as it is"),
+        (["--target", "rpi4", "-o", "a.elstm"], "is the model itself"),
+    ],
+)
+def test_building_with_wrong_words(tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    el.save(model_of(NAME), "a.elstm")
+    before = Path("a.elstm").read_bytes()
+    assert message in refused(call("build", "a.elstm", *words), 2)
+    assert Path("a.elstm").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--target", "rpi4", "--cpu", "cortex-a999"], "'cortex-a999'"),
+        (["--target", "rpi4", "--features", "+teleport"], "teleport"),
+        (["-o", "absent/a.so"], "absent"),
+    ],
+)
+def test_building_what_cannot_be_built(tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    el.save(model_of(NAME), "a.elstm")
+    assert message in refused(call("build", "a.elstm", *words), 1)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_cpu_without_the_instruction_is_one_line(tmp_path):
+    el.save(model_of("int8-dynamic"), tmp_path / "a.elstm")
+    said = refused(call("build", tmp_path / "a.elstm", "--target", "rpi5", "--features=-dotprod", "-o", tmp_path / "a.so"), 1)
+    assert "LLVM cannot compile for rpi5" in said
+    assert not (tmp_path / "a.so").exists()
