@@ -114,8 +114,12 @@ def test_ci_runs_the_commands_of_the_readme():
 def test_what_the_readme_shows_runs(tmp_path, monkeypatch, capsys):
     shutil.copytree(ROOT / "examples" / "activity" / "data", tmp_path / "examples" / "activity" / "data")
     monkeypatch.chdir(tmp_path)
-    (command,) = [line for text in blocks("sh") for line in text.splitlines() if line.startswith(".venv/bin/edgelstm ")]
-    assert CliRunner().invoke(main, shlex.split(command)[1:]).exit_code == 0
+    commands = [line for text in blocks("sh") for line in text.splitlines() if line.startswith(".venv/bin/edgelstm ")]
+    assert len(commands) == 2  # convert, build
+    for command in commands:
+        assert CliRunner().invoke(main, shlex.split(command)[1:]).exit_code == 0
+    assert Path("activity.so").exists()
+    capsys.readouterr()
     (code,) = blocks("python")
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out == "badminton\n"
