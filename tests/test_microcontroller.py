@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -19,8 +20,6 @@ import edgelstm as el
 from edgelstm import building, reference, snapshot
 from edgelstm.compiler import c_abi, fuse, targets
 from edgelstm.compiler.targets import TARGETS
-from edgelstm.quantization.calibration import Range
-from edgelstm.quantization.schemes import SCHEMES
 
 CHECK = Path(__file__).with_name("board_check.c")
 ROOT = str(EXAMPLE.parents[1])
@@ -73,25 +72,34 @@ def indices(rng):
     return [el.Embedding(drawn(11, 6)), el.LSTM(drawn(32, 6), drawn(32, 8), drawn(32)), el.Dense(drawn(3, 8), drawn(3))]
 
 
-def in_int8(layer, scheme):
-    """A record in a scheme with a float32 cell; the steps of inputs are calibrated, but of the layer "high", or found at each step."""
-    rule = SCHEMES[scheme].rules.get(type(layer))
-    calibrated = scheme == "int8-dynamic" and layer.name != "high"
-    return layer if rule is None else rule(layer, None, Range("", -2.0, 2.0) if calibrated else None)
+def in_scheme(model, windows, scheme):
+    """`quantize`, and the Dense layers too that it leaves in f32 for being small; the layer "high" scales its input at each step."""
+    layers = el.quantize(model, windows, scheme).layers
+    if scheme == "int8-static":
+        assert not any(isinstance(layer, el.Dense) for layer in layers)
+        return el.Model(layers)
+    found_each_step = {"high": {"input_scale": None}} if scheme == "int8-dynamic" else {}
+    return el.Model([replace(dense_in(layer, scheme), **found_each_step.get(layer.name, {})) for layer in layers])
+
+
+def dense_in(layer, scheme):
+    """An int8 record of a Dense layer; any other layer as it is."""
+    if not isinstance(layer, el.Dense):
+        return layer
+    scale = np.abs(layer.weight).max(axis=1) / 127
+    weight = np.rint(layer.weight / scale[:, None]).astype(np.int8)
+    return el.DenseInt8(scheme, weight, scale, layer.bias, name=layer.name, inputs=layer.inputs)
 
 
 @cache
 def case(kind, scheme):
     """A model and samples (STEPS, input_size)."""
     rng = np.random.default_rng(20261124)
-    layers = {"vectors": vectors, "indices": indices}[kind](rng)
-    model = el.Model(layers)
+    model = el.Model({"vectors": vectors, "indices": indices}[kind](rng))
     draw = (lambda n: rng.integers(0, 11, (n, 1))) if kind == "indices" else (lambda n: rng.uniform(-2, 2, (n, 5)))
     xs = draw(STEPS).astype(np.float32)
-    if scheme == "int8-static":
-        model = el.quantize(model, [draw(60).astype(np.float32) for _ in range(3)], scheme)
-    elif scheme != "f32":
-        model = el.Model([in_int8(layer, scheme) for layer in layers])
+    if scheme != "f32":
+        model = in_scheme(model, [draw(60).astype(np.float32) for _ in range(3)], scheme)
     return model, xs
 
 
