@@ -32,7 +32,7 @@ STACK = 1024
 #: What objects may call: for integers of 64 bits; for float32 where there is no FPU.
 WIDE_HELPERS = {f"__aeabi_{name}" for name in ("ldivmod", "l2f", "ul2f", "f2lz", "f2ulz")}
 FLOAT_HELPERS = {
-    f"__aeabi_{name}" for name in ("fadd", "fsub", "fmul", "fdiv", "fcmpeq", "fcmplt", "fcmple", "fcmpge", "fcmpgt", "f2iz", "i2f")
+    f"__aeabi_{name}" for name in ("fadd", "fsub", "fmul", "fdiv", "fcmpeq", "fcmplt", "fcmple", "fcmpge", "fcmpgt", "f2iz", "i2f", "ui2f")
 }
 
 each_board = pytest.mark.parametrize("target", BOARDS)
