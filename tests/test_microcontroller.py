@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from boards import BOARDS, COMPILER, EMULATOR, EXAMPLE, emulated, linked, need
+from microcontroller_boards import BOARDS, COMPILER, EMULATOR, EXAMPLE, emulated, linked, need
 from conftest import TOLERANCE
 
 import edgelstm as el
