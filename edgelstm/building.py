@@ -16,6 +16,16 @@ from .model import Model, Probe
 from .modelfile import model_digest
 from .probes import reference_probe
 
+#: Functions of the ARM run-time ABI that every compiler for bare metal brings: arithmetic of 64-bit integers, and of float32 without FPU.
+HELPERS = frozenset(
+    f"__aeabi_{name}"
+    for name in (
+        *("lmul", "ldivmod", "uldivmod", "llsl", "llsr", "lasr", "lcmp", "ulcmp", "idiv", "uidiv", "idivmod", "uidivmod"),
+        *("fadd", "fsub", "frsub", "fmul", "fdiv", "fcmpeq", "fcmplt", "fcmple", "fcmpge", "fcmpgt", "fcmpun"),
+        *("f2iz", "f2uiz", "f2lz", "f2ulz", "i2f", "ui2f", "l2f", "ul2f"),
+    )
+)
+
 
 class Build(NamedTuple):
     """A model compiled for a target.
@@ -34,7 +44,7 @@ class Build(NamedTuple):
     arena_bytes : int
         Memory of one stream: the RAM that the caller gives.
     helpers : tuple of str
-        Functions of the compiler's own library that an object file calls; none for a library.
+        Which of `HELPERS` an object file calls; none for a library.
     seconds : float
         What building took.
     """
@@ -79,7 +89,7 @@ def build(model: Model, target: str | Target = "host") -> Build:
     UsageError
         If there is no such target.
     UnsupportedModelError, CompileError
-        If a layer has no kernel there, or LLVM refuses the CPU or its features.
+        If a layer has no kernel there, LLVM refuses the CPU or its features, or the code calls what a microcontroller may not have.
     """
     started = time.perf_counter()
     target = targets.named(target) if isinstance(target, str) else target
@@ -157,10 +167,16 @@ def _linked(object_file: bytes, target: Target) -> bytes:
 
 
 def _measured(object_file: bytes) -> tuple[int, tuple[str, ...]]:
-    """Bytes in memory, and undefined symbols."""
+    """Bytes in memory, and the compiler's functions that are called."""
     from .compiler import elf
 
-    return elf.loaded_bytes(object_file), elf.undefined(object_file)
+    helpers = elf.undefined(object_file)
+    if unknown := [name for name in helpers if name not in HELPERS]:
+        raise CompileError(
+            f"the generated code calls {', '.join(unknown)}, which a program without an operating system may not have; only functions of "
+            "the compiler's own library were expected. Please report this, with the model's `edgelstm describe`."
+        )
+    return elf.loaded_bytes(object_file), helpers
 
 
 def _probe_bytes(probe: Probe) -> tuple[bytes, bytes, int]:

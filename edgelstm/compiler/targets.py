@@ -99,6 +99,7 @@ CORTEX_A72 = "0xd08"
 
 _ARM64, _ARM32, _RISCV = "aarch64-unknown-linux-gnu", "armv7-unknown-linux-gnueabihf", "riscv64-unknown-linux-gnu"
 _X86 = "x86_64-unknown-linux-gnu"
+_M3, _M4, _M33 = "thumbv7m-unknown-none-eabi", "thumbv7em-unknown-none-eabihf", "thumbv8m.main-unknown-none-eabihf"
 _RVGC = "+m,+a,+f,+d,+c,-relax"
 _V2 = ("ssse3", "sse4_1", "sse4_2", "popcnt")
 _V3 = (*_V2, "avx", "avx2", "fma", "bmi1", "bmi2", "f16c", "movbe")
@@ -159,10 +160,10 @@ TARGETS = {
             boards="RV64GCV Linux boards (vectors of 128 bits or more)",
             tested=_EMULATED,
         ),
-        Target("cortex-m4f", 1, 32, True, "generic", "thumbv7em-none-eabihf", "cortex-m4", boards="STM32F4, nRF52, …", tested=_BOARD),
-        Target("cortex-m7", 1, 32, True, "generic", "thumbv7em-none-eabihf", "cortex-m7", boards="STM32F7, STM32H7, …", tested=_BOARD),
-        Target("cortex-m33", 1, 32, True, "generic", "thumbv8m.main-none-eabihf", "cortex-m33", boards="nRF53, RP2350, …", tested=_BOARD),
-        Target("cortex-m3", 1, 8, False, "generic", "thumbv7m-none-eabi", "cortex-m3", boards="STM32F1, … (no FPU)", tested=_BOARD),
+        Target("cortex-m4f", 1, 32, True, "generic", _M4, "cortex-m4", boards="STM32F4, nRF52, …", tested=f"{_BOARD} mps2-an386"),
+        Target("cortex-m7", 1, 32, True, "generic", _M4, "cortex-m7", "-fp64", boards="STM32F7, …", tested=f"{_BOARD} mps2-an500"),
+        Target("cortex-m33", 1, 32, True, "generic", _M33, "cortex-m33", boards="nRF53, RP2350, …", tested=f"{_BOARD} mps2-an505"),
+        Target("cortex-m3", 1, 8, False, "generic", _M3, "cortex-m3", boards="STM32F1, … (no FPU)", tested=f"{_BOARD} mps2-an385"),
     )
 }
 

@@ -1,0 +1,314 @@
+"""Objects for microcontrollers, linked and run: every layer kind and scheme on QEMU's boards against this machine and the reference."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from microcontroller_boards import BOARDS, COMPILER, EMULATOR, EXAMPLE, emulated, linked, need
+from conftest import TOLERANCE
+
+import edgelstm as el
+from edgelstm import building, reference, snapshot
+from edgelstm.compiler import c_abi, fuse, targets
+from edgelstm.compiler.targets import TARGETS
+
+CHECK = Path(__file__).with_name("board_check.c")
+ROOT = str(EXAMPLE.parents[1])
+STEPS, TURN = 24, 9
+SCHEME_NAMES = ("f32", "int8-weight", "int8-dynamic", "int8-static")
+
+#: Bytes of stack that no call passes; the example's README promises it.
+STACK = 1024
+
+#: What objects may call: for integers of 64 bits; for float32 where there is no FPU.
+WIDE_HELPERS = {f"__aeabi_{name}" for name in ("ldivmod", "l2f", "ul2f", "f2lz", "f2ulz")}
+FLOAT_HELPERS = {
+    f"__aeabi_{name}" for name in ("fadd", "fsub", "fmul", "fdiv", "fcmpeq", "fcmplt", "fcmple", "fcmpge", "fcmpgt", "f2iz", "i2f", "ui2f")
+}
+
+each_board = pytest.mark.parametrize("target", BOARDS)
+each_model = pytest.mark.parametrize("kind", ["vectors", "indices"])
+each_scheme = pytest.mark.parametrize("scheme", SCHEME_NAMES)
+
+
+def vectors(rng):
+    """Every layer kind that takes vectors, two LSTM layers with a start of their own, a sum, and a skip connection by concatenation."""
+
+    def drawn(*shape):
+        return rng.uniform(-0.5, 0.5, shape)
+
+    return [
+        el.Normalizer(drawn(5), rng.uniform(0.5, 2, 5), name="norm"),
+        el.LSTM(drawn(52, 5), drawn(52, 13), drawn(52), drawn(13), drawn(13), name="low"),
+        el.LSTM(drawn(52, 13), drawn(52, 13), drawn(52), name="high"),
+        el.Add(inputs=("low", "high"), name="sum"),
+        el.Dense(2 * drawn(17, 13), drawn(17)),
+        el.Activation("tanh"),
+        el.Dense(drawn(9, 17), drawn(9)),
+        el.Activation("relu"),
+        el.Activation("linear", name="deep"),
+        el.Dense(drawn(6, 14), drawn(6), inputs=("deep", "norm")),
+        el.Activation("sigmoid"),
+        el.Dense(4 * drawn(4, 6), drawn(4)),
+        el.Softmax(),
+    ]
+
+
+def indices(rng):
+    """A table, one LSTM layer, a head."""
+
+    def drawn(*shape):
+        return rng.uniform(-1, 1, shape)
+
+    return [el.Embedding(drawn(11, 6)), el.LSTM(drawn(32, 6), drawn(32, 8), drawn(32)), el.Dense(drawn(3, 8), drawn(3))]
+
+
+def in_scheme(model, windows, scheme):
+    """`quantize`, and the Dense layers too that it leaves in f32 for being small; the layer "high" scales its input at each step."""
+    layers = el.quantize(model, windows, scheme).layers
+    if scheme == "int8-static":
+        assert not any(isinstance(layer, el.Dense) for layer in layers)
+        return el.Model(layers)
+    found_each_step = {"high": {"input_scale": None}} if scheme == "int8-dynamic" else {}
+    return el.Model([replace(dense_in(layer, scheme), **found_each_step.get(layer.name, {})) for layer in layers])
+
+
+def dense_in(layer, scheme):
+    """An int8 record of a Dense layer; any other layer as it is."""
+    if not isinstance(layer, el.Dense):
+        return layer
+    scale = np.abs(layer.weight).max(axis=1) / 127
+    weight = np.rint(layer.weight / scale[:, None]).astype(np.int8)
+    return el.DenseInt8(scheme, weight, scale, layer.bias, name=layer.name, inputs=layer.inputs)
+
+
+@cache
+def case(kind, scheme):
+    """A model and samples (STEPS, input_size)."""
+    rng = np.random.default_rng(20261124)
+    model = el.Model({"vectors": vectors, "indices": indices}[kind](rng))
+    draw = (lambda n: rng.integers(0, 11, (n, 1))) if kind == "indices" else (lambda n: rng.uniform(-2, 2, (n, 5)))
+    xs = draw(STEPS).astype(np.float32)
+    if scheme != "f32":
+        model = in_scheme(model, [draw(60).astype(np.float32) for _ in range(3)], scheme)
+    return model, xs
+
+
+@cache
+def twin(kind, scheme, fma):
+    """A stream of the same model on this machine, with or without multiply-add in one rounding."""
+    model, _ = case(kind, scheme)
+    if targets.host().fma == fma:
+        return el.Stream(model)
+    if fma or targets.host().architecture != "x86_64":
+        pytest.skip(f"this machine has no code with fma={fma} to compare with")
+    with tempfile.NamedTemporaryFile(suffix=".so") as file:
+        building.build(model, "x86-64-v2").write(file.name)
+        return el.Stream(file.name)
+
+
+def run_here(target, kind, scheme, rows):
+    """Answers of the first rows on this machine, and the state after them."""
+    stream = twin(kind, scheme, TARGETS[target].fma)
+    stream.reset()
+    return stream.process(case(kind, scheme)[1][:rows]), stream.snapshot()
+
+
+@cache
+def built(kind, scheme, target):
+    return building.build(case(kind, scheme)[0], target)
+
+
+def c_array(kind, name, values):
+    return f"static const {kind} {name}[] = {{{', '.join(values)}}};\n"
+
+
+def given(kind, xs, foreign, alien):
+    """What `board_check.c` includes."""
+    unfit = "11.0f" if kind == "indices" else '__builtin_nanf("")'
+    return (
+        f"enum {{ STEPS = {STEPS}, TURN = {TURN} }};\nstatic const float unfit = {unfit};\n"
+        + c_array("float", "rows", (f"{float(x).hex()}f" for x in xs.ravel()))
+        + c_array("_Alignas(4) unsigned char", "foreign", map(str, foreign))
+        + c_array("_Alignas(4) unsigned char", "alien", map(str, alien))
+    )
+
+
+def found_on(target, kind, scheme, folder):
+    """What `board_check.c` says of a model on a board, by name."""
+    made, board = built(kind, scheme, target), BOARDS[target]
+    _, foreign = run_here(target, kind, scheme, TURN)
+    state = np.frombuffer(foreign[48:-4], np.uint8)
+    (folder / "model.h").write_text(made.header)
+    (folder / "edgelstm.h").write_bytes((Path(el.__file__).parent / "include" / "edgelstm.h").read_bytes())
+    (folder / "given.h").write_text(given(kind, case(kind, scheme)[1], foreign, snapshot.pack(state, "12" * 32)))
+    made.write(folder / "model.o")
+    said, code = emulated(board, linked(board, [CHECK, folder / "model.o"], folder, folder / "check.elf"))
+    assert code == 0, said
+    found = dict(line.split(" ", 1) for line in said.splitlines())
+    return {name: bytes.fromhex(text) if name in ("info", "snapshot", "answers") else int(text) for name, text in found.items()}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_lowering():
+    """Targets whose layouts have one signature share the kernels' IR, so that each is lowered once."""
+    lower, lowered = fuse.fuse, {}
+
+    def shared(layout, **options):
+        key = layout.signature, *options.items()
+        if key not in lowered:
+            lowered[key] = lower(layout, **options)
+        return lowered[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fuse, "fuse", shared)
+        yield
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """`found_on` of a target, kind and scheme; each runs once."""
+    need(COMPILER, EMULATOR)
+    return cache(lambda *key: found_on(*key, tmp_path_factory.mktemp("board")))
+
+
+@pytest.fixture
+def shown(tmp_path):
+    """What one of the GNU tools says of an object file."""
+
+    def said(tool, options, made):
+        need(f"arm-none-eabi-{tool}")
+        made.write(tmp_path / "model.o")
+        command = [f"arm-none-eabi-{tool}", *options.split(), tmp_path / "model.o"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    return said
+
+
+@pytest.mark.slow
+@each_scheme
+@each_model
+@each_board
+def test_answers_are_those_of_this_machine_and_of_the_reference(found, target, kind, scheme):
+    model, xs = case(kind, scheme)
+    answers = np.frombuffer(found(target, kind, scheme)["answers"], np.float32).reshape(STEPS, -1)
+    here, _ = run_here(target, kind, scheme, STEPS)
+    assert np.abs(answers - here).max() < TOLERANCE["f32"]
+    assert np.abs(answers - reference.run(model, xs)).max() < TOLERANCE["f32"]
+    if scheme != "f32":
+        assert answers.tobytes() == here.tobytes()
+
+
+@pytest.mark.slow
+@each_scheme
+@each_model
+@each_board
+def test_a_snapshot_of_the_board_goes_on_here(found, target, kind, scheme):
+    blob = found(target, kind, scheme)["snapshot"]
+    _, ours = run_here(target, kind, scheme, TURN)
+    if scheme != "f32":
+        assert blob == ours
+    stream = twin(kind, scheme, TARGETS[target].fma)
+    stream.restore(blob)
+    assert stream.snapshot() == blob
+    assert stream.steps == TURN
+    later = np.frombuffer(found(target, kind, scheme)["answers"], np.float32).reshape(STEPS, -1)[TURN:]
+    assert np.abs(stream.process(case(kind, scheme)[1][TURN:]) - later).max() < TOLERANCE["f32"]
+
+
+@pytest.mark.slow
+@each_scheme
+@each_model
+@each_board
+def test_the_interface_keeps_its_word(found, target, kind, scheme):
+    said = dict(found(target, kind, scheme))
+    assert json.loads(said.pop("info")) == built(kind, scheme, target).info
+    del said["answers"], said["snapshot"]
+    assert 0 < said.pop("stack_step") <= said.pop("stack_all") < STACK
+    refusals = {"unfit_step": 1, "unfit_row": STEPS // 2, "changed_by_unfit": 0, "answers_by_unfit": 0}
+    refusals |= {"short": 1, "damaged": 1, "alien": 2, "changed_by_refused": 0, "misaligned": 1}
+    deeds = {"init": 0, "restored": 0, "changed_by_restore": 0, "restored_foreign": 0, "changed_in_foreign": 0}
+    deeds |= {"processed": STEPS, "changed_by_process": 0, "overwritten": 0, "sizes_wrong": 0}
+    assert said == refusals | deeds
+
+
+@pytest.mark.slow
+@each_scheme
+@each_model
+@each_board
+def test_an_object_is_code_and_constants_alone(shown, target, kind, scheme):
+    made = built(kind, scheme, target)
+    rows = re.findall(r"^ *\[ *\d+\] (\S+) +\S+ +\S+ \S+ (\S+) \S+ +([A-Z]+)", shown("readelf", "-SW", made), re.MULTILINE)
+    memory = {name: (int(size, 16), flags) for name, size, flags in rows if "A" in flags}
+    assert {name: flags for name, (_, flags) in memory.items()} == {".text": "AX", ".ARM.exidx": "AL", ".rodata": "A"}
+    assert memory[".text"][0] + memory[".rodata"][0] == made.weight_bytes + made.code_bytes
+    symbols = {line.split()[-1]: line.split()[-2] for line in shown("nm", "", made).splitlines()}
+    assert symbols["edgelstm_weights"] == "r"
+    assert {name for name, letter in symbols.items() if letter.isupper()} == {*c_abi.EXPORTS, *made.helpers}
+
+
+@pytest.mark.slow
+@each_scheme
+@each_model
+@each_board
+def test_an_object_keeps_to_its_fpu(shown, target, kind, scheme):
+    made, fpu = built(kind, scheme, target), TARGETS[target].fma
+    words = re.findall(r"^ *[0-9a-f]+:\t[0-9a-f ]+\t(\S+)", shown("objdump", "-d", made), re.MULTILINE)
+    floating = [word for word in words if word.startswith("v")]
+    assert len(words) > 500
+    assert bool(floating) == fpu
+    assert not [word for word in floating if "f64" in word]
+    assert set(made.helpers) <= (WIDE_HELPERS if fpu else WIDE_HELPERS | FLOAT_HELPERS)
+    attributes = shown("readelf", "-A", made)
+    assert ("Tag_ABI_VFP_args: VFP registers" in attributes) == fpu
+    assert ("Tag_ABI_HardFP_use: SP only" in attributes) == fpu
+
+
+def test_a_call_of_what_a_microcontroller_may_lack_is_refused(monkeypatch):
+    plain = fuse.fuse
+
+    def calling(layout, **options):
+        first, *rest = plain(layout, **options)
+        first = first.replace(
+            "  ret void", "  %k = load float, ptr %x\n  %s = call float @llvm.sin.f32(float %k)\n  store float %s, ptr %y\n  ret void", 1
+        )
+        return [first + "declare float @llvm.sin.f32(float)\n", *rest]
+
+    monkeypatch.setattr(fuse, "fuse", calling)
+    with pytest.raises(el.CompileError, match="calls sinf, which"):
+        building.build(case("indices", "f32")[0], "cortex-m4f")
+
+
+def test_targets_name_the_boards_that_they_were_tried_on():
+    bare = {name: target.tested for name, target in TARGETS.items() if target.bare_metal}
+    assert bare == {name: f"emulated, qemu-system-arm {board.machine}" for name, board in BOARDS.items()}
+
+
+@pytest.mark.slow
+def test_the_example_runs_as_its_readme_says(tmp_path):
+    need(COMPILER, EMULATOR)
+    (commands,) = re.findall(r"```sh\n(.*?)```", (EXAMPLE / "README.md").read_text(), re.DOTALL)
+    shutil.copytree(EXAMPLE.parents[1] / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("training"))
+    python = f'edgelstm() {{ "{sys.executable}" -m edgelstm "$@"; }}\n'
+    done = subprocess.run(
+        ["bash", "-ec", python + commands],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": ROOT},
+    )
+    assert done.returncode == 0, done.stderr
+    *answers, cycles, stack = (done.stdout + done.stderr).splitlines()[-22:]
+    assert answers[-1] == "running 999"
+    assert 0 < int(cycles.split()[-1]) < int(1e6)
+    assert int(stack.split()[1]) < STACK
