@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from microcontroller_boards import BOARDS, COMPILER, EMULATOR, EXAMPLE, emulated, linked, need
 from conftest import TOLERANCE
+from microcontroller_boards import BOARDS, COMPILER, EMULATOR, EXAMPLE, emulated, linked, need
 
 import edgelstm as el
 from edgelstm import building, reference, snapshot

@@ -13,8 +13,8 @@ from .lowering import Lowered, copy, up_to
 from .rules import lower
 from .targets import Target
 
-#: Most timesteps that a layer takes before the next layer runs, in `process`.
-LONGEST_BLOCK = 16
+#: Most and fewest timesteps that a layer takes before the next layer runs, in `process`. Without an operating system memory counts more.
+LONGEST_BLOCK, SHORTEST_BLOCK = 16, 4
 
 #: Floats of scratch that a block may fill: what stays in a first-level cache beside the weights streaming past.
 BLOCK_SCRATCH = 8192
@@ -96,7 +96,8 @@ class _Builder:
         self.lowered = {layer.name: lower(layer, [model.size_of(n) for n in layer.inputs], target) for layer in model.layers}
         self.state_size = self.state[0].size + sum(up_to(LINE, low.state.size) for low in self.lowered.values())
         scratch = max(low.scratch for low in self.lowered.values())
-        self.block = min(LONGEST_BLOCK, max(4, BLOCK_SCRATCH // max(1, scratch)))
+        longest = SHORTEST_BLOCK if target.bare_metal else LONGEST_BLOCK
+        self.block = min(longest, max(SHORTEST_BLOCK, BLOCK_SCRATCH // max(1, scratch)))
         self.scratch = max(scratch * self.block, *(low.workspace for low in self.lowered.values()), 0)
         self.end = self.state_size + up_to(LINE, self.scratch)
         self.places = {INPUT: Place("input", 0, model.input_size)}
