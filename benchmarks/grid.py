@@ -71,8 +71,8 @@ class Row(NamedTuple):
 
     @property
     def int8_bytes(self) -> int:
-        """The same with int8 LSTM weights: a bias and the scales of two matrices a row in float32, and the Dense layer as it was."""
-        return 4 * (self.hidden_size + 1) + sum(4 * self.hidden_size * (n + self.hidden_size + 12) for n in self.inputs_of_layers)
+        """The same with int8 LSTM weights: a bias and a scale a row in float32, and the Dense layer as it was."""
+        return 4 * (self.hidden_size + 1) + sum(4 * self.hidden_size * (n + self.hidden_size + 8) for n in self.inputs_of_layers)
 
 
 GRID = tuple(

@@ -1,4 +1,5 @@
-"""The grid's models with int8 weights: one symmetric scale a row, as every int8 engine of the comparison can hold them.
+"""The grid's models with int8 weights: edgelstm's, whose rows of input and recurrent weights share a scale but for a power of two, and what
+other engines are given: one symmetric scale a row of each matrix (`rows`).
 
 It knows no engine but edgelstm. The Dense layer, a single row, stays in float32.
 """
@@ -11,25 +12,28 @@ from numpy.typing import NDArray
 
 import edgelstm as el
 from edgelstm import reference
+from edgelstm.layers_int8 import LIMIT, MOST_SHIFT
+from edgelstm.quantization.weights import joint_rows
 
 
 def rows(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """(rows, columns) -> integers within +-127, and the scale of each row."""
-    scales = np.abs(weight).max(axis=1, keepdims=True) / np.float32(127)
+    scales = np.abs(weight).max(axis=1, keepdims=True) / np.float32(LIMIT)
     return np.rint(weight / scales).astype(np.int8), scales[:, 0]
 
 
-def _input_scale(case: Case, k: int) -> list[float]:
-    """Step of the input of layer k: the case's inputs lie within +-1, those of later layers are calibrated over the checked steps."""
-    largest = np.abs(reference.run(el.Model(case.lstms[:k]), case.inputs[:CHECKED])).max() if k else 1.0
-    return [float(largest) / 127]
+def _range(case: Case, layers: int) -> float:
+    """The largest magnitude behind so many layers over the checked steps; the case's own inputs lie within +-1."""
+    return float(np.abs(reference.run(el.Model(case.lstms[:layers]), case.inputs[:CHECKED])).max()) if layers else 1.0
 
 
 def model(case: Case, scheme: str) -> el.Model:
-    """The case as edgelstm holds it; scheme: ``int8-dynamic`` or ``int8-weight``."""
+    """The case as edgelstm holds it; scheme: ``int8-dynamic``, calibrated over the checked steps, or ``int8-weight``."""
     layers: list[Any] = []
     for k, layer in enumerate(case.lstms):
-        step = _input_scale(case, k) if scheme == "int8-dynamic" else None
-        (weight_ih, scale_ih), (weight_hh, scale_hh) = rows(layer.weight_ih), rows(layer.weight_hh)
-        layers.append(el.LSTMInt8(scheme, weight_ih, weight_hh, scale_ih, scale_hh, layer.bias, step))
+        dynamic = scheme == "int8-dynamic"
+        scales = [_range(case, number) / LIMIT for number in (k, k + 1)] if dynamic else [1.0, 1.0]
+        joint = joint_rows(layer.weight_ih * np.float32(scales[0] / scales[1]), layer.weight_hh, (1.0, 1.0), 0 if dynamic else -MOST_SHIFT)
+        steps = [[scale] if dynamic else None for scale in scales]
+        layers.append(el.LSTMInt8(scheme, joint.first, joint.second, joint.scale, layer.bias, *steps, joint.shift))
     return el.Model((*layers, case.dense))

@@ -16,6 +16,12 @@ from .layers import Array, Layer, Recurrent, checked_array, require_shape
 #: Largest magnitude of a quantised weight or activation: -128 is never used, so that products of two stay within 2**14.
 LIMIT = 127
 
+#: Largest shift of input products, and how many products of two integers fit in an int32.
+MOST_SHIFT, MOST_PRODUCTS = 8, 1 << 17
+
+#: Half a step of an activation, in its range: what rounding alone may move.
+HALF_STEP = 0.5 / LIMIT
+
 #: What the records below can be computed in.
 SCHEMES = ("int8-weight", "int8-dynamic")
 
@@ -42,31 +48,51 @@ def _positive(owner: str, name: str, array: NDArray[np.float32]) -> NDArray[np.f
 class LSTMInt8(Recurrent):
     """An LSTM layer with int8 weights, one scale a row, and a float32 cell.
 
+    Pre-activations are ``bias + scale_hh * hidden_scale * (2**input_shift * sum(weight_ih * q_x) + sum(weight_hh * q_h))``, where q are the
+    integers of x and h. The bracket is one integer if x is calibrated too.
+
     Parameters
     ----------
     scheme : {"int8-weight", "int8-dynamic"}
-        Whether x and h stay float32, or are quantised at each step: h to multiples of 1/127, x to multiples of `input_scale`.
+        Whether x and h stay float32, or are quantised at each step, to multiples of `input_scale` and `hidden_scale`.
     weight_ih : (4*hidden_size, input_size) int8
     weight_hh : (4*hidden_size, hidden_size) int8
-        Rows i f g o. A weight is its integer times its row's scale.
-    scale_ih, scale_hh : (4*hidden_size,)
+        Rows i f g o.
+    scale_hh : (4*hidden_size,)
+        A recurrent weight is its integer times its row's scale; an input weight is its integer times `scale_ih`.
     bias : (4*hidden_size,), optional
     input_scale : (1,), optional
         Calibrated step of x. Absent, with "int8-dynamic": max(abs(x)) / 127 of each step.
+    hidden_scale : (1,), optional
+        Calibrated step of h; beyond 127 of them h is clipped. Absent, with "int8-dynamic": 1/127, beyond which no h can be.
+    input_shift : int
+        How far the integers of input products are shifted left: 0 to `MOST_SHIFT` where x is calibrated, else down to -`MOST_SHIFT`.
     h0, c0 : (hidden_size,), optional
-        State before the first step; magnitudes at most 1 where h is quantised.
+        State before the first step; no h0 beyond 127 steps where h is quantised.
     """
 
     kind: ClassVar[str] = "lstm_int8"
     scheme: str
     weight_ih: Array
     weight_hh: Array
-    scale_ih: Array
     scale_hh: Array
     bias: Array = None
     input_scale: Array = None
+    hidden_scale: Array = None
+    input_shift: int = 0
     h0: Array = None
     c0: Array = None
+
+    @property
+    def hidden_steps(self) -> np.float32:
+        """Integers a unit of h."""
+        return np.float32(LIMIT) if self.hidden_scale is None else np.float32(1) / np.float32(self.hidden_scale[0])
+
+    @property
+    def scale_ih(self) -> NDArray[np.float32]:
+        """Of the rows of `weight_ih`: (4*hidden_size,)."""
+        step = 1.0 if self.input_scale is None else 1 / (float(self.hidden_steps) * float(self.input_scale[0]))
+        return np.asarray(self.scale_hh * step * 2.0**self.input_shift, np.float32)
 
     def _check(self) -> None:
         _check_scheme(self)
@@ -80,15 +106,27 @@ class LSTMInt8(Recurrent):
         require_shape(self.label, "weight_ih", self.weight_ih, (4 * hidden, self.input_size), because)
         if self.bias is None:
             self._set("bias", np.zeros(4 * hidden, np.float32))
-        for name, size in (("bias", 4 * hidden), ("scale_ih", 4 * hidden), ("scale_hh", 4 * hidden), ("h0", hidden), ("c0", hidden)):
+        for name, size in (("bias", 4 * hidden), ("scale_hh", 4 * hidden), ("h0", hidden), ("c0", hidden)):
             if getattr(self, name) is not None:
                 self._set(name, checked_array(self.label, name, getattr(self, name), 1))
                 require_shape(self.label, name, getattr(self, name), (size,), because)
-        _positive(self.label, "scale_ih", self.scale_ih)
         _positive(self.label, "scale_hh", self.scale_hh)
-        if self.scheme == "int8-dynamic" and self.h0 is not None and np.abs(self.h0).max() > 1:
+        self._check_shift()
+        limit = 1.0 if self.hidden_scale is None else LIMIT * float(self.hidden_scale[0])
+        if self.scheme == "int8-dynamic" and self.h0 is not None and np.abs(self.h0).max() > limit * (1 + HALF_STEP):
             raise UnsupportedModelError(
-                f"{self.label}: h0 reaches {np.abs(self.h0).max():g}; quantised h lies within 1. Keep this layer in f32."
+                f"{self.label}: h0 reaches {np.abs(self.h0).max():g}; quantised h lies within {limit:g}. Keep this layer in f32."
+            )
+
+    def _check_shift(self) -> None:
+        lowest = 0 if self.input_scale is not None else -MOST_SHIFT
+        if type(self.input_shift) is not int or not lowest <= self.input_shift <= MOST_SHIFT:
+            raise UnsupportedModelError(
+                f"{self.label}: input_shift must be a whole number from {lowest} to {MOST_SHIFT}; got {self.input_shift!r}."
+            )
+        if self.input_scale is not None and (self.input_size << self.input_shift) + self.hidden_size > MOST_PRODUCTS:
+            raise UnsupportedModelError(
+                f"{self.label}: input_shift {self.input_shift} and {self.input_size} inputs can overflow an integer sum. Make it smaller."
             )
 
 
@@ -130,13 +168,15 @@ class DenseInt8(Layer):
 
 
 def _check_scheme(layer: LSTMInt8 | DenseInt8) -> None:
-    """The scheme is known, and a calibrated input scale, where there is one, is a positive number."""
+    """The scheme is known, and a calibrated scale of an activation, where there is one, is a positive number."""
     if layer.scheme not in SCHEMES:
         raise UnsupportedModelError(f"{layer.label}: scheme {layer.scheme!r} is not one of {', '.join(SCHEMES)}.")
-    if layer.input_scale is None:
-        return
-    if layer.scheme == "int8-weight":
-        raise UnsupportedModelError(f"{layer.label}: scheme int8-weight leaves inputs in float32 and takes no input_scale.")
-    scale = checked_array(layer.label, "input_scale", layer.input_scale, 1)
-    require_shape(layer.label, "input_scale", scale, (1,), "one step serves all inputs")
-    object.__setattr__(layer, "input_scale", _positive(layer.label, "input_scale", scale))
+    for name in ("input_scale", "hidden_scale"):
+        value = getattr(layer, name, None)
+        if value is None:
+            continue
+        if layer.scheme == "int8-weight":
+            raise UnsupportedModelError(f"{layer.label}: scheme int8-weight leaves activations in float32 and takes no {name}.")
+        scale = checked_array(layer.label, name, value, 1)
+        require_shape(layer.label, name, scale, (1,), "one step serves all values")
+        object.__setattr__(layer, name, _positive(layer.label, name, scale))

@@ -14,8 +14,8 @@ from .errors import ModelFileError
 from .layers import Normalizer
 from .model import Model, Probe
 
-#: Steps of a probe.
-STEPS = 16
+#: Steps of a probe, at most and, of a wide model, at least; in between it holds at most this many numbers, so that files stay small.
+STEPS, FEWEST_STEPS, MOST_NUMBERS = 16, 4, 512
 
 #: A probe of a model with integer layers is steady if inputs nudged by this part of themselves, more than float32 rounding does along
 #: the way, change no answer by more than the limit, relative to max(1, |answer|).
@@ -48,7 +48,8 @@ def reference_probe(model: Model) -> Probe:
 
 
 def _candidates(model: Model) -> Iterator[NDArray[np.float32]]:
-    for steps in (STEPS, STEPS // 4, 1):
+    most = min(STEPS, max(FEWEST_STEPS, MOST_NUMBERS // (model.input_size + model.output_size)))
+    for steps in (most, max(1, most // 4), 1):
         for seed in range(TRIES):
             random = np.random.default_rng(seed)
             if model.vocabulary_size is not None:

@@ -11,9 +11,6 @@ from .layers_int8 import LIMIT, DenseInt8, LSTMInt8
 Vector = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-#: Steps of a quantised h in 1: h lies within +-1.
-H_STEPS = np.float32(LIMIT)
-
 
 def quantised(x: Vector, steps: np.float32) -> Integers:
     """round(x * steps), ties to even, within +-127. `steps`: integers a unit, the inverse of the scale."""
@@ -29,25 +26,26 @@ def input_steps(x: Vector, input_scale: NDArray[np.float32] | None) -> np.float3
     return np.float32(LIMIT) / max(largest, np.float32(1e-30))
 
 
-def products(weight: NDArray[np.int8], scale: NDArray[np.float32], x: Vector, steps: np.float32) -> Vector:
-    """Product of weight and x, both as integers: the sum is exact."""
-    sums = weight.astype(np.int64) @ quantised(x, steps)
-    return np.asarray(sums * scale.astype(np.float64) / np.float64(steps))
+def sums(weight: NDArray[np.int8], x: Vector, steps: np.float32) -> Integers:
+    """Product of weight and x, both as integers: exact."""
+    return np.asarray(weight.astype(np.int64) @ quantised(x, steps))
 
 
 def dense(layer: DenseInt8, x: Vector) -> Vector:
     """One step of a fully connected layer."""
     if layer.scheme == "int8-weight":
         return np.asarray((layer.weight.astype(np.float64) @ x) * layer.scale + layer.bias)
-    return np.asarray(products(layer.weight, layer.scale, x, input_steps(x, layer.input_scale)) + layer.bias)
+    steps = input_steps(x, layer.input_scale)
+    return np.asarray(sums(layer.weight, x, steps) * layer.scale.astype(np.float64) / np.float64(steps) + layer.bias)
 
 
 def lstm_preactivations(layer: LSTMInt8, x: Vector, h: Vector) -> Vector:
     """Gates before their activations, in the order i f g o: (4*hidden_size,)."""
+    scale, shift = layer.scale_hh.astype(np.float64), np.float64(2.0**layer.input_shift)
     if layer.scheme == "int8-weight":
-        from_x = (layer.weight_ih.astype(np.float64) @ x) * layer.scale_ih
-        from_h = (layer.weight_hh.astype(np.float64) @ h) * layer.scale_hh
-        return np.asarray(layer.bias + from_x + from_h)
-    from_x = products(layer.weight_ih, layer.scale_ih, x, input_steps(x, layer.input_scale))
-    from_h = products(layer.weight_hh, layer.scale_hh, h, H_STEPS)
-    return np.asarray(layer.bias + from_x + from_h)
+        return np.asarray(layer.bias + scale * (shift * (layer.weight_ih.astype(np.float64) @ x) + layer.weight_hh.astype(np.float64) @ h))
+    steps, h_steps = input_steps(x, layer.input_scale), layer.hidden_steps
+    from_x, from_h = shift * sums(layer.weight_ih, x, steps), sums(layer.weight_hh, h, h_steps)
+    if layer.input_scale is None:
+        from_x = from_x * np.float64(h_steps) / np.float64(steps)
+    return np.asarray(layer.bias + scale / np.float64(h_steps) * (from_x + from_h))

@@ -62,9 +62,11 @@ import edgelstm as el
 rng = np.random.default_rng(20261123)
 def drawn(*shape):
     return rng.integers(-127, 128, shape).astype(np.int8)
-scales = [rng.uniform(0.5, 1, 80) / most for most in (400, 600)]
-lstm = el.LSTMInt8("int8-dynamic", drawn(80, 6), drawn(80, 20), *scales, rng.uniform(-0.5, 0.5, 80), input_scale=[1 / 127])
-model = el.Model([lstm, el.DenseInt8("int8-dynamic", drawn(3, 20), rng.uniform(0.5, 1, 3) / 900)])
+def lstm(inputs, hidden, **options):
+    scale, bias = rng.uniform(0.5, 1, 4 * hidden) / 900, rng.uniform(-0.5, 0.5, 4 * hidden)
+    return el.LSTMInt8("int8-dynamic", drawn(4 * hidden, inputs), drawn(4 * hidden, hidden), scale, bias, **options)
+layers = lstm(6, 20, input_scale=[1 / 127], hidden_scale=[0.8 / 127], input_shift=1), lstm(20, 52, input_shift=-1)
+model = el.Model([*layers, el.DenseInt8("int8-dynamic", drawn(3, 52), rng.uniform(0.5, 1, 3) / 900)])
 stream = el.Stream(model)
 print(stream.plan.target.dot, stream.process(rng.uniform(-1, 1, (40, 6))).tobytes().hex())
 """

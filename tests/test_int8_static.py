@@ -228,7 +228,7 @@ def test_all_integer_records_survive_a_file(tmp_path, rng):
     chains = [
         [static_lstm(cell_clip=32767, h0=np.zeros(6, np.int8), c0=np.ones(6, np.int16)), static_dense()],
         [
-            LSTMInt8("int8-dynamic", weight(8, 3), weight(8, 2), scale(8), scale(8), input_scale=[0.01]),
+            LSTMInt8("int8-dynamic", weight(8, 3), weight(8, 2), scale(8), input_scale=[0.01], hidden_scale=[0.005], input_shift=3),
             DenseInt8("int8-weight", weight(2, 2), scale(2)),
         ],
     ]

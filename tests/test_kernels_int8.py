@@ -1,13 +1,17 @@
 """Int8 kernels: exact integers in every form, and the whole layer beside its exact twin."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import samples
+from elstm_files import resigned
 
 import edgelstm as el
 from edgelstm import reference
-from edgelstm.compiler import plan
-from edgelstm.compiler.targets import host
+from edgelstm.compiler import fuse, object_code, plan
+from edgelstm.compiler.layout import lay_out
+from edgelstm.compiler.targets import TARGETS, host
 
 #: Forms of dot product, and the register files that they stand for.
 ALL_FORMS = {
@@ -42,9 +46,11 @@ def integers(rng, *shape):
 def lstm(rng, inputs, hidden, scheme, *, calibrated=False, extreme=False, **state):
     shapes = (4 * hidden, inputs), (4 * hidden, hidden)
     weights = [rng.choice(np.array([-127, 127], np.int8), s) if extreme else integers(rng, *s) for s in shapes]
-    scales = [rng.uniform(0.5, 1, 4 * hidden) / (127 * np.sqrt(n)) for n in (inputs, hidden)]
+    scale = rng.uniform(0.5, 1, 4 * hidden) / (127 * np.sqrt(max(inputs, hidden)))
     bias = rng.uniform(-0.5, 0.5, 4 * hidden)
-    return el.LSTMInt8(scheme, *weights, *scales, bias, input_scale=[1 / 127] if calibrated else None, **state)
+    if calibrated:
+        state = {"input_scale": [1 / 127], "hidden_scale": [0.7 / 127], "input_shift": 1, **state}
+    return el.LSTMInt8(scheme, *weights, scale, bias, **state)
 
 
 def test_dense_sums_are_exact_integers(form, rng):
@@ -88,7 +94,7 @@ def state_of(stream, layer):
 def test_every_step_follows_its_exact_twin(rng, scheme, calibrated):
     """From the state that the kernel itself had before the step, so that both quantise the same h: an integer off by one shows as 1e-4."""
     for inputs, hidden in [(1, 1), (3, 15), *SIZES, (130, 41), (64, 256)]:
-        layer = lstm(rng, inputs, hidden, scheme, calibrated=calibrated, c0=rng.uniform(-1, 1, hidden), h0=rng.uniform(-1, 1, hidden))
+        layer = lstm(rng, inputs, hidden, scheme, calibrated=calibrated, c0=rng.uniform(-1, 1, hidden), h0=rng.uniform(-0.7, 0.7, hidden))
         model = el.Model([layer])
         stream = el.Stream(model)
         for x in samples(rng, model, 60):
@@ -129,13 +135,57 @@ def test_weight_scheme_is_the_float_layer_of_its_weights(rng):
     assert np.abs(el.Stream(el.Model([layer])).process(xs) - el.Stream(el.Model([same])).process(xs)).max() <= 1e-6
 
 
-def test_weights_take_a_quarter(rng):
-    hidden, inputs = 128, 40
-    packed = [
-        el.Stream(el.Model([layer])).program.weight_bytes
-        for layer in (lstm(rng, inputs, hidden, "int8-weight"), el.LSTM(np.zeros((512, 40)), np.zeros((512, 128))))
-    ]
-    assert packed[0] / packed[1] <= 0.27
+@pytest.mark.parametrize(("scheme", "calibrated"), [("int8-dynamic", True), ("int8-dynamic", False), ("int8-weight", False)])
+def test_weights_take_a_quarter(rng, tmp_path, scheme, calibrated):
+    """In memory and in the file."""
+    for inputs, hidden in [(40, 128), (128, 128)]:
+        whole = el.LSTM(*(rng.uniform(-0.1, 0.1, (4 * hidden, n)) for n in (inputs, hidden)), rng.uniform(-0.1, 0.1, 4 * hidden))
+        models = [el.Model([layer]) for layer in (lstm(rng, inputs, hidden, scheme, calibrated=calibrated), whole)]
+        packed = [el.Stream(model).program.weight_bytes for model in models]
+        assert packed[0] / packed[1] <= 0.27
+        for number, model in enumerate(models):
+            el.save(model, tmp_path / f"{number}.elstm")
+        files = [(tmp_path / f"{number}.elstm").stat().st_size for number in (0, 1)]
+        assert files[0] / files[1] <= 0.27
+
+
+@pytest.mark.parametrize("extreme", [-127, 127])
+def test_the_largest_sums_there_can_be(form, extreme):
+    """Shifted input products and recurrent ones, all of one sign, against their twin: an overflow would turn the gates round."""
+    inputs, hidden, shift = 60, 20, 8
+    weights = (np.full((4 * hidden, n), extreme, np.int8) for n in (inputs, hidden))
+    scale = np.full(4 * hidden, 1 / (127 * 127 * (inputs << shift)))
+    layer = el.LSTMInt8("int8-dynamic", *weights, scale, input_scale=[1 / 127], hidden_scale=[1.0], input_shift=shift)
+    model = el.Model([layer])
+    xs = np.array([[1.0] * inputs, [-1.0] * inputs, [1.0] * inputs] * 6, np.float32)
+    given, expected = el.Stream(model).process(xs), reference.run(model, xs)
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(given, expected, rtol=0, atol=1e-6)
+
+
+def test_h_beyond_its_calibrated_range_is_clipped_as_in_the_twin(form, rng):
+    layer = lstm(rng, 3, 20, "int8-dynamic", calibrated=True)
+    narrow = replace(layer, hidden_scale=[0.01 / 127], scale_hh=layer.scale_hh * np.float32(70))
+    xs = samples(rng, el.Model([narrow]), 30)
+    given, expected = el.Stream(el.Model([narrow])).process(xs), reference.run(el.Model([narrow]), xs)
+    assert np.abs(expected).max() > 0.02, "h stays within its range: nothing is clipped"
+    np.testing.assert_allclose(given, expected, rtol=0, atol=2e-5)
+
+
+def test_a_nan_that_is_let_in_is_the_largest_activation(form):
+    layer = el.DenseInt8("int8-dynamic", np.eye(4, dtype=np.int8), np.ones(4), input_scale=[1.0])
+    stream = el.Stream(el.Model([layer]), nan_policy="propagate")
+    np.testing.assert_array_equal(stream.step(np.array([np.nan, 1, np.inf, -np.inf], np.float32)), [127, 1, 127, -127])
+
+
+@pytest.mark.parametrize("target", ["armv7", "cortex-m4f", "rpi4", "rpi5"])
+@pytest.mark.parametrize("scheme", ["int8-dynamic", "int8-weight", "int8-static"])
+def test_nothing_is_left_to_a_run_time_library(rng, target, scheme):
+    net = el.Model([el.LSTM(rng.normal(size=(32, 3)), rng.normal(size=(32, 8)), name="lstm"), el.Dense(rng.normal(size=(5, 8)))])
+    layout = lay_out(el.quantize(net, rng.normal(size=(50, 3)), scheme), TARGETS[target])
+    code = object_code.emit(fuse.fuse(layout), TARGETS[target], fuse.EXPORTS)
+    for name in (b"rintf", b"l2f", b"floatdisf", b"fmaf", b"memcpy"):
+        assert name not in code, name
 
 
 @pytest.mark.parametrize(
@@ -144,17 +194,34 @@ def test_weights_take_a_quarter(rng):
         ({"scheme": "int4"}, "scheme"),
         ({"weight_hh": np.full((16, 4), -128, np.int8)}, "-128"),
         ({"weight_ih": np.zeros((16, 3))}, "int8 matrix"),
-        ({"scale_ih": np.zeros(16)}, "positive"),
+        ({"scale_hh": np.zeros(16)}, "positive"),
+        ({"hidden_scale": [-0.1]}, "hidden_scale must be positive"),
+        ({"hidden_scale": [0.1, 0.1]}, "hidden_scale must have shape"),
+        ({"scheme": "int8-weight", "hidden_scale": [0.1]}, "takes no hidden_scale"),
+        ({"hidden_scale": [0.5 / 127], "h0": np.full(4, 0.6)}, "within 0.5"),
+        ({"input_shift": 9}, "whole number from -8 to 8"),
+        ({"input_shift": 1.0}, "whole number"),
+        ({"input_shift": -1, "input_scale": [0.1]}, "whole number from 0 to 8"),
+        ({"weight_ih": np.ones((16, 600), np.int8), "input_shift": 8, "input_scale": [0.1]}, "overflow"),
         ({"scale_hh": np.ones(15)}, "shape"),
         ({"input_scale": [0.0]}, "positive"),
         ({"h0": np.full(4, 1.5)}, "Keep this layer in f32"),
     ],
 )
 def test_records_refuse_what_does_not_fit(rng, change, message):
-    good = {"weight_ih": integers(rng, 16, 3), "weight_hh": integers(rng, 16, 4), "scale_ih": np.ones(16), "scale_hh": np.ones(16)}
+    good = {"weight_ih": integers(rng, 16, 3), "weight_hh": integers(rng, 16, 4), "scale_hh": np.ones(16)}
     assert el.LSTMInt8("int8-dynamic", **good).hidden_size == 4
     with pytest.raises(el.EdgeLSTMError, match=message):
         el.LSTMInt8(**{"scheme": "int8-dynamic", **good, **change})
+
+
+def test_a_file_of_two_scales_a_row_is_refused(tmp_path, rng):
+    """Records were once written so: they must not be read as something else."""
+    path = tmp_path / "model.elstm"
+    el.save(el.Model([lstm(rng, 6, 8, "int8-dynamic")]), path)
+    resigned(path, tensors={"lstm_int80.scale_ih": np.ones(32, np.float32)})
+    with pytest.raises(el.EdgeLSTMError, match="scale_ih"):
+        el.load(path)
 
 
 def test_files_keep_int8_records(tmp_path, rng):

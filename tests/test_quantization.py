@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -16,6 +17,7 @@ import edgelstm as el
 from edgelstm import reference
 from edgelstm.cli import main
 from edgelstm.quantization import calibration, choosing, comparing, looks, metrics, report, schemes, svg, trace
+from edgelstm.quantization.weights import joint_rows
 
 
 def windows_of(rng, model, *lengths):
@@ -186,8 +188,75 @@ def test_the_chosen_range_is_the_best_measured(rng):
     assert tried["per step"] > tried["min-max"] + 3
     assert option.span is None
     assert option.layer.input_scale is None
-    fixed = schemes.quantised(model.layers[0], "int8-dynamic", None, calibration.Range("by hand", -2.0, 1.5))
+    seen = calibration.seen_by(model.layers[0], choice.before_trace, choice.batch)
+    fixed = schemes.quantised(model.layers[0], "int8-dynamic", seen, calibration.Range("by hand", -2.0, 1.5))
     assert fixed.input_scale[0] == np.float32(2 / 127)
+
+
+def quiet_model(rng):
+    """Its h stays within 0.1: the gate o is nearly shut."""
+    lstm = lstm_layers(rng, 4, 16, 1)[0]
+    bias = lstm.bias.copy()
+    bias[48:] = -3
+    quiet = el.LSTM(lstm.weight_ih, lstm.weight_hh * 4, bias, h0=np.full(16, 0.09), name="lstm")
+    return el.Model([quiet, el.Dense(rng.normal(size=(2, 16)))])
+
+
+def test_a_quiet_state_gets_steps_of_its_own(rng):
+    model = quiet_model(rng)
+    xs = samples(rng, model, 400)
+    option = choosing.choose(model, xs, "int8-dynamic").decisions["lstm"].option
+    tried = dict(option.tried_states)
+    assert set(tried) == {"within 1", "min-max"}
+    assert tried["min-max"] > tried["within 1"] + choosing.PER_STEP_MARGIN_DB
+    largest = max(0.09, np.abs(reference.run(el.Model(model.layers[:1]), xs)).max())
+    assert 127 * option.layer.hidden_scale[0] == pytest.approx(largest, rel=1e-5)
+    loud = choosing.choose(lstm_model(rng, 4, 16), 5 * xs, "int8-dynamic").decisions["lstm0"].option
+    assert loud.layer.hidden_scale is None
+
+
+def test_a_state_that_still_grows_keeps_the_range_that_it_cannot_leave():
+    weight_ih = np.array([[0.2], [9.0], [0.2], [0.0]])
+    counter = el.Model([el.LSTM(weight_ih, np.zeros((4, 1)), [-3, 9, 0, -3], name="counter"), el.Dense(np.ones((1, 1)))])
+    choice = choosing.choose(counter, np.ones((40, 1)), "int8-dynamic", keep=("dense1",))
+    assert looks.cell_record(choice, "counter")["grows"]
+    assert choice.decisions["counter"].option.tried_states[0][0] == "within 1"
+    assert len(choice.decisions["counter"].option.tried_states) == 1
+    assert choice.model.layers[0].hidden_scale is None
+
+
+def test_a_clipped_state_is_reported(rng):
+    model = quiet_model(rng)
+    choice = choosing.choose(model, samples(rng, model, 200), "int8-dynamic")
+    layer, decision = model.layers[0], choice.decisions["lstm"]
+    assert looks.layer_record(choice, layer, decision)["output_saturated"] == pytest.approx(0, abs=0.01)
+    louder = samples(rng, model, 200)
+    louder[100:] *= 50
+    batch = calibration.batch_of(model, louder)
+    later = replace(choice, batch=batch, before_trace=trace.run(model.layers, batch), trace=trace.run(choice.model.layers, batch))
+    assert looks.layer_record(later, layer, decision)["output_saturated"] > 0.02
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    arrays(np.float32, (3, 5), elements=st.floats(-(2.0**60), 2.0**60, width=32)),
+    arrays(np.float32, (3, 4), elements=st.floats(-(2.0**60), 2.0**60, width=32)),
+    st.sampled_from([-8, 0]),
+)
+def test_joint_rows_come_back_to_within_half_a_step_of_theirs(first, second, lowest):
+    joint = joint_rows(first, second, (1.0, 1.0), lowest)
+    assert lowest <= joint.shift <= 8
+    for integers, weight, scale in ((joint.first, first, joint.scale * 2.0**joint.shift), (joint.second, second, joint.scale * 1.0)):
+        assert np.abs(integers.astype(int)).max() <= 127
+        assert (np.abs(integers * scale[:, None].astype(np.float64) - weight) <= scale[:, None] * 0.5001).all()
+
+
+def test_the_shift_goes_where_it_adds_least_noise():
+    weight = np.ones((4, 10), np.float32)
+    assert [joint_rows(weight * 2.0**k, weight, (1.0, 1.0), 0).shift for k in (0, 3, 20, -3)] == [0, 3, 8, 0]
+    assert [joint_rows(weight * 2.0**k, weight, (1.0, 1.0), -8).shift for k in (0, 3, -3)] == [0, 3, -3]
+    wide = np.ones((4, 65536), np.float32)
+    assert joint_rows(wide * 16, np.ones((4, 65536), np.float32), (1.0, 1.0), 0).shift == 0, "sums would overflow"
 
 
 def test_keep_leaves_a_layer_as_it_is(rng, model):
@@ -394,7 +463,7 @@ def test_the_record_is_plain_json_and_complete(told):
     assert told["size"]["file_bytes"][1] < told["size"]["file_bytes"][0]
     assert set(told["latency_ns"]) == {"process", "step"}
     layer = told["layers"][0]
-    assert set(layer["scales"]) >= {"scale_ih", "scale_hh"}
+    assert set(layer["scales"]) >= {"scale_hh", "input_shift"}
     assert layer["gates"]["i"]["teacher"] > 20
     assert told["output"]["snr_db"] > 30
     assert len(told["output"]["error_over_time"]["rms"]) == 60

@@ -34,15 +34,22 @@ def _lstm(layer: Any) -> Reach:
         raise CompileError(
             f"{layer.label}: c0 reaches {_largest(layer.c0):.1e}; cells beyond {LARGEST_CELL:.0e} overflow. Check its source."
         )
-    scales = (layer.scale_ih, layer.scale_hh) if layer.kind == "lstm_int8" else (1.0, 1.0)
+    scales, unit = (1.0, 1.0), 1.0
+    if layer.kind == "lstm_int8":
+        scales, unit = (layer.scale_ih, layer.scale_hh), _unit(layer.scale_hh / layer.hidden_steps)
     state = 1.0 if layer.h0 is None else max(1.0, _largest(layer.h0))
-    recurrent = _row_sums(layer.weight_hh, scales[1]) * state + np.abs(layer.bias)
-    return Reach(_largest(_row_sums(layer.weight_ih, scales[0])), _largest(recurrent), state)
+    recurrent = _row_sums(layer.weight_hh, scales[1]) * state / unit + np.abs(layer.bias)
+    return Reach(_largest(_row_sums(layer.weight_ih, scales[0]) / unit), _largest(recurrent), state)
+
+
+def _unit(scale: Any) -> Any:
+    """What sums are counted in before they are multiplied by the scales of their rows, where that is less than 1."""
+    return np.minimum(scale.astype(np.float64), 1.0)
 
 
 def _dense(layer: Any) -> Reach:
-    scale = layer.scale if layer.kind == "dense_int8" else 1.0
-    return Reach(_largest(_row_sums(layer.weight, scale)), _largest(layer.bias))
+    scale, unit = (layer.scale, _unit(layer.scale)) if layer.kind == "dense_int8" else (1.0, 1.0)
+    return Reach(_largest(_row_sums(layer.weight, scale) / unit), _largest(layer.bias))
 
 
 def _normalizer(layer: Any) -> Reach:

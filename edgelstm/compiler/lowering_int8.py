@@ -6,14 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..layers_int8 import DenseInt8, LSTMInt8
-from .lowering import HOIST_ABOVE, Floats, Lowered, lstm_state, tiling, up_to
+from .lowering import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, lstm_state, tiling, up_to
 from .targets import Target
 
 #: Activations in a word, by form of dot product: as `kernels.simd_int8.GROUP`.
 GROUP = {"vnni": 4, "sdot": 4, "smlal": 4, "generic": 4, "pmaddwd": 2}
 
-#: What `vnni` adds to an activation to make it unsigned.
+#: What is added to the weights of the form `vnni` to make them unsigned.
 OFFSET = 128
+
+#: Most units of a layer whose loops are unrolled.
+SHORT = 24
 
 #: As `kernels.lstm_int8.HEADER`.
 HEADER = 16
@@ -28,21 +31,16 @@ def _room(words: int) -> int:
     return up_to(4, words) + 4
 
 
-def _grouped(weights: NDArray[np.int8], words: int, form: str) -> NDArray[np.int8]:
+def _grouped(weights: NDArray[np.int8], words: int, form: str) -> NDArray[Any]:
     """(lanes, values) -> (words, lanes, group): what one word of activations meets stands together."""
     (lanes, count), group = weights.shape, GROUP[form]
-    padded = np.zeros((lanes, words * group), np.int8)
-    padded[:, :count] = weights
+    padded = np.zeros((lanes, words * group), np.int16)
+    padded[:, :count] = weights + np.int16(OFFSET if form == "vnni" else 0)
+    padded = padded.astype(np.uint8)
     if form == "smlal":
         quads = padded.reshape(lanes // 4, 4, words, 2, 2)  # (quad, lane, word, pair, value)
         return quads.transpose(2, 0, 3, 1, 4).reshape(words, lanes, group)
     return padded.reshape(lanes, words, group).transpose(1, 0, 2)
-
-
-def _start(weights: NDArray[np.int8], form: str) -> NDArray[np.int32]:
-    """Where the sums of each row begin, so that the offset of unsigned activations cancels."""
-    sums = weights.astype(np.int32).sum(axis=1, dtype=np.int32)
-    return np.asarray(-OFFSET * sums if form == "vnni" else 0 * sums, np.int32)
 
 
 def _floats(*parts: NDArray[Any]) -> Floats:
@@ -59,21 +57,28 @@ def _by_gate(values: NDArray[Any], padded: int) -> NDArray[Any]:
     return gates
 
 
-def _header(input_scale: Floats | None) -> Floats:
+def _header(*values: Any) -> Floats:
     header = np.zeros(HEADER, np.float32)
-    if input_scale is not None:
-        header[0] = np.float32(1) / input_scale[0]
+    header[: len(values)] = values
     return header
+
+
+def _tiling(hidden: int, target: Target) -> tuple[int, int, int]:
+    """As `lowering.tiling`. On NEON loops of few words are unrolled, and then need more registers beside their sums: narrower tiles."""
+    if target.dot not in ("sdot", "smlal"):
+        return tiling(hidden, target)
+    return tiling(hidden, target._replace(registers=target.registers // 2 if hidden <= SHORT else target.registers))
 
 
 def lstm(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
     """A layer of either scheme."""
-    padded, units, tail = tiling(layer.hidden_size, target)
+    padded, units, tail = _tiling(layer.hidden_size, target)
     constants: dict[str, Any] = {"inputs": layer.input_size, "hidden": layer.hidden_size, "padded": padded, "units": units, "tail": tail}
+    size = layer.weight_ih.size + layer.weight_hh.size
+    constants |= {"shift": layer.input_shift, "turning": int(padded >= 2 * units and size > 4 * TURN_ABOVE), "division": target.division}
     state = lstm_state(layer, padded)
     half = np.array([0.5, 0.5, 1, 0.5], np.float32)[:, None]  # i, f and o come halved
-    bias = _by_gate(layer.bias, padded) * half  # (4, padded)
-    scale_ih, scale_hh = _by_gate(layer.scale_ih, padded) * half, _by_gate(layer.scale_hh, padded) * half
+    bias, scale = _by_gate(layer.bias, padded) * half, _by_gate(layer.scale_hh, padded) * half  # (4, padded)
     weight_ih, weight_hh = _by_gate(layer.weight_ih, padded), _by_gate(layer.weight_hh, padded)  # (4, padded, columns)
     tiles = [slice(start, min(start + units, padded)) for start in range(0, padded, units)]
 
@@ -81,33 +86,30 @@ def lstm(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
         return np.asarray(values[:, tile].reshape(-1, *values.shape[2:]))
 
     if layer.scheme == "int8-weight":
-        weights = [_floats(rows(bias, t), rows(scale_ih, t), rows(scale_hh, t), rows(weight_ih, t).T, rows(weight_hh, t).T) for t in tiles]
+        weights = [_floats(rows(bias, t), rows(scale, t), rows(weight_ih, t).T, rows(weight_hh, t).T) for t in tiles]
         return Lowered("lstm_int8_weight", constants, padded, np.concatenate(weights), state)
     form, group = target.dot, GROUP[target.dot]
     input_words, hidden_words = _words(layer.input_size, group), _words(padded, group)
     calibrated = layer.input_scale is not None
-    constants |= {
-        "input_words": input_words,
-        "hidden_words": hidden_words,
-        "form": form,
-        "width": target.lanes,
-        "calibrated": int(calibrated),
-    }
-    from_x = scale_ih * layer.input_scale[0] if calibrated else scale_ih
-    from_h = scale_hh / np.float32(127)
+    hoisted = layer.input_size >= 16 and size > 4 * HOIST_ABOVE
+    row = 4 * padded + _room(input_words) + _room(hidden_words)
+    constants |= {"input_words": input_words, "hidden_words": hidden_words, "form": form, "width": target.lanes}
+    constants |= {"calibrated": int(calibrated), "hoisted": int(hoisted), "row": row}
+    if calibrated:
+        header = _header(np.float32(1) / layer.input_scale[0], layer.hidden_steps)
+    else:
+        header = _header(0, layer.hidden_steps, layer.hidden_steps * np.float32(2.0**layer.input_shift))
+        constants["shift"] = 0
+    scale = scale / layer.hidden_steps
     weights = [
         _floats(
-            *(rows(part, t) for part in (bias, from_x, from_h)),
-            *(_start(rows(part, t), form) for part in (weight_ih, weight_hh)),
+            *(rows(part, t) for part in (bias, scale)),
             _grouped(rows(weight_ih, t), input_words, form),
             _grouped(rows(weight_hh, t), hidden_words, form),
         )
         for t in tiles
     ]
-    hoisted = layer.input_size >= 16 and layer.weight_ih.size + layer.weight_hh.size > 4 * HOIST_ABOVE
-    row = 4 * padded + _room(input_words) + _room(hidden_words)
-    constants |= {"hoisted": int(hoisted), "row": row}
-    return Lowered("lstm_int8_dynamic", constants, padded, np.concatenate([_header(layer.input_scale), *weights]), state, scratch=row)
+    return Lowered("lstm_int8_dynamic", constants, padded, np.concatenate([header, *weights]), state, scratch=row)
 
 
 def dense(layer: DenseInt8, sizes: list[int], target: Target) -> Lowered:
@@ -129,7 +131,6 @@ def dense(layer: DenseInt8, sizes: list[int], target: Target) -> Lowered:
     calibrated = layer.input_scale is not None
     constants |= {"words": words, "form": form, "width": target.lanes, "calibrated": int(calibrated)}
     from_x = scale * layer.input_scale[0] if calibrated else scale
-    parts = [_floats(bias[t], from_x[t], _start(weight[t], form), _grouped(weight[t], words, form)) for t in tiles]
-    return Lowered(
-        "dense_int8_dynamic", constants, outputs, np.concatenate([_header(layer.input_scale), *parts]), workspace=_room(words) + units
-    )
+    header = _header(np.float32(1) / layer.input_scale[0] if calibrated else 0)
+    parts = [_floats(bias[t], from_x[t], _grouped(weight[t], words, form)) for t in tiles]
+    return Lowered("dense_int8_dynamic", constants, outputs, np.concatenate([header, *parts]), workspace=_room(words) + units)

@@ -1,15 +1,17 @@
 """Fully connected layers with int8 weights: the sibling of `dense_f32`.
 
-Lanes are outputs, in tiles of `units`. A tile holds, as float32: bias (units,) and scale (units,); with quantised activations, as int32:
-where the sums begin (units,); then the weights' bytes.
+Lanes are outputs, in tiles of `units`. A tile holds, as float32: bias (units,) and scale (units,); then the weights' bytes.
 """
 
 import numpy as np
 from numba import njit
 
-from .lstm_int8 import H_STEPS, HEADER, largest, multiply_bytes, quantiser, summer
-from .simd import Lanes, fma, load, multiplied, offset, splat, store
-from .simd_int8 import GROUP, as_floats, load_sums
+from .lstm_int8 import H_STEPS, HEADER
+from .lstm_int8_weight import multiply_bytes
+from .products_int8 import largest, quantiser, summer
+from .simd import Lanes, fma, load, multiplied, offset, splat, store, zero
+from .simd_int8 import GROUP
+from .sums_int8 import as_floats, moved, no_sums
 
 inlined = njit(inline="always")
 
@@ -28,8 +30,8 @@ def exactly(lanes, y, count, units, a, z):
 def dense_int8_dynamic(inputs, outputs, units, words, form, width, calibrated, x_stride, y_stride):
     """Kernel of a layer with quantised inputs. Parameters as for `lstm_int8_dynamic`; `units` outputs a tile, the last one padded."""
     lanes, tiles = Lanes(units), -(-outputs // units)
-    quantise, largest_x, add_products = quantiser(form, inputs), largest(inputs), summer(form, width)[0]
-    tile_floats = 3 * units + words * GROUP[form] * units // 4
+    quantise, largest_x, add_products = quantiser(form, inputs), largest(inputs), summer(form, width, words)[0]
+    tile_floats = 2 * units + words * GROUP[form] * units // 4
     last = outputs - (tiles - 1) * units
 
     def kernel(w, x, y, s, z, n):
@@ -39,10 +41,10 @@ def dense_int8_dynamic(inputs, outputs, units, words, form, width, calibrated, x
             xt = offset(x, t * x_stride)
             yt = offset(y, t * y_stride)
             steps = w[0] if calibrated else H_STEPS / largest_x(xt)
-            quantise(z, xt, steps)
+            start = quantise(z, xt, steps)
             for j in range(tiles):
                 at = offset(w, HEADER + j * tile_floats)
-                a = as_floats(add_products(load_sums(lanes, at, 2 * units), at, 12 * units, z, words, units))
+                a = as_floats(moved(add_products(no_sums(lanes), at, 8 * units, z, units), start))
                 if not calibrated:
                     a = multiplied(a, splat(lanes, np.float32(1.0) / steps))
                 a = fma(a, load(lanes, at, units), load(lanes, at, 0))
@@ -64,7 +66,7 @@ def dense_int8_weight(inputs, outputs, units, x_stride, y_stride):
             yt = offset(y, t * y_stride)
             for j in range(tiles):
                 at = offset(w, j * tile_floats)
-                a = fma(multiply_bytes(lanes, at, 8 * units, xt, inputs, units), load(lanes, at, units), load(lanes, at, 0))
+                a = fma(multiply_bytes(lanes, at, 8 * units, xt, inputs, units, zero(lanes)), load(lanes, at, units), load(lanes, at, 0))
                 exactly(lanes, offset(yt, j * units), units if j < tiles - 1 else last, units, a, z)
 
     return kernel

@@ -9,6 +9,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from .simd import FLOATS
+from .simd_int8 import ROUNDING, ROUNDING_BITS
 
 inlined = njit(inline="always")
 
@@ -43,15 +44,14 @@ int8_at, uint16_at, int32_at = _view(8), _view(16), _view(32)
 
 
 @intrinsic
-def rounded(typingctx, x):
-    """The nearest whole number, ties to even, as float32."""
+def whole(typingctx, x):
+    """The nearest whole number, ties to even, of a float32 within +-2**22, as int32: in the bits of a sum, as in `simd_int8`."""
 
     def codegen(context, builder, signature, args):
-        kind = ir.FloatType()
-        function = builder.module.declare_intrinsic("llvm.rint", [kind])
-        return builder.call(function, args)
+        moved = builder.fadd(args[0], ir.Constant(ir.FloatType(), ROUNDING))
+        return builder.sub(builder.bitcast(moved, ir.IntType(32)), ir.Constant(ir.IntType(32), ROUNDING_BITS))
 
-    return types.float32(types.float32), codegen
+    return types.int32(types.float32), codegen
 
 
 @inlined

@@ -23,12 +23,12 @@ from .integers import (
     int8_at,
     int32_at,
     rescaled,
-    rounded,
     rounded_shift,
     saturated,
     sigmoid,
     tanh,
     uint16_at,
+    whole,
 )
 from .simd import offset
 
@@ -37,17 +37,24 @@ inlined = njit(inline="always")
 #: What makes h and c non-negative in the arena, where no state may look like a NaN.
 H_OFFSET, C_OFFSET = 128, 32768
 
-LOWEST, HIGHEST = np.float32(-128.0), np.float32(127.0)
+#: Ends of what is rounded: with any zero point, what lies beyond is beyond int8.
+LOWEST, HIGHEST = np.float32(-256.0), np.float32(256.0)
 
 
 @inlined
 def quantise(q, x, count, steps, zero):
-    """Write round(x * steps) + zero within int8 to q."""
+    """Write round(x * steps) + zero within int8 to q; a NaN becomes -128."""
     for k in range(count):
-        value = rounded(x[k] * steps) + zero
+        value = x[k] * steps
         if not value > LOWEST:
             value = LOWEST
-        q[k] = np.int8(min(value, HIGHEST))
+        q[k] = np.int8(saturated(whole(min(value, HIGHEST)) + zero, -128, 127))
+
+
+@inlined
+def real(q, zero, scale):
+    """(q - zero) * scale: from int32, which every CPU turns into float32 without a function."""
+    return np.float32(np.int32(q - zero)) * scale
 
 
 @inlined
@@ -98,7 +105,7 @@ def lstm_int8_static(inputs, hidden, x_stride, y_stride):
         hq = int8_at(z, 4 * h_words)
         for t in range(n):
             yt = offset(y, t * y_stride)
-            quantise(xq, offset(x, t * x_stride), inputs, w[INPUT_STEPS], np.float32(header[INPUT_ZERO]))
+            quantise(xq, offset(x, t * x_stride), inputs, w[INPUT_STEPS], int(header[INPUT_ZERO]))
             for j in range(hidden):
                 hq[j] = np.int8(state[j] - H_OFFSET)
             for j in range(hidden):
@@ -109,7 +116,7 @@ def lstm_int8_static(inputs, hidden, x_stride, y_stride):
                 c, h = update(header, table, i, f, g, o, int(state[hidden + j]) - C_OFFSET)
                 state[j] = np.int32(h + H_OFFSET)
                 state[hidden + j] = np.int32(c + C_OFFSET)
-                yt[j] = np.float32(h - int(header[OUTPUT_ZERO])) * w[OUTPUT_SCALE]
+                yt[j] = real(h, int(header[OUTPUT_ZERO]), w[OUTPUT_SCALE])
 
     return kernel
 
@@ -126,10 +133,10 @@ def dense_int8_static(inputs, outputs, x_stride, y_stride):
         xq = int8_at(z, 0)
         zero = int(header[OUTPUT_ZERO])
         for t in range(n):
-            quantise(xq, offset(x, t * x_stride), inputs, w[INPUT_STEPS], np.float32(header[INPUT_ZERO]))
+            quantise(xq, offset(x, t * x_stride), inputs, w[INPUT_STEPS], int(header[INPUT_ZERO]))
             for j in range(outputs):
                 sums = summed(scales[3 * j + 2], weights, j, xq, inputs)
                 q = saturated(rescaled(sums, int(scales[3 * j]), int(scales[3 * j + 1])) + zero, -128, 127)
-                y[t * y_stride + j] = np.float32(q - zero) * w[OUTPUT_SCALE]
+                y[t * y_stride + j] = real(q, zero, w[OUTPUT_SCALE])
 
     return kernel

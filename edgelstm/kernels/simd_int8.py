@@ -2,15 +2,17 @@
 
 Activations are int8 values packed into words of `group` of them; weights stand, for one word, as `group` bytes a lane:
 
-===========  =====  ==========================================================================================
-form         group  a word holds
-===========  =====  ==========================================================================================
-``vnni``     4      bytes offset by 128 (x86 ``vpdpbusd`` multiplies unsigned by signed): sums begin at -128 * sum(w)
-``sdot``     4      signed bytes (Arm v8.2 dot product)
-``smlal``    4      signed bytes (Arm before v8.2); of four lanes, all first pairs of weights stand before all second pairs
-``generic``  4      signed bytes; plain arithmetic
-``pmaddwd``  2      two int16 (x86 since SSE2)
-===========  =====  ==========================================================================================
+===========  =====  =============================  ===================================================================
+form         group  a word holds                   weights
+===========  =====  =============================  ===================================================================
+``vnni``     4      signed bytes                   plus 128 (x86 ``vpdpbusd`` multiplies unsigned by signed), zeros where
+                                                   they are padding: sums begin at -128 times the sum of activations
+``sdot``     4      signed bytes                   signed bytes (Arm v8.2 dot product)
+``smlal``    4      signed bytes                   signed bytes (Arm before v8.2); of four lanes, all first pairs stand
+                                                   before all second pairs
+``generic``  4      signed bytes                   signed bytes; plain arithmetic
+``pmaddwd``  2      two int16                      signed bytes (x86 since SSE2)
+===========  =====  =============================  ===================================================================
 
 Products of two values within +-127 cannot overflow a sum of fewer than 2**17 of them.
 """
@@ -21,106 +23,58 @@ from numba.core.datamodel import register_default
 from numba.core.datamodel.models import PrimitiveModel
 from numba.extending import intrinsic
 
-from .formulas import F32, I32, Value, call, constant
-from .simd import I64, Vec, broadcast, join, pieces, split
+from .formulas import I32, call, constant
+from .simd import I64, broadcast, join, split
+from .sums_int8 import I8, bytes_at, load_bytes
 
-I8, I16 = ir.IntType(8), ir.IntType(16)
+I16 = ir.IntType(16)
 
 #: Activations in a word, by form.
 GROUP = {"vnni": 4, "sdot": 4, "smlal": 4, "generic": 4, "pmaddwd": 2}
 
-
-class Sums(types.Type):
-    """Numba type of `rows` times `lanes` int32 sums in registers: the integer sibling of `simd.Vec`."""
-
-    def __init__(self, lanes, rows=1):
-        self.lanes, self.rows = lanes, rows
-        super().__init__(f"Sums(int32 x {rows} x {lanes})")
+#: Forms whose weights come offset, so that sums do not begin at 0.
+OFFSET_WEIGHTS = ("vnni",)
 
 
-@register_default(Sums)
-class _SumsModel(PrimitiveModel):
-    def __init__(self, dmm, fe_type):
-        vectors = [ir.VectorType(I32, n) for n in pieces(fe_type.lanes) * fe_type.rows]
-        super().__init__(dmm, fe_type, ir.LiteralStructType(vectors))
+def _picked(builder, four, lanes):
+    return builder.shuffle_vector(four, four, _picks(lanes))
 
 
-def _bytes_at(builder, pointer, index):
-    base = builder.bitcast(pointer, I8.as_pointer())
-    return builder.gep(base, [index])
+def _whole(builder, words):
+    return [words]
 
 
-def _load_bytes(builder, place, offset, kind):
-    at = builder.gep(place, [ir.Constant(I64, offset)])
-    return builder.load(builder.bitcast(at, kind.as_pointer()), align=1)
+def _pairs(builder, words):
+    """The first and the second pair of bytes of each word, each pair twice over, so that it meets weights in either half of a register."""
+    low, high = (builder.trunc(v, ir.VectorType(I16, words.type.count)) for v in (words, _high(builder, words)))
+    return [builder.bitcast(_picked(builder, pair, range(8)), ir.VectorType(I8, 16)) for pair in (low, high)]
 
 
-@intrinsic
-def load_sums(typingctx, lanes, pointer, index):
-    """Consecutive int32 from the float pointer's `pointer[index]`, one for each lane of a vector of width `lanes`."""
-    result = Sums(lanes.vec.lanes, lanes.vec.rows)
+def _hidden(builder, vector, *done):
+    """A NEON register as it is, of which LLVM knows nothing but that it comes after the sums that are `done`.
 
-    def codegen(context, builder, signature, args):
-        parts, at = [], 0
-        for n in lanes.vec.pieces:
-            place = builder.gep(args[1], [builder.add(args[2], ir.Constant(args[2].type, at))])
-            parts.append(builder.load(builder.bitcast(place, ir.VectorType(I32, n).as_pointer()), align=4))
-            at += n
-        return join(builder, parts)
-
-    return result(lanes, pointer, index), codegen
-
-
-@intrinsic
-def as_floats(typingctx, sums):
-    """Each sum, rounded to float32."""
-
-    def codegen(context, builder, signature, args):
-        return join(builder, [builder.sitofp(part, ir.VectorType(F32, part.type.count)) for part in split(builder, args[0])])
-
-    return Vec(sums.lanes, sums.rows)(sums), codegen
-
-
-@intrinsic
-def load_scaled_bytes(typingctx, lanes, pointer, index):
-    """Consecutive int8 from byte `index` of `pointer`, as float32."""
-
-    def codegen(context, builder, signature, args):
-        place, parts, at = _bytes_at(builder, args[1], args[2]), [], 0
-        for n in lanes.vec.pieces:
-            value = _load_bytes(builder, place, at, ir.VectorType(I8, n))
-            parts.append(builder.sitofp(builder.sext(value, ir.VectorType(I32, n)), ir.VectorType(F32, n)))
-            at += n
-        return join(builder, parts)
-
-    return lanes.vec(lanes, pointer, index), codegen
-
-
-def _words(builder, four, number, lanes):
-    """Word `number` of four words in every lane."""
-    pick = ir.Constant(ir.VectorType(I32, lanes), [ir.Constant(I32, number)] * lanes)
-    return builder.shuffle_vector(four, ir.Constant(four.type, ir.Undefined), pick)
+    It would otherwise halve the pairs of `smlal`, need moves to reach the upper half, and take more products at once than
+    there are registers for. It would broadcast the words of `sdot` before a loop over tiles, where `sdot` by element takes them from one.
+    """
+    quads = [_picked(builder, part, range(at, at + 4)) for part in done for at in range(0, part.type.count, 4)]
+    kind = ir.FunctionType(vector.type, [v.type for v in (vector, *quads)])
+    return builder.asm(kind, "", ",".join(["=w", "0", *("w" for _ in quads)]), [vector, *quads], side_effect=False)
 
 
 def _vnni(builder, sums, weights, words):
     kind = sums.type
-    bits = 32 * kind.count
-    function = f"llvm.x86.avx512.vpdpbusd.{bits}"
-    return call(builder, function, kind, [sums, builder.bitcast(words, weights.type), weights])
+    function = f"llvm.x86.avx512.vpdpbusd.{32 * kind.count}"
+    return call(builder, function, kind, [sums, weights, builder.bitcast(words, weights.type)])
 
 
 def _sdot(builder, sums, weights, words):
     return call(builder, "llvm.aarch64.neon.sdot.v4i32.v16i8", sums.type, [sums, weights, builder.bitcast(words, weights.type)])
 
 
-def _smlal(builder, sums, weights, words):
-    halves = []
-    for start, pair in ((0, builder.trunc(words, ir.VectorType(I16, 4))), (8, builder.trunc(_high(builder, words), ir.VectorType(I16, 4)))):
-        pairs = builder.bitcast(builder.shuffle_vector(pair, pair, _picks(range(8))), weights.type)
-        # Hidden from LLVM, which would otherwise halve the register and then need a move to reach its upper part.
-        whole = builder.asm(ir.FunctionType(weights.type, [weights.type]), "", "=w,0", [pairs], side_effect=False)
-        wide = ir.VectorType(I16, 8)
-        w, x = (builder.sext(builder.shuffle_vector(v, v, _picks(range(start, start + 8))), wide) for v in (weights, whole))
+def _smlal(builder, sums, weights, first, second):
+    halves, wide = [], ir.VectorType(I16, 8)
+    for start, pairs in ((0, first), (8, second)):
+        w, x = (builder.sext(_picked(builder, v, range(start, start + 8)), wide) for v in (weights, pairs))
         halves.append(builder.mul(w, x))
     products = call(builder, "llvm.aarch64.neon.saddlp.v4i32.v8i16", sums.type, [builder.add(*halves)])
     return builder.add(sums, products)
@@ -147,13 +101,19 @@ def _generic(builder, sums, weights, words):
     lanes = sums.type.count
     values = builder.bitcast(words, weights.type)
     for k in range(4):
-        pick = ir.Constant(ir.VectorType(I32, lanes), [ir.Constant(I32, 4 * lane + k) for lane in range(lanes)])
-        w, x = (builder.shuffle_vector(v, ir.Constant(v.type, ir.Undefined), pick) for v in (weights, values))
+        w, x = (_picked(builder, v, [4 * lane + k for lane in range(lanes)]) for v in (weights, values))
         sums = builder.add(sums, builder.mul(builder.sext(w, sums.type), builder.sext(x, sums.type)))
     return sums
 
 
-_FORMS = {"vnni": _vnni, "sdot": _sdot, "smlal": _smlal, "generic": _generic, "pmaddwd": _pmaddwd}
+#: By form: what is made once of a vector of words, and what then multiplies one register of weights by it.
+_FORMS = {
+    "vnni": (_whole, _vnni),
+    "sdot": (_whole, _sdot),
+    "smlal": (_pairs, _smlal),
+    "generic": (_whole, _generic),
+    "pmaddwd": (_whole, _pmaddwd),
+}
 
 
 def dot_products(form, width):
@@ -161,15 +121,23 @@ def dot_products(form, width):
 
     Each adds, for every lane, the products of one word of the four in `words` (`load_words`) and its `group` weights at byte `byte` of w.
     """
-    multiply, group = _FORMS[form], GROUP[form]
+    (prepare, multiply), group = _FORMS[form], GROUP[form]
 
     def numbered(number):
         @intrinsic
         def dot(typingctx, sums, w, byte, words):
             def codegen(context, builder, signature, args):
-                place, parts, at = _bytes_at(builder, args[1], args[2]), [], 0
-                for part in split(builder, args[0]):
-                    parts.append(_by_registers(builder, part, place, at, _words(builder, args[3], number, width)))
+                place, parts, at = bytes_at(builder, args[1], args[2]), [], 0
+                given = split(builder, args[0])
+                done, prepared = given[-1], {}  # by lanes of a register
+                for part in given:
+                    lanes = min(part.type.count, width)
+                    if lanes not in prepared:
+                        prepared[lanes] = prepare(builder, _picked(builder, args[3], [number] * lanes))
+                    if form == "smlal":
+                        prepared[lanes] = [_hidden(builder, pairs, done) for pairs in prepared[lanes]]
+                    done = _by_registers(builder, part, place, at, prepared[lanes])
+                    parts.append(done)
                     at += group * part.type.count
                 return join(builder, parts)
 
@@ -177,31 +145,24 @@ def dot_products(form, width):
 
         return dot
 
-    def _by_registers(builder, part, place, at, words):
+    def _by_registers(builder, part, place, at, prepared):
         """One LLVM vector of sums, a register at a time."""
         lanes = part.type.count
         step = min(lanes, width)
         done = []
         for start in range(0, lanes, step):
-            weights = _load_bytes(builder, place, at + group * start, ir.VectorType(I8, group * step))
-            few = part if step == lanes else _slice(builder, part, start, step)
-            same = words if step == width else _slice(builder, words, 0, step)
-            done.append(multiply(builder, few, weights, same))
+            weights = load_bytes(builder, place, at + group * start, ir.VectorType(I8, group * step))
+            few = part if step == lanes else _picked(builder, part, range(start, start + step))
+            done.append(multiply(builder, few, weights, *prepared))
         return _joined(builder, done)
 
     return tuple(numbered(number) for number in range(4))
 
 
-def _slice(builder, vector, start, count):
-    pick = ir.Constant(ir.VectorType(I32, count), [ir.Constant(I32, start + i) for i in range(count)])
-    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), pick)
-
-
 def _joined(builder, parts):
     while len(parts) > 1:
         count = 2 * parts[0].type.count
-        pick = ir.Constant(ir.VectorType(I32, count), [ir.Constant(I32, i) for i in range(count)])
-        parts = [builder.shuffle_vector(one, other, pick) for one, other in zip(parts[::2], parts[1::2], strict=True)]
+        parts = [builder.shuffle_vector(one, other, _picks(range(count))) for one, other in zip(parts[::2], parts[1::2], strict=True)]
     return parts[0]
 
 
@@ -218,21 +179,33 @@ class _WordsModel(PrimitiveModel):
         super().__init__(dmm, fe_type, ir.VectorType(I32, 4))
 
 
-@intrinsic
-def load_words(typingctx, pointer, index):
-    """The four words of activations at `pointer[index]` and after."""
+def words_loader(form):
+    """An intrinsic ``(pointer, index)`` of a form: the four words of activations at `pointer[index]` and after."""
 
-    def codegen(context, builder, signature, args):
-        place = builder.gep(args[0], [args[1]])
-        return builder.load(builder.bitcast(place, ir.VectorType(I32, 4).as_pointer()), align=4)
+    @intrinsic
+    def load_words(typingctx, pointer, index):
+        def codegen(context, builder, signature, args):
+            place = builder.gep(args[0], [args[1]])
+            words = builder.load(builder.bitcast(place, ir.VectorType(I32, 4).as_pointer()), align=4)
+            return _hidden(builder, words) if form == "sdot" else words
 
-    return Words()(pointer, index), codegen
+        return Words()(pointer, index), codegen
+
+    return load_words
+
+
+#: Added to a float32 within +-2**22 it leaves the nearest whole number, ties to even, in the low bits: no CPU needs a function for that.
+ROUNDING = 12582912.0
+
+#: The bits of ROUNDING itself.
+ROUNDING_BITS = 0x4B400000
 
 
 def quantised_store(form):
     """An intrinsic ``(pointer, index, vector, steps)`` that writes activations from value `index` on.
 
-    They are round(vector * steps), ties to even, within +-127; a NaN becomes 127.
+    They are round(vector * steps), ties to even, within +-127; a NaN becomes 127. It returns what the form's sums of their products begin
+    at: an int32.
     """
 
     @intrinsic
@@ -240,22 +213,33 @@ def quantised_store(form):
         def codegen(context, builder, signature, args):
             kind = I16 if form == "pmaddwd" else I8
             size = kind.width // 8
-            place = _bytes_at(builder, args[0], builder.mul(args[1], ir.Constant(args[1].type, size)))
-            at = 0
+            place = bytes_at(builder, args[0], builder.mul(args[1], ir.Constant(args[1].type, size)))
+            at, start = 0, ir.Constant(I32, 0)
             for part in split(builder, args[2]):
-                lanes = part.type.count
-                scaled = builder.fmul(part, broadcast(builder, args[3], lanes))
-                value = Value(builder, scaled).rounded().value
-                for bound, order in ((constant(value.type, 127.0), "<"), (constant(value.type, -127.0), ">")):
-                    value = builder.select(builder.fcmp_ordered(order, value, bound), value, bound)
-                integers = builder.trunc(builder.fptosi(value, ir.VectorType(I32, lanes)), ir.VectorType(kind, lanes))
-                if form == "vnni":
-                    integers = builder.xor(integers, ir.Constant(integers.type, [ir.Constant(I8, -128)] * lanes))
+                bits = _rounded_bits(builder, builder.fmul(part, broadcast(builder, args[3], part.type.count)))
+                integers = builder.trunc(bits, ir.VectorType(kind, bits.type.count))
                 target = builder.gep(place, [ir.Constant(I64, size * at)])
                 builder.store(integers, builder.bitcast(target, integers.type.as_pointer()), align=1)
-                at += lanes
-            return context.get_dummy_value()
+                if form in OFFSET_WEIGHTS:
+                    start = builder.sub(start, builder.mul(_total(builder, bits), ir.Constant(I32, 128)))
+                at += part.type.count
+            return start
 
-        return types.void(pointer, index, vector, types.float32), codegen
+        return types.int32(pointer, index, vector, types.float32), codegen
 
     return store
+
+
+def _rounded_bits(builder, values):
+    """Float32 whose low 22 bits are the values, rounded and held within +-127."""
+    for bound, order in ((constant(values.type, 127.0), "<"), (constant(values.type, -127.0), ">")):
+        values = builder.select(builder.fcmp_ordered(order, values, bound), values, bound)
+    moved = builder.fadd(values, constant(values.type, ROUNDING))
+    return builder.bitcast(moved, ir.VectorType(I32, values.type.count))
+
+
+def _total(builder, bits):
+    """The sum of what `_rounded_bits` made: sums of integers may overflow on the way."""
+    count = bits.type.count
+    total = call(builder, f"llvm.vector.reduce.add.v{count}i32", I32, [bits])
+    return builder.sub(total, ir.Constant(I32, count * ROUNDING_BITS % (1 << 32)))

@@ -6,8 +6,9 @@ from .dense_f32 import dense_columns_f32, dense_dot_f32
 from .dense_int8 import dense_int8_dynamic, dense_int8_weight
 from .elementwise_f32 import activation_f32, add_f32, embedding_f32, normalizer_f32, softmax_f32
 from .lstm_f32 import lstm_f32
-from .lstm_int8 import lstm_int8_dynamic, lstm_int8_weight
+from .lstm_int8 import lstm_int8_dynamic
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
+from .lstm_int8_weight import lstm_int8_weight
 from .python_call import python_step
 
 #: Factories of layer kernels: sizes in, a function (w, x, y, s, z, n) out.

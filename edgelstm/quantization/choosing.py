@@ -11,7 +11,7 @@ from ..errors import UnsupportedModelError, UsageError
 from ..layers import LSTM, Dense, Layer
 from ..model import Model
 from . import speed
-from .calibration import Range, batch_of, seen_by
+from .calibration import Range, Seen, batch_of, seen_by
 from .metrics import snr_db
 from .schemes import SCHEMES, UNTOUCHED, quantised
 from .static import output_range
@@ -26,8 +26,9 @@ CHOICES = (*SCHEMES, "auto")
 #: Signal-to-noise ratio of the output that `auto` defends.
 TARGET_DB = 30.0
 
-#: A range replaces the one before it in the list of candidates only if the output gains this much.
-RANGE_MARGIN_DB, PER_STEP_MARGIN_DB = 0.2, 1.0
+#: A range replaces the one before it in the list of candidates only if the output gains this much. Which weights happen to be rounded up
+#: moves the output of a real network by 2 dB: to go from a scale of each step, or from +-1, to a fixed range or back, more must be gained.
+RANGE_MARGIN_DB, PER_STEP_MARGIN_DB = 0.2, 3.0
 
 #: A Dense layer stays in f32 if it holds less than this share of the weights, or if it costs more decibels than this and
 #: the output then lies below the limit.
@@ -45,7 +46,9 @@ class Option:
     layer: Layer
     alone_db: float
     span: Range | None = None
+    state: Range | None = None
     tried: tuple[tuple[str, float], ...] = ()
+    tried_states: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(eq=False)
@@ -103,28 +106,42 @@ class _Search:
 
         What reads the integers of another layer, its only maker, takes over their range: none is rounded twice.
 
-        An input that may one day be larger than any seen here is quantised by the range of each step,
-        unless a fixed range is clearly better.
+        An input that may one day be larger than any seen here is quantised by the range of each step, and a state by +-1, unless a fixed
+        range is clearly better.
         """
         seen = seen_by(layer, self.float_trace, self.batch, bool(self.model.stateful))
-        best: Option | None = None
-        tried: list[tuple[str, float]] = []
         integers = None if maker is None else output_range(maker.layer)
         spans = list(SCHEMES[scheme].candidates(seen)) if integers is None else [integers]
         if None in spans and not self.bounded(layer):
             spans.sort(key=lambda span: span is not None)
-        for span in spans:
-            method = "per step" if span is None and scheme != "int8-weight" else "" if span is None else span.method
-            record = quantised(layer, scheme, seen, span)
-            option = Option(
-                scheme, record, self.output_db({layer.name: Option(scheme, record, 0)}, f"{layer.name}, {scheme} {method}"), span
-            )
-            tried.append((method, option.alone_db))
-            margin = PER_STEP_MARGIN_DB if span is None or (best and best.span is None) else RANGE_MARGIN_DB
-            if best is None or option.alone_db > best.alone_db + margin:
-                best = option
-        assert best is not None
-        return replace(best, tried=tuple(tried))
+        states = [self._measured(layer, scheme, seen, spans[0], state) for state in SCHEMES[scheme].hidden(seen)]
+        first = _picked(states, lambda option: option.state)
+        options = [first, *(self._measured(layer, scheme, seen, span, first.state) for span in spans[1:])]
+        return replace(
+            _picked(options, lambda option: option.span),
+            tried=tuple((_method(scheme, option.span), option.alone_db) for option in options),
+            tried_states=tuple((option.state.method if option.state else "within 1", option.alone_db) for option in states),
+        )
+
+    def _measured(self, layer: Layer, scheme: str, seen: Seen, span: Range | None, state: Range | None) -> Option:
+        """The record with these ranges of input and state."""
+        record = quantised(layer, scheme, seen, span, state)
+        what = f"{layer.name}, {scheme} {_method(scheme, span)}{f', h {state.method}' if state else ''}"
+        return Option(scheme, record, self.output_db({layer.name: Option(scheme, record, 0)}, what), span, state)
+
+
+def _method(scheme: str, span: Range | None) -> str:
+    return span.method if span else "" if scheme == "int8-weight" else "per step"
+
+
+def _picked(options: list[Option], fixed: Callable[[Option], Range | None]) -> Option:
+    """The best option, an earlier one unless a later one is clearly better: most clearly where one of two has no fixed range."""
+    best = options[0]
+    for option in options[1:]:
+        margin = RANGE_MARGIN_DB if fixed(option) and fixed(best) else PER_STEP_MARGIN_DB
+        if option.alone_db > best.alone_db + margin:
+            best = option
+    return best
 
 
 def _within_one(layer: Layer) -> bool:
@@ -153,7 +170,7 @@ def choose(
     if not wanted:
         raise UsageError("no layer is left to quantise; keep fewer layers in f32.")
     batch = batch_of(model, windows)
-    search = _Search(model, batch, progress, 2 + 8 * len(wanted))
+    search = _Search(model, batch, progress, 2 + 9 * len(wanted))
     decisions = {layer.name: Decision(search.float_option(layer), "kept in f32 on request") for layer in layers if layer.name in kept}
     decisions |= _auto(search, wanted, elsewhere) if scheme == "auto" else _fixed(search, wanted, scheme)
     records = [decisions[layer.name].option.layer if layer.name in decisions else layer for layer in model.layers]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..layers import GATES, Layer
-from ..layers_int8 import LIMIT
+from ..layers_int8 import LIMIT, LSTMInt8
 from ..layers_int8_static import GATE_BITS, LSTMInt8Static
 from .calibration import cell_range
 from .choosing import Choice, Decision, Option
@@ -41,8 +41,8 @@ def layer_record(choice: Choice, layer: Layer, decision: Decision) -> dict[str, 
     if isinstance(layer, Recurrent) and isinstance(now, Recurrent):
         told["gates"] = gate_record(choice, layer, now)
         told["cell"] = cell_record(choice, layer.name)
-        if decision.option.scheme == "int8-dynamic":
-            told["output_saturated"] = float((np.abs(y) * LIMIT > LIMIT - 0.5).mean())
+        if isinstance(now, LSTMInt8) and now.scheme == "int8-dynamic":
+            told["output_saturated"] = float((np.abs(y) * now.hidden_steps > LIMIT + 0.5).mean())
     return told
 
 
@@ -57,8 +57,8 @@ def _bytes(layer: Layer) -> int:
 
 
 def _option_record(option: Option) -> dict[str, Any]:
-    tried = [{"range": method, "output_db": db} for method, db in option.tried]
-    return {"scheme": option.scheme, "alone_db": option.alone_db, "tried": tried}
+    tried, states = ([{"range": method, "output_db": db} for method, db in each] for each in (option.tried, option.tried_states))
+    return {"scheme": option.scheme, "alone_db": option.alone_db, "tried": tried, "tried_hidden": states}
 
 
 def _input_record(choice: Choice, layer: Layer, option: Option) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def output_range(record: Layer) -> Range | None:
     return Range(f"the output of {record.name}", (LOWEST - zero_point) * step, (HIGHEST - zero_point) * step)
 
 
-def lstm(layer: LSTM, seen: Seen, span: Range | None) -> Layer:
+def lstm(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None = None) -> Layer:
     """The rule of LSTM layers; a cell that int16 cannot hold is refused."""
     assert span is not None
     x, h = grid(span), grid(_span_of(seen.outputs, layer.h0))
@@ -86,7 +86,7 @@ def lstm(layer: LSTM, seen: Seen, span: Range | None) -> Layer:
     )
 
 
-def dense(layer: Dense, seen: Seen, span: Range | None) -> Layer:
+def dense(layer: Dense, seen: Seen, span: Range | None, hidden: Range | None = None) -> Layer:
     """The rule of fully connected layers."""
     assert span is not None
     x, y = grid(span), grid(_span_of(seen.outputs))

@@ -147,7 +147,8 @@ def _rounded_h(layer: Recurrent, h: Floats) -> Floats:
         return _on_grid(h, *_output_grid(layer))
     if getattr(layer, "scheme", "") != "int8-dynamic":
         return h
-    return np.asarray(np.clip(np.rint(h * np.float32(LIMIT)), -LIMIT, LIMIT) / np.float32(LIMIT), np.float32)
+    steps = layer.hidden_steps  # type: ignore[union-attr]
+    return np.asarray(np.clip(np.rint(h * steps), -LIMIT, LIMIT) / steps, np.float32)
 
 
 def _recurrent_weights(layer: Recurrent) -> Floats:

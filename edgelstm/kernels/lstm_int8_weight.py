@@ -1,0 +1,66 @@
+"""One LSTM layer with int8 weights and float32 activations.
+
+A tile is that of `lstm_int8`, with one byte a weight: for each input and then each h, the four gates of its units side by side.
+"""
+
+import numpy as np
+from numba import njit
+
+from .lstm_int8 import FOUR, HALF, ONE, ZERO, finisher
+from .simd import Lanes, fma, lane0, lane1, lane2, lane3, load, multiplied, offset, splat, store, zero
+from .sums_int8 import load_scaled_bytes
+
+inlined = njit(inline="always")
+
+
+@inlined
+def multiply_bytes(gates, w, byte, x, count, size, a):
+    """A + w x with int8 weights and float32 x. w: (count, size) bytes from `byte`; x: (count,)."""
+    for k in range(count // 4):
+        v = load(FOUR, x, 4 * k)
+        at = byte + 4 * k * size
+        a = fma(load_scaled_bytes(gates, w, at), lane0(gates, v), a)
+        a = fma(load_scaled_bytes(gates, w, at + size), lane1(gates, v), a)
+        a = fma(load_scaled_bytes(gates, w, at + 2 * size), lane2(gates, v), a)
+        a = fma(load_scaled_bytes(gates, w, at + 3 * size), lane3(gates, v), a)
+    for k in range(count // 4 * 4, count):
+        a = fma(load_scaled_bytes(gates, w, byte + k * size), splat(gates, x[k]), a)
+    return a
+
+
+def lstm_int8_weight(inputs, hidden, padded, units, tail, shift, turning, division, x_stride, y_stride):
+    """Kernel of a layer with int8 weights and float32 activations. Parameters as for `lstm_f32` and `lstm_int8_dynamic`."""
+    tiles = (padded - tail) // units
+    gates, lanes, tail_gates, tail_lanes = Lanes(units, 4), Lanes(units), Lanes(tail or 4, 4), Lanes(tail or 4)
+    size, tail_size = 4 * units, 4 * tail
+    tile_floats = 2 * size + (inputs + hidden) * size // 4
+    factor, finish = np.float32(2.0**shift), finisher(division)
+
+    @inlined
+    def tile(gates, lanes, w, size, x, h, c, y):
+        a = multiplied(multiply_bytes(gates, w, 8 * size, x, inputs, size, zero(gates)), splat(gates, factor))
+        a = multiply_bytes(gates, w, (8 + inputs) * size, h, hidden, size, a)
+        finish(lanes, fma(a, load(gates, w, size), load(gates, w, 0)), c, y)
+
+    def kernel(w, x, y, s, z, n):
+        """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), c (padded,), turn; z: unused."""
+        h = s
+        c = offset(s, padded)
+        backwards = turning and s[2 * padded] > HALF
+        for t in range(n):
+            xt = offset(x, t * x_stride)
+            yt = offset(y, t * y_stride)
+            for i in range(tiles):
+                j = tiles - 1 - i if backwards else i
+                tile(gates, lanes, offset(w, j * tile_floats), size, xt, h, offset(c, j * units), offset(yt, j * units))
+            if tail:
+                done = tiles * units
+                tile(tail_gates, tail_lanes, offset(w, tiles * tile_floats), tail_size, xt, h, offset(c, done), offset(yt, done))
+            h = yt
+            backwards = turning and not backwards
+        if turning:
+            s[2 * padded] = ONE if backwards else ZERO
+        for k in range(0, padded, 4):
+            store(s, k, load(FOUR, h, k))
+
+    return kernel

@@ -1,0 +1,121 @@
+"""Quantised activations, and products of int8 weights and activations for one tile of a layer: what `lstm_int8` and `dense_int8` share."""
+
+import numpy as np
+from numba import njit
+
+from .activations import magnitude
+from .simd import Lanes, highest, load, offset
+from .simd_int8 import GROUP, dot_products, quantised_store, words_loader
+
+inlined = njit(inline="always")
+
+SMALLEST = np.float32(1e-30)
+LONGEST = 64
+
+#: Forms of x86, for which LLVM unrolls nothing: up to so many times four words are taken without a loop, whose end would be guessed wrong.
+STRAIGHT, LONGEST_STRAIGHT = ("vnni", "pmaddwd"), 8
+
+
+def quantiser(form, count):
+    """An inlined function (place, x, steps): x (count,) to activations at `place`; returns what the sums of their products begin at."""
+    put = quantised_store(form)
+    width = min(count, LONGEST)
+    full = count // width * width
+    lanes, rest, rest_lanes = Lanes(width), count - full, Lanes(count - full or 1)
+
+    @inlined
+    def quantise(place, x, steps):
+        start = np.int32(0)
+        for k in range(0, full, width):
+            start = np.int32(start + put(place, k, load(lanes, x, k), steps))
+        if rest:
+            start = np.int32(start + put(place, full, load(rest_lanes, x, full), steps))
+        return start
+
+    return quantise
+
+
+def largest(count):
+    """An inlined function: the largest magnitude in x (count,)."""
+    width = min(count, LONGEST)
+    full = count // width * width
+    lanes, rest, rest_lanes = Lanes(width), count - full, Lanes(count - full or 1)
+
+    @inlined
+    def find(x):
+        most = SMALLEST
+        for k in range(0, full, width):
+            most = max(most, highest(magnitude(load(lanes, x, k))))
+        if rest:
+            most = max(most, highest(magnitude(load(rest_lanes, x, full))))
+        return most
+
+    return find
+
+
+def summer(form, width, words):
+    """Inlined functions that add products of a tile's weights and `words` words of activations to sums, for one timestep and for TOGETHER.
+
+    ``one(sums, w, byte, activations, size)``; ``four(s0, s1, s2, s3, w, byte, activations, stride, size)``, where the activations of the
+    next timestep stand `stride` floats further on.
+    """
+    dot0, dot1, dot2, dot3 = dot_products(form, width)
+    load_words = words_loader(form)
+    group, quads = GROUP[form], words // 4
+
+    @inlined
+    def quad(sums, w, byte, activations, k, size):
+        """Four words from word k on, whose weights begin at `byte`."""
+        step = group * size
+        v = load_words(activations, k)
+        sums = dot0(sums, w, byte, v)
+        sums = dot1(sums, w, byte + step, v)
+        sums = dot2(sums, w, byte + 2 * step, v)
+        return dot3(sums, w, byte + 3 * step, v)
+
+    straight = in_a_row(quad, quads, group) if form in STRAIGHT and 0 < quads <= LONGEST_STRAIGHT else None
+
+    @inlined
+    def looped(sums, w, byte, activations, k, size):
+        for q in range(quads):
+            sums = quad(sums, w, byte + 4 * q * group * size, activations, 4 * q, size)
+        return sums
+
+    all_quads = straight or looped
+
+    @inlined
+    def one(sums, w, byte, activations, size):
+        sums = all_quads(sums, w, byte, activations, 0, size)
+        for k in range(4 * quads, words):
+            sums = dot0(sums, w, byte + k * group * size, load_words(activations, k))
+        return sums
+
+    @inlined
+    def four(s0, s1, s2, s3, w, byte, activations, stride, size):
+        a1 = offset(activations, stride)
+        a2 = offset(a1, stride)
+        a3 = offset(a2, stride)
+        for k in range(words):
+            at = byte + k * group * size
+            s0 = dot0(s0, w, at, load_words(activations, k))
+            s1 = dot0(s1, w, at, load_words(a1, k))
+            s2 = dot0(s2, w, at, load_words(a2, k))
+            s3 = dot0(s3, w, at, load_words(a3, k))
+        return s0, s1, s2, s3
+
+    return one, four
+
+
+def in_a_row(quad, count, group):
+    """`quad` for `count` times four words, as code without a loop."""
+    if count == 1:
+        return quad
+    first, second = in_a_row(quad, count // 2, group), in_a_row(quad, count - count // 2, group)
+    done = 4 * (count // 2)
+
+    @inlined
+    def both(sums, w, byte, activations, k, size):
+        sums = first(sums, w, byte, activations, k, size)
+        return second(sums, w, byte + done * group * size, activations, k + done, size)
+
+    return both
