@@ -34,6 +34,7 @@ def model(case: Case, scheme: str) -> el.Model:
         dynamic = scheme == "int8-dynamic"
         scales = [_range(case, number) / LIMIT for number in (k, k + 1)] if dynamic else [1.0, 1.0]
         joint = joint_rows(layer.weight_ih * np.float32(scales[0] / scales[1]), layer.weight_hh, (1.0, 1.0), 0 if dynamic else -MOST_SHIFT)
-        steps = [[scale] if dynamic else None for scale in scales]
-        layers.append(el.LSTMInt8(scheme, joint.first, joint.second, joint.scale, layer.bias, *steps, joint.shift))
+        given, kept = ([scale] if dynamic else None for scale in scales)
+        rows = (joint.first, joint.second, joint.scale, layer.bias)
+        layers.append(el.LSTMInt8(scheme, *rows, input_scale=given, hidden_scale=kept, input_shift=joint.shift))
     return el.Model((*layers, case.dense))
