@@ -18,6 +18,9 @@ OFFSET = 128
 #: Most units of a layer whose loops are unrolled.
 SHORT = 24
 
+#: Quotients by estimate differ in their last bits, and a quantised h then in an integer: where it is, all CPUs divide alike.
+EXACT_DIVISION = {"frecpe": "fdiv"}
+
 #: As `kernels.lstm_int8.HEADER`.
 HEADER = 16
 
@@ -95,6 +98,7 @@ def lstm(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
     row = 4 * padded + _room(input_words) + _room(hidden_words)
     constants |= {"input_words": input_words, "hidden_words": hidden_words, "form": form, "width": target.lanes}
     constants |= {"calibrated": int(calibrated), "hoisted": int(hoisted), "row": row}
+    constants["division"] = EXACT_DIVISION.get(target.division, target.division)
     if calibrated:
         header = _header(np.float32(1) / layer.input_scale[0], layer.hidden_steps)
     else:

@@ -56,7 +56,7 @@ def _hidden(builder, vector, *done):
     It would otherwise halve the pairs of `smlal`, need moves to reach the upper half, and take more products at once than
     there are registers for. It would broadcast the words of `sdot` before a loop over tiles, where `sdot` by element takes them from one.
     """
-    quads = [_picked(builder, part, range(at, at + 4)) for part in done for at in range(0, part.type.count, 4)]
+    quads = [_picked(builder, part, range(at, at + 4)) for part in done for at in range(part.type.count - 4, part.type.count, 4)]
     kind = ir.FunctionType(vector.type, [v.type for v in (vector, *quads)])
     return builder.asm(kind, "", ",".join(["=w", "0", *("w" for _ in quads)]), [vector, *quads], side_effect=False)
 
