@@ -13,7 +13,7 @@ from rich.table import Table
 Result = dict[str, Any]
 
 #: How edgelstm's own are drawn. Where int8 stands beside them, float32 is dashed.
-COLORS = {PROCESS: "#c1121f", STEP: "#1d4ed8", STEP_IN_PLACE: "#60a5fa"}
+COLORS = {PROCESS: "#c1121f", STEP: "#1d4ed8", STEP_IN_PLACE: "#60a5fa", STEP_IN_C: "#047857"}
 INT8_COLORS = {DYNAMIC_PROCESS: "#c1121f", DYNAMIC_STEP: "#1d4ed8", DYNAMIC_STEP_IN_PLACE: "#60a5fa", WEIGHT_PROCESS: "#e08e0b"}
 
 
