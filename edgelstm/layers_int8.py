@@ -16,8 +16,8 @@ from .layers import Array, Layer, Recurrent, checked_array, require_shape
 #: Largest magnitude of a quantised weight or activation: -128 is never used, so that products of two stay within 2**14.
 LIMIT = 127
 
-#: Largest shift of input products, and how many products of two integers fit in an int32.
-MOST_SHIFT, MOST_PRODUCTS = 8, 1 << 17
+#: Largest shift of input products; how many products of two integers, and what bias beside them, fit in an int32.
+MOST_SHIFT, MOST_PRODUCTS, MOST_BIAS = 8, 1 << 16, 1 << 30
 
 #: Half a step of an activation, in its range: what rounding alone may move.
 HALF_STEP = 0.5 / LIMIT
@@ -49,7 +49,8 @@ class LSTMInt8(Recurrent):
     """An LSTM layer with int8 weights, one scale a row, and a float32 cell.
 
     Pre-activations are ``bias + scale_hh * hidden_scale * (2**input_shift * sum(weight_ih * q_x) + sum(weight_hh * q_h))``, where q are the
-    integers of x and h. The bracket is one integer if x is calibrated too.
+    integers of x and h. With "int8-dynamic" the bias stands within the bracket, as `bias_steps`; if x is calibrated, the bracket is one
+    integer.
 
     Parameters
     ----------
@@ -89,6 +90,25 @@ class LSTMInt8(Recurrent):
         return np.float32(LIMIT) if self.hidden_scale is None else np.float32(1) / np.float32(self.hidden_scale[0])
 
     @property
+    def bias_steps(self) -> NDArray[np.int64]:
+        """The bias in steps of the products it is added to, those of x if it is calibrated, else those of h: (4*hidden_size,)."""
+        shift = 0 if self.input_scale is None else self.input_shift
+        return np.asarray(np.rint(self.bias / (self.product_scale.astype(np.float64) * 2.0**shift)), np.int64)
+
+    @property
+    def rounded_bias(self) -> Array:
+        """The bias as it is added to pre-activations: (4*hidden_size,)."""
+        if self.scheme == "int8-weight":
+            return self.bias
+        shift = 0 if self.input_scale is None else self.input_shift
+        return np.asarray(self.bias_steps * (self.product_scale * 2.0**shift), np.float32)
+
+    @property
+    def product_scale(self) -> NDArray[np.float32]:
+        """Of the products of h: (4*hidden_size,)."""
+        return np.asarray(self.scale_hh / self.hidden_steps)
+
+    @property
     def scale_ih(self) -> NDArray[np.float32]:
         """Of the rows of `weight_ih`: (4*hidden_size,)."""
         step = 1.0 if self.input_scale is None else 1 / (float(self.hidden_steps) * float(self.input_scale[0]))
@@ -112,6 +132,7 @@ class LSTMInt8(Recurrent):
                 require_shape(self.label, name, getattr(self, name), (size,), because)
         _positive(self.label, "scale_hh", self.scale_hh)
         self._check_shift()
+        self._check_bias()
         limit = 1.0 if self.hidden_scale is None else LIMIT * float(self.hidden_scale[0])
         if self.scheme == "int8-dynamic" and self.h0 is not None and np.abs(self.h0).max() > limit * (1 + HALF_STEP):
             raise UnsupportedModelError(
@@ -127,6 +148,16 @@ class LSTMInt8(Recurrent):
         if self.input_scale is not None and (self.input_size << self.input_shift) + self.hidden_size > MOST_PRODUCTS:
             raise UnsupportedModelError(
                 f"{self.label}: input_shift {self.input_shift} and {self.input_size} inputs can overflow an integer sum. Make it smaller."
+            )
+
+    def _check_bias(self) -> None:
+        """The bias fits in an integer sum."""
+        most = MOST_BIAS * self.product_scale.astype(np.float64)
+        if self.scheme == "int8-dynamic" and (np.abs(self.bias) > most).any():
+            row = int((np.abs(self.bias) / most).argmax())
+            raise UnsupportedModelError(
+                f"{self.label}: the bias of row {row}, {self.bias[row]:g}, is beyond {MOST_BIAS} steps of its products; make its scale_hh "
+                f"larger, or keep this layer in f32."
             )
 
 

@@ -45,7 +45,8 @@ def lstm_preactivations(layer: LSTMInt8, x: Vector, h: Vector) -> Vector:
     if layer.scheme == "int8-weight":
         return np.asarray(layer.bias + scale * (shift * (layer.weight_ih.astype(np.float64) @ x) + layer.weight_hh.astype(np.float64) @ h))
     steps, h_steps = input_steps(x, layer.input_scale), layer.hidden_steps
-    from_x, from_h = shift * sums(layer.weight_ih, x, steps), sums(layer.weight_hh, h, h_steps)
+    from_x, from_h = sums(layer.weight_ih, x, steps), sums(layer.weight_hh, h, h_steps)
     if layer.input_scale is None:
-        from_x = from_x * np.float64(h_steps) / np.float64(steps)
-    return np.asarray(layer.bias + scale / np.float64(h_steps) * (from_x + from_h))
+        inputs = shift * from_x * np.float64(h_steps) / np.float64(steps)
+        return np.asarray(scale / np.float64(h_steps) * (inputs + from_h + layer.bias_steps))
+    return np.asarray(scale / np.float64(h_steps) * (shift * (from_x + layer.bias_steps) + from_h))

@@ -12,6 +12,7 @@ from edgelstm import reference
 from edgelstm.compiler import fuse, object_code, plan
 from edgelstm.compiler.layout import lay_out
 from edgelstm.compiler.targets import TARGETS, host
+from edgelstm.layers_int8 import MOST_BIAS
 
 #: Forms of dot product, and the register files that they stand for.
 ALL_FORMS = {
@@ -149,6 +150,31 @@ def test_weights_take_a_quarter(rng, tmp_path, scheme, calibrated):
         assert files[0] / files[1] <= 0.27
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_the_largest_bias_there_can_be(form, sign, calibrated):
+    """Beside products of its own sign that fill the sums: their cell is at the end of the twin's range, not at the other end."""
+    inputs, hidden = 250, 20
+    weights = (np.full((4 * hidden, n), sign * 127, np.int8) for n in (inputs, hidden))
+    scales = {"input_scale": [1 / 127], "input_shift": 8} if calibrated else {}
+    scale = np.full(4 * hidden, 2.0**-17)
+    bias = np.full(4 * hidden, sign * 2.0**-17 / 127 * (MOST_BIAS - 300))
+    layer = el.LSTMInt8("int8-dynamic", *weights, scale, bias, hidden_scale=[1 / 127], **scales)
+    assert np.abs(layer.bias_steps).max() << (8 if calibrated else 0) > 0.99 * MOST_BIAS
+    xs = np.full((3, inputs), 1.0, np.float32)
+    given, expected = el.Stream(el.Model([layer])).process(xs), reference.run(el.Model([layer]), xs)
+    assert np.abs(expected).max() > 0.7 if sign > 0 else np.abs(expected).max() < 1e-9
+    np.testing.assert_allclose(given, expected, rtol=0, atol=1e-6)
+
+
+def test_a_bias_beside_tiny_weights_is_kept(rng):
+    """Their scale grows until the bias is an integer of it that fits."""
+    layer = el.LSTM(rng.normal(0, 1e-12, (16, 3)), rng.normal(0, 1e-12, (16, 4)), rng.uniform(-1, 1, 16), name="lstm")
+    xs = samples(rng, el.Model([layer]), 50)
+    small = el.quantize(el.Model([layer]), xs, "int8-dynamic")
+    np.testing.assert_allclose(el.Stream(small).process(xs), reference.run(el.Model([layer]), xs), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("extreme", [-127, 127])
 def test_the_largest_sums_there_can_be(form, extreme):
     """Shifted input products and recurrent ones, all of one sign, against their twin: an overflow would turn the gates round."""
@@ -204,6 +230,7 @@ def test_nothing_is_left_to_a_run_time_library(rng, target, scheme):
         ({"input_shift": -1, "input_scale": [0.1]}, "whole number from 0 to 8"),
         ({"weight_ih": np.ones((16, 600), np.int8), "input_shift": 8, "input_scale": [0.1]}, "overflow"),
         ({"scale_hh": np.ones(15)}, "shape"),
+        ({"bias": np.full(16, -1e8)}, "bias of row 0, -1e.08, is beyond 1073741824 steps"),
         ({"input_scale": [0.0]}, "positive"),
         ({"h0": np.full(4, 1.5)}, "Keep this layer in f32"),
     ],

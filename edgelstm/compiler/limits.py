@@ -38,7 +38,7 @@ def _lstm(layer: Any) -> Reach:
     if layer.kind == "lstm_int8":
         scales, unit = (layer.scale_ih, layer.scale_hh), _unit(layer.scale_hh / layer.hidden_steps)
     state = 1.0 if layer.h0 is None else max(1.0, _largest(layer.h0))
-    recurrent = _row_sums(layer.weight_hh, scales[1]) * state / unit + np.abs(layer.bias)
+    recurrent = (_row_sums(layer.weight_hh, scales[1]) * state + np.abs(layer.bias)) / unit
     return Reach(_largest(_row_sums(layer.weight_ih, scales[0]) / unit), _largest(recurrent), state)
 
 

@@ -12,8 +12,8 @@ from .targets import Target
 #: Activations in a word, by form of dot product: as `kernels.simd_int8.GROUP`.
 GROUP = {"vnni": 4, "sdot": 4, "smlal": 4, "generic": 4, "pmaddwd": 2}
 
-#: What is added to the weights of the form `vnni` to make them unsigned.
-OFFSET = 128
+#: What is added to activations, by form: as `kernels.simd_int8.OFFSET`.
+OFFSET = {"vnni": 128, "sdot": 0, "smlal": 0, "generic": 0, "pmaddwd": 0}
 
 #: Most units of a layer whose loops are unrolled.
 SHORT = 24
@@ -37,9 +37,8 @@ def _room(words: int) -> int:
 def _grouped(weights: NDArray[np.int8], words: int, form: str) -> NDArray[Any]:
     """(lanes, values) -> (words, lanes, group): what one word of activations meets stands together."""
     (lanes, count), group = weights.shape, GROUP[form]
-    padded = np.zeros((lanes, words * group), np.int16)
-    padded[:, :count] = weights + np.int16(OFFSET if form == "vnni" else 0)
-    padded = padded.astype(np.uint8)
+    padded = np.zeros((lanes, words * group), np.int8)
+    padded[:, :count] = weights
     if form == "smlal":
         quads = padded.reshape(lanes // 4, 4, words, 2, 2)  # (quad, lane, word, pair, value)
         return quads.transpose(2, 0, 3, 1, 4).reshape(words, lanes, group)
@@ -104,16 +103,31 @@ def lstm(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
     else:
         header = _header(0, layer.hidden_steps, layer.hidden_steps * np.float32(2.0**layer.input_shift))
         constants["shift"] = 0
-    scale = scale / layer.hidden_steps
+    constant_rows = _starts(layer, target.dot)
+    constant_rows.insert(1, layer.product_scale)
+    by_gate = [_by_gate(row, padded) for row in constant_rows]
+    by_gate[1] = by_gate[1] * half
     weights = [
         _floats(
-            *(rows(part, t) for part in (bias, scale)),
+            *(rows(part, t) for part in by_gate),
             _grouped(rows(weight_ih, t), input_words, form),
             _grouped(rows(weight_hh, t), hidden_words, form),
         )
         for t in tiles
     ]
     return Lowered("lstm_int8_dynamic", constants, padded, np.concatenate([header, *weights]), state, scratch=row)
+
+
+def _starts(layer: LSTMInt8, form: str) -> list[NDArray[Any]]:
+    """What integer sums begin at, (4*hidden,) int32 each: those of all products; those of inputs, if they have an offset of their own."""
+    from_x, from_h = (weight.sum(axis=1, dtype=np.int64) * -OFFSET[form] for weight in (layer.weight_ih, layer.weight_hh))
+    if layer.input_scale is None:
+        starts = [layer.bias_steps + from_h, *([from_x] if OFFSET[form] else [])]
+    elif OFFSET[form]:
+        starts = [(layer.bias_steps + from_x) * 2**layer.input_shift + from_h]
+    else:
+        starts = [layer.bias_steps]
+    return [start.astype(np.int32) for start in starts]
 
 
 def dense(layer: DenseInt8, sizes: list[int], target: Target) -> Lowered:
@@ -136,5 +150,7 @@ def dense(layer: DenseInt8, sizes: list[int], target: Target) -> Lowered:
     constants |= {"words": words, "form": form, "width": target.lanes, "calibrated": int(calibrated)}
     from_x = scale * layer.input_scale[0] if calibrated else scale
     header = _header(np.float32(1) / layer.input_scale[0] if calibrated else 0)
-    parts = [_floats(bias[t], from_x[t], _grouped(weight[t], words, form)) for t in tiles]
+    start = weight.sum(axis=1, dtype=np.int32) * np.int32(-OFFSET[form])
+    starts = [[start[t]] if OFFSET[form] else [] for t in tiles]
+    parts = [_floats(bias[t], from_x[t], *begin, _grouped(weight[t], words, form)) for t, begin in zip(tiles, starts, strict=True)]
     return Lowered("dense_int8_dynamic", constants, outputs, np.concatenate([header, *parts]), workspace=_room(words) + units)

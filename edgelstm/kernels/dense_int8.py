@@ -1,6 +1,7 @@
 """Fully connected layers with int8 weights: the sibling of `dense_f32`.
 
-Lanes are outputs, in tiles of `units`. A tile holds, as float32: bias (units,) and scale (units,); then the weights' bytes.
+Lanes are outputs, in tiles of `units`. A tile holds, as float32: bias (units,) and scale (units,); as int32, where
+activations are offset: what sums begin at (units,); then the weights' bytes.
 """
 
 import numpy as np
@@ -10,8 +11,8 @@ from .lstm_int8 import H_STEPS, HEADER
 from .lstm_int8_weight import multiply_bytes
 from .products_int8 import largest, quantiser, summer
 from .simd import Lanes, fma, load, multiplied, offset, splat, store, zero
-from .simd_int8 import GROUP
-from .sums_int8 import as_floats, moved, no_sums
+from .simd_int8 import GROUP, OFFSET
+from .sums_int8 import as_floats, load_sums, no_sums
 
 inlined = njit(inline="always")
 
@@ -31,8 +32,15 @@ def dense_int8_dynamic(inputs, outputs, units, words, form, width, calibrated, x
     """Kernel of a layer with quantised inputs. Parameters as for `lstm_int8_dynamic`; `units` outputs a tile, the last one padded."""
     lanes, tiles = Lanes(units), -(-outputs // units)
     quantise, largest_x, add_products = quantiser(form, inputs), largest(inputs), summer(form, width, words)[0]
-    tile_floats = 2 * units + words * GROUP[form] * units // 4
+    offset_inputs = OFFSET[form] != 0
+    weights_at = 3 if offset_inputs else 2
+    tile_floats = weights_at * units + words * GROUP[form] * units // 4
     last = outputs - (tiles - 1) * units
+
+    @inlined
+    def before(w):
+        """Where the sums of a tile begin."""
+        return load_sums(lanes, w, 2 * units) if offset_inputs else no_sums(lanes)
 
     def kernel(w, x, y, s, z, n):
         """w: packed weights; x: (n, x_stride); y: (n, y_stride); s: unused; z: quantised x, then one tile of answers."""
@@ -41,10 +49,10 @@ def dense_int8_dynamic(inputs, outputs, units, words, form, width, calibrated, x
             xt = offset(x, t * x_stride)
             yt = offset(y, t * y_stride)
             steps = w[0] if calibrated else H_STEPS / largest_x(xt)
-            start = quantise(z, xt, steps)
+            quantise(z, xt, steps)
             for j in range(tiles):
                 at = offset(w, HEADER + j * tile_floats)
-                a = as_floats(moved(add_products(no_sums(lanes), at, 8 * units, z, units), start))
+                a = as_floats(add_products(before(at), at, 4 * weights_at * units, z, units))
                 if not calibrated:
                     a = multiplied(a, splat(lanes, np.float32(1.0) / steps))
                 a = fma(a, load(lanes, at, units), load(lanes, at, 0))

@@ -1,18 +1,19 @@
 """One LSTM layer with int8 weights and a float32 cell: the sibling of `lstm_f32`.
 
-A tile holds, for its units' four gates i f g o side by side (`size` = 4 * units), as float32: bias, scale of the sums; then the weights'
-bytes, inputs before recurrent. Input products are 2**shift times as large as recurrent ones of the same integers.
-Scales and biases of i, f and o come halved, as `activations.cell` wants them. Integer sums are exact, so that their order does not matter.
+A tile holds, for its units' four gates i f g o side by side (`size` = 4 * units): what sums begin at, as int32; scale of the sums, as
+float32; then the weights' bytes, inputs before recurrent. Input products are 2**shift times as large as recurrent ones of the same
+integers.
+Scales of i, f and o come halved, as `activations.cell` wants them. Integer sums are exact, so that their order does not matter.
 """
 
 import numpy as np
 from numba import njit
 
 from .activations import advance, cell, output
-from .products_int8 import STRAIGHT, largest, quantiser, summer
-from .simd import Lanes, add, fma, load, multiplied, offset, row0, row1, row2, row3, splat, store
-from .simd_int8 import GROUP, OFFSET_WEIGHTS
-from .sums_int8 import added, as_floats, load_sums, moved, no_sums, shifted, store_sums
+from .products_int8 import largest, quantiser, summer
+from .simd import Lanes, add, load, multiplied, offset, row0, row1, row2, row3, splat, store, unrelated
+from .simd_int8 import GROUP, OFFSET
+from .sums_int8 import added, as_floats, load_sums, no_sums, shifted, store_sums
 
 inlined = njit(inline="always")
 
@@ -29,23 +30,23 @@ HEADER = 16
 
 
 def finisher(division):
-    """An inlined function (lanes, a, c, y): new c in place and h to y, from pre-activations. `division`: as for `activations.advance`."""
+    """An inlined function (lanes, i, f, g, o, c, y): new c in place and h to y. `division`: as for `activations.advance`."""
     next_state = advance(division)
     if division:
 
         @inlined
-        def finish(lanes, a, c, y):
-            both = next_state(row0(a), row1(a), row2(a), row3(a), load(lanes, c, 0))
+        def finish(lanes, i, f, g, o, c, y):
+            both = next_state(i, f, g, o, load(lanes, c, 0))
             store(c, 0, row0(both))
             store(y, 0, row1(both))
 
     else:
 
         @inlined
-        def finish(lanes, a, c, y):
-            new = cell(row0(a), row1(a), row2(a), load(lanes, c, 0))
+        def finish(lanes, i, f, g, o, c, y):
+            new = cell(i, f, g, load(lanes, c, 0))
             store(c, 0, new)
-            store(y, 0, output(row3(a), new))
+            store(y, 0, output(o, new))
 
     return finish
 
@@ -84,36 +85,40 @@ def lstm_int8_dynamic(
     calibrated : int
         Whether the weights begin with the integers a unit of x; else the largest magnitude of each step becomes 127.
     row : int
-        Floats of scratch for a timestep: input products (4*padded,), quantised x, where its sums begin, quantised h.
+        Floats of scratch for a timestep: input products (4*padded,), quantised x, what its sums are multiplied by, quantised h.
     """
     tiles = (padded - tail) // units
     group = GROUP[form]
+    apart = form == "vnni"  # whose products take longest
+    early = apart and turning  # weights that no first-level cache holds
     quantise_x, quantise_h = quantiser(form, inputs), quantiser(form, padded)
     largest_x = largest(inputs)
-    add_x, add_x_together = summer(form, width, input_words)
-    add_h = summer(form, width, hidden_words)[0]
+    add_x, add_x_together = summer(form, width, input_words, apart, early)
+    add_h = summer(form, width, hidden_words, apart, early)[0]
     finish = finisher(division)
     gates, lanes, tail_gates, tail_lanes = Lanes(units, 4), Lanes(units), Lanes(tail or 4, 4), Lanes(tail or 4)
     size, tail_size = 4 * units, 4 * tail
-    tile_floats = 2 * size + (input_words + hidden_words) * group * size // 4
+    offset_activations = OFFSET[form] != 0
+    weights_at = 3 if offset_activations and not calibrated else 2  # in rows of `size`
+    tile_floats = weights_at * size + (input_words + hidden_words) * group * size // 4
     xq_at = 4 * padded
     hq_at = xq_at + (input_words + 3) // 4 * 4 + 4
-    start_at, factor_at = hq_at - 1, hq_at - 2
-    offset_weights = form in OFFSET_WEIGHTS
+    factor_at = hq_at - 1
 
     @inlined
     def prepare_x(w, x, zt):
-        """Quantise a timestep's x. Its row keeps where the sums of its products begin, and what they are multiplied by."""
+        """Quantise a timestep's x. Its row keeps what the sums of its products are multiplied by, unless that is the same for all."""
         most = H_STEPS if calibrated else largest_x(x)
-        start = quantise_x(offset(zt, xq_at), x, w[0] if calibrated else H_STEPS / most)
-        if offset_weights:
-            zt[start_at] = np.float32(start)  # a multiple of 128 times less than 2**24: exact
+        quantise_x(offset(zt, xq_at), x, w[0] if calibrated else H_STEPS / most)
         if not calibrated:
             zt[factor_at] = most / H_STEPS * w[2]
 
     @inlined
-    def start_of(zt):
-        return np.int32(zt[start_at]) if offset_weights else np.int32(0)
+    def before_x(gates, w, size):
+        """Where sums of input products begin."""
+        if calibrated:
+            return no_sums(gates) if offset_activations else load_sums(gates, w, 0)
+        return load_sums(gates, w, 2 * size) if offset_activations else no_sums(gates)
 
     @inlined
     def in_integers(gates, sums, zt):
@@ -123,22 +128,19 @@ def lstm_int8_dynamic(
     @inlined
     def in_floats(gates, sums, zt):
         """The same where x is not calibrated."""
-        return multiplied(as_floats(moved(sums, start_of(zt))), splat(gates, zt[factor_at]))
+        return multiplied(as_floats(sums), splat(gates, zt[factor_at]))
 
     @inlined
-    def all_in_integers(gates, products, w, byte, zt, start, size):
+    def all_in_integers(gates, products, w, byte, zt, size):
         """Input and recurrent products."""
-        if form in STRAIGHT:  # of x86: registers enough, and in a single step h need not wait for x
-            sums = added(add_h(no_sums(gates), w, byte, offset(zt, hq_at), size), products)
-        else:
-            sums = add_h(products, w, byte, offset(zt, hq_at), size)
-        return as_floats(moved(sums, start))
+        if offset_activations:  # in a single step h need not wait for x
+            return as_floats(added(add_h(load_sums(gates, w, 0), w, byte, offset(zt, hq_at), size), products))
+        return as_floats(add_h(products, w, byte, offset(zt, hq_at), size))
 
     @inlined
-    def all_in_floats(gates, products, w, byte, zt, start, size):
+    def all_in_floats(gates, products, w, byte, zt, size):
         """The same where x is not calibrated."""
-        sums = add_h(no_sums(gates), w, byte, offset(zt, hq_at), size)
-        return add(as_floats(moved(sums, start)), products)
+        return add(as_floats(add_h(load_sums(gates, w, 0), w, byte, offset(zt, hq_at), size)), products)
 
     if calibrated:
         of_x, with_h, keep, kept = in_integers, all_in_integers, store_sums, load_sums
@@ -153,25 +155,33 @@ def lstm_int8_dynamic(
             z1 = offset(z0, row)
             z2 = offset(z1, row)
             z3 = offset(z2, row)
-            none = no_sums(gates)
-            s0, s1, s2, s3 = add_x_together(none, none, none, none, w, 8 * size, offset(z0, xq_at), row, size)
+            begin = before_x(gates, w, size)
+            s0, s1, s2, s3 = add_x_together(begin, begin, begin, begin, w, 4 * weights_at * size, offset(z0, xq_at), row, size)
             keep(z0, at, of_x(gates, s0, z0))
             keep(z1, at, of_x(gates, s1, z1))
             keep(z2, at, of_x(gates, s2, z2))
             keep(z3, at, of_x(gates, s3, z3))
 
     @inlined
-    def tile(gates, lanes, w, size, zt, start, c, y, at, ready):
-        """One tile's step. start: what is missing in the integer sums."""
-        products = kept(gates, zt, at) if ready else of_x(gates, add_x(no_sums(gates), w, 8 * size, offset(zt, xq_at), size), zt)
-        a = with_h(gates, products, w, 8 * size + input_words * group * size, zt, start, size)
-        finish(lanes, fma(a, load(gates, w, size), load(gates, w, 0)), c, y)
+    def from_x(gates, w, size, zt, at, ready):
+        """Input products of one tile, which float `at` of the row holds where they are ready."""
+        if ready:
+            return kept(gates, zt, at)
+        return of_x(gates, add_x(before_x(gates, w, size), w, 4 * weights_at * size, offset(zt, xq_at), size), zt)
+
+    @inlined
+    def tile(gates, lanes, w, size, zt, h, c, y, at, ready):
+        """One tile's step: new h and c in place, h to y too."""
+        a = with_h(gates, from_x(gates, w, size, zt, at, ready), w, (4 * weights_at + input_words * group) * size, zt, size)
+        a = multiplied(a, load(gates, w, size))
+        finish(lanes, row0(a), row1(a), row2(a), row3(a), c, y)
+        store(h, 0, load(lanes, y, 0))
 
     def kernel(w, x, y, s, z, n):
         """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), c (padded,), turn; z: (n, row)."""
         together = n // TOGETHER * TOGETHER if hoisted else 0
         tiles_at = offset(w, HEADER)
-        last = offset(tiles_at, tiles * tile_floats)
+        last_at = tiles * tile_floats
         done = tiles * units
         for t in range(n):
             prepare_x(w, offset(x, t * x_stride), offset(z, t * row))
@@ -179,26 +189,25 @@ def lstm_int8_dynamic(
             for j in range(tiles):
                 inputs_together(gates, offset(tiles_at, j * tile_floats), size, z, j * size, together)
             if tail:
-                inputs_together(tail_gates, last, tail_size, z, tiles * size, together)
+                inputs_together(tail_gates, offset(tiles_at, last_at), tail_size, z, tiles * size, together)
         h = s
         c = offset(s, padded)
         backwards = turning and s[2 * padded] > HALF
         for t in range(n):
             yt = offset(y, t * y_stride)
             zt = offset(z, t * row)
-            start = np.int32(quantise_h(offset(zt, hq_at), h, w[1]) + (start_of(zt) << shift if calibrated else 0))
+            quantise_h(offset(zt, hq_at), h, w[1])
             ready = t < together
+            now = unrelated(tiles_at)
             for i in range(tiles):
                 j = tiles - 1 - i if backwards else i
-                at = offset(tiles_at, j * tile_floats)
-                tile(gates, lanes, at, size, zt, start, offset(c, j * units), offset(yt, j * units), j * size, ready)
+                at = offset(now, j * tile_floats)
+                tile(gates, lanes, at, size, zt, offset(h, j * units), offset(c, j * units), offset(yt, j * units), j * size, ready)
             if tail:
-                tile(tail_gates, tail_lanes, last, tail_size, zt, start, offset(c, done), offset(yt, done), tiles * size, ready)
-            h = yt
+                at = offset(now, last_at)
+                tile(tail_gates, tail_lanes, at, tail_size, zt, offset(h, done), offset(c, done), offset(yt, done), tiles * size, ready)
             backwards = turning and not backwards
         if turning:
             s[2 * padded] = ONE if backwards else ZERO
-        for k in range(0, padded, 4):
-            store(s, k, load(FOUR, h, k))
 
     return kernel

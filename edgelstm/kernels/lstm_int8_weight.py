@@ -1,13 +1,14 @@
 """One LSTM layer with int8 weights and float32 activations.
 
-A tile is that of `lstm_int8`, with one byte a weight: for each input and then each h, the four gates of its units side by side.
+A tile is that of `lstm_int8`, but begins with the bias, as float32, and has one byte a weight: for each input and then each h, the four
+gates of its units side by side.
 """
 
 import numpy as np
 from numba import njit
 
 from .lstm_int8 import FOUR, HALF, ONE, ZERO, finisher
-from .simd import Lanes, fma, lane0, lane1, lane2, lane3, load, multiplied, offset, splat, store, zero
+from .simd import Lanes, fma, lane0, lane1, lane2, lane3, load, multiplied, offset, row0, row1, row2, row3, splat, store, zero
 from .sums_int8 import load_scaled_bytes
 
 inlined = njit(inline="always")
@@ -40,7 +41,8 @@ def lstm_int8_weight(inputs, hidden, padded, units, tail, shift, turning, divisi
     def tile(gates, lanes, w, size, x, h, c, y):
         a = multiplied(multiply_bytes(gates, w, 8 * size, x, inputs, size, zero(gates)), splat(gates, factor))
         a = multiply_bytes(gates, w, (8 + inputs) * size, h, hidden, size, a)
-        finish(lanes, fma(a, load(gates, w, size), load(gates, w, 0)), c, y)
+        a = fma(a, load(gates, w, size), load(gates, w, 0))
+        finish(lanes, row0(a), row1(a), row2(a), row3(a), c, y)
 
     def kernel(w, x, y, s, z, n):
         """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), c (padded,), turn; z: unused."""

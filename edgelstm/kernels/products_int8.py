@@ -6,6 +6,7 @@ from numba import njit
 from .activations import magnitude
 from .simd import Lanes, highest, load, offset
 from .simd_int8 import GROUP, dot_products, quantised_store, words_loader
+from .sums_int8 import added, nothing
 
 inlined = njit(inline="always")
 
@@ -17,7 +18,7 @@ STRAIGHT, LONGEST_STRAIGHT = ("vnni", "pmaddwd"), 8
 
 
 def quantiser(form, count):
-    """An inlined function (place, x, steps): x (count,) to activations at `place`; returns what the sums of their products begin at."""
+    """An inlined function (place, x, steps): x (count,) to activations at `place`."""
     put = quantised_store(form)
     width = min(count, LONGEST)
     full = count // width * width
@@ -25,12 +26,10 @@ def quantiser(form, count):
 
     @inlined
     def quantise(place, x, steps):
-        start = np.int32(0)
         for k in range(0, full, width):
-            start = np.int32(start + put(place, k, load(lanes, x, k), steps))
+            put(place, k, load(lanes, x, k), steps)
         if rest:
-            start = np.int32(start + put(place, full, load(rest_lanes, x, full), steps))
-        return start
+            put(place, full, load(rest_lanes, x, full), steps)
 
     return quantise
 
@@ -53,13 +52,14 @@ def largest(count):
     return find
 
 
-def summer(form, width, words):
+def summer(form, width, words, apart=False, early=False):
     """Inlined functions that add products of a tile's weights and `words` words of activations to sums, for one timestep and for TOGETHER.
 
     ``one(sums, w, byte, activations, size)``; ``four(s0, s1, s2, s3, w, byte, activations, stride, size)``, where the activations of the
-    next timestep stand `stride` floats further on.
+    next timestep stand `stride` floats further on. apart: whether `one` keeps two sums of each, so that fewer products
+    wait for one another; early: as for `dot_products`.
     """
-    dot0, dot1, dot2, dot3 = dot_products(form, width)
+    dot0, dot1, dot2, dot3 = dot_products(form, width, early)
     load_words = words_loader(form)
     group, quads = GROUP[form], words // 4
 
@@ -73,15 +73,36 @@ def summer(form, width, words):
         sums = dot2(sums, w, byte + 2 * step, v)
         return dot3(sums, w, byte + 3 * step, v)
 
-    straight = in_a_row(quad, quads, group) if form in STRAIGHT and 0 < quads <= LONGEST_STRAIGHT else None
-
     @inlined
-    def looped(sums, w, byte, activations, k, size):
-        for q in range(quads):
-            sums = quad(sums, w, byte + 4 * q * group * size, activations, 4 * q, size)
-        return sums
+    def quad_apart(both, w, byte, activations, k, size):
+        """`quad`, its first and third word to one of two sums, the others to the other."""
+        step, v = group * size, load_words(activations, k)
+        even, odd = both
+        even = dot0(even, w, byte, v)
+        odd = dot1(odd, w, byte + step, v)
+        even = dot2(even, w, byte + 2 * step, v)
+        return even, dot3(odd, w, byte + 3 * step, v)
 
-    all_quads = straight or looped
+    taken = quad_apart if apart else quad
+    if form in STRAIGHT and 0 < quads <= LONGEST_STRAIGHT:
+        quads_of = in_a_row(taken, quads, group)
+    else:
+
+        @inlined
+        def quads_of(sums, w, byte, activations, k, size):
+            for q in range(quads):
+                sums = taken(sums, w, byte + 4 * q * group * size, activations, 4 * q, size)
+            return sums
+
+    if apart:
+
+        @inlined
+        def all_quads(sums, w, byte, activations, k, size):
+            even, odd = quads_of((sums, nothing(sums)), w, byte, activations, k, size)
+            return added(even, odd)
+
+    else:
+        all_quads = quads_of
 
     @inlined
     def one(sums, w, byte, activations, size):

@@ -5,8 +5,8 @@ Activations are int8 values packed into words of `group` of them; weights stand,
 ===========  =====  =============================  ===================================================================
 form         group  a word holds                   weights
 ===========  =====  =============================  ===================================================================
-``vnni``     4      signed bytes                   plus 128 (x86 ``vpdpbusd`` multiplies unsigned by signed), zeros where
-                                                   they are padding: sums begin at -128 times the sum of activations
+``vnni``     4      unsigned bytes: plus 128       signed bytes (x86 ``vpdpbusd`` multiplies unsigned by signed): sums begin at -128
+                                                   times the sum of a row's weights
 ``sdot``     4      signed bytes                   signed bytes (Arm v8.2 dot product)
 ``smlal``    4      signed bytes                   signed bytes (Arm before v8.2); of four lanes, all first pairs stand
                                                    before all second pairs
@@ -32,8 +32,14 @@ I16 = ir.IntType(16)
 #: Activations in a word, by form.
 GROUP = {"vnni": 4, "sdot": 4, "smlal": 4, "generic": 4, "pmaddwd": 2}
 
-#: Forms whose weights come offset, so that sums do not begin at 0.
-OFFSET_WEIGHTS = ("vnni",)
+#: Forms of x86, where a word written in pieces could not be read before they have reached the cache: the last one is filled with zeros.
+FILLED = ("vnni", "pmaddwd")
+
+#: Most lanes of a vector whose products are few enough to stand in one row: LLVM's models of Cortex-A72 and A76 tell the difference.
+NARROW = 8
+
+#: What is added to activations, by form: sums of products then begin at minus so many times the sum of a row's weights.
+OFFSET = {"vnni": 128, "sdot": 0, "smlal": 0, "generic": 0, "pmaddwd": 0}
 
 
 def _picked(builder, four, lanes):
@@ -51,12 +57,14 @@ def _pairs(builder, words):
 
 
 def _hidden(builder, vector, *done):
-    """A NEON register as it is, of which LLVM knows nothing but that it comes after the sums that are `done`.
+    """A NEON register as it is, of which LLVM knows nothing but that it comes after four of the sums that are `done`: the last of a narrow vector, the
+    first of a wide one.
 
     It would otherwise halve the pairs of `smlal`, need moves to reach the upper half, and take more products at once than
     there are registers for. It would broadcast the words of `sdot` before a loop over tiles, where `sdot` by element takes them from one.
     """
-    quads = [_picked(builder, part, range(at, at + 4)) for part in done for at in range(part.type.count - 4, part.type.count, 4)]
+    starts = [part.type.count - 4 if part.type.count <= NARROW else 0 for part in done]
+    quads = [_picked(builder, part, range(at, at + 4)) for part, at in zip(done, starts, strict=True)]
     kind = ir.FunctionType(vector.type, [v.type for v in (vector, *quads)])
     return builder.asm(kind, "", ",".join(["=w", "0", *("w" for _ in quads)]), [vector, *quads], side_effect=False)
 
@@ -64,7 +72,7 @@ def _hidden(builder, vector, *done):
 def _vnni(builder, sums, weights, words):
     kind = sums.type
     function = f"llvm.x86.avx512.vpdpbusd.{32 * kind.count}"
-    return call(builder, function, kind, [sums, weights, builder.bitcast(words, weights.type)])
+    return call(builder, function, kind, [sums, builder.bitcast(words, weights.type), weights])
 
 
 def _sdot(builder, sums, weights, words):
@@ -116,8 +124,10 @@ _FORMS = {
 }
 
 
-def dot_products(form, width):
+def dot_products(form, width, early=False):
     """The four intrinsics `dot0` to `dot3`, ``(sums, w, byte, words) -> sums``, for a form and a register of `width` lanes.
+
+    early: whether weights are loaded by instructions of their own, which need not wait for activations, where products could load them.
 
     Each adds, for every lane, the products of one word of the four in `words` (`load_words`) and its `group` weights at byte `byte` of w.
     """
@@ -152,6 +162,8 @@ def dot_products(form, width):
         done = []
         for start in range(0, lanes, step):
             weights = load_bytes(builder, place, at + group * start, ir.VectorType(I8, group * step))
+            if early:
+                weights = builder.asm(ir.FunctionType(weights.type, [weights.type]), "", "=v,0", [weights], False)
             few = part if step == lanes else _picked(builder, part, range(start, start + step))
             done.append(multiply(builder, few, weights, *prepared))
         return _joined(builder, done)
@@ -204,42 +216,45 @@ ROUNDING_BITS = 0x4B400000
 def quantised_store(form):
     """An intrinsic ``(pointer, index, vector, steps)`` that writes activations from value `index` on.
 
-    They are round(vector * steps), ties to even, within +-127; a NaN becomes 127. It returns what the form's sums of their products begin
-    at: an int32.
+    They are round(vector * steps), ties to even, within +-127; a NaN becomes 127.
     """
 
     @intrinsic
     def store(typingctx, pointer, index, vector, steps):
         def codegen(context, builder, signature, args):
             kind = I16 if form == "pmaddwd" else I8
-            size = kind.width // 8
+            size, at = kind.width // 8, 0
             place = bytes_at(builder, args[0], builder.mul(args[1], ir.Constant(args[1].type, size)))
-            at, start = 0, ir.Constant(I32, 0)
-            for part in split(builder, args[2]):
-                bits = _rounded_bits(builder, builder.fmul(part, broadcast(builder, args[3], part.type.count)))
+            scaled = (builder.fmul(part, broadcast(builder, args[3], part.type.count)) for part in split(builder, args[2]))
+            rounded = [_rounded(builder, values, ROUNDING + OFFSET[form]) for values in scaled]
+            for bits in _whole_words(builder, rounded, GROUP[form]) if form in FILLED else rounded:
                 integers = builder.trunc(bits, ir.VectorType(kind, bits.type.count))
                 target = builder.gep(place, [ir.Constant(I64, size * at)])
                 builder.store(integers, builder.bitcast(target, integers.type.as_pointer()), align=1)
-                if form in OFFSET_WEIGHTS:
-                    start = builder.sub(start, builder.mul(_total(builder, bits), ir.Constant(I32, 128)))
-                at += part.type.count
-            return start
+                at += bits.type.count
+            return context.get_dummy_value()
 
-        return types.int32(pointer, index, vector, types.float32), codegen
+        return types.void(pointer, index, vector, types.float32), codegen
 
     return store
 
 
-def _rounded_bits(builder, values):
-    """Float32 whose low 22 bits are the values, rounded and held within +-127."""
-    for bound, order in ((constant(values.type, 127.0), "<"), (constant(values.type, -127.0), ">")):
-        values = builder.select(builder.fcmp_ordered(order, values, bound), values, bound)
-    moved = builder.fadd(values, constant(values.type, ROUNDING))
+def _rounded(builder, values, moved_by):
+    """Int32 whose low bits are the values, held within +-127 and rounded, plus `moved_by`."""
+    for bound, order in ((127.0, "<"), (-127.0, ">")):
+        limit = constant(values.type, bound)
+        values = builder.select(builder.fcmp_ordered(order, values, limit), values, limit)
+    moved = builder.fadd(values, constant(values.type, moved_by))
     return builder.bitcast(moved, ir.VectorType(I32, values.type.count))
 
 
-def _total(builder, bits):
-    """The sum of what `_rounded_bits` made: sums of integers may overflow on the way."""
-    count = bits.type.count
-    total = call(builder, f"llvm.vector.reduce.add.v{count}i32", I32, [bits])
-    return builder.sub(total, ir.Constant(I32, count * ROUNDING_BITS % (1 << 32)))
+def _whole_words(builder, parts, group):
+    """Int32 vectors, of which those that fill no word of `group` values are joined, with zeros behind."""
+    full = [bits for bits in parts if bits.type.count >= group]
+    lanes = [builder.extract_element(bits, ir.Constant(I32, k)) for bits in parts[len(full) :] for k in range(bits.type.count)]
+    if not lanes:
+        return full
+    last = ir.Constant(ir.VectorType(I32, group), [0] * group)
+    for at, lane in enumerate(lanes):
+        last = builder.insert_element(last, lane, ir.Constant(I32, at))
+    return [*full, last]

@@ -50,6 +50,16 @@ def no_sums(typingctx, lanes):
     return result(lanes), codegen
 
 
+@intrinsic
+def nothing(typingctx, sums):
+    """Sums of nothing, as many as `sums` are."""
+
+    def codegen(context, builder, signature, args):
+        return join(builder, [ir.Constant(part.type, [0] * part.type.count) for part in split(builder, args[0])])
+
+    return sums(sums), codegen
+
+
 def _kept_in_memory(operate):
     """Sums lie in memory, of floats, as int32."""
 
@@ -90,23 +100,15 @@ def store_sums(typingctx, pointer, index, sums):
     return types.void(pointer, index, sums), codegen
 
 
-def _with_scalar(operation, scalar):
-    """Apply a builder's operation to each of the sums and one scalar, given as numba's integer type `scalar`."""
+@intrinsic
+def shifted(typingctx, sums, bits):
+    """Each of the sums times 2**bits."""
 
-    @intrinsic
-    def apply(typingctx, sums, value):
-        def codegen(context, builder, signature, args):
-            number = context.cast(builder, args[1], scalar, types.int32)
-            parts = split(builder, args[0])
-            return join(builder, [getattr(builder, operation)(p, broadcast(builder, number, p.type.count)) for p in parts])
+    def codegen(context, builder, signature, args):
+        number = context.cast(builder, args[1], signature.args[1], types.int32)
+        return join(builder, [builder.shl(part, broadcast(builder, number, part.type.count)) for part in split(builder, args[0])])
 
-        return sums(sums, scalar), codegen
-
-    return apply
-
-
-#: Each of the sums times 2**value, and plus value.
-shifted, moved = _with_scalar("shl", types.int64), _with_scalar("add", types.int32)
+    return sums(sums, bits), codegen
 
 
 @intrinsic

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import ShapeError, UnsupportedModelError
 from ..layers import LSTM, Activation, Add, Dense, Embedding, Layer, Normalizer, Softmax
-from ..layers_int8 import LIMIT, MOST_SHIFT, DenseInt8, LSTMInt8
+from ..layers_int8 import LIMIT, MOST_BIAS, MOST_SHIFT, DenseInt8, LSTMInt8
 from . import static
 from .calibration import Range, Seen, ranges
 from .trace import Floats
@@ -49,9 +49,11 @@ def _lstm(scheme: str) -> Rule:
         input_scale, hidden_scale = _step(span), _step(hidden)
         powers = [float(np.square(values, dtype=np.float64).mean()) for values in (seen.inputs, seen.outputs)]
         # Where x is calibrated, its integers count as steps of h.
-        ratio = 1.0 if input_scale is None else float(input_scale[0]) * (LIMIT if hidden_scale is None else 1 / float(hidden_scale[0]))
+        steps = LIMIT if hidden_scale is None else 1 / float(hidden_scale[0])
+        ratio = 1.0 if input_scale is None else float(input_scale[0]) * steps
         weight_ih = np.asarray(layer.weight_ih * np.float32(ratio))
-        joint = joint_rows(weight_ih, layer.weight_hh, (powers[0] / ratio**2, powers[1]), -MOST_SHIFT if span is None else 0)
+        least = np.abs(layer.bias) * np.float32(2 * steps / MOST_BIAS)  # what the bias is an integer of
+        joint = joint_rows(weight_ih, layer.weight_hh, (powers[0] / ratio**2, powers[1]), -MOST_SHIFT if span is None else 0, least)
         return LSTMInt8(
             scheme,
             joint.first,

@@ -163,8 +163,10 @@ def _from_x(layer: Recurrent, x: Floats) -> Floats:
     if isinstance(layer, LSTMInt8Static):
         products = _factors(layer, layer.mantissa_ih, layer.shift_ih) / (1 << GATE_BITS)
         return np.asarray(rounded(layer, x) @ _float_rows(layer.weight_ih, products / layer.input_scale).T + layer.bias * products)
-    weights = _float_rows(layer.weight_ih, layer.scale_ih) if isinstance(layer, LSTMInt8) else layer.weight_ih
-    return np.asarray(rounded(layer, x) @ weights.T + layer.bias)
+    weights, bias = layer.weight_ih, layer.bias
+    if isinstance(layer, LSTMInt8):
+        weights, bias = _float_rows(layer.weight_ih, layer.scale_ih), layer.rounded_bias
+    return np.asarray(rounded(layer, x) @ weights.T + bias)
 
 
 def _float_rows(weight: NDArray[np.int8], scale: Floats) -> Floats:

@@ -40,7 +40,7 @@ class Joint(NamedTuple):
     shift: int
 
 
-def joint_rows(first: Floats, second: Floats, powers: tuple[float, float], lowest: int) -> Joint:
+def joint_rows(first: Floats, second: Floats, powers: tuple[float, float], lowest: int, least: Floats | None = None) -> Joint:
     """Integers of two matrices that share the scales of their rows, but for a power of two.
 
     Parameters
@@ -51,9 +51,13 @@ def joint_rows(first: Floats, second: Floats, powers: tuple[float, float], lowes
         Mean squares of what the matrices are multiplied by: the shift is the one that adds least noise to the sums of both products.
     lowest : int
         Smallest shift. At 0 or above it is also held so small that the sums cannot overflow int32.
+    least : (rows,), optional
+        No row's scale is smaller.
     """
     rows = [quantised_rows(weight)[1].astype(np.float64) for weight in (first, second)]
     rows = [np.where(weight.any(axis=1), row, 0) for weight, row in zip((first, second), rows, strict=True)]
+    if least is not None:
+        rows[1] = np.maximum(rows[1], least)
     m, n = first.shape[1], second.shape[1]
     shifts = [k for k in range(lowest, MOST_SHIFT + 1) if lowest < 0 or k == 0 or (m << k) + n <= MOST_PRODUCTS]
 
