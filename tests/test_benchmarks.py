@@ -228,7 +228,8 @@ def test_library_start_tells_bytes_time_and_memory(tmp_path):
     assert len(told["launches"]) == 5
     assert all(figures["median_ms"] > 0 for figures in told["launches"].values())
     assert told["sizes"]["file_beside_weights"] > told["sizes"]["code_bytes"] > 0
-    assert all(told["building"][how]["median_s"] > 0 for how in ("command", "call"))
+    assert told["building"]["command"]["median_s"] > 0
+    assert told["building"]["call"]["median_s"] > 0
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Cache, loading, linking, and what a warm start imports."""
 
+import gc
 import json
 import os
 import re
@@ -232,10 +233,35 @@ def test_numba_still_has_what_the_compiler_stands_on():
         (cpu_target.target_context, "subtarget"),
     ]:
         assert hasattr(owner, name), f"Numba has no {owner.__name__ if hasattr(owner, '__name__') else owner}.{name} any more"
-    text = numba_ir.kernel_ir("twice", lambda x: x + x, (types.int64,), types.int64)
+    text = numba_ir.kernel_ir("twice", lambda: lambda x: x + x, (types.int64,), types.int64)
     assert "define i64 @twice(i64 %a0)" in text
     assert "target triple" not in text
     assert "NRT_" not in text
+
+
+def test_a_kernel_is_lowered_once_for_its_constants():
+    from numba.core import types
+
+    def plus(constant):
+        return lambda x: x + constant
+
+    made = [numba_ir.kernel_ir("plus", plus, (types.int64,), types.int64, constant=n) for n in (41, 42, 41)]
+    assert made[0] is made[2]
+    assert "42" not in made[0]
+    assert "42" in made[1]
+
+
+def test_lowering_leaves_the_collector_of_garbage_as_it_was():
+    from numba.core import types
+
+    for collecting in (True, False):
+        (gc.enable if collecting else gc.disable)()
+        try:
+            with pytest.raises(Exception, match=r"(?i)nrt|require"):
+                numba_ir.kernel_ir("allocating", lambda: lambda x: len([x, x]), (types.int64,), types.int64)
+            assert gc.isenabled() == collecting
+        finally:
+            gc.enable()
 
 
 def test_an_allocation_in_a_kernel_does_not_compile():
@@ -245,7 +271,7 @@ def test_an_allocation_in_a_kernel_does_not_compile():
         return len([x, x])
 
     with pytest.raises(Exception, match=r"(?i)nrt|require"):
-        numba_ir.kernel_ir("allocating", allocating, (types.int64,), types.int64)
+        numba_ir.kernel_ir("allocating", lambda: allocating, (types.int64,), types.int64)
 
 
 def test_packing_and_kernels_state_the_same_constants():

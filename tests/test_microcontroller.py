@@ -158,22 +158,6 @@ def found_on(target, kind, scheme, folder):
     return {name: bytes.fromhex(text) if name in ("info", "snapshot", "answers") else int(text) for name, text in found.items()}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_lowering():
-    """Targets whose layouts have one signature share the kernels' IR, so that each is lowered once."""
-    lower, lowered = fuse.fuse, {}
-
-    def shared(layout, **options):
-        key = layout.signature, *options.items()
-        if key not in lowered:
-            lowered[key] = lower(layout, **options)
-        return lowered[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fuse, "fuse", shared)
-        yield
-
-
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """`found_on` of a target, kind and scheme; each runs once."""

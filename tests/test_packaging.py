@@ -104,7 +104,7 @@ def test_ci_runs_the_commands_of_the_readme():
     """`.ci/run` takes them out of the README by their endings; each must find one line, and no such line may be left out."""
     script = CI.read_text(encoding="utf-8")
     endings = re.findall(r"\$\(readme_command '(.+?)'\)", script)
-    assert endings == ["edgelstm demo", "python -m pytest"]
+    assert endings == ["edgelstm demo", "python -m pytest -n auto --dist worksteal"]
     shown = [line for text in blocks("sh") for line in text.splitlines() if line.startswith("python3 -m venv ")]
     taken = [line for end in endings for line in README.splitlines() if re.fullmatch(f"python3 -m venv .*{end}", line)]
     assert taken == shown

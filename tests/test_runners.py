@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edgelstm as el
@@ -174,6 +174,7 @@ def test_a_sample_is_yielded_before_the_next_is_awaited() -> None:
     assert (third.values.tolist(), third.line) == ([[1, 2, 3]], 4)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([b"", b"[1,2,3]\n", b"a,b,c\n", b"1,2,3\n"]), st.integers(1, 50))
 def test_any_bytes_are_samples_or_an_input_error(data: bytes, start: bytes, chunk: int) -> None:
     message = "line"
@@ -186,6 +187,7 @@ def test_any_bytes_are_samples_or_an_input_error(data: bytes, start: bytes, chun
     assert all(len(row) == 3 for row in rows)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(*[st.floats(width=32, allow_nan=False, allow_infinity=False)] * 3), min_size=1, max_size=20),
     st.integers(1, 64),

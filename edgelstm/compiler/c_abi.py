@@ -165,6 +165,8 @@ def interface(layout: Layout, constants: Constants, target: Target) -> list[str]
     word = "i32" if target.bits == 32 else "i64"
     state_words, header_words = layout.state_bytes // 4, len(constants.header) // 4
     limit = np.float32(constants.input_limit)
+    words = {"header_words": header_words, "state_words": state_words}
+    read = {"counter_words": LINE, "sample": layout.sample_offset // 4, "limit": limit}
     functions = _FUNCTIONS.format(
         abi=constants.abi,
         word=word,
@@ -193,15 +195,10 @@ def interface(layout: Layout, constants: Constants, target: Target) -> list[str]
     )
     return [
         data + text_constant("edgelstm_info_text", constants.info) + declared + functions,
-        kernel_ir("edgelstm_reset_state", reset_state(state_words), (types.int64,) * 2),
-        kernel_ir("edgelstm_clear_arena", clear_arena(layout.arena_bytes // 4), (types.int64,)),
-        kernel_ir("edgelstm_copy_sample", _copier(layout.input_size), (FLOATS, FLOATS)),
-        kernel_ir("edgelstm_copy_answer", _copier(layout.output_size), (FLOATS, FLOATS)),
-        kernel_ir("edgelstm_write_snapshot", write_snapshot(header_words, state_words), (types.int64,) * 3),
-        kernel_ir(
-            "edgelstm_read_snapshot",
-            read_snapshot(header_words, state_words, LINE, layout.sample_offset // 4, limit),
-            (*(types.int64,) * 3, FLOATS),
-            types.int64,
-        ),
+        kernel_ir("edgelstm_reset_state", reset_state, (types.int64,) * 2, state_words=state_words),
+        kernel_ir("edgelstm_clear_arena", clear_arena, (types.int64,), arena_words=layout.arena_bytes // 4),
+        kernel_ir("edgelstm_copy_sample", _copier, (FLOATS, FLOATS), count=layout.input_size),
+        kernel_ir("edgelstm_copy_answer", _copier, (FLOATS, FLOATS), count=layout.output_size),
+        kernel_ir("edgelstm_write_snapshot", write_snapshot, (types.int64,) * 3, **words),
+        kernel_ir("edgelstm_read_snapshot", read_snapshot, (*(types.int64,) * 3, FLOATS), types.int64, **words, **read),
     ]

@@ -67,13 +67,14 @@ def fuse(layout: Layout, *, small: bool = False) -> list[str]:
         key = (op.kernel, op.constants)
         if key not in names:
             names[key] = f"{op.kernel}_{len(names)}"
-            texts.append(kernel_ir(names[key], LAYER_KERNELS[op.kernel](**dict(op.constants)), _KERNEL_TYPES))
-    check = CHECKS["first_bad_index" if layout.takes_index else "first_bad_vector"](layout.input_size)
-    texts.append(kernel_ir("edgelstm_first_bad", check, (FLOATS, types.float32, types.int64), types.int64))
-    blocks = process(layout.input_size, layout.output_size, layout.block, layout.sample_offset // 4)
-    texts.append(kernel_ir("edgelstm_run", blocks, (FLOATS,) * 4 + (types.int64, types.float32, types.int64), types.int64))
-    call = python_step(layout.input_size, layout.sample_offset, binding)
-    texts.append(kernel_ir("edgelstm_python_step", call, (types.int64,) * 3, types.int64))
+            texts.append(kernel_ir(names[key], LAYER_KERNELS[op.kernel], _KERNEL_TYPES, **dict(op.constants)))
+    inputs, outputs, sample = layout.input_size, layout.output_size, layout.sample_offset
+    number, limit = types.int64, types.float32
+    check = CHECKS["first_bad_index" if layout.takes_index else "first_bad_vector"]
+    texts.append(kernel_ir("edgelstm_first_bad", check, (FLOATS, limit, number), number, inputs=inputs))
+    block = {"inputs": inputs, "outputs": outputs, "block": layout.block, "sample": sample // 4}
+    texts.append(kernel_ir("edgelstm_run", process, (*(FLOATS,) * 4, number, limit, number), number, **block))
+    texts.append(kernel_ir("edgelstm_python_step", python_step, (number,) * 3, number, inputs=inputs, arena_input=sample, at=binding))
     declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr, ptr, i64)\n" for name in names.values())
     body = _MODEL.format(
         one_step=_calls(layout, names, "1", "alwaysinline"),

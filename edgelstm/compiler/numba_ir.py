@@ -4,7 +4,11 @@ Tried with Numba 0.68. `tests/test_numba_ir.py` fails loudly on a release that b
 Numba's own optimisation passes are turned off, so that nothing in the text belongs to the machine that compiles.
 """
 
+import gc
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 
 from numba.core import codegen, compiler, types
 from numba.core.compiler_lock import global_compiler_lock
@@ -33,18 +37,33 @@ def _llvm(kind):
     return "ptr" if isinstance(kind, types.CPointer) else _LLVM_NAME[kind]
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Numba makes millions of small objects that live; looking for garbage among them takes a quarter of its time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@lru_cache(maxsize=128)
 @global_compiler_lock
-def kernel_ir(name, kernel, argument_types, result=types.void):
-    """IR text of `kernel` under a plain C name.
+def kernel_ir(name, factory, argument_types, result=types.void, /, **constants):
+    """IR text of a kernel under a plain C name; that of the last kernels asked for is kept.
 
     Parameters
     ----------
     name : str
         Symbol that the text defines, with the C calling convention. Pointer arguments are declared not to alias.
-    kernel : function
-        A nopython function that allocates nothing and raises nothing.
-    argument_types : sequence of numba types
+    factory : function
+        ``factory(**constants)`` gives a nopython function that allocates nothing and raises nothing.
+    argument_types : tuple of numba types
     result : numba type, optional
+    constants
+        Sizes and what else the kernel is made for: hashable, and all that it depends on.
 
     Returns
     -------
@@ -60,9 +79,11 @@ def kernel_ir(name, kernel, argument_types, result=types.void):
     flags.boundscheck = False
     flags.nrt = False  # an allocation in a kernel is a compile-time error
     library = context.codegen().create_library(name)
-    compiled = compiler.compile_extra(cpu_target.typing_context, context, kernel, tuple(argument_types), result, flags, {}, library=library)
-    if not library._finalized:
-        library.finalize()
+    typing, kernel = cpu_target.typing_context, factory(**constants)
+    with _no_collection():
+        compiled = compiler.compile_extra(typing, context, kernel, argument_types, result, flags, {}, library=library)
+        if not library._finalized:
+            library.finalize()
     text = str(library._final_module)
     text = re.sub(r"^target (datalayout|triple) = .*$", "", text, flags=re.MULTILINE)
     text = re.sub(r"^define (linkonce_odr |weak_odr |internal )?", "define internal ", text, flags=re.MULTILINE)
