@@ -1,5 +1,6 @@
 """What the tests of built libraries share: a model of every layer kind and scheme, its samples and answers, and files sealed again."""
 
+import ctypes
 import hashlib
 import shutil
 from functools import cache
@@ -106,6 +107,46 @@ def runs_here(target):
     known = targets.cpuinfo().get("flags", "").split()
     if chosen.architecture != targets.host().architecture or not set(chosen.needs) <= set(known):
         pytest.skip(f"this machine cannot run code for {target}")
+
+
+def files_in(folder):
+    """``place(name, target)``: where in the folder the library of a model for a target lies, built when first asked for."""
+
+    def place(name, target="host"):
+        runs_here(target)
+        path = folder / f"{name}-{target}.so"
+        if not path.exists():
+            built(name, target).write(path)
+        return path
+
+    return place
+
+
+class C:
+    """The functions of edgelstm.h, and an arena."""
+
+    def __init__(self, path):
+        self.library = ctypes.CDLL(str(path))
+        for function in ("arena_bytes", "snapshot_bytes", "input_size", "output_size", "process", "snapshot"):
+            getattr(self.library, f"edgelstm_{function}").restype = ctypes.c_size_t
+        self.memory = np.zeros(self.library.edgelstm_arena_bytes() + 64, np.uint8)
+        self.arena = ctypes.c_void_p(self.memory.ctypes.data + -self.memory.ctypes.data % 64)
+        assert self.library.edgelstm_init(self.arena) == 0
+
+    def process(self, xs):
+        answers = np.zeros((len(xs), self.library.edgelstm_output_size()), np.float32)
+        rows = np.ascontiguousarray(xs)
+        places = ctypes.c_void_p(rows.ctypes.data), ctypes.c_void_p(answers.ctypes.data)
+        assert self.library.edgelstm_process(self.arena, *places, ctypes.c_size_t(len(xs))) == len(xs)
+        return answers
+
+    def snapshot(self):
+        blob = ctypes.create_string_buffer(self.library.edgelstm_snapshot_bytes())
+        assert self.library.edgelstm_snapshot(self.arena, blob) == len(blob)
+        return blob.raw
+
+    def restore(self, blob):
+        return self.library.edgelstm_restore(self.arena, ctypes.create_string_buffer(blob, len(blob)), ctypes.c_size_t(len(blob)))
 
 
 #: Where fields stand in the trailer: those that did not move between versions of it.

@@ -1,59 +1,41 @@
 """Libraries built for this kind of machine: every way of stepping one gives the model's numbers, to the last bit the same."""
 
 import array
-import ctypes
-import json
 import os
-import re
 import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import lstm_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from library_models import LIMIT, MODELS, X86, built, exact, model_of, models, runs_here, same_integers, samples_of, tool, worst
-from test_realtime import peak_of
+from library_models import (
+    LIMIT,
+    MODELS,
+    X86,
+    C,
+    files_in,
+    model_of,
+    models,
+    same_integers,
+    samples_of,
+    tool,
+    worst,
+)
 
 import edgelstm as el
-from edgelstm import device, library_file
-from edgelstm.compiler import numba_ir
-from edgelstm.compiler.targets import named
-from edgelstm.modelfile import model_digest
+from edgelstm import device
 
 ROOT = Path(__file__).parents[1]
 HEADER = ROOT / "edgelstm" / "include"
-
-#: What a library shows.
-SHOWN = {
-    *(f"edgelstm_{name}" for name in ("abi", "info", "arena_bytes", "snapshot_bytes", "input_size", "output_size")),
-    *(f"edgelstm_{name}" for name in ("init", "reset", "step", "process", "snapshot", "restore")),
-    *(f"edgelstm_{name}" for name in ("run", "python_step", "weights", "initial_state")),
-}
 
 targets = pytest.mark.parametrize("target", ["host", *X86])
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("libraries")
-
-
-@pytest.fixture(scope="module")
-def file_of(folder):
-    """Where the library of a model for a target lies."""
-
-    def place(name, target="host"):
-        runs_here(target)
-        path = folder / f"{name}-{target}.so"
-        if not path.exists():
-            built(name, target).write(path)
-        return path
-
-    return place
+def file_of(tmp_path_factory):
+    return files_in(tmp_path_factory.mktemp("libraries"))
 
 
 def processed(stream, xs):
@@ -61,33 +43,6 @@ def processed(stream, xs):
     answers = np.zeros((len(xs), stream.output_size), np.float32)
     stream.process(xs, answers)
     return answers
-
-
-class C:
-    """The functions of edgelstm.h, and an arena."""
-
-    def __init__(self, path):
-        self.library = ctypes.CDLL(str(path))
-        for function in ("arena_bytes", "snapshot_bytes", "input_size", "output_size", "process", "snapshot"):
-            getattr(self.library, f"edgelstm_{function}").restype = ctypes.c_size_t
-        self.memory = np.zeros(self.library.edgelstm_arena_bytes() + 64, np.uint8)
-        self.arena = ctypes.c_void_p(self.memory.ctypes.data + -self.memory.ctypes.data % 64)
-        assert self.library.edgelstm_init(self.arena) == 0
-
-    def process(self, xs):
-        answers = np.zeros((len(xs), self.library.edgelstm_output_size()), np.float32)
-        rows = np.ascontiguousarray(xs)
-        places = ctypes.c_void_p(rows.ctypes.data), ctypes.c_void_p(answers.ctypes.data)
-        assert self.library.edgelstm_process(self.arena, *places, ctypes.c_size_t(len(xs))) == len(xs)
-        return answers
-
-    def snapshot(self):
-        blob = ctypes.create_string_buffer(self.library.edgelstm_snapshot_bytes())
-        assert self.library.edgelstm_snapshot(self.arena, blob) == len(blob)
-        return blob.raw
-
-    def restore(self, blob):
-        return self.library.edgelstm_restore(self.arena, ctypes.create_string_buffer(blob, len(blob)), ctypes.c_size_t(len(blob)))
 
 
 @pytest.mark.slow
@@ -349,218 +304,3 @@ def test_snapshots_move_between_every_kind_of_stream(file_of, name):
             assert np.abs(again - rest).max() < (1e-5 if name.startswith("f32") else 0.05), other
             stream.restore(blob)
             np.testing.assert_array_equal(answer(stream, xs[31:]), again)
-
-
-@pytest.mark.parametrize("name", ["f32-all-layers", "int8-static"])
-def test_a_library_says_what_it_is(file_of, name):
-    model, made = model_of(name), built(name, "host")
-    stream = el.Stream(file_of(name))
-    info = device.Stream(file_of(name)).info
-    assert info == made.info
-    assert json.loads(json.dumps(info)) == info
-    assert (info["input_size"], info["output_size"]) == (model.input_size, model.output_size)
-    assert (info["input_names"], info["labels"], info["rate_hz"]) == (list(model.input_names), list(model.labels), model.rate_hz)
-    assert [layer["name"] for layer in info["layers"]] == [layer.name for layer in model.layers]
-    assert info["scheme"] == name.partition("-all")[0]
-    assert info["digest"] == model_digest(model)
-    assert (stream.input_names, stream.labels) == (model.input_names, model.labels)
-    assert (stream.input_size, stream.output_size) == (model.input_size, model.output_size)
-    with pytest.raises(el.UsageError, match="holds code and no model"):
-        _ = stream.model
-
-
-@models
-def test_sizes_are_those_of_the_file(file_of, name):
-    made, c = built(name, "host"), C(file_of(name))
-    assert c.library.edgelstm_arena_bytes() == made.arena_bytes == el.Stream(file_of(name)).program.arena_bytes
-    assert c.library.edgelstm_snapshot_bytes() == made.info["snapshot_bytes"] == len(device.Stream(file_of(name)).snapshot())
-    assert c.library.edgelstm_snapshot_bytes() == len(el.Stream(model_of(name)).snapshot())
-    assert made.weight_bytes == made.info["weight_bytes"]
-    probe = 4 * 16 * (made.info["input_size"] + made.info["output_size"])
-    assert made.weight_bytes + made.code_bytes <= len(made.data) - probe <= made.weight_bytes + made.code_bytes + 3072
-    assert made.helpers == ()
-    macros = dict(re.findall(r"#define EDGELSTM_(\w+) (\d+)", made.header))
-    assert {key: int(value) for key, value in macros.items()} == {
-        key.upper(): made.info[key] for key in ("arena_bytes", "snapshot_bytes", "input_size", "output_size")
-    }
-
-
-def test_a_library_is_written_whole_or_not_at_all(library, tmp_path):
-    built(NAME, "host").write(tmp_path / "a.so")
-    assert (tmp_path / "a.so").read_bytes() == built(NAME, "host").data == library.read_bytes()
-    with pytest.raises(el.ModelFileError, match="absent"):
-        built(NAME, "host").write(tmp_path / "absent" / "a.so")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.so"]
-
-
-def test_building_twice_gives_the_same_bytes():
-    """Lowered anew, too, not taken from what this process kept."""
-    first = built("f32-table", "host").data
-    numba_ir.kernel_ir.cache_clear()
-    assert el.build(model_of("f32-table")).data == first
-    assert numba_ir.kernel_ir.cache_info().misses > 0
-
-
-@pytest.mark.parametrize("target", ["host", "rpi4", "rpi5"])
-def test_the_loader_has_nothing_to_do_but_to_map(tmp_path, target):
-    """No undefined symbol, no other library, no relocation; nothing both writable and executable, and no executable stack."""
-    built(NAME, target).write(tmp_path / "a.so")
-    shown = subprocess.run(
-        [tool("readelf"), "-W", "-h", "-l", "-d", "-D", "-s", "-r", tmp_path / "a.so"], capture_output=True, text=True, check=True
-    ).stdout
-    assert re.search(r"Type:\s+DYN", shown)
-    assert re.findall(r"(LOAD|GNU_STACK)\s.*\s([R ][W ][E ]) 0x\w+$", shown, re.MULTILINE) == [
-        ("LOAD", "R E"),
-        ("LOAD", "RW "),
-        ("GNU_STACK", "RW "),
-    ]
-    for word in ("NEEDED", "TEXTREL", "INIT", "FINI", "RELA", "JMPREL", "RPATH"):
-        assert f"({word}" not in shown
-    rows = re.findall(r"\s(FUNC|OBJECT)\s+GLOBAL DEFAULT\s+(\w+) (\w+)", shown)
-    assert {name for *_, name in rows} == SHOWN
-    assert "UND" not in {section for _, section, _ in rows}
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_code_is_not_writable_where_it_is_loaded(library):
-    C(library)
-    maps = [line.split() for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(str(library))]
-    assert {modes for _, modes, *_ in maps} >= {"r-xp"}
-    assert not [modes for _, modes, *_ in maps if "w" in modes and "x" in modes]
-
-
-def test_a_step_of_a_library_allocates_nothing(library):
-    stream = el.Stream(library)
-    assert type(stream.step).__name__ == "builtin_function_or_method"
-    x = np.ones(7, np.float32)
-    nothing = peak_of(lambda _: None, x)
-    assert peak_of(stream.step, x) <= nothing
-    assert peak_of(lambda _: stream.step(), x) <= nothing
-    assert peak_of(lambda v: stream.step(v).copy(), x) > nothing
-
-
-def test_steps_of_the_standard_library_leave_nothing(library):
-    """Each call makes and frees small objects of ctypes; a thousand leave no more than one does."""
-    stream = device.Stream(library)
-    x, xs, ys = np.ones(7, np.float32), np.ones((50, 7), np.float32), np.ones((50, 3), np.float32)
-    for action, argument in ((stream.step, x), (lambda _: stream.step(), x), (lambda v: stream.process(v, ys), xs)):
-        assert peak_of(action, argument, 1000) <= peak_of(action, argument, 1) + 64
-    kept = []
-    assert peak_of(lambda v: kept.append(bytes(stream.step(v))), x, 1000) > peak_of(stream.step, x, 1) + 64
-
-
-@pytest.mark.parametrize("kind", [el.Stream, device.Stream])
-def test_a_loaded_library_survives_its_file(library, whole, tmp_path, kind):
-    path = tmp_path / "a.so"
-    path.write_bytes(library.read_bytes())
-    stream = kind(path)
-    path.write_bytes(b"")
-    for t in range(20):
-        np.testing.assert_array_equal(stream.step(XS[t]), whole[t])
-    path.write_bytes(os.urandom(len(library.read_bytes())))
-    for t in range(20, 40):
-        np.testing.assert_array_equal(stream.step(XS[t]), whole[t])
-    path.unlink()
-    np.testing.assert_array_equal(stream.step(XS[40]), whole[40])
-
-
-def test_another_library_in_its_place_is_the_other(file_of, tmp_path):
-    path = tmp_path / "a.so"
-    for name in ("f32-odd", "f32-table", "f32-odd"):
-        path.write_bytes(file_of(name).read_bytes())
-        for stream in (el.Stream(path), device.Stream(path)):
-            np.testing.assert_array_equal(stream.step(samples_of(name)[0]), el.Stream(model_of(name)).step(samples_of(name)[0]))
-
-
-@pytest.mark.parametrize("memory", ["absent", "full", "not executable"])
-def test_without_anonymous_memory_a_library_loads_from_a_file(library, whole, monkeypatch, tmp_path, memory):
-    monkeypatch.setattr(library_file, "_loaded", {})
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    load = ctypes.CDLL
-
-    def refusing(path, *args):
-        if path and "/fd/" in path:
-            raise OSError("failed to map segment from shared object")
-        return load(path, *args)
-
-    if memory == "absent":
-        monkeypatch.delattr(os, "memfd_create")
-    elif memory == "full":
-        monkeypatch.setattr(os, "memfd_create", lambda *_: os.open("/dev/full", os.O_WRONLY))
-    else:
-        monkeypatch.setattr(ctypes, "CDLL", refusing)
-    np.testing.assert_array_equal(device.Stream(library).step(XS[0]), whole[0])
-    assert not list(tmp_path.iterdir())
-
-
-def test_streams_over_libraries_load_no_compiler(library):
-    code = (
-        "import sys, edgelstm as el\n"
-        f"el.Stream({str(library)!r}).step([0.0] * 7)\n"
-        "print(sorted({m.split('.')[0] for m in sys.modules} & {'numba', 'llvmlite', 'safetensors', 'click', 'rich'}))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.strip() == "[]"
-
-
-def test_the_standard_library_is_all_that_device_loads(library):
-    heavy = {"numpy", "json", "hashlib", "tempfile", "numba", "typing", "inspect"}
-    code = (
-        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom edgelstm.device import Stream\n"
-        f"Stream({str(library)!r}).step([0.0] * 7)\n"
-        f"print(sorted({{m.split('.')[0] for m in sys.modules}} & {heavy}))\n"
-    )
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-#: LLVM ends its process where an instruction is missing.
-IMPOSSIBLE = {
-    "a Pi 5 without its dot product": ("int8-dynamic", lambda: named("rpi5", features="-dotprod")),
-    "AVX-512's dot product without AVX-512": ("int8-dynamic", lambda: named("x86-64-v3")._replace(dot="vnni")),
-}
-
-
-@pytest.mark.parametrize("case", IMPOSSIBLE)
-def test_a_cpu_that_lacks_an_instruction_is_an_error(case):
-    name, target = IMPOSSIBLE[case]
-    with pytest.raises(el.CompileError, match=r"LLVM cannot compile for .*Check --cpu and --features"):
-        el.build(model_of(name), target())
-
-
-@pytest.mark.parametrize(
-    ("wish", "message"),
-    [
-        ({"cpu": "cortex-a999"}, "'cortex-a999'.*Check --cpu and --features"),
-        ({"features": "+teleport"}, "'\\+teleport'.*Check --cpu and --features"),
-    ],
-)
-def test_a_cpu_or_feature_that_llvm_does_not_know_is_an_error(wish, message):
-    with pytest.raises(el.CompileError, match=message):
-        el.build(model_of("f32-table"), named("rpi4", **wish))
-
-
-def test_a_target_that_does_not_exist_is_an_error():
-    with pytest.raises(el.UsageError, match=r"no target 'rpi6'; known are host, .*rpi5"):
-        el.build(model_of("f32-table"), "rpi6")
-    with pytest.raises(el.UsageError, match="the host is compiled for as it is"):
-        named("host", features="+avx2")
-
-
-def test_a_child_that_takes_too_long_is_given_up(monkeypatch):
-    monkeypatch.setattr("edgelstm.compiler.child.TIMEOUT", 0.01)
-    with pytest.raises(el.CompileError, match="took more than"):
-        el.build(lstm_model(np.random.default_rng(9), 2, 3))
-
-
-def test_a_model_that_fails_on_its_own_inputs_is_not_built(monkeypatch):
-    """A model whose probe another program answered otherwise: the library refuses to load."""
-    model = model_of("f32-table")
-    probe = el.Probe(np.ones((2, 1), np.float32), np.full((2, 2), 9, np.float32), "another program")
-    lying = el.build(el.Model(model.layers, probe=probe))
-    assert len(exact("f32-table"))
-    path = Path(os.environ["EDGELSTM_CACHE_DIR"]).parent / "lying.so"
-    lying.write(path)
-    for kind in (el.Stream, device.Stream):
-        with pytest.raises(el.LibraryError, match="differs from the answers"):
-            kind(path)
