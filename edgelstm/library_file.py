@@ -122,6 +122,8 @@ class LibraryFile:
     probe_steps : int
     size : int
         Bytes of the shared library alone.
+    info_text : bytes
+        What `info` reads.
     """
 
     def __init__(self, path: "str | os.PathLike[str]") -> None:
@@ -173,7 +175,7 @@ class LibraryFile:
         floats = memoryview(data)[size : len(data) - _TRAILER.size].cast("f")
         self.probe_inputs, self.probe_outputs = floats[: steps * inputs], floats[steps * inputs :]
         self._data, self._digest = memoryview(data)[:size], digest
-        self._info = self._data[info : info + info_bytes]
+        self.info_text = bytes(self._data[info : info + info_bytes])
 
     @property
     def info(self) -> "dict[str, Any]":
@@ -184,15 +186,7 @@ class LibraryFile:
         LibraryError
             If it says nothing that can be read.
         """
-        import json
-
-        try:
-            told = json.loads(bytes(self._info))
-        except ValueError:
-            told = None
-        if not isinstance(told, dict):
-            _refuse(f"{self.path} does not say what it is. Build it again.")
-        return told
+        return told(self.path, self.info_text)
 
     @property
     def rate_hz(self) -> "float | None":
@@ -220,6 +214,24 @@ class LibraryFile:
             except OSError as problem:
                 _refuse(f"{self.path} does not load: {problem}.")
         return _loaded[self._digest]
+
+
+def told(path: str, text: bytes) -> "dict[str, Any]":
+    """What the library of a path says of itself, out of its JSON text.
+
+    Raises
+    ------
+    LibraryError
+    """
+    import json
+
+    try:
+        said = json.loads(text)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        _refuse(f"{path} does not say what it is. Build it again.")
+    return said
 
 
 def seal(

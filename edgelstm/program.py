@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import LibraryError
-from .library_file import LibraryFile, Shape
+from .library_file import LibraryFile, Shape, told
 from .memory import allocate
 
 #: Largest difference from its probe that compiled code may show, relative to max(1, |output|).
@@ -18,37 +18,49 @@ PROBE_LIMIT = 1e-4
 Run = Callable[[int, int, int, int, int, float, int], int]
 
 
+class About(NamedTuple):
+    """What is told of a program and not needed to run it.
+
+    Attributes
+    ----------
+    input_names, labels : tuple of str
+    target, cpu : str
+    weight_bytes, code_bytes : int
+    """
+
+    input_names: tuple[str, ...]
+    labels: tuple[str, ...]
+    target: str
+    cpu: str
+    weight_bytes: int
+    code_bytes: int
+
+
 class Program(NamedTuple):
     """A model's native form.
 
     Attributes
     ----------
     shape : Shape
-    input_names, labels : tuple of str
     initial_state : (shape.state_bytes,) uint8
     weights : int
         Address.
     run : callable
     python_step : int
         Address of what Python calls as ``stream.step``; 0 where there is none.
-    target, cpu : str
-    weight_bytes, code_bytes : int
     owner : object
         Keeps the memory and the library alive.
+    about : callable
+        Gives an `About`, which a library reads when asked: JSON takes longer to import than a library to open.
     """
 
     shape: Shape
-    input_names: tuple[str, ...]
-    labels: tuple[str, ...]
     initial_state: NDArray[np.uint8]
     weights: int
     run: Run
     python_step: int
-    target: str
-    cpu: str
-    weight_bytes: int
-    code_bytes: int
     owner: object
+    about: Callable[[], About]
 
     @property
     def arena_bytes(self) -> int:
@@ -83,6 +95,17 @@ def worst_difference(program: Program, inputs: NDArray[np.float32], outputs: NDA
     return float(error.max()), int(np.argmax(~(error <= PROBE_LIMIT).all(axis=1)))
 
 
+def _told_by(path: str, text: bytes, size: int) -> Callable[[], About]:
+    """`Program.about` of a library of `size` bytes, out of its JSON text."""
+
+    def about() -> About:
+        info = told(path, text)
+        names, labels, weight_bytes = tuple(info["input_names"]), tuple(info["labels"]), info["weight_bytes"]
+        return About(names, labels, info["target"], info["cpu"], weight_bytes, size - weight_bytes)
+
+    return about
+
+
 def open_library(path: str) -> Program:
     """A library that `edgelstm.build` made, checked, loaded, and its probe replayed.
 
@@ -93,21 +116,15 @@ def open_library(path: str) -> Program:
     """
     file = LibraryFile(path)
     handle = file.load()
-    info = file.info
     state = address_of(handle, "edgelstm_initial_state")
     program = Program(
         shape=file.shape,
-        input_names=tuple(info["input_names"]),
-        labels=tuple(info["labels"]),
         initial_state=np.frombuffer(memoryview((ctypes.c_uint8 * file.shape.state_bytes).from_address(state)), np.uint8),
         weights=address_of(handle, "edgelstm_weights"),
         run=run_of(handle),
         python_step=address_of(handle, "edgelstm_python_step"),
-        target=info["target"],
-        cpu=info["cpu"],
-        weight_bytes=info["weight_bytes"],
-        code_bytes=file.size - info["weight_bytes"],
         owner=handle,
+        about=_told_by(path, file.info_text, file.size),
     )
     inputs = np.array(file.probe_inputs, np.float32).reshape(file.probe_steps, -1)  # (steps, input_size)
     outputs = np.array(file.probe_outputs, np.float32).reshape(file.probe_steps, -1)  # (steps, output_size)

@@ -28,7 +28,7 @@ class Samples:
     def __init__(self, program: Program) -> None:
         self.size = program.shape.input_size
         self.vocabulary = program.shape.vocabulary
-        self.names = program.input_names
+        self._about = program.about
         self.limit = np.float32(program.shape.input_limit)
 
     def one(self, x: ArrayLike) -> NDArray[np.float32]:
@@ -80,6 +80,11 @@ class Samples:
                 return np.require(given, np.float32, ["C", "A"])
         except (TypeError, ValueError) as problem:
             raise InputError(f"samples must be numbers, (time, {self.size}) or ({self.size},); got {problem}.") from None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the channels; empty where they have none."""
+        return self._about().input_names
 
     def _channels(self) -> str:
         return f" ({', '.join(self.names)})" if self.names else ""

@@ -113,8 +113,7 @@ class Stream:
     Attributes
     ----------
     program : Program
-        Sizes of weights, arena and code; the target.
-    input_names, labels : tuple of str
+        What runs; ``program.about()`` tells the sizes of weights and code, and the target.
     input : (input_size,) float32
         Memory to write a sample into before `step()`.
     step : callable
@@ -151,7 +150,6 @@ class Stream:
             self.program = self._plan.program
         if policy is NanPolicy.PROPAGATE and self.program.shape.vocabulary:
             raise UsageError("nan_policy='propagate' is for measurements; this model's input is an index, which must lie in its table.")
-        self.input_names, self.labels = self.program.input_names, self.program.labels
         self._arena = arena = _Arena(self.program, policy)
         self.input = arena.input
         self.step: native_call.Step = arena.step
@@ -194,6 +192,16 @@ class Stream:
     def output_size(self) -> int:
         """Values in an answer."""
         return self.program.shape.output_size
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Of the channels of a sample; empty where they have none."""
+        return self.program.about().input_names
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the values of an answer; empty where they have none."""
+        return self.program.about().labels
 
     def process(self, xs: ArrayLike) -> NDArray[np.float32]:
         """Many timesteps, bit-equal to stepping.

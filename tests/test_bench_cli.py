@@ -63,7 +63,7 @@ def test_json_holds_every_figure(told: dict[str, Any], model: el.Model) -> None:
     assert told["process_ns"] > 0
     assert told["timer_ns"] > 0
     program = el.Stream(model).program
-    assert told["bytes"] == {"weights": program.weight_bytes, "arena": program.arena_bytes, "code": program.code_bytes}
+    assert told["bytes"] == {"weights": program.about().weight_bytes, "arena": program.arena_bytes, "code": program.about().code_bytes}
     assert told["machine"]["edgelstm"] == el.__version__
     assert told["machine"]["threads"] == 1
     assert all(told["machine"].values())

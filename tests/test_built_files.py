@@ -191,10 +191,11 @@ def test_without_anonymous_memory_a_library_loads_from_a_file(library, whole, mo
 
 
 def test_streams_over_libraries_load_no_compiler(library):
+    """Nor JSON, which only what is told of a library needs."""
     code = (
         "import sys, edgelstm as el\n"
         f"el.Stream({str(library)!r}).step([0.0] * 7)\n"
-        "print(sorted({m.split('.')[0] for m in sys.modules} & {'numba', 'llvmlite', 'safetensors', 'click', 'rich'}))\n"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'numba', 'llvmlite', 'safetensors', 'click', 'rich', 'json'}))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

@@ -53,7 +53,7 @@ ys = stream.process(xs)
 stream.reset()
 assert np.array_equal(ys, [stream.step(x).copy() for x in xs]), "process and step differ"
 assert np.abs(ys - reference.run(model, xs)).max() < 1e-6, np.abs(ys - reference.run(model, xs)).max()
-print(stream.program.cpu, type(stream.step).__name__)
+print(stream.program.about().cpu, type(stream.step).__name__)
 """
 
 INT8 = """

@@ -53,7 +53,7 @@ def scene() -> demo_view.Scene:
     for outcome in outcomes:
         trail += [*([None] if trail else []), *outcome.recording.samples[: len(outcome.answers)]]
     kept = trail[-demo_view.MOST_COLUMNS :]
-    return demo_view.Scene(stream.model, stream.program.cpu, len(recordings), outcomes, answer, kept, RATE_HZ * SPEED)
+    return demo_view.Scene(stream.model, stream.program.about().cpu, len(recordings), outcomes, answer, kept, RATE_HZ * SPEED)
 
 
 def main() -> None:

@@ -54,7 +54,11 @@ def figures(stream: "Stream", outcomes: Sequence[Outcome], again: Sequence[Outco
         "timer_ns": measure.timer_cost(),
         "real_time_factor": straight["mean"] * RATE_HZ / 1e9,
         "cold_start_ns": {**phases, "total": sum(phases.values()), "cached": stream.plan.cached},
-        "bytes": {"weights": stream.program.weight_bytes, "arena": stream.program.arena_bytes, "code": stream.program.code_bytes},
+        "bytes": {
+            "weights": stream.program.about().weight_bytes,
+            "arena": stream.program.arena_bytes,
+            "code": stream.program.about().code_bytes,
+        },
         "machine": measure.machine(stream),
     }
 

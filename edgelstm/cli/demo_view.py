@@ -247,7 +247,7 @@ class LiveView:
     """
 
     def __init__(self, stream: "Stream", total: int, hz: float) -> None:
-        self._model, self._target, self._total, self._hz = stream.model, stream.program.cpu, total, hz
+        self._model, self._target, self._total, self._hz = stream.model, stream.program.about().cpu, total, hz
         self._trail: deque[NDArray[np.float32] | None] = deque(maxlen=MOST_COLUMNS)
         self._live = Live(auto_refresh=False, screen=True)
         self._due = self._frame = 0.0

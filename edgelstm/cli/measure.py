@@ -196,7 +196,7 @@ def machine(stream: "Stream") -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "edgelstm": __version__,
-        "target": f"{stream.program.target} ({stream.program.cpu})",
+        "target": f"{stream.program.about().target} ({stream.program.about().cpu})",
         "threads": 1,
     }
 

@@ -36,7 +36,7 @@ def compare(model: "Model") -> list[dict[str, Any]]:
             found.append({"scheme": scheme, "refused": str(problem)})
             continue
         times = {"step_ns": speed.step_ns(made, xs), "process_ns": speed.process_ns(made, xs)}
-        found.append({"scheme": scheme, **times, "weight_bytes": Stream(made).program.weight_bytes})
+        found.append({"scheme": scheme, **times, "weight_bytes": Stream(made).program.about().weight_bytes})
     return found
 
 

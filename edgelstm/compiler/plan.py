@@ -11,7 +11,7 @@ from ..errors import CompileError
 from ..library_file import Shape
 from ..memory import aligned
 from ..model import Model
-from ..program import PROBE_LIMIT, Program, worst_difference
+from ..program import PROBE_LIMIT, About, Program, worst_difference
 from . import cache
 from .layout import Layout, lay_out
 from .library import MADE_FOR, Library
@@ -87,19 +87,15 @@ def compile_model(model: Model) -> Plan:
     weights = aligned(layout.weights)
     weights.flags.writeable = False
     target = target._replace(cpu=library.cpu)
+    about = About(model.input_names, model.labels, target.name, target.cpu, weights.nbytes, library.size)
     program = Program(
         shape=shape_of(model, layout),
-        input_names=model.input_names,
-        labels=model.labels,
         initial_state=layout.initial_state.view(np.uint8),
         weights=weights.ctypes.data,
         run=library.run,
         python_step=library.python_step,
-        target=target.name,
-        cpu=target.cpu,
-        weight_bytes=weights.nbytes,
-        code_bytes=library.size,
         owner=(weights, library),
+        about=lambda: about,
     )
     return Plan(program, layout, weights, target, cached, time.perf_counter() - started)
 

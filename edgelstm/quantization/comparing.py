@@ -59,10 +59,10 @@ def compare(choice: Choice, labels: Sequence[ArrayLike] | None = None, machine: 
         "task": None if truth is None else metrics.task(before, truth, *answers),
         "size": {
             "file_bytes": [file_bytes(model) for model in (before, after)],
-            "weight_bytes": [Stream(model).program.weight_bytes for model in (before, after)],
+            "weight_bytes": [Stream(model).program.about().weight_bytes for model in (before, after)],
         },
         "latency_ns": {name: [time(model, batch.xs[0]) for model in (before, after)] for name, time in _TIMES.items()},
-        "machine": dict(machine or {"target": Stream(before).program.cpu}),
+        "machine": dict(machine or {"target": Stream(before).program.about().cpu}),
         "layers": [layer_record(choice, layer, choice.decisions[layer.name]) for layer in before.layers if layer.name in choice.decisions],
         "keep_in_f32": won_back(choice),
     }
