@@ -10,8 +10,8 @@ from .compiler import targets
 from .compiler.layout import Layout, lay_out
 from .compiler.plan import shape_of
 from .compiler.targets import Target
-from .errors import CompileError
-from .library_file import ABI, Shape, seal
+from .errors import CompileError, LibraryError
+from .library_file import ABI, DIGEST_SIZE, MACHINES, MAGIC, NEEDS_SIZE, TRAILER, Shape, digest_of
 from .model import Model, Probe
 from .modelfile import model_digest
 from .probes import reference_probe
@@ -103,11 +103,49 @@ def build(model: Model, target: str | Target = "host") -> Build:
     else:
         probe = model.probe or reference_probe(model)
         library = _linked(object_file, target)
-        data = seal(library, shape, target.architecture, target.needs, _info_text(info), _probe_bytes(probe))
+        data = sealed(library, shape, target.architecture, target.needs, _info_text(info), _probe_bytes(probe))
     loaded, helpers = _measured(object_file)
     weights = layout.weights.nbytes
     sizes = (weights, loaded - weights, layout.arena_bytes)
     return Build(data, target, _macros(info), info, *sizes, helpers, time.perf_counter() - started)
+
+
+def sealed(
+    library: bytes, shape: Shape, architecture: str, needs: "tuple[str, ...]", info: bytes, probe: "tuple[bytes, bytes, int]"
+) -> bytes:
+    """A library as the file that `LibraryFile` reads.
+
+    Parameters
+    ----------
+    library : bytes
+        ELF shared library.
+    shape : Shape
+    architecture : str
+        First word of LLVM's triple.
+    needs : tuple of str
+        What /proc/cpuinfo must list where it is to run.
+    info : bytes
+        The JSON text that stands in the library.
+    probe : (bytes, bytes, int)
+        Inputs and outputs as float32, and the number of steps.
+    """
+    machine, bits = MACHINES[architecture]
+    library += bytes(-len(library) % 4)
+    body = library + probe[0] + probe[1]
+    fields = (shape.input_size, shape.output_size, shape.vocabulary, probe[2])
+    sizes = (library.index(info), len(info), shape.arena_bytes, shape.state_bytes)
+    places = (shape.sample_offset, shape.input_offset, shape.output_offset, shape.input_limit)
+    words = " ".join(needs).encode()
+    if len(words) > NEEDS_SIZE:
+        raise LibraryError(
+            f"the names of what the CPU must have take {len(words)} bytes, more room than the trailer has. Please report this."
+        )
+    trailer = TRAILER.pack(
+        *(machine, bits, ABI, *fields, *sizes, *places),
+        *(words, shape.digest, MAGIC, len(library), bytes(DIGEST_SIZE)),
+    )
+    body += trailer[:-DIGEST_SIZE]
+    return body + digest_of(body)
 
 
 def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str, Any]:

@@ -24,9 +24,10 @@ ABI = 1
 #: Libraries that this process has loaded, by the digest of their files: none is ever unloaded.
 _loaded: "dict[bytes, ctypes.CDLL]" = {}
 
-_MAGIC = b"\x7fEDGELSTM\r\n\x1a\n\0\0\0"
-_TRAILER = struct.Struct("<HHIIIIIIIQQQQQf256s32s16sI32s")
-_DIGEST_SIZE, _NEEDS_SIZE = 32, 256
+#: The trailer, which `building.sealed` writes and `LibraryFile` reads.
+MAGIC = b"\x7fEDGELSTM\r\n\x1a\n\0\0\0"
+TRAILER = struct.Struct("<HHIIIIIIIQQQQQf256s32s16sI32s")
+DIGEST_SIZE, NEEDS_SIZE = 32, 256
 
 #: ELF's number of a machine and its bits, by the first word of LLVM's triple.
 MACHINES = {"x86_64": (62, 64), "aarch64": (183, 64), "armv7": (40, 32), "riscv64": (243, 64)}
@@ -43,7 +44,7 @@ _RUNS_ON = {
 _HWCAP = {183: {"asimddp": 1 << 20}, 40: {"neon": 1 << 12, "vfpv4": 1 << 16}, 243: {"v": 1 << 21}}
 
 
-def _digest(data: "bytes | memoryview") -> bytes:
+def digest_of(data: "bytes | memoryview") -> bytes:
     sha256 = sha256_of(len(data))
     sha256.update(data)
     return sha256.digest()
@@ -136,43 +137,23 @@ class LibraryFile:
             _refuse(f"{self.path}: {getattr(problem, 'strerror', None) or problem}; check the path and its permissions.")
         except MemoryError:
             _refuse(f"{self.path} is larger than this machine's memory. Check the path, or build a smaller model.")
-        if len(data) < _TRAILER.size or not data.startswith(b"\x7fELF"):
+        if len(data) < TRAILER.size or not data.startswith(b"\x7fELF"):
             _refuse(f"{self.path} is no library of edgelstm. Make one: edgelstm build model.elstm --target … -o {self.path}")
-        (
-            machine,
-            bits,
-            abi,
-            inputs,
-            outputs,
-            vocabulary,
-            steps,
-            info,
-            info_bytes,
-            arena,
-            state,
-            sample,
-            given,
-            answer,
-            limit,
-            needs,
-            model,
-            magic,
-            size,
-            digest,
-        ) = _TRAILER.unpack_from(data, len(data) - _TRAILER.size)
-        if magic != _MAGIC:
+        machine, bits, abi, inputs, outputs, vocabulary, steps, *rest = TRAILER.unpack_from(data, len(data) - TRAILER.size)
+        info, info_bytes, arena, state, sample, given, answer, limit, needs, model, magic, size, digest = rest
+        if magic != MAGIC:
             _refuse(f"{self.path} is not a library that edgelstm built, or it is cut short. Copy it again, whole.")
-        if _digest(memoryview(data)[:-_DIGEST_SIZE]) != digest:
+        if digest_of(memoryview(data)[:-DIGEST_SIZE]) != digest:
             _refuse(f"{self.path} is damaged (its digest does not match). Copy it again, or build it again.")
         if abi != ABI:
             _refuse(f"{self.path} has interface version {abi}; this edgelstm loads version {ABI}. Build it again with this version.")
-        parts = size + 4 * steps * (inputs + outputs) + _TRAILER.size
+        parts = size + 4 * steps * (inputs + outputs) + TRAILER.size
         if not steps or parts != len(data) or max(state, sample + 4 * inputs, given + 4 * inputs, answer + 4 * outputs) > arena:
             _refuse(f"{self.path} contradicts itself: its parts do not add up to its size. Build it again.")
         self.machine, self.bits, self.needs = machine, bits, needs.rstrip(b"\0").decode("ascii", "replace").split()
         self.shape = Shape(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model)
         self.size, self.probe_steps = size, steps
-        floats = memoryview(data)[size : len(data) - _TRAILER.size].cast("f")
+        floats = memoryview(data)[size : len(data) - TRAILER.size].cast("f")
         self.probe_inputs, self.probe_outputs = floats[: steps * inputs], floats[steps * inputs :]
         self._data, self._digest = memoryview(data)[:size], digest
         self.info_text = bytes(self._data[info : info + info_bytes])
@@ -232,42 +213,6 @@ def told(path: str, text: bytes) -> "dict[str, Any]":
     if not isinstance(said, dict):
         _refuse(f"{path} does not say what it is. Build it again.")
     return said
-
-
-def seal(
-    library: bytes, shape: Shape, architecture: str, needs: "tuple[str, ...]", info: bytes, probe: "tuple[bytes, bytes, int]"
-) -> bytes:
-    """A library as the file that `LibraryFile` reads.
-
-    Parameters
-    ----------
-    library : bytes
-        ELF shared library.
-    shape : Shape
-    architecture : str
-        First word of LLVM's triple.
-    needs : tuple of str
-        What /proc/cpuinfo must list where it is to run.
-    info : bytes
-        The JSON text that stands in the library.
-    probe : (bytes, bytes, int)
-        Inputs and outputs as float32, and the number of steps.
-    """
-    machine, bits = MACHINES[architecture]
-    library += bytes(-len(library) % 4)
-    body = library + probe[0] + probe[1]
-    fields = (shape.input_size, shape.output_size, shape.vocabulary, probe[2])
-    sizes = (library.index(info), len(info), shape.arena_bytes, shape.state_bytes)
-    places = (shape.sample_offset, shape.input_offset, shape.output_offset, shape.input_limit)
-    words = " ".join(needs).encode()
-    if len(words) > _NEEDS_SIZE:
-        _refuse(f"the names of what the CPU must have take {len(words)} bytes, more room than the trailer has. Please report this.")
-    trailer = _TRAILER.pack(
-        *(machine, bits, ABI, *fields, *sizes, *places),
-        *(words, shape.digest, _MAGIC, len(library), bytes(_DIGEST_SIZE)),
-    )
-    body += trailer[:-_DIGEST_SIZE]
-    return body + _digest(body)
 
 
 def is_library(path: "str | os.PathLike[str]", *, unreadable: bool = False) -> bool:

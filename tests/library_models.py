@@ -155,7 +155,7 @@ FIELDS = {"machine": 0, "bits": 1, "abi": 2, "needs": -5, "model": -4, "magic": 
 
 def sealed_again(data, **changes):
     """The file with other fields in its trailer, and the digest that belongs to them. `probe`: added to its last answer."""
-    trailer = library_file._TRAILER
+    trailer = library_file.TRAILER
     fields = list(trailer.unpack_from(data, len(data) - trailer.size))
     body = data[: -trailer.size]
     if step := changes.pop("probe", 0):

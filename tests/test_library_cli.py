@@ -11,7 +11,7 @@ from conftest import lstm_layers
 
 import edgelstm as el
 from edgelstm.cli import measure
-from edgelstm.library_file import _DIGEST_SIZE, LibraryFile, _digest
+from edgelstm.library_file import DIGEST_SIZE, LibraryFile, digest_of
 
 OTHER = "aarch64" if os.uname().machine == "x86_64" else "x86-64-v2"
 
@@ -35,8 +35,8 @@ def forged(path: Path, place: Path, old: bytes, new: bytes) -> Path:
     assert len(old) == len(new)
     data = path.read_bytes()
     assert old in data
-    body = data[:-_DIGEST_SIZE].replace(old, new)
-    place.write_bytes(body + _digest(body))
+    body = data[:-DIGEST_SIZE].replace(old, new)
+    place.write_bytes(body + digest_of(body))
     return place
 
 
@@ -150,8 +150,8 @@ def test_a_library_that_says_nothing_is_refused(foreign: Path, tmp_path: Path) -
 def test_a_trailer_that_does_not_add_up_is_refused(foreign: Path, tmp_path: Path) -> None:
     size = LibraryFile(foreign).size.to_bytes(4, "little")
     data = foreign.read_bytes()
-    place = len(data) - _DIGEST_SIZE - 4
+    place = len(data) - DIGEST_SIZE - 4
     assert data[place : place + 4] == size
     body = data[:place] + (2**31 + 1).to_bytes(4, "little")
-    (tmp_path / "m.so").write_bytes(body + _digest(body))
+    (tmp_path / "m.so").write_bytes(body + digest_of(body))
     assert "do not add up" in refused(call("describe", tmp_path / "m.so"), 1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from library_models import FIELDS, built, model_of, sealed_again
 
 import edgelstm as el
-from edgelstm import device, library_file
+from edgelstm import building, device, library_file
 from edgelstm.compiler import targets
 
 SETTINGS = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -79,7 +79,7 @@ def test_any_changed_bit_is_refused_before_it_is_loaded(sound, path, unloaded, w
 
 
 def test_every_bit_of_headers_and_trailer_is_guarded(sound, path, unloaded):
-    end = library_file._TRAILER.size
+    end = library_file.TRAILER.size
     for at in (*range(64), *range(len(sound) - end, len(sound))):
         for bit in range(8):
             changed = bytearray(sound)
@@ -93,12 +93,12 @@ def test_every_bit_of_headers_and_trailer_is_guarded(sound, path, unloaded):
 @example(length=0)
 @example(length=3)
 @example(length=4)
-@example(length=library_file._TRAILER.size - 1)
-@example(length=library_file._TRAILER.size)
+@example(length=library_file.TRAILER.size - 1)
+@example(length=library_file.TRAILER.size)
 @example(length=-1)
 @example(length=-32)
-@example(length=-library_file._TRAILER.size)
-@example(length=-library_file._TRAILER.size - 4)
+@example(length=-library_file.TRAILER.size)
+@example(length=-library_file.TRAILER.size - 4)
 def test_any_truncation_is_refused(sound, path, unloaded, length):
     path.write_bytes(sound[: length % len(sound)])
     refusal(device.Stream, path)
@@ -206,12 +206,12 @@ def test_sealing_again_changes_nothing_else(sound):
 @given(data=st.data())
 def test_wrong_counts_in_a_sealed_trailer_are_refused(sound, path, data):
     """Counts of the trailer that a faulty writer got wrong never reach memory that is not there."""
-    trailer = library_file._TRAILER
+    trailer = library_file.TRAILER
     fields = list(trailer.unpack_from(sound, len(sound) - trailer.size))
     inputs, outputs, steps = 3, 4, 6
     fields[data.draw(st.sampled_from([inputs, outputs, steps]))] = data.draw(st.integers(0, 1 << 31))
     body = sound[: -trailer.size] + trailer.pack(*fields)[:-32]
-    path.write_bytes(body + library_file._digest(body))
+    path.write_bytes(body + library_file.digest_of(body))
     if body == sound[:-32]:
         library_file.LibraryFile(path)
     else:
@@ -243,13 +243,13 @@ def test_what_a_target_needs_is_known_on_its_machine():
         if machine in library_file._HWCAP:
             assert set(target.needs) <= set(library_file._HWCAP[machine])
     with pytest.raises(el.LibraryError, match="more room"):
-        library_file.seal(b"", el.Stream(model_of(NAME)).program.shape, "x86_64", ("x" * 80,) * 9, b"", (b"", b"", 0))
+        building.sealed(b"", el.Stream(model_of(NAME)).program.shape, "x86_64", ("x" * 80,) * 9, b"", (b"", b"", 0))
 
 
 def test_the_hosts_library_needs_what_its_compiler_may_use(sound):
     """Another PC that lacks one of these instructions refuses the file instead of dying of it."""
     flags = targets.cpuinfo().get("flags", "").split()
-    trailer = library_file._TRAILER.unpack_from(sound, len(sound) - library_file._TRAILER.size)
+    trailer = library_file.TRAILER.unpack_from(sound, len(sound) - library_file.TRAILER.size)
     needs = trailer[FIELDS["needs"]].rstrip(b"\0").decode().split()
     assert set(needs) == set(flags) & {*targets._V4, *targets._NEWEST}
 
@@ -260,7 +260,7 @@ def broken(tmp_path_factory, sound):
     folder = tmp_path_factory.mktemp("broken")
     files = {
         "truncated": sound[:-1],
-        "cut to its trailer": sound[-library_file._TRAILER.size :],
+        "cut to its trailer": sound[-library_file.TRAILER.size :],
         "flipped": sound[:5000] + bytes([sound[5000] ^ 1]) + sound[5001:],
         "empty": b"",
         "another version": sealed_again(sound, abi=9),
