@@ -109,8 +109,10 @@ def runs_here(target):
         pytest.skip(f"this machine cannot run code for {target}")
 
 
-def files_in(folder):
-    """``place(name, target)``: where in the folder the library of a model for a target lies, built when first asked for."""
+@pytest.fixture(scope="module")
+def file_of(tmp_path_factory):
+    """``file_of(name, target)``: where the library of a model for a target lies, built when first asked for."""
+    folder = tmp_path_factory.mktemp("libraries")
 
     def place(name, target="host"):
         runs_here(target)
@@ -120,6 +122,22 @@ def files_in(folder):
         return path
 
     return place
+
+
+#: The model and the samples of tests that need but one.
+NAME = "f32-odd"
+XS = samples_of(NAME)
+
+
+@pytest.fixture(scope="module")
+def library(file_of):
+    return file_of(NAME)
+
+
+@pytest.fixture(scope="module")
+def whole(library):
+    """Answers of the library to `XS`."""
+    return el.Stream(library).process(XS)
 
 
 class C:

@@ -1,6 +1,7 @@
 """What the tests of quantization share: networks, windows of samples, and how close a choice stays to the float model."""
 
 import numpy as np
+import pytest
 from conftest import lstm_model, samples
 
 import edgelstm as el
@@ -20,6 +21,17 @@ def classifier(rng, names, hidden, layers):
     """A network of three classes, with all that a model file says of one; an input for each letter of `names`."""
     network = [*lstm_model(rng, len(names), hidden, layers, 3).layers, el.Softmax()]
     return el.Model(network, labels=("a", "b", "c"), input_names=tuple(names), rate_hz=50.0, window=30)
+
+
+@pytest.fixture
+def model(rng):
+    return classifier(rng, "vwxyz", 24, 2)
+
+
+@pytest.fixture
+def small_model(rng):
+    """Of one architecture with what the report's tests compare, so that compiled code is found in the cache."""
+    return classifier(rng, "wxyz", 16, 1)
 
 
 def fragile_model(rng):

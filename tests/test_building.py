@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from library_models import (
     LIMIT,
     MODELS,
+    NAME,
     X86,
+    XS,
     C,
-    files_in,
     model_of,
     models,
     same_integers,
@@ -23,6 +24,9 @@ from library_models import (
     tool,
     worst,
 )
+from library_models import file_of as file_of  # noqa: PLC0414
+from library_models import library as library  # noqa: PLC0414
+from library_models import whole as whole  # noqa: PLC0414
 
 import edgelstm as el
 from edgelstm import device
@@ -31,11 +35,6 @@ ROOT = Path(__file__).parents[1]
 HEADER = ROOT / "edgelstm" / "include"
 
 targets = pytest.mark.parametrize("target", ["host", *X86])
-
-
-@pytest.fixture(scope="module")
-def file_of(tmp_path_factory):
-    return files_in(tmp_path_factory.mktemp("libraries"))
 
 
 def processed(stream, xs):
@@ -89,20 +88,6 @@ def test_c_programs_step_every_library(file_of, tmp_path):
     for name in MODELS:
         answers = np.fromfile(tmp_path / f"{name}.out", np.float32)
         np.testing.assert_array_equal(answers, el.Stream(file_of(name)).process(samples_of(name)).ravel())
-
-
-NAME = "f32-odd"
-XS = samples_of(NAME)
-
-
-@pytest.fixture(scope="module")
-def library(file_of):
-    return file_of(NAME)
-
-
-@pytest.fixture(scope="module")
-def whole(library):
-    return el.Stream(library).process(XS)
 
 
 @settings(max_examples=30, deadline=None)

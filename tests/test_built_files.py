@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import lstm_model
-from library_models import C, built, exact, files_in, model_of, models, samples_of, tool
+from library_models import NAME, XS, C, built, exact, model_of, models, samples_of, tool
+from library_models import file_of as file_of  # noqa: PLC0414
+from library_models import library as library  # noqa: PLC0414
+from library_models import whole as whole  # noqa: PLC0414
 from test_realtime import peak_of
 
 import edgelstm as el
@@ -28,24 +31,6 @@ SHOWN = {
     *(f"edgelstm_{name}" for name in ("init", "reset", "step", "process", "snapshot", "restore")),
     *(f"edgelstm_{name}" for name in ("run", "python_step", "weights", "initial_state")),
 }
-
-NAME = "f32-odd"
-XS = samples_of(NAME)
-
-
-@pytest.fixture(scope="module")
-def file_of(tmp_path_factory):
-    return files_in(tmp_path_factory.mktemp("libraries"))
-
-
-@pytest.fixture(scope="module")
-def library(file_of):
-    return file_of(NAME)
-
-
-@pytest.fixture(scope="module")
-def whole(library):
-    return el.Stream(library).process(XS)
 
 
 @pytest.mark.parametrize("name", ["f32-all-layers", "int8-static"])

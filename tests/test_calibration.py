@@ -6,16 +6,12 @@ from conftest import lstm_layers, lstm_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from quantization_models import classifier, windows_of
+from quantization_models import model as model  # noqa: PLC0414
+from quantization_models import windows_of
 
 import edgelstm as el
 from edgelstm import reference
 from edgelstm.quantization import calibration, schemes, trace
-
-
-@pytest.fixture
-def model(rng):
-    return classifier(rng, "vwxyz", 24, 2)
 
 
 @settings(max_examples=60, deadline=None)

@@ -131,7 +131,8 @@ def test_int8_has_the_bits_of_this_machine(folder, tmp_path, monkeypatch, cpu, d
     monkeypatch.setenv("EDGELSTM_CACHE_DIR", str(tmp_path / "cache"))
     script = tmp_path / "script.py"
     script.write_text(INT8)
-    here = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True).stdout.split()
+    this = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    here = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, env=this).stdout.split()
     there = emulated_pi.run(folder, cpu, script, packages="numba", capture=True)
     assert there.stdout.split() == [dot, here[1]], there.stderr
 

@@ -8,22 +8,14 @@ from conftest import lstm_layers, lstm_model, samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from quantization_models import classifier, fragile_model, output_db, windows_of
+from quantization_models import fragile_model, output_db, windows_of
+from quantization_models import model as model  # noqa: PLC0414
+from quantization_models import small_model as small_model  # noqa: PLC0414
 
 import edgelstm as el
 from edgelstm import reference
 from edgelstm.quantization import calibration, choosing, comparing, looks, metrics, schemes, trace
 from edgelstm.quantization.weights import joint_rows
-
-
-@pytest.fixture
-def model(rng):
-    return classifier(rng, "vwxyz", 24, 2)
-
-
-@pytest.fixture
-def small_model(rng):
-    return classifier(rng, "wxyz", 16, 1)
 
 
 @pytest.mark.parametrize("scheme", ["int8-weight", "int8-dynamic"])

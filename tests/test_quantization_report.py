@@ -8,23 +8,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import lstm_model, samples
-from quantization_models import classifier, fragile_model, windows_of
+from quantization_models import fragile_model, windows_of
+from quantization_models import model as model  # noqa: PLC0414
+from quantization_models import small_model as small_model  # noqa: PLC0414
 
 import edgelstm as el
 from edgelstm import reference
 from edgelstm.cli import main
 from edgelstm.quantization import calibration, choosing, comparing, looks, metrics, report, svg, trace
-
-
-@pytest.fixture
-def model(rng):
-    return classifier(rng, "vwxyz", 24, 2)
-
-
-@pytest.fixture
-def small_model(rng):
-    """Of one architecture with the fixture `told`, so that compiled code is found in the cache."""
-    return classifier(rng, "wxyz", 16, 1)
 
 
 def test_snr_and_the_worst_step():
