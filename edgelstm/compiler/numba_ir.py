@@ -39,7 +39,7 @@ def _llvm(kind):
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Numba makes millions of small objects that live; looking for garbage among them takes a quarter of its time."""
+    """Numba makes millions of small objects that live: looking for garbage among them takes a fifth of its time, and saves 30 MiB."""
     collecting = gc.isenabled()
     gc.disable()
     try:
