@@ -57,9 +57,9 @@ def _pairs(builder, words):
 
 
 def _hidden(builder, vector, *done):
-    """A NEON register as it is, of which LLVM knows nothing but that it comes after four of the sums that are `done`: the last of a narrow vector, the
-    first of a wide one.
+    """A NEON register as it is, of which LLVM knows nothing but that it comes after four of the sums that are `done`.
 
+    These are the last four of a narrow vector, the first of a wide one.
     It would otherwise halve the pairs of `smlal`, need moves to reach the upper half, and take more products at once than
     there are registers for. It would broadcast the words of `sdot` before a loop over tiles, where `sdot` by element takes them from one.
     """
