@@ -90,23 +90,24 @@ class LSTMInt8(Recurrent):
         return np.float32(LIMIT) if self.hidden_scale is None else np.float32(1) / np.float32(self.hidden_scale[0])
 
     @property
+    def product_scale(self) -> NDArray[np.float32]:
+        """Of the products of h: (4*hidden_size,)."""
+        return np.asarray(self.scale_hh / self.hidden_steps)
+
+    @property
+    def _bias_scale(self) -> NDArray[np.float64]:
+        """Of the products that the bias is added to, those of x if it is calibrated, else those of h: (4*hidden_size,)."""
+        return np.asarray(self.product_scale * 2.0 ** (0 if self.input_scale is None else self.input_shift), np.float64)
+
+    @property
     def bias_steps(self) -> NDArray[np.int64]:
-        """The bias in steps of the products it is added to, those of x if it is calibrated, else those of h: (4*hidden_size,)."""
-        shift = 0 if self.input_scale is None else self.input_shift
-        return np.asarray(np.rint(self.bias / (self.product_scale.astype(np.float64) * 2.0**shift)), np.int64)
+        """The bias in steps of the products that it is added to: (4*hidden_size,)."""
+        return np.asarray(np.rint(self.bias / self._bias_scale), np.int64)
 
     @property
     def rounded_bias(self) -> Array:
         """The bias as it is added to pre-activations: (4*hidden_size,)."""
-        if self.scheme == "int8-weight":
-            return self.bias
-        shift = 0 if self.input_scale is None else self.input_shift
-        return np.asarray(self.bias_steps * (self.product_scale * 2.0**shift), np.float32)
-
-    @property
-    def product_scale(self) -> NDArray[np.float32]:
-        """Of the products of h: (4*hidden_size,)."""
-        return np.asarray(self.scale_hh / self.hidden_steps)
+        return self.bias if self.scheme == "int8-weight" else np.asarray(self.bias_steps * self._bias_scale, np.float32)
 
     @property
     def scale_ih(self) -> NDArray[np.float32]:

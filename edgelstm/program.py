@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -98,6 +99,7 @@ def worst_difference(program: Program, inputs: NDArray[np.float32], outputs: NDA
 def _told_by(path: str, text: bytes, size: int) -> Callable[[], About]:
     """`Program.about` of a library of `size` bytes, out of its JSON text."""
 
+    @cache
     def about() -> About:
         info = told(path, text)
         names, labels, weight_bytes = tuple(info["input_names"]), tuple(info["labels"]), info["weight_bytes"]

@@ -3,6 +3,7 @@
 import ctypes
 import hashlib
 import shutil
+import subprocess
 from functools import cache
 
 import numpy as np
@@ -185,7 +186,9 @@ def sealed_again(data, **changes):
 
 
 def tool(name):
-    """Where a program is; the test is skipped if it is not installed."""
+    """Where a program is; the test is skipped if it is not installed, or is but a name (rustup's, of a compiler that was never chosen)."""
     if (found := shutil.which(name)) is None:
         pytest.skip(f"{name} is not installed")
+    if subprocess.run([found, "--version"], capture_output=True, check=False).returncode:
+        pytest.skip(f"{name} is installed and does not run")
     return found

@@ -104,7 +104,8 @@ def _measure(
     single = measure.full_speed(stream, xs, seconds, quick)
     step, response = measure.paced(stream, xs, rate, paced)
     deadline = 1e9 / rate
-    sizes = {"weights": stream.program.about().weight_bytes, "arena": stream.program.arena_bytes, "code": stream.program.about().code_bytes}
+    about = stream.program.about()
+    sizes = {"weights": about.weight_bytes, "arena": stream.program.arena_bytes, "code": about.code_bytes}
     told = {
         "model": str(path),
         "machine": measure.machine(stream),

@@ -42,6 +42,7 @@ def figures(stream: "Stream", outcomes: Sequence[Outcome], again: Sequence[Outco
     ended = [o for o in outcomes if o.finished]
     right = [[LABELS[answer] == o.recording.activity for answer in o.answers] for o in outcomes]
     shown, straight = (measure.percentiles(np.concatenate([o.times for o in some]).astype(np.int64)) for some in (outcomes, again))
+    about = stream.program.about()
     return {
         "recordings": _share([o.right for o in ended]),
         "steps": _share([r for steps in right for r in steps]),
@@ -54,11 +55,7 @@ def figures(stream: "Stream", outcomes: Sequence[Outcome], again: Sequence[Outco
         "timer_ns": measure.timer_cost(),
         "real_time_factor": straight["mean"] * RATE_HZ / 1e9,
         "cold_start_ns": {**phases, "total": sum(phases.values()), "cached": stream.plan.cached},
-        "bytes": {
-            "weights": stream.program.about().weight_bytes,
-            "arena": stream.program.arena_bytes,
-            "code": stream.program.about().code_bytes,
-        },
+        "bytes": {"weights": about.weight_bytes, "arena": stream.program.arena_bytes, "code": about.code_bytes},
         "machine": measure.machine(stream),
     }
 

@@ -9,6 +9,7 @@ import numpy as np
 from numba.core import types
 from numpy.typing import NDArray
 
+from ..kernels.blocks import copier
 from ..kernels.simd import FLOATS
 from ..kernels.state_f32 import clear_arena, read_snapshot, reset_state, write_snapshot
 from .layout import LINE, Layout
@@ -152,14 +153,6 @@ def _bytes_constant(symbol: str, data: NDArray[np.generic] | bytes) -> str:
     return f'@{symbol} = constant [{len(content)} x i8] c"{escaped}", align 64\n'
 
 
-def _copier(count: int) -> object:
-    def kernel(target, source):  # type: ignore[no-untyped-def]
-        for k in range(count):
-            target[k] = source[k]
-
-    return kernel
-
-
 def interface(layout: Layout, constants: Constants, target: Target) -> list[str]:
     """IR texts to be linked behind those of `fuse`."""
     word = "i32" if target.bits == 32 else "i64"
@@ -197,8 +190,8 @@ def interface(layout: Layout, constants: Constants, target: Target) -> list[str]
         data + text_constant("edgelstm_info_text", constants.info) + declared + functions,
         kernel_ir("edgelstm_reset_state", reset_state, (types.int64,) * 2, state_words=state_words),
         kernel_ir("edgelstm_clear_arena", clear_arena, (types.int64,), arena_words=layout.arena_bytes // 4),
-        kernel_ir("edgelstm_copy_sample", _copier, (FLOATS, FLOATS), count=layout.input_size),
-        kernel_ir("edgelstm_copy_answer", _copier, (FLOATS, FLOATS), count=layout.output_size),
+        kernel_ir("edgelstm_copy_sample", copier, (FLOATS, FLOATS), count=layout.input_size),
+        kernel_ir("edgelstm_copy_answer", copier, (FLOATS, FLOATS), count=layout.output_size),
         kernel_ir("edgelstm_write_snapshot", write_snapshot, (types.int64,) * 3, **words),
         kernel_ir("edgelstm_read_snapshot", read_snapshot, (*(types.int64,) * 3, FLOATS), types.int64, **words, **read),
     ]

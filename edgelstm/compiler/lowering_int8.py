@@ -80,7 +80,6 @@ def lstm(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
     constants |= {"shift": layer.input_shift, "turning": int(padded >= 2 * units and size > 4 * TURN_ABOVE), "division": target.division}
     state = lstm_state(layer, padded)
     half = np.array([0.5, 0.5, 1, 0.5], np.float32)[:, None]  # i, f and o come halved
-    bias, scale = _by_gate(layer.bias, padded) * half, _by_gate(layer.scale_hh, padded) * half  # (4, padded)
     weight_ih, weight_hh = _by_gate(layer.weight_ih, padded), _by_gate(layer.weight_hh, padded)  # (4, padded, columns)
     tiles = [slice(start, min(start + units, padded)) for start in range(0, padded, units)]
 
@@ -88,6 +87,7 @@ def lstm(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
         return np.asarray(values[:, tile].reshape(-1, *values.shape[2:]))
 
     if layer.scheme == "int8-weight":
+        bias, scale = _by_gate(layer.bias, padded) * half, _by_gate(layer.scale_hh, padded) * half  # (4, padded)
         weights = [_floats(rows(bias, t), rows(scale, t), rows(weight_ih, t).T, rows(weight_hh, t).T) for t in tiles]
         return Lowered("lstm_int8_weight", constants, padded, np.concatenate(weights), state)
     form, group = target.dot, GROUP[target.dot]
@@ -103,13 +103,11 @@ def lstm(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
     else:
         header = _header(0, layer.hidden_steps, layer.hidden_steps * np.float32(2.0**layer.input_shift))
         constants["shift"] = 0
-    constant_rows = _starts(layer, target.dot)
-    constant_rows.insert(1, layer.product_scale)
-    by_gate = [_by_gate(row, padded) for row in constant_rows]
-    by_gate[1] = by_gate[1] * half
+    start, *starts = (_by_gate(start, padded) for start in _starts(layer, form))
+    constant_rows = (start, _by_gate(layer.product_scale, padded) * half, *starts)  # (4, padded) each
     weights = [
         _floats(
-            *(rows(part, t) for part in by_gate),
+            *(rows(part, t) for part in constant_rows),
             _grouped(rows(weight_ih, t), input_words, form),
             _grouped(rows(weight_hh, t), hidden_words, form),
         )
@@ -150,7 +148,6 @@ def dense(layer: DenseInt8, sizes: list[int], target: Target) -> Lowered:
     constants |= {"words": words, "form": form, "width": target.lanes, "calibrated": int(calibrated)}
     from_x = scale * layer.input_scale[0] if calibrated else scale
     header = _header(np.float32(1) / layer.input_scale[0] if calibrated else 0)
-    start = weight.sum(axis=1, dtype=np.int32) * np.int32(-OFFSET[form])
-    starts = [[start[t]] if OFFSET[form] else [] for t in tiles]
-    parts = [_floats(bias[t], from_x[t], *begin, _grouped(weight[t], words, form)) for t, begin in zip(tiles, starts, strict=True)]
+    starts = (weight.sum(axis=1, dtype=np.int32) * np.int32(-OFFSET[form]),) if OFFSET[form] else ()
+    parts = [_floats(*(row[t] for row in (bias, from_x, *starts)), _grouped(weight[t], words, form)) for t in tiles]
     return Lowered("dense_int8_dynamic", constants, outputs, np.concatenate([header, *parts]), workspace=_room(words) + units)

@@ -1,7 +1,27 @@
 """Many timesteps: checked, cut into blocks, and handed to the fused model."""
 
+from numba import njit
+
 from .memory import find_bad, run_block
-from .simd import offset
+from .simd import Lanes, load, offset, store
+
+#: Most floats that are copied at once. Kernels read a sample in the same pieces or smaller ones: no load waits for several stores.
+WIDEST = 64
+
+
+def copier(count):
+    """Kernel that copies `count` floats: (target, source)."""
+    width = min(count, WIDEST)
+    full = count // width * width
+    lanes, rest, rest_lanes = Lanes(width), count - full, Lanes(count - full or 1)
+
+    def copy(target, source):
+        for k in range(0, full, width):
+            store(target, k, load(lanes, source, k))
+        if rest:
+            store(target, full, load(rest_lanes, source, full))
+
+    return copy
 
 
 def process(inputs, outputs, block, sample):
@@ -16,6 +36,7 @@ def process(inputs, outputs, block, sample):
     sample : int
         Offset in the arena, in floats, of the sample read last.
     """
+    copy = njit(inline="always")(copier(inputs))
 
     def kernel(w, a, x, y, n, limit, checked):
         """w: weights; a: arena; x: (n, inputs); y: (n, outputs); limit: as `checks` take it; checked: 0 to let anything in.
@@ -32,8 +53,7 @@ def process(inputs, outputs, block, sample):
             run_block(w, a, offset(x, t * inputs), offset(y, t * outputs), count)
             t += count
         if n > 0:
-            for k in range(inputs):
-                a[sample + k] = x[(n - 1) * inputs + k]
+            copy(offset(a, sample), offset(x, (n - 1) * inputs))
         return n
 
     return kernel

@@ -111,6 +111,28 @@ def inputs_together(gates, w, x, x_stride, z, z_stride, count, size, steps):
         store(z, (t + 3) * z_stride, z3)
 
 
+def finisher(division):
+    """An inlined function (lanes, i, f, g, o, c, y): new c in place and new h to y. division: as `activations.advance` takes it."""
+    next_state = advance(division)
+    if division:
+
+        @inlined
+        def finish(lanes, i, f, g, o, c, y):
+            both = next_state(i, f, g, o, load(lanes, c, 0))
+            store(c, 0, row0(both))
+            store(y, 0, row1(both))
+
+    else:
+
+        @inlined
+        def finish(lanes, i, f, g, o, c, y):
+            new = cell(i, f, g, load(lanes, c, 0))
+            store(c, 0, new)
+            store(y, 0, output(o, new))
+
+    return finish
+
+
 def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, ahead, hoisted, turning, paired, division, x_stride, y_stride):
     """Kernel of one layer.
 
@@ -144,7 +166,7 @@ def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, ahead, hois
     tiles = (padded - tail) // units
     rows = 1 + inputs + hidden
     multiply, recurrent = multiplication(paired, 0, ahead), multiplication(paired, two_chains, ahead)
-    next_state = advance(division)
+    finish = finisher(division)
     h_lanes = padded if padded <= 64 else 4
     every_h = Lanes(h_lanes)
 
@@ -152,24 +174,6 @@ def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, ahead, hois
     def from_inputs(gates, w, size, x, z, ready):
         """Bias and input products, which z holds where they are ready."""
         return load(gates, z, 0) if ready else multiply(gates, offset(w, size), x, inputs, size, load(gates, w, 0))
-
-    if division:
-
-        @inlined
-        def finish(lanes, i, f, g, o, c, y):
-            """New c in place, new h to y."""
-            both = next_state(i, f, g, o, load(lanes, c, 0))
-            store(c, 0, row0(both))
-            store(y, 0, row1(both))
-
-    else:
-
-        @inlined
-        def finish(lanes, i, f, g, o, c, y):
-            """New c in place, new h to y."""
-            new = cell(i, f, g, load(lanes, c, 0))
-            store(c, 0, new)
-            store(y, 0, output(o, new))
 
     @inlined
     def tile(gates, lanes, w, size, x, h, y, c, z, ready):

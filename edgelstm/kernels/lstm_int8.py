@@ -9,7 +9,7 @@ Scales of i, f and o come halved, as `activations.cell` wants them. Integer sums
 import numpy as np
 from numba import njit
 
-from .activations import advance, cell, output
+from .lstm_f32 import HALF, ONE, TOGETHER, ZERO, finisher
 from .products_int8 import largest, quantiser, summer
 from .simd import Lanes, add, load, multiplied, offset, row0, row1, row2, row3, splat, store, unrelated
 from .simd_int8 import GROUP, OFFSET
@@ -17,38 +17,11 @@ from .sums_int8 import added, as_floats, load_sums, no_sums, shifted, store_sums
 
 inlined = njit(inline="always")
 
-FOUR = Lanes(4)
 H_STEPS = np.float32(127.0)
-ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)  # as in `lstm_f32`
-
-#: Timesteps whose input products share one pass over the input weights.
-TOGETHER = 4
 
 #: Floats before the tiles. The first three: integers a unit of x and of h; what multiplies the sums of an uncalibrated x's
 #: products, times x's step.
 HEADER = 16
-
-
-def finisher(division):
-    """An inlined function (lanes, i, f, g, o, c, y): new c in place and h to y. `division`: as for `activations.advance`."""
-    next_state = advance(division)
-    if division:
-
-        @inlined
-        def finish(lanes, i, f, g, o, c, y):
-            both = next_state(i, f, g, o, load(lanes, c, 0))
-            store(c, 0, row0(both))
-            store(y, 0, row1(both))
-
-    else:
-
-        @inlined
-        def finish(lanes, i, f, g, o, c, y):
-            new = cell(i, f, g, load(lanes, c, 0))
-            store(c, 0, new)
-            store(y, 0, output(o, new))
-
-    return finish
 
 
 def lstm_int8_dynamic(

@@ -7,7 +7,7 @@ gates of its units side by side.
 import numpy as np
 from numba import njit
 
-from .lstm_int8 import FOUR, HALF, ONE, ZERO, finisher
+from .lstm_f32 import FOUR, HALF, ONE, ZERO, finisher
 from .simd import Lanes, fma, lane0, lane1, lane2, lane3, load, multiplied, offset, row0, row1, row2, row3, splat, store, zero
 from .sums_int8 import load_scaled_bytes
 

@@ -4,11 +4,10 @@ It has the C signature of a Python method with positional arguments (METH_FASTCA
 length with values fit to enter the state goes to the careful callable, which accepts more and raises.
 """
 
-from .memory import call_address, find_bad, floats_at, peek_f32, peek_i32, peek_i64, poke_i32, run_step
-from .simd import Lanes, load, store
+from numba import njit
 
-#: Most floats that are copied at once. Kernels read a sample in the same pieces or smaller ones: no load waits for several stores.
-WIDEST = 64
+from .blocks import copier
+from .memory import call_address, find_bad, floats_at, peek_f32, peek_i32, peek_i64, poke_i32, run_step
 
 
 def python_step(inputs, arena_input, at):
@@ -24,9 +23,7 @@ def python_step(inputs, arena_input, at):
         Byte offsets of the binding's fields and of CPython's and NumPy's own (`compiler.binding`).
     """
     one_value = inputs == 1
-    width = min(inputs, WIDEST)
-    full = inputs // width * width
-    lanes, rest_lanes = Lanes(width), Lanes(inputs - full or 1)
+    copy = njit(inline="always")(copier(inputs))
 
     def kernel(self, args, count):
         """self: an array object over the binding; args: (count,) addresses of objects. Returns the address of a new reference."""
@@ -47,11 +44,7 @@ def python_step(inputs, arena_input, at):
         if x == 0 or (peek_i64(b, at.UNCHECKED) == 0 and find_bad(floats_at(x), peek_f32(b, at.LIMIT), 1) == 0):
             return call_address(peek_i64(b, at.VECTORCALL), peek_i64(b, at.SLOW), args, count, 0)
         a = peek_i64(b, at.ARENA)
-        sample, kept = floats_at(x), floats_at(a + arena_input)
-        for k in range(0, full, width):
-            store(kept, k, load(lanes, sample, k))
-        if full < inputs:
-            store(kept, full, load(rest_lanes, sample, full))
+        copy(floats_at(a + arena_input), floats_at(x))
         run_step(peek_i64(b, at.WEIGHTS), a)
         y = peek_i64(b, at.ANSWER)
         poke_i32(y, at.OBJECT_REFCOUNT, peek_i32(y, at.OBJECT_REFCOUNT) + 1)

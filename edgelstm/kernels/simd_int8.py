@@ -127,9 +127,9 @@ _FORMS = {
 def dot_products(form, width, early=False):
     """The four intrinsics `dot0` to `dot3`, ``(sums, w, byte, words) -> sums``, for a form and a register of `width` lanes.
 
-    early: whether weights are loaded by instructions of their own, which need not wait for activations, where products could load them.
-
     Each adds, for every lane, the products of one word of the four in `words` (`load_words`) and its `group` weights at byte `byte` of w.
+    early: whether weights are loaded by instructions of their own, which need not wait for activations, where products could load them
+    (x86).
     """
     (prepare, multiply), group = _FORMS[form], GROUP[form]
 

@@ -52,7 +52,7 @@ def _lstm(scheme: str) -> Rule:
         steps = LIMIT if hidden_scale is None else 1 / float(hidden_scale[0])
         ratio = 1.0 if input_scale is None else float(input_scale[0]) * steps
         weight_ih = np.asarray(layer.weight_ih * np.float32(ratio))
-        least = np.abs(layer.bias) * np.float32(2 * steps / MOST_BIAS)  # what the bias is an integer of
+        least = np.abs(layer.bias) * np.float32(2 * steps / MOST_BIAS) if scheme == "int8-dynamic" else None  # the bias is an integer of it
         joint = joint_rows(weight_ih, layer.weight_hh, (powers[0] / ratio**2, powers[1]), -MOST_SHIFT if span is None else 0, least)
         return LSTMInt8(
             scheme,
