@@ -1,7 +1,9 @@
 """Exact twin of the int8 layers: integers as int64, the float parts in float64 but for what decides an integer.
 
-What is rounded to an integer is first computed in float32, as the kernels do, so that both round the same number.
+An activation in float32 times its steps, exactly, is what kernels round to an integer, and so does this.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +14,10 @@ Vector = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
-def quantised(x: Vector, steps: np.float32) -> Integers:
+def quantised(x: NDArray[Any], steps: np.float32 | NDArray[np.float32]) -> Vector:
     """round(x * steps), ties to even, within +-127. `steps`: integers a unit, the inverse of the scale."""
-    scaled = np.asarray(x, np.float32) * steps
-    return np.asarray(np.clip(np.rint(scaled), -LIMIT, LIMIT).astype(np.int64))
+    exact = np.asarray(x, np.float32).astype(np.float64) * steps
+    return np.asarray(np.clip(np.rint(exact), -LIMIT, LIMIT))
 
 
 def input_steps(x: Vector, input_scale: NDArray[np.float32] | None) -> np.float32:
@@ -28,7 +30,7 @@ def input_steps(x: Vector, input_scale: NDArray[np.float32] | None) -> np.float3
 
 def sums(weight: NDArray[np.int8], x: Vector, steps: np.float32) -> Integers:
     """Product of weight and x, both as integers: exact."""
-    return np.asarray(weight.astype(np.int64) @ quantised(x, steps))
+    return np.asarray(weight.astype(np.int64) @ quantised(x, steps).astype(np.int64))
 
 
 def dense(layer: DenseInt8, x: Vector) -> Vector:

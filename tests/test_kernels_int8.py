@@ -198,10 +198,32 @@ def test_h_beyond_its_calibrated_range_is_clipped_as_in_the_twin(form, rng):
     np.testing.assert_allclose(given, expected, rtol=0, atol=2e-5)
 
 
-def test_a_nan_that_is_let_in_is_the_largest_activation(form):
-    layer = el.DenseInt8("int8-dynamic", np.eye(4, dtype=np.int8), np.ones(4), input_scale=[1.0])
-    stream = el.Stream(el.Model([layer]), nan_policy="propagate")
-    np.testing.assert_array_equal(stream.step(np.array([np.nan, 1, np.inf, -np.inf], np.float32)), [127, 1, 127, -127])
+def one_to_one(scale):
+    """A layer that answers with the integers of its inputs, and stream without checks."""
+    layer = el.DenseInt8("int8-dynamic", np.eye(4, dtype=np.int8), np.full(4, 1 / np.float32(scale)), input_scale=[scale])
+    return el.Stream(el.Model([layer]), nan_policy="propagate")
+
+
+def test_what_is_let_in_unchecked_is_an_activation_within_bounds(form):
+    stream = one_to_one(1.0)
+    for given, expected in [
+        ([np.nan, 1, np.inf, -np.inf], [127, 1, 127, -127]),
+        ([-np.nan, 1e30, -1e30, 127.6], [-127, 127, -127, 127]),
+        ([3e6, -3e6, 2.0**24, -(2.0**24)], [127, -127, 127, -127]),
+    ]:
+        np.testing.assert_array_equal(stream.step(np.array(given, np.float32)), expected)
+
+
+def test_an_activation_is_its_exact_product_rounded(form, rng):
+    """Rounding the product to float32 first would make a tie of some: these are among the inputs."""
+    scale = np.float32(0.0123)
+    steps = np.float32(1) / scale
+    halves = rng.integers(-126, 126, 400_000) + 0.5
+    xs = (halves / np.float64(steps)).astype(np.float32)
+    exact, twice = np.rint(xs * np.float64(steps)), np.rint(xs * steps)
+    xs = xs[exact != twice][:400].reshape(-1, 4)
+    assert len(xs) == 100
+    np.testing.assert_array_equal(np.rint(one_to_one(scale).process(xs)), np.rint(xs * np.float64(steps)))
 
 
 @pytest.mark.parametrize("target", ["armv7", "cortex-m4f", "rpi4", "rpi5"])

@@ -27,6 +27,28 @@ def indices(values):
     return ir.Constant(ir.VectorType(I32, len(values)), [ir.Constant(I32, v) for v in values])
 
 
+def picked(builder, vector, lanes):
+    """The vector of these lanes of another one."""
+    return builder.shuffle_vector(vector, vector, indices(lanes))
+
+
+def cut(builder, vector, most):
+    """A vector as vectors of at most so many lanes; all counts are powers of two."""
+    count = vector.type.count
+    if count <= most:
+        return [vector]
+    return [picked(builder, vector, range(start, start + most)) for start in range(0, count, most)]
+
+
+def joined(builder, parts):
+    """What `cut` has cut."""
+    while len(parts) > 1:
+        count = 2 * parts[0].type.count
+        pairs = zip(parts[::2], parts[1::2], strict=True)
+        parts = [builder.shuffle_vector(low, high, indices(range(count))) for low, high in pairs]
+    return parts[0]
+
+
 class Value:
     """An LLVM vector under construction, with Python's operators, so that a formula is written once and reads as one."""
 
@@ -59,23 +81,19 @@ class Value:
         """Up to four constants of `in_lanes`."""
         quad = ir.VectorType(F32, 4)
         known = ir.Constant(quad, [ir.Constant(F32, number) for number in (*numbers, *[0.0] * (4 - len(numbers)))])
-        first = self.builder.shuffle_vector(self.value, self.value, indices(range(4)))
+        first = picked(self.builder, self.value, range(4))
         register = self.builder.asm(ir.FunctionType(quad, [quad, quad]), "", "=w,0,w", [known, first], False)
         register.attributes.add("readnone")
         lanes = self.value.type.count
-        return [self.builder.shuffle_vector(register, register, indices([lane] * lanes)) for lane in range(len(numbers))]
+        return [picked(self.builder, register, [lane] * lanes) for lane in range(len(numbers))]
 
     def by_estimate(self, divisor):
         """Self / divisor but for the last bits: two of Newton's steps from the estimate of 1 / divisor that AArch64 has."""
-        quads = [self._quad_over(at, divisor) for at in range(0, self.value.type.count, 4)]
-        while len(quads) > 1:
-            pairs = zip(quads[::2], quads[1::2], strict=True)
-            quads = [self.builder.shuffle_vector(low, high, indices(range(2 * low.type.count))) for low, high in pairs]
-        return self._wrap(quads[0])
+        quads = zip(*(cut(self.builder, v.value, 4) for v in (self, divisor)), strict=True)
+        return self._wrap(joined(self.builder, [self._quad_over(*pair) for pair in quads]))
 
-    def _quad_over(self, at, divisor):
+    def _quad_over(self, numerator, d):
         """Four lanes of `by_estimate`."""
-        numerator, d = (self.builder.shuffle_vector(v.value, v.value, indices(range(at, at + 4))) for v in (self, divisor))
         r = call(self.builder, "llvm.aarch64.neon.frecpe.v4f32", d.type, [d])
         r = self.builder.fmul(r, call(self.builder, "llvm.aarch64.neon.frecps.v4f32", d.type, [d, r]))
         last = call(self.builder, "llvm.aarch64.neon.frecps.v4f32", d.type, [d, r])

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from .lstm_f32 import HALF, ONE, TOGETHER, ZERO, finisher
-from .products_int8 import largest, quantiser, summer
+from .products_int8 import in_registers, largest, quantiser, summer
 from .simd import Lanes, add, load, multiplied, offset, row0, row1, row2, row3, splat, store, unrelated
 from .simd_int8 import GROUP, OFFSET
 from .sums_int8 import added, as_floats, load_sums, no_sums, shifted, store_sums
@@ -64,10 +64,13 @@ def lstm_int8_dynamic(
     group = GROUP[form]
     apart = form == "vnni"  # whose products take longest
     early = apart and turning  # weights that no first-level cache holds
-    quantise_x, quantise_h = quantiser(form, inputs), quantiser(form, padded)
+    quantise_x = quantiser(form, inputs)
     largest_x = largest(inputs)
     add_x, add_x_together = summer(form, width, input_words, apart, early)
-    add_h = summer(form, width, hidden_words, apart, early)[0]
+    if apart and padded == units <= 2 * width:  # words of more units would take registers from their sums
+        quantise_h, add_h = in_registers(form, width, padded)
+    else:
+        quantise_h, add_h = quantiser(form, padded), summer(form, width, hidden_words, apart, early)[0]
     finish = finisher(division)
     gates, lanes, tail_gates, tail_lanes = Lanes(units, 4), Lanes(units), Lanes(tail or 4, 4), Lanes(tail or 4)
     size, tail_size = 4 * units, 4 * tail
@@ -104,16 +107,16 @@ def lstm_int8_dynamic(
         return multiplied(as_floats(sums), splat(gates, zt[factor_at]))
 
     @inlined
-    def all_in_integers(gates, products, w, byte, zt, size):
+    def all_in_integers(gates, products, w, byte, of_h, size):
         """Input and recurrent products."""
         if offset_activations:  # in a single step h need not wait for x
-            return as_floats(added(add_h(load_sums(gates, w, 0), w, byte, offset(zt, hq_at), size), products))
-        return as_floats(add_h(products, w, byte, offset(zt, hq_at), size))
+            return as_floats(added(add_h(load_sums(gates, w, 0), w, byte, of_h, size), products))
+        return as_floats(add_h(products, w, byte, of_h, size))
 
     @inlined
-    def all_in_floats(gates, products, w, byte, zt, size):
+    def all_in_floats(gates, products, w, byte, of_h, size):
         """The same where x is not calibrated."""
-        return add(as_floats(add_h(load_sums(gates, w, 0), w, byte, offset(zt, hq_at), size)), products)
+        return add(as_floats(add_h(load_sums(gates, w, 0), w, byte, of_h, size)), products)
 
     if calibrated:
         of_x, with_h, keep, kept = in_integers, all_in_integers, store_sums, load_sums
@@ -143,12 +146,13 @@ def lstm_int8_dynamic(
         return of_x(gates, add_x(before_x(gates, w, size), w, 4 * weights_at * size, offset(zt, xq_at), size), zt)
 
     @inlined
-    def tile(gates, lanes, w, size, zt, h, c, y, at, ready):
-        """One tile's step: new h and c in place, h to y too."""
-        a = with_h(gates, from_x(gates, w, size, zt, at, ready), w, (4 * weights_at + input_words * group) * size, zt, size)
+    def tile(gates, lanes, w, size, unit, zt, of_h, h, c, y, ready):
+        """One step of the tile that begins at `unit`: new h and c in place, h to y too."""
+        from_h_at = (4 * weights_at + input_words * group) * size
+        a = with_h(gates, from_x(gates, w, size, zt, 4 * unit, ready), w, from_h_at, of_h, size)
         a = multiplied(a, load(gates, w, size))
-        finish(lanes, row0(a), row1(a), row2(a), row3(a), c, y)
-        store(h, 0, load(lanes, y, 0))
+        finish(lanes, row0(a), row1(a), row2(a), row3(a), offset(c, unit), offset(y, unit))
+        store(h, unit, load(lanes, y, unit))
 
     def kernel(w, x, y, s, z, n):
         """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), c (padded,), turn; z: (n, row)."""
@@ -169,16 +173,14 @@ def lstm_int8_dynamic(
         for t in range(n):
             yt = offset(y, t * y_stride)
             zt = offset(z, t * row)
-            quantise_h(offset(zt, hq_at), h, w[1])
+            of_h = quantise_h(offset(zt, hq_at), h, w[1])
             ready = t < together
             now = unrelated(tiles_at)
             for i in range(tiles):
                 j = tiles - 1 - i if backwards else i
-                at = offset(now, j * tile_floats)
-                tile(gates, lanes, at, size, zt, offset(h, j * units), offset(c, j * units), offset(yt, j * units), j * size, ready)
+                tile(gates, lanes, offset(now, j * tile_floats), size, j * units, zt, of_h, h, c, yt, ready)
             if tail:
-                at = offset(now, last_at)
-                tile(tail_gates, tail_lanes, at, tail_size, zt, offset(h, done), offset(c, done), offset(yt, done), tiles * size, ready)
+                tile(tail_gates, tail_lanes, offset(now, last_at), tail_size, done, zt, of_h, h, c, yt, ready)
             backwards = turning and not backwards
         if turning:
             s[2 * padded] = ONE if backwards else ZERO

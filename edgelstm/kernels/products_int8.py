@@ -5,7 +5,7 @@ from numba import njit
 
 from .activations import magnitude
 from .simd import Lanes, highest, load, offset
-from .simd_int8 import GROUP, dot_products, quantised_store, words_loader
+from .simd_int8 import GROUP, dot_products, quantised, quantised_store, words_loader
 from .sums_int8 import added, nothing
 
 inlined = njit(inline="always")
@@ -18,7 +18,7 @@ STRAIGHT, LONGEST_STRAIGHT = ("vnni", "pmaddwd"), 8
 
 
 def quantiser(form, count):
-    """An inlined function (place, x, steps): x (count,) to activations at `place`."""
+    """An inlined function (place, x, steps): x (count,) to activations at `place`, which it returns."""
     put = quantised_store(form)
     width = min(count, LONGEST)
     full = count // width * width
@@ -30,6 +30,7 @@ def quantiser(form, count):
             put(place, k, load(lanes, x, k), steps)
         if rest:
             put(place, full, load(rest_lanes, x, full), steps)
+        return place
 
     return quantise
 
@@ -140,3 +141,43 @@ def in_a_row(quad, count, group):
         return second(sums, w, byte + done * group * size, activations, k + done, size)
 
     return both
+
+
+def in_registers(form, width, count):
+    """What `quantiser` and `summer` give, for so few activations that they never go to memory (form ``vnni``)."""
+    lanes, numbers = Lanes(count), quantised(form)
+    dots = dot_products(form, width, held=count // GROUP[form])
+
+    @inlined
+    def quantise(place, x, steps):
+        return numbers(load(lanes, x, 0), steps)
+
+    def of_words(first, last):
+        """The products of words `first` to `last` - 1, the even ones' sums apart from the odd ones'."""
+        if last - first > 1:
+            low, high = of_words(first, (first + last) // 2), of_words((first + last) // 2, last)
+
+            @inlined
+            def both(sums, w, byte, activations, size):
+                return high(low(sums, w, byte, activations, size), w, byte, activations, size)
+
+            return both
+        dot, ahead, odd = dots[first], first * GROUP[form], first % 2
+
+        @inlined
+        def single(sums, w, byte, activations, size):
+            evens, odds = sums
+            if odd:
+                return evens, dot(odds, w, byte + ahead * size, activations)
+            return dot(evens, w, byte + ahead * size, activations), odds
+
+        return single
+
+    every = of_words(0, len(dots))
+
+    @inlined
+    def add_products(sums, w, byte, activations, size):
+        evens, odds = every((sums, nothing(sums)), w, byte, activations, size)
+        return added(evens, odds)
+
+    return quantise, add_products

@@ -15,9 +15,12 @@ from numba.core.datamodel.models import OpaqueModel, PrimitiveModel
 from numba.core.imputils import lower_constant
 from numba.extending import intrinsic, typeof_impl
 
-from .formulas import F32, I32, Value, call, constant, indices
+from .formulas import F32, I32, Value, call, constant, cut, indices, joined, picked
 
 I64 = ir.IntType(64)
+
+#: Most lanes of any CPU's register.
+REGISTER = 16
 
 #: Pointer to float32, the type of every array that a kernel takes.
 FLOATS = types.CPointer(types.float32)
@@ -153,8 +156,7 @@ def _lane(number):
 
         def codegen(context, builder, signature, args):
             (vector,) = split(builder, args[1])
-            undefined = ir.Constant(vector.type, ir.Undefined)
-            return join(builder, [builder.shuffle_vector(vector, undefined, indices([number] * n)) for n in lanes.vec.pieces])
+            return join(builder, [picked(builder, vector, [number] * n) for n in lanes.vec.pieces])
 
         return lanes.vec(lanes, four), codegen
 
@@ -213,11 +215,7 @@ add, subtracted, multiplied = (_binary(operation) for operation in ("fadd", "fsu
 def _reduction(combine):
     def halve(builder, part):
         while part.type.count > 1:
-            half = part.type.count // 2
-            undefined = ir.Constant(part.type, ir.Undefined)
-            low = builder.shuffle_vector(part, undefined, indices(range(half)))
-            high = builder.shuffle_vector(part, undefined, indices(range(half, 2 * half)))
-            part = combine(builder, low, high)
+            part = combine(builder, *cut(builder, part, part.type.count // 2))
         return builder.extract_element(part, ir.Constant(I32, 0))
 
     @intrinsic
@@ -288,16 +286,25 @@ def unrelated(typingctx, pointer):
 def elementwise(formula, rows=1):
     """An intrinsic of as many vectors as `formula` has parameters, which applies it to each lane: `formula(*Value) -> Value`.
 
+    A formula is taken to its end for the lanes of one register before the next ones: together they would need more registers than
+    there are.
+
     rows: how many values the formula gives, as a tuple if more than one; the intrinsic's vector has as many rows.
     """
 
     def build(vectors):
+        def of_lanes(builder, lanes):
+            result = formula(*(Value(builder, part) for part in lanes))
+            return [value.value for value in (result if rows > 1 else (result,))]
+
+        def of_parts(builder, parts):
+            narrow = zip(*(cut(builder, part, REGISTER) for part in parts), strict=True)
+            return [joined(builder, row) for row in zip(*(of_lanes(builder, lanes) for lanes in narrow), strict=True)]
+
         def applied(builder, args):
             columns = zip(*(split(builder, arg) for arg in args), strict=True)
-            results = [formula(*(Value(builder, part) for part in column)) for column in columns]
-            if rows == 1:
-                return [result.value for result in results]
-            return [value.value for row in zip(*results, strict=True) for value in row]
+            results = [of_parts(builder, parts) for parts in columns]
+            return [value for row in zip(*results, strict=True) for value in row]
 
         def codegen(context, builder, signature, args):
             return join(builder, applied(builder, args))

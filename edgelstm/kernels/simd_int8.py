@@ -23,9 +23,9 @@ from numba.core.datamodel import register_default
 from numba.core.datamodel.models import PrimitiveModel
 from numba.extending import intrinsic
 
-from .formulas import I32, call, constant
-from .simd import I64, broadcast, join, split
-from .sums_int8 import I8, bytes_at, load_bytes
+from .formulas import I32, Value, call, cut, joined, picked
+from .simd import I64, REGISTER, broadcast, join, split
+from .sums_int8 import I8, Sums, bytes_at, load_bytes
 
 I16 = ir.IntType(16)
 
@@ -42,10 +42,6 @@ NARROW = 8
 OFFSET = {"vnni": 128, "sdot": 0, "smlal": 0, "generic": 0, "pmaddwd": 0}
 
 
-def _picked(builder, four, lanes):
-    return builder.shuffle_vector(four, four, _picks(lanes))
-
-
 def _whole(builder, words):
     return [words]
 
@@ -53,7 +49,7 @@ def _whole(builder, words):
 def _pairs(builder, words):
     """The first and the second pair of bytes of each word, each pair twice over, so that it meets weights in either half of a register."""
     low, high = (builder.trunc(v, ir.VectorType(I16, words.type.count)) for v in (words, _high(builder, words)))
-    return [builder.bitcast(_picked(builder, pair, range(8)), ir.VectorType(I8, 16)) for pair in (low, high)]
+    return [builder.bitcast(picked(builder, pair, range(8)), ir.VectorType(I8, 16)) for pair in (low, high)]
 
 
 def _hidden(builder, vector, *done):
@@ -64,7 +60,7 @@ def _hidden(builder, vector, *done):
     there are registers for. It would broadcast the words of `sdot` before a loop over tiles, where `sdot` by element takes them from one.
     """
     starts = [part.type.count - 4 if part.type.count <= NARROW else 0 for part in done]
-    quads = [_picked(builder, part, range(at, at + 4)) for part, at in zip(done, starts, strict=True)]
+    quads = [picked(builder, part, range(at, at + 4)) for part, at in zip(done, starts, strict=True)]
     kind = ir.FunctionType(vector.type, [v.type for v in (vector, *quads)])
     return builder.asm(kind, "", ",".join(["=w", "0", *("w" for _ in quads)]), [vector, *quads], side_effect=False)
 
@@ -82,7 +78,7 @@ def _sdot(builder, sums, weights, words):
 def _smlal(builder, sums, weights, first, second):
     halves, wide = [], ir.VectorType(I16, 8)
     for start, pairs in ((0, first), (8, second)):
-        w, x = (builder.sext(_picked(builder, v, range(start, start + 8)), wide) for v in (weights, pairs))
+        w, x = (builder.sext(picked(builder, v, range(start, start + 8)), wide) for v in (weights, pairs))
         halves.append(builder.mul(w, x))
     products = call(builder, "llvm.aarch64.neon.saddlp.v4i32.v8i16", sums.type, [builder.add(*halves)])
     return builder.add(sums, products)
@@ -90,10 +86,6 @@ def _smlal(builder, sums, weights, first, second):
 
 def _high(builder, words):
     return builder.lshr(words, ir.Constant(words.type, [16] * words.type.count))
-
-
-def _picks(lanes):
-    return ir.Constant(ir.VectorType(I32, len(lanes)), [ir.Constant(I32, lane) for lane in lanes])
 
 
 _PMADDWD = {4: "llvm.x86.sse2.pmadd.wd", 8: "llvm.x86.avx2.pmadd.wd", 16: "llvm.x86.avx512.pmaddw.d.512"}
@@ -109,7 +101,7 @@ def _generic(builder, sums, weights, words):
     lanes = sums.type.count
     values = builder.bitcast(words, weights.type)
     for k in range(4):
-        w, x = (_picked(builder, v, [4 * lane + k for lane in range(lanes)]) for v in (weights, values))
+        w, x = (picked(builder, v, [4 * lane + k for lane in range(lanes)]) for v in (weights, values))
         sums = builder.add(sums, builder.mul(builder.sext(w, sums.type), builder.sext(x, sums.type)))
     return sums
 
@@ -124,13 +116,14 @@ _FORMS = {
 }
 
 
-def dot_products(form, width, early=False):
-    """The four intrinsics `dot0` to `dot3`, ``(sums, w, byte, words) -> sums``, for a form and a register of `width` lanes.
+def dot_products(form, width, early=False, held=0):
+    """Intrinsics ``(sums, w, byte, words) -> sums``, one for each word, for a form and a register of `width` lanes.
 
     Each adds, for every lane, the products of one word of the four in `words` (`load_words`) and its `group` weights at byte `byte` of w.
     early: whether weights are loaded by instructions of their own, which need not wait for activations, where products could load them
-    (x86).
+    (x86). held: how many words there are where `words` are the numbers that `quantised` gives.
     """
+    word_of = _of_numbers if held else _of_four
     (prepare, multiply), group = _FORMS[form], GROUP[form]
 
     def numbered(number):
@@ -143,7 +136,7 @@ def dot_products(form, width, early=False):
                 for part in given:
                     lanes = min(part.type.count, width)
                     if lanes not in prepared:
-                        prepared[lanes] = prepare(builder, _picked(builder, args[3], [number] * lanes))
+                        prepared[lanes] = prepare(builder, word_of(builder, args[3], number, lanes))
                     if form == "smlal":
                         prepared[lanes] = [_hidden(builder, pairs, done) for pairs in prepared[lanes]]
                     done = _by_registers(builder, part, place, at, prepared[lanes])
@@ -157,25 +150,35 @@ def dot_products(form, width, early=False):
 
     def _by_registers(builder, part, place, at, prepared):
         """One LLVM vector of sums, a register at a time."""
-        lanes = part.type.count
-        step = min(lanes, width)
         done = []
-        for start in range(0, lanes, step):
-            weights = load_bytes(builder, place, at + group * start, ir.VectorType(I8, group * step))
+        for few in cut(builder, part, width):
+            weights = load_bytes(builder, place, at, ir.VectorType(I8, group * few.type.count))
+            at += group * few.type.count
             if early:
                 weights = builder.asm(ir.FunctionType(weights.type, [weights.type]), "", "=v,0", [weights], False)
-            few = part if step == lanes else _picked(builder, part, range(start, start + step))
             done.append(multiply(builder, few, weights, *prepared))
-        return _joined(builder, done)
+        return joined(builder, done)
 
-    return tuple(numbered(number) for number in range(4))
+    return tuple(numbered(number) for number in range(held or 4))
 
 
-def _joined(builder, parts):
-    while len(parts) > 1:
-        count = 2 * parts[0].type.count
-        parts = [builder.shuffle_vector(one, other, _picks(range(count))) for one, other in zip(parts[::2], parts[1::2], strict=True)]
-    return parts[0]
+def _of_four(builder, words, number, lanes):
+    """One of four words in every lane."""
+    return picked(builder, words, [number] * lanes)
+
+
+def _of_numbers(builder, numbers, word, lanes):
+    """The low bytes of four numbers in every lane: one instruction where a CPU permutes bytes (AVX-512 VBMI)."""
+    at = 4 * word
+    for part in split(builder, numbers):
+        for some in cut(builder, part, REGISTER):
+            count = some.type.count
+            if 0 <= at < count:
+                low = [4 * (at + k) for k in range(4)]
+                single = builder.bitcast(some, ir.VectorType(I8, 4 * count))
+                return builder.bitcast(picked(builder, single, low * lanes), ir.VectorType(I32, lanes))
+            at -= count
+    raise AssertionError("a word beyond the numbers")
 
 
 class Words(types.Type):
@@ -216,7 +219,7 @@ ROUNDING_BITS = 0x4B400000
 def quantised_store(form):
     """An intrinsic ``(pointer, index, vector, steps)`` that writes activations from value `index` on.
 
-    They are round(vector * steps), ties to even, within +-127; a NaN becomes 127.
+    They are round(vector * steps), ties to even, within +-127; a NaN becomes 127 or -127, as its sign is.
     """
 
     @intrinsic
@@ -225,8 +228,8 @@ def quantised_store(form):
             kind = I16 if form == "pmaddwd" else I8
             size, at = kind.width // 8, 0
             place = bytes_at(builder, args[0], builder.mul(args[1], ir.Constant(args[1].type, size)))
-            scaled = (builder.fmul(part, broadcast(builder, args[3], part.type.count)) for part in split(builder, args[2]))
-            rounded = [_rounded(builder, values, ROUNDING + OFFSET[form]) for values in scaled]
+            parts = split(builder, args[2])
+            rounded = [_rounded(builder, part, args[3], OFFSET[form]) for part in parts]
             for bits in _whole_words(builder, rounded, GROUP[form]) if form in FILLED else rounded:
                 integers = builder.trunc(bits, ir.VectorType(kind, bits.type.count))
                 target = builder.gep(place, [ir.Constant(I64, size * at)])
@@ -239,13 +242,32 @@ def quantised_store(form):
     return store
 
 
-def _rounded(builder, values, moved_by):
-    """Int32 whose low bits are the values, held within +-127 and rounded, plus `moved_by`."""
-    for bound, order in ((127.0, "<"), (-127.0, ">")):
-        limit = constant(values.type, bound)
-        values = builder.select(builder.fcmp_ordered(order, values, limit), values, limit)
-    moved = builder.fadd(values, constant(values.type, moved_by))
-    return builder.bitcast(moved, ir.VectorType(I32, values.type.count))
+def quantised(form):
+    """An intrinsic ``(vector, steps)`` that gives what `quantised_store` of ``vnni`` writes, in the low bytes of numbers."""
+
+    @intrinsic
+    def numbers(typingctx, vector, steps):
+        def codegen(context, builder, signature, args):
+            return join(builder, [_rounded(builder, part, args[1], OFFSET[form]) for part in split(builder, args[0])])
+
+        return Sums(vector.lanes)(vector, types.float32), codegen
+
+    return numbers
+
+
+def _rounded(builder, values, steps, moved_by):
+    """Int32 whose low bits are the values times the steps, rounded and held within +-127, plus `moved_by`.
+
+    The integers behind float32 numbers of one sign stand in their order, so that the bounds may be integers: they take less time.
+    """
+    kind, whole = values.type, ir.VectorType(I32, values.type.count)
+    factor = broadcast(builder, steps, kind.count)
+    bits = Value(builder, values).fma(Value(builder, factor), ROUNDING + moved_by).value
+    bits = builder.bitcast(bits, whole)
+    for bound, order in ((127, "smin"), (-127, "smax")):
+        limit = ir.Constant(whole, [ROUNDING_BITS + moved_by + bound] * kind.count)
+        bits = call(builder, f"llvm.{order}.v{kind.count}i32", whole, [bits, limit])
+    return bits
 
 
 def _whole_words(builder, parts, group):

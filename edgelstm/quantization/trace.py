@@ -17,6 +17,7 @@ from ..layers_int8 import LIMIT, DenseInt8, LSTMInt8
 from ..layers_int8_static import GATE_BITS, DenseInt8Static, LSTMInt8Static
 from ..model import INPUT
 from ..reference import ACTIVATIONS
+from ..reference_int8 import quantised
 
 Floats = NDArray[np.float32]
 
@@ -110,7 +111,7 @@ def rounded(layer: Layer, x: Floats) -> Floats:
         return x
     scale = layer.input_scale  # type: ignore[attr-defined]
     steps = 1 / scale if scale is not None else LIMIT / np.maximum(np.abs(x).max(axis=-1, keepdims=True), np.float32(1e-30))
-    return np.asarray(np.clip(np.rint(x * steps), -LIMIT, LIMIT) / steps, np.float32)
+    return np.asarray(quantised(x, steps) / steps, np.float32)
 
 
 def at_ends(layer: Static, y: Floats) -> NDArray[np.bool_]:
@@ -148,7 +149,7 @@ def _rounded_h(layer: Recurrent, h: Floats) -> Floats:
     if getattr(layer, "scheme", "") != "int8-dynamic":
         return h
     steps = layer.hidden_steps  # type: ignore[union-attr]
-    return np.asarray(np.clip(np.rint(h * steps), -LIMIT, LIMIT) / steps, np.float32)
+    return np.asarray(quantised(h, steps) / steps, np.float32)
 
 
 def _recurrent_weights(layer: Recurrent) -> Floats:
