@@ -97,16 +97,27 @@ def same_integers(name):
     return name.startswith(("int8-dynamic", "int8-static"))
 
 
+def target_of(text):
+    """A target by its name, after which a feature may stand: ``x86-64-v3+avxvnni``."""
+    name, plus, feature = text.partition("+")
+    return targets.named(name, features=plus + feature)
+
+
 @cache
 def built(name, target):
-    return el.build(model_of(name), target)
+    return el.build(model_of(name), target_of(target))
+
+
+def can_run(target):
+    """Whether this machine is of the target's kind and its CPU has the instructions."""
+    chosen = target_of(target)
+    known = targets.cpuinfo().get("flags", "").split()
+    return chosen.architecture == targets.host().architecture and set(chosen.needs) <= set(known)
 
 
 def runs_here(target):
-    """Skip where this machine is another, or its CPU lacks the target's instructions."""
-    chosen = targets.named(target)
-    known = targets.cpuinfo().get("flags", "").split()
-    if chosen.architecture != targets.host().architecture or not set(chosen.needs) <= set(known):
+    """Skip where this machine cannot run the target's code."""
+    if not can_run(target):
         pytest.skip(f"this machine cannot run code for {target}")
 
 

@@ -17,6 +17,7 @@ from library_models import (
     X86,
     XS,
     C,
+    can_run,
     model_of,
     models,
     same_integers,
@@ -69,7 +70,7 @@ def test_integers_are_the_same_on_every_x86(file_of, name):
     xs = samples_of(name)
     whole = el.Stream(file_of(name)).process(xs)
     fused = ("x86-64-v3", "x86-64-v4", *(["x86-64-v2"] if name.startswith("int8-static") else []))
-    for target in fused:
+    for target in (*fused, *filter(can_run, ("x86-64-v3+avxvnni", "x86-64-v4+avx512vnni"))):
         np.testing.assert_array_equal(el.Stream(file_of(name, target)).process(xs), whole, err_msg=target)
 
 

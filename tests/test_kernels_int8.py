@@ -17,6 +17,7 @@ from edgelstm.layers_int8 import MOST_BIAS
 #: Forms of dot product, and the register files that they stand for.
 ALL_FORMS = {
     "host": {},
+    "vnni-256": {"dot": "vnni", "lanes": 8, "registers": 16},
     "generic": {"dot": "generic"},
     "generic-128": {"dot": "generic", "lanes": 4, "registers": 32},
     "pmaddwd-512": {"dot": "pmaddwd", "lanes": 16, "registers": 32},
@@ -24,11 +25,14 @@ ALL_FORMS = {
     "pmaddwd-128": {"dot": "pmaddwd", "lanes": 4, "registers": 16},
 }
 
-#: Those that this machine can run: `pmaddwd` is of x86, and no vector may be wider than its registers.
+#: What else a CPU multiplies with, by what it multiplies with best.
+ALSO = {"vnni": ("vnni", "pmaddwd"), "pmaddwd": ("pmaddwd",)}
+
+#: Those that this machine can run; no vector may be wider than its registers.
 FORMS = {
     name: changes
     for name, changes in ALL_FORMS.items()
-    if changes.get("lanes", 4) <= host().lanes and (changes.get("dot") != "pmaddwd" or host().dot in ("vnni", "pmaddwd"))
+    if changes.get("lanes", 4) <= host().lanes and changes.get("dot", host().dot) in ("generic", host().dot, *ALSO.get(host().dot, ()))
 }
 
 SIZES = [(6, 32), (18, 70)]

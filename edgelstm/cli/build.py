@@ -33,6 +33,7 @@ def build(*, model: Path, target: str, output: Path | None, cpu: str, features: 
       edgelstm build gesture.elstm --target rpi4 -o gesture.so
       edgelstm build gesture.elstm --target cortex-m4f -o firmware/gesture.o
       edgelstm build gesture.elstm --target aarch64 --cpu cortex-a55 --features +dotprod
+      edgelstm build gesture.elstm --target x86-64-v3 --features +avxvnni
     """  # noqa: D301
     from ..building import build as compiled
     from ..compiler.targets import named

@@ -104,10 +104,17 @@ _RVGC = "+m,+a,+f,+d,+c,-relax"
 _V2 = ("ssse3", "sse4_1", "sse4_2", "popcnt")
 _V3 = (*_V2, "avx", "avx2", "fma", "bmi1", "bmi2", "f16c", "movbe")
 _V4 = (*_V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
-_VNNI = "avx512_vnni"
+_VNNI, _VNNI_256, _SDOT = "avx512_vnni", "avx_vnni", "asimddp"
+
+#: Instructions for int8 products that a target may be given: in LLVM's words, with their architecture, form, and name in /proc/cpuinfo.
+_DOTS = {
+    "+dotprod": ("aarch64", "sdot", _SDOT),
+    "+avxvnni": ("x86_64", "vnni", _VNNI_256),
+    "+avx512vnni": ("x86_64", "vnni", _VNNI),
+}
 
 #: What LLVM also makes use of where a host has it.
-_NEWEST = (_VNNI, "avx512vbmi", "avx512_vbmi2", "avx512ifma", "avx512_bitalg", "avx512_vpopcntdq", "avx512_bf16", "avx_vnni", "gfni")
+_NEWEST = (_VNNI, "avx512vbmi", "avx512_vbmi2", "avx512ifma", "avx512_bitalg", "avx512_vpopcntdq", "avx512_bf16", _VNNI_256, "gfni")
 _EMULATED, _HERE, _BOARD = "emulated, qemu-user", "PC", "emulated, qemu-system-arm"
 
 #: What `build` compiles for, by name.
@@ -138,7 +145,7 @@ TARGETS = {
             "sdot",
             _ARM64,
             "cortex-a76",
-            needs=("asimddp",),
+            needs=(_SDOT,),
             boards="Raspberry Pi 5, 500",
             tested=_EMULATED,
             division="fdiv",
@@ -186,8 +193,10 @@ def named(name: str, *, cpu: str = "", features: str = "") -> Target:
     if cpu or features:
         extended = ",".join(filter(None, (target.features, features)))
         target = target._replace(cpu=cpu or target.cpu, features=extended, tested="as given: not tried")
-    if "+dotprod" in features.split(",") and target.architecture == "aarch64":
-        target = target._replace(dot="sdot", needs=(*target.needs, "asimddp"))
+    for feature in features.split(","):
+        architecture, dot, need = _DOTS.get(feature, ("", "", ""))
+        if architecture == target.architecture:
+            target = target._replace(dot=dot, needs=(*target.needs, need))
     return target
 
 
@@ -228,10 +237,10 @@ def host() -> Target:
         if {"avx512f", "avx512vl", "avx512bw", "avx512dq"} <= flags:
             return Target("host", 16, 32, True, "vnni" if _VNNI in flags else "pmaddwd", needs=needs, identity=identity)
         if {"avx2", "fma"} <= flags:
-            return Target("host", 8, 16, True, "pmaddwd", needs=needs, identity=identity)
+            return Target("host", 8, 16, True, "vnni" if _VNNI_256 in flags else "pmaddwd", needs=needs, identity=identity)
         return Target("host", 4, 16, "fma" in flags, "pmaddwd", needs=needs, identity=identity)
     if machine in ("aarch64", "arm64"):
-        dot, needs = ("sdot", ("asimddp",)) if "asimddp" in flags else ("smlal", ())
+        dot, needs = ("sdot", (_SDOT,)) if _SDOT in flags else ("smlal", ())
         return Target("host", 4, 32, True, dot, needs=needs, identity=identity)
     raise CompileError(
         f"edgelstm compiles for x86-64 and 64-bit ARM hosts; this machine says it is {re.sub(r'[^a-z0-9_]', '', machine) or 'unknown'!r}. "

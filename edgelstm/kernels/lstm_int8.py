@@ -62,7 +62,8 @@ def lstm_int8_dynamic(
     """
     tiles = (padded - tail) // units
     group = GROUP[form]
-    apart = form == "vnni"  # whose products take longest
+    # Products that take longest are summed apart, but for large layers of CPUs with 16 registers, which then would wait for spilled sums.
+    apart = form == "vnni" and (width > 8 or not turning)
     early = apart and turning  # weights that no first-level cache holds
     quantise_x = quantiser(form, inputs)
     largest_x = largest(inputs)
