@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import edgelstm as el
+from edgelstm.compiler import plan
 
 #: Where the golden models lie: beside the repository.
 GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
@@ -28,6 +29,15 @@ def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGELSTM_CACHE_DIR", str(tmp_path_factory.mktemp("cache") / "edgelstm"))
         yield
+
+
+@pytest.fixture
+def fresh(tmp_path, monkeypatch):
+    """An empty cache folder, and a process that has loaded nothing."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("EDGELSTM_CACHE_DIR", str(folder))
+    monkeypatch.setattr(plan, "_loaded", {})
+    return folder
 
 
 @pytest.fixture

@@ -23,15 +23,6 @@ from edgelstm.compiler.targets import Target, host
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def fresh(tmp_path, monkeypatch):
-    """An empty cache folder, and a process that has loaded nothing."""
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("EDGELSTM_CACHE_DIR", str(folder))
-    monkeypatch.setattr(plan, "_loaded", {})
-    return folder
-
-
 def right(model, rng):
     xs = samples(rng, model, 20)
     stream = el.Stream(model)

@@ -9,6 +9,8 @@ from conftest import GRID, ODD, TOLERANCE, lstm_layers, lstm_model, samples
 
 import edgelstm as el
 from edgelstm import reference
+from edgelstm.compiler import plan
+from edgelstm.compiler.targets import Target, host
 
 
 def worst(model, xs):
@@ -31,6 +33,36 @@ def test_lstm_state_follows_gate_by_gate(rng):
         weight_ih[2 * hidden : 3 * hidden] = rng.uniform(-1, 1, (hidden, 2))
         model = el.Model([el.LSTM(weight_ih, np.zeros((4 * hidden, hidden)), bias, c0=np.full(hidden, 0.7))])
         assert worst(model, samples(rng, model, 10)) <= TOLERANCE["f32"], "ifgo"[gate]
+
+
+#: How kernels may hold numbers within bounds on this machine.
+BOUNDS = [*(["range"] if host().lanes == 16 else []), "passing", "selected"]
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_gates_hold_their_bounds_and_let_nan_through(fresh, monkeypatch, bounds):
+    """Vectors of every width; all forms give the bits of the first."""
+    xs = np.array([0, 8.49, 8.5, 8.51, 20, 1e19, 1e30, np.inf, np.nan], np.float32)[:, None]
+    xs = np.concatenate([xs, -xs])
+    found = []
+    for form in (BOUNDS[0], bounds):
+        monkeypatch.setattr(Target, "bounds", form)
+        monkeypatch.setattr(plan, "_loaded", {})
+        monkeypatch.setenv("EDGELSTM_CACHE_DIR", str(fresh / form))
+        units = 31  # pieces of 16, 8, 4, 2 and 1 lanes
+        layers = [el.Dense(np.ones((units, 1)), name="all"), el.Activation("tanh", inputs=["all"], name="tanh")]
+        lstm = el.LSTM(np.ones((4 * units, 1)), np.zeros((4 * units, units)), inputs=["input"], name="lstm")
+        stream = el.Stream(el.Model([*layers, lstm, el.Activation("linear", inputs=["tanh", "lstm"])]), nan_policy="propagate")
+        answers = []
+        for x in xs:
+            stream.reset()
+            answers.append(stream.step(x).copy())
+        found.append(np.array(answers))  # (samples, 2*units)
+    np.testing.assert_array_equal(*found)
+    nan = np.isnan(xs[:, 0])
+    assert np.isnan(found[1][nan]).all()
+    held = np.tanh(np.clip(xs[~nan, 0], -8.5, 8.5).astype(np.float64))
+    assert np.abs(found[1][~nan, :units] - held[:, None]).max() <= 3e-7
 
 
 def test_trained_initial_state_and_saturation(rng):

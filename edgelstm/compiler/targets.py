@@ -74,9 +74,11 @@ class Target(NamedTuple):
         return self.architecture == "aarch64"
 
     @property
-    def passing_bounds(self) -> bool:
-        """Whether minimum and maximum that pass a NaN on are one instruction."""
-        return self.lanes > 1 and self.architecture != "riscv64"
+    def bounds(self) -> str:
+        """What holds numbers within bounds: ``range`` (AVX-512), ``passing`` (minimum and maximum that pass a NaN on) or ``selected``."""
+        if self.lanes == 16:
+            return "range"
+        return "passing" if self.lanes > 1 and self.architecture != "riscv64" else "selected"
 
     @property
     def bare_metal(self) -> bool:

@@ -5,7 +5,7 @@ tanh(x) = x P(x^2) / Q(x^2) with polynomials of degree 4, |x| clamped to 8.5; si
 as unrounded ones. Largest absolute error in float32: tanh 2.6e-7, sigmoid 1.8e-7.
 
 `cell` and `output` take the pre-activations of sigmoid gates halved: the factor is folded into the packed weights.
-A clamp lets NaN through: a NaN in a pre-activation reaches the state.
+A NaN passes: one in a pre-activation reaches the state.
 """
 
 from .simd import elementwise
@@ -34,8 +34,7 @@ def tanh_parts(x, coefficients):
     copy of a constant.
     """
     p0, p1, p2, p3, p4, q0, q1, q2, q3 = coefficients
-    x = x.clamped(-LIMIT, LIMIT)
-    t = x * x
+    x, t = x.within(LIMIT)
     square = t * t
     p = square.fma(square.fma(p4, t.fma(p3, p2)), t.fma(p1, p0))
     q = square.fma(t.fma(q3, square + q2), t.fma(q1, q0))

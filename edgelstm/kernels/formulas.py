@@ -125,8 +125,12 @@ class Value:
         limit = self._lift(bound)
         return self._wrap(self.builder.select(self.builder.fcmp_ordered("<", self.value, limit), limit, self.value))
 
-    def clamped(self, low, high):
-        """Not below `low` and not above `high`, two numbers other than 0; a NaN stays."""
+    def within(self, most):
+        """The value, where it is beyond +-most that bound; and the square of this, in which alone a NaN must stay one.
+
+        The function behind it is `compiler.object_code`'s, in the form that suits the CPU.
+        """
         kind = self.value.type
-        raised = call(self.builder, f"llvm.maximum.v{kind.count}f32", kind, [self.value, self._lift(low)])
-        return self._wrap(call(self.builder, f"llvm.minimum.v{kind.count}f32", kind, [raised, self._lift(high)]))
+        pair = ir.LiteralStructType([kind, kind])
+        both = call(self.builder, f"edgelstm_within.v{kind.count}f32", pair, [self.value, self._lift(most)])
+        return tuple(self._wrap(self.builder.extract_value(both, index)) for index in range(2))
