@@ -263,14 +263,3 @@ def test_an_allocation_in_a_kernel_does_not_compile():
 
     with pytest.raises(Exception, match=r"(?i)nrt|require"):
         numba_ir.kernel_ir("allocating", lambda: allocating, (types.int64,), types.int64)
-
-
-def test_packing_and_kernels_state_the_same_constants():
-    """Packing runs on a warm start and may not import Numba, so that both sides write these down."""
-    from edgelstm.compiler import lowering_int8, lowering_int8_static
-    from edgelstm.kernels import integers, lstm_int8, lstm_int8_static, simd_int8
-
-    assert lowering_int8.GROUP == simd_int8.GROUP
-    assert lowering_int8.HEADER == lstm_int8.HEADER
-    assert (lowering_int8_static.HEADER, lowering_int8_static.TABLE_END) == (integers.HEADER, integers.TABLE_END)
-    assert (lowering_int8_static.H_OFFSET, lowering_int8_static.C_OFFSET) == (lstm_int8_static.H_OFFSET, lstm_int8_static.C_OFFSET)

@@ -5,24 +5,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernels.packing import GROUP, HEADER, OFFSET
 from ..layers_int8 import DenseInt8, LSTMInt8
 from .lowering import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, lstm_state, tiling, up_to
 from .targets import Target
-
-#: Activations in a word, by form of dot product: as `kernels.simd_int8.GROUP`.
-GROUP = {"vnni": 4, "sdot": 4, "smlal": 4, "generic": 4, "pmaddwd": 2}
-
-#: What is added to activations, by form: as `kernels.simd_int8.OFFSET`.
-OFFSET = {"vnni": 128, "sdot": 0, "smlal": 0, "generic": 0, "pmaddwd": 0}
 
 #: Most units of a layer whose loops are unrolled.
 SHORT = 24
 
 #: Quotients by estimate differ in their last bits, and a quantised h then in an integer: where it is, all CPUs divide alike.
 EXACT_DIVISION = {"frecpe": "fdiv"}
-
-#: As `kernels.lstm_int8.HEADER`.
-HEADER = 16
 
 
 def _words(count: int, group: int) -> int:

@@ -5,17 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernels.packing import C_OFFSET, H_OFFSET, HEADER, TABLE_END
 from ..layers_int8_static import DenseInt8Static, LSTMInt8Static, tanh_table
 from .lowering import Lowered, up_to
 from .targets import Target
 
 Integers = NDArray[np.int32]
-
-#: As in `kernels.integers`: int32 of the header and of the header with the table behind it.
-HEADER, TABLE_END = 16, 544
-
-#: As in `kernels.lstm_int8_static`: what makes h and c non-negative in the arena.
-H_OFFSET, C_OFFSET = 128, 32768
 
 #: A clip that holds nothing back: beyond int16.
 NO_CLIP = 32768

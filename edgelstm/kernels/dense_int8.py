@@ -7,11 +7,11 @@ activations are offset: what sums begin at (units,); then the weights' bytes.
 import numpy as np
 from numba import njit
 
-from .lstm_int8 import H_STEPS, HEADER
+from .lstm_int8 import H_STEPS
 from .lstm_int8_weight import multiply_bytes
+from .packing import GROUP, HEADER, OFFSET
 from .products_int8 import largest, quantiser, summer
 from .simd import Lanes, fma, load, multiplied, offset, splat, store, zero
-from .simd_int8 import GROUP, OFFSET
 from .sums_int8 import as_floats, load_sums, no_sums
 
 inlined = njit(inline="always")

@@ -1,7 +1,8 @@
 """One LSTM layer with int8 weights and a float32 cell: the sibling of `lstm_f32`.
 
 A tile holds, for its units' four gates i f g o side by side (`size` = 4 * units): what sums begin at, as int32; scale of the sums, as
-float32; then the weights' bytes, inputs before recurrent. Input products are 2**shift times as large as recurrent ones of the same
+float32; then the weights' bytes, inputs before recurrent. Before the tiles stand integers a unit of x and of h, and what multiplies the
+sums of an uncalibrated x's products, times x's step. Input products are 2**shift times as large as recurrent ones of the same
 integers.
 Scales of i, f and o come halved, as `activations.cell` wants them. Integer sums are exact, so that their order does not matter.
 """
@@ -10,18 +11,14 @@ import numpy as np
 from numba import njit
 
 from .lstm_f32 import HALF, ONE, TOGETHER, ZERO, finisher
+from .packing import GROUP, HEADER, OFFSET
 from .products_int8 import in_registers, largest, quantiser, summer
 from .simd import Lanes, add, load, multiplied, offset, row0, row1, row2, row3, splat, store, unrelated
-from .simd_int8 import GROUP, OFFSET
 from .sums_int8 import added, as_floats, load_sums, no_sums, shifted, store_sums
 
 inlined = njit(inline="always")
 
 H_STEPS = np.float32(127.0)
-
-#: Floats before the tiles. The first three: integers a unit of x and of h; what multiplies the sums of an uncalibrated x's
-#: products, times x's step.
-HEADER = 16
 
 
 def lstm_int8_dynamic(

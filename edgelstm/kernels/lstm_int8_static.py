@@ -12,14 +12,12 @@ from .integers import (
     CELL_BITS,
     CELL_CLIP,
     GATE_BITS,
-    HEADER,
     INPUT_STEPS,
     INPUT_ZERO,
     MANTISSA_OUT,
     OUTPUT_SCALE,
     OUTPUT_ZERO,
     SHIFT_OUT,
-    TABLE_END,
     int8_at,
     int32_at,
     rescaled,
@@ -30,12 +28,10 @@ from .integers import (
     uint16_at,
     whole,
 )
+from .packing import C_OFFSET, H_OFFSET, HEADER, TABLE_END
 from .simd import offset
 
 inlined = njit(inline="always")
-
-#: What makes h and c non-negative in the arena, where no state may look like a NaN.
-H_OFFSET, C_OFFSET = 128, 32768
 
 #: Ends of what is rounded: with any zero point, what lies beyond is beyond int8.
 LOWEST, HIGHEST = np.float32(-256.0), np.float32(256.0)

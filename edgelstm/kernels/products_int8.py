@@ -4,8 +4,9 @@ import numpy as np
 from numba import njit
 
 from .activations import magnitude
+from .packing import GROUP
 from .simd import Lanes, highest, load, offset
-from .simd_int8 import GROUP, dot_products, quantised, quantised_store, words_loader
+from .simd_int8 import dot_products, quantised, quantised_store, words_loader
 from .sums_int8 import added, nothing
 
 inlined = njit(inline="always")

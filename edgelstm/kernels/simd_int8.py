@@ -24,22 +24,17 @@ from numba.core.datamodel.models import PrimitiveModel
 from numba.extending import intrinsic
 
 from .formulas import I32, Value, call, cut, joined, picked
+from .packing import GROUP, OFFSET
 from .simd import I64, REGISTER, broadcast, join, split
 from .sums_int8 import I8, Sums, bytes_at, load_bytes
 
 I16 = ir.IntType(16)
-
-#: Activations in a word, by form.
-GROUP = {"vnni": 4, "sdot": 4, "smlal": 4, "generic": 4, "pmaddwd": 2}
 
 #: Forms of x86, where a word written in pieces could not be read before they have reached the cache: the last one is filled with zeros.
 FILLED = ("vnni", "pmaddwd")
 
 #: Most lanes of a vector whose products are few enough to stand in one row: LLVM's models of Cortex-A72 and A76 tell the difference.
 NARROW = 8
-
-#: What is added to activations, by form: sums of products then begin at minus so many times the sum of a row's weights.
-OFFSET = {"vnni": 128, "sdot": 0, "smlal": 0, "generic": 0, "pmaddwd": 0}
 
 
 def _whole(builder, words):
