@@ -110,9 +110,7 @@ def build(model: Model, target: str | Target = "host") -> Build:
     return Build(data, target, _macros(info), info, *sizes, helpers, time.perf_counter() - started)
 
 
-def sealed(
-    library: bytes, shape: Shape, architecture: str, needs: "tuple[str, ...]", info: bytes, probe: "tuple[bytes, bytes, int]"
-) -> bytes:
+def sealed(library: bytes, shape: Shape, architecture: str, needs: tuple[str, ...], info: bytes, probe: tuple[bytes, bytes, int]) -> bytes:
     """A library as the file that `LibraryFile` reads.
 
     Parameters

@@ -31,6 +31,7 @@ def test_a_pc_multiplies_with_what_it_has(monkeypatch, flags, lanes, dot):
     ("name", "features", "dot", "needed"),
     [
         ("aarch64", "+dotprod", "sdot", "asimddp"),
+        ("rpi5", "+dotprod", "sdot", None),
         ("x86-64-v3", "+avxvnni", "vnni", "avx_vnni"),
         ("x86-64-v4", "+avx512vnni", "vnni", "avx512_vnni"),
         ("x86-64-v4", "-avx512cd,+avx512vnni", "vnni", "avx512_vnni"),

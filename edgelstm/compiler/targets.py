@@ -197,7 +197,7 @@ def named(name: str, *, cpu: str = "", features: str = "") -> Target:
         target = target._replace(cpu=cpu or target.cpu, features=extended, tested="as given: not tried")
     for feature in features.split(","):
         architecture, dot, need = _DOTS.get(feature, ("", "", ""))
-        if architecture == target.architecture:
+        if architecture == target.architecture and need not in target.needs:
             target = target._replace(dot=dot, needs=(*target.needs, need))
     return target
 

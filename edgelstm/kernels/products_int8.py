@@ -67,9 +67,9 @@ def summer(form, width, words, apart=False, early=False):
 
     @inlined
     def quad(sums, w, byte, activations, k, size):
-        """Four words from word k on, whose weights begin at `byte`."""
-        step = group * size
-        v = load_words(activations, k)
+        """Words k to k + 3."""
+        step, v = group * size, load_words(activations, k)
+        byte = byte + k * step
         sums = dot0(sums, w, byte, v)
         sums = dot1(sums, w, byte + step, v)
         sums = dot2(sums, w, byte + 2 * step, v)
@@ -79,6 +79,7 @@ def summer(form, width, words, apart=False, early=False):
     def quad_apart(both, w, byte, activations, k, size):
         """`quad`, its first and third word to one of two sums, the others to the other."""
         step, v = group * size, load_words(activations, k)
+        byte = byte + k * step
         even, odd = both
         even = dot0(even, w, byte, v)
         odd = dot1(odd, w, byte + step, v)
@@ -86,29 +87,29 @@ def summer(form, width, words, apart=False, early=False):
         return even, dot3(odd, w, byte + 3 * step, v)
 
     taken = quad_apart if apart else quad
+
+    def taken_at(k):
+        @inlined
+        def at_k(sums, w, byte, activations, size):
+            return taken(sums, w, byte, activations, k, size)
+
+        return at_k
+
     if form in STRAIGHT and 0 < quads <= LONGEST_STRAIGHT:
-        quads_of = in_a_row(taken, quads, group)
+        quads_of = in_a_row([taken_at(4 * q) for q in range(quads)])
     else:
 
         @inlined
-        def quads_of(sums, w, byte, activations, k, size):
+        def quads_of(sums, w, byte, activations, size):
             for q in range(quads):
-                sums = taken(sums, w, byte + 4 * q * group * size, activations, 4 * q, size)
+                sums = taken(sums, w, byte, activations, 4 * q, size)
             return sums
 
-    if apart:
-
-        @inlined
-        def all_quads(sums, w, byte, activations, k, size):
-            even, odd = quads_of((sums, nothing(sums)), w, byte, activations, k, size)
-            return added(even, odd)
-
-    else:
-        all_quads = quads_of
+    all_quads = from_apart(quads_of) if apart else quads_of
 
     @inlined
     def one(sums, w, byte, activations, size):
-        sums = all_quads(sums, w, byte, activations, 0, size)
+        sums = all_quads(sums, w, byte, activations, size)
         for k in range(4 * quads, words):
             sums = dot0(sums, w, byte + k * group * size, load_words(activations, k))
         return sums
@@ -129,56 +130,50 @@ def summer(form, width, words, apart=False, early=False):
     return one, four
 
 
-def in_a_row(quad, count, group):
-    """`quad` for `count` times four words, as code without a loop."""
-    if count == 1:
-        return quad
-    first, second = in_a_row(quad, count // 2, group), in_a_row(quad, count - count // 2, group)
-    done = 4 * (count // 2)
+def in_a_row(parts):
+    """Inlined functions (sums, w, byte, activations, size), one after another, as code without a loop."""
+    if len(parts) == 1:
+        return parts[0]
+    half = len(parts) // 2
+    first, second = in_a_row(parts[:half]), in_a_row(parts[half:])
 
     @inlined
-    def both(sums, w, byte, activations, k, size):
-        sums = first(sums, w, byte, activations, k, size)
-        return second(sums, w, byte + done * group * size, activations, k + done, size)
+    def both(sums, w, byte, activations, size):
+        return second(first(sums, w, byte, activations, size), w, byte, activations, size)
 
     return both
 
 
+def from_apart(of_both):
+    """An inlined function that adds to sums what `of_both` adds to a pair of them."""
+
+    @inlined
+    def add_products(sums, w, byte, activations, size):
+        even, odd = of_both((sums, nothing(sums)), w, byte, activations, size)
+        return added(even, odd)
+
+    return add_products
+
+
 def in_registers(form, width, count):
-    """What `quantiser` and `summer` give, for so few activations that they never go to memory (form ``vnni``)."""
-    lanes, numbers = Lanes(count), quantised(form)
-    dots = dot_products(form, width, held=count // GROUP[form])
+    """What `quantiser` and `summer` (apart) give, for so few activations that they never go to memory (form ``vnni``)."""
+    lanes, numbers, group = Lanes(count), quantised(form), GROUP[form]
+    dots = dot_products(form, width, held=count // group)
 
     @inlined
     def quantise(place, x, steps):
         return numbers(load(lanes, x, 0), steps)
 
-    def of_words(first, last):
-        """The products of words `first` to `last` - 1, the even ones' sums apart from the odd ones'."""
-        if last - first > 1:
-            low, high = of_words(first, (first + last) // 2), of_words((first + last) // 2, last)
-
-            @inlined
-            def both(sums, w, byte, activations, size):
-                return high(low(sums, w, byte, activations, size), w, byte, activations, size)
-
-            return both
-        dot, ahead, odd = dots[first], first * GROUP[form], first % 2
+    def word(k):
+        dot, odd_word = dots[k], k % 2
 
         @inlined
-        def single(sums, w, byte, activations, size):
-            evens, odds = sums
-            if odd:
-                return evens, dot(odds, w, byte + ahead * size, activations)
-            return dot(evens, w, byte + ahead * size, activations), odds
+        def at_k(both, w, byte, activations, size):
+            even, odd = both
+            if odd_word:
+                return even, dot(odd, w, byte + k * group * size, activations)
+            return dot(even, w, byte + k * group * size, activations), odd
 
-        return single
+        return at_k
 
-    every = of_words(0, len(dots))
-
-    @inlined
-    def add_products(sums, w, byte, activations, size):
-        evens, odds = every((sums, nothing(sums)), w, byte, activations, size)
-        return added(evens, odds)
-
-    return quantise, add_products
+    return quantise, from_apart(in_a_row([word(k) for k in range(len(dots))]))
