@@ -35,6 +35,7 @@ _HOME = {
     "UnsupportedModelError": "errors",
     "UsageError": "errors",
     "Stream": "stream",
+    "from_torch": "loading",
     "load": "modelfile",
     "save": "modelfile",
 }
@@ -65,6 +66,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "build",
+    "from_torch",
     "load",
     "quantize",
     "save",
@@ -107,6 +109,7 @@ if TYPE_CHECKING:
     from .layers_int8 import LSTMInt8 as LSTMInt8
     from .layers_int8_static import DenseInt8Static as DenseInt8Static
     from .layers_int8_static import LSTMInt8Static as LSTMInt8Static
+    from .loading import from_torch as from_torch
     from .model import Model as Model
     from .model import Probe as Probe
     from .modelfile import load as load

@@ -54,13 +54,23 @@ def widened(array: NDArray[Any]) -> NDArray[Any]:
     return (array["bfloat16"].astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
+def printable(text: object, limit: int = 200) -> str:
+    """`text` in one line that a terminal can show; of a longer one the beginning and the end."""
+    line = "".join(c if c.isprintable() else "?" for c in str(text))
+    return line if len(line) <= limit else f"{line[: limit // 2]} … {line[-(limit // 2) :]}"
+
+
+#: What a message about a file may be long: a list of its tensors, and what to do.
+MAX_MESSAGE = 3000
+
+
 @contextlib.contextmanager
 def about(path: str) -> Iterator[None]:
     """Begin the message of every error with the file's name; what the system refuses becomes a `ModelFileError`."""
     try:
         yield
     except (ModelFileError, UnsupportedModelError, ShapeError, UsageError) as problem:
-        raise type(problem)(f"{path}: {problem}") from None
+        raise type(problem)(f"{path}: {printable(problem, MAX_MESSAGE)}") from None
     except OSError as problem:
         raise ModelFileError(f"{path}: cannot be read ({problem.strerror or problem}); check the path, its rights and the disk.") from None
     except MemoryError:
@@ -105,7 +115,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
-        raise ModelFileError(f"names {next(n for n in names if names.count(n) > 1)!r} twice; the file was made or changed by hand.")
+        raise ModelFileError(
+            f"names {printable(next(n for n in names if names.count(n) > 1))!r} twice; the file was made or changed by hand."
+        )
     return found
 
 
@@ -118,7 +130,7 @@ def read_json(text: bytes | str, what: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as problem:
-        raise ModelFileError(f"{what} is no valid JSON ({problem}); the file is damaged, copy or convert it again.") from None
+        raise ModelFileError(f"{what} is no valid JSON ({printable(problem)}); the file is damaged, copy or convert it again.") from None
 
 
 def read_header(file: BinaryIO) -> bytes | None:
@@ -162,11 +174,13 @@ def read_tensors(data: bytes) -> Tensors:
     try:
         parts = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as problem:
-        raise ModelFileError(f"is no sound safetensors file ({problem}); copy or convert it again.") from None
+        raise ModelFileError(f"is no sound safetensors file ({printable(problem)}); copy or convert it again.") from None
     tensors: Tensors = {}
     for name, part in parts:
         if part["dtype"] not in DTYPES:
-            raise UnsupportedModelError(f"tensor {name!r} has dtype {part['dtype']}; known are {', '.join(DTYPES)}. Save it as float32.")
+            raise UnsupportedModelError(
+                f"tensor {printable(name)!r} has dtype {printable(part['dtype'])}; known are {', '.join(DTYPES)}. Save it as float32."
+            )
         tensors[name] = np.frombuffer(part["data"], DTYPES[part["dtype"]]).reshape(part["shape"])
     return tensors
 

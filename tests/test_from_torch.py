@@ -121,7 +121,8 @@ def test_any_other_order_is_refused_with_the_tensors_and_an_example(tmp_path, ar
         imported(tmp_path, torch_zip(arrays))
     for name, array in arrays.items():
         assert f"{name} {array.shape}" in str(caught.value) or len(arrays) > 20
-    assert '--layers "' in str(caught.value)
+    assert 'layers="' in str(caught.value)
+    assert "--" not in str(caught.value)
 
 
 def renamed(arrays, old, new):

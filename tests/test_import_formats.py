@@ -14,7 +14,7 @@ import edgelstm as el
 from edgelstm import reference
 from edgelstm.importers import import_file, torch_archive
 from edgelstm.importers.from_torch import from_torch
-from edgelstm.importers.state_dict import named_tensors
+from edgelstm.importers.state_dict import chosen
 
 GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
 
@@ -79,7 +79,7 @@ def test_uzmorph_is_read_and_its_bidirectional_lstm_refused_by_name():
     with pytest.raises(el.UnsupportedModelError, match=r"'lstm.weight_ih_l0_reverse' belongs to a bidirectional"):
         el.load(path)
     with open(path, "rb") as file:
-        arrays = {name: np.asarray(tensor) for name, tensor in named_tensors(torch_archive.read(file)).items()}
+        arrays = {name: np.asarray(tensor) for name, tensor in chosen(torch_archive.read(file)).tensors.items()}
     assert arrays["char_embeddings.weight"].shape == (49, 64)
     assert len(arrays) == 19
     expected = np.load(golden("uzmorph/golden.npz"))
@@ -99,8 +99,8 @@ def uzmorph_halves(arrays):
         half = {n.replace(f"_l{layer}{suffix}", "_l0"): a for n, a in half.items()}
         if layer == 0:
             table = {"emb.weight": arrays["char_embeddings.weight"]}
-            model, taken, _ = from_torch(table | under("rnn", half))
-            assert taken == "emb, rnn"
+            model, taken, _ = from_torch(table | under("rnn", half), "emb:embedding, rnn")
+            assert taken == "emb:embedding, rnn"
         else:
             model = from_torch(half)[0]
         order = slice(None, None, -1 if suffix else 1)

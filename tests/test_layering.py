@@ -27,7 +27,8 @@ ALLOWED = {
     "device": {"errors", "library_file"},
     "building": {"", "errors", "container", "snapshot", "compiler", "library_file", "model", "modelfile", "probes"},
     "probes": {"", "errors", "layers", "model", "reference"},
-    "modelfile": {"", "digests", "probes", "errors", "layers", "model", "reference", "container", "importers"},
+    "modelfile": {"", "digests", "probes", "errors", "layers", "loading", "model", "reference", "container", "importers"},
+    "loading": {"container", "errors", "importers", "model"},
     "importers": {"errors", "layers", "layers_int8_static", "model", "container"},
     "quantization": {"", "errors", "layers", *INT8_LAYERS, "model", "modelfile", "reference", "reference_int8", "stream"},
     "kernels": set(),
@@ -61,7 +62,7 @@ ALLOWED = {
         "layers_int8",
         "trial",
     },
-    "__init__": {"building", "errors", "layers", *INT8_LAYERS, "model", "modelfile", "quantization", "stream"},
+    "__init__": {"building", "errors", "layers", *INT8_LAYERS, "loading", "model", "modelfile", "quantization", "stream"},
     "__main__": {"cli"},
 }
 

@@ -292,7 +292,7 @@ def test_the_command_line_says_it_in_one_line(broken, words):
     [
         (["--target", "rpi6"], "no target 'rpi6'"),
         (["--features", "+avx2"], "the host is compiled for as it is"),
-        (["--target", "rpi4", "-o", "a.elstm"], "is the model itself"),
+        (["--target", "rpi4", "-o", "a.elstm"], "would overwrite a.elstm"),
     ],
 )
 def test_building_with_wrong_words(tmp_path, monkeypatch, words, message):

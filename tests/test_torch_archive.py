@@ -9,7 +9,7 @@ from torch_files import linear_arrays, lstm_arrays, torch_legacy, torch_zip, und
 from edgelstm import reference
 from edgelstm.importers import import_file, torch_archive
 from edgelstm.importers.modules import modules
-from edgelstm.importers.state_dict import named_tensors
+from edgelstm.importers.state_dict import chosen
 
 WRITERS = {"zip": torch_zip, "legacy": torch_legacy}
 
@@ -97,6 +97,6 @@ def test_an_unneeded_tensor_is_not_read():
     raw = torch_zip(data)
     place = raw.index(np.ones(50, np.float32).tobytes())
     broken = raw[:place] + b"\xff" * 8 + raw[place + 8 :]
-    tensors = named_tensors(torch_archive.read(io.BytesIO(broken)))
+    tensors = chosen(torch_archive.read(io.BytesIO(broken))).tensors
     assert modules(tensors)["lstm"].kind == "lstm"
     assert np.asarray(tensors["weight_ih_l0"]).shape == (16, 3)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
-from . import show
+from . import given, show
 
 if TYPE_CHECKING:
     from ..library_file import LibraryFile
@@ -22,6 +22,7 @@ FULL_SPEED_STEPS = 100_000
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
+@given.how_to_read
 @click.option("--rate", type=float, metavar="HZ", help="Samples a second. Default: the rate that MODEL was trained on.")
 @click.option("--seconds", type=float, metavar="S", help="Length of the paced run; the one at full speed is no longer.  [default: 5]")
 @click.option("--steps", type=int, metavar="N", help="Length of both runs in steps, instead of --seconds.")
@@ -29,7 +30,15 @@ FULL_SPEED_STEPS = 100_000
 @click.option("--plot", type=click.Path(path_type=Path), metavar="OUT.png", help="Draw the latencies too (needs matplotlib).")
 @click.option("--all-schemes", is_flag=True, help="Compare float32 and every int8 scheme: time and size on this machine.")
 def bench(
-    *, model: Path, rate: float | None, seconds: float | None, steps: int | None, as_json: bool, plot: Path | None, all_schemes: bool
+    *,
+    model: Path,
+    how: given.How,
+    rate: float | None,
+    seconds: float | None,
+    steps: int | None,
+    as_json: bool,
+    plot: Path | None,
+    all_schemes: bool,
 ) -> None:
     """Measure MODEL on this machine: cold start, latency with its tail, deadline misses.
 
@@ -48,20 +57,19 @@ def bench(
     """  # noqa: D301
     from ..library_file import LibraryFile
     from . import schemes
-    from .given import opened
     from .plot import check, draw
 
     if plot is not None:
         check(plot)
     if seconds is not None and steps is not None:
         raise UsageError("say either --seconds or --steps; got both.")
-    loaded = opened(model)
+    loaded = given.opened(model, how)
     if all_schemes and isinstance(loaded, LibraryFile):
         raise UsageError(f"--all-schemes quantises a model, and {model} is a built library, which holds none; give the .elstm file.")
     rate = rate if rate is not None else loaded.rate_hz
     if rate is None:
         raise UsageError("--rate is missing and the model states none; say how many samples a second arrive, as in --rate 100.")
-    told, series = _measure(loaded, model, rate, _lengths(rate, 5.0 if seconds is None else seconds, steps))
+    told, series = _measure(loaded, model, how, rate, _lengths(rate, 5.0 if seconds is None else seconds, steps))
     if all_schemes and not isinstance(loaded, LibraryFile):
         told["schemes"] = schemes.compare(loaded)
     if as_json:
@@ -88,18 +96,17 @@ def _lengths(rate: float, seconds: float, steps: int | None) -> tuple[int, int, 
 
 
 def _measure(
-    given: "Model | LibraryFile", path: Path, rate: float, lengths: tuple[int, int, float]
+    loaded: "Model | LibraryFile", path: Path, how: given.How, rate: float, lengths: tuple[int, int, float]
 ) -> tuple[dict[str, Any], list["Times"]]:
     """The record that ``--json`` prints, and the arrays that it sums up: full speed, paced, response."""
     from ..library_file import LibraryFile
     from ..stream import Stream
     from . import measure
-    from .given import source
 
     paced, quick, seconds = lengths
-    stream = Stream(source(given))
+    stream = Stream(given.source(loaded))
     stream.warmup()
-    xs = measure.samples(given)
+    xs = measure.samples(loaded)
     timer = measure.timer_cost()
     single = measure.full_speed(stream, xs, seconds, quick)
     step, response = measure.paced(stream, xs, rate, paced)
@@ -109,7 +116,7 @@ def _measure(
     told = {
         "model": str(path),
         "machine": measure.machine(stream),
-        "cold_start_ns": measure.cold_start(path, library=isinstance(given, LibraryFile)),
+        "cold_start_ns": measure.cold_start(path, how.said, library=isinstance(loaded, LibraryFile)),
         "timer_ns": timer,
         "full_speed_ns": (quick_times := measure.percentiles(single, timer)),
         "paced_ns": measure.percentiles(step, timer),

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import UsageError
-from . import show
+from . import given, show
 
 if TYPE_CHECKING:
     from ..building import Build
@@ -15,13 +14,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
+@given.how_to_read
 @click.option("--target", default="host", show_default=True, help="What it is for: a name that `edgelstm targets` lists.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write.  [default: MODEL-TARGET.so, or .o for bare metal]")
 @click.option("--cpu", default="", metavar="NAME", help="Another CPU of the target's kind, in LLVM's words, such as cortex-a55.")
 @click.option("--features", default="", metavar="LIST", help="More or fewer instructions, in LLVM's words, such as +dotprod,-crc.")
 @click.option("--header", type=click.Path(path_type=Path), metavar="EDGELSTM.H", help="Write the C interface's header there too.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was built as JSON.")
-def build(*, model: Path, target: str, output: Path | None, cpu: str, features: str, header: Path | None, as_json: bool) -> None:
+def build(
+    *, model: Path, how: given.How, target: str, output: Path | None, cpu: str, features: str, header: Path | None, as_json: bool
+) -> None:
     """Compile MODEL ahead of time for --target, weights inside.
 
     For Linux boards and PCs it writes a shared library, which needs no compiler, no Numba and no other library where it runs:
@@ -37,13 +39,11 @@ def build(*, model: Path, target: str, output: Path | None, cpu: str, features: 
     """  # noqa: D301
     from ..building import build as compiled
     from ..compiler.targets import named
-    from ..modelfile import load
 
     chosen = named(target, cpu=cpu, features=features)
-    loaded = load(model)
+    loaded = given.loaded(model, how)
     place = output or Path(f"{model.stem}-{target}{'.o' if chosen.bare_metal else '.so'}")
-    if place.resolve() == model.resolve():
-        raise UsageError(f"--output is the model itself, {model}; name another file.")
+    given.refuse_overwriting("--output", place, model)
     with show.status(f"compiling for {target}"):
         made = compiled(loaded, chosen)
     made.write(place)

@@ -6,14 +6,13 @@ from typing import Any
 
 import click
 
-from . import describe, show
+from . import describe, given, show
 
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--output", "-o", "target", required=True, type=click.Path(path_type=Path), metavar="OUT.elstm", help="File to write.")
-@click.option("--layers", metavar="CHAIN", help='Layers in order, with the activation after each: "lstm, fc1:relu, fc2:softmax".')
-@click.option("--prefix", metavar="P", help="Where in SOURCE the network is, if it holds more than one: model_state, encoder.rnn.")
+@given.how_to_read
 @click.option("--labels", metavar="A,B,…", help="Names of the outputs, in order.")
 @click.option("--input-names", metavar="A,B,…", help="Names of the inputs, in order; `run` finds columns by them.")
 @click.option("--rate", type=float, metavar="HZ", help="Samples a second that the network was trained on.")
@@ -23,8 +22,7 @@ def convert(
     *,
     source: Path,
     target: Path,
-    layers: str | None,
-    prefix: str | None,
+    how: given.How,
     labels: str | None,
     input_names: str | None,
     rate: float | None,
@@ -34,7 +32,8 @@ def convert(
     """Turn SOURCE, a trained file, into a .elstm file, and show what was taken from it.
 
     A PyTorch state_dict names its tensors but not the order of its layers, nor the activations between. Where only one
-    chain fits it is taken and printed; anything else is refused with the list of tensors found, and --layers says it.
+    chain fits it is taken and printed; anything else is refused with the list of tensors found, and --layers says it:
+    a module and the function after it, "add:input" for a skip connection, "bn" for a BatchNorm in front.
     Neither PyTorch nor any other framework is needed. Nothing in SOURCE is executed.
 
     \b
@@ -45,16 +44,19 @@ def convert(
     from ..importers import import_file
     from ..modelfile import load, save
 
-    taken = import_file(source, layers=layers, prefix=prefix)
-    given: dict[str, Any] = {"labels": _names(labels), "input_names": _names(input_names), "rate_hz": rate, "window": window}
-    model = replace(taken.model, **{name: value for name, value in given.items() if value is not None})
+    given.refuse_overwriting("--output", target, source)
+    given.refuse_foreign_ending("--output", target)
+    taken = import_file(source, **how.said)
+    stated: dict[str, Any] = {"labels": _names(labels), "input_names": _names(input_names), "rate_hz": rate, "window": window}
+    model = replace(taken.model, **{name: value for name, value in stated.items() if value is not None})
     save(model, target)
     told = describe.record(load(target), target)
+    notes = [given.spelled(note) for note in taken.notes]
     if as_json:
-        show.emit_json({"format": taken.format, "chain": taken.chain, "notes": list(taken.notes), **told})
+        show.emit_json({"format": taken.format, "chain": taken.chain, "notes": notes, **told})
         return
     click.echo(show.printable(f"{source} ({taken.format}): {taken.chain}"))
-    for note in taken.notes:
+    for note in notes:
         click.echo(show.printable(f"note: {note}"))
     describe.print_model(told)
 

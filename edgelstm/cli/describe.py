@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import show
+from . import given, show
 
 if TYPE_CHECKING:
     from ..layers import Layer
@@ -171,11 +171,12 @@ def _probe_text(probe: dict[str, Any] | None) -> str:
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
+@given.how_to_read
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
-def describe(model: Path, as_json: bool) -> None:
+def describe(*, model: Path, how: given.How, as_json: bool) -> None:
     """Show what MODEL holds: layers, sizes, names, training regime, probe.
 
-    MODEL is a .elstm file, any trained file that `edgelstm convert` takes without further words, or a library that
+    MODEL is a .elstm file, any trained file that `edgelstm convert` takes, or a library that
     `edgelstm build` made. A library for another machine is described without being loaded; one for this machine replays its probe.
 
     \b
@@ -185,13 +186,12 @@ def describe(model: Path, as_json: bool) -> None:
       edgelstm describe gesture.so
     """  # noqa: D301
     from ..library_file import LibraryFile
-    from .given import opened
 
-    given = opened(model)
-    told = library_record(given) if isinstance(given, LibraryFile) else record(given, model)
+    found = given.opened(model, how)
+    told = library_record(found) if isinstance(found, LibraryFile) else record(found, model)
     if as_json:
         show.emit_json(told)
-    elif isinstance(given, LibraryFile):
+    elif isinstance(found, LibraryFile):
         print_library(told)
     else:
         print_model(told)

@@ -1,15 +1,68 @@
-"""What a verb was given to step: a model file, or a library built ahead of time."""
+"""What a verb was given: a model file, a trained file and how to read it, or a built library; and what it must not overwrite."""
 
+import functools
+import os
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+import click
+
+from ..errors import EdgeLSTMError, UsageError
 from ..library_file import LibraryFile, is_library
+from . import show
 
 if TYPE_CHECKING:
     from ..model import Model
 
+#: Endings of files that other programs write and read; a .elstm file by such a name would be taken for one of theirs.
+_FOREIGN = (
+    *(".pt", ".pth", ".ckpt", ".bin", ".ptl", ".safetensors", ".pkl", ".pickle", ".npy", ".npz"),
+    *(".onnx", ".ort", ".h5", ".hdf5", ".keras", ".pb", ".tflite", ".nam", ".json", ".gguf", ".so", ".o", ".a"),
+)
 
-def opened(path: Path) -> "Model | LibraryFile":
+_OPTION = re.compile(r"\b(layers|prefix|without)=(?=[\"'\s,.;)…]|$)")
+
+
+class How(NamedTuple):
+    """How a trained file is to be read, where it does not say so itself: the arguments of `edgelstm.load`."""
+
+    layers: str | None
+    prefix: str | None
+    without: str | None
+
+    @property
+    def said(self) -> dict[str, str]:
+        """What was given, by name."""
+        return {name: text for name, text in self._asdict().items() if text is not None}
+
+
+_Verb = TypeVar("_Verb", bound=Callable[..., Any])
+
+
+def how_to_read(verb: _Verb) -> _Verb:
+    """Give a verb the options that `edgelstm.load` takes, as one argument `how`, and spell errors as the command line does."""
+
+    @click.option("--layers", metavar="CHAIN", help='Layers of a trained file in order, with functions: "lstm, fc1:relu, fc2:softmax".')
+    @click.option("--prefix", metavar="P", help="Where in a trained file the network is, if it holds more than one: encoder.rnn.")
+    @click.option("--without", metavar="A,B,…", help="Parts of a trained file to leave out: modules, dicts or tensors.")
+    @functools.wraps(verb)
+    def reading(*args: Any, layers: str | None, prefix: str | None, without: str | None, **others: Any) -> Any:
+        try:
+            return verb(*args, how=How(layers, prefix, without), **others)
+        except EdgeLSTMError as problem:
+            raise type(problem)(spelled(str(problem))) from None
+
+    return reading  # type: ignore[return-value]
+
+
+def spelled(message: str) -> str:
+    """A message of the package with the options of `How` as the command line has them: ``layers="lstm"`` is ``--layers "lstm"``."""
+    return _OPTION.sub(r"--\1 ", message)
+
+
+def opened(path: Path, how: How) -> "Model | LibraryFile":
     """A library read, with nothing of it run; any other file loaded as a model.
 
     Raises
@@ -17,13 +70,46 @@ def opened(path: Path) -> "Model | LibraryFile":
     EdgeLSTMError
         If it is neither.
     """
-    if is_library(path):
-        return LibraryFile(path)
-    from ..modelfile import load
+    if not is_library(path):
+        return loaded(path, how)
+    if how.said:
+        raise UsageError(f"{path} is a built library, whose layers are settled; leave out {', '.join(f'--{name}' for name in how.said)}.")
+    return LibraryFile(path)
 
-    return load(path)
+
+def loaded(path: Path, how: How) -> "Model":
+    """A model file, or a trained one, of which the notes go to stderr."""
+    from ..modelfile import load_with_notes
+
+    model, notes = load_with_notes(path, layers=how.layers, prefix=how.prefix, without=how.without)
+    for note in notes:
+        click.echo(show.printable(f"edgelstm: note: {spelled(note)}"), err=True)
+    return model
 
 
 def source(given: "Model | LibraryFile") -> "Model | str":
     """The same as `Stream` takes it."""
     return given.path if isinstance(given, LibraryFile) else given
+
+
+def refuse_overwriting(option: str, target: Path | str, *inputs: Path | str) -> None:
+    """Refuse a target that is one of the inputs, by whatever name, link or spelling.
+
+    Raises
+    ------
+    UsageError
+    """
+    for path in inputs:
+        if os.path.exists(target) and os.path.exists(path) and os.path.samefile(target, path):
+            raise UsageError(f"{option} {target} would overwrite {path}; write elsewhere.")
+
+
+def refuse_foreign_ending(option: str, target: Path) -> None:
+    """Refuse to write a .elstm file under the name of another format.
+
+    Raises
+    ------
+    UsageError
+    """
+    if target.suffix.lower() in _FOREIGN:
+        raise UsageError(f"{option} {target} would be a .elstm file that is called {target.suffix}; write {target.with_suffix('.elstm')}.")

@@ -3,12 +3,14 @@
 It prints nothing. All times are nanoseconds; reading the clock costs some of them, which `timer_cost` tells.
 """
 
+import json
 import os
 import platform
 import subprocess
 import sys
 import time
 from array import array
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +46,7 @@ import numpy; numpy_done = time.monotonic_ns()
 _MODEL = f"""{_BEGIN}
 from edgelstm.modelfile import load
 from edgelstm.stream import Stream; imported = time.monotonic_ns()
-model = load(sys.argv[1]); loaded = time.monotonic_ns()
+import json; model = load(sys.argv[1], **json.loads(sys.argv[3])); loaded = time.monotonic_ns()
 stream = Stream(model); ready = time.monotonic_ns()
 stream.step(numpy.zeros(stream.input_size, numpy.float32)); done = time.monotonic_ns()
 print(started, numpy_done, imported, loaded, ready, done, int(stream.plan.cached))
@@ -80,9 +82,10 @@ def samples(given: "Model | LibraryFile", seed: int = 0) -> NDArray[np.float32]:
     return np.asarray(random.standard_normal((SAMPLES, size)) * scale + mean, np.float32)
 
 
-def cold_start(path: Path, *, library: bool = False) -> dict[str, float | bool]:
+def cold_start(path: Path, how: Mapping[str, str] | None = None, *, library: bool = False) -> dict[str, float | bool]:
     """Nanoseconds from the launch of Python to the first answer, by phase and as ``total``: medians of fresh processes.
 
+    `how` holds the arguments with which a trained file is loaded.
     ``cached`` tells of a model whether all of them found it compiled on disk; a library has nothing to find.
 
     Raises
@@ -92,10 +95,11 @@ def cold_start(path: Path, *, library: bool = False) -> dict[str, float | bool]:
     """
     package = str(Path(__file__).resolve().parents[2])
     script, phases = (_LIBRARY, LIBRARY_PHASES) if library else (_MODEL, PHASES)
+    arguments = [str(path), package, json.dumps(dict(how or {}))]
     runs, cached = [], True
     for _ in range(LAUNCHES):
         launched = time.monotonic_ns()
-        child = subprocess.run([sys.executable, "-P", "-c", script, str(path), package], capture_output=True, text=True, check=False)
+        child = subprocess.run([sys.executable, "-P", "-c", script, *arguments], capture_output=True, text=True, check=False)
         if child.returncode != 0:
             reason = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
             raise EdgeLSTMError(f"the cold start failed in a fresh process: {reason}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
-from . import show
+from . import given, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
+@given.how_to_read
 @click.option("--data", "-d", "data", required=True, multiple=True, type=click.Path(path_type=Path), metavar="FILE",
               help="What MODEL meets in use: .csv, .jsonl or .npz. Repeat it for several recordings.")  # fmt: skip
 @click.option("--output", "-o", "target", required=True, type=click.Path(path_type=Path), metavar="OUT.elstm", help="File to write.")
@@ -73,6 +74,7 @@ def _quantise(
     data: tuple[Path, ...],
     target: Path,
     *,
+    how: given.How,
     scheme: str,
     keep: tuple[str, ...],
     elsewhere: bool,
@@ -81,7 +83,7 @@ def _quantise(
     window: int | None,
 ) -> dict[str, Any]:
     """Write the quantised model, and return the record of what changed."""
-    from ..modelfile import load, save
+    from ..modelfile import save
     from ..quantization.calibration import batch_of
     from ..quantization.choosing import choose
     from ..quantization.comparing import compare
@@ -91,7 +93,7 @@ def _quantise(
     from . import measure
     from .quantize_data import read
 
-    model = load(path)
+    model = given.loaded(path, how)
     model = model if model.source else replace(model, source=show.printable(path.name))
     windows, labels = read(data, model, parse_columns(columns) if columns else (), labels_column, window)
     if labels is not None:
@@ -109,8 +111,8 @@ def _check_targets(target: Path, report: Path | None, inputs: tuple[Path, ...]) 
             continue
         if not path.parent.is_dir():
             raise UsageError(f"{option} {path}: there is no folder {path.parent}; create it first.")
-        if path.exists() and any(other.exists() and path.samefile(other) for other in inputs):
-            raise UsageError(f"{option} {path} would overwrite an input; write elsewhere.")
+        given.refuse_overwriting(option, path, *inputs)
+    given.refuse_foreign_ending("--output", target)
     if report is not None and report.resolve() == target.resolve():
         raise UsageError("--report and --output name the same file; write the page elsewhere.")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import click
 
 from ..errors import UsageError
+from . import given
 
 if TYPE_CHECKING:
     from ..runners.sinks import TextSink
@@ -21,6 +22,7 @@ Read = Callable[[int], bytes]
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
+@given.how_to_read
 @click.option("--input", "-i", "source", default="-", metavar="FILE", show_default=True, help="CSV or JSON lines; - is standard input.")
 @click.option("--output", "-o", "target", default="-", metavar="FILE", show_default=True, help=".csv or .jsonl; - is standard output.")
 @click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), help="Output format, where the name of the output does not tell.")
@@ -32,7 +34,7 @@ Read = Callable[[int], bytes]
     show_default=True,
     help="For a missing or infinite value: stop; repeat the last good sample; restart from the initial state; let it through.",
 )
-def run(*, model: Path, source: str, target: str, kind: str | None, columns: str, nan_policy: str) -> None:
+def run(*, model: Path, how: given.How, source: str, target: str, kind: str | None, columns: str, nan_policy: str) -> None:
     """Stream lines through MODEL: one sample a line in, one answer a line out, each flushed before more input is awaited.
 
     MODEL is a model file, or a library that `edgelstm build` made for this machine.
@@ -50,13 +52,13 @@ def run(*, model: Path, source: str, target: str, kind: str | None, columns: str
     from ..runners.lines import LineSource
     from ..runners.rows import parse_columns
     from ..stream import Stream
-    from . import given
 
     kind = kind or _kind_of(target)
     chosen = parse_columns(columns) if columns else ()
     with _reader(source, target) as read:
-        _refuse_overwriting(target, model, source)
-        stream = Stream(given.source(given.opened(model)), nan_policy=nan_policy)
+        if target != "-":
+            given.refuse_overwriting("--output", target, model, source)
+        stream = Stream(given.source(given.opened(model, how)), nan_policy=nan_policy)
         with _sink(target, kind, stream) as sink:
             runners.run(stream, LineSource(read, stream, chosen), sink)
     if stream.bad_inputs:
@@ -70,12 +72,6 @@ def _kind_of(target: str) -> str:
     if suffix in (".jsonl", ".ndjson"):
         return "jsonl"
     raise UsageError(f"--output {target}: the name does not tell the format; end it in .csv or .jsonl, or say --format.")
-
-
-def _refuse_overwriting(target: str, *inputs: Path | str) -> None:
-    for path in inputs:
-        if target != "-" and os.path.exists(target) and os.path.exists(path) and os.path.samefile(target, path):
-            raise UsageError(f"--output {target} would overwrite {path}; write elsewhere.")
 
 
 @contextmanager

@@ -6,12 +6,12 @@ Nothing here is imported on a device that loads a `.elstm` file. No framework is
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from .. import container
 from ..errors import ModelFileError, UnsupportedModelError, UsageError
 from ..model import Model
-from .sniff import sniff
+from .sniff import instead, sniff
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class Imported:
     model : Model
         Without a probe.
     chain : str
-        The order of the layers that was taken, as ``--layers`` spells it.
+        The order of the layers that was taken, as ``layers`` spells it.
     format : str
         What the file was.
     notes : sequence of str
@@ -36,35 +36,57 @@ class Imported:
     notes: tuple[str, ...] = ()
 
 
-def _torch(file: BinaryIO) -> object:
+class Asked(NamedTuple):
+    """What the user said of a file: see `import_file`. Errors spell these as Python does, ``layers="…"``."""
+
+    layers: str | None = None
+    prefix: str | None = None
+    without: str | None = None
+
+
+def from_checkpoint(checkpoint: object, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    """The model in a state_dict, or in dicts and lists around one, with its chain and notes."""
+    from .from_torch import from_torch
+    from .state_dict import chosen
+
+    found = chosen(checkpoint, asked.prefix, asked.without)
+    model, order, notes = from_torch(found.tensors, asked.layers, source=source, holds=found.holds)
+    return model, order, [*found.notes, *notes, *found.scaling(model.input_size)]
+
+
+def _torch(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
     from .torch_archive import read
 
-    return read(file)
+    return from_checkpoint(read(file), asked, source)
 
 
-def _safetensors(file: BinaryIO) -> object:
-    return {name: container.widened(array) for name, array in container.read_tensors(file.read()).items()}
+def _safetensors(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .safetensors_file import read
+
+    return from_checkpoint(read(file), asked, source)
 
 
-#: Formats whose tensors have PyTorch's names, and how their objects are read.
-_STATE_DICTS: dict[str, Callable[[BinaryIO], object]] = {"PyTorch": _torch, "safetensors": _safetensors}
-
-
-#: As `sniff` calls it.
-TFLITE = "TensorFlow Lite"
-
-
-def _tflite(file: BinaryIO, layers: str | None, prefix: str | None, name: str) -> tuple[Model, str, list[str]]:
+def _tflite(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
     from .from_tflite import from_tflite
     from .tflite_file import read
 
-    if prefix:
-        raise UsageError(f"a file of {TFLITE} has no prefixes (--prefix {prefix!r}); choose a part by its layers (--layers).")
-    file.seek(0)
-    return from_tflite(read(file.read()), layers, source=f"{TFLITE}: {name}")
+    for name in ("prefix", "without"):
+        if value := getattr(asked, name):
+            raise UsageError(f'is a graph and has no prefixes or names to leave out ({name}="{value}"); choose a part of it by layers="…".')
+    return from_tflite(read(file.read()), asked.layers, source=source)
 
 
-def import_file(path: str | os.PathLike[str], *, layers: str | None = None, prefix: str | None = None) -> Imported:
+#: Every format that is read, as `sniff` calls it, and who reads a file at its beginning.
+READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]] = {
+    "PyTorch": _torch,
+    "safetensors": _safetensors,
+    "TensorFlow Lite": _tflite,
+}
+
+
+def import_file(
+    path: str | os.PathLike[str], *, layers: str | None = None, prefix: str | None = None, without: str | None = None
+) -> Imported:
     """Read a trained network of another framework.
 
     Parameters
@@ -76,6 +98,8 @@ def import_file(path: str | os.PathLike[str], *, layers: str | None = None, pref
         see `chain.parse`.
     prefix : str, optional
         Where in the file the model is, for example ``"model_state"`` or ``"encoder.rnn"``. Empty for all of the file.
+    without : str, optional
+        Modules, dicts or tensors to leave out, for example ``"aux, loss.weight"``.
 
     Raises
     ------
@@ -85,27 +109,19 @@ def import_file(path: str | os.PathLike[str], *, layers: str | None = None, pref
         If the file is of a known format that this version does not import, holds a feature that edgelstm lacks,
         or does not determine one model.
     UsageError
-        If `layers` or `prefix` names something that the file does not hold.
+        If `layers`, `prefix` or `without` names something that the file does not hold.
     ShapeError
         If the layers, in that order, do not fit together.
     """
-    from .from_torch import from_torch
-    from .state_dict import named_tensors
-
     path = container.path_text(path)
     with container.about(path), container.open_file(path) as file:
         found = sniff(file)
         if found == "edgelstm":
             raise ModelFileError("is a .elstm file already; load it with edgelstm.load, there is nothing to convert.")
-        if found == TFLITE:
-            model, order, notes = _tflite(file, layers, prefix, os.path.basename(path))
-            return Imported(model, order, found, tuple(notes))
-        if found not in _STATE_DICTS:
+        if found not in READERS:
             raise UnsupportedModelError(
-                f"is a file of {found}, which edgelstm does not import yet; it imports {', '.join((*_STATE_DICTS, TFLITE))}. "
-                "If the model exists in PyTorch, write it with torch.save(model.state_dict(), path)."
+                f"is a file of {found}, which edgelstm does not import yet; it imports {', '.join(READERS)}. {instead(found)}"
             )
         file.seek(0)
-        tensors = named_tensors(_STATE_DICTS[found](file), prefix)
-        model, order, notes = from_torch(tensors, layers, source=f"{found}: {os.path.basename(path)}")
+        model, order, notes = READERS[found](file, Asked(layers, prefix, without), f"{found}: {os.path.basename(path)}")
     return Imported(model, order, found, tuple(notes))

@@ -1,31 +1,41 @@
 """PyTorch's named tensors (state_dict, safetensors) as a `Model`: in the order that the user gives, or the only possible one.
 
-Names and meaning: ``torch.nn.LSTM``, ``LSTMCell``, ``Linear``, ``Embedding``. Gates are in the order i f g o there and here.
+Names and meaning: ``torch.nn.LSTM``, ``LSTMCell``, ``Linear``, ``Embedding``, ``BatchNorm1d``. Gates are i f g o there and here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
-from ..errors import UnsupportedModelError, UsageError
-from ..layers import LSTM, Activation, Layer, Softmax
+from ..errors import UsageError
+from ..layers import Activation, Add, Layer, Softmax
 from ..model import INPUT, Model
-from . import chain, modules
-from .chain import Item
+from . import chain, modules, order, records
+from .chain import Item, quoted
 from .modules import Module
-from .state_dict import WRAPPERS, Named, listed
+from .state_dict import WRAPPERS, listed
+from .tensors import Named, assembled, place
 
 
-def from_torch(tensors: Mapping[str, Named], layers: str | None = None, *, source: str = "PyTorch") -> tuple[Model, str, list[str]]:
+def from_torch(
+    tensors: Mapping[str, Named],
+    layers: str | None = None,
+    *,
+    source: str = "PyTorch",
+    holds: Callable[[str], bool] = lambda _: False,
+) -> tuple[Model, str, list[str]]:
     """Build a model from named tensors, all of which it must use.
 
     Parameters
     ----------
     tensors : mapping of str to array
-        For example a state_dict, as `state_dict.named_tensors` gives it.
+        For example a state_dict, as `state_dict.chosen` gives it.
     layers : str, optional
         The chain, see `chain.parse`. Without it one LSTM module is taken, after an Embedding and before a Linear if they fit.
     source : str
         What the model says it was made from.
+    holds : callable
+        Whether the file has a module of a name that is not among `tensors`: no function is meant by it.
 
     Returns
     -------
@@ -44,94 +54,165 @@ def from_torch(tensors: Mapping[str, Named], layers: str | None = None, *, sourc
     ShapeError
         If the layers do not fit together.
     """
-    found = modules.modules(tensors)
-    notes = []
+    found = modules.modules(assembled(tensors))
     if layers is None:
-        items = _only_chain(found)
-        notes.append("No function was assumed between the layers or after the last one; --layers says otherwise.")
+        found, notes = _without_second_names(found)
+        items = order.only_chain(found)
+        notes.append('No function was assumed between the layers or after the last one; layers="…" says otherwise.')
     else:
-        items = tuple(_resolved(item, found) for item in chain.parse(layers))
-        if unused := [name for name in found if name not in {item.module for item in items}]:
-            raise UsageError(
-                f"the layers {layers!r} leave out {listed(unused)}; name every module, or choose a part by a prefix (--prefix)."
-            )
-    built = [layer for position, item in enumerate(items) for layer in _layers(item, found, first=position == 0)]
+        items = tuple(_resolved(item, found, holds) for item in chain.parse(layers))
+        notes = [*_second_names(items, found, layers), *_bare(items, found)]
+    notes += [f"{' and '.join(m.initial)} are the state in which {m.name} begins." for m in found.values() if m.initial]
     if any(str(tensor.dtype) == "float64" for tensor in tensors.values()):
         notes.append("Weights were float64 and are rounded to float32.")
+    if any(found[item.module].kind == "batchnorm" for item in items if item.module in found):
+        notes.append(
+            f"BatchNorm is taken as it stands after training, with eps = {records.BATCH_NORM_EPS:g}, as PyTorch has it by default."
+        )
     source = "".join(c if c.isprintable() else "?" for c in source)
-    return Model(tuple(_distinct(built)), source=source), chain.spell(items), notes
+    return Model(_Builder(items, found).layers(), source=source), chain.spell(items), notes
 
 
-def _resolved(item: Item, found: Mapping[str, Module]) -> Item:
+def _second_names(items: Sequence[Item], found: Mapping[str, Module], layers: str) -> list[str]:
+    """Notes on modules that the chain names under another name.
+
+    Raises
+    ------
+    UsageError
+        If it leaves out others, or a table that may be the network's last layer, tied to its first.
+    """
+    named = {item.module for item in items}
+    same = {name: _identity(module) for name, module in found.items()}
+    used = {same[name]: name for name in reversed(list(found)) if name in named}
+    last = next((found[item.module].widths[1] for item in reversed(items) if item.module in found), 0)
+    second = {name: used[same[name]] for name in found if name not in named and same[name] in used}
+    unused = [n for n in found if n not in named and (n not in second or (found[n].is_table and found[n].widths[0] == last))]
+    if unused:
+        raise UsageError(
+            f"the layers {layers!r} leave out {listed(unused)}; name every module, or leave it out by "
+            f'without="{", ".join(map(quoted, unused))}".'
+        )
+    return [f"{name} is the same module as {first}." for name, first in second.items()]
+
+
+def _without_second_names(found: Mapping[str, Module]) -> tuple[dict[str, Module], list[str]]:
+    """Each module once. Two tables of one storage stay two: an Embedding and the head that is tied to it look like that."""
+    first: dict[object, str] = {}
+    kept, notes = {}, []
+    for name, module in found.items():
+        if module.is_table or first.setdefault(_identity(module), name) == name:
+            kept[name] = module
+        else:
+            notes.append(f"{name} is the same module as {first[_identity(module)]}.")
+    return kept, notes
+
+
+def _identity(module: Module) -> object:
+    return module.kind, frozenset((name, place(tensor)) for name, tensor in (*module.tensors.items(), *module.initial.items()))
+
+
+def _bare(items: Sequence[Item], found: Mapping[str, Module]) -> list[str]:
+    return [
+        f"nothing stands between {item.module} and {after.module}, where a function usually does; write {item.module}:relu, or "
+        f"{item.module}:linear if that is meant."
+        for item, after in pairwise(items)
+        if order.is_bare(item, after, found)
+    ]
+
+
+def _resolved(item: Item, found: Mapping[str, Module], holds: Callable[[str], bool]) -> Item:
     """The item with its module called as the file's other names are; wrappers' names may stand before it."""
     name = item.module
     while name not in found and (wrapper := next((w for w in WRAPPERS if name.startswith(w)), None)):
         name = name.removeprefix(wrapper)
-    if name not in found and (item.module not in chain.FUNCTIONS or item.word):
+    if name in found and not (item.module == chain.ADD and item.word not in ("", *chain.FUNCTIONS, *chain.ROLES)):
+        return replace(item, module=name)
+    if item.module == chain.ADD and item.word:
+        return item
+    if item.module not in chain.FUNCTIONS or item.word:
         raise UsageError(f"the layers name {item.module!r}, which the file does not hold; it holds {listed(list(found))}.")
-    return replace(item, module=name)
+    if holds(item.module):
+        raise UsageError(
+            f"the layers name {item.module!r}, a module of the file that the prefix or without=… leaves out; as a function, write it "
+            f"after a module, as in '{next(iter(found))}:{item.module}'."
+        )
+    if item.module == "linear":
+        raise UsageError(f"'linear' alone does nothing, and the file holds no module of that name; it holds {listed(list(found))}.")
+    return item
 
 
-def _layers(item: Item, found: Mapping[str, Module], *, first: bool) -> list[Layer]:
-    """The records of one item."""
-    module = found.get(item.module)
-    if module is None:
-        return _function(item.module)
-    if (module.kind == "normalizer") != (item.word == "normalizer"):
-        raise UsageError(
-            f"write {module.name!r} as '{module.name}:normalizer' if and only if it holds mean and scale; it is of kind {module.kind}."
-        )
-    if module.kind == "normalizer":
-        return [modules.normalizer(module)]
-    if item.word == "embedding" and (module.kind != "linear" or module.has_bias):
-        raise UsageError(f"{module.name!r} cannot be an embedding: that is one tensor 'weight'; it holds {', '.join(module.tensors)}.")
-    if module.kind == "lstm":
-        return [*modules.lstm_layers(module), *_function(item.word)]
-    if item.word == "embedding" or (first and module.looks_like_embedding and not item.word):
-        return [modules.embedding(module)]
-    if first and not module.has_bias and not item.word:
-        raise UsageError(
-            f"{module.name!r} may be an embedding or a Linear without bias; write '{module.name}:embedding' or '{module.name}:linear'."
-        )
-    return [modules.linear(module), *_function(item.word)]
+class _Builder:
+    """The records of a chain, one item after the other."""
+
+    def __init__(self, items: Sequence[Item], found: Mapping[str, Module]) -> None:
+        self._items, self._found = items, found
+        self._layers: list[Layer] = []
+        self._ends: dict[str, str] = {}  # by a module's name, the layer that its output comes from
+
+    def layers(self) -> tuple[Layer, ...]:
+        for position, item in enumerate(self._items):
+            for layer in self._records(position, item):
+                self._layers.append(replace(layer, name=self._free(layer.name or f"{layer.kind}{len(self._layers)}")))
+            if item.module in self._found:
+                self._ends[item.module] = self._layers[-1].name
+        return tuple(self._layers)
+
+    def _free(self, name: str) -> str:
+        """A name that no layer and no other module has; the model's input has one too."""
+        taken = {INPUT, *(layer.name for layer in self._layers)}
+        return name if name not in taken else self._free(f"{name}_layer")
+
+    def _records(self, position: int, item: Item) -> list[Layer]:
+        module = self._found.get(item.module)
+        if item.module == chain.ADD and (module is None or item.word not in ("", *chain.FUNCTIONS, *chain.ROLES)):
+            return [self._add(position, item)]
+        if module is None:
+            return _function(item.module)
+        if (module.kind == "normalizer") != (item.word == "normalizer") and module.kind != "batchnorm":
+            raise UsageError(
+                f"write {module.name!r} as '{module.name}:normalizer' if and only if it holds mean and scale; it is of kind {module.kind}."
+            )
+        if module.kind == "normalizer":
+            return [records.normalizer(module)]
+        if item.word == "embedding" and not module.is_table:
+            raise UsageError(f"{module.name!r} cannot be an embedding: that is one tensor 'weight'; it holds {', '.join(module.tensors)}.")
+        if module.kind == "lstm":
+            return [*records.lstm_layers(module), *_function(item.word)]
+        if module.kind == "batchnorm":
+            return [records.batch_norm(module), *_function(item.word)]
+        if item.word == "embedding" or (position == 0 and module.is_table and not item.word and self._must_be_embedding(module)):
+            return [records.embedding(module)]
+        return [records.linear(module), *_function(item.word)]
+
+    def _must_be_embedding(self, module: Module) -> bool:
+        """Whether the layer after it can read a table's rows alone, or a Linear's answers alone.
+
+        Raises
+        ------
+        UsageError
+            If it can read both, or neither.
+        """
+        after = next((self._found[item.module] for item in self._items[1:] if item.module in self._found), None)
+        takes, gives = module.widths
+        wanted = after.widths[0] if after else None
+        if (wanted == takes) == (wanted == gives):
+            raise UsageError(
+                f"{module.name!r} may be an embedding or a Linear without bias; write '{quoted(module.name)}:embedding' or "
+                f"'{quoted(module.name)}:linear'."
+            )
+        return wanted == takes
+
+    def _add(self, position: int, item: Item) -> Add:
+        other = INPUT if item.word == INPUT and INPUT not in self._found else self._ends.get(item.word)
+        if not self._layers or other is None:
+            earlier = [INPUT, *self._ends]
+            raise UsageError(
+                f"{item} in the layers adds what stands before it and one of {', '.join(earlier)}; {item.word!r} is none of them."
+            )
+        return Add(inputs=(self._layers[-1].name, other), name=f"{chain.ADD}{position}")
 
 
 def _function(word: str) -> list[Layer]:
-    if word in ("", "linear", "embedding"):
+    if word in ("", "linear", *chain.ROLES):
         return []
     return [Softmax() if word == "softmax" else Activation(word)]
-
-
-def _distinct(layers: list[Layer]) -> list[Layer]:
-    """No layer may be called as the model's input is."""
-    return [replace(layer, name=f"{layer.name}_layer") if layer.name == INPUT else layer for layer in layers]
-
-
-def _only_chain(found: Mapping[str, Module]) -> tuple[Item, ...]:
-    """[Embedding,] LSTM [, Linear] if that is all there is and the sizes leave no other order."""
-    lstms = [m for m in found.values() if m.kind == "lstm"]
-    embeddings = [m for m in found.values() if m.looks_like_embedding]
-    linears = [m for m in found.values() if m.kind == "linear" and not m.looks_like_embedding]
-    if len(lstms) == 1 and len(embeddings) <= 1 and len(linears) <= 1 and len(lstms) + len(embeddings) + len(linears) == len(found):
-        stack = modules.lstm_layers(lstms[0])
-        if all(_fits_before(m, stack[0]) for m in embeddings) and all(_fits_only_after(m, stack) for m in linears):
-            return tuple(Item(m.name) for m in (*embeddings, *lstms, *linears))
-    shapes = [f"{m.full(name)} {tuple(tensor.shape)}" for m in found.values() for name, tensor in m.tensors.items()]
-    example = ", ".join(_example(m) for m in found.values())
-    raise UnsupportedModelError(
-        f"does not say in which order its layers follow each other. It holds {listed(shapes)}. "
-        f'Say it with --layers, in the order of forward(), for example: --layers "{example}"'
-    )
-
-
-def _example(module: Module) -> str:
-    return f"{module.name}:normalizer" if module.kind == "normalizer" else module.name
-
-
-def _fits_before(module: Module, lstm: LSTM) -> bool:
-    return len(module.tensors["weight"].shape) == 2 and module.tensors["weight"].shape[1] == lstm.input_size
-
-
-def _fits_only_after(module: Module, stack: list[LSTM]) -> bool:
-    rows, columns = module.tensors["weight"].shape
-    return module.has_bias and columns == stack[-1].hidden_size and rows != stack[0].input_size

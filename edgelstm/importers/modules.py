@@ -1,29 +1,32 @@
 """The modules of a PyTorch state_dict: what each is, by the names and shapes of its tensors, or why it is refused.
 
-The order of the modules is `from_torch`'s part.
+Their records are made by `records`; their order is `from_torch`'s part.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass, field, replace
 
 from ..errors import ShapeError, UnsupportedModelError
-from ..layers import LSTM, Dense, Embedding, Normalizer
-from .state_dict import Named
+from .chain import quoted
+from .tensors import Named
 
 #: Tensors of `torch.nn.LSTM` and, without a layer number, `torch.nn.LSTMCell`.
 _RECURRENT = re.compile(r"(weight|bias)_(ih|hh|hr)(?:_l([0-9]{1,3}))?(_reverse)?")
 
+#: Names of a learned state before the first step.
+_INITIAL = {"h0": "h0", "h_0": "h0", "c0": "c0", "c_0": "c0"}
+
+#: A scaler's buffers beside other tensors: what is before the underscore becomes a module.
+_SCALER = re.compile(r"(.+)_(mean|std|scale)")
+
+_BATCH_NORM = {"running_mean", "running_var"}
+
 #: Parts of tensor names that give away a layer that edgelstm does not have.
 _FEATURES = (
-    (re.compile(r"running_mean|running_var|num_batches_tracked"), "batch normalization"),
+    (re.compile(r"running_mean|running_var|num_batches_tracked"), "batch normalization without its running_mean and running_var"),
     (re.compile(r"in_proj_(weight|bias)|q_proj_weight|k_proj_weight|v_proj_weight"), "attention"),
     (re.compile(r"_packed_params|_all_weight_values|scale|zero_point"), "quantization by torch, or a scaler outside of a module"),
-    (re.compile(r"weight_[gv]|parametrizations|original[01]?"), "a weight in parts (weight normalization); remove it before saving"),
 )
 
 _BY_DIMENSIONS = {
@@ -36,26 +39,42 @@ _BY_DIMENSIONS = {
 
 @dataclass(frozen=True, eq=False)
 class Module:
-    """A module with tensors: ``"lstm"``, ``"linear"`` (a Linear, or an Embedding if it has no bias) or ``"normalizer"``.
+    """A module with tensors: ``"lstm"``, ``"linear"`` (a Linear, or an Embedding if it has no bias), ``"normalizer"`` or ``"batchnorm"``.
 
-    `tensors` is by the names within the module.
+    `path` is where the file has it, `name` how a chain calls it; `tensors` is by the names within the module. `initial` holds a
+    learned ``h0`` and ``c0``, by these names.
     """
 
+    path: str
     name: str
     kind: str
     tensors: Mapping[str, Named]
+    initial: Mapping[str, Named] = field(default_factory=dict)
 
     @property
     def has_bias(self) -> bool:
         return "bias" in self.tensors
 
     @property
-    def looks_like_embedding(self) -> bool:
-        """Whether it says so: a Linear without a bias has the same tensors."""
-        return self.kind == "linear" and not self.has_bias and "emb" in self.name.lower()
+    def is_table(self) -> bool:
+        """Whether it is one matrix: an Embedding, or a Linear without bias. Its name does not tell which."""
+        return self.kind == "linear" and not self.has_bias
 
     def full(self, tensor: str) -> str:
-        return f"{self.name}.{tensor}"
+        """The tensor's name in the file."""
+        return f"{self.path}.{tensor}".removeprefix(".")
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """How many values it takes and gives; as a Linear, where it may be an Embedding too."""
+        if self.kind == "linear":
+            return self.tensors["weight"].shape[1], self.tensors["weight"].shape[0]
+        if self.kind == "lstm":
+            columns = {name: (*tensor.shape, 0)[1] for name, tensor in self.tensors.items()}
+            first, hidden = (min((n for n in columns if n.startswith(side)), key=len, default="") for side in ("weight_ih", "weight_hh"))
+            return columns.get(first, 0), columns.get(hidden, 0)
+        size = max(max(tensor.shape, default=1) for tensor in self.tensors.values())
+        return size, size
 
 
 def modules(tensors: Mapping[str, Named]) -> dict[str, Module]:
@@ -66,15 +85,51 @@ def modules(tensors: Mapping[str, Named]) -> dict[str, Module]:
     UnsupportedModelError
         Naming the first tensor that no layer of edgelstm has, and the feature that it belongs to.
     """
-    parts: dict[str, dict[str, Named]] = {}
-    for full, tensor in tensors.items():
-        module, _, name = full.rpartition(".")
-        parts.setdefault(module, {})[name] = tensor
+    parts, initial = _grouped(tensors)
     found = {}
-    for module, group in parts.items():
-        kind = _kind(module, group)
-        found[module or kind] = Module(module or kind, kind, group)
+    for path, group in parts.items():
+        kind = _kind(path, group)
+        name = path or next(name for name in (kind, f"top_{kind}", f"top_level_{kind}") if name not in parts)
+        found[name] = Module(path, name, kind, group)
+    for scope, states in initial.items():
+        owner = _owner(scope, states, found)
+        found[owner.name] = replace(owner, initial=states)
     return found
+
+
+def _grouped(tensors: Mapping[str, Named]) -> tuple[dict[str, dict[str, Named]], dict[str, dict[str, Named]]]:
+    """The tensors by the module that holds them: weights, and initial states."""
+    parts: dict[str, dict[str, Named]] = {}
+    initial: dict[str, dict[str, Named]] = {}
+    for full, tensor in tensors.items():
+        path, _, name = full.rpartition(".")
+        scaler = _SCALER.fullmatch(name)
+        if name in _INITIAL:
+            initial.setdefault(path, {})[_INITIAL[name]] = tensor
+        elif scaler and scaler[1] != "running" and _is_scaler(full, tensors):
+            parts.setdefault(f"{path}.{scaler[1]}".removeprefix("."), {})[scaler[2]] = tensor
+        else:
+            parts.setdefault(path, {})[name] = tensor
+    return parts, initial
+
+
+def _is_scaler(full: str, tensors: Mapping[str, Named]) -> bool:
+    """Whether a mean has a scale beside it, or a scale a mean, and no module has their common name."""
+    stem = full.rpartition("_")[0]
+    both = f"{stem}_mean" in tensors and (f"{stem}_std" in tensors) != (f"{stem}_scale" in tensors)
+    return both and not any(name.startswith(f"{stem}.") for name in tensors)
+
+
+def _owner(scope: str, states: Mapping[str, Named], found: Mapping[str, Module]) -> Module:
+    """The LSTM that begins with `states`: the one that holds them, or the only one beside or below them."""
+    full = f"{scope}.{next(iter(states))}".removeprefix(".")
+    if set(states) != {"h0", "c0"}:
+        raise _refusal(full, "a recurrent layer of another kind, or an initial state of which the other half (h0 and c0) is not there")
+    lstms = [module for module in found.values() if module.kind == "lstm"]
+    near = [m for m in lstms if m.path == scope] or [m for m in lstms if not scope or m.path.startswith(f"{scope}.")]
+    if len(near) != 1:
+        raise _refusal(full, f"an initial state that {len(near)} LSTM modules may begin with")
+    return near[0]
 
 
 def _kind(module: str, tensors: Mapping[str, Named]) -> str:
@@ -85,6 +140,8 @@ def _kind(module: str, tensors: Mapping[str, Named]) -> str:
         return _recurrent_kind(module, tensors)
     if set(tensors) in ({"mean", "scale"}, {"mean", "std"}):
         return "normalizer"
+    if set(tensors) >= _BATCH_NORM and set(tensors) <= _BATCH_NORM | {"weight", "bias", "num_batches_tracked"}:
+        return "batchnorm"
     if set(tensors) <= {"weight", "bias"} and "weight" in tensors and len(tensors["weight"].shape) == 2:
         return "linear"
     name = next((n for n in tensors if n not in ("weight", "bias")), next(iter(tensors)))
@@ -95,9 +152,10 @@ def _kind(module: str, tensors: Mapping[str, Named]) -> str:
 
 
 def _refusal(tensor: str, feature: str) -> UnsupportedModelError:
+    part = tensor.rpartition(".")[0] or tensor
     return UnsupportedModelError(
         f"tensor {tensor!r} belongs to {feature}, which this version of edgelstm does not import. "
-        "If it is no part of the network to be stepped, name that part by a prefix (--prefix NAME)."
+        f'If it is no part of the network to be stepped, leave it out by without="{quoted(part)}", or choose a part by prefix="NAME".'
     )
 
 
@@ -105,7 +163,10 @@ def _refuse_variant(tensor: str, match: re.Match[str] | None) -> None:
     if match is None:
         raise _refusal(tensor, "a recurrent layer of another kind (layer normalization, peepholes or an own variable)")
     if match[4]:
-        raise _refusal(tensor, "a bidirectional LSTM")
+        raise UnsupportedModelError(
+            f"tensor {tensor!r} belongs to a bidirectional LSTM, which reads its sequence backwards too and so cannot be stepped: "
+            "its answer needs samples that are still to come. Train it with bidirectional=False."
+        )
     if match[2] == "hr":
         raise _refusal(tensor, "an LSTM with a projection (proj_size)")
 
@@ -123,67 +184,3 @@ def _recurrent_kind(module: str, tensors: Mapping[str, Named]) -> str:
         if shape[0] == shape[1]:
             raise _refusal(full, "a plain RNN (its rows are one gate)")
     return "lstm"
-
-
-def numbers(module: Module, name: str, ndim: int) -> NDArray[np.floating[Any]]:
-    """A tensor as an array of floating-point numbers.
-
-    Raises
-    ------
-    UnsupportedModelError
-        If it holds integers: quantized weights without their scale.
-    ShapeError
-        If it has not `ndim` dimensions.
-    """
-    array: NDArray[Any] = np.asarray(module.tensors[name])
-    if array.dtype.kind != "f":
-        raise UnsupportedModelError(
-            f"tensor {module.full(name)!r} has dtype {array.dtype}; weights must be floating-point. Save the float model."
-        )
-    if array.ndim != ndim:
-        raise ShapeError(f"tensor {module.full(name)!r} must have {ndim} dimension(s); got shape {array.shape}.")
-    return array
-
-
-def lstm_layers(module: Module) -> list[LSTM]:
-    """The stacked layers of a recurrent module, first to last. The two biases are added in float64 and rounded once."""
-    found: dict[str, dict[str, str]] = {}
-    for name in module.tensors:
-        stem, _, number = name.partition("_l")
-        found.setdefault(number, {})[stem] = name
-    order = sorted(found, key=lambda number: int(number or 0))
-    if [int(number or 0) for number in order] != list(range(len(order))):
-        raise UnsupportedModelError(
-            f"module {module.name!r} has the layers {', '.join(order)}, not 0 to {len(order) - 1}; save all of them."
-        )
-    return [_lstm(module, found[number], f"{module.name}_l{number}" if len(order) > 1 else module.name) for number in order]
-
-
-def _lstm(module: Module, names: Mapping[str, str], label: str) -> LSTM:
-    missing = {"weight_ih", "weight_hh"} - set(names)
-    if "bias_ih" in names or "bias_hh" in names:
-        missing |= {"bias_ih", "bias_hh"} - set(names)
-    if missing:
-        raise UnsupportedModelError(f"layer {label!r} lacks its {', '.join(sorted(missing))}; save the whole state_dict.")
-    bias = None
-    if "bias_ih" in names:
-        parts = [numbers(module, names[stem], 1).astype(np.float64) for stem in ("bias_ih", "bias_hh")]
-        if parts[0].shape != parts[1].shape:
-            raise ShapeError(f"layer {label!r}: bias_ih has shape {parts[0].shape} and bias_hh {parts[1].shape}; they must be equal.")
-        with np.errstate(over="ignore"):
-            bias = (parts[0] + parts[1]).astype(np.float32)  # (4*hidden_size,)
-    return LSTM(numbers(module, names["weight_ih"], 2), numbers(module, names["weight_hh"], 2), bias, name=label)
-
-
-def linear(module: Module) -> Dense:
-    return Dense(numbers(module, "weight", 2), numbers(module, "bias", 1) if module.has_bias else None, name=module.name)
-
-
-def embedding(module: Module) -> Embedding:
-    return Embedding(numbers(module, "weight", 2), name=module.name)
-
-
-def normalizer(module: Module) -> Normalizer:
-    """Buffers of any shape with one long dimension, as (input_size,)."""
-    mean, scale = (np.asarray(module.tensors[n]) for n in ("mean", "scale" if "scale" in module.tensors else "std"))
-    return Normalizer(np.atleast_1d(np.squeeze(mean)), np.atleast_1d(np.squeeze(scale)), name=module.name)

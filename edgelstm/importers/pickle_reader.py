@@ -11,10 +11,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from ..container import printable
 from ..errors import ModelFileError
 
 #: Python hashes larger whole numbers modulo a prime, so that a file could make all keys of a dict collide.
 _MAX_INT_KEY = 1 << 60
+
+#: The most opcodes that are read: some twenty thousand tensors, and half a second.
+MAX_OPCODES = 1 << 20
+
+#: NumPy arrays and scikit-learn's scalers: not read either, but a user may miss them.
+DATA_NAMES = frozenset(
+    (
+        "numpy.core.multiarray._reconstruct",
+        "numpy._core.multiarray._reconstruct",
+        "numpy.core.numeric._frombuffer",
+        "numpy._core.numeric._frombuffer",
+        *(
+            f"sklearn.preprocessing.{module}.{kind}"
+            for module in ("_data", "data")
+            for kind in ("StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler")
+        ),
+    )
+)
 
 #: Names that stand in ordinary checkpoints beside the weights. They become `Inert` and are never looked at.
 INERT_NAMES = frozenset(
@@ -47,6 +66,8 @@ INERT_NAMES = frozenset(
         "numpy.dtype",
         "numpy.core.multiarray.scalar",
         "numpy._core.multiarray.scalar",
+        "numpy.ndarray",
+        *DATA_NAMES,
     )
 )
 
@@ -63,6 +84,11 @@ class Inert:
     """A value that is known to be harmless and not needed."""
 
     name: str
+
+    @property
+    def is_data(self) -> bool:
+        """Whether it holds numbers that a user may miss."""
+        return self.name in DATA_NAMES
 
 
 class Reader:
@@ -98,10 +124,12 @@ class Reader:
             with warnings.catch_warnings(action="ignore"):  # pickletools warns of odd escapes in names
                 return self._interpret(stream)
         except (ValueError, LookupError, TypeError, AttributeError, OverflowError, struct.error) as problem:
-            raise ModelFileError(f"its pickle is damaged ({problem}); copy or save the file again.") from None
+            raise ModelFileError(f"its pickle is damaged ({printable(problem)}); copy or save the file again.") from None
 
     def _interpret(self, stream: BinaryIO) -> object:
-        for opcode, argument, _ in pickletools.genops(stream):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+            if count >= MAX_OPCODES:
+                raise ModelFileError(f"its pickle has more than {MAX_OPCODES} instructions; save only the model's state_dict.")
             if opcode.name == "STOP":
                 return self._stack.pop()
             if opcode.name in _PUSH:
@@ -205,11 +233,45 @@ class Reader:
 ADVICE = "edgelstm reads state_dicts and runs no code. Write one with torch.save(model.state_dict(), path)."
 
 
+#: Tensors that a state_dict may hold and that are no plain arrays of floating-point numbers: by what their names contain.
+_OTHER_TENSORS = (
+    (
+        ("_rebuild_qtensor", "torch.QInt", "torch.QUInt", "torch.qint", "torch.quint", "ScriptObject"),
+        "holds weights quantized by torch ({}); save the state_dict of the float model instead, before it is quantized.",
+    ),
+    (
+        ("_rebuild_sparse", "_get_layout"),
+        "holds sparse tensors ({}); save each of them with .to_dense().",
+    ),
+    (
+        ("_rebuild_nested",),
+        "holds nested tensors ({}); save each of them with torch.nested.to_padded_tensor, or the weights alone.",
+    ),
+    (
+        ("float8_", "float4_", "_rebuild_tensor_v3", "UntypedStorage"),
+        "holds tensors of a type that has no storage of its own in torch, such as float8 or uint16 ({}); save each of them with .float().",
+    ),
+    (
+        ("ComplexFloatStorage", "ComplexDoubleStorage", "torch.complex"),
+        "holds complex tensors ({}), which no layer of edgelstm has; save real ones, or leave them out of the state_dict.",
+    ),
+    (
+        ("_rebuild_from_type", "_rebuild_wrapper_subclass", "DTensor", "_rebuild_meta_tensor"),
+        "holds tensors of a class of their own ({}), or without numbers; save plain ones, with full_tensor() or torch.Tensor(tensor).",
+    ),
+    (
+        ("sklearn.",),
+        'holds an object of scikit-learn ({}), which is not read; save its numbers, np.savez("scaler.npz", mean=…, scale=…), apart.',
+    ),
+)
+
+
 def refusal(name: str) -> str:
     """Why a pickle that names `name` is not read, and what to do."""
-    if any(word in name for word in ("_rebuild_qtensor", "torch.QInt", "torch.QUInt", "torch.qint", "torch.quint", "ScriptObject")):
-        return f"holds weights quantized by torch ({name}); save the state_dict of the float model instead, before it is quantized."
-    return f"its pickle asks for {name[:80]!r}, which is no part of a plain state_dict; {ADVICE}"
+    shown = printable(name, 80)
+    if kind := next((kind for words, kind in _OTHER_TENSORS if any(word in name for word in words)), None):
+        return kind.format(shown)
+    return f"its pickle asks for {shown!r}, which is no part of a plain state_dict; {ADVICE}"
 
 
 def _key(key: object) -> object:
@@ -245,6 +307,7 @@ _PUSH = frozenset(
         "SHORT_BINSTRING",
         "BINBYTES",
         "SHORT_BINBYTES",
+        "BYTEARRAY8",
     )
 )
 

@@ -1,8 +1,16 @@
-"""Which format a model file has, by its content. It reads no weights and believes no suffix."""
+"""Which format a model file has, by its content, and what to do with those that are not read.
 
+It reads no weights and believes no suffix.
+"""
+
+import contextlib
 import io
 import json
+import pickletools
+import re
+import warnings
 import zipfile
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from .. import container
@@ -12,15 +20,34 @@ from .torch_archive import LEGACY_MAGIC
 #: Longest JSON model that is looked into.
 _MAX_JSON_BYTES = 1 << 26
 
+#: As much of a pickle as tells whose it is.
+_MAX_START = 1 << 16
+
 #: Beginnings that say it all.
 _MAGIC = (
     (0, b"\x89HDF\r\n\x1a\n", "Keras (HDF5)"),
     (4, b"TFL3", "TensorFlow Lite"),
+    (4, b"ORTM", "ONNX Runtime (.ort)"),
     (2, LEGACY_MAGIC, "PyTorch"),
     (11, LEGACY_MAGIC, "PyTorch"),
     (0, b"\x93NUMPY", "NumPy"),
     (0, b"\x08\x01\x12", "TensorFlow SavedModel"),
     (0, b"GGUF", "GGUF"),
+    (0, b"#Parameter#", "DyNet (text)"),
+    (0, b"#LookupParameter#", "DyNet (text)"),
+)
+
+#: Beginnings of files that hold a model only when something was done with them.
+_NOT_YET = (
+    (b"version https://git-lfs.github.com/", "is a git-lfs pointer, not the file itself; fetch that with git lfs pull."),
+    (b"/annex/objects/", "is a git-annex pointer, not the file itself; fetch that with git annex get."),
+    (b"\x1f\x8b", "is compressed by gzip; unpack it (gunzip, or tar xzf) and name the model file."),
+    (b"BZh", "is compressed by bzip2; unpack it (bunzip2, or tar xjf) and name the model file."),
+    (b"\xfd7zXZ\0", "is compressed by xz; unpack it (unxz, or tar xJf) and name the model file."),
+    (b"\x28\xb5\x2f\xfd", "is compressed by zstd; unpack it (unzstd) and name the model file."),
+    (b"7z\xbc\xaf\x27\x1c", "is a 7-Zip archive; unpack it and name the model file."),
+    (b"<!doctype html", "is a web page, not the file itself; download the raw file."),
+    (b"<html", "is a web page, not the file itself; download the raw file."),
 )
 
 #: Zip entries, by the end of their name, and what holds them. The first that fits decides.
@@ -37,7 +64,46 @@ _JSON = (
     ({"architecture", "weights"}, "Neural Amp Modeler (.nam)"),
     ({"model_data", "state_dict"}, "GuitarML (JSON)"),
     ({"in_shape", "layers"}, "RTNeural (JSON)"),
+    ({"dic", "mat1"}, "ICU word segmentation (JSON)"),
+    ({"dic", "embedding"}, "ICU word segmentation (JSON)"),
+    ({"modelTopology"}, "TensorFlow.js (JSON)"),
+    ({"class_name", "config"}, "Keras (JSON, without weights)"),
 )
+
+#: Words in the names that a pickle calls, and whose it is. The first that fits decides.
+_PICKLES = (
+    ("madmom", "madmom (pickle)"),
+    ("sklearn", "scikit-learn (pickle)"),
+    ("joblib", "scikit-learn (pickle)"),
+    ("keras", "Keras (pickle)"),
+    ("theano", "Theano (pickle)"),
+    ("numpy", "NumPy (pickle)"),
+)
+
+_FROM_TORCH = "If the model exists in PyTorch, write it with torch.save(model.state_dict(), path)."
+_BY_HAND = "Bring its arrays under the names that PyTorch gives them and call edgelstm.from_torch(arrays, layers)."
+_TO_TFLITE = "Convert it to TensorFlow Lite, with tf.lite.TFLiteConverter.{}(…).convert()."
+
+#: What to do with a file of a format that no importer reads.
+_INSTEAD = {
+    "ONNX": _FROM_TORCH,
+    "ONNX Runtime (.ort)": _FROM_TORCH,
+    "TorchScript": "Write the weights alone: torch.save(torch.jit.load(path).state_dict(), other_path).",
+    "torch.export": "Write the weights alone: torch.save(torch.export.load(path).state_dict, other_path).",
+    "madmom (pickle)": "Its LSTM layers have peepholes, which edgelstm does not have.",
+    "Neural Amp Modeler (.nam)": _FROM_TORCH,
+    "GuitarML (JSON)": _FROM_TORCH,
+    "RTNeural (JSON)": _FROM_TORCH,
+    "Keras (HDF5)": _TO_TFLITE.format("from_keras_model"),
+    "Keras (.keras)": _TO_TFLITE.format("from_keras_model"),
+    "TensorFlow SavedModel": _TO_TFLITE.format("from_saved_model"),
+    "TensorFlow 1 GraphDef (.pb)": "Convert it to TensorFlow Lite, with tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(…).convert().",
+}
+
+
+def instead(name: str) -> str:
+    """What to do with a file of the format `name`, which no importer reads."""
+    return _INSTEAD.get(name, _BY_HAND)
 
 
 def sniff(file: BinaryIO) -> str:
@@ -48,14 +114,19 @@ def sniff(file: BinaryIO) -> str:
     ModelFileError
         If it is none that edgelstm has heard of.
     """
-    start = file.read(64)
+    start = file.read(512)
     for offset, magic, name in _MAGIC:
         if start[offset : offset + len(magic)] == magic:
             return name
+    for magic, message in _NOT_YET:
+        if start.lstrip(b"\xef\xbb\xbf \t\r\n")[: len(magic)].lower() == magic.lower():
+            raise ModelFileError(message)
+    if start[257:262] == b"ustar":
+        raise ModelFileError("is a tar archive; unpack it (tar xf) and name the model file.")
     file.seek(0)
     if start.startswith(b"PK\x03\x04"):
         return _sniff_zip(file)
-    if start.lstrip()[:1] == b"{":
+    if start.lstrip()[:1] in (b"{", b"["):
         return _sniff_json(file)
     if (header := container.read_header(file)) is not None:
         return "edgelstm" if "edgelstm" in container.read_metadata(header) else "safetensors"
@@ -63,18 +134,72 @@ def sniff(file: BinaryIO) -> str:
         raise ModelFileError("has too few bytes for a model; copy or export it again.")
     if start[0] == 8 and start[1] < 32 and start[2:3] in b"\x12\x1a\x22\x28\x32\x3a\x42":
         return "ONNX"
-    if start[0] == 0x80 and start[1] <= 5:
-        raise ModelFileError("is a Python pickle that torch.save did not write; write one with torch.save(model.state_dict(), path).")
+    if _is_graph(start):
+        return "TensorFlow 1 GraphDef (.pb)"
+    if _is_pickle(start):
+        return _sniff_pickle(file)
     raise ModelFileError(
         "is no model file that edgelstm knows (PyTorch state_dict, safetensors, .elstm); it may be damaged, or something else."
     )
+
+
+def _is_graph(start: bytes) -> bool:
+    """Whether a protobuf begins with a node that has a name and an operator: ``GraphDef.node[0]``."""
+    size, place = _field(start, 0, b"\x0a")
+    name, place = _field(start, place, b"\x0a") if size else (0, 0)
+    if not name or not start[place : place + name].decode("latin-1").isprintable():
+        return False
+    operator, place = _field(start, place + name, b"\x12")
+    return bool(operator) and re.fullmatch(rb"[A-Z][A-Za-z0-9_>]*", start[place : place + operator]) is not None
+
+
+def _field(data: bytes, place: int, tag: bytes) -> tuple[int, int]:
+    """Length and place of the bytes of one protobuf field; length 0 if it is another one."""
+    if data[place : place + 1] != tag:
+        return 0, place
+    size = shift = 0
+    for at in range(place + 1, min(place + 6, len(data))):
+        size |= (data[at] & 127) << shift
+        shift += 7
+        if data[at] < 128:
+            return size, at + 1
+    return 0, place
+
+
+def _is_pickle(start: bytes) -> bool:
+    """Whether it begins as a pickle does: with a protocol, or, in protocol 0, with a container or a class."""
+    with_protocol = start[0] == 0x80 and start[1] <= 5
+    return with_protocol or re.match(rb"\(([dl]p?[0-9]*\n|i?[\w.]+\n)|c[\w.]+\n\w+\n", start) is not None
+
+
+def _sniff_pickle(file: BinaryIO) -> str:
+    file.seek(0)
+    called = " ".join(_called(file.read(_MAX_START)))
+    for word, name in _PICKLES:
+        if re.search(rf"(^|[ .]){word}[. ]", called):
+            return name
+    raise ModelFileError("is a Python pickle that torch.save did not write; write one with torch.save(model.state_dict(), path).")
+
+
+def _called(start: bytes) -> Iterator[str]:
+    """The classes and functions that a pickle names in its first bytes, with their modules."""
+    texts: list[str] = []
+    with warnings.catch_warnings(action="ignore"), contextlib.suppress(ValueError, LookupError):  # it is cut off
+        for opcode, argument, _ in pickletools.genops(start):
+            if opcode.name in ("GLOBAL", "INST"):
+                yield str(argument)
+            elif opcode.name == "STACK_GLOBAL":
+                yield " ".join(texts[-2:])
+            elif isinstance(argument, str):
+                texts.append(argument)
 
 
 def _sniff_zip(file: BinaryIO) -> str:
     try:
         names = zipfile.ZipFile(file).namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as problem:
-        raise ModelFileError(f"begins like a zip archive and is damaged or cut off ({problem}); copy it again.") from None
+        reason = container.printable(problem)
+        raise ModelFileError(f"begins like a zip archive and is damaged or cut off ({reason}); copy it again.") from None
     for ending, name in _ZIP:
         if any(entry.endswith(ending) for entry in names):
             return name
@@ -88,8 +213,8 @@ def _sniff_json(file: BinaryIO) -> str:
     try:
         document = json.loads(file.read())
     except (ValueError, RecursionError) as problem:
-        raise ModelFileError(f"begins like JSON and is damaged or cut off ({problem}); copy it again.") from None
+        raise ModelFileError(f"begins like JSON and is damaged or cut off ({container.printable(problem)}); copy it again.") from None
     for names, name in _JSON:
-        if names <= set(document):
+        if isinstance(document, dict) and names <= set(document):
             return name
-    raise ModelFileError("is JSON, but of no model format that edgelstm knows (.nam, GuitarML, RTNeural).")
+    raise ModelFileError("is JSON, but of no model format that edgelstm knows (.nam, GuitarML, RTNeural, ICU).")

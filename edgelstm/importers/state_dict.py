@@ -1,16 +1,19 @@
 """Finding the model in a checkpoint: one dict of named tensors out of whatever ``torch.save`` was given.
 
-What the names mean is `from_torch`'s part.
+What the names mean is `modules`' part.
 """
 
+import re
 from collections import deque
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ModelFileError, UnsupportedModelError, UsageError
+from . import chain
+from .pickle_reader import Inert
+from .tensors import Named, weight_drop
 
 #: How deep a checkpoint is searched for dicts with tensors.
 _MAX_DEPTH = 8
@@ -18,19 +21,86 @@ _MAX_DEPTH = 8
 #: What wrappers (DataParallel, torch.compile, Lightning) put before all names.
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.")
 
+#: Names of numbers that scale inputs, and that a training script keeps beside the weights.
+_SCALING = re.compile(r"mean|std|scal|sigma|center|(^|[._])(mu|min|max|var)s?$", re.IGNORECASE)
 
-class Named(Protocol):
-    """An array, or a tensor that becomes one by ``np.asarray``."""
+#: The numbers of a scikit-learn scaler as mean and scale, by the end of its class.
+_SCALERS = {
+    "StandardScaler": "mean={0}.mean_, scale={0}.scale_",
+    "MinMaxScaler": "mean=-{0}.min_ / {0}.scale_, scale=1 / {0}.scale_",
+    "RobustScaler": "mean={0}.center_, scale={0}.scale_",
+    "MaxAbsScaler": "mean=0 * {0}.scale_, scale={0}.scale_",
+}
 
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def dtype(self) -> "np.dtype[np.generic]": ...
-    def __array__(self) -> "NDArray[np.generic]": ...
+_WAY_IN = "give them to edgelstm convert (--scaler scaler.npz), or in Python to model.with_normalizer(mean, scale)"
 
 
-def named_tensors(checkpoint: object, prefix: str | None = None) -> dict[str, Named]:
-    """The tensors of the model in `checkpoint`, by name, without what wrappers put before the names.
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """The model's tensors, and what stands beside them.
+
+    Parameters
+    ----------
+    tensors : dict of str to tensor
+        By name, without what wrappers put before the names.
+    outside : dict of str to tensor
+        All others, by their full names.
+    apart : set of str
+        Those of `outside` that stand in dicts without weights.
+    foreign : dict of str to str
+        What was not read: by its full name, the class that the file gives.
+    notes : list of str
+        What the user should know.
+    """
+
+    tensors: dict[str, Named]
+    outside: dict[str, Named] = field(default_factory=dict)
+    apart: frozenset[str] = frozenset()
+    foreign: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def holds(self, module: str) -> bool:
+        """Whether a module of that name has tensors outside the model."""
+        return any(f".{module}." in f".{name}" for name in self.outside)
+
+    def scaling(self, input_size: int) -> Iterator[str]:
+        """Notes on numbers beside the weights by which inputs may have been scaled."""
+        found = []
+        for name, tensor in self.outside.items():
+            size = max(tensor.shape, default=1)
+            flat = np.dtype(tensor.dtype).kind == "f" and int(np.prod(tensor.shape)) == size
+            spoken = _SCALING.search(name.rpartition(".")[2]) and "running_" not in name
+            if flat and (spoken or (name in self.apart and size == input_size)):
+                found.append(f"{name} {tuple(tensor.shape)}")
+        if found:
+            yield f"Not used, and not part of the network: {listed(found)}. If inputs were scaled by them in training, {_WAY_IN}."
+        if arrays := {name: kind for name, kind in self.foreign.items() if kind.startswith("numpy.")}:
+            parts = dict(_as_parts(arrays))
+            line = ", ".join(f"{key}={parts.get(key, '…')}" for key in ("mean", "scale"))
+            yield (
+                f"NumPy arrays are passed over: {listed(list(arrays))}. If they scale the inputs, save them with "
+                f'np.savez("scaler.npz", {line}) and {_WAY_IN}.'
+            )
+        for name, kind in self.foreign.items():
+            if kind.startswith("sklearn."):
+                line = _SCALERS[kind.rpartition(".")[2]].format(_subscripts(name))
+                yield f'A {kind.rpartition(".")[2]} is passed over: {name}. Save it with np.savez("scaler.npz", {line}) and {_WAY_IN}.'
+
+
+def _subscripts(name: str) -> str:
+    return "checkpoint" + "".join(f'["{key}"]' for key in name.split(".") if key)
+
+
+def _as_parts(arrays: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Which arrays are called like a mean and like a scale, as Python reaches them."""
+    for name in arrays:
+        last = name.rpartition(".")[2].lower()
+        if "mean" in last or "std" in last or "scale" in last:
+            yield ("mean" if "mean" in last else "scale"), _subscripts(name)
+
+
+def chosen(checkpoint: object, prefix: str | None = None, without: str | None = None) -> Chosen:
+    """The tensors of the model in `checkpoint`.
 
     Parameters
     ----------
@@ -38,48 +108,117 @@ def named_tensors(checkpoint: object, prefix: str | None = None) -> dict[str, Na
         A state_dict, or dicts and lists around one. Optimizer states are passed over.
     prefix : str, optional
         Where the model is, as dotted names lead to it. Empty: all tensors are the model's. Default: the one dict with weights.
+    without : str, optional
+        What is left out, as `chain.names` reads it: modules, dicts or tensors.
 
     Raises
     ------
     ModelFileError
         If there are no weights.
     UnsupportedModelError
-        If several dicts hold weights and `prefix` does not choose.
+        If several dicts hold weights and `prefix` does not choose, or the weights are a stale copy.
     UsageError
-        If there is nothing under `prefix`.
+        If there is nothing under `prefix`, or nothing of a name in `without`.
     """
-    groups = dict(_groups(checkpoint))
+    walk = _Walk(checkpoint)
+    names = chain.names(without) if without is not None else ()
+    every = walk.every()
+    left = _Left(names)
+    groups = {path: {n: t for n, t in group.items() if not left.out(f"{path}.{n}", n)} for path, group in walk.groups.items()}
     if not any(map(_has_weights, groups.values())):
-        raise ModelFileError("holds no dict of named weights; write one with torch.save(model.state_dict(), path).")
-    if prefix is None:
-        return _unwrapped(_only(groups))
-    prefix = prefix.rstrip(".")
-    every = {f"{path}.{name}".removeprefix("."): tensor for path, group in groups.items() for name, tensor in group.items()}
-    if len(every) != sum(map(len, groups.values())):
-        raise ModelFileError("has two tensors of one name; save only the model's state_dict.")
-    chosen = {
-        name.removeprefix(f"{prefix}.") if prefix else name: t for name, t in every.items() if not prefix or name.startswith(f"{prefix}.")
-    }
-    if not chosen:
-        raise UsageError(f"has nothing under the prefix {prefix!r}; it holds {listed(list(every))}.")
-    return _unwrapped(chosen)
+        raise ModelFileError(_no_weights(walk, groups != walk.groups))
+    full = _only(groups) if prefix is None else _under(groups, prefix.rstrip("."))
+    tensors = _unwrapped({local: every[name] for local, name in full.items()})
+    names_of = dict(zip(tensors, full.values(), strict=True))
+    tensors = {name: tensor for name, tensor in tensors.items() if not left.out(name)}
+    left.check(every)
+    used = {names_of[name] for name in tensors}
+    outside = {name: tensor for name, tensor in every.items() if name not in used}
+    _refuse_stale(used, outside)
+    apart = frozenset(_joined(path, name) for path, group in walk.groups.items() if not _has_weights(group) for name in group)
+    gone = left.taken(every, names_of)
+    notes = (f'Left out, as without="{without}" says: {listed([name for name in every if name in gone])}.',) if names else ()
+    return Chosen(tensors, outside, apart, walk.foreign, notes)
 
 
-def _groups(checkpoint: object) -> Iterator[tuple[str, dict[str, Named]]]:
-    """Every dict that directly holds tensors, with the dotted path that leads to it. A dict reached twice counts once."""
-    seen: set[int] = set()
-    waiting: deque[tuple[str, int, object]] = deque([("", 0, checkpoint)])
-    while waiting:
-        path, depth, node = waiting.popleft()
-        if not isinstance(node, dict | list | tuple) or id(node) in seen or depth > _MAX_DEPTH:
-            continue
-        seen.add(id(node))
-        items = {_text(key): value for key, value in (node.items() if isinstance(node, dict) else enumerate(node))}
-        if {"state", "param_groups"} <= set(items):
-            continue
-        if tensors := {name: value for name, value in items.items() if hasattr(value, "__array__")}:
-            yield path, tensors
-        waiting.extend((f"{path}.{name}".removeprefix("."), depth + 1, value) for name, value in items.items())
+class _Left:
+    """What is left out, and which of the names that ask for it were met."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._open = set(names)
+        self._names = tuple(names)
+        self._gone: set[str] = set()
+
+    def out(self, *spellings: str) -> bool:
+        """Whether a tensor is left out, which has these names."""
+        spellings = tuple(text.removeprefix(".") for text in spellings)
+        met = {name for name in self._names for text in spellings if text == name or text.startswith(f"{name}.")}
+        self._open -= met
+        if met:
+            self._gone.add(spellings[0])
+        return bool(met)
+
+    def taken(self, every: Mapping[str, object], names_of: Mapping[str, str]) -> set[str]:
+        """The full names of what was left out."""
+        return {name if name in every else names_of.get(name, name) for name in self._gone}
+
+    def check(self, every: Iterable[str]) -> None:
+        if self._open:
+            raise UsageError(f"is to be read without {listed(sorted(self._open))}, which it does not hold; it holds {listed(list(every))}.")
+
+
+class _Walk:
+    """Every dict that directly holds tensors, by the dotted path that leads to it, and what is no tensor but may be missed.
+
+    A dict reached twice counts once. Counters and the extra state of modules are no weights.
+    """
+
+    def __init__(self, checkpoint: object) -> None:
+        self.groups: dict[str, dict[str, Named]] = {}
+        self.foreign: dict[str, str] = {}
+        seen: set[int] = set()
+        waiting: deque[tuple[str, int, object]] = deque([("", 0, checkpoint)])
+        while waiting:
+            path, depth, node = waiting.popleft()
+            if not isinstance(node, dict | list | tuple) or id(node) in seen or depth > _MAX_DEPTH:
+                continue
+            seen.add(id(node))
+            items = _items(node)
+            if {"state", "param_groups"} <= set(items):
+                continue
+            tensors: dict[str, Named] = {n: value for n, value in items.items() if hasattr(value, "__array__")}  # type: ignore[misc]
+            if weights := {name: tensor for name, tensor in tensors.items() if not _is_no_weight(name, tensor)}:
+                self.groups[path] = weights
+            for name, value in items.items():
+                if isinstance(value, Inert) and value.is_data:
+                    self.foreign[_joined(path, name)] = value.name
+            waiting.extend((_joined(path, name), depth + 1, value) for name, value in items.items())
+
+    def every(self) -> dict[str, Named]:
+        """All tensors by their full names."""
+        found = {_joined(path, name): tensor for path, group in self.groups.items() for name, tensor in group.items()}
+        if len(found) != sum(map(len, self.groups.values())):
+            raise ModelFileError("has two tensors of one name; save only the model's state_dict.")
+        return found
+
+
+def _items(node: "dict[object, object] | list[object] | tuple[object, ...]") -> dict[str, object]:
+    pairs = [(_text(key), value) for key, value in (node.items() if isinstance(node, dict) else enumerate(node))]
+    items = dict(pairs)
+    if len(items) != len(pairs):
+        raise ModelFileError("has two entries of one name; save only the model's state_dict.")
+    return items
+
+
+def _is_no_weight(name: str, value: Named) -> bool:
+    """Counters, flags and what modules keep for themselves; the counter of a BatchNorm tells what its module is."""
+    last = name.rpartition(".")[2]
+    counter = not value.shape and np.dtype(value.dtype).kind in "iub" and last != "num_batches_tracked"
+    return last == "_extra_state" or counter
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}".removeprefix(".")
 
 
 def _text(key: object) -> str:
@@ -89,26 +228,62 @@ def _text(key: object) -> str:
     return text
 
 
-def _has_weights(group: dict[str, Named]) -> bool:
+def _has_weights(group: Mapping[str, Named]) -> bool:
     return any(len(tensor.shape) > 1 and np.dtype(tensor.dtype).kind == "f" for tensor in group.values())
 
 
-def _only(groups: dict[str, dict[str, Named]]) -> dict[str, Named]:
+def _no_weights(walk: _Walk, taken_out: bool) -> str:
+    if taken_out:
+        return "holds no weights but those that are to be left out; name fewer parts."
+    if arrays := [name for name, kind in walk.foreign.items() if kind.startswith("numpy.")]:
+        return (
+            f"holds NumPy arrays ({listed(arrays)}) and no tensors; write tensors with "
+            "torch.save({name: torch.as_tensor(array) for name, array in arrays.items()}, path), or call edgelstm.from_torch(arrays)."
+        )
+    return "holds no dict of named weights; write one with torch.save(model.state_dict(), path)."
+
+
+def _only(groups: Mapping[str, Mapping[str, Named]]) -> dict[str, str]:
+    """The full names of the one dict with weights, by its own names."""
     with_weights = [path for path, group in groups.items() if _has_weights(group)]
     if len(with_weights) > 1:
         raise UnsupportedModelError(
             f"holds weights in several places: {listed([path or 'its top' for path in with_weights])}. "
-            "Name the model's by a prefix (--prefix NAME), or give an empty one to take all together."
+            'Name the model\'s by prefix="NAME", or give prefix="" to take all together.'
         )
-    return groups[with_weights[0]]
+    (path,) = with_weights
+    return {name: _joined(path, name) for name in groups[path]}
+
+
+def _under(groups: Mapping[str, Mapping[str, Named]], prefix: str) -> dict[str, str]:
+    """The full names of all tensors below `prefix`, by what follows it; a prefix may begin within the one dict that has it."""
+    full = [_joined(path, name) for path, group in groups.items() for name in group]
+    below = {name.removeprefix(f"{prefix}.") if prefix else name: name for name in full if not prefix or name.startswith(f"{prefix}.")}
+    if below:
+        return below
+    within = [path for path, group in groups.items() if any(name.startswith(f"{prefix}.") for name in group)]
+    if len(within) != 1:
+        raise UsageError(f"has nothing under the prefix {prefix!r}; it holds {listed(full)}.")
+    (path,) = within
+    return {name.removeprefix(f"{prefix}."): _joined(path, name) for name in groups[path] if name.startswith(f"{prefix}.")}
 
 
 def _unwrapped(tensors: dict[str, Named]) -> dict[str, Named]:
     """Without the wrappers' part of the names, as long as a module's name is left."""
-    while wrapper := next((w for w in WRAPPERS if all(name.startswith(w) and "." in name[len(w) :] for name in tensors)), None):
+    while tensors and (wrapper := next((w for w in WRAPPERS if all(n.startswith(w) and "." in n[len(w) :] for n in tensors)), None)):
         tensors = {name.removeprefix(wrapper): tensor for name, tensor in tensors.items()}
     return tensors
 
 
+def _refuse_stale(used: Iterable[str], outside: Mapping[str, Named]) -> None:
+    """A weight-drop wrapper trains ``weight_raw``; the weight beside it, or within ``module``, is a copy of an old step."""
+    for name in used:
+        path, _, weight = name.rpartition(".")
+        for scope in (path, path.removesuffix("module").rstrip(".")):
+            if (raw := _joined(scope, f"{weight}_raw")) in outside:
+                raise weight_drop(raw)
+
+
 def listed(names: list[str]) -> str:
-    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    shown = [name if len(name) <= 100 else f"{name[:60]}…{name[-30:]}" for name in names[:20]]
+    return ", ".join(shown) + (f" and {len(names) - 20} more" if len(names) > 20 else "")

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..container import BFLOAT16, widened
+from ..container import BFLOAT16, printable, widened
 from ..errors import ModelFileError, UnsupportedModelError
 from .pickle_reader import Global, Reader
 
@@ -47,16 +47,17 @@ def _damage() -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, LookupError, NotImplementedError, RuntimeError, ValueError, struct.error) as problem:
-        raise ModelFileError(f"is a damaged archive ({problem}); copy or save the file again.") from None
+        raise ModelFileError(f"is a damaged archive ({printable(problem)}); copy or save the file again.") from None
 
 
 @dataclass(frozen=True, eq=False)
 class Storage:
-    """A run of `size` numbers in the file; `load` gives its bytes."""
+    """A run of `size` numbers in the file, called `key` there; `load` gives its bytes."""
 
     dtype: np.dtype[Any]
     size: int
     load: Callable[[], bytes]
+    key: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,11 @@ class Tensor:
     offset: int
     shape: tuple[int, ...]
     stride: tuple[int, ...]
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """Equal for tensors that are the same numbers of the file."""
+        return self.storage.key, self.storage.dtype.str, self.offset, self.shape, self.stride
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -150,7 +156,7 @@ def _reader(fetch: Fetch) -> Reader:
         if any(part is not None for part in view):
             raise ModelFileError("holds views of storages, as torch before 0.4 wrote them; load and save it with a newer torch.")
         dtype = _STORAGES[kind.name]
-        return Storage(dtype, size, fetch(key, dtype, size))
+        return Storage(dtype, size, fetch(key, dtype, size), key)
 
     return Reader(_BUILDERS, frozenset(_STORAGES), storage)
 
@@ -174,8 +180,9 @@ def _read_zip(file: BinaryIO) -> object:
         raise ModelFileError("is a zip without exactly one data.pkl, or with doubled entries; save it again with torch.save.")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
         raise ModelFileError("is a compressed zip, which torch.save never writes; unpack it, or save it again with torch.save.")
-    if sum(entry.file_size for entry in entries.values()) > file.seek(0, io.SEEK_END):
-        raise ModelFileError("its zip entries are larger than the file; it is damaged, save it again.")
+    sizes = [(entry.file_size, entry.compress_size) for entry in entries.values()]
+    if any(stored != size for size, stored in sizes) or sum(size for size, _ in sizes) > file.seek(0, io.SEEK_END):
+        raise ModelFileError("its zip entries are larger than the file, or than they say themselves; it is damaged, save it again.")
     root = roots[0]
     if entries[f"{root}data.pkl"].file_size > MAX_PICKLE_BYTES:
         raise ModelFileError(f"its pickle is longer than {MAX_PICKLE_BYTES} bytes; save only the model's state_dict.")
