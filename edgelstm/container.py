@@ -61,7 +61,7 @@ def printable(text: object, limit: int = 200) -> str:
 
 
 #: What a message about a file may be long: a list of its tensors, and what to do.
-MAX_MESSAGE = 3000
+MAX_MESSAGE = 2000
 
 
 @contextlib.contextmanager
@@ -84,7 +84,8 @@ def path_text(path: str | os.PathLike[str]) -> str:
     except TypeError:
         text = ""
     if not isinstance(text, str) or not text or "\0" in text:
-        raise UsageError(f"a model's path must be non-empty text or a pathlib.Path; got {path!r}.")
+        hint = " A state_dict in memory is read by edgelstm.from_torch." if isinstance(path, Mapping) else ""
+        raise UsageError(f"a model's path must be non-empty text or a pathlib.Path; got {printable(repr(path), 60)}.{hint}")
     return text
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .container import printable
-from .errors import UsageError
+from .errors import UnsupportedModelError, UsageError
 from .model import Model
 
 
@@ -14,10 +14,17 @@ class _LiveTensor:
     """A tensor of PyTorch, wherever it is, seen without importing PyTorch."""
 
     def __init__(self, tensor: Any) -> None:
-        self._tensor = tensor.detach()
-        self.shape: tuple[int, ...] = tuple(tensor.shape)
-        self.place = (tensor.data_ptr(), self.shape, tuple(tensor.stride()))
-        self.dtype = np.dtype(_DTYPES.get(str(tensor.dtype).removeprefix("torch."), "O"))
+        kind = str(tensor.dtype).removeprefix("torch.")
+        try:
+            self._tensor = tensor.detach()
+            self.shape: tuple[int, ...] = tuple(tensor.shape)
+            self.place = (tensor.data_ptr(), self.shape, tuple(tensor.stride()))
+            self.dtype = np.dtype(_DTYPES[kind])
+        except (RuntimeError, KeyError) as problem:
+            raise UnsupportedModelError(
+                f"holds a tensor of dtype {kind} and layout {tensor.layout} that is no plain array ({printable(problem)}); "
+                "give dense float tensors: .to_dense(), .float(), or the state_dict before it is quantized."
+            ) from None
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         tensor = self._tensor.cpu()

@@ -226,10 +226,102 @@ def test_a_normalizer_comes_from_its_buffers(tmp_path):
     assert any("float64" in note for note in result.notes)
 
 
-def test_chains_are_spelled_as_they_are_read():
-    text = "norm:normalizer, emb:embedding, rnn.lstm, relu, fc:softmax"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "norm:normalizer, emb:embedding, rnn.lstm, relu, fc:softmax",
+        "rec, lin, add:input, add:rec",
+        "'a,b':relu, 'c:d', 'it''s', ' blank'",
+    ],
+)
+def test_chains_are_spelled_as_they_are_read(text):
     assert chain.spell(chain.parse(text)) == text
+    assert chain.names(text)
+
+
+def test_chains_may_be_written_with_blanks_and_either_quote():
     assert chain.spell(chain.parse(" a :relu,b")) == "a:relu, b"
+    assert [item.module for item in chain.parse("\"a,'b\" : relu ,'c\"d', don't")] == ["a,'b", 'c"d', "don't"]
+    assert chain.names("aux, 'a,b' ,\"c:d\", e.weight") == ("aux", "a,b", "c:d", "e.weight")
+    for wrong in ("", "a,", ",a", "a,,b"):
+        with pytest.raises(el.UsageError, match="empty name"):
+            chain.names(wrong)
+
+
+@pytest.mark.parametrize(
+    ("first", "asked"),
+    [
+        (embedding(8, 8), True),  # both fit
+        (embedding(11, 8), False),  # as a Linear it would give 11 values
+        (embedding(8, 5), False),  # as an Embedding it would give 5 values
+        (embedding(11, 5), True),  # neither fits
+    ],
+)
+@pytest.mark.parametrize("name", ["embed", "proj"])
+def test_a_table_in_front_is_what_its_sizes_allow_whatever_it_is_called(tmp_path, first, asked, name):
+    data = torch_zip(under(name, first) | under("lstm", lstm_arrays(8, 4)) | under("fc", linear_arrays(2, 4)))
+    layers = f"{name}, lstm, fc"
+    if asked:
+        with pytest.raises(el.UsageError, match=f"{name}:embedding.*{name}:linear"):
+            imported(tmp_path, data, layers=layers)
+    else:
+        assert imported(tmp_path, data, layers=layers).model.takes_index == (first["weight"].shape == (11, 8))
+
+
+@pytest.mark.parametrize("name", ["embedding", "member_head", "proj"])
+@pytest.mark.parametrize(("inputs", "hidden"), [(8, 8), (4, 8)])
+def test_a_table_that_may_be_a_head_is_asked_about(tmp_path, name, inputs, hidden):
+    data = torch_zip(under("lstm", lstm_arrays(inputs, hidden)) | under(name, embedding(5, hidden)))
+    with pytest.raises(el.UnsupportedModelError, match="in which order"):
+        imported(tmp_path, data)
+    model = imported(tmp_path, data, layers=f"lstm, {name}").model
+    assert [layer.kind for layer in model.layers] == ["lstm", "dense"]
+
+
+@pytest.mark.parametrize("word", ["linear", "softmax", "tanh"])
+def test_a_module_beyond_the_prefix_is_no_function(tmp_path, word):
+    data = torch_zip(under("lstm", lstm_arrays(3, 8)) | under(word, linear_arrays(8, 8)))
+    for options in ({"prefix": "lstm"}, {"without": word}):
+        with pytest.raises(el.UsageError, match=f"{word}.*prefix or without leaves out"):
+            imported(tmp_path, data, layers=f"lstm, {word}", **options)
+    assert imported(tmp_path, data, layers=f"lstm, {word}").model.layers[1].kind == "dense"
+    with pytest.raises(el.UsageError, match="'linear' alone"):
+        imported(tmp_path, torch_zip(lstm_arrays(3, 8)), layers="lstm, linear")
+
+
+def test_tensors_at_the_top_and_a_module_of_their_kind_are_two(tmp_path):
+    data = torch_zip(linear_arrays(2, 5) | under("linear", linear_arrays(5, 8)) | under("lstm", lstm_arrays(3, 8)))
+    model = imported(tmp_path, data, layers="lstm, linear:relu, top_linear").model
+    assert model.layers[-1].weight.tobytes() == linear_arrays(2, 5)["weight"].tobytes()
+
+
+def test_a_stack_stands_beside_a_module_that_is_called_like_its_layer(tmp_path):
+    data = torch_zip(under("lstm", lstm_arrays(3, 8, 2)) | under("lstm_l0", linear_arrays(8, 8)) | under("lstm_l1", linear_arrays(2, 8)))
+    model = imported(tmp_path, data, layers="lstm, lstm_l0:relu, lstm_l1").model
+    assert [layer.kind for layer in model.layers] == ["lstm", "lstm", "dense", "activation", "dense"]
+    assert len({layer.name for layer in model.layers}) == 5
+
+
+def test_an_example_has_sizes_that_fit_or_is_not_given(tmp_path):
+    parts = {"c": linear_arrays(2, 8), "b": linear_arrays(8, 9), "a": linear_arrays(9, 3)}
+    tensors = {name: array for module, arrays in parts.items() for name, array in under(module, arrays).items()}
+    data = torch_zip(under("lstm", lstm_arrays(8, 8)) | tensors)
+    with pytest.raises(el.UnsupportedModelError, match=r'example: layers="a:\?, b, lstm, c"'):
+        imported(tmp_path, data)
+    with pytest.raises(el.UnsupportedModelError, match="no order of all of them fits") as caught:
+        imported(tmp_path, torch_zip(under("lstm", lstm_arrays(8, 8)) | tensors | under("aux", linear_arrays(4, 77))))
+    assert "without=" in str(caught.value)
+    many = {name: array for index in range(400) for name, array in under(f"l{index}", linear_arrays(8, 8)).items()}
+    with pytest.raises(el.UnsupportedModelError) as caught:
+        imported(tmp_path, torch_zip(many))
+    assert len(str(caught.value)) < 2200
+
+
+def test_a_bidirectional_lstm_is_told_to_be_impossible_to_step(tmp_path):
+    arrays = lstm_arrays(3, 4) | renamed(lstm_arrays(3, 4), "_l0", "_l0_reverse")
+    with pytest.raises(el.UnsupportedModelError, match="cannot be stepped") as caught:
+        imported(tmp_path, torch_zip(arrays))
+    assert "prefix" not in str(caught.value)
 
 
 def test_named_arrays_need_no_file():

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from torch_files import Call, Raw, Writer, legacy_of, linear_arrays, lstm_arrays, pickled, torch_legacy, torch_zip, under, zip_of
 
 import edgelstm as el
-from edgelstm.importers import import_file, torch_archive
+from edgelstm.importers import import_file, pickle_reader, torch_archive
 
 SETTINGS = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 STATE_DICT = under("lstm", lstm_arrays(2, 3)) | under("fc", linear_arrays(4, 3))
@@ -238,6 +239,58 @@ def views(raw):
 def test_views_within_their_storage_are_read():
     for found in views(Raw("0", 12, 1, (2, 3), (4, 1))):
         np.testing.assert_array_equal(found(), [[1, 2, 3], [5, 6, 7]])
+
+
+def test_a_zip_that_claims_more_bytes_than_it_has_is_refused_before_they_are_asked_for(tmp_path):
+    """The central directory's compressed size is what `zipfile` reads at once."""
+    data = bytearray(torch_zip(lstm_arrays(3, 4)))
+    place = data.index(b"PK\1\2")
+    data[place + 20 : place + 24] = b"\xff\xff\xff\x7f"
+    (tmp_path / "m").write_bytes(data)
+    tracemalloc.start()
+    with pytest.raises(el.ModelFileError, match="larger than"):
+        el.load(tmp_path / "m")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
+
+
+LONG = "a" * 3000
+
+
+def tensor_file(header):
+    """A safetensors file of 4 bytes of data under any header."""
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + bytes(4)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(torch_zip({f"{name}.weight": np.ones((2, 2), np.float32)}) for name in (LONG, "a\nb", "\x1b[2J", "a\0b")),
+        torch_zip(lstm_arrays(3, 4) | {"b" * 900: np.ones(3, np.float32)}),
+        torch_zip(lstm_arrays(3, 4) | {f"{i}{'b' * 900}.weight": np.ones((3, 3), np.float32) for i in range(30)}),
+        zip_of(pickled(Call(f"{LONG}.b")), {}),
+        zip_of(b"\x80\x02S" + LONG.encode() + b"\n.", {}),
+        torch_zip({"a": 1}).replace(b"model/data.pkl", b"model\n\n\n\npkl", 1),
+        tensor_file({"a\nb": {"dtype": "\n" + LONG, "shape": [1], "data_offsets": [0, 4]}}),
+        tensor_file({LONG: {"dtype": "F32", "shape": [9], "data_offsets": [0, 4]}}),
+        tensor_file({LONG: {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}}),
+    ],
+)
+@pytest.mark.parametrize("read", [el.load, import_file])
+def test_messages_are_short_printable_lines_whatever_a_file_holds(tmp_path, data, read):
+    (tmp_path / "m").write_bytes(data)
+    with pytest.raises(el.EdgeLSTMError) as caught:
+        read(tmp_path / "m")
+    message = str(caught.value)
+    assert message.isprintable()
+    assert len(message) < 2200
+
+
+def test_a_pickle_of_too_many_instructions_is_refused_early(tmp_path):
+    (tmp_path / "m").write_bytes(zip_of(b"\x80\x02" + b"]" * (pickle_reader.MAX_OPCODES + 1) + b".", {}))
+    with pytest.raises(el.ModelFileError, match="instructions"):
+        el.load(tmp_path / "m")
 
 
 def test_a_storage_shorter_than_it_says_is_never_viewed():

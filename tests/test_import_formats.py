@@ -1,7 +1,12 @@
 """Files are known by their content; real trained networks step to the answers of their own runtimes."""
 
+import bz2
+import gzip
 import io
 import json
+import lzma
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -58,6 +63,71 @@ def test_other_formats_are_named_as_not_imported_yet(tmp_path, data, name):
     (tmp_path / "model.pt").write_bytes(data)
     with pytest.raises(el.UnsupportedModelError, match=rf"{name}.*does not import yet"):
         el.load(tmp_path / "model.pt")
+
+
+def graph(name, operator):
+    """The beginning of a TensorFlow 1 GraphDef: its first node."""
+    node = b"\x0a" + bytes([len(name)]) + name + b"\x12" + bytes([len(operator)]) + operator + b"\x2a\x0b\x0a\x05dtype\x12\x020\x01"
+    return b"\x0a" + (bytes([len(node)]) if len(node) < 128 else bytes([len(node) & 127 | 128, len(node) >> 7])) + node
+
+
+def pickle_of(module, name, protocol):
+    """The beginning of a pickle that calls a class, in three protocols."""
+    if protocol == 4:
+        return (
+            b"\x80\x04\x95\x40\0\0\0\0\0\0\0"
+            + b"".join(b"\x8c" + bytes([len(t)]) + t + b"\x94" for t in (module, name))
+            + b"\x93\x94)\x81."
+        )
+    return (b"\x80\x02" if protocol else b"(dp0\nS'w'\n") + b"c" + module + b"\n" + name + b"\n" + b"(tR."
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "advice"),
+    [
+        (graph(b"input", b"Placeholder"), "TensorFlow 1 GraphDef", "TFLiteConverter"),
+        (graph(b"a/long/" * 20, b"Const"), "TensorFlow 1 GraphDef", "TFLiteConverter"),
+        *((pickle_of(b"madmom.ml.nn", b"NeuralNetwork", p), "madmom", "peepholes") for p in (0, 2, 4)),
+        *((pickle_of(b"numpy.core.multiarray", b"_reconstruct", p), r"NumPy \(pickle\)", "from_torch") for p in (0, 2, 4)),
+        *((pickle_of(b"numpy._core.multiarray", b"_reconstruct", p), r"NumPy \(pickle\)", "from_torch") for p in (0, 2, 4)),
+        (pickle_of(b"sklearn.pipeline", b"Pipeline", 2), "scikit-learn", ""),
+        (b'{"model": "Thai_codepoints", "type": "codepoints", "dic": {}, "mat1": {"v": 1}, "mat2": {}}', "ICU", "from_torch"),
+        (b"#Parameter# /vanilla-lstm-builder/_0 {40,5} 801 ZERO_GRAD\n+1.0e-02 ", "DyNet", "from_torch"),
+        (b"#LookupParameter# /_0 {5,9} 12 FULL_GRAD\n", "DyNet", "from_torch"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(40), "Keras", "from_keras_model"),
+        (b"\x08\x01\x12" + bytes(40), "SavedModel", "from_saved_model"),
+        (zipped("m/data.pkl", "m/constants.pkl", "m/code/a.py"), "TorchScript", r"torch\.jit\.load"),
+        (b"\x08\x07\x12\x07pytorch" + bytes(40), "ONNX", "If the model exists in PyTorch"),
+        (b' {"model_data": {}, "state_dict": {}}', "GuitarML", "If the model exists in PyTorch"),
+    ],
+)
+def test_formats_that_are_not_read_are_named_with_what_to_do(tmp_path, data, name, advice):
+    (tmp_path / "model.bin").write_bytes(data)
+    with pytest.raises(el.UnsupportedModelError, match=rf"{name}.*does not import yet.*{advice}") as caught:
+        el.load(tmp_path / "model.bin")
+    assert ("exists in PyTorch" in str(caught.value)) == ("PyTorch" in advice)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "git-lfs pointer.*git lfs pull"),
+        (b"/annex/objects/SHA256E-s12--4d7a\n", "git-annex pointer.*git annex get"),
+        (gzip.compress(b"model" * 99), "gzip.*gunzip"),
+        (bz2.compress(b"model" * 99), "bzip2"),
+        (lzma.compress(b"model" * 99), "xz"),
+        (bytes(257) + b"ustar\x0000" + bytes(200), "tar archive"),
+        (b"\n<!DOCTYPE HTML><html>Not found</html>", "web page"),
+        (pickled({"a": 1}), r"pickle that torch\.save did not write"),
+        (b"(dp0\nS'a'\nI1\ns.", r"pickle that torch\.save did not write"),
+        (b"[1, 2, 3]", "JSON"),
+        (b"once upon a time there was text", "no model file"),
+    ],
+)
+def test_files_that_are_no_model_say_what_they_are(tmp_path, data, message):
+    (tmp_path / "model.bin").write_bytes(data)
+    with pytest.raises(el.ModelFileError, match=message):
+        el.load(tmp_path / "model.bin")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +216,19 @@ def test_safetensors_go_the_same_way(tmp_path):
     result = import_file(path, layers="lstm, fc1:relu, fc2")
     assert result.format == "safetensors"
     assert result.model.layers[0].weight_hh.tobytes() == lstm_arrays(6, 8)["weight_hh_l0"].tobytes()
+
+
+def test_messages_about_safetensors_are_the_same_in_every_process_and_in_the_files_order(tmp_path):
+    path = tmp_path / "m.safetensors"
+    parts = {"a": linear_arrays(8, 3), "lstm": lstm_arrays(8, 8), "b": linear_arrays(8, 8), "c": linear_arrays(2, 8)}
+    safetensors.numpy.save_file({name: array for part, arrays in parts.items() for name, array in under(part, arrays).items()}, path)
+    program = "import sys, edgelstm as el\ntry: el.load(sys.argv[1])\nexcept el.UnsupportedModelError as e: print(e)"
+    said = {subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True).stdout for _ in range(6)}
+    (message,) = said
+    with open(path, "rb") as file:
+        header = json.loads(file.read()[8:].partition(b"}}")[0] + b"}}")
+    places = [message.index(f"{name} (") for name in sorted(header, key=lambda name: header[name]["data_offsets"])]
+    assert places == sorted(places)
 
 
 def test_bfloat16_in_safetensors_is_widened_exactly(tmp_path):

@@ -41,9 +41,9 @@ def build(
     from ..compiler.targets import named
 
     chosen = named(target, cpu=cpu, features=features)
-    loaded = given.loaded(model, how)
     place = output or Path(f"{model.stem}-{target}{'.o' if chosen.bare_metal else '.so'}")
     given.refuse_overwriting("--output", place, model)
+    loaded = given.loaded(model, how)
     with show.status(f"compiling for {target}"):
         made = compiled(loaded, chosen)
     made.write(place)

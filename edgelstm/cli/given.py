@@ -22,7 +22,8 @@ _FOREIGN = (
     *(".onnx", ".ort", ".h5", ".hdf5", ".keras", ".pb", ".tflite", ".nam", ".json", ".gguf", ".so", ".o", ".a"),
 )
 
-_OPTION = re.compile(r"\b(layers|prefix|without)=(?=[\"'\s,.;)…]|$)")
+#: An option of `How` as Python spells it, with what tells whether a value follows.
+_OPTION = re.compile(r"\b(layers|prefix|without)=(?=([\"'])|[\s,.;)]|$)")
 
 
 class How(NamedTuple):
@@ -59,7 +60,7 @@ def how_to_read(verb: _Verb) -> _Verb:
 
 def spelled(message: str) -> str:
     """A message of the package with the options of `How` as the command line has them: ``layers="lstm"`` is ``--layers "lstm"``."""
-    return _OPTION.sub(r"--\1 ", message)
+    return _OPTION.sub(lambda match: f"--{match[1]}" + " " * (match[2] is not None), message)
 
 
 def opened(path: Path, how: How) -> "Model | LibraryFile":

@@ -33,8 +33,7 @@ class Item:
     word: str = ""
 
     def __str__(self) -> str:
-        name, word = (quoted(text) if text != OPEN else text for text in (self.module, self.word))
-        return f"{name}:{word}" if self.word else name
+        return f"{quoted(self.module)}:{quoted(self.word)}" if self.word else quoted(self.module)
 
 
 def parse(text: str) -> tuple[Item, ...]:
@@ -100,7 +99,7 @@ def _split(text: str) -> list[list[str]]:
 
 def quoted(name: str) -> str:
     """`name` as `parse` and `names` read it."""
-    plain = name == name.strip() and not set(name) & set(",:\"'") and name not in ("", OPEN)
+    plain = name == name.strip() and not set(name) & set(",:\"'") and name
     return name if plain else "'" + name.replace("'", "''") + "'"
 
 

@@ -84,15 +84,22 @@ def _second_names(items: Sequence[Item], found: Mapping[str, Module], layers: st
     named = {item.module for item in items}
     same = {name: _identity(module) for name, module in found.items()}
     used = {same[name]: name for name in reversed(list(found)) if name in named}
-    last = next((found[item.module].widths[1] for item in reversed(items) if item.module in found), 0)
+    chained = [found[item.module] for item in items if item.module in found]
     second = {name: used[same[name]] for name in found if name not in named and same[name] in used}
-    unused = [n for n in found if n not in named and (n not in second or (found[n].is_table and found[n].widths[0] == last))]
+    unused = [name for name in found if name not in named and (name not in second or _may_be_tied(found[name], chained))]
     if unused:
         raise UsageError(
             f"the layers {layers!r} leave out {listed(unused)}; name every module, or leave it out by "
-            f'without="{", ".join(map(quoted, unused))}".'
+            f'without="{", ".join(quoted(part) for name in unused for part in found[name].parts)}".'
         )
     return [f"{name} is the same module as {first}." for name, first in second.items()]
+
+
+def _may_be_tied(module: Module, chained: Sequence[Module]) -> bool:
+    """Whether a table of the same storage may be the Embedding before a chain, or the last layer behind it."""
+    columns = module.widths[0]
+    before = not chained[0].is_table and chained[0].widths[0] == columns
+    return module.is_table and (before or chained[-1].widths[1] == columns)
 
 
 def _without_second_names(found: Mapping[str, Module]) -> tuple[dict[str, Module], list[str]]:
@@ -125,6 +132,7 @@ def _resolved(item: Item, found: Mapping[str, Module], holds: Callable[[str], bo
     name = item.module
     while name not in found and (wrapper := next((w for w in WRAPPERS if name.startswith(w)), None)):
         name = name.removeprefix(wrapper)
+    name = next((inner for inner in (name, f"{name}._orig_mod", f"{name}.module") if inner in found), name)
     if name in found and not (item.module == chain.ADD and item.word not in ("", *chain.FUNCTIONS, *chain.ROLES)):
         return replace(item, module=name)
     if item.module == chain.ADD and item.word:
@@ -133,7 +141,7 @@ def _resolved(item: Item, found: Mapping[str, Module], holds: Callable[[str], bo
         raise UsageError(f"the layers name {item.module!r}, which the file does not hold; it holds {listed(list(found))}.")
     if holds(item.module):
         raise UsageError(
-            f"the layers name {item.module!r}, a module of the file that the prefix or without=… leaves out; as a function, write it "
+            f"the layers name {item.module!r}, a module of the file that prefix or without leaves out; as a function, write it "
             f"after a module, as in '{next(iter(found))}:{item.module}'."
         )
     if item.module == "linear":

@@ -41,8 +41,8 @@ _BY_DIMENSIONS = {
 class Module:
     """A module with tensors: ``"lstm"``, ``"linear"`` (a Linear, or an Embedding if it has no bias), ``"normalizer"`` or ``"batchnorm"``.
 
-    `path` is where the file has it, `name` how a chain calls it; `tensors` is by the names within the module. `initial` holds a
-    learned ``h0`` and ``c0``, by these names.
+    `path` is where the file has it, `name` how a chain calls it; `tensors` is by the names within the module, which follow `path`
+    behind a `joint`. `initial` holds a learned ``h0`` and ``c0``, by these names.
     """
 
     path: str
@@ -50,6 +50,7 @@ class Module:
     kind: str
     tensors: Mapping[str, Named]
     initial: Mapping[str, Named] = field(default_factory=dict)
+    joint: str = "."
 
     @property
     def has_bias(self) -> bool:
@@ -62,7 +63,12 @@ class Module:
 
     def full(self, tensor: str) -> str:
         """The tensor's name in the file."""
-        return f"{self.path}.{tensor}".removeprefix(".")
+        return f"{self.path}{self.joint}{tensor}".removeprefix(".")
+
+    @property
+    def parts(self) -> list[str]:
+        """The names that make up all of it, as few as can be."""
+        return [self.path] if self.path and self.joint == "." else [self.full(tensor) for tensor in self.tensors]
 
     @property
     def widths(self) -> tuple[int, int]:
@@ -85,20 +91,24 @@ def modules(tensors: Mapping[str, Named]) -> dict[str, Module]:
     UnsupportedModelError
         Naming the first tensor that no layer of edgelstm has, and the feature that it belongs to.
     """
-    parts, initial = _grouped(tensors)
+    parts, initial, scalers = _grouped(tensors)
     found = {}
     for path, group in parts.items():
         kind = _kind(path, group)
         name = path or next(name for name in (kind, f"top_{kind}", f"top_level_{kind}") if name not in parts)
-        found[name] = Module(path, name, kind, group)
+        found[name] = Module(path, name, kind, group, joint="_" if path in scalers else ".")
     for scope, states in initial.items():
         owner = _owner(scope, states, found)
         found[owner.name] = replace(owner, initial=states)
     return found
 
 
-def _grouped(tensors: Mapping[str, Named]) -> tuple[dict[str, dict[str, Named]], dict[str, dict[str, Named]]]:
-    """The tensors by the module that holds them: weights, and initial states."""
+_Groups = dict[str, dict[str, Named]]
+
+
+def _grouped(tensors: Mapping[str, Named]) -> tuple[_Groups, _Groups, set[str]]:
+    """The tensors by the module that holds them: weights, and initial states; and which of the modules are ``name_mean, name_std``."""
+    scalers = set()
     parts: dict[str, dict[str, Named]] = {}
     initial: dict[str, dict[str, Named]] = {}
     for full, tensor in tensors.items():
@@ -107,10 +117,12 @@ def _grouped(tensors: Mapping[str, Named]) -> tuple[dict[str, dict[str, Named]],
         if name in _INITIAL:
             initial.setdefault(path, {})[_INITIAL[name]] = tensor
         elif scaler and scaler[1] != "running" and _is_scaler(full, tensors):
-            parts.setdefault(f"{path}.{scaler[1]}".removeprefix("."), {})[scaler[2]] = tensor
+            stem = full.rpartition("_")[0]
+            scalers.add(stem)
+            parts.setdefault(stem, {})[scaler[2]] = tensor
         else:
             parts.setdefault(path, {})[name] = tensor
-    return parts, initial
+    return parts, initial, scalers
 
 
 def _is_scaler(full: str, tensors: Mapping[str, Named]) -> bool:
@@ -124,7 +136,7 @@ def _owner(scope: str, states: Mapping[str, Named], found: Mapping[str, Module])
     """The LSTM that begins with `states`: the one that holds them, or the only one beside or below them."""
     full = f"{scope}.{next(iter(states))}".removeprefix(".")
     if set(states) != {"h0", "c0"}:
-        raise _refusal(full, "a recurrent layer of another kind, or an initial state of which the other half (h0 and c0) is not there")
+        raise _refusal(full, "a recurrent layer of another kind, or to an initial state whose other half (h0, c0) is not there")
     lstms = [module for module in found.values() if module.kind == "lstm"]
     near = [m for m in lstms if m.path == scope] or [m for m in lstms if not scope or m.path.startswith(f"{scope}.")]
     if len(near) != 1:

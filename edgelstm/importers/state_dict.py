@@ -68,7 +68,7 @@ class Chosen:
         found = []
         for name, tensor in self.outside.items():
             size = max(tensor.shape, default=1)
-            flat = np.dtype(tensor.dtype).kind == "f" and int(np.prod(tensor.shape)) == size
+            flat = np.dtype(tensor.dtype).kind == "f" and _is_flat(tensor)
             spoken = _SCALING.search(name.rpartition(".")[2]) and "running_" not in name
             if flat and (spoken or (name in self.apart and size == input_size)):
                 found.append(f"{name} {tuple(tensor.shape)}")
@@ -229,7 +229,14 @@ def _text(key: object) -> str:
 
 
 def _has_weights(group: Mapping[str, Named]) -> bool:
-    return any(len(tensor.shape) > 1 and np.dtype(tensor.dtype).kind == "f" for tensor in group.values())
+    return any(
+        len(tensor.shape) > 1 and np.dtype(tensor.dtype).kind == "f" and not (_is_flat(tensor) and _SCALING.search(name))
+        for name, tensor in group.items()
+    )
+
+
+def _is_flat(tensor: Named) -> bool:
+    return int(np.prod(tensor.shape)) == max(tensor.shape, default=1)
 
 
 def _no_weights(walk: _Walk, taken_out: bool) -> str:
