@@ -86,7 +86,7 @@ def pickle_of(module, name, protocol):
     ("data", "name", "advice"),
     [
         (graph(b"input", b"Placeholder"), "TensorFlow 1 GraphDef", "TFLiteConverter"),
-        (graph(b"a/long/" * 20, b"Const"), "TensorFlow 1 GraphDef", "TFLiteConverter"),
+        (graph(b"a/long/" * 15, b"Const"), "TensorFlow 1 GraphDef", "TFLiteConverter"),
         *((pickle_of(b"madmom.ml.nn", b"NeuralNetwork", p), "madmom", "peepholes") for p in (0, 2, 4)),
         *((pickle_of(b"numpy.core.multiarray", b"_reconstruct", p), r"NumPy \(pickle\)", "from_torch") for p in (0, 2, 4)),
         *((pickle_of(b"numpy._core.multiarray", b"_reconstruct", p), r"NumPy \(pickle\)", "from_torch") for p in (0, 2, 4)),
