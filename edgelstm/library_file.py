@@ -138,7 +138,7 @@ class LibraryFile:
         except MemoryError:
             _refuse(f"{self.path} is larger than this machine's memory. Check the path, or build a smaller model.")
         if len(data) < TRAILER.size or not data.startswith(b"\x7fELF"):
-            _refuse(f"{self.path} is no library of edgelstm. Make one: edgelstm build MODEL --target TARGET")
+            _refuse(f"{self.path} is no library of edgelstm. Make one of a model with edgelstm build.")
         machine, bits, abi, inputs, outputs, vocabulary, steps, *rest = TRAILER.unpack_from(data, len(data) - TRAILER.size)
         info, info_bytes, arena, state, sample, given, answer, limit, needs, model, magic, size, digest = rest
         if magic != MAGIC:

@@ -56,8 +56,8 @@ def parse(text: str) -> tuple[Item, ...]:
             raise UsageError(f"item {position} of the layers {text!r} is incomplete; write for example 'lstm, fc1:relu, fc2:softmax'.")
         if OPEN in (module, word):
             raise UsageError(
-                f"the layers {text!r} leave a {OPEN} open, where only you know what forward() does; write {', '.join(FUNCTIONS)}, "
-                "or linear where nothing or a dropout stands."
+                f"the layers {text!r} leave a {OPEN} open, where only you know what forward() does; write one of {', '.join(FUNCTIONS)}; "
+                "linear is for nothing, or a dropout."
             )
         if word and module != ADD and word not in FUNCTIONS + ROLES:
             raise UsageError(f"{word!r}, after {module!r} in the layers, is not one of {', '.join(FUNCTIONS + ROLES)}.")

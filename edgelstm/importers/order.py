@@ -43,7 +43,7 @@ def _advice(found: Mapping[str, Module]) -> str:
     first = next(search.chains, None)
     if first is None:
         way = 'Say it with layers="FIRST, SECOND:relu, …"; no order of all of them fits their sizes'
-        return f'{way}, so add:NAME for a skip connection, or leave parts out by without="NAME".'
+        return f'{way}, so add:NAME for a skip connection, leave parts out by without="NAME", or choose one by prefix="NAME".'
     text = spell(marked(first, found))
     others = " (not the only order that fits)" if next(search.chains, None) is not None else ""
     advice = f'Say it with layers, in the order of forward(), for example{others}: layers="{text}"'
