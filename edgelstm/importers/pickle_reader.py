@@ -18,8 +18,8 @@ from .pickle_names import ADVICE, DATA_NAMES, INERT_NAMES, refusal
 #: Python hashes larger whole numbers modulo a prime, so that a file could make all keys of a dict collide.
 _MAX_INT_KEY = 1 << 60
 
-#: The most opcodes that are read: some twenty thousand tensors, and half a second.
-MAX_OPCODES = 1 << 20
+#: The most opcodes that are read: some fifteen thousand tensors, and half a second.
+MAX_OPCODES = 1 << 19
 
 
 @dataclass(frozen=True, eq=False)
