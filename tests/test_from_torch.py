@@ -239,6 +239,39 @@ def test_chains_are_spelled_as_they_are_read(text):
     assert chain.names(text)
 
 
+@pytest.mark.parametrize(
+    ("scaler", "line"),
+    [
+        ("StandardScaler", 'mean=checkpoint["s"].mean_, scale=checkpoint["s"].scale_'),
+        ("MinMaxScaler", 'mean=-checkpoint["s"].min_ / checkpoint["s"].scale_, scale=1 / checkpoint["s"].scale_'),
+        ("RobustScaler", "center_"),
+        ("MaxAbsScaler", "scale_"),
+    ],
+)
+def test_a_scaler_of_scikit_learn_gets_the_line_that_saves_it(tmp_path, scaler, line):
+    data = torch_zip({"model": lstm_arrays(3, 4), "s": Call(f"sklearn.preprocessing._data.{scaler}")})
+    (note,) = (note for note in imported(tmp_path, data).notes if scaler in note)
+    assert "np.savez(" in note
+    assert line in note
+    with pytest.raises(el.ModelFileError, match="object of scikit-learn"):
+        imported(tmp_path, torch_zip({"model": lstm_arrays(3, 4), "s": Call("sklearn.pipeline.Pipeline")}))
+
+
+def test_weights_that_are_numpy_arrays_are_never_passed_over(tmp_path):
+    array = Call("numpy.core.multiarray._reconstruct")
+    data = torch_zip(under("lstm", lstm_arrays(3, 4)) | {"fc.weight": array, "fc.bias": array})
+    with pytest.raises(el.ModelFileError, match=r"NumPy arrays \(fc.weight, fc.bias\) in place of tensors"):
+        imported(tmp_path, data)
+    assert imported(tmp_path, data, without="fc").chain == "lstm"
+
+
+def test_an_initial_state_beyond_the_prefix_is_noted(tmp_path):
+    data = torch_zip(under("lstm", lstm_arrays(3, 4)) | {"h0": np.ones((1, 4), np.float32), "c0": np.ones((1, 4), np.float32)})
+    assert any("h0, c0" in note and "zeros" in note for note in imported(tmp_path, data, prefix="lstm").notes)
+    assert not any("zeros" in note for note in imported(tmp_path, data).notes)
+    assert not any("zeros" in note for note in imported(tmp_path, data, without="h0, c0").notes)
+
+
 def test_chains_may_be_written_with_blanks_and_either_quote():
     assert chain.spell(chain.parse(" a :relu,b")) == "a:relu, b"
     assert [item.module for item in chain.parse("\"a,'b\" : relu ,'c\"d', don't")] == ["a,'b", 'c"d', "don't"]

@@ -51,7 +51,7 @@ def from_checkpoint(checkpoint: object, asked: Asked, source: str) -> tuple[Mode
 
     found = chosen(checkpoint, asked.prefix, asked.without)
     model, order, notes = from_torch(found.tensors, asked.layers, source=source, holds=found.holds)
-    return model, order, [*found.notes, *notes, *found.scaling(model.input_size)]
+    return model, order, [*found.notes, *notes, *found.beside(model.input_size)]
 
 
 def _torch(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:

@@ -15,7 +15,7 @@ from .tensors import Named
 _RECURRENT = re.compile(r"(weight|bias)_(ih|hh|hr)(?:_l([0-9]{1,3}))?(_reverse)?")
 
 #: Names of a learned state before the first step.
-_INITIAL = {"h0": "h0", "h_0": "h0", "c0": "c0", "c_0": "c0"}
+INITIAL = {"h0": "h0", "h_0": "h0", "c0": "c0", "c_0": "c0"}
 
 #: A scaler's buffers beside other tensors: what is before the underscore becomes a module.
 _SCALER = re.compile(r"(.+)_(mean|std|scale)")
@@ -114,8 +114,8 @@ def _grouped(tensors: Mapping[str, Named]) -> tuple[_Groups, _Groups, set[str]]:
     for full, tensor in tensors.items():
         path, _, name = full.rpartition(".")
         scaler = _SCALER.fullmatch(name)
-        if name in _INITIAL:
-            initial.setdefault(path, {})[_INITIAL[name]] = tensor
+        if name in INITIAL:
+            initial.setdefault(path, {})[INITIAL[name]] = tensor
         elif scaler and scaler[1] != "running" and _is_scaler(full, tensors):
             stem = full.rpartition("_")[0]
             scalers.add(stem)

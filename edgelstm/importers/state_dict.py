@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import ModelFileError, UnsupportedModelError, UsageError
 from . import chain
+from .modules import INITIAL
 from .pickle_reader import Inert
 from .tensors import Named, weight_drop
 
@@ -23,6 +24,9 @@ WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.")
 
 #: Names of numbers that scale inputs, and that a training script keeps beside the weights.
 _SCALING = re.compile(r"mean|std|scal|sigma|center|(^|[._])(mu|min|max|var)s?$", re.IGNORECASE)
+
+#: Names of weights: what is so called is part of the network.
+_WEIGHT = re.compile(r"(weight|bias)(_(ih|hh)(_l[0-9]+)?)?")
 
 #: The numbers of a scikit-learn scaler as mean and scale, by the end of its class.
 _SCALERS = {
@@ -49,6 +53,8 @@ class Chosen:
         Those of `outside` that stand in dicts without weights.
     foreign : dict of str to str
         What was not read: by its full name, the class that the file gives.
+    left_out : set of str
+        Those of `outside` that the user named.
     notes : list of str
         What the user should know.
     """
@@ -57,14 +63,17 @@ class Chosen:
     outside: dict[str, Named] = field(default_factory=dict)
     apart: frozenset[str] = frozenset()
     foreign: dict[str, str] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
     def holds(self, module: str) -> bool:
         """Whether a module of that name has tensors outside the model."""
         return any(f".{module}." in f".{name}" for name in self.outside)
 
-    def scaling(self, input_size: int) -> Iterator[str]:
-        """Notes on numbers beside the weights by which inputs may have been scaled."""
+    def beside(self, input_size: int) -> Iterator[str]:
+        """Notes on numbers beside the weights: an initial state, and those by which inputs may have been scaled."""
+        if states := [name for name in self.outside if name.rpartition(".")[2] in INITIAL and name not in self.left_out]:
+            yield f"Not used: {listed(states)}, an initial state outside of what was chosen; the LSTM begins with zeros."
         found = []
         for name, tensor in self.outside.items():
             size = max(tensor.shape, default=1)
@@ -131,14 +140,17 @@ def chosen(checkpoint: object, prefix: str | None = None, without: str | None = 
     tensors = _unwrapped({local: every[name] for local, name in full.items()})
     names_of = dict(zip(tensors, full.values(), strict=True))
     tensors = {name: tensor for name, tensor in tensors.items() if not left.out(name)}
+    foreign = {name: kind for name, kind in walk.foreign.items() if not left.out(name)}
     left.check(every)
     used = {names_of[name] for name in tensors}
     outside = {name: tensor for name, tensor in every.items() if name not in used}
     _refuse_stale(used, outside)
     apart = frozenset(_joined(path, name) for path, group in walk.groups.items() if not _has_weights(group) for name in group)
+    if weights := [name for name, kind in foreign.items() if kind.startswith("numpy.") and _WEIGHT.fullmatch(name.rpartition(".")[2])]:
+        raise ModelFileError(_arrays(weights))
     gone = left.taken(every, names_of)
     notes = (f'Left out, as without="{without}" says: {listed([name for name in every if name in gone])}.',) if names else ()
-    return Chosen(tensors, outside, apart, walk.foreign, notes)
+    return Chosen(tensors, outside, apart, foreign, frozenset(gone), notes)
 
 
 class _Left:
@@ -243,11 +255,15 @@ def _no_weights(walk: _Walk, taken_out: bool) -> str:
     if taken_out:
         return "holds no weights but those that are to be left out; name fewer parts."
     if arrays := [name for name, kind in walk.foreign.items() if kind.startswith("numpy.")]:
-        return (
-            f"holds NumPy arrays ({listed(arrays)}) and no tensors; write tensors with "
-            "torch.save({name: torch.as_tensor(array) for name, array in arrays.items()}, path), or call edgelstm.from_torch(arrays)."
-        )
+        return _arrays(arrays)
     return "holds no dict of named weights; write one with torch.save(model.state_dict(), path)."
+
+
+def _arrays(names: list[str]) -> str:
+    return (
+        f"holds NumPy arrays ({listed(names)}) in place of tensors; write tensors with "
+        "torch.save({name: torch.as_tensor(array) for name, array in arrays.items()}, path), or call edgelstm.from_torch(arrays)."
+    )
 
 
 def _only(groups: Mapping[str, Mapping[str, Named]]) -> dict[str, str]:
