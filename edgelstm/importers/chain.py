@@ -106,3 +106,9 @@ def quoted(name: str) -> str:
 def spell(items: tuple[Item, ...]) -> str:
     """`items` as `parse` reads them."""
     return ", ".join(map(str, items))
+
+
+def listed(names: list[str]) -> str:
+    """Names for a message: the first twenty, long ones cut."""
+    shown = [name if len(name) <= 100 else f"{name[:60]}…{name[-30:]}" for name in names[:20]]
+    return ", ".join(shown) + (f" and {len(names) - 20} more" if len(names) > 20 else "")

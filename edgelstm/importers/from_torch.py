@@ -11,9 +11,9 @@ from ..errors import UsageError
 from ..layers import Activation, Add, Layer, Softmax
 from ..model import INPUT, Model
 from . import chain, modules, order, records
-from .chain import Item, quoted
+from .chain import Item, listed, quoted
 from .modules import Module
-from .state_dict import WRAPPERS, listed
+from .state_dict import WRAPPERS
 from .tensors import Named, assembled, place
 
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import UnsupportedModelError
 from . import records
-from .chain import OPEN, Item, spell
+from .chain import OPEN, Item, listed, spell
 from .modules import Module
-from .state_dict import listed
 
 #: How many beginnings of chains are tried before no example is given, and of how many modules one is sought.
 _MAX_TRIES, _MAX_MODULES = 2000, 50

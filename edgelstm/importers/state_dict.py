@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import ModelFileError, UnsupportedModelError, UsageError
-from . import chain
+from . import chain, scalers
+from .chain import listed
 from .modules import INITIAL
 from .pickle_reader import Inert
 from .tensors import Named, weight_drop
@@ -22,21 +23,8 @@ _MAX_DEPTH = 8
 #: What wrappers (DataParallel, torch.compile, Lightning) put before all names.
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.")
 
-#: Names of numbers that scale inputs, and that a training script keeps beside the weights.
-_SCALING = re.compile(r"mean|std|scal|sigma|center|(^|[._])(mu|min|max|var)s?$", re.IGNORECASE)
-
 #: Names of weights: what is so called is part of the network.
 _WEIGHT = re.compile(r"(weight|bias)(_(ih|hh)(_l[0-9]+)?)?")
-
-#: The numbers of a scikit-learn scaler as mean and scale, by the end of its class.
-_SCALERS = {
-    "StandardScaler": "mean={0}.mean_, scale={0}.scale_",
-    "MinMaxScaler": "mean=-{0}.min_ / {0}.scale_, scale=1 / {0}.scale_",
-    "RobustScaler": "mean={0}.center_, scale={0}.scale_",
-    "MaxAbsScaler": "mean=0 * {0}.scale_, scale={0}.scale_",
-}
-
-_WAY_IN = "give them to edgelstm convert (--scaler scaler.npz), or in Python to model.with_normalizer(mean, scale)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,38 +62,7 @@ class Chosen:
         """Notes on numbers beside the weights: an initial state, and those by which inputs may have been scaled."""
         if states := [name for name in self.outside if name.rpartition(".")[2] in INITIAL and name not in self.left_out]:
             yield f"Not used: {listed(states)}, an initial state outside of what was chosen; the LSTM begins with zeros."
-        found = []
-        for name, tensor in self.outside.items():
-            size = max(tensor.shape, default=1)
-            flat = np.dtype(tensor.dtype).kind == "f" and _is_flat(tensor)
-            spoken = _SCALING.search(name.rpartition(".")[2]) and "running_" not in name
-            if flat and (spoken or (name in self.apart and size == input_size)):
-                found.append(f"{name} {tuple(tensor.shape)}")
-        if found:
-            yield f"Not used, and not part of the network: {listed(found)}. If inputs were scaled by them in training, {_WAY_IN}."
-        if arrays := {name: kind for name, kind in self.foreign.items() if kind.startswith("numpy.")}:
-            parts = dict(_as_parts(arrays))
-            line = ", ".join(f"{key}={parts.get(key, '…')}" for key in ("mean", "scale"))
-            yield (
-                f"NumPy arrays are passed over: {listed(list(arrays))}. If they scale the inputs, save them with "
-                f'np.savez("scaler.npz", {line}) and {_WAY_IN}.'
-            )
-        for name, kind in self.foreign.items():
-            if kind.startswith("sklearn."):
-                line = _SCALERS[kind.rpartition(".")[2]].format(_subscripts(name))
-                yield f'A {kind.rpartition(".")[2]} is passed over: {name}. Save it with np.savez("scaler.npz", {line}) and {_WAY_IN}.'
-
-
-def _subscripts(name: str) -> str:
-    return "checkpoint" + "".join(f'["{key}"]' for key in name.split(".") if key)
-
-
-def _as_parts(arrays: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Which arrays are called like a mean and like a scale, as Python reaches them."""
-    for name in arrays:
-        last = name.rpartition(".")[2].lower()
-        if "mean" in last or "std" in last or "scale" in last:
-            yield ("mean" if "mean" in last else "scale"), _subscripts(name)
+        yield from scalers.notes(self.outside, self.apart, self.foreign, input_size)
 
 
 def chosen(checkpoint: object, prefix: str | None = None, without: str | None = None) -> Chosen:
@@ -242,13 +199,9 @@ def _text(key: object) -> str:
 
 def _has_weights(group: Mapping[str, Named]) -> bool:
     return any(
-        len(tensor.shape) > 1 and np.dtype(tensor.dtype).kind == "f" and not (_is_flat(tensor) and _SCALING.search(name))
+        len(tensor.shape) > 1 and np.dtype(tensor.dtype).kind == "f" and not (scalers.is_flat(tensor) and scalers.SCALING.search(name))
         for name, tensor in group.items()
     )
-
-
-def _is_flat(tensor: Named) -> bool:
-    return int(np.prod(tensor.shape)) == max(tensor.shape, default=1)
 
 
 def _no_weights(walk: _Walk, taken_out: bool) -> str:
@@ -305,8 +258,3 @@ def _refuse_stale(used: Iterable[str], outside: Mapping[str, Named]) -> None:
         for scope in (path, path.removesuffix("module").rstrip(".")):
             if (raw := _joined(scope, f"{weight}_raw")) in outside:
                 raise weight_drop(raw)
-
-
-def listed(names: list[str]) -> str:
-    shown = [name if len(name) <= 100 else f"{name[:60]}…{name[-30:]}" for name in names[:20]]
-    return ", ".join(shown) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
