@@ -37,6 +37,8 @@ _HOME = {
     "Stream": "stream",
     "load": "modelfile",
     "save": "modelfile",
+    "Verification": "verifying",
+    "verify": "verifying",
 }
 
 __all__ = [
@@ -63,11 +65,13 @@ __all__ = [
     "Stream",
     "UnsupportedModelError",
     "UsageError",
+    "Verification",
     "__version__",
     "build",
     "load",
     "quantize",
     "save",
+    "verify",
 ]
 
 
@@ -113,3 +117,5 @@ if TYPE_CHECKING:
     from .modelfile import save as save
     from .quantization import quantize as quantize
     from .stream import Stream as Stream
+    from .verifying import Verification as Verification
+    from .verifying import verify as verify
