@@ -28,7 +28,7 @@ from documents import (
 from library_models import tool
 
 import edgelstm as el
-from edgelstm.cli import VERBS, main
+from edgelstm.cli import VERBS, demo_data, main
 
 RECORDING = ROOT / "examples" / "activity" / "data" / "held_out" / "08-badminton.csv"
 
@@ -37,7 +37,7 @@ PRINTED = {
     "README.md": r"^badminton$",
     "docs/raspberry-pi.md": r"^\(0\.994\d*, 'badminton'\)$",
     "docs/from-training.md": r"^400 answers of 8 recordings compared; largest error \S+e-0[678], ",
-    "examples/microcontroller/README.md": r"badminton",
+    "examples/microcontroller/README.md": r"^cycles a step 4[0-4]\d$",
 }
 
 #: Programs that a page's commands call, beside those of this package.
@@ -114,7 +114,36 @@ def test_a_page_works_as_printed(page, checkout, board, tmp_path):
     )
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     if page in PRINTED:
-        assert re.search(PRINTED[page], done.stdout, re.MULTILINE), done.stdout[-3000:]
+        assert re.search(PRINTED[page], done.stdout + done.stderr, re.MULTILINE), done.stdout[-3000:]
+
+
+@pytest.fixture(scope="module")
+def activity(tmp_path_factory):
+    """The example's network in the schemes that the microcontroller page measures."""
+    path = tmp_path_factory.mktemp("activity") / "activity.elstm"
+    folder = demo_data.activity_folder()
+    source = folder / "activity.pt"
+    assert call("convert", source, "-o", path, "--layers", "norm:normalizer, lstm, fc:softmax").exit_code == 0
+    model = el.load(path)
+    held_out = [recording.samples for recording in demo_data.read_recordings(folder)]
+    return {"f32": model, "int8-static": el.quantize(model, held_out, scheme="int8-static")}
+
+
+@pytest.mark.parametrize("target", ["cortex-m4f", "cortex-m7", "cortex-m33", "cortex-m3"])
+@pytest.mark.parametrize("scheme", ["f32", "int8-static"])
+def test_the_sizes_on_the_microcontroller_page(activity, target, scheme):
+    """To the byte with the LLVM that the page names; others lay out code within a few percent of it."""
+    binding = pytest.importorskip("llvmlite.binding")
+    text = text_of("examples/microcontroller/README.md")
+    (line,) = re.findall(rf"^\| {target} \| {scheme} \|.*$", text, re.MULTILINE)
+    made = el.build(activity[scheme], target)
+    sizes = made.weight_bytes + made.code_bytes, made.weight_bytes, made.arena_bytes
+    right = f"| {target} | {scheme} | " + " | ".join(f"{size:,}" for size in sizes) + " |"
+    if int(re.search(r"as LLVM (\d+) compiles", text)[1]) == binding.llvm_version_info[0]:
+        assert line == right
+    printed = [int(cell.replace(",", "")) for cell in line.split("|")[3:6]]
+    assert printed[1:] == list(sizes[1:])
+    assert abs(printed[0] - sizes[0]) < 0.05 * sizes[0]
 
 
 def test_what_is_not_executed_is_on_its_page():
