@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from golden_files import HERE, PACKAGED, PINNED
 
 import edgelstm as el
 from edgelstm.cli import VERBS
@@ -95,6 +96,14 @@ def test_the_wheel_needs_no_framework(wheel):
 def test_one_version():
     changes = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert PROJECT["project"]["version"] == el.__version__ == changes[0]
+
+
+def test_one_list_of_packages_with_golden_models():
+    pinned = [f"{name}=={version}" for name, version in PINNED.items()]
+    assert PROJECT["project"]["optional-dependencies"]["test-models"] == pinned
+    assert {package for package, _ in PACKAGED.values()} == set(PINNED)
+    assert "tests/golden/packages.txt" in README
+    assert sum(path.stat().st_size for path in HERE.rglob("*")) < 1_200_000
 
 
 def test_ci_runs_the_commands_of_the_readme():
