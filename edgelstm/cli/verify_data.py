@@ -61,7 +61,7 @@ def read_answers(paths: Sequence[Path], stream: "Stream", recordings: int) -> li
     found: list[NDArray[Any]] = []
     for path in paths:
         with _about(path):
-            found += _arrays(path, outputs, ())
+            found += _arrays(path, outputs)
     if len(found) == 1:
         return found[0]
     if len(found) != recordings:
@@ -78,11 +78,11 @@ def _about(path: Path) -> Iterator[None]:
         raise type(problem)(f"{path}: {problem}") from None
 
 
-def _arrays(path: Path, inputs: "Stream | _Answers", columns: Sequence[int | str]) -> list[NDArray[Any]]:
+def _arrays(path: Path, inputs: "Stream | _Answers", columns: Sequence[int | str] = ()) -> list[NDArray[Any]]:
     with open(path, "rb") as file:
         start = file.read(len(NPY))
     if start.startswith(ZIP):
-        return [array for array, _ in _npz(path)]
+        return [recording[0] for recording in _npz(path)]
     if start == NPY:
         return [_npy(path)]
     with open(path, "rb", buffering=0) as file:
