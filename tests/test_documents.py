@@ -258,6 +258,14 @@ def test_batch_normalisation_and_scaled_targets_of_the_page(tmp_path, monkeypatc
         np.testing.assert_allclose(network.fc2(xs[:, :3]).numpy(), (ys * session["s"] + session["m"]).numpy(), atol=1e-4)
 
 
+def test_the_readme_explains_the_demo_with_the_tables_figure():
+    table = text_of("README.md").split("<!-- figures:begin -->")[1].splitlines()
+    head, row = (next(line for line in table if line.startswith(begin)) for begin in ("|  | 1,8,1", "| **edgelstm step(x)**"))
+    cells = dict(zip(head.split(" | "), row.split(" | "), strict=False))
+    said = re.search(r"has (\S+) ns for a network of this size", text_of("README.md"))[1]
+    assert cells["6,32,1"] == f"**{said}**"
+
+
 def test_the_service_of_the_page_waits_and_steps(tmp_path):
     """`serve.py` runs for ever; here it is stopped after a second."""
     (loop,) = [block for block in blocks("docs/raspberry-pi.md") if block.file == "serve.py"]
