@@ -124,7 +124,8 @@ def verify(model: "Model | str | os.PathLike[str]", samples: object, answers: ob
         Each recording is stepped from the initial state. The last axis may be left out where input_size is 1.
     answers : (time, output_size), (recordings, time, output_size), or a list with one array a recording
         What the trained network answered. Without the axis of time, (output_size,) or (recordings, output_size), they are those of each
-        recording's last step. The last axis may be left out where output_size is 1.
+        recording's last step. Those of several recordings may also stand below each other, (all steps, output_size). The last axis may be
+        left out where output_size is 1.
     tolerance : float
         A difference may be ``tolerance * max(1, |expected|)``.
 
@@ -200,16 +201,19 @@ def _wanted(answers: object, recordings: list[NDArray[Any]], stream: Stream) -> 
         batched = array.ndim > 2 or (array.ndim == 2 and size == 1)
         parts = [array[0] if batched and len(array) == 1 else array]
     else:
-        parts = [_numbers(item, f"answers of recording {i}") for i, item in enumerate(_split(answers, count, size))]
+        parts = [_numbers(item, f"answers of recording {i}") for i, item in enumerate(_split(answers, [len(r) for r in recordings], size))]
     return [_rows(part, len(rows), size, i) for i, (part, rows) in enumerate(zip(parts, recordings, strict=True))]
 
 
-def _split(answers: object, count: int, size: int) -> Sequence[object]:
+def _split(answers: object, times: list[int], size: int) -> Sequence[object]:
+    """The answers of each recording, which takes so many steps: one item each, or all steps below each other."""
+    count = len(times)
     if _is_several(answers, 0):
         parts: Sequence[object] = answers  # type: ignore[assignment]
     else:
         array = _numbers(answers, "answers")
-        parts = list(array) if array.ndim else [array]
+        stacked = array.ndim > 0 and len(array) == sum(times) != count and array.size == sum(times) * size
+        parts = np.split(array, np.cumsum(times)[:-1]) if stacked else list(np.atleast_1d(array))
     if len(parts) != count:
         raise InputError(
             f"answers must be one item a recording, {count} of them: all steps of each, (time, {size}), or the last step's, ({size},); "

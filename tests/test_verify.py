@@ -125,6 +125,45 @@ def test_several_files_are_several_recordings(folder, path, model):
     assert "--expect gives 2 arrays for 1 recordings" in refused(call("verify", path, *three), 2)
 
 
+def test_answers_of_several_recordings_may_stand_below_each_other(folder, path, model):
+    """As a CSV must have them."""
+    right = by_window(model).reshape(40, 2)
+    np.savetxt(folder / "below.csv", right, fmt="%.9g", delimiter=",")
+    assert call("verify", path, "-d", folder / "windows.npz", "-e", folder / "below.csv").exit_code == 0
+    right[25] += OFF
+    found = el.verify(model, [ROWS[:10], ROWS[10:20], ROWS[20:]], right)
+    assert (found.first_beyond.recording, found.steps) == (2, 40)
+    one = el.Model([*model.layers, el.Dense([[1.0, 2.0]])])
+    stream = el.Stream(one)
+    assert el.verify(one, [ROWS], stream.process(ROWS).ravel()).passed
+    windows = ROWS.reshape(4, 10, 3)
+    ours = []
+    for window in windows:
+        stream.reset()
+        ours.append(stream.process(window))
+    assert el.verify(one, windows, np.concatenate(ours).ravel()).steps == 40
+
+
+def test_of_many_outputs_the_worst_are_printed(rng, tmp_path):
+    model = lstm_model(rng, inputs=3, outputs=60)
+    el.save(model, tmp_path / "m.elstm")
+    ys = el.Stream(model).process(ROWS)
+    ys[3, 41] += 1
+    np.save(tmp_path / "rec.npy", ROWS)
+    np.save(tmp_path / "ys.npy", ys)
+    result = call("verify", tmp_path / "m.elstm", "-d", tmp_path / "rec.npy", "-e", tmp_path / "ys.npy")
+    assert "y41" in result.stdout
+    assert result.stdout.count("\n") < 40
+    assert (
+        len(
+            json.loads(call("verify", tmp_path / "m.elstm", "-d", tmp_path / "rec.npy", "-e", tmp_path / "ys.npy", "--json").stdout)[
+                "outputs"
+            ]
+        )
+        == 60
+    )
+
+
 @pytest.mark.parametrize("shape", [(40, 1), (40,), (1, 40, 1), (1, 40)])
 def test_one_input_and_one_output_in_any_shape(rng, shape):
     model = lstm_model(rng, inputs=1, outputs=1)

@@ -9,7 +9,12 @@ from ..verifying import TOLERANCE
 from . import show
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..verifying import OutputError, Place, Verification
+
+#: Outputs that are printed as a table.
+MOST_OUTPUTS = 24
 
 
 @click.command()
@@ -126,13 +131,21 @@ def _print(found: "Verification", model: Path, names: list[str]) -> None:
             f"{output.low:.4g} to {output.high:.4g}",
             where(output.first_beyond),
         )
-        for output in found.outputs
+        for output in _shown(found)
     ]
     show.table(head, ("output", "largest error", "at", "expected", "got", "expected range", "first beyond tolerance"), rows)
     recordings = f" of {found.recordings} recordings" if several else ""
     click.echo(f"{found.steps:,} answers{recordings} compared; largest error {found.worst.error:.2g}, tolerance {found.tolerance:g}")
     if found.first_beyond is not None:
         click.echo(show.printable(f"first beyond it: {where(found.first_beyond)}. Steps count from 0. {_advice(found)}"))
+
+
+def _shown(found: "Verification") -> "Sequence[OutputError]":
+    """All outputs, or the worst ones where they are too many to read."""
+    if len(found.outputs) <= MOST_OUTPUTS:
+        return found.outputs
+    click.echo(f"the {MOST_OUTPUTS} worst of {len(found.outputs)} outputs (--json prints all):")
+    return sorted(found.outputs, key=lambda output: -output.error)[:MOST_OUTPUTS]
 
 
 def _advice(found: "Verification") -> str:
