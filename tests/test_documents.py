@@ -258,6 +258,24 @@ def test_batch_normalisation_and_scaled_targets_of_the_page(tmp_path, monkeypatc
         np.testing.assert_allclose(network.fc2(xs[:, :3]).numpy(), (ys * session["s"] + session["m"]).numpy(), atol=1e-4)
 
 
+def test_the_first_mistakes_of_the_readme_are_as_told(activity):
+    told = text_of("README.md").split("**First mistakes**")[1].split("\n\n`edgelstm quantize")[0]
+    wrong, right = "[stream.step(x) for x in xs]", "[stream.step(x).copy() for x in xs]"
+    assert all(
+        f"`{code}`" in told for code in (wrong, right, "stream.process(xs)", "stream.process(x)", "stream.step(x)", "stream.reset()")
+    )
+    xs = np.loadtxt(RECORDING, np.float32, delimiter=",", skiprows=1)
+    stream = el.Stream(activity["f32"])
+    first = stream.process(xs)
+    assert not np.array_equal(stream.process(xs), first)  # the second recording begins where the first one ended
+    stream.reset()
+    np.testing.assert_array_equal(eval(right, {"stream": stream, "xs": xs}), first)
+    stream.reset()
+    np.testing.assert_array_equal(eval(wrong, {"stream": stream, "xs": xs}), np.tile(first[-1], (len(xs), 1)))
+    with pytest.raises(el.InputError):
+        stream.process(xs[0])
+
+
 def test_the_readme_explains_the_demo_with_the_tables_figure():
     table = text_of("README.md").split("<!-- figures:begin -->")[1].splitlines()
     head, row = (next(line for line in table if line.startswith(begin)) for begin in ("|  | 1,8,1", "| **edgelstm step(x)**"))
