@@ -258,6 +258,20 @@ def test_batch_normalisation_and_scaled_targets_of_the_page(tmp_path, monkeypatc
         np.testing.assert_allclose(network.fc2(xs[:, :3]).numpy(), (ys * session["s"] + session["m"]).numpy(), atol=1e-4)
 
 
+def test_attributes_that_prose_names_exist(activity):
+    """Written as `stream.…` and `model.…` in README and docs."""
+    owners = {"stream": el.Stream(activity["f32"]), "model": activity["f32"]}
+    named = {(page, name) for page in PAGES for name in re.findall(r"`((?:stream|model)\.[a-z_][\w.]*)", text_of(page))}
+    named = {(page, name) for page, name in named if not re.search(r"\.(elstm|pt|so|bin|eval|state_dict)$", name)}
+    assert len(named) > 8
+    for page, name in sorted(named):
+        owner, *parts = name.split(".")
+        found = owners[owner]
+        for part in parts:
+            assert hasattr(found, part), f"{page}: {name}"
+            found = getattr(found, part)
+
+
 def test_the_first_mistakes_of_the_readme_are_as_told(activity):
     told = text_of("README.md").split("**First mistakes**")[1].split("\n\n`edgelstm quantize")[0]
     wrong, right = "[stream.step(x) for x in xs]", "[stream.step(x).copy() for x in xs]"
