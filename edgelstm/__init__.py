@@ -38,6 +38,8 @@ _HOME = {
     "from_torch": "loading",
     "load": "modelfile",
     "save": "modelfile",
+    "Verification": "verifying",
+    "verify": "verifying",
 }
 
 __all__ = [
@@ -64,12 +66,14 @@ __all__ = [
     "Stream",
     "UnsupportedModelError",
     "UsageError",
+    "Verification",
     "__version__",
     "build",
     "from_torch",
     "load",
     "quantize",
     "save",
+    "verify",
 ]
 
 
@@ -116,3 +120,5 @@ if TYPE_CHECKING:
     from .modelfile import save as save
     from .quantization import quantize as quantize
     from .stream import Stream as Stream
+    from .verifying import Verification as Verification
+    from .verifying import verify as verify

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .errors import ShapeError, UnsupportedModelError, UsageError
-from .layers import MAX_SIZE, Embedding, Layer
+from .layers import MAX_SIZE, Embedding, Layer, Normalizer
 
 #: Every kind of layer that this version knows, by its name in files: where its record is. Loaded when first met, so that a float32
 #: model starts without the code of the others.
@@ -139,6 +139,43 @@ class Model:
         """Number of indices that the model's input may take; None where it takes measurements."""
         sizes = [layer.weight.shape[0] for layer in self.layers if isinstance(layer, Embedding)]
         return min(sizes, default=None)
+
+    def with_normalizer(self, mean: ArrayLike, scale: ArrayLike) -> "Model":
+        """The same network, taking samples in the units of the sensor: each is brought to ``(x - mean) / scale`` first.
+
+        Whatever reads the model's input reads the normaliser instead. The probe, which had the old inputs, is left out.
+
+        Parameters
+        ----------
+        mean, scale : (input_size,), or one number for all channels
+            What the training data were scaled by, as scikit-learn's StandardScaler: ``scaler.mean_``, ``scaler.scale_``.
+
+        Raises
+        ------
+        ShapeError
+            If they are not finite numbers, one for each input, or a scale is zero.
+        UsageError
+            If the model takes an index, or begins with a normaliser already: samples would be scaled twice.
+
+        Examples
+        --------
+        >>> model = el.load("gesture.pt").with_normalizer(mean=[20.1, 55.0], scale=[5.2, 10.4])
+        """
+        readers = [layer for layer in self.layers if INPUT in layer.inputs]
+        if self.takes_index:
+            raise UsageError("this model's input is an index for its embedding, which no normaliser can scale.")
+        if present := [layer.label for layer in readers if isinstance(layer, Normalizer)]:
+            raise UsageError(
+                f"the model begins with {present[0]} already, and a second one would scale its samples twice. Leave the scaler out; "
+                "or convert the file again without that layer and give the scaler then."
+            )
+        names = {layer.name for layer in self.layers}
+        name = next(name for i in range(len(names) + 1) if (name := f"normalizer{i or ''}") not in names)
+        given = {"mean": mean, "scale": scale}
+        full = {k: np.full(self.input_size, v) if np.ndim(v) == 0 else v for k, v in given.items()}
+        first = Normalizer(**full, name=name, inputs=(INPUT,))
+        rest = [replace(layer, inputs=tuple(name if i == INPUT else i for i in layer.inputs)) for layer in self.layers]
+        return replace(self, layers=(first, *rest), probe=None)
 
     def size_of(self, name: str) -> int:
         """Width of the output of the layer called `name` (or of ``"input"``)."""

@@ -1,15 +1,11 @@
 """What tests share: a cache folder of their own, models of any size, the golden models, and the tolerances with their reasons."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from golden_files import golden_file
 
 import edgelstm as el
 from edgelstm.compiler import plan
-
-#: Where the golden models lie: beside the repository.
-GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
 
 #: Largest differences allowed, with what each covers.
 TOLERANCE = {
@@ -47,9 +43,8 @@ def rng():
 
 @pytest.fixture(scope="session")
 def golden():
-    if not GOLDEN.is_dir():
-        pytest.skip("the golden models (../shared/golden) are not here")
-    return GOLDEN
+    """Finds a golden model or its answers by name, or skips the test."""
+    return golden_file
 
 
 def lstm_layers(rng, inputs, hidden, layers, *, trained_start=False):

@@ -164,6 +164,7 @@ def test_screen_fits_and_tells_the_essentials(scene, width, height):
         "walking ✓",
         "90%",
         "1.5 µs",
+        "each after a wait",
         "66,667 ×",
         "✓✓✓✗✓✓▸",
         "Ctrl-C ends",

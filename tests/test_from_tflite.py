@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from golden_files import golden_answers
 from tflite_files import Int8LSTM, Network
 
 import edgelstm as el
@@ -26,9 +27,8 @@ def refused(network, layers=None):
 
 @pytest.fixture
 def mnist(golden):
-    folder = golden / "tflm_mnist_lstm"
-    with np.load(folder / "golden.npz") as answers:
-        return folder / "trained_lstm_int8.tflite", dict(answers)
+    answers = golden_answers("tflm_mnist_lstm/golden.npz")
+    return golden("tflm_mnist_lstm/trained_lstm_int8.tflite"), answers
 
 
 def sequence(layer, image, forced=None):
@@ -94,7 +94,7 @@ def test_a_head_over_the_flattened_sequence_is_refused_with_the_way_out(mnist, l
 
 def test_the_golden_float_file_is_refused_for_its_clip(golden):
     with pytest.raises(el.UnsupportedModelError, match="clips the cell at 10"):
-        el.load(golden / "tflm_mnist_lstm" / "trained_lstm.tflite")
+        el.load(golden("tflm_mnist_lstm/trained_lstm.tflite"))
 
 
 def test_the_reader_agrees_with_the_packages(mnist):

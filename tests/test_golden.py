@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 from conftest import TOLERANCE
+from golden_files import golden_answers
 from safetensors.numpy import load_file
 
 import edgelstm as el
@@ -12,8 +13,8 @@ from edgelstm.importers import torch_archive
 
 def test_silero_vad(golden):
     """128 -> 128, carried for 205 steps, then ReLU, one output, sigmoid."""
-    arrays = load_file(golden / "silero_vad" / "silero_vad_16k.safetensors")
-    answers = np.load(golden / "silero_vad" / "golden.npz")
+    arrays = load_file(golden("silero_vad/silero_vad_16k.safetensors"))
+    answers = golden_answers("silero_vad/golden.npz")
     lstm = el.LSTM(arrays["lstm_cell.weight_ih"], arrays["lstm_cell.weight_hh"], arrays["lstm_cell.bias_ih"] + arrays["lstm_cell.bias_hh"])
     head = el.Dense(arrays["final_conv.weight"][:, :, 0], arrays["final_conv.bias"])
     h = el.Stream(el.Model([lstm])).process(answers["st_lstm_in"])
@@ -24,8 +25,8 @@ def test_silero_vad(golden):
 
 def test_nam_lstm(golden):
     """Records built by hand from the flat list of a .nam file: W over [x, h], b, h0, c0, head. Its runtime first feeds 24000 zeros."""
-    document = json.loads((golden / "nam_lstm" / "BossLSTM-1x16.nam").read_text())
-    answers = np.load(golden / "nam_lstm" / "golden.npz")
+    document = json.loads((golden("nam_lstm/BossLSTM-1x16.nam")).read_text())
+    answers = golden_answers("nam_lstm/golden.npz")
     flat = np.array(document["weights"], np.float32)
     hidden = document["config"]["hidden_size"]
     w, bias, h0, c0, head, head_bias = np.split(flat, np.cumsum([4 * hidden * (1 + hidden), 4 * hidden, hidden, hidden, hidden]))
@@ -43,9 +44,9 @@ def lstm(arrays, name):
 
 def test_uzmorph_direction_by_direction(golden):
     """A two-layer bidirectional network as forward layers: a backward direction is a forward one over the reversed sequence."""
-    with open(golden / "uzmorph" / "morph_bilstm.pth", "rb") as file:
+    with open(golden("uzmorph/morph_bilstm.pth"), "rb") as file:
         arrays = {name: np.asarray(tensor) for name, tensor in torch_archive.read(file).items()}
-    answers = np.load(golden / "uzmorph" / "golden.npz")
+    answers = golden_answers("uzmorph/golden.npz")
     table = el.Embedding(arrays["char_embeddings.weight"])
     first = [el.Stream(el.Model([table, lstm(arrays, name)])) for name in ("l0", "l0_reverse")]
     second = [el.Stream(el.Model([lstm(arrays, name)])) for name in ("l1", "l1_reverse")]

@@ -8,11 +8,11 @@ import lzma
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.numpy
+from golden_files import golden_answers, golden_file
 from torch_files import Call, linear_arrays, lstm_arrays, pickled, torch_legacy, torch_zip, under, zip_of
 
 import edgelstm as el
@@ -20,14 +20,6 @@ from edgelstm import reference
 from edgelstm.importers import import_file, torch_archive
 from edgelstm.importers.from_torch import from_torch
 from edgelstm.importers.state_dict import chosen
-
-GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
-
-
-def golden(name):
-    if not (GOLDEN / name).exists():
-        pytest.skip(f"golden model {name} is not beside this checkout")
-    return GOLDEN / name
 
 
 def imported(tmp_path, data, **options):
@@ -141,18 +133,18 @@ def test_files_that_are_no_model_say_what_they_are(tmp_path, data, message):
 )
 def test_real_files_of_other_formats_are_named(path):
     with pytest.raises(el.UnsupportedModelError, match="does not import yet"):
-        el.load(golden(path))
+        el.load(golden_file(path))
 
 
 def test_uzmorph_is_read_and_its_bidirectional_lstm_refused_by_name():
-    path = golden("uzmorph/morph_bilstm.pth")
+    path = golden_file("uzmorph/morph_bilstm.pth")
     with pytest.raises(el.UnsupportedModelError, match=r"'lstm.weight_ih_l0_reverse' belongs to a bidirectional"):
         el.load(path)
     with open(path, "rb") as file:
         arrays = {name: np.asarray(tensor) for name, tensor in chosen(torch_archive.read(file)).tensors.items()}
     assert arrays["char_embeddings.weight"].shape == (49, 64)
     assert len(arrays) == 19
-    expected = np.load(golden("uzmorph/golden.npz"))
+    expected = golden_answers("uzmorph/golden.npz")
     halves = uzmorph_halves(arrays)
     for name, found in halves.items():
         assert np.abs(found - expected[name]).max() < 1e-5, name
@@ -162,7 +154,7 @@ def test_uzmorph_is_read_and_its_bidirectional_lstm_refused_by_name():
 
 def uzmorph_halves(arrays):
     """The network put together from one-directional models of this package, backwards ones fed in reverse."""
-    ids = np.load(golden("uzmorph/golden.npz"))["ids"]  # (6, 30)
+    ids = golden_answers("uzmorph/golden.npz")["ids"]  # (6, 30)
 
     def run(layer, suffix, xs):
         half = {n.removeprefix("lstm."): a for n, a in arrays.items() if n.endswith(f"_l{layer}{suffix}")}
@@ -185,12 +177,12 @@ def uzmorph_halves(arrays):
 
 def test_the_cell_of_silero_steps_to_its_own_states():
     """Carried for all steps for h; from the recorded state for c: c reaches 50, and torch's own float32 steps add up to 1.3e-5 there."""
-    path = golden("silero_vad/silero_vad_16k.safetensors")
+    path = golden_file("silero_vad/silero_vad_16k.safetensors")
     with pytest.raises(el.UnsupportedModelError, match="convolution"):
         el.load(path)
     result = import_file(path, prefix="lstm_cell")
     assert result.chain == "lstm"
-    data = np.load(golden("silero_vad/golden.npz"))
+    data = golden_answers("silero_vad/golden.npz")
     xs, states = data["st_lstm_in"], data["st_state"].astype(np.float64)  # (205, 128), (205, 2, 128)
     assert np.abs(reference.run(result.model, xs) - states[:, 0]).max() < 1e-5
     before = np.concatenate([np.zeros((1, 2, 128)), states[:-1]])

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_tensors
 import pytest
 from conftest import TOLERANCE
+from golden_files import golden_answers
 from safetensors.numpy import load_file
 
 import edgelstm as el
@@ -111,16 +112,16 @@ def test_forecast_error(demand, scheme):
     assert forecast_rmse(small, demand) <= FORECAST_GROWTH * before
 
 
-def silero_vad(folder):
-    arrays = load_file(folder / "silero_vad_16k.safetensors")
+def silero_vad(path):
+    arrays = load_file(path)
     bias = arrays["lstm_cell.bias_ih"] + arrays["lstm_cell.bias_hh"]
     lstm = el.LSTM(arrays["lstm_cell.weight_ih"], arrays["lstm_cell.weight_hh"], bias)
     head = el.Dense(arrays["final_conv.weight"][:, :, 0], arrays["final_conv.bias"])
     return el.Model([lstm, el.Activation("relu"), head, el.Activation("sigmoid")])
 
 
-def dtln(folder):
-    arrays = onnx_tensors.read(folder / "model_1.onnx")
+def dtln(path):
+    arrays = onnx_tensors.read(path)
     head = el.Dense(arrays["dense_2/kernel:0"].T, arrays["dense_2/bias:0"])
     return el.Model([onnx_lstm(arrays, "lstm_4"), onnx_lstm(arrays, "lstm_5"), head, el.Activation("sigmoid")])
 
@@ -134,8 +135,8 @@ def onnx_lstm(arrays, name):
 
 def test_dtln_in_float(golden):
     """Both hidden states and the mask, out of one network that answers with all three."""
-    answers = np.load(golden / "dtln" / "golden.npz")
-    network = dtln(golden / "dtln").layers
+    answers = golden_answers("dtln/golden.npz")
+    network = dtln(golden("dtln/model_1.onnx")).layers
     everything = el.Activation("linear", inputs=[network[0].name, network[1].name, network[-1].name])
     given = el.Stream(el.Model([*network, everything])).process(answers["mag"])
     expected = np.concatenate([answers["state1"][:, 0, :, 0], answers["state1"][:, 1, :, 0], answers["mask"]], axis=1)  # (128, 513)
@@ -151,12 +152,12 @@ def decibels(answers, given):
 @schemes
 @pytest.mark.parametrize(
     ("name", "network", "samples", "answers"),
-    [("silero_vad", silero_vad, "st_lstm_in", "st_prob"), ("dtln", dtln, "mag", "mask")],
+    [("silero_vad/silero_vad_16k.safetensors", silero_vad, "st_lstm_in", "st_prob"), ("dtln/model_1.onnx", dtln, "mag", "mask")],
     ids=["silero_vad", "dtln"],
 )
 def test_output_of_a_golden_model(golden, name, network, samples, answers, scheme):
     """Scales from the first half; measured on the rest, which is louder for dtln, the state carried on."""
-    model, file = network(golden / name), np.load(golden / name / "golden.npz")
+    model, file = network(golden(name)), golden_answers(f"{name.partition('/')[0]}/golden.npz")
     xs, ys = file[samples], file[answers].reshape(len(file[samples]), -1)
     seen = len(xs) // 2
     given = el.Stream(el.quantize(model, [xs[:seen]], scheme)).process(xs)

@@ -37,6 +37,7 @@ ALLOWED = {
     "snapshot": {"errors"},
     "native_call": {"compiler", "memory", "program"},
     "stream": {"errors", "library_file", "memory", "model", "modelfile", "samples", "snapshot", "native_call", "compiler", "program"},
+    "verifying": {"errors", "model", "reference", "stream"},
     "machine": {"library_file"},
     "diagnosis": {"compiler", "library_file", "machine"},
     "trial": {"building", "compiler", "device", "errors", "layers", "library_file", "model", "reference", "stream"},
@@ -61,8 +62,9 @@ ALLOWED = {
         "quantization",
         "layers_int8",
         "trial",
+        "verifying",
     },
-    "__init__": {"building", "errors", "layers", *INT8_LAYERS, "loading", "model", "modelfile", "quantization", "stream"},
+    "__init__": {"building", "errors", "layers", *INT8_LAYERS, "loading", "model", "modelfile", "quantization", "stream", "verifying"},
     "__main__": {"cli"},
 }
 

@@ -67,6 +67,19 @@ def test_a_run_goes_on_where_the_last_ended(example):
     assert later.snapshot() == python.snapshot()
 
 
+def test_a_header_before_the_first_sample_is_skipped(example):
+    xs = samples_of(NAME)[:5]
+    whole = el.Stream(example / "gesture.so").process(xs)
+    for number, header in enumerate(("a,b,c,d,e,f,g\n", "acc x, acc y,z,inf_x,nano,e5,x1\r\n", "time\n")):
+        done = stream(example, header + lines(xs), f"header{number}.bin")
+        assert (done.returncode, done.stderr) == (0, "")
+        np.testing.assert_array_equal(rows(done.stdout), whole)
+    for text in ("a,b,c\nd,e,f\n", lines(xs[:1]) + "a,b,c,d,e,f,g\n", "a,b,c,d,e,f,g\n\n"):
+        done = stream(example, text, "refused.bin")
+        assert (done.returncode, done.stderr.startswith("line 2: ")) == (1, True), text
+    assert stream(example, "\n" + lines(xs), "refused.bin").stderr.startswith("line 1: ")
+
+
 def test_what_is_wrong_is_said(example):
     xs = samples_of(NAME)[:3]
     (example / "state.bin").unlink(missing_ok=True)

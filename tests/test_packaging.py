@@ -1,21 +1,19 @@
-"""What a user gets: the wheel, the versions, the README's commands, code and figures, and files that name no machine."""
+"""What a user gets: the wheel, the versions, the README's figures, links that lead somewhere, and files that name no machine."""
 
 import importlib.util
 import json
 import os
 import re
-import shlex
-import shutil
 import sys
 import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from golden_files import HERE, PACKAGED, PINNED
 
 import edgelstm as el
-from edgelstm.cli import VERBS, main
+from edgelstm.cli import VERBS
 from edgelstm.layers import Layer
 
 ROOT = Path(__file__).parents[1]
@@ -100,6 +98,14 @@ def test_one_version():
     assert PROJECT["project"]["version"] == el.__version__ == changes[0]
 
 
+def test_one_list_of_packages_with_golden_models():
+    pinned = [f"{name}=={version}" for name, version in PINNED.items()]
+    assert PROJECT["project"]["optional-dependencies"]["test-models"] == pinned
+    assert {package for package, _ in PACKAGED.values()} == set(PINNED)
+    assert "tests/golden/packages.txt" in README
+    assert sum(path.stat().st_size for path in HERE.rglob("*")) < 1_200_000
+
+
 def test_ci_runs_the_commands_of_the_readme():
     """`.ci/run` takes them out of the README by their endings; each must find one line, and no such line may be left out."""
     script = CI.read_text(encoding="utf-8")
@@ -109,20 +115,6 @@ def test_ci_runs_the_commands_of_the_readme():
     taken = [line for end in endings for line in README.splitlines() if re.fullmatch(f"python3 -m venv .*{end}", line)]
     assert taken == shown
     assert os.access(CI, os.X_OK)
-
-
-def test_what_the_readme_shows_runs(tmp_path, monkeypatch, capsys):
-    shutil.copytree(ROOT / "examples" / "activity" / "data", tmp_path / "examples" / "activity" / "data")
-    monkeypatch.chdir(tmp_path)
-    commands = [line for text in blocks("sh") for line in text.splitlines() if line.startswith(".venv/bin/edgelstm ")]
-    assert len(commands) == 2  # convert, build
-    for command in commands:
-        assert CliRunner().invoke(main, shlex.split(command)[1:]).exit_code == 0
-    assert Path("activity.so").exists()
-    capsys.readouterr()
-    (code,) = blocks("python")
-    exec(compile(code, "README.md", "exec"), {})
-    assert capsys.readouterr().out == "badminton\n"
 
 
 def test_the_readme_names_every_layer_and_verb():

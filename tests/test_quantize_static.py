@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import lstm_layers, lstm_model, samples
+from golden_files import golden_answers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_int8_tasks import CASES, FORECAST_GROWTH, TRAINING_HOURS, WINDOW_HOURS, forecast_rmse, shares_right, trained
@@ -147,13 +148,13 @@ def test_the_cell_has_room(largest, bits):
 
 def test_a_cell_beyond_int16_is_refused_by_name(golden):
     """An amplifier whose cell reaches 165: after its runtime's 24000 zeros, and from the start."""
-    document = json.loads((golden / "nam_lstm" / "BossLSTM-1x16.nam").read_text())
+    document = json.loads((golden("nam_lstm/BossLSTM-1x16.nam")).read_text())
     flat = np.array(document["weights"], np.float32)
     hidden = document["config"]["hidden_size"]
     w, bias, h0, c0, head, head_bias = np.split(flat, np.cumsum([4 * hidden * (1 + hidden), 4 * hidden, hidden, hidden, hidden]))
     w = w.reshape(4 * hidden, 1 + hidden)
     model = el.Model([el.LSTM(w[:, :1], w[:, 1:], bias, h0, c0, name="amp"), el.Dense(head.reshape(1, hidden), head_bias)])
-    xs = np.load(golden / "nam_lstm" / "golden.npz")["x"].reshape(-1, 1)[:4000]
+    xs = golden_answers("nam_lstm/golden.npz")["x"].reshape(-1, 1)[:4000]
     with pytest.raises(el.UnsupportedModelError, match=r"'amp'.*cell reaches 1\d\d.*int16 cell ends at ±64.*kept in f32.*--keep amp"):
         el.quantize(model, xs, "int8-static")
     assert [layer.kind for layer in el.quantize(model, xs, "int8-static", keep="amp").layers] == ["lstm", "dense_int8_static"]

@@ -200,7 +200,7 @@ def test_hostile_bytes(data):
 @settings(SETTINGS, max_examples=150)
 @given(st.data())
 def test_hostile_bytes_of_the_golden_file(golden, data):
-    attempt(data.draw(mutated((golden / "tflm_mnist_lstm" / "trained_lstm_int8.tflite").read_bytes())), "lstm")
+    attempt(data.draw(mutated((golden("tflm_mnist_lstm/trained_lstm_int8.tflite")).read_bytes())), "lstm")
 
 
 def test_every_cut_is_refused():

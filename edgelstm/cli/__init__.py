@@ -21,6 +21,7 @@ VERBS = {
     "demo": "See a trained network recognise activities, live.",
     "convert": "Turn a trained file into a .elstm file.",
     "describe": "Show what a model file holds.",
+    "verify": "Compare a model's answers with those of the framework that trained it.",
     "quantize": "Make a model small and fast with int8 weights, and see what that costs.",
     "build": "Compile a model ahead of time, for a Raspberry Pi, a PC or a microcontroller.",
     "targets": "List what `build` compiles for.",

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from . import describe, given, show
+from . import describe, given, scaler, show
 
 
 @click.command()
@@ -17,6 +17,7 @@ from . import describe, given, show
 @click.option("--input-names", metavar="A,B,…", help="Names of the inputs, in order; `run` finds columns by them.")
 @click.option("--rate", type=float, metavar="HZ", help="Samples a second that the network was trained on.")
 @click.option("--window", type=int, metavar="N", help="Steps of one training example.")
+@scaler.options
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 def convert(
     *,
@@ -28,6 +29,7 @@ def convert(
     rate: float | None,
     window: int | None,
     as_json: bool,
+    **scaling: Any,
 ) -> None:
     """Turn SOURCE, a trained file, into a .elstm file, and show what was taken from it.
 
@@ -36,10 +38,13 @@ def convert(
     a module and the function after it, "add:input" for a skip connection, "bn" for a BatchNorm in front.
     Neither PyTorch nor any other framework is needed. Nothing in SOURCE is executed.
 
+    If samples were scaled before training, --scaler, or --mean and --scale, put the same in front of the network: (x - mean) / scale.
+
     \b
     Examples:
       edgelstm convert gesture.pt -o gesture.elstm
       edgelstm convert gesture.pt --layers "lstm, fc1:relu, fc2:softmax" --labels idle,wave,tap --rate 50 -o gesture.elstm
+      edgelstm convert weather.pt --mean 20.1,55 --scale 5.2,10.4 -o weather.elstm
     """  # noqa: D301
     from ..importers import import_file
     from ..modelfile import load, save
@@ -49,6 +54,7 @@ def convert(
     taken = import_file(source, **how.said)
     stated: dict[str, Any] = {"labels": _names(labels), "input_names": _names(input_names), "rate_hz": rate, "window": window}
     model = replace(taken.model, **{name: value for name, value in stated.items() if value is not None})
+    model = scaler.scaled(model, **scaling)
     save(model, target)
     told = describe.record(load(target), target)
     notes = [given.spelled(note) for note in taken.notes]

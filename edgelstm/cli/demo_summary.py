@@ -21,7 +21,7 @@ SETTLING_STEPS = 20
 
 #: What to try next, and what it does.
 NEXT = (
-    ("edgelstm convert yours.pt -o yours.elstm", "a network that you trained"),
+    ("edgelstm convert yours.pt -o yours.elstm", "your own network (--layers)"),
     ("edgelstm run yours.elstm --input yours.csv", "a recording through it"),
     ("edgelstm bench yours.elstm --rate 100", "its latency here, with its tail"),
 )

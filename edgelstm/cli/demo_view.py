@@ -209,6 +209,7 @@ def _status(scene: Scene) -> RenderableType:
         ("right", Text(f"{sum(o.right for o in ended)} of {len(ended)} recordings")),
         ("a step", Text.assemble((show.time_text(float(median)), "bold"), " median")),
         ("", Text(f"{show.time_text(float(tail))} p99")),
+        ("", Text("each after a wait", "dim")),
         ("headroom", Text(f"{scene.period * 1e9 / median:,.0f} × real time")),
     ]
     grid = Table.grid(padding=(0, 1, 0, 0))

@@ -1,6 +1,8 @@
 /* Steps a built model over lines of numbers, and carries its state from one run to the next.
  *
  *     ./stream state.bin < samples.csv
+ *
+ * A first line without any number is a header, and is skipped.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,10 +11,22 @@
 
 #include "edgelstm.h"
 
-/* Reads one line of comma-separated numbers. 1: a sample; 0: the end; -1: the line is none. */
-static int read_sample(float *x, size_t count) {
+/* Whether a line of cells between commas holds no number at all. */
+static int is_header(const char *line) {
+    if (!line[strspn(line, " \r\n")]) return 0;
+    for (const char *cell = line; cell; cell = strchr(cell, ','), cell = cell ? cell + 1 : NULL) {
+        char *end;
+        strtof(cell, &end);
+        if (end != cell && strchr(", \r\n", *end)) return 0;
+    }
+    return 1;
+}
+
+/* Reads one line of comma-separated numbers. 1: a sample; 0: the end; -1: the line is none; 2: it is a header, which only `first` may be. */
+static int read_sample(float *x, size_t count, int first) {
     char line[65536], *at = line;
     if (!fgets(line, sizeof line, stdin)) return 0;
+    if (first && is_header(line)) return 2;
     for (size_t k = 0; k < count; k++) {
         char *end;
         x[k] = strtof(at, &end);
@@ -56,7 +70,8 @@ int main(int count, char **words) {
     if (taken) return fprintf(stderr, "%s is %s\n", words[1], taken == 2 ? "of another model" : "damaged"), 1;
 
     int kind;
-    for (long line = 1; (kind = read_sample(x, inputs)); line++) {
+    for (long line = 1; (kind = read_sample(x, inputs, line == 1)); line++) {
+        if (kind == 2) continue;
         if (kind < 0) return fprintf(stderr, "line %ld: expected %zu numbers\n", line, inputs), 1;
         if (edgelstm_step(arena, x, y)) {
             fprintf(stderr, "line %ld: a value that must not enter the state; skipped\n", line);

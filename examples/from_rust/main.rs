@@ -1,10 +1,16 @@
 //! Steps a built model over lines of numbers, and carries its state from one run to the next: `./stream state.bin < samples.csv`
+//! A first line without any number is a header, and is skipped.
 
 #[allow(dead_code)] // a program uses what it needs
 mod edgelstm;
 
 use edgelstm::{Refused, Stream};
 use std::{env, error::Error, fs, io, process::ExitCode};
+
+/// Whether a line of cells between commas holds no number at all.
+fn is_header(line: &str) -> bool {
+    !line.trim().is_empty() && line.split(',').all(|cell| cell.trim().parse::<f32>().is_err())
+}
 
 fn run(state: &str) -> Result<(), Box<dyn Error>> {
     let mut stream = Stream::new();
@@ -16,6 +22,9 @@ fn run(state: &str) -> Result<(), Box<dyn Error>> {
     let mut y = vec![0.0; stream.output_size];
     for (number, line) in (1..).zip(io::stdin().lines()) {
         let words = line?;
+        if number == 1 && is_header(&words) {
+            continue;
+        }
         let x: Result<Vec<f32>, _> = words.split(',').map(|word| word.trim().parse()).collect();
         let x = x.map_err(|problem| format!("line {number}: {problem}"))?;
         if x.len() != stream.input_size {
