@@ -15,6 +15,7 @@ from .library_file import ABI, DIGEST_SIZE, MACHINES, MAGIC, NEEDS_SIZE, TRAILER
 from .model import Model, Probe
 from .modelfile import model_digest
 from .probes import reference_probe
+from .writing import write_atomic
 
 #: Functions of the ARM run-time ABI that every compiler for bare metal brings: arithmetic of 64-bit integers, and of float32 without FPU.
 HELPERS = frozenset(
@@ -67,7 +68,7 @@ class Build(NamedTuple):
         ModelFileError
             If the disk is full or the folder is not writable.
         """
-        container.write_atomic(container.path_text(path), self.data)
+        write_atomic(container.path_text(path), self.data)
 
 
 def build(model: Model, target: str | Target = "host") -> Build:
