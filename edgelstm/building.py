@@ -6,7 +6,7 @@ import time
 from typing import Any, NamedTuple
 
 from . import __version__, container, snapshot
-from .compiler import targets
+from .compiler import numba_start, targets
 from .compiler.layout import Layout, lay_out
 from .compiler.plan import shape_of
 from .compiler.targets import Target
@@ -178,6 +178,7 @@ def _info_text(info: dict[str, Any]) -> bytes:
 
 def _object_file(layout: Layout, target: Target, info: dict[str, Any], shape: Shape) -> bytes:
     try:
+        numba_start.ready()
         from .compiler import c_abi, child, fuse
     except ImportError as problem:
         raise CompileError(
