@@ -164,8 +164,8 @@ def _report(inputs: Recordings, lines: _Lines, replaced: "LineCount") -> None:
     """What the lines held that was no sample, or none that could enter the state."""
     for source in inputs.sources:
         if source.bad.count:
-            became = "skipped" if lines.reading.bad_lines == "skip" else "bad, their samples missing"
-            say(f"{source.bad.count} line{_plural(source.bad)} {became} ({source.bad}). The first: {source.fault}")
+            became = "skipped" if lines.reading.bad_lines == "skip" else "taken for missing samples, where one was due"
+            say(f"{source.bad.count} bad line{_plural(source.bad)} {became} ({source.bad}). The first: {source.fault}")
         if source.repeated.count:
             say(f"{source.repeated.count} repeated header{_plural(source.repeated)} passed over ({source.repeated}).")
     if replaced.count:

@@ -34,7 +34,9 @@ class CsvRow:
         self._numeric = header and all(self._numbers.of(names[i]) is not None for i in self._pick)
         self.kept_names: Sequence[str] = [names[i] if names else f"column{i + 1}" for i in self._keep]
         if header and reading.header is None and (self._counted or not self._named(names)):
-            self.note = f"line {line} is taken for a header: {shown(first)}; say --header no if it is a sample, --header yes to say so."
+            self.note = (
+                f"line {line} is taken for a header: {shown(first)}; --header no takes it for a sample, --header yes leaves this note out."
+            )
 
     def _so_many(self) -> str:
         return f"{self._width} column{'s' * (self._width != 1)}"
@@ -96,9 +98,7 @@ class CsvRow:
             hint = self._hint()
             if not hint and size == 1 and has_decimal_comma(self._first):
                 hint = " If it is one number with a decimal comma, say --decimal ,."
-            raise InputError(
-                f"{self._so_many()}, but the model takes {inputs_of(self._model)}; say which, for example --columns {example(size)}.{hint}"
-            )
+            raise InputError(f"{self._so_many()}, but the model takes {inputs_of(self._model)}{self._which()}.{hint}")
         return others if self._width != size else list(range(size))
 
     def _by_name(self, wanted: Sequence[str], names: Sequence[str]) -> list[int]:
@@ -117,7 +117,12 @@ class CsvRow:
         if self._width == len(wanted):
             settled = f"--columns {example(self._width, 1)} takes them in this order, --header no takes the line for a sample"
             raise Refused(f"{said}; {settled}.{hint}")
-        raise InputError(f"{said}; say which are meant, for example --columns {example(len(wanted))}.{hint}")
+        raise InputError(f"{said}{self._which()}.{hint}")
+
+    def _which(self) -> str:
+        """The advice to choose columns, where there are enough of them."""
+        size = self._model.input_size
+        return f"; say which, for example --columns {example(size)}" if self._width > size and not self._hint() else ""
 
     def parse(self, text: str) -> tuple[list[float], list[Any]]:
         """The input_size numbers on a line, NaN where one is missing, and the cells that are kept."""

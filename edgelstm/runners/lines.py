@@ -5,6 +5,7 @@ Nothing here opens files.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,7 @@ class LineSource:
 
     def _way_on(self, fault: Exception) -> str:
         """What an error about a line advises beside repairing it."""
-        if self._reading.bad_lines != "stop" or isinstance(fault, Refused | UsageError):
+        if self._reading.bad_lines != "stop" or isinstance(fault, Refused | UsageError) or "--" in str(fault):
             return ""
         return " --bad-lines skip goes on without such lines" + (
             "." if isinstance(fault, NoSample) else ", --bad-lines missing holds their place."
@@ -167,6 +168,8 @@ class LineSource:
             return
         if self._row is None:
             self._row = self._laid_out(text, line)
+            if self._row.note:
+                self._note(self.file + ": " * bool(self.file) + self._row.note)
             if self._row.header:
                 return
         burst.add(line, *self._parsed(text, line))
@@ -194,26 +197,26 @@ class LineSource:
             row = JsonRow(self._model, reading)
         else:
             row = CsvRow(text, line, self._model, reading)
-        if row.note:
-            self._note(self.file + ": " * bool(self.file) + row.note)
         return row
 
     def _parsed(self, text: str, line: int) -> tuple[list[float], list[Any]]:
-        """The sample on a line. A lone first line that no other one is like may itself have been the bad one."""
-        assert self._row is not None
+        """The sample on a line. A first line that no other one is like may itself have been the bad one: then this line begins anew."""
+        row = self._row
+        assert row is not None
         try:
-            return self._row.parse(text)
-        except InputError:
-            if not self._reading.goes_on or self._row.header or self._row.samples > 1:
-                raise
-            try:
-                row = self._laid_out(text, line)
-            except (InputError, UsageError):
-                row = self._row
-            if row.header or row is self._row:
-                raise
-            self._row = row
             return row.parse(text)
+        except NoSample:
+            raise
+        except InputError:
+            if not self._reading.goes_on or row.samples > 1 or (row.header and not row.note):
+                raise
+            with suppress(InputError, UsageError):
+                other = self._laid_out(text, line)
+                if not other.header:
+                    parsed = other.parse(text)
+                    self._row = other
+                    return parsed
+            raise
 
 
 class _Burst:
