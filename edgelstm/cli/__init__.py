@@ -57,6 +57,10 @@ class _Verbs(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise _ReaderLeft from None
+        except SystemExit as leaving:
+            if isinstance(leaving.__context__, BrokenPipeError):  # Rich's way out
+                raise _ReaderLeft from None
+            raise
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
         extra["standalone_mode"] = False

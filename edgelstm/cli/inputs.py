@@ -2,12 +2,14 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
 from typing import TYPE_CHECKING, cast
 
 import click
+
+from . import show
 
 if TYPE_CHECKING:
     from ..runners import Samples
@@ -20,8 +22,6 @@ Read = Callable[[int], bytes]
 
 def say(sentence: str) -> None:
     """One line on stderr."""
-    from . import show
-
     click.echo("edgelstm: " + show.printable(sentence), err=True)
 
 
@@ -59,7 +59,7 @@ class Recordings:
         self._paths, self._bar = paths, bar
         self.sources: list[LineSource] = []
 
-    def samples(self, model: "Inputs", reading: "Reading") -> "Iterator[Samples]":
+    def samples(self, model: "Inputs", reading: "Reading") -> "Generator[Samples]":
         """Samples as they come, for a stream or model."""
         from ..runners.lines import LineSource
 
@@ -84,18 +84,22 @@ class Recordings:
         from rich.console import Console
         from rich.progress import Progress
 
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("run", total=size)
+        progress = Progress(console=Console(stderr=True), transient=True)
+        task = progress.add_task("run", total=size)
 
-            def counting(read: Read) -> Read:
-                def counted(count: int) -> bytes:
-                    data = read(count)
-                    progress.advance(task, len(data))
-                    return data
+        def counting(read: Read) -> Read:
+            def counted(count: int) -> bytes:
+                data = read(count)
+                progress.advance(task, len(data))
+                return data
 
-                return counted
+            return counted
 
+        try:
+            progress.start()
             yield counting
+        finally:
+            show.stop(progress)
 
 
 @contextmanager

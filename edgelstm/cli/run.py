@@ -148,7 +148,8 @@ def _step(path: Path, lines: _Lines, form: Form, file: BinaryIO, state: StateFil
         state.take_up(stream)
         after.append(state.remember)
     try:
-        runners.run(stream, lines.cut(inputs.samples(stream, lines.reading)), answers, replaced)
+        with closing(inputs.samples(stream, lines.reading)) as samples:
+            runners.run(stream, lines.cut(samples), answers, replaced)
         if file is sys.stdout.buffer:
             answers.begin()
     finally:
