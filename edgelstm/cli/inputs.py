@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from typing import TYPE_CHECKING, cast
 
@@ -22,7 +22,8 @@ Read = Callable[[int], bytes]
 
 def say(sentence: str) -> None:
     """One line on stderr."""
-    click.echo("edgelstm: " + show.printable(sentence), err=True)
+    with suppress(OSError):  # nobody may listen any more
+        click.echo("edgelstm: " + show.printable(sentence), err=True)
 
 
 def check(paths: Sequence[str]) -> None:

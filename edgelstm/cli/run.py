@@ -153,9 +153,11 @@ def _step(path: Path, lines: _Lines, form: Form, file: BinaryIO, state: StateFil
         if file is sys.stdout.buffer:
             answers.begin()
     finally:
-        _report(inputs, lines, replaced)
-        if state is not None:
-            state.keep()
+        try:
+            if state is not None:
+                state.keep()
+        finally:
+            _report(inputs, lines, replaced)
     for source in inputs.sources:
         if not source.samples:
             say(f"{source.file or 'the input'} holds no samples.")
