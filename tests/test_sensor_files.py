@@ -5,6 +5,8 @@ import io
 import numpy as np
 import pytest
 from cli_calls import call, refused
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_runners import NAMED, PLAIN, make_model
 
 import edgelstm as el
@@ -386,3 +388,79 @@ def test_quantize_takes_the_same_options(tmp_path) -> None:
     result = call(*common, "--comment", "#", "--decimal", ",")
     assert result.exit_code == 0, result.output
     assert "60" in result.output
+
+
+# ---------------------------------------------------------------- any text
+
+WORDS = [
+    "1",
+    "2.5",
+    "-127",
+    "NA",
+    "",
+    "ax",
+    "Ay",
+    "az (g)",
+    "x",
+    "1,5",
+    "0",
+    "nan",
+    "1_0",
+    '"3"',
+    '"',
+    "#",
+    "\0",
+    "\ufeff",
+    "é",
+    "[1,2,3]",
+    '{"ax":1}',
+]
+
+
+def gist(text: bytes, model: el.Model, chunk: int, reading: dict[str, object]) -> tuple[object, ...]:
+    """All that a text gives in pieces of `chunk` bytes, faults included."""
+    file = io.BytesIO(text)
+    notes: list[str] = []
+    source = LineSource(lambda count: file.read(min(count, chunk)), model, Reading(**reading), note=notes.append)  # type: ignore[arg-type]
+    rows, lines, kept, problem = [], [], [], ""
+    try:
+        for block in source:
+            rows += block.values.tolist()
+            lines += block.lines
+            kept += [list(row) for row in block.kept]
+    except (el.InputError, el.UsageError) as fault:
+        problem = str(fault)
+        assert problem.isprintable()
+        assert len(problem) < 1000
+    return repr(rows), lines, kept, problem, notes, source.bad.count, source.fault, source.repeated.count
+
+
+@settings(deadline=None, max_examples=3000)
+@given(
+    st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4), max_size=8),
+    st.sampled_from([",", ";", "\t", " "]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "header": st.booleans(),
+            "delimiter": st.sampled_from([",", ";", "\t", " "]),
+            "comment": st.sampled_from(["#", "x"]),
+            "skip_lines": st.integers(0, 3),
+            "bad_lines": st.sampled_from(["stop", "skip", "missing"]),
+            "missing": st.sampled_from([("NA",), ("-127", "x")]),
+            "keep": st.sampled_from([(0,), ("ax",)]),
+            "columns": st.sampled_from([(0, 1, 2), (1, 2, 3), ("ax", "ay", "az")]),
+            "absent": st.booleans(),
+        },
+    ),
+)
+def test_any_text_gives_the_same_however_it_arrives(
+    rows: list[list[str]], between: str, end: str, named: bool, reading: dict[str, object]
+) -> None:
+    text = "".join(between.join(row) + end for row in rows).encode()
+    model = NAMED if named else PLAIN
+    whole = gist(text, model, 1 << 16, reading)
+    assert gist(text, model, 1, reading) == whole
+    assert gist(text, model, 13, reading) == whole

@@ -28,7 +28,8 @@ def _quoted_cells(text: str, delimiter: str) -> list[str]:
     try:
         return next(csv.reader([text], delimiter=delimiter, strict=True))
     except csv.Error as problem:
-        raise InputError(f"this is not CSV ({problem}); close every quotation mark.") from None
+        said = str(problem).replace("\t", "a tab")
+        raise InputError(f"this is not CSV ({said}); close every quotation mark.") from None
 
 
 def foreign(text: str, reading: Reading, names: Sequence[str] = ()) -> str:
