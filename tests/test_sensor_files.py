@@ -234,6 +234,12 @@ def test_commas_that_separate_are_not_taken_for_decimals(text: str) -> None:
     assert len(Read(text, columns=(1, 2, 3)).rows) == 1
 
 
+def test_an_empty_cell_at_the_end_of_a_line_stays_one() -> None:
+    for between, delimiter in ((",", ""), (";", ";"), ("\t", "\t"), ("|", "|")):
+        text = f"1{between}2{between}3\n{between}2{between}3\r\n1{between}2{between}\n" + f'"1"{between}2{between}\n'
+        assert Read(text, delimiter=delimiter) == [[1, 2, 3], [NAN, 2, 3], [1, 2, NAN], [1, 2, NAN]]
+
+
 @pytest.mark.parametrize("text", ["", "12", "ab", "a", '"', "+", "."])
 def test_what_cannot_stand_between_cells_is_refused(text: str) -> None:
     with pytest.raises(el.UsageError, match="delimiter"):

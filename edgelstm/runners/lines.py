@@ -84,6 +84,8 @@ class LineSource:
         self._read, self._model, self._reading = read, model, reading
         self._live, self._note, self.file = live, note, file
         self._numbers = Numbers(reading)
+        self._closer_look = [b'"', b"_", b"\0", b"\xef\xbb\xbf", *([reading.comment.encode()] if reading.comment else [])]
+        self._blanks = " \r\n" if reading.separator == "\t" else None
         self._row: Row | None = None
         self._blank: list[int] = []
         self.bad, self.repeated = LineCount(), LineCount()
@@ -116,7 +118,7 @@ class LineSource:
 
     def _quick(self, number: int, block: bytes) -> "_Burst | None":
         """All lines of a block at once, where none needs a closer look."""
-        odd = b'"' in block or b"_" in block or b"\0" in block or (self._reading.comment and self._reading.comment.encode() in block)
+        odd = any(mark in block for mark in self._closer_look)
         if self._row is None or self._blank or odd or number <= self._reading.skip_lines or not _is_text(block):
             return None
         lines = block.split(b"\n")
@@ -155,7 +157,7 @@ class LineSource:
         """Add the sample on a line to the burst, if it holds one."""
         if line <= self._reading.skip_lines:
             return
-        text = _text(data)
+        text = _text(data).strip(self._blanks)
         if not text:
             if not self._live:
                 self._blank.append(line)
@@ -245,14 +247,14 @@ def _is_text(block: bytes) -> bool:
 
 
 def _text(data: bytes) -> str:
-    """A line as text without blanks at its ends."""
+    """A line as text."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise InputError("this is not UTF-8 text; give CSV or JSON lines in UTF-8.") from None
     if "\0" in text:
         raise InputError("the line holds NUL bytes, as noise on a wire or a file cut while it is written leaves them; remove them.")
-    return text.removeprefix("\ufeff").strip()
+    return text.removeprefix("\ufeff")
 
 
 def _bursts(read: Callable[[int], bytes], where: Callable[[int], str]) -> Iterator[tuple[int, bytes]]:
