@@ -175,8 +175,9 @@ def test_dialects(text: str, options: dict[str, object], chunk: int) -> None:
     assert Read(text, chunk=chunk, **options) == [[1, 2, 3], [4, 5, 6]]
 
 
-def test_a_comment_is_passed_over_though_its_cells_fit() -> None:
-    assert Read("#9,1,2,3\n7,1,2,3\n#9,4,5,6\n", columns=(1, 2, 3), comment="#") == [[1, 2, 3]]
+@pytest.mark.parametrize("chunk", [1, 1 << 16])
+def test_a_comment_is_passed_over_though_its_cells_fit(chunk: int) -> None:
+    assert Read("#9,1,2,3\n7,1,2,3\n#9,4,5,6\n", chunk=chunk, columns=(1, 2, 3), comment="#") == [[1, 2, 3]]
 
 
 @pytest.mark.parametrize(
