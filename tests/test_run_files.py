@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from cli_calls import CSV, LABELS, ROWS, answers, call, launch, line_of, lines, 
 import edgelstm as el
 
 HEAD = "rest,walk\n"
+
+pytestmark = pytest.mark.usefixtures("heard_signals")
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +31,6 @@ def path(model: el.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def expected(model: el.Model) -> np.ndarray:
     return el.Stream(model).process(ROWS)
-
-
-@pytest.fixture(autouse=True)
-def _heard_signals() -> Iterator[None]:
-    """Started in the background, this process may ignore some signals, and so would the ones that it starts."""
-    before = [(number, signal.signal(number, signal.SIG_DFL)) for number in (signal.SIGTERM, signal.SIGHUP)]
-    before.append((signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler)))
-    yield
-    for number, handler in before:
-        signal.signal(number, handler)
 
 
 # ---------------------------------------------------------------- recordings
