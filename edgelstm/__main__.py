@@ -12,6 +12,9 @@ def main() -> None:
         from .cli import main as command
 
         command()
+    except KeyboardInterrupt:
+        print("edgelstm: interrupted.", file=sys.stderr)
+        sys.exit(130)
     except ModuleNotFoundError as problem:
         name = (problem.name or "").partition(".")[0]
         if name not in _NEEDED:

@@ -6,7 +6,7 @@ import time
 from typing import Any, NamedTuple
 
 from . import __version__, container, snapshot
-from .compiler import targets
+from .compiler import numba_start, targets
 from .compiler.layout import Layout, lay_out
 from .compiler.plan import shape_of
 from .compiler.targets import Target
@@ -15,6 +15,7 @@ from .library_file import ABI, DIGEST_SIZE, MACHINES, MAGIC, NEEDS_SIZE, TRAILER
 from .model import Model, Probe
 from .modelfile import model_digest
 from .probes import reference_probe
+from .writing import write_atomic
 
 #: Functions of the ARM run-time ABI that every compiler for bare metal brings: arithmetic of 64-bit integers, and of float32 without FPU.
 HELPERS = frozenset(
@@ -67,7 +68,7 @@ class Build(NamedTuple):
         ModelFileError
             If the disk is full or the folder is not writable.
         """
-        container.write_atomic(container.path_text(path), self.data)
+        write_atomic(container.path_text(path), self.data)
 
 
 def build(model: Model, target: str | Target = "host") -> Build:
@@ -177,6 +178,7 @@ def _info_text(info: dict[str, Any]) -> bytes:
 
 def _object_file(layout: Layout, target: Target, info: dict[str, Any], shape: Shape) -> bytes:
     try:
+        numba_start.ready()
         from .compiler import c_abi, child, fuse
     except ImportError as problem:
         raise CompileError(

@@ -1,4 +1,4 @@
-"""Files of named arrays: opened with care, parsed by the safetensors library, written atomically.
+"""Files of named arrays: opened with care, parsed and laid out by the safetensors library.
 
 What the arrays and the metadata mean is decided by `modelfile` and the importers.
 """
@@ -8,7 +8,6 @@ import json
 import os
 import stat
 import struct
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -191,42 +190,3 @@ def write_tensors(tensors: Tensors, metadata: Mapping[str, str]) -> bytes:
     from safetensors.numpy import save
 
     return save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, dict(metadata))
-
-
-def write_atomic(path: str, data: bytes) -> None:
-    """Put `data` at `path` so that a crash, a full disk or a power cut leaves the old file or the new one, never half of one.
-
-    Raises
-    ------
-    ModelFileError
-        With the fix; the old file is intact and no temporary file is left.
-    """
-    path = os.path.realpath(path)
-    folder = os.path.dirname(path)
-    temporary = os.path.join(folder, f".{os.getpid()}-{time.monotonic_ns()}.tmp")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise ModelFileError(f"{path}: is no regular file; choose another path for the model.")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(folder)
-    except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise ModelFileError(
-            f"{path}: cannot be written ({reason}); free some space or choose a folder that exists and is writable."
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-
-
-def _sync_folder(folder: str) -> None:
-    """Make the new name survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,6 +1,6 @@
 """The `.elstm` model file: read, checked and written. Specification: ``docs/model-format.md``.
 
-The container (safetensors, atomic writes) is `container`'s; foreign files go to `importers`.
+The container (safetensors) is `container`'s, atomic writes are `writing`'s; foreign files go to `importers`.
 """
 
 import json
@@ -18,6 +18,7 @@ from .digests import sha256_of
 from .errors import ModelFileError, ShapeError, UnsupportedModelError, UsageError
 from .layers import Layer
 from .model import LAYER_KINDS, Model, Probe, layer_class
+from .writing import write_atomic
 
 #: The entry of safetensors' ``__metadata__`` that holds the document.
 KEY = "edgelstm"
@@ -148,7 +149,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
         text = _canonical(document).decode()
         _replay(_decode(text, tensors, verify=True))
         data = container.write_tensors(tensors, {KEY: text})
-    container.write_atomic(path, data)
+    write_atomic(path, data)
 
 
 def model_digest(model: Model) -> str:

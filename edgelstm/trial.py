@@ -96,6 +96,9 @@ def toy(told: Told) -> None:
     with _timed(phases, "import NumPy"):
         import numpy as np
     with _timed(phases, "import Numba"):
+        from .compiler import numba_start
+
+        numba_start.ready()
         from .compiler import fuse  # noqa: F401
     from . import reference
     from .building import build

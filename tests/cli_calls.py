@@ -4,6 +4,8 @@ import os
 import select
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +74,17 @@ def line_of(process: subprocess.Popen[bytes]) -> bytes:
     assert process.stdout is not None
     assert select.select([process.stdout], [], [], 60)[0], "no answer while the input is open"
     return process.stdout.readline()
+
+
+def lines(rows: np.ndarray, before: list[str] | None = None) -> str:
+    texts = [",".join(map(repr, row)) for row in rows.tolist()]
+    return "".join(f"{mark},{text}\n" for mark, text in zip(before, texts, strict=True)) if before else "".join(t + "\n" for t in texts)
+
+
+def until(true: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    """Wait for something that a running process brings about."""
+    deadline = time.monotonic() + 60
+    while not true():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,5 +1,7 @@
 """What tests share: a cache folder of their own, models of any size, the golden models, and the tolerances with their reasons."""
 
+import signal
+
 import numpy as np
 import pytest
 from golden_files import golden_file
@@ -34,6 +36,16 @@ def fresh(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGELSTM_CACHE_DIR", str(folder))
     monkeypatch.setattr(plan, "_loaded", {})
     return folder
+
+
+@pytest.fixture
+def heard_signals():
+    """Started in the background, this process may ignore some signals, and so would the ones that it starts."""
+    wanted = {signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

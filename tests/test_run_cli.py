@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import edgelstm as el
 
 @pytest.fixture(scope="module")
 def model() -> el.Model:
-    return make_model()
+    return replace(make_model(), window=None)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import edgelstm as el
 from edgelstm import runners
 from edgelstm.runners.lines import MAX_LINE, LineSource
-from edgelstm.runners.rows import parse_columns
+from edgelstm.runners.reading import Reading, parse_columns
 from edgelstm.runners.sinks import CsvSink, JsonLinesSink
 
 
@@ -32,7 +32,7 @@ def read(text: str | bytes, model: el.Model = PLAIN, columns: str = "", chunk: i
     """All samples of a text; every sample's line is checked on the way."""
     data = text.encode() if isinstance(text, str) else text
     file = io.BytesIO(data)
-    source = LineSource(lambda count: file.read(min(count, chunk)), model, parse_columns(columns) if columns else ())
+    source = LineSource(lambda count: file.read(min(count, chunk)), model, Reading(columns=parse_columns(columns) if columns else ()))
     return [row for samples in source for row in samples.values.tolist()]
 
 
@@ -64,7 +64,6 @@ def test_what_counts_as_two_samples(text: str) -> None:
         ('{"az": 3, "t": "noon", "ax": 1, "ay": 2}\n', ""),
         ('{"p": 1, "q": 2, "r": 3}\n', "p,q,r"),
         ("[9, 1, 2, 3]\n", "2-4"),
-        ("a,b,c\n1,2,3\n", ""),
         ("\ufeffax,t,ay,az\n1,9,2,3\n", ""),
         ("0,u,v,w\n9,1,2,3\n", "2-4"),
     ],
@@ -103,8 +102,8 @@ def test_a_first_line_of_missing_values_is_no_header() -> None:
         ("[1,2,3]\n1,2,3\n", 2, "not one JSON value"),
         ("[1,2,3]\n4\n", 2, "expected an array or an object; got 4"),
         ("[1,2,3]\n[1,2,[3]]\n", 2, "value 3 is [3], not a number"),
-        ("[1,2,3]\n[1,2,true]\n", 2, "value 3 is True, not a number"),
-        ('[1,2,3]\n[1,2,"3"]\n', 2, "value 3 is '3', not a number"),
+        ("[1,2,3]\n[1,2,true]\n", 2, "value 3 is true, not a number"),
+        ('[1,2,3]\n[1,2,"x"]\n', 2, "value 3 is 'x', not a number"),
         ("[1,2,3]\n[1,2," + "9" * 400 + "]\n", 2, "value 3 is beyond any float"),
         ("[1,2,3]\n" + "[" * 100_000 + "\n", 2, "not one JSON value"),
         ('{"ax": 1}\n', 1, "no input names"),
@@ -121,7 +120,7 @@ def test_a_bad_line_is_named_with_its_fault(text: str | bytes, line: int, says: 
     ("text", "says"),
     [
         ("ax,b,c\n1,2,3\n", "the header lacks 'ay', 'az'"),
-        ('{"ax": 1, "ay": 2}\n', "the value 'az' is not in this dict"),
+        ('{"ax": 1, "ay": 2}\n', "the value 'az' is not in this object"),
     ],
 )
 def test_names_that_half_fit_are_refused(text: str, says: str) -> None:
@@ -169,9 +168,9 @@ def test_a_sample_is_yielded_before_the_next_is_awaited() -> None:
 
     source = iter(LineSource(wait, PLAIN))
     first, second, third = next(source), next(source), next(source)
-    assert (first.values.tolist(), first.line) == ([[1, 2, 3]], 1)
-    assert (second.values.tolist(), second.line) == ([[4, 5, 6], [7, 8, 9]], 2)
-    assert (third.values.tolist(), third.line) == ([[1, 2, 3]], 4)
+    assert (first.values.tolist(), list(first.lines)) == ([[1, 2, 3]], [1])
+    assert (second.values.tolist(), list(second.lines)) == ([[4, 5, 6], [7, 8, 9]], [2, 3])
+    assert (third.values.tolist(), list(third.lines)) == ([[1, 2, 3]], [4])
 
 
 @settings(deadline=None)
@@ -197,7 +196,6 @@ def test_what_a_sink_writes_a_source_reads_back_bit_for_bit(rows: list[tuple[flo
     file = io.BytesIO()
     sink = JsonLinesSink(file) if as_json else CsvSink(file, 3)
     sink.write(np.array(rows, np.float32))
-    assert sink.written == len(file.getvalue())
     assert np.array_equal(read(file.getvalue(), chunk=chunk), np.array(rows, np.float32))
 
 
@@ -217,7 +215,7 @@ def test_csv_has_a_header_of_labels_or_numbers() -> None:
 class Collected(list[list[float]]):
     """A sink that keeps all answers."""
 
-    def write(self, answers: np.ndarray) -> None:
+    def write(self, answers: np.ndarray, kept: object = ()) -> None:
         self.extend(answers.tolist())
 
 

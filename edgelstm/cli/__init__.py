@@ -1,13 +1,15 @@
 """The command line: `edgelstm <verb>`, one file a verb, each loaded when it is called.
 
 Here stand what all verbs share: the group and the way errors leave the process. Exit codes: 0 done, 1 bad data, 2 bad usage,
-130 interrupted.
+130 interrupted, 141 nobody reads the output any more; SIGTERM and SIGHUP kill, once everything is put right.
 """
 
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -15,6 +17,10 @@ import click
 
 from .. import __version__
 from ..errors import EdgeLSTMError, UsageError
+from .signals import unwinding
+
+#: Exit code of a program that SIGPIPE would have killed.
+READER_LEFT = 141
 
 #: Every verb, as `edgelstm --help` lists it; each is the command of that name in the module of that name.
 VERBS = {
@@ -47,24 +53,42 @@ class _Verbs(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _ReaderLeft from None
+        except SystemExit as leaving:
+            if isinstance(leaving.__context__, BrokenPipeError):  # Rich's way out
+                raise _ReaderLeft from None
+            raise
+
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
         extra["standalone_mode"] = False
-        _settle_standard_streams()
-        try:
-            code = super().main(args, prog_name or "edgelstm", **extra)
-        except click.exceptions.Abort:
-            code = 130
-        except click.ClickException as problem:
-            where = problem.ctx.command_path if isinstance(problem, click.UsageError) and problem.ctx else "edgelstm"
-            code = _complain(f"{problem.format_message()} Try '{where} --help'.", problem.exit_code)
-        except EdgeLSTMError as problem:
-            code = _complain(str(problem), 2 if isinstance(problem, UsageError) else 1)
-        except OSError as problem:
-            code = _complain(_os_error(problem), 1)
-            _give_up_unwritten()
-        except MemoryError:
-            code = _complain("not enough memory; close other programs or give a smaller file.", 1)
-        sys.exit(code if isinstance(code, int) else 0)
+        with unwinding():
+            _settle_standard_streams()
+            try:
+                code = super().main(args, prog_name or "edgelstm", **extra)
+            except click.exceptions.Abort:
+                code = 130
+            except click.ClickException as problem:
+                where = problem.ctx.command_path if isinstance(problem, click.UsageError) and problem.ctx else "edgelstm"
+                code = _complain(f"{problem.format_message()} Try '{where} --help'.", problem.exit_code)
+            except EdgeLSTMError as problem:
+                code = _complain(_as_options(str(problem)), 2 if isinstance(problem, UsageError) else 1)
+            except _ReaderLeft:
+                code = READER_LEFT
+                _give_up_unwritten()
+            except OSError as problem:
+                code = _complain(_os_error(problem), 1)
+                _give_up_unwritten()
+            except MemoryError:
+                code = _complain("not enough memory; close other programs or give a smaller file.", 1)
+            sys.exit(code if isinstance(code, int) else 0)
+
+
+class _ReaderLeft(Exception):
+    """Whoever read our output has gone."""
 
 
 def _settle_standard_streams() -> None:
@@ -77,10 +101,17 @@ def _settle_standard_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
+def _as_options(message: str) -> str:
+    """A message of the Python interface, its arguments spelled as options."""
+    spelled = re.sub(r"\b(nan_policy)='(\w+)'", lambda found: f"--{found[1].replace('_', '-')} {found[2]}", message)
+    return re.sub(r"(--nan-policy \w+ or) '(\w+)'", r"\1 \2", spelled)
+
+
 def _complain(message: str, code: int) -> int:
     """One printable line on stderr, whatever a hostile file put into the message."""
     line = " ".join(message.split())
-    click.echo("edgelstm: " + "".join(c if c.isprintable() else "?" for c in line), err=True)
+    with suppress(OSError):
+        click.echo("edgelstm: " + "".join(c if c.isprintable() else "?" for c in line), err=True)
     return code
 
 

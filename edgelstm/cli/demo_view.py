@@ -254,12 +254,16 @@ class LiveView:
         self._due = self._frame = 0.0
 
     def __enter__(self) -> Self:
-        self._live.start()
+        try:
+            self._live.start()
+        except BaseException as problem:
+            self.__exit__(problem)
+            raise
         self._due = time.perf_counter()
         return self
 
     def __exit__(self, *problem: object) -> None:
-        self._live.stop()
+        show.stop(self._live, screen=any(problem))
 
     def __call__(self, outcomes: Sequence["Outcome"], probabilities: NDArray[np.float32]) -> None:
         now = outcomes[-1]

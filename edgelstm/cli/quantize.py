@@ -9,11 +9,13 @@ import click
 
 from ..errors import UsageError
 from . import given, show
+from .reading import reading_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..quantization.choosing import Progress
+    from ..runners.reading import Reading
 
 
 @click.command()
@@ -25,9 +27,7 @@ if TYPE_CHECKING:
 @click.option("--scheme", default="int8-dynamic", show_default=True, metavar="NAME", help="One of those above.")
 @click.option("--keep", multiple=True, metavar="LAYER", help="Leave this layer in f32. Repeat it for several.")
 @click.option("--elsewhere", is_flag=True, help="With --scheme auto: for another machine, so that speed on this one does not count.")
-@click.option(
-    "--columns", default="", metavar="LIST", help="Columns of a CSV to take, in the model's order: numbers from 1, ranges, names."
-)
+@reading_options
 @click.option("--labels-column", metavar="COLUMN", help="Column of a CSV with the right answer of each step; empty where there is none.")
 @click.option(
     "--window", type=click.IntRange(min=1), metavar="N", help="Cut recordings into windows of N steps.  [default: as MODEL was trained]"
@@ -78,7 +78,7 @@ def _quantise(
     scheme: str,
     keep: tuple[str, ...],
     elsewhere: bool,
-    columns: str,
+    reading: "Reading",
     labels_column: str | None,
     window: int | None,
 ) -> dict[str, Any]:
@@ -88,14 +88,13 @@ def _quantise(
     from ..quantization.choosing import choose
     from ..quantization.comparing import compare
     from ..quantization.metrics import checked_labels
-    from ..runners.rows import parse_columns
     from ..stream import Stream
     from . import measure
     from .quantize_data import read
 
     model = given.loaded(path, how)
     model = model if model.source else replace(model, source=show.printable(path.name))
-    windows, labels = read(data, model, parse_columns(columns) if columns else (), labels_column, window)
+    windows, labels = read(data, model, reading, labels_column, window)
     if labels is not None:
         checked_labels(model, labels, batch_of(model, windows))
     with _bar() as progress:

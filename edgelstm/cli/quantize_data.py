@@ -1,6 +1,5 @@
 """Files of samples, and perhaps of right answers, -> windows for `edgelstm quantize`."""
 
-import csv
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,14 +10,15 @@ from numpy.typing import NDArray
 from ..errors import InputError, UsageError
 from ..model import Model
 from ..runners.lines import LineSource
-from ..runners.rows import Columns
+from ..runners.reading import Reading
+from .inputs import say
 
 #: One array a recording: samples (time, input_size), and labels (time,) or () or None.
 Recording = tuple[NDArray[np.float32], NDArray[np.float64] | None]
 
 
 def read(
-    paths: Sequence[Path], model: Model, columns: Columns, labels_column: str | None, window: int | None
+    paths: Sequence[Path], model: Model, reading: Reading, labels_column: str | None, window: int | None
 ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float64]] | None]:
     """Windows (time, input_size) each, and labels for each window where there are any.
 
@@ -30,7 +30,7 @@ def read(
     recordings: list[Recording] = []
     for path in paths:
         try:
-            recordings += _npz(path) if zipfile.is_zipfile(path) else [_lines(path, model, columns, labels_column)]
+            recordings += _npz(path) if zipfile.is_zipfile(path) else [_lines(path, model, reading, labels_column)]
         except (InputError, UsageError) as problem:
             raise type(problem)(f"{path}: {problem}") from None
     labelled = [labels is not None for _, labels in recordings]
@@ -78,52 +78,18 @@ def _npz(path: Path) -> list[Recording]:
     return list(zip(found, np.asarray(labels, np.float64), strict=True))
 
 
-def _lines(path: Path, model: Model, columns: Columns, labels_column: str | None) -> Recording:
-    labels = None
+def _lines(path: Path, model: Model, reading: Reading, labels_column: str | None) -> Recording:
     if labels_column is not None:
-        cells, position = _column(path, labels_column)
-        columns = columns or _others(path, position, model)
+        reading = reading._replace(keep=[int(labels_column) - 1 if labels_column.isdecimal() and int(labels_column) else labels_column])
     with open(path, "rb", buffering=0) as file:
-        parts = [samples.values for samples in LineSource(file.read, model, columns)]
-    if not parts:
+        blocks = list(LineSource(file.read, model, reading, note=say))
+    if not blocks:
         raise InputError("holds no samples; give one sample a line.")
-    rows = np.concatenate(parts)
-    if labels_column is not None:
-        labels = np.array([_label(cell, model) for cell in cells[len(cells) - len(rows) :]])
-    return rows, labels
-
-
-def _rows(path: Path) -> list[list[str]]:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return [row for row in csv.reader(file) if row]
-    except (UnicodeDecodeError, csv.Error) as problem:
-        raise InputError(f"is no CSV file ({problem}); a labels column needs one.") from None
-
-
-def _column(path: Path, name: str) -> tuple[list[str], int]:
-    """The cells of a column, header included if there is one, and its position from 0."""
-    rows = _rows(path)
-    if not rows:
-        raise InputError("is empty; give one sample a line.")
-    first = [cell.strip() for cell in rows[0]]
-    if name in first:
-        position = first.index(name)
-    elif name.isdecimal() and 1 <= int(name) <= len(first):
-        position = int(name) - 1
-    else:
-        raise UsageError(f"--labels-column {name!r} is no column; the first line has {', '.join(first[:16])}.")
-    if any(len(row) != len(first) for row in rows):
-        raise InputError(f"its lines have different numbers of columns; the first has {len(first)}.")
-    return [row[position].strip() for row in rows], position
-
-
-def _others(path: Path, position: int, model: Model) -> Columns:
-    """Every column but the labels': by name where the model knows names that the header has."""
-    first = [cell.strip() for cell in _rows(path)[0]]
-    if model.input_names and set(model.input_names) <= set(first):
-        return model.input_names
-    return [i for i in range(len(first)) if i != position]
+    rows = np.concatenate([block.values for block in blocks])
+    if labels_column is None:
+        return rows, None
+    cells = [row[0] for block in blocks for row in block.kept]
+    return rows, np.array([_label("" if cell is None else str(cell), model) for cell in cells])
 
 
 def _label(cell: str, model: Model) -> float:

@@ -3,10 +3,14 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.progress import Progress
 
 #: Width of a table that is not printed on a terminal.
 WIDTH = 120
@@ -43,6 +47,17 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         grid.add_row(*map(Text, row))
     with_terminal = sys.stdout.isatty()
     Console(width=None if with_terminal else WIDTH, highlight=False).print(grid)
+
+
+def stop(live: "Live | Progress", *, screen: bool = False) -> None:
+    """Stop what Rich draws; show the cursor, and leave the alternate `screen`, though a signal cut Rich short where it began to draw."""
+    with suppress(RuntimeError, IndexError):  # its thread, or its hook in the console, may not be there yet
+        live.stop()
+    terminal = live.console.file
+    if terminal.isatty():
+        with suppress(OSError):
+            terminal.write("\x1b[?1049l" * screen + "\x1b[?25h")
+            terminal.flush()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from ..library_file import Shape
 from ..memory import aligned
 from ..model import Model
 from ..program import PROBE_LIMIT, About, Program, worst_difference
-from . import cache
+from . import cache, numba_start
 from .layout import Layout, lay_out
 from .library import MADE_FOR, Library
 from .limits import input_limit
@@ -137,6 +137,7 @@ def _library(layout: Layout, target: Target) -> tuple[Library, bool]:
 
 def _compiled(layout: Layout, target: Target) -> bytes:
     try:
+        numba_start.ready()
         from . import elf, fuse, object_code
     except ImportError as problem:
         raise CompileError(

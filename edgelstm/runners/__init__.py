@@ -4,8 +4,8 @@ A source yields `Samples` as they arrive, a sink takes the answers; neither know
 parses a command line.
 """
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..stream import Stream
+    from .counts import LineCount
 
 
 class Samples(NamedTuple):
@@ -23,12 +24,21 @@ class Samples(NamedTuple):
     ----------
     values : (count, input_size) float32
         At least one; NaN where a value is missing.
-    line : int
-        Number of the first sample's line, from 1. The others follow without a gap.
+    lines : sequence of int
+        The number of each sample's line, from 1.
+    kept : sequence of sequences
+        For each sample the values of the input that stand beside its answer; empty where none were asked for.
+    file : str
+        What errors call the input; empty where there is only one.
+    begins : bool
+        Whether the first sample begins a recording: the stream is reset before it.
     """
 
     values: NDArray[np.float32]
-    line: int
+    lines: Sequence[int]
+    kept: Sequence[Sequence[Any]] = ()
+    file: str = ""
+    begins: bool = False
 
 
 class Source(Protocol):
@@ -44,12 +54,17 @@ class Source(Protocol):
 class Sink(Protocol):
     """Where answers go. `write` returns when they have left this process."""
 
-    def write(self, answers: NDArray[np.float32]) -> None:
-        """Take answers (count, output_size) float32; they may change after the call."""
+    def write(self, answers: NDArray[np.float32], kept: Sequence[Sequence[Any]] = ()) -> None:
+        """Take answers (count, output_size) float32, which may change after the call, and what stands beside each."""
 
 
-def run(stream: "Stream", source: Iterable[Samples], sink: Sink) -> None:
+def run(stream: "Stream", source: Iterable[Samples], sink: Sink, replaced: "LineCount | None" = None) -> None:
     """Step every sample of `source` through `stream` and hand each answer to `sink`, in order.
+
+    Parameters
+    ----------
+    replaced : LineCount, optional
+        Counts the lines that the stream's NaN policy acted upon.
 
     Raises
     ------
@@ -58,19 +73,33 @@ def run(stream: "Stream", source: Iterable[Samples], sink: Sink) -> None:
         were written, and the stream stands where they left it.
     """
     for samples in source:
+        if samples.begins:
+            stream.reset()
+        before = stream.bad_inputs
         try:
             answers = stream.process(samples.values)  # (count, output_size)
         except InputError:
             # `process` refuses all or takes all: stepping finds the culprit and answers what came before it.
             _step_each(stream, samples, sink)
         else:
-            sink.write(answers)
+            if replaced is not None and stream.bad_inputs > before:
+                replaced.add(_bad_lines(stream, samples), samples.file)
+            sink.write(answers, samples.kept)
 
 
 def _step_each(stream: "Stream", samples: Samples, sink: Sink) -> None:
-    for line, x in enumerate(samples.values, samples.line):
+    for index, (line, x) in enumerate(zip(samples.lines, samples.values, strict=True)):
         try:
             answer = stream.step(x)  # (output_size,)
         except InputError as problem:
-            raise InputError(f"line {line}: {problem}") from None
-        sink.write(answer[np.newaxis])
+            file = f"{samples.file}: " if samples.file else ""
+            raise InputError(f"{file}line {line}: {problem}") from None
+        sink.write(answer[np.newaxis], samples.kept[index : index + 1])
+
+
+def _bad_lines(stream: "Stream", samples: Samples) -> list[int]:
+    """The lines whose samples may not enter the state."""
+    from ..samples import Samples as Checks
+
+    bad = ~Checks(stream.program).good(samples.values).all(axis=1)  # (count,)
+    return [samples.lines[i] for i in np.flatnonzero(bad).tolist()]

@@ -1,15 +1,23 @@
 """The source of text lines: CSV or JSON lines, as they come.
 
-It cuts lines and counts them. What a line holds: `rows`. Nothing here opens files.
+It cuts lines, counts them, and decides what becomes of those that are no samples. What a line holds: `csv_rows`, `json_rows`.
+Nothing here opens files.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError, UsageError
 from . import Samples
-from .rows import Columns, Inputs, Row, layout
+from .counts import LineCount
+from .csv_rows import CsvRow
+from .json_rows import JsonRow
+from .reading import Reading
+from .rows import Inputs, NoSample, Refused, Row, check_columns
+from .values import NAN, Numbers
 
 #: Bytes asked for at once. A pipe gives what it has; a file gives this much, which is stepped in one call.
 CHUNK = 1 << 16
@@ -18,13 +26,17 @@ CHUNK = 1 << 16
 MAX_LINE = 1 << 22
 
 
+def _say_nothing(note: str) -> None:
+    pass
+
+
 class LineSource:
-    """Samples from lines of text, one a line.
+    r"""Samples from lines of text, one a line.
 
     The first line tells what they are: ``[`` or ``{`` begins JSON lines (arrays, or objects keyed by input name), anything else CSV,
     with a header where its first line holds no number. An empty CSV cell and a JSON null are missing values (NaN): the
-    stream's NaN policy deals with them. Blank lines at the end are ignored; before another sample they are refused, since
-    a sample lost there would shift all that follow.
+    stream's NaN policy deals with them. Blank lines at the end are ignored; before another sample they are bad lines, since
+    a sample lost there would shift all that follow. A line that is the header again is passed over.
 
     Parameters
     ----------
@@ -32,72 +44,228 @@ class LineSource:
         ``read(n)`` waits for at least one byte and returns what has arrived, at most n bytes; ``b""`` at the end.
     model : Model or Stream
         Says how wide a sample is and what its values are called.
-    columns : sequence of int or str, optional
-        Which values to take, in the model's order: positions from 0, or names in the header or in JSON objects. Default:
-        by name where the model has input names and the header has them, else all columns in their order.
+    reading : Reading
+        How lines are read, and what a bad one does.
+    live : bool
+        Whether the input is a terminal device, whose blank lines are what its driver makes of ``\r\n``: they are ignored.
+    note : callable
+        Takes a sentence when the first line was understood in a way that should be known.
+    file : str
+        Name of the input, where errors shall bear it.
+
+    Attributes
+    ----------
+    bad, repeated : LineCount
+        Lines that were passed over or taken for missing samples, and lines that were the header again.
+    fault : str
+        What was wrong with the first bad line.
+    samples : int
+        Yielded so far.
 
     Raises
     ------
     InputError
-        While iterating, for a line that is no sample; all samples before it were yielded.
+        While iterating, for a line that is no sample, if `reading` says to stop there; all samples before it were yielded. Also at
+        the end, if every line was bad.
     UsageError
-        While iterating, if `columns` asks for what the first line does not have.
+        While iterating, if columns are asked for that the first line does not have.
     """
 
-    def __init__(self, read: Callable[[int], bytes], model: Inputs, columns: Columns = ()) -> None:
-        self._read = read
-        self._model = model
-        self._columns = columns
+    def __init__(
+        self,
+        read: Callable[[int], bytes],
+        model: Inputs,
+        reading: Reading = Reading(),  # noqa: B008
+        *,
+        live: bool = False,
+        note: Callable[[str], None] = _say_nothing,
+        file: str = "",
+    ) -> None:
+        self._read, self._model, self._reading = read, model, reading
+        self._live, self._note, self.file = live, note, file
+        self._numbers = Numbers(reading)
+        self._closer_look = [b'"', b"_", b"\0", b"\xef\xbb\xbf", *([reading.comment.encode()] if reading.comment else [])]
+        self._blanks = " \r\n" if reading.separator == "\t" else None
         self._row: Row | None = None
-        self._blank = 0
+        self._blank: list[int] = []
+        self.bad, self.repeated = LineCount(), LineCount()
+        self.fault = ""
+        self.samples = 0
+
+    @property
+    def kept_names(self) -> Sequence[str]:
+        """What the kept columns are called; known from the first sample on."""
+        return self._row.kept_names if self._row else ()
 
     def __iter__(self) -> Iterator[Samples]:
-        for number, lines in _bursts(self._read):
-            rows: list[list[float]] = []
-            first, problem = 0, None
-            for line, data in enumerate(lines, number):
-                try:
-                    row = self._parse(data, line)
-                except (InputError, UsageError) as fault:
-                    problem = type(fault)(f"line {line}: {fault}")
-                    break
-                if row is not None:
-                    rows.append(row)
-                    first = first or line
-            if rows:
+        check_columns(self._model, self._reading)
+        for number, block in _bursts(self._read, self._where):
+            burst = self._quick(number, block) or self._carefully(number, block)
+            if burst.rows:
+                values = np.array(burst.rows, np.float64)  # (count, input_size)
+                self._numbers.blank_out(values)
                 with np.errstate(over="ignore"):
-                    values = np.array(rows, np.float64).astype(np.float32)  # (count, input_size)
-                yield Samples(values, first)
-            if problem is not None:
-                raise problem
+                    samples = Samples(values.astype(np.float32), burst.lines, burst.kept, self.file)
+                self.samples += len(values)
+                yield samples
+            if burst.problem is not None:
+                raise burst.problem
+        if self.bad.count and not self.samples:
+            raise InputError(f"no line is a sample; the first bad one: {self.fault}")
 
-    def _parse(self, data: bytes, line: int) -> list[float] | None:
-        """The sample on a line, or None where it holds none (blank, or a header)."""
-        try:
-            text = data.decode("utf-8-sig" if line == 1 else "utf-8").strip()
-        except UnicodeDecodeError:
-            raise InputError("this is not UTF-8 text; give CSV or JSON lines in UTF-8.") from None
-        if not text:
-            self._blank = self._blank or line
+    def _where(self, line: int) -> str:
+        return f"{self.file}: line {line}" if self.file else f"line {line}"
+
+    def _quick(self, number: int, block: bytes) -> "_Burst | None":
+        """All lines of a block at once, where none needs a closer look."""
+        odd = any(mark in block for mark in self._closer_look)
+        if self._row is None or self._blank or odd or number <= self._reading.skip_lines or not _is_text(block):
             return None
-        if self._blank:
-            raise InputError(f"a sample follows the blank line {self._blank}; remove blank lines, or write NaN for what is missing.")
+        lines = block.split(b"\n")
+        found = self._row.quick(lines)
+        return found and _Burst(*found, range(number, number + len(lines)))
+
+    def _carefully(self, number: int, block: bytes) -> "_Burst":
+        burst = _Burst([], [], [])
+        for line, data in enumerate(block.split(b"\n"), number):
+            try:
+                self._take(data, line, burst)
+            except (InputError, UsageError) as fault:
+                if isinstance(fault, Refused) or not self._reading.goes_on:
+                    burst.problem = type(fault)(f"{self._where(line)}: {fault}{self._way_on(fault)}")
+                    break
+                self._pass_over([line], fault, burst)
+        return burst
+
+    def _way_on(self, fault: Exception) -> str:
+        """What an error about a line advises beside repairing it."""
+        if self._reading.bad_lines != "stop" or isinstance(fault, Refused | UsageError) or "--" in str(fault):
+            return ""
+        return " --bad-lines skip goes on without such lines" + (
+            "." if isinstance(fault, NoSample) else ", --bad-lines missing holds their place."
+        )
+
+    def _pass_over(self, lines: Sequence[int], fault: Exception, burst: "_Burst") -> None:
+        """Count bad lines; where they shall be missing samples, and are no mere decoration, let them be that."""
+        self.fault = self.fault or f"{self._where(lines[0])}: {fault}"
+        self.bad.add(lines, self.file)
+        if self._reading.bad_lines == "missing" and self._row is not None and not isinstance(fault, NoSample):
+            for line in lines:
+                burst.add(line, [NAN] * self._model.input_size, [""] * len(self._row.kept_names))
+
+    def _take(self, data: bytes, line: int, burst: "_Burst") -> None:
+        """Add the sample on a line to the burst, if it holds one."""
+        if line <= self._reading.skip_lines:
+            return
+        text = _text(data).strip(self._blanks)
+        if not text:
+            if not self._live:
+                self._blank.append(line)
+            return
+        if self._reading.comment and text.startswith(self._reading.comment):
+            return
+        self._settle_blank_lines(burst)
+        if self._row is not None and self._row.repeats_header(text):
+            self.repeated.add([line], self.file)
+            return
         if self._row is None:
-            self._row = layout(text, self._model, self._columns)
-            if self._row.is_header:
-                return None
-        return self._row.parse(text)
+            self._row = self._laid_out(text, line)
+            if self._row.note:
+                self._note(self.file + ": " * bool(self.file) + self._row.note)
+            if self._row.header:
+                return
+        burst.add(line, *self._parsed(text, line))
+
+    def _settle_blank_lines(self, burst: "_Burst") -> None:
+        """Blank lines are bad ones as soon as something follows them."""
+        if not self._blank:
+            return
+        fault = InputError(
+            f"a sample follows the blank line {self._blank[0]}; remove blank lines, or write NaN for what is missing. A serial line that "
+            "sends them needs: stty -F PORT raw."
+        )
+        if not self._reading.goes_on:
+            raise fault
+        blank, self._blank = self._blank, []
+        self._pass_over(blank, fault, burst)
+
+    def _laid_out(self, text: str, line: int) -> Row:
+        """What the first line begins."""
+        reading = self._reading
+        row: Row
+        if text[0] in "[{" and not reading.header and not reading.delimiter:
+            if reading.header is False:
+                raise UsageError("--header is for CSV, and these are JSON lines; leave it out.")
+            row = JsonRow(self._model, reading)
+        else:
+            row = CsvRow(text, line, self._model, reading)
+        return row
+
+    def _parsed(self, text: str, line: int) -> tuple[list[float], list[Any]]:
+        """The sample on a line. A first line that no other one is like may itself have been the bad one: then this line begins anew."""
+        row = self._row
+        assert row is not None
+        try:
+            return row.parse(text)
+        except NoSample:
+            raise
+        except InputError:
+            if not self._reading.goes_on or row.samples > 1 or (row.header and not row.note):
+                raise
+            with suppress(InputError, UsageError):
+                other = self._laid_out(text, line)
+                if not other.header:
+                    parsed = other.parse(text)
+                    self._row = other
+                    return parsed
+            raise
 
 
-def _bursts(read: Callable[[int], bytes]) -> Iterator[tuple[int, list[bytes]]]:
+class _Burst:
+    """What lines that arrived together hold: samples, kept values and line numbers, and what ended them."""
+
+    def __init__(self, rows: list[list[float]], kept: list[list[Any]], lines: "list[int] | range") -> None:
+        self.rows, self.kept, self.lines = rows, kept, lines
+        self.problem: Exception | None = None
+
+    def add(self, line: int, row: list[float], kept: list[Any]) -> None:
+        assert isinstance(self.lines, list)
+        self.rows.append(row)
+        self.lines.append(line)
+        if kept:
+            self.kept.append(kept)
+
+
+def _is_text(block: bytes) -> bool:
+    if block.isascii():
+        return True
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _text(data: bytes) -> str:
+    """A line as text."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError("this is not UTF-8 text; give CSV or JSON lines in UTF-8.") from None
+    if "\0" in text:
+        raise InputError("the line holds NUL bytes, as noise on a wire or a file cut while it is written leaves them; remove them.")
+    return text.removeprefix("\ufeff")
+
+
+def _bursts(read: Callable[[int], bytes], where: Callable[[int], str]) -> Iterator[tuple[int, bytes]]:
     """The lines that arrived together, and the number of the first of them; the last line of all may lack its line end."""
     number, tail = 1, b""
     while chunk := read(CHUNK):
-        *lines, tail = (tail + chunk).split(b"\n")
-        if lines:
-            yield number, lines
-            number += len(lines)
+        block, end, tail = (tail + chunk).rpartition(b"\n")
+        if end:
+            yield number, block
+            number += block.count(b"\n") + 1
         if len(tail) > MAX_LINE:
-            raise InputError(f"line {number}: no line end within {MAX_LINE} bytes; give CSV or JSON lines, one sample a line.")
+            raise InputError(f"{where(number)}: no line end within {MAX_LINE} bytes; give CSV or JSON lines, one sample a line.")
     if tail:
-        yield number, [tail]
+        yield number, tail

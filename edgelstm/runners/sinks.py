@@ -1,4 +1,4 @@
-"""Sinks that write text: CSV and JSON lines, flushed as they are written.
+"""Sinks that write text: CSV, JSON lines, decisions; flushed as they are written.
 
 Numbers are written as the shortest text that reads back to the same float32. Nothing here opens files.
 """
@@ -7,11 +7,16 @@ import csv
 import io
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import BinaryIO
+from collections.abc import Iterable, Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from . import Sink
+
+#: For each answer, the values of the input that stand beside it.
+Kept = Sequence[Sequence[Any]]
 
 
 class TextSink(ABC):
@@ -25,11 +30,9 @@ class TextSink(ABC):
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        #: Bytes of whole lines that were written: where to cut a file that took only part of the next one.
-        self.written = 0
 
     @abstractmethod
-    def write(self, answers: NDArray[np.float32]) -> None:
+    def write(self, answers: NDArray[np.float32], kept: Kept = ()) -> None:
         """Write answers (count, output_size) float32, one a line."""
 
     def _put(self, text: str) -> None:
@@ -42,8 +45,6 @@ class TextSink(ABC):
         except OSError as problem:
             problem.filename = getattr(self._file, "name", None)
             raise
-        finally:
-            self.written += data.rfind(b"\n", 0, taken) + 1
 
 
 class CsvSink(TextSink):
@@ -55,17 +56,21 @@ class CsvSink(TextSink):
     output_size : int
     labels : sequence of str, optional
         The header. Default: ``y0,y1,…``.
+    kept_names : sequence of str, optional
+        What the kept values are called, which stand before the answer.
     """
 
-    def __init__(self, file: BinaryIO, output_size: int, labels: Sequence[str] = ()) -> None:
+    def __init__(self, file: BinaryIO, output_size: int, labels: Sequence[str] = (), kept_names: Sequence[str] = ()) -> None:
         super().__init__(file)
-        header = io.StringIO()
-        csv.writer(header, lineterminator="\n").writerow(labels or [f"y{i}" for i in range(output_size)])
-        self._put(header.getvalue())
+        self._put(_csv([[*kept_names, *(labels or [f"y{i}" for i in range(output_size)])]]))
 
-    def write(self, answers: NDArray[np.float32]) -> None:
+    def write(self, answers: NDArray[np.float32], kept: Kept = ()) -> None:
         """Write answers (count, output_size) float32, one a line."""
-        self._put("".join(",".join(row) + "\n" for row in answers.astype("U").tolist()))
+        rows = answers.astype("U").tolist()
+        if not kept:
+            self._put("".join(",".join(row) + "\n" for row in rows))
+        else:
+            self._put(_csv([*map(_cell, before), *row] for before, row in zip(kept, rows, strict=True)))
 
 
 class JsonLinesSink(TextSink):
@@ -75,18 +80,89 @@ class JsonLinesSink(TextSink):
     ----------
     file : binary file
     labels : sequence of str, optional
+    kept_names : sequence of str, optional
+        What the kept values are called, which stand before the answer.
     """
 
-    def __init__(self, file: BinaryIO, labels: Sequence[str] = ()) -> None:
+    def __init__(self, file: BinaryIO, labels: Sequence[str] = (), kept_names: Sequence[str] = ()) -> None:
         super().__init__(file)
-        # Two outputs of one label would share a key, and a reader would see only the second.
-        unique = len(set(labels)) == len(labels) > 0
-        self._keys = [json.dumps(label) + ": " for label in labels] if unique else None
+        # Two values of one name would share a key, and a reader would see only the second.
+        names = [*kept_names, *labels]
+        unique = len(set(names)) == len(names) and len(labels) > 0
+        self._keys = [json.dumps(name) + ": " for name in names] if unique else None
 
-    def write(self, answers: NDArray[np.float32]) -> None:
+    def write(self, answers: NDArray[np.float32], kept: Kept = ()) -> None:
         """Write answers (count, output_size) float32, one a line."""
         text = np.where(np.isfinite(answers), answers.astype("U"), "null").tolist()  # (count, output_size)
+        if kept:
+            text = [[*map(json.dumps, before), *row] for before, row in zip(kept, text, strict=True)]
         if self._keys is None:
             self._put("".join(f"[{', '.join(row)}]\n" for row in text))
         else:
             self._put("".join(f"{{{', '.join(map(str.__add__, self._keys, row))}}}\n" for row in text))
+
+
+class LabelSink(TextSink):
+    """One decision a line: the label of the largest output, or its number from 0 where there are no labels; without a header.
+
+    An answer that is NaN, as after a sample that reset the stream, decides nothing: its line is empty.
+
+    Parameters
+    ----------
+    file : binary file
+    labels : sequence of str, optional
+    """
+
+    def __init__(self, file: BinaryIO, labels: Sequence[str] = ()) -> None:
+        super().__init__(file)
+        self._labels = labels
+
+    def write(self, answers: NDArray[np.float32], kept: Kept = ()) -> None:
+        """Write the decisions of answers (count, output_size) float32, each after what is kept."""
+        said = ["" if best < 0 else self._labels[best] if self._labels else str(best) for best in decisions(answers).tolist()]
+        if not kept:
+            self._put("".join(word + "\n" for word in said))
+        else:
+            self._put(_csv([*map(_cell, before), word] for before, word in zip(kept, said, strict=True)))
+
+
+class OnChange:
+    """Hands an answer on when it decides otherwise than the one before; what decides nothing is left out.
+
+    Parameters
+    ----------
+    sink : Sink
+        Gets the answers that are left.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._last = -1
+
+    def write(self, answers: NDArray[np.float32], kept: Kept = ()) -> None:
+        """Take answers (count, output_size) float32."""
+        chosen = []
+        for index, best in enumerate(decisions(answers).tolist()):
+            if best not in (-1, self._last):
+                self._last = best
+                chosen.append(index)
+        if chosen:
+            self._sink.write(answers[chosen], [kept[i] for i in chosen] if kept else ())
+
+
+def decisions(answers: NDArray[np.float32]) -> NDArray[np.intp]:
+    """The output that is largest: (count,) from answers (count, output_size); -1 where an answer holds NaN."""
+    return np.where(np.isnan(answers).any(axis=1), -1, answers.argmax(axis=1))
+
+
+def _cell(value: Any) -> str:
+    """A kept value as a cell of a CSV: text as it is, an absent one empty, others as JSON spells them."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _csv(rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

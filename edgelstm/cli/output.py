@@ -1,0 +1,87 @@
+"""The file that answers go to: tried before anything is computed, begun with the first answer, and ending in a whole line."""
+
+import os
+import stat
+
+from ..errors import UsageError
+
+
+class OutputFile:
+    """A file opened for appending, so that one which another process cuts to nothing (log rotation) goes on at its new end.
+
+    What is there stays until the first write. A file that this made and never wrote to is removed again.
+
+    Parameters
+    ----------
+    path : str
+    append : bool
+        Whether to write behind what is there.
+    headed : bool
+        Whether the first write is a header: it stands at the top of the file alone, so not a second time when appending,
+        and again where the file was cut to nothing.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened for writing.
+    """
+
+    def __init__(self, path: str, *, append: bool, headed: bool) -> None:
+        self.name = path
+        self._append, self._headed = append, headed
+        self._made = not os.path.lexists(path)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        self._regular = stat.S_ISREG(os.fstat(self._file).st_mode)
+        self._header: bytes | None = None
+        self._unfinished: tuple[int, bytes] | None = None
+
+    def write(self, data: "bytes | memoryview") -> int:
+        """Write some of `data` and return how many bytes were taken."""
+        text = bytes(data)
+        if self._header is None:
+            self._header = text if self._headed else b""
+            if not self._begin():
+                return len(text)
+        elif self._regular and self._header and self._size() == 0 and not self._unfinished:
+            os.write(self._file, self._header)
+        if self._regular and not self._unfinished:
+            self._unfinished = self._size(), text
+        taken = os.write(self._file, text)
+        if taken == len(text):
+            self._unfinished = None
+        return taken
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+    def close(self) -> None:
+        """Cut off what is no whole line, and close."""
+        if self._unfinished:
+            size, text = self._unfinished
+            taken = self._size() - size
+            whole = text.rfind(b"\n", 0, max(taken, 0)) + 1
+            if taken > whole:
+                os.ftruncate(self._file, size + whole)
+        os.close(self._file)
+        if self._made and self._regular and self._header is None:
+            os.unlink(self.name)
+
+    def _size(self) -> int:
+        return os.fstat(self._file).st_size
+
+    def _begin(self) -> bool:
+        """Make way for the first write, and say whether it is to be made."""
+        if not self._regular or not self._size():
+            return True
+        if not self._append:
+            os.ftruncate(self._file, 0)
+            return True
+        with open(self.name, "rb") as file:
+            first = file.readline(len(self._header or b"") + 1)
+            file.seek(-1, os.SEEK_END)
+            torn = file.read(1) != b"\n"
+        if self._header and first != self._header:
+            raise UsageError(f"--append: {self.name} begins with another header than these answers have; write to another file.")
+        if torn:
+            os.write(self._file, b"\n")
+        return not self._header
