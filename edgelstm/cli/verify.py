@@ -7,10 +7,12 @@ import click
 
 from ..verifying import TOLERANCE
 from . import given, show
+from .reading import reading_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..runners.reading import Reading
     from ..verifying import OutputError, Place, Verification
 
 #: Outputs that are printed as a table.
@@ -26,12 +28,10 @@ MOST_OUTPUTS = 24
               help="What the trained network answered: .npy, .npz or .csv. One file for all, or one for each --data.")  # fmt: skip
 @click.option("--tolerance", type=float, default=TOLERANCE, show_default=True, metavar="T",
               help="How far an answer may be off: T, or T times the answer expected where that is beyond 1.")  # fmt: skip
-@click.option(
-    "--columns", default="", metavar="LIST", help="Columns of a CSV to take, in the model's order: numbers from 1, ranges, names."
-)
+@reading_options
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 def verify(
-    *, model: Path, how: given.How, data: tuple[Path, ...], expect: tuple[Path, ...], tolerance: float, columns: str, as_json: bool
+    *, model: Path, how: given.How, data: tuple[Path, ...], expect: tuple[Path, ...], tolerance: float, reading: "Reading", as_json: bool
 ) -> None:
     """Compare what MODEL answers with what the network answered in the framework that trained it.
 
@@ -64,7 +64,7 @@ def verify(
 
     source = given.source(given.opened(model, how))
     stream = Stream(source)
-    recordings, names = read_samples(data, stream, columns)
+    recordings, names = read_samples(data, stream, reading)
     answers = read_answers(expect, stream, len(recordings))
     found = verifying.verify(source, recordings, answers, tolerance=tolerance)
     if as_json:

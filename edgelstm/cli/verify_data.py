@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, UsageError
 from ..runners.lines import LineSource
-from ..runners.rows import parse_columns
+from ..runners.reading import Reading
 from ..verifying import recordings_of
 from .quantize_data import _npz
 
@@ -30,7 +30,7 @@ class _Answers(NamedTuple):
     input_names: tuple[str, ...]
 
 
-def read_samples(paths: Sequence[Path], stream: "Stream", columns: str) -> tuple[list[NDArray[Any]], list[str]]:
+def read_samples(paths: Sequence[Path], stream: "Stream", reading: Reading) -> tuple[list[NDArray[Any]], list[str]]:
     """Recordings, each (time, input_size), and how to call each.
 
     Raises
@@ -38,12 +38,11 @@ def read_samples(paths: Sequence[Path], stream: "Stream", columns: str) -> tuple
     InputError, UsageError
         If a file holds no samples for this model; the message names it.
     """
-    chosen = parse_columns(columns) if columns else ()
     recordings: list[NDArray[Any]] = []
     names: list[str] = []
     for path in paths:
         with _about(path):
-            found = [item for array in _arrays(path, stream, chosen) for item in recordings_of(array, stream.input_size)]
+            found = [item for array in _arrays(path, stream, reading) for item in recordings_of(array, stream.input_size)]
         recordings += found
         names += [str(path)] if len(found) == 1 else [f"{path}, window {i}" for i in range(len(found))]
     return recordings, names
@@ -61,7 +60,7 @@ def read_answers(paths: Sequence[Path], stream: "Stream", recordings: int) -> li
     found: list[NDArray[Any]] = []
     for path in paths:
         with _about(path):
-            found += _arrays(path, outputs)
+            found += _arrays(path, outputs, Reading())
     if len(found) == 1:
         return found[0]
     if len(found) != recordings:
@@ -78,7 +77,7 @@ def _about(path: Path) -> Iterator[None]:
         raise type(problem)(f"{path}: {problem}") from None
 
 
-def _arrays(path: Path, inputs: "Stream | _Answers", columns: Sequence[int | str] = ()) -> list[NDArray[Any]]:
+def _arrays(path: Path, inputs: "Stream | _Answers", reading: Reading) -> list[NDArray[Any]]:
     with open(path, "rb") as file:
         start = file.read(len(NPY))
     if start.startswith(ZIP):
@@ -86,7 +85,7 @@ def _arrays(path: Path, inputs: "Stream | _Answers", columns: Sequence[int | str
     if start == NPY:
         return [_npy(path)]
     with open(path, "rb", buffering=0) as file:
-        parts = [samples.values for samples in LineSource(file.read, inputs, columns)]
+        parts = [samples.values for samples in LineSource(file.read, inputs, reading)]
     if not parts:
         raise InputError("holds no numbers; give one sample or answer a line.")
     return [np.concatenate(parts)]
