@@ -98,7 +98,7 @@ def lstm(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
         "tail": tail,
         "small": int(padded == units <= target.lanes),
         "two_chains": int(4 * -(-units // target.lanes) < MULTIPLY_ADDS_IN_FLIGHT),
-        "ahead": FETCH_AHEAD if size > FETCH_ABOVE and target.architecture == "x86_64" else 0,
+        "ahead": FETCH_AHEAD if size > FETCH_ABOVE and target.fetches else 0,
         "hoisted": int(hoisted),
         "turning": int(padded >= 2 * units and size > TURN_ABOVE),
         "paired": int(target.pairs),
