@@ -108,7 +108,6 @@ FETCHING = ("znver5",)
 #: Models of AMD's family 26 that LLVM calls znver5; the rest are later CPUs.
 _ZEN5 = (range(0x50), range(0x60, 0x78), range(0xD0, 0xD8))
 
-
 _ARM64, _ARM32, _RISCV = "aarch64-unknown-linux-gnu", "armv7-unknown-linux-gnueabihf", "riscv64-unknown-linux-gnu"
 _X86 = "x86_64-unknown-linux-gnu"
 _M3, _M4, _M33 = "thumbv7m-unknown-none-eabi", "thumbv7em-unknown-none-eabihf", "thumbv8m.main-unknown-none-eabihf"
