@@ -1,7 +1,9 @@
 """Targets: the int8 products of a host and of a changed target, and the CPUs that fetch weights ahead."""
 
+import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,3 +115,23 @@ def test_a_pc_is_known_by_family_and_model(monkeypatch, vendor, family, model, f
 
 def test_this_machine_has_the_name_that_llvm_gives_it():
     assert targets.host().fetches == (object_code.host_cpu() in targets.FETCHING)
+
+
+#: Constants that were chosen by a stopwatch or a count, by file.
+TUNED = {
+    "compiler/lowering.py": ("FEWEST_COLUMNS", "HOIST_ABOVE", "TURN_ABOVE", "MULTIPLY_ADDS_IN_FLIGHT", "FETCH_ABOVE"),
+    "compiler/lowering_int8.py": ("SHORT",),
+    "compiler/layout.py": ("LONGEST_BLOCK", "BLOCK_SCRATCH"),
+    "compiler/targets.py": ("FETCHING",),
+    "kernels/lstm_f32.py": ("TOGETHER", "LONG"),
+    "kernels/products_int8.py": ("STRAIGHT",),
+    "kernels/simd_int8.py": ("NARROW",),
+    "kernels/blocks.py": ("WIDEST",),
+}
+
+
+@pytest.mark.parametrize(("file", "name"), [(file, name) for file, names in TUNED.items() for name in names])
+def test_a_tuned_constant_says_on_which_cpu(file, name):
+    source = (Path(targets.__file__).parents[1] / file).read_text(encoding="utf-8")
+    (comment,) = re.findall(rf"^((?:#:.*\n)+){name}\b.* = ", source, re.MULTILINE)
+    assert re.search(r"Zen [45]|Cortex-A7[26]", comment), f"{name} does not say on which CPU it was measured"

@@ -61,12 +61,12 @@ class Target(NamedTuple):
 
     @property
     def widest_tile(self) -> int:
-        """Units of an LSTM whose four gates may wait in registers together as one tile."""
+        """Units of an LSTM whose four gates may wait in registers together as one tile. Measured on Zen 4; on ARM, counted."""
         return self.tile if self.pairs else min(40, 3 * self.registers // 16 * self.lanes)
 
     @property
     def tile(self) -> int:
-        """Units of the tiles that larger layers are cut into."""
+        """Units of the tiles that larger layers are cut into. Measured on Zen 4; on ARM, counted."""
         return min(16, self.registers // 8 * self.lanes)
 
     @property
