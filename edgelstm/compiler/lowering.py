@@ -32,8 +32,8 @@ TURN_ABOVE = 8192
 #: Independent multiply-adds that keep a CPU busy: two a cycle, four cycles each. True of Zen 4, Zen 5, Cortex-A72 and A76.
 MULTIPLY_ADDS_IN_FLIGHT = 8
 
-#: An LSTM layer whose weights exceed this many floats (a usual second-level cache) fetches them this many floats ahead, on `targets.FETCHING`.
-#: Measured on Zen 5; Zen 4 loses by it, with any distance.
+#: An LSTM layer whose weights exceed this many floats (a usual second-level cache) fetches them this many floats ahead.
+#: Measured on Zen 5, one of `targets.FETCHING`; Zen 4 loses by it, with any distance.
 FETCH_ABOVE, FETCH_AHEAD = 1 << 18, 256
 
 
