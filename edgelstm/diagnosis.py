@@ -41,7 +41,7 @@ class Finding(NamedTuple):
 #: (module, what it is for, how to install it); what the first four are for cannot be done otherwise.
 PACKAGES = (
     ("numpy", "edgelstm.Stream; without it, edgelstm.device steps libraries", "pip install numpy, or apt install python3-numpy"),
-    ("numba", "compiling on this machine; without it, build elsewhere and copy", "pip install 'numba>=0.68,<0.69'"),
+    ("numba", "compiling on this machine; without it, build elsewhere and copy", "pip install 'numba>=0.62,<0.69'"),
     ("llvmlite", "compiling on this machine, with Numba", "comes with Numba"),
     ("safetensors", "reading and writing .elstm files; libraries do not need it", "pip install safetensors"),
     ("matplotlib", "edgelstm bench --plot", "pip install 'edgelstm[plot]'"),

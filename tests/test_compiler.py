@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -228,6 +229,35 @@ def test_numba_still_has_what_the_compiler_stands_on():
     assert "define i64 @twice(i64 %a0)" in text
     assert "target triple" not in text
     assert "NRT_" not in text
+
+
+def test_numba_is_a_release_that_was_tried():
+    """Fails on a release beyond the range: run `.ci/run` with it, then move `NEWEST` and the pins."""
+    import numba
+
+    assert numba_ir.OLDEST <= numba.version_info.short <= numba_ir.NEWEST, f"Numba {numba.__version__} was never tried"
+
+
+def test_the_range_of_numba_is_one_everywhere():
+    (oldest, newest), project = (numba_ir.OLDEST, numba_ir.NEWEST), tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    pin = f"numba>={oldest[0]}.{oldest[1]},<{newest[0]}.{newest[1] + 1}"
+    assert pin in project["project"]["dependencies"]
+    assert pin in (ROOT / "edgelstm" / "diagnosis.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("release", "refused"), [("0.61.2", True), ("0.59.0rc1", True), ("0.62.0", False), ("0.69.0dev0", False)])
+def test_a_numba_too_old_is_refused_in_a_sentence(fresh, rng, monkeypatch, release, refused):
+    import numba
+
+    monkeypatch.setattr(numba, "__version__", release)
+    short = tuple(int(number) for number in release.split(".")[:2])
+    monkeypatch.setattr(numba, "version_info", numba.version_info._replace(short=short))
+    numba_ir.kernel_ir.cache_clear()
+    if not refused:
+        right(lstm_model(rng, 2, 3), rng)
+        return
+    with pytest.raises(el.CompileError, match=rf"expected Numba 0\.62 or later, and {release} is installed.*pip install 'numba>=0\.62,<"):
+        el.Stream(lstm_model(rng, 2, 3))
 
 
 def test_a_kernel_is_lowered_once_for_its_constants():

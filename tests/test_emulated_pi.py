@@ -244,3 +244,41 @@ def test_a_profile_cut_short_is_refused(tmp_path):
 def test_steps_that_do_not_grow_are_refused(tmp_path):
     with pytest.raises(EmulationError, match="growing step counts"):
         emulated_pi.count(tmp_path, "cortex-a72", tmp_path / "program", 200, 100)
+
+
+def test_the_archive_is_the_one_of_this_machines_release(monkeypatch):
+    monkeypatch.setattr(emulated_system.platform, "freedesktop_os_release", lambda: {"VERSION_CODENAME": "bookworm"})
+    lists = "trixie http://other.test/a/\nbookworm-security http://safe.test/b/\nbookworm http://near.test/debian/\n"
+    monkeypatch.setattr(emulated_system, "use", lambda command, purpose: lists)
+    assert emulated_system.mirror() == "http://near.test/debian/"
+    for release in emulated_system.RELEASES.values():
+        kind, *_, place, suite, component = emulated_system._sources(release).split()
+        assert (kind, place, suite, component) == ("deb", "http://near.test/debian/", release, "main")
+    monkeypatch.setattr(emulated_system, "use", lambda command, purpose: "noble http://else.test/ubuntu/\n\n")
+    with pytest.raises(EmulationError, match="no archive of Debian's bookworm"):
+        emulated_system.mirror()
+
+
+def test_the_emulated_python_is_todays(folder):
+    """Raspberry Pi OS of today stands on Debian 13."""
+    assert emulated_system.python(folder / "root").name == "python3.13"
+
+
+@pytest.mark.parametrize(("debian", "release"), [(12, "bookworm"), (13, "trixie")])
+def test_a_folder_holds_the_release_asked_for(tmp_path, monkeypatch, debian, release):
+    made = []
+
+    def unpacked(name, root):
+        made.append(name)
+        (root / "usr/bin").mkdir(parents=True)
+        (root / "usr/bin/python3.14").touch()
+
+    monkeypatch.setattr(emulated_system, "emulator", lambda machine: machine.emulator)
+    monkeypatch.setattr(emulated_system, "_make_userland", unpacked)
+    monkeypatch.setattr(emulated_system, "_make_packages", lambda version, requirements, place: made.append(version))
+    emulated_system.build(tmp_path, debian=debian)
+    emulated_system.build(tmp_path, debian=debian)
+    assert made == [release, "3.14"]
+    emulated_system.build(tmp_path, debian=25 - debian)
+    assert made[2:] == [emulated_system.RELEASES[25 - debian]]
+    assert {p.name for p in tmp_path.iterdir()} >= {"root", *(f"root.{name}" for name in BOARDS)}

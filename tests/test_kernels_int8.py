@@ -224,10 +224,10 @@ def test_an_activation_is_its_exact_product_rounded(form, rng):
     steps = np.float32(1) / scale
     halves = rng.integers(-126, 126, 400_000) + 0.5
     xs = (halves / np.float64(steps)).astype(np.float32)
-    exact, twice = np.rint(xs * np.float64(steps)), np.rint(xs * steps)
+    exact, twice = np.rint(xs.astype(np.float64) * steps), np.rint(xs * steps)
     xs = xs[exact != twice][:400].reshape(-1, 4)
     assert len(xs) == 100
-    np.testing.assert_array_equal(np.rint(one_to_one(scale).process(xs)), np.rint(xs * np.float64(steps)))
+    np.testing.assert_array_equal(np.rint(one_to_one(scale).process(xs)), np.rint(xs.astype(np.float64) * steps))
 
 
 @pytest.mark.parametrize("target", ["armv7", "cortex-m4f", "rpi4", "rpi5"])

@@ -1,6 +1,6 @@
 """An emulated Raspberry Pi, made in seconds of Debian's packages and PyPI's wheels, and exact instruction counts of what runs there.
 
-    python tools/emulated_pi.py build DIR [--with-numba]
+    python tools/emulated_pi.py build DIR [--with-numba] [--debian 12]
     python tools/emulated_pi.py run   DIR --cpu cortex-a72 script.py ...
     python tools/emulated_pi.py count DIR --cpu cortex-a76 program 1000 2000
 
@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from emulated_system import BOARDS, MACHINES, OTHERS, PACKAGES, REPOSITORY, EmulationError, build, emulator, python, use
+from emulated_system import BOARDS, MACHINES, OTHERS, PACKAGES, RELEASES, REPOSITORY, EmulationError, build, emulator, python, use
 from execution_profile import Profile, read_profile
 
 Finished = subprocess.CompletedProcess[str]
@@ -156,6 +156,7 @@ def _arguments() -> argparse.Namespace:
     shared.add_argument("folder", type=Path, metavar="DIR", help="folder of the emulated system")
     verb = verbs.add_parser("build", parents=[shared], help="make the emulated system, or what is missing of it")
     verb.add_argument("--with-numba", action="store_true", help="with all that compiling there needs")
+    verb.add_argument("--debian", type=int, choices=RELEASES, default=13, help="its release: 13 has Python 3.13 (default), 12 has 3.11")
     machine = shared.add_mutually_exclusive_group(required=True)
     machine.add_argument("--cpu", dest="machine", choices=BOARDS, help="64-bit ARM: scripts and programs")
     machine.add_argument("--arch", dest="machine", choices=OTHERS, help="static programs of another architecture")
@@ -173,7 +174,7 @@ def main() -> int:
     options = _arguments()
     try:
         if options.verb == "build":
-            build(options.folder, with_numba=options.with_numba)
+            build(options.folder, with_numba=options.with_numba, debian=options.debian)
         elif options.verb == "run":
             return run(options.folder, options.machine, options.program, options.arguments, packages=options.packages).returncode
         else:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,10 @@ from typing import NamedTuple
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 #: What the emulated system is made of. A change of what `build` does with it must change the first entry.
-DEBIAN_PACKAGES = ("recipe-2", "python3", "libstdc++6")
+DEBIAN_PACKAGES = ("recipe-3", "python3", "libstdc++6")
+
+#: Releases of Debian, on which Raspberry Pi OS stands, by number. Their Python is 3.13 and 3.11.
+RELEASES = {13: "trixie", 12: "bookworm"}
 WHEEL_PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64", "manylinux_2_17_aarch64")
 
 #: Sets of Python packages: nothing, what a board needs to step a library, what it needs to compile (all that the project depends on).
@@ -74,8 +78,8 @@ OTHERS = {
 MACHINES = BOARDS | OTHERS
 
 
-def use(command: Sequence[str | Path], purpose: str) -> None:
-    """Run a program of the host whose output matters only if it fails."""
+def use(command: Sequence[str | Path], purpose: str) -> str:
+    """Run a program of the host and return what it prints."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -83,6 +87,7 @@ def use(command: Sequence[str | Path], purpose: str) -> None:
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
         raise EmulationError(f"cannot {purpose}: {command[0]} says: {lines[-1].strip()}")
+    return done.stdout
 
 
 def emulator(machine: Machine) -> str:
@@ -107,10 +112,31 @@ def _part(place: Path, recipe: object, make: Callable[[Path], None]) -> None:
     work.rename(place)
 
 
-def _make_userland(root: Path) -> None:
-    """Unpack Debian's arm64 packages, found through this machine's own apt sources but with a package state of their own."""
+def mirror() -> str:
+    """Where this machine's apt finds its own release of Debian, and all others."""
+    own = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    command = ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages", "Component: main"]
+    targets = [line.partition(" ") for line in use(command, "read this machine's apt sources").splitlines()]
+    places = [place for release, _, place in targets if release in (own, "stable", "testing", "sid")]
+    if not places:
+        raise EmulationError(
+            f"this machine's apt sources name no archive of Debian's {own or 'release'}; expected one with the component main. "
+            "Run this on Debian, or add such a source."
+        )
+    return places[0]
+
+
+def _sources(release: str) -> str:
+    """The line by which apt finds a release of Debian in the archive of this machine's own."""
+    keys = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+    return f"deb {f'[signed-by={keys}] ' if keys.exists() else ''}{mirror()} {release} main\n"
+
+
+def _make_userland(release: str, root: Path) -> None:
+    """Unpack a release's arm64 packages, found in the archive that this machine's apt uses but with a package state of their own."""
     with tempfile.TemporaryDirectory() as name:
         apt = Path(name)
+        (apt / "sources.list").write_text(_sources(release))
         for part in ("lists/partial", "cache/archives/partial"):
             (apt / part).mkdir(parents=True)
         (apt / "status").touch()
@@ -118,6 +144,7 @@ def _make_userland(root: Path) -> None:
             *("APT::Architecture=arm64", "APT::Architectures::=arm64", "APT::Install-Recommends=false", "APT::Sandbox::User="),
             *("Acquire::Languages=none", "Debug::NoLocking=1", f"Dir::State::Lists={apt / 'lists'}"),
             *(f"Dir::State::status={apt / 'status'}", f"Dir::Cache={apt / 'cache'}"),
+            *(f"Dir::Etc::SourceList={apt / 'sources.list'}", "Dir::Etc::SourceParts=/dev/null"),
         ]
         command = ["apt-get", "-q", "-y", *(word for setting in settings for word in ("-o", setting))]
         use([*command, "update"], "read Debian's package lists")
@@ -157,7 +184,7 @@ def _make_packages(version: str, requirements: Sequence[str], place: Path) -> No
                 archive.extractall(place)
 
 
-def build(folder: Path, *, with_numba: bool = False) -> None:
+def build(folder: Path, *, with_numba: bool = False, debian: int = 13) -> None:
     """Make the emulated system, or what is missing of it.
 
     Parameters
@@ -166,6 +193,8 @@ def build(folder: Path, *, with_numba: bool = False) -> None:
         Gets a Debian userland with Python (``root``), a view of it for each board, and folders of Python packages.
     with_numba : bool
         Also fetch what compiling needs: all that the project depends on.
+    debian : int
+        Which release, of `RELEASES`; a folder holds one.
 
     Raises
     ------
@@ -178,9 +207,10 @@ def build(folder: Path, *, with_numba: bool = False) -> None:
         use(["apt-get", "-q", "-y", "install", "--no-install-recommends", "qemu-user"], "install qemu-user")
     emulator(machine)
     root = folder / "root"
-    _part(root, DEBIAN_PACKAGES, _make_userland)
+    recipe = [*DEBIAN_PACKAGES, RELEASES[debian]]
+    _part(root, recipe, partial(_make_userland, RELEASES[debian]))
     for name, board in BOARDS.items():
-        _part(folder / f"root.{name}", [DEBIAN_PACKAGES, board], partial(_make_board, root, board))
+        _part(folder / f"root.{name}", [recipe, board], partial(_make_board, root, board))
     version = python(root).name.removeprefix("python")
     wanted = {"numpy": ["numpy"]}
     if with_numba:

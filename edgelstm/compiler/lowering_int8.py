@@ -10,7 +10,7 @@ from ..layers_int8 import DenseInt8, LSTMInt8
 from .lowering import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, lstm_state, tiling, up_to
 from .targets import Target
 
-#: Most units of a layer whose loops are unrolled.
+#: Most units of a layer whose loops are unrolled: by LLVM's models of Cortex-A72 and A76.
 SHORT = 24
 
 #: Quotients by estimate differ in their last bits, and a quantised h then in an integer: where it is, all CPUs divide alike.

@@ -1,7 +1,8 @@
 """Kernel -> LLVM IR that is still portable: the only file that touches Numba's internals.
 
-Tried with Numba 0.68. A test in `tests/test_compiler.py` fails loudly on a release that breaks an assumption made here.
-Numba's own optimisation passes are turned off, so that nothing in the text belongs to the machine that compiles.
+Tried with Numba 0.62 to 0.68 (LLVM 20 and 22), the range that `OLDEST` and `NEWEST` state. A test in `tests/test_compiler.py` fails loudly
+on a release that breaks an assumption made here, and on one beyond the range. Numba's own optimisation passes are turned off, so that
+nothing in the text belongs to the machine that compiles.
 """
 
 import gc
@@ -10,9 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
+import numba
 from numba.core import codegen, compiler, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
+
+from ..errors import CompileError
+
+#: Releases of Numba that kernels are compiled with. Before 0.62, LLVM 15 and its typed pointers, which this code does not write.
+OLDEST, NEWEST = (0, 62), (0, 68)
 
 
 class _PortableLibrary(codegen.AOTCodeLibrary):
@@ -49,6 +56,15 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
+def _check_release() -> None:
+    if numba.version_info.short < OLDEST:
+        first, after = ".".join(map(str, OLDEST)), f"{NEWEST[0]}.{NEWEST[1] + 1}"
+        raise CompileError(
+            f"expected Numba {first} or later, and {numba.__version__} is installed, whose LLVM is too old for this code: "
+            f"pip install 'numba>={first},<{after}', or compile elsewhere and copy the library."
+        )
+
+
 @lru_cache(maxsize=128)
 @global_compiler_lock
 def kernel_ir(name, factory, argument_types, result=types.void, /, **constants):
@@ -69,7 +85,13 @@ def kernel_ir(name, factory, argument_types, result=types.void, /, **constants):
     -------
     str
         A module without target triple or data layout; every other function in it is internal.
+
+    Raises
+    ------
+    CompileError
+        If Numba is older than `OLDEST`.
     """
+    _check_release()
     context = cpu_target.target_context.subtarget(_internal_codegen=_PortableCodegen("edgelstm"), aot_mode=True)
     flags = compiler.Flags()
     flags.no_compile = True

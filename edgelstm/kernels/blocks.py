@@ -6,6 +6,7 @@ from .memory import find_bad, run_block
 from .simd import Lanes, load, offset, store
 
 #: Most floats that are copied at once. Kernels read a sample in the same pieces or smaller ones: no load waits for several stores.
+#: Measured on Zen 5.
 WIDEST = 64
 
 

@@ -15,12 +15,12 @@ from .simd import Lanes, add, fma, lane0, lane1, lane2, lane3, load, offset, row
 
 inlined = njit(inline="always")
 
-#: Timesteps whose input products share one pass over the input weights.
+#: Timesteps whose input products share one pass over the input weights. Measured on Zen 4.
 TOGETHER = 4
 
 FOUR = Lanes(4)
 
-#: Values of x from which on they too keep a base of their own.
+#: Values of x from which on they too keep a base of their own. Counted on Cortex-A72 and A76.
 LONG = 64
 
 #: The two values that tell which way to take the tiles, and what tells them apart: whatever a restored state holds, it is one of them.

@@ -60,6 +60,7 @@ def lstm_int8_dynamic(
     tiles = (padded - tail) // units
     group = GROUP[form]
     # Products that take longest are summed apart, but for large layers of CPUs with 16 registers, which then would wait for spilled sums.
+    # Measured on Zen 5.
     apart = form == "vnni" and (width > 8 or not turning)
     early = apart and turning  # weights that no first-level cache holds
     quantise_x = quantiser(form, inputs)

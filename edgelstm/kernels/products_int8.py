@@ -15,6 +15,7 @@ SMALLEST = np.float32(1e-30)
 LONGEST = 64
 
 #: Forms of x86, for which LLVM unrolls nothing: up to so many times four words are taken without a loop, whose end would be guessed wrong.
+#: Measured on Zen 5.
 STRAIGHT, LONGEST_STRAIGHT = ("vnni", "pmaddwd"), 8
 
 

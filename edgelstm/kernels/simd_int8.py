@@ -61,9 +61,10 @@ def _hidden(builder, vector, *done):
 
 
 def _vnni(builder, sums, weights, words):
+    """In the types that LLVM gave the instruction before release 22; later ones read these as well."""
     kind = sums.type
     function = f"llvm.x86.avx512.vpdpbusd.{32 * kind.count}"
-    return call(builder, function, kind, [sums, builder.bitcast(words, weights.type), weights])
+    return call(builder, function, kind, [sums, words, builder.bitcast(weights, kind)])
 
 
 def _sdot(builder, sums, weights, words):
