@@ -107,7 +107,7 @@ def test_inputs_of_one_sign_use_all_integers(rng):
     xs = np.abs(samples(rng, model, 300)) + 1
     layer = el.quantize(model, xs, "int8-static").layers[0]
     assert layer.input_zero_point == -128
-    assert layer.input_scale[0] == pytest.approx(2 / 255, rel=0.02)
+    assert layer.input_scale[0] == pytest.approx((2 + static.MARGIN) / 255, rel=0.02)
 
 
 def test_a_bias_survives_weights_of_any_size(rng):
