@@ -21,6 +21,9 @@ LEAST_GAIN = 4.0
 #: Scale of a channel that no weight reads: no float32 is larger than 4 of it.
 UNREAD = 2.0**126
 
+#: An x that stays below this is brought to about 1 before it is rounded: steps of integers have no room below 1e-30.
+SMALLEST = 1e-25
+
 #: Steps whose noise is estimated.
 STEPS = 4096
 
@@ -56,19 +59,25 @@ def normalizer_of(weight: Floats, values: Floats, scheme: str) -> Spread | None:
     scale = np.where(read, np.where(moving, seen.width, still), UNREAD)
     centre = np.where(read, seen.centre, 0)
     some = values[:: -(-len(values) // STEPS)].astype(np.float64)
-    was = _noise(weight.astype(np.float64), some, scheme)
-    gain = was / _noise(weight * scale, (some - centre) / scale, scheme)
-    return Spread(centre, scale) if gain > LEAST_GAIN or not read.all() else None
+    whole = weight.astype(np.float64)
+    gains = _noise(whole, some, scheme) > LEAST_GAIN * _noise(whole * scale, (some - centre) / scale, scheme)
+    tiny = scheme != "int8-weight" and np.abs(values).max() < SMALLEST
+    return Spread(centre, scale) if gains or tiny or not read.all() else None
 
 
 def _noise(weight: NDArray[np.float64], x: NDArray[np.float64], scheme: str) -> float:
     """Power that rounding adds to the sums of a usual step, in twelfths of ``1 / LIMIT**2``: that of weights, and of x if it is rounded."""
-    of_weights = np.square(np.abs(weight).max(axis=1)).sum() * np.median(np.square(x).sum(axis=1))
+    of_weights = np.square(np.abs(weight).max(axis=1)).sum() * _mean_of_most(np.square(x).sum(axis=1))
     if scheme == "int8-weight":
         return float(of_weights)
-    steps = np.abs(x).max(axis=1)
-    step = np.quantile(steps, COVERED) if scheme == "int8-static" else np.median(steps)
-    return float(of_weights + np.square(weight).sum() * step**2)
+    steps = np.square(np.abs(x).max(axis=1))  # squares of the steps of x, by step
+    of_x = np.quantile(steps, COVERED, method="lower") if scheme == "int8-static" else _mean_of_most(steps)
+    return float(of_weights + np.square(weight).sum() * of_x)
+
+
+def _mean_of_most(values: NDArray[np.float64]) -> float:
+    """Without the largest ones, unless the others are 0."""
+    return float(np.sort(values)[: int(COVERED * (len(values) - 1)) + 1].mean()) or float(values.mean())
 
 
 def taken_up(layer: Weighted, by: Spread) -> Weighted:
