@@ -22,8 +22,7 @@ LOWEST, HIGHEST = -128, 127
 #: A cell may reach this many times what calibration saw before it is clipped; at ±64, the most there is, a settled one this many.
 CELL_MARGIN, LEAST_CELL_MARGIN = 2.0, 1.25
 
-#: x may leave what calibration saw by this share of its range on either side before it is clipped; so may h and outputs where there are no
-#: louder windows to tell how far they go.
+#: x, h and outputs may leave what calibration saw by this share of its range on either side before they are clipped.
 MARGIN = 0.5
 
 #: A bias has at most this many steps, so that the sum of a row stays within int32.
@@ -118,10 +117,18 @@ def dense(layer: Dense, seen: Seen, span: Range | None, hidden: Range | None = N
 
 
 def _output_span(seen: Seen, start: Floats | None = None) -> Range:
-    """All that an output was, over louder windows too, its value before the first step included."""
-    parts = [part for part in (seen.outputs, seen.loud_outputs, start) if part is not None]
-    span = Range("min-max", min(float(part.min()) for part in parts), max(float(part.max()) for part in parts))
-    return span if seen.loud_outputs is not None else _with_margin(span, bounded=seen.cell is not None and start is None)
+    """All that an output was, its value before the first step included, and the margin, as far as louder windows reach into it."""
+    span = _span_of(seen.outputs, start)
+    wide = _with_margin(span, bounded=seen.cell is not None and start is None)
+    if seen.loud_outputs is None:
+        return wide
+    loud = _span_of(seen.loud_outputs)
+    return span._replace(low=min(span.low, max(loud.low, wide.low)), high=max(span.high, min(loud.high, wide.high)))
+
+
+def _span_of(values: Floats, start: Floats | None = None) -> Range:
+    parts = [values] if start is None else [values, start]
+    return Range("min-max", min(float(part.min()) for part in parts), max(float(part.max()) for part in parts))
 
 
 def _cell_bits(layer: LSTM, seen: Seen) -> int:
