@@ -344,4 +344,4 @@ def test_rare_and_decaying_signals_are_measurements(rng):
     clock[3] = 0
     xs = np.concatenate([pulses, decay, clock, np.zeros((1000, 1))], axis=1)
     model = lstm_model(rng, 4, 8)
-    assert calibration.batch_of(model, xs).lengths == [1000]
+    calibration.refuse_wild(model, calibration.batch_of(model, xs))

@@ -132,14 +132,19 @@ def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any]) -> Batch
     for row, window in zip(xs, checked, strict=True):
         row[: len(window)] = window
         row[len(window) :] = window[-1]
-    batch = Batch(xs, lengths)
-    if not model.takes_index:
-        _refuse_far(batch)
-    return batch
+    return Batch(xs, lengths)
 
 
-def _refuse_far(batch: Batch) -> None:
-    """No few values of a channel lie beyond all others by more than any measurement does: `FAR` times, with nothing in between."""
+def refuse_wild(model: Model, batch: Batch) -> None:
+    """Refuse samples that no sensor gives: a few of a channel that lie `FAR` times beyond all others, with nothing in between.
+
+    Raises
+    ------
+    InputError
+        With the place of the one furthest away.
+    """
+    if model.takes_index:
+        return
     values = batch.xs[batch.own]
     ordered = np.sort(values, axis=0)
     median = ordered[(len(values) - 1) // 2].astype(np.float64)

@@ -13,7 +13,7 @@ from ..layers import LSTM, Dense, Layer
 from ..layers_int8 import LIMIT, DenseInt8, LSTMInt8
 from ..model import Model
 from . import speed
-from .calibration import Range, Seen, batch_of, every_row, louder, seen_by
+from .calibration import Range, Seen, batch_of, every_row, louder, refuse_wild, seen_by
 from .folding import Folded, Weighted, folded, normalizer_of, quantised_layers
 from .metrics import snr_db
 from .schemes import SCHEMES, UNTOUCHED, quantised
@@ -233,6 +233,7 @@ def choose(
     if not wanted:
         raise UsageError("no layer is left to quantise; keep fewer layers in f32.")
     batch = batch_of(model, windows)
+    refuse_wild(model, batch)
     search = _Search(model, batch, progress, 2 + 9 * len(wanted))
     decisions = {layer.name: Decision(search.float_option(layer), "kept in f32 on request") for layer in weighted if layer.name in kept}
     in_units = search.fold(wanted, scheme)
