@@ -1,5 +1,5 @@
-"""The grid's models with int8 weights: edgelstm's, whose rows of input and recurrent weights share a scale but for a power of two, and what
-other engines are given: one symmetric scale a row of each matrix (`rows`).
+"""The grid's models with int8 weights: one symmetric scale a row of each matrix (`rows`); with edgelstm's int8-dynamic a row's two matrices
+share a scale but for a power of two.
 
 It knows no engine but edgelstm. The Dense layer, a single row, stays in float32.
 """
@@ -31,10 +31,13 @@ def model(case: Case, scheme: str) -> el.Model:
     """The case as edgelstm holds it; scheme: ``int8-dynamic``, calibrated over the checked steps, or ``int8-weight``."""
     layers: list[Any] = []
     for k, layer in enumerate(case.lstms):
-        dynamic = scheme == "int8-dynamic"
-        scales = [_range(case, number) / LIMIT for number in (k, k + 1)] if dynamic else [1.0, 1.0]
-        joint = joint_rows(layer.weight_ih * np.float32(scales[0] / scales[1]), layer.weight_hh, (1.0, 1.0), 0 if dynamic else -MOST_SHIFT)
-        given, kept = ([scale] if dynamic else None for scale in scales)
-        rows = (joint.first, joint.second, joint.scale, layer.bias)
-        layers.append(el.LSTMInt8(scheme, *rows, input_scale=given, hidden_scale=kept, input_shift=joint.shift))
+        if scheme == "int8-weight":
+            (weight_ih, scale_ih), (weight_hh, scale_hh) = rows(layer.weight_ih), rows(layer.weight_hh)
+            layers.append(el.LSTMInt8(scheme, weight_ih, weight_hh, scale_hh, layer.bias, scale_ih=scale_ih))
+            continue
+        scales = [_range(case, number) / LIMIT for number in (k, k + 1)]
+        joint = joint_rows(layer.weight_ih * np.float32(scales[0] / scales[1]), layer.weight_hh, (1.0, 1.0), (0, MOST_SHIFT))
+        given, kept = ([scale] for scale in scales)
+        parts = (joint.first, joint.second, joint.scale, layer.bias)
+        layers.append(el.LSTMInt8(scheme, *parts, input_scale=given, hidden_scale=kept, input_shift=joint.shift))
     return el.Model((*layers, case.dense))

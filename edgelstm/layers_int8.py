@@ -16,8 +16,11 @@ from .layers import Array, Layer, Recurrent, checked_array, require_shape
 #: Largest magnitude of a quantised weight or activation: -128 is never used, so that products of two stay within 2**14.
 LIMIT = 127
 
-#: Largest shift of input products; how many products of two integers, and what bias beside them, fit in an int32.
+#: Largest shift of input products that are integers; how many products of two integers, and what bias beside them, fit in an int32.
 MOST_SHIFT, MOST_PRODUCTS, MOST_BIAS = 8, 1 << 16, 1 << 30
+
+#: Largest shift, to either side, of input products that are floats: where x has a scale of each step.
+MOST_FLOAT_SHIFT = 100
 
 #: Half a step of an activation, in its range: what rounding alone may move.
 HALF_STEP = 0.5 / LIMIT
@@ -48,9 +51,9 @@ def _positive(owner: str, name: str, array: NDArray[np.float32]) -> NDArray[np.f
 class LSTMInt8(Recurrent):
     """An LSTM layer with int8 weights, one scale a row, and a float32 cell.
 
-    Pre-activations are ``bias + scale_hh * hidden_scale * (2**input_shift * sum(weight_ih * q_x) + sum(weight_hh * q_h))``, where q are the
-    integers of x and h. With "int8-dynamic" the bias stands within the bracket, as `bias_steps`; if x is calibrated, the bracket is one
-    integer.
+    With "int8-weight", pre-activations are ``bias + scale_ih * sum(weight_ih * x) + scale_hh * sum(weight_hh * h)``. With "int8-dynamic"
+    they are ``scale_hh * hidden_scale * (bias_steps + 2**input_shift * sum(weight_ih * q_x) + sum(weight_hh * q_h))``, where q are the
+    integers of x and h; if x is calibrated, the bracket is one integer, and the bias is shifted too.
 
     Parameters
     ----------
@@ -60,16 +63,18 @@ class LSTMInt8(Recurrent):
     weight_hh : (4*hidden_size, hidden_size) int8
         Rows i f g o.
     scale_hh : (4*hidden_size,)
-        A recurrent weight is its integer times its row's scale; an input weight is its integer times `scale_ih`.
+        A recurrent weight is its integer times its row's scale; an input weight is its integer times `weight_scale_ih`.
     bias : (4*hidden_size,), optional
     input_scale : (1,), optional
         Calibrated step of x. Absent, with "int8-dynamic": max(abs(x)) / 127 of each step.
     hidden_scale : (1,), optional
         Calibrated step of h; beyond 127 of them h is clipped. Absent, with "int8-dynamic": 1/127, beyond which no h can be.
     input_shift : int
-        How far the integers of input products are shifted left: 0 to `MOST_SHIFT` where x is calibrated, else down to -`MOST_SHIFT`.
+        How far the integers of input products are shifted left: 0 to `MOST_SHIFT` where x is calibrated, else within +-`MOST_FLOAT_SHIFT`.
     h0, c0 : (hidden_size,), optional
         State before the first step; no h0 beyond 127 steps where h is quantised.
+    scale_ih : (4*hidden_size,), optional
+        With "int8-weight" alone: the scales of input weights. Absent, ``scale_hh * 2**input_shift``; the record then holds that.
     """
 
     kind: ClassVar[str] = "lstm_int8"
@@ -83,6 +88,7 @@ class LSTMInt8(Recurrent):
     input_shift: int = 0
     h0: Array = None
     c0: Array = None
+    scale_ih: Array = None
 
     @property
     def hidden_steps(self) -> np.float32:
@@ -110,8 +116,10 @@ class LSTMInt8(Recurrent):
         return self.bias if self.scheme == "int8-weight" else np.asarray(self.bias_steps * self._bias_scale, np.float32)
 
     @property
-    def scale_ih(self) -> NDArray[np.float32]:
-        """Of the rows of `weight_ih`: (4*hidden_size,)."""
+    def weight_scale_ih(self) -> NDArray[np.float32]:
+        """What an integer of `weight_ih` stands for, by row: (4*hidden_size,)."""
+        if self.scale_ih is not None:
+            return np.asarray(self.scale_ih)
         step = 1.0 if self.input_scale is None else 1 / (float(self.hidden_steps) * float(self.input_scale[0]))
         return np.asarray(self.scale_hh * step * 2.0**self.input_shift, np.float32)
 
@@ -127,12 +135,13 @@ class LSTMInt8(Recurrent):
         require_shape(self.label, "weight_ih", self.weight_ih, (4 * hidden, self.input_size), because)
         if self.bias is None:
             self._set("bias", np.zeros(4 * hidden, np.float32))
-        for name, size in (("bias", 4 * hidden), ("scale_hh", 4 * hidden), ("h0", hidden), ("c0", hidden)):
+        for name, size in (("bias", 4 * hidden), ("scale_hh", 4 * hidden), ("scale_ih", 4 * hidden), ("h0", hidden), ("c0", hidden)):
             if getattr(self, name) is not None:
                 self._set(name, checked_array(self.label, name, getattr(self, name), 1))
                 require_shape(self.label, name, getattr(self, name), (size,), because)
         _positive(self.label, "scale_hh", self.scale_hh)
         self._check_shift()
+        self._check_scale_ih()
         self._check_bias()
         limit = 1.0 if self.hidden_scale is None else LIMIT * float(self.hidden_scale[0])
         if self.scheme == "int8-dynamic" and self.h0 is not None and np.abs(self.h0).max() > limit * (1 + HALF_STEP):
@@ -141,15 +150,30 @@ class LSTMInt8(Recurrent):
             )
 
     def _check_shift(self) -> None:
-        lowest = 0 if self.input_scale is not None else -MOST_SHIFT
-        if type(self.input_shift) is not int or not lowest <= self.input_shift <= MOST_SHIFT:
+        lowest, most = (-MOST_FLOAT_SHIFT, MOST_FLOAT_SHIFT) if self.input_scale is None else (0, MOST_SHIFT)
+        if type(self.input_shift) is not int or not lowest <= self.input_shift <= most:
             raise UnsupportedModelError(
-                f"{self.label}: input_shift must be a whole number from {lowest} to {MOST_SHIFT}; got {self.input_shift!r}."
+                f"{self.label}: input_shift must be a whole number from {lowest} to {most}; got {self.input_shift!r}."
             )
         if self.input_scale is not None and (self.input_size << self.input_shift) + self.hidden_size > MOST_PRODUCTS:
             raise UnsupportedModelError(
                 f"{self.label}: input_shift {self.input_shift} and {self.input_size} inputs can overflow an integer sum. Make it smaller."
             )
+
+    def _check_scale_ih(self) -> None:
+        """Input weights have scales of their own with "int8-weight", and there alone."""
+        if self.scheme != "int8-weight":
+            if self.scale_ih is not None:
+                raise UnsupportedModelError(
+                    f"{self.label}: scheme {self.scheme} takes no scale_ih; it derives it from scale_hh and input_shift."
+                )
+            return
+        if self.scale_ih is None:
+            self._set("scale_ih", checked_array(self.label, "scale_ih", self.weight_scale_ih, 1))
+        elif self.input_shift:
+            raise UnsupportedModelError(f"{self.label}: input_shift must be 0 beside a scale_ih; got {self.input_shift}.")
+        _positive(self.label, "scale_ih", self.scale_ih)
+        self._set("input_shift", 0)
 
     def _check_bias(self) -> None:
         """The bias fits in an integer sum."""

@@ -43,9 +43,10 @@ def dense(layer: DenseInt8, x: Vector) -> Vector:
 
 def lstm_preactivations(layer: LSTMInt8, x: Vector, h: Vector) -> Vector:
     """Gates before their activations, in the order i f g o: (4*hidden_size,)."""
-    scale, shift = layer.scale_hh.astype(np.float64), np.float64(2.0**layer.input_shift)
     if layer.scheme == "int8-weight":
-        return np.asarray(layer.bias + scale * (shift * (layer.weight_ih.astype(np.float64) @ x) + layer.weight_hh.astype(np.float64) @ h))
+        weight_ih, weight_hh = layer.weight_ih.astype(np.float64), layer.weight_hh.astype(np.float64)
+        return np.asarray(layer.bias + layer.scale_ih * (weight_ih @ x) + layer.scale_hh * (weight_hh @ h))
+    scale, shift = layer.scale_hh.astype(np.float64), np.float64(2.0**layer.input_shift)
     steps, h_steps = input_steps(x, layer.input_scale), layer.hidden_steps
     from_x, from_h = sums(layer.weight_ih, x, steps), sums(layer.weight_hh, h, h_steps)
     if layer.input_scale is None:

@@ -69,26 +69,30 @@ def test_the_chosen_range_is_the_best_measured(rng):
     assert fixed.input_scale[0] == np.float32(2 / 127)
 
 
-def quiet_model(rng):
-    """Its h stays within 0.1: the gate o is nearly shut."""
+def quiet_model(rng, gate=4):
+    """Its h stays within 0.1: the gate o is nearly shut; for good if `gate`, the size of what can open it, is 0."""
     lstm = lstm_layers(rng, 4, 16, 1)[0]
-    bias = lstm.bias.copy()
+    bias, weight_ih, weight_hh = lstm.bias.copy(), lstm.weight_ih.copy(), lstm.weight_hh * 4
     bias[48:] = -3
-    quiet = el.LSTM(lstm.weight_ih, lstm.weight_hh * 4, bias, h0=np.full(16, 0.09), name="lstm")
+    weight_ih[48:] *= gate / 4
+    weight_hh[48:] *= gate / 4
+    quiet = el.LSTM(weight_ih, weight_hh, bias, h0=np.full(16, 0.04), name="lstm")
     return el.Model([quiet, el.Dense(rng.normal(size=(2, 16)))])
 
 
-def test_a_quiet_state_gets_steps_of_its_own(rng):
-    model = quiet_model(rng)
+def test_a_quiet_state_gets_steps_of_its_own_if_louder_windows_leave_it_quiet(rng):
+    model = quiet_model(rng, gate=0)
     xs = samples(rng, model, 400)
-    option = choosing.choose(model, xs, "int8-dynamic").decisions["lstm"].option
+    choice = choosing.choose(model, xs, "int8-dynamic")
+    option = choice.decisions["lstm"].option
     tried = dict(option.tried_states)
     assert set(tried) == {"within 1", "min-max"}
     assert tried["min-max"] > tried["within 1"] + choosing.PER_STEP_MARGIN_DB
-    largest = max(0.09, np.abs(reference.run(el.Model(model.layers[:1]), xs)).max())
-    assert 127 * option.layer.hidden_scale[0] == pytest.approx(largest, rel=1e-5)
-    loud = choosing.choose(lstm_model(rng, 4, 16), 5 * xs, "int8-dynamic").decisions["lstm0"].option
-    assert loud.layer.hidden_scale is None
+    louder = [np.abs(reference.run(el.Model(model.layers[:1]), xs * k)).max() for k in (1, calibration.LOUDER)]
+    assert 127 * option.layer.hidden_scale[0] == pytest.approx(max(0.04, *louder), rel=1e-3)
+    assert f"h is cut at {127 * option.layer.hidden_scale[0]:.3g}" in choice.decisions["lstm"].reason
+    for loud, times in ((lstm_model(rng, 4, 16), 5), (quiet_model(rng), 1)):
+        assert choosing.choose(loud, times * xs, "int8-dynamic").model.layers[0].hidden_scale is None
 
 
 def test_a_state_that_still_grows_keeps_the_range_that_it_cannot_leave():
@@ -105,6 +109,10 @@ def test_a_clipped_state_is_reported(rng):
     model = quiet_model(rng)
     choice = choosing.choose(model, samples(rng, model, 200), "int8-dynamic")
     layer, decision = model.layers[0], choice.decisions["lstm"]
+    seen = calibration.seen_by(layer, choice.before_trace, choice.batch)
+    narrow = schemes.quantised(layer, "int8-dynamic", seen, None, calibration.ranges(seen.outputs)[0])
+    decision.option = replace(decision.option, layer=narrow)
+    choice = replace(choice, model=replace(model, layers=(narrow, *choice.model.layers[1:])))
     assert looks.layer_record(choice, layer, decision)["output_saturated"] == pytest.approx(0, abs=0.01)
     louder = samples(rng, model, 200)
     louder[100:] *= 50
@@ -117,11 +125,11 @@ def test_a_clipped_state_is_reported(rng):
 @given(
     arrays(np.float32, (3, 5), elements=st.floats(-(2.0**60), 2.0**60, width=32)),
     arrays(np.float32, (3, 4), elements=st.floats(-(2.0**60), 2.0**60, width=32)),
-    st.sampled_from([-8, 0]),
+    st.sampled_from([(-8, 8), (0, 8), (-100, 100)]),
 )
-def test_joint_rows_come_back_to_within_half_a_step_of_theirs(first, second, lowest):
-    joint = joint_rows(first, second, (1.0, 1.0), lowest)
-    assert lowest <= joint.shift <= 8
+def test_joint_rows_come_back_to_within_half_a_step_of_theirs(first, second, ends):
+    joint = joint_rows(first, second, (1.0, 1.0), ends)
+    assert ends[0] <= joint.shift <= ends[1]
     for integers, weight, scale in ((joint.first, first, joint.scale * 2.0**joint.shift), (joint.second, second, joint.scale * 1.0)):
         assert np.abs(integers.astype(int)).max() <= 127
         assert (np.abs(integers * scale[:, None].astype(np.float64) - weight) <= scale[:, None] * 0.5001).all()
@@ -129,10 +137,10 @@ def test_joint_rows_come_back_to_within_half_a_step_of_theirs(first, second, low
 
 def test_the_shift_goes_where_it_adds_least_noise():
     weight = np.ones((4, 10), np.float32)
-    assert [joint_rows(weight * 2.0**k, weight, (1.0, 1.0), 0).shift for k in (0, 3, 20, -3)] == [0, 3, 8, 0]
-    assert [joint_rows(weight * 2.0**k, weight, (1.0, 1.0), -8).shift for k in (0, 3, -3)] == [0, 3, -3]
+    assert [joint_rows(weight * 2.0**k, weight, (1.0, 1.0), (0, 8)).shift for k in (0, 3, 20, -3)] == [0, 3, 8, 0]
+    assert [joint_rows(weight * 2.0**k, weight, (1.0, 1.0), (-8, 8)).shift for k in (0, 3, -3)] == [0, 3, -3]
     wide = np.ones((4, 65536), np.float32)
-    assert joint_rows(wide * 16, np.ones((4, 65536), np.float32), (1.0, 1.0), 0).shift == 0, "sums would overflow"
+    assert joint_rows(wide * 16, np.ones((4, 65536), np.float32), (1.0, 1.0), (0, 8)).shift == 0, "sums would overflow"
 
 
 def test_keep_leaves_a_layer_as_it_is(rng, model):

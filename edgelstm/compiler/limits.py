@@ -34,12 +34,17 @@ def _lstm(layer: Any) -> Reach:
         raise CompileError(
             f"{layer.label}: c0 reaches {_largest(layer.c0):.1e}; cells beyond {LARGEST_CELL:.0e} overflow. Check its source."
         )
-    scales, unit = (1.0, 1.0), 1.0
+    scales, units, factor = (1.0, 1.0), (1.0, 1.0), 0.0
     if layer.kind == "lstm_int8":
-        scales, unit = (layer.scale_ih, layer.scale_hh), _unit(layer.scale_hh / layer.hidden_steps)
+        scales = layer.weight_scale_ih, layer.scale_hh
+        units = (_unit(layer.product_scale),) * 2
+        if layer.scheme == "int8-weight":
+            units = _unit(layer.scale_ih), _unit(layer.scale_hh)
+        elif layer.input_scale is None:
+            factor = float(layer.hidden_steps) * 2.0**layer.input_shift  # of an integer of x's products
     state = 1.0 if layer.h0 is None else max(1.0, _largest(layer.h0))
-    recurrent = (_row_sums(layer.weight_hh, scales[1]) * state + np.abs(layer.bias)) / unit
-    return Reach(_largest(_row_sums(layer.weight_ih, scales[0]) / unit), _largest(recurrent), state)
+    recurrent = (_row_sums(layer.weight_hh, scales[1]) * state + np.abs(layer.bias)) / units[1]
+    return Reach(max(_largest(_row_sums(layer.weight_ih, scales[0]) / units[0]), factor), _largest(recurrent), state)
 
 
 def _unit(scale: Any) -> Any:

@@ -69,7 +69,7 @@ def lstm(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
     padded, units, tail = _tiling(layer.hidden_size, target)
     constants: dict[str, Any] = {"inputs": layer.input_size, "hidden": layer.hidden_size, "padded": padded, "units": units, "tail": tail}
     size = layer.weight_ih.size + layer.weight_hh.size
-    constants |= {"shift": layer.input_shift, "turning": int(padded >= 2 * units and size > 4 * TURN_ABOVE), "division": target.division}
+    constants |= {"turning": int(padded >= 2 * units and size > 4 * TURN_ABOVE), "division": target.division}
     state = lstm_state(layer, padded)
     half = np.array([0.5, 0.5, 1, 0.5], np.float32)[:, None]  # i, f and o come halved
     weight_ih, weight_hh = _by_gate(layer.weight_ih, padded), _by_gate(layer.weight_hh, padded)  # (4, padded, columns)
@@ -79,8 +79,8 @@ def lstm(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
         return np.asarray(values[:, tile].reshape(-1, *values.shape[2:]))
 
     if layer.scheme == "int8-weight":
-        bias, scale = _by_gate(layer.bias, padded) * half, _by_gate(layer.scale_hh, padded) * half  # (4, padded)
-        weights = [_floats(rows(bias, t), rows(scale, t), rows(weight_ih, t).T, rows(weight_hh, t).T) for t in tiles]
+        parts = [_by_gate(part, padded) * half for part in (layer.bias, layer.scale_ih, layer.scale_hh)]  # (4, padded) each
+        weights = [_floats(*(rows(part, t) for part in parts), rows(weight_ih, t).T, rows(weight_hh, t).T) for t in tiles]
         return Lowered("lstm_int8_weight", constants, padded, np.concatenate(weights), state)
     form, group = target.dot, GROUP[target.dot]
     input_words, hidden_words = _words(layer.input_size, group), _words(padded, group)
@@ -89,12 +89,11 @@ def lstm(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
     row = 4 * padded + _room(input_words) + _room(hidden_words)
     constants |= {"input_words": input_words, "hidden_words": hidden_words, "form": form, "width": target.lanes}
     constants |= {"calibrated": int(calibrated), "hoisted": int(hoisted), "row": row}
-    constants["division"] = EXACT_DIVISION.get(target.division, target.division)
+    constants |= {"division": EXACT_DIVISION.get(target.division, target.division), "shift": layer.input_shift if calibrated else 0}
     if calibrated:
         header = _header(np.float32(1) / layer.input_scale[0], layer.hidden_steps)
     else:
         header = _header(0, layer.hidden_steps, layer.hidden_steps * np.float32(2.0**layer.input_shift))
-        constants["shift"] = 0
     start, *starts = (_by_gate(start, padded) for start in _starts(layer, form))
     constant_rows = (start, _by_gate(layer.product_scale, padded) * half, *starts)  # (4, padded) each
     weights = [

@@ -1,14 +1,14 @@
 """One LSTM layer with int8 weights and float32 activations.
 
-A tile is that of `lstm_int8`, but begins with the bias, as float32, and has one byte a weight: for each input and then each h, the four
-gates of its units side by side.
+A tile holds, for its units' four gates i f g o side by side (`size` = 4 * units), as float32: bias, scale of the input weights and of the
+recurrent ones; then one byte a weight: for each input and then each h, the four gates. What belongs to i, f and o comes halved, as
+`activations.cell` wants it.
 """
 
-import numpy as np
 from numba import njit
 
 from .lstm_f32 import FOUR, HALF, ONE, ZERO, finisher
-from .simd import Lanes, fma, lane0, lane1, lane2, lane3, load, multiplied, offset, row0, row1, row2, row3, splat, store, zero
+from .simd import Lanes, fma, lane0, lane1, lane2, lane3, load, offset, row0, row1, row2, row3, splat, store, zero
 from .sums_int8 import load_scaled_bytes
 
 inlined = njit(inline="always")
@@ -29,19 +29,19 @@ def multiply_bytes(gates, w, byte, x, count, size, a):
     return a
 
 
-def lstm_int8_weight(inputs, hidden, padded, units, tail, shift, turning, division, x_stride, y_stride):
+def lstm_int8_weight(inputs, hidden, padded, units, tail, turning, division, x_stride, y_stride):
     """Kernel of a layer with int8 weights and float32 activations. Parameters as for `lstm_f32` and `lstm_int8_dynamic`."""
     tiles = (padded - tail) // units
     gates, lanes, tail_gates, tail_lanes = Lanes(units, 4), Lanes(units), Lanes(tail or 4, 4), Lanes(tail or 4)
     size, tail_size = 4 * units, 4 * tail
-    tile_floats = 2 * size + (inputs + hidden) * size // 4
-    factor, finish = np.float32(2.0**shift), finisher(division)
+    tile_floats = 3 * size + (inputs + hidden) * size // 4
+    finish = finisher(division)
 
     @inlined
     def tile(gates, lanes, w, size, x, h, c, y):
-        a = multiplied(multiply_bytes(gates, w, 8 * size, x, inputs, size, zero(gates)), splat(gates, factor))
-        a = multiply_bytes(gates, w, (8 + inputs) * size, h, hidden, size, a)
-        a = fma(a, load(gates, w, size), load(gates, w, 0))
+        a = fma(multiply_bytes(gates, w, 12 * size, x, inputs, size, zero(gates)), load(gates, w, size), load(gates, w, 0))
+        from_h = multiply_bytes(gates, w, (12 + inputs) * size, h, hidden, size, zero(gates))
+        a = fma(from_h, load(gates, w, 2 * size), a)
         finish(lanes, row0(a), row1(a), row2(a), row3(a), c, y)
 
     def kernel(w, x, y, s, z, n):

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from ..layers import Layer
+from ..layers import Layer, Recurrent
 from ..layers_int8 import LIMIT
-from ..model import Model
-from .trace import Batch, Floats, Trace
+from ..model import INPUT, Model
+from .spread import spread
+from .trace import Batch, Floats, Trace, run
 
 #: Shares of values that the percentile ranges cover, in percent.
 PERCENTILES = (99.9, 99.99)
@@ -23,6 +24,13 @@ BINS, FRACTIONS = 2048, 100
 
 #: A cell that still grows by this share of its largest value over the last half of the longest window is said to grow.
 GROWTH_SHARE = 0.05
+
+#: What is larger than anything calibration saw: the same windows, so many times as far from their centre.
+LOUDER = 10.0
+
+#: Beyond this share of its channel's samples, in the order of their distances from the median, one that is so many times further away than
+#: the one before is no measurement.
+USUAL, FAR = 0.9, 1e9
 
 
 class Range(NamedTuple):
@@ -81,12 +89,22 @@ class Seen(NamedTuple):
         For recurrent layers.
     endless : bool
         Whether the model carries its state on and on, beyond the windows' end.
+    bounded : bool
+        Whether no input can ever leave +-1, whatever the model is given.
+    loud_inputs, loud_outputs : (steps, size) or None
+        The same over `louder` windows; None where there are none.
+    every_input : (steps, input_size) or None
+        All inputs that there can ever be, where they come from a table alone.
     """
 
     inputs: Floats
     outputs: Floats
     cell: CellRange | None
     endless: bool
+    bounded: bool = False
+    loud_inputs: Floats | None = None
+    loud_outputs: Floats | None = None
+    every_input: Floats | None = None
 
 
 def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any]) -> Batch:
@@ -117,6 +135,35 @@ def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any]) -> Batch
     return Batch(xs, lengths)
 
 
+def refuse_wild(model: Model, batch: Batch) -> None:
+    """Refuse samples that no sensor gives: a few of a channel that lie `FAR` times beyond all others, with nothing in between.
+
+    Raises
+    ------
+    InputError
+        With the place of the one furthest away.
+    """
+    if model.takes_index:
+        return
+    values = batch.xs[batch.own]
+    ordered = np.sort(values, axis=0)
+    median = ordered[(len(values) - 1) // 2].astype(np.float64)
+    distance = np.abs(values - median)  # (steps, channels)
+    ordered = np.sort(distance, axis=0)
+    usual = int(USUAL * (len(values) - 1))
+    floor = np.where(ordered[usual] > 0, ordered[usual], np.maximum(np.abs(median), 1))
+    with np.errstate(over="ignore"):
+        jumps = ordered[usual + 1 :] > FAR * np.maximum(ordered[usual:-1], floor)  # (rare steps, channels)
+    if not jumps.any():
+        return
+    channel = int(jumps.any(axis=0).argmax())
+    window, step = np.argwhere(batch.own)[distance[:, channel].argmax()]
+    raise InputError(
+        f"window {window}, step {step}, channel {channel} is {batch.xs[window, step, channel]:g}, more than {FAR:g} times as far from the "
+        f"median as other values of that channel; repair or remove it."
+    )
+
+
 def _window(model: Model, size: int, number: int, window: ArrayLike) -> Floats:
     try:
         given = np.asarray(window)
@@ -145,6 +192,26 @@ def seen_by(layer: Layer, trace: Trace, batch: Batch, endless: bool = False) -> 
     own, cells = batch.own, trace.cells.get(layer.name)
     cell = None if cells is None else cell_range(cells, batch)
     return Seen(trace.inputs_of(layer)[own], trace.values[layer.name][own], cell, endless)
+
+
+def louder(model: Model, batch: Batch) -> Batch | None:
+    """The same windows, in which every channel goes `LOUDER` times as far from its centre; None where samples are indices."""
+    if model.takes_index:
+        return None
+    most = np.finfo(np.float32).max / (8 * LOUDER)
+    centre = spread(batch.xs[batch.own]).centre.astype(np.float32)
+    return Batch(np.asarray(centre + np.clip(batch.xs - centre, -most, most) * np.float32(LOUDER)), batch.lengths)
+
+
+def every_row(model: Model) -> Trace | None:
+    """What layers that keep no state make of every index; None where samples are measurements."""
+    if (size := model.vocabulary_size) is None:
+        return None
+    kept: list[Layer] = []
+    for layer in model.layers:
+        if not isinstance(layer, Recurrent) and {INPUT, *(k.name for k in kept)}.issuperset(layer.inputs):
+            kept.append(layer)
+    return run(kept, Batch(np.arange(size, dtype=np.float32)[:, None, None], np.ones(size, np.int64)))
 
 
 def cell_range(cells: Floats, batch: Batch) -> CellRange:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
@@ -9,9 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from .. import __version__
 from ..errors import UnsupportedModelError, UsageError
 from ..layers import LSTM, Dense, Layer
+from ..layers_int8 import LIMIT, DenseInt8, LSTMInt8
 from ..model import Model
 from . import speed
-from .calibration import Range, Seen, batch_of, seen_by
+from .calibration import Range, Seen, batch_of, every_row, louder, refuse_wild, seen_by
+from .folding import Folded, Weighted, folded, normalizer_of, quantised_layers
 from .metrics import snr_db
 from .schemes import SCHEMES, UNTOUCHED, quantised
 from .static import output_range
@@ -81,6 +84,49 @@ class _Search:
         self.done, self.total = 0, total
         self.float_trace = self.measured(model.layers, "the float model", None)
         self.answers = self.float_trace.values[model.layers[-1].name][batch.own]
+        self.every_row = every_row(model)
+
+    def fold(self, wanted: Sequence[Layer], scheme: str) -> Folded:
+        """Have the channels that `wanted` layers read in one size, where that gains something."""
+        spreads = {}
+        for layer in wanted:
+            integers = scheme == "int8-static" and len(layer.inputs) == 1 and layer.inputs[0] in [maker.name for maker in wanted]
+            if not isinstance(layer, Weighted) or integers or self.bounded(layer):
+                continue
+            seen = self.seen_by(layer)
+            weight = layer.weight_ih if isinstance(layer, LSTM) else layer.weight
+            values = seen.inputs if seen.every_input is None else seen.every_input
+            if (by := normalizer_of(weight, values, scheme)) is not None:
+                spreads[layer.name] = by
+        made = folded(self.model, spreads)
+        if spreads:
+            self.model = replace(self.model, layers=made.layers, probe=None)
+            self.float_trace = self.measured(made.layers, "the float model, its channels in one size", self.float_trace)
+            self.every_row = every_row(self.model)
+        return made
+
+    @cached_property
+    def loud_batch(self) -> Batch | None:
+        return louder(self.model, self.batch)
+
+    @cached_property
+    def loud_trace(self) -> Trace | None:
+        """The float model over louder windows."""
+        return None if self.loud_batch is None else run(self.model.layers, self.loud_batch)
+
+    def seen_by(self, layer: Layer) -> Seen:
+        """What a layer of the float model meets."""
+        seen = seen_by(layer, self.float_trace, self.batch, bool(self.model.stateful))._replace(bounded=self.bounded(layer))
+        if self.every_row is not None and set(layer.inputs) <= set(self.every_row.values):
+            return seen._replace(every_input=self.every_row.inputs_of(layer)[:, 0])
+        return seen
+
+    def with_louder(self, layer: Layer, seen: Seen) -> Seen:
+        """The same, and what it meets if windows are louder."""
+        if self.loud_trace is None:
+            return seen
+        own = self.batch.own
+        return seen._replace(loud_inputs=self.loud_trace.inputs_of(layer)[own], loud_outputs=self.loud_trace.values[layer.name][own])
 
     def measured(self, layers: Sequence[Layer], what: str, before: Trace | None) -> Trace:
         self.progress(self.done, max(self.total, self.done + 1), what)
@@ -89,9 +135,20 @@ class _Search:
 
     def output_db(self, chosen: dict[str, Option], what: str) -> float:
         """Signal-to-noise ratio of the output with these layers replaced."""
-        layers = [chosen[layer.name].layer if layer.name in chosen else layer for layer in self.model.layers]
+        layers = self._with(chosen)
         trace = self.measured(layers, what, self.float_trace)
         return snr_db(self.answers, trace.values[layers[-1].name][self.batch.own])
+
+    def loud_db(self, option: Option) -> float:
+        """The same over louder windows, one layer replaced."""
+        if self.loud_batch is None or self.loud_trace is None:
+            return float("inf")
+        layers, own = self._with({option.layer.name: option}), self.batch.own
+        trace = run(layers, self.loud_batch, self.loud_trace)
+        return snr_db(*(values.values[layers[-1].name][own] for values in (self.loud_trace, trace)))
+
+    def _with(self, chosen: dict[str, Option]) -> list[Layer]:
+        return [chosen[layer.name].layer if layer.name in chosen else layer for layer in self.model.layers]
 
     def float_option(self, layer: Layer) -> Option:
         return Option("f32", layer, float("inf"))
@@ -109,19 +166,35 @@ class _Search:
         An input that may one day be larger than any seen here is quantised by the range of each step, and a state by +-1, unless a fixed
         range is clearly better.
         """
-        seen = seen_by(layer, self.float_trace, self.batch, bool(self.model.stateful))
+        seen = self.with_louder(layer, self.seen_by(layer))
         integers = None if maker is None else output_range(maker.layer)
         spans = list(SCHEMES[scheme].candidates(seen)) if integers is None else [integers]
-        if None in spans and not self.bounded(layer):
+        if None in spans and not seen.bounded:
             spans.sort(key=lambda span: span is not None)
         states = [self._measured(layer, scheme, seen, spans[0], state) for state in SCHEMES[scheme].hidden(seen)]
-        first = _picked(states, lambda option: option.state)
+        first = self._picked(states, lambda option: option.state)
         options = [first, *(self._measured(layer, scheme, seen, span, first.state) for span in spans[1:])]
         return replace(
-            _picked(options, lambda option: option.span),
+            self._picked(options, lambda option: option.span),
             tried=tuple((_method(scheme, option.span), option.alone_db) for option in options),
             tried_states=tuple((option.state.method if option.state else "within 1", option.alone_db) for option in states),
         )
+
+    def _picked(self, options: list[Option], fixed: Callable[[Option], Range | None]) -> Option:
+        """The best option, an earlier one unless a later one is clearly better: most clearly where one of two has no fixed range.
+
+        A range that is fixed must lose nothing on louder windows either; of two fixed ones it may if it gains that much.
+        """
+        best = options[0]
+        for option in options[1:]:
+            both = fixed(option) is not None and fixed(best) is not None
+            gain = option.alone_db - best.alone_db
+            if gain <= (RANGE_MARGIN_DB if both else PER_STEP_MARGIN_DB):
+                continue
+            bold = fixed(option) is not None and not (both and gain > PER_STEP_MARGIN_DB)
+            if not bold or self.loud_db(option) >= self.loud_db(best) - RANGE_MARGIN_DB:
+                best = option
+        return best
 
     def _measured(self, layer: Layer, scheme: str, seen: Seen, span: Range | None, state: Range | None) -> Option:
         """The record with these ranges of input and state."""
@@ -132,16 +205,6 @@ class _Search:
 
 def _method(scheme: str, span: Range | None) -> str:
     return span.method if span else "" if scheme == "int8-weight" else "per step"
-
-
-def _picked(options: list[Option], fixed: Callable[[Option], Range | None]) -> Option:
-    """The best option, an earlier one unless a later one is clearly better: most clearly where one of two has no fixed range."""
-    best = options[0]
-    for option in options[1:]:
-        margin = RANGE_MARGIN_DB if fixed(option) and fixed(best) else PER_STEP_MARGIN_DB
-        if option.alone_db > best.alone_db + margin:
-            best = option
-    return best
 
 
 def _within_one(layer: Layer) -> bool:
@@ -165,19 +228,39 @@ def choose(
     if elsewhere and scheme != "auto":
         raise UsageError(f"elsewhere keeps scheme 'auto' from choosing by speed; {scheme!r} leaves nothing to choose.")
     kept = _kept(model, keep)
-    layers = [layer for layer in model.layers if not isinstance(layer, UNTOUCHED)]
-    wanted = [layer for layer in layers if layer.name not in kept]
+    weighted = [layer for layer in model.layers if not isinstance(layer, UNTOUCHED)]
+    wanted = [layer for layer in weighted if layer.name not in kept]
     if not wanted:
         raise UsageError("no layer is left to quantise; keep fewer layers in f32.")
     batch = batch_of(model, windows)
+    refuse_wild(model, batch)
     search = _Search(model, batch, progress, 2 + 9 * len(wanted))
-    decisions = {layer.name: Decision(search.float_option(layer), "kept in f32 on request") for layer in layers if layer.name in kept}
+    decisions = {layer.name: Decision(search.float_option(layer), "kept in f32 on request") for layer in weighted if layer.name in kept}
+    in_units = search.fold(wanted, scheme)
+    wanted = [layer for layer in search.model.layers if layer.name in {asked.name for asked in wanted}]
     decisions |= _auto(search, wanted, elsewhere) if scheme == "auto" else _fixed(search, wanted, scheme)
-    records = [decisions[layer.name].option.layer if layer.name in decisions else layer for layer in model.layers]
-    trace = search.measured(records, "the quantised model", search.float_trace)
+    records = {name: decision.option.layer for name, decision in decisions.items() if decision.option.scheme != "f32"}
+    for name, record in records.items():
+        decisions[name].reason += _notes(record, in_units)
+    layers = quantised_layers(model, in_units, records)
+    trace = search.measured(layers, "the quantised model", None)
     progress(search.done, search.done, "done")
-    made = replace(model, layers=tuple(records), probe=None, source=_source(model, scheme, decisions))
-    return Choice(model, made, scheme, batch, {layer.name: decisions[layer.name] for layer in layers}, search.float_trace, trace)
+    made = replace(model, layers=layers, probe=None, source=_source(model, scheme, decisions))
+    return Choice(model, made, scheme, batch, {layer.name: decisions[layer.name] for layer in weighted}, search.float_trace, trace)
+
+
+def _notes(record: Layer, in_units: Folded) -> str:
+    """What a report should say of a record beside why it was chosen."""
+    notes = []
+    if record.name in in_units.normalizers:
+        notes.append(f"its channels differ in size: {in_units.normalizers[record.name]} in front brings them to one")
+    if isinstance(record, LSTMInt8) and record.hidden_scale is not None:
+        notes.append(f"h is cut at {LIMIT * float(record.hidden_scale[0]):.3g}")
+    if isinstance(record, LSTMInt8 | DenseInt8) and record.input_scale is not None:
+        notes.append(f"x is cut at {LIMIT * float(record.input_scale[0]):.3g}")
+    if (span := output_range(record)) is not None:
+        notes.append(f"its output is cut at {span.low:.3g} and {span.high:.3g}")
+    return "".join(f"; {note}" for note in notes)
 
 
 def _kept(model: Model, keep: Iterable[str]) -> set[str]:

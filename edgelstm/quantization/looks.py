@@ -20,7 +20,7 @@ SCALES = ("scale", "zero_point", "mantissa", "shift", "cell_bits")
 
 def layer_record(choice: Choice, layer: Layer, decision: Decision) -> dict[str, Any]:
     """Everything the report says of a layer that holds weights, as plain JSON values. `layer`: the float one."""
-    now = decision.option.layer
+    layer, now = choice.before_trace.layers[layer.name], decision.option.layer
     told: dict[str, Any] = {
         "name": layer.name,
         "kind": layer.kind,
@@ -74,7 +74,7 @@ def _input_record(choice: Choice, layer: Layer, option: Option) -> dict[str, Any
         "rounding_db": None,
     }
     if option.scheme not in ("f32", "int8-weight"):
-        x = choice.trace.inputs_of(layer)[own]
+        x = choice.trace.inputs_of(option.layer)[own]
         told["range"] = "per step" if option.span is None else option.span.method
         told["ends"] = None if option.span is None else _ends(option)
         told["saturated"] = 0.0 if option.span is None else _saturated(option, x)
@@ -161,10 +161,11 @@ def won_back(choice: Choice) -> list[dict[str, Any]]:
     answers = choice.before_trace.values[last][own]
     now = snr_db(answers, choice.trace.values[last][own])
     found = []
-    for index, layer in enumerate(choice.before.layers):
+    before = choice.before_trace.layers.values()
+    for index, layer in enumerate(before):
         if layer.name not in choice.decisions or choice.decisions[layer.name].option.scheme == "f32":
             continue
-        records = [choice.decisions[r.name].option.layer if r.name in choice.decisions else r for r in choice.before.layers]
+        records = [choice.decisions[r.name].option.layer if r.name in choice.decisions else r for r in before]
         costs = _bytes(layer) - _bytes(records[index])
         records[index] = layer
         db = snr_db(answers, run(records, choice.batch, choice.trace).values[last][own])

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import ShapeError, UnsupportedModelError
 from ..layers import LSTM, Activation, Add, Dense, Embedding, Layer, Normalizer, Softmax
-from ..layers_int8 import LIMIT, MOST_BIAS, MOST_SHIFT, DenseInt8, LSTMInt8
+from ..layers_int8 import LIMIT, MOST_BIAS, MOST_FLOAT_SHIFT, MOST_SHIFT, DenseInt8, LSTMInt8
 from . import static
 from .calibration import Range, Seen, ranges
 from .trace import Floats
@@ -41,35 +41,40 @@ class Scheme(NamedTuple):
     integers_only: bool = False
 
 
-def _lstm(scheme: str) -> Rule:
-    def rule(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:
-        if hidden is not None and layer.h0 is not None:
-            most = max(hidden.magnitude, float(np.abs(layer.h0).max()))
-            hidden = hidden._replace(low=-most, high=most)
-        input_scale, hidden_scale = _step(span), _step(hidden)
-        powers = [float(np.square(values, dtype=np.float64).mean()) for values in (seen.inputs, seen.outputs)]
-        # Where x is calibrated, its integers count as steps of h.
-        steps = LIMIT if hidden_scale is None else 1 / float(hidden_scale[0])
-        ratio = 1.0 if input_scale is None else float(input_scale[0]) * steps
-        weight_ih = np.asarray(layer.weight_ih * np.float32(ratio))
-        least = np.abs(layer.bias) * np.float32(2 * steps / MOST_BIAS) if scheme == "int8-dynamic" else None  # the bias is an integer of it
-        joint = joint_rows(weight_ih, layer.weight_hh, (powers[0] / ratio**2, powers[1]), -MOST_SHIFT if span is None else 0, least)
-        return LSTMInt8(
-            scheme,
-            joint.first,
-            joint.second,
-            joint.scale,
-            layer.bias,
-            input_scale,
-            hidden_scale,
-            joint.shift,
-            layer.h0,
-            layer.c0,
-            name=layer.name,
-            inputs=layer.inputs,
-        )
+def _lstm_weight(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:
+    """Of weights alone: no window changes it."""
+    (weight_ih, scale_ih), (weight_hh, scale_hh) = (quantised_rows(weight) for weight in (layer.weight_ih, layer.weight_hh))
+    start: dict[str, Any] = {"h0": layer.h0, "c0": layer.c0, "name": layer.name, "inputs": layer.inputs}
+    return LSTMInt8("int8-weight", weight_ih, weight_hh, scale_hh, layer.bias, scale_ih=scale_ih, **start)
 
-    return rule
+
+def _lstm_dynamic(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:
+    if hidden is not None and layer.h0 is not None:
+        most = max(hidden.magnitude, float(np.abs(layer.h0).max()))
+        hidden = hidden._replace(low=-most, high=most)
+    input_scale, hidden_scale = _step(span), _step(hidden)
+    powers = [float(np.square(values, dtype=np.float64).mean()) for values in (seen.inputs, seen.outputs)]
+    # Where x is calibrated, its integers count as steps of h.
+    steps = LIMIT if hidden_scale is None else 1 / float(hidden_scale[0])
+    ratio = 1.0 if input_scale is None else float(input_scale[0]) * steps
+    weight_ih = np.asarray(layer.weight_ih * np.float32(ratio))
+    least = np.abs(layer.bias) * np.float32(2 * steps / MOST_BIAS)  # the bias is an integer of it
+    shifts = (-MOST_FLOAT_SHIFT, MOST_FLOAT_SHIFT) if span is None else (0, MOST_SHIFT)
+    joint = joint_rows(weight_ih, layer.weight_hh, (powers[0] / ratio**2, powers[1]), shifts, least)
+    return LSTMInt8(
+        "int8-dynamic",
+        joint.first,
+        joint.second,
+        joint.scale,
+        layer.bias,
+        input_scale,
+        hidden_scale,
+        joint.shift,
+        layer.h0,
+        layer.c0,
+        name=layer.name,
+        inputs=layer.inputs,
+    )
 
 
 def _dense(scheme: str) -> Rule:
@@ -84,20 +89,29 @@ def _step(span: Range | None) -> Floats | None:
     return None if span is None else np.array([span.magnitude / LIMIT], np.float32)
 
 
+def _input_ranges(seen: Seen) -> list[Range | None]:
+    """Fixed ranges, and None for a scale of each step. What cannot leave +-1 is covered as far as louder windows take it."""
+    if seen.every_input is not None:
+        return [ranges(seen.every_input)[0], None]
+    return [*ranges(_with(seen.inputs, seen.loud_inputs) if seen.bounded else seen.inputs), None]
+
+
 def _hidden_ranges(seen: Seen) -> list[Range | None]:
-    """+-1, which no h can leave, and what calibration saw; of a cell that still grows it has not seen all."""
-    if seen.cell is None or seen.cell.grows:
+    """+-1, which no h can leave, and what calibration saw, over louder windows too; of a cell that still grows it has not seen all."""
+    if seen.cell is None or seen.cell.grows or seen.loud_outputs is None:
         return [None]
-    return [None, ranges(seen.outputs)[0]]
+    return [None, ranges(_with(seen.outputs, seen.loud_outputs))[0]]
+
+
+def _with(values: Floats, loud: Floats | None) -> Floats:
+    return values if loud is None else np.concatenate([values, loud])
 
 
 #: Every scheme, by name.
 SCHEMES: dict[str, Scheme] = {
-    "int8-weight": Scheme({LSTM: _lstm("int8-weight"), Dense: _dense("int8-weight")}, lambda seen: [None]),
-    "int8-dynamic": Scheme(
-        {LSTM: _lstm("int8-dynamic"), Dense: _dense("int8-dynamic")}, lambda seen: [*ranges(seen.inputs), None], _hidden_ranges
-    ),
-    "int8-static": Scheme({LSTM: static.lstm, Dense: static.dense}, lambda seen: [*ranges(seen.inputs)], integers_only=True),
+    "int8-weight": Scheme({LSTM: _lstm_weight, Dense: _dense("int8-weight")}, lambda seen: [None]),
+    "int8-dynamic": Scheme({LSTM: _lstm_dynamic, Dense: _dense("int8-dynamic")}, _input_ranges, _hidden_ranges),
+    "int8-static": Scheme({LSTM: static.lstm, Dense: static.dense}, static.input_ranges, integers_only=True),
 }
 
 

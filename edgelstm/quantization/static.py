@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import UnsupportedModelError
 from ..layers import LSTM, Dense, Layer
 from ..layers_int8_static import CELL_BITS, GATE_BITS, SCALE, DenseInt8Static, LSTMInt8Static, multiplier
-from .calibration import Range, Seen
+from .calibration import Range, Seen, ranges
 from .trace import Floats
 from .weights import quantised_rows
 
@@ -21,6 +21,9 @@ LOWEST, HIGHEST = -128, 127
 
 #: A cell may reach this many times what calibration saw before it is clipped; at ±64, the most there is, a settled one this many.
 CELL_MARGIN, LEAST_CELL_MARGIN = 2.0, 1.25
+
+#: x, h and outputs may leave what calibration saw by this share of its range on either side before they are clipped.
+MARGIN = 0.5
 
 #: A bias has at most this many steps, so that the sum of a row stays within int32.
 BIAS_STEPS = 1 << 29
@@ -42,6 +45,22 @@ def grid(span: Range) -> Grid:
     return Grid(scale, int(np.clip(np.rint(LOWEST - low / float(scale)), LOWEST, HIGHEST)))
 
 
+def input_ranges(seen: Seen) -> list[Range | None]:
+    """What to try for x: ranges with a margin, or all that a table holds."""
+    if seen.every_input is not None:
+        return [ranges(seen.every_input)[0]]
+    return [_with_margin(span, bounded=seen.bounded, one_sign=True) for span in ranges(seen.inputs)]
+
+
+def _with_margin(span: Range, *, bounded: bool = False, one_sign: bool = False) -> Range:
+    """Wider by a share of its width on either side, but not beyond +-1 or, of values of one sign, beyond 0."""
+    most, beyond = 1.0 if bounded else math.inf, MARGIN * (span.high - span.low)
+    low, high = max(span.low - beyond, -most), min(span.high + beyond, most)
+    if one_sign:
+        low, high = (max(low, 0.0) if span.low >= 0 else low), (min(high, 0.0) if span.high <= 0 else high)
+    return span._replace(low=low, high=high)
+
+
 def output_range(record: Layer) -> Range | None:
     """The range whose `grid` is that of a record's outputs; None where they are no integers."""
     if isinstance(record, LSTMInt8Static):
@@ -57,7 +76,7 @@ def output_range(record: Layer) -> Range | None:
 def lstm(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None = None) -> Layer:
     """The rule of LSTM layers; a cell that int16 cannot hold is refused."""
     assert span is not None
-    x, h = grid(span), grid(_span_of(seen.outputs, layer.h0))
+    x, h = grid(span), grid(_output_span(seen, layer.h0))
     cell_bits = _cell_bits(layer, seen)
     weight_ih, bias, products_ih = _rows(layer.weight_ih, layer.bias, x.scale)
     weight_hh, _, products_hh = _rows(layer.weight_hh, np.zeros_like(layer.bias), h.scale)
@@ -89,7 +108,7 @@ def lstm(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None = Non
 def dense(layer: Dense, seen: Seen, span: Range | None, hidden: Range | None = None) -> Layer:
     """The rule of fully connected layers."""
     assert span is not None
-    x, y = grid(span), grid(_span_of(seen.outputs))
+    x, y = grid(span), grid(_output_span(seen))
     weight, bias, products = _rows(layer.weight, layer.bias, x.scale)
     mantissa, shift = _multipliers(layer, products / y.scale)
     return DenseInt8Static(
@@ -97,8 +116,17 @@ def dense(layer: Dense, seen: Seen, span: Range | None, hidden: Range | None = N
     )
 
 
+def _output_span(seen: Seen, start: Floats | None = None) -> Range:
+    """All that an output was, its value before the first step included, and the margin, as far as louder windows reach into it."""
+    span = _span_of(seen.outputs, start)
+    wide = _with_margin(span, bounded=seen.cell is not None and start is None)
+    if seen.loud_outputs is None:
+        return wide
+    loud = _span_of(seen.loud_outputs)
+    return span._replace(low=min(span.low, max(loud.low, wide.low)), high=max(span.high, min(loud.high, wide.high)))
+
+
 def _span_of(values: Floats, start: Floats | None = None) -> Range:
-    """All that an output was, its value before the first step included."""
     parts = [values] if start is None else [values, start]
     return Range("min-max", min(float(part.min()) for part in parts), max(float(part.max()) for part in parts))
 

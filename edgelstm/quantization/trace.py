@@ -79,7 +79,7 @@ def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> T
     same = {INPUT}
     for layer in layers:
         trace.layers[layer.name] = layer
-        if before is not None and before.layers[layer.name] is layer and same.issuperset(layer.inputs):
+        if before is not None and before.layers.get(layer.name) is layer and same.issuperset(layer.inputs):
             same.add(layer.name)
             trace.values[layer.name] = before.values[layer.name]
             if layer.name in before.cells:
@@ -166,7 +166,7 @@ def _from_x(layer: Recurrent, x: Floats) -> Floats:
         return np.asarray(rounded(layer, x) @ _float_rows(layer.weight_ih, products / layer.input_scale).T + layer.bias * products)
     weights, bias = layer.weight_ih, layer.bias
     if isinstance(layer, LSTMInt8):
-        weights, bias = _float_rows(layer.weight_ih, layer.scale_ih), layer.rounded_bias
+        weights, bias = _float_rows(layer.weight_ih, layer.weight_scale_ih), layer.rounded_bias
     return np.asarray(rounded(layer, x) @ weights.T + bias)
 
 

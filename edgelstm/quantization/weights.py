@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..layers_int8 import LIMIT, MOST_PRODUCTS, MOST_SHIFT
+from ..layers_int8 import LIMIT, MOST_PRODUCTS
 from .trace import Floats
 
 
@@ -40,7 +40,7 @@ class Joint(NamedTuple):
     shift: int
 
 
-def joint_rows(first: Floats, second: Floats, powers: tuple[float, float], lowest: int, least: Floats | None = None) -> Joint:
+def joint_rows(first: Floats, second: Floats, powers: tuple[float, float], ends: tuple[int, int], least: Floats | None = None) -> Joint:
     """Integers of two matrices that share the scales of their rows, but for a power of two.
 
     Parameters
@@ -49,8 +49,8 @@ def joint_rows(first: Floats, second: Floats, powers: tuple[float, float], lowes
     second : (rows, n)
     powers : (float, float)
         Mean squares of what the matrices are multiplied by: the shift is the one that adds least noise to the sums of both products.
-    lowest : int
-        Smallest shift. At 0 or above it is also held so small that the sums cannot overflow int32.
+    ends : (int, int)
+        Smallest and largest shift. From 0 on it is also held so small that the sums cannot overflow int32.
     least : (rows,), optional
         No row's scale is smaller.
     """
@@ -59,13 +59,14 @@ def joint_rows(first: Floats, second: Floats, powers: tuple[float, float], lowes
     if least is not None:
         rows[1] = np.maximum(rows[1], least)
     m, n = first.shape[1], second.shape[1]
-    shifts = [k for k in range(lowest, MOST_SHIFT + 1) if lowest < 0 or k == 0 or (m << k) + n <= MOST_PRODUCTS]
+    lowest, most = ends
+    shifts = [k for k in range(lowest, most + 1) if lowest < 0 or k == 0 or (m << k) + n <= MOST_PRODUCTS]
 
     def noise(shift: int) -> float:
         scale = np.maximum(rows[1], rows[0] / 2.0**shift)  # (rows,)
         return float((scale**2).sum() * (4.0**shift * m * powers[0] + n * powers[1]))
 
-    shift = min(shifts, key=noise)
+    shift = min(sorted(shifts, key=abs), key=noise)
     scale = np.maximum(rows[1], rows[0] / 2.0**shift)
     scale = np.where(scale < np.finfo(np.float32).tiny, 1.0, scale).astype(np.float32)
     integers = [np.rint(weight / part[:, None]) for weight, part in ((first, scale * np.float32(2.0**shift)), (second, scale))]
