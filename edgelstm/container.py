@@ -16,7 +16,7 @@ import numpy as np
 import safetensors
 from numpy.typing import NDArray
 
-from .errors import ModelFileError, ShapeError, UnsupportedModelError, UsageError
+from .errors import ModelFileError, ShapeError, UnsupportedModelError, UsageError, printable
 
 #: Larger files are refused before they are read. No LSTM for an edge CPU comes near.
 MAX_FILE_BYTES = 1 << 31
@@ -74,7 +74,7 @@ def path_text(path: str | os.PathLike[str]) -> str:
     except TypeError:
         text = ""
     if not isinstance(text, str) or not text or "\0" in text:
-        raise UsageError(f"a model's path must be non-empty text or a pathlib.Path; got {path!r}.")
+        raise UsageError(f"a model's path must be non-empty text or a pathlib.Path; got {printable(repr(path), 60)}.")
     return text
 
 
@@ -105,7 +105,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
-        raise ModelFileError(f"names {next(n for n in names if names.count(n) > 1)!r} twice; the file was made or changed by hand.")
+        raise ModelFileError(
+            f"names {printable(next(n for n in names if names.count(n) > 1), 60)!r} twice; the file was made or changed by hand."
+        )
     return found
 
 
@@ -118,7 +120,9 @@ def read_json(text: bytes | str, what: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as problem:
-        raise ModelFileError(f"{what} is no valid JSON ({problem}); the file is damaged, copy or convert it again.") from None
+        raise ModelFileError(
+            f"{what} is no valid JSON ({printable(problem, 100)}); the file is damaged, copy or convert it again."
+        ) from None
 
 
 def read_header(file: BinaryIO) -> bytes | None:

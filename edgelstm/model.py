@@ -4,13 +4,15 @@ It computes nothing and knows neither files nor kernels.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ShapeError, UnsupportedModelError, UsageError
+from .errors import ShapeError, UnsupportedModelError, UsageError, printable
 from .layers import MAX_SIZE, Embedding, Layer
 
 #: Every kind of layer that this version knows, by its name in files: where its record is. Loaded when first met, so that a float32
@@ -107,12 +109,26 @@ class Model:
         if self.probe is not None:
             object.__setattr__(self, "probe", _checked_probe(self.probe, self.input_size, self.output_size))
 
+    def __copy__(self) -> "Model":
+        """Itself, since it never changes: streams of the copy share its weights."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Model":
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle is made, and checked, as the model itself was."""
+        return partial(type(self), **{f.name: getattr(self, f.name) for f in fields(self)}), ()
+
     def _check_names(self) -> None:
         if self.labels and len(self.labels) != self.output_size:
-            raise ShapeError(f"labels must name all {self.output_size} outputs; got {len(self.labels)}: {', '.join(self.labels)}.")
+            raise ShapeError(
+                f"labels must name all {self.output_size} outputs; got {len(self.labels)}: {printable(', '.join(self.labels), 200)}."
+            )
         if self.input_names and len(self.input_names) != self.input_size:
             raise ShapeError(
-                f"input_names must name all {self.input_size} inputs; got {len(self.input_names)}: {', '.join(self.input_names)}."
+                f"input_names must name all {self.input_size} inputs; got {len(self.input_names)}: "
+                f"{printable(', '.join(self.input_names), 200)}."
             )
         if self.rate_hz is not None and not 0 < self.rate_hz < float("inf"):
             raise UsageError(f"rate_hz must be a positive number of samples a second; got {self.rate_hz}.")
@@ -162,12 +178,15 @@ def _named(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     for index, given in enumerate(layers):
         if not isinstance(given, Layer) or given.kind not in LAYER_KINDS:
             kinds = ", ".join(name for _, name in LAYER_KINDS.values())
-            raise UnsupportedModelError(f"layer {index} must be one of {kinds}; got {given!r}.")
+            raise UnsupportedModelError(f"layer {index} must be one of {kinds}; got {printable(repr(given), 60)}.")
         layer = replace(given, name=given.name or f"{given.kind}{index}", inputs=given.inputs or (previous,))
         if layer.name in seen:
-            raise UsageError(f"layer {index}: the name {layer.name!r} is taken; names must be unique and not {INPUT!r}.")
+            raise UsageError(f"layer {index}: the name {printable(layer.name, 60)!r} is taken; names must be unique and not {INPUT!r}.")
         if missing := [n for n in layer.inputs if n not in seen]:
-            raise UsageError(f"{layer.label} reads {', '.join(missing)}, not defined before it; known there: {', '.join(sorted(seen))}.")
+            raise UsageError(
+                f"{layer.label} reads {printable(', '.join(missing), 60)}, not defined before it; "
+                f"known there: {printable(', '.join(sorted(seen)), 200)}."
+            )
         seen.add(layer.name)
         named.append(layer)
         previous = layer.name
@@ -180,14 +199,14 @@ def _check_readers(layers: list[Layer]) -> None:
     embeddings = [layer for layer in layers if isinstance(layer, Embedding)]
     for layer in embeddings:
         if layer.inputs != (INPUT,):
-            raise UnsupportedModelError(f"{layer.label} must read the model's input; it reads {', '.join(layer.inputs)}.")
+            raise UnsupportedModelError(f"{layer.label} must read the model's input; it reads {printable(', '.join(layer.inputs), 60)}.")
     others = [layer.label for layer in layers if INPUT in layer.inputs and not isinstance(layer, Embedding)]
     if embeddings and others:
         raise UnsupportedModelError(
-            f"the model's input is an index for its embedding; {', '.join(others)} cannot read it as a measurement."
+            f"the model's input is an index for its embedding; {printable(', '.join(others), 200)} cannot read it as a measurement."
         )
     if unread := {n.name for n in layers[:-1]} - {i for n in layers for i in n.inputs}:
-        raise UsageError(f"no layer reads {', '.join(sorted(unread))}; only the last layer's output leaves a model.")
+        raise UsageError(f"no layer reads {printable(', '.join(sorted(unread)), 200)}; only the last layer's output leaves a model.")
 
 
 def _input_width(layers: Iterable[Layer]) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .compiler import binding as at
+from .errors import UsageError
 from .memory import allocate
 from .program import Program
 
@@ -25,6 +26,7 @@ _NAME = ctypes.create_string_buffer(b"step")
 _DOC = ctypes.create_string_buffer(
     b"step([x], /)\n--\n\n"
     b"One timestep: x (input_size,) -> y (output_size,), a float32 view that is valid until the next step.\n"
+    b"It is the same object each time; change the shape or dtype of a copy.\n"
     b"Without x, the sample is what was written into stream.input.\n\nSee edgelstm.Stream."
 )
 
@@ -35,6 +37,9 @@ class _Binding(np.ndarray[Any, Any]):
     """The binding's memory; keeps alive what its addresses point to."""
 
     kept: tuple[object, ...] = ()
+
+    def __reduce_ex__(self, protocol: object) -> str | tuple[Any, ...]:
+        raise UsageError("stream.step alone cannot be copied or pickled; copy or pickle the stream, whose step goes with it.")
 
 
 _pointer_at = ctypes.c_void_p.from_address

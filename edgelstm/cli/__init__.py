@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from .. import __version__
-from ..errors import EdgeLSTMError, UsageError
+from ..errors import EdgeLSTMError, UsageError, printable
 
 #: Every verb, as `edgelstm --help` lists it; each is the command of that name in the module of that name.
 VERBS = {
@@ -78,8 +78,7 @@ def _settle_standard_streams() -> None:
 
 def _complain(message: str, code: int) -> int:
     """One printable line on stderr, whatever a hostile file put into the message."""
-    line = " ".join(message.split())
-    click.echo("edgelstm: " + "".join(c if c.isprintable() else "?" for c in line), err=True)
+    click.echo("edgelstm: " + printable(" ".join(message.split())), err=True)
     return code
 
 

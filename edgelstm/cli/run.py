@@ -14,6 +14,7 @@ from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..runners.sinks import TextSink
+    from ..samples import NanPolicyName
     from ..stream import Stream
 
 Read = Callable[[int], bytes]
@@ -32,7 +33,7 @@ Read = Callable[[int], bytes]
     show_default=True,
     help="For a missing or infinite value: stop; repeat the last good sample; restart from the initial state; let it through.",
 )
-def run(*, model: Path, source: str, target: str, kind: str | None, columns: str, nan_policy: str) -> None:
+def run(*, model: Path, source: str, target: str, kind: str | None, columns: str, nan_policy: "NanPolicyName") -> None:
     """Stream lines through MODEL: one sample a line in, one answer a line out, each flushed before more input is awaited.
 
     MODEL is a model file, or a library that `edgelstm build` made for this machine.
