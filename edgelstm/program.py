@@ -86,22 +86,27 @@ def address_of(handle: ctypes.CDLL, name: str) -> int:
 
 
 def worst_difference(program: Program, inputs: NDArray[np.float32], outputs: NDArray[np.float32]) -> tuple[float, int]:
-    """Replay a probe: the largest difference from its outputs, relative to max(1, |output|), and the first step beyond `PROBE_LIMIT`."""
+    """Replay a probe: the largest difference from its outputs, relative to max(1, |output|), and the first step beyond `PROBE_LIMIT`.
+
+    The difference is infinite where a sample must not enter a state; no step has run then.
+    """
     arena = allocate(program.arena_bytes)
     arena[: program.shape.state_bytes] = program.initial_state
     answers = np.empty_like(outputs)
     x, y = inputs.ctypes.data, answers.ctypes.data
-    program.run(program.weights, arena.ctypes.data, x, y, len(inputs), program.shape.input_limit, 0)
+    done = program.run(program.weights, arena.ctypes.data, x, y, len(inputs), program.shape.input_limit, 1)
+    if done < len(inputs):
+        return float("inf"), done
     error = np.abs(answers - outputs) / np.maximum(1, np.abs(outputs))
     return float(error.max()), int(np.argmax(~(error <= PROBE_LIMIT).all(axis=1)))
 
 
-def _told_by(path: str, text: bytes, size: int) -> Callable[[], About]:
+def _told_by(path: str, text: bytes, size: int, shape: Shape) -> Callable[[], About]:
     """`Program.about` of a library of `size` bytes, out of its JSON text."""
 
     @cache
     def about() -> About:
-        info = told(path, text)
+        info = told(path, text, shape)
         names, labels, weight_bytes = tuple(info["input_names"]), tuple(info["labels"]), info["weight_bytes"]
         return About(names, labels, info["target"], info["cpu"], weight_bytes, size - weight_bytes)
 
@@ -126,11 +131,16 @@ def open_library(path: str) -> Program:
         run=run_of(handle),
         python_step=address_of(handle, "edgelstm_python_step"),
         owner=handle,
-        about=_told_by(path, file.info_text, file.size),
+        about=_told_by(path, file.info_text, file.size, file.shape),
     )
     inputs = np.array(file.probe_inputs, np.float32).reshape(file.probe_steps, -1)  # (steps, input_size)
     outputs = np.array(file.probe_outputs, np.float32).reshape(file.probe_steps, -1)  # (steps, output_size)
-    worst, step = worst_difference(program, inputs, outputs)
+    try:
+        worst, step = worst_difference(program, inputs, outputs)
+    except MemoryError:
+        raise LibraryError(f"{path} needs {program.arena_bytes} bytes for a stream, more than this machine gives.") from None
+    if worst == float("inf"):
+        raise LibraryError(f"{path} holds a probe that this model cannot have answered, at step {step}. Build it again.")
     if not worst <= PROBE_LIMIT:
         raise LibraryError(
             f"{path} differs from the answers it was built to give by {worst:.1e} (limit {PROBE_LIMIT:.0e}) at step {step}. "
