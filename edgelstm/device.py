@@ -332,7 +332,7 @@ class Stream:
     def __repr__(self) -> str:
         from .outline import line
 
-        return f"Stream({line(self.info)}, {self.steps} steps)"
+        return f"Stream({line(self.info)}, {self.steps} step{'s' * (self.steps != 1)})"
 
     def _repr_html_(self) -> str:
         from .outline import html

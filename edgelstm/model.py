@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import outline
 from .errors import ShapeError, UnsupportedModelError, UsageError, printable
 from .layers import MAX_SIZE, Embedding, Layer
 
@@ -43,7 +44,7 @@ def layer_class(kind: str) -> type[Layer]:
 INPUT = "input"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Probe:
     """Inputs and the answers to them, by which a model proves itself where it is loaded.
 
@@ -60,8 +61,11 @@ class Probe:
     outputs: NDArray[np.float32]
     source: str
 
+    def __repr__(self) -> str:
+        return printable(f"Probe({len(self.inputs)} steps, {self.source})", 200)
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A trained network.
 
@@ -108,6 +112,32 @@ class Model:
         self._check_names()
         if self.probe is not None:
             object.__setattr__(self, "probe", _checked_probe(self.probe, self.input_size, self.output_size))
+
+    @property
+    def scheme(self) -> str:
+        """Number form of the layers: ``"f32"``, or the int8 schemes in it."""
+        if any("static" in layer.kind for layer in self.layers):
+            return "int8-static"
+        return ", ".join(sorted({layer.scheme for layer in self.layers if hasattr(layer, "scheme")})) or "f32"
+
+    def outline(self) -> dict[str, Any]:
+        """Sizes, names, layers and scheme as plain JSON values, as built libraries say them of themselves."""
+        return {
+            "scheme": self.scheme,
+            "input_size": self.input_size,
+            "output_size": self.output_size,
+            "vocabulary_size": self.vocabulary_size,
+            "input_names": list(self.input_names),
+            "labels": list(self.labels),
+            "rate_hz": self.rate_hz,
+            "layers": [{"name": layer.name, "kind": layer.kind, "output_size": self.size_of(layer.name)} for layer in self.layers],
+        }
+
+    def __repr__(self) -> str:
+        return printable(f"Model({outline.line(self.outline())})")
+
+    def _repr_html_(self) -> str:
+        return outline.html("Model", self.outline(), (("parameters", f"{self.parameters:,}"), ("source", self.source)))
 
     def __copy__(self) -> "Model":
         """Itself, since it never changes: streams of the copy share its weights."""

@@ -3,7 +3,7 @@
 import ctypes
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ class About(NamedTuple):
     input_names, labels : tuple of str
     target, cpu : str
     weight_bytes, code_bytes : int
+    outline : dict
+        As `outline.line` takes it.
     """
 
     input_names: tuple[str, ...]
@@ -35,6 +37,7 @@ class About(NamedTuple):
     cpu: str
     weight_bytes: int
     code_bytes: int
+    outline: dict[str, Any]
 
 
 class Program(NamedTuple):
@@ -108,7 +111,7 @@ def _told_by(path: str, text: bytes, size: int, shape: Shape) -> Callable[[], Ab
     def about() -> About:
         info = told(path, text, shape)
         names, labels, weight_bytes = tuple(info["input_names"]), tuple(info["labels"]), info["weight_bytes"]
-        return About(names, labels, info["target"], info["cpu"], weight_bytes, size - weight_bytes)
+        return About(names, labels, info["target"], info["cpu"], weight_bytes, size - weight_bytes, info)
 
     return about
 

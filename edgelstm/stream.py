@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import native_call, snapshot
+from . import native_call, outline, snapshot
 from .errors import InputError, StateError, UsageError, printable
 from .memory import allocate
 from .program import Program
@@ -293,6 +293,13 @@ class Stream:
             If it is damaged or of another model; the state is then as it was.
         """
         self._arena.restore(snapshot.unpack(blob, self._arena.state.nbytes, self._digest))
+
+    def __repr__(self) -> str:
+        return printable(f"Stream({outline.line(self.program.about().outline)}, {self.steps} step{'s' * (self.steps != 1)})")
+
+    def _repr_html_(self) -> str:
+        about = self.program.about()
+        return outline.html("Stream", about.outline, (("target", about.target), ("steps", self.steps)))
 
     def __copy__(self) -> Stream:
         made = type(self).__new__(type(self))

@@ -161,7 +161,7 @@ def test_a_library_that_is_gone_or_another_is_told(tmp_path, library):
         with pytest.raises(el.LibraryError, match="No such file"):
             pickle.loads(blob)
         built("f32", "host").write(path)
-        with pytest.raises(el.StateError, match="another model|no whole snapshot of this model"):
+        with pytest.raises(el.StateError, match=r"another model|no whole snapshot of this model"):
             pickle.loads(blob)
 
 
