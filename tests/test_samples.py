@@ -14,6 +14,7 @@ import pytest
 from conftest import lstm_layers, lstm_model
 
 import edgelstm as el
+from edgelstm import device
 from edgelstm.quantization.calibration import batch_of
 
 NAMED = lstm_model(np.random.default_rng(3), 3, 8, names=("a", "b", "c"))
@@ -369,3 +370,30 @@ def test_the_way_out_of_one_input(rng):
     for missing in (NA, np.ma.masked):
         with pytest.raises(el.InputError, match="is nan"):
             stream.step(missing)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """A built library, stepped with the standard library alone."""
+    path = tmp_path_factory.mktemp("alone") / "a.so"
+    el.build(NAMED).write(path)
+    return device.Stream(path)
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_objects_are_refused_without_numpy_too(alone, odd):
+    before, given = alone.snapshot(), ODD[odd]()
+    answers = np.zeros((2, 2), np.float32)
+    tracemalloc.start()
+    try:
+        for verb in (alone.step, alone.process, alone.restore, lambda x: alone.process(x, answers), lambda x: alone.process(XS[:2], x)):
+            if odd == "generator" and verb == alone.step:
+                continue  # three numbers, in order
+            with pytest.raises(el.EdgeLSTMError) as refused:
+                verb(given)
+            assert str(refused.value).isprintable()
+            assert len(str(refused.value)) <= 1000
+            assert alone.snapshot() == before
+        assert tracemalloc.get_traced_memory()[1] < 150_000_000
+    finally:
+        tracemalloc.stop()
