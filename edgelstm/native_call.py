@@ -10,7 +10,7 @@ import struct
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,13 +33,18 @@ _DOC = ctypes.create_string_buffer(
 Step = Callable[..., NDArray[np.float32]]
 
 
+def refuse_alone() -> NoReturn:
+    """Say what to send instead of a step that is bound to memory of this process."""
+    raise UsageError("stream.step alone cannot be copied or pickled; copy or pickle the stream, whose step goes with it.")
+
+
 class _Binding(np.ndarray[Any, Any]):
     """The binding's memory; keeps alive what its addresses point to."""
 
     kept: tuple[object, ...] = ()
 
-    def __reduce_ex__(self, protocol: object) -> str | tuple[Any, ...]:
-        raise UsageError("stream.step alone cannot be copied or pickled; copy or pickle the stream, whose step goes with it.")
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        refuse_alone()
 
 
 _pointer_at = ctypes.c_void_p.from_address

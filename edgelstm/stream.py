@@ -10,7 +10,7 @@ import copy
 import os
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,8 +51,8 @@ class _Arena:
         made.bad_inputs = self.bad_inputs
         return made
 
-    def __reduce__(self) -> str:
-        raise UsageError("stream.step alone cannot be copied or pickled; copy or pickle the stream, whose step goes with it.")
+    def __reduce__(self) -> NoReturn:
+        native_call.refuse_alone()
 
     def _floats(self, offset: int, count: int) -> NDArray[np.float32]:
         return self.block[offset : offset + 4 * count].view(np.float32)
