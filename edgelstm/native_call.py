@@ -47,6 +47,8 @@ class _Binding(np.ndarray[Any, Any]):
         refuse_alone()
 
 
+_Binding.__name__ = _Binding.__qualname__ = "Stream"  # whose step it is, in CPython's own errors
+
 _pointer_at = ctypes.c_void_p.from_address
 
 
