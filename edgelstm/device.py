@@ -11,7 +11,7 @@
 import ctypes
 import os
 
-from .library_file import ALIGNMENT, LibraryFile, told
+from .library_file import ALIGNMENT, LibraryFile, told_soundly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -307,7 +307,7 @@ class Stream:
         LibraryError
             If it says nothing that can be read.
         """
-        return told(self._path, self._text, self._shape)
+        return told_soundly(self._path, self._text, self._shape)
 
     @property
     def input_names(self) -> "tuple[str, ...]":

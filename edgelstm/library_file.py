@@ -176,7 +176,7 @@ class LibraryFile:
         LibraryError
             If it says nothing that can be read.
         """
-        return told(self.path, self.info_text, self.shape)
+        return told(self.path, self.info_text)
 
     @property
     def rate_hz(self) -> "float | None":
@@ -242,13 +242,13 @@ def _contradiction(library: ctypes.CDLL, shape: Shape) -> str:
     return ""
 
 
-def told(path: str, text: bytes, shape: Shape) -> "dict[str, Any]":
-    """What the library of a path says of itself, out of its JSON text.
+def told(path: str, text: bytes) -> "dict[str, Any]":
+    """What the library of a path says of itself, out of its JSON text; any of it may be missing or odd.
 
     Raises
     ------
     LibraryError
-        If it is no such text, or lacks something.
+        If it is no JSON object.
     """
     import json
 
@@ -258,6 +258,18 @@ def told(path: str, text: bytes, shape: Shape) -> "dict[str, Any]":
         said = None
     if not isinstance(said, dict):
         _refuse(f"{path} does not say what it is. Build it again.")
+    return said
+
+
+def told_soundly(path: str, text: bytes, shape: Shape) -> "dict[str, Any]":
+    """The same, all of it there and in agreement with what the code is.
+
+    Raises
+    ------
+    LibraryError
+        If it is no such text, or lacks something.
+    """
+    said = told(path, text)
     for name, fits in _SAID.items():
         if name not in said or not fits(said[name], shape):
             _refuse(f"{path} does not say what its {name} is. Build it again.")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import LibraryError
-from .library_file import LibraryFile, Shape, told
+from .library_file import LibraryFile, Shape, told_soundly
 from .memory import allocate
 
 #: Largest difference from its probe that compiled code may show, relative to max(1, |output|).
@@ -109,7 +109,7 @@ def _told_by(path: str, text: bytes, size: int, shape: Shape) -> Callable[[], Ab
 
     @cache
     def about() -> About:
-        info = told(path, text, shape)
+        info = told_soundly(path, text, shape)
         names, labels, weight_bytes = tuple(info["input_names"]), tuple(info["labels"]), info["weight_bytes"]
         return About(names, labels, info["target"], info["cpu"], weight_bytes, size - weight_bytes, info)
 

@@ -146,7 +146,6 @@ TEXTS = {
 def test_a_text_that_does_not_say_it_is_refused(sound, path, kind, case):
     path.write_bytes(sealed(sound["f32-all-layers"], text=TEXTS[case]))
     refuses(lambda path: kind(path).labels, path)
-    refuses(lambda path: library_file.LibraryFile(path).info, path)
     if kind is device.Stream:
         refuses(lambda path: kind(path).info, path)
 
