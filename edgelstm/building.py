@@ -5,12 +5,12 @@ import os
 import time
 from typing import Any, NamedTuple
 
-from . import __version__, container, snapshot
+from . import __version__, container, outline, snapshot
 from .compiler import numba_start, targets
 from .compiler.layout import Layout, lay_out
 from .compiler.plan import shape_of
-from .compiler.targets import Target
-from .errors import CompileError, LibraryError
+from .compiler.targets import Target, TargetName
+from .errors import CompileError, LibraryError, printable
 from .library_file import ABI, DIGEST_SIZE, MACHINES, MAGIC, NEEDS_SIZE, TRAILER, Shape, digest_of
 from .model import Model, Probe
 from .modelfile import model_digest
@@ -60,6 +60,14 @@ class Build(NamedTuple):
     helpers: tuple[str, ...]
     seconds: float
 
+    def __repr__(self) -> str:
+        return printable(f"Build({outline.line(self.info)}, for {self.target.name}, {len(self.data):,} bytes)")
+
+    def _repr_html_(self) -> str:
+        sizes = (("weights", self.weight_bytes), ("code", self.code_bytes), ("memory of a stream", self.arena_bytes))
+        facts = (("target", f"{self.target.name} ({self.info['cpu']})"), *((name, f"{size:,} bytes") for name, size in sizes))
+        return outline.html("Build", self.info, facts)
+
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the file, whole or not at all.
 
@@ -71,7 +79,7 @@ class Build(NamedTuple):
         write_atomic(container.path_text(path), self.data)
 
 
-def build(model: Model, target: str | Target = "host") -> Build:
+def build(model: Model, target: TargetName | Target = "host") -> Build:
     """Compile a model ahead of time.
 
     Parameters
@@ -148,24 +156,14 @@ def sealed(library: bytes, shape: Shape, architecture: str, needs: tuple[str, ..
 
 
 def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str, Any]:
-    kinds = {layer.kind for layer in model.layers}
-    schemes = {layer.scheme for layer in model.layers if hasattr(layer, "scheme")}
-    scheme = "int8-static" if any("static" in kind for kind in kinds) else ", ".join(sorted(schemes)) or "f32"
     return {
         "abi": ABI,
         "edgelstm": __version__,
         "target": target.name,
         "cpu": target.cpu,
         "features": target.features,
-        "scheme": scheme,
         "digest": digest,
-        "input_size": model.input_size,
-        "output_size": model.output_size,
-        "vocabulary_size": model.vocabulary_size,
-        "input_names": list(model.input_names),
-        "labels": list(model.labels),
-        "rate_hz": model.rate_hz,
-        "layers": [{"name": layer.name, "kind": layer.kind, "output_size": model.size_of(layer.name)} for layer in model.layers],
+        **model.outline(),
         "weight_bytes": layout.weights.nbytes,
         "arena_bytes": layout.arena_bytes,
         "snapshot_bytes": snapshot.size(layout.state_bytes),

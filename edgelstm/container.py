@@ -15,7 +15,7 @@ import numpy as np
 import safetensors
 from numpy.typing import NDArray
 
-from .errors import ModelFileError, ShapeError, UnsupportedModelError, UsageError
+from .errors import ModelFileError, ShapeError, UnsupportedModelError, UsageError, printable
 
 #: Larger files are refused before they are read. No LSTM for an edge CPU comes near.
 MAX_FILE_BYTES = 1 << 31
@@ -53,23 +53,13 @@ def widened(array: NDArray[Any]) -> NDArray[Any]:
     return (array["bfloat16"].astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
-def printable(text: object, limit: int = 200) -> str:
-    """`text` in one line that a terminal can show; of a longer one the beginning and the end."""
-    line = "".join(c if c.isprintable() else "?" for c in str(text))
-    return line if len(line) <= limit else f"{line[: limit // 2]} … {line[-(limit // 2) :]}"
-
-
-#: What a message about a file may be long: a list of its tensors, and what to do.
-MAX_MESSAGE = 2000
-
-
 @contextlib.contextmanager
 def about(path: str) -> Iterator[None]:
     """Begin the message of every error with the file's name; what the system refuses becomes a `ModelFileError`."""
     try:
         yield
     except (ModelFileError, UnsupportedModelError, ShapeError, UsageError) as problem:
-        raise type(problem)(f"{path}: {printable(problem, MAX_MESSAGE)}") from None
+        raise type(problem)(f"{path}: {problem}") from None
     except OSError as problem:
         raise ModelFileError(f"{path}: cannot be read ({problem.strerror or problem}); check the path, its rights and the disk.") from None
     except MemoryError:
@@ -116,7 +106,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         raise ModelFileError(
-            f"names {printable(next(n for n in names if names.count(n) > 1))!r} twice; the file was made or changed by hand."
+            f"names {printable(next(n for n in names if names.count(n) > 1), 60)!r} twice; the file was made or changed by hand."
         )
     return found
 
@@ -130,7 +120,9 @@ def read_json(text: bytes | str, what: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as problem:
-        raise ModelFileError(f"{what} is no valid JSON ({printable(problem)}); the file is damaged, copy or convert it again.") from None
+        raise ModelFileError(
+            f"{what} is no valid JSON ({printable(problem, 100)}); the file is damaged, copy or convert it again."
+        ) from None
 
 
 def read_header(file: BinaryIO) -> bytes | None:
@@ -174,12 +166,12 @@ def read_tensors(data: bytes) -> Tensors:
     try:
         parts = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as problem:
-        raise ModelFileError(f"is no sound safetensors file ({printable(problem)}); copy or convert it again.") from None
+        raise ModelFileError(f"is no sound safetensors file ({printable(problem, 200)}); copy or convert it again.") from None
     tensors: Tensors = {}
     for name, part in parts:
         if part["dtype"] not in DTYPES:
             raise UnsupportedModelError(
-                f"tensor {printable(name)!r} has dtype {printable(part['dtype'])}; known are {', '.join(DTYPES)}. Save it as float32."
+                f"tensor {printable(name, 200)!r} has dtype {printable(part['dtype'], 200)}; known are {', '.join(DTYPES)}. Save it as float32."
             )
         tensors[name] = np.frombuffer(part["data"], DTYPES[part["dtype"]]).reshape(part["shape"])
     return tensors

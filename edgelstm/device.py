@@ -9,16 +9,20 @@
 """
 
 import ctypes
+import os
 
-from .library_file import LibraryFile
+from .library_file import ALIGNMENT, LibraryFile, told_soundly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable
     from typing import Any, NoReturn
 
-_ALIGNMENT = 64
+#: Most samples read from what is neither list nor tuple nor buffer.
+_MOST_ITEMS = 1 << 20
+
+#: Larger snapshots are none.
+_MOST_BYTES = 1 << 28
 
 #: As `program.PROBE_LIMIT`: largest difference from the probe, relative to max(1, |output|).
 _PROBE_LIMIT = 1e-4
@@ -36,7 +40,8 @@ class Stream:
 
     The state changes in `step`, `process`, `reset` and `restore`, and by nothing else. A stream belongs to one thread at a time.
     A sample with a value that must not enter the state (NaN, infinity, too large for float32 sums, no index of the model's table)
-    raises InputError, and the state is as it was.
+    raises InputError, and the state is as it was. Copies and pickles are independent streams in the same state; a pickle holds the path
+    of the library, which must then be there.
 
     Parameters
     ----------
@@ -60,25 +65,37 @@ class Stream:
 
     def __init__(self, path: "str | os.PathLike[str]") -> None:
         file = LibraryFile(path)
+        self._path, self._text = os.path.abspath(file.path), file.info_text
         self._shape = shape = file.shape
         self.input_size, self.output_size = shape.input_size, shape.output_size
         self._library = file.load()
-        self._memory = bytearray(shape.arena_bytes + _ALIGNMENT)
+        self._step = self._library.edgelstm_step
+        self._settle()
+        self._check(file)
+
+    def _settle(self) -> None:
+        """Take memory for a stream of its own, in the initial state."""
+        shape = self._shape
+        try:
+            self._memory = bytearray(shape.arena_bytes + ALIGNMENT)
+        except MemoryError:
+            _refuse("LibraryError", f"{self._path} needs {shape.arena_bytes} bytes for a stream, more than this machine gives.")
         whole = _address(self._memory)
-        start = -whole % _ALIGNMENT
+        start = -whole % ALIGNMENT
         places = (whole + start, whole + start + shape.input_offset, whole + start + shape.output_offset)
         self._arena, self._input, self._output = map(ctypes.c_void_p, places)
-        arena = memoryview(self._memory)[start:]
-        self.input = arena[shape.input_offset :][: 4 * self.input_size].cast("f")
-        self.output = arena[shape.output_offset :][: 4 * self.output_size].cast("f")
-        self._step = self._library.edgelstm_step
+        self._block = memoryview(self._memory)[start:][: shape.arena_bytes]
+        # Users may release their views: they are others than ours.
+        self._given = self._block[shape.input_offset :][: 4 * self.input_size].cast("f")
+        self._answer = self._block[shape.output_offset :][: 4 * self.output_size].cast("f")
+        self.input, self.output = self._given[:], self._answer[:]
         self._library.edgelstm_init(self._arena)
-        self._check(file)
 
     def _check(self, file: LibraryFile) -> None:
         """Replay the probe that the library was built with."""
         answers = memoryview(bytearray(file.probe_outputs.nbytes)).cast("f")
-        self.process(file.probe_inputs, answers)
+        if (done := self._run(file.probe_inputs, answers, file.probe_steps)) != file.probe_steps:
+            _refuse("LibraryError", f"{file.path} holds a probe that this model cannot have answered, at step {done}. Build it again.")
         for index, (got, wanted) in enumerate(zip(answers, file.probe_outputs, strict=True)):
             if not abs(got - wanted) <= _PROBE_LIMIT * max(1.0, abs(wanted)):
                 _refuse(
@@ -95,6 +112,7 @@ class Stream:
         ----------
         sample : buffer of float32, or sequence of numbers (input_size,), optional
             Without it, what stands in `input`. An `array.array("f")`, a memoryview or a NumPy array of float32 is taken as it is.
+            A bare number does for one input, and a dict by name where the inputs have names.
 
         Returns
         -------
@@ -109,68 +127,125 @@ class Stream:
             self._take(*sample)
         if self._step(self._arena, self._input, self._output):
             self._complain()
-        return self.output
+        return self._answer[:]
 
     def _complain(self) -> "NoReturn":
         """Say which value of `input` must not enter the state."""
         if vocabulary := self._shape.vocabulary:
-            _refuse("InputError", f"channel 0 must be a whole number from 0 to {vocabulary - 1}, an index; got {self.input[0]:g}.")
+            _refuse("InputError", f"channel 0 must be a whole number from 0 to {vocabulary - 1}, an index; got {self._given[0]:g}.")
         limit = self._shape.input_limit
-        channel, value = next((k, value) for k, value in enumerate(self.input) if not abs(value) <= limit)
+        channel, value = next((k, value) for k, value in enumerate(self._given) if not abs(value) <= limit)
         _refuse("InputError", f"channel {channel} is {value:g}, which must not enter the state, which is as it was; repair the sample.")
 
     def _take(self, sample: "Any") -> None:
-        try:
-            self.input[:] = sample
-        except (TypeError, ValueError):
+        """Write a sample into `input`; all of it, or nothing."""
+        if not hasattr(sample, "mask"):
             try:
-                values = list(sample)
-                # Text that spells numbers is none.
-                fit = len(values) == self.input_size and not any(isinstance(value, str | bytes) for value in (sample, *values))
-                floats = [float(value) for value in values] if fit else []
-            except (TypeError, ValueError, OverflowError):
-                floats = []
-            if len(floats) != self.input_size:
-                counted = isinstance(sample, list | tuple) and len(sample) != self.input_size
-                came = len(sample) if counted else f"{type(sample).__name__}: {' '.join(repr(sample).split())[:80]}"
-                _refuse("InputError", f"a sample is {self.input_size} numbers; got {came}.")
-            for k, value in enumerate(floats):
-                self.input[k] = value
+                self._given[:] = sample
+                return
+            except Exception:  # noqa: BLE001  not a buffer of float32; objects of others raise what they like
+                pass
+        self._given[:] = _floats(self._values(sample))
 
-    def process(self, samples: "Any", answers: "Any") -> None:
+    def _values(self, sample: "Any") -> "list[float]":
+        """The numbers of a sample."""
+        size = self.input_size
+        try:
+            if hasattr(type(sample), "keys") and (keys := list(_first(sample.keys(), _MOST_ITEMS))) and isinstance(keys[0], str):
+                return [_number(sample[name]) for name in self._all_named(keys)]
+            if isinstance(sample, dict | set | frozenset | str | bytes | bytearray):
+                raise TypeError
+            if hasattr(sample, "mask"):
+                sample = sample.tolist()  # None where a value is masked
+            if size == 1 and not hasattr(type(sample), "__iter__") and hasattr(type(sample), "__float__"):
+                sample = (sample,)
+            values = list(_first(sample, size + 1))
+            if len(values) == size:
+                return [_number(value) for value in values]
+        except Exception as problem:
+            if type(problem).__name__ == "InputError":
+                raise
+            values = []
+        counted = isinstance(sample, list | tuple) and len(sample) != size
+        return _refuse("InputError", f"a sample is {size} numbers; got {len(sample) if counted else type(sample).__name__}.")
+
+    def _all_named(self, keys: "list[Any]") -> "tuple[str, ...]":
+        """The names of the inputs, each of which must be among the keys."""
+        names = self.input_names
+        if not names:
+            _refuse("InputError", "values by name need a model with input names; give them in order.")
+        if missing := [name for name in names if name not in keys]:
+            _refuse("InputError", f"{missing[0]!r} is not among the names given; the model's inputs are {', '.join(names)}.")
+        return names
+
+    def process(self, samples: "Any", *answers: "Any") -> "list[memoryview[float]] | None":
         """Many timesteps, bit-equal to stepping.
 
         Parameters
         ----------
         samples : contiguous buffer of float32 (time, input_size)
-        answers : writable contiguous buffer of float32 (time, output_size)
+            Without `answers`, a sequence of what `step` takes does as well.
+        answers : writable contiguous buffer of float32 (time, output_size), optional
             Filled in; must not overlap `samples`.
+
+        Returns
+        -------
+        list of memoryview of float32 (output_size,)
+            One a sample, in new memory; None where `answers` was given.
 
         Raises
         ------
         InputError
             If a buffer is of another type or size, or a value must not enter the state; nothing has changed then.
         """
-        try:
-            given, taken = memoryview(samples), memoryview(answers)
-        except TypeError:
-            given = taken = memoryview(b"")
-        steps = given.nbytes // (4 * self.input_size)
-        fit = given.format == taken.format == "f" and given.c_contiguous and taken.c_contiguous and not taken.readonly
-        if not fit or given.nbytes != 4 * self.input_size * steps or taken.nbytes != 4 * self.output_size * steps:
+        width, size = self.input_size, self.output_size
+        given = _buffer(samples)
+        if not answers and given is None:
+            given = _floats([value for row in self._rows(samples) for value in self._values(row)])
+        steps = given.nbytes // (4 * width) if given else 0
+        taken = _buffer(*answers) if answers else memoryview(bytearray(4 * size * steps)).cast("f")
+        if not (given is not None and taken is not None and self._fit(given, taken, steps)):
+            sizes = " and ".join("no such buffer" if each is None else f"{each.nbytes} bytes" for each in (given, taken))
             _refuse(
                 "InputError",
-                f"process takes float32 buffers of (time, {self.input_size}) and (time, {self.output_size}), the second writable; "
-                f"got {given.format!r} of {given.nbytes} bytes and {taken.format!r} of {taken.nbytes} bytes.",
+                f"process takes float32 buffers of (time, {width}) and (time, {size}), the second writable; got {sizes}.",
             )
+        if (done := self._run(given, taken, steps)) != steps:
+            _refuse("InputError", f"sample {done} holds a value that must not enter the state, which is as it was; repair the sample.")
+        return None if answers else [taken[t * size : (t + 1) * size] for t in range(steps)]
+
+    def _fit(self, given: "memoryview[Any]", taken: "memoryview[Any]", steps: int) -> bool:
+        rows = given.ndim < 2 or (given.shape or ())[1:] == (self.input_size,)
+        sizes = (given.nbytes, taken.nbytes) == (4 * self.input_size * steps, 4 * self.output_size * steps)
+        return rows and sizes and not taken.readonly
+
+    def _rows(self, samples: "Any") -> "list[Any]":
+        try:
+            if isinstance(samples, list | tuple):
+                return list(samples)
+            rows = list(_first(samples, _MOST_ITEMS + 1))
+        except Exception:  # noqa: BLE001  objects of others raise what they like
+            rows = [None] * (_MOST_ITEMS + 1)
+        if len(rows) > _MOST_ITEMS or isinstance(samples, dict | set | frozenset | str | bytes):
+            _refuse("InputError", f"process takes float32 buffers of (time, {self.input_size}), or samples; got {type(samples).__name__}.")
+        return rows
+
+    def _run(self, samples: "memoryview[Any]", answers: "memoryview[Any]", steps: int) -> int:
+        """Step over float32 buffers; the number of steps, or the first sample that must not enter, and nothing has changed."""
         if not steps:
-            return
-        source = bytearray(given) if given.readonly else given
+            return 0
+        source = bytearray(samples) if samples.readonly else samples
         function = self._library.edgelstm_process
         function.restype = ctypes.c_size_t
-        done = function(self._arena, ctypes.c_void_p(_address(source)), ctypes.c_void_p(_address(taken)), ctypes.c_size_t(steps))
-        if done != steps:
-            _refuse("InputError", f"sample {done} holds a value that must not enter the state, which is as it was; repair the sample.")
+        done: int = function(self._arena, ctypes.c_void_p(_address(source)), ctypes.c_void_p(_address(answers)), ctypes.c_size_t(steps))
+        return done
+
+    def warmup(self, steps: int = 100) -> None:
+        """Bring code and weights into the caches by some steps that leave no trace."""
+        before = bytes(self._block)
+        zeros, answers = bytearray(4 * self.input_size * steps), bytearray(4 * self.output_size * steps)
+        self._run(memoryview(zeros), memoryview(answers), steps)
+        self._block[:] = before
 
     def reset(self) -> None:
         """Go back to the state before the first step."""
@@ -191,26 +266,123 @@ class Stream:
             If it is damaged or of another model; the state is then as it was.
         """
         try:
-            kept = bytearray(memoryview(blob)) or bytearray(1)
-        except TypeError:
-            _refuse("StateError", f"a snapshot is the bytes that stream.snapshot() gave; got {type(blob).__name__}.")
+            view = memoryview(blob).cast("B")
+        except Exception:  # noqa: BLE001  objects of others raise what they like
+            _refuse("StateError", f"a snapshot is the bytes that stream.snapshot() gave, one behind the other; got {type(blob).__name__}.")
+        kept = bytearray(view if view.nbytes < _MOST_BYTES else b"") or bytearray(1)
         answer = self._library.edgelstm_restore(self._arena, ctypes.c_void_p(_address(kept)), ctypes.c_size_t(len(kept)))
         if answer == 1:
-            _refuse("StateError", f"these {len(blob)} bytes are no whole snapshot of this model; take another, or start with reset().")
+            _refuse("StateError", f"these {view.nbytes} bytes are no whole snapshot of this model; take another, or start with reset().")
         if answer == 2:
             _refuse("StateError", "the snapshot belongs to another model; load that model's library, or start with reset().")
 
+    def __copy__(self) -> "Stream":
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        made._settle()
+        made._block[:] = self._block
+        return made
+
+    def __deepcopy__(self, memo: "dict[int, Any]") -> "Stream":
+        from copy import deepcopy
+
+        made = memo[id(self)] = self.__copy__()
+        made.__dict__.update(deepcopy(self._added(), memo))
+        return made
+
+    def __reduce__(self) -> "tuple[Any, ...]":
+        return _taken_up, (type(self), self._path, self.snapshot(), self._given.tobytes()), self._added() or None
+
+    def _added(self) -> "dict[str, Any]":
+        """Attributes that the user has given this stream."""
+        own = {"input_size", "output_size", "input", "output"}
+        return {name: value for name, value in self.__dict__.items() if name not in own and name not in _PRIVATE}
+
     @property
     def info(self) -> "dict[str, Any]":
-        """What the library says of itself: sizes, names, labels, layers, scheme, target."""
-        import json
+        """What the library says of itself: sizes, names, labels, layers, scheme, target.
 
-        info = self._library.edgelstm_info
-        info.restype = ctypes.c_char_p
-        told: dict[str, Any] = json.loads(info())
-        return told
+        Raises
+        ------
+        LibraryError
+            If it says nothing that can be read.
+        """
+        return told_soundly(self._path, self._text, self._shape)
+
+    @property
+    def input_names(self) -> "tuple[str, ...]":
+        """Of the channels of a sample; empty where they have none."""
+        return tuple(self.info["input_names"])
+
+    @property
+    def labels(self) -> "tuple[str, ...]":
+        """Of the values of an answer; empty where they have none."""
+        return tuple(self.info["labels"])
+
+    @property
+    def steps(self) -> int:
+        """Steps taken since the initial state."""
+        return int.from_bytes(self._block[:8], "little")
+
+    @property
+    def bad_inputs(self) -> int:
+        """Samples that were repaired or dropped: none, since this stream refuses them."""
+        return 0
+
+    def __repr__(self) -> str:
+        from .outline import line
+
+        return f"Stream({line(self.info)}, {self.steps} step{'s' * (self.steps != 1)})"
+
+    def _repr_html_(self) -> str:
+        from .outline import html
+
+        info = self.info
+        return html("Stream", info, (("target", info["target"]), ("steps", self.steps)))
 
 
-def _address(buffer: "bytearray | memoryview") -> int:
+#: Attributes of a stream that a copy makes for itself.
+_PRIVATE = {"_path", "_text", "_shape", "_library", "_step", "_memory", "_arena", "_input", "_output", "_block", "_given", "_answer"}
+
+
+def _taken_up(kind: "type[Stream]", path: str, blob: bytes, given: bytes) -> Stream:
+    """The stream of a pickle."""
+    made = kind.__new__(kind)
+    Stream.__init__(made, path)
+    made.restore(blob)
+    made._given[:] = memoryview(given).cast("f")
+    return made
+
+
+def _first(items: "Iterable[Any]", most: int) -> "Iterable[Any]":
+    from itertools import islice
+
+    return islice(iter(items), most)
+
+
+def _floats(values: "list[float]") -> "memoryview[float]":
+    """Numbers as float32; infinite where they are beyond it."""
+    return memoryview((ctypes.c_float * len(values))(*values)).cast("B").cast("f")
+
+
+def _number(value: "Any") -> float:
+    """A number as a float. Text that spells one is none, and neither is a date or a sequence of one."""
+    if getattr(getattr(value, "dtype", None), "kind", "f") not in "fiub":
+        raise TypeError
+    if isinstance(value, str | bytes | bytearray) or (hasattr(type(value), "__iter__") and getattr(value, "shape", None) != ()):
+        raise TypeError
+    return float(value)
+
+
+def _buffer(x: "Any") -> "memoryview[Any] | None":
+    """A contiguous buffer of float32; None if it is none."""
+    try:
+        view = memoryview(x)
+    except Exception:  # noqa: BLE001  objects of others raise what they like
+        return None
+    return view if view.format == "f" and view.c_contiguous and not hasattr(x, "mask") else None
+
+
+def _address(buffer: "bytearray | memoryview[Any]") -> int:
     """Where a writable buffer's data lies."""
     return ctypes.addressof(ctypes.c_char.from_buffer(buffer))

@@ -1,11 +1,35 @@
 """The exceptions of edgelstm: each says what was expected, what came, and what to do.
 
-Nothing here decides anything; the message is written where the fault is seen.
+The message is written where the fault is seen. Here it becomes one printable line of bounded length, whatever a file put into it.
 """
+
+#: Most characters of a message, and how many of them are its end, which says what to do.
+LONGEST, LAST = 2000, 300
+
+
+def printable(value: object, most: int | None = None) -> str:
+    """`value` as one line of text that a terminal shows as it is.
+
+    Parameters
+    ----------
+    value : object
+    most : int, optional
+        Characters beyond this many are cut off, and "…" stands for them.
+    """
+    text = str(value)
+    if most is not None and len(text) > most:
+        text = text[: most - 1] + "…"
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 class EdgeLSTMError(Exception):
-    """Base of every error that edgelstm raises on purpose."""
+    """Base of every error that edgelstm raises on purpose. Its message is one printable line."""
+
+    def __init__(self, message: str = "") -> None:
+        line = " ".join(message.split()) if "\n" in message else message
+        if len(line) > LONGEST:
+            line = f"{line[: LONGEST - LAST - 3]} … {line[-LAST:]}"
+        super().__init__(printable(line))
 
 
 class ShapeError(EdgeLSTMError, ValueError):

@@ -5,12 +5,13 @@ Records hold numbers only. They do not compute (`reference`, `kernels`) and know
 
 from collections.abc import Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, field, fields
+from functools import partial
 from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import ShapeError, UnsupportedModelError, UsageError
+from .errors import ShapeError, UnsupportedModelError, UsageError, printable
 
 #: Gate order of every LSTM array in this package: input, forget, candidate, output (as PyTorch).
 GATES = ("i", "f", "g", "o")
@@ -80,7 +81,9 @@ class Layer:
             object.__setattr__(self, "inputs", (self.inputs,))
         object.__setattr__(self, "inputs", tuple(self.inputs))
         if not all(isinstance(n, str) for n in (self.name, *self.inputs)):
-            raise UsageError(f"{self.kind}: name and inputs must be text; got {self.name!r} and {self.inputs!r}.")
+            raise UsageError(
+                f"{self.kind}: name and inputs must be text; got {printable(repr(self.name), 60)} and {printable(self.inputs, 60)}."
+            )
         self._check()
         self._set("_sealed", True)
 
@@ -95,6 +98,10 @@ class Layer:
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are made, and checked, as the record itself was."""
+        return partial(type(self), **{f.name: getattr(self, f.name) for f in fields(self)}), ()
+
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in self.arrays().items())
         return f"{type(self).__name__}({self.name!r}{', ' if shapes else ''}{shapes})"
@@ -102,7 +109,7 @@ class Layer:
     @property
     def label(self) -> str:
         """How errors call this layer."""
-        return f"{self.kind} {self.name!r}" if self.name else self.kind
+        return f"{self.kind} {printable(self.name, 60)!r}" if self.name else self.kind
 
     def output_size(self, sizes: Sequence[int]) -> int:
         """Width of the output, given the widths of the inputs.
@@ -136,12 +143,13 @@ class Layer:
         known = {f.name for f in fields(cls)} - {"name", "inputs"}
         if unknown := sorted((set(options) | set(arrays)) - known):
             raise UnsupportedModelError(
-                f"{cls.kind} {name!r} has {', '.join(unknown)}, which this version of edgelstm does not know; upgrade edgelstm."
+                f"{cls.kind} {printable(name, 60)!r} has {printable(', '.join(unknown), 60)}, "
+                "which this version of edgelstm does not know; upgrade edgelstm."
             )
         try:
             return cls(name=name, inputs=tuple(inputs), **options, **arrays)
         except TypeError as problem:
-            raise ShapeError(f"{cls.kind} {name!r}: {problem}.") from None
+            raise ShapeError(f"{cls.kind} {printable(name, 60)!r}: {printable(problem, 200)}.") from None
 
     def _matches(self, sizes: Sequence[int], expected: int, because: str) -> None:
         if sum(sizes) != expected:
@@ -244,7 +252,9 @@ class Activation(Layer):
 
     def _check(self) -> None:
         if self.function not in ACTIVATIONS:
-            raise UnsupportedModelError(f"{self.label}: function {self.function!r} is not one of {', '.join(ACTIVATIONS)}.")
+            raise UnsupportedModelError(
+                f"{self.label}: function {printable(repr(self.function), 60)} is not one of {', '.join(ACTIVATIONS)}."
+            )
 
     def output_size(self, sizes: Sequence[int]) -> int:
         return sum(sizes)
@@ -316,7 +326,7 @@ class Add(Layer):
 
     def _check(self) -> None:
         if len(self.inputs) < 2:
-            raise ShapeError(f"{self.label} must name the two or more layers that it sums; got {self.inputs!r}.")
+            raise ShapeError(f"{self.label} must name the two or more layers that it sums; got {printable(self.inputs, 60)}.")
 
     def output_size(self, sizes: Sequence[int]) -> int:
         if len(set(sizes)) != 1:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ShapeError, UnsupportedModelError
+from .errors import ShapeError, UnsupportedModelError, printable
 from .layers import Array, Layer, Recurrent, checked_array, require_shape
 
 #: Largest magnitude of a quantised weight or activation: -128 is never used, so that products of two stay within 2**14.
@@ -153,7 +153,7 @@ class LSTMInt8(Recurrent):
         lowest, most = (-MOST_FLOAT_SHIFT, MOST_FLOAT_SHIFT) if self.input_scale is None else (0, MOST_SHIFT)
         if type(self.input_shift) is not int or not lowest <= self.input_shift <= most:
             raise UnsupportedModelError(
-                f"{self.label}: input_shift must be a whole number from {lowest} to {most}; got {self.input_shift!r}."
+                f"{self.label}: input_shift must be a whole number from {lowest} to {most}; got {printable(repr(self.input_shift), 60)}."
             )
         if self.input_scale is not None and (self.input_size << self.input_shift) + self.hidden_size > MOST_PRODUCTS:
             raise UnsupportedModelError(
@@ -226,7 +226,7 @@ class DenseInt8(Layer):
 def _check_scheme(layer: LSTMInt8 | DenseInt8) -> None:
     """The scheme is known, and a calibrated scale of an activation, where there is one, is a positive number."""
     if layer.scheme not in SCHEMES:
-        raise UnsupportedModelError(f"{layer.label}: scheme {layer.scheme!r} is not one of {', '.join(SCHEMES)}.")
+        raise UnsupportedModelError(f"{layer.label}: scheme {printable(repr(layer.scheme), 60)} is not one of {', '.join(SCHEMES)}.")
     for name in ("input_scale", "hidden_scale"):
         value = getattr(layer, name, None)
         if value is None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .errors import ShapeError, UnsupportedModelError
+from .errors import ShapeError, UnsupportedModelError, printable
 from .layers import Array, Layer, Recurrent, checked_array, require_shape
 
 #: Bits behind the point of a gate before its activation (Q3.12) and after it (Q0.15).
@@ -104,7 +104,7 @@ def _check_scale(layer: "LSTMInt8Static | DenseInt8Static", scale_name: str, zer
 def _check_integer(layer: "LSTMInt8Static | DenseInt8Static", name: str, low: int, high: int) -> None:
     value = getattr(layer, name)
     if type(value) is not int or not low <= value <= high:
-        raise ShapeError(f"{layer.label}: {name} must be a whole number from {low} to {high}; got {value!r}.")
+        raise ShapeError(f"{layer.label}: {name} must be a whole number from {low} to {high}; got {printable(repr(value), 60)}.")
 
 
 def _check_sums(layer: "LSTMInt8Static | DenseInt8Static", weight: NDArray[np.int8], zero_point: int, bias: NDArray[np.int32]) -> None:

@@ -29,6 +29,12 @@ MAGIC = b"\x7fEDGELSTM\r\n\x1a\n\0\0\0"
 TRAILER = struct.Struct("<HHIIIIIIIQQQQQf256s32s16sI32s")
 DIGEST_SIZE, NEEDS_SIZE = 32, 256
 
+#: Where arenas begin: a cache line.
+ALIGNMENT = 64
+
+#: Bytes of a snapshot that are not the state: `snapshot.size(0)`.
+SNAPSHOT_FRAME = 52
+
 #: ELF's number of a machine and its bits, by the first word of LLVM's triple.
 MACHINES = {"x86_64": (62, 64), "aarch64": (183, 64), "armv7": (40, 32), "riscv64": (243, 64)}
 
@@ -148,8 +154,11 @@ class LibraryFile:
         if abi != ABI:
             _refuse(f"{self.path} has interface version {abi}; this edgelstm loads version {ABI}. Build it again with this version.")
         parts = size + 4 * steps * (inputs + outputs) + TRAILER.size
-        if not steps or parts != len(data) or max(state, sample + 4 * inputs, given + 4 * inputs, answer + 4 * outputs) > arena:
+        ends = max(state, given + 4 * inputs, answer + 4 * outputs)
+        if not steps or parts != len(data) or ends > arena or sample + 4 * inputs > state or min(given, answer) < state:
             _refuse(f"{self.path} contradicts itself: its parts do not add up to its size. Build it again.")
+        if not 0 < limit < float("inf") or (vocabulary and (inputs, limit) != (1, vocabulary)):
+            _refuse(f"{self.path} contradicts itself: no input lies below its limit, {limit:g}. Build it again.")
         self.machine, self.bits, self.needs = machine, bits, needs.rstrip(b"\0").decode("ascii", "replace").split()
         self.shape = Shape(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model)
         self.size, self.probe_steps = size, steps
@@ -191,28 +200,114 @@ class LibraryFile:
             _refuse(f"{self.path} {reason}. Build it for this machine: edgelstm targets")
         if self._digest not in _loaded:
             try:
-                _loaded[self._digest] = load_private(self._data)
+                library = load_private(self._data)
+                odd = _contradiction(library, self.shape)
             except OSError as problem:
                 _refuse(f"{self.path} does not load: {problem}.")
+            except MemoryError:
+                _refuse(f"{self.path} needs more memory than this machine gives. Close other programs, or build a smaller model.")
+            if odd:
+                _refuse(f"{self.path} contradicts itself: its code has another {odd} than its end says. Build it again.")
+            _loaded[self._digest] = library
         return _loaded[self._digest]
 
 
+def _contradiction(library: ctypes.CDLL, shape: Shape) -> str:
+    """What of a shape is not that of the code; empty if all is."""
+    sizes = {
+        "input_size": shape.input_size,
+        "output_size": shape.output_size,
+        "arena_bytes": shape.arena_bytes,
+        "snapshot_bytes": shape.state_bytes + SNAPSHOT_FRAME,
+    }
+    for name, size in sizes.items():
+        function = getattr(library, f"edgelstm_{name}")
+        function.restype = ctypes.c_size_t
+        if function() != size:
+            return name
+    memory = (ctypes.c_char * (shape.arena_bytes + ALIGNMENT))()
+    arena = ctypes.c_void_p(ctypes.addressof(memory) + -ctypes.addressof(memory) % ALIGNMENT)
+    library.edgelstm_init(arena)
+    # The limit is a power of two, or a number of indices.
+    limits = (
+        ((shape.vocabulary - 1, 1), (shape.vocabulary, 0), (0.5, 0))
+        if shape.vocabulary
+        else ((shape.input_limit, 1), (2 * shape.input_limit, 0))
+    )
+    x, y = (ctypes.c_float * shape.input_size)(), (ctypes.c_float * shape.output_size)()
+    for value, taken in limits:
+        x[0] = value
+        if (library.edgelstm_step(arena, x, y) == 0) != taken:
+            return "range of inputs"
+    return ""
+
+
 def told(path: str, text: bytes) -> "dict[str, Any]":
-    """What the library of a path says of itself, out of its JSON text.
+    """What the library of a path says of itself, out of its JSON text; any of it may be missing or odd.
 
     Raises
     ------
     LibraryError
+        If it is no JSON object.
     """
     import json
 
     try:
         said = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):
         _refuse(f"{path} does not say what it is. Build it again.")
     return said
+
+
+def told_soundly(path: str, text: bytes, shape: Shape) -> "dict[str, Any]":
+    """The same, all of it there and in agreement with what the code is.
+
+    Raises
+    ------
+    LibraryError
+        If it is no such text, or lacks something.
+    """
+    said = told(path, text)
+    for name, fits in _SAID.items():
+        if name not in said or not fits(said[name], shape):
+            _refuse(f"{path} does not say what its {name} is. Build it again.")
+    return said
+
+
+def _text(value: object, _shape: Shape) -> bool:
+    return isinstance(value, str)
+
+
+def _count(value: object, _shape: Shape) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+def _names(value: object, count: int) -> bool:
+    return isinstance(value, list) and len(value) in (0, count) and all(isinstance(name, str) for name in value)
+
+
+def _layers(value: object, shape: Shape) -> bool:
+    wanted = {"name": _text, "kind": _text, "output_size": _count}
+    layers = value if isinstance(value, list) else [None]
+    return all(isinstance(layer, dict) and all(fits(layer.get(name), shape) for name, fits in wanted.items()) for layer in layers)
+
+
+#: What every library says of itself, and whether a value fits.
+_SAID: "dict[str, Callable[[Any, Shape], bool]]" = {
+    **dict.fromkeys(("target", "cpu", "features", "scheme", "digest", "edgelstm"), _text),
+    **dict.fromkeys(("abi", "weight_bytes"), _count),
+    "input_size": lambda value, shape: value == shape.input_size,
+    "output_size": lambda value, shape: value == shape.output_size,
+    "arena_bytes": lambda value, shape: value == shape.arena_bytes,
+    "snapshot_bytes": lambda value, shape: value == shape.state_bytes + SNAPSHOT_FRAME,
+    "vocabulary_size": lambda value, shape: (value or 0) == shape.vocabulary,
+    "input_names": lambda value, shape: _names(value, shape.input_size),
+    "labels": lambda value, shape: _names(value, shape.output_size),
+    "rate_hz": lambda value, _shape: value is None or type(value) in (int, float),
+    "layers": _layers,
+}
 
 
 def is_library(path: "str | os.PathLike[str]", *, unreadable: bool = False) -> bool:

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .container import printable
-from .errors import UnsupportedModelError, UsageError
+from .errors import UnsupportedModelError, UsageError, printable
 from .model import Model
 
 
@@ -22,7 +21,7 @@ class _LiveTensor:
             self.dtype = np.dtype(_DTYPES[kind])
         except (RuntimeError, KeyError) as problem:
             raise UnsupportedModelError(
-                f"holds a tensor of dtype {kind} and layout {tensor.layout} that is no plain array ({printable(problem)}); "
+                f"holds a tensor of dtype {kind} and layout {tensor.layout} that is no plain array ({printable(problem, 200)}); "
                 "give dense float tensors: .to_dense(), .float(), or the state_dict before it is quantized."
             ) from None
 

@@ -4,13 +4,16 @@ It computes nothing and knows neither files nor kernels.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import ShapeError, UnsupportedModelError, UsageError
+from . import outline
+from .errors import ShapeError, UnsupportedModelError, UsageError, printable
 from .layers import MAX_SIZE, Embedding, Layer, Normalizer
 
 #: Every kind of layer that this version knows, by its name in files: where its record is. Loaded when first met, so that a float32
@@ -41,7 +44,7 @@ def layer_class(kind: str) -> type[Layer]:
 INPUT = "input"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Probe:
     """Inputs and the answers to them, by which a model proves itself where it is loaded.
 
@@ -58,8 +61,11 @@ class Probe:
     outputs: NDArray[np.float32]
     source: str
 
+    def __repr__(self) -> str:
+        return printable(f"Probe({len(self.inputs)} steps, {self.source})", 200)
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A trained network.
 
@@ -107,12 +113,52 @@ class Model:
         if self.probe is not None:
             object.__setattr__(self, "probe", _checked_probe(self.probe, self.input_size, self.output_size))
 
+    @property
+    def scheme(self) -> str:
+        """Number form of the layers: ``"f32"``, or the int8 schemes in it."""
+        if any("static" in layer.kind for layer in self.layers):
+            return "int8-static"
+        return ", ".join(sorted({layer.scheme for layer in self.layers if hasattr(layer, "scheme")})) or "f32"
+
+    def outline(self) -> dict[str, Any]:
+        """Sizes, names, layers and scheme as plain JSON values, as built libraries say them of themselves."""
+        return {
+            "scheme": self.scheme,
+            "input_size": self.input_size,
+            "output_size": self.output_size,
+            "vocabulary_size": self.vocabulary_size,
+            "input_names": list(self.input_names),
+            "labels": list(self.labels),
+            "rate_hz": self.rate_hz,
+            "layers": [{"name": layer.name, "kind": layer.kind, "output_size": self.size_of(layer.name)} for layer in self.layers],
+        }
+
+    def __repr__(self) -> str:
+        return printable(f"Model({outline.line(self.outline())})")
+
+    def _repr_html_(self) -> str:
+        return outline.html("Model", self.outline(), (("parameters", f"{self.parameters:,}"), ("source", self.source)))
+
+    def __copy__(self) -> "Model":
+        """Itself, since it never changes: streams of the copy share its weights."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Model":
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle is made, and checked, as the model itself was."""
+        return partial(type(self), **{f.name: getattr(self, f.name) for f in fields(self)}), ()
+
     def _check_names(self) -> None:
         if self.labels and len(self.labels) != self.output_size:
-            raise ShapeError(f"labels must name all {self.output_size} outputs; got {len(self.labels)}: {', '.join(self.labels)}.")
+            raise ShapeError(
+                f"labels must name all {self.output_size} outputs; got {len(self.labels)}: {printable(', '.join(self.labels), 200)}."
+            )
         if self.input_names and len(self.input_names) != self.input_size:
             raise ShapeError(
-                f"input_names must name all {self.input_size} inputs; got {len(self.input_names)}: {', '.join(self.input_names)}."
+                f"input_names must name all {self.input_size} inputs; got {len(self.input_names)}: "
+                f"{printable(', '.join(self.input_names), 200)}."
             )
         if self.rate_hz is not None and not 0 < self.rate_hz < float("inf"):
             raise UsageError(f"rate_hz must be a positive number of samples a second; got {self.rate_hz}.")
@@ -199,12 +245,15 @@ def _named(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     for index, given in enumerate(layers):
         if not isinstance(given, Layer) or given.kind not in LAYER_KINDS:
             kinds = ", ".join(name for _, name in LAYER_KINDS.values())
-            raise UnsupportedModelError(f"layer {index} must be one of {kinds}; got {given!r}.")
+            raise UnsupportedModelError(f"layer {index} must be one of {kinds}; got {printable(repr(given), 60)}.")
         layer = replace(given, name=given.name or f"{given.kind}{index}", inputs=given.inputs or (previous,))
         if layer.name in seen:
-            raise UsageError(f"layer {index}: the name {layer.name!r} is taken; names must be unique and not {INPUT!r}.")
+            raise UsageError(f"layer {index}: the name {printable(layer.name, 60)!r} is taken; names must be unique and not {INPUT!r}.")
         if missing := [n for n in layer.inputs if n not in seen]:
-            raise UsageError(f"{layer.label} reads {', '.join(missing)}, not defined before it; known there: {', '.join(sorted(seen))}.")
+            raise UsageError(
+                f"{layer.label} reads {printable(', '.join(missing), 60)}, not defined before it; "
+                f"known there: {printable(', '.join(sorted(seen)), 200)}."
+            )
         seen.add(layer.name)
         named.append(layer)
         previous = layer.name
@@ -217,14 +266,14 @@ def _check_readers(layers: list[Layer]) -> None:
     embeddings = [layer for layer in layers if isinstance(layer, Embedding)]
     for layer in embeddings:
         if layer.inputs != (INPUT,):
-            raise UnsupportedModelError(f"{layer.label} must read the model's input; it reads {', '.join(layer.inputs)}.")
+            raise UnsupportedModelError(f"{layer.label} must read the model's input; it reads {printable(', '.join(layer.inputs), 60)}.")
     others = [layer.label for layer in layers if INPUT in layer.inputs and not isinstance(layer, Embedding)]
     if embeddings and others:
         raise UnsupportedModelError(
-            f"the model's input is an index for its embedding; {', '.join(others)} cannot read it as a measurement."
+            f"the model's input is an index for its embedding; {printable(', '.join(others), 200)} cannot read it as a measurement."
         )
     if unread := {n.name for n in layers[:-1]} - {i for n in layers for i in n.inputs}:
-        raise UsageError(f"no layer reads {', '.join(sorted(unread))}; only the last layer's output leaves a model.")
+        raise UsageError(f"no layer reads {printable(', '.join(sorted(unread)), 200)}; only the last layer's output leaves a model.")
 
 
 def _input_width(layers: Iterable[Layer]) -> int:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from . import __version__, container, reference
 from .container import Tensors
 from .digests import sha256_of
-from .errors import ModelFileError, ShapeError, UnsupportedModelError, UsageError
+from .errors import ModelFileError, ShapeError, UnsupportedModelError, UsageError, printable
 from .layers import Layer
 from .model import LAYER_KINDS, Model, Probe, layer_class
 from .writing import write_atomic
@@ -203,12 +203,14 @@ def _checked(found: object, known: dict[str, tuple[Callable[[object], bool], str
     if not isinstance(found, dict):
         raise ModelFileError(f"{what} must be an object; got {type(found).__name__}. The file is damaged, convert the model again.")
     if unknown := sorted(set(found) - set(known)):
-        raise ModelFileError(f"{what} has {unknown[0]!r}, which this version of edgelstm ({__version__}) does not know; upgrade edgelstm.")
+        raise ModelFileError(
+            f"{what} has {printable(unknown[0], 60)!r}, which this version of edgelstm ({__version__}) does not know; upgrade edgelstm."
+        )
     if missing := sorted(set(known) - set(found)):
         raise ModelFileError(f"{what} lacks {missing[0]!r}; the file is damaged, convert the model again.")
     for name, (check, expected) in known.items():
         if not check(found[name]):
-            raise ModelFileError(f"{what}: {name} must be {expected}; got {str(found[name])[:60]!r}. Convert the model again.")
+            raise ModelFileError(f"{what}: {name} must be {expected}; got {printable(found[name], 60)!r}. Convert the model again.")
     return found
 
 
@@ -227,7 +229,7 @@ def _decode(text: str, tensors: Tensors, *, verify: bool) -> Model:
     try:
         layers = [_layer(_checked(entry, _LAYER, f"layer {index}"), tensors) for index, entry in enumerate(document["layers"])]
         if tensors:
-            raise ModelFileError(f"holds {', '.join(sorted(tensors))[:200]}, which no layer of it uses; convert the model again.")
+            raise ModelFileError(f"holds {printable(', '.join(sorted(tensors)), 200)}, which no layer of it uses; convert the model again.")
         return _assemble(layers, _probe(*probe, document["probe_source"]), document)
     except (ShapeError, UsageError, OverflowError) as problem:
         raise ModelFileError(f"describes a model that does not fit together: {problem}") from None
@@ -238,19 +240,24 @@ def _layer(entry: dict[str, Any], tensors: Tensors) -> Layer:
     kind, name = entry["kind"], entry["name"]
     if kind not in LAYER_KINDS:
         raise UnsupportedModelError(
-            f"layer {name!r} is of kind {kind!r}; this edgelstm ({__version__}) knows {', '.join(LAYER_KINDS)}. Upgrade edgelstm."
+            f"layer {printable(name, 60)!r} is of kind {printable(kind, 60)!r}; this edgelstm ({__version__}) knows "
+            f"{', '.join(LAYER_KINDS)}. Upgrade edgelstm."
         )
     given = {full.removeprefix(f"{name}."): tensors.pop(full) for full in list(tensors) if full.rpartition(".")[0] == name}
     layer = layer_class(kind).from_parts(name, entry["inputs"], entry["options"], given)
     held = layer.arrays()
     if odd := sorted(set(held) ^ set(given)):
-        raise ModelFileError(f"{layer.label} needs the tensor {name}.{odd[0]}, which the file lacks; convert the model again.")
+        raise ModelFileError(
+            f"{layer.label} needs the tensor {printable(f'{name}.{odd[0]}', 60)}, which the file lacks; convert the model again."
+        )
     for field, array in given.items():
         if array.dtype != held[field].dtype:
-            raise ModelFileError(f"tensor {name}.{field} has dtype {array.dtype}, not {held[field].dtype}; convert the model again.")
+            raise ModelFileError(
+                f"tensor {printable(f'{name}.{field}', 60)} has dtype {array.dtype}, not {held[field].dtype}; convert the model again."
+            )
     if layer.options() != entry["options"]:
         raise ModelFileError(
-            f"{layer.label} has the options {str(entry['options'])[:60]}, which it does not take; convert the model again."
+            f"{layer.label} has the options {printable(entry['options'], 60)}, which it does not take; convert the model again."
         )
     return layer
 
@@ -286,7 +293,7 @@ def _replay(model: Model) -> None:
     worst = difference.max(axis=1)  # (steps,)
     if (bad := np.flatnonzero(~(worst <= PROBE_LIMIT))).size:
         raise ModelFileError(
-            f"does not reproduce its probe from {model.probe.source}: "
+            f"does not reproduce its probe from {printable(model.probe.source, 60)}: "
             f"step {bad[0]} differs by {worst[bad[0]]:.2g} (limit {PROBE_LIMIT:g}). Convert it again; verify=False loads it as it is."
         )
 

@@ -10,12 +10,13 @@ import struct
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .compiler import binding as at
+from .errors import UsageError
 from .memory import allocate
 from .program import Program
 
@@ -25,10 +26,16 @@ _NAME = ctypes.create_string_buffer(b"step")
 _DOC = ctypes.create_string_buffer(
     b"step([x], /)\n--\n\n"
     b"One timestep: x (input_size,) -> y (output_size,), a float32 view that is valid until the next step.\n"
+    b"It is the same object each time; change the shape or dtype of a copy.\n"
     b"Without x, the sample is what was written into stream.input.\n\nSee edgelstm.Stream."
 )
 
 Step = Callable[..., NDArray[np.float32]]
+
+
+def refuse_alone() -> NoReturn:
+    """Say what to send instead of a step that is bound to memory of this process."""
+    raise UsageError("stream.step alone cannot be copied or pickled; copy or pickle the stream, whose step goes with it.")
 
 
 class _Binding(np.ndarray[Any, Any]):
@@ -36,6 +43,11 @@ class _Binding(np.ndarray[Any, Any]):
 
     kept: tuple[object, ...] = ()
 
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        refuse_alone()
+
+
+_Binding.__name__ = _Binding.__qualname__ = "Stream"  # whose step it is, in CPython's own errors
 
 _pointer_at = ctypes.c_void_p.from_address
 

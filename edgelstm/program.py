@@ -3,13 +3,13 @@
 import ctypes
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import LibraryError
-from .library_file import LibraryFile, Shape, told
+from .library_file import LibraryFile, Shape, told_soundly
 from .memory import allocate
 
 #: Largest difference from its probe that compiled code may show, relative to max(1, |output|).
@@ -27,6 +27,8 @@ class About(NamedTuple):
     input_names, labels : tuple of str
     target, cpu : str
     weight_bytes, code_bytes : int
+    outline : dict
+        As `outline.line` takes it.
     """
 
     input_names: tuple[str, ...]
@@ -35,6 +37,7 @@ class About(NamedTuple):
     cpu: str
     weight_bytes: int
     code_bytes: int
+    outline: dict[str, Any]
 
 
 class Program(NamedTuple):
@@ -86,24 +89,29 @@ def address_of(handle: ctypes.CDLL, name: str) -> int:
 
 
 def worst_difference(program: Program, inputs: NDArray[np.float32], outputs: NDArray[np.float32]) -> tuple[float, int]:
-    """Replay a probe: the largest difference from its outputs, relative to max(1, |output|), and the first step beyond `PROBE_LIMIT`."""
+    """Replay a probe: the largest difference from its outputs, relative to max(1, |output|), and the first step beyond `PROBE_LIMIT`.
+
+    The difference is infinite where a sample must not enter a state; no step has run then.
+    """
     arena = allocate(program.arena_bytes)
     arena[: program.shape.state_bytes] = program.initial_state
     answers = np.empty_like(outputs)
     x, y = inputs.ctypes.data, answers.ctypes.data
-    program.run(program.weights, arena.ctypes.data, x, y, len(inputs), program.shape.input_limit, 0)
+    done = program.run(program.weights, arena.ctypes.data, x, y, len(inputs), program.shape.input_limit, 1)
+    if done < len(inputs):
+        return float("inf"), done
     error = np.abs(answers - outputs) / np.maximum(1, np.abs(outputs))
     return float(error.max()), int(np.argmax(~(error <= PROBE_LIMIT).all(axis=1)))
 
 
-def _told_by(path: str, text: bytes, size: int) -> Callable[[], About]:
+def _told_by(path: str, text: bytes, size: int, shape: Shape) -> Callable[[], About]:
     """`Program.about` of a library of `size` bytes, out of its JSON text."""
 
     @cache
     def about() -> About:
-        info = told(path, text)
+        info = told_soundly(path, text, shape)
         names, labels, weight_bytes = tuple(info["input_names"]), tuple(info["labels"]), info["weight_bytes"]
-        return About(names, labels, info["target"], info["cpu"], weight_bytes, size - weight_bytes)
+        return About(names, labels, info["target"], info["cpu"], weight_bytes, size - weight_bytes, info)
 
     return about
 
@@ -126,11 +134,16 @@ def open_library(path: str) -> Program:
         run=run_of(handle),
         python_step=address_of(handle, "edgelstm_python_step"),
         owner=handle,
-        about=_told_by(path, file.info_text, file.size),
+        about=_told_by(path, file.info_text, file.size, file.shape),
     )
     inputs = np.array(file.probe_inputs, np.float32).reshape(file.probe_steps, -1)  # (steps, input_size)
     outputs = np.array(file.probe_outputs, np.float32).reshape(file.probe_steps, -1)  # (steps, output_size)
-    worst, step = worst_difference(program, inputs, outputs)
+    try:
+        worst, step = worst_difference(program, inputs, outputs)
+    except MemoryError:
+        raise LibraryError(f"{path} needs {program.arena_bytes} bytes for a stream, more than this machine gives.") from None
+    if worst == float("inf"):
+        raise LibraryError(f"{path} holds a probe that this model cannot have answered, at step {step}. Build it again.")
     if not worst <= PROBE_LIMIT:
         raise LibraryError(
             f"{path} differs from the answers it was built to give by {worst:.1e} (limit {PROBE_LIMIT:.0e}) at step {step}. "

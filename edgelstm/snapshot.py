@@ -5,6 +5,7 @@ before it. The state is the first part of an arena: steps taken (int64), the las
 """
 
 import struct
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -37,31 +38,36 @@ def pack(state: NDArray[np.uint8], digest: str) -> bytes:
     return body + _CRC.pack(crc32(body))
 
 
-def unpack(blob: bytes, state_bytes: int, digest: str) -> NDArray[np.uint8]:
-    """The state in a snapshot, as `pack` was given it.
+def unpack(blob: object, state_bytes: int, digest: str, *, finite: bool = True) -> NDArray[np.uint8]:
+    """The state in a snapshot, as `pack` was given it. `finite`: whether NaN and infinity in it are refused.
 
     Raises
     ------
     StateError
         If the bytes are no snapshot, are damaged, or belong to another model or another version.
     """
-    try:
-        blob = bytes(blob)
-    except (TypeError, ValueError):
-        raise StateError(f"a snapshot is the bytes that stream.snapshot() gave; got {type(blob).__name__}.") from None
-    if len(blob) < size(0) or not blob.startswith(_MAGIC):
-        raise StateError(f"these {len(blob)} bytes are no snapshot; pass what stream.snapshot() gave, whole.")
-    _, version, state_size, owner = _HEADER.unpack_from(blob)
+    data = _bytes_of(blob)
+    if len(data) < size(0) or data[: len(_MAGIC)] != _MAGIC:
+        raise StateError(f"these {len(data)} bytes are no snapshot; pass what stream.snapshot() gave, whole.")
+    _, version, state_size, owner = _HEADER.unpack_from(data)
     if version != _VERSION:
         raise StateError(f"the snapshot has version {version}, this edgelstm reads {_VERSION}; take it again with this version.")
-    if len(blob) != size(state_size) or crc32(blob[: -_CRC.size]) != _CRC.unpack(blob[-_CRC.size :])[0]:
+    if len(data) != size(state_size) or crc32(data[: -_CRC.size]) != _CRC.unpack(data[-_CRC.size :])[0]:
         raise StateError("the snapshot is damaged (length or checksum is wrong); take another, or start with reset().")
     if owner.hex() != digest:
         raise StateError(
             f"the snapshot belongs to another model (digest {owner.hex()[:12]}, this one is {digest[:12]}); "
             "load that model, or start with reset()."
         )
-    state = np.frombuffer(blob, np.uint8, state_size, _HEADER.size)
-    if state_size != state_bytes or not np.isfinite(state[_COUNTERS:].view(np.float32)).all():
+    state = np.frombuffer(data, np.uint8, state_size, _HEADER.size)
+    if state_size != state_bytes or (finite and not np.isfinite(state[_COUNTERS:].view(np.float32)).all()):
         raise StateError("the snapshot holds a state that this model cannot have; take another, or start with reset().")
     return state
+
+
+def _bytes_of(blob: Any) -> memoryview:
+    """The bytes of a buffer, where they lie; no number and no list is taken for them."""
+    try:
+        return memoryview(blob).cast("B")
+    except Exception:  # noqa: BLE001  objects of others raise what they like
+        raise StateError(f"a snapshot is the bytes that stream.snapshot() gave, one behind the other; got {type(blob).__name__}.") from None

@@ -4,19 +4,22 @@ Start here to follow a step: `Stream.step` is a builtin over `kernels/python_cal
 the kernels, `kernels/lstm_f32.py` first of all.
 """
 
+from __future__ import annotations
+
+import copy
 import os
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import native_call, snapshot
-from .errors import StateError, UsageError
+from . import native_call, outline, snapshot
+from .errors import InputError, StateError, UsageError, printable
 from .memory import allocate
 from .program import Program
-from .samples import NanPolicy, Samples
+from .samples import NanPolicy, NanPolicyName, Samples
 
 if TYPE_CHECKING:
     from .compiler.plan import Plan
@@ -35,9 +38,21 @@ class _Arena:
         self.state = self.block[: shape.state_bytes]
         self.sample = self._floats(shape.sample_offset, shape.input_size)  # (input_size,) last one accepted
         self.input = self._floats(shape.input_offset, shape.input_size)  # (input_size,) written by the user
-        self.output = self._floats(shape.output_offset, shape.output_size)  # (output_size,) of the last step
+        self.output = self._floats(shape.output_offset, shape.output_size)  # (output_size,) of the last step, for the user
+        # Views of our own: users may give theirs another shape.
+        self.given, self.answer = self.input.reshape(1, -1), self.output.reshape(1, -1)
         self.bad_inputs = 0
         self.reset()
+
+    def twin(self) -> _Arena:
+        """Another arena that holds the same."""
+        made = _Arena(self.program, self.policy)
+        made.block[:] = self.block
+        made.bad_inputs = self.bad_inputs
+        return made
+
+    def __reduce__(self) -> NoReturn:
+        native_call.refuse_alone()
 
     def _floats(self, offset: int, count: int) -> NDArray[np.float32]:
         return self.block[offset : offset + 4 * count].view(np.float32)
@@ -45,9 +60,9 @@ class _Arena:
     def reset(self) -> None:
         self.state[:] = self.program.initial_state
 
-    def restore(self, state: NDArray[np.uint8]) -> None:
+    def restore(self, state: NDArray[np.uint8], *, checked: bool = True) -> None:
         sample = state[self.program.shape.sample_offset :][: self.sample.nbytes].view(np.float32)
-        if not self.samples.good(sample).all():
+        if checked and not self.samples.good(sample).all():
             raise StateError("the snapshot holds a sample that this model cannot have read; take another, or start with reset().")
         self.state[:] = state
 
@@ -60,12 +75,12 @@ class _Arena:
         places = native_call.address(rows), native_call.address(answers)
         return self.program.run(*self.addresses, *places, count, self.program.shape.input_limit, checked)
 
-    def step(self, *args: ArrayLike) -> NDArray[np.float32]:
+    def careful_step(self, *args: object) -> NDArray[np.float32]:
         """One step with anything that `Samples.one` takes; without an argument, with what stands in `input`."""
         if len(args) > 1:
             raise UsageError(f"step takes one sample, or none to use stream.input; got {len(args)} arguments.")
-        row = self.samples.one(args[0]) if args else self.input
-        self.process(row.reshape(1, -1), self.output.reshape(1, -1), counted=False)
+        row = self.samples.one(args[0]).reshape(1, -1) if args else self.given
+        self.process(row, self.answer, counted=False)
         return self.output
 
     def process(self, rows: NDArray[np.float32], answers: NDArray[np.float32], *, counted: bool) -> None:
@@ -96,11 +111,36 @@ class _Arena:
         return rows
 
 
+#: What `help` says of ``stream.step``. Every stream has a builtin of its own in that slot: a method in the class would cost 10 ns a call.
+_STEP = """step(x, /) -> y, or step() -> y: one timestep.
+
+Parameters
+----------
+x : (input_size,), optional
+    A float32 array is fastest. Lists, other arrays, bare numbers for one input, and values by name do as well; see `samples.floats`.
+    Without it, the sample is what stands in `input`.
+
+Returns
+-------
+(output_size,) float32
+    A view that is valid until the next step, and the same object each time: what is done to its shape, strides or dtype stays for later
+    answers. Change those of a copy: ``stream.step(x).copy()``.
+
+Raises
+------
+InputError
+    If the shape is wrong or a value must not enter the state, which is then as it was.
+"""
+
+
 class Stream:
     """A model at work on one stream of samples.
 
     The state changes in `step`, `process`, `reset` and `restore`, and by nothing else. A stream belongs to one thread at a time;
     different streams are independent. `process` releases the interpreter's lock.
+
+    ``copy.copy``, ``copy.deepcopy`` and ``pickle`` make an independent stream that goes on from the same state, with the same policy and
+    counters. A pickle holds the model, or the path of the built library, which must then be there.
 
     Parameters
     ----------
@@ -116,11 +156,6 @@ class Stream:
         What runs; ``program.about()`` tells the sizes of weights and code, and the target.
     input : (input_size,) float32
         Memory to write a sample into before `step()`.
-    step : callable
-        ``step(x)``: one timestep. x (input_size,): a float32 array is fastest; lists, other numeric arrays, and bare numbers for one
-        input, do as well. ``step()``: the sample is what `input` holds.
-        Returns y (output_size,) float32, a view that is valid until the next step.
-        A wrong shape or a value that must not enter the state raises InputError, and the state is as it was.
 
     Raises
     ------
@@ -136,29 +171,41 @@ class Stream:
     ...     scores = stream.step(sample)
     """
 
-    def __init__(self, model: "Model | str | os.PathLike[str]", *, nan_policy: str = "raise") -> None:
+    __slots__ = {"step": _STEP, "__dict__": "", "__weakref__": ""}  # noqa: RUF023
+
+    def __init__(self, model: Model | str | os.PathLike[str], *, nan_policy: NanPolicyName = "raise") -> None:
         try:
             policy = NanPolicy(nan_policy)
         except ValueError:
-            raise UsageError(f"nan_policy must be one of {', '.join(NanPolicy)}; got {nan_policy!r}.") from None
+            raise UsageError(f"nan_policy must be one of {', '.join(NanPolicy)}; got {printable(repr(nan_policy), 60)}.") from None
         self._plan: Plan | None = None
         self._model: Model | None = None
+        self._path = ""
         if isinstance(model, str | os.PathLike):
+            self._path = os.path.abspath(os.fspath(model))
             self.program = _opened(os.fspath(model))
         else:
             self._model, self._plan = model, _compiled(model)
             self.program = self._plan.program
         if policy is NanPolicy.PROPAGATE and self.program.shape.vocabulary:
             raise UsageError("nan_policy='propagate' is for measurements; this model's input is an index, which must lie in its table.")
-        self._arena = arena = _Arena(self.program, policy)
-        self.input = arena.input
-        self.step: native_call.Step = arena.step
+        self._bind(_Arena(self.program, policy))
+
+    def _bind(self, arena: _Arena) -> None:
+        """Let this arena be the one that is stepped."""
+        self._arena, self.input = arena, arena.input
+        step: native_call.Step = arena.careful_step
         if self.program.python_step and native_call.usable():
-            checked = policy is not NanPolicy.PROPAGATE
-            self.step = native_call.bind(self.program, arena.block, arena.input, arena.output, arena.step, checked=checked)
+            checked = arena.policy is not NanPolicy.PROPAGATE
+            step = native_call.bind(self.program, arena.block, arena.input, arena.output, arena.careful_step, checked=checked)
+        self.step = step  # type: ignore[method-assign]
+
+    if TYPE_CHECKING:
+
+        def step(self, x: object = ..., /) -> NDArray[np.float32]: ...
 
     @property
-    def model(self) -> "Model":
+    def model(self) -> Model:
         """What was compiled.
 
         Raises
@@ -171,7 +218,7 @@ class Stream:
         return self._model
 
     @property
-    def plan(self) -> "Plan":
+    def plan(self) -> Plan:
         """How the model was compiled.
 
         Raises
@@ -209,7 +256,7 @@ class Stream:
         Parameters
         ----------
         xs : (time, input_size)
-            Or (time,) where input_size is 1. Any numeric array or nested lists.
+            Or (time,) where input_size is 1. Any numeric array, nested lists, or a table with the inputs' names; see `samples.floats`.
 
         Returns
         -------
@@ -222,7 +269,10 @@ class Stream:
             If the shape is wrong or a value must not enter the state, which is then as it was.
         """
         rows = self._arena.samples.many(xs)
-        answers = np.empty((len(rows), self.output_size), np.float32)
+        try:
+            answers = np.empty((len(rows), self.output_size), np.float32)
+        except MemoryError:
+            raise InputError(f"the answers to {len(rows)} samples need more memory than this machine gives; pass shorter blocks.") from None
         self._arena.process(rows, answers, counted=True)
         return answers
 
@@ -243,6 +293,35 @@ class Stream:
             If it is damaged or of another model; the state is then as it was.
         """
         self._arena.restore(snapshot.unpack(blob, self._arena.state.nbytes, self._digest))
+
+    def __repr__(self) -> str:
+        return printable(f"Stream({outline.line(self.program.about().outline)}, {self.steps} step{'s' * (self.steps != 1)})")
+
+    def _repr_html_(self) -> str:
+        about = self.program.about()
+        return outline.html("Stream", about.outline, (("target", about.target), ("steps", self.steps)))
+
+    def __copy__(self) -> Stream:
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        made._bind(self._arena.twin())
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Stream:
+        made = memo[id(self)] = self.__copy__()
+        made.__dict__.update(copy.deepcopy(self._added(), memo))
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        arena = self._arena
+        source = self._path if self._model is None else self._model
+        kept = (arena.policy.value, self.snapshot(), arena.given.tobytes(), arena.bad_inputs)
+        return _taken_up, (type(self), source, *kept), self._added() or None
+
+    def _added(self) -> dict[str, Any]:
+        """Attributes that the user has given this stream."""
+        own = {"program", "input", "_plan", "_model", "_path", "_arena", "_digest"}
+        return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def warmup(self, steps: int = 100) -> None:
         """Bring code and weights into the caches by some steps that leave no trace in the state."""
@@ -270,7 +349,18 @@ class Stream:
         return model_digest(self._model)
 
 
-def _compiled(model: "Model") -> "Plan":
+def _taken_up(kind: type[Stream], source: Model | str, policy: NanPolicyName, blob: bytes, given: bytes, bad_inputs: int) -> Stream:
+    """The stream of a pickle."""
+    made = kind.__new__(kind)
+    Stream.__init__(made, source, nan_policy=policy)
+    arena, finite = made._arena, policy != "propagate"
+    arena.restore(snapshot.unpack(blob, arena.state.nbytes, made._digest, finite=finite), checked=finite)
+    arena.input[:] = np.frombuffer(given, np.float32)
+    arena.bad_inputs = bad_inputs
+    return made
+
+
+def _compiled(model: Model) -> Plan:
     from .compiler.plan import plan_of
     from .model import Model
 

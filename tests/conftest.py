@@ -70,10 +70,10 @@ def lstm_layers(rng, inputs, hidden, layers, *, trained_start=False):
     return records
 
 
-def lstm_model(rng, inputs=6, hidden=8, layers=1, outputs=2, **options):
-    """LSTM layers and a Dense head."""
+def lstm_model(rng, inputs=6, hidden=8, layers=1, outputs=2, names=(), **options):
+    """LSTM layers and a Dense head; the inputs are called `names`."""
     head = el.Dense(rng.uniform(-0.3, 0.3, (outputs, hidden)), rng.uniform(-0.3, 0.3, outputs))
-    return el.Model([*lstm_layers(rng, inputs, hidden, layers, **options), head])
+    return el.Model([*lstm_layers(rng, inputs, hidden, layers, **options), head], input_names=names)
 
 
 def samples(rng, model, steps):

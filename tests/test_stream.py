@@ -251,6 +251,11 @@ def test_wrong_samples_are_refused_and_leave_the_state(stream, wrong, message):
     np.testing.assert_array_equal(stream.step(XS[5]), answer)
 
 
+def test_a_sample_by_keyword_is_refused_in_the_streams_name():
+    with pytest.raises(TypeError, match=r"^Stream\.step\(\) takes no keyword"):
+        el.Stream(MODEL).step(x=XS[0])
+
+
 def test_wrong_number_of_arguments(stream):
     with pytest.raises(el.UsageError, match="got 2"):
         stream.step(XS[0], XS[1])

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from .. import __version__
-from ..errors import EdgeLSTMError, UsageError
+from ..errors import EdgeLSTMError, UsageError, printable
 from .signals import unwinding
 
 #: Exit code of a program that SIGPIPE would have killed.
@@ -109,9 +109,8 @@ def _as_options(message: str) -> str:
 
 def _complain(message: str, code: int) -> int:
     """One printable line on stderr, whatever a hostile file put into the message."""
-    line = " ".join(message.split())
     with suppress(OSError):
-        click.echo("edgelstm: " + "".join(c if c.isprintable() else "?" for c in line), err=True)
+        click.echo("edgelstm: " + printable(" ".join(message.split())), err=True)
     return code
 
 

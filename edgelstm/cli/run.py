@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..runners import Samples
     from ..runners.counts import LineCount
     from ..runners.reading import Reading
+    from ..samples import NanPolicyName
 
 
 @click.command()
@@ -60,7 +61,7 @@ def run(
     append: bool,
     state: str | None,
     reading: "Reading",
-    nan_policy: str,
+    nan_policy: "NanPolicyName",
     **asked: Any,
 ) -> None:
     """Stream lines through MODEL: one sample a line in, one answer a line out, each flushed before more input is awaited.
@@ -95,7 +96,7 @@ class _Lines:
         self,
         paths: Sequence[str],
         reading: "Reading",
-        nan_policy: str,
+        nan_policy: "NanPolicyName",
         *,
         kept: Sequence[str],
         bad_lines: str,

@@ -1,6 +1,6 @@
 """`edgelstm bench --all-schemes`: the time and size of a model in every number format, on this machine."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import UnsupportedModelError, UsageError
 from . import show
@@ -31,7 +31,7 @@ def compare(model: "Model") -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for scheme in ("f32", *SCHEMES):
         try:
-            made = model if scheme == "f32" else quantization.quantize(model, [xs], scheme)
+            made = model if scheme == "f32" else quantization.quantize(model, [xs], cast("quantization.SchemeName", scheme))
         except UnsupportedModelError as problem:
             found.append({"scheme": scheme, "refused": str(problem)})
             continue

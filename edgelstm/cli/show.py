@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import printable as printable  # noqa: PLC0414  verbs find it here
+
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.progress import Progress
 
 #: Width of a table that is not printed on a terminal.
 WIDTH = 120
-
-
-def printable(value: object) -> str:
-    """Text without control characters or escape sequences."""
-    return "".join(c if c.isprintable() else "?" for c in str(value))
 
 
 def emit_json(record: Mapping[str, Any]) -> None:

@@ -87,7 +87,7 @@ def compile_model(model: Model) -> Plan:
     weights = aligned(layout.weights)
     weights.flags.writeable = False
     target = target._replace(cpu=library.cpu)
-    about = About(model.input_names, model.labels, target.name, target.cpu, weights.nbytes, library.size)
+    about = About(model.input_names, model.labels, target.name, target.cpu, weights.nbytes, library.size, model.outline())
     program = Program(
         shape=shape_of(model, layout),
         initial_state=layout.initial_state.view(np.uint8),

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ..digests import sha256
 from ..errors import CompileError, UsageError
@@ -127,6 +127,26 @@ _DOTS = {
 #: What LLVM also makes use of where a host has it.
 _NEWEST = (_VNNI, "avx512vbmi", "avx512_vbmi2", "avx512ifma", "avx512_bitalg", "avx512_vpopcntdq", "avx512_bf16", _VNNI_256, "gfni")
 _EMULATED, _HERE, _BOARD = "emulated, qemu-user", "PC", "emulated, qemu-system-arm"
+
+#: What users write for a target: the names in `TARGETS`, and this machine.
+TargetName = Literal[
+    "host",
+    "rpi3",
+    "rpi-zero2w",
+    "rpi4",
+    "rpi5",
+    "aarch64",
+    "x86-64-v2",
+    "x86-64-v3",
+    "x86-64-v4",
+    "armv7",
+    "riscv64",
+    "riscv64-v",
+    "cortex-m4f",
+    "cortex-m7",
+    "cortex-m33",
+    "cortex-m3",
+]
 
 #: What `build` compiles for, by name.
 TARGETS = {

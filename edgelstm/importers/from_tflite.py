@@ -6,7 +6,7 @@ The operators become records in `tflite_layers`; the file is read by `tflite_fil
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..errors import UnsupportedModelError, UsageError
+from ..errors import UnsupportedModelError, UsageError, printable
 from ..layers import Layer
 from ..model import Model
 from . import chain, tflite_layers
@@ -77,8 +77,7 @@ def from_tflite(graph: Graph, layers: str | None = None, *, source: str = "Tenso
     notes = [*walk.notes]
     if left := [operator.kind for operator in graph.operators[taken:]]:
         notes.append(f"Left out, as the layers {layers!r} say: {', '.join(left)}.")
-    source = "".join(c if c.isprintable() else "?" for c in source)
-    model = Model(tuple(walk.layers), window=walk.window, source=source)
+    model = Model(tuple(walk.layers), window=walk.window, source=printable(source))
     return model, chain.spell(_items(steps, names)), notes
 
 

@@ -1,6 +1,6 @@
 """What the names in a checkpoint's pickle mean: what is passed over, and why the rest is refused."""
 
-from ..container import printable
+from ..errors import printable
 
 #: NumPy arrays and scikit-learn's scalers: not read either, but a user may miss them.
 DATA_NAMES = frozenset(

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from ..container import printable
-from ..errors import ModelFileError
+from ..errors import ModelFileError, printable
 from .pickle_names import ADVICE, DATA_NAMES, INERT_NAMES, refusal
 
 #: Python hashes larger whole numbers modulo a prime, so that a file could make all keys of a dict collide.
@@ -74,7 +73,7 @@ class Reader:
             with warnings.catch_warnings(action="ignore"):  # pickletools warns of odd escapes in names
                 return self._interpret(stream)
         except (ValueError, LookupError, TypeError, AttributeError, OverflowError, struct.error) as problem:
-            raise ModelFileError(f"its pickle is damaged ({printable(problem)}); copy or save the file again.") from None
+            raise ModelFileError(f"its pickle is damaged ({printable(problem, 200)}); copy or save the file again.") from None
 
     def _interpret(self, stream: BinaryIO) -> object:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):

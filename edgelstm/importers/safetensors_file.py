@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import container
-from ..errors import ModelFileError
+from ..errors import ModelFileError, printable
 
 
 def read(file: BinaryIO) -> dict[str, NDArray[np.generic]]:
@@ -39,5 +39,5 @@ def _end(name: str, second: dict[str, str]) -> str:
             return name
         name = second[name]
     if name in second:
-        raise ModelFileError(f"its second names go in a circle at {container.printable(name)!r}; save the model again.")
+        raise ModelFileError(f"its second names go in a circle at {printable(name, 200)!r}; save the model again.")
     return name

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from .. import container
-from ..errors import ModelFileError
+from ..errors import ModelFileError, printable
 from .torch_archive import LEGACY_MAGIC
 
 #: Longest JSON model that is looked into.
@@ -198,7 +198,7 @@ def _sniff_zip(file: BinaryIO) -> str:
     try:
         names = zipfile.ZipFile(file).namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as problem:
-        reason = container.printable(problem)
+        reason = printable(problem, 200)
         raise ModelFileError(f"begins like a zip archive and is damaged or cut off ({reason}); copy it again.") from None
     for ending, name in _ZIP:
         if any(entry.endswith(ending) for entry in names):
@@ -213,7 +213,7 @@ def _sniff_json(file: BinaryIO) -> str:
     try:
         document = json.loads(file.read())
     except (ValueError, RecursionError) as problem:
-        raise ModelFileError(f"begins like JSON and is damaged or cut off ({container.printable(problem)}); copy it again.") from None
+        raise ModelFileError(f"begins like JSON and is damaged or cut off ({printable(problem, 200)}); copy it again.") from None
     for names, name in _JSON:
         if isinstance(document, dict) and names <= set(document):
             return name

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ModelFileError, UnsupportedModelError
+from ..errors import ModelFileError, UnsupportedModelError, printable
 from ..layers import MAX_SIZE
 
 #: The schema version that all files have.
@@ -89,7 +89,7 @@ class Table:
     def text(self, field: int) -> str:
         """Printable text, shortened to what a message bears."""
         found = self.vector(field, "<u1")[:80].tobytes().decode(errors="replace")
-        return "".join(c if c.isprintable() else "?" for c in found)
+        return printable(found)
 
 
 def _damaged(at: int) -> ModelFileError:

@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..container import BFLOAT16, printable, widened
-from ..errors import ModelFileError, UnsupportedModelError
+from ..container import BFLOAT16, widened
+from ..errors import ModelFileError, UnsupportedModelError, printable
 from .pickle_reader import Global, Reader
 
 #: Longest pickle that is read: some twenty thousand tensors.
@@ -47,7 +47,7 @@ def _damage() -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, LookupError, NotImplementedError, RuntimeError, ValueError, struct.error) as problem:
-        raise ModelFileError(f"is a damaged archive ({printable(problem)}); copy or save the file again.") from None
+        raise ModelFileError(f"is a damaged archive ({printable(problem, 200)}); copy or save the file again.") from None
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import ArrayLike, NDArray
 
@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from ..model import Model
     from .choosing import Progress
 
+#: What users write for a scheme.
+SchemeName = Literal["int8-weight", "int8-dynamic", "int8-static", "auto"]
+
 
 def quantize(
     model: "Model",
     windows: Iterable[ArrayLike] | NDArray[Any],
-    scheme: str = "int8-dynamic",
+    scheme: SchemeName = "int8-dynamic",
     *,
     keep: Iterable[str] = (),
     elsewhere: bool = False,

@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..layers import Layer, Recurrent
 from ..layers_int8 import LIMIT
 from ..model import INPUT, Model
+from ..samples import Form, floats, is_table
 from .spread import spread
 from .trace import Batch, Floats, Trace, run
 
@@ -122,9 +123,8 @@ def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any]) -> Batch
         If there are none, or one has the wrong shape or holds what must not enter a state.
     """
     size = model.input_size
-    if isinstance(windows, np.ndarray) and windows.ndim < 3:
-        windows = [windows]
-    checked = [_window(model, size, number, window) for number, window in enumerate(windows)]
+    alone = is_table(windows) or (isinstance(windows, np.ndarray) and windows.ndim < 3)
+    checked = [_window(model, size, number, window) for number, window in enumerate([windows] if alone else windows)]
     if not checked:
         raise InputError(f"calibration needs at least one window of samples, (time, {size}); got none.")
     lengths = np.array([len(window) for window in checked])
@@ -164,19 +164,13 @@ def refuse_wild(model: Model, batch: Batch) -> None:
     )
 
 
-def _window(model: Model, size: int, number: int, window: ArrayLike) -> Floats:
+def _window(model: Model, size: int, number: int, window: object) -> Floats:
     try:
-        given = np.asarray(window)
-    except ValueError as problem:
-        raise InputError(f"window {number} must be numbers, (time, {size}); got {problem}.") from None
-    if given.dtype.kind not in "fiub":
-        raise InputError(f"window {number} must be numbers, (time, {size}); got dtype {given.dtype}.")
-    with np.errstate(over="ignore"):
-        rows = given.astype(np.float32)
-    if rows.ndim == 1 and size == 1:
-        rows = rows[:, None]
-    if rows.ndim != 2 or rows.shape[1] != size or len(rows) == 0:
-        raise InputError(f"window {number} must have the shape (time, {size}) and at least one step; got {rows.shape}.")
+        rows = floats(window, Form(size, 2, lambda: model.input_names))
+    except InputError as problem:
+        raise InputError(f"window {number}: {problem}") from None
+    if not len(rows):
+        raise InputError(f"window {number} must have at least one step; got none.")
     good = np.isfinite(rows)
     if (vocabulary := model.vocabulary_size) is not None:
         good &= (rows >= 0) & (rows < vocabulary) & (rows == np.floor(rows))

@@ -1,0 +1,76 @@
+"""How a network is called in one line, and shown in a notebook. The standard library alone, since boards show it too."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+
+def line(told: "Mapping[str, Any]") -> str:
+    """A network in a few words: ``"2 → 1, LSTM 32 ×2, f32"``.
+
+    Parameters
+    ----------
+    told : mapping
+        ``input_size``, ``output_size``, ``vocabulary_size`` (None for measurements), ``scheme``, and ``layers`` with the ``kind`` and
+        ``output_size`` of each. Recurrent layers are named; where there are none, the others are.
+    """
+    given = told["vocabulary_size"]
+    sizes = f"{told['input_size'] if given is None else f'index of {given}'} → {told['output_size']}"
+    layers = [(str(layer["kind"]), layer["output_size"]) for layer in told["layers"]]
+    shown = [layer for layer in layers if layer[0].startswith("lstm")] or layers
+    words: list[str] = []
+    for place, layer in enumerate(shown):
+        if place and layer == shown[place - 1]:
+            continue
+        end = next((k for k in range(place, len(shown)) if shown[k] != layer), len(shown))
+        words.append(f"{_title(layer[0])} {layer[1]}" + (f" ×{end - place}" if end - place > 1 else ""))
+    return ", ".join([sizes, *words, str(told["scheme"])])
+
+
+def html(title: str, told: "Mapping[str, Any]", facts: "Iterable[tuple[str, object]]" = ()) -> str:
+    """The same as a diagram and a table for notebooks: the layers in order, with names and sizes.
+
+    Parameters
+    ----------
+    title : str
+        First words.
+    told : mapping
+        As for `line`, with the ``name`` of each layer, ``input_names`` and ``labels``.
+    facts : iterable of (str, object)
+        What else is to be said, by name.
+    """
+    from html import escape
+
+    boxes = [("input", told["input_size"]), *((_title(str(layer["kind"])), layer["output_size"]) for layer in told["layers"])]
+    cells = [(str(layer["name"]), _title(str(layer["kind"])), str(layer["output_size"])) for layer in told["layers"]]
+    named = [("inputs", ", ".join(map(str, told["input_names"]))), ("outputs", ", ".join(map(str, told["labels"])))]
+    lines = [(name, str(value)) for name, value in (*named, *facts) if value != ""]
+    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in cells)
+    more = "".join(f"<div>{escape(name)}: {escape(value)}</div>" for name, value in lines)
+    head = "<tr><th>layer</th><th>kind</th><th>outputs</th></tr>"
+    return f"<div><b>{escape(f'{title}({line(told)})')}</b>{_diagram(boxes)}<table>{head}{rows}</table>{more}</div>"
+
+
+def _diagram(boxes: "list[tuple[str, Any]]") -> str:
+    """Boxes from left to right, an arrow between two, as inline SVG."""
+    from html import escape
+
+    width, step = 92, 116
+    parts = []
+    for place, (name, size) in enumerate(boxes[:24]):
+        x = place * step + 2
+        parts.append(f'<rect x="{x}" y="2" width="{width}" height="40" rx="6" fill="none" stroke="currentColor"/>')
+        for y, text in ((19, name), (35, size)):
+            parts.append(f'<text x="{x + width / 2:g}" y="{y}" text-anchor="middle">{escape(str(text)[:13])}</text>')
+        if place:
+            parts.append(f'<path d="M{x - 22} 22h18m-5 -4l5 4l-5 4" fill="none" stroke="currentColor"/>')
+    whole = min(len(boxes), 24) * step
+    attributes = f'width="{whole}" height="46" viewBox="0 0 {whole} 46" font-size="12" fill="currentColor" role="img"'
+    return f'<div style="overflow-x:auto"><svg xmlns="http://www.w3.org/2000/svg" {attributes}>{"".join(parts)}</svg></div>'
+
+
+def _title(kind: str) -> str:
+    """A kind of layer as people write it: ``lstm_int8`` is LSTM."""
+    word = kind.partition("_")[0]
+    return word.upper() if word == "lstm" else word.capitalize()
