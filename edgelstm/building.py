@@ -9,6 +9,7 @@ from . import __version__, container, snapshot
 from .compiler import targets
 from .compiler.layout import Layout, lay_out
 from .compiler.plan import shape_of
+from .compiler.room import within_memory
 from .compiler.targets import Target
 from .errors import CompileError, LibraryError
 from .library_file import ABI, DIGEST_SIZE, MACHINES, MAGIC, NEEDS_SIZE, TRAILER, Shape, digest_of
@@ -97,7 +98,8 @@ def build(model: Model, target: str | Target = "host") -> Build:
     digest = model_digest(model)
     shape = shape_of(model, layout, bytes.fromhex(digest))
     info = _info(model, layout, target, digest)
-    object_file = _object_file(layout, target, info, shape)
+    with within_memory():
+        object_file = _object_file(layout, target, info, shape)
     if target.bare_metal:
         data = object_file
     else:

@@ -86,11 +86,11 @@ def fitting(machine: Machine) -> list[Target]:
 
 
 def code_cache() -> dict[str, Any]:
-    """The cache of compiled code: ``folder``, ``exists``, ``trusted``, ``writable``, ``entries``, ``bytes``."""
+    """The cache of compiled code: ``folder`` (empty: the user has no home), ``exists``, ``trusted``, ``writable``, ``entries``, ``bytes``."""
     folder = cache.folder()
     told: dict[str, Any] = {"folder": folder, "exists": os.path.isdir(folder), "trusted": True, "entries": 0, "bytes": 0}
-    near = os.path.abspath(folder)
-    while not os.path.exists(near) and os.path.dirname(near) != near:
+    near = os.path.abspath(folder) if folder else ""
+    while near and not os.path.exists(near) and os.path.dirname(near) != near:
         near = os.path.dirname(near)
     told["writable"] = os.path.isdir(near) and os.access(near, os.W_OK | os.X_OK)
     if told["exists"]:
@@ -191,7 +191,10 @@ def _cache(told: dict[str, Any], useless: bool) -> Iterator[Finding]:
     """A machine that compiles nothing needs no cache."""
     if useless:
         return
-    if not told["trusted"]:
+    if not told["folder"]:
+        do = "Set EDGELSTM_CACHE_DIR to a writable folder of your own; built libraries need none."
+        yield Finding("advice", "this user has no home folder, so that code is not cached: every start compiles again", do)
+    elif not told["trusted"]:
         do = f"chmod go-w {told['folder']}, owned by you or root; or set EDGELSTM_CACHE_DIR to a folder of your own."
         yield Finding("advice", f"the code cache {told['folder']} is ignored: others can write to it", do)
     elif not told["writable"] and not told["entries"]:

@@ -101,7 +101,7 @@ def _code(told: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("targets that fit", ", ".join(told["targets"]) or "none"),
         ("libraries load from", told["code_memory"] or "nowhere"),
-        ("code cache", f"{cache['folder']}: {', '.join(state)}"),
+        ("code cache", f"{cache['folder']}: {', '.join(state)}" if cache["folder"] else "none: this user has no home folder"),
     ]
     rows += [(f"toy: {name}", show.time_text(ns)) for name, ns in toy.get("phases_ns", {}).items()]
     if "step_ns" in toy:
