@@ -86,7 +86,7 @@ def fitting(machine: Machine) -> list[Target]:
 
 
 def code_cache() -> dict[str, Any]:
-    """The cache of compiled code: ``folder`` (empty: the user has no home), ``exists``, ``trusted``, ``writable``, ``entries``, ``bytes``."""
+    """The cache of compiled code: ``folder`` (empty without a home), ``exists``, ``trusted``, ``writable``, ``entries``, ``bytes``."""
     folder = cache.folder()
     told: dict[str, Any] = {"folder": folder, "exists": os.path.isdir(folder), "trusted": True, "entries": 0, "bytes": 0}
     near = os.path.abspath(folder) if folder else ""

@@ -25,7 +25,8 @@ ALLOWED = {
     "memory": set(),
     "program": {"errors", "library_file", "memory"},
     "device": {"errors", "library_file"},
-    "building": {"", "errors", "container", "snapshot", "compiler", "library_file", "model", "modelfile", "probes"},
+    "c_header": set(),
+    "building": {"", "c_header", "errors", "container", "snapshot", "compiler", "library_file", "model", "modelfile", "probes"},
     "probes": {"", "errors", "layers", "model", "reference"},
     "modelfile": {"", "digests", "probes", "errors", "layers", "model", "reference", "container", "importers"},
     "importers": {"errors", "layers", "layers_int8_static", "model", "container"},
@@ -43,6 +44,7 @@ ALLOWED = {
     "cli": {
         "",
         "building",
+        "c_header",
         "compiler",
         "diagnosis",
         "errors",

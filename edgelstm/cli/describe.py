@@ -130,6 +130,7 @@ def print_library(told: dict[str, Any]) -> None:
         ("built for", f"{told.get('target')}" + (f" ({cpu})" if cpu else "") + f" by edgelstm {told.get('edgelstm')}"),
         ("runs here", f"no: it {told['misfit']}" if told["misfit"] else "yes"),
         ("numbers", told.get("scheme")),
+        ("in C", _c_text(told.get("prefix"))),
         ("file size", show.bytes_text(told["file_bytes"])),
         ("inputs", f"{told.get('input_size')}" + _names(told.get("input_names"))),
         ("outputs", f"{told.get('output_size')}" + _names(told.get("labels"))),
@@ -146,6 +147,14 @@ def print_library(told: dict[str, Any]) -> None:
 
 #: Sizes that a library tells, and how people call them.
 _LIBRARY_SIZES = {"weight_bytes": "weights", "arena_bytes": "RAM a stream", "snapshot_bytes": "snapshot"}
+
+
+def _c_text(prefix: object) -> str:
+    """How C programs call a library."""
+    calls = f"{prefix or 'edgelstm'}_step, {prefix or 'edgelstm'}_init, …"
+    if prefix in (None, "edgelstm"):
+        return f"{calls}; of two such libraries that one program is linked with, the second is never called: build --prefix NAME"
+    return calls
 
 
 def _list(value: object) -> list[Any]:
