@@ -20,6 +20,7 @@ from .library_file import ABI, DIGEST_SIZE, MACHINES, MAGIC, NEEDS_SIZE, TRAILER
 from .model import Model, Probe
 from .modelfile import model_digest
 from .probes import reference_probe
+from .step_cost import instructions, multiply_accumulates
 
 #: Functions of the ARM run-time ABI that every compiler for bare metal brings: arithmetic of 64-bit integers, and of float32 without FPU.
 HELPERS = frozenset(
@@ -225,6 +226,7 @@ def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str
     kinds = {layer.kind for layer in model.layers}
     schemes = {layer.scheme for layer in model.layers if hasattr(layer, "scheme")}
     scheme = "int8-static" if any("static" in kind for kind in kinds) else ", ".join(sorted(schemes)) or "f32"
+    estimate = instructions(model, target.architecture, target.dot)
     return {
         "abi": ABI,
         "edgelstm": __version__,
@@ -240,6 +242,8 @@ def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str
         "labels": list(model.labels),
         "rate_hz": model.rate_hz,
         "layers": [{"name": layer.name, "kind": layer.kind, "output_size": model.size_of(layer.name)} for layer in model.layers],
+        "multiply_accumulates": sum(map(multiply_accumulates, model.layers)),
+        "instructions": estimate and estimate.instructions,
         "weight_bytes": layout.weights.nbytes,
         "arena_bytes": layout.arena_bytes,
         "snapshot_bytes": snapshot.size(layout.state_bytes),

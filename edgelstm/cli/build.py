@@ -105,12 +105,20 @@ def record(made: "Build", written: list[Path]) -> dict[str, Any]:
         "flash_bytes": made.weight_bytes + made.code_bytes,
         "weight_bytes": made.weight_bytes,
         "code_bytes": made.code_bytes,
+        "multiply_accumulates": made.info["multiply_accumulates"],
+        "instructions": made.info["instructions"],
         "ram_bytes": made.arena_bytes,
         "snapshot_bytes": made.info["snapshot_bytes"],
         "helpers": list(made.helpers),
         "seconds": made.seconds,
         "tested": made.target.tested,
     }
+
+
+def _cost(told: dict[str, Any]) -> str:
+    """The work of a step, and where such code was counted, its instructions."""
+    products = f"{told['multiply_accumulates']:,} multiply-accumulates"
+    return products if told["instructions"] is None else f"{products}; {show.estimate_text(told['instructions'])}"
 
 
 def print_build(told: dict[str, Any]) -> None:
@@ -120,6 +128,7 @@ def print_build(told: dict[str, Any]) -> None:
         ("numbers", told["scheme"]),
         ("flash", f"{told['flash_bytes']:,} bytes: weights {told['weight_bytes']:,}, code and constants {told['code_bytes']:,}"),
         ("RAM", f"{told['ram_bytes']:,} bytes a stream, from the caller"),
+        ("a step", _cost(told)),
         ("built in", show.time_text(told["seconds"] * 1e9)),
         ("target tested", told["tested"] or "this machine"),
     ]

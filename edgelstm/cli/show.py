@@ -65,6 +65,12 @@ def bytes_text(size: int) -> str:
     return f"{size / 1024**power:.1f} {('KiB', 'MiB', 'GiB')[power - 1]}"
 
 
+def estimate_text(instructions: int) -> str:
+    """An estimate of instructions, two digits: more would claim what it does not hold."""
+    digits = max(0, len(str(instructions)) - 2)
+    return f"about {round(instructions, -digits):,} instructions, estimated from counted models"
+
+
 def time_text(nanoseconds: float) -> str:
     """A time for people, three digits: ``"85 ns"``, ``"1.24 µs"``, ``"153 ms"``."""
     value = nanoseconds
