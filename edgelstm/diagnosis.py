@@ -173,6 +173,10 @@ def _system(machine: Machine, targets: list[str]) -> Iterator[Finding]:
 
 def _packages(packages: list[dict[str, Any]], runs: bool) -> Iterator[Finding]:
     absent = {package["name"]: package for package in packages if not package["version"]}
+    if "numba" in absent and runs:
+        needed = "edgelstm.device" if "numpy" in absent else "edgelstm.Stream"
+        yield Finding("ok", f"built libraries are stepped by {needed} with what is installed; models are compiled elsewhere")
+        return
     for name in ("numpy", "numba", "safetensors"):
         if name in absent:
             yield Finding("advice", f"{name} is absent: {absent[name]['purpose']}", f"If you want that here: {absent[name]['install']}.")

@@ -192,6 +192,8 @@ def test_a_fault_breaks_and_advice_does_not() -> None:
     assert level_of(levels(looked, library={"problem": "", "misfit": "is for Mars"}), "Mars") == "broken"
     assert level_of(levels(looked, library={"problem": "damaged"}), "damaged") == "broken"
     packages = [package | {"version": ""} for package in diagnosis.packages()]
+    assert set(levels(looked, packages=packages).values()) == {"ok"}
+    packages = [package | {"version": "" if package["name"] == "safetensors" else "1"} for package in packages]
     assert set(levels(looked, packages=packages).values()) == {"ok", "advice"}
 
 

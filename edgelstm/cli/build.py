@@ -43,18 +43,19 @@ def build(
       edgelstm build gesture.elstm --target aarch64 --cpu cortex-a55 --features +dotprod
       edgelstm build gesture.elstm --target x86-64-v3 --features +avxvnni
     """  # noqa: D301
-    from .. import building, c_header
-    from ..compiler.targets import named
-    from ..container import write_atomic
-    from ..modelfile import load
+    with show.status("starting"):
+        from .. import building, c_header
+        from ..compiler.targets import named
+        from ..container import write_atomic
+        from ..modelfile import load
 
     chosen = named(target, cpu=cpu, features=features)
     place = output or Path(f"{model.stem}-{target}{'.o' if chosen.bare_metal else '.so'}")
     form, prefix = building.form_of(place, chosen), prefix or c_header.PREFIX
     headers = _headers(place, header, linked=form != "library", own=prefix != c_header.PREFIX)
     _refuse_clashes(model, [place, *headers])
-    loaded = load(model)
-    with show.status(f"compiling for {target}"):
+    with show.status(f"compiling {model.name} for {target}"):
+        loaded = load(model)
         made = building.build(loaded, chosen, prefix=prefix, form=form)
     texts = {"model": made.header, "interface": c_header.interface()}
     made.write(place)

@@ -142,9 +142,14 @@ def print_library(told: dict[str, Any]) -> None:
         ("outputs", f"{told.get('output_size')}" + _names(told.get("labels"))),
         ("rate", "not stated" if rate is None else f"{rate} Hz"),
         *_cost(told),
-        *((name, f"{told[key]:,} bytes") for key, name in _LIBRARY_SIZES.items() if isinstance(told.get(key), int)),
+        *(
+            (name, f"{told[key]:,} bytes" + " of RAM" * (name == "a stream"))
+            for key, name in _LIBRARY_SIZES.items()
+            if isinstance(told.get(key), int)
+        ),
         ("probe", f"{probe['steps']} steps, {replayed}"),
-        ("digest", f"{told.get('digest')}; the file is whole"),
+        ("file", "whole: its own digest fits"),
+        ("digest", told.get("digest")),
     ]
     show.table(told["file"], (), facts)
     layers = [layer for layer in _list(told.get("layers")) if isinstance(layer, dict)]
@@ -153,7 +158,7 @@ def print_library(told: dict[str, Any]) -> None:
 
 
 #: Sizes that a library tells, and how people call them.
-_LIBRARY_SIZES = {"weight_bytes": "weights", "arena_bytes": "RAM a stream", "snapshot_bytes": "snapshot"}
+_LIBRARY_SIZES = {"weight_bytes": "weights", "arena_bytes": "a stream", "snapshot_bytes": "snapshot"}
 
 
 def _cost(told: dict[str, Any]) -> list[tuple[str, str]]:

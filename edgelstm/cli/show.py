@@ -22,8 +22,11 @@ def emit_json(record: Mapping[str, Any]) -> None:
     click.echo(json.dumps(record, indent=2))
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; columns of numbers are aligned right. Without `columns` it has no head, and text in two columns."""
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, whole: int = 0) -> None:
+    """Print a table; columns of numbers are aligned right. Without `columns` it has no head, and text in two columns.
+
+    The first `whole` columns hold what is copied: they are never broken.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -34,11 +37,15 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         title_justify="left",
         box=box.SIMPLE_HEAD if columns else box.SIMPLE,
         show_header=bool(columns),
+        pad_edge=bool(columns),
     )
     cells = [[printable(cell) for cell in row] for row in rows]
     for index, column in enumerate(columns):
         numbers = all(row[index][:1].isdecimal() for row in cells)
-        grid.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        grid.add_column(column, justify="right" if numbers else "left", overflow="fold", no_wrap=index < whole)
+    if not columns:
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
     for row in cells:
         grid.add_row(*map(Text, row))
     with_terminal = sys.stdout.isatty()
