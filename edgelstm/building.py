@@ -2,19 +2,25 @@
 
 import json
 import os
+import re
 import time
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from . import __version__, container, outline, snapshot
-from .compiler import numba_start, targets
+from .c_header import PREFIX, of_model
+from .compiler import elf, numba_start, targets
+from .compiler.archive import archive
 from .compiler.layout import Layout, lay_out
 from .compiler.plan import shape_of
+from .compiler.room import within_memory
 from .compiler.targets import Target, TargetName
-from .errors import CompileError, LibraryError, printable
+from .errors import CompileError, LibraryError, UsageError, printable
 from .library_file import ABI, DIGEST_SIZE, MACHINES, MAGIC, NEEDS_SIZE, TRAILER, Shape, digest_of
 from .model import Model, Probe
 from .modelfile import model_digest
 from .probes import reference_probe
+from .step_cost import instructions, multiply_accumulates
 from .writing import write_atomic
 
 #: Functions of the ARM run-time ABI that every compiler for bare metal brings: arithmetic of 64-bit integers, and of float32 without FPU.
@@ -28,16 +34,27 @@ HELPERS = frozenset(
 )
 
 
+#: What a file's ending says that it is.
+FORMS = {".so": "library", ".a": "archive", ".o": "object"}
+
+#: Of a C name that functions and macros may begin with.
+_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+
+
 class Build(NamedTuple):
     """A model compiled for a target.
 
     Attributes
     ----------
     data : bytes
-        The library, or for bare metal the object file.
+        The file's content, but for the name that `write` gives a library.
+    form : {"library", "object", "archive"}
+        A shared library; an object file to link; an archive of that.
     target : Target
+        `needs` is what this code needs.
     header : str
-        C text: the sizes of this model as macros, for memory that is reserved at compile time.
+        C text: the sizes of this model as macros, for memory that is reserved at compile time. With a prefix,
+        the interface's functions too.
     info : dict
         What ``edgelstm_info`` says.
     weight_bytes, code_bytes : int
@@ -51,6 +68,7 @@ class Build(NamedTuple):
     """
 
     data: bytes
+    form: str
     target: Target
     header: str
     info: dict[str, Any]
@@ -69,17 +87,48 @@ class Build(NamedTuple):
         return outline.html("Build", self.info, facts)
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the file, whole or not at all.
+        """Write the file, whole or not at all. A library gets its file name as its name for programs that are linked with it (SONAME).
 
         Raises
         ------
         ModelFileError
             If the disk is full or the folder is not writable.
+        UsageError
+            If the path ends as another form's do.
         """
-        write_atomic(container.path_text(path), self.data)
+        place = container.path_text(path)
+        if (form := FORMS.get(PurePath(place).suffix, self.form)) != self.form:
+            raise UsageError(f"{place} is named as {_A[form]} and this is {_A[self.form]}; name it otherwise, or build with form={form!r}.")
+        data = self.data
+        if self.form == "library":
+            body = elf.with_soname(data, PurePath(place).name)[:-DIGEST_SIZE]
+            data = body + digest_of(body)
+        write_atomic(place, data)
 
 
-def build(model: Model, target: TargetName | Target = "host") -> Build:
+#: How messages call the forms.
+_A = {"library": "a shared library", "object": "an object file", "archive": "an archive"}
+
+
+def form_of(path: str | os.PathLike[str], target: Target) -> str:
+    """The form that a file of this name is to have.
+
+    Raises
+    ------
+    UsageError
+        If the target's programs load no libraries, and the name is a library's.
+    """
+    own = "object" if target.bare_metal else "library"
+    form = FORMS.get(PurePath(path).suffix, own)
+    if form == "library" and target.bare_metal:
+        raise UsageError(
+            f"{os.fspath(path)} is named as a shared library, and {target.name} has no system that loads one; write an object file (.o) "
+            "or an archive (.a)."
+        )
+    return form
+
+
+def build(model: Model, target: TargetName | Target = "host", *, prefix: str = PREFIX, form: str = "") -> Build:
     """Compile a model ahead of time.
 
     Parameters
@@ -87,36 +136,63 @@ def build(model: Model, target: TargetName | Target = "host") -> Build:
     model : Model
     target : str or Target
         A name that ``edgelstm targets`` lists, or a changed one from `compiler.targets.named`.
+    prefix : str
+        What the names of C functions begin with, and in capitals those of macros: two models in one program need two.
+    form : {"", "library", "object", "archive"}
+        A shared library, an object file to link, or an archive of that; empty: a library where there is a system that loads one,
+        else an object file.
 
     Returns
     -------
     Build
-        A shared library that `Stream`, `device.Stream` and C load; for bare metal an object file to link.
+        A shared library that `Stream`, `device.Stream` and C load, or a file to link.
 
     Raises
     ------
     UsageError
-        If there is no such target.
+        If there is no such target, or no file of this form or prefix can be made.
     UnsupportedModelError, CompileError
         If a layer has no kernel there, LLVM refuses the CPU or its features, or the code calls what a microcontroller may not have.
     """
     started = time.perf_counter()
     target = targets.named(target) if isinstance(target, str) else target
+    form = _checked(form, prefix, target)
     layout = lay_out(model, target)
     digest = model_digest(model)
     shape = shape_of(model, layout, bytes.fromhex(digest))
-    info = _info(model, layout, target, digest)
-    object_file = _object_file(layout, target, info, shape)
-    if target.bare_metal:
-        data = object_file
-    else:
+    info = _info(model, layout, target, digest) | {"prefix": prefix}
+    exports = _exports(target, form)
+    with within_memory():
+        object_file, needs = _object_file(layout, target, info, shape, exports)
+    target = target._replace(needs=needs)
+    loaded, helpers = _measured(object_file, target)
+    data = object_file
+    if form == "library":
         probe = model.probe or reference_probe(model)
-        library = _linked(object_file, target)
-        data = sealed(library, shape, target.architecture, target.needs, _info_text(info), _probe_bytes(probe))
-    loaded, helpers = _measured(object_file)
+        library = _linked(object_file, target, tuple(_shown(exports, prefix).values()))
+        data = sealed(library, shape, target.architecture, needs, _info_text(info), _probe_bytes(probe))
+    elif form == "archive":
+        data = archive(object_file, tuple(_shown(exports, prefix).values()), f"{digest[:12]}.o")
     weights = layout.weights.nbytes
     sizes = (weights, loaded - weights, layout.arena_bytes)
-    return Build(data, target, _macros(info), info, *sizes, helpers, time.perf_counter() - started)
+    return Build(data, form, target, of_model(info), info, *sizes, helpers, time.perf_counter() - started)
+
+
+def _checked(form: str, prefix: str, target: Target) -> str:
+    """The form to make.
+
+    Raises
+    ------
+    UsageError
+    """
+    form = form or ("object" if target.bare_metal else "library")
+    if form not in _A:
+        raise UsageError(f"form is one of {', '.join(map(repr, _A))}; got {form!r}.")
+    if form == "library" and target.bare_metal:
+        raise UsageError(f"{target.name} has no system that loads a library; build with form='object' or form='archive'.")
+    if not _PREFIX.fullmatch(prefix):
+        raise UsageError(f"a prefix is a name in C: a letter, then letters, digits and underscores, at most 40; got {prefix!r}.")
+    return form
 
 
 def sealed(library: bytes, shape: Shape, architecture: str, needs: tuple[str, ...], info: bytes, probe: tuple[bytes, bytes, int]) -> bytes:
@@ -156,6 +232,7 @@ def sealed(library: bytes, shape: Shape, architecture: str, needs: tuple[str, ..
 
 
 def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str, Any]:
+    estimate = instructions(model, target.architecture, target.dot)
     return {
         "abi": ABI,
         "edgelstm": __version__,
@@ -164,6 +241,8 @@ def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str
         "features": target.features,
         "digest": digest,
         **model.outline(),
+        "multiply_accumulates": sum(map(multiply_accumulates, model.layers)),
+        "instructions": estimate and estimate.instructions,
         "weight_bytes": layout.weights.nbytes,
         "arena_bytes": layout.arena_bytes,
         "snapshot_bytes": snapshot.size(layout.state_bytes),
@@ -174,40 +253,54 @@ def _info_text(info: dict[str, Any]) -> bytes:
     return json.dumps(info).encode()
 
 
-def _object_file(layout: Layout, target: Target, info: dict[str, Any], shape: Shape) -> bytes:
+def _object_file(
+    layout: Layout, target: Target, info: dict[str, Any], shape: Shape, exports: tuple[str, ...]
+) -> tuple[bytes, tuple[str, ...]]:
+    """The code, and what its CPU must have."""
+    from .compiler import c_abi, child, fuse
+
+    constants = c_abi.Constants(ABI, _info_text(info).decode(), snapshot.header(layout.state_bytes, info["digest"]), shape.input_limit)
+    texts = [*fuse.fuse(layout, small=True), *c_abi.interface(layout, constants, target)]
+    return child.emit_apart(texts, target, exports, _shown(exports, info["prefix"]))
+
+
+def _shown(exports: tuple[str, ...], prefix: str) -> dict[str, str]:
+    """By the name of what is shown, its name in the file: what C calls has the prefix, what Python asks for keeps its name."""
+    from .compiler import c_abi
+
+    return {name: prefix + name.removeprefix(PREFIX) if name in c_abi.EXPORTS else name for name in exports}
+
+
+def _exports(target: Target, form: str) -> tuple[str, ...]:
     try:
         numba_start.ready()
-        from .compiler import c_abi, child, fuse
+        from .compiler import c_abi, fuse
     except ImportError as problem:
         raise CompileError(
             f"building needs Numba and llvmlite ({problem}). Build where they are installed, and copy the library."
         ) from None
-    constants = c_abi.Constants(ABI, _info_text(info).decode(), snapshot.header(layout.state_bytes, info["digest"]), shape.input_limit)
-    texts = [*fuse.fuse(layout, small=True), *c_abi.interface(layout, constants, target)]
-    return child.emit_apart(texts, target, _exports(target))
-
-
-def _exports(target: Target) -> tuple[str, ...]:
-    from .compiler import c_abi, fuse
-
-    if target.bare_metal:
+    if form != "library":
         return c_abi.EXPORTS
     python = fuse.EXPORTS if target.bits == 64 else fuse.EXPORTS[:1]  # the call from Python reads structs of 64-bit CPython
     return (*c_abi.EXPORTS, *c_abi.DATA, *python)
 
 
-def _linked(object_file: bytes, target: Target) -> bytes:
-    from .compiler import elf
+def _linked(object_file: bytes, target: Target, exports: tuple[str, ...]) -> bytes:
+    try:
+        return elf.link(object_file, exports, nameable=True)
+    except CompileError:
+        if targets.changed(target):
+            raise targets.lacking(target) from None
+        raise
 
-    return elf.link(object_file, _exports(target))
 
-
-def _measured(object_file: bytes) -> tuple[int, tuple[str, ...]]:
+def _measured(object_file: bytes, target: Target) -> tuple[int, tuple[str, ...]]:
     """Bytes in memory, and the compiler's functions that are called."""
-    from .compiler import elf
-
     helpers = elf.undefined(object_file)
-    if unknown := [name for name in helpers if name not in HELPERS]:
+    known = HELPERS if target.bare_metal else ()
+    if any(name not in known for name in helpers) and targets.changed(target):
+        raise targets.lacking(target)
+    if unknown := [name for name in helpers if name not in known]:
         raise CompileError(
             f"the generated code calls {', '.join(unknown)}, which a program without an operating system may not have; only functions of "
             "the compiler's own library were expected. Please report this, with the model's `edgelstm describe`."
@@ -217,11 +310,3 @@ def _measured(object_file: bytes) -> tuple[int, tuple[str, ...]]:
 
 def _probe_bytes(probe: Probe) -> tuple[bytes, bytes, int]:
     return probe.inputs.tobytes(), probe.outputs.tobytes(), len(probe.inputs)
-
-
-def _macros(info: dict[str, Any]) -> str:
-    """Sizes as C macros, so that an arena can be reserved at compile time."""
-    names = ("arena_bytes", "snapshot_bytes", "input_size", "output_size")
-    lines = [f"#define EDGELSTM_{name.upper()} {info[name]}" for name in names]
-    about = f"/* {info['scheme']} model {info['digest'][:12]} for {info['target']}, made by edgelstm {info['edgelstm']}. */"
-    return "\n".join([about, "#ifndef EDGELSTM_MODEL_H", "#define EDGELSTM_MODEL_H", '#include "edgelstm.h"', *lines, "#endif", ""])

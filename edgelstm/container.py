@@ -171,7 +171,8 @@ def read_tensors(data: bytes) -> Tensors:
     for name, part in parts:
         if part["dtype"] not in DTYPES:
             raise UnsupportedModelError(
-                f"tensor {printable(name, 200)!r} has dtype {printable(part['dtype'], 60)}; known are {', '.join(DTYPES)}. Save it as float32."
+                f"tensor {printable(name, 200)!r} has dtype {printable(part['dtype'], 60)}; known are {', '.join(DTYPES)}. "
+                "Save it as float32."
             )
         tensors[name] = np.frombuffer(part["data"], DTYPES[part["dtype"]]).reshape(part["shape"])
     return tensors

@@ -86,11 +86,11 @@ def fitting(machine: Machine) -> list[Target]:
 
 
 def code_cache() -> dict[str, Any]:
-    """The cache of compiled code: ``folder``, ``exists``, ``trusted``, ``writable``, ``entries``, ``bytes``."""
+    """The cache of compiled code: ``folder`` (empty without a home), ``exists``, ``trusted``, ``writable``, ``entries``, ``bytes``."""
     folder = cache.folder()
     told: dict[str, Any] = {"folder": folder, "exists": os.path.isdir(folder), "trusted": True, "entries": 0, "bytes": 0}
-    near = os.path.abspath(folder)
-    while not os.path.exists(near) and os.path.dirname(near) != near:
+    near = os.path.abspath(folder) if folder else ""
+    while near and not os.path.exists(near) and os.path.dirname(near) != near:
         near = os.path.dirname(near)
     told["writable"] = os.path.isdir(near) and os.access(near, os.W_OK | os.X_OK)
     if told["exists"]:
@@ -173,6 +173,10 @@ def _system(machine: Machine, targets: list[str]) -> Iterator[Finding]:
 
 def _packages(packages: list[dict[str, Any]], runs: bool) -> Iterator[Finding]:
     absent = {package["name"]: package for package in packages if not package["version"]}
+    if "numba" in absent and runs:
+        needed = "edgelstm.device" if "numpy" in absent else "edgelstm.Stream"
+        yield Finding("ok", f"built libraries are stepped by {needed} with what is installed; models are compiled elsewhere")
+        return
     for name in ("numpy", "numba", "safetensors"):
         if name in absent:
             yield Finding("advice", f"{name} is absent: {absent[name]['purpose']}", f"If you want that here: {absent[name]['install']}.")
@@ -191,7 +195,10 @@ def _cache(told: dict[str, Any], useless: bool) -> Iterator[Finding]:
     """A machine that compiles nothing needs no cache."""
     if useless:
         return
-    if not told["trusted"]:
+    if not told["folder"]:
+        do = "Set EDGELSTM_CACHE_DIR to a writable folder of your own; built libraries need none."
+        yield Finding("advice", "this user has no home folder, so that code is not cached: every start compiles again", do)
+    elif not told["trusted"]:
         do = f"chmod go-w {told['folder']}, owned by you or root; or set EDGELSTM_CACHE_DIR to a folder of your own."
         yield Finding("advice", f"the code cache {told['folder']} is ignored: others can write to it", do)
     elif not told["writable"] and not told["entries"]:

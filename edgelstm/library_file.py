@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 #: Version of the C interface (`edgelstm.h`) and of the trailer.
 ABI = 1
 
+#: What a library shows to C, behind a prefix.
+FUNCTIONS = (
+    *("abi", "info", "arena_bytes", "snapshot_bytes", "input_size", "output_size"),
+    *("init", "reset", "step", "process", "snapshot", "restore"),
+)
+
 #: Libraries that this process has loaded, by the digest of their files: none is ever unloaded.
 _loaded: "dict[bytes, ctypes.CDLL]" = {}
 
@@ -46,8 +52,12 @@ _RUNS_ON = {
     243: ("64-bit RISC-V", ("riscv64",)),
 }
 
-#: Bits of Linux's AT_HWCAP, by the name in /proc/cpuinfo.
-_HWCAP = {183: {"asimddp": 1 << 20}, 40: {"neon": 1 << 12, "vfpv4": 1 << 16}, 243: {"v": 1 << 21}}
+#: Bits of Linux's AT_HWCAP, and above 32 of AT_HWCAP2, by the name in /proc/cpuinfo.
+_HWCAP = {
+    183: {"asimddp": 1 << 20, "sve": 1 << 22, "sve2": 1 << 33, "i8mm": 1 << 45, "cssc": 1 << 66},
+    40: {"neon": 1 << 12, "vfpv4": 1 << 16},
+    243: {"v": 1 << 21},
+}
 
 
 def digest_of(data: "bytes | memoryview") -> bytes:
@@ -201,8 +211,9 @@ class LibraryFile:
         if self._digest not in _loaded:
             try:
                 library = load_private(self._data)
+                self._name(library)
                 odd = _contradiction(library, self.shape)
-            except OSError as problem:
+            except (OSError, AttributeError) as problem:
                 _refuse(f"{self.path} does not load: {problem}.")
             except MemoryError:
                 _refuse(f"{self.path} needs more memory than this machine gives. Close other programs, or build a smaller model.")
@@ -210,6 +221,14 @@ class LibraryFile:
                 _refuse(f"{self.path} contradicts itself: its code has another {odd} than its end says. Build it again.")
             _loaded[self._digest] = library
         return _loaded[self._digest]
+
+    def _name(self, handle: ctypes.CDLL) -> None:
+        """Let the functions of a library that was built with a prefix be called by their usual names."""
+        _, key, rest = self.info_text.partition(b'"prefix": "')  # within a text the quotes would stand behind backslashes
+        prefix = rest.partition(b'"')[0].decode("ascii", "replace")
+        if key and prefix != "edgelstm":
+            for function in FUNCTIONS:
+                setattr(handle, f"edgelstm_{function}", handle[f"{prefix}_{function}"])
 
 
 def _contradiction(library: ctypes.CDLL, shape: Shape) -> str:
@@ -374,7 +393,7 @@ def has(machine: int, feature: str) -> bool:
     if machine in _HWCAP:
         getauxval: Any = ctypes.CDLL(None).getauxval
         getauxval.restype = ctypes.c_ulong
-        return bool(getauxval(16) & _HWCAP[machine].get(feature, 0))  # AT_HWCAP
+        return bool((getauxval(16) | getauxval(26) << 32) & _HWCAP[machine].get(feature, 0))  # AT_HWCAP, AT_HWCAP2
     if not _flags:  # reading costs more than all else that loading a small library does
         try:
             with open("/proc/cpuinfo") as file:

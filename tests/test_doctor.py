@@ -174,6 +174,17 @@ def test_the_cache_is_told_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "every start" not in str(levels(looked, cache=sealed | {"entries": 0}, toy={"problem": "", "skipped": "without Numba"}))
 
 
+def test_without_a_home_the_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EDGELSTM_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "")
+    told = diagnosis.code_cache()
+    assert (told["folder"], told["exists"], told["writable"]) == ("", False, False)
+    looked = machine.look()
+    found = diagnosis.findings(looked, told_of(looked, cache=told))
+    assert [f.level for f in found if "EDGELSTM_CACHE_DIR" in f.do] == ["advice"]
+
+
 def test_a_fault_breaks_and_advice_does_not() -> None:
     looked = machine.look()
     assert "broken" not in levels(looked).values()
@@ -181,6 +192,8 @@ def test_a_fault_breaks_and_advice_does_not() -> None:
     assert level_of(levels(looked, library={"problem": "", "misfit": "is for Mars"}), "Mars") == "broken"
     assert level_of(levels(looked, library={"problem": "damaged"}), "damaged") == "broken"
     packages = [package | {"version": ""} for package in diagnosis.packages()]
+    assert set(levels(looked, packages=packages).values()) == {"ok"}
+    packages = [package | {"version": "" if package["name"] == "safetensors" else "1"} for package in packages]
     assert set(levels(looked, packages=packages).values()) == {"ok", "advice"}
 
 

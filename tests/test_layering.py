@@ -27,7 +27,12 @@ ALLOWED = {
     "outline": set(),
     "program": {"errors", "library_file", "memory"},
     "device": {"errors", "library_file", "outline"},
-    "building": {"", "errors", "container", "outline", "writing", "snapshot", "compiler", "library_file", "model", "modelfile", "probes"},
+    "c_header": set(),
+    "step_cost": {"layers", "model"},
+    "building": {
+        *("", "c_header", "compiler", "container", "errors", "library_file", "model", "modelfile", "outline", "probes", "snapshot"),
+        *("step_cost", "writing"),
+    },
     "probes": {"", "errors", "layers", "model", "reference"},
     "modelfile": {"", "digests", "probes", "errors", "layers", "loading", "model", "reference", "container", "importers", "writing"},
     "loading": {"container", "errors", "importers", "model"},
@@ -49,6 +54,8 @@ ALLOWED = {
     "cli": {
         "",
         "building",
+        "c_header",
+        "step_cost",
         "compiler",
         "diagnosis",
         "errors",

@@ -4,6 +4,7 @@ Here are preparing and playing. `demo_data` reads what is played, `demo_view` dr
 """
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -120,7 +121,9 @@ def demo(*, plain: bool, speed: float, count: int | None, target: str | None) ->
     quiet = target == "-"
     live = not (plain or quiet) and demo_view.fits(sys.stdout)
     if sys.stdout.isatty() and not (live or plain or quiet):
-        click.echo("The live view needs a UTF-8 terminal of 80 x 24 or more; here is a line for each recording.", err=True)
+        columns, lines = shutil.get_terminal_size()
+        size = f"a UTF-8 terminal of {demo_view.LEAST[0]} x {demo_view.LEAST[1]} or more"
+        click.echo(f"The live view needs {size}, and this one has {columns} x {lines}; here is a line for each recording.", err=True)
     folder = activity_folder()
     recordings = read_recordings(folder)[:count]
     with click.open_file(target, "w", encoding="utf-8") if target else nullcontext() as sink:

@@ -107,14 +107,16 @@ class Scene:
 def fits(file: TextIO) -> bool:
     """Whether `file` is a terminal that can show the screen."""
     encoding = (getattr(file, "encoding", "") or "").lower().replace("-", "")
-    columns, lines = shutil.get_terminal_size()
-    large = columns >= LEAST[0] and lines >= LEAST[1]
+    large = all(size >= least for size, least in zip(shutil.get_terminal_size(), LEAST, strict=True))
     return file.isatty() and encoding == "utf8" and large and not Console(file=file).is_dumb_terminal
 
 
 def render(scene: Scene, width: int, height: int) -> RenderableType:
-    """One frame of `width` columns, at most `height` lines."""
-    width = max(LEAST[0], min(width, MOST_COLUMNS))
+    """One frame of `width` columns, at most `height` lines; in a window that is too small, a line that says so."""
+    if width < LEAST[0] or height < LEAST[1]:
+        said = f"{width} x {height} are too few for this view: make the window {LEAST[0]} x {LEAST[1]}, or end with Ctrl-C."
+        return Text(said, overflow="fold")
+    width = min(width, MOST_COLUMNS)
     halves = Table.grid()
     halves.add_column(width=width - 34)
     halves.add_column(width=34)

@@ -8,7 +8,6 @@ import click
 from . import given, show
 
 if TYPE_CHECKING:
-    from ..layers import Layer
     from ..library_file import LibraryFile
     from ..model import Model
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 def record(model: "Model", path: Path) -> dict[str, Any]:
     """What `describe` prints of a model stored at `path`, as plain JSON values."""
     from ..modelfile import model_digest
+    from ..step_cost import multiply_accumulates
 
     layers = [
         {
@@ -26,7 +26,7 @@ def record(model: "Model", path: Path) -> dict[str, Any]:
             "shapes": {name: list(array.shape) for name, array in layer.arrays().items()},
             "options": layer.options(),
             "parameters": sum(array.size for array in layer.arrays().values()),
-            "multiply_accumulates": _multiply_accumulates(layer),
+            "multiply_accumulates": multiply_accumulates(layer),
         }
         for layer in model.layers
     ]
@@ -40,7 +40,8 @@ def record(model: "Model", path: Path) -> dict[str, Any]:
         "vocabulary_size": model.vocabulary_size,
         "parameters": model.parameters,
         "parameter_bytes": sum(array.nbytes for layer in model.layers for array in layer.arrays().values()),
-        "multiply_accumulates": sum(map(_multiply_accumulates, model.layers)),
+        "multiply_accumulates": sum(map(multiply_accumulates, model.layers)),
+        "instructions": _instructions(model),
         "input_names": list(model.input_names),
         "labels": list(model.labels),
         "rate_hz": model.rate_hz,
@@ -51,9 +52,13 @@ def record(model: "Model", path: Path) -> dict[str, Any]:
     }
 
 
-def _multiply_accumulates(layer: "Layer") -> int:
-    """Multiply-accumulates of one step in matrix products; an embedding looks up and multiplies nothing."""
-    return 0 if layer.kind == "embedding" else sum(array.size for array in layer.arrays().values() if array.ndim == 2)
+def _instructions(model: "Model") -> dict[str, int]:
+    """Estimates for the targets whose instructions were counted."""
+    from ..compiler.targets import TARGETS
+    from ..step_cost import instructions
+
+    estimates = {name: instructions(model, TARGETS[name].architecture, TARGETS[name].dot) for name in ("rpi4", "rpi5")}
+    return {name: estimate.instructions for name, estimate in estimates.items() if estimate}
 
 
 def _probe(model: "Model") -> dict[str, Any] | None:
@@ -78,6 +83,7 @@ def print_model(told: dict[str, Any]) -> None:
         ("trained on", _regime(told)),
         ("parameters", f"{told['parameters']:,} ({show.bytes_text(told['parameter_bytes'])})"),
         ("a step", f"{told['multiply_accumulates']:,} multiply-accumulates"),
+        *((f"on {name}", show.estimate_text(count)) for name, count in told["instructions"].items()),
         ("probe", _probe_text(told["probe"])),
         ("digest", told["digest"]),
     ]
@@ -130,13 +136,20 @@ def print_library(told: dict[str, Any]) -> None:
         ("built for", f"{told.get('target')}" + (f" ({cpu})" if cpu else "") + f" by edgelstm {told.get('edgelstm')}"),
         ("runs here", f"no: it {told['misfit']}" if told["misfit"] else "yes"),
         ("numbers", told.get("scheme")),
+        ("in C", _c_text(told.get("prefix"))),
         ("file size", show.bytes_text(told["file_bytes"])),
         ("inputs", f"{told.get('input_size')}" + _names(told.get("input_names"))),
         ("outputs", f"{told.get('output_size')}" + _names(told.get("labels"))),
         ("rate", "not stated" if rate is None else f"{rate} Hz"),
-        *((name, f"{told[key]:,} bytes") for key, name in _LIBRARY_SIZES.items() if isinstance(told.get(key), int)),
+        *_cost(told),
+        *(
+            (name, f"{told[key]:,} bytes" + " of RAM" * (name == "a stream"))
+            for key, name in _LIBRARY_SIZES.items()
+            if isinstance(told.get(key), int)
+        ),
         ("probe", f"{probe['steps']} steps, {replayed}"),
-        ("digest", f"{told.get('digest')}; the file is whole"),
+        ("file", "whole: its own digest fits"),
+        ("digest", told.get("digest")),
     ]
     show.table(told["file"], (), facts)
     layers = [layer for layer in _list(told.get("layers")) if isinstance(layer, dict)]
@@ -145,7 +158,22 @@ def print_library(told: dict[str, Any]) -> None:
 
 
 #: Sizes that a library tells, and how people call them.
-_LIBRARY_SIZES = {"weight_bytes": "weights", "arena_bytes": "RAM a stream", "snapshot_bytes": "snapshot"}
+_LIBRARY_SIZES = {"weight_bytes": "weights", "arena_bytes": "a stream", "snapshot_bytes": "snapshot"}
+
+
+def _cost(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a library says of the cost of a step."""
+    products, count = told.get("multiply_accumulates"), told.get("instructions")
+    rows = [("a step", f"{products:,} multiply-accumulates")] if isinstance(products, int) else []
+    return rows + ([("", show.estimate_text(count))] if isinstance(count, int) else [])
+
+
+def _c_text(prefix: object) -> str:
+    """How C programs call a library."""
+    calls = f"{prefix or 'edgelstm'}_step, {prefix or 'edgelstm'}_init, …"
+    if prefix in (None, "edgelstm"):
+        return f"{calls}; of two such libraries that one program is linked with, the second is never called: build --prefix NAME"
+    return calls
 
 
 def _list(value: object) -> list[Any]:

@@ -26,7 +26,8 @@ def doctor(ctx: click.Context, *, library: Path | None, as_json: bool) -> None:
       edgelstm doctor gesture.so
       edgelstm doctor --json
     """  # noqa: D301
-    with show.status("examining"):
+    what = "a toy model: compiling, building, loading" + (f"; then {library}" if library else "")
+    with show.status(f"trying {what}"):
         told = record(library)
     if as_json:
         show.emit_json(told)
@@ -77,7 +78,7 @@ def _machine(told: dict[str, Any]) -> list[tuple[str, object]]:
     clock = ", ".join([*told["governors"], *([f"{told['mhz']} MHz now"] if told["mhz"] else [])])
     throttled = told["throttled"]
     return [
-        ("board", told["board"] + (" (in a container)" if told["container"] else "")),
+        ("board", " ".join(filter(None, (told["board"], "(in a container)" if told["container"] else "")))),
         ("CPU", f"{told['cpu'] or 'unknown'}, {told['cores']} cores" + (f", at most {told['max_mhz']} MHz" if told["max_mhz"] else "")),
         ("features", ", ".join(told["features"])),
         ("kernel", f"{told['kernel']} {told['system']}, {bits['kernel']}"),
@@ -101,7 +102,7 @@ def _code(told: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("targets that fit", ", ".join(told["targets"]) or "none"),
         ("libraries load from", told["code_memory"] or "nowhere"),
-        ("code cache", f"{cache['folder']}: {', '.join(state)}"),
+        ("code cache", f"{cache['folder']}: {', '.join(state)}" if cache["folder"] else "none: this user has no home folder"),
     ]
     rows += [(f"toy: {name}", show.time_text(ns)) for name, ns in toy.get("phases_ns", {}).items()]
     if "step_ns" in toy:

@@ -192,6 +192,7 @@ def block(stream: "Stream", xs: NDArray[np.float32]) -> float:
 
 def machine(stream: "Stream") -> dict[str, Any]:
     """What a reader must know to compare numbers."""
+    about = stream.program.about()
     return {
         "cpu": _cpu(),
         "governor": _first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "not readable",
@@ -200,7 +201,7 @@ def machine(stream: "Stream") -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "edgelstm": __version__,
-        "target": f"{stream.program.about().target} ({stream.program.about().cpu})",
+        "target": " ".join(filter(None, (about.target, f"({about.cpu})" if about.cpu else ""))),
         "threads": 1,
     }
 

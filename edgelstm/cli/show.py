@@ -23,8 +23,11 @@ def emit_json(record: Mapping[str, Any]) -> None:
     click.echo(json.dumps(record, indent=2))
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; columns of numbers are aligned right. Without `columns` it has no head, and text in two columns."""
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, whole: int = 0) -> None:
+    """Print a table; columns of numbers are aligned right. Without `columns` it has no head, and text in two columns.
+
+    The first `whole` columns hold what is copied: they are never broken.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -35,11 +38,15 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         title_justify="left",
         box=box.SIMPLE_HEAD if columns else box.SIMPLE,
         show_header=bool(columns),
+        pad_edge=bool(columns),
     )
     cells = [[printable(cell) for cell in row] for row in rows]
     for index, column in enumerate(columns):
         numbers = all(row[index][:1].isdecimal() for row in cells)
-        grid.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        grid.add_column(column, justify="right" if numbers else "left", overflow="fold", no_wrap=index < whole)
+    if not columns:
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
     for row in cells:
         grid.add_row(*map(Text, row))
     with_terminal = sys.stdout.isatty()
@@ -75,6 +82,12 @@ def bytes_text(size: int) -> str:
         return f"{size} B"
     power = min((size.bit_length() - 1) // 10, 3)
     return f"{size / 1024**power:.1f} {('KiB', 'MiB', 'GiB')[power - 1]}"
+
+
+def estimate_text(instructions: int) -> str:
+    """An estimate of instructions, two digits: more would claim what it does not hold."""
+    digits = max(0, len(str(instructions)) - 2)
+    return f"about {round(instructions, -digits):,} instructions, estimated from counted models"
 
 
 def time_text(nanoseconds: float) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 def targets(*, as_json: bool) -> None:
-    """List the targets of `edgelstm build`: CPU, vectors, int8 form, what is built, how it was tested.
+    """List the targets of `edgelstm build`: CPU, float32 lanes of a vector, int8 form, what is built, how it was tested.
 
     The int8 forms, fastest first where a CPU has them: vnni, sdot, smlal and pmaddwd, generic. All give the same integers.
 
@@ -28,8 +28,13 @@ def targets(*, as_json: bool) -> None:
     if as_json:
         show.emit_json({"targets": told})
         return
-    rows = [(t["name"], t["cpu"], t["lanes"], t["dot"], t["built"], t["boards"], t["tested"]) for t in told]
-    show.table("Targets", ("target", "CPU", "float32 lanes", "int8", "built", "runs on", "tested"), rows)
+    rows = [(t["name"], t["cpu"], t["lanes"], t["dot"], t["boards"]) for t in told]
+    show.table("Targets", ("target", "CPU", "lanes", "int8", "runs on"), rows, whole=4)
+    for fact in ("built", "tested"):
+        names: dict[str, list[str]] = {}
+        for target in told:
+            names.setdefault(target[fact], []).append(target["name"])
+        show.table(fact.capitalize(), (), [(what, ", ".join(these)) for what, these in names.items()])
 
 
 def record(target: "Target") -> dict[str, Any]:
@@ -42,7 +47,7 @@ def record(target: "Target") -> dict[str, Any]:
         "features": target.features,
         "lanes": target.lanes,
         "dot": target.dot,
-        "built": "object file, headers" if target.bare_metal else "shared library",
+        "built": ".o, .a, with headers" if target.bare_metal else ".so; .o, .a, with headers",
         "boards": target.boards or "machines like this one",
         "tested": target.tested or "this machine",
         "needs": list(target.needs),

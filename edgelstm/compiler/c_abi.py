@@ -12,19 +12,14 @@ from numpy.typing import NDArray
 from ..kernels.blocks import copier
 from ..kernels.simd import FLOATS
 from ..kernels.state_f32 import clear_arena, read_snapshot, reset_state, write_snapshot
+from ..library_file import FUNCTIONS
 from .layout import LINE, Layout
 from .numba_ir import kernel_ir
 from .object_code import text_constant
 from .targets import Target
 
 #: What every library shows to C.
-EXPORTS = tuple(
-    f"edgelstm_{name}"
-    for name in (
-        *("abi", "info", "arena_bytes", "snapshot_bytes", "input_size", "output_size"),
-        *("init", "reset", "step", "process", "snapshot", "restore"),
-    )
-)
+EXPORTS = tuple(f"edgelstm_{name}" for name in FUNCTIONS)
 
 #: What a library shows to Python beside that.
 DATA = ("edgelstm_weights", "edgelstm_initial_state")

@@ -1,13 +1,17 @@
 """Compiled libraries on disk: found again by what they were made of, whole or not at all.
 
-A library file ends with the SHA-256 of what stands before it. It is written under a temporary name and renamed, so that readers and
-other writers never see half a file. A folder that cannot be used is no error: the library then lives in memory only.
+A library file ends with the SHA-256 of its name and of what stands before it, so that a library under another's name is none. It is
+written under a temporary name and renamed, so that readers and other writers never see half a file. A folder that cannot be used is no
+error: the library then lives in memory only.
 
 A warm start runs all of this file, so that it imports little.
 """
 
 import os
 import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.machinery import PathFinder
 
@@ -15,19 +19,47 @@ from ..digests import sha256
 
 _DIGEST = 32
 
+#: Bytes of the largest entry that is kept, and read.
+LARGEST = 1 << 26
 
-def warn(message: str, *values: object) -> None:
-    """Log what a user may want to know of the cache."""
+_SUFFIX, _UNFINISHED = ".so", ".new"
+
+#: How often a writer asks for the folder, hundredths of a second apart, before it goes on without.
+_PATIENCE = 50
+
+
+@cache
+def _warn_once(message: str) -> None:
     import logging
 
-    logging.getLogger("edgelstm").warning(message, *values)
+    logging.getLogger("edgelstm").warning("%s", message)
+
+
+def warn(message: str, *values: object) -> None:
+    """Log what a user may want to know of the cache; the same words once a process."""
+    _warn_once(message % values)
+
+
+def _home() -> str:
+    """The user's home folder; empty where there is none, as in many containers."""
+    place = os.environ["HOME"] if "HOME" in os.environ else os.path.expanduser("~")
+    return place if os.path.isabs(place) else ""
 
 
 def folder() -> str:
-    """``$EDGELSTM_CACHE_DIR``, else ``edgelstm`` in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
-    if named := os.environ.get("EDGELSTM_CACHE_DIR"):
+    """``$EDGELSTM_CACHE_DIR``, else ``edgelstm`` in ``$XDG_CACHE_HOME`` or ``~/.cache``; empty where this user has no home either.
+
+    A relative ``XDG_CACHE_HOME`` counts as none: code would be loaded from wherever the process stands.
+    """
+    named, home = os.environ.get("EDGELSTM_CACHE_DIR", ""), _home()
+    if named.startswith("~"):
+        named = os.path.expanduser(named) if home else ""
+    if named and not named.startswith("~"):
         return named
-    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "edgelstm")
+    for place in (os.environ.get("XDG_CACHE_HOME", ""), home and os.path.join(home, ".cache")):
+        if os.path.isabs(place):
+            return os.path.join(place, "edgelstm")
+    return ""
 
 
 def _version(package: str) -> str:
@@ -58,51 +90,124 @@ def key(*parts: object) -> str:
 
 
 def path_of(name: str) -> str:
-    """Where the entry of this name lies, if it exists."""
-    return os.path.join(folder(), f"{name}.so")
+    """Where the entry of this name lies, if it exists; empty where there is no folder."""
+    return os.path.join(folder(), f"{name}{_SUFFIX}") if folder() else ""
 
 
-def trusted(place: str) -> bool:
-    """Whether only this user or root can have written here: what lies in a cache is run."""
+def trusted(place: str | int) -> bool:
+    """Whether only this user or root can have written to a path or open file: what lies in a cache is run."""
     if not hasattr(os, "geteuid"):
         return True
     status = os.stat(place)
     return status.st_uid in (os.geteuid(), 0) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
+def _sealed(name: str, library: bytes) -> bytes:
+    """The digest of an entry."""
+    digest = sha256(name.encode())
+    digest.update(library)
+    return digest.digest()
+
+
+def _read(place: str) -> bytes | None:
+    """A regular file of bearable size, to its end. A pipe is not waited for, a link not followed."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+    with open(os.open(place, flags), "rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+            return b""
+        if not (trusted(file.fileno()) and trusted(folder())):
+            warn("cache entry %s is ignored: others can write to it or to its folder", place)
+            return None
+        return file.read()
+
+
 def find(name: str) -> bytes | None:
     """The library of this name if it is there, whole, and in a folder that others cannot write to."""
     place = path_of(name)
     try:
-        with open(place, "rb") as file:
-            data = file.read()
-        if not (trusted(place) and trusted(folder())):
-            warn("cache entry %s is ignored: others can write to it or to its folder", place)
-            return None
-    except OSError:
+        data = _read(place) if place else None
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    if sha256(data[:-_DIGEST]).digest() != data[-_DIGEST:]:
-        warn("cache entry %s is damaged and will be made anew", place)
+    except (OSError, MemoryError):
+        data = b""
+    if data is None:
+        return None
+    if _sealed(name, data[:-_DIGEST]) != data[-_DIGEST:]:
+        warn("cache entry %s is damaged or another's, and will be made anew", place)
         return None
     return data[:-_DIGEST]
 
 
 def keep(name: str, library: bytes) -> None:
-    """Store a library. Where the disk does not take it, a warning says so."""
+    """Store a library, and remove what writers that died have left. Where the disk does not take it, a warning says so."""
     place = path_of(name)
-    temporary = f"{place}.{os.getpid()}.new"
+    remedy = "set EDGELSTM_CACHE_DIR to a folder of your own"
+    if not place:
+        warn("compiled code is not cached, the next start compiles again: this user has no home folder; %s", remedy)
+        return
+    if len(library) > LARGEST:
+        warn("compiled code is not cached, the next start compiles again: %s bytes are more than a cache entry may have", len(library))
+        return
     try:
         os.makedirs(folder(), mode=0o700, exist_ok=True)
         if not trusted(folder()):
-            warn("cache folder %s is not used: others can write to it", folder())
+            warn("cache folder %s is not used: others can write to it; %s", folder(), remedy)
             return
-        try:
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(library + sha256(library).digest())
-            os.replace(temporary, place)
-        except BaseException:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-            raise
+        with _writing():
+            _write(place, library + _sealed(name, library))
     except OSError as problem:
-        warn("compiled code is not cached, the next start compiles again: %s", problem)
+        warn("compiled code is not cached, the next start compiles again: %s; %s", problem, remedy)
+
+
+def _write(place: str, data: bytes) -> None:
+    """Put an entry in its place, where an empty folder may stand."""
+    temporary = f"{place}.{os.getpid()}-{time.monotonic_ns()}{_UNFINISHED}"
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+        if os.path.isdir(place) and not os.path.islink(place):
+            os.rmdir(place)
+        os.replace(temporary, place)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Hold the folder as one of its writers. Where there is no other, unfinished files are those of writers that died: they go first."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    held = os.open(folder(), os.O_RDONLY)
+    try:
+        if _locked(held, fcntl.LOCK_EX):
+            _tidy()
+        for _ in range(_PATIENCE):  # another may be tidying
+            if _locked(held, fcntl.LOCK_SH):
+                break
+            time.sleep(0.01)
+        yield
+    finally:
+        os.close(held)
+
+
+def _locked(file: int, how: int) -> bool:
+    """Take a lock if it is free; False where another has it or the file system knows none."""
+    import fcntl
+
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _tidy() -> None:
+    for entry in os.scandir(folder()):
+        if entry.name.endswith(_UNFINISHED) and not entry.is_dir(follow_symlinks=False):
+            os.unlink(entry.path)

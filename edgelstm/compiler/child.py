@@ -1,6 +1,7 @@
 """Object code made in a process of its own: an instruction that the CPU asked for lacks ends LLVM's process, not the user's.
 
-``python -m edgelstm.compiler.child`` is the other side: a request as JSON on standard input, the object file on standard output.
+``python -m edgelstm.compiler.child`` is the other side: a request as JSON on standard input; on standard output a line of JSON, what the
+CPU must have, and the object file.
 """
 
 import json
@@ -9,23 +10,30 @@ import subprocess
 import sys
 
 from ..errors import CompileError
-from .targets import Target
+from .targets import FEATURES, Target, changed, lacking, wish_of
 
 #: Seconds after which a compilation is given up.
 TIMEOUT = 600
 
 
-def emit_apart(texts: list[str], target: Target, exports: tuple[str, ...]) -> bytes:
+def emit_apart(texts: list[str], target: Target, exports: tuple[str, ...], shown: dict[str, str]) -> tuple[bytes, tuple[str, ...]]:
     """`object_code.emit` in a child process.
+
+    Returns
+    -------
+    bytes
+        The object file.
+    tuple of str
+        What /proc/cpuinfo must list where the code is to run.
 
     Raises
     ------
     CompileError
         If LLVM refuses the code, or its process dies.
     """
-    request = json.dumps({"texts": texts, "target": target, "exports": exports}).encode()
+    request = json.dumps({"texts": texts, "target": target, "exports": exports, "shown": shown}).encode()
     command = [sys.executable, "-P", "-m", "edgelstm.compiler.child"]
-    wish = f"{target.name} (cpu {target.cpu}{f', features {target.features}' if target.features else ''})"
+    wish = wish_of(target)
     try:
         done = subprocess.run(command, input=request, capture_output=True, check=False, timeout=TIMEOUT, env=_environment())
     except subprocess.TimeoutExpired:
@@ -43,7 +51,10 @@ def emit_apart(texts: list[str], target: Target, exports: tuple[str, ...]) -> by
             f"LLVM does not know what was asked for: {unknown[0].partition(' (')[0]}. Check --cpu and --features for {target.name}."
         )
     if done.returncode == 0:
-        return done.stdout
+        needs, _, code = done.stdout.partition(b"\n")
+        return code, tuple(json.loads(needs))
+    if changed(target):
+        raise lacking(target)
     reason = next((line for line in said if "LLVM ERROR" in line), said[-1])
     if done.returncode == _REFUSED:
         raise CompileError(reason)
@@ -62,16 +73,28 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
+def _needs(target: Target) -> list[str]:
+    """The target's own list, or if its CPU or features are not the target's, all that LLVM may have made use of."""
+    from .object_code import features_of
+
+    if not changed(target):
+        return list(target.needs)
+    names = FEATURES.get(target.architecture, {})
+    return list(dict.fromkeys(names[feature] for feature in features_of(target, tuple(names))))
+
+
 def main() -> int:
     from .object_code import emit
 
     request = json.load(sys.stdin.buffer)
+    target = Target(*request["target"])
     try:
-        code = emit(request["texts"], Target(*request["target"]), tuple(request["exports"]))
+        code = emit(request["texts"], target, tuple(request["exports"]), request["shown"])
+        needs = _needs(target)
     except CompileError as problem:
         print(" ".join(str(problem).split()), file=sys.stderr)
         return _REFUSED
-    sys.stdout.buffer.write(code)
+    sys.stdout.buffer.write(json.dumps(needs).encode() + b"\n" + code)
     return 0
 
 

@@ -7,6 +7,7 @@ section headers, which only linkers of C programs read. What stands before the l
 table is another, to read and write. The stack is not executable.
 """
 
+import os
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -21,7 +22,10 @@ _WRITE, _ALLOC, _EXECUTE = 1, 2, 4
 _PROGBITS, _SYMTAB, _STRTAB, _RELA, _HASH, _DYNAMIC, _NOBITS, _REL, _DYNSYM = 1, 2, 3, 4, 5, 6, 8, 9, 11
 _UNWINDING = (".eh_frame", ".ARM.exidx", ".ARM.extab")  # tables that only exceptions read
 _PT_LOAD, _PT_DYNAMIC, _PT_GNU_STACK = 1, 2, 0x6474E551
-_DT_NULL, _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_SYMENT = 0, 4, 5, 6, 10, 11
+_DT_NULL, _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_SYMENT, _DT_SONAME = 0, 4, 5, 6, 10, 11, 14
+
+#: Bytes that a library which may be named keeps behind the names of its symbols: those of the longest file name, and a zero.
+_NAME_ROOM = 256
 
 
 #: Names of a library's sections: none, code and constants, symbols, their names, hash table, the dynamic loader's table, these names.
@@ -198,7 +202,7 @@ def _up(value: int, step: int) -> int:
     return -(-value // step) * step
 
 
-def link(data: bytes, exports: tuple[str, ...]) -> bytes:
+def link(data: bytes, exports: tuple[str, ...], *, nameable: bool = False) -> bytes:
     """An object file as a shared library.
 
     Parameters
@@ -207,6 +211,8 @@ def link(data: bytes, exports: tuple[str, ...]) -> bytes:
         Relocatable object, little-endian: ELF-64 for x86-64, AArch64 or RISC-V (without relaxation), or ELF-32 for ARM (ARM mode).
     exports : tuple of str
         Functions and constants that the library shows. The code must reach them directly: in the IR they are `protected` or `dso_local`.
+    nameable : bool
+        Whether `with_soname` is to find room.
 
     Raises
     ------
@@ -217,7 +223,7 @@ def link(data: bytes, exports: tuple[str, ...]) -> bytes:
     layout, symbols = source.layout, source.symbols
     at_symbols = len(_headers(0, 0, layout, 0, 0))
     at_names = at_symbols + (1 + len(exports)) * struct.calcsize(layout.symbol)
-    names_size = 1 + sum(len(name.encode()) + 1 for name in exports)
+    names_size = 1 + sum(len(name.encode()) + 1 for name in exports) + _NAME_ROOM * nameable
     at_hash = _up(at_names + names_size, 8)
     at_code = _up(at_hash + 4 * (4 + len(exports)), _LINE)
     addresses, end = source.places(at_code)
@@ -227,11 +233,11 @@ def link(data: bytes, exports: tuple[str, ...]) -> bytes:
     kept = [(n, 0x10 | shown[n].info & 0xF, addresses[shown[n].section] + shown[n].value, shown[n].size) for n in exports]
     tables = _symbol_tables(layout, kept)
     entries = [(_DT_HASH, at_hash), (_DT_STRTAB, at_names), (_DT_SYMTAB, at_symbols), (_DT_STRSZ, names_size)]
-    entries += [(_DT_SYMENT, struct.calcsize(layout.symbol)), (_DT_NULL, 0)]
+    entries += [(_DT_SYMENT, struct.calcsize(layout.symbol)), *[(_DT_NULL, 0)] * (1 + nameable)]
     dynamic = b"".join(struct.pack(layout.dynamic, *entry) for entry in entries)
     at_dynamic = _up(end, 16)
     end_dynamic = at_dynamic + len(dynamic)
-    places = [(at_code, end - at_code), (at_symbols, len(tables[0])), (at_names, len(tables[1])), (at_hash, len(tables[2]))]
+    places = [(at_code, end - at_code), (at_symbols, len(tables[0])), (at_names, names_size), (at_hash, len(tables[2]))]
     places += [(at_dynamic, len(dynamic)), (_up(end_dynamic, 8), len(_SECTION_NAMES))]
     library = bytearray(places[-1][0]) + _SECTION_NAMES + _section_headers(layout, places)
     headers = _headers(source.number, source.flags, layout, at_dynamic, end_dynamic)
@@ -242,6 +248,36 @@ def link(data: bytes, exports: tuple[str, ...]) -> bytes:
         library[address : address + section.size] = memoryview(data)[section.offset : section.offset + section.size]
     relocate(source.machine, library, source.references(addresses))
     return bytes(library)
+
+
+def with_soname(library: bytes, name: str) -> bytes:
+    """A library that `link` made `nameable`, and what may follow it, with a name by which programs that are linked with it ask for it.
+
+    Without one, a linker writes the path that it was given into the program, folder and all, and the program starts from there alone.
+
+    Parameters
+    ----------
+    library : bytes
+    name : str
+        The file's name, without folder; one that has no form in the system's encoding, or too long a one, gives no name.
+    """
+    text = os.fsencode(name)
+    layout = next(known for known in _CLASSES.values() if known.number == library[4])
+    segments = struct.iter_unpack(layout.program, library[struct.calcsize(layout.header) :][: 4 * struct.calcsize(layout.program)])
+    kind, place = (layout.program_order.index(i) for i in (0, 2))
+    dynamic = next(row[place] for row in segments if row[kind] == _PT_DYNAMIC)
+    row = struct.Struct(layout.dynamic)
+    entries: dict[int, int] = {}
+    while (entry := row.unpack_from(library, dynamic))[0] != _DT_NULL:
+        entries[entry[0]] = entry[1]
+        dynamic += row.size
+    at = entries[_DT_STRSZ] - _NAME_ROOM
+    if not 0 < len(text) < _NAME_ROOM:
+        return library
+    named = bytearray(library)
+    row.pack_into(named, dynamic, _DT_SONAME, at)
+    struct.pack_into(f"{len(text)}s", named, entries[_DT_STRTAB] + at, text)
+    return bytes(named)
 
 
 def loaded_bytes(data: bytes) -> int:

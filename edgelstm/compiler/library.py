@@ -5,10 +5,14 @@ happens to that file later, the code stays.
 """
 
 import ctypes
+import struct
 
 from ..errors import CompileError
 from ..library_file import load_private
 from ..program import address_of, run_of
+
+#: Of an ELF-64 header: where the headers of sections begin, the size of one, and their number. They end the file.
+_HEADER = struct.Struct("<40xQ10xHH2x")
 
 #: Symbol of the name of the CPU that the library was compiled for, as text that ends in a zero byte.
 MADE_FOR = "edgelstm_made_for"
@@ -25,10 +29,12 @@ class Library:
     Raises
     ------
     CompileError
-        If the operating system cannot load it.
+        If it is cut short, or the operating system cannot load it.
     """
 
     def __init__(self, data: bytes) -> None:
+        if not _whole(data):
+            raise CompileError("the compiled code does not load: it is no library, or cut short.")
         try:
             self._handle = load_private(data)
             self.run = run_of(self._handle)
@@ -37,3 +43,11 @@ class Library:
             raise CompileError(f"the compiled code does not load: {problem}.") from None
         self.python_step = address_of(self._handle, "edgelstm_python_step")
         self.size = len(data)
+
+
+def _whole(data: bytes) -> bool:
+    """Whether a library ends where its headers say: the system maps one that is cut short, and its code ends the process."""
+    if len(data) < _HEADER.size or not data.startswith(b"\x7fELF\x02"):
+        return False
+    table, row, count = _HEADER.unpack_from(data)
+    return bool(table + row * count == len(data))

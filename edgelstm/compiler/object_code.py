@@ -1,6 +1,7 @@
 """IR texts -> object code for one CPU, through llvmlite alone."""
 
 import re
+from collections.abc import Mapping
 
 import llvmlite.binding as llvm
 
@@ -118,7 +119,29 @@ def _with_bounds(texts: list[str], bounds: str) -> list[str]:
     return [*texts, *(_within(n, bounds) for n in widths)]
 
 
-def emit(texts: list[str], target: Target, exports: tuple[str, ...]) -> bytes:
+def features_of(target: Target, asked: tuple[str, ...]) -> list[str]:
+    """Which of these features, in LLVM's words, code for a target may make use of: all that its CPU and its list of features bring.
+
+    LLVM tells nobody what a CPU has. It inlines a function if that needs nothing which its caller lacks.
+    """
+    machine = _machine(target)
+    words = f'"target-cpu"="{target.cpu}" "target-features"="'
+    texts = [f'attributes #0 = {{ {words}{target.features}" }}']
+    for i, feature in enumerate(asked):
+        texts += [
+            f"define internal i32 @having{i}(i32 %x) #{i + 1} {{\n  %y = mul i32 %x, 3\n  ret i32 %y\n}}",
+            f"define i32 @asked{i}(i32 %x) #0 {{\n  %y = call i32 @having{i}(i32 %x)\n  ret i32 %y\n}}",
+            f'attributes #{i + 1} = {{ {words}{",".join(filter(None, (target.features, f"+{feature}")))}" }}',
+        ]
+    module = llvm.parse_assembly("\n".join(texts))
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+    builder.getModulePassManager().run(module, builder)
+    left = {function.name for function in module.functions}
+    return [feature for i, feature in enumerate(asked) if f"having{i}" not in left]
+
+
+def emit(texts: list[str], target: Target, exports: tuple[str, ...], shown: Mapping[str, str] | None = None) -> bytes:
     """Optimise and compile.
 
     Parameters
@@ -127,6 +150,8 @@ def emit(texts: list[str], target: Target, exports: tuple[str, ...]) -> bytes:
         Modules without triple or data layout, linked in this order.
     exports : tuple of str
         Symbols to keep; all others become internal.
+    shown : mapping, optional
+        Other names for some of them.
 
     Returns
     -------
@@ -157,5 +182,7 @@ def emit(texts: list[str], target: Target, exports: tuple[str, ...]) -> bytes:
     builder.getModulePassManager().run(module, builder)
     if missing := [f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")]:
         raise CompileError(f"the generated code calls {', '.join(missing)}, which no part of it defines. Please report this.")
+    for symbol in module.functions:
+        symbol.name = (shown or {}).get(symbol.name, symbol.name)
     code: bytes = machine.emit_object(module)
     return code

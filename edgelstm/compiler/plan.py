@@ -64,7 +64,8 @@ def plan_of(model: Model) -> Plan:
             if not worst <= PROBE_LIMIT:
                 raise CompileError(
                     f"compiled for {plan.target.cpu}, the model differs from its probe ({model.probe.source}) by {worst:.1e} (limit "
-                    f"{PROBE_LIMIT:.0e}) at step {step}. Clear the cache folder {cache.folder()} and try again; if it stays, report this."
+                    f"{PROBE_LIMIT:.0e}) at step {step}. Clear the cache folder {cache.folder() or '(there is none)'} and try again; "
+                    "if it stays, report this."
                 )
         _plans[model] = plan
     return _plans[model]
@@ -136,13 +137,20 @@ def _library(layout: Layout, target: Target) -> tuple[Library, bool]:
 
 
 def _compiled(layout: Layout, target: Target) -> bytes:
+    from .room import within_memory
+
+    with within_memory():
+        return _made(layout, target)
+
+
+def _made(layout: Layout, target: Target) -> bytes:
     try:
         numba_start.ready()
         from . import elf, fuse, object_code
     except ImportError as problem:
         raise CompileError(
             f"compiling needs Numba and llvmlite ({problem}). Install them, or compile on a machine of this kind that has them "
-            f"and copy its cache folder to {cache.folder()}."
+            f"and copy its cache folder to {cache.folder() or 'a folder that EDGELSTM_CACHE_DIR names'}."
         ) from None
     exports = (*fuse.EXPORTS, MADE_FOR)
     code = object_code.emit([object_code.text_constant(MADE_FOR, object_code.host_cpu()), *fuse.fuse(layout)], target, exports)

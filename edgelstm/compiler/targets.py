@@ -206,14 +206,60 @@ TARGETS = {
 }
 
 
+_SAME_WORDS = ("ssse3", "popcnt", "avx", "avx2", "fma", "bmi2", "f16c", "movbe", "gfni", "sse4a", "xop", "fma4", "tbm")
+_AVX512_WORDS = ("vbmi2", "bitalg", "vpopcntdq", "bf16")
+
+#: By architecture: what compiled code may use beyond the least CPU, in LLVM's words, and its name in /proc/cpuinfo.
+FEATURES = {
+    "x86_64": {
+        "sse4.1": "sse4_1",
+        "sse4.2": "sse4_2",
+        "bmi": "bmi1",
+        "lzcnt": "abm",
+        "avxvnni": _VNNI_256,
+        "avx512vnni": _VNNI,
+        **{word: word for word in (*_SAME_WORDS, *_V4[len(_V3) :], "avx512vbmi", "avx512ifma")},
+        **{f"avx512{word}": f"avx512_{word}" for word in _AVX512_WORDS},
+    },
+    "aarch64": {"dotprod": _SDOT, "sve": "sve", "sve2": "sve2", "i8mm": "i8mm", "cssc": "cssc"},
+    "armv7": {"neon": "neon", "vfp4": "vfpv4", "vfp4d16sp": "vfpv4"},
+    "riscv64": {"v": "v"},
+}
+
+
+def changed(target: Target) -> bool:
+    """Whether a target has another CPU or other features than the one of its name."""
+    own = TARGETS.get(target.name)
+    return own is not None and (own.cpu, own.features) != (target.cpu, target.features)
+
+
+def wish_of(target: Target) -> str:
+    """A target and its CPU, for messages."""
+    return f"{target.name} (cpu {target.cpu}{f', features {target.features}' if target.features else ''})"
+
+
+def lacking(target: Target) -> CompileError:
+    """What to raise where the code of a `changed` target cannot be made."""
+    return CompileError(
+        f"LLVM cannot compile for {wish_of(target)}: it lacks instructions that the kernels of {target.name} are made of. Check --cpu and "
+        "--features: leave out what takes instructions away, or choose a target for that CPU; `edgelstm targets` lists all there are."
+    )
+
+
 def named(name: str, *, cpu: str = "", features: str = "") -> Target:
     """The target of a name, with another CPU or more features if given, in LLVM's words.
 
     Raises
     ------
     UsageError
-        If there is no such target.
+        If there is no such target, or a feature has no sign.
     """
+    if bad := [feature for feature in features.split(",") if feature and not re.fullmatch(r"[+-][\w.-]+", feature)]:
+        raise UsageError(f"--features takes words of LLVM with a sign, separated by commas, such as +dotprod,-crc; got {bad[0]!r}.")
+    if "help" in (cpu, *(feature[1:] for feature in features.split(","))):
+        raise UsageError(
+            "--cpu and --features take names that LLVM knows, such as cortex-a55 and +dotprod; it prints no list of them here."
+        )
     if name == "host":
         if cpu or features:
             raise UsageError("the host is compiled for as it is; give --cpu or --features with another target, such as x86-64-v3.")

@@ -3,6 +3,7 @@
  * A library or object file is one model with its weights. All memory is the caller's: a stream is one block of
  * edgelstm_arena_bytes() bytes, aligned to 8 (64 is fastest), and nothing is kept elsewhere, so that streams are independent and one
  * thread may step one stream while another steps another. No function allocates, locks, or calls anything.
+ * Two models in one program: build each with `--prefix NAME`, which writes this header with names of its own.
  *
  *     static _Alignas(64) unsigned char arena[EDGELSTM_ARENA_BYTES];   // or aligned_alloc(64, ...)
  *     if (edgelstm_abi() != EDGELSTM_ABI || edgelstm_init(arena)) return 1;
