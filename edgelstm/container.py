@@ -190,7 +190,7 @@ def write_atomic(path: str, data: bytes) -> None:
     folder = os.path.dirname(path)
     temporary = os.path.join(folder, f".{os.getpid()}-{time.monotonic_ns()}.tmp")
     if os.path.exists(path) and not os.path.isfile(path):
-        raise ModelFileError(f"{path}: is no regular file; choose another path for the model.")
+        raise ModelFileError(f"{path}: is no regular file; choose another path.")
     try:
         with open(temporary, "xb") as file:
             file.write(data)

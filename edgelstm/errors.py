@@ -1,6 +1,7 @@
 """The exceptions of edgelstm: each says what was expected, what came, and what to do.
 
-Nothing here decides anything; the message is written where the fault is seen.
+Beside them stands the one warning that Python code may want to tell apart. Nothing here decides anything; messages are written where
+the fault is seen.
 """
 
 
@@ -34,6 +35,10 @@ class CompileError(EdgeLSTMError):
 
 class LibraryError(EdgeLSTMError):
     """A library built ahead of time is damaged, foreign, of another version, or for another machine."""
+
+
+class CalibrationWarning(UserWarning):
+    """Calibration windows hold too little to quantise a model by; the result was made all the same."""
 
 
 class UsageError(EdgeLSTMError, ValueError):

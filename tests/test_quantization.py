@@ -198,7 +198,7 @@ def test_auto_believes_the_clock(rng, monkeypatch):
         ([], {}, el.InputError, "at least one window"),
         ([np.zeros((4, 2))], {}, el.InputError, r"shape \(time, 5\)"),
         ([np.zeros((0, 5))], {}, el.InputError, "at least one step"),
-        ([np.full((4, 5), np.nan)], {}, el.InputError, "window 0, step 0, channel 0 is nan"),
+        ([np.full((4, 5), np.nan)], {}, el.InputError, r"window 0, step 0, channel 0 \(v\) is nan"),
         ([["x"]], {}, el.InputError, "must be numbers"),
         ([np.zeros((4, 5))], {"scheme": "int4"}, el.UsageError, "int8-weight, int8-dynamic"),
         ([np.zeros((4, 5))], {"keep": ("gru",)}, el.UsageError, "'gru'.*lstm0"),

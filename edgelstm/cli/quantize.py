@@ -11,9 +11,10 @@ from ..errors import UsageError
 from . import show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..quantization.choosing import Progress
+    from ..quantization.places import Place
 
 
 @click.command()
@@ -59,9 +60,10 @@ def quantize(*, model: Path, data: tuple[Path, ...], target: Path, report: Path 
     _check_targets(target, report, (model, *data))
     told = _quantise(model, data, target, **asked)
     if report is not None:
+        from ..container import write_atomic
         from ..quantization.report import html
 
-        report.write_text(html(told), encoding="utf-8")
+        write_atomic(str(report), html(told).encode())
     if as_json:
         show.emit_json(told)
     else:
@@ -86,6 +88,7 @@ def _quantise(
     from ..quantization.choosing import choose
     from ..quantization.comparing import compare
     from ..quantization.metrics import checked_labels
+    from ..quantization.places import Place
     from ..runners.rows import parse_columns
     from ..stream import Stream
     from . import measure
@@ -93,14 +96,27 @@ def _quantise(
 
     model = load(path)
     model = model if model.source else replace(model, source=show.printable(path.name))
-    windows, labels = read(data, model, parse_columns(columns) if columns else (), labels_column, window)
+    places: list[Place] = []
+    windows, labels = read(data, model, parse_columns(columns) if columns else (), labels_column, window, places)
+    batch = batch_of(model, windows, places)
     if labels is not None:
-        checked_labels(model, labels, batch_of(model, windows))
+        checked_labels(model, labels, batch)
+    batch = batch._replace(places=_shortened(batch.places, data))
     with _bar() as progress:
-        choice = choose(model, windows, scheme, keep=keep, elsewhere=elsewhere, progress=progress)
+        choice = choose(model, batch, scheme, keep=keep, elsewhere=elsewhere, progress=progress)
         save(choice.model, target)
         progress(1, 2, "comparing compiled code")
         return {"file": str(target), **compare(choice, labels, measure.machine(Stream(model)))}
+
+
+def _shortened(places: "Sequence[Place]", data: tuple[Path, ...]) -> "tuple[Place, ...]":
+    """Places named by their files alone, without folders, where that is clear."""
+    paths = set(data)
+    if len({path.name for path in paths}) < len(paths):
+        return tuple(places)
+    folders = {str(path): path.name for path in paths}
+    files = [next(text for text in folders if place.name == text or place.name.startswith(f"{text}, ")) for place in places]
+    return tuple(place._replace(name=folders[text] + place.name[len(text) :]) for place, text in zip(places, files, strict=True))
 
 
 def _check_targets(target: Path, report: Path | None, inputs: tuple[Path, ...]) -> None:
@@ -130,7 +146,7 @@ def _bar() -> "Iterator[Progress]":
 def _print(told: dict[str, Any], report: Path | None) -> None:
     from ..quantization.report import HEADLINES
 
-    verdict, size, worst = told["verdict"], told["size"], told["output"]["worst"]
+    verdict, size = told["verdict"], told["size"]
     show.table(f"{told['file']}: {HEADLINES[verdict['level']]}", (), [("·", reason) for reason in verdict["reasons"]])
     facts = [(".elstm file", *map(show.bytes_text, size["file_bytes"])), ("weights in memory", *map(show.bytes_text, size["weight_bytes"]))]
     facts += [
@@ -140,7 +156,5 @@ def _print(told: dict[str, Any], report: Path | None) -> None:
     show.table(f"On {told['machine'].get('cpu', 'this machine')}, least of many", ("", "f32", "quantised"), facts)
     rows = [(layer["name"], layer["scheme"], f"{layer['snr_db']:.1f} dB", layer["reason"]) for layer in told["layers"]]
     show.table("Layers", ("layer", "scheme", "its output", "why"), rows)
-    where = f"{worst['name']}, window {worst['window']}, step {worst['step']}"
-    click.echo(f"worst step: {show.printable(where)}: {worst['int8']:.4g} instead of {worst['f32']:.4g}")
     if report is not None:
         click.echo(f"report: {show.printable(report)}")

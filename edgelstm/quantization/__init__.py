@@ -56,12 +56,25 @@ def quantize(
     InputError
         If a window has the wrong shape or is not finite.
 
+    Warns
+    -----
+    CalibrationWarning
+        If the windows hold too little to trust the result: few steps, channels that never change, samples that hardly move h or drive
+        gates to their ends, a value far beyond all others. One sentence; the model is made all the same.
+
     Examples
     --------
     >>> small = el.quantize(model, windows)
     >>> el.save(small, "gesture-int8.elstm")
     """
+    import warnings
+
+    from ..errors import CalibrationWarning
     from .choosing import choose
+    from .evidence import findings
 
     told = {} if progress is None else {"progress": progress}
-    return choose(model, windows, scheme, keep=keep, elsewhere=elsewhere, **told).model
+    choice = choose(model, windows, scheme, keep=keep, elsewhere=elsewhere, **told)
+    if lacking := findings(model, choice.batch, choice.before_trace):
+        warnings.warn(f"Calibration: {'; '.join(lacking)}.", CalibrationWarning, stacklevel=2)
+    return choice.model

@@ -3,7 +3,7 @@
 It decides nothing: `choosing` measures which range is best.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..layers import Layer
 from ..layers_int8 import LIMIT
 from ..model import Model
+from .places import Place, channel
 from .trace import Batch, Floats, Trace
 
 #: Shares of values that the percentile ranges cover, in percent.
@@ -21,8 +22,9 @@ PERCENTILES = (99.9, 99.99)
 #: Resolution of the search for the range of least mean squared error.
 BINS, FRACTIONS = 2048, 100
 
-#: A cell that still grows by this share of its largest value over the last half of the longest window is said to grow.
-GROWTH_SHARE = 0.05
+#: A cell is said to grow if it still does so by this share of its largest value over the last half of the longest windows, and if its rise
+#: is this many times the standard error of one through the means of so many parts: the noise of a settled cell is larger.
+GROWTH_SHARE, SURE_RISE, PARTS = 0.05, 5.0, 8
 
 
 class Range(NamedTuple):
@@ -57,7 +59,8 @@ class CellRange(NamedTuple):
     slope : float
         Growth of the largest magnitude a step over the last half of the longest window.
     grows : bool
-        Whether that adds up to more than `GROWTH_SHARE` of `max_abs`.
+        Whether the largest magnitude rises for sure over the last half of all windows that are as long, by more than `GROWTH_SHARE` of
+        `max_abs`.
     curve : (time,)
         Largest magnitude at each step of the longest window.
     """
@@ -89,7 +92,7 @@ class Seen(NamedTuple):
     endless: bool
 
 
-def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any]) -> Batch:
+def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any], places: Sequence[Place] = ()) -> Batch:
     """Check windows and set them side by side.
 
     Parameters
@@ -97,6 +100,8 @@ def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any]) -> Batch
     model : Model
     windows : iterable of (time, input_size), or one such array, or (windows, time, input_size)
         (time,) does as well where input_size is 1.
+    places : sequence of Place, optional
+        Where each window begins, for messages and the report.
 
     Raises
     ------
@@ -106,37 +111,45 @@ def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any]) -> Batch
     size = model.input_size
     if isinstance(windows, np.ndarray) and windows.ndim < 3:
         windows = [windows]
-    checked = [_window(model, size, number, window) for number, window in enumerate(windows)]
+    checked = [
+        _window(model, size, places[number] if places else Place(f"window {number}"), window) for number, window in enumerate(windows)
+    ]
     if not checked:
         raise InputError(f"calibration needs at least one window of samples, (time, {size}); got none.")
-    lengths = np.array([len(window) for window in checked])
-    xs = np.empty((len(checked), lengths.max(), size), np.float32)
-    for row, window in zip(xs, checked, strict=True):
+    return side_by_side(checked, places)
+
+
+def side_by_side(windows: Sequence[Floats], places: Sequence[Place] = ()) -> Batch:
+    """Windows (time, input_size) as one batch."""
+    lengths = np.array([len(window) for window in windows])
+    xs = np.empty((len(windows), lengths.max(), windows[0].shape[1]), np.float32)
+    for row, window in zip(xs, windows, strict=True):
         row[: len(window)] = window
         row[len(window) :] = window[-1]
-    return Batch(xs, lengths)
+    return Batch(xs, lengths, tuple(places))
 
 
-def _window(model: Model, size: int, number: int, window: ArrayLike) -> Floats:
+def _window(model: Model, size: int, place: Place, window: ArrayLike) -> Floats:
     try:
         given = np.asarray(window)
     except ValueError as problem:
-        raise InputError(f"window {number} must be numbers, (time, {size}); got {problem}.") from None
+        raise InputError(f"{place.name} must be numbers, (time, {size}); got {problem}.") from None
     if given.dtype.kind not in "fiub":
-        raise InputError(f"window {number} must be numbers, (time, {size}); got dtype {given.dtype}.")
+        raise InputError(f"{place.name} must be numbers, (time, {size}); got dtype {given.dtype}.")
     with np.errstate(over="ignore"):
         rows = given.astype(np.float32)
     if rows.ndim == 1 and size == 1:
         rows = rows[:, None]
     if rows.ndim != 2 or rows.shape[1] != size or len(rows) == 0:
-        raise InputError(f"window {number} must have the shape (time, {size}) and at least one step; got {rows.shape}.")
+        raise InputError(f"{place.name} must have the shape (time, {size}) and at least one step; got {rows.shape}.")
     good = np.isfinite(rows)
     if (vocabulary := model.vocabulary_size) is not None:
         good &= (rows >= 0) & (rows < vocabulary) & (rows == np.floor(rows))
     if not good.all():
-        step, channel = np.argwhere(~good)[0]
+        step, index = (int(i) for i in np.argwhere(~good)[0])
         what = "a finite number" if vocabulary is None else f"a whole number from 0 to {vocabulary - 1}"
-        raise InputError(f"window {number}, step {step}, channel {channel} is {rows[step, channel]:g}, not {what}; repair or remove it.")
+        where = f"{place.at(step)}, {channel(index, model.input_names)}"
+        raise InputError(f"{where} is {rows[step, index]:g}, not {what}; repair or remove it.")
     return rows
 
 
@@ -155,8 +168,18 @@ def cell_range(cells: Floats, batch: Batch) -> CellRange:
     curve = magnitude[longest, : batch.lengths[longest]]
     half = curve[len(curve) // 2 :]
     slope = float(np.polyfit(np.arange(len(half)), half, 1)[0]) if len(half) > 3 else 0.0
+    together = magnitude[batch.lengths == len(curve), len(curve) // 2 : len(curve)].mean(axis=0, dtype=np.float64)
     largest = float(magnitude.max())
-    return CellRange(largest, window, step, slope, slope * len(half) > GROWTH_SHARE * largest, curve)
+    return CellRange(largest, window, step, slope, len(half) > 3 and _rises(together, largest), curve)
+
+
+def _rises(curve: NDArray[np.float64], largest: float) -> bool:
+    """Whether a curve rises by more than `GROWTH_SHARE` of `largest`, and by more than noise would."""
+    means = np.array([part.mean() for part in np.array_split(curve, min(PARTS, len(curve)))])
+    at = np.arange(len(means)) - (len(means) - 1) / 2
+    slope = (at * means).sum() / np.square(at).sum()
+    error = np.sqrt(np.square(means - means.mean() - slope * at).sum() / (len(means) - 2) / np.square(at).sum())
+    return bool(slope * len(means) > GROWTH_SHARE * largest and slope > SURE_RISE * error)
 
 
 def ranges(values: Floats) -> list[Range]:

@@ -12,6 +12,7 @@ from ..layers import LSTM, Dense, Layer
 from ..model import Model
 from . import speed
 from .calibration import Range, Seen, batch_of, seen_by
+from .evidence import outliers
 from .metrics import snr_db
 from .schemes import SCHEMES, UNTOUCHED, quantised
 from .static import output_range
@@ -150,7 +151,7 @@ def _within_one(layer: Layer) -> bool:
 
 def choose(
     model: Model,
-    windows: Iterable[ArrayLike] | NDArray[Any],
+    windows: Batch | Iterable[ArrayLike] | NDArray[Any],
     scheme: str = "int8-dynamic",
     *,
     keep: Iterable[str] = (),
@@ -169,7 +170,7 @@ def choose(
     wanted = [layer for layer in layers if layer.name not in kept]
     if not wanted:
         raise UsageError("no layer is left to quantise; keep fewer layers in f32.")
-    batch = batch_of(model, windows)
+    batch = windows if isinstance(windows, Batch) else batch_of(model, windows)
     search = _Search(model, batch, progress, 2 + 9 * len(wanted))
     decisions = {layer.name: Decision(search.float_option(layer), "kept in f32 on request") for layer in layers if layer.name in kept}
     decisions |= _auto(search, wanted, elsewhere) if scheme == "auto" else _fixed(search, wanted, scheme)
@@ -178,6 +179,25 @@ def choose(
     progress(search.done, search.done, "done")
     made = replace(model, layers=tuple(records), probe=None, source=_source(model, scheme, decisions))
     return Choice(model, made, scheme, batch, {layer.name: decisions[layer.name] for layer in layers}, search.float_trace, trace)
+
+
+def recalibrated(choice: Choice, batch: Batch) -> Model:
+    """The quantised model of `choice` with every layer in the same scheme, but with ranges from other windows.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If a scheme cannot do a layer over these windows.
+    """
+    search = _Search(choice.before, batch, lambda done, total, what: None, 1)
+    options: dict[str, Option] = {}
+    for layer in choice.before.layers:
+        decided = choice.decisions.get(layer.name)
+        if decided is not None and decided.option.scheme != "f32":
+            maker = options.get(layer.inputs[0]) if len(layer.inputs) == 1 else None
+            options[layer.name] = search.option(layer, decided.option.scheme, maker)
+    layers = tuple(options[layer.name].layer if layer.name in options else layer for layer in choice.before.layers)
+    return replace(choice.before, layers=layers, probe=None)
 
 
 def _kept(model: Model, keep: Iterable[str]) -> set[str]:
@@ -206,7 +226,7 @@ def _fixed(search: _Search, wanted: Sequence[Layer], scheme: str) -> dict[str, D
     if refused:
         flags = " ".join(f"--keep {name}" for name, _ in refused)
         names = ", ".join(repr(name) for name, _ in refused)
-        reasons = " ".join(reason for _, reason in refused)
+        reasons = " ".join([*(reason for _, reason in refused), *(f"{sentence}." for sentence in outliers(search.model, search.batch))])
         raise UnsupportedModelError(f"{reasons} The way out: kept in f32, by keep=({names},) or {flags}.")
     decisions = {
         name: Decision(option, f"as asked; the output has {option.alone_db:.1f} dB with this layer alone in int8", {scheme: option})
