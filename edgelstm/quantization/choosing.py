@@ -12,7 +12,7 @@ from ..layers import LSTM, Dense, Layer
 from ..model import Model
 from . import speed
 from .calibration import Range, Seen, batch_of, seen_by
-from .evidence import outliers
+from .evidence import findings
 from .metrics import snr_db
 from .schemes import SCHEMES, UNTOUCHED, quantised
 from .static import output_range
@@ -226,7 +226,8 @@ def _fixed(search: _Search, wanted: Sequence[Layer], scheme: str) -> dict[str, D
     if refused:
         flags = " ".join(f"--keep {name}" for name, _ in refused)
         names = ", ".join(repr(name) for name, _ in refused)
-        reasons = " ".join([*(reason for _, reason in refused), *(f"{sentence}." for sentence in outliers(search.model, search.batch))])
+        reasons = " ".join(reason for _, reason in refused)
+        reasons += "".join(f" Calibration: {sentence}." for sentence in findings(search.model, search.batch, search.float_trace))
         raise UnsupportedModelError(f"{reasons} The way out: kept in f32, by keep=({names},) or {flags}.")
     decisions = {
         name: Decision(option, f"as asked; the output has {option.alone_db:.1f} dB with this layer alone in int8", {scheme: option})
