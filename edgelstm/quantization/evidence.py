@@ -6,7 +6,9 @@ Every figure that is measured over windows of silence is a good one. These tests
 import numpy as np
 from numpy.typing import NDArray
 
-from ..layers import LSTM, Add, Dense, Embedding, Layer, Normalizer, Softmax
+from ..layers import LSTM, Add, Dense, Embedding, Layer, Normalizer, Recurrent, Softmax
+from ..layers_int8 import DenseInt8
+from ..layers_int8_static import DenseInt8Static
 from ..model import INPUT, Model
 from .places import channel
 from .trace import Batch, Floats, Trace, before_activation, run
@@ -102,9 +104,9 @@ def read_channels(model: Model) -> NDArray[np.bool_]:
 
 def _read_by(layer: Layer, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which values of its input a layer uses for the outputs that are wanted."""
-    if isinstance(layer, LSTM):
+    if isinstance(layer, Recurrent):
         return np.asarray((layer.weight_ih != 0).any(axis=0))
-    if isinstance(layer, Dense):
+    if isinstance(layer, Dense | DenseInt8 | DenseInt8Static):
         return np.asarray((layer.weight[wanted] != 0).any(axis=0))
     if isinstance(layer, Embedding):
         return np.array([True])
