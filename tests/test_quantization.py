@@ -185,11 +185,16 @@ def test_auto_believes_the_clock(rng, monkeypatch):
     xs = samples(rng, model, 40)
     slow = {"lstm_int8": 200.0, "lstm": 100.0}
     monkeypatch.setattr(choosing.speed, "process_ns", lambda net, xs: slow[net.layers[0].kind])
+    monkeypatch.setattr(choosing.speed, "step_ns", lambda net, xs: 70.0)
     choice = choosing.choose(model, xs, "auto")
     assert choice.decisions["lstm0"].option.scheme == "f32"
     assert "200 ns" in choice.decisions["lstm0"].reason
     slow["lstm_int8"] = 50.0
     assert choosing.choose(model, xs, "auto").decisions["lstm0"].option.scheme == "int8-dynamic"
+    monkeypatch.setattr(choosing.speed, "step_ns", lambda net, xs: {"lstm_int8": 80.0, "lstm": 70.0}[net.layers[0].kind])
+    decision = choosing.choose(model, xs, "auto").decisions["lstm0"]
+    assert decision.option.scheme == "f32", "a stream is stepped one way or the other"
+    assert "50 ns in process() and 80 ns in step()" in decision.reason
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ def compare(choice: Choice, labels: Sequence[ArrayLike] | None = None, machine: 
     wanted, own = answers_of(before, batch), answers_of(after, batch)
     unseen_answers = unseen(choice)
     answers = wanted, own if unseen_answers is None else unseen_answers
+    times = [speed.times_ns(model, batch.xs[0]) for model in (before, after)]
     windows, steps = len(batch.lengths), int(batch.lengths.sum())
     told: dict[str, Any] = {
         "edgelstm": __version__,
@@ -64,16 +65,13 @@ def compare(choice: Choice, labels: Sequence[ArrayLike] | None = None, machine: 
             "file_bytes": [file_bytes(model) for model in (before, after)],
             "weight_bytes": [Stream(model).program.about().weight_bytes for model in (before, after)],
         },
-        "latency_ns": {name: [time(model, batch.xs[0]) for model in (before, after)] for name, time in _TIMES.items()},
+        "latency_ns": {way: [each[i] for each in times] for i, way in enumerate(speed.WAYS)},
         "machine": dict(machine or {"target": Stream(before).program.about().cpu}),
         "layers": [layer_record(choice, layer, choice.decisions[layer.name]) for layer in before.layers if layer.name in choice.decisions],
         "keep_in_f32": won_back(choice),
     }
     told["verdict"] = verdict(told)
     return told
-
-
-_TIMES = {"process": speed.process_ns, "step": speed.step_ns}
 
 
 def file_bytes(model: Model) -> int:
