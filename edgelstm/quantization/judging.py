@@ -29,6 +29,12 @@ def verdict(told: Mapping[str, Any]) -> dict[str, Any]:
     return {"level": level, "reasons": reasons}
 
 
+def judged_on(judged: Mapping[str, Any]) -> str:
+    """The data that figures are of."""
+    counts = [f"{judged[name]:,} {name[: None if judged[name] != 1 else -1]}" for name in ("steps", "windows")]
+    return f"{' of '.join(counts)} that calibration {'did not see' if judged['unseen'] else 'saw'}"
+
+
 def _quality(told: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the figures say, each with the level that it alone would give."""
     output, task, judged = told["output"], told["task"], told["judged"]
@@ -41,8 +47,7 @@ def _quality(told: Mapping[str, Any]) -> list[tuple[str, str]]:
                 f"{task['name']} {was:.4g} → {now:.4g} over {task['labelled']:,} labelled step{'s' * (task['labelled'] != 1)}",
             )
         )
-    steps = f"{judged['steps']:,} step{'s' * (judged['steps'] != 1)} of {judged['windows']:,} window{'s' * (judged['windows'] != 1)}"
-    seen = f"on {steps} that calibration {'did not see' if judged['unseen'] else 'saw'}"
+    seen = f"on {judged_on(judged)}"
     if db >= TARGET_DB:
         found.append(("ship", f"the output keeps {db:.1f} dB {seen}, above the {TARGET_DB:g} dB that are safe"))
     else:
