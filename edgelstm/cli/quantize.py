@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--output", "-o", "target", required=True, type=click.Path(path_type=Path), metavar="OUT.elstm", help="File to write.")
 @click.option("--scheme", default="int8-dynamic", show_default=True, metavar="NAME", help="One of those above.")
 @click.option("--keep", multiple=True, metavar="LAYER", help="Leave this layer in f32. Repeat it for several.")
+@click.option("--int8", multiple=True, metavar="LAYER", help="Quantise this Dense layer even where f32 is faster. Repeat it for several.")
 @click.option("--elsewhere", is_flag=True, help="With --scheme auto: for another machine, so that speed on this one does not count.")
 @click.option(
     "--columns", default="", metavar="LIST", help="Columns of a CSV to take, in the model's order: numbers from 1, ranges, names."
@@ -77,6 +78,7 @@ def _quantise(
     *,
     scheme: str,
     keep: tuple[str, ...],
+    int8: tuple[str, ...],
     elsewhere: bool,
     columns: str,
     labels_column: str | None,
@@ -103,7 +105,7 @@ def _quantise(
         checked_labels(model, labels, batch)
     batch = batch._replace(places=_shortened(batch.places, data))
     with _bar() as progress:
-        choice = choose(model, batch, scheme, keep=keep, elsewhere=elsewhere, progress=progress)
+        choice = choose(model, batch, scheme, keep=keep, int8=int8, elsewhere=elsewhere, progress=progress)
         save(choice.model, target)
         progress(1, 2, "comparing compiled code")
         return {"file": str(target), **compare(choice, labels, measure.machine(Stream(model)))}

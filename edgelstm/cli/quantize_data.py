@@ -109,7 +109,7 @@ def _npz(path: Path) -> list[Recording]:
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Every array of an .npz file, whatever the file is in truth."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {name: np.asarray(file[name]) for name in file.files}
     except Exception as problem:  # noqa: BLE001  damage comes out of zipfile, zlib and NumPy's parser of headers as a dozen types
         reason = printable(str(problem) or type(problem).__name__)

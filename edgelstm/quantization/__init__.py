@@ -20,6 +20,7 @@ def quantize(
     scheme: str = "int8-dynamic",
     *,
     keep: Iterable[str] = (),
+    int8: Iterable[str] = (),
     elsewhere: bool = False,
     progress: "Progress | None" = None,
 ) -> "Model":
@@ -37,6 +38,8 @@ def quantize(
         ``"int8-static"`` is for devices without an FPU and chosen by no other way.
     keep : iterable of str
         Names of layers that stay in f32.
+    int8 : iterable of str
+        Names of Dense layers that are quantised even where f32 is faster or costs next to nothing.
     elsewhere : bool
         With ``"auto"``: the result will run on another machine, so that what is faster on this one does not count.
     progress : callable, optional
@@ -45,7 +48,8 @@ def quantize(
     Returns
     -------
     Model
-        Dense layers stay in f32 where int8 would save next to nothing, or cost something; not with int8-static.
+        Dense layers stay in f32 where int8 would save next to nothing, be slower (fewer than 8 outputs), or cost something; not with
+        int8-static, and not in a model of Dense layers alone.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def quantize(
     from .evidence import findings
 
     told = {} if progress is None else {"progress": progress}
-    choice = choose(model, windows, scheme, keep=keep, elsewhere=elsewhere, **told)
+    choice = choose(model, windows, scheme, keep=keep, int8=int8, elsewhere=elsewhere, **told)
     if lacking := findings(model, choice.batch, choice.before_trace):
         warnings.warn(f"Calibration: {'; '.join(lacking)}.", CalibrationWarning, stacklevel=2)
     return choice.model

@@ -35,6 +35,11 @@ RANGE_MARGIN_DB, PER_STEP_MARGIN_DB = 0.2, 3.0
 #: the output then lies below the limit.
 DENSE_SHARE, DENSE_COST_DB, DENSE_FREE_ABOVE_DB = 0.01, 1.0, 40.0
 
+#: With fewer outputs than this a Dense layer is slower in int8: rounding x costs more than its shorter products save. Instructions of a
+#: step that int8 adds to an LSTM and its head, counted on Cortex-A72, A76, by hidden size and outputs: 8, 4: 14, 2; 32, 1: 128, 85; 32, 4:
+#: 81, 38; 32, 8: 4, -57; 128, 8: 36, -133; 128, 64: -930, -2832. Zen 5 takes 10 % longer with 1 output behind 32 units, 8 % less with 8.
+DENSE_OUTPUTS = 8
+
 #: A layer goes back to f32 for speed if the model is then faster by this factor in one of the ways to step it.
 FASTER = 1.03
 
@@ -155,6 +160,7 @@ def choose(
     scheme: str = "int8-dynamic",
     *,
     keep: Iterable[str] = (),
+    int8: Iterable[str] = (),
     elsewhere: bool = False,
     progress: Progress = lambda done, total, what: None,
 ) -> Choice:
@@ -165,7 +171,9 @@ def choose(
         raise UsageError(f"scheme must be one of {', '.join(CHOICES)}; got {scheme!r}.")
     if elsewhere and scheme != "auto":
         raise UsageError(f"elsewhere keeps scheme 'auto' from choosing by speed; {scheme!r} leaves nothing to choose.")
-    kept = _kept(model, keep)
+    kept, asked = _known(model, "keep", keep), _asked(model, int8)
+    if both := sorted(kept & asked):
+        raise UsageError(f"keep and int8 both name {', '.join(map(repr, both))}; say one of them.")
     layers = [layer for layer in model.layers if not isinstance(layer, UNTOUCHED)]
     wanted = [layer for layer in layers if layer.name not in kept]
     if not wanted:
@@ -173,7 +181,7 @@ def choose(
     batch = windows if isinstance(windows, Batch) else batch_of(model, windows)
     search = _Search(model, batch, progress, 2 + 9 * len(wanted))
     decisions = {layer.name: Decision(search.float_option(layer), "kept in f32 on request") for layer in layers if layer.name in kept}
-    decisions |= _auto(search, wanted, elsewhere) if scheme == "auto" else _fixed(search, wanted, scheme)
+    decisions |= _auto(search, wanted, asked, elsewhere) if scheme == "auto" else _fixed(search, wanted, asked, scheme)
     records = [decisions[layer.name].option.layer if layer.name in decisions else layer for layer in model.layers]
     trace = search.measured(records, "the quantised model", search.float_trace)
     progress(search.done, search.done, "done")
@@ -200,12 +208,20 @@ def recalibrated(choice: Choice, batch: Batch) -> Model:
     return replace(choice.before, layers=layers, probe=None)
 
 
-def _kept(model: Model, keep: Iterable[str]) -> set[str]:
+def _known(model: Model, option: str, given: Iterable[str]) -> set[str]:
     names = [layer.name for layer in model.layers]
-    kept = {keep} if isinstance(keep, str) else set(keep)
-    if unknown := sorted(kept - set(names)):
-        raise UsageError(f"keep names {', '.join(map(repr, unknown))}, which the model lacks; its layers are {', '.join(names)}.")
-    return kept
+    chosen = {given} if isinstance(given, str) else set(given)
+    if unknown := sorted(chosen - set(names)):
+        raise UsageError(f"{option} names {', '.join(map(repr, unknown))}, which the model lacks; its layers are {', '.join(names)}.")
+    return chosen
+
+
+def _asked(model: Model, int8: Iterable[str]) -> set[str]:
+    asked = _known(model, "int8", int8)
+    dense = [layer.name for layer in model.layers if isinstance(layer, Dense)]
+    if others := sorted(asked - set(dense)):
+        raise UsageError(f"int8 names Dense layers, to be quantised in any case; {', '.join(map(repr, others))} is none.")
+    return asked
 
 
 def _source(model: Model, scheme: str, decisions: dict[str, Decision]) -> str:
@@ -214,7 +230,7 @@ def _source(model: Model, scheme: str, decisions: dict[str, Decision]) -> str:
     return f"{model.source or 'a float model'}, quantised by edgelstm {__version__} ({how})"
 
 
-def _fixed(search: _Search, wanted: Sequence[Layer], scheme: str) -> dict[str, Decision]:
+def _fixed(search: _Search, wanted: Sequence[Layer], asked: set[str], scheme: str) -> dict[str, Decision]:
     """Every layer in `scheme`; Dense layers where that is worth it."""
     options: dict[str, Option] = {}
     refused = []
@@ -234,15 +250,16 @@ def _fixed(search: _Search, wanted: Sequence[Layer], scheme: str) -> dict[str, D
         for name, option in options.items()
     }
     if not SCHEMES[scheme].integers_only:
-        _settle_dense(search, wanted, decisions)
+        _settle_dense(search, wanted, asked, decisions)
     return decisions
 
 
-def _settle_dense(search: _Search, wanted: Sequence[Layer], decisions: dict[str, Decision]) -> None:
-    """Put back to f32 the Dense layers that save next to nothing or cost something."""
+def _settle_dense(search: _Search, wanted: Sequence[Layer], asked: set[str], decisions: dict[str, Decision]) -> None:
+    """Put back to f32 the Dense layers that save next to nothing, are slower or cost something; not those that are asked for."""
     heads = [layer for layer in wanted if isinstance(layer, Dense) and decisions[layer.name].option.scheme != "f32"]
     if len(heads) == len(wanted):
         return
+    heads = [head for head in heads if head.name not in asked]
     total = sum(array.nbytes for layer in search.model.layers for array in layer.arrays().values())
     chosen = {name: d.option for name, d in decisions.items() if name not in [head.name for head in heads]}
     reached = search.output_db(chosen, "recurrent layers only") if heads else 0.0
@@ -252,6 +269,8 @@ def _settle_dense(search: _Search, wanted: Sequence[Layer], decisions: dict[str,
         with_it = search.output_db({**chosen, head.name: decision.option}, f"{head.name} quantised too")
         if share < DENSE_SHARE:
             decision.reason = f"f32: it holds {share:.1%} of the weights, too little to matter"
+        elif head.weight.shape[0] < DENSE_OUTPUTS:
+            decision.reason = f"f32: with fewer than {DENSE_OUTPUTS} outputs it is faster so (int8 all the same: --int8 {head.name})"
         elif with_it < min(reached - DENSE_COST_DB, DENSE_FREE_ABOVE_DB):
             decision.reason = f"f32: int8 would cost {reached - with_it:.1f} dB of the output"
         else:
@@ -261,19 +280,20 @@ def _settle_dense(search: _Search, wanted: Sequence[Layer], decisions: dict[str,
         decision.option = search.float_option(head)
 
 
-def _auto(search: _Search, wanted: Sequence[Layer], elsewhere: bool) -> dict[str, Decision]:
+def _auto(search: _Search, wanted: Sequence[Layer], asked: set[str], elsewhere: bool) -> dict[str, Decision]:
     """int8-dynamic wherever it can be, then back towards f32 until the output is good enough, then where f32 is faster."""
     decisions = {layer.name: _open(search, layer) for layer in wanted}
-    _settle_dense(search, wanted, decisions)
+    _settle_dense(search, wanted, asked, decisions)
     chosen = {name: decision.option for name, decision in decisions.items()}
     reached = search.output_db(chosen, "all layers together")
-    while reached < TARGET_DB and (changes := _changes(search, decisions, chosen)):
+    free = {name: decision for name, decision in decisions.items() if name not in asked}
+    while reached < TARGET_DB and (changes := _changes(search, free, chosen)):
         good = [change for change in changes if change[2] >= TARGET_DB]
         name, option, reached = min(good, key=lambda c: _bytes(c[1])) if good else max(changes, key=lambda c: c[2])
         chosen[name] = decisions[name].option = option
         decisions[name].reason = f"{option.scheme}: brings the output to {reached:.1f} dB; auto wants {TARGET_DB:g} dB"
     if not elsewhere:
-        _settle_speed(search, decisions)
+        _settle_speed(search, decisions, asked)
     return decisions
 
 
@@ -296,6 +316,8 @@ def _changes(search: _Search, decisions: dict[str, Decision], chosen: dict[str, 
     """Every step of one layer towards f32, with what the output then reaches."""
     found = []
     for name, now in chosen.items():
+        if name not in decisions:
+            continue
         options = list(decisions[name].options.values())
         for option in options[1 + [o.scheme for o in options].index(now.scheme) :]:
             found.append((name, option, search.output_db({**chosen, name: option}, f"{name} in {option.scheme}")))
@@ -306,10 +328,10 @@ def _bytes(option: Option) -> int:
     return sum(array.nbytes for array in option.layer.arrays().values())
 
 
-def _settle_speed(search: _Search, decisions: dict[str, Decision]) -> None:
+def _settle_speed(search: _Search, decisions: dict[str, Decision], asked: set[str]) -> None:
     """Put back to f32 what is faster there on this machine."""
     for name, decision in decisions.items():
-        if decision.option.scheme == "f32" or not isinstance(decision.options["f32"].layer, LSTM | Dense):
+        if name in asked or decision.option.scheme == "f32" or not isinstance(decision.options["f32"].layer, LSTM | Dense):
             continue
         times = []
         for option in (decision.option, decision.options["f32"]):
