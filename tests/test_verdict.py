@@ -207,12 +207,17 @@ def test_one_step_cannot_be_split(rng, model):
     assert any("1 step of 1 window that calibration saw" in reason for reason in told["verdict"]["reasons"])
 
 
-def test_layers_keep_their_schemes_when_ranges_are_taken_again(rng, model):
-    choice = choosing.choose(model, recording(rng), "auto", elsewhere=True)
-    again = choosing.recalibrated(choice, choice.batch)
-    assert [layer.kind for layer in again.layers] == [layer.kind for layer in choice.model.layers]
-    kept = choosing.choose(model, recording(rng), "int8-dynamic", keep=("dense1",))
-    assert choosing.recalibrated(kept, kept.batch).layers[1].kind == "dense"
+def test_layers_keep_their_schemes_when_ranges_are_taken_again(rng):
+    model = lstm_model(rng, 6, 16, 2, 9)
+    for keep, int8 in (((), ()), (("lstm0",), ()), ((), ("dense2",))):
+        choice = choosing.choose(model, recording(rng), "int8-dynamic", keep=keep, int8=int8)
+        mixed = choosing.choose(choice.before, recording(rng), "auto", keep=keep, elsewhere=True)
+        weight = choosing.choose(choice.before, choice.batch, "int8-weight").decisions["lstm1"]
+        mixed.decisions["lstm1"] = weight
+        again = answers.recalibrated(mixed, mixed.batch)
+        assert [getattr(layer, "scheme", "f32") for layer in again.layers[:2]] == ["f32" if keep else "int8-dynamic", "int8-weight"]
+        again = answers.recalibrated(choice, choice.batch)
+        assert [layer.kind for layer in again.layers] == [layer.kind for layer in choice.model.layers]
 
 
 # Python

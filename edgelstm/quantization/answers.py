@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UnsupportedModelError
+from ..layers import Dense
 from ..model import Model
 from ..stream import Stream
 from .calibration import side_by_side
-from .choosing import Choice, recalibrated
+from .choosing import Choice, choose
 from .trace import Batch, Floats
 
 #: With fewer windows than this, or one that holds more than half of all steps, each window is cut in two in time.
@@ -35,6 +36,23 @@ def halves(batch: Batch) -> NDArray[np.bool_]:
         first = np.arange(len(batch.lengths)) % 2 == 0
         return np.asarray(batch.own & first[:, None])
     return np.asarray(np.arange(batch.xs.shape[1]) < (batch.lengths // 2)[:, None])
+
+
+def recalibrated(choice: Choice, batch: Batch) -> Model:
+    """The quantised model of `choice` with every layer in the same scheme, but with ranges from other windows.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If a scheme cannot do a layer over these windows.
+    """
+    schemes = {name: decision.option.scheme for name, decision in choice.decisions.items()}
+    dense = {layer.name for layer in choice.before.layers if isinstance(layer, Dense)}
+    model = choice.before
+    for scheme in sorted({*schemes.values()} - {"f32"}):
+        chosen = {name for name, each in schemes.items() if each == scheme}
+        model = choose(model, batch, scheme, keep=schemes.keys() - chosen, int8=chosen & dense).model
+    return model
 
 
 def unseen(choice: Choice) -> Floats | None:

@@ -189,25 +189,6 @@ def choose(
     return Choice(model, made, scheme, batch, {layer.name: decisions[layer.name] for layer in layers}, search.float_trace, trace)
 
 
-def recalibrated(choice: Choice, batch: Batch) -> Model:
-    """The quantised model of `choice` with every layer in the same scheme, but with ranges from other windows.
-
-    Raises
-    ------
-    UnsupportedModelError
-        If a scheme cannot do a layer over these windows.
-    """
-    search = _Search(choice.before, batch, lambda done, total, what: None, 1)
-    options: dict[str, Option] = {}
-    for layer in choice.before.layers:
-        decided = choice.decisions.get(layer.name)
-        if decided is not None and decided.option.scheme != "f32":
-            maker = options.get(layer.inputs[0]) if len(layer.inputs) == 1 else None
-            options[layer.name] = search.option(layer, decided.option.scheme, maker)
-    layers = tuple(options[layer.name].layer if layer.name in options else layer for layer in choice.before.layers)
-    return replace(choice.before, layers=layers, probe=None)
-
-
 def _known(model: Model, option: str, given: Iterable[str]) -> set[str]:
     names = [layer.name for layer in model.layers]
     chosen = {given} if isinstance(given, str) else set(given)
