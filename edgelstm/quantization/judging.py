@@ -49,7 +49,8 @@ def _quality(told: Mapping[str, Any]) -> list[tuple[str, str]]:
         )
     seen = f"on {judged_on(judged)}"
     if db >= TARGET_DB:
-        found.append(("ship", f"the output keeps {db:.1f} dB {seen}, above the {TARGET_DB:g} dB that are safe"))
+        worth = "which says little of other data" if told["evidence"] else f"above the {TARGET_DB:g} dB that are safe"
+        found.append(("ship", f"the output keeps {db:.1f} dB {seen}, {worth}"))
     else:
         level = "stop" if db < LEAST_DB and task is None else "look"
         found.append((level, f"the output keeps {db:.1f} dB {seen}; {TARGET_DB:g} dB is a safe value"))
@@ -89,12 +90,13 @@ def _names(layers: list[Mapping[str, Any]]) -> str:
 def _gain(told: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What quantisation brings in speed and size."""
     found = []
-    slower = " and ".join(f"{name}()" for name, (was, now) in told["latency_ns"].items() if now > SLOWER * was)
+    names = [f"{name}()" for name, (was, now) in told["latency_ns"].items() if now > SLOWER * was]
+    slower = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} slower than f32 on this machine" if names else ""
     if slower and told["scheme"] == "int8-static":
-        found.append(("ship", f"{slower} is slower than f32 on this machine; int8-static is for devices without an FPU"))
+        found.append(("ship", f"{slower}; int8-static is for devices without an FPU"))
     elif slower:
         remedy = "" if told["scheme"] == "auto" else "; --scheme auto avoids that"
-        found.append(("look", f"{slower} is slower than f32 on this machine{remedy}"))
+        found.append(("look", f"{slower}{remedy}"))
     if not told["keep_in_f32"]:
         found.append(("look", "no layer is quantised, so nothing is gained; the table of layers says why"))
     return found
