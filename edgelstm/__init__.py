@@ -26,6 +26,7 @@ _HOME = {
     "Softmax": "layers",
     "Model": "model",
     "Probe": "model",
+    "CalibrationWarning": "errors",
     "CompileError": "errors",
     "EdgeLSTMError": "errors",
     "InputError": "errors",
@@ -46,6 +47,7 @@ __all__ = [
     "LSTM",
     "Activation",
     "Add",
+    "CalibrationWarning",
     "CompileError",
     "Dense",
     "DenseInt8",
@@ -93,6 +95,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from .building import build as build
+    from .errors import CalibrationWarning as CalibrationWarning
     from .errors import CompileError as CompileError
     from .errors import EdgeLSTMError as EdgeLSTMError
     from .errors import InputError as InputError

@@ -1,6 +1,7 @@
 """The exceptions of edgelstm: each says what was expected, what came, and what to do.
 
 The message is written where the fault is seen. Here it becomes one printable line of bounded length, whatever a file put into it.
+Beside them stands the one warning that Python code may want to tell apart.
 """
 
 #: Most characters of a message, and how many of them are its end, which says what to do.
@@ -58,6 +59,10 @@ class CompileError(EdgeLSTMError):
 
 class LibraryError(EdgeLSTMError):
     """A library built ahead of time is damaged, foreign, of another version, or for another machine."""
+
+
+class CalibrationWarning(UserWarning):
+    """Calibration windows hold too little to quantise a model by; the result was made all the same."""
 
 
 class UsageError(EdgeLSTMError, ValueError):

@@ -235,7 +235,7 @@ def test_an_activation_is_its_exact_product_rounded(form, rng):
 @pytest.mark.parametrize("scheme", ["int8-dynamic", "int8-weight", "int8-static"])
 def test_nothing_is_left_to_a_run_time_library(rng, target, scheme):
     net = el.Model([el.LSTM(rng.normal(size=(32, 3)), rng.normal(size=(32, 8)), name="lstm"), el.Dense(rng.normal(size=(5, 8)))])
-    layout = lay_out(el.quantize(net, rng.normal(size=(50, 3)), scheme), TARGETS[target])
+    layout = lay_out(el.quantize(net, rng.normal(size=(50, 3)), scheme, int8="dense1"), TARGETS[target])
     code = object_code.emit(fuse.fuse(layout), TARGETS[target], fuse.EXPORTS)
     for name in (b"rintf", b"l2f", b"floatdisf", b"fmaf", b"memcpy"):
         assert name not in code, name

@@ -169,12 +169,29 @@ def test_dense_layers_are_quantised_where_it_is_worth_it(rng):
     large = lstm_model(rng, 4, 32, 1, 64)
     choice = choosing.choose(large, samples(rng, large, 50))
     assert choice.decisions["dense1"].option.scheme == "int8-dynamic"
+    with pytest.raises(el.UsageError, match=r"int8 names Dense layers.*'lstm0' is none"):
+        choosing.choose(large, samples(rng, large, 50), int8=("lstm0",))
+    with pytest.raises(el.UsageError, match="keep and int8 both name 'dense1'"):
+        choosing.choose(large, samples(rng, large, 50), keep="dense1", int8="dense1")
     tiny = lstm_model(rng, 4, 64, 1, 1)
     choice = choosing.choose(tiny, samples(rng, tiny, 50))
     assert choice.model.layers[1].kind == "dense"
     assert "too little" in choice.decisions["dense1"].reason
     alone = el.Model([el.Dense(rng.normal(size=(4, 9)))])
     assert el.quantize(alone, samples(rng, alone, 20)).layers[0].kind == "dense_int8"
+
+
+@pytest.mark.parametrize("scheme", ["int8-weight", "int8-dynamic", "auto"])
+@pytest.mark.parametrize(("outputs", "kind"), [(1, "dense"), (7, "dense"), (8, "dense_int8"), (64, "dense_int8")])
+def test_a_narrow_head_stays_in_f32_unless_int8_is_asked_for(rng, scheme, outputs, kind):
+    model = lstm_model(rng, 1, 8, 1, outputs)
+    xs = samples(rng, model, 300)
+    elsewhere = scheme == "auto"
+    choice = choosing.choose(model, xs, scheme, elsewhere=elsewhere)
+    assert choice.model.layers[1].kind == kind
+    assert ("--int8 dense1" in choice.decisions["dense1"].reason) == (kind == "dense")
+    assert el.quantize(model, xs, scheme, int8=("dense1",), elsewhere=elsewhere).layers[1].kind == "dense_int8"
+    assert el.quantize(model, xs, scheme, keep=("dense1",), elsewhere=elsewhere).layers[1].kind == "dense"
 
 
 def test_auto_defends_the_output(rng):
@@ -193,11 +210,16 @@ def test_auto_believes_the_clock(rng, monkeypatch):
     xs = samples(rng, model, 40)
     slow = {"lstm_int8": 200.0, "lstm": 100.0}
     monkeypatch.setattr(choosing.speed, "process_ns", lambda net, xs: slow[net.layers[0].kind])
+    monkeypatch.setattr(choosing.speed, "step_ns", lambda net, xs: 70.0)
     choice = choosing.choose(model, xs, "auto")
     assert choice.decisions["lstm0"].option.scheme == "f32"
     assert "200 ns" in choice.decisions["lstm0"].reason
     slow["lstm_int8"] = 50.0
     assert choosing.choose(model, xs, "auto").decisions["lstm0"].option.scheme == "int8-dynamic"
+    monkeypatch.setattr(choosing.speed, "step_ns", lambda net, xs: {"lstm_int8": 80.0, "lstm": 70.0}[net.layers[0].kind])
+    decision = choosing.choose(model, xs, "auto").decisions["lstm0"]
+    assert decision.option.scheme == "f32", "a stream is stepped one way or the other"
+    assert "50 ns in process() and 80 ns in step()" in decision.reason
 
 
 @pytest.mark.parametrize(
@@ -206,7 +228,7 @@ def test_auto_believes_the_clock(rng, monkeypatch):
         ([], {}, el.InputError, "at least one window"),
         ([np.zeros((4, 2))], {}, el.InputError, r"shape \(time, 5\)"),
         ([np.zeros((0, 5))], {}, el.InputError, "at least one step"),
-        ([np.full((4, 5), np.nan)], {}, el.InputError, "window 0, step 0, channel 0 is nan"),
+        ([np.full((4, 5), np.nan)], {}, el.InputError, r"window 0, step 0, channel 0 \(v\) is nan"),
         ([["x"]], {}, el.InputError, "must be numbers"),
         ([np.zeros((4, 5))], {"scheme": "int4"}, el.UsageError, "int8-weight, int8-dynamic"),
         ([np.zeros((4, 5))], {"keep": ("gru",)}, el.UsageError, "'gru'.*lstm0"),

@@ -123,12 +123,17 @@ def test_the_record_is_plain_json_and_complete(told):
 
 def test_the_verdict_follows_the_figures(told):
     def level(**changes):
-        base = {**told, "latency_ns": {"process": [2.0, 1.0], "step": [2.0, 1.0]}, "task": None}
+        base = {**told, "latency_ns": {"process": [2.0, 1.0], "step": [2.0, 1.0]}, "task": None, "evidence": []}
         output = {**told["output"], "snr_db": 45.0, "error_growth": 1.0} | changes.pop("output", {})
         return comparing.verdict({**base, "output": output, **changes})["level"]
 
     assert level() == "ship"
     assert level(keep_in_f32=[]) == "look"
+    assert level(evidence=["nothing is in there"]) == "look"
+    assert level(judged={**told["judged"], "unseen": False}) == "look"
+    assert level(output={"calibrated_db": 25.0}) == "look"
+    grown = {**told["layers"][0], "cell": {**told["layers"][0]["cell"], "grows": True}}
+    assert level(layers=[grown]) == "look"
     assert level(output={"snr_db": 25.0}) == "look"
     assert level(output={"snr_db": 15.0}) == "stop"
     assert level(output={"error_growth": 5.0}) == "look"

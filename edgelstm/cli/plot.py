@@ -1,5 +1,6 @@
 """The picture of `edgelstm bench --plot`: how latencies are spread, and when the late ones came."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..writing import write_atomic
 
 
 def check(path: Path) -> None:
@@ -53,4 +55,6 @@ def draw(path: Path, told: dict[str, Any], full_speed: NDArray[np.int64], paced:
     series.set(yscale="log", xlabel="time (s)", ylabel="response (µs)", title="Paced")
     series.legend(frameon=False, loc="center right")
     figure.suptitle(f"{Path(told['model']).name} on {told['machine']['cpu']}".replace("$", r"\$"), fontsize=10)
-    figure.savefig(path, dpi=130)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=130, format=path.suffix.lower().lstrip("."))
+    write_atomic(str(path), picture.getvalue())

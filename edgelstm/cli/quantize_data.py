@@ -3,24 +3,48 @@
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, UsageError
 from ..model import Model
+from ..quantization.places import Place
 from ..runners.lines import LineSource
 from ..runners.reading import Reading
 from .inputs import say
+from .show import printable
 
-#: One array a recording: samples (time, input_size), and labels (time,) or () or None.
-Recording = tuple[NDArray[np.float32], NDArray[np.float64] | None]
+
+class Recording(NamedTuple):
+    """One array of samples.
+
+    Parameters
+    ----------
+    rows : (time, input_size)
+    labels : (time,) or (), or None
+        The right answer of each step or of the last one.
+    place : Place
+        Where the first sample stands.
+    """
+
+    rows: NDArray[Any]
+    labels: NDArray[np.float64] | None
+    place: Place
 
 
 def read(
-    paths: Sequence[Path], model: Model, reading: Reading, labels_column: str | None, window: int | None
+    paths: Sequence[Path],
+    model: Model,
+    reading: Reading,
+    labels_column: str | None,
+    window: int | None,
+    places: list[Place] | None = None,
 ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float64]] | None]:
     """Windows (time, input_size) each, and labels for each window where there are any.
+
+    `places` is filled with where each window begins.
 
     Raises
     ------
@@ -33,49 +57,64 @@ def read(
             recordings += _npz(path) if zipfile.is_zipfile(path) else [_lines(path, model, reading, labels_column)]
         except (InputError, UsageError) as problem:
             raise type(problem)(f"{path}: {problem}") from None
-    labelled = [labels is not None for _, labels in recordings]
+    labelled = [recording.labels is not None for recording in recordings]
     if any(labelled) and not all(labelled):
-        raise InputError("some recordings have labels and some have none; give labels for all or for none.")
+        names = [next(recording.place.name for recording in recordings if (recording.labels is not None) is has) for has in (True, False)]
+        raise InputError(f"some recordings have labels ({names[0]}) and some have none ({names[1]}); give labels for all or for none.")
     if labels_column is not None and not any(labelled):
         raise UsageError("--labels-column names a column of a CSV file; an .npz file holds its labels in the array 'labels'.")
     if window is None and not model.stateful:
         window = model.window
     pieces = [piece for recording in recordings for piece in _cut(recording, window)]
-    return [rows for rows, _ in pieces], [labels for _, labels in pieces if labels is not None] or None
+    if places is not None:
+        places += [piece.place for piece in pieces]
+    return [piece.rows for piece in pieces], [piece.labels for piece in pieces if piece.labels is not None] or None
 
 
 def _cut(recording: Recording, window: int | None) -> list[Recording]:
-    rows, labels = recording
+    rows, labels, place = recording
     if window is None or rows.ndim < 2 or len(rows) <= window:
         return [recording]
     starts = range(0, len(rows), window)
     if labels is not None and labels.ndim == 0:
         labels = np.append(np.full(len(rows) - 1, np.nan), labels)
-    return [(rows[s : s + window], None if labels is None else labels[s : s + window]) for s in starts]
+    return [Recording(rows[s : s + window], None if labels is None else labels[s : s + window], place.later(s)) for s in starts]
 
 
 def _npz(path: Path) -> list[Recording]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as problem:
-        raise InputError(f"is no sound .npz file ({problem}); save plain arrays with numpy.savez.") from None
+    arrays = _arrays(path)
     labels = arrays.pop("labels", None)
-    found = list(arrays.get("windows", arrays.values()))
-    if "windows" in arrays and arrays["windows"].ndim < 3:
-        found = [arrays["windows"]]
+    found = {f"{path}, array {printable(name)}": array for name, array in arrays.items()}
+    if "windows" in arrays:
+        given = arrays["windows"]
+        found = {f"{path}, window {number}": array for number, array in enumerate(given if given.ndim > 2 else [given])}
     if not found:
         raise InputError("holds no array; save the windows as 'windows', (windows, time, inputs).")
-    for array in found if labels is None else [*found, labels]:
+    for array in found.values() if labels is None else [*found.values(), labels]:
         if array.dtype.kind not in "fiub":
             raise InputError(f"holds an array of {array.dtype}; windows and labels must be numbers (labels: the index of the class).")
+    for name, array in found.items():
+        if array.ndim == 0:
+            raise InputError(f"{name.removeprefix(f'{path}, ')} holds a single number; give samples in order of time, (time, inputs).")
     if labels is None:
-        return [(array, None) for array in found]
+        return [Recording(array, None, Place(name)) for name, array in found.items()]
     if len(found) == 1 and labels.ndim <= 1 and len(np.atleast_1d(labels)) != 1:
         labels = labels[None]
     if labels.ndim == 0 or len(labels) != len(found):
         raise InputError(f"labels must be one item a window; got shape {labels.shape} for {len(found)} windows.")
-    return list(zip(found, np.asarray(labels, np.float64), strict=True))
+    answers = np.asarray(labels, np.float64)
+    return [Recording(array, answer, Place(name)) for (name, array), answer in zip(found.items(), answers, strict=True)]
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Every array of an .npz file, whatever the file is in truth."""
+    try:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return {name: np.asarray(file[name]) for name in file.files}
+    except Exception as problem:  # noqa: BLE001  damage comes out of zipfile, zlib and NumPy's parser of headers as a dozen types
+        reason = printable(str(problem) or type(problem).__name__)
+        reason = reason if len(reason) <= 100 else f"{reason[:97]}..."
+        raise InputError(f"is no sound .npz file ({reason}); save plain arrays with numpy.savez.") from None
 
 
 def _lines(path: Path, model: Model, reading: Reading, labels_column: str | None) -> Recording:
@@ -86,13 +125,16 @@ def _lines(path: Path, model: Model, reading: Reading, labels_column: str | None
     if not blocks:
         raise InputError("holds no samples; give one sample a line.")
     rows = np.concatenate([block.values for block in blocks])
+    lines = [line for block in blocks for line in block.lines]
+    place = Place(str(path), tuple(lines))
     if labels_column is None:
-        return rows, None
+        return Recording(rows, None, place)
     cells = [row[0] for block in blocks for row in block.kept]
-    return rows, np.array([_label("" if cell is None else str(cell), model) for cell in cells])
+    labels = [_label(line, "" if cell is None else str(cell), model) for line, cell in zip(lines, cells, strict=True)]
+    return Recording(rows, np.array(labels), place)
 
 
-def _label(cell: str, model: Model) -> float:
+def _label(line: int, cell: str, model: Model) -> float:
     """A label as a number: the index of the class of that name, or the number itself; NaN where the cell is empty."""
     if not cell:
         return float("nan")
@@ -102,4 +144,4 @@ def _label(cell: str, model: Model) -> float:
         return float(cell)
     except ValueError:
         known = f"the model's labels are {', '.join(model.labels)}" if model.labels else "the model names no labels: write numbers"
-        raise InputError(f"the label {cell[:40]!r} is not known; {known}.") from None
+        raise InputError(f"line {line}: the label {cell[:40]!r} is not known; {known}.") from None

@@ -1,6 +1,6 @@
 """`edgelstm bench --all-schemes`: the time and size of a model in every number format, on this machine."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UnsupportedModelError, UsageError
 from . import show
@@ -19,8 +19,8 @@ def compare(model: "Model") -> list[dict[str, Any]]:
     UsageError
         If the model is quantised already.
     """
-    from .. import quantization
     from ..quantization import speed
+    from ..quantization.choosing import choose
     from ..quantization.schemes import SCHEMES
     from ..stream import Stream
     from .measure import samples
@@ -31,24 +31,27 @@ def compare(model: "Model") -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for scheme in ("f32", *SCHEMES):
         try:
-            made = model if scheme == "f32" else quantization.quantize(model, [xs], cast("quantization.SchemeName", scheme))
+            made = model if scheme == "f32" else choose(model, [xs], scheme).model
         except UnsupportedModelError as problem:
             found.append({"scheme": scheme, "refused": str(problem)})
             continue
-        times = {"step_ns": speed.step_ns(made, xs), "process_ns": speed.process_ns(made, xs)}
-        found.append({"scheme": scheme, **times, "weight_bytes": Stream(made).program.about().weight_bytes})
+        process, step = speed.times_ns(made, xs)
+        found.append({"scheme": scheme, "step_ns": step, "process_ns": process, "weight_bytes": Stream(made).program.about().weight_bytes})
     return found
 
 
 def print_table(found: list[dict[str, Any]]) -> None:
-    """The comparison, the fastest step marked."""
-    fastest = min(entry["step_ns"] for entry in found if "step_ns" in entry)
+    """The comparison: what is fastest in `step` and in `process`, and how much slower the others are."""
+    timed = [entry for entry in found if "step_ns" in entry]
+    least = [min(entry[key] for entry in timed) for key in ("step_ns", "process_ns")]
     rows = []
     for entry in found:
         if "refused" in entry:
             rows.append((entry["scheme"], "refused", "", "", entry["refused"]))
             continue
-        mark = "fastest" if entry["step_ns"] == fastest else f"{entry['step_ns'] / fastest:.2f} × the fastest"
-        times = (show.time_text(entry["step_ns"]), show.time_text(entry["process_ns"]))
-        rows.append((entry["scheme"], *times, show.bytes_text(entry["weight_bytes"]), mark))
-    show.table("Schemes (least of many; scales from random inputs)", ("scheme", "step", "a step in process()", "weights", ""), rows)
+        took = (entry["step_ns"], entry["process_ns"])
+        ratios = [ns / best for ns, best in zip(took, least, strict=True)]
+        marks = ", ".join("fastest" if ratio == 1 else f"{ratio:.2f} ×" for ratio in ratios)
+        rows.append((entry["scheme"], *map(show.time_text, took), show.bytes_text(entry["weight_bytes"]), marks))
+    title = "Schemes (least of many; scales from random inputs)"
+    show.table(title, ("scheme", "step", "a step in process()", "weights", "against the fastest, in step and in process()"), rows)

@@ -23,6 +23,7 @@ def quantize(
     scheme: SchemeName = "int8-dynamic",
     *,
     keep: Iterable[str] = (),
+    int8: Iterable[str] = (),
     elsewhere: bool = False,
     progress: "Progress | None" = None,
 ) -> "Model":
@@ -40,6 +41,8 @@ def quantize(
         ``"int8-static"`` is for devices without an FPU and chosen by no other way.
     keep : iterable of str
         Names of layers that stay in f32.
+    int8 : iterable of str
+        Names of Dense layers that are quantised even where f32 is faster or costs next to nothing.
     elsewhere : bool
         With ``"auto"``: the result will run on another machine, so that what is faster on this one does not count.
     progress : callable, optional
@@ -48,7 +51,8 @@ def quantize(
     Returns
     -------
     Model
-        Dense layers stay in f32 where int8 would save next to nothing, or cost something; not with int8-static.
+        Dense layers stay in f32 where int8 would save next to nothing, be slower (fewer than 8 outputs), or cost something; not with
+        int8-static, and not in a model of Dense layers alone.
 
     Raises
     ------
@@ -59,12 +63,25 @@ def quantize(
     InputError
         If a window has the wrong shape or is not finite.
 
+    Warns
+    -----
+    CalibrationWarning
+        If the windows hold too little to trust the result: few steps, channels that never change, samples that hardly move h or drive
+        gates to their ends, a value far beyond all others. One sentence; the model is made all the same.
+
     Examples
     --------
     >>> small = el.quantize(model, windows)
     >>> el.save(small, "gesture-int8.elstm")
     """
+    import warnings
+
+    from ..errors import CalibrationWarning
     from .choosing import choose
+    from .evidence import findings
 
     told = {} if progress is None else {"progress": progress}
-    return choose(model, windows, scheme, keep=keep, elsewhere=elsewhere, **told).model
+    choice = choose(model, windows, scheme, keep=keep, int8=int8, elsewhere=elsewhere, **told)
+    if lacking := findings(model, choice.batch, choice.before_trace):
+        warnings.warn(f"Calibration: {'; '.join(lacking)}.", CalibrationWarning, stacklevel=2)
+    return choice.model

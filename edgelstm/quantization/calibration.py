@@ -3,7 +3,7 @@
 It decides nothing: `choosing` measures which range is best.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..layers import Layer, Recurrent
 from ..layers_int8 import LIMIT
 from ..model import INPUT, Model
 from ..samples import Form, floats, is_table
+from .places import Place, channel
 from .spread import spread
 from .trace import Batch, Floats, Trace, run
 
@@ -23,8 +24,9 @@ PERCENTILES = (99.9, 99.99)
 #: Resolution of the search for the range of least mean squared error.
 BINS, FRACTIONS = 2048, 100
 
-#: A cell that still grows by this share of its largest value over the last half of the longest window is said to grow.
-GROWTH_SHARE = 0.05
+#: A cell is said to grow if it still does so by this share of its largest value over the last half of the longest windows, and if its rise
+#: is this many times the standard error of one through the means of so many parts: the noise of a settled cell is larger.
+GROWTH_SHARE, SURE_RISE, PARTS = 0.05, 5.0, 8
 
 #: What is larger than anything calibration saw: the same windows, so many times as far from their centre.
 LOUDER = 10.0
@@ -66,7 +68,8 @@ class CellRange(NamedTuple):
     slope : float
         Growth of the largest magnitude a step over the last half of the longest window.
     grows : bool
-        Whether that adds up to more than `GROWTH_SHARE` of `max_abs`.
+        Whether the largest magnitude rises for sure over the last half of all windows that are as long, by more than `GROWTH_SHARE` of
+        `max_abs`.
     curve : (time,)
         Largest magnitude at each step of the longest window.
     """
@@ -108,7 +111,7 @@ class Seen(NamedTuple):
     every_input: Floats | None = None
 
 
-def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any]) -> Batch:
+def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any], places: Sequence[Place] = ()) -> Batch:
     """Check windows and set them side by side.
 
     Parameters
@@ -116,6 +119,8 @@ def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any]) -> Batch
     model : Model
     windows : iterable of (time, input_size), or one such array, or (windows, time, input_size)
         (time,) does as well where input_size is 1.
+    places : sequence of Place, optional
+        Where each window begins, for messages and the report.
 
     Raises
     ------
@@ -124,15 +129,23 @@ def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any]) -> Batch
     """
     size = model.input_size
     alone = is_table(windows) or (isinstance(windows, np.ndarray) and windows.ndim < 3)
-    checked = [_window(model, size, number, window) for number, window in enumerate([windows] if alone else windows)]
+    checked = [
+        _window(model, size, places[number] if places else Place(f"window {number}"), window)
+        for number, window in enumerate([windows] if alone else windows)
+    ]
     if not checked:
         raise InputError(f"calibration needs at least one window of samples, (time, {size}); got none.")
-    lengths = np.array([len(window) for window in checked])
-    xs = np.empty((len(checked), lengths.max(), size), np.float32)
-    for row, window in zip(xs, checked, strict=True):
+    return side_by_side(checked, places)
+
+
+def side_by_side(windows: Sequence[Floats], places: Sequence[Place] = ()) -> Batch:
+    """Windows (time, input_size) as one batch."""
+    lengths = np.array([len(window) for window in windows])
+    xs = np.empty((len(windows), lengths.max(), windows[0].shape[1]), np.float32)
+    for row, window in zip(xs, windows, strict=True):
         row[: len(window)] = window
         row[len(window) :] = window[-1]
-    return Batch(xs, lengths)
+    return Batch(xs, lengths, tuple(places))
 
 
 def refuse_wild(model: Model, batch: Batch) -> None:
@@ -156,28 +169,30 @@ def refuse_wild(model: Model, batch: Batch) -> None:
         jumps = ordered[usual + 1 :] > FAR * np.maximum(ordered[usual:-1], floor)  # (rare steps, channels)
     if not jumps.any():
         return
-    channel = int(jumps.any(axis=0).argmax())
-    window, step = np.argwhere(batch.own)[distance[:, channel].argmax()]
+    index = int(jumps.any(axis=0).argmax())
+    window, step = np.argwhere(batch.own)[distance[:, index].argmax()]
+    where = f"{batch.place(window).at(step)}, {channel(index, model.input_names)}"
     raise InputError(
-        f"window {window}, step {step}, channel {channel} is {batch.xs[window, step, channel]:g}, more than {FAR:g} times as far from the "
+        f"{where} is {batch.xs[window, step, index]:g}, more than {FAR:g} times as far from the "
         f"median as other values of that channel; repair or remove it."
     )
 
 
-def _window(model: Model, size: int, number: int, window: object) -> Floats:
+def _window(model: Model, size: int, place: Place, window: object) -> Floats:
     try:
         rows = floats(window, Form(size, 2, lambda: model.input_names))
     except InputError as problem:
-        raise InputError(f"window {number}: {problem}") from None
+        raise InputError(f"{place.name}: {problem}") from None
     if not len(rows):
-        raise InputError(f"window {number} must have at least one step; got none.")
+        raise InputError(f"{place.name} must have at least one step; got none.")
     good = np.isfinite(rows)
     if (vocabulary := model.vocabulary_size) is not None:
         good &= (rows >= 0) & (rows < vocabulary) & (rows == np.floor(rows))
     if not good.all():
-        step, channel = np.argwhere(~good)[0]
+        step, index = (int(i) for i in np.argwhere(~good)[0])
         what = "a finite number" if vocabulary is None else f"a whole number from 0 to {vocabulary - 1}"
-        raise InputError(f"window {number}, step {step}, channel {channel} is {rows[step, channel]:g}, not {what}; repair or remove it.")
+        where = f"{place.at(step)}, {channel(index, model.input_names)}"
+        raise InputError(f"{where} is {rows[step, index]:g}, not {what}; repair or remove it.")
     return rows
 
 
@@ -216,8 +231,18 @@ def cell_range(cells: Floats, batch: Batch) -> CellRange:
     curve = magnitude[longest, : batch.lengths[longest]]
     half = curve[len(curve) // 2 :]
     slope = float(np.polyfit(np.arange(len(half)), half, 1)[0]) if len(half) > 3 else 0.0
+    together = magnitude[batch.lengths == len(curve), len(curve) // 2 : len(curve)].mean(axis=0, dtype=np.float64)
     largest = float(magnitude.max())
-    return CellRange(largest, window, step, slope, slope * len(half) > GROWTH_SHARE * largest, curve)
+    return CellRange(largest, window, step, slope, len(half) > 3 and _rises(together, largest), curve)
+
+
+def _rises(curve: NDArray[np.float64], largest: float) -> bool:
+    """Whether a curve rises by more than `GROWTH_SHARE` of `largest`, and by more than noise would."""
+    means = np.array([part.mean() for part in np.array_split(curve, min(PARTS, len(curve)))])
+    at = np.arange(len(means)) - (len(means) - 1) / 2
+    slope = (at * means).sum() / np.square(at).sum()
+    error = np.sqrt(np.square(means - means.mean() - slope * at).sum() / (len(means) - 2) / np.square(at).sum())
+    return bool(slope * len(means) > GROWTH_SHARE * largest and slope > SURE_RISE * error)
 
 
 def ranges(values: Floats) -> list[Range]:

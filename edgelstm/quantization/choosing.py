@@ -14,6 +14,7 @@ from ..layers_int8 import LIMIT, DenseInt8, LSTMInt8
 from ..model import Model
 from . import speed
 from .calibration import Range, Seen, batch_of, every_row, louder, refuse_wild, seen_by
+from .evidence import findings
 from .folding import Folded, Weighted, folded, normalizer_of, quantised_layers
 from .metrics import snr_db
 from .schemes import SCHEMES, UNTOUCHED, quantised
@@ -37,7 +38,12 @@ RANGE_MARGIN_DB, PER_STEP_MARGIN_DB = 0.2, 3.0
 #: the output then lies below the limit.
 DENSE_SHARE, DENSE_COST_DB, DENSE_FREE_ABOVE_DB = 0.01, 1.0, 40.0
 
-#: A layer goes back to f32 for speed if the model is then faster by this factor.
+#: With fewer outputs than this a Dense layer is slower in int8: rounding x costs more than its shorter products save. Instructions of a
+#: step that int8 adds to an LSTM and its head, counted on Cortex-A72, A76, by hidden size and outputs: 8, 4: 14, 2; 32, 1: 128, 85; 32, 4:
+#: 81, 38; 32, 8: 4, -57; 128, 8: 36, -133; 128, 64: -930, -2832. Zen 5 takes 10 % longer with 1 output behind 32 units, 8 % less with 8.
+DENSE_OUTPUTS = 8
+
+#: A layer goes back to f32 for speed if the model is then faster by this factor in one of the ways to step it.
 FASTER = 1.03
 
 
@@ -213,10 +219,11 @@ def _within_one(layer: Layer) -> bool:
 
 def choose(
     model: Model,
-    windows: Iterable[ArrayLike] | NDArray[Any],
+    windows: Batch | Iterable[ArrayLike] | NDArray[Any],
     scheme: str = "int8-dynamic",
     *,
     keep: Iterable[str] = (),
+    int8: Iterable[str] = (),
     elsewhere: bool = False,
     progress: Progress = lambda done, total, what: None,
 ) -> Choice:
@@ -227,18 +234,21 @@ def choose(
         raise UsageError(f"scheme must be one of {', '.join(CHOICES)}; got {scheme!r}.")
     if elsewhere and scheme != "auto":
         raise UsageError(f"elsewhere keeps scheme 'auto' from choosing by speed; {scheme!r} leaves nothing to choose.")
-    kept = _kept(model, keep)
+    kept, asked = _known(model, "keep", keep), _asked(model, int8)
+    if both := sorted(kept & asked):
+        raise UsageError(f"keep and int8 both name {', '.join(map(repr, both))}; say one of them.")
     weighted = [layer for layer in model.layers if not isinstance(layer, UNTOUCHED)]
     wanted = [layer for layer in weighted if layer.name not in kept]
     if not wanted:
         raise UsageError("no layer is left to quantise; keep fewer layers in f32.")
-    batch = batch_of(model, windows)
+    batch = windows if isinstance(windows, Batch) else batch_of(model, windows)
     refuse_wild(model, batch)
     search = _Search(model, batch, progress, 2 + 9 * len(wanted))
     decisions = {layer.name: Decision(search.float_option(layer), "kept in f32 on request") for layer in weighted if layer.name in kept}
     in_units = search.fold(wanted, scheme)
-    wanted = [layer for layer in search.model.layers if layer.name in {asked.name for asked in wanted}]
-    decisions |= _auto(search, wanted, elsewhere) if scheme == "auto" else _fixed(search, wanted, scheme)
+    names = {layer.name for layer in wanted}
+    wanted = [layer for layer in search.model.layers if layer.name in names]
+    decisions |= _auto(search, wanted, asked, elsewhere) if scheme == "auto" else _fixed(search, wanted, asked, scheme)
     records = {name: decision.option.layer for name, decision in decisions.items() if decision.option.scheme != "f32"}
     for name, record in records.items():
         decisions[name].reason += _notes(record, in_units)
@@ -263,12 +273,20 @@ def _notes(record: Layer, in_units: Folded) -> str:
     return "".join(f"; {note}" for note in notes)
 
 
-def _kept(model: Model, keep: Iterable[str]) -> set[str]:
+def _known(model: Model, option: str, given: Iterable[str]) -> set[str]:
     names = [layer.name for layer in model.layers]
-    kept = {keep} if isinstance(keep, str) else set(keep)
-    if unknown := sorted(kept - set(names)):
-        raise UsageError(f"keep names {', '.join(map(repr, unknown))}, which the model lacks; its layers are {', '.join(names)}.")
-    return kept
+    chosen = {given} if isinstance(given, str) else set(given)
+    if unknown := sorted(chosen - set(names)):
+        raise UsageError(f"{option} names {', '.join(map(repr, unknown))}, which the model lacks; its layers are {', '.join(names)}.")
+    return chosen
+
+
+def _asked(model: Model, int8: Iterable[str]) -> set[str]:
+    asked = _known(model, "int8", int8)
+    dense = [layer.name for layer in model.layers if isinstance(layer, Dense)]
+    if others := sorted(asked - set(dense)):
+        raise UsageError(f"int8 names Dense layers, to be quantised in any case; {', '.join(map(repr, others))} is none.")
+    return asked
 
 
 def _source(model: Model, scheme: str, decisions: dict[str, Decision]) -> str:
@@ -277,7 +295,7 @@ def _source(model: Model, scheme: str, decisions: dict[str, Decision]) -> str:
     return f"{model.source or 'a float model'}, quantised by edgelstm {__version__} ({how})"
 
 
-def _fixed(search: _Search, wanted: Sequence[Layer], scheme: str) -> dict[str, Decision]:
+def _fixed(search: _Search, wanted: Sequence[Layer], asked: set[str], scheme: str) -> dict[str, Decision]:
     """Every layer in `scheme`; Dense layers where that is worth it."""
     options: dict[str, Option] = {}
     refused = []
@@ -290,21 +308,23 @@ def _fixed(search: _Search, wanted: Sequence[Layer], scheme: str) -> dict[str, D
         flags = " ".join(f"--keep {name}" for name, _ in refused)
         names = ", ".join(repr(name) for name, _ in refused)
         reasons = " ".join(reason for _, reason in refused)
+        reasons += "".join(f" Calibration: {sentence}." for sentence in findings(search.model, search.batch, search.float_trace))
         raise UnsupportedModelError(f"{reasons} The way out: kept in f32, by keep=({names},) or {flags}.")
     decisions = {
         name: Decision(option, f"as asked; the output has {option.alone_db:.1f} dB with this layer alone in int8", {scheme: option})
         for name, option in options.items()
     }
     if not SCHEMES[scheme].integers_only:
-        _settle_dense(search, wanted, decisions)
+        _settle_dense(search, wanted, asked, decisions)
     return decisions
 
 
-def _settle_dense(search: _Search, wanted: Sequence[Layer], decisions: dict[str, Decision]) -> None:
-    """Put back to f32 the Dense layers that save next to nothing or cost something."""
+def _settle_dense(search: _Search, wanted: Sequence[Layer], asked: set[str], decisions: dict[str, Decision]) -> None:
+    """Put back to f32 the Dense layers that save next to nothing, are slower or cost something; not those that are asked for."""
     heads = [layer for layer in wanted if isinstance(layer, Dense) and decisions[layer.name].option.scheme != "f32"]
     if len(heads) == len(wanted):
         return
+    heads = [head for head in heads if head.name not in asked]
     total = sum(array.nbytes for layer in search.model.layers for array in layer.arrays().values())
     chosen = {name: d.option for name, d in decisions.items() if name not in [head.name for head in heads]}
     reached = search.output_db(chosen, "recurrent layers only") if heads else 0.0
@@ -314,6 +334,8 @@ def _settle_dense(search: _Search, wanted: Sequence[Layer], decisions: dict[str,
         with_it = search.output_db({**chosen, head.name: decision.option}, f"{head.name} quantised too")
         if share < DENSE_SHARE:
             decision.reason = f"f32: it holds {share:.1%} of the weights, too little to matter"
+        elif head.weight.shape[0] < DENSE_OUTPUTS:
+            decision.reason = f"f32: with fewer than {DENSE_OUTPUTS} outputs it is faster so (int8 all the same: --int8 {head.name})"
         elif with_it < min(reached - DENSE_COST_DB, DENSE_FREE_ABOVE_DB):
             decision.reason = f"f32: int8 would cost {reached - with_it:.1f} dB of the output"
         else:
@@ -323,19 +345,20 @@ def _settle_dense(search: _Search, wanted: Sequence[Layer], decisions: dict[str,
         decision.option = search.float_option(head)
 
 
-def _auto(search: _Search, wanted: Sequence[Layer], elsewhere: bool) -> dict[str, Decision]:
+def _auto(search: _Search, wanted: Sequence[Layer], asked: set[str], elsewhere: bool) -> dict[str, Decision]:
     """int8-dynamic wherever it can be, then back towards f32 until the output is good enough, then where f32 is faster."""
     decisions = {layer.name: _open(search, layer) for layer in wanted}
-    _settle_dense(search, wanted, decisions)
+    _settle_dense(search, wanted, asked, decisions)
     chosen = {name: decision.option for name, decision in decisions.items()}
     reached = search.output_db(chosen, "all layers together")
-    while reached < TARGET_DB and (changes := _changes(search, decisions, chosen)):
+    free = {name: decision for name, decision in decisions.items() if name not in asked}
+    while reached < TARGET_DB and (changes := _changes(search, free, chosen)):
         good = [change for change in changes if change[2] >= TARGET_DB]
         name, option, reached = min(good, key=lambda c: _bytes(c[1])) if good else max(changes, key=lambda c: c[2])
         chosen[name] = decisions[name].option = option
         decisions[name].reason = f"{option.scheme}: brings the output to {reached:.1f} dB; auto wants {TARGET_DB:g} dB"
     if not elsewhere:
-        _settle_speed(search, decisions)
+        _settle_speed(search, decisions, asked)
     return decisions
 
 
@@ -358,6 +381,8 @@ def _changes(search: _Search, decisions: dict[str, Decision], chosen: dict[str, 
     """Every step of one layer towards f32, with what the output then reaches."""
     found = []
     for name, now in chosen.items():
+        if name not in decisions:
+            continue
         options = list(decisions[name].options.values())
         for option in options[1 + [o.scheme for o in options].index(now.scheme) :]:
             found.append((name, option, search.output_db({**chosen, name: option}, f"{name} in {option.scheme}")))
@@ -368,21 +393,22 @@ def _bytes(option: Option) -> int:
     return sum(array.nbytes for array in option.layer.arrays().values())
 
 
-def _settle_speed(search: _Search, decisions: dict[str, Decision]) -> None:
+def _settle_speed(search: _Search, decisions: dict[str, Decision], asked: set[str]) -> None:
     """Put back to f32 what is faster there on this machine."""
     for name, decision in decisions.items():
-        if decision.option.scheme == "f32" or not isinstance(decision.options["f32"].layer, LSTM | Dense):
+        if name in asked or decision.option.scheme == "f32" or not isinstance(decision.options["f32"].layer, LSTM | Dense):
             continue
         times = []
         for option in (decision.option, decision.options["f32"]):
             search.progress(search.done, search.total, f"speed of {name} in {option.scheme}")
             layers = [option.layer if n == name else decisions[n].option.layer if n in decisions else r for n, r in _records(search.model)]
-            times.append(speed.process_ns(replace(search.model, layers=tuple(layers), probe=None), search.batch.xs[0]))
-        if times[0] > times[1] * FASTER:
+            times.append(speed.times_ns(replace(search.model, layers=tuple(layers), probe=None), search.batch.xs[0]))
+        told = [f"{each[0]:.0f} ns in process() and {each[1]:.0f} ns in step()" for each in times]
+        if any(int8 > f32 * FASTER for int8, f32 in zip(*times, strict=True)):
             decision.option = decision.options["f32"]
-            decision.reason = f"f32: a step of the model takes {times[1]:.0f} ns on this machine, {times[0]:.0f} ns with this layer in int8"
+            decision.reason = f"f32: a step of the model takes {told[1]} on this machine, with this layer in int8 {told[0]}"
         else:
-            decision.reason += f"; a step takes {times[0]:.0f} ns on this machine, {times[1]:.0f} ns with this layer in f32"
+            decision.reason += f"; a step takes {told[0]} on this machine, with this layer in f32 {told[1]}"
 
 
 def _records(model: Model) -> list[tuple[str, Layer]]:

@@ -141,6 +141,7 @@ def cell_record(choice: Choice, name: str) -> dict[str, Any]:
         "max_abs": cell.max_abs,
         "window": cell.window,
         "step": cell.step,
+        "at": choice.batch.place(cell.window).at(cell.step),
         "slope_per_step": cell.slope,
         "grows": cell.grows,
         "curve": {"step": starts.tolist(), "max_abs": np.maximum.reduceat(cell.curve, starts).tolist()},

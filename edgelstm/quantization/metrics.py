@@ -87,21 +87,22 @@ def checked_labels(model: Model, labels: Sequence[ArrayLike], batch: Batch) -> N
         raise InputError(f"labels must be one item a window; got {len(labels)} for {len(batch.lengths)} windows.")
     filled = np.full(batch.xs.shape[:2], np.nan)
     for number, (given, length) in enumerate(zip(labels, batch.lengths, strict=True)):
+        name = batch.place(number).name
         try:
             row = np.asarray(given, np.float64)
         except (TypeError, ValueError):
-            raise InputError(f"labels of window {number} must be numbers (the index of a class).") from None
+            raise InputError(f"labels of {name} must be numbers (the index of a class).") from None
         if row.shape not in ((), (length,)):
-            raise InputError(f"labels of window {number} must be one number or one a step, ({length},); got shape {row.shape}.")
+            raise InputError(f"labels of {name} must be one number or one a step, ({length},); got shape {row.shape}.")
         filled[number, length - 1 if row.ndim == 0 else slice(length)] = row
-    known = filled[~np.isnan(filled)]
-    if not known.size:
+    known = ~np.isnan(filled)
+    if not known.any():
         raise InputError("no step has a label; leave the labels out, or give at least one.")
-    count = model.output_size
-    if count > 1 and not (np.isin(known, np.arange(count))).all():
-        raise InputError(
-            f"labels must be whole numbers from 0 to {count - 1}, the indices of the outputs; got {known.min():g} to {known.max():g}."
-        )
+    allowed = np.isin(filled, np.arange(model.output_size)) if model.output_size > 1 else np.isfinite(filled)
+    if (wrong := known & ~allowed).any():
+        window, step = (int(i) for i in np.argwhere(wrong)[0])
+        what = f"whole numbers from 0 to {model.output_size - 1}, the indices of the outputs" if model.output_size > 1 else "finite"
+        raise InputError(f"{batch.place(window).at(step)}: labels must be {what}; got {filled[window, step]:g}.")
     return filled
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from . import svg
 from .choosing import TARGET_DB
+from .judging import judged_on
 from .metrics import MOST_DB
 
 #: What the page says at the top, by verdict.
@@ -34,7 +35,7 @@ def html(told: Mapping[str, Any]) -> str:
     over_time, around, worst = output["error_over_time"], output["around_worst"], output["worst"]
     data = base64.b64encode(json.dumps(told).encode()).decode()
     error_lines = [svg.Line("largest", "free", over_time["max"]), svg.Line("root mean square", "int8", over_time["rms"])]
-    worst_lines = [svg.Line("f32", "f32", around["f32"]), svg.Line("quantised", "int8", around["int8"])]
+    worst_lines = [svg.Line("f32", "f32 under", around["f32"]), svg.Line("quantised", "int8", around["int8"])]
     return Template(files(__package__).joinpath("template.html").read_text("utf-8")).substitute(
         title=escape(f"Quantisation of {told['source'] or 'a model'}"),
         subtitle=escape(
@@ -47,7 +48,7 @@ def html(told: Mapping[str, Any]) -> str:
         tiles=_tiles(told),
         error_plot=svg.lines(over_time["step"], error_lines, "step", "error"),
         worst_text=escape(
-            f"{worst['name']}, window {worst['window']}, step {worst['step']}: {worst['f32']:.4g} became {worst['int8']:.4g}."
+            f"{worst['name']}, {worst['at']}: {worst['f32']:.4g} became {worst['int8']:.4g}. Steps count from the window's start."
         ),
         worst_plot=svg.lines(around["step"], worst_lines, "step", worst["name"], mark=worst["step"]),
         layers="".join(_layer(layer) for layer in told["layers"]),
@@ -64,8 +65,8 @@ def _tiles(told: Mapping[str, Any]) -> str:
     share = min(max(output["snr_db"], 0) / AXIS_DB, 1)
     meter = f'<div class="meter"><i style="width:{share:.1%}"></i><u style="left:{TARGET_DB / AXIS_DB:.1%}"></u></div>'
     tiles = [
-        ("output signal to noise", _db(output["snr_db"]), meter + f"{TARGET_DB:g} dB is safe"),
-        ("worst step", f"{worst['error']:.3g}", escape(f"{worst['name']}, window {worst['window']}, step {worst['step']}")),
+        ("output signal to noise", _db(output["snr_db"]), meter + f"{TARGET_DB:g} dB is safe; {judged_on(told['judged'])}"),
+        ("worst step", f"{worst['error']:.3g}", escape(f"{worst['name']}, {worst['at']}")),
     ]
     if task is not None:
         unit = "{:.2%}" if task["name"] == "accuracy" else "{:.4g}"
@@ -111,7 +112,7 @@ def _layer(layer: Mapping[str, Any]) -> str:
     if cell := layer["cell"]:
         trend = "still grows at the end" if cell["grows"] else "settled"
         end = "float32, not clipped" if cell["reach"] is None else f"int16 ends at ±{cell['reach']:g}, reached by {cell['saturated']:.3%}"
-        facts.append(("cell", f"|c| ≤ {cell['max_abs']:.4g}, at step {cell['step']} of window {cell['window']}; {trend}; {end}"))
+        facts.append(("cell", f"|c| ≤ {cell['max_abs']:.4g}, at {cell['at']}; {trend}; {end}"))
     left = _table((), facts) + _candidates(layer)
     right = ""
     if layer["gates"]:

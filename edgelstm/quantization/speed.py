@@ -15,6 +15,15 @@ from .trace import Floats
 SAMPLES, SECONDS = 512, 0.3
 
 
+#: The ways to step a model that are timed: the names of `times_ns`.
+WAYS = ("process", "step")
+
+
+def times_ns(model: Model, xs: Floats) -> tuple[float, float]:
+    """Nanoseconds a step of each of `WAYS`."""
+    return process_ns(model, xs), step_ns(model, xs)
+
+
 def process_ns(model: Model, xs: Floats) -> float:
     """Nanoseconds a step of `process`, least of many blocks of samples from xs (time, input_size)."""
     stream, block = _prepared(model, xs)

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: Size of a plot and its margins, in pixels of its view box.
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 240, 58, 12, 10, 34
+#: Size of a plot and its margins, in pixels of its view box. A phone's page has about 340 pixels for it, so that text of 15 is shown
+#: with 11.
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 440, 220, 58, 12, 10, 40
 
 
 class Line(NamedTuple):
@@ -43,7 +44,7 @@ def lines(xs: Sequence[float], curves: Sequence[Line], x_label: str, y_label: st
         return HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
     parts = [_grid_y(y, py(y)) for y in ticks(low, high)]
-    parts += [_text(px(x), HEIGHT - BOTTOM + 14, f"{x:g}", "middle") for x in ticks(x0, x1, 8)]
+    parts += [_text(px(x), HEIGHT - BOTTOM + 16, f"{x:g}", "middle") for x in ticks(x0, x1, 6)]
     if mark is not None:
         parts.append(f'<line class="mark" x1="{px(mark):.1f}" x2="{px(mark):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
     for curve in curves:
@@ -56,13 +57,13 @@ def lines(xs: Sequence[float], curves: Sequence[Line], x_label: str, y_label: st
 
 def bars(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], most: float, unit: str, legend: Sequence[tuple[str, str]]) -> str:
     """Groups of horizontal bars: (name, [(css, value), …]) each, on an axis from 0 to `most`."""
-    bar, gap = 14, 8
+    bar, gap = 17, 8
     height = sum(bar * len(items) + gap for _, items in rows) + 6
     parts, y = [], 4.0
     for name, items in rows:
         parts.append(_text(LEFT - 8, y + bar * len(items) / 2 + 4, name, "end"))
         for css, value in items:
-            width = max(0.0, min(value / most, 1.0)) * (WIDTH - LEFT - 90)
+            width = max(0.0, min(value / most, 1.0)) * (WIDTH - LEFT - 66)
             parts.append(f'<rect class="{css}" x="{LEFT}" y="{y:.1f}" width="{width:.1f}" height="{bar - 2}" rx="2"/>')
             parts.append(_text(LEFT + width + 6, y + bar - 4, f"{value:.1f} {unit}", "start"))
             y += bar

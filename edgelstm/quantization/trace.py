@@ -18,6 +18,7 @@ from ..layers_int8_static import GATE_BITS, DenseInt8Static, LSTMInt8Static
 from ..model import INPUT
 from ..reference import ACTIVATIONS
 from ..reference_int8 import quantised
+from .places import Place
 
 Floats = NDArray[np.float32]
 
@@ -37,15 +38,22 @@ class Batch(NamedTuple):
         The last sample of a window repeated to the length of the longest.
     lengths : (windows,)
         Steps of each window that are its own.
+    places : (windows,), optional
+        Where each begins; by default they are counted.
     """
 
     xs: Floats
     lengths: NDArray[np.int64]
+    places: tuple[Place, ...] = ()
 
     @property
     def own(self) -> NDArray[np.bool_]:
         """Which steps are no padding: (windows, time)."""
         return np.asarray(np.arange(self.xs.shape[1]) < self.lengths[:, None])
+
+    def place(self, window: int) -> Place:
+        """Where a window begins."""
+        return self.places[window] if self.places else Place(f"window {window}")
 
 
 @dataclass(frozen=True, eq=False)
