@@ -43,7 +43,7 @@ print("stream_ms", 1000 * spent)
 
 LOAD = """
 import time
-from edgelstm.library_file import LibraryFile
+from edgelstm.runtime.library_file import LibraryFile
 opened = time.perf_counter()
 LibraryFile({path!r}).load()
 spent = time.perf_counter() - opened

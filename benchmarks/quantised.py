@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import edgelstm as el
 from edgelstm import reference
-from edgelstm.layers_int8 import LIMIT, MOST_SHIFT
+from edgelstm.layers.integers import LIMIT, MOST_SHIFT
 from edgelstm.quantization.weights import joint_rows
 
 

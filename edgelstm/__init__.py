@@ -105,22 +105,22 @@ if TYPE_CHECKING:
     from .errors import StateError as StateError
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
-    from .layers import LSTM as LSTM
-    from .layers import Activation as Activation
-    from .layers import Add as Add
-    from .layers import Dense as Dense
-    from .layers import Embedding as Embedding
-    from .layers import Normalizer as Normalizer
-    from .layers import Softmax as Softmax
-    from .layers_int8 import DenseInt8 as DenseInt8
-    from .layers_int8 import LSTMInt8 as LSTMInt8
-    from .layers_int8_static import DenseInt8Static as DenseInt8Static
-    from .layers_int8_static import LSTMInt8Static as LSTMInt8Static
+    from .files.elstm import load as load
+    from .files.elstm import save as save
+    from .layers.dense_int8 import DenseInt8 as DenseInt8
+    from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
+    from .layers.feedforward import Activation as Activation
+    from .layers.feedforward import Add as Add
+    from .layers.feedforward import Dense as Dense
+    from .layers.feedforward import Embedding as Embedding
+    from .layers.feedforward import Normalizer as Normalizer
+    from .layers.feedforward import Softmax as Softmax
+    from .layers.lstm import LSTM as LSTM
+    from .layers.lstm_int8 import LSTMInt8 as LSTMInt8
+    from .layers.lstm_int8_static import LSTMInt8Static as LSTMInt8Static
     from .loading import from_torch as from_torch
     from .model import Model as Model
     from .model import Probe as Probe
-    from .modelfile import load as load
-    from .modelfile import save as save
     from .quantization import quantize as quantize
     from .stream import Stream as Stream
     from .verifying import Verification as Verification

@@ -7,21 +7,24 @@ import time
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-from . import __version__, container, outline, snapshot
-from .c_header import PREFIX, of_model
-from .compiler import elf, numba_start, targets
+from . import __version__
+from .compiler import numba_start, targets
 from .compiler.archive import archive
+from .compiler.c_header import PREFIX, of_model
+from .compiler.elf import link as elf
 from .compiler.layout import Layout, lay_out
 from .compiler.plan import shape_of
 from .compiler.room import within_memory
+from .compiler.step_cost import instructions, multiply_accumulates
 from .compiler.targets import Target, TargetName
 from .errors import CompileError, LibraryError, UsageError, printable
-from .library_file import ABI, DIGEST_SIZE, MACHINES, MAGIC, NEEDS_SIZE, TRAILER, Shape, digest_of
+from .files import container
+from .files.elstm import model_digest
+from .files.probes import reference_probe
 from .model import Model, Probe
-from .modelfile import model_digest
-from .probes import reference_probe
-from .step_cost import instructions, multiply_accumulates
-from .writing import write_atomic
+from .runtime import outline, snapshot
+from .runtime.library_file import ABI, DIGEST_SIZE, MACHINES, MAGIC, NEEDS_SIZE, TRAILER, Shape, digest_of
+from .runtime.writing import write_atomic
 
 #: Functions of the ARM run-time ABI that every compiler for bare metal brings: arithmetic of 64-bit integers, and of float32 without FPU.
 HELPERS = frozenset(

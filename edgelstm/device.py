@@ -11,7 +11,7 @@
 import ctypes
 import os
 
-from .library_file import ALIGNMENT, LibraryFile, told_soundly
+from .runtime.library_file import ALIGNMENT, LibraryFile, told_soundly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -330,12 +330,12 @@ class Stream:
         return 0
 
     def __repr__(self) -> str:
-        from .outline import line
+        from .runtime.outline import line
 
         return f"Stream({line(self.info)}, {self.steps} step{'s' * (self.steps != 1)})"
 
     def _repr_html_(self) -> str:
-        from .outline import html
+        from .runtime.outline import html
 
         info = self.info
         return html("Stream", info, (("target", info["target"]), ("steps", self.steps)))

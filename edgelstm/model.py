@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import outline
 from .errors import ShapeError, UnsupportedModelError, UsageError, printable
-from .layers import MAX_SIZE, Embedding, Layer, Normalizer
+from .layers.feedforward import Embedding, Normalizer
+from .layers.record import MAX_SIZE, Layer
+from .runtime import outline
 
 #: Every kind of layer that this version knows, by its name in files: where its record is. Loaded when first met, so that a float32
 #: model starts without the code of the others.

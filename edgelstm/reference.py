@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import UnsupportedModelError
-from .layers import LSTM, Activation, Add, Dense, Embedding, Normalizer, Softmax
-from .model import INPUT, Model
+from ..errors import UnsupportedModelError
+from ..layers.feedforward import Activation, Add, Dense, Embedding, Normalizer, Softmax
+from ..layers.lstm import LSTM
+from ..model import INPUT, Model
 
 if TYPE_CHECKING:
-    from .layers_int8 import DenseInt8, LSTMInt8
-    from .layers_int8_static import DenseInt8Static, LSTMInt8Static
+    from ..layers.dense_int8 import DenseInt8
+    from ..layers.dense_int8_static import DenseInt8Static
+    from ..layers.lstm_int8 import LSTMInt8
+    from ..layers.lstm_int8_static import LSTMInt8Static
 
 Vector = NDArray[np.float64]
 State = dict[str, tuple[Vector, ...]]
@@ -45,7 +48,7 @@ def softmax(x: Vector) -> Vector:
 def lstm_step(layer: "LSTM | LSTMInt8", x: Vector, h: Vector, c: Vector) -> tuple[Vector, Vector]:
     """One step. x: (input_size,); h, c: (hidden_size,); returns the new h and c. Formula: `layers.LSTM`."""
     if layer.kind == "lstm_int8":
-        from . import reference_int8
+        from .. import reference_int8
 
         z = reference_int8.lstm_preactivations(cast("LSTMInt8", layer), x, h)  # (4*hidden_size,)
     else:
@@ -62,20 +65,20 @@ def _lstm(layer: "LSTM | LSTMInt8", xs: list[Vector], state: State) -> Vector:
 
 
 def _lstm_int8_static(layer: "LSTMInt8Static", xs: list[Vector], state: State) -> Vector:
-    from . import reference_int8_static
+    from .. import reference_int8_static
 
     h, state[layer.name] = reference_int8_static.lstm(layer, np.concatenate(xs), *state[layer.name])
     return h
 
 
 def _dense_int8_static(layer: "DenseInt8Static", xs: list[Vector], state: State) -> Vector:
-    from . import reference_int8_static
+    from .. import reference_int8_static
 
     return reference_int8_static.dense(layer, np.concatenate(xs))
 
 
 def _dense_int8(layer: "DenseInt8", xs: list[Vector], state: State) -> Vector:
-    from . import reference_int8
+    from .. import reference_int8
 
     return reference_int8.dense(layer, np.concatenate(xs))
 
@@ -127,7 +130,7 @@ def initial_state(model: Model) -> State:
     state: State = {}
     for layer in model.layers:
         if layer.kind == "lstm_int8_static":
-            from . import reference_int8_static
+            from .. import reference_int8_static
 
             state[layer.name] = reference_int8_static.lstm_initial(cast("LSTMInt8Static", layer))
         elif layer.kind in ("lstm", "lstm_int8"):

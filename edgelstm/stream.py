@@ -1,6 +1,6 @@
 """The Stream: one model's state in one block of memory, and the five verbs that act on it.
 
-Start here to follow a step: `Stream.step` is a builtin over `kernels/python_call.py`, which runs the fused model (`compiler/fuse.py`) on
+Start here to follow a step: `Stream.step` is a builtin over `kernels/entry/python_call.py`, which runs the fused model (`compiler/fuse.py`) on
 the kernels, `kernels/lstm_f32.py` first of all.
 """
 
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import native_call, outline, snapshot
 from .errors import InputError, StateError, UsageError, printable
-from .memory import allocate
-from .program import Program
-from .samples import NanPolicy, NanPolicyName, Samples
+from .runtime import native_call, outline, snapshot
+from .runtime.memory import allocate
+from .runtime.program import Program
+from .runtime.samples import NanPolicy, NanPolicyName, Samples
 
 if TYPE_CHECKING:
     from .compiler.plan import Plan
@@ -344,7 +344,7 @@ class Stream:
     def _digest(self) -> str:
         if self._model is None:
             return self.program.shape.digest.hex()
-        from .modelfile import model_digest
+        from .files.elstm import model_digest
 
         return model_digest(self._model)
 
@@ -370,8 +370,8 @@ def _compiled(model: Model) -> Plan:
 
 
 def _opened(path: str) -> Program:
-    from .library_file import is_library
-    from .program import open_library
+    from .runtime.library_file import is_library
+    from .runtime.program import open_library
 
     if not is_library(path, unreadable=True):  # what cannot be read is told by the attempt
         raise UsageError(f"{path} is no built library. Read a model file with edgelstm.load(path) and pass the model.")

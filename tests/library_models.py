@@ -16,9 +16,10 @@ from test_kernels_int8_static import dense as static_dense
 from test_kernels_int8_static import lstm as static_lstm
 
 import edgelstm as el
-from edgelstm import library_file, reference
+from edgelstm import reference
 from edgelstm.compiler import targets
-from edgelstm.probes import reference_probe
+from edgelstm.files.probes import reference_probe
+from edgelstm.runtime import library_file
 
 #: Targets that run on this kind of machine without emulation.
 X86 = ("x86-64-v2", "x86-64-v3", "x86-64-v4")

@@ -18,10 +18,11 @@ from library_models import whole as whole  # noqa: PLC0414
 from test_realtime import peak_of
 
 import edgelstm as el
-from edgelstm import device, library_file
+from edgelstm import device
 from edgelstm.compiler import numba_ir
 from edgelstm.compiler.targets import named
-from edgelstm.modelfile import model_digest
+from edgelstm.files.elstm import model_digest
+from edgelstm.runtime import library_file
 
 ROOT = Path(__file__).parents[1]
 

@@ -242,7 +242,7 @@ def test_the_range_of_numba_is_one_everywhere():
     (oldest, newest), project = (numba_ir.OLDEST, numba_ir.NEWEST), tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     pin = f"numba>={oldest[0]}.{oldest[1]},<{newest[0]}.{newest[1] + 1}"
     assert pin in project["project"]["dependencies"]
-    assert pin in (ROOT / "edgelstm" / "diagnosis.py").read_text(encoding="utf-8")
+    assert pin in (ROOT / "edgelstm" / "doctor/diagnosis.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("release", "refused"), [("0.61.2", True), ("0.59.0rc1", True), ("0.62.0", False), ("0.69.0dev0", False)])

@@ -11,8 +11,8 @@ from boards import BOARDS, put
 from cli_calls import call, make_model, refused
 
 import edgelstm as el
-from edgelstm import diagnosis, machine, trial
 from edgelstm.cli import measure
+from edgelstm.doctor import diagnosis, machine, trial
 
 FITS = {
     "pi3": ["rpi3", "rpi-zero2w", "aarch64", "rpi4"],

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 import edgelstm as el
 from edgelstm import reference
 from edgelstm import reference_int8_static as twin
-from edgelstm.layers_int8 import DenseInt8, LSTMInt8
-from edgelstm.layers_int8_static import DenseInt8Static, LSTMInt8Static, multiplier, tanh_table
+from edgelstm.layers.dense_int8 import DenseInt8
+from edgelstm.layers.dense_int8_static import DenseInt8Static
+from edgelstm.layers.integers import multiplier, tanh_table
+from edgelstm.layers.lstm_int8 import LSTMInt8
+from edgelstm.layers.lstm_int8_static import LSTMInt8Static
 
 SETTINGS = settings(max_examples=200, deadline=None, derandomize=True)
 INT16 = np.arange(-32768, 32768)

@@ -12,7 +12,7 @@ from edgelstm import reference
 from edgelstm.compiler import fuse, object_code, plan
 from edgelstm.compiler.layout import lay_out
 from edgelstm.compiler.targets import TARGETS, host
-from edgelstm.layers_int8 import MOST_BIAS
+from edgelstm.layers.integers import MOST_BIAS
 
 #: Forms of dot product, and the register files that they stand for.
 ALL_FORMS = {

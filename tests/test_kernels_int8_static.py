@@ -5,7 +5,9 @@ import pytest
 
 import edgelstm as el
 from edgelstm import reference
-from edgelstm.layers_int8_static import DenseInt8Static, LSTMInt8Static, multiplier
+from edgelstm.layers.dense_int8_static import DenseInt8Static
+from edgelstm.layers.integers import multiplier
+from edgelstm.layers.lstm_int8_static import LSTMInt8Static
 
 
 def multipliers(factors):

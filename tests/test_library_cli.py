@@ -11,7 +11,7 @@ from conftest import lstm_layers
 
 import edgelstm as el
 from edgelstm.cli import measure
-from edgelstm.library_file import DIGEST_SIZE, LibraryFile, digest_of
+from edgelstm.runtime.library_file import DIGEST_SIZE, LibraryFile, digest_of
 
 OTHER = "aarch64" if os.uname().machine == "x86_64" else "x86-64-v2"
 

@@ -8,7 +8,8 @@ import pytest
 from library_models import built
 
 import edgelstm as el
-from edgelstm import device, library_file, snapshot
+from edgelstm import device
+from edgelstm.runtime import library_file, snapshot
 
 NAMES = ("f32-table", "f32-odd", "f32-all-layers")
 FIELDS = ("machine", "bits", "abi", "inputs", "outputs", "vocabulary", "steps", "info", "info_bytes", "arena", "state", "sample", "given")
@@ -168,7 +169,7 @@ def test_a_library_that_memory_is_too_small_for_is_refused(sound, path, monkeypa
 
     device.Stream(path)
     with monkeypatch.context() as patch:
-        patch.setattr("edgelstm.program.allocate", full)
+        patch.setattr("edgelstm.runtime.program.allocate", full)
         refuses(el.Stream, path)
     with monkeypatch.context() as patch:
         patch.setattr(device, "bytearray", full, raising=False)

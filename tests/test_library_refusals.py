@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from library_models import FIELDS, built, model_of, sealed_again
 
 import edgelstm as el
-from edgelstm import building, device, library_file
+from edgelstm import building, device
 from edgelstm.compiler import targets
+from edgelstm.runtime import library_file
 
 SETTINGS = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NAME = "f32-table"

@@ -9,8 +9,10 @@ import pytest
 from conftest import lstm_model
 
 import edgelstm as el
-from edgelstm import container, errors, modelfile
-from edgelstm.probes import reference_probe
+from edgelstm import errors
+from edgelstm.files import container
+from edgelstm.files import elstm as modelfile
+from edgelstm.files.probes import reference_probe
 
 MODEL = lstm_model(np.random.default_rng(1), 3, 4)
 MODEL = replace(MODEL, probe=reference_probe(MODEL))

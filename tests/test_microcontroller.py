@@ -17,9 +17,10 @@ from conftest import TOLERANCE
 from microcontroller_boards import BOARDS, COMPILER, EMULATOR, EXAMPLE, emulated, linked, need
 
 import edgelstm as el
-from edgelstm import building, reference, snapshot
+from edgelstm import building, reference
 from edgelstm.compiler import c_abi, fuse, targets
 from edgelstm.compiler.targets import TARGETS
+from edgelstm.runtime import snapshot
 
 CHECK = Path(__file__).with_name("board_check.c")
 ROOT = str(EXAMPLE.parents[1])

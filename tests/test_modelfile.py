@@ -11,7 +11,8 @@ import pytest
 from elstm_files import index_model, numbers, resigned, sensor_model
 
 import edgelstm as el
-from edgelstm import modelfile, reference
+from edgelstm import reference
+from edgelstm.files import elstm as modelfile
 
 
 @pytest.fixture
@@ -153,7 +154,7 @@ def test_loading_imports_no_compiler_and_no_importer(saved):
     root = Path(el.__file__).parents[1]
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     loaded = set(ran.stdout.split())
-    assert "edgelstm.modelfile" in loaded
+    assert "edgelstm.files.elstm" in loaded
     assert not loaded & {
         "numba",
         "llvmlite",

@@ -14,7 +14,7 @@ from golden_files import HERE, PACKAGED, PINNED
 
 import edgelstm as el
 from edgelstm.cli import VERBS
-from edgelstm.layers import Layer
+from edgelstm.layers.record import Layer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

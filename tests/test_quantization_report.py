@@ -15,7 +15,10 @@ from quantization_models import small_model as small_model  # noqa: PLC0414
 import edgelstm as el
 from edgelstm import reference
 from edgelstm.cli import main
-from edgelstm.quantization import calibration, choosing, comparing, looks, metrics, report, svg, trace
+from edgelstm.quantization import calibration, choosing, trace
+from edgelstm.quantization.report.page import compare as comparing
+from edgelstm.quantization.report.page import looks, metrics, svg
+from edgelstm.quantization.report.page import page as report
 
 
 def test_snr_and_the_worst_step():

@@ -17,9 +17,14 @@ import edgelstm as el
 from edgelstm import reference
 from edgelstm import reference_int8_static as twin
 from edgelstm.cli import main
-from edgelstm.layers_int8_static import CELL_BITS, DenseInt8Static, LSTMInt8Static
-from edgelstm.quantization import calibration, choosing, comparing, looks, metrics, report, static, trace
+from edgelstm.layers.dense_int8_static import DenseInt8Static
+from edgelstm.layers.integers import CELL_BITS
+from edgelstm.layers.lstm_int8_static import LSTMInt8Static
+from edgelstm.quantization import calibration, choosing, static, trace
 from edgelstm.quantization.calibration import Range
+from edgelstm.quantization.report.page import compare as comparing
+from edgelstm.quantization.report.page import looks, metrics
+from edgelstm.quantization.report.page import page as report
 
 #: What quantisation to integers alone may cost.
 ACCURACY_LOSS = 0.015

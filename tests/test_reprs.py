@@ -15,7 +15,7 @@ from edgelstm import device
 from edgelstm.compiler.targets import TARGETS, TargetName
 from edgelstm.quantization import SchemeName
 from edgelstm.quantization.schemes import SCHEMES
-from edgelstm.samples import NanPolicy, NanPolicyName
+from edgelstm.runtime.samples import NanPolicy, NanPolicyName
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from rich.console import Console
 from test_doctor import levels, told_of
 
 import edgelstm as el
-from edgelstm import diagnosis, machine
 from edgelstm.cli import demo_view, doctor, measure
 from edgelstm.compiler.targets import TARGETS
+from edgelstm.doctor import diagnosis, machine
 
 
 def on_a_terminal(*words, columns=80, lines=24):

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from library_models import built, model_of, samples_of
 
 import edgelstm as el
-from edgelstm import device, snapshot
+from edgelstm import device
+from edgelstm.runtime import snapshot
 
 SETTINGS = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

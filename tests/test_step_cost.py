@@ -11,7 +11,7 @@ from conftest import lstm_layers
 from library_models import model_of
 
 import edgelstm as el
-from edgelstm import step_cost
+from edgelstm.compiler import step_cost
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))

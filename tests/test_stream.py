@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edgelstm as el
-from edgelstm import native_call, snapshot
+from edgelstm.runtime import native_call, snapshot
 
 MODEL = lstm_model(np.random.default_rng(1), 6, 20, 2)
 XS = samples(np.random.default_rng(2), MODEL, 80)

@@ -12,7 +12,8 @@ from conftest import lstm_model, samples
 from library_models import MODELS, built, model_of, samples_of
 
 import edgelstm as el
-from edgelstm import device, native_call
+from edgelstm import device
+from edgelstm.runtime import native_call
 
 MODEL = lstm_model(np.random.default_rng(1), 6, 20, 2, names=tuple("abcdef"))
 XS = samples(np.random.default_rng(2), MODEL, 40)

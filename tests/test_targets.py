@@ -125,8 +125,8 @@ TUNED = {
     "compiler/targets.py": ("FETCHING",),
     "kernels/lstm_f32.py": ("TOGETHER", "LONG"),
     "kernels/products_int8.py": ("STRAIGHT",),
-    "kernels/simd_int8.py": ("NARROW",),
-    "kernels/blocks.py": ("WIDEST",),
+    "kernels/simd/dots.py": ("NARROW",),
+    "kernels/entry/blocks.py": ("WIDEST",),
 }
 
 

@@ -11,8 +11,11 @@ from cli_calls import call, refused
 from conftest import lstm_model
 
 import edgelstm as el
-from edgelstm.quantization import answers, calibration, choosing, comparing, evidence, metrics, report, trace
+from edgelstm.quantization import calibration, choosing, trace
 from edgelstm.quantization.places import Place
+from edgelstm.quantization.report.page import answers, evidence, metrics
+from edgelstm.quantization.report.page import compare as comparing
+from edgelstm.quantization.report.page import page as report
 
 NAMES = ("ax", "ay", "az", "gx", "gy", "gz")
 SCHEMES = ("int8-weight", "int8-dynamic", "int8-static")

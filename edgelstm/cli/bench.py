@@ -9,8 +9,8 @@ from ..errors import UsageError
 from . import given, show
 
 if TYPE_CHECKING:
-    from ..library_file import LibraryFile
     from ..model import Model
+    from ..runtime.library_file import LibraryFile
     from .measure import Times
 
 #: More paced steps than this would fill the memory of a small board with measurements.
@@ -55,7 +55,7 @@ def bench(
       edgelstm bench gesture.elstm --rate 100 --all-schemes
       edgelstm bench gesture.so --rate 100
     """  # noqa: D301
-    from ..library_file import LibraryFile
+    from ..runtime.library_file import LibraryFile
     from . import schemes
     from .plot import check, draw
 
@@ -99,7 +99,7 @@ def _measure(
     loaded: "Model | LibraryFile", path: Path, how: given.How, rate: float, lengths: tuple[int, int, float]
 ) -> tuple[dict[str, Any], list["Times"]]:
     """The record that ``--json`` prints, and the arrays that it sums up: full speed, paced, response."""
-    from ..library_file import LibraryFile
+    from ..runtime.library_file import LibraryFile
     from ..stream import Stream
     from . import measure
 

@@ -54,9 +54,10 @@ def build(
       edgelstm build gesture.elstm --target x86-64-v3 --features +avxvnni
     """  # noqa: D301
     with show.status("starting"):
-        from .. import building, c_header
+        from .. import building
+        from ..compiler import c_header
         from ..compiler.targets import named
-        from ..writing import write_atomic
+        from ..runtime.writing import write_atomic
 
     chosen = named(target, cpu=cpu, features=features)
     place = output or Path(f"{model.stem}-{target}{'.o' if chosen.bare_metal else '.so'}")

@@ -51,7 +51,7 @@ def prepare(folder: Path, first: NDArray[np.float32]) -> tuple["Stream", dict[st
     ticks = [time.perf_counter_ns()]
     model = convert(folder)
     ticks.append(time.perf_counter_ns())
-    from ..modelfile import load, save
+    from ..files.elstm import load, save
 
     with TemporaryDirectory() as place:
         save(model, Path(place) / "activity.elstm")

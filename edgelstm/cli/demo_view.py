@@ -18,7 +18,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ..layers import LSTM, Normalizer
+from ..layers.feedforward import Normalizer
+from ..layers.lstm import LSTM
 from . import show
 
 if TYPE_CHECKING:

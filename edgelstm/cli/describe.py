@@ -8,14 +8,14 @@ import click
 from . import given, show
 
 if TYPE_CHECKING:
-    from ..library_file import LibraryFile
     from ..model import Model
+    from ..runtime.library_file import LibraryFile
 
 
 def record(model: "Model", path: Path) -> dict[str, Any]:
     """What `describe` prints of a model stored at `path`, as plain JSON values."""
-    from ..modelfile import model_digest
-    from ..step_cost import multiply_accumulates
+    from ..compiler.step_cost import multiply_accumulates
+    from ..files.elstm import model_digest
 
     layers = [
         {
@@ -54,8 +54,8 @@ def record(model: "Model", path: Path) -> dict[str, Any]:
 
 def _instructions(model: "Model") -> dict[str, int]:
     """Estimates for the targets whose instructions were counted."""
+    from ..compiler.step_cost import instructions
     from ..compiler.targets import TARGETS
-    from ..step_cost import instructions
 
     estimates = {name: instructions(model, TARGETS[name].architecture, TARGETS[name].dot) for name in ("rpi4", "rpi5")}
     return {name: estimate.instructions for name, estimate in estimates.items() if estimate}
@@ -110,7 +110,7 @@ def library_record(file: "LibraryFile") -> dict[str, Any]:
     LibraryError
         If it is for this machine and does not load, or does not give the answers of its probe.
     """
-    from ..trial import library
+    from ..doctor.trial import library
 
     tried: dict[str, Any] = {}
     library(file.path, tried)
@@ -213,7 +213,7 @@ def describe(*, model: Path, how: given.How, as_json: bool) -> None:
       edgelstm describe gesture.pt --json
       edgelstm describe gesture.so
     """  # noqa: D301
-    from ..library_file import LibraryFile
+    from ..runtime.library_file import LibraryFile
 
     found = given.opened(model, how)
     told = library_record(found) if isinstance(found, LibraryFile) else record(found, model)

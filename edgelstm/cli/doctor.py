@@ -39,8 +39,8 @@ def doctor(ctx: click.Context, *, library: Path | None, as_json: bool) -> None:
 
 def record(library: Path | None) -> dict[str, Any]:
     """What ``--json`` prints."""
-    from .. import diagnosis, trial
-    from ..machine import look
+    from ..doctor import diagnosis, trial
+    from ..doctor.machine import look
 
     machine = look()
     told: dict[str, Any] = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from ..errors import EdgeLSTMError, UsageError
-from ..library_file import LibraryFile, is_library
+from ..runtime.library_file import LibraryFile, is_library
 from . import show
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def opened(path: Path, how: How) -> "Model | LibraryFile":
 
 def loaded(path: Path, how: How) -> "Model":
     """A model file, or a trained one, of which the notes go to stderr."""
-    from ..modelfile import load_with_notes
+    from ..files.elstm import load_with_notes
 
     model, notes = load_with_notes(path, layers=how.layers, prefix=how.prefix, without=how.without)
     for note in notes:

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..errors import EdgeLSTMError
-from ..layers import Normalizer
-from ..library_file import LibraryFile
+from ..layers.feedforward import Normalizer
 from ..model import INPUT
+from ..runtime.library_file import LibraryFile
 
 #: Nanoseconds, one number a step: (steps,).
 Times = NDArray[np.int64]
@@ -44,7 +44,7 @@ import numpy; numpy_done = time.monotonic_ns()
 """
 
 _MODEL = f"""{_BEGIN}
-from edgelstm.modelfile import load
+from edgelstm.files.elstm import load
 from edgelstm.stream import Stream; imported = time.monotonic_ns()
 import json; model = load(sys.argv[1], **json.loads(sys.argv[3])); loaded = time.monotonic_ns()
 stream = Stream(model); ready = time.monotonic_ns()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from ..writing import write_atomic
+from ..runtime.writing import write_atomic
 
 
 def check(path: Path) -> None:

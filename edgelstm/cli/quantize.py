@@ -63,8 +63,8 @@ def quantize(*, model: Path, data: tuple[Path, ...], target: Path, report: Path 
     _check_targets(target, report, (model, *data))
     told = _quantise(model, data, target, **asked)
     if report is not None:
-        from ..quantization.report import html
-        from ..writing import write_atomic
+        from ..quantization.report.page import html
+        from ..runtime.writing import write_atomic
 
         write_atomic(str(report), html(told).encode())
     if as_json:
@@ -88,12 +88,12 @@ def _quantise(
     window: int | None,
 ) -> dict[str, Any]:
     """Write the quantised model, and return the record of what changed."""
-    from ..modelfile import save
+    from ..files.elstm import save
     from ..quantization.calibration import batch_of
     from ..quantization.choosing import choose
-    from ..quantization.comparing import compare
-    from ..quantization.metrics import checked_labels
     from ..quantization.places import Place
+    from ..quantization.report.compare import compare
+    from ..quantization.report.metrics import checked_labels
     from ..stream import Stream
     from . import measure
     from .quantize_data import read
@@ -148,7 +148,7 @@ def _bar() -> "Iterator[Progress]":
 
 
 def _print(told: dict[str, Any], report: Path | None) -> None:
-    from ..quantization.report import HEADLINES
+    from ..quantization.report.page import HEADLINES
 
     verdict, size = told["verdict"], told["size"]
     show.table(f"{told['file']}: {HEADLINES[verdict['level']]}", (), [("·", reason) for reason in verdict["reasons"]])

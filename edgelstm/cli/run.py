@@ -18,12 +18,12 @@ from .reading import reading_options
 from .state import StateFile
 
 if TYPE_CHECKING:
-    from ..library_file import LibraryFile
     from ..model import Model
     from ..runners import Samples
     from ..runners.counts import LineCount
     from ..runners.reading import Reading
-    from ..samples import NanPolicyName
+    from ..runtime.library_file import LibraryFile
+    from ..runtime.samples import NanPolicyName
 
 
 @click.command()
@@ -137,8 +137,8 @@ class _Lines:
 def _step(opened: "Callable[[], Model | LibraryFile]", lines: _Lines, form: Form, file: BinaryIO, state: StateFile | None) -> None:
     """Step all samples of a model or library, and say at the end, however it comes, what was out of the ordinary."""
     from .. import runners
-    from ..library_file import LibraryFile
     from ..runners.counts import LineCount
+    from ..runtime.library_file import LibraryFile
     from ..stream import Stream
 
     loaded = opened()

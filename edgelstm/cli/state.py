@@ -55,7 +55,7 @@ class StateFile:
 
     def keep(self) -> None:
         """Write the state, whole or not at all."""
-        from ..writing import write_atomic
+        from ..runtime.writing import write_atomic
 
         if self._blob:
             write_atomic(self._path, self._blob)

@@ -9,10 +9,10 @@ import numpy as np
 from numba.core import types
 from numpy.typing import NDArray
 
-from ..kernels.blocks import copier
-from ..kernels.simd import FLOATS
-from ..kernels.state_f32 import clear_arena, read_snapshot, reset_state, write_snapshot
-from ..library_file import FUNCTIONS
+from ..kernels.entry.blocks import copier
+from ..kernels.entry.state import clear_arena, read_snapshot, reset_state, write_snapshot
+from ..kernels.simd.vectors import FLOATS
+from ..runtime.library_file import FUNCTIONS
 from .layout import LINE, Layout
 from .numba_ir import kernel_ir
 from .object_code import text_constant

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.machinery import PathFinder
 
-from ..digests import sha256
+from ..runtime.digests import sha256
 
 _DIGEST = 32
 

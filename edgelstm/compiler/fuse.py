@@ -12,9 +12,9 @@ from typing import Any
 
 from numba.core import types
 
-from ..kernels.simd import FLOATS
+from ..kernels.simd.vectors import FLOATS
 from ..kernels.table import CHECKS, LAYER_KERNELS, process, python_step
-from . import binding
+from ..runtime import binding
 from .layout import Layout, Place
 from .numba_ir import kernel_ir
 

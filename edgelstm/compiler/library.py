@@ -8,8 +8,8 @@ import ctypes
 import struct
 
 from ..errors import CompileError
-from ..library_file import load_private
-from ..program import address_of, run_of
+from ..runtime.library_file import load_private
+from ..runtime.program import address_of, run_of
 
 #: Of an ELF-64 header: where the headers of sections begin, the size of one, and their number. They end the file.
 _HEADER = struct.Struct("<40xQ10xHH2x")

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CompileError
-from ..library_file import Shape
-from ..memory import aligned
 from ..model import Model
-from ..program import PROBE_LIMIT, About, Program, worst_difference
+from ..runtime.library_file import Shape
+from ..runtime.memory import aligned
+from ..runtime.program import PROBE_LIMIT, About, Program, worst_difference
 from . import cache, numba_start
 from .layout import Layout, lay_out
 from .library import MADE_FOR, Library
@@ -146,7 +146,8 @@ def _compiled(layout: Layout, target: Target) -> bytes:
 def _made(layout: Layout, target: Target) -> bytes:
     try:
         numba_start.ready()
-        from . import elf, fuse, object_code
+        from . import fuse, object_code
+        from .elf import link as elf
     except ImportError as problem:
         raise CompileError(
             f"compiling needs Numba and llvmlite ({problem}). Install them, or compile on a machine of this kind that has them "

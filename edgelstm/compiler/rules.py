@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from ..errors import UnsupportedModelError
-from ..layers import Layer
+from ..layers.record import Layer
 from .lowering import Lowered
 from .targets import Target
 

@@ -10,8 +10,8 @@ import sys
 from functools import cache
 from typing import Literal, NamedTuple
 
-from ..digests import sha256
 from ..errors import CompileError, UsageError
+from ..runtime.digests import sha256
 
 
 class Target(NamedTuple):

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
-from .. import container
 from ..errors import ModelFileError, UnsupportedModelError, UsageError
+from ..files import container
 from ..model import Model
 from .sniff import instead, sniff
 
@@ -46,8 +46,8 @@ class Asked(NamedTuple):
 
 def from_checkpoint(checkpoint: object, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
     """The model in a state_dict, or in dicts and lists around one, with its chain and notes."""
-    from .from_torch import from_torch
-    from .state_dict import chosen
+    from .from_torch.chains import from_torch
+    from .from_torch.state_dict import chosen
 
     found = chosen(checkpoint, asked.prefix, asked.without)
     model, order, notes = from_torch(found.tensors, asked.layers, source=source, holds=found.holds)
@@ -55,20 +55,20 @@ def from_checkpoint(checkpoint: object, asked: Asked, source: str) -> tuple[Mode
 
 
 def _torch(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
-    from .torch_archive import read
+    from .from_torch.archive import read
 
     return from_checkpoint(read(file), asked, source)
 
 
 def _safetensors(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
-    from .safetensors_file import read
+    from .from_torch.safetensors_file import read
 
     return from_checkpoint(read(file), asked, source)
 
 
 def _tflite(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
-    from .from_tflite import from_tflite
-    from .tflite_file import read
+    from .from_tflite.chains import from_tflite
+    from .from_tflite.file import read
 
     for name in ("prefix", "without"):
         if value := getattr(asked, name):

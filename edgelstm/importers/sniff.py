@@ -13,9 +13,9 @@ import zipfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from .. import container
 from ..errors import ModelFileError, printable
-from .torch_archive import LEGACY_MAGIC
+from ..files import container
+from .from_torch.archive import LEGACY_MAGIC
 
 #: Longest JSON model that is looked into.
 _MAX_JSON_BYTES = 1 << 26

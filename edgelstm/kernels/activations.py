@@ -8,7 +8,7 @@ as unrounded ones. Largest absolute error in float32: tanh 2.6e-7, sigmoid 1.8e-
 A NaN passes: one in a pre-activation reaches the state.
 """
 
-from .simd import elementwise
+from .simd.vectors import elementwise
 
 LIMIT = 8.5
 P = (1238604.625, 166049.875, 4367.09228515625, 26.16122817993164, 0.017463352531194687)

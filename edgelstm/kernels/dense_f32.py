@@ -5,7 +5,7 @@ Few outputs: one dot product each, lanes over the inputs. More: lanes over the o
 
 from numba import njit
 
-from .simd import Lanes, add, fma, lane0, lane1, lane2, lane3, load, multiplied, offset, splat, store, total, zero
+from .simd.vectors import Lanes, add, fma, lane0, lane1, lane2, lane3, load, multiplied, offset, splat, store, total, zero
 
 inlined = njit(inline="always")
 

@@ -11,8 +11,8 @@ from .lstm_int8 import H_STEPS
 from .lstm_int8_weight import multiply_bytes
 from .packing import GROUP, HEADER, OFFSET
 from .products_int8 import largest, quantiser, summer
-from .simd import Lanes, fma, load, multiplied, offset, splat, store, zero
-from .sums_int8 import as_floats, load_sums, no_sums
+from .simd.sums import as_floats, load_sums, no_sums
+from .simd.vectors import Lanes, fma, load, multiplied, offset, splat, store, zero
 
 inlined = njit(inline="always")
 

@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from . import activations
-from .simd import Lanes, add, highest, load, multiplied, offset, splat, store, subtracted, total
+from .simd.vectors import Lanes, add, highest, load, multiplied, offset, splat, store, subtracted, total
 
 inlined = njit(inline="always")
 

@@ -8,8 +8,8 @@ from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
 
-from .simd import FLOATS
-from .simd_int8 import ROUNDING, ROUNDING_BITS
+from .simd.dots import ROUNDING, ROUNDING_BITS
+from .simd.vectors import FLOATS
 
 inlined = njit(inline="always")
 

@@ -10,8 +10,8 @@ import numpy as np
 from numba import njit
 
 from .activations import advance, cell, output
-from .memory import fetch
-from .simd import Lanes, add, fma, lane0, lane1, lane2, lane3, load, offset, row0, row1, row2, row3, splat, store, unrelated, zero
+from .simd.addresses import fetch
+from .simd.vectors import Lanes, add, fma, lane0, lane1, lane2, lane3, load, offset, row0, row1, row2, row3, splat, store, unrelated, zero
 
 inlined = njit(inline="always")
 

@@ -13,8 +13,8 @@ from numba import njit
 from .lstm_f32 import HALF, ONE, TOGETHER, ZERO, finisher
 from .packing import GROUP, HEADER, OFFSET
 from .products_int8 import in_registers, largest, quantiser, summer
-from .simd import Lanes, add, load, multiplied, offset, row0, row1, row2, row3, splat, store, unrelated
-from .sums_int8 import added, as_floats, load_sums, no_sums, shifted, store_sums
+from .simd.sums import added, as_floats, load_sums, no_sums, shifted, store_sums
+from .simd.vectors import Lanes, add, load, multiplied, offset, row0, row1, row2, row3, splat, store, unrelated
 
 inlined = njit(inline="always")
 

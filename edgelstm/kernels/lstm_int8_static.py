@@ -29,7 +29,7 @@ from .integers import (
     whole,
 )
 from .packing import C_OFFSET, H_OFFSET, HEADER, TABLE_END
-from .simd import offset
+from .simd.vectors import offset
 
 inlined = njit(inline="always")
 

@@ -8,8 +8,8 @@ recurrent ones; then one byte a weight: for each input and then each h, the four
 from numba import njit
 
 from .lstm_f32 import FOUR, HALF, ONE, ZERO, finisher
-from .simd import Lanes, fma, lane0, lane1, lane2, lane3, load, offset, row0, row1, row2, row3, splat, store, zero
-from .sums_int8 import load_scaled_bytes
+from .simd.sums import load_scaled_bytes
+from .simd.vectors import Lanes, fma, lane0, lane1, lane2, lane3, load, offset, row0, row1, row2, row3, splat, store, zero
 
 inlined = njit(inline="always")
 

@@ -5,9 +5,9 @@ from numba import njit
 
 from .activations import magnitude
 from .packing import GROUP
-from .simd import Lanes, highest, load, offset
-from .simd_int8 import dot_products, quantised, quantised_store, words_loader
-from .sums_int8 import added, nothing
+from .simd.dots import dot_products, quantised, quantised_store, words_loader
+from .simd.sums import added, nothing
+from .simd.vectors import Lanes, highest, load, offset
 
 inlined = njit(inline="always")
 

@@ -1,15 +1,15 @@
 """Every kernel by name: the only door into this folder."""
 
-from .blocks import process
-from .checks import first_bad_index, first_bad_vector
 from .dense_f32 import dense_columns_f32, dense_dot_f32
 from .dense_int8 import dense_int8_dynamic, dense_int8_weight
 from .elementwise_f32 import activation_f32, add_f32, embedding_f32, normalizer_f32, softmax_f32
+from .entry.blocks import process
+from .entry.checks import first_bad_index, first_bad_vector
+from .entry.python_call import python_step
 from .lstm_f32 import lstm_f32
 from .lstm_int8 import lstm_int8_dynamic
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
 from .lstm_int8_weight import lstm_int8_weight
-from .python_call import python_step
 
 #: Factories of layer kernels: sizes in, a function (w, x, y, s, z, n) out.
 LAYER_KERNELS = {

@@ -78,7 +78,7 @@ def quantize(
 
     from ..errors import CalibrationWarning
     from .choosing import choose
-    from .evidence import findings
+    from .report.evidence import findings
 
     told = {} if progress is None else {"progress": progress}
     choice = choose(model, windows, scheme, keep=keep, int8=int8, elsewhere=elsewhere, **told)

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from ..layers import Layer, Recurrent
-from ..layers_int8 import LIMIT
+from ..layers.integers import LIMIT
+from ..layers.record import Layer, Recurrent
 from ..model import INPUT, Model
-from ..samples import Form, floats, is_table
+from ..runtime.samples import Form, floats, is_table
 from .places import Place, channel
 from .spread import spread
 from .trace import Batch, Floats, Trace, run

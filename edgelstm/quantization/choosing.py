@@ -9,14 +9,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import __version__
 from ..errors import UnsupportedModelError, UsageError
-from ..layers import LSTM, Dense, Layer
-from ..layers_int8 import LIMIT, DenseInt8, LSTMInt8
+from ..layers.dense_int8 import DenseInt8
+from ..layers.feedforward import Dense
+from ..layers.integers import LIMIT
+from ..layers.lstm import LSTM
+from ..layers.lstm_int8 import LSTMInt8
+from ..layers.record import Layer
 from ..model import Model
 from . import speed
 from .calibration import Range, Seen, batch_of, every_row, louder, refuse_wild, seen_by
-from .evidence import findings
 from .folding import Folded, Weighted, folded, normalizer_of, quantised_layers
-from .metrics import snr_db
+from .report.evidence import findings
+from .report.metrics import snr_db
 from .schemes import SCHEMES, UNTOUCHED, quantised
 from .static import output_range
 from .trace import Batch, Trace, run

@@ -10,7 +10,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..layers import LSTM, Dense, Layer, Normalizer
+from ..layers.feedforward import Dense, Normalizer
+from ..layers.lstm import LSTM
+from ..layers.record import Layer
 from ..model import INPUT, Model
 from .spread import COVERED, Spread, power_of_two, spread
 from .trace import Floats

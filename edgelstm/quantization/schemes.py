@@ -6,8 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ShapeError, UnsupportedModelError
-from ..layers import LSTM, Activation, Add, Dense, Embedding, Layer, Normalizer, Softmax
-from ..layers_int8 import LIMIT, MOST_BIAS, MOST_FLOAT_SHIFT, MOST_SHIFT, DenseInt8, LSTMInt8
+from ..layers.dense_int8 import DenseInt8
+from ..layers.feedforward import Activation, Add, Dense, Embedding, Normalizer, Softmax
+from ..layers.integers import LIMIT, MOST_BIAS, MOST_FLOAT_SHIFT, MOST_SHIFT
+from ..layers.lstm import LSTM
+from ..layers.lstm_int8 import LSTMInt8
+from ..layers.record import Layer
 from . import static
 from .calibration import Range, Seen, ranges
 from .trace import Floats

@@ -10,8 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UnsupportedModelError
-from ..layers import LSTM, Dense, Layer
-from ..layers_int8_static import CELL_BITS, GATE_BITS, SCALE, DenseInt8Static, LSTMInt8Static, multiplier
+from ..layers.dense_int8_static import DenseInt8Static
+from ..layers.feedforward import Dense
+from ..layers.integers import CELL_BITS, GATE_BITS, SCALE, multiplier
+from ..layers.lstm import LSTM
+from ..layers.lstm_int8_static import LSTMInt8Static
+from ..layers.record import Layer
 from .calibration import Range, Seen, ranges
 from .trace import Floats
 from .weights import quantised_rows

@@ -12,12 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UnsupportedModelError
-from ..layers import LSTM, Activation, Add, Dense, Embedding, Layer, Normalizer, Softmax
-from ..layers_int8 import LIMIT, DenseInt8, LSTMInt8
-from ..layers_int8_static import GATE_BITS, DenseInt8Static, LSTMInt8Static
+from ..layers.dense_int8 import DenseInt8
+from ..layers.dense_int8_static import DenseInt8Static
+from ..layers.feedforward import Activation, Add, Dense, Embedding, Normalizer, Softmax
+from ..layers.integers import GATE_BITS, LIMIT
+from ..layers.lstm import LSTM
+from ..layers.lstm_int8 import LSTMInt8
+from ..layers.lstm_int8_static import LSTMInt8Static
+from ..layers.record import Layer
 from ..model import INPUT
 from ..reference import ACTIVATIONS
-from ..reference_int8 import quantised
+from ..reference.functions import quantised
 from .places import Place
 
 Floats = NDArray[np.float32]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..layers_int8 import LIMIT, MOST_PRODUCTS
+from ..layers.integers import LIMIT, MOST_PRODUCTS
 from .trace import Floats
 
 

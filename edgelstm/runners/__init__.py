@@ -99,7 +99,7 @@ def _step_each(stream: "Stream", samples: Samples, sink: Sink) -> None:
 
 def _bad_lines(stream: "Stream", samples: Samples) -> list[int]:
     """The lines whose samples may not enter the state."""
-    from ..samples import Samples as Checks
+    from ..runtime.samples import Samples as Checks
 
     bad = ~Checks(stream.program).good(samples.values).all(axis=1)  # (count,)
     return [samples.lines[i] for i in np.flatnonzero(bad).tolist()]

@@ -1,0 +1,42 @@
+"""Layers around recurrent ones -> kernels."""
+
+import numpy as np
+
+from ...layers.feedforward import Activation, Add, Dense, Embedding, Normalizer, Softmax
+from ..targets import Target
+from . import Lowered
+
+#: A Dense layer of fewer outputs is one dot product each. Measured on Zen 4.
+FEWEST_COLUMNS = 4
+
+
+def dense(layer: Dense, sizes: list[int], target: Target) -> Lowered:
+    outputs, inputs = layer.weight.shape
+    if outputs < FEWEST_COLUMNS:
+        weights = np.concatenate([layer.weight.ravel(), layer.bias])
+        return Lowered("dense_dot_f32", {"inputs": inputs, "outputs": outputs}, outputs, weights)
+    units = min(outputs, 2 * target.lanes)
+    rows = np.concatenate([layer.bias[:, None], layer.weight], axis=1)  # (outputs, 1 + inputs)
+    weights = np.concatenate([rows[start : start + units].T.ravel() for start in range(0, outputs, units)])
+    return Lowered("dense_columns_f32", {"inputs": inputs, "outputs": outputs, "units": units}, outputs, weights)
+
+
+def activation(layer: Activation, sizes: list[int], target: Target) -> Lowered:
+    return Lowered("activation_f32", {"function": layer.function, "size": sum(sizes)}, sum(sizes))
+
+
+def softmax(layer: Softmax, sizes: list[int], target: Target) -> Lowered:
+    return Lowered("softmax_f32", {"size": sum(sizes)}, sum(sizes))
+
+
+def normalizer(layer: Normalizer, sizes: list[int], target: Target) -> Lowered:
+    weights = np.concatenate([layer.mean, (1 / layer.scale.astype(np.float64)).astype(np.float32)])
+    return Lowered("normalizer_f32", {"size": layer.mean.size}, layer.mean.size, weights)
+
+
+def embedding(layer: Embedding, sizes: list[int], target: Target) -> Lowered:
+    return Lowered("embedding_f32", {"size": layer.weight.shape[1]}, layer.weight.shape[1], layer.weight.ravel())
+
+
+def add(layer: Add, sizes: list[int], target: Target) -> Lowered:
+    return Lowered("add_f32", {"terms": len(sizes), "size": sizes[0]}, sizes[0])

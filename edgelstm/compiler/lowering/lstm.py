@@ -1,0 +1,48 @@
+"""LSTM layers in float32 -> kernel and packed weights, in the layout of `kernels.lstm_f32`."""
+
+import numpy as np
+
+from ...layers.lstm import LSTM
+from ..targets import Target
+from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, lstm_state, tiling
+
+#: Independent multiply-adds that keep a CPU busy: two a cycle, four cycles each. True of Zen 4, Zen 5, Cortex-A72 and A76.
+MULTIPLY_ADDS_IN_FLIGHT = 8
+
+
+#: An LSTM layer whose weights exceed this many floats (a usual second-level cache) fetches them this many floats ahead.
+#: Measured on Zen 5, one of `targets.FETCHING`; Zen 4 loses by it, with any distance.
+FETCH_ABOVE, FETCH_AHEAD = 1 << 18, 256
+
+
+def lstm(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
+    inputs, hidden = layer.input_size, layer.hidden_size
+    padded, units, tail = tiling(hidden, target)
+    size = layer.weight_ih.size + layer.weight_hh.size
+    hoisted = inputs >= 8 and size > HOIST_ABOVE
+    constants = {
+        "inputs": inputs,
+        "hidden": hidden,
+        "padded": padded,
+        "units": units,
+        "tail": tail,
+        "small": int(padded == units <= target.lanes),
+        "two_chains": int(4 * -(-units // target.lanes) < MULTIPLY_ADDS_IN_FLIGHT),
+        "ahead": FETCH_AHEAD if size > FETCH_ABOVE and target.fetches else 0,
+        "hoisted": int(hoisted),
+        "turning": int(padded >= 2 * units and size > TURN_ABOVE),
+        "paired": int(target.pairs),
+        "division": target.division,
+    }
+    weights = pack_lstm(layer, padded, units)
+    return Lowered("lstm_f32", constants, padded, weights, lstm_state(layer, padded), 4 * padded if hoisted else 0)
+
+
+def pack_lstm(layer: LSTM, padded: int, units: int) -> Floats:
+    """Tiles of `units` units: for each row of [bias, inputs, recurrent] the gates i f g o side by side; i, f and o halved."""
+    hidden = layer.hidden_size
+    rows = np.zeros((4, padded, 1 + layer.input_size + hidden), np.float32)  # (gate, unit, row)
+    rows[:, :hidden] = np.concatenate([layer.bias[:, None], layer.weight_ih, layer.weight_hh], axis=1).reshape(4, hidden, -1)
+    rows[[0, 1, 3]] *= np.float32(0.5)
+    tiles = [rows[:, start : start + units].transpose(2, 0, 1).ravel() for start in range(0, padded, units)]
+    return np.concatenate(tiles)

@@ -1,0 +1,1 @@
+"""Bytes and models: the `.elstm` file, its container, the probes that edgelstm makes."""

@@ -1,0 +1,69 @@
+"""Probes that edgelstm makes itself: inputs that do not depend on the machine, answered by the float64 reference.
+
+A model with integer layers rounds: where a value falls on the edge between two integers, float32 and float64 may round it apart, and both
+are right. A probe must not rest on such an edge, or it would refuse a sound model on some machine.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import __version__, reference
+from ..errors import ModelFileError
+from ..layers.feedforward import Normalizer
+from ..model import Model, Probe
+
+#: Steps of a probe, at most and, of a wide model, at least; in between it holds at most this many numbers, so that files stay small.
+STEPS, FEWEST_STEPS, MOST_NUMBERS = 16, 4, 512
+
+#: A probe of a model with integer layers is steady if inputs nudged by this part of themselves, more than float32 rounding does along
+#: the way, change no answer by more than the limit, relative to max(1, |answer|).
+NUDGES, STEADY = (2.0**-20, -(2.0**-20), 2.0**-21, -(2.0**-21)), 1e-5
+
+#: How many probes of each length are tried, longest first.
+TRIES = 12
+
+
+def reference_probe(model: Model) -> Probe:
+    """Answers of the reference to seeded inputs.
+
+    Measurements are uniform in [-1, 1], brought to physical units where the model begins with a `Normalizer`.
+
+    Raises
+    ------
+    ModelFileError
+        If the model overflows float32 on them, or no steady probe is found.
+    """
+    for inputs in _candidates(model):
+        with np.errstate(all="ignore"):
+            outputs = reference.run(model, inputs)  # (steps, output_size)
+        if not np.isfinite(outputs.astype(np.float32)).all():
+            raise ModelFileError(
+                "the model's outputs overflow float32 on inputs of ordinary size; export it again from a healthy checkpoint."
+            )
+        if _steady(model, inputs, outputs):
+            return Probe(inputs, outputs.astype(np.float32), f"edgelstm {__version__} reference")
+    raise ModelFileError("no inputs were found on which the model's rounding is not a matter of chance; its scales are likely wrong.")
+
+
+def _candidates(model: Model) -> Iterator[NDArray[np.float32]]:
+    most = min(STEPS, max(FEWEST_STEPS, MOST_NUMBERS // (model.input_size + model.output_size)))
+    for steps in (most, max(1, most // 4), 1):
+        for seed in range(TRIES):
+            random = np.random.default_rng(seed)
+            if model.vocabulary_size is not None:
+                xs = random.integers(model.vocabulary_size, size=(steps, 1)).astype(np.float64)
+            else:
+                xs = random.uniform(-1, 1, (steps, model.input_size))
+                if isinstance(first := model.layers[0], Normalizer):
+                    xs = first.mean + first.scale.astype(np.float64) * xs
+            yield xs.astype(np.float32)  # (steps, input_size)
+
+
+def _steady(model: Model, inputs: NDArray[np.float32], outputs: NDArray[np.float64]) -> bool:
+    if model.vocabulary_size is not None or not any("int8" in layer.kind for layer in model.layers):
+        return True
+    limit = STEADY * np.maximum(1, np.abs(outputs))
+    nudged = (reference.run(model, inputs.astype(np.float64) * (1 + nudge)) for nudge in NUDGES)
+    return all(bool((np.abs(answers - outputs) <= limit).all()) for answers in nudged)

@@ -1,0 +1,210 @@
+"""A TensorFlow Lite graph as a `Model`: a chain of fused LSTM, fully connected and elementwise operators, full int8 or float.
+
+The operators become records in `tflite_layers`; the file is read by `tflite_file`. Here the chain is followed, from input to output.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ...errors import UnsupportedModelError, UsageError, printable
+from ...layers.record import Layer
+from ...model import Model
+from ..from_torch import chain
+from ..from_torch.chain import Item
+from . import operators as tflite_layers
+from .file import Graph, Operator, Tensor
+from .integers import same_scale
+
+#: What a chain calls the operators that have weights, and those that are functions.
+_MODULES = {"UNIDIRECTIONAL_SEQUENCE_LSTM": "lstm", "FULLY_CONNECTED": "dense"}
+_FUNCTIONS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid", "TANH": "tanh", "RELU": "relu"}
+
+#: Operators that pass values on as they are, or change their type alone.
+_PASSING = ("RESHAPE", "STRIDED_SLICE", "QUANTIZE", "DEQUANTIZE")
+_KNOWN = (*_MODULES, *_FUNCTIONS, *_PASSING)
+
+#: What a graph that cannot be imported is made of, and the way out.
+_INSTEAD = {
+    "WHILE": "an LSTM with other functions than tanh and sigmoid, or a GRU, as a loop",
+    "VAR_HANDLE": "a stateful Keras layer",
+    "CALL_ONCE": "a stateful Keras layer",
+    "REVERSE_V2": "a layer that reads its sequence backwards, which cannot be stepped",
+    "BIDIRECTIONAL_SEQUENCE_LSTM": "a bidirectional LSTM, which cannot be stepped",
+}
+
+
+def from_tflite(graph: Graph, layers: str | None = None, *, source: str = "TensorFlow Lite") -> tuple[Model, str, list[str]]:
+    """Build a model from a graph that is one chain.
+
+    Parameters
+    ----------
+    graph : Graph
+        As `tflite_file.read` gives it.
+    layers : str, optional
+        How far the chain is taken, as `chain.parse` reads it: ``"lstm"`` leaves out what follows the LSTM. Default: all of it.
+    source : str
+        What the model says it was made from.
+
+    Returns
+    -------
+    Model
+    str
+        The chain that was taken.
+    list of str
+        Notes for the user.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Naming the first operator, tensor or attribute that edgelstm cannot honour.
+    UsageError
+        If `layers` is no beginning of the file's chain.
+    ShapeError
+        If the arrays do not fit together.
+    """
+    names = _names(graph.operators)
+    taken = len(graph.operators) if layers is None else _cut(graph.operators, names, layers)
+    steps = graph.operators[:taken]
+    _check_known(steps)
+    if layers is None and graph.others:
+        raise UnsupportedModelError(f"holds {graph.others} graphs beside its main one; convert it so that each LSTM is one fused operator.")
+    if len(graph.inputs) != 1:
+        raise UnsupportedModelError(f"has {len(graph.inputs)} inputs; a chain has one. A state given as an input is not imported.")
+    walk = _Walk(graph.inputs[0])
+    for operator, name in zip(steps, names, strict=False):
+        walk.follow(operator, name)
+    if layers is None and (len(graph.outputs) != 1 or graph.outputs[0] is not walk.tensor):
+        raise UnsupportedModelError(f"has outputs that are not the end of one chain: {', '.join(map(str, graph.outputs))}.")
+    notes = [*walk.notes]
+    if left := [operator.kind for operator in graph.operators[taken:]]:
+        notes.append(f"Left out, as the layers {layers!r} say: {', '.join(left)}.")
+    model = Model(tuple(walk.layers), window=walk.window, source=printable(source))
+    return model, chain.spell(_items(steps, names)), notes
+
+
+def _names(operators: Sequence[Operator]) -> list[str]:
+    """What a chain calls each operator; numbers tell several of one kind apart; empty for those that it does not name."""
+    kinds = [operator.kind for operator in operators]
+    names = []
+    for position, kind in enumerate(kinds):
+        name = _MODULES.get(kind, _FUNCTIONS.get(kind, "" if kind in _PASSING else kind))
+        several = kind in _MODULES and kinds.count(kind) > 1
+        names.append(f"{name}{kinds[: position + 1].count(kind)}" if several else name)
+    return names
+
+
+def _words(operator: Operator, name: str) -> list[str]:
+    """The words of a chain that an operator stands for: its name, and the function fused into it."""
+    fused = tflite_layers.fused(operator) if operator.kind == "FULLY_CONNECTED" else ""
+    return [word for word in (name, fused) if word]
+
+
+def _items(operators: Sequence[Operator], names: Sequence[str]) -> tuple[Item, ...]:
+    items: list[Item] = []
+    for operator, name in zip(operators, names, strict=False):
+        for word in _words(operator, name):
+            if word in chain.FUNCTIONS and items and not items[-1].word and items[-1].module not in chain.FUNCTIONS:
+                items[-1] = replace(items[-1], word=word)
+            else:
+                items.append(Item(word))
+    return tuple(items)
+
+
+def _cut(operators: Sequence[Operator], names: Sequence[str], layers: str) -> int:
+    """How many operators the words of `layers` take."""
+    wanted = [word for item in chain.parse(layers) for word in (item.module, item.word) if word]
+    found: list[str] = []
+    for position, (operator, name) in enumerate(zip(operators, names, strict=True)):
+        found += _words(operator, name)
+        if found == wanted:
+            return position + 1
+    raise UsageError(
+        f"the layers {layers!r} are no beginning of the file's chain, which is {chain.spell(_items(operators, names))!r}; "
+        "name it from its first layer up to the last one to take."
+    )
+
+
+def _check_known(operators: Sequence[Operator]) -> None:
+    for operator in operators:
+        if operator.kind in _INSTEAD:
+            raise operator.refused(f"it belongs to {_INSTEAD[operator.kind]}")
+        if operator.kind not in _KNOWN:
+            raise operator.refused(f"edgelstm imports {', '.join(_KNOWN)}")
+
+
+class _Walk:
+    """Follows one chain of operators and collects its records.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Where the chain has come to; at first the graph's input.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+        self.layers: list[Layer] = []
+        self.notes: list[str] = []
+        self.window: int | None = None
+        self._steps: int | None = None  # of the LSTM layers
+        self._ended = False  # whether only the last step is left
+        self._taken: list[tuple[Operator, str]] = []
+
+    def follow(self, operator: Operator, name: str) -> None:
+        """Take one more operator."""
+        if operator.kind == "DEQUANTIZE" and operator.operand(0).data is not None:
+            raise operator.refused("it holds weights as float16 constants; convert the model without that optimisation")
+        if operator.operand(0) is not self.tensor or len(operator.outputs) != 1:
+            raise operator.refused(f"it does not simply follow {self.tensor}; only one chain, without branches, is imported")
+        if operator.kind in _MODULES and self.tensor.shape[-1:] != (tflite_layers.input_width(operator),):
+            raise self._not_stepwise(operator, f"it takes {tflite_layers.input_width(operator)} values at once")
+        match operator.kind:
+            case "UNIDIRECTIONAL_SEQUENCE_LSTM":
+                self._lstm(operator, name)
+            case "FULLY_CONNECTED":
+                self.layers += tflite_layers.dense(operator, name)
+            case "SOFTMAX" | "LOGISTIC" | "TANH" | "RELU":
+                self._function(operator, name)
+            case "RESHAPE" | "STRIDED_SLICE":
+                self._reshape(operator)
+            case _:
+                self._retype(operator)
+        self.tensor = operator.outputs[0]
+        self._taken.append((operator, name))
+
+    def _lstm(self, operator: Operator, name: str) -> None:
+        axis = tflite_layers.time_axis(operator)
+        steps = self.tensor.shape[axis]
+        if self._steps is None:
+            self._steps, self.window = steps, steps if steps > 1 and axis not in self.tensor.dynamic else None
+        if steps != self._steps or self._ended:
+            raise operator.refused("it does not take every step of the LSTM before it")
+        self.layers.append(tflite_layers.lstm(operator, name))
+
+    def _function(self, operator: Operator, name: str) -> None:
+        self.layers.append(tflite_layers.function(operator, name))
+        if self.tensor.type != "float32":
+            self.notes.append(f"{name} is computed in float32, where TensorFlow Lite rounds to {self.tensor.type} steps.")
+
+    def _reshape(self, operator: Operator) -> None:
+        out = operator.outputs[0]
+        if not same_scale(self.tensor, out):
+            raise operator.refused("it changes the type or the scale of its values")
+        if operator.kind == "RESHAPE":
+            if not out.shape or out.shape[-1:] != self.tensor.shape[-1:]:
+                raise self._not_stepwise(operator, f"it lays the values of {self.tensor} out anew")
+            return
+        if self._steps is None or not tflite_layers.takes_last_step(operator):
+            raise operator.refused("it takes something else than the last step of an LSTM")
+        self._ended = True
+        self.notes.append("Every step gives an answer, as though the sequence ended with it.")
+
+    def _retype(self, operator: Operator) -> None:
+        types = self.tensor.type, operator.outputs[0].type
+        if set(types) != {"float32", "int8"}:
+            raise operator.refused(f"it turns {types[0]} into {types[1]}; edgelstm takes it between float32 and int8 alone")
+
+    def _not_stepwise(self, operator: Operator, why: str) -> UnsupportedModelError:
+        taken = chain.spell(_items([o for o, _ in self._taken], [n for _, n in self._taken]))
+        way_out = f"; give the layers {taken!r} (--layers) to take what stands before it" if taken else ""
+        return operator.refused(f"{why}, and so mixes timesteps, which a model that answers step by step cannot{way_out}")

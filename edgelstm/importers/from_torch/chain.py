@@ -1,0 +1,114 @@
+"""The words of ``layers``: which modules of a state_dict follow each other, what stands after them, and where inputs are added.
+
+It knows neither tensors nor shapes.
+"""
+
+import re
+from dataclasses import dataclass
+
+from ...errors import UsageError
+from ...layers.feedforward import ACTIVATIONS
+
+#: What may stand after a module's colon, or as an item of its own: a function of all values.
+FUNCTIONS = (*ACTIVATIONS, "softmax")
+
+#: What else may stand after the colon: what the module is, where its tensors leave that open.
+ROLES = ("embedding", "normalizer")
+
+#: The item that adds an earlier output, or the input, to what came before: ``"add:input"``.
+ADD = "add"
+
+#: What stands in a proposed chain where a state_dict cannot tell what the network does.
+OPEN = "?"
+
+#: One name, bare or in quotes (a doubled quote stands for itself), and what ends it.
+_PIECE = re.compile(r"""\s*(?:(["'])((?:(?!\1).|\1\1)*)\1|([^,:]*?))\s*([,:]|\Z)""", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One step of a chain: a module, a function, a module and the function after it, or an `ADD`."""
+
+    module: str
+    word: str = ""
+
+    def __str__(self) -> str:
+        return f"{quoted(self.module)}:{quoted(self.word)}" if self.word else quoted(self.module)
+
+
+def parse(text: str) -> tuple[Item, ...]:
+    """Read a chain such as ``"norm:normalizer, lstm, fc1:relu, fc2:softmax"``.
+
+    Modules are named as in the state_dict, in the order in which data passes them; one stands for all of its stacked LSTM layers.
+    A function after a colon is applied to the module's output: `linear`, `relu`, `tanh`, `sigmoid` or `softmax`. It may also be
+    an item of its own. After the colon, `embedding` or `normalizer` says instead what the module is. ``add:NAME`` adds the
+    output of an earlier module, or the model's ``input``. Names with a comma or a colon stand in quotes.
+
+    Raises
+    ------
+    UsageError
+        If an item is empty, a word unknown, or a module named twice.
+    """
+    items = []
+    for position, (module, *words) in enumerate(_split(text), 1):
+        word = ":".join(words)
+        if not module or (words and not word):
+            raise UsageError(f"item {position} of the layers {text!r} is incomplete; write for example 'lstm, fc1:relu, fc2:softmax'.")
+        if OPEN in (module, word):
+            raise UsageError(
+                f"the layers {text!r} leave a {OPEN} open, where only you know what forward() does; write one of {', '.join(FUNCTIONS)}; "
+                "linear is for nothing, or a dropout."
+            )
+        if word and module != ADD and word not in FUNCTIONS + ROLES:
+            raise UsageError(f"{word!r}, after {module!r} in the layers, is not one of {', '.join(FUNCTIONS + ROLES)}.")
+        items.append(Item(module, word))
+    names = [item.module for item in items if item.module not in (*FUNCTIONS, ADD)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"the layers name {twice[0]!r} twice; a module can stand in one place only.")
+    return tuple(items)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The names of a list such as ``"aux, 'a,b'"``.
+
+    Raises
+    ------
+    UsageError
+        If one is empty.
+    """
+    found = tuple(":".join(pieces) for pieces in _split(text))
+    if not all(found):
+        raise UsageError(f"the list {text!r} has an empty name; write for example 'aux, loss.weight'.")
+    return found
+
+
+def _split(text: str) -> list[list[str]]:
+    """The items between commas, each as its pieces between colons."""
+    items: list[list[str]] = [[]]
+    place = 0
+    while match := _PIECE.match(text, place):
+        quote, inside, bare, end = match.groups()
+        items[-1].append(inside.replace(quote * 2, quote) if quote else bare)
+        if not end:
+            break
+        if end == ",":
+            items.append([])
+        place = match.end()
+    return items
+
+
+def quoted(name: str) -> str:
+    """`name` as `parse` and `names` read it."""
+    plain = name == name.strip() and not set(name) & set(",:\"'") and name
+    return name if plain else "'" + name.replace("'", "''") + "'"
+
+
+def spell(items: tuple[Item, ...]) -> str:
+    """`items` as `parse` reads them."""
+    return ", ".join(map(str, items))
+
+
+def listed(names: list[str]) -> str:
+    """Names for a message: the first twenty, long ones cut."""
+    shown = [name if len(name) <= 100 else f"{name[:60]}…{name[-30:]}" for name in names[:20]]
+    return ", ".join(shown) + (f" and {len(names) - 20} more" if len(names) > 20 else "")

@@ -1,0 +1,260 @@
+"""Finding the model in a checkpoint: one dict of named tensors out of whatever ``torch.save`` was given.
+
+What the names mean is `modules`' part.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...errors import ModelFileError, UnsupportedModelError, UsageError
+from . import chain, scalers
+from .chain import listed
+from .modules import INITIAL
+from .pickle_reader import Inert
+from .tensors import Named, weight_drop
+
+#: How deep a checkpoint is searched for dicts with tensors.
+_MAX_DEPTH = 8
+
+#: What wrappers (DataParallel, torch.compile, Lightning) put before all names.
+WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.")
+
+#: Names of weights: what is so called is part of the network.
+_WEIGHT = re.compile(r"(weight|bias)(_(ih|hh)(_l[0-9]+)?)?")
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """The model's tensors, and what stands beside them.
+
+    Parameters
+    ----------
+    tensors : dict of str to tensor
+        By name, without what wrappers put before the names.
+    outside : dict of str to tensor
+        All others, by their full names.
+    apart : set of str
+        Those of `outside` that stand in dicts without weights.
+    foreign : dict of str to str
+        What was not read: by its full name, the class that the file gives.
+    left_out : set of str
+        Those of `outside` that the user named.
+    notes : list of str
+        What the user should know.
+    """
+
+    tensors: dict[str, Named]
+    outside: dict[str, Named] = field(default_factory=dict)
+    apart: frozenset[str] = frozenset()
+    foreign: dict[str, str] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    def holds(self, module: str) -> bool:
+        """Whether a module of that name has tensors outside the model."""
+        return any(f".{module}." in f".{name}" for name in self.outside)
+
+    def beside(self, input_size: int) -> Iterator[str]:
+        """Notes on numbers beside the weights: an initial state, and those by which inputs may have been scaled."""
+        if states := [name for name in self.outside if name.rpartition(".")[2] in INITIAL and name not in self.left_out]:
+            yield f"Not used: {listed(states)}, an initial state outside of what was chosen; the LSTM begins with zeros."
+        yield from scalers.notes(self.outside, self.apart, self.foreign, input_size)
+
+
+def chosen(checkpoint: object, prefix: str | None = None, without: str | None = None) -> Chosen:
+    """The tensors of the model in `checkpoint`.
+
+    Parameters
+    ----------
+    checkpoint : dict
+        A state_dict, or dicts and lists around one. Optimizer states are passed over.
+    prefix : str, optional
+        Where the model is, as dotted names lead to it. Empty: all tensors are the model's. Default: the one dict with weights.
+    without : str, optional
+        What is left out, as `chain.names` reads it: modules, dicts or tensors.
+
+    Raises
+    ------
+    ModelFileError
+        If there are no weights.
+    UnsupportedModelError
+        If several dicts hold weights and `prefix` does not choose, or the weights are a stale copy.
+    UsageError
+        If there is nothing under `prefix`, or nothing of a name in `without`.
+    """
+    walk = _Walk(checkpoint)
+    names = chain.names(without) if without is not None else ()
+    every = walk.every()
+    left = _Left(names)
+    groups = {path: {n: t for n, t in group.items() if not left.out(f"{path}.{n}", n)} for path, group in walk.groups.items()}
+    if not any(map(_has_weights, groups.values())):
+        raise ModelFileError(_no_weights(walk, groups != walk.groups))
+    full = _only(groups) if prefix is None else _under(groups, prefix.rstrip("."))
+    tensors = _unwrapped({local: every[name] for local, name in full.items()})
+    names_of = dict(zip(tensors, full.values(), strict=True))
+    tensors = {name: tensor for name, tensor in tensors.items() if not left.out(name)}
+    foreign = {name: kind for name, kind in walk.foreign.items() if not left.out(name)}
+    left.check(every)
+    used = {names_of[name] for name in tensors}
+    outside = {name: tensor for name, tensor in every.items() if name not in used}
+    _refuse_stale(used, outside)
+    apart = frozenset(_joined(path, name) for path, group in walk.groups.items() if not _has_weights(group) for name in group)
+    if weights := [name for name, kind in foreign.items() if kind.startswith("numpy.") and _WEIGHT.fullmatch(name.rpartition(".")[2])]:
+        raise ModelFileError(_arrays(weights))
+    gone = left.taken(every, names_of)
+    notes = (f'Left out, as without="{without}" says: {listed([name for name in every if name in gone])}.',) if names else ()
+    return Chosen(tensors, outside, apart, foreign, frozenset(gone), notes)
+
+
+class _Left:
+    """What is left out, and which of the names that ask for it were met."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._open = set(names)
+        self._names = tuple(names)
+        self._gone: set[str] = set()
+
+    def out(self, *spellings: str) -> bool:
+        """Whether a tensor is left out, which has these names."""
+        spellings = tuple(text.removeprefix(".") for text in spellings)
+        met = {name for name in self._names for text in spellings if text == name or text.startswith(f"{name}.")}
+        self._open -= met
+        if met:
+            self._gone.add(spellings[0])
+        return bool(met)
+
+    def taken(self, every: Mapping[str, object], names_of: Mapping[str, str]) -> set[str]:
+        """The full names of what was left out."""
+        return {name if name in every else names_of.get(name, name) for name in self._gone}
+
+    def check(self, every: Iterable[str]) -> None:
+        if self._open:
+            raise UsageError(f"is to be read without {listed(sorted(self._open))}, which it does not hold; it holds {listed(list(every))}.")
+
+
+class _Walk:
+    """Every dict that directly holds tensors, by the dotted path that leads to it, and what is no tensor but may be missed.
+
+    A dict reached twice counts once. Counters and the extra state of modules are no weights.
+    """
+
+    def __init__(self, checkpoint: object) -> None:
+        self.groups: dict[str, dict[str, Named]] = {}
+        self.foreign: dict[str, str] = {}
+        seen: set[int] = set()
+        waiting: deque[tuple[str, int, object]] = deque([("", 0, checkpoint)])
+        while waiting:
+            path, depth, node = waiting.popleft()
+            if not isinstance(node, dict | list | tuple) or id(node) in seen or depth > _MAX_DEPTH:
+                continue
+            seen.add(id(node))
+            items = _items(node)
+            if {"state", "param_groups"} <= set(items):
+                continue
+            tensors: dict[str, Named] = {n: value for n, value in items.items() if hasattr(value, "__array__")}  # type: ignore[misc]
+            if weights := {name: tensor for name, tensor in tensors.items() if not _is_no_weight(name, tensor)}:
+                self.groups[path] = weights
+            for name, value in items.items():
+                if isinstance(value, Inert) and value.is_data:
+                    self.foreign[_joined(path, name)] = value.name
+            waiting.extend((_joined(path, name), depth + 1, value) for name, value in items.items())
+
+    def every(self) -> dict[str, Named]:
+        """All tensors by their full names."""
+        found = {_joined(path, name): tensor for path, group in self.groups.items() for name, tensor in group.items()}
+        if len(found) != sum(map(len, self.groups.values())):
+            raise ModelFileError("has two tensors of one name; save only the model's state_dict.")
+        return found
+
+
+def _items(node: "dict[object, object] | list[object] | tuple[object, ...]") -> dict[str, object]:
+    pairs = [(_text(key), value) for key, value in (node.items() if isinstance(node, dict) else enumerate(node))]
+    items = dict(pairs)
+    if len(items) != len(pairs):
+        raise ModelFileError("has two entries of one name; save only the model's state_dict.")
+    return items
+
+
+def _is_no_weight(name: str, value: Named) -> bool:
+    """Counters, flags and what modules keep for themselves; the counter of a BatchNorm tells what its module is."""
+    last = name.rpartition(".")[2]
+    counter = not value.shape and np.dtype(value.dtype).kind in "iub" and last != "num_batches_tracked"
+    return last == "_extra_state" or counter
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}".removeprefix(".")
+
+
+def _text(key: object) -> str:
+    text = str(key)
+    if not text.isprintable() or len(text) > 1000:
+        raise ModelFileError(f"has the name {text[:40]!r}, which is no ordinary text; save the model's state_dict again.")
+    return text
+
+
+def _has_weights(group: Mapping[str, Named]) -> bool:
+    return any(
+        len(tensor.shape) > 1 and np.dtype(tensor.dtype).kind == "f" and not (scalers.is_flat(tensor) and scalers.SCALING.search(name))
+        for name, tensor in group.items()
+    )
+
+
+def _no_weights(walk: _Walk, taken_out: bool) -> str:
+    if taken_out:
+        return "holds no weights but those that are to be left out; name fewer parts."
+    if arrays := [name for name, kind in walk.foreign.items() if kind.startswith("numpy.")]:
+        return _arrays(arrays)
+    return "holds no dict of named weights; write one with torch.save(model.state_dict(), path)."
+
+
+def _arrays(names: list[str]) -> str:
+    return (
+        f"holds NumPy arrays ({listed(names)}) in place of tensors; write tensors with "
+        "torch.save({name: torch.as_tensor(array) for name, array in arrays.items()}, path), or call edgelstm.from_torch(arrays)."
+    )
+
+
+def _only(groups: Mapping[str, Mapping[str, Named]]) -> dict[str, str]:
+    """The full names of the one dict with weights, by its own names."""
+    with_weights = [path for path, group in groups.items() if _has_weights(group)]
+    if len(with_weights) > 1:
+        raise UnsupportedModelError(
+            f"holds weights in several places: {listed([path or 'its top' for path in with_weights])}. "
+            'Name the model\'s by prefix="NAME", or give prefix="" to take all together.'
+        )
+    (path,) = with_weights
+    return {name: _joined(path, name) for name in groups[path]}
+
+
+def _under(groups: Mapping[str, Mapping[str, Named]], prefix: str) -> dict[str, str]:
+    """The full names of all tensors below `prefix`, by what follows it; a prefix may begin within the one dict that has it."""
+    full = [_joined(path, name) for path, group in groups.items() for name in group]
+    below = {name.removeprefix(f"{prefix}.") if prefix else name: name for name in full if not prefix or name.startswith(f"{prefix}.")}
+    if below:
+        return below
+    within = [path for path, group in groups.items() if any(name.startswith(f"{prefix}.") for name in group)]
+    if len(within) != 1:
+        raise UsageError(f"has nothing under the prefix {prefix!r}; it holds {listed(full)}.")
+    (path,) = within
+    return {name.removeprefix(f"{prefix}."): _joined(path, name) for name in groups[path] if name.startswith(f"{prefix}.")}
+
+
+def _unwrapped(tensors: dict[str, Named]) -> dict[str, Named]:
+    """Without the wrappers' part of the names, as long as a module's name is left."""
+    while tensors and (wrapper := next((w for w in WRAPPERS if all(n.startswith(w) and "." in n[len(w) :] for n in tensors)), None)):
+        tensors = {name.removeprefix(wrapper): tensor for name, tensor in tensors.items()}
+    return tensors
+
+
+def _refuse_stale(used: Iterable[str], outside: Mapping[str, Named]) -> None:
+    """A weight-drop wrapper trains ``weight_raw``; the weight beside it, or within ``module``, is a copy of an old step."""
+    for name in used:
+        path, _, weight = name.rpartition(".")
+        for scope in (path, path.removesuffix("module").rstrip(".")):
+            if (raw := _joined(scope, f"{weight}_raw")) in outside:
+                raise weight_drop(raw)

@@ -1,0 +1,1 @@
+"""What stands around the layers in compiled code: blocks, checks, the call from Python, the state."""

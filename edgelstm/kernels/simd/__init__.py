@@ -1,0 +1,1 @@
+"""Vectors of any width, and arithmetic on them."""

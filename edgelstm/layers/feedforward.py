@@ -1,0 +1,129 @@
+"""Records of the layers around recurrent ones: small, and every float model loads some of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import ShapeError, UnsupportedModelError, printable
+from .record import Array, Layer, checked_array, require_shape
+
+#: What `Activation` accepts; definitions stand in `reference.ACTIVATIONS`.
+ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid")
+
+
+@dataclass(eq=False, repr=False)
+class Dense(Layer):
+    """Fully connected layer: ``y = weight x + bias``.
+
+    Parameters
+    ----------
+    weight : (output_size, input_size)
+    bias : (output_size,), optional
+    """
+
+    kind: ClassVar[str] = "dense"
+    weight: Array
+    bias: Array = None
+
+    def _check(self) -> None:
+        self._set("weight", checked_array(self.label, "weight", self.weight, 2))
+        bias = np.zeros(self.weight.shape[0], np.float32) if self.bias is None else self.bias
+        self._set("bias", checked_array(self.label, "bias", bias, 1))
+        require_shape(self.label, "bias", self.bias, self.weight.shape[:1], f"weight has shape {self.weight.shape}")
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        self._matches(sizes, self.weight.shape[1], f"weight has shape {self.weight.shape}")
+        return int(self.weight.shape[0])
+
+
+@dataclass(eq=False, repr=False)
+class Activation(Layer):
+    """One function on every value: ``linear``, ``relu``, ``tanh`` or ``sigmoid``."""
+
+    kind: ClassVar[str] = "activation"
+    function: str
+
+    def _check(self) -> None:
+        if self.function not in ACTIVATIONS:
+            raise UnsupportedModelError(
+                f"{self.label}: function {printable(repr(self.function), 60)} is not one of {', '.join(ACTIVATIONS)}."
+            )
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        return sum(sizes)
+
+
+@dataclass(eq=False, repr=False)
+class Softmax(Layer):
+    """``exp(x) / sum(exp(x))`` over all values."""
+
+    kind: ClassVar[str] = "softmax"
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        return sum(sizes)
+
+
+@dataclass(eq=False, repr=False)
+class Embedding(Layer):
+    """A table: the model's input is one index a step, the output the table's row.
+
+    Parameters
+    ----------
+    weight : (vocabulary_size, output_size)
+    """
+
+    kind: ClassVar[str] = "embedding"
+    weight: Array
+
+    def _check(self) -> None:
+        self._set("weight", checked_array(self.label, "weight", self.weight, 2))
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        self._matches(sizes, 1, "it looks up one index a step")
+        return int(self.weight.shape[1])
+
+
+@dataclass(eq=False, repr=False)
+class Normalizer(Layer):
+    """Physical units to what the network was trained on: ``(x - mean) / scale``, as scikit-learn's StandardScaler.
+
+    Parameters
+    ----------
+    mean, scale : (input_size,)
+        Scale must not be zero.
+    """
+
+    kind: ClassVar[str] = "normalizer"
+    mean: Array
+    scale: Array
+
+    def _check(self) -> None:
+        self._set("mean", checked_array(self.label, "mean", self.mean, 1))
+        self._set("scale", checked_array(self.label, "scale", self.scale, 1))
+        require_shape(self.label, "scale", self.scale, self.mean.shape, f"mean has shape {self.mean.shape}")
+        with np.errstate(divide="ignore", over="ignore"):
+            if not np.isfinite(np.float32(1) / self.scale).all():
+                raise ShapeError(f"{self.label}: scale must not be zero; give a constant channel the scale 1.")
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        self._matches(sizes, self.mean.shape[0], f"mean has shape {self.mean.shape}")
+        return int(self.mean.shape[0])
+
+
+@dataclass(eq=False, repr=False)
+class Add(Layer):
+    """Sum of several inputs of one width: a skip connection."""
+
+    kind: ClassVar[str] = "add"
+    inputs: tuple[str, ...] = field(default=(), kw_only=True)
+
+    def _check(self) -> None:
+        if len(self.inputs) < 2:
+            raise ShapeError(f"{self.label} must name the two or more layers that it sums; got {printable(self.inputs, 60)}.")
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        if len(set(sizes)) != 1:
+            raise ShapeError(f"{self.label} sums inputs of one width; it is given {', '.join(map(str, sizes))}.")
+        return sizes[0]

@@ -1,0 +1,169 @@
+"""What all layer records share: a name, the names of its inputs, its arrays, and checks of their shapes.
+
+Records hold numbers only. They do not compute (`reference`, `kernels`) and know no file format (`files`, `importers`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import FrozenInstanceError, dataclass, fields
+from functools import partial
+from typing import Any, ClassVar, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import ShapeError, UnsupportedModelError, UsageError, printable
+
+#: Largest layer dimension: keeps every offset of a packed model far inside 32 bits.
+MAX_SIZE = 1 << 16
+
+
+#: What array fields are given: anything array-like, or None where it may be absent. Once a record is made they hold read-only,
+#: C-ordered float32 arrays, except for an absent h0 or c0.
+Array: TypeAlias = Any
+
+
+def checked_array(owner: str, name: str, value: ArrayLike, ndim: int) -> NDArray[np.float32]:
+    """`value` as a private, read-only, C-ordered float32 array of `ndim` dimensions; finite or refused."""
+    try:
+        given = np.asarray(value)
+        if given.dtype.kind not in "fiub":
+            raise TypeError(f"dtype {given.dtype}")
+        with np.errstate(over="ignore"):
+            array = np.array(given, dtype=np.float32, order="C")
+    except (TypeError, ValueError) as problem:
+        raise ShapeError(f"{owner}: {name} must be an array of numbers with {ndim} dimension(s); got {problem}.") from None
+    if array.ndim != ndim or 0 in array.shape:
+        raise ShapeError(f"{owner}: {name} must have {ndim} dimension(s), none of them empty; got shape {array.shape}.")
+    if max(array.shape) > MAX_SIZE:
+        raise ShapeError(f"{owner}: {name} has shape {array.shape}; dimensions beyond {MAX_SIZE} are not supported.")
+    if not np.isfinite(array).all():
+        raise ShapeError(
+            f"{owner}: {name} holds NaN, infinity or a value beyond float32; export the model again from a healthy checkpoint."
+        )
+    array.flags.writeable = False
+    return array
+
+
+def require_shape(owner: str, name: str, array: NDArray[Any], shape: tuple[int, ...], because: str) -> None:
+    """Raise ShapeError unless `array` has this shape."""
+    if array.shape != shape:
+        raise ShapeError(f"{owner}: {name} must have shape {shape} because {because}; got {array.shape}.")
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class Layer:
+    """What all layers share. A record never changes once it is made.
+
+    That is kept by `__setattr__`, not by ``dataclass(frozen=True)``, which takes three times as long to import.
+
+    Parameters
+    ----------
+    name : str, optional
+        Unique in a model; the model numbers unnamed layers (``lstm0``, ``dense1``).
+    inputs : sequence of str, optional
+        Names of the layers read, ``"input"`` for the model's own input. Default: the layer before.
+        A layer that names several reads them concatenated, in that order; `Add` sums them instead.
+    """
+
+    kind: ClassVar[str] = ""
+    _sealed: ClassVar[bool] = False
+    name: str = ""
+    inputs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.inputs, str):
+            object.__setattr__(self, "inputs", (self.inputs,))
+        object.__setattr__(self, "inputs", tuple(self.inputs))
+        if not all(isinstance(n, str) for n in (self.name, *self.inputs)):
+            raise UsageError(
+                f"{self.kind}: name and inputs must be text; got {printable(repr(self.name), 60)} and {printable(self.inputs, 60)}."
+            )
+        self._check()
+        self._set("_sealed", True)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if self._sealed:
+            raise FrozenInstanceError(f"{self.label} never changes; make another with dataclasses.replace.")
+        self._set(name, value)
+
+    def _check(self) -> None:
+        """Convert and check the record's own arrays."""
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are made, and checked, as the record itself was."""
+        return partial(type(self), **{f.name: getattr(self, f.name) for f in fields(self)}), ()
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in self.arrays().items())
+        return f"{type(self).__name__}({self.name!r}{', ' if shapes else ''}{shapes})"
+
+    @property
+    def label(self) -> str:
+        """How errors call this layer."""
+        return f"{self.kind} {printable(self.name, 60)!r}" if self.name else self.kind
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        """Width of the output, given the widths of the inputs.
+
+        Raises
+        ------
+        ShapeError
+            If the inputs do not fit the layer's arrays.
+        """
+        raise UnsupportedModelError(f"{self.label}: layers of type {type(self).__name__} have no size rule.")
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays this record holds, by field name."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+    def options(self) -> dict[str, Any]:
+        """The fields that are not arrays, without name and inputs: plain JSON values."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("name", "inputs")}
+        return {name: value for name, value in values.items() if not isinstance(value, np.ndarray) and value is not None}
+
+    @classmethod
+    def from_parts(cls, name: str, inputs: Sequence[str], options: Mapping[str, Any], arrays: Mapping[str, ArrayLike]) -> Self:
+        """Build a record from what `arrays` and `options` gave.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If a part has no field of that name in this version.
+        """
+        known = {f.name for f in fields(cls)} - {"name", "inputs"}
+        if unknown := sorted((set(options) | set(arrays)) - known):
+            raise UnsupportedModelError(
+                f"{cls.kind} {printable(name, 60)!r} has {printable(', '.join(unknown), 60)}, "
+                "which this version of edgelstm does not know; upgrade edgelstm."
+            )
+        try:
+            return cls(name=name, inputs=tuple(inputs), **options, **arrays)
+        except TypeError as problem:
+            raise ShapeError(f"{cls.kind} {printable(name, 60)!r}: {printable(problem, 200)}.") from None
+
+    def _matches(self, sizes: Sequence[int], expected: int, because: str) -> None:
+        if sum(sizes) != expected:
+            raise ShapeError(f"{self.label} takes {expected} inputs because {because}; it is given {' + '.join(map(str, sizes))}.")
+
+
+class Recurrent(Layer):
+    """What recurrent layers of any number format share: weight_ih (rows, input_size) and weight_hh (rows, hidden_size)."""
+
+    weight_ih: Array
+    weight_hh: Array
+
+    @property
+    def input_size(self) -> int:
+        return int(self.weight_ih.shape[1])
+
+    @property
+    def hidden_size(self) -> int:
+        return int(self.weight_hh.shape[1])
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        self._matches(sizes, self.input_size, f"weight_ih has shape {self.weight_ih.shape}")
+        return self.hidden_size

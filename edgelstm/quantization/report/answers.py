@@ -1,0 +1,78 @@
+"""What compiled models answer to calibration windows, also to those that calibration did not see: what figures must be estimated on.
+
+The quantised model itself is calibrated on all windows. Two models like it, the same scheme in every layer, are calibrated on one half
+each and answer the other half.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UnsupportedModelError
+from ...layers.feedforward import Dense
+from ...model import Model
+from ...stream import Stream
+from ..calibration import side_by_side
+from ..choosing import Choice, choose
+from ..trace import Batch, Floats
+
+#: With fewer windows than this, or one that holds more than half of all steps, each window is cut in two in time.
+LEAST_WINDOWS = 4
+
+
+def answers_of(model: Model, batch: Batch) -> Floats:
+    """What the compiled model answers to every window from the initial state: (windows, time, output_size); padding is answered too."""
+    stream = Stream(model)
+    answers = []
+    for xs in batch.xs:
+        stream.reset()
+        answers.append(stream.process(xs))
+    return np.array(answers)
+
+
+def halves(batch: Batch) -> NDArray[np.bool_]:
+    """Which steps belong to the first half of the data: every other window, or of each window its beginning. (windows, time)"""
+    total = batch.lengths.sum()
+    if len(batch.lengths) >= LEAST_WINDOWS and batch.lengths.max() <= total / 2:
+        first = np.arange(len(batch.lengths)) % 2 == 0
+        return np.asarray(batch.own & first[:, None])
+    return np.asarray(np.arange(batch.xs.shape[1]) < (batch.lengths // 2)[:, None])
+
+
+def recalibrated(choice: Choice, batch: Batch) -> Model:
+    """The quantised model of `choice` with every layer in the same scheme, but with ranges from other windows.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If a scheme cannot do a layer over these windows.
+    """
+    schemes = {name: decision.option.scheme for name, decision in choice.decisions.items()}
+    dense = {layer.name for layer in choice.before.layers if isinstance(layer, Dense)}
+    model = choice.before
+    for scheme in sorted({*schemes.values()} - {"f32"}):
+        chosen = {name for name, each in schemes.items() if each == scheme}
+        model = choose(model, batch, scheme, keep=schemes.keys() - chosen, int8=chosen & dense).model
+    return model
+
+
+def unseen(choice: Choice) -> Floats | None:
+    """What models answer that were calibrated on the other half: (windows, time, output_size). None where a half is too little for that.
+
+    A window is stepped from its beginning, so that the state is what it would be in use.
+    """
+    first = halves(choice.batch)
+    found = np.empty((*first.shape, choice.before.output_size), np.float32)
+    for calibrated_on, judged in ((first, choice.batch.own & ~first), (choice.batch.own & ~first, first)):
+        if not calibrated_on.any() or not judged.any():
+            return None
+        try:
+            model = recalibrated(choice, part_of(choice.batch, calibrated_on))
+        except UnsupportedModelError:
+            return None
+        found[judged] = answers_of(model, choice.batch)[judged]
+    return found
+
+
+def part_of(batch: Batch, chosen: NDArray[np.bool_]) -> Batch:
+    """The windows that have chosen steps, cut to these, each from the initial state."""
+    return side_by_side([rows[steps] for rows, steps in zip(batch.xs, chosen, strict=True) if steps.any()])

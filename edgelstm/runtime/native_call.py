@@ -1,0 +1,131 @@
+"""A Python builtin made over a compiled library's own entry point: calling it costs what calling a C extension's function costs.
+
+ctypes fills in a `PyMethodDef` and asks CPython for a builtin (`PyCFunction_NewEx`, stable ABI); its `self` is an array object over the
+binding (`compiler.binding`), which the native code reads. It stands on facts about CPython's and NumPy's public structs that `usable`
+checks once a process. Where they do not hold (other interpreters, free-threaded builds), streams call through ctypes instead.
+"""
+
+import ctypes
+import struct
+import sys
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from . import binding as at
+from .memory import allocate
+from .program import Program
+
+_FASTCALL = 0x80  # METH_FASTCALL
+
+_NAME = ctypes.create_string_buffer(b"step")
+_DOC = ctypes.create_string_buffer(
+    b"step([x], /)\n--\n\n"
+    b"One timestep: x (input_size,) -> y (output_size,), a float32 view that is valid until the next step.\n"
+    b"It is the same object each time; change the shape or dtype of a copy.\n"
+    b"Without x, the sample is what was written into stream.input.\n\nSee edgelstm.Stream."
+)
+
+Step = Callable[..., NDArray[np.float32]]
+
+
+def refuse_alone() -> NoReturn:
+    """Say what to send instead of a step that is bound to memory of this process."""
+    raise UsageError("stream.step alone cannot be copied or pickled; copy or pickle the stream, whose step goes with it.")
+
+
+class _Binding(np.ndarray[Any, Any]):
+    """The binding's memory; keeps alive what its addresses point to."""
+
+    kept: tuple[object, ...] = ()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        refuse_alone()
+
+
+_Binding.__name__ = _Binding.__qualname__ = "Stream"  # whose step it is, in CPython's own errors
+
+_pointer_at = ctypes.c_void_p.from_address
+
+
+def _word(address: int, offset: int) -> int:
+    return ctypes.c_int64.from_address(address + offset).value
+
+
+@cache
+def usable() -> bool:
+    """Whether this interpreter and this NumPy lay their objects out as the native step reads them."""
+    gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+    if sys.implementation.name != "cpython" or not gil or struct.calcsize("P") != 8 or sys.byteorder != "little":
+        return False
+    if not all(hasattr(ctypes.pythonapi, name) for name in ("PyCFunction_NewEx", "PyObject_Vectorcall")):
+        return False
+    known = np.zeros((3, 7), np.float32)[1:, 2:5]  # (2, 3), strides (28, 4)
+    place = id(known)
+    counted = ctypes.c_int32.from_address(place + at.OBJECT_REFCOUNT).value
+    another = known
+    return (
+        ctypes.c_int32.from_address(place + at.OBJECT_REFCOUNT).value == counted + 1
+        and another is known
+        and _word(place, at.OBJECT_TYPE) == id(np.ndarray)
+        and _word(place, at.ARRAY_DATA) == known.ctypes.data
+        and ctypes.c_int32.from_address(place + at.ARRAY_NDIM).value == 2
+        and [_word(_word(place, at.ARRAY_SHAPE), 8 * i) for i in range(2)] == [2, 3]
+        and [_word(_word(place, at.ARRAY_STRIDES), 8 * i) for i in range(2)] == [28, 4]
+        and _word(place, at.ARRAY_DESCR) == id(known.dtype) == id(np.dtype(np.float32))
+    )
+
+
+def address(array: NDArray[np.float32]) -> int:
+    """Where an array's data lies: `array.ctypes.data`, without making that object where it can be read directly."""
+    if usable():
+        return _pointer_at(id(array) + at.ARRAY_DATA).value or 0
+    return array.ctypes.data
+
+
+def bind(
+    program: Program, arena: NDArray[np.uint8], source: NDArray[np.float32], answer: NDArray[np.float32], careful: Step, *, checked: bool
+) -> Step:
+    """A builtin that steps one arena.
+
+    Parameters
+    ----------
+    program : Program
+    arena : (program.arena_bytes,) uint8
+    source : (input_size,) float32
+        What a call without arguments reads.
+    answer : (output_size,) float32
+        The array that every call returns: a view into the arena.
+    careful : callable
+        Takes the same arguments where they are anything but one float32 vector fit to enter the state.
+    checked : bool
+        Whether values are checked at all.
+    """
+    memory = allocate(at.SIZE).view(_Binding)
+    memory.kept = (program, arena, source, answer, careful)
+    words = memory.view(np.int64)
+    words[at.NDARRAY_TYPE // 8] = id(np.ndarray)
+    words[at.FLOAT32_DESCR // 8] = id(np.dtype(np.float32))
+    words[at.ANSWER // 8] = id(answer)
+    words[at.SLOW // 8] = id(careful)
+    words[at.VECTORCALL // 8] = ctypes.cast(ctypes.pythonapi.PyObject_Vectorcall, ctypes.c_void_p).value or 0
+    words[at.WEIGHTS // 8] = program.weights
+    words[at.ARENA // 8] = arena.ctypes.data
+    words[at.INPUT // 8] = source.ctypes.data
+    memory[at.LIMIT : at.LIMIT + 4].view(np.float32)[0] = program.shape.input_limit
+    words[at.UNCHECKED // 8] = not checked
+    words[at.METHOD // 8 : at.METHOD // 8 + 4] = (
+        ctypes.addressof(_NAME),
+        program.python_step,
+        _FASTCALL,
+        ctypes.addressof(_DOC),
+    )
+    make = ctypes.pythonapi.PyCFunction_NewEx
+    make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+    make.restype = ctypes.py_object
+    builtin: Step = make(memory.ctypes.data + at.METHOD, memory, None)
+    return builtin

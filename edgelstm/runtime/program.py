@@ -1,0 +1,152 @@
+"""What a stream runs on: native code, weights, and the places in an arena, whether compiled here or built ahead of time."""
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import LibraryError
+from .library_file import LibraryFile, Shape, told_soundly
+from .memory import allocate
+
+#: Largest difference from its probe that compiled code may show, relative to max(1, |output|).
+PROBE_LIMIT = 1e-4
+
+#: ``run(weights, arena, x, y, n, limit, checked) -> int``: see `kernels.blocks`.
+Run = Callable[[int, int, int, int, int, float, int], int]
+
+
+class About(NamedTuple):
+    """What is told of a program and not needed to run it.
+
+    Attributes
+    ----------
+    input_names, labels : tuple of str
+    target, cpu : str
+    weight_bytes, code_bytes : int
+    outline : dict
+        As `outline.line` takes it.
+    """
+
+    input_names: tuple[str, ...]
+    labels: tuple[str, ...]
+    target: str
+    cpu: str
+    weight_bytes: int
+    code_bytes: int
+    outline: dict[str, Any]
+
+
+class Program(NamedTuple):
+    """A model's native form.
+
+    Attributes
+    ----------
+    shape : Shape
+    initial_state : (shape.state_bytes,) uint8
+    weights : int
+        Address.
+    run : callable
+    python_step : int
+        Address of what Python calls as ``stream.step``; 0 where there is none.
+    owner : object
+        Keeps the memory and the library alive.
+    about : callable
+        Gives an `About`, which a library reads when asked: JSON takes longer to import than a library to open.
+    """
+
+    shape: Shape
+    initial_state: NDArray[np.uint8]
+    weights: int
+    run: Run
+    python_step: int
+    owner: object
+    about: Callable[[], About]
+
+    @property
+    def arena_bytes(self) -> int:
+        """Memory of one stream."""
+        return self.shape.arena_bytes
+
+
+def run_of(handle: ctypes.CDLL) -> Run:
+    """The entry point of a loaded library that takes blocks of steps."""
+    run = handle.edgelstm_run
+    run.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int64, ctypes.c_float, ctypes.c_int64]
+    run.restype = ctypes.c_int64
+    return run
+
+
+def address_of(handle: ctypes.CDLL, name: str) -> int:
+    """Where a function or constant of a loaded library is; 0 where it has none of that name."""
+    try:
+        return ctypes.addressof(ctypes.c_char.in_dll(handle, name))
+    except ValueError:
+        return 0
+
+
+def worst_difference(program: Program, inputs: NDArray[np.float32], outputs: NDArray[np.float32]) -> tuple[float, int]:
+    """Replay a probe: the largest difference from its outputs, relative to max(1, |output|), and the first step beyond `PROBE_LIMIT`.
+
+    The difference is infinite where a sample must not enter a state; no step has run then.
+    """
+    arena = allocate(program.arena_bytes)
+    arena[: program.shape.state_bytes] = program.initial_state
+    answers = np.empty_like(outputs)
+    x, y = inputs.ctypes.data, answers.ctypes.data
+    done = program.run(program.weights, arena.ctypes.data, x, y, len(inputs), program.shape.input_limit, 1)
+    if done < len(inputs):
+        return float("inf"), done
+    error = np.abs(answers - outputs) / np.maximum(1, np.abs(outputs))
+    return float(error.max()), int(np.argmax(~(error <= PROBE_LIMIT).all(axis=1)))
+
+
+def _told_by(path: str, text: bytes, size: int, shape: Shape) -> Callable[[], About]:
+    """`Program.about` of a library of `size` bytes, out of its JSON text."""
+
+    @cache
+    def about() -> About:
+        info = told_soundly(path, text, shape)
+        names, labels, weight_bytes = tuple(info["input_names"]), tuple(info["labels"]), info["weight_bytes"]
+        return About(names, labels, info["target"], info["cpu"], weight_bytes, size - weight_bytes, info)
+
+    return about
+
+
+def open_library(path: str) -> Program:
+    """A library that `edgelstm.build` made, checked, loaded, and its probe replayed.
+
+    Raises
+    ------
+    LibraryError
+        If it is damaged, foreign, of another version, for another machine, or does not reproduce its probe.
+    """
+    file = LibraryFile(path)
+    handle = file.load()
+    state = address_of(handle, "edgelstm_initial_state")
+    program = Program(
+        shape=file.shape,
+        initial_state=np.frombuffer(memoryview((ctypes.c_uint8 * file.shape.state_bytes).from_address(state)), np.uint8),
+        weights=address_of(handle, "edgelstm_weights"),
+        run=run_of(handle),
+        python_step=address_of(handle, "edgelstm_python_step"),
+        owner=handle,
+        about=_told_by(path, file.info_text, file.size, file.shape),
+    )
+    inputs = np.array(file.probe_inputs, np.float32).reshape(file.probe_steps, -1)  # (steps, input_size)
+    outputs = np.array(file.probe_outputs, np.float32).reshape(file.probe_steps, -1)  # (steps, output_size)
+    try:
+        worst, step = worst_difference(program, inputs, outputs)
+    except MemoryError:
+        raise LibraryError(f"{path} needs {program.arena_bytes} bytes for a stream, more than this machine gives.") from None
+    if worst == float("inf"):
+        raise LibraryError(f"{path} holds a probe that this model cannot have answered, at step {step}. Build it again.")
+    if not worst <= PROBE_LIMIT:
+        raise LibraryError(
+            f"{path} differs from the answers it was built to give by {worst:.1e} (limit {PROBE_LIMIT:.0e}) at step {step}. "
+            "Build it again for this board; if it stays, please report this."
+        )
+    return program
