@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 #: What is read, and what is written.
-COUNTED, TABLE = ROOT / "benchmarks" / "results" / "arm-instructions.json", ROOT / "edgelstm" / "instruction_counts.json"
+COUNTED, TABLE = ROOT / "benchmarks" / "results" / "arm-instructions.json", ROOT / "edgelstm" / "compiler" / "instruction_counts.json"
 
 
 def table() -> str:

@@ -9,37 +9,27 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+#: Where public names live, those of layer records apart: these stand in `layers.KINDS`.
 _HOME = {
-    "LSTM": "layers",
-    "DenseInt8": "layers_int8",
-    "DenseInt8Static": "layers_int8_static",
-    "LSTMInt8": "layers_int8",
-    "LSTMInt8Static": "layers_int8_static",
-    "quantize": "quantization",
-    "build": "building",
-    "LibraryError": "errors",
-    "Activation": "layers",
-    "Add": "layers",
-    "Dense": "layers",
-    "Embedding": "layers",
-    "Normalizer": "layers",
-    "Softmax": "layers",
-    "Model": "model",
-    "Probe": "model",
     "CalibrationWarning": "errors",
     "CompileError": "errors",
     "EdgeLSTMError": "errors",
     "InputError": "errors",
+    "LibraryError": "errors",
+    "Model": "model",
     "ModelFileError": "errors",
+    "Probe": "model",
     "ShapeError": "errors",
     "StateError": "errors",
+    "Stream": "stream",
     "UnsupportedModelError": "errors",
     "UsageError": "errors",
-    "Stream": "stream",
-    "from_torch": "loading",
-    "load": "modelfile",
-    "save": "modelfile",
     "Verification": "verifying",
+    "build": "building",
+    "from_torch": "loading",
+    "load": "files.elstm",
+    "quantize": "quantization",
+    "save": "files.elstm",
     "verify": "verifying",
 }
 
@@ -82,9 +72,14 @@ __all__ = [
 def __getattr__(name: str) -> "Any":
     from importlib import import_module
 
-    if name not in _HOME:
-        raise AttributeError(f"module 'edgelstm' has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    if name in _HOME:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    else:
+        from .layers import RECORDS, record_of
+
+        if name not in RECORDS:
+            raise AttributeError(f"module 'edgelstm' has no attribute {name!r}")
+        value = record_of(RECORDS[name])
     globals()[name] = value
     return value
 

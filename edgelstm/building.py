@@ -15,7 +15,7 @@ from .compiler.elf import link as elf
 from .compiler.layout import Layout, lay_out
 from .compiler.plan import shape_of
 from .compiler.room import within_memory
-from .compiler.step_cost import instructions, multiply_accumulates
+from .compiler.step_cost import instructions
 from .compiler.targets import Target, TargetName
 from .errors import CompileError, LibraryError, UsageError, printable
 from .files import container
@@ -244,7 +244,7 @@ def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str
         "features": target.features,
         "digest": digest,
         **model.outline(),
-        "multiply_accumulates": sum(map(multiply_accumulates, model.layers)),
+        "multiply_accumulates": sum(layer.multiply_accumulates for layer in model.layers),
         "instructions": estimate and estimate.instructions,
         "weight_bytes": layout.weights.nbytes,
         "arena_bytes": layout.arena_bytes,

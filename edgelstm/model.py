@@ -6,40 +6,15 @@ It computes nothing and knows neither files nor kernels.
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import ShapeError, UnsupportedModelError, UsageError, printable
-from .layers.feedforward import Embedding, Normalizer
+from .layers import KINDS, RECORDS
 from .layers.record import MAX_SIZE, Layer
 from .runtime import outline
-
-#: Every kind of layer that this version knows, by its name in files: where its record is. Loaded when first met, so that a float32
-#: model starts without the code of the others.
-LAYER_KINDS = {
-    "lstm": ("layers", "LSTM"),
-    "dense": ("layers", "Dense"),
-    "activation": ("layers", "Activation"),
-    "softmax": ("layers", "Softmax"),
-    "embedding": ("layers", "Embedding"),
-    "normalizer": ("layers", "Normalizer"),
-    "add": ("layers", "Add"),
-    "lstm_int8": ("layers_int8", "LSTMInt8"),
-    "dense_int8": ("layers_int8", "DenseInt8"),
-    "lstm_int8_static": ("layers_int8_static", "LSTMInt8Static"),
-    "dense_int8_static": ("layers_int8_static", "DenseInt8Static"),
-}
-
-
-def layer_class(kind: str) -> type[Layer]:
-    """The record of a kind that `LAYER_KINDS` lists."""
-    module, name = LAYER_KINDS[kind]
-    found: type[Layer] = getattr(import_module(f".{module}", __package__), name)
-    return found
-
 
 #: The name under which layers refer to the model's own input.
 INPUT = "input"
@@ -117,9 +92,7 @@ class Model:
     @property
     def scheme(self) -> str:
         """Number form of the layers: ``"f32"``, or the int8 schemes in it."""
-        if any("static" in layer.kind for layer in self.layers):
-            return "int8-static"
-        return ", ".join(sorted({layer.scheme for layer in self.layers if hasattr(layer, "scheme")})) or "f32"
+        return ", ".join(sorted({layer.numbers for layer in self.layers} - {"f32"})) or "f32"
 
     def outline(self) -> dict[str, Any]:
         """Sizes, names, layers and scheme as plain JSON values, as built libraries say them of themselves."""
@@ -184,7 +157,7 @@ class Model:
     @property
     def vocabulary_size(self) -> int | None:
         """Number of indices that the model's input may take; None where it takes measurements."""
-        sizes = [layer.weight.shape[0] for layer in self.layers if isinstance(layer, Embedding)]
+        sizes = [int(layer.arrays()["weight"].shape[0]) for layer in self.layers if layer.takes_index]
         return min(sizes, default=None)
 
     def with_normalizer(self, mean: ArrayLike, scale: ArrayLike) -> "Model":
@@ -208,6 +181,8 @@ class Model:
         --------
         >>> model = el.load("gesture.pt").with_normalizer(mean=[20.1, 55.0], scale=[5.2, 10.4])
         """
+        from .layers.feedforward import Normalizer
+
         readers = [layer for layer in self.layers if INPUT in layer.inputs]
         if self.takes_index:
             raise UsageError("this model's input is an index for its embedding, which no normaliser can scale.")
@@ -244,8 +219,8 @@ def _named(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     if not layers:
         raise UsageError("a Model needs at least one layer; got none.")
     for index, given in enumerate(layers):
-        if not isinstance(given, Layer) or given.kind not in LAYER_KINDS:
-            kinds = ", ".join(name for _, name in LAYER_KINDS.values())
+        if not isinstance(given, Layer) or given.kind not in KINDS:
+            kinds = ", ".join(RECORDS)
             raise UnsupportedModelError(f"layer {index} must be one of {kinds}; got {printable(repr(given), 60)}.")
         layer = replace(given, name=given.name or f"{given.kind}{index}", inputs=given.inputs or (previous,))
         if layer.name in seen:
@@ -264,11 +239,11 @@ def _named(layers: Iterable[Layer]) -> tuple[Layer, ...]:
 
 def _check_readers(layers: list[Layer]) -> None:
     """An index goes to embeddings alone, and every layer but the last is read."""
-    embeddings = [layer for layer in layers if isinstance(layer, Embedding)]
+    embeddings = [layer for layer in layers if layer.takes_index]
     for layer in embeddings:
         if layer.inputs != (INPUT,):
             raise UnsupportedModelError(f"{layer.label} must read the model's input; it reads {printable(', '.join(layer.inputs), 60)}.")
-    others = [layer.label for layer in layers if INPUT in layer.inputs and not isinstance(layer, Embedding)]
+    others = [layer.label for layer in layers if INPUT in layer.inputs and not layer.takes_index]
     if embeddings and others:
         raise UnsupportedModelError(
             f"the model's input is an index for its embedding; {printable(', '.join(others), 200)} cannot read it as a measurement."
@@ -280,12 +255,8 @@ def _check_readers(layers: list[Layer]) -> None:
 def _input_width(layers: Iterable[Layer]) -> int:
     """The model's input width, read off a layer that takes the input alone."""
     for layer in layers:
-        if layer.inputs == (INPUT,):
-            if isinstance(layer, Embedding):
-                return 1
-            for field_name, axis in (("weight_ih", 1), ("weight", 1), ("mean", 0)):
-                if (array := layer.arrays().get(field_name)) is not None:
-                    return int(array.shape[axis])
+        if layer.inputs == (INPUT,) and layer.input_width is not None:
+            return layer.input_width
     raise UnsupportedModelError(
         "no layer with arrays (LSTM, Dense, Normalizer, Embedding) reads the model's input alone, so its width is unknown; "
         "begin with Normalizer(mean=0, scale=1) of the right width."

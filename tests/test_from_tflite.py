@@ -8,11 +8,12 @@ from tflite_files import Int8LSTM, Network
 
 import edgelstm as el
 from edgelstm import reference
-from edgelstm import reference_int8_static as twin
 from edgelstm.importers import import_file
 from edgelstm.importers.from_tflite.chains import file as tflite_file
 from edgelstm.layers.dense_int8_static import DenseInt8Static
 from edgelstm.layers.lstm_int8_static import LSTMInt8Static
+from edgelstm.reference import functions
+from edgelstm.reference import lstm_int8_static as lstm_twin
 
 
 def imported(network, layers=None):
@@ -35,10 +36,10 @@ def mnist(golden):
 
 def sequence(layer, image, forced=None):
     """H of every step of an image: (28, 20). `forced`: the h that each step starts from is the step before's of these."""
-    h, c = (s.astype(np.int64) for s in twin.lstm_initial(layer))
+    h, c = (s.astype(np.int64) for s in lstm_twin.start(layer))
     found = []
     for step, x in enumerate(image.astype(np.int64)):
-        h, c = twin.lstm_step(layer, x, h, c)
+        h, c = lstm_twin.integer_step(layer, x, h, c)
         found.append(h)
         h = h if forced is None else forced[step].astype(np.int64)
     return np.array(found)
@@ -63,7 +64,7 @@ def test_the_golden_digits(mnist):
     step = float(head.operand(0).scale[0]) * float(head.operand(1).scale[0])
     for x, out in zip(answers["syn_x_int8"], answers["syn_out_int8"], strict=True):
         h = sequence(layer, x).reshape(-1) - head.operand(0).zero_point[0]  # (560,)
-        probability = reference.softmax((weight @ h + bias) * step)
+        probability = functions.softmax((weight @ h + bias) * step)
         assert probability.argmax() == out.argmax()
         assert np.abs(probability * 256 - 128 - out).max() <= 8
 

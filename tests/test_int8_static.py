@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 import edgelstm as el
 from edgelstm import reference
-from edgelstm import reference_int8_static as twin
 from edgelstm.layers.dense_int8 import DenseInt8
 from edgelstm.layers.dense_int8_static import DenseInt8Static
 from edgelstm.layers.integers import multiplier, tanh_table
 from edgelstm.layers.lstm_int8 import LSTMInt8
 from edgelstm.layers.lstm_int8_static import LSTMInt8Static
+from edgelstm.reference import dense_int8_static as dense_twin
+from edgelstm.reference import functions, integers
+from edgelstm.reference import lstm_int8_static as lstm_twin
 
 SETTINGS = settings(max_examples=200, deadline=None, derandomize=True)
 INT16 = np.arange(-32768, 32768)
@@ -68,14 +70,14 @@ def test_the_table_is_the_same_everywhere():
 
 @pytest.mark.parametrize("bits", range(9, 16))
 def test_tanh_is_within_one_step_everywhere(bits):
-    found = twin.tanh(INT16, bits)
+    found = integers.tanh(INT16, bits)
     assert np.abs(found - 32768 * np.tanh(INT16 / 2.0**bits)).max() <= 1
     assert (np.diff(found) >= 0).all()
     np.testing.assert_array_equal(found[1:], -found[:0:-1])
 
 
 def test_sigmoid_is_within_one_step_everywhere():
-    found = twin.sigmoid(INT16)
+    found = integers.sigmoid(INT16)
     assert np.abs(found - 32768 / (1 + np.exp(-INT16 / 4096))).max() <= 1
     assert (np.diff(found) >= 0).all()
     assert (found.min(), found.max()) == (11, 32757)
@@ -120,13 +122,13 @@ def by_the_book(x, mantissa, shift):
     st.integers(-31, 30),
 )
 def test_rescaling_rounds_as_gemmlowp(values, mantissa, shift):
-    found = twin.rescaled(np.array(values), np.array([mantissa], np.int32), np.array([shift], np.int8))
+    found = integers.rescaled(np.array(values), np.array([mantissa], np.int32), np.array([shift], np.int8))
     assert found.tolist() == [by_the_book(v, mantissa, shift) for v in values]
 
 
 def test_groups_of_rows_share_a_multiplier():
     mantissa, shift = multipliers(0.5, 2)
-    assert twin.rescaled(np.array([3, -3, 3, -3]), mantissa, shift).tolist() == [2, -1, 6, -6]
+    assert integers.rescaled(np.array([3, -3, 3, -3]), mantissa, shift).tolist() == [2, -1, 6, -6]
 
 
 @SETTINGS
@@ -134,12 +136,12 @@ def test_groups_of_rows_share_a_multiplier():
 def test_a_value_of_the_same_scale_enters_unchanged(scale, zero_point):
     scale = np.array([scale], np.float32)
     q = np.arange(-128, 128)
-    np.testing.assert_array_equal(twin.quantised(twin.dequantised(q, scale, zero_point), scale, zero_point), q)
+    np.testing.assert_array_equal(integers.quantised(integers.dequantised(q, scale, zero_point), scale, zero_point), q)
 
 
 def test_any_float_is_quantised_within_int8():
     x = np.array([1e300, -1e300, 3e38, 0.01, -0.01, 0.03])
-    assert twin.quantised(x, np.array([0.02], np.float32), 7).tolist() == [127, -128, 127, 7, 7, 9]  # ties go to even
+    assert integers.quantised(x, np.array([0.02], np.float32), 7).tolist() == [127, -128, 127, 7, 7, 9]  # ties go to even
 
 
 def exact_lstm(layer, x, h, c):
@@ -150,8 +152,8 @@ def exact_lstm(layer, x, h, c):
     sums = (layer.weight_ih.astype(int) @ (x - layer.input_zero_point) + layer.bias) * np.repeat(from_x, layer.hidden_size)
     sums += (layer.weight_hh.astype(int) @ (h - layer.hidden_zero_point)) * np.repeat(from_h, layer.hidden_size)
     i, f, g, o = np.split(sums, 4)
-    c = reference.sigmoid(f) * c / 2.0**layer.cell_bits + reference.sigmoid(i) * np.tanh(g)
-    return reference.sigmoid(o) * np.tanh(c) / layer.hidden_scale[0] + layer.hidden_zero_point, c * 2.0**layer.cell_bits
+    c = functions.sigmoid(f) * c / 2.0**layer.cell_bits + functions.sigmoid(i) * np.tanh(g)
+    return functions.sigmoid(o) * np.tanh(c) / layer.hidden_scale[0] + layer.hidden_zero_point, c * 2.0**layer.cell_bits
 
 
 @pytest.mark.parametrize("bits", [9, 12, 15])
@@ -160,7 +162,7 @@ def test_a_step_is_the_float_lstm_rounded(bits, rng):
     for _ in range(300):
         x, h = (rng.integers(-128, 128, n) for n in (5, 6))
         c = rng.integers(-1 << 12, 1 << 12, 6)
-        new_h, new_c = twin.lstm_step(layer, x, h, c)
+        new_h, new_c = lstm_twin.integer_step(layer, x, h, c)
         exact_h, exact_c = exact_lstm(layer, x, h, c)
         # Two roundings of gates to 2**-12 move them by 1.5 * 2**-12; the cell is rounded twice, h once.
         assert np.abs(new_c - np.clip(exact_c, -32768, 32767)).max() <= 1.1 + 2 * 2.0 ** (bits - 12)
@@ -171,21 +173,21 @@ def test_extreme_weights_neither_overflow_nor_wrap():
     hidden, inputs = 512, 640
     ones = {"weight_ih": np.full((4 * hidden, inputs), 127, np.int8), "weight_hh": np.full((4 * hidden, hidden), -127, np.int8)}
     layer = static_lstm(hidden=hidden, inputs=inputs, x=(1.0, -128), weight_scale=1.0, bias=np.zeros(4 * hidden, np.int32), **ones)
-    high = twin.gates(layer, np.full(inputs, 127), np.full(hidden, -128))
-    low = twin.gates(layer, np.full(inputs, -128), np.full(hidden, 127))
+    high = lstm_twin.gates(layer, np.full(inputs, 127), np.full(hidden, -128))
+    low = lstm_twin.gates(layer, np.full(inputs, -128), np.full(hidden, 127))
     assert (high.min(), low.max()) == (32767, -32768)
     c = np.zeros(hidden, np.int64)
     for _ in range(20):
-        h, c = twin.lstm_step(layer, np.full(inputs, 127), np.full(hidden, -128), c)
+        h, c = lstm_twin.integer_step(layer, np.full(inputs, 127), np.full(hidden, -128), c)
     assert (c == 32767).all()
-    assert (h == round(127 * float(reference.sigmoid(8.0) * np.tanh(8))) - 3).all()
+    assert (h == round(127 * float(functions.sigmoid(8.0) * np.tanh(8))) - 3).all()
 
 
 def test_the_cell_is_clipped_in_integer_steps(rng):
     layer = static_lstm(cell_clip=100)
     free = replace(layer, cell_clip=None)
     x, h, c = rng.integers(-128, 128, 5), rng.integers(-128, 128, 6), rng.integers(-9000, 9000, 6)
-    clipped, unclipped = twin.lstm_step(layer, x, h, c), twin.lstm_step(free, x, h, c)
+    clipped, unclipped = lstm_twin.integer_step(layer, x, h, c), lstm_twin.integer_step(free, x, h, c)
     assert np.abs(unclipped[1]).max() > 100
     np.testing.assert_array_equal(clipped[1], np.clip(unclipped[1], -100, 100))
     assert (clipped[0] != unclipped[0]).any()
@@ -196,7 +198,7 @@ def test_a_multiplier_a_row_is_the_same_as_one_a_gate(rng):
     by_row = by_gate | {n: np.repeat(by_gate[n], 6) for n in ("mantissa_ih", "shift_ih", "mantissa_hh", "shift_hh")}
     x, h, c = rng.integers(-128, 128, 5), rng.integers(-128, 128, 6), rng.integers(-9000, 9000, 6)
     for one, other in zip(
-        twin.lstm_step(LSTMInt8Static(**by_gate), x, h, c), twin.lstm_step(LSTMInt8Static(**by_row), x, h, c), strict=True
+        lstm_twin.integer_step(LSTMInt8Static(**by_gate), x, h, c), lstm_twin.integer_step(LSTMInt8Static(**by_row), x, h, c), strict=True
     ):
         np.testing.assert_array_equal(one, other)
 
@@ -206,12 +208,12 @@ def test_the_reference_carries_integers_through_a_chain(rng):
     model = el.Model([lstm, dense, el.Softmax()])
     xs = rng.uniform(-2, 2, (20, 5)).astype(np.float32)
     found = reference.run(model, xs)
-    h, c = (s.astype(np.int64) for s in twin.lstm_initial(lstm))
+    h, c = (s.astype(np.int64) for s in lstm_twin.start(lstm))
     assert h.tolist() == [-3] * 6
     for x, y in zip(xs, found, strict=True):
-        h, c = twin.lstm_step(lstm, twin.quantised(x, lstm.input_scale, 7), h, c)
-        logits = (twin.dense_step(dense, h) - 11) * np.float32(0.05)
-        np.testing.assert_allclose(y, reference.softmax(logits), rtol=1e-6)
+        h, c = lstm_twin.integer_step(lstm, integers.quantised(x, lstm.input_scale, 7), h, c)
+        logits = (dense_twin.dense_step(dense, h) - 11) * np.float32(0.05)
+        np.testing.assert_allclose(y, functions.softmax(logits), rtol=1e-6)
 
 
 def test_the_state_may_begin_elsewhere(rng):

@@ -15,7 +15,6 @@ from test_int8_tasks import demand as demand  # noqa: PLC0414
 
 import edgelstm as el
 from edgelstm import reference
-from edgelstm import reference_int8_static as twin
 from edgelstm.cli import main
 from edgelstm.layers.dense_int8_static import DenseInt8Static
 from edgelstm.layers.integers import CELL_BITS
@@ -25,6 +24,8 @@ from edgelstm.quantization.calibration import Range
 from edgelstm.quantization.report.page import compare as comparing
 from edgelstm.quantization.report.page import looks, metrics
 from edgelstm.quantization.report.page import page as report
+from edgelstm.reference import integers
+from edgelstm.reference import lstm_int8_static as lstm_twin
 
 #: What quantisation to integers alone may cost.
 ACCURACY_LOSS = 0.015
@@ -83,7 +84,9 @@ def test_a_grid_covers_its_range_and_has_a_zero(a, b):
     assert scale > 0
     assert -128 <= zero_point <= 127
     for end in span[1:]:
-        assert np.abs(twin.dequantised(twin.quantised(end, [scale], zero_point), [scale], zero_point) - end) <= 1.001 * max(scale, 1e-30)
+        assert np.abs(integers.dequantised(integers.quantised(end, [scale], zero_point), [scale], zero_point) - end) <= 1.001 * max(
+            scale, 1e-30
+        )
 
 
 @settings(max_examples=100, deadline=None)
@@ -102,8 +105,8 @@ def test_a_chain_requantises_by_the_identity(rng):
     for reader, maker in ((second, first), (last, second)):
         assert (reader.input_scale[0], reader.input_zero_point) == (maker.hidden_scale[0], maker.hidden_zero_point)
         every = np.arange(-128, 128)
-        given = twin.dequantised(every, maker.hidden_scale, maker.hidden_zero_point)
-        np.testing.assert_array_equal(twin.quantised(given, reader.input_scale, reader.input_zero_point), every)
+        given = integers.dequantised(every, maker.hidden_scale, maker.hidden_zero_point)
+        np.testing.assert_array_equal(integers.quantised(given, reader.input_scale, reader.input_zero_point), every)
     apart = el.quantize(model, samples(rng, model, 200), "int8-static", keep=layers[0].name or "lstm0").layers[1]
     assert apart.input_scale[0] != first.hidden_scale[0]
 
@@ -130,7 +133,7 @@ def test_a_trained_start_is_kept(rng):
     layer = model.layers[0]
     small = el.quantize(model, samples(rng, model, 100), "int8-static").layers[0]
     h0 = small.h0.astype(np.int64)
-    assert np.abs(twin.dequantised(h0, small.hidden_scale, small.hidden_zero_point) - layer.h0).max() <= small.hidden_scale[0] * 0.51
+    assert np.abs(integers.dequantised(h0, small.hidden_scale, small.hidden_zero_point) - layer.h0).max() <= small.hidden_scale[0] * 0.51
     assert np.abs(small.c0 / 2.0**small.cell_bits - layer.c0).max() <= 2.0**-small.cell_bits
 
 
@@ -202,13 +205,13 @@ def test_the_trace_steps_as_the_twin(choice):
         x, h, c = (choice.trace.inputs_of(layer)[0], choice.trace.h_before(layer)[0], choice.trace.cells[layer.name][0])
         off = []
         for t in range(1, len(x)):
-            xq = twin.quantised(x[t], layer.input_scale, layer.input_zero_point)
-            hq = twin.quantised(h[t], layer.hidden_scale, layer.hidden_zero_point)
+            xq = integers.quantised(x[t], layer.input_scale, layer.input_zero_point)
+            hq = integers.quantised(h[t], layer.hidden_scale, layer.hidden_zero_point)
             z = trace.before_activation(layer, x[t], h[t]) * 4096
-            assert np.abs(z - twin.gates(layer, xq, hq)).max() <= 2
-            new_h, new_c = twin.lstm_step(layer, xq, hq, np.rint(c[t - 1] * 2.0**layer.cell_bits).astype(np.int64))
+            assert np.abs(z - lstm_twin.gates(layer, xq, hq)).max() <= 2
+            new_h, new_c = lstm_twin.integer_step(layer, xq, hq, np.rint(c[t - 1] * 2.0**layer.cell_bits).astype(np.int64))
             assert np.abs(new_c / 2.0**layer.cell_bits - c[t]).max() <= 3 * 2.0**-layer.cell_bits + 2.0**-11
-            off.append(twin.dequantised(new_h, layer.hidden_scale, layer.hidden_zero_point) - choice.trace.values[layer.name][0, t])
+            off.append(integers.dequantised(new_h, layer.hidden_scale, layer.hidden_zero_point) - choice.trace.values[layer.name][0, t])
         off = np.rint(np.array(off) / layer.hidden_scale)
         assert np.abs(off).max() <= 1
         assert (off != 0).mean() < 0.02

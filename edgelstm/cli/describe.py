@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 def record(model: "Model", path: Path) -> dict[str, Any]:
     """What `describe` prints of a model stored at `path`, as plain JSON values."""
-    from ..compiler.step_cost import multiply_accumulates
     from ..files.elstm import model_digest
 
     layers = [
@@ -26,7 +25,7 @@ def record(model: "Model", path: Path) -> dict[str, Any]:
             "shapes": {name: list(array.shape) for name, array in layer.arrays().items()},
             "options": layer.options(),
             "parameters": sum(array.size for array in layer.arrays().values()),
-            "multiply_accumulates": multiply_accumulates(layer),
+            "multiply_accumulates": layer.multiply_accumulates,
         }
         for layer in model.layers
     ]
@@ -40,7 +39,7 @@ def record(model: "Model", path: Path) -> dict[str, Any]:
         "vocabulary_size": model.vocabulary_size,
         "parameters": model.parameters,
         "parameter_bytes": sum(array.nbytes for layer in model.layers for array in layer.arrays().values()),
-        "multiply_accumulates": sum(map(multiply_accumulates, model.layers)),
+        "multiply_accumulates": sum(layer.multiply_accumulates for layer in model.layers),
         "instructions": _instructions(model),
         "input_names": list(model.input_names),
         "labels": list(model.labels),

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model import INPUT, Model
-from .lowering import Lowered, copy, up_to
-from .rules import lower
+from .lowering import Lowered, copy, rule, up_to
 from .targets import Target
 
 #: Most and fewest timesteps that a layer takes before the next layer runs, in `process`: measured on Zen 4. Without an operating system
@@ -94,7 +93,7 @@ class _Builder:
         self.weights_size = 0
         self.sample = LINE  # the steps taken stand before it
         self.state: list[NDArray[np.float32]] = [np.zeros(LINE + up_to(LINE, model.input_size), np.float32)]
-        self.lowered = {layer.name: lower(layer, [model.size_of(n) for n in layer.inputs], target) for layer in model.layers}
+        self.lowered = {layer.name: rule(layer).lower(layer, [model.size_of(n) for n in layer.inputs], target) for layer in model.layers}
         self.state_size = self.state[0].size + sum(up_to(LINE, low.state.size) for low in self.lowered.values())
         scratch = max(low.scratch for low in self.lowered.values())
         longest = SHORTEST_BLOCK if target.bare_metal else LONGEST_BLOCK

@@ -15,7 +15,7 @@ from ..runtime.program import PROBE_LIMIT, About, Program, worst_difference
 from . import cache, numba_start
 from .layout import Layout, lay_out
 from .library import MADE_FOR, Library
-from .limits import input_limit
+from .reach import input_limit
 from .targets import Target, host
 
 _loaded: dict[str, Library] = {}

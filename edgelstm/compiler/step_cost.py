@@ -10,7 +10,6 @@ from importlib.resources import files
 from math import exp, log
 from typing import NamedTuple
 
-from ..layers.record import Layer
 from ..model import Model
 
 #: What the cell of one unit weighs against one multiply-accumulate: with it a row of the table is estimated best from the others.
@@ -29,11 +28,6 @@ class Estimate(NamedTuple):
 
     instructions: int
     cpu: str
-
-
-def multiply_accumulates(layer: Layer) -> int:
-    """Multiply-accumulates of one step in matrix products; an embedding looks up and multiplies nothing."""
-    return 0 if layer.kind == "embedding" else sum(array.size for array in layer.arrays().values() if array.ndim == 2)
 
 
 def instructions(model: Model, architecture: str, dot: str) -> Estimate | None:
@@ -56,7 +50,7 @@ def instructions(model: Model, architecture: str, dot: str) -> Estimate | None:
         if scheme not in counted.schemes:
             return None
         rows = _rows(counted.schemes[scheme])
-        products = multiply_accumulates(layer)
+        products = layer.multiply_accumulates
         if layer.kind.startswith("lstm"):
             work = products + _CELL * model.size_of(layer.name)
             total += work * _interpolated(work, rows)

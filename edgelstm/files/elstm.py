@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from .. import __version__, reference
 from ..errors import ModelFileError, ShapeError, UnsupportedModelError, UsageError, printable
+from ..layers import KINDS, record_of
 from ..layers.record import Layer
-from ..model import LAYER_KINDS, Model, Probe, layer_class
+from ..model import Model, Probe
 from ..runtime.digests import sha256_of
 from ..runtime.writing import write_atomic
 from . import container
@@ -239,13 +240,13 @@ def _decode(text: str, tensors: Tensors, *, verify: bool) -> Model:
 def _layer(entry: dict[str, Any], tensors: Tensors) -> Layer:
     """The record of one layer; its arrays are taken out of `tensors`."""
     kind, name = entry["kind"], entry["name"]
-    if kind not in LAYER_KINDS:
+    if kind not in KINDS:
         raise UnsupportedModelError(
             f"layer {printable(name, 60)!r} is of kind {printable(kind, 60)!r}; this edgelstm ({__version__}) knows "
-            f"{', '.join(LAYER_KINDS)}. Upgrade edgelstm."
+            f"{', '.join(KINDS)}. Upgrade edgelstm."
         )
     given = {full.removeprefix(f"{name}."): tensors.pop(full) for full in list(tensors) if full.rpartition(".")[0] == name}
-    layer = layer_class(kind).from_parts(name, entry["inputs"], entry["options"], given)
+    layer = record_of(kind).from_parts(name, entry["inputs"], entry["options"], given)
     held = layer.arrays()
     if odd := sorted(set(held) ^ set(given)):
         raise ModelFileError(

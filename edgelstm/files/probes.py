@@ -62,7 +62,7 @@ def _candidates(model: Model) -> Iterator[NDArray[np.float32]]:
 
 
 def _steady(model: Model, inputs: NDArray[np.float32], outputs: NDArray[np.float64]) -> bool:
-    if model.vocabulary_size is not None or not any("int8" in layer.kind for layer in model.layers):
+    if model.vocabulary_size is not None or not any(layer.rounds for layer in model.layers):
         return True
     limit = STEADY * np.maximum(1, np.abs(outputs))
     nudged = (reference.run(model, inputs.astype(np.float64) * (1 + nudge)) for nudge in NUDGES)

@@ -13,9 +13,6 @@ from .simd.vectors import FLOATS
 
 inlined = njit(inline="always")
 
-#: Layout of the integer header that the packed weights of a layer begin with, in int32.
-INPUT_STEPS, OUTPUT_SCALE, INPUT_ZERO, OUTPUT_ZERO, MANTISSA_OUT, SHIFT_OUT, CELL_BITS, CELL_CLIP = range(8)
-
 #: As in `reference_int8_static`: bits behind the point of a gate, of an activation, of what the table takes and gives, of an interval.
 GATE_BITS, ACTIVATION_BITS, IN_BITS, OUT_BITS, INTERVAL_BITS = 12, 15, 15, 24, 8
 LAST = (8 << IN_BITS) - 1

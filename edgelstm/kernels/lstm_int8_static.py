@@ -7,28 +7,21 @@ same for the recurrent sums; three where there is one matrix), then the rows' by
 import numpy as np
 from numba import njit
 
-from .integers import (
-    ACTIVATION_BITS,
+from .integers import ACTIVATION_BITS, GATE_BITS, int8_at, int32_at, rescaled, rounded_shift, saturated, sigmoid, tanh, uint16_at, whole
+from .packing import (
+    C_OFFSET,
     CELL_BITS,
     CELL_CLIP,
-    GATE_BITS,
+    H_OFFSET,
+    HEADER,
     INPUT_STEPS,
     INPUT_ZERO,
     MANTISSA_OUT,
     OUTPUT_SCALE,
     OUTPUT_ZERO,
     SHIFT_OUT,
-    int8_at,
-    int32_at,
-    rescaled,
-    rounded_shift,
-    saturated,
-    sigmoid,
-    tanh,
-    uint16_at,
-    whole,
+    TABLE_END,
 )
-from .packing import C_OFFSET, H_OFFSET, HEADER, TABLE_END
 from .simd.vectors import offset
 
 inlined = njit(inline="always")

@@ -17,3 +17,6 @@ TABLE_END = 544
 
 #: What makes h and c of integer-only layers non-negative in the arena, where no state may look like a NaN.
 H_OFFSET, C_OFFSET = 128, 32768
+
+#: Places in the header of a layer of integers alone; `INPUT_STEPS` and `OUTPUT_SCALE` are float32.
+INPUT_STEPS, OUTPUT_SCALE, INPUT_ZERO, OUTPUT_ZERO, MANTISSA_OUT, SHIFT_OUT, CELL_BITS, CELL_CLIP = range(8)

@@ -1,0 +1,41 @@
+"""Layer records: numbers, their shapes, and the facts of their kinds. `KINDS` is the one list of what exists.
+
+Each room (`layers`, `reference`, `compiler.lowering`) holds a kind in a file of the same name. This file imports none of them, so that
+a float32 model starts without the code of other kinds.
+"""
+
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .record import Layer
+
+#: Every kind of layer by its name in files: the file that holds it in each room, and the name of its record.
+KINDS = {
+    "lstm": ("lstm", "LSTM"),
+    "dense": ("feedforward", "Dense"),
+    "activation": ("feedforward", "Activation"),
+    "softmax": ("feedforward", "Softmax"),
+    "embedding": ("feedforward", "Embedding"),
+    "normalizer": ("feedforward", "Normalizer"),
+    "add": ("feedforward", "Add"),
+    "lstm_int8": ("lstm_int8", "LSTMInt8"),
+    "dense_int8": ("dense_int8", "DenseInt8"),
+    "lstm_int8_static": ("lstm_int8_static", "LSTMInt8Static"),
+    "dense_int8_static": ("dense_int8_static", "DenseInt8Static"),
+}
+
+#: The same by the name of the record, as users know it.
+RECORDS = {record: kind for kind, (_, record) in KINDS.items()}
+
+
+def part(room: str, kind: str) -> ModuleType:
+    """The file of a kind in a room, imported when first asked for. Rooms call it with their own name, ``__package__``."""
+    return import_module(f"{room}.{KINDS[kind][0]}")
+
+
+def record_of(kind: str) -> "type[Layer]":
+    """The record of a kind that `KINDS` lists."""
+    found: type[Layer] = getattr(part(__name__, kind), KINDS[kind][1])
+    return found

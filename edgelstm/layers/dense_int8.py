@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .integers import _check_scheme, _positive, _weights
+from .integers import check_scheme, int8_matrix, positive
 from .record import Array, Layer, checked_array, require_shape
 
 
@@ -25,22 +25,31 @@ class DenseInt8(Layer):
     """
 
     kind: ClassVar[str] = "dense_int8"
+    rounds: ClassVar[bool] = True
     scheme: str
     weight: Array
     scale: Array
     bias: Array = None
     input_scale: Array = None
 
+    @property
+    def numbers(self) -> str:
+        return str(self.scheme)
+
+    @property
+    def input_width(self) -> int:
+        return int(self.weight.shape[1])
+
     def _check(self) -> None:
-        _check_scheme(self)
-        self._set("weight", _weights(self.label, "weight", self.weight))
+        check_scheme(self)
+        self._set("weight", int8_matrix(self.label, "weight", self.weight))
         outputs = self.weight.shape[:1]
         if self.bias is None:
             self._set("bias", np.zeros(outputs, np.float32))
         for name in ("bias", "scale"):
             self._set(name, checked_array(self.label, name, getattr(self, name), 1))
             require_shape(self.label, name, getattr(self, name), outputs, f"weight has shape {self.weight.shape}")
-        _positive(self.label, "scale", self.scale)
+        positive(self.label, "scale", self.scale)
 
     def output_size(self, sizes: Sequence[int]) -> int:
         self._matches(sizes, int(self.weight.shape[1]), f"weight has shape {self.weight.shape}")

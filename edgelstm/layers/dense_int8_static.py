@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .integers import _check_multiplier, _check_scale, _check_sums, _check_weights, integers
+from .integers import check_matrix, check_multiplier, check_scale, check_sums, integers
 from .record import Array, Layer
 
 
@@ -28,6 +28,7 @@ class DenseInt8Static(Layer):
     """
 
     kind: ClassVar[str] = "dense_int8_static"
+    rounds: ClassVar[bool] = True
     weight: Array
     mantissa: Array
     shift: Array
@@ -37,14 +38,26 @@ class DenseInt8Static(Layer):
     output_zero_point: int
     bias: Array = None
 
+    @property
+    def numbers(self) -> str:
+        return "int8-static"
+
+    @property
+    def input_width(self) -> int:
+        return int(self.weight.shape[1])
+
+    @property
+    def output_grid(self) -> tuple[Array, int]:
+        return self.output_scale, self.output_zero_point
+
     def _check(self) -> None:
-        outputs = _check_weights(self, "weight").shape[0]
+        outputs = check_matrix(self, "weight").shape[0]
         bias = np.zeros(outputs, np.int32) if self.bias is None else self.bias
         self._set("bias", integers(self.label, "bias", bias, np.int32, (outputs,)))
-        _check_multiplier(self, ("mantissa", "shift"), 1, outputs)
-        _check_scale(self, "input_scale", "input_zero_point")
-        _check_scale(self, "output_scale", "output_zero_point")
-        _check_sums(self, self.weight, self.input_zero_point, self.bias)
+        check_multiplier(self, ("mantissa", "shift"), 1, outputs)
+        check_scale(self, "input_scale", "input_zero_point")
+        check_scale(self, "output_scale", "output_zero_point")
+        check_sums(self, self.weight, self.input_zero_point, self.bias)
 
     def output_size(self, sizes: Sequence[int]) -> int:
         self._matches(sizes, int(self.weight.shape[1]), f"weight has shape {self.weight.shape}")

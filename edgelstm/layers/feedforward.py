@@ -33,6 +33,10 @@ class Dense(Layer):
         self._set("bias", checked_array(self.label, "bias", bias, 1))
         require_shape(self.label, "bias", self.bias, self.weight.shape[:1], f"weight has shape {self.weight.shape}")
 
+    @property
+    def input_width(self) -> int:
+        return int(self.weight.shape[1])
+
     def output_size(self, sizes: Sequence[int]) -> int:
         self._matches(sizes, self.weight.shape[1], f"weight has shape {self.weight.shape}")
         return int(self.weight.shape[0])
@@ -51,6 +55,10 @@ class Activation(Layer):
                 f"{self.label}: function {printable(repr(self.function), 60)} is not one of {', '.join(ACTIVATIONS)}."
             )
 
+    @property
+    def within_one(self) -> bool:
+        return self.function in ("tanh", "sigmoid")
+
     def output_size(self, sizes: Sequence[int]) -> int:
         return sum(sizes)
 
@@ -60,6 +68,10 @@ class Softmax(Layer):
     """``exp(x) / sum(exp(x))`` over all values."""
 
     kind: ClassVar[str] = "softmax"
+
+    @property
+    def within_one(self) -> bool:
+        return True
 
     def output_size(self, sizes: Sequence[int]) -> int:
         return sum(sizes)
@@ -75,10 +87,19 @@ class Embedding(Layer):
     """
 
     kind: ClassVar[str] = "embedding"
+    takes_index: ClassVar[bool] = True
     weight: Array
 
     def _check(self) -> None:
         self._set("weight", checked_array(self.label, "weight", self.weight, 2))
+
+    @property
+    def input_width(self) -> int:
+        return 1
+
+    @property
+    def multiply_accumulates(self) -> int:
+        return 0
 
     def output_size(self, sizes: Sequence[int]) -> int:
         self._matches(sizes, 1, "it looks up one index a step")
@@ -106,6 +127,10 @@ class Normalizer(Layer):
         with np.errstate(divide="ignore", over="ignore"):
             if not np.isfinite(np.float32(1) / self.scale).all():
                 raise ShapeError(f"{self.label}: scale must not be zero; give a constant channel the scale 1.")
+
+    @property
+    def input_width(self) -> int:
+        return int(self.mean.shape[0])
 
     def output_size(self, sizes: Sequence[int]) -> int:
         self._matches(sizes, self.mean.shape[0], f"mean has shape {self.mean.shape}")

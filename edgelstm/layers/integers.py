@@ -7,11 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..errors import ShapeError, UnsupportedModelError, printable
-from .dense_int8 import DenseInt8
-from .dense_int8_static import DenseInt8Static
-from .lstm_int8 import LSTMInt8
-from .lstm_int8_static import LSTMInt8Static
-from .record import Array, checked_array, require_shape
+from .record import Array, Layer, checked_array, require_shape
 
 #: Largest magnitude of a quantised weight or activation: -128 is never used, so that products of two stay within 2**14.
 LIMIT = 127
@@ -33,7 +29,7 @@ HALF_STEP = 0.5 / LIMIT
 SCHEMES = ("int8-weight", "int8-dynamic")
 
 
-def _weights(owner: str, name: str, value: Array) -> NDArray[np.int8]:
+def int8_matrix(owner: str, name: str, value: Array) -> NDArray[np.int8]:
     """`value` as a private, read-only int8 matrix without -128."""
     array = np.asarray(value)
     if array.dtype != np.int8 or array.ndim != 2 or 0 in array.shape:
@@ -45,25 +41,25 @@ def _weights(owner: str, name: str, value: Array) -> NDArray[np.int8]:
     return array
 
 
-def _positive(owner: str, name: str, array: NDArray[np.float32]) -> NDArray[np.float32]:
+def positive(owner: str, name: str, array: NDArray[np.float32]) -> NDArray[np.float32]:
     if not (array > 0).all():
         raise ShapeError(f"{owner}: {name} must be positive; a row of zeros has the scale 1.")
     return array
 
 
-def _check_scheme(layer: LSTMInt8 | DenseInt8) -> None:
+def check_scheme(layer: Layer) -> None:
     """The scheme is known, and a calibrated scale of an activation, where there is one, is a positive number."""
-    if layer.scheme not in SCHEMES:
-        raise UnsupportedModelError(f"{layer.label}: scheme {printable(repr(layer.scheme), 60)} is not one of {', '.join(SCHEMES)}.")
+    if layer.numbers not in SCHEMES:
+        raise UnsupportedModelError(f"{layer.label}: scheme {printable(repr(layer.numbers), 60)} is not one of {', '.join(SCHEMES)}.")
     for name in ("input_scale", "hidden_scale"):
         value = getattr(layer, name, None)
         if value is None:
             continue
-        if layer.scheme == "int8-weight":
+        if layer.numbers == "int8-weight":
             raise UnsupportedModelError(f"{layer.label}: scheme int8-weight leaves activations in float32 and takes no {name}.")
         scale = checked_array(layer.label, name, value, 1)
         require_shape(layer.label, name, scale, (1,), "one step serves all values")
-        object.__setattr__(layer, name, _positive(layer.label, name, scale))
+        object.__setattr__(layer, name, positive(layer.label, name, scale))
 
 
 #: Bits behind the point of a gate before its activation (Q3.12) and after it (Q0.15).
@@ -126,7 +122,7 @@ def integers(owner: str, name: str, value: Array, dtype: DTypeLike, shape: tuple
     return array
 
 
-def _check_weights(layer: "LSTMInt8Static | DenseInt8Static", name: str) -> NDArray[np.int8]:
+def check_matrix(layer: Layer, name: str) -> NDArray[np.int8]:
     array = integers(layer.label, name, getattr(layer, name), np.int8, (None, None))
     if (array == -128).any():
         raise ShapeError(f"{layer.label}: {name} holds -128; quantised weights lie in -127 to 127.")
@@ -134,7 +130,7 @@ def _check_weights(layer: "LSTMInt8Static | DenseInt8Static", name: str) -> NDAr
     return array
 
 
-def _check_multiplier(layer: "LSTMInt8Static | DenseInt8Static", names: tuple[str, str], groups: int, rows: int) -> None:
+def check_multiplier(layer: Layer, names: tuple[str, str], groups: int, rows: int) -> None:
     """Mantissas and shifts: one a group of rows, or one a row."""
     lengths = {np.asarray(getattr(layer, name)).size for name in names}
     if lengths not in ({groups}, {rows}):
@@ -150,22 +146,22 @@ def _check_multiplier(layer: "LSTMInt8Static | DenseInt8Static", names: tuple[st
     object.__setattr__(layer, names[1], shift)
 
 
-def _check_scale(layer: "LSTMInt8Static | DenseInt8Static", scale_name: str, zero_point_name: str) -> None:
+def check_scale(layer: Layer, scale_name: str, zero_point_name: str) -> None:
     scale = checked_array(layer.label, scale_name, getattr(layer, scale_name), 1)
     require_shape(layer.label, scale_name, scale, (1,), "one scale serves all values")
     if not SCALE[0] < scale[0] < SCALE[1]:
         raise ShapeError(f"{layer.label}: {scale_name} must lie between {SCALE[0]:g} and {SCALE[1]:g}; got {scale[0]:g}.")
     object.__setattr__(layer, scale_name, scale)
-    _check_integer(layer, zero_point_name, -128, 127)
+    check_whole(layer, zero_point_name, -128, 127)
 
 
-def _check_integer(layer: "LSTMInt8Static | DenseInt8Static", name: str, low: int, high: int) -> None:
+def check_whole(layer: Layer, name: str, low: int, high: int) -> None:
     value = getattr(layer, name)
     if type(value) is not int or not low <= value <= high:
         raise ShapeError(f"{layer.label}: {name} must be a whole number from {low} to {high}; got {printable(repr(value), 60)}.")
 
 
-def _check_sums(layer: "LSTMInt8Static | DenseInt8Static", weight: NDArray[np.int8], zero_point: int, bias: NDArray[np.int32]) -> None:
+def check_sums(layer: Layer, weight: NDArray[np.int8], zero_point: int, bias: NDArray[np.int32]) -> None:
     """No sum of a row, at any input, leaves int32."""
     reach = max(127 - zero_point, zero_point + 128)
     largest = np.abs(weight.astype(np.int64)).sum(axis=1) * reach + np.abs(bias.astype(np.int64))  # (rows,)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UnsupportedModelError, printable
-from .integers import HALF_STEP, LIMIT, MOST_BIAS, MOST_FLOAT_SHIFT, MOST_PRODUCTS, MOST_SHIFT, _check_scheme, _positive, _weights
+from .integers import HALF_STEP, LIMIT, MOST_BIAS, MOST_FLOAT_SHIFT, MOST_PRODUCTS, MOST_SHIFT, check_scheme, int8_matrix, positive
 from .record import Array, Recurrent, checked_array, require_shape
 
 
@@ -42,6 +42,7 @@ class LSTMInt8(Recurrent):
     """
 
     kind: ClassVar[str] = "lstm_int8"
+    rounds: ClassVar[bool] = True
     scheme: str
     weight_ih: Array
     weight_hh: Array
@@ -87,10 +88,14 @@ class LSTMInt8(Recurrent):
         step = 1.0 if self.input_scale is None else 1 / (float(self.hidden_steps) * float(self.input_scale[0]))
         return np.asarray(self.scale_hh * step * 2.0**self.input_shift, np.float32)
 
+    @property
+    def numbers(self) -> str:
+        return str(self.scheme)
+
     def _check(self) -> None:
-        _check_scheme(self)
-        self._set("weight_hh", _weights(self.label, "weight_hh", self.weight_hh))
-        self._set("weight_ih", _weights(self.label, "weight_ih", self.weight_ih))
+        check_scheme(self)
+        self._set("weight_hh", int8_matrix(self.label, "weight_hh", self.weight_hh))
+        self._set("weight_ih", int8_matrix(self.label, "weight_ih", self.weight_ih))
         hidden = self.hidden_size
         because = f"weight_hh has hidden_size = {hidden} columns"
         require_shape(
@@ -103,7 +108,7 @@ class LSTMInt8(Recurrent):
             if getattr(self, name) is not None:
                 self._set(name, checked_array(self.label, name, getattr(self, name), 1))
                 require_shape(self.label, name, getattr(self, name), (size,), because)
-        _positive(self.label, "scale_hh", self.scale_hh)
+        positive(self.label, "scale_hh", self.scale_hh)
         self._check_shift()
         self._check_scale_ih()
         self._check_bias()
@@ -136,7 +141,7 @@ class LSTMInt8(Recurrent):
             self._set("scale_ih", checked_array(self.label, "scale_ih", self.weight_scale_ih, 1))
         elif self.input_shift:
             raise UnsupportedModelError(f"{self.label}: input_shift must be 0 beside a scale_ih; got {self.input_shift}.")
-        _positive(self.label, "scale_ih", self.scale_ih)
+        positive(self.label, "scale_ih", self.scale_ih)
         self._set("input_shift", 0)
 
     def _check_bias(self) -> None:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .integers import CELL_BITS, _check_integer, _check_multiplier, _check_scale, _check_sums, _check_weights, integers
+from .integers import CELL_BITS, check_matrix, check_multiplier, check_scale, check_sums, check_whole, integers
 from .record import Array, Recurrent, require_shape
 
 
@@ -42,6 +42,7 @@ class LSTMInt8Static(Recurrent):
     """
 
     kind: ClassVar[str] = "lstm_int8_static"
+    rounds: ClassVar[bool] = True
     weight_ih: Array
     weight_hh: Array
     mantissa_ih: Array
@@ -60,25 +61,37 @@ class LSTMInt8Static(Recurrent):
     h0: Array = None
     c0: Array = None
 
+    @property
+    def numbers(self) -> str:
+        return "int8-static"
+
+    @property
+    def output_grid(self) -> tuple[Array, int]:
+        return self.hidden_scale, self.hidden_zero_point
+
+    @property
+    def within_one(self) -> bool:
+        return False
+
     def _check(self) -> None:
-        hidden = _check_weights(self, "weight_hh").shape[1]
+        hidden = check_matrix(self, "weight_hh").shape[1]
         require_shape(
             self.label, "weight_hh", self.weight_hh, (4 * hidden, hidden), "its rows are the gates i f g o of hidden_size rows each"
         )
-        inputs = _check_weights(self, "weight_ih").shape[1]
+        inputs = check_matrix(self, "weight_ih").shape[1]
         require_shape(self.label, "weight_ih", self.weight_ih, (4 * hidden, inputs), f"weight_hh has hidden_size = {hidden} columns")
         bias = np.zeros(4 * hidden, np.int32) if self.bias is None else self.bias
         self._set("bias", integers(self.label, "bias", bias, np.int32, (4 * hidden,)))
         for names in (("mantissa_ih", "shift_ih"), ("mantissa_hh", "shift_hh")):
-            _check_multiplier(self, names, 4, 4 * hidden)
-        _check_multiplier(self, ("mantissa_out", "shift_out"), 1, 1)
-        _check_scale(self, "input_scale", "input_zero_point")
-        _check_scale(self, "hidden_scale", "hidden_zero_point")
-        _check_integer(self, "cell_bits", CELL_BITS[0], CELL_BITS[-1])
+            check_multiplier(self, names, 4, 4 * hidden)
+        check_multiplier(self, ("mantissa_out", "shift_out"), 1, 1)
+        check_scale(self, "input_scale", "input_zero_point")
+        check_scale(self, "hidden_scale", "hidden_zero_point")
+        check_whole(self, "cell_bits", CELL_BITS[0], CELL_BITS[-1])
         if self.cell_clip is not None:
-            _check_integer(self, "cell_clip", 1, 32767)
-        _check_sums(self, self.weight_ih, self.input_zero_point, self.bias)
-        _check_sums(self, self.weight_hh, self.hidden_zero_point, np.zeros(1, np.int32))
+            check_whole(self, "cell_clip", 1, 32767)
+        check_sums(self, self.weight_ih, self.input_zero_point, self.bias)
+        check_sums(self, self.weight_hh, self.hidden_zero_point, np.zeros(1, np.int32))
         for name, dtype in (("h0", np.int8), ("c0", np.int16)):
             if getattr(self, name) is not None:
                 self._set(name, integers(self.label, name, getattr(self, name), dtype, (hidden,)))

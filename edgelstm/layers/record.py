@@ -66,6 +66,12 @@ class Layer:
     """
 
     kind: ClassVar[str] = ""
+    #: Whether a sample is one index into this layer's table.
+    takes_index: ClassVar[bool] = False
+    #: Whether it rounds activations to integers, so that an answer may jump where an input moves by its last bit.
+    rounds: ClassVar[bool] = False
+    #: Gates of a recurrent layer, in the order of its arrays.
+    gates: ClassVar[tuple[str, ...]] = ()
     _sealed: ClassVar[bool] = False
     name: str = ""
     inputs: tuple[str, ...] = ()
@@ -104,6 +110,31 @@ class Layer:
     def label(self) -> str:
         """How errors call this layer."""
         return f"{self.kind} {printable(self.name, 60)!r}" if self.name else self.kind
+
+    @property
+    def numbers(self) -> str:
+        """What it computes in: ``"f32"``, or a scheme of int8."""
+        return "f32"
+
+    @property
+    def within_one(self) -> bool:
+        """Whether no output can leave -1 to 1."""
+        return False
+
+    @property
+    def output_grid(self) -> tuple[Array, int] | None:
+        """Scale (1,) and zero point of outputs that are int8; None where they are any number."""
+        return None
+
+    @property
+    def input_width(self) -> int | None:
+        """Width of what it reads, where its arrays tell."""
+        return None
+
+    @property
+    def multiply_accumulates(self) -> int:
+        """Products that one step sums: those of its matrices."""
+        return sum(array.size for array in self.arrays().values() if array.ndim == 2)
 
     def output_size(self, sizes: Sequence[int]) -> int:
         """Width of the output, given the widths of the inputs.
@@ -156,9 +187,19 @@ class Recurrent(Layer):
     weight_ih: Array
     weight_hh: Array
 
+    gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
+
+    @property
+    def within_one(self) -> bool:
+        return True
+
     @property
     def input_size(self) -> int:
         return int(self.weight_ih.shape[1])
+
+    @property
+    def input_width(self) -> int:
+        return self.input_size
 
     @property
     def hidden_size(self) -> int:

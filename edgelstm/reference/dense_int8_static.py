@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..layers.dense_int8_static import DenseInt8Static
+from .functions import stateless
 from .integers import Integers, Vector, dequantised, quantised, rescaled, saturated
 
 
@@ -16,3 +17,6 @@ def dense(layer: DenseInt8Static, x: Vector) -> Vector:
     """One step. x: (input_size,); returns (output_size,)."""
     q = dense_step(layer, quantised(x, layer.input_scale, layer.input_zero_point))
     return dequantised(q, layer.output_scale, layer.output_zero_point)
+
+
+TWINS = {"dense_int8_static": stateless(dense)}

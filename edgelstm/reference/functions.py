@@ -1,20 +1,80 @@
-""""""
+"""What twins share: their form, the functions that records name, the float cell, and activations rounded to int8."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..layers.integers import LIMIT
-
 Vector = NDArray[np.float64]
-
-
 Integers = NDArray[np.int64]
+
+#: What a layer keeps from step to step.
+State = tuple[Vector, ...]
+
+#: Largest magnitude of an int8 activation.
+LIMIT = 127
+
+
+class Twin(NamedTuple):
+    """A kind of layer, slow and obvious.
+
+    Parameters
+    ----------
+    step : callable
+        ``(layer, xs, state) -> (y, new state)``. xs: the vectors that the layer reads, in order; y: (output_size,).
+    start : callable
+        ``layer -> state`` before the first step; layers without a state have the empty one.
+    """
+
+    step: Callable[[Any, list[Vector], State], tuple[Vector, State]]
+    start: Callable[[Any], State] = lambda layer: ()
+
+
+def stateless(function: Callable[[Any, Vector], Vector]) -> Twin:
+    """The twin of a layer that keeps nothing and reads its inputs side by side: ``function(layer, x) -> y``."""
+    return Twin(lambda layer, xs, state: (function(layer, np.concatenate(xs)), state))
+
+
+def sigmoid(x: Vector) -> Vector:
+    """``1 / (1 + exp(-x))``, without overflow."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+#: What each name of `layers.feedforward.ACTIVATIONS` means.
+ACTIVATIONS: dict[str, Callable[[Vector], Vector]] = {
+    "linear": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "tanh": np.tanh,
+    "sigmoid": sigmoid,
+}
+
+
+def softmax(x: Vector) -> Vector:
+    """``exp(x) / sum(exp(x))``, shifted by the largest value first."""
+    e: Vector = np.exp(x - x.max())
+    return np.asarray(e / e.sum())
+
+
+def lstm_cell(z: Vector, c: Vector) -> tuple[Vector, Vector]:
+    """Pre-activations i f g o (4*hidden_size,) and the old cell (hidden_size,) -> the new h and c. Formula: `layers.lstm.LSTM`."""
+    i, f, g, o = np.split(z, 4)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def lstm_start(layer: Any) -> State:
+    """H and c before the first step, of layers with a float cell: (hidden_size,) each."""
+    zero = np.zeros(layer.hidden_size)
+    return tuple(zero if start is None else start.astype(np.float64) for start in (layer.h0, layer.c0))
 
 
 def quantised(x: NDArray[Any], steps: np.float32 | NDArray[np.float32]) -> Vector:
-    """round(x * steps), ties to even, within +-127. `steps`: integers a unit, the inverse of the scale."""
+    """round(x * steps), ties to even, within +-127. `steps`: integers a unit, the inverse of the scale.
+
+    An activation in float32 times its steps, exactly, is what kernels round to an integer, and so does this.
+    """
     exact = np.asarray(x, np.float32).astype(np.float64) * steps
     return np.asarray(np.clip(np.rint(exact), -LIMIT, LIMIT))
 

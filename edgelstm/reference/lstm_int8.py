@@ -3,10 +3,10 @@
 import numpy as np
 
 from ..layers.lstm_int8 import LSTMInt8
-from .functions import Vector, input_steps, sums
+from .functions import State, Twin, Vector, input_steps, lstm_cell, lstm_start, sums
 
 
-def lstm_preactivations(layer: LSTMInt8, x: Vector, h: Vector) -> Vector:
+def preactivations(layer: LSTMInt8, x: Vector, h: Vector) -> Vector:
     """Gates before their activations, in the order i f g o: (4*hidden_size,)."""
     if layer.scheme == "int8-weight":
         weight_ih, weight_hh = layer.weight_ih.astype(np.float64), layer.weight_hh.astype(np.float64)
@@ -18,3 +18,13 @@ def lstm_preactivations(layer: LSTMInt8, x: Vector, h: Vector) -> Vector:
         inputs = shift * from_x * np.float64(h_steps) / np.float64(steps)
         return np.asarray(scale / np.float64(h_steps) * (inputs + from_h + layer.bias_steps))
     return np.asarray(scale / np.float64(h_steps) * (shift * (from_x + layer.bias_steps) + from_h))
+
+
+def step(layer: LSTMInt8, xs: list[Vector], state: State) -> tuple[Vector, State]:
+    """One step; the cell is the float one."""
+    h, c = state
+    h, c = lstm_cell(preactivations(layer, np.concatenate(xs), h), c)
+    return h, (h, c)
+
+
+TWINS = {"lstm_int8": Twin(step, lstm_start)}

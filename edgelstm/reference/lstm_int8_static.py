@@ -4,6 +4,7 @@ import numpy as np
 
 from ..layers.integers import ACTIVATION_BITS, GATE_BITS
 from ..layers.lstm_int8_static import LSTMInt8Static
+from .functions import State, Twin
 from .integers import Integers, Vector, dequantised, quantised, rescaled, rounded_shift, saturated, sigmoid, tanh
 
 
@@ -19,7 +20,7 @@ def gates(layer: LSTMInt8Static, x: Integers, h: Integers) -> Integers:
     return saturated(from_x + from_h, 16)
 
 
-def lstm_step(layer: LSTMInt8Static, x: Integers, h: Integers, c: Integers) -> tuple[Integers, Integers]:
+def integer_step(layer: LSTMInt8Static, x: Integers, h: Integers, c: Integers) -> tuple[Integers, Integers]:
     """One step in integers. x: (input_size,) int8; h: (hidden_size,) int8; c: (hidden_size,) int16; returns the new h and c."""
     i, f, g, o = np.split(gates(layer, x, h), 4)
     added = rounded_shift(sigmoid(i) * tanh(g, GATE_BITS), 2 * ACTIVATION_BITS - layer.cell_bits)
@@ -30,14 +31,18 @@ def lstm_step(layer: LSTMInt8Static, x: Integers, h: Integers, c: Integers) -> t
     return saturated(out + layer.hidden_zero_point, 8), c
 
 
-def lstm_initial(layer: LSTMInt8Static) -> tuple[Vector, Vector]:
-    """H and c before the first step: integers."""
+def start(layer: LSTMInt8Static) -> State:
+    """H and c before the first step: integers, (hidden_size,) each."""
     h0 = np.full(layer.hidden_size, layer.hidden_zero_point) if layer.h0 is None else layer.h0
     c0 = np.zeros(layer.hidden_size) if layer.c0 is None else layer.c0
     return h0.astype(np.float64), c0.astype(np.float64)
 
 
-def lstm(layer: LSTMInt8Static, x: Vector, h: Vector, c: Vector) -> tuple[Vector, tuple[Vector, Vector]]:
-    """One step. x: (input_size,); h and c: integers as `lstm_initial` made them; returns the output and the new integers."""
-    new_h, new_c = lstm_step(layer, quantised(x, layer.input_scale, layer.input_zero_point), h.astype(np.int64), c.astype(np.int64))
-    return dequantised(new_h, layer.hidden_scale, layer.hidden_zero_point), (new_h.astype(np.float64), new_c.astype(np.float64))
+def step(layer: LSTMInt8Static, xs: list[Vector], state: State) -> tuple[Vector, State]:
+    """One step. xs: vectors of input_size values together; state: integers as `start` makes them."""
+    x = quantised(np.concatenate(xs), layer.input_scale, layer.input_zero_point)
+    h, c = integer_step(layer, x, *(part.astype(np.int64) for part in state))
+    return dequantised(h, layer.hidden_scale, layer.hidden_zero_point), (h.astype(np.float64), c.astype(np.float64))
+
+
+TWINS = {"lstm_int8_static": Twin(step, start)}

@@ -1,34 +1,34 @@
-"""A layer -> the kernel that runs it, the constants of that kernel, and its weights as the kernel reads them.
+"""A layer -> the kernel that runs it, the constants of that kernel, its weights as the kernel reads them, and how far its values reach.
 
-Packing is described where it is read, in the kernels. Nothing here compiles.
+Packing is described where it is read, in the kernels. Nothing here compiles. Each kind's file has its `RULES`.
 """
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...layers.lstm import LSTM
+from ...errors import CompileError
+from ...layers import part
+from ...layers.record import Layer
 from ..targets import Target
 
-if TYPE_CHECKING:
-    from ...layers.lstm_int8 import LSTMInt8
-
-
 Floats = NDArray[np.float32]
-
-
-_EMPTY = np.zeros(0, np.float32)
-
 
 #: An LSTM layer whose weights exceed this many floats (half of a usual first-level cache) takes a block's input products together.
 #: Measured on Zen 4 and Zen 5: from (9,64) on, `process` gains a fifth or more; below, nothing.
 HOIST_ABOVE = 4096
 
-
 #: One whose weights exceed this many floats (a usual first-level cache) takes its tiles forwards and backwards in turn.
 #: Measured on Zen 5: a step of (40,128) and (128,128) gains a fifth and a quarter.
 TURN_ABOVE = 8192
+
+#: Largest magnitude of an initial cell for which the gates' common denominator cannot overflow. A cell that grows by itself stays below
+#: 2**24, where float32 no longer counts ones.
+LARGEST_CELL = 1e9
+
+_EMPTY = np.zeros(0, np.float32)
 
 
 class Lowered(NamedTuple):
@@ -60,6 +60,39 @@ class Lowered(NamedTuple):
     workspace: int = 0
 
 
+class Reach(NamedTuple):
+    """No value inside a layer exceeds ``gain * |input| + offset``, and none that leaves it exceeds `most`.
+
+    |input| is the largest magnitude of what the layer reads; the sum of those of all its inputs, if it `sums` them.
+    """
+
+    gain: float
+    offset: float = 0.0
+    most: float = float("inf")
+    sums: bool = False
+
+
+class Rule(NamedTuple):
+    """What the compiler must know of a kind of layer; neither part can be absent.
+
+    Parameters
+    ----------
+    lower : callable
+        ``(layer, sizes of the inputs, target) -> Lowered``.
+    reach : callable
+        ``layer -> Reach``: the bound by which inputs are checked, so that no value overflows.
+    """
+
+    lower: Callable[[Any, list[int], Target], Lowered]
+    reach: Callable[[Any], Reach]
+
+
+def rule(layer: Layer) -> Rule:
+    """What the compiler knows of a layer's kind."""
+    found: Rule = part(__name__, layer.kind).RULES[layer.kind]
+    return found
+
+
 def up_to(multiple: int, size: int) -> int:
     """`size`, rounded up to a multiple."""
     return -(-size // multiple) * multiple
@@ -72,7 +105,7 @@ def tiling(hidden: int, target: Target) -> tuple[int, int, int]:
     return padded, units, padded % units
 
 
-def lstm_state(layer: "LSTM | LSTMInt8", padded: int) -> Floats:
+def lstm_state(layer: Any, padded: int) -> Floats:
     """Initial h (padded,), c (padded,) and the turn; padding units stay at 0."""
     state = np.zeros(2 * padded + 1, np.float32)
     for start, value in ((0, layer.h0), (padded, layer.c0)):
@@ -84,3 +117,27 @@ def lstm_state(layer: "LSTM | LSTMInt8", padded: int) -> Floats:
 def copy(size: int) -> Lowered:
     """A layer that passes `size` values on: what gathers several inputs, or trims a row."""
     return Lowered("activation_f32", {"function": "linear", "size": size}, size)
+
+
+def largest(array: Any) -> float:
+    """Largest magnitude in an array."""
+    return float(np.abs(array).max())
+
+
+def row_sums(weight: Any, scale: Any = 1.0) -> Any:
+    """What each row multiplies inputs of magnitude 1 to at most: (rows,)."""
+    return np.abs(weight).sum(axis=1, dtype=np.float64) * scale
+
+
+def lstm_reach(layer: Any, scales: tuple[Any, Any] = (1.0, 1.0), units: tuple[Any, Any] = (1.0, 1.0), factor: float = 0.0) -> Reach:
+    """The reach of an LSTM layer with a float cell.
+
+    scales: of the rows of weight_ih and weight_hh; units: what their sums are counted in; factor: what multiplies input products at least.
+    """
+    if layer.c0 is not None and largest(layer.c0) > LARGEST_CELL:
+        raise CompileError(
+            f"{layer.label}: c0 reaches {largest(layer.c0):.1e}; cells beyond {LARGEST_CELL:.0e} overflow. Check its source."
+        )
+    state = 1.0 if layer.h0 is None else max(1.0, largest(layer.h0))
+    recurrent = (row_sums(layer.weight_hh, scales[1]) * state + np.abs(layer.bias)) / units[1]
+    return Reach(max(largest(row_sums(layer.weight_ih, scales[0]) / units[0]), factor), largest(recurrent), state)

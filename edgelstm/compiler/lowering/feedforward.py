@@ -4,7 +4,7 @@ import numpy as np
 
 from ...layers.feedforward import Activation, Add, Dense, Embedding, Normalizer, Softmax
 from ..targets import Target
-from . import Lowered
+from . import Lowered, Reach, Rule, largest, row_sums
 
 #: A Dense layer of fewer outputs is one dot product each. Measured on Zen 4.
 FEWEST_COLUMNS = 4
@@ -40,3 +40,26 @@ def embedding(layer: Embedding, sizes: list[int], target: Target) -> Lowered:
 
 def add(layer: Add, sizes: list[int], target: Target) -> Lowered:
     return Lowered("add_f32", {"terms": len(sizes), "size": sizes[0]}, sizes[0])
+
+
+def dense_reach(layer: Dense) -> Reach:
+    return Reach(largest(row_sums(layer.weight)), largest(layer.bias))
+
+
+def activation_reach(layer: Activation) -> Reach:
+    return Reach(1.0, 0.0, 1.0 if layer.within_one else float("inf"))
+
+
+def normalizer_reach(layer: Normalizer) -> Reach:
+    inverse = np.maximum(1 / np.abs(layer.scale.astype(np.float64)), 1)
+    return Reach(largest(inverse), largest(layer.mean * inverse))
+
+
+RULES = {
+    "dense": Rule(dense, dense_reach),
+    "activation": Rule(activation, activation_reach),
+    "softmax": Rule(softmax, lambda layer: Reach(1.0, 0.0, 1.0)),
+    "normalizer": Rule(normalizer, normalizer_reach),
+    "embedding": Rule(embedding, lambda layer: Reach(0.0, largest(layer.weight))),
+    "add": Rule(add, lambda layer: Reach(1.0, sums=True)),
+}

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...layers.lstm import LSTM
 from ..targets import Target
-from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, lstm_state, tiling
+from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, Rule, lstm_reach, lstm_state, tiling
 
 #: Independent multiply-adds that keep a CPU busy: two a cycle, four cycles each. True of Zen 4, Zen 5, Cortex-A72 and A76.
 MULTIPLY_ADDS_IN_FLIGHT = 8
@@ -15,7 +15,7 @@ MULTIPLY_ADDS_IN_FLIGHT = 8
 FETCH_ABOVE, FETCH_AHEAD = 1 << 18, 256
 
 
-def lstm(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
+def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
     inputs, hidden = layer.input_size, layer.hidden_size
     padded, units, tail = tiling(hidden, target)
     size = layer.weight_ih.size + layer.weight_hh.size
@@ -34,11 +34,11 @@ def lstm(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
         "paired": int(target.pairs),
         "division": target.division,
     }
-    weights = pack_lstm(layer, padded, units)
+    weights = pack(layer, padded, units)
     return Lowered("lstm_f32", constants, padded, weights, lstm_state(layer, padded), 4 * padded if hoisted else 0)
 
 
-def pack_lstm(layer: LSTM, padded: int, units: int) -> Floats:
+def pack(layer: LSTM, padded: int, units: int) -> Floats:
     """Tiles of `units` units: for each row of [bias, inputs, recurrent] the gates i f g o side by side; i, f and o halved."""
     hidden = layer.hidden_size
     rows = np.zeros((4, padded, 1 + layer.input_size + hidden), np.float32)  # (gate, unit, row)
@@ -46,3 +46,6 @@ def pack_lstm(layer: LSTM, padded: int, units: int) -> Floats:
     rows[[0, 1, 3]] *= np.float32(0.5)
     tiles = [rows[:, start : start + units].transpose(2, 0, 1).ravel() for start in range(0, padded, units)]
     return np.concatenate(tiles)
+
+
+RULES = {"lstm": Rule(lower, lstm_reach)}

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from ...kernels.packing import GROUP, OFFSET
 from ...layers.lstm_int8 import LSTMInt8
 from ..targets import Target
-from . import HOIST_ABOVE, TURN_ABOVE, Lowered, lstm_state, tiling
-from .packing_int8 import EXACT_DIVISION, SHORT, _floats, _grouped, _header, _room, _words
+from . import HOIST_ABOVE, TURN_ABOVE, Lowered, Reach, Rule, lstm_reach, lstm_state, tiling
+from .packing import EXACT_DIVISION, SHORT, float_header, floats, grouped, least_unit, room, words_of
 
 
 def _by_gate(values: NDArray[Any], padded: int) -> NDArray[Any]:
@@ -27,7 +27,7 @@ def _tiling(hidden: int, target: Target) -> tuple[int, int, int]:
     return tiling(hidden, target._replace(registers=target.registers // 2 if hidden <= SHORT else target.registers))
 
 
-def lstm(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
+def lower(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
     """A layer of either scheme."""
     padded, units, tail = _tiling(layer.hidden_size, target)
     constants: dict[str, Any] = {"inputs": layer.input_size, "hidden": layer.hidden_size, "padded": padded, "units": units, "tail": tail}
@@ -43,27 +43,27 @@ def lstm(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
 
     if layer.scheme == "int8-weight":
         parts = [_by_gate(part, padded) * half for part in (layer.bias, layer.scale_ih, layer.scale_hh)]  # (4, padded) each
-        weights = [_floats(*(rows(part, t) for part in parts), rows(weight_ih, t).T, rows(weight_hh, t).T) for t in tiles]
+        weights = [floats(*(rows(part, t) for part in parts), rows(weight_ih, t).T, rows(weight_hh, t).T) for t in tiles]
         return Lowered("lstm_int8_weight", constants, padded, np.concatenate(weights), state)
     form, group = target.dot, GROUP[target.dot]
-    input_words, hidden_words = _words(layer.input_size, group), _words(padded, group)
+    input_words, hidden_words = words_of(layer.input_size, group), words_of(padded, group)
     calibrated = layer.input_scale is not None
     hoisted = layer.input_size >= 16 and size > 4 * HOIST_ABOVE
-    row = 4 * padded + _room(input_words) + _room(hidden_words)
+    row = 4 * padded + room(input_words) + room(hidden_words)
     constants |= {"input_words": input_words, "hidden_words": hidden_words, "form": form, "width": target.lanes}
     constants |= {"calibrated": int(calibrated), "hoisted": int(hoisted), "row": row}
     constants |= {"division": EXACT_DIVISION.get(target.division, target.division), "shift": layer.input_shift if calibrated else 0}
     if calibrated:
-        header = _header(np.float32(1) / layer.input_scale[0], layer.hidden_steps)
+        header = float_header(np.float32(1) / layer.input_scale[0], layer.hidden_steps)
     else:
-        header = _header(0, layer.hidden_steps, layer.hidden_steps * np.float32(2.0**layer.input_shift))
+        header = float_header(0, layer.hidden_steps, layer.hidden_steps * np.float32(2.0**layer.input_shift))
     start, *starts = (_by_gate(start, padded) for start in _starts(layer, form))
     constant_rows = (start, _by_gate(layer.product_scale, padded) * half, *starts)  # (4, padded) each
     weights = [
-        _floats(
+        floats(
             *(rows(part, t) for part in constant_rows),
-            _grouped(rows(weight_ih, t), input_words, form),
-            _grouped(rows(weight_hh, t), hidden_words, form),
+            grouped(rows(weight_ih, t), input_words, form),
+            grouped(rows(weight_hh, t), hidden_words, form),
         )
         for t in tiles
     ]
@@ -80,3 +80,16 @@ def _starts(layer: LSTMInt8, form: str) -> list[NDArray[Any]]:
     else:
         starts = [layer.bias_steps]
     return [start.astype(np.int32) for start in starts]
+
+
+def reach(layer: LSTMInt8) -> Reach:
+    scales = layer.weight_scale_ih, layer.scale_hh
+    if layer.scheme == "int8-weight":
+        return lstm_reach(layer, scales, (least_unit(layer.scale_ih), least_unit(layer.scale_hh)))
+    units = (least_unit(layer.product_scale),) * 2
+    # Without a scale of x, an integer of its products is multiplied by this.
+    factor = float(layer.hidden_steps) * 2.0**layer.input_shift if layer.input_scale is None else 0.0
+    return lstm_reach(layer, scales, units, factor)
+
+
+RULES = {"lstm_int8": Rule(lower, reach)}

@@ -1,14 +1,14 @@
-"""How int8 weights and their scales are packed: what LSTM and Dense layers share."""
+"""How int8 weights and their scales are packed: what the int8 kinds share."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.packing import GROUP, HEADER
-from ...layers.dense_int8_static import DenseInt8Static
-from ...layers.lstm_int8_static import LSTMInt8Static
-from . import Floats, up_to
+from ...kernels.packing import GROUP, HEADER, INPUT_STEPS, INPUT_ZERO, OUTPUT_SCALE, OUTPUT_ZERO
+from . import Floats, Reach, largest, up_to
+
+Integers = NDArray[np.int32]
 
 #: Most units of a layer whose loops are unrolled: by LLVM's models of Cortex-A72 and A76.
 SHORT = 24
@@ -18,16 +18,16 @@ SHORT = 24
 EXACT_DIVISION = {"frecpe": "fdiv"}
 
 
-def _words(count: int, group: int) -> int:
+def words_of(count: int, group: int) -> int:
     return -(-count // group)
 
 
-def _room(words: int) -> int:
+def room(words: int) -> int:
     """Floats for activations of so many words, which are read four at a time."""
     return up_to(4, words) + 4
 
 
-def _grouped(weights: NDArray[np.int8], words: int, form: str) -> NDArray[Any]:
+def grouped(weights: NDArray[np.int8], words: int, form: str) -> NDArray[Any]:
     """(lanes, values) -> (words, lanes, group): what one word of activations meets stands together."""
     (lanes, count), group = weights.shape, GROUP[form]
     padded = np.zeros((lanes, words * group), np.int8)
@@ -38,29 +38,28 @@ def _grouped(weights: NDArray[np.int8], words: int, form: str) -> NDArray[Any]:
     return padded.reshape(lanes, words, group).transpose(1, 0, 2)
 
 
-def _floats(*parts: NDArray[Any]) -> Floats:
+def floats(*parts: NDArray[Any]) -> Floats:
     """Arrays of any type one behind the other, as the float32 memory that holds them."""
     data = b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
     return np.frombuffer(data + bytes(-len(data) % 4), np.float32)
 
 
-def _header(*values: Any) -> Floats:
+def float_header(*values: Any) -> Floats:
     header = np.zeros(HEADER, np.float32)
     header[: len(values)] = values
     return header
 
 
-Integers = NDArray[np.int32]
-
-
-def _header(layer: LSTMInt8Static | DenseInt8Static, output_scale: NDArray[np.float32], output_zero: int) -> Integers:
+def integers_header(layer: Any) -> Integers:
+    """What stands before the weights of a layer of integers alone: (HEADER,) int32, `INPUT_STEPS` and `OUTPUT_SCALE` as float32."""
+    scale, zero_point = layer.output_grid
     header = np.zeros(HEADER, np.int32)
-    header[:2].view(np.float32)[:] = np.float32(1) / layer.input_scale[0], output_scale[0]
-    header[2:4] = layer.input_zero_point, output_zero
+    header[[INPUT_STEPS, OUTPUT_SCALE]] = np.array([np.float32(1) / layer.input_scale[0], scale[0]], np.float32).view(np.int32)
+    header[[INPUT_ZERO, OUTPUT_ZERO]] = layer.input_zero_point, zero_point
     return header
 
 
-def _row_scales(mantissa: Integers, shift: NDArray[np.int8], weight: NDArray[np.int8], zero_point: int, bias: Integers | int) -> Integers:
+def row_scales(mantissa: Integers, shift: NDArray[np.int8], weight: NDArray[np.int8], zero_point: int, bias: Integers | int) -> Integers:
     """(rows, 3): mantissa, shift, and where the sum of a row begins."""
     rows = weight.shape[0]
     start = bias - zero_point * weight.astype(np.int64).sum(axis=1)
@@ -68,6 +67,12 @@ def _row_scales(mantissa: Integers, shift: NDArray[np.int8], weight: NDArray[np.
     return np.stack(columns, axis=1).astype(np.int32)
 
 
-def _packed(*parts: NDArray[Any]) -> NDArray[np.float32]:
-    data = b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
-    return np.frombuffer(data + bytes(-len(data) % 4), np.float32)
+def least_unit(scale: Any) -> Any:
+    """What sums are counted in before they are multiplied by the scales of their rows, where that is less than 1."""
+    return np.minimum(scale.astype(np.float64), 1.0)
+
+
+def integers_reach(layer: Any) -> Reach:
+    """The reach of a layer whose inputs and outputs are int8 with a scale."""
+    scale, _ = layer.output_grid
+    return Reach(largest(1 / layer.input_scale), 128.0, 256 * largest(scale))

@@ -1,0 +1,30 @@
+"""How large an input may be, so that no intermediate value of a model can overflow float32."""
+
+import numpy as np
+
+from ..errors import CompileError
+from ..model import INPUT, Model
+from .lowering import rule
+
+
+def input_limit(model: Model) -> float:
+    """Largest power of two that inputs may reach without any intermediate value leaving a quarter of float32's range.
+
+    Raises
+    ------
+    CompileError
+        If the weights are so large that there is none, or an initial cell is.
+    """
+    bound = float(np.finfo(np.float32).max) / 4
+    reaches = [rule(layer).reach(layer) for layer in model.layers]
+    for exponent in range(126, -127, -1):
+        values = {INPUT: 2.0**exponent}
+        most = 0.0
+        for layer, reach in zip(model.layers, reaches, strict=True):
+            given = [values[name] for name in layer.inputs]
+            inner = reach.gain * (sum(given) if reach.sums else max(given)) + reach.offset
+            most = max(most, inner)
+            values[layer.name] = min(inner, reach.most)
+        if most <= bound:
+            return 2.0**exponent
+    raise CompileError("the model's weights are so large that any input overflows float32. Check the file that it was converted from.")

@@ -1,0 +1,34 @@
+"""Twins of the layers around recurrent ones."""
+
+import numpy as np
+
+from ..layers.feedforward import Activation, Dense, Embedding, Normalizer
+from .functions import ACTIVATIONS, Twin, Vector, softmax, stateless
+
+
+def dense(layer: Dense, x: Vector) -> Vector:
+    return np.asarray(layer.weight.astype(np.float64) @ x + layer.bias)
+
+
+def activation(layer: Activation, x: Vector) -> Vector:
+    return ACTIVATIONS[layer.function](x)
+
+
+def embedding(layer: Embedding, x: Vector) -> Vector:
+    row: Vector = layer.weight[int(x[0])].astype(np.float64)
+    return row
+
+
+def normalizer(layer: Normalizer, x: Vector) -> Vector:
+    units: Vector = (x - layer.mean.astype(np.float64)) / layer.scale.astype(np.float64)
+    return units
+
+
+TWINS = {
+    "dense": stateless(dense),
+    "activation": stateless(activation),
+    "softmax": stateless(lambda _layer, x: softmax(x)),
+    "embedding": stateless(embedding),
+    "normalizer": stateless(normalizer),
+    "add": Twin(lambda _layer, xs, state: (np.asarray(np.sum(xs, axis=0)), state)),
+}
