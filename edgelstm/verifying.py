@@ -283,7 +283,7 @@ def _output_error(compared: _Compared, output: int, labels: Sequence[str], toler
 
 def _hint(stream: Stream, recordings: list[NDArray[Any]], wanted: list[Floats], compared: _Compared, tolerance: float) -> str:
     """What would make the answers agree, where one of the common slips does."""
-    from .reference import ACTIVATIONS, softmax
+    from .reference.functions import ACTIVATIONS, softmax
 
     expected, got, places = compared
     functions = {name: function for name, function in ACTIVATIONS.items() if name != "linear"}

@@ -1,11 +1,11 @@
 """IR texts -> object code for one CPU, through llvmlite alone."""
 
-import re
 from collections.abc import Mapping
 
 import llvmlite.binding as llvm
 
 from ..errors import CompileError
+from ..kernels.simd.bounds import defined
 from .targets import Target
 
 
@@ -60,65 +60,6 @@ def _linked(texts: list[str], machine: llvm.TargetMachine, exports: tuple[str, .
     return main
 
 
-#: `kernels.formulas.Value.within`: %x within +-%most, and its square. Both forms of the square are the same number.
-_WITHIN = """
-define {{ {v}, {v} }} @edgelstm_within.v{n}f32({v} %x, {v} %most) alwaysinline {{
-  %least = fneg {v} %most
-{held}
-  %first = insertvalue {{ {v}, {v} }} poison, {v} %held, 0
-  %both = insertvalue {{ {v}, {v} }} %first, {v} %square, 1
-  ret {{ {v}, {v} }} %both
-}}
-"""
-
-_PASSING = """
-  %raised = call {v} @llvm.maximum.v{n}f32({v} %x, {v} %least)
-  %held = call {v} @llvm.minimum.v{n}f32({v} %raised, {v} %most)
-  %square = fmul {v} %held, %held
-"""
-
-_SELECTED = """
-  %below = fcmp olt {v} %x, %least
-  %raised = select <{n} x i1> %below, {v} %least, {v} %x
-  %above = fcmp ogt {v} %raised, %most
-  %held = select <{n} x i1> %above, {v} %most, {v} %raised
-  %square = fmul {v} %held, %held
-"""
-
-#: The smaller magnitude, with the sign of %x: the square need not wait for it. A NaN stays in the square alone.
-_RANGE = """
-  %held = call {v} @llvm.x86.avx512.mask.range.ps.{bits}({v} %x, {v} %most, i32 2, {v} poison, i{mask} -1{rounding})
-  %whole = fmul {v} %x, %x
-  %largest = fmul {v} %most, %most
-  %square = call {v} @llvm.minimum.v{n}f32({v} %whole, {v} %largest)
-"""
-
-
-#: How what these call is declared.
-_CALLED = {
-    "@llvm.maximum": "declare {v} @llvm.maximum.v{n}f32({v}, {v})\n",
-    "@llvm.minimum": "declare {v} @llvm.minimum.v{n}f32({v}, {v})\n",
-    "mask.range": "declare {v} @llvm.x86.avx512.mask.range.ps.{bits}({v}, {v}, i32, {v}, i{mask}{also})\n",
-}
-
-
-def _within(n: int, bounds: str) -> str:
-    """The function for vectors of n lanes, and what it calls."""
-    v = f"<{n} x float>"
-    words = {"v": v, "n": n, "bits": 32 * n, "mask": max(n, 8)}
-    # Of 16 lanes the instruction takes a way of rounding too, which it makes no use of.
-    words |= {"rounding": ", i32 4", "also": ", i32"} if n == 16 else {"rounding": "", "also": ""}
-    held = {"range": _RANGE if n >= 4 else _PASSING, "passing": _PASSING, "selected": _SELECTED}[bounds]
-    called = [line for name, line in _CALLED.items() if name in held]
-    return "".join([*called, _WITHIN]).replace("{held}", held.strip("\n")).format(**words)
-
-
-def _with_bounds(texts: list[str], bounds: str) -> list[str]:
-    """The texts and the functions that hold numbers within bounds, for all widths that they need."""
-    widths = sorted({int(n) for text in texts for n in re.findall(r"@edgelstm_within\.v(\d+)f32", text)})
-    return [*texts, *(_within(n, bounds) for n in widths)]
-
-
 def features_of(target: Target, asked: tuple[str, ...]) -> list[str]:
     """Which of these features, in LLVM's words, code for a target may make use of: all that its CPU and its list of features bring.
 
@@ -163,9 +104,7 @@ def emit(texts: list[str], target: Target, exports: tuple[str, ...], shown: Mapp
     CompileError
         If LLVM refuses the code or it calls something that the module does not define.
     """
-    if not target.fma:
-        texts = [text.replace("@llvm.fma.", "@llvm.fmuladd.") for text in texts]
-    texts = _with_bounds(texts, target.bounds)
+    texts = defined(texts, target.bounds, fma=target.fma)
     machine = _machine(target)
     try:
         module = _linked(texts, machine, exports)

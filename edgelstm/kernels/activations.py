@@ -4,7 +4,6 @@ tanh(x) = x P(x^2) / Q(x^2) with polynomials of degree 4, |x| clamped to 8.5; si
 1, which saves a multiplication. The others are a Lawson-weighted minimax fit of this project, moved among float32 numbers until as good
 as unrounded ones. Largest absolute error in float32: tanh 2.6e-7, sigmoid 1.8e-7.
 
-`cell` and `output` take the pre-activations of sigmoid gates halved: the factor is folded into the packed weights.
 A NaN passes: one in a pre-activation reaches the state.
 """
 
@@ -53,57 +52,6 @@ def _sigmoid(x):
     return x.fma(p, q) / (q + q)
 
 
-def _cell_ratio(coefficients, i, f, g, c):
-    """sigmoid(2f) c + sigmoid(2i) tanh(g) as numerator and denominator: one division for all three gates."""
-    i, pi, qi = tanh_parts(i, coefficients)
-    f, pf, qf = tanh_parts(f, coefficients)
-    g, pg, qg = tanh_parts(g, coefficients)
-    qig = qi * qg
-    kept = f.fma(pf, qf) * c
-    added = i.fma(pi, qi) * (g * pg)
-    return kept.fma(qig, added * qf), (qf + qf) * qig
-
-
-def _output_ratio(coefficients, o, c):
-    """sigmoid(2o) tanh(c) as numerator and denominator."""
-    o, po, qo = tanh_parts(o, coefficients)
-    c, pc, qc = tanh_parts(c, coefficients)
-    return o.fma(po, qo) * (c * pc), (qo + qo) * qc
-
-
-def _cell(i, f, g, c):
-    """sigmoid(2f) c + sigmoid(2i) tanh(g)."""
-    numerator, denominator = _cell_ratio(TANH, i, f, g, c)
-    return numerator / denominator
-
-
-def _output(o, c):
-    """sigmoid(2o) tanh(c)."""
-    numerator, denominator = _output_ratio(TANH, o, c)
-    return numerator / denominator
-
-
-def advance(division):
-    """`cell` and `output` of AArch64 in one intrinsic: i, f, g, o and c -> two rows, the new c and the new h.
-
-    Parameters
-    ----------
-    division : str
-        ``"fdiv"``; or ``"frecpe"`` for cores that are quicker without divisions, whose answers differ in the last bits. In both cases
-        constants stand in lanes of registers.
-    """
-
-    def quotient(numerator, denominator):
-        return numerator.by_estimate(denominator) if division == "frecpe" else numerator / denominator
-
-    def formula(i, f, g, o, c):
-        coefficients = i.in_lanes(TANH)
-        new = quotient(*_cell_ratio(coefficients, i, f, g, c))
-        return new, quotient(*_output_ratio(coefficients, o, new))
-
-    return elementwise(formula, rows=2)
-
-
 def _relu(x):
     """max(x, 0)."""
     return x.above(0.0)
@@ -137,5 +85,3 @@ relu = elementwise(_relu)
 exp = elementwise(_exp)
 tanh = elementwise(_tanh)
 sigmoid = elementwise(_sigmoid)
-cell = elementwise(_cell)
-output = elementwise(_output)

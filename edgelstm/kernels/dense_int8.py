@@ -7,12 +7,11 @@ activations are offset: what sums begin at (units,); then the weights' bytes.
 import numpy as np
 from numba import njit
 
-from .lstm_int8 import H_STEPS
 from .lstm_int8_weight import multiply_bytes
 from .packing import GROUP, HEADER, OFFSET
-from .products_int8 import largest, quantiser, summer
 from .simd.sums import as_floats, load_sums, no_sums
 from .simd.vectors import Lanes, fma, load, multiplied, offset, splat, store, zero
+from .tiles_int8 import STEPS, largest, quantiser, summer
 
 inlined = njit(inline="always")
 
@@ -48,7 +47,7 @@ def dense_int8_dynamic(inputs, outputs, units, words, form, width, calibrated, x
         for t in range(n):
             xt = offset(x, t * x_stride)
             yt = offset(y, t * y_stride)
-            steps = w[0] if calibrated else H_STEPS / largest_x(xt)
+            steps = w[0] if calibrated else STEPS / largest_x(xt)
             quantise(z, xt, steps)
             for j in range(tiles):
                 at = offset(w, HEADER + j * tile_floats)

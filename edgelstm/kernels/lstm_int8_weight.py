@@ -2,14 +2,15 @@
 
 A tile holds, for its units' four gates i f g o side by side (`size` = 4 * units), as float32: bias, scale of the input weights and of the
 recurrent ones; then one byte a weight: for each input and then each h, the four gates. What belongs to i, f and o comes halved, as
-`activations.cell` wants it.
+`cells.cell` wants it.
 """
 
 from numba import njit
 
-from .lstm_f32 import FOUR, HALF, ONE, ZERO, finisher
+from .cells import HALF, ONE, ZERO, finisher
 from .simd.sums import load_scaled_bytes
 from .simd.vectors import Lanes, fma, lane0, lane1, lane2, lane3, load, offset, row0, row1, row2, row3, splat, store, zero
+from .tiles_f32 import FOUR
 
 inlined = njit(inline="always")
 

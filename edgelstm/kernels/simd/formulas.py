@@ -128,7 +128,7 @@ class Value:
     def within(self, most):
         """The value, where it is beyond +-most that bound; and the square of this, in which alone a NaN must stay one.
 
-        The function behind it is `compiler.object_code`'s, in the form that suits the CPU.
+        `bounds` has the function behind it, in the form that suits the CPU.
         """
         kind = self.value.type
         pair = ir.LiteralStructType([kind, kind])

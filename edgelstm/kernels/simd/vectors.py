@@ -311,10 +311,5 @@ def elementwise(formula, rows=1):
 
         return Vec(vectors[0].lanes, vectors[0].rows * rows)(*vectors), codegen
 
-    shapes = {
-        1: lambda typingctx, a: build((a,)),
-        2: lambda typingctx, a, b: build((a, b)),
-        4: lambda typingctx, a, b, c, d: build((a, b, c, d)),
-        5: lambda typingctx, a, b, c, d, e: build((a, b, c, d, e)),
-    }
-    return intrinsic(shapes[formula.__code__.co_argcount])
+    names = ", ".join(f"v{k}" for k in range(formula.__code__.co_argcount))
+    return intrinsic(eval(f"lambda typingctx, {names}: build(({names},))", {"build": build}))  # Numba wants each parameter by name

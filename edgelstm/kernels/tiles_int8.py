@@ -1,4 +1,4 @@
-"""Quantised activations, and products of int8 weights and activations for one tile of a layer: what `lstm_int8` and `dense_int8` share."""
+"""Sums of one tile in integers: quantised activations, and products of int8 weights and activations. LSTM and Dense layers share them."""
 
 import numpy as np
 from numba import njit
@@ -11,7 +11,8 @@ from .simd.vectors import Lanes, highest, load, offset
 
 inlined = njit(inline="always")
 
-SMALLEST = np.float32(1e-30)
+#: Steps of an activation of magnitude 1, or of the largest x of a timestep, which counts as no smaller than this.
+STEPS, SMALLEST = np.float32(127.0), np.float32(1e-30)
 LONGEST = 64
 
 #: Forms of x86, for which LLVM unrolls nothing: up to so many times four words are taken without a loop, whose end would be guessed wrong.
