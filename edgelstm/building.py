@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from . import __version__
 from .compiler import numba_start, targets
-from .compiler.archive import archive
 from .compiler.c_header import PREFIX, of_model
 from .compiler.elf import link as elf
+from .compiler.elf.archive import archive
 from .compiler.layout import Layout, lay_out
 from .compiler.plan import shape_of
 from .compiler.room import within_memory

@@ -1,7 +1,7 @@
 """The Stream: one model's state in one block of memory, and the five verbs that act on it.
 
-Start here to follow a step: `Stream.step` is a builtin over `kernels/entry/python_call.py`, which runs the fused model (`compiler/fuse.py`) on
-the kernels, `kernels/lstm_f32.py` first of all.
+Start here to follow a step: `Stream.step` is a builtin over `kernels/entry/python_call.py`, which runs the fused model
+(`compiler/fuse.py`) on the kernels, `kernels/lstm_f32.py` first of all.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 from cli_calls import call
 
 import edgelstm as el
-from edgelstm.importers.from_torch.chains import chain
+from edgelstm.importers import chain
 
 torch = pytest.importorskip("torch")
 PAGE = (Path(__file__).parents[1] / "docs" / "converting.md").read_text(encoding="utf-8")

@@ -6,8 +6,7 @@ from edgelstm.importers.from_torch.chains.chains import from_torch
 from torch_files import Call, linear_arrays, lstm_arrays, torch_legacy, torch_zip, under
 
 import edgelstm as el
-from edgelstm.importers import import_file
-from edgelstm.importers.from_torch.chains import chain
+from edgelstm.importers import chain, import_file
 
 WRITERS = {"zip": torch_zip, "legacy": torch_legacy}
 

@@ -1,135 +1,172 @@
-"""Imports go one way: the table of the design, module by module."""
+"""Imports go one way: the table of the design, room by room; and a family's file imports its namesakes and the rooms' shared files alone."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "edgelstm"
+from edgelstm.layers import KINDS
 
-INT8_LAYERS = ("layers_int8", "layers_int8_static")
+PACKAGE = Path(__file__).parents[1] / "edgelstm"
 
 #: Who may import whom, by the first part of the name below the package. "" is the package itself (its version).
 ALLOWED = {
+    "__init__": {"building", "errors", "files", "layers", "loading", "model", "quantization", "stream"},
+    "__main__": {"cli"},
     "errors": set(),
     "layers": {"errors"},
-    "layers_int8": {"errors", "layers"},
-    "layers_int8_static": {"errors", "layers"},
-    "model": {"errors", "layers", "layers_int8", "layers_int8_static", "outline"},
-    "reference": {"errors", "layers", *INT8_LAYERS, "model", "reference_int8", "reference_int8_static"},
-    "reference_int8": {"layers_int8"},
-    "reference_int8_static": {"layers_int8_static"},
-    "container": {"errors"},
-    "digests": set(),
-    "library_file": {"digests", "errors"},
-    "memory": set(),
-    "writing": {"errors"},
-    "outline": set(),
-    "program": {"errors", "library_file", "memory"},
-    "device": {"errors", "library_file", "outline"},
-    "c_header": set(),
-    "step_cost": {"layers", "model"},
-    "building": {
-        *("", "c_header", "compiler", "container", "errors", "library_file", "model", "modelfile", "outline", "probes", "snapshot"),
-        *("step_cost", "writing"),
-    },
-    "probes": {"", "errors", "layers", "model", "reference"},
-    "modelfile": {"", "digests", "probes", "errors", "layers", "loading", "model", "reference", "container", "importers", "writing"},
-    "loading": {"container", "errors", "importers", "model"},
-    "importers": {"errors", "layers", "layers_int8_static", "model", "container"},
-    "quantization": {"", "errors", "layers", *INT8_LAYERS, "model", "modelfile", "reference", "reference_int8", "samples", "stream"},
+    "model": {"errors", "layers"},
+    "reference": {"layers", "model"},
+    "runtime": {"errors"},
+    "files": {"", "errors", "layers", "model", "reference", "runtime"},
+    "importers": {"errors", "layers", "model", "files"},
+    "loading": {"errors", "files", "importers", "model"},
     "kernels": set(),
-    "compiler": {"errors", "digests", "layers", *INT8_LAYERS, "library_file", "memory", "model", "program", "kernels"},
-    "samples": {"errors", "program"},
-    "snapshot": {"errors"},
-    "verifying": {"errors", "model", "reference", "stream"},
-    "native_call": {"compiler", "errors", "memory", "program"},
-    "stream": {
-        *("errors", "library_file", "memory", "outline", "model", "modelfile", "samples", "snapshot", "native_call", "compiler", "program"),
-    },
-    "machine": {"library_file"},
-    "diagnosis": {"compiler", "library_file", "machine"},
-    "trial": {"building", "compiler", "device", "errors", "layers", "library_file", "model", "reference", "stream"},
-    "runners": {"errors", "samples", "stream"},
+    "compiler": {"errors", "layers", "model", "kernels", "runtime"},
+    "building": {"", "compiler", "errors", "files", "model", "runtime"},
+    "stream": {"compiler", "errors", "files", "model", "runtime"},
+    "device": {"errors", "runtime"},
+    "quantization": {"", "errors", "files", "layers", "model", "reference", "stream"},
+    "doctor": {"building", "compiler", "device", "errors", "layers", "model", "reference", "runtime", "stream"},
+    "runners": {"errors", "stream"},
     "cli": {
-        "",
-        "building",
-        "c_header",
-        "step_cost",
-        "compiler",
-        "diagnosis",
-        "errors",
-        "layers",
-        "library_file",
-        "machine",
-        "model",
-        "modelfile",
-        "container",
-        "importers",
-        "runners",
-        "stream",
-        "reference",
-        "samples",
-        "quantization",
-        "layers_int8",
-        "trial",
-        "verifying",
-        "writing",
+        *("", "building", "compiler", "doctor", "errors", "files", "importers", "layers", "loading", "model", "quantization"),
+        *("reference", "runners", "runtime", "stream"),
     },
-    "__init__": {"building", "errors", "layers", *INT8_LAYERS, "loading", "model", "modelfile", "quantization", "stream", "verifying"},
-    "__main__": {"cli"},
 }
 
-#: Libraries that a folder may not touch, at any depth of its functions.
+#: Libraries that a room, or a file in it, may import, at any depth of its functions.
 FOREIGN = {
     "kernels": {"numpy", "numba", "llvmlite", "math"},
+    "runtime": {*sys.stdlib_module_names, "numpy"},
+    "runtime/library_file.py": set(sys.stdlib_module_names),
+    "runtime/digests.py": set(sys.stdlib_module_names),
+    "device.py": set(sys.stdlib_module_names),
 }
 
 FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
 
+#: Rooms that hold every kind in a file of the same name, and the files there that all kinds share.
+ROOMS = {
+    "layers": {"__init__", "record", "integers"},
+    "reference": {"__init__", "functions", "integers"},
+    "compiler.lowering": {"__init__", "packing"},
+    "quantization.rules": {"__init__", "scales"},
+}
 
-def modules():
-    return sorted(PACKAGE.rglob("*.py"))
+FAMILIES = {file for file, _ in KINDS.values()}
 
 
-def owner(path):
-    first = path.relative_to(PACKAGE).parts[0]
-    return first.removesuffix(".py")
+def modules(package=PACKAGE):
+    return sorted(package.rglob("*.py"))
 
 
-def imports(path):
-    """(own, foreign): names of the package's parts, and of other top-level modules, that a file imports anywhere."""
-    depth = len(path.relative_to(PACKAGE).parts)
+def room_of(path, package=PACKAGE):
+    """The module that a file is, as a list of names below the package."""
+    parts = path.relative_to(package).with_suffix("").parts
+    return list(parts)
+
+
+def imports(path, package=PACKAGE):
+    """(own, foreign): modules of the package, as dotted names below it, and names of other top-level modules, that a file imports anywhere.
+
+    ``from . import name`` gives the name too, whether it is a module or not.
+    """
+    here = room_of(path, package)[:-1]
     own, foreign = set(), set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             foreign |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             foreign.add((node.module or "").split(".")[0])
-        elif isinstance(node, ast.ImportFrom) and node.level == depth:
-            names = [node.module.split(".")[0]] if node.module else [a.name for a in node.names]
-            own |= {"" if name == "__version__" else name for name in names}
+        elif isinstance(node, ast.ImportFrom):
+            base = [*here[: len(here) - node.level + 1], *(node.module.split(".") if node.module else [])]
+            own |= {".".join([*base, alias.name]) for alias in node.names}
     return own, foreign
+
+
+def wrong_arrows(path, package=PACKAGE):
+    """What a file imports and the table lacks."""
+    part = room_of(path, package)[0]
+    if part not in ALLOWED:
+        return [f"{part} has no row in the table"]
+    own, foreign = imports(path, package)
+    reached = {"" if name == "__version__" else name.split(".")[0] for name in own} - {part}
+    wrong = [f"{part} imports {name or 'the version'}" for name in reached - ALLOWED[part]]
+    wrong += [f"{part} imports {name}" for name in foreign & (FORBIDDEN | {"edgelstm"})]
+    for row in (part, str(path.relative_to(package))):
+        wrong += [f"{row} imports {name}" for name in (foreign - FOREIGN[row] if row in FOREIGN else ())]
+    return wrong
+
+
+def strangers(path, package=PACKAGE):
+    """What a family's file imports, of the rooms that hold families, beside its namesakes and the rooms' shared files."""
+    *room, family = room_of(path, package)
+    if ".".join(room) not in ROOMS or family not in FAMILIES:
+        return []
+    found = []
+    for name in imports(path, package)[0]:
+        for other, shared in ROOMS.items():
+            if not name.startswith(f"{other}."):
+                continue
+            file = name.removeprefix(f"{other}.").split(".")[0]
+            is_file = (package / other.replace(".", "/") / f"{file}.py").exists()
+            if is_file and file not in {family, *shared}:
+                found.append(name)
+    return found
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_arrows(path):
-    own, foreign = imports(path)
-    part = owner(path)
-    assert part in ALLOWED, f"{part} has no row in the table"
-    assert own - {part} <= ALLOWED[part]
-    assert not foreign & FORBIDDEN
-    assert "edgelstm" not in foreign, "inside the package, imports are relative"
-    if part in FOREIGN:
-        assert foreign <= FOREIGN[part]
+    assert wrong_arrows(path) == []
 
 
-def test_numba_is_imported_in_kernels_and_few_files_of_the_compiler_only():
-    users = {str(p.relative_to(PACKAGE)) for p in modules() if imports(p)[1] & {"numba", "llvmlite"} and owner(p) != "kernels"}
-    assert users == {"compiler/c_abi.py", "compiler/fuse.py", "compiler/numba_ir.py", "compiler/numba_start.py", "compiler/object_code.py"}
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_family_imports_its_namesakes_alone(path):
+    assert strangers(path) == []
 
 
-def test_the_walk_sees_a_wrong_arrow(tmp_path):
-    wrong = PACKAGE / "kernels" / "simd.py"
-    assert imports(wrong)[1] & {"numba"}
-    assert "errors" in imports(PACKAGE / "compiler" / "plan.py")[0]
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_holds_families_and_shared_files(room):
+    files = {path.stem for path in (PACKAGE / room.replace(".", "/")).glob("*.py")}
+    assert files - ROOMS[room] <= FAMILIES
+    assert ROOMS[room] <= files
+
+
+def test_numba_is_imported_in_kernels_and_four_files_of_the_compiler_only():
+    users = {str(p.relative_to(PACKAGE)) for p in modules() if imports(p)[1] & {"numba", "llvmlite"} and room_of(p)[0] != "kernels"}
+    assert users == {"compiler/c_abi.py", "compiler/fuse.py", "compiler/numba_ir.py", "compiler/object_code.py"}
+
+
+WRONG = {
+    "a room that the table lacks": ("cellar/wine.py", "x = 1", "no row"),
+    "an arrow that the table lacks": ("kernels/wrong.py", "def f():\n    from ..errors import InputError", "imports errors"),
+    "an arrow from a sub-folder": ("runtime/deep/wrong.py", "from ...model import Model", "imports model"),
+    "a module named alone": ("layers/wrong.py", "from .. import model", "imports model"),
+    "a framework": ("importers/from_torch/wrong.py", "import torch", "imports torch"),
+    "a library that the room may not touch": ("kernels/wrong.py", "import click", "imports click"),
+    "an absolute import of the package": ("files/wrong.py", "from edgelstm import errors", "imports edgelstm"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_the_walk_sees_a_wrong_arrow(tmp_path, case):
+    name, text, complaint = WRONG[case]
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert any(complaint in wrong for wrong in wrong_arrows(path, tmp_path))
+
+
+def test_the_walk_sees_a_stranger(tmp_path):
+    for file in ("layers/lstm.py", "layers/lstm_int8.py", "layers/record.py", "reference/lstm.py"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("")
+    twin = tmp_path / "reference/lstm.py"
+    twin.write_text("from ..layers.lstm import LSTM\nfrom ..layers.record import Layer\n")
+    assert strangers(twin, tmp_path) == []
+    twin.write_text("def f():\n    from ..layers.lstm_int8 import LSTMInt8\n")
+    assert strangers(twin, tmp_path) == ["layers.lstm_int8.LSTMInt8"]
+    twin.write_text("from ..layers import lstm_int8\n")
+    assert strangers(twin, tmp_path) == ["layers.lstm_int8"]

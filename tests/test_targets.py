@@ -119,12 +119,14 @@ def test_this_machine_has_the_name_that_llvm_gives_it():
 
 #: Constants that were chosen by a stopwatch or a count, by file.
 TUNED = {
-    "compiler/lowering.py": ("FEWEST_COLUMNS", "HOIST_ABOVE", "TURN_ABOVE", "MULTIPLY_ADDS_IN_FLIGHT", "FETCH_ABOVE"),
-    "compiler/lowering_int8.py": ("SHORT",),
+    "compiler/lowering/__init__.py": ("HOIST_ABOVE", "TURN_ABOVE"),
+    "compiler/lowering/feedforward.py": ("FEWEST_COLUMNS",),
+    "compiler/lowering/lstm.py": ("MULTIPLY_ADDS_IN_FLIGHT", "FETCH_ABOVE"),
+    "compiler/lowering/packing.py": ("SHORT",),
     "compiler/layout.py": ("LONGEST_BLOCK", "BLOCK_SCRATCH"),
     "compiler/targets.py": ("FETCHING",),
-    "kernels/lstm_f32.py": ("TOGETHER", "LONG"),
-    "kernels/products_int8.py": ("STRAIGHT",),
+    "kernels/tiles_f32.py": ("TOGETHER", "LONG"),
+    "kernels/tiles_int8.py": ("STRAIGHT",),
     "kernels/simd/dots.py": ("NARROW",),
     "kernels/entry/blocks.py": ("WIDEST",),
 }

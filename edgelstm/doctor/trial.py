@@ -1,7 +1,7 @@
 """Trials on this machine: a toy model compiled, built, loaded and compared with the reference; a given library loaded and replayed.
 
-``python -m edgelstm.doctor.trial [LIBRARY]`` prints what it saw as JSON. `apart` runs that in a process of its own, which an instruction that
-the CPU lacks may end. A library's trial needs the standard library alone.
+``python -m edgelstm.doctor.trial [LIBRARY]`` prints what it saw as JSON. `apart` runs that in a process of its own, which an instruction
+that the CPU lacks may end. A library's trial needs the standard library alone.
 """
 
 import json

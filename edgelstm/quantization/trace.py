@@ -265,7 +265,7 @@ _RULES: dict[type[Layer], Callable[[Any, list[Floats]], Floats]] = {
     DenseInt8: _dense,
     DenseInt8Static: _dense_static,
     Softmax: _softmax,
-    Activation: lambda layer, xs: np.asarray(ACTIVATIONS[layer.function](_joined(xs)), np.float32),
+    Activation: lambda layer, xs: np.asarray(ACTIVATIONS[layer.function](_joined(xs)), np.float32),  # type: ignore[arg-type]
     Embedding: lambda layer, xs: layer.weight[xs[0][..., 0].astype(np.int64)],
     Normalizer: lambda layer, xs: (_joined(xs) - layer.mean) / layer.scale,
     Add: lambda layer, xs: np.asarray(np.sum(xs, axis=0)),

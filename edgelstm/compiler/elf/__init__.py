@@ -1,0 +1,1 @@
+"""The linker: object code -> ELF shared libraries and archives, without a toolchain."""

@@ -9,8 +9,8 @@ from dataclasses import replace
 from ...errors import UnsupportedModelError, UsageError, printable
 from ...layers.record import Layer
 from ...model import Model
-from ..from_torch import chain
-from ..from_torch.chain import Item
+from .. import chain
+from ..chain import Item
 from . import operators as tflite_layers
 from .file import Graph, Operator, Tensor
 from .integers import same_scale

@@ -11,8 +11,9 @@ from ...errors import UsageError
 from ...layers.feedforward import Activation, Add, Softmax
 from ...layers.record import Layer
 from ...model import INPUT, Model
-from . import chain, modules, order, records
-from .chain import Item, listed, quoted
+from .. import chain
+from ..chain import Item, listed, quoted
+from . import modules, order, records
 from .modules import Module
 from .state_dict import WRAPPERS
 from .tensors import Named, assembled, place

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ...errors import ShapeError, UnsupportedModelError
-from .chain import quoted
+from ..chain import quoted
 from .tensors import Named
 
 #: Tensors of `torch.nn.LSTM` and, without a layer number, `torch.nn.LSTMCell`.

@@ -6,8 +6,8 @@ A state_dict does not say what stands between two layers; where something must, 
 from collections.abc import Iterator, Mapping, Sequence
 
 from ...errors import UnsupportedModelError
+from ..chain import OPEN, Item, listed, spell
 from . import records
-from .chain import OPEN, Item, listed, spell
 from .modules import Module
 
 #: How many beginnings of chains are tried before no example is given, and of how many modules one is sought.

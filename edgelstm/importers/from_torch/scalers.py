@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 
 import numpy as np
 
-from .chain import listed
+from ..chain import listed
 from .tensors import Named
 
 #: Names of numbers that scale inputs, and that a training script keeps beside the weights.

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...errors import ModelFileError, UnsupportedModelError, UsageError
-from . import chain, scalers
-from .chain import listed
+from .. import chain
+from ..chain import listed
+from . import scalers
 from .modules import INITIAL
 from .pickle_reader import Inert
 from .tensors import Named, weight_drop

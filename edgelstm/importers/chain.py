@@ -6,8 +6,8 @@ It knows neither tensors nor shapes.
 import re
 from dataclasses import dataclass
 
-from ...errors import UsageError
-from ...layers.feedforward import ACTIVATIONS
+from ..errors import UsageError
+from ..layers.feedforward import ACTIVATIONS
 
 #: What may stand after a module's colon, or as an item of its own: a function of all values.
 FUNCTIONS = (*ACTIVATIONS, "softmax")

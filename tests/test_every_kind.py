@@ -1,0 +1,201 @@
+"""All laws over all kinds of layer: what a kind must have, and what its kernel must keep. A kind that forgets one is named."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import samples
+from kinds import MAKERS, model_of
+
+import edgelstm as el
+from edgelstm import reference
+from edgelstm.compiler.lowering import rule
+from edgelstm.compiler.reach import input_limit
+from edgelstm.layers import KINDS, RECORDS, part, record_of
+from edgelstm.layers.record import Layer
+
+PACKAGE = Path(el.__file__).parent
+ROOT = PACKAGE.parent
+
+kinds = pytest.mark.parametrize("kind", KINDS)
+
+#: What knows models and memory, and no kind: it stays as it is when a kind comes.
+SPINE = ("compiler/layout.py", "compiler/fuse.py", "compiler/c_abi.py", "compiler/elf", "compiler/plan.py", "runtime", "kernels/entry")
+
+#: Largest difference from the twin, relative to max(1, |y|): float32 sums over 1000 steps. Integer layers equal theirs where a step
+#: rounds nothing apart; one step of int8 may round to the other side.
+TOLERANCE = 1e-6
+
+
+def inputs(kind, steps, seed=3):
+    """Samples for a kind's model: (steps, input_size) float32."""
+    model, rng = model_of(kind), np.random.default_rng(seed)
+    if model.takes_index:
+        return rng.integers(model.vocabulary_size, size=(steps, 1)).astype(np.float32)
+    return samples(rng, model, steps)
+
+
+def has(model, kind):
+    return any(layer.kind == kind for layer in model.layers)
+
+
+@kinds
+def test_the_record_is_named_alike_everywhere(kind):
+    name = KINDS[kind][1]
+    record = record_of(kind)
+    assert (record.kind, record.__name__, record.__module__) == (kind, name, f"edgelstm.layers.{KINDS[kind][0]}")
+    assert issubclass(record, Layer)
+    assert getattr(el, name) is record
+    assert name in el.__all__, f"{name} is not in edgelstm.__all__"
+    assert inspect.getdoc(record), f"{name} has no docstring"
+
+
+def test_type_checkers_see_every_record():
+    (block,) = (n for n in ast.parse((PACKAGE / "__init__.py").read_text()).body[-1:] if isinstance(n, ast.If))
+    seen = {alias.asname for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert seen == set(el.__all__) - {"__version__"}
+    assert set(RECORDS) <= seen
+
+
+@kinds
+def test_the_compiler_has_a_kernel_and_a_reach(kind):
+    from edgelstm.compiler.targets import host
+    from edgelstm.kernels.table import LAYER_KERNELS
+
+    model = model_of(kind)
+    for layer in model.layers:
+        known = rule(layer)
+        lowered = known.lower(layer, [model.size_of(name) for name in layer.inputs], host())
+        assert lowered.kernel in LAYER_KERNELS, f"kernels.table lacks {lowered.kernel} of {layer.kind}"
+        reach = known.reach(layer)
+        assert reach.gain >= 0
+        assert reach.offset >= 0
+        assert reach.most > 0
+
+
+@kinds
+def test_the_kernel_stays_with_the_twin_for_1000_steps(kind):
+    model, xs = model_of(kind), inputs(kind, 1000)
+    expected = reference.run(model, xs)
+    error = np.abs(el.Stream(model).process(xs) - expected) / np.maximum(1, np.abs(expected))
+    if any(layer.rounds for layer in model.layers):
+        assert np.mean(error.max(axis=1) <= TOLERANCE) > 0.9
+        assert error.max() <= 0.02
+    else:
+        assert error.max() <= TOLERANCE
+
+
+@kinds
+def test_any_cut_gives_the_same_bits(kind):
+    model, xs = model_of(kind), inputs(kind, 77)
+    whole = el.Stream(model).process(xs)
+    cut, stepped = el.Stream(model), el.Stream(model)
+    pieces = [cut.process(piece) for piece in np.split(xs, [1, 4, 21, 37, 70])]
+    np.testing.assert_array_equal(np.concatenate(pieces), whole)
+    np.testing.assert_array_equal([stepped.step(x).copy() for x in xs], whole)
+
+
+@kinds
+def test_a_snapshot_takes_up_the_state(kind):
+    model, xs = model_of(kind), inputs(kind, 60)
+    stream, other = el.Stream(model), el.Stream(model)
+    stream.process(xs[:31])
+    blob = stream.snapshot()
+    expected = stream.process(xs[31:])
+    other.process(xs[40:])
+    other.restore(blob)
+    assert other.snapshot() == blob
+    np.testing.assert_array_equal(other.process(xs[31:]), expected)
+
+
+@kinds
+def test_the_file_gives_the_model_back(kind, tmp_path):
+    model, path = model_of(kind), tmp_path / "model.elstm"
+    el.save(model, path)
+    loaded = el.load(path)
+    assert [layer.kind for layer in loaded.layers] == [layer.kind for layer in model.layers]
+    for before, after in zip(model.layers, loaded.layers, strict=True):
+        assert before.options() == after.options()
+        for name, array in before.arrays().items():
+            np.testing.assert_array_equal(after.arrays()[name], array)
+            assert after.arrays()[name].dtype == array.dtype
+
+
+@kinds
+def test_inputs_at_the_limit_leave_a_finite_state(kind):
+    """The bound by which samples are checked holds: whatever passes leaves nothing but finite numbers, at either sign and together."""
+    model = model_of(kind)
+    if model.takes_index:
+        rows = np.array([[0], [model.vocabulary_size - 1]], np.float32)
+    else:
+        limit = np.float32(input_limit(model))
+        rng = np.random.default_rng(1)
+        rows = limit * rng.choice(np.array([-1, 1, 0], np.float32), (40, model.input_size))
+        rows[0], rows[1] = limit, -limit
+    stream = el.Stream(model)
+    assert np.isfinite(stream.process(rows)).all()
+    stream.restore(stream.snapshot())  # refuses a state that is not finite
+    assert np.isfinite(stream.process(inputs(kind, 5))).all()
+
+
+@kinds
+def test_a_built_library_equals_the_stream(kind, tmp_path):
+    model, xs = model_of(kind), inputs(kind, 50)
+    path = tmp_path / "model.so"
+    el.build(model).write(path)
+    np.testing.assert_array_equal(el.Stream(path).process(xs), el.Stream(model).process(xs))
+
+
+@kinds
+def test_facts_are_declared_on_the_record(kind):
+    """Facts come from the record: widths as its arrays have them, products as its matrices, outputs within one where it says so."""
+    model, xs = model_of(kind), inputs(kind, 200)
+    for layer in (layer for layer in model.layers if layer.kind == kind):
+        width = sum(model.size_of(name) for name in layer.inputs)
+        assert layer.input_width in (None, width)
+        assert layer.multiply_accumulates >= 0
+        if layer.within_one and layer is model.layers[-1]:
+            assert np.abs(el.Stream(model).process(xs)).max() <= 1
+    assert model.scheme == (", ".join(sorted({layer.numbers for layer in model.layers} - {"f32"})) or "f32")
+
+
+@kinds
+def test_quantize_gives_a_record_or_refuses_by_name(kind):
+    model = model_of(kind)
+    if model.scheme != "f32":
+        pytest.skip("it is quantised already")
+    windows = [inputs(kind, 300, seed) for seed in range(4)]
+    for scheme in ("int8-weight", "int8-dynamic", "int8-static"):
+        try:
+            made = el.quantize(model, windows, scheme=scheme)
+        except el.UnsupportedModelError as problem:
+            assert any(layer.name in str(problem) for layer in model.layers)
+            continue
+        assert made.scheme == scheme
+        assert np.isfinite(el.Stream(made).process(inputs(kind, 50))).all()
+
+
+@pytest.mark.parametrize("place", SPINE)
+def test_the_spine_names_no_kind(place):
+    path = PACKAGE / place
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    assert files
+    names = [*KINDS, *RECORDS]
+    for file in files:
+        found = [name for name in names if re.search(rf"""["'.]{name}["'(]|\b{name}\b(?=\()""", file.read_text())]
+        assert not [name for name in found if name not in ("add", "record")], f"{file.name} names {found}"
+
+
+def test_every_maker_makes_its_kind():
+    for kind in MAKERS:
+        assert has(model_of(kind), kind), f"tests/kinds.py: the model for {kind} has no such layer"
+
+
+def test_a_kind_without_a_part_is_named(monkeypatch):
+    """The control: a kind that is listed and has no file fails, and says which."""
+    monkeypatch.setitem(KINDS, "ghost", ("ghost", "Ghost"))
+    with pytest.raises(ModuleNotFoundError, match="ghost"):
+        part("edgelstm.compiler.lowering", "ghost")
