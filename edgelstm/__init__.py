@@ -27,7 +27,7 @@ _HOME = {
     "Verification": "verifying",
     "build": "building",
     "from_torch": "loading",
-    "load": "files.elstm",
+    "load": "loading",
     "quantize": "quantization",
     "save": "files.elstm",
     "verify": "verifying",
@@ -100,7 +100,6 @@ if TYPE_CHECKING:
     from .errors import StateError as StateError
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
-    from .files.elstm import load as load
     from .files.elstm import save as save
     from .layers.dense_int8 import DenseInt8 as DenseInt8
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
@@ -114,6 +113,7 @@ if TYPE_CHECKING:
     from .layers.lstm_int8 import LSTMInt8 as LSTMInt8
     from .layers.lstm_int8_static import LSTMInt8Static as LSTMInt8Static
     from .loading import from_torch as from_torch
+    from .loading import load as load
     from .model import Model as Model
     from .model import Probe as Probe
     from .quantization import quantize as quantize

@@ -1,39 +1,59 @@
-"""Trained networks that are in memory already: the last line of a training script."""
+"""A trained network, in a file of any kind or in memory already, as a `Model`."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from .errors import UnsupportedModelError, UsageError, printable
+from .errors import UsageError, printable
+from .files import container, elstm
 from .model import Model
 
 
-class _LiveTensor:
-    """A tensor of PyTorch, wherever it is, seen without importing PyTorch."""
+def load(
+    path: str | os.PathLike[str],
+    *,
+    verify: bool = True,
+    layers: str | None = None,
+    prefix: str | None = None,
+    without: str | None = None,
+) -> Model:
+    """Read a trained network from any supported file; its content decides, not its name.
 
-    def __init__(self, tensor: Any) -> None:
-        kind = str(tensor.dtype).removeprefix("torch.")
-        try:
-            self._tensor = tensor.detach()
-            self.shape: tuple[int, ...] = tuple(tensor.shape)
-            self.place = (tensor.data_ptr(), self.shape, tuple(tensor.stride()))
-            self.dtype = np.dtype(_DTYPES[kind])
-        except (RuntimeError, KeyError) as problem:
-            raise UnsupportedModelError(
-                f"holds a tensor of dtype {kind} and layout {tensor.layout} that is no plain array ({printable(problem, 200)}); "
-                "give dense float tensors: .to_dense(), .float(), or the state_dict before it is quantized."
-            ) from None
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A `.elstm` file, or a trained one of another framework. What the user should know of such a one is logged as a warning.
+    verify : bool
+        Whether to check the digest and replay the probe of a `.elstm` file. False is logged as a warning.
+    layers, prefix, without : str, optional
+        What a trained file does not say: its layers in order, with the activation after each (``"lstm, fc1:relu, fc2:softmax"``),
+        where in it the network is (``"model_state"``), and which parts are left out (``"aux, loss.weight"``).
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        tensor = self._tensor.cpu()
-        array = np.asarray(tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor)
-        return array.astype(dtype or array.dtype)
+    Raises
+    ------
+    ModelFileError, UnsupportedModelError
+        If the file is damaged, hostile, of an unknown format, or does not reproduce its own probe.
+    ShapeError, UsageError
+        If the path is no path, a foreign file's arrays do not fit together, or `layers`, `prefix` or `without` cannot be meant.
+    """
+    model, notes = load_with_notes(path, verify=verify, layers=layers, prefix=prefix, without=without)
+    _warn(os.fspath(path), notes)
+    return model
 
 
-#: What PyTorch calls a type, and what its numbers become.
-_DTYPES = {name: name for name in ("float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool")}
-_DTYPES["bfloat16"] = "float32"
+def load_with_notes(path: str | os.PathLike[str], *, verify: bool = True, **how: str | None) -> tuple[Model, tuple[str, ...]]:
+    """As `load`, with what the user should know as sentences and nothing logged of it."""
+    path = container.path_text(path)
+    with container.about(path):
+        model = elstm.read(path, verify=verify)
+        if model is not None:
+            if given := [name for name, text in how.items() if text is not None]:
+                raise UsageError(f"is a .elstm file, whose layers are settled; leave out {', '.join(f'{name}=' for name in given)}.")
+            return model, ()
+    from .importers import import_file
+
+    taken = import_file(path, **how)
+    return taken.model, taken.notes
 
 
 def from_torch(state_dict: Mapping[str, Any], layers: str | None = None, *, prefix: str | None = None, without: str | None = None) -> Model:
@@ -61,24 +81,16 @@ def from_torch(state_dict: Mapping[str, Any], layers: str | None = None, *, pref
         As `load`, for a file that holds the same.
     """
     from .importers import Asked, from_checkpoint
+    from .importers.from_torch.live import live
 
     if not isinstance(state_dict, Mapping):
         raise UsageError(f"from_torch takes model.state_dict(), a dict of tensors; got {printable(type(state_dict).__name__)}.")
-    model, _, notes = from_checkpoint(_live(state_dict, 0), Asked(layers, prefix, without), "PyTorch")
-    warn("state_dict", notes)
+    model, _, notes = from_checkpoint(live(state_dict), Asked(layers, prefix, without), "PyTorch")
+    _warn("state_dict", notes)
     return model
 
 
-def _live(node: Any, depth: int) -> Any:
-    """`node` with PyTorch's tensors as arrays to be, and its mappings as dicts."""
-    if hasattr(node, "data_ptr"):
-        return _LiveTensor(node)
-    if isinstance(node, Mapping) and depth < 10:
-        return {name: _live(value, depth + 1) for name, value in node.items()}
-    return [_live(value, depth + 1) for value in node] if isinstance(node, list | tuple) and depth < 10 else node
-
-
-def warn(what: str, notes: list[str] | tuple[str, ...]) -> None:
+def _warn(what: str, notes: list[str] | tuple[str, ...]) -> None:
     """Log what the user should know of a network that was taken over."""
     import logging
 

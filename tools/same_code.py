@@ -40,7 +40,9 @@ def models() -> dict[str, Any]:
     """Models by name, of every float kind and of every scheme."""
     import numpy as np
 
-    import edgelstm as el
+    import edgelstm
+
+    el: Any = edgelstm
 
     def lstm(rng: Any, inputs: int, hidden: int) -> Any:
         k = 1 / np.sqrt(hidden)
@@ -75,13 +77,14 @@ def models() -> dict[str, Any]:
 
 def digests() -> dict[str, str]:
     """SHA-256 of each model's file for each target, for this process's package."""
-    import edgelstm as el
+    import edgelstm
 
+    build: Any = edgelstm.build
     found = {}
     for name, model in models().items():
         for target in TARGETS:
             if target in WHOLE or name.startswith("7,41,2"):
-                found[f"{name} for {target}"] = hashlib.sha256(el.build(model, target).data).hexdigest()
+                found[f"{name} for {target}"] = hashlib.sha256(build(model, target).data).hexdigest()
     return found
 
 

@@ -46,8 +46,9 @@ def convert(
       edgelstm convert gesture.pt --layers "lstm, fc1:relu, fc2:softmax" --labels idle,wave,tap --rate 50 -o gesture.elstm
       edgelstm convert weather.pt --mean 20.1,55 --scale 5.2,10.4 -o weather.elstm
     """  # noqa: D301
-    from ..files.elstm import load, save
+    from ..files.elstm import save
     from ..importers import import_file
+    from ..loading import load
 
     given.refuse_overwriting("--output", target, source)
     given.refuse_foreign_ending("--output", target)

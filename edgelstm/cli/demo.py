@@ -51,7 +51,8 @@ def prepare(folder: Path, first: NDArray[np.float32]) -> tuple["Stream", dict[st
     ticks = [time.perf_counter_ns()]
     model = convert(folder)
     ticks.append(time.perf_counter_ns())
-    from ..files.elstm import load, save
+    from ..files.elstm import save
+    from ..loading import load
 
     with TemporaryDirectory() as place:
         save(model, Path(place) / "activity.elstm")

@@ -80,7 +80,7 @@ def opened(path: Path, how: How) -> "Model | LibraryFile":
 
 def loaded(path: Path, how: How) -> "Model":
     """A model file, or a trained one, of which the notes go to stderr."""
-    from ..files.elstm import load_with_notes
+    from ..loading import load_with_notes
 
     model, notes = load_with_notes(path, layers=how.layers, prefix=how.prefix, without=how.without)
     for note in notes:

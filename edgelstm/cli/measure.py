@@ -44,7 +44,7 @@ import numpy; numpy_done = time.monotonic_ns()
 """
 
 _MODEL = f"""{_BEGIN}
-from edgelstm.files.elstm import load
+from edgelstm.loading import load
 from edgelstm.stream import Stream; imported = time.monotonic_ns()
 import json; model = load(sys.argv[1], **json.loads(sys.argv[3])); loaded = time.monotonic_ns()
 stream = Stream(model); ready = time.monotonic_ns()

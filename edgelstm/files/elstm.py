@@ -1,6 +1,6 @@
 """The `.elstm` model file: read, checked and written. Specification: ``docs/model-format.md``.
 
-The container (safetensors) is `container`'s, atomic writes are `writing`'s; foreign files go to `importers`.
+The container (safetensors) is `container`'s, atomic writes are `writing`'s; what is no such file goes to `importers`, from `loading`.
 """
 
 import json
@@ -77,59 +77,23 @@ _LAYER: dict[str, tuple[Callable[[object], bool], str]] = {
 }
 
 
-def load(
-    path: str | os.PathLike[str],
-    *,
-    verify: bool = True,
-    layers: str | None = None,
-    prefix: str | None = None,
-    without: str | None = None,
-) -> Model:
-    """Read a trained network from any supported file; its content decides, not its name.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        A `.elstm` file, or a trained one of another framework. What the user should know of such a one is logged as a warning.
-    verify : bool
-        Whether to check the digest and replay the probe of a `.elstm` file. False is logged as a warning.
-    layers, prefix, without : str, optional
-        What a trained file does not say: its layers in order, with the activation after each (``"lstm, fc1:relu, fc2:softmax"``),
-        where in it the network is (``"model_state"``), and which parts are left out (``"aux, loss.weight"``).
+def read(path: str, *, verify: bool) -> Model | None:
+    """The model in a `.elstm` file, its digest checked and its probe replayed if `verify`; None if the file is of another format.
 
     Raises
     ------
     ModelFileError, UnsupportedModelError
-        If the file is damaged, hostile, of an unknown format, or does not reproduce its own probe.
-    ShapeError, UsageError
-        If the path is no path, a foreign file's arrays do not fit together, or `layers`, `prefix` or `without` cannot be meant.
+        If the file is damaged, hostile, or does not reproduce its own probe.
     """
-    model, notes = load_with_notes(path, verify=verify, layers=layers, prefix=prefix, without=without)
-    if notes:
-        from ..loading import warn
-
-        warn(os.fspath(path), notes)
+    with container.open_file(path) as file:
+        header = container.read_header(file)
+        metadata = {} if header is None else container.read_metadata(header)
+        data = file.read() if KEY in metadata else b""
+    if not data:
+        return None
+    model = _decode(metadata[KEY], container.read_tensors(data), verify=verify)
+    _replay(model) if verify else _warn(path)
     return model
-
-
-def load_with_notes(path: str | os.PathLike[str], *, verify: bool = True, **how: str | None) -> tuple[Model, tuple[str, ...]]:
-    """As `load`, with what the user should know as sentences and nothing logged of it."""
-    path = container.path_text(path)
-    with container.about(path):
-        with container.open_file(path) as file:
-            header = container.read_header(file)
-            metadata = {} if header is None else container.read_metadata(header)
-            data = file.read() if KEY in metadata else b""
-        if data:
-            if given := [name for name, text in how.items() if text is not None]:
-                raise UsageError(f"is a .elstm file, whose layers are settled; leave out {', '.join(f'{name}=' for name in given)}.")
-            model = _decode(metadata[KEY], container.read_tensors(data), verify=verify)
-            _replay(model) if verify else _warn(path)
-            return model, ()
-    from ..importers import import_file
-
-    taken = import_file(path, **how)
-    return taken.model, taken.notes
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
