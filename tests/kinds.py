@@ -8,15 +8,58 @@ from edgelstm.layers import KINDS
 from edgelstm.layers.integers import multiplier
 
 
-def int8(rng, *shape):
-    """Integers of all magnitudes but -128."""
+def integers(rng, *shape):
+    """Weights of all magnitudes but -128."""
     return rng.integers(-127, 128, shape).astype(np.int8)
 
 
 def multipliers(factors):
-    """Mantissas and shifts of factors: (n,) int32 and int8."""
     pairs = [multiplier(float(f)) for f in factors]
     return np.array([m for m, _ in pairs], np.int32), np.array([s for _, s in pairs], np.int8)
+
+
+def lstm_int8(rng, inputs, hidden, scheme, *, calibrated=False, extreme=False, **state):
+    shapes = (4 * hidden, inputs), (4 * hidden, hidden)
+    weights = [rng.choice(np.array([-127, 127], np.int8), s) if extreme else integers(rng, *s) for s in shapes]
+    scale = rng.uniform(0.5, 1, 4 * hidden) / (127 * np.sqrt(max(inputs, hidden)))
+    bias = rng.uniform(-0.5, 0.5, 4 * hidden)
+    if calibrated:
+        state = {"input_scale": [1 / 127], "hidden_scale": [0.7 / 127], "input_shift": 1, **state}
+    return el.LSTMInt8(scheme, *weights, scale, bias, **state)
+
+
+def lstm_int8_static(rng, inputs, hidden, *, per_row=True, extreme=False, spread=1.0):
+    draw = (lambda *shape: rng.choice(np.array([-127, 127], np.int8), shape)) if extreme else (lambda *shape: integers(rng, *shape))
+    rows = 4 * hidden if per_row else 4
+    mantissa_ih, shift_ih = multipliers(spread * rng.uniform(0.2, 4, rows) * 4096 / (127 * 127 * np.sqrt(inputs)))
+    mantissa_hh, shift_hh = multipliers(spread * rng.uniform(0.2, 4, rows) * 4096 / (127 * 127 * np.sqrt(hidden)))
+    mantissa_out, shift_out = multipliers([2.0**-30 * rng.uniform(60, 300)])
+    return el.LSTMInt8Static(
+        draw(4 * hidden, inputs),
+        draw(4 * hidden, hidden),
+        mantissa_ih,
+        shift_ih,
+        mantissa_hh,
+        shift_hh,
+        mantissa_out,
+        shift_out,
+        input_scale=[0.01],
+        input_zero_point=int(rng.integers(-128, 128)),
+        hidden_scale=[1 / 127],
+        hidden_zero_point=int(rng.integers(-128, 128)),
+        cell_bits=int(rng.integers(9, 16)),
+        bias=rng.integers(-20000, 20000, 4 * hidden).astype(np.int32),
+        cell_clip=int(rng.integers(1, 32768)) if rng.random() < 0.5 else None,
+        h0=integers(rng, hidden),
+        c0=rng.integers(-32768, 32768, hidden).astype(np.int16),
+    )
+
+
+def dense_int8_static(rng, inputs, outputs, scale, zero_point):
+    mantissa, shift = multipliers(rng.uniform(0.1, 2, outputs) / (127 * np.sqrt(inputs)))
+    return el.DenseInt8Static(
+        integers(rng, outputs, inputs), mantissa, shift, [scale], zero_point, [0.05], 7, rng.integers(-3000, 3000, outputs).astype(np.int32)
+    )
 
 
 def uniform(rng, *shape):
@@ -53,6 +96,10 @@ MAKERS = {
     "embedding": embedding,
     "normalizer": normalizer,
     "add": add,
+    "lstm_int8": lambda rng: [lstm_int8(rng, 5, 14, "int8-dynamic", calibrated=True), lstm_int8(rng, 14, 9, "int8-weight")],
+    "dense_int8": behind_lstm(lambda rng: el.DenseInt8("int8-dynamic", integers(rng, 5, 9), rng.uniform(0.5, 1, 5) / 400)),
+    "lstm_int8_static": lambda rng: [lstm_int8_static(rng, 4, 11)],
+    "dense_int8_static": lambda rng: [dense_int8_static(rng, 6, 5, 0.01, 3)],
 }
 
 if missing := sorted(set(KINDS) ^ set(MAKERS)):

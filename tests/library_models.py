@@ -10,10 +10,7 @@ import numpy as np
 import pytest
 from conftest import lstm_layers, lstm_model
 from elstm_files import index_model, sensor_model
-from test_kernels_int8 import integers
-from test_kernels_int8 import lstm as int8_lstm
-from test_kernels_int8_static import dense as static_dense
-from test_kernels_int8_static import lstm as static_lstm
+from kinds import dense_int8_static, integers, lstm_int8, lstm_int8_static
 
 import edgelstm as el
 from edgelstm import reference
@@ -35,16 +32,16 @@ def _drawn(name):
 
 def _int8(name, scheme, *, calibrated=False):
     rng = _drawn(name)
-    first = int8_lstm(rng, 7, 41, scheme, calibrated=calibrated, h0=rng.uniform(-0.6, 0.6, 41), c0=rng.uniform(-1, 1, 41))
-    second = int8_lstm(rng, 41, 6, scheme, calibrated=calibrated)
+    first = lstm_int8(rng, 7, 41, scheme, calibrated=calibrated, h0=rng.uniform(-0.6, 0.6, 41), c0=rng.uniform(-1, 1, 41))
+    second = lstm_int8(rng, 41, 6, scheme, calibrated=calibrated)
     head = el.DenseInt8(scheme, integers(rng, 5, 6), rng.uniform(0.5, 1, 5) / 400, input_scale=[1 / 127] if calibrated else None)
     return el.Model([first, second, head])
 
 
 def _static(name):
     rng = _drawn(name)
-    lstm = static_lstm(rng, 5, 18)
-    return el.Model([lstm, static_dense(rng, 18, 3, float(lstm.hidden_scale[0]), lstm.hidden_zero_point)])
+    lstm = lstm_int8_static(rng, 5, 18)
+    return el.Model([lstm, dense_int8_static(rng, 18, 3, float(lstm.hidden_scale[0]), lstm.hidden_zero_point)])
 
 
 #: Every kind of layer in every scheme, by a name that begins with the scheme.
@@ -58,7 +55,7 @@ MODELS = {
     "int8-dynamic": lambda: _int8("int8-dynamic", "int8-dynamic"),
     "int8-dynamic-calibrated": lambda: _int8("int8-dynamic-calibrated", "int8-dynamic", calibrated=True),
     "int8-static": lambda: _static("int8-static"),
-    "int8-static-lstm": lambda: el.Model([static_lstm(_drawn("lstm"), 3, 33)]),
+    "int8-static-lstm": lambda: el.Model([lstm_int8_static(_drawn("lstm"), 3, 33)]),
 }
 
 models = pytest.mark.parametrize("name", MODELS)

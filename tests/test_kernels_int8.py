@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import samples
 from elstm_files import resigned
+from kinds import integers, lstm_int8
 
 import edgelstm as el
 from edgelstm import reference
@@ -44,20 +45,6 @@ def form(request, monkeypatch):
     return request.param
 
 
-def integers(rng, *shape):
-    return rng.integers(-127, 128, shape).astype(np.int8)
-
-
-def lstm(rng, inputs, hidden, scheme, *, calibrated=False, extreme=False, **state):
-    shapes = (4 * hidden, inputs), (4 * hidden, hidden)
-    weights = [rng.choice(np.array([-127, 127], np.int8), s) if extreme else integers(rng, *s) for s in shapes]
-    scale = rng.uniform(0.5, 1, 4 * hidden) / (127 * np.sqrt(max(inputs, hidden)))
-    bias = rng.uniform(-0.5, 0.5, 4 * hidden)
-    if calibrated:
-        state = {"input_scale": [1 / 127], "hidden_scale": [0.7 / 127], "input_shift": 1, **state}
-    return el.LSTMInt8(scheme, *weights, scale, bias, **state)
-
-
 def test_dense_sums_are_exact_integers(form, rng):
     """With unit scales the answer is the integer sum itself: compared for equality."""
     for outputs, inputs in [(1, 1), (33, 130), (5, 1000)]:
@@ -78,7 +65,7 @@ def test_rounding_and_saturation_of_inputs(form):
 @pytest.mark.parametrize("extreme", [True, False])
 def test_lstm_dynamic_has_the_same_bits_in_every_form(rng, monkeypatch, calibrated, extreme):
     for inputs, hidden in SIZES:
-        layer = lstm(rng, inputs, hidden, "int8-dynamic", calibrated=calibrated, extreme=extreme)
+        layer = lstm_int8(rng, inputs, hidden, "int8-dynamic", calibrated=calibrated, extreme=extreme)
         xs = samples(rng, el.Model([layer]), 25)
         answers = {}
         for name, changes in FORMS.items():
@@ -99,7 +86,9 @@ def state_of(stream, layer):
 def test_every_step_follows_its_exact_twin(rng, scheme, calibrated):
     """From the state that the kernel itself had before the step, so that both quantise the same h: an integer off by one shows as 1e-4."""
     for inputs, hidden in [(1, 1), (3, 15), *SIZES, (130, 41), (64, 256)]:
-        layer = lstm(rng, inputs, hidden, scheme, calibrated=calibrated, c0=rng.uniform(-1, 1, hidden), h0=rng.uniform(-0.7, 0.7, hidden))
+        layer = lstm_int8(
+            rng, inputs, hidden, scheme, calibrated=calibrated, c0=rng.uniform(-1, 1, hidden), h0=rng.uniform(-0.7, 0.7, hidden)
+        )
         model = el.Model([layer])
         stream = el.Stream(model)
         for x in samples(rng, model, 60):
@@ -113,7 +102,7 @@ def test_every_step_follows_its_exact_twin(rng, scheme, calibrated):
 def test_any_cut_gives_the_same_bits(rng, scheme):
     for inputs, hidden in SIZES:
         head = el.DenseInt8(scheme, integers(rng, 5, hidden), rng.uniform(0.5, 1, 5) / 1000, rng.uniform(-1, 1, 5))
-        model = el.Model([lstm(rng, inputs, hidden, scheme), head])
+        model = el.Model([lstm_int8(rng, inputs, hidden, scheme), head])
         xs = samples(rng, model, 60)
         stream = el.Stream(model)
         whole = stream.process(xs)
@@ -134,7 +123,7 @@ def test_dense_follows_its_exact_twin(rng, scheme, inputs, outputs):
 
 
 def test_weight_scheme_is_the_float_layer_of_its_weights(rng):
-    layer = lstm(rng, 6, 32, "int8-weight")
+    layer = lstm_int8(rng, 6, 32, "int8-weight")
     same = el.LSTM(layer.weight_ih * layer.scale_ih[:, None], layer.weight_hh * layer.scale_hh[:, None], layer.bias)
     xs = samples(rng, el.Model([layer]), 200)
     assert np.abs(el.Stream(el.Model([layer])).process(xs) - el.Stream(el.Model([same])).process(xs)).max() <= 1e-6
@@ -145,7 +134,7 @@ def test_weights_take_a_quarter(rng, tmp_path, scheme, calibrated):
     """In memory and in the file, where int8-weight has one scale a row more than int8-dynamic."""
     for inputs, hidden in [(40, 128), (128, 128)]:
         whole = el.LSTM(*(rng.uniform(-0.1, 0.1, (4 * hidden, n)) for n in (inputs, hidden)), rng.uniform(-0.1, 0.1, 4 * hidden))
-        models = [el.Model([layer]) for layer in (lstm(rng, inputs, hidden, scheme, calibrated=calibrated), whole)]
+        models = [el.Model([layer]) for layer in (lstm_int8(rng, inputs, hidden, scheme, calibrated=calibrated), whole)]
         packed = [el.Stream(model).program.about().weight_bytes for model in models]
         assert packed[0] / packed[1] <= 0.27
         for number, model in enumerate(models):
@@ -195,7 +184,7 @@ def test_the_largest_sums_there_can_be(form, extreme):
 
 
 def test_h_beyond_its_calibrated_range_is_clipped_as_in_the_twin(form, rng):
-    layer = lstm(rng, 3, 20, "int8-dynamic", calibrated=True)
+    layer = lstm_int8(rng, 3, 20, "int8-dynamic", calibrated=True)
     narrow = replace(layer, hidden_scale=[0.01 / 127], scale_hh=layer.scale_hh * np.float32(70))
     xs = samples(rng, el.Model([narrow]), 30)
     given, expected = el.Stream(el.Model([narrow])).process(xs), reference.run(el.Model([narrow]), xs)
@@ -273,14 +262,16 @@ def test_records_refuse_what_does_not_fit(rng, change, message):
 def test_a_file_of_two_scales_a_row_is_refused(tmp_path, rng):
     """Records were once written so: they must not be read as something else."""
     path = tmp_path / "model.elstm"
-    el.save(el.Model([lstm(rng, 6, 8, "int8-dynamic")]), path)
+    el.save(el.Model([lstm_int8(rng, 6, 8, "int8-dynamic")]), path)
     resigned(path, tensors={"lstm_int80.scale_ih": np.ones(32, np.float32)})
     with pytest.raises(el.EdgeLSTMError, match="scale_ih"):
         el.load(path)
 
 
 def test_files_keep_int8_records(tmp_path, rng):
-    model = el.Model([lstm(rng, 6, 8, "int8-dynamic", calibrated=True), el.DenseInt8("int8-weight", integers(rng, 3, 8), np.full(3, 0.01))])
+    model = el.Model(
+        [lstm_int8(rng, 6, 8, "int8-dynamic", calibrated=True), el.DenseInt8("int8-weight", integers(rng, 3, 8), np.full(3, 0.01))]
+    )
     el.save(model, tmp_path / "model.elstm")
     again = el.load(tmp_path / "model.elstm")
     xs = samples(rng, model, 20)
