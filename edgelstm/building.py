@@ -164,8 +164,8 @@ def build(model: Model, target: TargetName | Target = "host", *, prefix: str = P
     digest = model_digest(model)
     shape = shape_of(model, layout, bytes.fromhex(digest))
     info = _info(model, layout, target, digest) | {"prefix": prefix}
-    exports = _exports(target, form)
     with within_memory():
+        exports = _exports(target, form)
         object_file, needs = _object_file(layout, target, info, shape, exports)
     target = target._replace(needs=needs)
     loaded, helpers = _measured(object_file, target)

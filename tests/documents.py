@@ -1,7 +1,7 @@
 """The pages of this project as sessions: what each shows, in order, as one shell script, and what of it no test executes.
 
-A page's shell commands run in one shell. A Python block whose first line is a comment with a file's name is written to that file; the
-others are one Python session.
+A page's shell commands run in one shell. A block that names a file, behind its language or in a Python block's first line, a comment, is
+written to that file; the other Python blocks are one session.
 """
 
 import os
@@ -69,11 +69,14 @@ class Block(NamedTuple):
     """A block of a page."""
 
     language: str
+    name: str
     text: str
 
     @property
     def file(self) -> str:
-        """The file that a Python block is to be written to; empty if it is to be executed."""
+        """The file that a block is to be written to; empty if it is to be executed."""
+        if self.name:
+            return self.name
         named = re.match(r"# (\w+\.py)\b", self.text) if self.language == "python" else None
         return named[1] if named else ""
 
@@ -81,7 +84,7 @@ class Block(NamedTuple):
 def blocks(page: str) -> list[Block]:
     """All blocks of a page, in order."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    return [Block(*found) for found in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
+    return [Block(*found) for found in re.findall(r"^```(\w*) ?(\S*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
 
 
 def commands(block: Block) -> list[str]:
@@ -105,6 +108,9 @@ def script(page: str, instead: dict[str, str]) -> str:
     parts, session = ["set -e"], ""
     for block in blocks(page):
         if (page, block.language) in NOT_RUN_AT_ALL:
+            continue
+        if block.name:
+            parts.append(_written(block.name, block.text))
             continue
         if block.language == "python":
             if not block.file:

@@ -16,7 +16,7 @@ from edgelstm.files.probes import reference_probe
 
 MODEL = lstm_model(np.random.default_rng(1), 3, 4)
 MODEL = replace(MODEL, probe=reference_probe(MODEL))
-KINDS = [getattr(errors, name) for name in dir(errors) if isinstance(getattr(errors, name), type)]
+KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.EdgeLSTMError)]
 ODD = ["\n", "\0", "\x1b[2J", "\u202e", "\ud800", "x" * 100_000, "\r\n" * 5000]
 
 

@@ -12,6 +12,7 @@ from cli_calls import call, make_model, refused
 
 import edgelstm as el
 from edgelstm.cli import quantize_data
+from edgelstm.runners.reading import Reading
 
 ROWS = np.random.default_rng(3).normal(size=(400, 3)).astype(np.float32)
 
@@ -82,7 +83,7 @@ def test_a_wrong_label_is_named_by_file_and_line(path, tmp_path, label, says):
 @pytest.mark.parametrize("end", ["\n", "\n\n", "\n   \n", "\n \t\r\n\n", "\r\n"])
 def test_blank_lines_at_the_end_are_no_labels(path, tmp_path, end):
     file = write(tmp_path, "a.csv", lines_of(ROWS, ["walk"] * 400, header="ax,ay,az,truth"), end)
-    windows, labels = quantize_data.read([file], el.load(path), (), "truth", None)
+    windows, labels = quantize_data.read([file], el.load(path), Reading(), "truth", None)
     assert sum(map(len, windows)) == sum(map(len, labels)) == 400
     assert set(np.concatenate(labels)) == {1.0}
 
@@ -96,16 +97,16 @@ def test_a_line_of_another_width_is_named(path, tmp_path):
 
 def test_two_columns_of_the_labels_name_are_refused(path, tmp_path):
     file = write(tmp_path, "a.csv", lines_of(ROWS, ["walk"] * 400, ["rest"] * 400, header="ax,ay,az,truth,truth"))
-    assert "'truth' is 2 columns of the header; say its number" in refused(quantise(path, tmp_path, [file], "--labels-column", "truth"), 2)
+    assert "column 'truth' is more than once in the header" in refused(quantise(path, tmp_path, [file], "--labels-column", "truth"), 2)
     assert quantise(path, tmp_path, [file], "--labels-column", "5").exit_code == 0
 
 
 def test_nobody_is_told_to_have_chosen_columns_who_has_not(path, tmp_path):
     file = write(tmp_path, "a.csv", lines_of(np.hstack([ROWS[:, :1], ROWS]), ["walk"] * 400, header="time,x,y,z,truth"))
-    said = refused(quantise(path, tmp_path, [file], "--labels-column", "5"), 2)
+    said = refused(quantise(path, tmp_path, [file], "--labels-column", "5"), 1)
     assert "chooses" not in said
-    assert "4 columns are beside the labels" in said
-    assert "for example --columns 2,3,4" in said
+    assert "names none of the model's inputs" in said
+    assert "for example --columns 2-4" in said
     assert quantise(path, tmp_path, [file], "--labels-column", "5", "--columns", "2,3,4").exit_code == 0
 
 

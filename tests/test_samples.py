@@ -182,7 +182,7 @@ def test_what_is_missing_meets_the_policy(stream, hole, block):
     assert stream.bad_inputs == 1
     with pytest.raises(el.InputError, match=r"channel 1 \(b\).* is nan"):
         el.Stream(NAMED).step(HOLES[hole]())
-    with pytest.raises(el.InputError, match="window 0, step 1, channel 1 is nan"):
+    with pytest.raises(el.InputError, match="window 0, step 1, channel 1 \\(b\\) is nan"):
         batch_of(NAMED, [[[1, 2, 3], HOLES[hole]()]])
 
 

@@ -487,6 +487,9 @@ def test_every_verb_reads_a_checkpoint_with_the_same_words(verb, tmp_path, monke
     assert "--prefix" in several
     assert "prefix=" not in several
     chosen = ["--prefix", "model", "--without", "aux, conv, loss, heads"]
+    if verb == "build":  # its own --prefix is of symbols
+        assert 'edgelstm convert … --prefix "NAME"' in several
+        chosen = ["--without", "ema, aux, conv, loss, heads"]
     result = call(verb, "n.pt", *VERBS[verb], *chosen, "--layers", "lstm, fc:tanh, softmax")
     assert result.exit_code == 0, result.stderr
     assert "Left out, as --without" in (result.stdout if verb == "convert" else result.stderr)

@@ -3,7 +3,7 @@
 import functools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -42,25 +42,46 @@ class How(NamedTuple):
 _Verb = TypeVar("_Verb", bound=Callable[..., Any])
 
 
+#: The options of `How`.
+_READING = {
+    "layers": click.option("--layers", metavar="CHAIN", help='Layers of a trained file in order, with functions: "lstm, fc1:relu, fc2".'),
+    "prefix": click.option("--prefix", metavar="P", help="Where in a trained file the network is, if it holds more than one: encoder.rnn."),
+    "without": click.option("--without", metavar="A,B,…", help="Parts of a trained file to leave out: modules, dicts or tensors."),
+}
+
+
 def how_to_read(verb: _Verb) -> _Verb:
-    """Give a verb the options that `edgelstm.load` takes, as one argument `how`, and spell errors as the command line does."""
+    """Give a verb the options that `edgelstm.load` takes, as one argument `how`, and spell errors as the command line does.
 
-    @click.option("--layers", metavar="CHAIN", help='Layers of a trained file in order, with functions: "lstm, fc1:relu, fc2:softmax".')
-    @click.option("--prefix", metavar="P", help="Where in a trained file the network is, if it holds more than one: encoder.rnn.")
-    @click.option("--without", metavar="A,B,…", help="Parts of a trained file to leave out: modules, dicts or tensors.")
+    A verb that has one of these names for something else keeps it; errors then name `convert`, which takes all.
+    """
+    own = {parameter.name for parameter in getattr(verb, "__click_params__", ())}
+    taken = [name for name in _READING if name not in own]
+
     @functools.wraps(verb)
-    def reading(*args: Any, layers: str | None, prefix: str | None, without: str | None, **others: Any) -> Any:
+    def reading(*args: Any, **others: Any) -> Any:
+        how = How(**{name: others.pop(name) if name in taken else None for name in _READING})
         try:
-            return verb(*args, how=How(layers, prefix, without), **others)
+            return verb(*args, how=how, **others)
         except EdgeLSTMError as problem:
-            raise type(problem)(spelled(str(problem))) from None
+            raise type(problem)(spelled(str(problem), taken)) from None
 
+    for name in reversed(taken):
+        reading = _READING[name](reading)
     return reading  # type: ignore[return-value]
 
 
-def spelled(message: str) -> str:
-    """A message of the package with the options of `How` as the command line has them: ``layers="lstm"`` is ``--layers "lstm"``."""
-    return _OPTION.sub(lambda match: f"--{match[1]}" + " " * (match[2] is not None), message)
+def spelled(message: str, taken: Iterable[str] = tuple(_READING)) -> str:
+    """A message of the package with the options of `How` as the command line has them: ``layers="lstm"`` is ``--layers "lstm"``.
+
+    taken: those that the verb has; of the others `convert` is named.
+    """
+
+    def option(match: re.Match[str]) -> str:
+        verb = "" if match[1] in taken else "edgelstm convert … "
+        return f"{verb}--{match[1]}" + " " * (match[2] is not None)
+
+    return _OPTION.sub(option, message)
 
 
 def opened(path: Path, how: How) -> "Model | LibraryFile":
