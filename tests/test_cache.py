@@ -257,3 +257,17 @@ def test_memory_that_ends_while_compiling_is_one_clear_error(fresh, rng, monkeyp
     monkeypatch.setattr(plan, "_made", full)
     with pytest.raises(el.CompileError, match="not enough memory"):
         el.Stream(lstm_model(rng, 2, 3))
+
+
+def test_the_key_covers_every_file_that_makes_code():
+    package = Path(cache.__file__).parents[1]
+    covered = {Path(source) for source in cache.sources(str(package / "compiler"), str(package / "kernels"))}
+    assert covered == {path for room in ("compiler", "kernels") for path in (package / room).rglob("*.py")}
+    assert package / "kernels" / "simd" / "formulas.py" in covered
+
+
+def test_a_change_below_a_room_changes_the_key(tmp_path):
+    (tmp_path / "simd").mkdir()
+    for name in ("a.py", "simd/b.py", "simd/c.txt"):
+        (tmp_path / name).write_text("")
+    assert [Path(source).name for source in cache.sources(str(tmp_path))] == ["a.py", "b.py"]

@@ -76,12 +76,18 @@ def makers() -> str:
     """Digest of all that turns a layout into code: kernels, compiler, Numba, llvmlite."""
     here = os.path.dirname(__file__)
     digest = sha256(f"{_version('numba')} {_version('llvmlite')}".encode())
-    for place in (here, os.path.join(os.path.dirname(here), "kernels")):
-        for name in sorted(os.listdir(place)):
-            if name.endswith(".py"):
-                with open(os.path.join(place, name), "rb") as source:
-                    digest.update(source.read())
+    for source in sources(here, os.path.join(os.path.dirname(here), "kernels")):
+        with open(source, "rb") as file:
+            digest.update(file.read())
     return digest.hexdigest()
+
+
+def sources(*rooms: str) -> Iterator[str]:
+    """Every Python file in these folders and below, in one order on every machine."""
+    for room in rooms:
+        for folder, below, names in os.walk(room):
+            below.sort()
+            yield from (os.path.join(folder, name) for name in sorted(names) if name.endswith(".py"))
 
 
 def key(*parts: object) -> str:

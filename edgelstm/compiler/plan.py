@@ -12,7 +12,7 @@ from ..model import Model
 from ..runtime.library_file import Shape
 from ..runtime.memory import aligned
 from ..runtime.program import PROBE_LIMIT, About, Program, worst_difference
-from . import cache, numba_start
+from . import cache
 from .layout import Layout, lay_out
 from .library import MADE_FOR, Library
 from .reach import input_limit
@@ -145,7 +145,9 @@ def _compiled(layout: Layout, target: Target) -> bytes:
 
 def _made(layout: Layout, target: Target) -> bytes:
     try:
-        numba_start.ready()
+        from .numba_start import ready
+
+        ready()
         from . import fuse, object_code
         from .elf import link as elf
     except ImportError as problem:

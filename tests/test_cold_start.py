@@ -1,0 +1,66 @@
+"""What a start loads, by name: a float32 model no code of another kind, a built library nothing of the compiler."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import lstm_model
+
+import edgelstm as el
+
+#: Parts of the package that every stream needs.
+RUNTIME = {
+    "edgelstm",
+    "edgelstm.errors",
+    "edgelstm.stream",
+    "edgelstm.runtime",
+    *(f"edgelstm.runtime.{name}" for name in ("binding", "digests", "library_file", "memory", "native_call", "outline")),
+    *(f"edgelstm.runtime.{name}" for name in ("program", "samples", "snapshot")),
+}
+
+#: What a float32 LSTM with a Dense head needs beside, from a file, with its code in the cache.
+FLOAT32 = {
+    *(
+        "edgelstm.loading",
+        "edgelstm.model",
+        "edgelstm.runtime.writing",
+        "edgelstm.files",
+        "edgelstm.files.container",
+        "edgelstm.files.elstm",
+    ),
+    *("edgelstm.layers", "edgelstm.layers.record", "edgelstm.layers.lstm", "edgelstm.layers.feedforward"),
+    *("edgelstm.reference", "edgelstm.reference.functions", "edgelstm.reference.lstm", "edgelstm.reference.feedforward"),
+    *(f"edgelstm.compiler{name}" for name in ("", ".cache", ".layout", ".library", ".plan", ".reach", ".targets")),
+    *(f"edgelstm.compiler.lowering{name}" for name in ("", ".lstm", ".feedforward")),
+}
+
+_START = """
+import sys, edgelstm as el
+path = sys.argv[1]
+stream = el.Stream(path if path.endswith(".so") else el.load(path))
+stream.step([0.5, -0.5])
+print(*sorted(name for name in sys.modules if name.split(".")[0] == "edgelstm"))
+"""
+
+
+def loaded(path):
+    done = subprocess.run([sys.executable, "-c", _START, str(path)], check=True, capture_output=True, text=True)
+    return set(done.stdout.split())
+
+
+@pytest.fixture
+def model(rng):
+    return lstm_model(rng, 2, 3)
+
+
+def test_a_float32_start_loads_no_other_kind(model, fresh):
+    path = fresh.parent / "model.elstm"
+    el.save(model, path)
+    assert "edgelstm.compiler.fuse" in loaded(path), "the control: a first start compiles"
+    assert loaded(path) == RUNTIME | FLOAT32
+
+
+def test_a_built_library_loads_nothing_of_the_compiler(model, tmp_path):
+    path = tmp_path / "model.so"
+    el.build(model).write(path)
+    assert loaded(path) == RUNTIME
