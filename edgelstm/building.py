@@ -13,7 +13,7 @@ from .compiler.c_header import PREFIX, of_model
 from .compiler.elf import link as elf
 from .compiler.elf.archive import archive
 from .compiler.layout import Layout, lay_out
-from .compiler.plan import shape_of
+from .compiler.plan import sizes_of
 from .compiler.room import within_memory
 from .compiler.step_cost import instructions
 from .compiler.targets import Target, TargetName
@@ -23,7 +23,9 @@ from .files.elstm import model_digest
 from .files.probes import reference_probe
 from .model import Model, Probe
 from .runtime import outline, snapshot
-from .runtime.library_file import ABI, DIGEST_SIZE, MACHINES, MAGIC, NEEDS_SIZE, TRAILER, Shape, digest_of
+from .runtime.cpu import MACHINES
+from .runtime.library_file import ABI, DIGEST_SIZE, MAGIC, NEEDS_SIZE, TRAILER, digest_of
+from .runtime.library_file import Sizes
 from .runtime.writing import write_atomic
 
 #: Functions of the ARM run-time ABI that every compiler for bare metal brings: arithmetic of 64-bit integers, and of float32 without FPU.
@@ -162,23 +164,23 @@ def build(model: Model, target: TargetName | Target = "host", *, prefix: str = P
     form = _checked(form, prefix, target)
     layout = lay_out(model, target)
     digest = model_digest(model)
-    shape = shape_of(model, layout, bytes.fromhex(digest))
+    sizes = sizes_of(model, layout, bytes.fromhex(digest))
     info = _info(model, layout, target, digest) | {"prefix": prefix}
     with within_memory():
         exports = _exports(target, form)
-        object_file, needs = _object_file(layout, target, info, shape, exports)
+        object_file, needs = _object_file(layout, target, info, sizes, exports)
     target = target._replace(needs=needs)
     loaded, helpers = _measured(object_file, target)
     data = object_file
     if form == "library":
         probe = model.probe or reference_probe(model)
         library = _linked(object_file, target, tuple(_shown(exports, prefix).values()))
-        data = sealed(library, shape, target.architecture, needs, _info_text(info), _probe_bytes(probe))
+        data = sealed(library, sizes, target.architecture, needs, _info_text(info), _probe_bytes(probe))
     elif form == "archive":
         data = archive(object_file, tuple(_shown(exports, prefix).values()), f"{digest[:12]}.o")
     weights = layout.weights.nbytes
-    sizes = (weights, loaded - weights, layout.arena_bytes)
-    return Build(data, form, target, of_model(info), info, *sizes, helpers, time.perf_counter() - started)
+    taken = (weights, loaded - weights, layout.arena_bytes)
+    return Build(data, form, target, of_model(info), info, *taken, helpers, time.perf_counter() - started)
 
 
 def _checked(form: str, prefix: str, target: Target) -> str:
@@ -198,14 +200,14 @@ def _checked(form: str, prefix: str, target: Target) -> str:
     return form
 
 
-def sealed(library: bytes, shape: Shape, architecture: str, needs: tuple[str, ...], info: bytes, probe: tuple[bytes, bytes, int]) -> bytes:
+def sealed(library: bytes, sizes: Sizes, architecture: str, needs: tuple[str, ...], info: bytes, probe: tuple[bytes, bytes, int]) -> bytes:
     """A library as the file that `LibraryFile` reads.
 
     Parameters
     ----------
     library : bytes
         ELF shared library.
-    shape : Shape
+    sizes : Sizes
     architecture : str
         First word of LLVM's triple.
     needs : tuple of str
@@ -218,17 +220,17 @@ def sealed(library: bytes, shape: Shape, architecture: str, needs: tuple[str, ..
     machine, bits = MACHINES[architecture]
     library += bytes(-len(library) % 4)
     body = library + probe[0] + probe[1]
-    fields = (shape.input_size, shape.output_size, shape.vocabulary, probe[2])
-    sizes = (library.index(info), len(info), shape.arena_bytes, shape.state_bytes)
-    places = (shape.sample_offset, shape.input_offset, shape.output_offset, shape.input_limit)
+    fields = (sizes.input_size, sizes.output_size, sizes.vocabulary, probe[2])
+    lengths = (library.index(info), len(info), sizes.arena_bytes, sizes.state_bytes)
+    places = (sizes.sample_offset, sizes.input_offset, sizes.output_offset, sizes.input_limit)
     words = " ".join(needs).encode()
     if len(words) > NEEDS_SIZE:
         raise LibraryError(
             f"the names of what the CPU must have take {len(words)} bytes, more room than the trailer has. Please report this."
         )
     trailer = TRAILER.pack(
-        *(machine, bits, ABI, *fields, *sizes, *places),
-        *(words, shape.digest, MAGIC, len(library), bytes(DIGEST_SIZE)),
+        *(machine, bits, ABI, *fields, *lengths, *places),
+        *(words, sizes.digest, MAGIC, len(library), bytes(DIGEST_SIZE)),
     )
     body += trailer[:-DIGEST_SIZE]
     return body + digest_of(body)
@@ -257,12 +259,12 @@ def _info_text(info: dict[str, Any]) -> bytes:
 
 
 def _object_file(
-    layout: Layout, target: Target, info: dict[str, Any], shape: Shape, exports: tuple[str, ...]
+    layout: Layout, target: Target, info: dict[str, Any], sizes: Sizes, exports: tuple[str, ...]
 ) -> tuple[bytes, tuple[str, ...]]:
     """The code, and what its CPU must have."""
     from .compiler import c_abi, child, fuse
 
-    constants = c_abi.Constants(ABI, _info_text(info).decode(), snapshot.header(layout.state_bytes, info["digest"]), shape.input_limit)
+    constants = c_abi.Constants(ABI, _info_text(info).decode(), snapshot.header(layout.state_bytes, info["digest"]), sizes.input_limit)
     texts = [*fuse.fuse(layout, small=True), *c_abi.interface(layout, constants, target)]
     return child.emit_apart(texts, target, exports, _shown(exports, info["prefix"]))
 

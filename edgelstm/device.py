@@ -11,7 +11,7 @@
 import ctypes
 import os
 
-from .runtime.library_file import ALIGNMENT, LibraryFile, told_soundly
+from .runtime.library_file import ALIGNMENT, LibraryFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class Stream:
     def __init__(self, path: "str | os.PathLike[str]") -> None:
         file = LibraryFile(path)
         self._path, self._text = os.path.abspath(file.path), file.info_text
-        self._shape = shape = file.shape
-        self.input_size, self.output_size = shape.input_size, shape.output_size
+        self._sizes = sizes = file.sizes
+        self.input_size, self.output_size = sizes.input_size, sizes.output_size
         self._library = file.load()
         self._step = self._library.edgelstm_step
         self._settle()
@@ -75,19 +75,19 @@ class Stream:
 
     def _settle(self) -> None:
         """Take memory for a stream of its own, in the initial state."""
-        shape = self._shape
+        sizes = self._sizes
         try:
-            self._memory = bytearray(shape.arena_bytes + ALIGNMENT)
+            self._memory = bytearray(sizes.arena_bytes + ALIGNMENT)
         except MemoryError:
-            _refuse("LibraryError", f"{self._path} needs {shape.arena_bytes} bytes for a stream, more than this machine gives.")
+            _refuse("LibraryError", f"{self._path} needs {sizes.arena_bytes} bytes for a stream, more than this machine gives.")
         whole = _address(self._memory)
         start = -whole % ALIGNMENT
-        places = (whole + start, whole + start + shape.input_offset, whole + start + shape.output_offset)
+        places = (whole + start, whole + start + sizes.input_offset, whole + start + sizes.output_offset)
         self._arena, self._input, self._output = map(ctypes.c_void_p, places)
-        self._block = memoryview(self._memory)[start:][: shape.arena_bytes]
+        self._block = memoryview(self._memory)[start:][: sizes.arena_bytes]
         # Users may release their views: they are others than ours.
-        self._given = self._block[shape.input_offset :][: 4 * self.input_size].cast("f")
-        self._answer = self._block[shape.output_offset :][: 4 * self.output_size].cast("f")
+        self._given = self._block[sizes.input_offset :][: 4 * self.input_size].cast("f")
+        self._answer = self._block[sizes.output_offset :][: 4 * self.output_size].cast("f")
         self.input, self.output = self._given[:], self._answer[:]
         self._library.edgelstm_init(self._arena)
 
@@ -131,9 +131,9 @@ class Stream:
 
     def _complain(self) -> "NoReturn":
         """Say which value of `input` must not enter the state."""
-        if vocabulary := self._shape.vocabulary:
+        if vocabulary := self._sizes.vocabulary:
             _refuse("InputError", f"channel 0 must be a whole number from 0 to {vocabulary - 1}, an index; got {self._given[0]:g}.")
-        limit = self._shape.input_limit
+        limit = self._sizes.input_limit
         channel, value = next((k, value) for k, value in enumerate(self._given) if not abs(value) <= limit)
         _refuse("InputError", f"channel {channel} is {value:g}, which must not enter the state, which is as it was; repair the sample.")
 
@@ -307,7 +307,9 @@ class Stream:
         LibraryError
             If it says nothing that can be read.
         """
-        return told_soundly(self._path, self._text, self._shape)
+        from .runtime.library_text import sound_info
+
+        return sound_info(self._path, self._text, self._sizes)
 
     @property
     def input_names(self) -> "tuple[str, ...]":
@@ -342,7 +344,7 @@ class Stream:
 
 
 #: Attributes of a stream that a copy makes for itself.
-_PRIVATE = {"_path", "_text", "_shape", "_library", "_step", "_memory", "_arena", "_input", "_output", "_block", "_given", "_answer"}
+_PRIVATE = {"_path", "_text", "_sizes", "_library", "_step", "_memory", "_arena", "_input", "_output", "_block", "_given", "_answer"}
 
 
 def _taken_up(kind: "type[Stream]", path: str, blob: bytes, given: bytes) -> Stream:

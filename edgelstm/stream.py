@@ -17,98 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError, StateError, UsageError, printable
 from .runtime import native_call, outline, snapshot
-from .runtime.memory import allocate
+from .runtime.arena import Arena
 from .runtime.program import Program
-from .runtime.samples import NanPolicy, NanPolicyName, Samples
+from .runtime.samples import NanPolicy, NanPolicyName
 
 if TYPE_CHECKING:
     from .compiler.plan import Plan
     from .model import Model
-
-
-class _Arena:
-    """The memory of one stream, and the steps that Python takes in it. Knows nothing of the Stream, so that no cycle holds it alive."""
-
-    def __init__(self, program: Program, policy: NanPolicy) -> None:
-        shape = program.shape
-        self.program, self.policy = program, policy
-        self.samples = Samples(program)
-        self.block = allocate(shape.arena_bytes)
-        self.addresses = (program.weights, self.block.ctypes.data)
-        self.state = self.block[: shape.state_bytes]
-        self.sample = self._floats(shape.sample_offset, shape.input_size)  # (input_size,) last one accepted
-        self.input = self._floats(shape.input_offset, shape.input_size)  # (input_size,) written by the user
-        self.output = self._floats(shape.output_offset, shape.output_size)  # (output_size,) of the last step, for the user
-        # Views of our own: users may give theirs another shape.
-        self.given, self.answer = self.input.reshape(1, -1), self.output.reshape(1, -1)
-        self.bad_inputs = 0
-        self.reset()
-
-    def twin(self) -> _Arena:
-        """Another arena that holds the same."""
-        made = _Arena(self.program, self.policy)
-        made.block[:] = self.block
-        made.bad_inputs = self.bad_inputs
-        return made
-
-    def __reduce__(self) -> NoReturn:
-        native_call.refuse_alone()
-
-    def _floats(self, offset: int, count: int) -> NDArray[np.float32]:
-        return self.block[offset : offset + 4 * count].view(np.float32)
-
-    def reset(self) -> None:
-        self.state[:] = self.program.initial_state
-
-    def restore(self, state: NDArray[np.uint8], *, checked: bool = True) -> None:
-        sample = state[self.program.shape.sample_offset :][: self.sample.nbytes].view(np.float32)
-        if checked and not self.samples.good(sample).all():
-            raise StateError("the snapshot holds a sample that this model cannot have read; take another, or start with reset().")
-        self.state[:] = state
-
-    def run(self, rows: NDArray[np.float32], answers: NDArray[np.float32], *, checked: bool) -> int:
-        """Step over rows (time, input_size) into answers (time, output_size).
-
-        Returns the index of the first row that must not enter the state, if `checked`: nothing has changed then. Else their number.
-        """
-        count = len(rows)
-        places = native_call.address(rows), native_call.address(answers)
-        return self.program.run(*self.addresses, *places, count, self.program.shape.input_limit, checked)
-
-    def careful_step(self, *args: object) -> NDArray[np.float32]:
-        """One step with anything that `Samples.one` takes; without an argument, with what stands in `input`."""
-        if len(args) > 1:
-            raise UsageError(f"step takes one sample, or none to use stream.input; got {len(args)} arguments.")
-        row = self.samples.one(args[0]).reshape(1, -1) if args else self.given
-        self.process(row, self.answer, counted=False)
-        return self.output
-
-    def process(self, rows: NDArray[np.float32], answers: NDArray[np.float32], *, counted: bool) -> None:
-        """`run`, with the NaN policy applied first. `counted`: errors say which sample it was."""
-        first = self.run(rows, answers, checked=self.policy is not NanPolicy.PROPAGATE)
-        if first == len(rows):
-            return
-        good = self.samples.good(rows)
-        bad = np.flatnonzero(~good.all(axis=1)).tolist()
-        if self.policy is NanPolicy.RAISE:
-            channel = int(np.flatnonzero(~good[first])[0])
-            raise self.samples.refusal(float(rows[first, channel]), channel, first if counted else None)
-        self.bad_inputs += len(bad)
-        if self.policy is NanPolicy.HOLD:
-            self.run(self._held(rows, good, bad), answers, checked=False)
-            return
-        for start, t in pairwise([-1, *bad, len(rows)]):
-            self.run(rows[start + 1 : t], answers[start + 1 : t], checked=False)
-            if t < len(rows):
-                self.reset()
-                answers[t] = np.nan
-
-    def _held(self, rows: NDArray[np.float32], good: NDArray[np.bool_], bad: list[int]) -> NDArray[np.float32]:
-        rows = rows.copy()
-        for t in bad:
-            before = rows[t - 1] if t else self.sample
-            rows[t] = np.where(good[t], rows[t], before)
-        return rows
 
 
 #: What `help` says of ``stream.step``. Every stream has a builtin of its own in that slot: a method in the class would cost 10 ns a call.
@@ -187,11 +102,11 @@ class Stream:
         else:
             self._model, self._plan = model, _compiled(model)
             self.program = self._plan.program
-        if policy is NanPolicy.PROPAGATE and self.program.shape.vocabulary:
+        if policy is NanPolicy.PROPAGATE and self.program.sizes.vocabulary:
             raise UsageError("nan_policy='propagate' is for measurements; this model's input is an index, which must lie in its table.")
-        self._bind(_Arena(self.program, policy))
+        self._bind(Arena(self.program, policy))
 
-    def _bind(self, arena: _Arena) -> None:
+    def _bind(self, arena: Arena) -> None:
         """Let this arena be the one that is stepped."""
         self._arena, self.input = arena, arena.input
         step: native_call.Step = arena.careful_step
@@ -233,12 +148,12 @@ class Stream:
     @property
     def input_size(self) -> int:
         """Values in a sample."""
-        return self.program.shape.input_size
+        return self.program.sizes.input_size
 
     @property
     def output_size(self) -> int:
         """Values in an answer."""
-        return self.program.shape.output_size
+        return self.program.sizes.output_size
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -343,7 +258,7 @@ class Stream:
     @cached_property
     def _digest(self) -> str:
         if self._model is None:
-            return self.program.shape.digest.hex()
+            return self.program.sizes.digest.hex()
         from .files.elstm import model_digest
 
         return model_digest(self._model)

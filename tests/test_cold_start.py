@@ -14,8 +14,8 @@ RUNTIME = {
     "edgelstm.errors",
     "edgelstm.stream",
     "edgelstm.runtime",
-    *(f"edgelstm.runtime.{name}" for name in ("binding", "digests", "library_file", "memory", "native_call", "outline")),
-    *(f"edgelstm.runtime.{name}" for name in ("program", "samples", "snapshot")),
+    *(f"edgelstm.runtime.{name}" for name in ("binding", "cpu", "digests", "library_file", "memory", "native_call", "outline")),
+    *(f"edgelstm.runtime.{name}" for name in ("program", "samples", "sizes", "snapshot")),
 }
 
 #: What a float32 LSTM with a Dense head needs beside, from a file, with its code in the cache.

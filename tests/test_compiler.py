@@ -196,7 +196,7 @@ def test_input_limit_keeps_every_sum_finite(rng):
         [el.Normalizer([1e3] * 4, [1e-3] * 4), dense, el.LSTM(1e3 * lstm.weight_ih, lstm.weight_hh, lstm.bias), el.Dense(np.ones((1, 6)))]
     )
     stream = el.Stream(model)
-    limit = stream.program.shape.input_limit
+    limit = stream.program.sizes.input_limit
     for signs in rng.choice([-1.0, 1.0], (50, 4)):
         assert np.isfinite(stream.step(limit * signs)).all()
     with pytest.raises(el.InputError, match="beyond"):

@@ -13,7 +13,7 @@ from library_models import FIELDS, built, model_of, sealed_again
 import edgelstm as el
 from edgelstm import building, device
 from edgelstm.compiler import targets
-from edgelstm.runtime import library_file
+from edgelstm.runtime import cpu, library_file
 
 SETTINGS = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NAME = "f32-table"
@@ -239,12 +239,12 @@ def test_what_a_target_needs_is_known_on_its_machine():
     for target in targets.TARGETS.values():
         if target.bare_metal:
             continue
-        machine, bits = library_file.MACHINES[target.architecture]
+        machine, bits = cpu.MACHINES[target.architecture]
         assert bits == target.bits
-        if machine in library_file._HWCAP:
-            assert set(target.needs) <= set(library_file._HWCAP[machine])
+        if machine in cpu._HWCAP:
+            assert set(target.needs) <= set(cpu._HWCAP[machine])
     with pytest.raises(el.LibraryError, match="more room"):
-        building.sealed(b"", el.Stream(model_of(NAME)).program.shape, "x86_64", ("x" * 80,) * 9, b"", (b"", b"", 0))
+        building.sealed(b"", el.Stream(model_of(NAME)).program.sizes, "x86_64", ("x" * 80,) * 9, b"", (b"", b"", 0))
 
 
 def test_the_hosts_library_needs_what_its_compiler_may_use(sound):

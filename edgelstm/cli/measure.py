@@ -70,7 +70,7 @@ def samples(given: "Model | LibraryFile", seed: int = 0) -> NDArray[np.float32]:
     """
     random = np.random.default_rng(seed)
     if isinstance(given, LibraryFile):
-        size, vocabulary = given.shape.input_size, given.shape.vocabulary
+        size, vocabulary = given.sizes.input_size, given.sizes.vocabulary
         probe = np.array(given.probe_inputs, np.float64).reshape(-1, size)  # (steps, input_size)
         scale, mean = probe.std(axis=0), probe.mean(axis=0)
     else:

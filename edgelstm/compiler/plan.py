@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ..errors import CompileError
 from ..model import Model
-from ..runtime.library_file import Shape
 from ..runtime.memory import aligned
 from ..runtime.program import PROBE_LIMIT, About, Program, worst_difference
+from ..runtime.library_file import Sizes
 from . import cache
 from .layout import Layout, lay_out
 from .library import MADE_FOR, Library
@@ -90,7 +90,7 @@ def compile_model(model: Model) -> Plan:
     target = target._replace(cpu=library.cpu)
     about = About(model.input_names, model.labels, target.name, target.cpu, weights.nbytes, library.size, model.outline())
     program = Program(
-        shape=shape_of(model, layout),
+        sizes=sizes_of(model, layout),
         initial_state=layout.initial_state.view(np.uint8),
         weights=weights.ctypes.data,
         run=library.run,
@@ -101,10 +101,10 @@ def compile_model(model: Model) -> Plan:
     return Plan(program, layout, weights, target, cached, time.perf_counter() - started)
 
 
-def shape_of(model: Model, layout: Layout, digest: bytes = b"") -> Shape:
+def sizes_of(model: Model, layout: Layout, digest: bytes = b"") -> Sizes:
     """What a stream must know of a layout."""
     vocabulary = model.vocabulary_size or 0
-    return Shape(
+    return Sizes(
         input_size=layout.input_size,
         output_size=layout.output_size,
         vocabulary=vocabulary,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..compiler import cache
 from ..compiler.targets import TARGETS, Target
-from ..runtime.library_file import MACHINES, misfit
+from ..runtime.cpu import MACHINES, misfit
 from .machine import Machine
 
 #: Fastest first.

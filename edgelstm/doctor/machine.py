@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..runtime.library_file import has, here
+from ..runtime.cpu import cpu_has, this_machine
 
 #: Bits of a Raspberry Pi's throttling state, in words.
 THROTTLED = {
@@ -142,7 +142,7 @@ def look(root: str = "/", *, system: str = "", bits: int = 0) -> Machine:
         Bits of that machine's Python.
     """
     at = Path(root)
-    own, own_bits = here()
+    own, own_bits = this_machine()
     cpuinfo = _text(at / "proc/cpuinfo")
     memory = meminfo(_text(at / "proc/meminfo"))
     cpus = at / "sys/devices/system/cpu"
@@ -237,7 +237,7 @@ def cpuinfo_cores(cpuinfo: str) -> int:
 def _told_by_bits(system: str) -> frozenset[str]:
     machine, names = _TELLS_BITS.get(system, (0, ()))
     try:
-        return frozenset(name for name in names if has(machine, name))
+        return frozenset(name for name in names if cpu_has(machine, name))
     except (OSError, AttributeError):
         return frozenset()
 

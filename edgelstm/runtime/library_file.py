@@ -9,13 +9,11 @@ Reading and loading need the standard library alone, and of that only what costs
 import ctypes
 import os
 import struct
-import sys
 
 from .digests import sha256_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
     from typing import Any, NoReturn
 
 #: Version of the C interface (`edgelstm.h`) and of the trailer.
@@ -41,24 +39,6 @@ ALIGNMENT = 64
 #: Bytes of a snapshot that are not the state: `snapshot.size(0)`.
 SNAPSHOT_FRAME = 52
 
-#: ELF's number of a machine and its bits, by the first word of LLVM's triple.
-MACHINES = {"x86_64": (62, 64), "aarch64": (183, 64), "armv7": (40, 32), "riscv64": (243, 64)}
-
-#: By ELF's number: what users call the machine, and how operating systems name those that can run it.
-_RUNS_ON = {
-    62: ("x86-64", ("x86_64", "amd64")),
-    183: ("64-bit ARM", ("aarch64", "arm64")),
-    40: ("32-bit ARM", ("armv7l", "armv8l", "aarch64")),
-    243: ("64-bit RISC-V", ("riscv64",)),
-}
-
-#: Bits of Linux's AT_HWCAP, and above 32 of AT_HWCAP2, by the name in /proc/cpuinfo.
-_HWCAP = {
-    183: {"asimddp": 1 << 20, "sve": 1 << 22, "sve2": 1 << 33, "i8mm": 1 << 45, "cssc": 1 << 66},
-    40: {"neon": 1 << 12, "vfpv4": 1 << 16},
-    243: {"v": 1 << 21},
-}
-
 
 def digest_of(data: "bytes | memoryview") -> bytes:
     sha256 = sha256_of(len(data))
@@ -66,13 +46,13 @@ def digest_of(data: "bytes | memoryview") -> bytes:
     return sha256.digest()
 
 
-def _refuse(message: str) -> "NoReturn":
+def refuse(message: str) -> "NoReturn":
     from ..errors import LibraryError
 
     raise LibraryError(message) from None
 
 
-class Shape:
+class Sizes:
     """What a stream must know of a program's memory.
 
     Parameters
@@ -133,7 +113,7 @@ class LibraryFile:
         ELF's number of the machine that it is for, and the bits of an address there.
     needs : list of str
         What /proc/cpuinfo must list where it is to run.
-    shape : Shape
+    sizes : Sizes
     probe_inputs, probe_outputs : memoryview of float
         Steps one behind the other.
     probe_steps : int
@@ -150,27 +130,27 @@ class LibraryFile:
                 data = bytearray(os.fstat(file.fileno()).st_size)
                 data = data[: file.readinto(data)]
         except (OSError, ValueError) as problem:
-            _refuse(f"{self.path}: {getattr(problem, 'strerror', None) or problem}; check the path and its permissions.")
+            refuse(f"{self.path}: {getattr(problem, 'strerror', None) or problem}; check the path and its permissions.")
         except MemoryError:
-            _refuse(f"{self.path} is larger than this machine's memory. Check the path, or build a smaller model.")
+            refuse(f"{self.path} is larger than this machine's memory. Check the path, or build a smaller model.")
         if len(data) < TRAILER.size or not data.startswith(b"\x7fELF"):
-            _refuse(f"{self.path} is no library of edgelstm. Make one of a model with edgelstm build.")
+            refuse(f"{self.path} is no library of edgelstm. Make one of a model with edgelstm build.")
         machine, bits, abi, inputs, outputs, vocabulary, steps, *rest = TRAILER.unpack_from(data, len(data) - TRAILER.size)
         info, info_bytes, arena, state, sample, given, answer, limit, needs, model, magic, size, digest = rest
         if magic != MAGIC:
-            _refuse(f"{self.path} is not a library that edgelstm built, or it is cut short. Copy it again, whole.")
+            refuse(f"{self.path} is not a library that edgelstm built, or it is cut short. Copy it again, whole.")
         if digest_of(memoryview(data)[:-DIGEST_SIZE]) != digest:
-            _refuse(f"{self.path} is damaged (its digest does not match). Copy it again, or build it again.")
+            refuse(f"{self.path} is damaged (its digest does not match). Copy it again, or build it again.")
         if abi != ABI:
-            _refuse(f"{self.path} has interface version {abi}; this edgelstm loads version {ABI}. Build it again with this version.")
+            refuse(f"{self.path} has interface version {abi}; this edgelstm loads version {ABI}. Build it again with this version.")
         parts = size + 4 * steps * (inputs + outputs) + TRAILER.size
         ends = max(state, given + 4 * inputs, answer + 4 * outputs)
         if not steps or parts != len(data) or ends > arena or sample + 4 * inputs > state or min(given, answer) < state:
-            _refuse(f"{self.path} contradicts itself: its parts do not add up to its size. Build it again.")
+            refuse(f"{self.path} contradicts itself: its parts do not add up to its size. Build it again.")
         if not 0 < limit < float("inf") or (vocabulary and (inputs, limit) != (1, vocabulary)):
-            _refuse(f"{self.path} contradicts itself: no input lies below its limit, {limit:g}. Build it again.")
+            refuse(f"{self.path} contradicts itself: no input lies below its limit, {limit:g}. Build it again.")
         self.machine, self.bits, self.needs = machine, bits, needs.rstrip(b"\0").decode("ascii", "replace").split()
-        self.shape = Shape(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model)
+        self.sizes = Sizes(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model)
         self.size, self.probe_steps = size, steps
         floats = memoryview(data)[size : len(data) - TRAILER.size].cast("f")
         self.probe_inputs, self.probe_outputs = floats[: steps * inputs], floats[steps * inputs :]
@@ -186,7 +166,9 @@ class LibraryFile:
         LibraryError
             If it says nothing that can be read.
         """
-        return told(self.path, self.info_text)
+        from .library_text import info_of
+
+        return info_of(self.path, self.info_text)
 
     @property
     def rate_hz(self) -> "float | None":
@@ -196,7 +178,9 @@ class LibraryFile:
 
     def misfit(self) -> str:
         """Why this process cannot run it; empty if it can."""
-        return misfit(self.machine, self.bits, self.needs, *here(), has)
+        from .cpu import cpu_has, misfit, this_machine
+
+        return misfit(self.machine, self.bits, self.needs, *this_machine(), cpu_has)
 
     def load(self) -> ctypes.CDLL:
         """Have the system load the library, from a private copy: what runs is what was checked. Once a process and library.
@@ -207,18 +191,18 @@ class LibraryFile:
             If it is for another machine, or the system refuses it.
         """
         if reason := self.misfit():
-            _refuse(f"{self.path} {reason}. Build it for this machine: edgelstm targets")
+            refuse(f"{self.path} {reason}. Build it for this machine: edgelstm targets")
         if self._digest not in _loaded:
             try:
                 library = load_private(self._data)
                 self._name(library)
-                odd = _contradiction(library, self.shape)
+                odd = _contradiction(library, self.sizes)
             except (OSError, AttributeError) as problem:
-                _refuse(f"{self.path} does not load: {problem}.")
+                refuse(f"{self.path} does not load: {problem}.")
             except MemoryError:
-                _refuse(f"{self.path} needs more memory than this machine gives. Close other programs, or build a smaller model.")
+                refuse(f"{self.path} needs more memory than this machine gives. Close other programs, or build a smaller model.")
             if odd:
-                _refuse(f"{self.path} contradicts itself: its code has another {odd} than its end says. Build it again.")
+                refuse(f"{self.path} contradicts itself: its code has another {odd} than its end says. Build it again.")
             _loaded[self._digest] = library
         return _loaded[self._digest]
 
@@ -231,102 +215,34 @@ class LibraryFile:
                 setattr(handle, f"edgelstm_{function}", handle[f"{prefix}_{function}"])
 
 
-def _contradiction(library: ctypes.CDLL, shape: Shape) -> str:
-    """What of a shape is not that of the code; empty if all is."""
-    sizes = {
-        "input_size": shape.input_size,
-        "output_size": shape.output_size,
-        "arena_bytes": shape.arena_bytes,
-        "snapshot_bytes": shape.state_bytes + SNAPSHOT_FRAME,
+def _contradiction(library: ctypes.CDLL, sizes: Sizes) -> str:
+    """What of these sizes is not that of the code; empty if all is."""
+    told = {
+        "input_size": sizes.input_size,
+        "output_size": sizes.output_size,
+        "arena_bytes": sizes.arena_bytes,
+        "snapshot_bytes": sizes.state_bytes + SNAPSHOT_FRAME,
     }
-    for name, size in sizes.items():
+    for name, size in told.items():
         function = getattr(library, f"edgelstm_{name}")
         function.restype = ctypes.c_size_t
         if function() != size:
             return name
-    memory = (ctypes.c_char * (shape.arena_bytes + ALIGNMENT))()
+    memory = (ctypes.c_char * (sizes.arena_bytes + ALIGNMENT))()
     arena = ctypes.c_void_p(ctypes.addressof(memory) + -ctypes.addressof(memory) % ALIGNMENT)
     library.edgelstm_init(arena)
     # The limit is a power of two, or a number of indices.
     limits = (
-        ((shape.vocabulary - 1, 1), (shape.vocabulary, 0), (0.5, 0))
-        if shape.vocabulary
-        else ((shape.input_limit, 1), (2 * shape.input_limit, 0))
+        ((sizes.vocabulary - 1, 1), (sizes.vocabulary, 0), (0.5, 0))
+        if sizes.vocabulary
+        else ((sizes.input_limit, 1), (2 * sizes.input_limit, 0))
     )
-    x, y = (ctypes.c_float * shape.input_size)(), (ctypes.c_float * shape.output_size)()
+    x, y = (ctypes.c_float * sizes.input_size)(), (ctypes.c_float * sizes.output_size)()
     for value, taken in limits:
         x[0] = value
         if (library.edgelstm_step(arena, x, y) == 0) != taken:
             return "range of inputs"
     return ""
-
-
-def told(path: str, text: bytes) -> "dict[str, Any]":
-    """What the library of a path says of itself, out of its JSON text; any of it may be missing or odd.
-
-    Raises
-    ------
-    LibraryError
-        If it is no JSON object.
-    """
-    import json
-
-    try:
-        said = json.loads(text)
-    except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
-        _refuse(f"{path} does not say what it is. Build it again.")
-    return said
-
-
-def told_soundly(path: str, text: bytes, shape: Shape) -> "dict[str, Any]":
-    """The same, all of it there and in agreement with what the code is.
-
-    Raises
-    ------
-    LibraryError
-        If it is no such text, or lacks something.
-    """
-    said = told(path, text)
-    for name, fits in _SAID.items():
-        if name not in said or not fits(said[name], shape):
-            _refuse(f"{path} does not say what its {name} is. Build it again.")
-    return said
-
-
-def _text(value: object, _shape: Shape) -> bool:
-    return isinstance(value, str)
-
-
-def _count(value: object, _shape: Shape) -> bool:
-    return type(value) is int and 0 <= value < 1 << 63
-
-
-def _names(value: object, count: int) -> bool:
-    return isinstance(value, list) and len(value) in (0, count) and all(isinstance(name, str) for name in value)
-
-
-def _layers(value: object, shape: Shape) -> bool:
-    wanted = {"name": _text, "kind": _text, "output_size": _count}
-    layers = value if isinstance(value, list) else [None]
-    return all(isinstance(layer, dict) and all(fits(layer.get(name), shape) for name, fits in wanted.items()) for layer in layers)
-
-
-#: What every library says of itself, and whether a value fits.
-_SAID: "dict[str, Callable[[Any, Shape], bool]]" = {
-    **dict.fromkeys(("target", "cpu", "features", "scheme", "digest", "edgelstm"), _text),
-    **dict.fromkeys(("abi", "weight_bytes"), _count),
-    "input_size": lambda value, shape: value == shape.input_size,
-    "output_size": lambda value, shape: value == shape.output_size,
-    "arena_bytes": lambda value, shape: value == shape.arena_bytes,
-    "snapshot_bytes": lambda value, shape: value == shape.state_bytes + SNAPSHOT_FRAME,
-    "vocabulary_size": lambda value, shape: (value or 0) == shape.vocabulary,
-    "input_names": lambda value, shape: _names(value, shape.input_size),
-    "labels": lambda value, shape: _names(value, shape.output_size),
-    "rate_hz": lambda value, _shape: value is None or type(value) in (int, float),
-    "layers": _layers,
-}
 
 
 def is_library(path: "str | os.PathLike[str]", *, unreadable: bool = False) -> bool:
@@ -356,48 +272,3 @@ def load_private(data: "bytes | memoryview") -> ctypes.CDLL:
         with open(path, "wb") as file:
             file.write(data)
         return ctypes.CDLL(path)
-
-
-def here() -> "tuple[str, int]":
-    """The running machine in the operating system's words, and the bits of an address in this process."""
-    return os.uname().machine.lower() if hasattr(os, "uname") else "", 64 if sys.maxsize > 2**32 else 32
-
-
-def misfit(machine: int, bits: int, needs: "Iterable[str]", system: str, own: int, has: "Callable[[int, str], bool]") -> str:
-    """Why a process cannot run code: another instruction set, another word, instructions that its CPU lacks. Empty if it can.
-
-    Parameters
-    ----------
-    machine, bits : int
-        ELF's number of the code's machine, and the bits of an address there.
-    needs : iterable of str
-        What /proc/cpuinfo must list.
-    system, own : str, int
-        The process's machine, as the operating system names it, and the bits of its addresses.
-    has : callable
-        ``has(machine, name)``: whether the CPU has what the code needs.
-    """
-    name, systems = _RUNS_ON.get(machine, (f"machine {machine}", ()))
-    if system not in systems or bits != own:
-        return f"is for {bits}-bit programs on {name}; this is a {own}-bit Python on {system or 'an unknown machine'}"
-    missing = ", ".join([need for need in needs if not has(machine, need)])
-    return missing and f"needs a CPU with {missing}, which this one lacks"
-
-
-#: What /proc/cpuinfo lists of this x86 CPU, once it was read.
-_flags: "list[str]" = []
-
-
-def has(machine: int, feature: str) -> bool:
-    """Whether this CPU has what /proc/cpuinfo lists as `feature`."""
-    if machine in _HWCAP:
-        getauxval: Any = ctypes.CDLL(None).getauxval
-        getauxval.restype = ctypes.c_ulong
-        return bool((getauxval(16) | getauxval(26) << 32) & _HWCAP[machine].get(feature, 0))  # AT_HWCAP, AT_HWCAP2
-    if not _flags:  # reading costs more than all else that loading a small library does
-        try:
-            with open("/proc/cpuinfo") as file:
-                _flags.extend(next((line for line in file if line.startswith("flags")), "").split())
-        except OSError:
-            return True
-    return feature in _flags

@@ -116,7 +116,7 @@ def bind(
     words[at.WEIGHTS // 8] = program.weights
     words[at.ARENA // 8] = arena.ctypes.data
     words[at.INPUT // 8] = source.ctypes.data
-    memory[at.LIMIT : at.LIMIT + 4].view(np.float32)[0] = program.shape.input_limit
+    memory[at.LIMIT : at.LIMIT + 4].view(np.float32)[0] = program.sizes.input_limit
     words[at.UNCHECKED // 8] = not checked
     words[at.METHOD // 8 : at.METHOD // 8 + 4] = (
         ctypes.addressof(_NAME),

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LibraryError
-from .library_file import LibraryFile, Shape, told_soundly
+from .library_file import LibraryFile
 from .memory import allocate
+from .library_file import Sizes
 
 #: Largest difference from its probe that compiled code may show, relative to max(1, |output|).
 PROBE_LIMIT = 1e-4
@@ -45,8 +46,8 @@ class Program(NamedTuple):
 
     Attributes
     ----------
-    shape : Shape
-    initial_state : (shape.state_bytes,) uint8
+    sizes : Sizes
+    initial_state : (sizes.state_bytes,) uint8
     weights : int
         Address.
     run : callable
@@ -58,7 +59,7 @@ class Program(NamedTuple):
         Gives an `About`, which a library reads when asked: JSON takes longer to import than a library to open.
     """
 
-    shape: Shape
+    sizes: Sizes
     initial_state: NDArray[np.uint8]
     weights: int
     run: Run
@@ -69,7 +70,7 @@ class Program(NamedTuple):
     @property
     def arena_bytes(self) -> int:
         """Memory of one stream."""
-        return self.shape.arena_bytes
+        return self.sizes.arena_bytes
 
 
 def run_of(handle: ctypes.CDLL) -> Run:
@@ -94,22 +95,24 @@ def worst_difference(program: Program, inputs: NDArray[np.float32], outputs: NDA
     The difference is infinite where a sample must not enter a state; no step has run then.
     """
     arena = allocate(program.arena_bytes)
-    arena[: program.shape.state_bytes] = program.initial_state
+    arena[: program.sizes.state_bytes] = program.initial_state
     answers = np.empty_like(outputs)
     x, y = inputs.ctypes.data, answers.ctypes.data
-    done = program.run(program.weights, arena.ctypes.data, x, y, len(inputs), program.shape.input_limit, 1)
+    done = program.run(program.weights, arena.ctypes.data, x, y, len(inputs), program.sizes.input_limit, 1)
     if done < len(inputs):
         return float("inf"), done
     error = np.abs(answers - outputs) / np.maximum(1, np.abs(outputs))
     return float(error.max()), int(np.argmax(~(error <= PROBE_LIMIT).all(axis=1)))
 
 
-def _told_by(path: str, text: bytes, size: int, shape: Shape) -> Callable[[], About]:
+def _told_by(path: str, text: bytes, size: int, sizes: Sizes) -> Callable[[], About]:
     """`Program.about` of a library of `size` bytes, out of its JSON text."""
 
     @cache
     def about() -> About:
-        info = told_soundly(path, text, shape)
+        from .library_text import sound_info
+
+        info = sound_info(path, text, sizes)
         names, labels, weight_bytes = tuple(info["input_names"]), tuple(info["labels"]), info["weight_bytes"]
         return About(names, labels, info["target"], info["cpu"], weight_bytes, size - weight_bytes, info)
 
@@ -128,13 +131,13 @@ def open_library(path: str) -> Program:
     handle = file.load()
     state = address_of(handle, "edgelstm_initial_state")
     program = Program(
-        shape=file.shape,
-        initial_state=np.frombuffer(memoryview((ctypes.c_uint8 * file.shape.state_bytes).from_address(state)), np.uint8),
+        sizes=file.sizes,
+        initial_state=np.frombuffer(memoryview((ctypes.c_uint8 * file.sizes.state_bytes).from_address(state)), np.uint8),
         weights=address_of(handle, "edgelstm_weights"),
         run=run_of(handle),
         python_step=address_of(handle, "edgelstm_python_step"),
         owner=handle,
-        about=_told_by(path, file.info_text, file.size, file.shape),
+        about=_told_by(path, file.info_text, file.size, file.sizes),
     )
     inputs = np.array(file.probe_inputs, np.float32).reshape(file.probe_steps, -1)  # (steps, input_size)
     outputs = np.array(file.probe_outputs, np.float32).reshape(file.probe_steps, -1)  # (steps, output_size)

@@ -289,10 +289,10 @@ class Samples:
     """Conversion and checks for one program."""
 
     def __init__(self, program: Program) -> None:
-        self.size = program.shape.input_size
-        self.vocabulary = program.shape.vocabulary
+        self.size = program.sizes.input_size
+        self.vocabulary = program.sizes.vocabulary
         self._about = program.about
-        self.limit = np.float32(program.shape.input_limit)
+        self.limit = np.float32(program.sizes.input_limit)
         self._sample, self._block = (Form(self.size, axes, self._names) for axes in (1, 2))
 
     def one(self, x: object) -> NDArray[np.float32]:
