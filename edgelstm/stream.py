@@ -9,13 +9,12 @@ from __future__ import annotations
 import copy
 import os
 from functools import cached_property
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import InputError, StateError, UsageError, printable
+from .errors import InputError, UsageError, printable
 from .runtime import native_call, outline, snapshot
 from .runtime.arena import Arena
 from .runtime.program import Program

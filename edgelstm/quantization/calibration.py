@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..layers.integers import LIMIT
 from ..layers.record import Layer, Recurrent
 from ..model import INPUT, Model
-from ..runtime.samples import Form, floats, is_table
+from ..runtime.conversion import Form, floats, is_table
 from .places import Place, channel
 from .spread import spread
 from .trace import Batch, Floats, Trace, run

@@ -2,8 +2,7 @@
 
 import json
 
-from .library_file import SNAPSHOT_FRAME, refuse
-from .library_file import Sizes
+from .library_file import SNAPSHOT_FRAME, Sizes, refuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LibraryError
-from .library_file import LibraryFile
+from .library_file import LibraryFile, Sizes
 from .memory import allocate
-from .library_file import Sizes
 
 #: Largest difference from its probe that compiled code may show, relative to max(1, |output|).
 PROBE_LIMIT = 1e-4
