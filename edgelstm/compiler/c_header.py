@@ -32,7 +32,7 @@ def _sizes(info: dict[str, Any]) -> list[str]:
 
 def interface() -> str:
     """`edgelstm.h`."""
-    return (files(__package__) / "include" / "edgelstm.h").read_text("utf-8")
+    return (files("edgelstm") / "include" / "edgelstm.h").read_text("utf-8")
 
 
 def _whole(info: dict[str, Any]) -> str:
