@@ -44,7 +44,12 @@ class Dense(Layer):
 
 @dataclass(eq=False, repr=False)
 class Activation(Layer):
-    """One function on every value: ``linear``, ``relu``, ``tanh`` or ``sigmoid``."""
+    """One function on every value.
+
+    Parameters
+    ----------
+    function : {"linear", "relu", "tanh", "sigmoid"}
+    """
 
     kind: ClassVar[str] = "activation"
     function: str
