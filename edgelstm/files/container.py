@@ -1,6 +1,6 @@
 """Files of named arrays: opened with care, parsed and laid out by the safetensors library.
 
-What the arrays and the metadata mean is decided by `modelfile` and the importers.
+What the arrays and the metadata mean is decided by `elstm` and the importers.
 """
 
 import contextlib

@@ -39,7 +39,7 @@ int8_at, uint16_at, int32_at = _view(8), _view(16), _view(32)
 
 @intrinsic
 def whole(typingctx, x):
-    """The nearest whole number, ties to even, of a float32 within +-2**22, as int32: in the bits of a sum, as in `simd_int8`."""
+    """The nearest whole number, ties to even, of a float32 within +-2**22, as int32: in the bits of a sum, as in `simd.dots`."""
 
     def codegen(context, builder, signature, args):
         moved = builder.fadd(args[0], ir.Constant(ir.FloatType(), ROUNDING))

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import ShapeError, UnsupportedModelError, printable
 from .record import Array, Layer, checked_array, require_shape
 
-#: What `Activation` accepts; definitions stand in `reference.ACTIVATIONS`.
+#: What `Activation` accepts; definitions stand in `reference.functions.ACTIVATIONS`.
 ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid")
 
 
