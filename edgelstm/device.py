@@ -368,7 +368,7 @@ def _floats(values: "list[float]") -> "memoryview[float]":
 
 
 def _number(value: "Any") -> float:
-    """A number as a float. Text that spells one is none, and neither is a date or a sequence of one."""
+    """A number as a float. A string such as '12' is not a number here; neither is a date, nor a sequence of one number."""
     if getattr(getattr(value, "dtype", None), "kind", "f") not in "fiub":
         raise TypeError
     if isinstance(value, str | bytes | bytearray) or (hasattr(type(value), "__iter__") and getattr(value, "shape", None) != ()):

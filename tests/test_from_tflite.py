@@ -35,7 +35,7 @@ def mnist(golden):
 
 
 def sequence(layer, image, forced=None):
-    """H of every step of an image: (28, 20). `forced`: the h that each step starts from is the step before's of these."""
+    """h of every step of an image: (28, 20). `forced`: the h that each step starts from is the step before's of these."""
     h, c = (s.astype(np.int64) for s in lstm_twin.start(layer))
     found = []
     for step, x in enumerate(image.astype(np.int64)):

@@ -101,7 +101,7 @@ def test_a_factor_that_no_multiplier_has_is_refused(factor):
 
 
 def divided(a, b):
-    """A / b in whole numbers, rest dropped towards zero, as C divides."""
+    """a / b in whole numbers, rest dropped towards zero, as C divides."""
     return abs(a) // b * (1 if a >= 0 else -1)
 
 

@@ -76,7 +76,7 @@ def test_lstm_dynamic_has_the_same_bits_in_every_form(rng, monkeypatch, calibrat
 
 
 def state_of(stream, layer):
-    """H and c of a model that is one LSTM layer."""
+    """h and c of a model that is one LSTM layer."""
     floats = stream._arena.state.view(np.float32)
     start, padded = 16 + -(-layer.input_size // 16) * 16, -(-layer.hidden_size // 4) * 4
     return tuple(floats[at : at + layer.hidden_size].astype(np.float64) for at in (start, start + padded))

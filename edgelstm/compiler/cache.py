@@ -116,7 +116,7 @@ def _sealed(name: str, library: bytes) -> bytes:
 
 
 def _read(place: str) -> bytes | None:
-    """A regular file of bearable size, to its end. A pipe is not waited for, a link not followed."""
+    """A regular file of acceptable size, to its end. A pipe is not waited for, a link not followed."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
     with open(os.open(place, flags), "rb", buffering=0) as file:
         status = os.fstat(file.fileno())

@@ -1,6 +1,6 @@
 """Files of named arrays: opened with care, parsed and laid out by the safetensors library.
 
-What the arrays and the metadata mean is decided by `modelfile` and the importers.
+What the arrays and the metadata mean is decided by `elstm` and the importers.
 """
 
 import contextlib
@@ -61,7 +61,9 @@ def about(path: str) -> Iterator[None]:
     except (ModelFileError, UnsupportedModelError, ShapeError, UsageError) as problem:
         raise type(problem)(f"{path}: {problem}") from None
     except OSError as problem:
-        raise ModelFileError(f"{path}: cannot be read ({problem.strerror or problem}); check the path, its rights and the disk.") from None
+        raise ModelFileError(
+            f"{path}: cannot be read ({problem.strerror or problem}); check the path, its permissions and the disk."
+        ) from None
     except MemoryError:
         raise ModelFileError(f"{path}: needs more memory than this machine gives; load a smaller model.") from None
 
@@ -79,7 +81,7 @@ def path_text(path: str | os.PathLike[str]) -> str:
 
 
 def open_file(path: str) -> BinaryIO:
-    """Open a regular file of a bearable size for reading.
+    """Open a regular file of acceptable size for reading.
 
     Raises
     ------

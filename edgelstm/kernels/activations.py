@@ -58,7 +58,7 @@ def _relu(x):
 
 
 def _linear(x):
-    """X."""
+    """x itself."""
     return x
 
 

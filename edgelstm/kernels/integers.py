@@ -1,4 +1,4 @@
-"""Fixed-point arithmetic of the integer-only layers: the compiled side of `reference_int8_static`, function by function.
+"""Fixed-point arithmetic of the integer-only layers: the compiled side of `reference.integers`, function by function.
 
 Everything is int64, so that no intermediate value can overflow, whatever a restored state holds.
 """
@@ -13,7 +13,7 @@ from .simd.vectors import FLOATS
 
 inlined = njit(inline="always")
 
-#: As in `reference_int8_static`: bits behind the point of a gate, of an activation, of what the table takes and gives, of an interval.
+#: As in `reference.integers`: bits behind the point of a gate, of an activation, of what the table takes and gives, of an interval.
 GATE_BITS, ACTIVATION_BITS, IN_BITS, OUT_BITS, INTERVAL_BITS = 12, 15, 15, 24, 8
 LAST = (8 << IN_BITS) - 1
 
@@ -39,7 +39,7 @@ int8_at, uint16_at, int32_at = _view(8), _view(16), _view(32)
 
 @intrinsic
 def whole(typingctx, x):
-    """The nearest whole number, ties to even, of a float32 within +-2**22, as int32: in the bits of a sum, as in `simd_int8`."""
+    """The nearest whole number, ties to even, of a float32 within +-2**22, as int32: in the bits of a sum, as in `simd.dots`."""
 
     def codegen(context, builder, signature, args):
         moved = builder.fadd(args[0], ir.Constant(ir.FloatType(), ROUNDING))
@@ -50,20 +50,20 @@ def whole(typingctx, x):
 
 @inlined
 def saturated(x, low, high):
-    """X held within low to high."""
+    """x held within low to high."""
     return min(max(x, low), high)
 
 
 @inlined
 def rounded_shift(x, bits):
-    """X / 2**bits, halves away from zero."""
+    """x / 2**bits, halves away from zero."""
     half = (1 << bits) >> 1
     return (x + half) >> bits if x >= 0 else -((half - x) >> bits)
 
 
 @inlined
 def rescaled(x, mantissa, shift):
-    """X * mantissa / 2**31 * 2**shift, rounded twice."""
+    """x * mantissa / 2**31 * 2**shift, rounded twice."""
     left = saturated(x << max(shift, 0), -(1 << 31), (1 << 31) - 1)
     return rounded_shift((left * mantissa + (1 << 30)) >> 31, max(-shift, 0))
 

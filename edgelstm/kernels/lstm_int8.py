@@ -12,7 +12,7 @@ from numba import njit
 from .cells import HALF, ONE, ZERO, finisher
 from .join_int8 import Sizes, float_join, input_products, integer_join, preparation, recurrent_products
 from .packing import HEADER
-from .simd.vectors import Lanes, load, multiplied, offset, row0, row1, row2, row3, store, unrelated
+from .simd.vectors import Lanes, load, multiplied, offset, opaque, row0, row1, row2, row3, store
 from .tiles_f32 import TOGETHER
 
 inlined = njit(inline="always")
@@ -61,7 +61,7 @@ def lstm_int8_dynamic(**constants):
             zt = offset(z, t * row)
             of_h = quantise_h(offset(zt, hq_at), h, w[1])
             ready = t < together
-            now = unrelated(tiles_at)
+            now = opaque(tiles_at)
             for i in range(tiles):
                 j = tiles - 1 - i if backwards else i
                 tile(gates, lanes, offset(now, j * tile_floats), size, j * units, zt, of_h, h, c, yt, ready)

@@ -1,4 +1,4 @@
-"""LSTM and fully connected layers in integers alone, float32 to their neighbours: the compiled side of `reference_int8_static`.
+"""LSTM and fully connected layers in integers alone, float32 to their neighbours: the compiled side of `reference.lstm_int8_static`.
 
 Packed weights: the header and the table of `integers`, six int32 a row of the matrices (mantissa, shift and start of the input sums, the
 same for the recurrent sums; three where there is one matrix), then the rows' bytes. Sums begin where zero points cancel.

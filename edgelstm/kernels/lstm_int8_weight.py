@@ -17,7 +17,7 @@ inlined = njit(inline="always")
 
 @inlined
 def multiply_bytes(gates, w, byte, x, count, size, a):
-    """A + w x with int8 weights and float32 x. w: (count, size) bytes from `byte`; x: (count,)."""
+    """a + w x with int8 weights and float32 x. w: (count, size) bytes from `byte`; x: (count,)."""
     for k in range(count // 4):
         v = load(FOUR, x, 4 * k)
         at = byte + 4 * k * size

@@ -1,4 +1,4 @@
-"""Every kernel by name: the only door into this folder."""
+"""Every kernel of a layer, and every check of inputs, by name."""
 
 from .dense_f32 import dense_columns_f32, dense_dot_f32
 from .dense_int8 import dense_int8_dynamic, dense_int8_weight

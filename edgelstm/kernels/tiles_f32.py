@@ -3,7 +3,7 @@
 from numba import njit
 
 from .simd.addresses import fetch
-from .simd.vectors import Lanes, add, fma, lane0, lane1, lane2, lane3, load, offset, splat, store, unrelated, zero
+from .simd.vectors import Lanes, add, fma, lane0, lane1, lane2, lane3, load, offset, opaque, splat, store, zero
 
 inlined = njit(inline="always")
 
@@ -22,7 +22,7 @@ def multiplication(paired, two_chains, ahead):
     Parameters
     ----------
     paired : int
-        Whether loads keep bases of their own (`simd.unrelated`): each reaches four rows of a tile of 16 units.
+        Whether loads keep bases of their own (`vectors.opaque`): each reaches four rows of a tile of 16 units.
     two_chains : int
         Whether even and odd rows are summed apart: for tiles too narrow to hide a multiply-add's latency.
     ahead : int
@@ -31,7 +31,7 @@ def multiplication(paired, two_chains, ahead):
 
     @inlined
     def base(pointer):
-        return unrelated(pointer) if paired else pointer
+        return opaque(pointer) if paired else pointer
 
     @inlined
     def four_rows(gates, w, size, v, z, odd):

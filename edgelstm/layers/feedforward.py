@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import ShapeError, UnsupportedModelError, printable
 from .record import Array, Layer, checked_array, require_shape
 
-#: What `Activation` accepts; definitions stand in `reference.ACTIVATIONS`.
+#: What `Activation` accepts; definitions stand in `reference.functions.ACTIVATIONS`.
 ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid")
 
 
@@ -44,7 +44,12 @@ class Dense(Layer):
 
 @dataclass(eq=False, repr=False)
 class Activation(Layer):
-    """One function on every value: ``linear``, ``relu``, ``tanh`` or ``sigmoid``."""
+    """One function on every value.
+
+    Parameters
+    ----------
+    function : {"linear", "relu", "tanh", "sigmoid"}
+    """
 
     kind: ClassVar[str] = "activation"
     function: str

@@ -42,6 +42,8 @@ class LSTMInt8(Recurrent):
     """
 
     kind: ClassVar[str] = "lstm_int8"
+    forms: ClassVar[tuple[str, ...]] = ("int8-weight", "int8-dynamic")
+    int8_of: ClassVar[str] = "lstm"
     rounds: ClassVar[bool] = True
     scheme: str
     weight_ih: Array

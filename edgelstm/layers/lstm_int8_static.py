@@ -42,6 +42,8 @@ class LSTMInt8Static(Recurrent):
     """
 
     kind: ClassVar[str] = "lstm_int8_static"
+    forms: ClassVar[tuple[str, ...]] = ("int8-static",)
+    int8_of: ClassVar[str] = "lstm"
     rounds: ClassVar[bool] = True
     weight_ih: Array
     weight_hh: Array

@@ -70,6 +70,10 @@ class Layer:
     takes_index: ClassVar[bool] = False
     #: Whether it rounds activations to integers, so that an answer may jump where an input moves by its last bit.
     rounds: ClassVar[bool] = False
+    #: The forms that `numbers` can have.
+    forms: ClassVar[tuple[str, ...]] = ("f32",)
+    #: The kind that computes the same in float32, for kinds in int8.
+    int8_of: ClassVar[str] = ""
     #: Gates of a recurrent layer, in the order of its arrays.
     gates: ClassVar[tuple[str, ...]] = ()
     _sealed: ClassVar[bool] = False

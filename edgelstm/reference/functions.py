@@ -65,7 +65,7 @@ def lstm_cell(z: Vector, c: Vector) -> tuple[Vector, Vector]:
 
 
 def lstm_start(layer: Any) -> State:
-    """H and c before the first step, of layers with a float cell: (hidden_size,) each."""
+    """h and c before the first step, of layers with a float cell: (hidden_size,) each."""
     zero = np.zeros(layer.hidden_size)
     return tuple(zero if start is None else start.astype(np.float64) for start in (layer.h0, layer.c0))
 

@@ -21,18 +21,18 @@ _TABLE = tanh_table().astype(np.int64)
 
 
 def saturated(x: Integers, bits: int) -> Integers:
-    """X held within a signed integer of `bits` bits."""
+    """x held within a signed integer of `bits` bits."""
     return np.asarray(np.clip(x, -(1 << (bits - 1)), (1 << (bits - 1)) - 1))
 
 
 def rounded_shift(x: Integers, bits: NDArray[Any] | int) -> Integers:
-    """X / 2**bits, halves away from zero: gemmlowp's ``RoundingDivideByPOT``."""
+    """x / 2**bits, halves away from zero: gemmlowp's ``RoundingDivideByPOT``."""
     half = np.left_shift(np.int64(1), bits) >> 1
     return np.asarray(np.sign(x) * ((np.abs(x) + half) >> bits))
 
 
 def rescaled(x: Integers, mantissa: NDArray[np.int32], shift: NDArray[np.int8]) -> Integers:
-    """X * mantissa / 2**31 * 2**shift, rounded twice: TensorFlow Lite's ``MultiplyByQuantizedMultiplier`` for int32.
+    """x * mantissa / 2**31 * 2**shift, rounded twice: TensorFlow Lite's ``MultiplyByQuantizedMultiplier`` for int32.
 
     First to int32, halves up, after a left shift; then by a right shift, halves away from zero. The left shift saturates where
     TensorFlow Lite leaves it undefined. x: (rows,); mantissa and shift: one for each row, or for each of several equal groups of rows.

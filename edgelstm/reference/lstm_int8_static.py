@@ -32,7 +32,7 @@ def integer_step(layer: LSTMInt8Static, x: Integers, h: Integers, c: Integers) -
 
 
 def start(layer: LSTMInt8Static) -> State:
-    """H and c before the first step: integers, (hidden_size,) each."""
+    """h and c before the first step: integers, (hidden_size,) each."""
     h0 = np.full(layer.hidden_size, layer.hidden_zero_point) if layer.h0 is None else layer.h0
     c0 = np.zeros(layer.hidden_size) if layer.c0 is None else layer.c0
     return h0.astype(np.float64), c0.astype(np.float64)

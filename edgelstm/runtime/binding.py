@@ -1,6 +1,6 @@
 """Where the native step finds what it needs of Python: one record of addresses in a stream's memory.
 
-Offsets are shared by `kernels.python_call`, which reads them in native code, and `native_call`, which fills them in.
+Offsets are shared by `kernels.entry.python_call`, which reads them in native code, and `native_call`, which fills them in.
 """
 
 #: Byte offsets of eight-byte fields in a binding.

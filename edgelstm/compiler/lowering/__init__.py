@@ -40,9 +40,9 @@ class Lowered(NamedTuple):
         Name in `kernels.table.LAYER_KERNELS`.
     constants : dict of int or str
         The kernel factory's arguments, without the strides.
-    weights : (n,) float32
     width : int
         Floats that the kernel writes for each timestep.
+    weights : (n,) float32
     state : (m,) float32
         Initial state; empty for layers without one.
     scratch : int

@@ -47,11 +47,11 @@ def _pairs(builder, words):
     return [builder.bitcast(picked(builder, pair, range(8)), ir.VectorType(I8, 16)) for pair in (low, high)]
 
 
-def _hidden(builder, vector, *done):
-    """A NEON register as it is, of which LLVM knows nothing but that it comes after four of the sums that are `done`.
+def _opaque(builder, vector, *done):
+    """Hides a NEON register from the optimiser and orders it after four of the sums in `done`.
 
     These are the last four of a narrow vector, the first of a wide one.
-    It would otherwise halve the pairs of `smlal`, need moves to reach the upper half, and take more products at once than
+    LLVM would otherwise halve the pairs of `smlal`, need moves to reach the upper half, and take more products at once than
     there are registers for. It would broadcast the words of `sdot` before a loop over tiles, where `sdot` by element takes them from one.
     """
     starts = [part.type.count - 4 if part.type.count <= NARROW else 0 for part in done]
@@ -134,7 +134,7 @@ def dot_products(form, width, early=False, held=0):
                     if lanes not in prepared:
                         prepared[lanes] = prepare(builder, word_of(builder, args[3], number, lanes))
                     if form == "smlal":
-                        prepared[lanes] = [_hidden(builder, pairs, done) for pairs in prepared[lanes]]
+                        prepared[lanes] = [_opaque(builder, pairs, done) for pairs in prepared[lanes]]
                     done = _by_registers(builder, part, place, at, prepared[lanes])
                     parts.append(done)
                     at += group * part.type.count
@@ -198,7 +198,7 @@ def words_loader(form):
         def codegen(context, builder, signature, args):
             place = builder.gep(args[0], [args[1]])
             words = builder.load(builder.bitcast(place, ir.VectorType(I32, 4).as_pointer()), align=4)
-            return _hidden(builder, words) if form == "sdot" else words
+            return _opaque(builder, words) if form == "sdot" else words
 
         return Words()(pointer, index), codegen
 

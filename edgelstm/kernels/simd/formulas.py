@@ -88,7 +88,7 @@ class Value:
         return [picked(self.builder, register, [lane] * lanes) for lane in range(len(numbers))]
 
     def by_estimate(self, divisor):
-        """Self / divisor but for the last bits: two of Newton's steps from the estimate of 1 / divisor that AArch64 has."""
+        """self / divisor but for the last bits: two of Newton's steps from the estimate of 1 / divisor that AArch64 has."""
         quads = zip(*(cut(self.builder, v.value, 4) for v in (self, divisor)), strict=True)
         return self._wrap(joined(self.builder, [self._quad_over(*pair) for pair in quads]))
 
@@ -100,7 +100,7 @@ class Value:
         return self.builder.fmul(self.builder.fmul(numerator, r), last)
 
     def fma(self, factor, summand):
-        """Self * factor + summand, rounded once."""
+        """self * factor + summand, rounded once."""
         kind = self.value.type
         return self._wrap(call(self.builder, f"llvm.fma.v{kind.count}f32", kind, [self.value, self._lift(factor), self._lift(summand)]))
 
@@ -114,7 +114,7 @@ class Value:
         return self._wrap(call(self.builder, f"llvm.fabs.v{kind.count}f32", kind, [self.value]))
 
     def times_two_to(self, exponent):
-        """Self * 2**exponent, for whole exponents from -126 to 127."""
+        """self * 2**exponent, for whole exponents from -126 to 127."""
         kind = ir.VectorType(I32, self.value.type.count)
         whole = self.builder.fptosi(exponent.value, kind)
         bits = self.builder.shl(self.builder.add(whole, ir.Constant(kind, [127] * kind.count)), ir.Constant(kind, [23] * kind.count))

@@ -1,4 +1,4 @@
-"""Int32 sums in registers, the integer sibling of `simd.Vec`, and bytes in memory."""
+"""Int32 sums in registers, the integer sibling of `vectors.Vec`, and bytes in memory."""
 
 from llvmlite import ir
 from numba.core import types
@@ -13,7 +13,7 @@ I8 = ir.IntType(8)
 
 
 class Sums(types.Type):
-    """Numba type of `rows` times `lanes` int32 sums in registers: the integer sibling of `simd.Vec`."""
+    """Numba type of `rows` times `lanes` int32 sums in registers: the integer sibling of `vectors.Vec`."""
 
     def __init__(self, lanes, rows=1):
         self.lanes, self.rows = lanes, rows

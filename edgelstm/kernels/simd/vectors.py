@@ -1,7 +1,8 @@
 """Vectors for nopython Numba code, legalised by LLVM for any CPU: one kernel source for AVX-512, AVX2 and NEON.
 
-    acc = zero(UNITS)
-    acc = fma(load(UNITS, w, k * 40), splat(UNITS, x[k]), acc)
+    units = Lanes(40)
+    acc = zero(units)
+    acc = fma(load(units, w, k * 40), splat(units, x[k]), acc)
 
 A `Vec` of any number of lanes is held as power-of-two pieces, widest first (40 lanes: 32 + 8), each an LLVM vector value that
 never touches memory. Arithmetic is strict IEEE: no reassociation, no contraction beyond the `fma` that is written, so that
@@ -186,7 +187,7 @@ row0, row1, row2, row3 = (_row(number) for number in range(4))
 
 @intrinsic
 def fma(typingctx, factor, other, summand):
-    """Factor * other + summand, rounded once."""
+    """factor * other + summand, rounded once."""
 
     def codegen(context, builder, signature, args):
         columns = zip(*(split(builder, arg) for arg in args), strict=True)
@@ -270,7 +271,7 @@ def offset(typingctx, pointer, index):
 
 
 @intrinsic
-def unrelated(typingctx, pointer):
+def opaque(typingctx, pointer):
     """The same pointer, of which the optimiser does not know where it comes from: it stays the base of the accesses made through it.
 
     AArch64 loads two registers with one instruction within 1 KiB of a base. Left alone, LLVM makes fewer bases that reach less.
