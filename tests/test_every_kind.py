@@ -16,6 +16,8 @@ from edgelstm.compiler.lowering import rule
 from edgelstm.compiler.reach import input_limit
 from edgelstm.layers import KINDS, RECORDS, part, record_of
 from edgelstm.layers.record import Layer
+from edgelstm.quantization.rules import UNTOUCHED, rules_of
+from edgelstm.quantization.schemes import SCHEMES
 
 PACKAGE = Path(el.__file__).parent
 ROOT = PACKAGE.parent
@@ -173,7 +175,16 @@ def quantised(model, windows, scheme):
         return None, str(problem)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if model_of(kind).scheme == "f32"])
+FLOAT_KINDS = [kind for kind in KINDS if model_of(kind).scheme == "f32"]
+
+
+@pytest.mark.parametrize("kind", FLOAT_KINDS)
+def test_every_scheme_has_a_rule_for_a_float_kind_or_none_touches_it(kind):
+    found = rules_of(kind)
+    assert found is UNTOUCHED or set(found) == set(SCHEMES)
+
+
+@pytest.mark.parametrize("kind", FLOAT_KINDS)
 def test_quantize_gives_a_record_or_refuses_by_name(kind):
     model = model_of(kind)
     windows = [inputs(kind, 300, seed) for seed in range(4)]

@@ -15,8 +15,8 @@ from quantization_models import small_model as small_model  # noqa: PLC0414
 import edgelstm as el
 from edgelstm import reference
 from edgelstm.quantization import calibration, choosing, schemes, trace
-from edgelstm.quantization.report.page import compare as comparing
-from edgelstm.quantization.report.page import looks, metrics
+from edgelstm.quantization.report import compare as comparing
+from edgelstm.quantization.report import looks, metrics
 from edgelstm.quantization.weights import joint_rows
 
 

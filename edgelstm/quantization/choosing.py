@@ -21,8 +21,9 @@ from .calibration import Range, Seen, batch_of, every_row, louder, refuse_wild, 
 from .folding import Folded, Weighted, folded, normalizer_of, quantised_layers
 from .report.evidence import findings
 from .report.metrics import snr_db
-from .schemes import SCHEMES, UNTOUCHED, quantised
-from .static import output_range
+from .rules import untouched
+from .rules.scales import output_range
+from .schemes import SCHEMES, quantised
 from .trace import Batch, Trace, run
 
 #: Told the number of measurements done, how many there will be at most, and what is measured now.
@@ -241,7 +242,7 @@ def choose(
     kept, asked = _known(model, "keep", keep), _asked(model, int8)
     if both := sorted(kept & asked):
         raise UsageError(f"keep and int8 both name {', '.join(map(repr, both))}; say one of them.")
-    weighted = [layer for layer in model.layers if not isinstance(layer, UNTOUCHED)]
+    weighted = [layer for layer in model.layers if not untouched(layer)]
     wanted = [layer for layer in weighted if layer.name not in kept]
     if not wanted:
         raise UsageError("no layer is left to quantise; keep fewer layers in f32.")

@@ -12,7 +12,7 @@ from ...layers.lstm_int8_static import LSTMInt8Static
 from ...layers.record import Layer
 from ..calibration import cell_range
 from ..choosing import Choice, Decision, Option
-from ..static import HIGHEST, LOWEST
+from ..rules.scales import HIGHEST, LOWEST
 from ..trace import Floats, Recurrent, Static, at_ends, before_activation, gates, rounded, run
 from .metrics import MOST_DB, bins, ratio_db, snr_db
 
