@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..layers.feedforward import Dense, Normalizer
 from ..layers.lstm import LSTM
-from ..layers.record import Layer
+from ..layers.record import Layer, Recurrent
 from ..model import INPUT, Model
 from .spread import COVERED, Spread, power_of_two, spread
 from .trace import Floats
@@ -31,6 +31,16 @@ STEPS = 4096
 
 #: Layers that can take up scales and means.
 Weighted: TypeAlias = LSTM | Dense
+
+
+def weight_of(layer: Weighted) -> Floats:
+    """What multiplies the layer's input: (rows, input_size)."""
+    weight: Floats = getattr(layer, _weight_name(layer))
+    return weight
+
+
+def _weight_name(layer: Weighted) -> str:
+    return "weight_ih" if isinstance(layer, Recurrent) else "weight"
 
 
 class Folded(NamedTuple):
@@ -84,8 +94,7 @@ def _mean_of_most(values: NDArray[np.float64]) -> float:
 
 def taken_up(layer: Weighted, by: Spread) -> Weighted:
     """The layer that answers to ``(x - centre) / width`` as this one does to x."""
-    name = "weight_ih" if isinstance(layer, LSTM) else "weight"
-    weight = getattr(layer, name).astype(np.float64)
+    name, weight = _weight_name(layer), weight_of(layer).astype(np.float64)
     return replace(layer, **{name: weight * by.width * (np.abs(weight).max(axis=0) > 0), "bias": layer.bias + weight @ by.centre})
 
 

@@ -11,8 +11,9 @@ from ...layers.lstm_int8 import LSTMInt8
 from ...layers.lstm_int8_static import LSTMInt8Static
 from ...layers.record import Layer
 from ..calibration import cell_range
-from ..choosing import Choice, Decision, Option
+from ..choosing import Choice
 from ..rules.scales import HIGHEST, LOWEST
+from ..search import Decision, Option
 from ..trace import Floats, Recurrent, Static, at_ends, before_activation, gates, rounded, run
 from .metrics import MOST_DB, bins, ratio_db, snr_db
 

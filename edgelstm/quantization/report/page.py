@@ -11,7 +11,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from ..choosing import TARGET_DB
+from ..auto import TARGET_DB
 from . import svg
 from .metrics import MOST_DB
 from .verdict import judged_on

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..choosing import TARGET_DB
+from ..auto import TARGET_DB
 
 #: What a verdict may be, the worst last.
 LEVELS = ("ship", "look", "stop")
