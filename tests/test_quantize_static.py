@@ -25,6 +25,7 @@ from edgelstm.quantization.report import compare as comparing
 from edgelstm.quantization.report import looks, metrics
 from edgelstm.quantization.report import page as report
 from edgelstm.quantization.rules import feedforward, lstm, scales
+from edgelstm.quantization.trace import rounding
 from edgelstm.reference import integers
 from edgelstm.reference import lstm_int8_static as lstm_twin
 
@@ -247,7 +248,7 @@ def test_the_report_tells_integers_and_what_is_clipped(choice, told):
     assert head["output_saturated"] == 0, "there is a margin"
     short = replace(choice.model.layers[2], shift=choice.model.layers[2].shift + np.int8(2))
     y = trace.run([*choice.model.layers[:2], short], choice.batch).values[short.name]
-    assert 0 < trace.at_ends(short, y).mean() < 0.5
+    assert 0 < rounding.at_ends(short, y).mean() < 0.5
     page = report.html(told)
     assert "int16 ends at" in page
     assert str(choice.model.layers[0].mantissa_ih[0]) in page
