@@ -169,7 +169,7 @@ def test_an_input_that_many_read_stays_what_it_is_for_each(rng, scheme):
     model, deviation = branches(rng)
     windows = [drawn(rng, [0] * 3, deviation, 200) for _ in range(4)]
     xs = drawn(rng, [0] * 3, deviation, 300)
-    small = el.quantize(model, windows, scheme)
+    small = el.quantize(model, windows, scheme, int8=("head",))
     assert loss(model, small, xs) <= MOST[scheme]
     assert [layer.kind for layer in small.layers].count("normalizer") == 4, "that of c took up what c needs"
     kept = el.quantize(model, windows, scheme, keep=("a", "c"))
@@ -282,7 +282,7 @@ def test_an_event_after_quiet_windows(tmp_path):
         windows, run = [drawn(rng, [0] * 6, [0.2] * 6, 200) for _ in range(10)], drawn(rng, [0] * 6, [0.2] * 6, 400)
         run[200:220] *= 5
         loud = drawn(rng, [0] * 6, [1.0] * 6, 300)
-        small = el.quantize(model, windows)
+        small = el.quantize(model, windows, int8=("head",))
         assert [layer.kind for layer in small.layers] == ["lstm_int8", "dense_int8"]
         assert small.layers[0].hidden_scale is None
         for xs in (run, loud):
