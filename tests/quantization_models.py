@@ -5,7 +5,7 @@ import pytest
 from conftest import lstm_model, samples
 
 import edgelstm as el
-from edgelstm.quantization.report.page import metrics
+from edgelstm.quantization.report import metrics
 
 
 def windows_of(rng, model, *lengths):

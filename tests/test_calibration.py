@@ -12,12 +12,13 @@ from quantization_models import windows_of
 import edgelstm as el
 from edgelstm import reference
 from edgelstm.quantization import calibration, schemes, trace
+from edgelstm.quantization.weights import quantised_rows
 
 
 @settings(max_examples=60, deadline=None)
 @given(arrays(np.float32, (3, 7), elements=st.floats(-(2.0**100), 2.0**100, width=32)))
 def test_a_row_comes_back_to_within_half_a_step(weight):
-    integers, scale = schemes.quantised_rows(weight)
+    integers, scale = quantised_rows(weight)
     assert integers.dtype == np.int8
     assert np.abs(integers.astype(int)).max() <= 127
     assert (scale > 0).all()
@@ -25,7 +26,7 @@ def test_a_row_comes_back_to_within_half_a_step(weight):
 
 
 def test_a_row_of_zeros_has_scale_one_and_the_largest_weight_is_127():
-    integers, scale = schemes.quantised_rows(np.array([[0, 0], [0.5, -2.0]], np.float32))
+    integers, scale = quantised_rows(np.array([[0, 0], [0.5, -2.0]], np.float32))
     assert scale.tolist() == [1, np.float32(2 / 127)]
     assert integers.tolist() == [[0, 0], [32, -127]]
 

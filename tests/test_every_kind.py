@@ -16,6 +16,10 @@ from edgelstm.compiler.lowering import rule
 from edgelstm.compiler.reach import input_limit
 from edgelstm.layers import KINDS, RECORDS, part, record_of
 from edgelstm.layers.record import Layer
+from edgelstm.quantization import trace
+from edgelstm.quantization.calibration import batch_of
+from edgelstm.quantization.rules import UNTOUCHED, rules_of
+from edgelstm.quantization.schemes import SCHEMES
 
 PACKAGE = Path(el.__file__).parent
 ROOT = PACKAGE.parent
@@ -173,7 +177,29 @@ def quantised(model, windows, scheme):
         return None, str(problem)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if model_of(kind).scheme == "f32"])
+@kinds
+def test_a_trace_stays_with_the_twin(kind):
+    """Of integer layers, whose activations it rounds in float32, it has the form alone; `test_quantize_static` has their steps."""
+    model, xs = model_of(kind), inputs(kind, 300)
+    values = trace.run(model.layers, batch_of(model, [xs])).values[model.layers[-1].name][0]
+    expected = reference.run(model, xs)
+    assert values.shape == expected.shape
+    assert np.isfinite(values).all()
+    error = (np.abs(values - expected) / np.maximum(1, np.abs(expected))).max(axis=1)
+    if not any(layer.output_grid for layer in model.layers):
+        assert np.mean(error <= TOLERANCE) >= (0.9 if any(layer.rounds for layer in model.layers) else 1)
+
+
+FLOAT_KINDS = [kind for kind in KINDS if model_of(kind).scheme == "f32"]
+
+
+@pytest.mark.parametrize("kind", FLOAT_KINDS)
+def test_every_scheme_has_a_rule_for_a_float_kind_or_none_touches_it(kind):
+    found = rules_of(kind)
+    assert found is UNTOUCHED or set(found) == set(SCHEMES)
+
+
+@pytest.mark.parametrize("kind", FLOAT_KINDS)
 def test_quantize_gives_a_record_or_refuses_by_name(kind):
     model = model_of(kind)
     windows = [inputs(kind, 300, seed) for seed in range(4)]

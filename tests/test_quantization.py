@@ -14,9 +14,9 @@ from quantization_models import small_model as small_model  # noqa: PLC0414
 
 import edgelstm as el
 from edgelstm import reference
-from edgelstm.quantization import calibration, choosing, schemes, trace
-from edgelstm.quantization.report.page import compare as comparing
-from edgelstm.quantization.report.page import looks, metrics
+from edgelstm.quantization import auto, calibration, choosing, schemes, search, settling, trace
+from edgelstm.quantization.report import compare as comparing
+from edgelstm.quantization.report import looks, metrics
 from edgelstm.quantization.weights import joint_rows
 
 
@@ -62,7 +62,7 @@ def test_the_chosen_range_is_the_best_measured(rng):
     option = choice.decisions["lstm0"].option
     tried = dict(option.tried)
     assert set(tried) == {"min-max", "percentile 99.9", "percentile 99.99", "mse-optimal", "per step"}
-    assert option.alone_db >= max(tried.values()) - choosing.PER_STEP_MARGIN_DB
+    assert option.alone_db >= max(tried.values()) - search.PER_STEP_MARGIN_DB
     assert tried["per step"] > tried["min-max"] + 3
     assert option.span is None
     assert option.layer.input_scale is None
@@ -89,7 +89,7 @@ def test_a_quiet_state_gets_steps_of_its_own_if_louder_windows_leave_it_quiet(rn
     option = choice.decisions["lstm"].option
     tried = dict(option.tried_states)
     assert set(tried) == {"within 1", "min-max"}
-    assert tried["min-max"] > tried["within 1"] + choosing.PER_STEP_MARGIN_DB
+    assert tried["min-max"] > tried["within 1"] + search.PER_STEP_MARGIN_DB
     louder = [np.abs(reference.run(el.Model(model.layers[:1]), xs * k)).max() for k in (1, calibration.LOUDER)]
     assert 127 * option.layer.hidden_scale[0] == pytest.approx(max(0.04, *louder), rel=1e-3)
     assert f"h is cut at {127 * option.layer.hidden_scale[0]:.3g}" in choice.decisions["lstm"].reason
@@ -199,9 +199,9 @@ def test_a_narrow_head_stays_in_f32_unless_int8_is_asked_for(rng, scheme, output
 def test_auto_defends_the_output(rng):
     model = fragile_model(rng)
     xs = samples(rng, model, 80)
-    assert output_db(choosing.choose(model, xs, "int8-dynamic", keep=("dense2",))) < choosing.TARGET_DB
+    assert output_db(choosing.choose(model, xs, "int8-dynamic", keep=("dense2",))) < auto.TARGET_DB
     choice = choosing.choose(model, xs, "auto", elsewhere=True)
-    assert output_db(choice) >= choosing.TARGET_DB
+    assert output_db(choice) >= auto.TARGET_DB
     assert "f32" in {decision.option.scheme for decision in choice.decisions.values()}
     easy = lstm_model(rng, 3, 16)
     assert el.quantize(easy, samples(rng, easy, 40), "auto", elsewhere=True).layers[0].scheme == "int8-dynamic"
@@ -211,14 +211,14 @@ def test_auto_believes_the_clock(rng, monkeypatch):
     model = lstm_model(rng, 3, 16)
     xs = samples(rng, model, 40)
     slow = {"lstm_int8": 200.0, "lstm": 100.0}
-    monkeypatch.setattr(choosing.speed, "process_ns", lambda net, xs: slow[net.layers[0].kind])
-    monkeypatch.setattr(choosing.speed, "step_ns", lambda net, xs: 70.0)
+    monkeypatch.setattr(settling.speed, "process_ns", lambda net, xs: slow[net.layers[0].kind])
+    monkeypatch.setattr(settling.speed, "step_ns", lambda net, xs: 70.0)
     choice = choosing.choose(model, xs, "auto")
     assert choice.decisions["lstm0"].option.scheme == "f32"
     assert "200 ns" in choice.decisions["lstm0"].reason
     slow["lstm_int8"] = 50.0
     assert choosing.choose(model, xs, "auto").decisions["lstm0"].option.scheme == "int8-dynamic"
-    monkeypatch.setattr(choosing.speed, "step_ns", lambda net, xs: {"lstm_int8": 80.0, "lstm": 70.0}[net.layers[0].kind])
+    monkeypatch.setattr(settling.speed, "step_ns", lambda net, xs: {"lstm_int8": 80.0, "lstm": 70.0}[net.layers[0].kind])
     decision = choosing.choose(model, xs, "auto").decisions["lstm0"]
     assert decision.option.scheme == "f32", "a stream is stepped one way or the other"
     assert "50 ns in process() and 80 ns in step()" in decision.reason

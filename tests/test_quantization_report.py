@@ -16,9 +16,9 @@ import edgelstm as el
 from edgelstm import reference
 from edgelstm.cli import main
 from edgelstm.quantization import calibration, choosing, trace
-from edgelstm.quantization.report.page import compare as comparing
-from edgelstm.quantization.report.page import looks, metrics, svg
-from edgelstm.quantization.report.page import page as report
+from edgelstm.quantization.report import compare as comparing
+from edgelstm.quantization.report import looks, metrics, svg
+from edgelstm.quantization.report import page as report
 
 
 def test_snr_and_the_worst_step():

@@ -169,7 +169,7 @@ def test_the_report_names_windows_by_their_files(path, tmp_path):
 
 
 def test_the_report_can_be_read_on_a_phone_and_shows_f32_under_int8(path, tmp_path):
-    from edgelstm.quantization.report.page import svg
+    from edgelstm.quantization.report import svg
 
     page = tmp_path / "page.html"
     quantise(path, tmp_path, [write(tmp_path, "a.csv", lines_of())], "--report", page)

@@ -19,11 +19,13 @@ from edgelstm.cli import main
 from edgelstm.layers.dense_int8_static import DenseInt8Static
 from edgelstm.layers.integers import CELL_BITS
 from edgelstm.layers.lstm_int8_static import LSTMInt8Static
-from edgelstm.quantization import calibration, choosing, static, trace
+from edgelstm.quantization import calibration, choosing, trace
 from edgelstm.quantization.calibration import Range
-from edgelstm.quantization.report.page import compare as comparing
-from edgelstm.quantization.report.page import looks, metrics
-from edgelstm.quantization.report.page import page as report
+from edgelstm.quantization.report import compare as comparing
+from edgelstm.quantization.report import looks, metrics
+from edgelstm.quantization.report import page as report
+from edgelstm.quantization.rules import feedforward, lstm, scales
+from edgelstm.quantization.trace import rounding
 from edgelstm.reference import integers
 from edgelstm.reference import lstm_int8_static as lstm_twin
 
@@ -80,7 +82,7 @@ def test_compiled_code_equals_the_twin(task):
 @given(st.floats(-(2.0**90), 2.0**90), st.floats(-(2.0**90), 2.0**90))
 def test_a_grid_covers_its_range_and_has_a_zero(a, b):
     span = Range("drawn", min(a, b), max(a, b))
-    scale, zero_point = static.grid(span)
+    scale, zero_point = scales.grid(span)
     assert scale > 0
     assert -128 <= zero_point <= 127
     for end in span[1:]:
@@ -92,8 +94,9 @@ def test_a_grid_covers_its_range_and_has_a_zero(a, b):
 @settings(max_examples=100, deadline=None)
 @given(st.floats(-2, 2), st.floats(0.01, 2))
 def test_whoever_reads_integers_takes_their_grid(a, b):
-    made = static.dense(el.Dense([[1.0]], name="maker"), calibration.Seen(None, np.array([a, b], np.float32), None, False), Range("", 0, 1))
-    assert static.grid(static.output_range(made)) == (made.output_scale[0], made.output_zero_point)
+    seen = calibration.Seen(None, np.array([a, b], np.float32), None, False)
+    made = feedforward.dense_static(el.Dense([[1.0]], name="maker"), seen, Range("", 0, 1), None)
+    assert scales.grid(scales.output_range(made)) == (made.output_scale[0], made.output_zero_point)
 
 
 def test_a_chain_requantises_by_the_identity(rng):
@@ -116,7 +119,7 @@ def test_inputs_of_one_sign_use_all_integers(rng):
     xs = np.abs(samples(rng, model, 300))
     layer = el.quantize(model, xs, "int8-static").layers[0]
     assert layer.input_zero_point == -128
-    assert layer.input_scale[0] == pytest.approx((1 + static.MARGIN) / 255, rel=0.02)
+    assert layer.input_scale[0] == pytest.approx((1 + scales.MARGIN) / 255, rel=0.02)
 
 
 def test_a_bias_survives_weights_of_any_size(rng):
@@ -149,8 +152,8 @@ def test_scales_without_a_multiplier_are_refused_by_name(rng):
 @pytest.mark.parametrize(("largest", "bits"), [(0.0, 15), (0.4, 15), (0.6, 14), (1.9, 13), (2.1, 12), (31.0, 9), (51.0, 9)])
 def test_the_cell_has_room(largest, bits):
     settled = calibration.CellRange(largest, 0, 0, 0.0, False, None)
-    assert static._cell_bits(el.LSTM(np.zeros((4, 1)), np.zeros((4, 1))), calibration.Seen(None, None, settled, True)) == bits
-    assert 2.0 ** (15 - bits) >= static.LEAST_CELL_MARGIN * largest
+    assert lstm.cell_bits(el.LSTM(np.zeros((4, 1)), np.zeros((4, 1))), calibration.Seen(None, None, settled, True)) == bits
+    assert 2.0 ** (15 - bits) >= lstm.LEAST_CELL_MARGIN * largest
     assert bits in CELL_BITS
 
 
@@ -245,7 +248,7 @@ def test_the_report_tells_integers_and_what_is_clipped(choice, told):
     assert head["output_saturated"] == 0, "there is a margin"
     short = replace(choice.model.layers[2], shift=choice.model.layers[2].shift + np.int8(2))
     y = trace.run([*choice.model.layers[:2], short], choice.batch).values[short.name]
-    assert 0 < trace.at_ends(short, y).mean() < 0.5
+    assert 0 < rounding.at_ends(short, y).mean() < 0.5
     page = report.html(told)
     assert "int16 ends at" in page
     assert str(choice.model.layers[0].mantissa_ih[0]) in page

@@ -13,9 +13,9 @@ from conftest import lstm_model
 import edgelstm as el
 from edgelstm.quantization import calibration, choosing, trace
 from edgelstm.quantization.places import Place
-from edgelstm.quantization.report.page import answers, evidence, metrics
-from edgelstm.quantization.report.page import compare as comparing
-from edgelstm.quantization.report.page import page as report
+from edgelstm.quantization.report import answers, evidence, metrics
+from edgelstm.quantization.report import compare as comparing
+from edgelstm.quantization.report import page as report
 
 NAMES = ("ax", "ay", "az", "gx", "gy", "gz")
 SCHEMES = ("int8-weight", "int8-dynamic", "int8-static")

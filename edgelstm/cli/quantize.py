@@ -14,8 +14,8 @@ from .reading import reading_options
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ..quantization.choosing import Progress
     from ..quantization.places import Place
+    from ..quantization.search import Progress
     from ..runners.reading import Reading
 
 

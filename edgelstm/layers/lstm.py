@@ -7,15 +7,12 @@ import numpy as np
 
 from .record import Array, Recurrent, checked_array, require_shape
 
-#: Gate order of every LSTM array in this package: input, forget, candidate, output (as PyTorch).
-GATES = ("i", "f", "g", "o")
-
 
 @dataclass(eq=False, repr=False)
 class LSTM(Recurrent):
     """Long short-term memory, one direction, tanh and sigmoid.
 
-    ``z = weight_ih x + weight_hh h + bias``, split in the order i f g o;
+    ``z = weight_ih x + weight_hh h + bias``, split in the order i f g o (input, forget, candidate, output, as PyTorch);
     ``c = sigmoid(f) c + sigmoid(i) tanh(g)``; ``h = sigmoid(o) tanh(c)``
     (Gers, Schmidhuber and Cummins 2000; the form of ``torch.nn.LSTM``).
 

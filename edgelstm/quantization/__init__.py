@@ -1,7 +1,7 @@
 """Quantisation: a float model and windows of its inputs -> an int8 model, and a report on what that costs.
 
-`schemes` makes the records, `choosing` decides, `comparing` measures, `report` draws. Int8 arithmetic itself: `reference_int8`,
-`reference_int8_static`, `kernels`.
+`rules` makes the records, `search` measures them, `choosing` decides, `report` compares and draws. Int8 arithmetic itself: `reference`,
+`kernels`.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     from ..model import Model
-    from .choosing import Progress
+    from .search import Progress
 
 #: What users write for a scheme.
 SchemeName = Literal["int8-weight", "int8-dynamic", "int8-static", "auto"]

@@ -5,14 +5,13 @@ The float model answers as before. What int8 rounds then has channels of one siz
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..layers.feedforward import Dense, Normalizer
-from ..layers.lstm import LSTM
-from ..layers.record import Layer
+from ..layers.feedforward import Normalizer
+from ..layers.record import Layer, Recurrent
 from ..model import INPUT, Model
 from .spread import COVERED, Spread, power_of_two, spread
 from .trace import Floats
@@ -29,8 +28,14 @@ SMALLEST = 1e-25
 #: Steps whose noise is estimated.
 STEPS = 4096
 
-#: Layers that can take up scales and means.
-Weighted: TypeAlias = LSTM | Dense
+
+def weight_of(layer: Layer) -> Floats:
+    """What multiplies the layer's input: (rows, input_size)."""
+    return layer.arrays()[_weight_name(layer)]
+
+
+def _weight_name(layer: Layer) -> str:
+    return "weight_ih" if isinstance(layer, Recurrent) else "weight"
 
 
 class Folded(NamedTuple):
@@ -82,11 +87,12 @@ def _mean_of_most(values: NDArray[np.float64]) -> float:
     return float(np.sort(values)[: int(COVERED * (len(values) - 1)) + 1].mean()) or float(values.mean())
 
 
-def taken_up(layer: Weighted, by: Spread) -> Weighted:
+def taken_up(layer: Layer, by: Spread) -> Layer:
     """The layer that answers to ``(x - centre) / width`` as this one does to x."""
-    name = "weight_ih" if isinstance(layer, LSTM) else "weight"
-    weight = getattr(layer, name).astype(np.float64)
-    return replace(layer, **{name: weight * by.width * (np.abs(weight).max(axis=0) > 0), "bias": layer.bias + weight @ by.centre})
+    name, weight = _weight_name(layer), weight_of(layer).astype(np.float64)
+    return replace(
+        layer, **{name: weight * by.width * (np.abs(weight).max(axis=0) > 0), "bias": layer.arrays()["bias"] + weight @ by.centre}
+    )
 
 
 def folded(model: Model, spreads: dict[str, Spread]) -> Folded:
@@ -94,7 +100,6 @@ def folded(model: Model, spreads: dict[str, Spread]) -> Folded:
     layers, normalizers = list(model.layers), {}
     for name, by in spreads.items():
         reader = next(layer for layer in layers if layer.name == name)
-        assert isinstance(reader, Weighted)
         before = next((layer for layer in model.layers if reader.inputs == (layer.name,) and isinstance(layer, Normalizer)), None)
         alone = before is not None and sum(before.name in layer.inputs for layer in model.layers) == 1
         normalizers[name] = before.name if before and alone else _free(f"{name}_units", layers)

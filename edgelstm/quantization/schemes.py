@@ -1,27 +1,16 @@
-"""Which record each scheme makes of each layer. One table; a further scheme is one more entry."""
+"""What each scheme tries for the ranges of a layer. Which record it makes of the layer is the part of `rules`."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import ShapeError, UnsupportedModelError
-from ..layers.dense_int8 import DenseInt8
-from ..layers.feedforward import Activation, Add, Dense, Embedding, Normalizer, Softmax
-from ..layers.integers import LIMIT, MOST_BIAS, MOST_FLOAT_SHIFT, MOST_SHIFT
-from ..layers.lstm import LSTM
-from ..layers.lstm_int8 import LSTMInt8
 from ..layers.record import Layer
-from . import static
 from .calibration import Range, Seen, ranges
+from .rules import rule
+from .rules.scales import with_margin
 from .trace import Floats
-from .weights import joint_rows, quantised_rows
-
-#: A layer, what it met, and the ranges of its input and of its state, or None for a scale of each step and for +-1 -> the quantised record.
-Rule = Callable[[Any, Seen, Range | None, Range | None], Layer]
-
-#: Layers that no scheme touches: they hold little and multiply nothing.
-UNTOUCHED = (Activation, Softmax, Normalizer, Add, Embedding)
 
 
 class Scheme(NamedTuple):
@@ -29,8 +18,6 @@ class Scheme(NamedTuple):
 
     Parameters
     ----------
-    rules : dict
-        By type of float layer.
     candidates : callable
         What to try for a layer's input, most preferred first. A layer that reads integers takes their range instead.
     hidden : callable
@@ -39,58 +26,9 @@ class Scheme(NamedTuple):
         Whether a float32 Dense layer beside would miss what the scheme is for.
     """
 
-    rules: dict[type[Layer], Rule]
     candidates: Callable[[Seen], list[Range | None]]
     hidden: Callable[[Seen], list[Range | None]] = lambda seen: [None]
     integers_only: bool = False
-
-
-def _lstm_weight(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:
-    """Of weights alone: no window changes it."""
-    (weight_ih, scale_ih), (weight_hh, scale_hh) = (quantised_rows(weight) for weight in (layer.weight_ih, layer.weight_hh))
-    start: dict[str, Any] = {"h0": layer.h0, "c0": layer.c0, "name": layer.name, "inputs": layer.inputs}
-    return LSTMInt8("int8-weight", weight_ih, weight_hh, scale_hh, layer.bias, scale_ih=scale_ih, **start)
-
-
-def _lstm_dynamic(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:
-    if hidden is not None and layer.h0 is not None:
-        most = max(hidden.magnitude, float(np.abs(layer.h0).max()))
-        hidden = hidden._replace(low=-most, high=most)
-    input_scale, hidden_scale = _step(span), _step(hidden)
-    powers = [float(np.square(values, dtype=np.float64).mean()) for values in (seen.inputs, seen.outputs)]
-    # Where x is calibrated, its integers count as steps of h.
-    steps = LIMIT if hidden_scale is None else 1 / float(hidden_scale[0])
-    ratio = 1.0 if input_scale is None else float(input_scale[0]) * steps
-    weight_ih = np.asarray(layer.weight_ih * np.float32(ratio))
-    least = np.abs(layer.bias) * np.float32(2 * steps / MOST_BIAS)  # the bias is an integer of it
-    shifts = (-MOST_FLOAT_SHIFT, MOST_FLOAT_SHIFT) if span is None else (0, MOST_SHIFT)
-    joint = joint_rows(weight_ih, layer.weight_hh, (powers[0] / ratio**2, powers[1]), shifts, least)
-    return LSTMInt8(
-        "int8-dynamic",
-        joint.first,
-        joint.second,
-        joint.scale,
-        layer.bias,
-        input_scale,
-        hidden_scale,
-        joint.shift,
-        layer.h0,
-        layer.c0,
-        name=layer.name,
-        inputs=layer.inputs,
-    )
-
-
-def _dense(scheme: str) -> Rule:
-    def rule(layer: Dense, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:
-        weight, scale = quantised_rows(layer.weight)
-        return DenseInt8(scheme, weight, scale, layer.bias, _step(span), name=layer.name, inputs=layer.inputs)
-
-    return rule
-
-
-def _step(span: Range | None) -> Floats | None:
-    return None if span is None else np.array([span.magnitude / LIMIT], np.float32)
 
 
 def _input_ranges(seen: Seen) -> list[Range | None]:
@@ -111,11 +49,18 @@ def _with(values: Floats, loud: Floats | None) -> Floats:
     return values if loud is None else np.concatenate([values, loud])
 
 
+def _static_input_ranges(seen: Seen) -> list[Range | None]:
+    """What to try for x: ranges with a margin, or all that a table holds."""
+    if seen.every_input is not None:
+        return [ranges(seen.every_input)[0]]
+    return [with_margin(span, bounded=seen.bounded, one_sign=True) for span in ranges(seen.inputs)]
+
+
 #: Every scheme, by name.
 SCHEMES: dict[str, Scheme] = {
-    "int8-weight": Scheme({LSTM: _lstm_weight, Dense: _dense("int8-weight")}, lambda seen: [None]),
-    "int8-dynamic": Scheme({LSTM: _lstm_dynamic, Dense: _dense("int8-dynamic")}, _input_ranges, _hidden_ranges),
-    "int8-static": Scheme({LSTM: static.lstm, Dense: static.dense}, static.input_ranges, integers_only=True),
+    "int8-weight": Scheme(lambda seen: [None]),
+    "int8-dynamic": Scheme(_input_ranges, _hidden_ranges),
+    "int8-static": Scheme(_static_input_ranges, integers_only=True),
 }
 
 
@@ -127,10 +72,8 @@ def quantised(layer: Layer, scheme: str, seen: Seen, span: Range | None, hidden:
     UnsupportedModelError
         If it cannot; the message names the layer and the reason.
     """
-    rule = SCHEMES[scheme].rules.get(type(layer))
-    if rule is None:
-        raise UnsupportedModelError(f"{layer.label}: {scheme} has no rule for layers of type {type(layer).__name__}.")
+    make = rule(layer, scheme)
     try:
-        return rule(layer, seen, span, hidden)
+        return make(layer, seen, span, hidden)
     except ShapeError as problem:
         raise UnsupportedModelError(f"{scheme}: {problem}") from None

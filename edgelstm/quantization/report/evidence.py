@@ -6,10 +6,7 @@ Every figure that is measured over windows of silence is a good one. These tests
 import numpy as np
 from numpy.typing import NDArray
 
-from ...layers.dense_int8 import DenseInt8
-from ...layers.dense_int8_static import DenseInt8Static
-from ...layers.feedforward import Add, Dense, Embedding, Normalizer, Softmax
-from ...layers.lstm import LSTM
+from ...layers.feedforward import Add, Normalizer, Softmax
 from ...layers.record import Layer, Recurrent
 from ...model import INPUT, Model
 from ..places import channel
@@ -108,9 +105,9 @@ def _read_by(layer: Layer, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which values of its input a layer uses for the outputs that are wanted."""
     if isinstance(layer, Recurrent):
         return np.asarray((layer.weight_ih != 0).any(axis=0))
-    if isinstance(layer, Dense | DenseInt8 | DenseInt8Static):
-        return np.asarray((layer.weight[wanted] != 0).any(axis=0))
-    if isinstance(layer, Embedding):
+    if layer.multiply_accumulates:
+        return np.asarray((layer.arrays()["weight"][wanted] != 0).any(axis=0))
+    if layer.takes_index:
         return np.array([True])
     return np.full(len(wanted), wanted.any()) if isinstance(layer, Softmax) else wanted
 
@@ -139,7 +136,7 @@ def movement(model: Model, batch: Batch, trace: Trace) -> float | None:
 
     None where no layer is recurrent.
     """
-    recurrent = [layer.name for layer in model.layers if isinstance(layer, LSTM)]
+    recurrent = [layer.name for layer in _recurrent(model)]
     if not recurrent:
         return None
     usual = np.quantile(batch.xs[batch.own], 0.5, axis=0, method="nearest")
@@ -148,12 +145,17 @@ def movement(model: Model, batch: Batch, trace: Trace) -> float | None:
     return max(float(np.sqrt(np.square(trace.values[name] - quiet.values[name])[batch.own].mean())) for name in recurrent)
 
 
+def _recurrent(model: Model) -> list[Recurrent]:
+    """Recurrent layers in float32."""
+    return [layer for layer in model.layers if isinstance(layer, Recurrent) and layer.numbers == "f32"]
+
+
 def _saturating(model: Model, batch: Batch, trace: Trace) -> list[str]:
     """Sentences on layers that large samples drive to the ends of their gates."""
     found = []
     first = {INPUT, *(layer.name for layer in model.layers if isinstance(layer, Normalizer) and layer.inputs == (INPUT,))}
-    for layer in model.layers:
-        if not isinstance(layer, LSTM) or len(layer.inputs) != 1 or not first.issuperset(layer.inputs):
+    for layer in _recurrent(model):
+        if len(layer.inputs) != 1 or not first.issuperset(layer.inputs):
             continue
         x = trace.inputs_of(layer)
         size = np.sqrt(np.square(x[batch.own], dtype=np.float64).mean(axis=0))

@@ -5,15 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...layers.integers import GATE_BITS, LIMIT
-from ...layers.lstm import GATES
-from ...layers.lstm_int8 import LSTMInt8
-from ...layers.lstm_int8_static import LSTMInt8Static
-from ...layers.record import Layer
+from ...layers.integers import GATE_BITS
+from ...layers.record import Layer, Recurrent
 from ..calibration import cell_range
-from ..choosing import Choice, Decision, Option
-from ..static import HIGHEST, LOWEST
-from ..trace import Floats, Recurrent, Static, at_ends, before_activation, gates, rounded, run
+from ..choosing import Choice
+from ..rules.scales import HIGHEST, LOWEST
+from ..search import Decision, Option
+from ..trace import Floats, before_activation, form, gates, run
+from ..trace.rounding import at_ends, rounded
 from .metrics import MOST_DB, bins, ratio_db, snr_db
 
 #: Parts of arrays' and options' names that say how integers are to be read.
@@ -38,13 +37,12 @@ def layer_record(choice: Choice, layer: Layer, decision: Decision) -> dict[str, 
         "scales": _scales(now),
     }
     y = choice.trace.values[layer.name][choice.batch.own]
-    if isinstance(now, Static):
-        told["output_saturated"] = float(at_ends(now, y).mean())
+    clipped = None if now.output_grid is None else at_ends(now, y)
     if isinstance(layer, Recurrent) and isinstance(now, Recurrent):
         told["gates"] = gate_record(choice, layer, now)
         told["cell"] = cell_record(choice, layer.name)
-        if isinstance(now, LSTMInt8) and now.scheme == "int8-dynamic":
-            told["output_saturated"] = float((np.abs(y) * now.hidden_steps > LIMIT + 0.5).mean())
+        clipped = form(now).clipped(y)
+    told["output_saturated"] = None if clipped is None else float(clipped.mean())
     return told
 
 
@@ -106,31 +104,31 @@ def gate_record(choice: Choice, layer: Recurrent, now: Recurrent) -> dict[str, d
     traces = ((before, layer), (before, now), (after, now))
     read = [(record, trace.inputs_of(layer), trace.h_before(layer)) for trace, record in traces]
     hidden = layer.hidden_size
-    powers = np.zeros((3, 4))  # signal, teacher-forced noise, free-running noise; gates i f g o
+    powers = np.zeros((3, len(layer.gates)))  # signal, teacher-forced noise, free-running noise
     for window, length in enumerate(choice.batch.lengths):
-        z = [gates(record, x[window, :length], h[window, :length]).reshape(length, 4, hidden) for record, x, h in read]
+        z = [gates(record, x[window, :length], h[window, :length]).reshape(length, -1, hidden) for record, x, h in read]
         for kind, difference in enumerate((z[0], z[1] - z[0], z[2] - z[0])):
             powers[kind] += np.square(difference, dtype=np.float64).sum(axis=(0, 2))
     told = {
         gate: {"teacher": ratio_db(signal, teacher), "free": ratio_db(signal, free)}
-        for gate, (signal, teacher, free) in zip(GATES, powers.T, strict=True)
+        for gate, (signal, teacher, free) in zip(layer.gates, powers.T, strict=True)
     }
     own = choice.batch.own
-    if isinstance(now, LSTMInt8Static):
-        for gate, share in zip(GATES, _clipped_gates(choice, now), strict=True):
+    if now.output_grid is not None:
+        for gate, share in zip(now.gates, _clipped_gates(choice, now), strict=True):
             told[gate]["saturated"] = float(share)
     told["c"] = {"free": snr_db(before.cells[layer.name][own], after.cells[layer.name][own])}
     told["h"] = {"free": snr_db(before.values[layer.name][own], after.values[layer.name][own])}
     return told
 
 
-def _clipped_gates(choice: Choice, now: LSTMInt8Static) -> NDArray[np.float64]:
-    """Share of the gates i f g o at the ends of Q3.12: (4,)."""
+def _clipped_gates(choice: Choice, now: Recurrent) -> NDArray[np.float64]:
+    """Share of each gate at the ends of Q3.12: (gates,)."""
     x, h = choice.trace.inputs_of(now), choice.trace.h_before(now)
-    counts = np.zeros(4)
+    counts = np.zeros(len(now.gates))
     for window, length in enumerate(choice.batch.lengths):
         z = before_activation(now, x[window, :length], h[window, :length]) * (1 << GATE_BITS)
-        counts += ((z <= -32768) | (z >= 32767)).reshape(length, 4, now.hidden_size).sum(axis=(0, 2))
+        counts += ((z <= -32768) | (z >= 32767)).reshape(length, -1, now.hidden_size).sum(axis=(0, 2))
     return np.asarray(counts / (choice.batch.lengths.sum() * now.hidden_size))
 
 
@@ -150,10 +148,10 @@ def cell_record(choice: Choice, name: str) -> dict[str, Any]:
         "reach": None,
         "saturated": None,
     }
-    if isinstance(now, LSTMInt8Static):
-        c = np.abs(choice.trace.cells[name][choice.batch.own]) * (1 << now.cell_bits)
-        told["reach"] = 2.0 ** (15 - now.cell_bits)
-        told["saturated"] = float((c >= (now.cell_clip or 32767)).mean())
+    if (steps := form(now).cell_steps) is not None:
+        bits, most = steps
+        told["reach"] = 2.0 ** (15 - bits)
+        told["saturated"] = float((np.abs(choice.trace.cells[name][choice.batch.own]) * (1 << bits) >= most).mean())
     return told
 
 

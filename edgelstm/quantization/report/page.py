@@ -1,4 +1,4 @@
-"""The record of `comparing.compare` as one self-contained page: no script, no font, no image from anywhere else.
+"""The record of `compare.compare` as one self-contained page: no script, no font, no image from anywhere else.
 
 It measures nothing. The page's frame and style: ``template.html``.
 """
@@ -11,7 +11,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from ..choosing import TARGET_DB
+from ..auto import TARGET_DB
 from . import svg
 from .metrics import MOST_DB
 from .verdict import judged_on
@@ -29,7 +29,7 @@ def html(told: Mapping[str, Any]) -> str:
     Parameters
     ----------
     told : mapping
-        As `comparing.compare` made it.
+        As `compare.compare` made it.
     """
     output, windows = told["output"], told["windows"]
     over_time, around, worst = output["error_over_time"], output["around_worst"], output["worst"]

@@ -1,9 +1,9 @@
-"""Whether a quantised model can be shipped, by the record of `comparing.compare`."""
+"""Whether a quantised model can be shipped, by the record of `compare.compare`."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from ..choosing import TARGET_DB
+from ..auto import TARGET_DB
 
 #: What a verdict may be, the worst last.
 LEVELS = ("ship", "look", "stop")

@@ -1,0 +1,41 @@
+"""What int8 each scheme makes of each float layer. Each kind's file has its `RULES`: a rule by scheme, or `UNTOUCHED`."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ...errors import UnsupportedModelError
+from ...layers import part
+from ...layers.record import Layer
+from ..calibration import Range, Seen
+
+#: A layer, what it met, and the ranges of its input and of its state, or None for a scale of each step and for +-1 -> the quantised record.
+Rule = Callable[[Any, Seen, Range | None, Range | None], Layer]
+
+#: In place of the rules of kinds that no scheme touches: they hold little and multiply nothing.
+UNTOUCHED: Mapping[str, Rule] = MappingProxyType({})
+
+
+def rules_of(kind: str) -> Mapping[str, Rule]:
+    """The rules of a float kind, by scheme."""
+    found: Mapping[str, Rule] = part(__name__, kind).RULES[kind]
+    return found
+
+
+def untouched(layer: Layer) -> bool:
+    """Whether every scheme leaves a layer as it is."""
+    return layer.numbers == "f32" and rules_of(layer.kind) is UNTOUCHED
+
+
+def rule(layer: Layer, scheme: str) -> Rule:
+    """What makes a layer's quantised record.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the scheme has no rule for its kind, or the layer is quantised already.
+    """
+    found = rules_of(layer.kind).get(scheme) if layer.numbers == "f32" else None
+    if found is None:
+        raise UnsupportedModelError(f"{layer.label}: {scheme} has no rule for layers of type {type(layer).__name__}.")
+    return found

@@ -1,0 +1,108 @@
+"""All layers of a network over many windows at once, with every value in between: what calibration and the report look into.
+
+Integer layers are simulated in float32: weights times their scales, activations and integer cells rounded to their steps.
+`reference` has the exact arithmetic; nothing here is for production. Each family's file says how its kinds are simulated.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UnsupportedModelError
+from ...layers.record import Layer, Recurrent
+from ...model import INPUT
+from ..places import Place
+from .feedforward import ANSWERS
+from .lstm import FORMS, Float
+
+Floats = NDArray[np.float32]
+
+
+class Batch(NamedTuple):
+    """Windows side by side, each from the initial state.
+
+    Parameters
+    ----------
+    xs : (windows, time, input_size) float32
+        The last sample of a window repeated to the length of the longest.
+    lengths : (windows,)
+        Steps of each window that are its own.
+    places : (windows,), optional
+        Where each begins; by default they are counted.
+    """
+
+    xs: Floats
+    lengths: NDArray[np.int64]
+    places: tuple[Place, ...] = ()
+
+    @property
+    def own(self) -> NDArray[np.bool_]:
+        """Which steps are no padding: (windows, time)."""
+        return np.asarray(np.arange(self.xs.shape[1]) < self.lengths[:, None])
+
+    def place(self, window: int) -> Place:
+        """Where a window begins."""
+        return self.places[window] if self.places else Place(f"window {window}")
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What each layer gave: (windows, time, size), by layer name and for ``"input"``; the cells of recurrent layers beside."""
+
+    values: dict[str, Floats]
+    cells: dict[str, Floats] = field(default_factory=dict)
+    layers: dict[str, Layer] = field(default_factory=dict)
+
+    def inputs_of(self, layer: Layer) -> Floats:
+        """What a layer reads: (windows, time, input_size)."""
+        parts = [self.values[name] for name in layer.inputs]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+
+    def h_before(self, layer: Recurrent) -> Floats:
+        """The h that each step of a recurrent layer began with: (windows, time, hidden_size)."""
+        h = self.values[layer.name]
+        return np.concatenate([np.broadcast_to(form(layer).start()[0], h[:, :1].shape), h[:, :-1]], axis=1)
+
+
+def form(layer: Layer) -> Float:
+    """How a recurrent layer is simulated."""
+    return FORMS[layer.kind](layer)
+
+
+def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> Trace:
+    """Step all windows through `layers`; what a layer gave in `before` is kept where neither it nor what it reads has changed.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If there is no rule for a kind of layer.
+    """
+    trace = Trace({INPUT: batch.xs})
+    same = {INPUT}
+    for layer in layers:
+        trace.layers[layer.name] = layer
+        if before is not None and before.layers.get(layer.name) is layer and same.issuperset(layer.inputs):
+            same.add(layer.name)
+            trace.values[layer.name] = before.values[layer.name]
+            if layer.name in before.cells:
+                trace.cells[layer.name] = before.cells[layer.name]
+        elif layer.kind in FORMS:
+            trace.values[layer.name], trace.cells[layer.name] = form(layer).over(trace.inputs_of(layer))
+        elif layer.kind in ANSWERS:
+            trace.values[layer.name] = ANSWERS[layer.kind](layer, [trace.values[n] for n in layer.inputs])
+        else:
+            raise UnsupportedModelError(f"{layer.label}: calibration has no rule for {type(layer).__name__}.")
+    return trace
+
+
+def gates(layer: Recurrent, x: Floats, h_before: Floats) -> Floats:
+    """The gates i f g o after their activations, each step on its own: (..., input_size), (..., hidden_size) -> (..., 4*hidden_size)."""
+    return form(layer).gates(x, h_before)
+
+
+def before_activation(layer: Recurrent, x: Floats, h_before: Floats) -> Floats:
+    """The same before their activations."""
+    return form(layer).before_activation(x, h_before)

@@ -1,0 +1,152 @@
+"""LSTM layers over many windows at once: one class for each form of numbers."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...layers.integers import GATE_BITS, LIMIT
+from .rounding import Floats, at_ends, factors, float_rows, int16, on_grid, rounded, to_steps
+
+
+class Float:
+    """A layer in float32. Other forms change what they hold or round in another way."""
+
+    def __init__(self, layer: Any) -> None:
+        self.layer = layer
+
+    @property
+    def cell_steps(self) -> tuple[int, int] | None:
+        """Bits behind the point of a cell in integers, and the largest; None where it is float32."""
+        return None
+
+    def start(self) -> tuple[Floats, Floats]:
+        """The h and c before the first step: (hidden_size,) each."""
+        zeros = np.zeros(self.layer.hidden_size, np.float32)
+        h0, c0 = self.layer.h0, self.layer.c0
+        return zeros if h0 is None else h0, zeros if c0 is None else c0
+
+    def weights_hh(self) -> Floats:
+        """What h is multiplied by: (4*hidden_size, hidden_size)."""
+        weights: Floats = self.layer.weight_hh
+        return weights
+
+    def from_x(self, x: Floats) -> Floats:
+        """The part of all pre-activations that does not recur: (..., input_size) -> (..., 4*hidden_size)."""
+        return np.asarray(x @ self.layer.weight_ih.T + self.layer.bias)
+
+    def rounded_h(self, h: Floats) -> Floats:
+        """What recurrent products see of h."""
+        return h
+
+    def summed(self, from_x: Floats, from_h: Floats) -> Floats:
+        """Gates before their activations."""
+        return from_x + from_h
+
+    def updated(self, z: Floats, c: Floats) -> tuple[Floats, Floats]:
+        """The new h and c of gates before their activations."""
+        i, f, g, o = np.split(activated(z), 4, axis=-1)
+        c = f * c + i * g
+        return o * np.tanh(c), c
+
+    def clipped(self, h: Floats) -> NDArray[np.bool_] | None:
+        """Which h lie at or beyond the ends of their integers; None where h is never rounded."""
+        return None
+
+    def before_activation(self, x: Floats, h_before: Floats) -> Floats:
+        """The gates i f g o of single steps: (..., input_size), (..., hidden_size) -> (..., 4*hidden_size)."""
+        return self.summed(self.from_x(x), self.rounded_h(h_before) @ self.weights_hh().T)
+
+    def gates(self, x: Floats, h_before: Floats) -> Floats:
+        """The same after their activations."""
+        return activated(self.before_activation(x, h_before))
+
+    def over(self, x: Floats) -> tuple[Floats, Floats]:
+        """The h and c of every step of x (windows, time, input_size): (windows, time, hidden_size) each."""
+        from_x = self.from_x(x)  # (windows, time, 4*hidden_size)
+        weights = np.ascontiguousarray(self.weights_hh().T)
+        windows, steps = x.shape[:2]
+        hs, cs = np.empty((2, windows, steps, self.layer.hidden_size), np.float32)
+        h, c = (np.broadcast_to(start, (windows, self.layer.hidden_size)) for start in self.start())
+        for t in range(steps):
+            h, c = self.updated(self.summed(from_x[:, t], self.rounded_h(h) @ weights), c)
+            hs[:, t], cs[:, t] = h, c
+        return hs, cs
+
+
+class Int8Weights(Float):
+    """A layer with int8 weights and a float32 cell; x and h are rounded where its scheme does so."""
+
+    def weights_hh(self) -> Floats:
+        return float_rows(self.layer.weight_hh, self.layer.scale_hh)
+
+    def from_x(self, x: Floats) -> Floats:
+        weights = float_rows(self.layer.weight_ih, self.layer.weight_scale_ih)
+        return np.asarray(rounded(self.layer, x) @ weights.T + self.layer.rounded_bias)
+
+    def rounded_h(self, h: Floats) -> Floats:
+        return to_steps(h, self.layer.hidden_steps) if self._rounds_h else h
+
+    def clipped(self, h: Floats) -> NDArray[np.bool_] | None:
+        return np.asarray(np.abs(h) * self.layer.hidden_steps > LIMIT + 0.5) if self._rounds_h else None
+
+    @property
+    def _rounds_h(self) -> bool:
+        return bool(self.layer.scheme == "int8-dynamic")
+
+
+class Integers(Float):
+    """A layer in integers alone."""
+
+    @property
+    def cell_steps(self) -> tuple[int, int]:
+        return self.layer.cell_bits, self.layer.cell_clip or 32767
+
+    def start(self) -> tuple[Floats, Floats]:
+        h, c = super().start()
+        h = h if self.layer.h0 is None else (h - np.float32(self.layer.hidden_zero_point)) * self.layer.hidden_scale
+        return h, c / np.float32(1 << self.layer.cell_bits)
+
+    def weights_hh(self) -> Floats:
+        products = self._products(self.layer.mantissa_hh, self.layer.shift_hh)
+        return float_rows(self.layer.weight_hh, products / self.layer.hidden_scale)
+
+    def from_x(self, x: Floats) -> Floats:
+        products = self._products(self.layer.mantissa_ih, self.layer.shift_ih)
+        weights = float_rows(self.layer.weight_ih, products / self.layer.input_scale)
+        return np.asarray(rounded(self.layer, x) @ weights.T + self.layer.bias * products)
+
+    def rounded_h(self, h: Floats) -> Floats:
+        return on_grid(h, *self.layer.output_grid)
+
+    def summed(self, from_x: Floats, from_h: Floats) -> Floats:
+        return int16(int16(from_x, GATE_BITS) + int16(from_h, GATE_BITS), GATE_BITS)
+
+    def updated(self, z: Floats, c: Floats) -> tuple[Floats, Floats]:
+        i, f, g, o = np.split(activated(z), 4, axis=-1)
+        bits = self.layer.cell_bits
+        c = int16(int16(f * c, bits) + int16(i * g, bits), bits)
+        if self.layer.cell_clip is not None:
+            limit = np.float32(self.layer.cell_clip / (1 << bits))
+            c = np.clip(c, -limit, limit)
+        return on_grid(o * np.tanh(c), *self.layer.output_grid), c
+
+    def clipped(self, h: Floats) -> NDArray[np.bool_]:
+        return at_ends(self.layer, h)
+
+    def _products(self, mantissa: NDArray[np.int32], shift: NDArray[np.int8]) -> Floats:
+        """What an integer product stands for in a pre-activation, by row: (4*hidden_size,)."""
+        return np.asarray(factors(mantissa, shift, self.layer.bias.size) / (1 << GATE_BITS))
+
+
+def activated(z: Floats) -> Floats:
+    """Gates i f g o after their activations."""
+    i, f, g, o = np.split(z, 4, axis=-1)
+    return np.concatenate([_sigmoid(i), _sigmoid(f), np.tanh(g), _sigmoid(o)], axis=-1)
+
+
+def _sigmoid(z: Floats) -> Floats:
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * z), np.float32)
+
+
+FORMS: dict[str, type[Float]] = {"lstm": Float, "lstm_int8": Int8Weights, "lstm_int8_static": Integers}
