@@ -10,12 +10,12 @@ from contextlib import contextmanager
 
 import llvmlite.binding as llvm
 import pytest
-from edgelstm.compiler.elf.link.relocations import MACHINES
 from library_models import tool
 
 import edgelstm as el
 from edgelstm.compiler import object_code
-from edgelstm.compiler.elf.link import link as elf
+from edgelstm.compiler.elf import link as elf
+from edgelstm.compiler.elf.relocations import MACHINES
 from edgelstm.compiler.targets import host, named
 
 ARM, X86_64, AARCH64, RISCV = 40, 62, 183, 243

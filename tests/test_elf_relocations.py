@@ -3,12 +3,12 @@
 import re
 
 import pytest
-from edgelstm.compiler.elf.link.relocations import MACHINES, Reference, relocate
 from library_models import tool
 from test_elf import AARCH64, ARM, RISCV, TARGETS, X86_64, run
 
 import edgelstm as el
-from edgelstm.compiler.elf.link import link as elf
+from edgelstm.compiler.elf import link as elf
+from edgelstm.compiler.elf.relocations import MACHINES, Reference, relocate
 
 #: By toolchain: code with every relocation known here, forwards and backwards, with and without addends. `far` lies in another section.
 ASSEMBLY = {

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from edgelstm.importers.from_tflite.chains.chains import from_tflite
 from golden_files import golden_answers
 from tflite_files import Int8LSTM, Network
 
 import edgelstm as el
 from edgelstm import reference
 from edgelstm.importers import import_file
-from edgelstm.importers.from_tflite.chains import file as tflite_file
+from edgelstm.importers.from_tflite import file as tflite_file
+from edgelstm.importers.from_tflite.chains import from_tflite
 from edgelstm.layers.dense_int8_static import DenseInt8Static
 from edgelstm.layers.lstm_int8_static import LSTMInt8Static
 from edgelstm.reference import functions

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from edgelstm.importers.from_torch.chains.chains import from_torch
 from torch_files import Call, linear_arrays, lstm_arrays, torch_legacy, torch_zip, under
 
 import edgelstm as el
 from edgelstm.importers import chain, import_file
+from edgelstm.importers.from_torch.chains import from_torch
 
 WRITERS = {"zip": torch_zip, "legacy": torch_legacy}
 

@@ -8,7 +8,7 @@ from golden_files import golden_answers
 from safetensors.numpy import load_file
 
 import edgelstm as el
-from edgelstm.importers.from_torch.chains import archive as torch_archive
+from edgelstm.importers.from_torch import archive as torch_archive
 
 
 def test_silero_vad(golden):

@@ -12,15 +12,15 @@ import zipfile
 import numpy as np
 import pytest
 import safetensors.numpy
-from edgelstm.importers.from_torch.chains.chains import from_torch
-from edgelstm.importers.from_torch.chains.state_dict import chosen
 from golden_files import golden_answers, golden_file
 from torch_files import Call, linear_arrays, lstm_arrays, pickled, torch_legacy, torch_zip, under, zip_of
 
 import edgelstm as el
 from edgelstm import reference
 from edgelstm.importers import import_file
-from edgelstm.importers.from_torch.chains import archive as torch_archive
+from edgelstm.importers.from_torch import archive as torch_archive
+from edgelstm.importers.from_torch.chains import from_torch
+from edgelstm.importers.from_torch.state_dict import chosen
 
 
 def imported(tmp_path, data, **options):

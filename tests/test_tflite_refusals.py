@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from edgelstm.importers.from_tflite.chains.chains import from_tflite
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tflite_files import Int8LSTM
 
 import edgelstm as el
 from edgelstm import reference
-from edgelstm.importers.from_tflite.chains import file as tflite_file
+from edgelstm.importers.from_tflite import file as tflite_file
+from edgelstm.importers.from_tflite.chains import from_tflite
 
 SETTINGS = settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -4,13 +4,13 @@ import io
 
 import numpy as np
 import pytest
-from edgelstm.importers.from_torch.chains.modules import modules
-from edgelstm.importers.from_torch.chains.state_dict import chosen
 from torch_files import linear_arrays, lstm_arrays, torch_legacy, torch_zip, under
 
 from edgelstm import reference
 from edgelstm.importers import import_file
-from edgelstm.importers.from_torch.chains import archive as torch_archive
+from edgelstm.importers.from_torch import archive as torch_archive
+from edgelstm.importers.from_torch.modules import modules
+from edgelstm.importers.from_torch.state_dict import chosen
 
 WRITERS = {"zip": torch_zip, "legacy": torch_legacy}
 

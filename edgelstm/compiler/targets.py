@@ -28,7 +28,7 @@ class Target(NamedTuple):
     fma : bool
         Whether multiply-add is one instruction, rounded once.
     dot : str
-        Form of int8 dot products: see `kernels.simd_int8`.
+        Form of int8 dot products: see `kernels.simd.dots`.
     triple, cpu, features, abi : str
         LLVM's words for the machine; empty for the host, which LLVM is asked about, but for the name of a CPU on which something was
         measured.

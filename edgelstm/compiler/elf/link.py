@@ -1,7 +1,7 @@
 """A linker for one case: an ELF object without undefined symbols or writable data -> a shared library. No toolchain is needed.
 
 The code and constants that LLVM emits for a fused model call nothing and own no variables, so that linking is placing sections,
-filling in distances between them (`elf_relocations`), and writing a symbol table (System V ABI, ELF-32 and ELF-64, little-endian).
+filling in distances between them (`relocations`), and writing a symbol table (System V ABI, ELF-32 and ELF-64, little-endian).
 A library file holds, in this order: headers; symbols, their names and hash table; code and constants; the dynamic loader's own table;
 section headers, which only linkers of C programs read. What stands before the loader's table is one segment, to read and execute; that
 table is another, to read and write. The stack is not executable.
