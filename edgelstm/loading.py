@@ -37,7 +37,8 @@ def load(
         If the path is no path, a foreign file's arrays do not fit together, or `layers`, `prefix` or `without` cannot be meant.
     """
     model, notes = load_with_notes(path, verify=verify, layers=layers, prefix=prefix, without=without)
-    _warn(os.fspath(path), notes)
+    if notes:
+        _warn(os.fspath(path), notes)
     return model
 
 
@@ -86,7 +87,8 @@ def from_torch(state_dict: Mapping[str, Any], layers: str | None = None, *, pref
     if not isinstance(state_dict, Mapping):
         raise UsageError(f"from_torch takes model.state_dict(), a dict of tensors; got {printable(type(state_dict).__name__)}.")
     model, _, notes = from_checkpoint(live(state_dict), Asked(layers, prefix, without), "PyTorch")
-    _warn("state_dict", notes)
+    if notes:
+        _warn("state_dict", notes)
     return model
 
 
