@@ -14,7 +14,7 @@ RUNTIME = {
     "edgelstm.errors",
     "edgelstm.stream",
     "edgelstm.runtime",
-    *(f"edgelstm.runtime.{name}" for name in ("arena", "binding", "conversion", "digests", "library_file", "memory")),
+    *(f"edgelstm.runtime.{name}" for name in ("arena", "binding", "digests", "library_file", "memory")),
     *(f"edgelstm.runtime.{name}" for name in ("native_call", "outline", "program", "samples", "snapshot")),
 }
 
@@ -35,10 +35,10 @@ FLOAT32 = {
 }
 
 _START = """
-import sys, edgelstm as el
+import sys, numpy, edgelstm as el
 path = sys.argv[1]
 stream = el.Stream(path if path.endswith(".so") else el.load(path))
-stream.step([0.5, -0.5])
+stream.step(numpy.full(2, 0.5, numpy.float32))
 print(*sorted(name for name in sys.modules if name.split(".")[0] == "edgelstm"))
 """
 

@@ -1,13 +1,14 @@
 """Which samples are fit to enter the state, and what to say of the others."""
 
+from collections.abc import Callable
 from enum import StrEnum
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, printable
-from .conversion import Form, floats
 from .program import Program
 
 #: What users write for a `NanPolicy`.
@@ -35,15 +36,22 @@ class Samples:
         self.vocabulary = program.sizes.vocabulary
         self._about = program.about
         self.limit = np.float32(program.sizes.input_limit)
-        self._sample, self._block = (Form(self.size, axes, self._names) for axes in (1, 2))
 
-    def one(self, x: object) -> NDArray[np.float32]:
-        """One sample: (input_size,), or a bare number where input_size is 1."""
-        return floats(x, self._sample)
+    @cached_property
+    def one(self) -> Callable[[object], NDArray[np.float32]]:
+        """``one(x)``: one sample as (input_size,); a bare number will do where input_size is 1."""
+        return self._reader(1)
 
-    def many(self, xs: object) -> NDArray[np.float32]:
-        """Samples in order of time: (time, input_size), or (time,) where input_size is 1."""
-        return floats(xs, self._block)
+    @cached_property
+    def many(self) -> Callable[[object], NDArray[np.float32]]:
+        """``many(xs)``: samples in order of time as (time, input_size); (time,) will do where input_size is 1."""
+        return self._reader(2)
+
+    def _reader(self, axes: int) -> Callable[[object], NDArray[np.float32]]:
+        from .conversion import Form, floats  # a step with a float32 array never needs it
+
+        about = self._about
+        return partial(floats, form=Form(self.size, axes, lambda: about().input_names))
 
     def good(self, rows: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which values may enter the state: bool of the same shape."""
