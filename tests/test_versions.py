@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import test_kernels_int8 as dynamic
-import test_kernels_int8_static as static
 from conftest import lstm_model
+from kinds import integers, lstm_int8, lstm_int8_static
 
 import edgelstm as el
 
@@ -25,10 +24,10 @@ def models(rng):
     for inputs, hidden in [(1, 8), (6, 20), (18, 70)]:
         yield f"f32 {inputs},{hidden}", lstm_model(rng, inputs, hidden)
         for scheme, calibrated in [("int8-weight", False), ("int8-dynamic", False), ("int8-dynamic", True)]:
-            layer = dynamic.lstm(rng, inputs, hidden, scheme, calibrated=calibrated)
-            head = el.DenseInt8(scheme, dynamic.integers(rng, 3, hidden), rng.uniform(0.5, 1, 3) / 900)
+            layer = lstm_int8(rng, inputs, hidden, scheme, calibrated=calibrated)
+            head = el.DenseInt8(scheme, integers(rng, 3, hidden), rng.uniform(0.5, 1, 3) / 900)
             yield f"{scheme}{' calibrated' * calibrated} {inputs},{hidden}", el.Model([layer, head])
-        yield f"int8-static {inputs},{hidden}", el.Model([static.lstm(rng, inputs, hidden)])
+        yield f"int8-static {inputs},{hidden}", el.Model([lstm_int8_static(rng, inputs, hidden)])
 
 
 def outputs(rng):
