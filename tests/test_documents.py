@@ -41,7 +41,7 @@ PRINTED = {
 }
 
 #: Programs that a page's commands call, beside those of this package.
-TOOLS = {"cc", "rustc", "arm-none-eabi-gcc", "qemu-system-arm"}
+TOOLS = {"cc", "aarch64-linux-gnu-gcc", "rustc", "arm-none-eabi-gcc", "qemu-system-arm"}
 
 
 def text_of(page):
@@ -99,6 +99,7 @@ def instead(page, board):
 def test_a_page_works_as_printed(page, checkout, board, tmp_path):
     if page == "docs/raspberry-pi.md":
         pytest.importorskip("hatchling")
+        pytest.importorskip("ensurepip")
     shown = script(page, instead(page, board))
     if "torch" in shown or "train.py" in shown:
         pytest.importorskip("torch")
