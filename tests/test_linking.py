@@ -141,7 +141,8 @@ def test_the_header_of_a_prefix_is_clean(stored, tmp_path, standard):
     assert "#ifndef ONE_H" in text
     (tmp_path / "main.c").write_text('#include "one.h"\n#include "one.h"\nint main(void) { return (int)one_arena_bytes(); }\n')
     words = ["-x", "c++", "-std=c++98"] if standard == "c++" else ["-std=c2x" if standard == "-std=c23" else standard]
-    run(tool("g++" if standard == "c++" else "gcc"), *words, "-Wall", "-Wextra", "-Wpedantic", "-Wundef", "-Werror", "-c", "main.c", cwd=tmp_path)
+    compiler = tool("g++" if standard == "c++" else "gcc")
+    run(compiler, *words, "-Wall", "-Wextra", "-Wpedantic", "-Wundef", "-Werror", "-c", "main.c", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("ending", [".a", ".o"])
