@@ -37,17 +37,22 @@ __all__ = [
     "LSTM",
     "Activation",
     "Add",
+    "AveragePool1D",
     "CalibrationWarning",
     "CompileError",
+    "Conv1D",
     "Dense",
     "DenseInt8",
     "DenseInt8Static",
     "EdgeLSTMError",
     "Embedding",
+    "GlobalAveragePool1D",
+    "GlobalMaxPool1D",
     "InputError",
     "LSTMInt8",
     "LSTMInt8Static",
     "LibraryError",
+    "MaxPool1D",
     "Model",
     "ModelFileError",
     "Normalizer",
@@ -59,6 +64,7 @@ __all__ = [
     "UnsupportedModelError",
     "UsageError",
     "Verification",
+    "Window",
     "__version__",
     "build",
     "from_torch",
@@ -101,6 +107,7 @@ if TYPE_CHECKING:
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
     from .files.elstm import save as save
+    from .layers.convolution import Conv1D as Conv1D
     from .layers.dense_int8 import DenseInt8 as DenseInt8
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
     from .layers.feedforward import Activation as Activation
@@ -112,6 +119,11 @@ if TYPE_CHECKING:
     from .layers.lstm import LSTM as LSTM
     from .layers.lstm_int8 import LSTMInt8 as LSTMInt8
     from .layers.lstm_int8_static import LSTMInt8Static as LSTMInt8Static
+    from .layers.pooling import AveragePool1D as AveragePool1D
+    from .layers.pooling import GlobalAveragePool1D as GlobalAveragePool1D
+    from .layers.pooling import GlobalMaxPool1D as GlobalMaxPool1D
+    from .layers.pooling import MaxPool1D as MaxPool1D
+    from .layers.window import Window as Window
     from .loading import from_torch as from_torch
     from .loading import load as load
     from .model import Model as Model

@@ -13,11 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import ShapeError, UnsupportedModelError, UsageError, printable
 from .layers import KINDS, RECORDS
-from .layers.record import MAX_SIZE, Layer
+from .layers.record import MAX_SIZE, Layer, Wire
 from .runtime import outline
 
 #: The name under which layers refer to the model's own input.
 INPUT = "input"
+
+#: Most steps from one answer to the next, and to the first: keeps counts of steps far inside 64 bits.
+MAX_STEPS = 1 << 31
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,8 +30,8 @@ class Probe:
     Parameters
     ----------
     inputs : (steps, input_size) float32
-    outputs : (steps, output_size) float32
-        Stepped from the initial state.
+    outputs : (answers, output_size) float32
+        Stepped from the initial state: one a step, unless the model answers more seldom.
     source : str
         Who answered, for example ``"torch 2.13.0"`` or ``"edgelstm reference"``.
     """
@@ -83,11 +86,10 @@ class Model:
         for name in ("labels", "input_names"):
             object.__setattr__(self, name, tuple(str(n) for n in getattr(self, name)))
         object.__setattr__(self, "layers", _named(self.layers))
-        sizes = _sizes(self.layers)
-        object.__setattr__(self, "_sizes", sizes)
+        object.__setattr__(self, "_wires", _wires(self.layers))
         self._check_names()
         if self.probe is not None:
-            object.__setattr__(self, "probe", _checked_probe(self.probe, self.input_size, self.output_size))
+            object.__setattr__(self, "probe", _checked_probe(self.probe, self.input_size, self.output_wire))
 
     @property
     def scheme(self) -> str:
@@ -105,7 +107,15 @@ class Model:
             "labels": list(self.labels),
             "rate_hz": self.rate_hz,
             "layers": [{"name": layer.name, "kind": layer.kind, "output_size": self.size_of(layer.name)} for layer in self.layers],
+            **self._wires_told(),
         }
+
+    def _wires_told(self) -> dict[str, Any]:
+        """What `outline` says beside that of shapes and rates, where samples and answers are not vectors at every step."""
+        given, answer = self.wire_of(INPUT), self.output_wire
+        maps = {"input_shape": given.shape, "output_shape": answer.shape}
+        told: dict[str, Any] = {name: list(shape) for name, shape in maps.items() if len(shape) > 1}
+        return told if answer.each_step else {**told, "every": answer.every, "first": answer.first}
 
     def __repr__(self) -> str:
         return printable(f"Model({outline.line(self.outline())})")
@@ -147,7 +157,22 @@ class Model:
     @property
     def output_size(self) -> int:
         """Width of one answer."""
-        return self.size_of(self.layers[-1].name)
+        return self.output_wire.size
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample: ``(input_size,)``, or that of a map."""
+        return self.wire_of(INPUT).shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of one answer: ``(output_size,)``, or that of a map."""
+        return self.output_wire.shape
+
+    @property
+    def output_wire(self) -> Wire:
+        """Shape of the answers, and when they are due."""
+        return self.wire_of(self.layers[-1].name)
 
     @property
     def takes_index(self) -> bool:
@@ -201,8 +226,12 @@ class Model:
 
     def size_of(self, name: str) -> int:
         """Width of the output of the layer called `name` (or of ``"input"``)."""
-        sizes: dict[str, int] = self._sizes  # type: ignore[attr-defined]
-        return sizes[name]
+        return self.wire_of(name).size
+
+    def wire_of(self, name: str) -> Wire:
+        """Shape and rate of the output of the layer called `name` (or of ``"input"``)."""
+        wires: dict[str, Wire] = self._wires  # type: ignore[attr-defined]
+        return wires[name]
 
     @property
     def parameters(self) -> int:
@@ -252,34 +281,41 @@ def _check_readers(layers: list[Layer]) -> None:
         raise UsageError(f"no layer reads {printable(', '.join(sorted(unread)), 200)}; only the last layer's output leaves a model.")
 
 
-def _input_width(layers: Iterable[Layer]) -> int:
-    """The model's input width, read off a layer that takes the input alone."""
+def _input_shape(layers: Iterable[Layer]) -> tuple[int, ...]:
+    """The shape of the model's input, read off a layer that takes the input alone."""
     for layer in layers:
-        if layer.inputs == (INPUT,) and layer.input_width is not None:
-            return layer.input_width
+        if layer.inputs == (INPUT,) and layer.input_shape is not None:
+            return layer.input_shape
     raise UnsupportedModelError(
         "no layer with arrays (LSTM, Dense, Normalizer, Embedding) reads the model's input alone, so its width is unknown; "
         "begin with Normalizer(mean=0, scale=1) of the right width."
     )
 
 
-def _sizes(layers: tuple[Layer, ...]) -> dict[str, int]:
-    sizes = {INPUT: _input_width(layers)}
+def _wires(layers: tuple[Layer, ...]) -> dict[str, Wire]:
+    wires = {INPUT: Wire(_input_shape(layers))}
     for layer in layers:
-        size = layer.output_size([sizes[n] for n in layer.inputs])
-        if size > MAX_SIZE:
-            raise ShapeError(f"{layer.label} is {size} wide; layers wider than {MAX_SIZE} are not supported.")
-        sizes[layer.name] = size
-    return sizes
+        wire = layer.output_wire([wires[n] for n in layer.inputs])
+        if wire.size > MAX_SIZE:
+            raise ShapeError(f"{layer.label} is {wire.size} wide; layers wider than {MAX_SIZE} are not supported.")
+        if max(wire.every, wire.first) > MAX_STEPS:
+            raise ShapeError(f"{layer.label} is due {wire.when}; more than {MAX_STEPS} steps to an answer are not supported.")
+        wires[layer.name] = wire
+    return wires
 
 
-def _checked_probe(probe: Probe, input_size: int, output_size: int) -> Probe:
+def _checked_probe(probe: Probe, input_size: int, answer: Wire) -> Probe:
     inputs = np.array(probe.inputs, np.float32, order="C")
     outputs = np.array(probe.outputs, np.float32, order="C")
+    inputs = inputs.reshape(-1, input_size) if inputs.ndim > 2 and inputs[0].size == input_size else inputs  # maps
+    outputs = outputs.reshape(-1, answer.size) if outputs.ndim > 2 and outputs[0].size == answer.size else outputs
     steps = inputs.shape[0] if inputs.ndim else 0
-    if inputs.shape != (steps, input_size) or outputs.shape != (steps, output_size) or steps == 0:
+    due = answer.due(steps)
+    if inputs.shape != (steps, input_size) or outputs.shape != (due, answer.size) or due == 0:
+        rows = "steps" if answer.each_step else "answers"
+        rate = "" if answer.each_step else f", one {answer.when}"
         raise ShapeError(
-            f"a probe needs inputs (steps, {input_size}) and outputs (steps, {output_size}); got {inputs.shape} and {outputs.shape}."
+            f"a probe needs inputs (steps, {input_size}) and outputs ({rows}, {answer.size}){rate}; got {inputs.shape} and {outputs.shape}."
         )
     if not (np.isfinite(inputs).all() and np.isfinite(outputs).all()):
         raise ShapeError("a probe's inputs and outputs must be finite; they hold NaN or infinity.")

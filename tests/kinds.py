@@ -87,6 +87,15 @@ def add(rng):
     return [*lstm_layers(rng, 6, 6, 1), el.Add(inputs=("lstm0", "input"))]
 
 
+def conv1d(rng):
+    return [
+        el.Conv1D(uniform(rng, 8, 3, 5), uniform(rng, 8), stride=2, dilation=2),
+        el.Activation("relu"),
+        el.Conv1D(uniform(rng, 6, 4, 3), uniform(rng, 6), groups=2, padding="valid"),
+        *lstm_layers(rng, 6, 7, 1),
+    ]
+
+
 #: By kind: a generator -> the layers of a model that has it.
 MAKERS = {
     "lstm": lstm,
@@ -96,6 +105,12 @@ MAKERS = {
     "embedding": embedding,
     "normalizer": normalizer,
     "add": add,
+    "conv1d": conv1d,
+    "max_pool1d": behind_lstm(lambda rng: el.MaxPool1D(3, 2)),
+    "average_pool1d": behind_lstm(lambda rng: el.AveragePool1D(4)),
+    "global_max_pool1d": behind_lstm(lambda rng: el.GlobalMaxPool1D()),
+    "global_average_pool1d": behind_lstm(lambda rng: el.GlobalAveragePool1D()),
+    "window": lambda rng: [*lstm_layers(rng, 3, 5, 1), el.Window(4, stride=4, padding="valid"), el.Dense(uniform(rng, 6, 20))],
     "lstm_int8": lambda rng: [lstm_int8(rng, 5, 14, "int8-dynamic", calibrated=True), lstm_int8(rng, 14, 9, "int8-weight")],
     "dense_int8": behind_lstm(lambda rng: el.DenseInt8("int8-dynamic", integers(rng, 5, 9), rng.uniform(0.5, 1, 5) / 400)),
     "lstm_int8_static": lambda rng: [lstm_int8_static(rng, 4, 11)],

@@ -15,7 +15,7 @@ RUNTIME = {
     "edgelstm.stream",
     "edgelstm.runtime",
     *(f"edgelstm.runtime.{name}" for name in ("arena", "binding", "digests", "library_file", "memory")),
-    *(f"edgelstm.runtime.{name}" for name in ("native_call", "outline", "program", "samples", "snapshot")),
+    *(f"edgelstm.runtime.{name}" for name in ("native_call", "outline", "program", "rates", "samples", "snapshot")),
 }
 
 #: What a float32 LSTM with a Dense head needs beside, from a file, with its code in the cache.

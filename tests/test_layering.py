@@ -15,7 +15,7 @@ ALLOWED = {
     "__init__": {"building", "errors", "files", "layers", "loading", "model", "quantization", "stream", "verifying"},
     "__main__": {"cli"},
     "errors": set(),
-    "layers": {"errors"},
+    "layers": {"errors", "runtime"},
     "runtime": {"errors"},
     "model": {"errors", "layers", "runtime"},
     "reference": {"layers", "model"},
@@ -27,7 +27,7 @@ ALLOWED = {
     "building": {"", "compiler", "errors", "files", "model", "runtime"},
     "stream": {"compiler", "errors", "files", "model", "runtime"},
     "device": {"errors", "runtime"},
-    "verifying": {"errors", "model", "reference", "stream"},
+    "verifying": {"errors", "model", "reference", "runtime", "stream"},
     "quantization": {"", "errors", "files", "layers", "model", "reference", "runtime", "stream"},
     "doctor": {"building", "compiler", "device", "errors", "layers", "model", "reference", "runtime", "stream"},
     "runners": {"errors", "runtime", "stream"},
@@ -50,8 +50,8 @@ FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
 
 #: Rooms that hold every kind in a file of the same name, and the files there that all kinds share.
 ROOMS = {
-    "layers": {"__init__", "record", "integers"},
-    "reference": {"__init__", "functions", "integers"},
+    "layers": {"__init__", "record", "integers", "sliding"},
+    "reference": {"__init__", "functions", "integers", "sliding"},
     "compiler.lowering": {"__init__", "packing"},
     "quantization.rules": {"__init__", "scales"},
 }

@@ -115,6 +115,10 @@ def sizes_of(model: Model, layout: Layout, digest: bytes = b"") -> Sizes:
         output_offset=layout.output_offset,
         input_limit=float(vocabulary or input_limit(model)),
         digest=digest,
+        every=layout.every,
+        first=layout.first,
+        input_shape=layout.input_shape,
+        output_shape=layout.output_shape,
     )
 
 

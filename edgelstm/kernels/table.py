@@ -10,6 +10,7 @@ from .lstm_f32 import lstm_f32
 from .lstm_int8 import lstm_int8_dynamic
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
 from .lstm_int8_weight import lstm_int8_weight
+from .sliding_f32 import average_pool_f32, conv1d_f32, global_average_f32, global_max_f32, max_pool_f32, window_f32
 
 #: Factories of layer kernels: sizes in, a function (w, x, y, s, z, n) out.
 LAYER_KERNELS = {
@@ -29,6 +30,12 @@ LAYER_KERNELS = {
         add_f32,
         softmax_f32,
         embedding_f32,
+        conv1d_f32,
+        max_pool_f32,
+        average_pool_f32,
+        global_max_f32,
+        global_average_f32,
+        window_f32,
     )
 }
 

@@ -52,6 +52,7 @@ class Activation(Layer):
     """
 
     kind: ClassVar[str] = "activation"
+    elementwise: ClassVar[bool] = True
     function: str
 
     def _check(self) -> None:
@@ -147,6 +148,7 @@ class Add(Layer):
     """Sum of several inputs of one width: a skip connection."""
 
     kind: ClassVar[str] = "add"
+    elementwise: ClassVar[bool] = True
     inputs: tuple[str, ...] = field(default=(), kw_only=True)
 
     def _check(self) -> None:

@@ -6,12 +6,14 @@ Records hold numbers only. They do not compute (`reference`, `kernels`) and know
 from collections.abc import Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, fields
 from functools import partial
-from typing import Any, ClassVar, Self, TypeAlias
+from math import prod
+from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ShapeError, UnsupportedModelError, UsageError, printable
+from ..runtime import rates
 
 #: Largest layer dimension: keeps every offset of a packed model far inside 32 bits.
 MAX_SIZE = 1 << 16
@@ -50,6 +52,43 @@ def require_shape(owner: str, name: str, array: NDArray[Any], shape: tuple[int, 
         raise ShapeError(f"{owner}: {name} must have shape {shape} because {because}; got {array.shape}.")
 
 
+class Wire(NamedTuple):
+    """What flows from a layer to those that read it: values of one shape, at a rate.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        ``(size,)`` of a vector, ``(height, width, channels)`` of a map; flat in memory, in C order.
+    every : int
+        Steps of the model from one value to the next.
+    first : int
+        Steps that have been taken when the first value is due.
+    """
+
+    shape: tuple[int, ...]
+    every: int = 1
+    first: int = 1
+
+    @property
+    def size(self) -> int:
+        """Numbers in a value."""
+        return prod(self.shape)
+
+    @property
+    def each_step(self) -> bool:
+        """Whether a value is due at every step."""
+        return self.every == self.first == 1
+
+    @property
+    def when(self) -> str:
+        """The rate in words."""
+        return rates.text(self.every, self.first)
+
+    def due(self, taken: int) -> int:
+        """How many values are due within the first `taken` steps."""
+        return rates.due(taken, self.every, self.first)
+
+
 @dataclass(eq=False, repr=False, kw_only=True)
 class Layer:
     """What all layers share. A record never changes once it is made.
@@ -76,6 +115,8 @@ class Layer:
     int8_of: ClassVar[str] = ""
     #: Gates of a recurrent layer, in the order of its arrays.
     gates: ClassVar[tuple[str, ...]] = ()
+    #: Whether each value of the output depends on the values of the inputs at its own place alone, so that a map stays a map.
+    elementwise: ClassVar[bool] = False
     _sealed: ClassVar[bool] = False
     name: str = ""
     inputs: tuple[str, ...] = ()
@@ -136,6 +177,21 @@ class Layer:
         return None
 
     @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """Shape of what it reads, where its arrays or options tell: a vector's unless the layer reads maps."""
+        return None if self.input_width is None else (self.input_width,)
+
+    @property
+    def rate(self) -> tuple[int, int]:
+        """(stride, first): it answers one of `stride` values that it reads, and first when it has read `first`."""
+        return 1, 1
+
+    @property
+    def receptive_field(self) -> int:
+        """How many of the values that it reads an answer depends on; 0 for all that came before."""
+        return 1
+
+    @property
     def multiply_accumulates(self) -> int:
         """Products that one step sums: those of its matrices."""
         return sum(array.size for array in self.arrays().values() if array.ndim == 2)
@@ -149,6 +205,37 @@ class Layer:
             If the inputs do not fit the layer's arrays.
         """
         raise UnsupportedModelError(f"{self.label}: layers of type {type(self).__name__} have no size rule.")
+
+    def output_shape(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+        """Shape of the output, given the shapes of the inputs: a vector's, unless the layer is elementwise and all inputs are alike.
+
+        Raises
+        ------
+        ShapeError
+            If the inputs do not fit the layer's arrays.
+        """
+        size = self.output_size([prod(shape) for shape in shapes])
+        return shapes[0] if self.elementwise and len(set(shapes)) == 1 and prod(shapes[0]) == size else (size,)
+
+    def output_wire(self, wires: Sequence[Wire]) -> Wire:
+        """What leaves the layer, given what it reads.
+
+        Raises
+        ------
+        ShapeError
+            If the inputs do not fit the layer's arrays.
+        UnsupportedModelError
+            If the inputs are due at different steps.
+        """
+        found = {(wire.every, wire.first): wire for wire in wires}
+        if len(found) > 1:
+            told = "; ".join(f"{name} {wire.when}" for name, wire in zip(self.inputs, wires, strict=False))
+            raise UnsupportedModelError(
+                f"{self.label} joins inputs that are due at different steps ({printable(told, 200)}); give each the same stride and delay."
+            )
+        every, first = next(iter(found))
+        stride, begins = self.rate
+        return Wire(self.output_shape([wire.shape for wire in wires]), every * stride, first + (begins - 1) * every)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays this record holds, by field name."""
@@ -204,6 +291,10 @@ class Recurrent(Layer):
     @property
     def input_width(self) -> int:
         return self.input_size
+
+    @property
+    def receptive_field(self) -> int:
+        return 0
 
     @property
     def hidden_size(self) -> int:

@@ -22,12 +22,13 @@ class Twin(NamedTuple):
     Parameters
     ----------
     step : callable
-        ``(layer, xs, state) -> (y, new state)``. xs: the vectors that the layer reads, in order; y: (output_size,).
+        ``(layer, xs, state) -> (y, new state)``. xs: the vectors that the layer reads, in order; y: (output_size,), or None where no
+        answer is due. A layer is stepped when what it reads is due.
     start : callable
         ``layer -> state`` before the first step; layers without a state have the empty one.
     """
 
-    step: Callable[[Any, list[Vector], State], tuple[Vector, State]]
+    step: Callable[[Any, list[Vector], State], tuple[Vector | None, State]]
     start: Callable[[Any], State] = lambda layer: ()
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..errors import LibraryError
 from .library_file import LibraryFile, Sizes
 from .memory import allocate
+from .rates import step_of
 
 #: Largest difference from its probe that compiled code may show, relative to max(1, |output|).
 PROBE_LIMIT = 1e-4
@@ -91,6 +92,8 @@ def address_of(handle: ctypes.CDLL, name: str) -> int:
 def worst_difference(program: Program, inputs: NDArray[np.float32], outputs: NDArray[np.float32]) -> tuple[float, int]:
     """Replay a probe: the largest difference from its outputs, relative to max(1, |output|), and the first step beyond `PROBE_LIMIT`.
 
+    inputs: (steps, input_size); outputs: (answers due, output_size).
+
     The difference is infinite where a sample must not enter a state; no step has run then.
     """
     arena = allocate(program.arena_bytes)
@@ -101,7 +104,8 @@ def worst_difference(program: Program, inputs: NDArray[np.float32], outputs: NDA
     if done < len(inputs):
         return float("inf"), done
     error = np.abs(answers - outputs) / np.maximum(1, np.abs(outputs))
-    return float(error.max()), int(np.argmax(~(error <= PROBE_LIMIT).all(axis=1)))
+    beyond = int(np.argmax(~(error <= PROBE_LIMIT).all(axis=1)))
+    return float(error.max()), step_of(beyond, program.sizes.every, program.sizes.first)
 
 
 def _told_by(path: str, text: bytes, size: int, sizes: Sizes) -> Callable[[], About]:
@@ -139,7 +143,7 @@ def open_library(path: str) -> Program:
         about=_told_by(path, file.info_text, file.size, file.sizes),
     )
     inputs = np.array(file.probe_inputs, np.float32).reshape(file.probe_steps, -1)  # (steps, input_size)
-    outputs = np.array(file.probe_outputs, np.float32).reshape(file.probe_steps, -1)  # (steps, output_size)
+    outputs = np.array(file.probe_outputs, np.float32).reshape(file.probe_answers, -1)  # (answers, output_size)
     try:
         worst, step = worst_difference(program, inputs, outputs)
     except MemoryError:

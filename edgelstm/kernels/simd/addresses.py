@@ -9,6 +9,9 @@ from .vectors import FLOATS
 #: Floats in a cache line.
 CACHE_LINE = 16
 
+#: Bits of the step counter that are believed: what is due is computed from them without overflow.
+MOST_STEPS = (1 << 62) - 1
+
 _WIDTHS = {"i64": (ir.IntType(64), types.int64), "i32": (ir.IntType(32), types.int32), "f32": (ir.FloatType(), types.float32)}
 
 
@@ -74,6 +77,18 @@ def floats_at(typingctx, address):
         return builder.inttoptr(args[0], ir.FloatType().as_pointer())
 
     return FLOATS(types.int64), codegen
+
+
+@intrinsic
+def steps_taken(typingctx, arena):
+    """The number of steps taken that an arena begins with, as the model itself counts on from it: never negative, whatever stands there."""
+
+    def codegen(context, builder, signature, args):
+        word = ir.IntType(64)
+        taken = builder.load(builder.bitcast(args[0], word.as_pointer()), align=4)
+        return builder.and_(taken, ir.Constant(word, MOST_STEPS))
+
+    return types.int64(FLOATS), codegen
 
 
 @intrinsic
