@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 #: Where public names live, those of layer records apart: these stand in `layers.KINDS`.
 _HOME = {
+    "Bidirectional": "bidirectional",
     "CalibrationWarning": "errors",
     "CompileError": "errors",
     "EdgeLSTMError": "errors",
@@ -37,6 +38,7 @@ __all__ = [
     "LSTM",
     "Activation",
     "Add",
+    "Bidirectional",
     "CalibrationWarning",
     "CompileError",
     "Dense",
@@ -47,11 +49,14 @@ __all__ = [
     "InputError",
     "LSTMInt8",
     "LSTMInt8Static",
+    "Last",
     "LibraryError",
+    "Mask",
     "Model",
     "ModelFileError",
     "Normalizer",
     "Probe",
+    "Reverse",
     "ShapeError",
     "Softmax",
     "StateError",
@@ -89,6 +94,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from .bidirectional import Bidirectional as Bidirectional
     from .building import build as build
     from .errors import CalibrationWarning as CalibrationWarning
     from .errors import CompileError as CompileError
@@ -112,6 +118,9 @@ if TYPE_CHECKING:
     from .layers.lstm import LSTM as LSTM
     from .layers.lstm_int8 import LSTMInt8 as LSTMInt8
     from .layers.lstm_int8_static import LSTMInt8Static as LSTMInt8Static
+    from .layers.recording import Last as Last
+    from .layers.recording import Mask as Mask
+    from .layers.recording import Reverse as Reverse
     from .loading import from_torch as from_torch
     from .loading import load as load
     from .model import Model as Model

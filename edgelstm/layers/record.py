@@ -6,7 +6,7 @@ Records hold numbers only. They do not compute (`reference`, `kernels`) and know
 from collections.abc import Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, fields
 from functools import partial
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,6 +74,10 @@ class Layer:
     forms: ClassVar[tuple[str, ...]] = ("f32",)
     #: The kind that computes the same in float32, for kinds in int8.
     int8_of: ClassVar[str] = ""
+    #: Whether it takes an index as it takes a measurement.
+    takes_any: ClassVar[bool] = False
+    #: Whether it gives one row for a recording, however many it reads.
+    sums_up: ClassVar[bool] = False
     #: Gates of a recurrent layer, in the order of its arrays.
     gates: ClassVar[tuple[str, ...]] = ()
     _sealed: ClassVar[bool] = False
@@ -119,6 +123,11 @@ class Layer:
     def numbers(self) -> str:
         """What it computes in: ``"f32"``, or a scheme of int8."""
         return "f32"
+
+    @property
+    def whole(self) -> bool:
+        """Whether an answer needs later samples, so that it reads whole recordings and cannot step."""
+        return False
 
     @property
     def within_one(self) -> bool:
@@ -185,13 +194,44 @@ class Layer:
             raise ShapeError(f"{self.label} takes {expected} inputs because {because}; it is given {' + '.join(map(str, sizes))}.")
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class Recurrent(Layer):
-    """What recurrent layers of any number format share: weight_ih (rows, input_size) and weight_hh (rows, hidden_size)."""
+    """What recurrent layers of any number format share: weight_ih (rows, input_size) and weight_hh (rows, hidden_size).
 
-    weight_ih: Array
-    weight_hh: Array
+    Parameters
+    ----------
+    reverse : bool
+        Whether it reads a recording from its end. Its outputs stand in the order of the samples. It cannot step.
+    masked : bool
+        Whether one input more, the last, is a mask. Where that is 0, the layer keeps its state and repeats the output that it gave
+        before, 0 where there is none (the masks of Keras).
+    """
 
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
+    reverse: bool = False
+    masked: bool = False
+
+    if TYPE_CHECKING:
+        weight_ih: Array
+        weight_hh: Array
+
+    def __post_init__(self) -> None:
+        for name in ("reverse", "masked"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise UsageError(f"{self.label}: {name} must be True or False; got {printable(repr(value), 60)}.")
+        super().__post_init__()
+
+    def __repr__(self) -> str:
+        said = "".join(f", {name}=True" for name in ("reverse", "masked") if getattr(self, name))
+        return super().__repr__()[:-1] + said + ")"
+
+    def options(self) -> dict[str, Any]:
+        """Without `reverse` and `masked` where they are False."""
+        return {name: value for name, value in super().options().items() if name not in ("reverse", "masked") or value}
+
+    @property
+    def whole(self) -> bool:
+        return self.reverse
 
     @property
     def within_one(self) -> bool:
@@ -203,12 +243,13 @@ class Recurrent(Layer):
 
     @property
     def input_width(self) -> int:
-        return self.input_size
+        return self.input_size + self.masked
 
     @property
     def hidden_size(self) -> int:
         return int(self.weight_hh.shape[1])
 
     def output_size(self, sizes: Sequence[int]) -> int:
-        self._matches(sizes, self.input_size, f"weight_ih has shape {self.weight_ih.shape}")
+        mask = " and a mask comes last" if self.masked else ""
+        self._matches(sizes, self.input_width, f"weight_ih has shape {self.weight_ih.shape}{mask}")
         return self.hidden_size
