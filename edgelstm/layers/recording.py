@@ -64,7 +64,7 @@ class Reverse(Layer):
 class Mask(Layer):
     """1 where a sample counts, 0 where it is padding: all its values equal `value`.
 
-    Recurrent layers with ``masked=True`` read it as their last input (Keras: ``Masking``, ``Embedding(mask_zero=True)``).
+    Recurrent layers with a `mask` read it as their last input (Keras: ``Masking``, ``Embedding(mask_zero=True)``).
 
     Parameters
     ----------

@@ -47,12 +47,12 @@ def stateless(function: Callable[[Any, Vector], Vector]) -> Twin:
 
 
 def masked(twin: Twin) -> Twin:
-    """The twin of a recurrent layer whose last input is a mask; see `layers.record.Recurrent`. The output before stands first in its state."""
+    """The twin of a recurrent layer with a mask (`layers.record.Recurrent`). The output before stands first in its state."""
 
     def step(layer: Any, xs: list[Vector], state: State) -> tuple[Vector, State]:
         x = np.concatenate(xs)
         if x[-1] == 0:
-            return state[0], state
+            return (state[0] if layer.mask == "repeat" else 0 * state[0]), state
         y, inner = twin.step(layer, [x[:-1]], state[1:])
         return y, (y, *inner)
 
