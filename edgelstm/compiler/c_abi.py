@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ..kernels.entry.blocks import copier
 from ..kernels.entry.state import clear_arena, read_snapshot, reset_state, write_snapshot
-from ..kernels.simd.addresses import MOST_STEPS
 from ..kernels.simd.vectors import FLOATS
 from ..runtime.library_file import FUNCTIONS, RATE_FUNCTIONS
 from .fuse import due_function
@@ -154,8 +153,7 @@ answer_it:
 
 _DUE = """
 define {word} @edgelstm_due(ptr %arena, {word} %n) nounwind {{
-  %stored = load i64, ptr %arena
-  %taken = and i64 %stored, {most}
+  %taken = load i64, ptr %arena
   %count = {to_i64}
   %end = add i64 %taken, %count
   %before = call i64 @{due}(i64 %taken)
@@ -188,7 +186,7 @@ def interface(layout: Layout, constants: Constants, target: Target) -> list[str]
     state_words, header_words = layout.state_bytes // 4, len(constants.header) // 4
     limit = np.float32(constants.input_limit)
     words = {"header_words": header_words, "state_words": state_words}
-    read = {"counter_words": LINE, "sample": layout.sample_offset // 4, "limit": limit}
+    read = {"counter_words": LINE, "sample": layout.sample_offset // 4, "limit": limit, "counted": not layout.each_step}
     due = due_function(layout.every, layout.first)
     words_of_c = {
         "word": word,
@@ -209,7 +207,7 @@ def interface(layout: Layout, constants: Constants, target: Target) -> list[str]
         limit=f"0x{int(np.array(limit, np.float64).view(np.int64)):016X}",
     )
     if not layout.each_step:
-        functions += f"declare i64 @{due}(i64)\n" + _DUE.format(**words_of_c, due=due, most=MOST_STEPS)
+        functions += f"declare i64 @{due}(i64)\n" + _DUE.format(**words_of_c, due=due)
     declared = (
         "declare void @edgelstm_reset_state(i64, i64)\ndeclare void @edgelstm_clear_arena(i64)\n"
         "declare i64 @edgelstm_first_bad(ptr, float, i64)\ndeclare void @edgelstm_copy_sample(ptr, ptr)\n"

@@ -13,7 +13,6 @@ from typing import Any
 from numba.core import types
 
 from ..kernels.entry.rates import due
-from ..kernels.simd.addresses import MOST_STEPS
 from ..kernels.simd.vectors import FLOATS
 from ..kernels.table import CHECKS, LAYER_KERNELS, process, python_step
 from ..runtime import binding
@@ -74,7 +73,7 @@ def _is_rated(op: Operation) -> bool:
 
 def _rated_calls(layout: Layout, names: dict[Any, str], count: str, inlining: str) -> str:
     """The same where not every row is due at every step: what is due follows from the steps taken, and is passed over where nothing is."""
-    lines = [f"  %stored = load i64, ptr %a\n  %taken = and i64 %stored, {MOST_STEPS}\n  %more = add i64 %taken, {count}\n"]
+    lines = [f"  %taken = load i64, ptr %a\n  %more = add i64 %taken, {count}\n"]
     for every, first in sorted({(op.every, op.first) for op in layout.operations}):
         at, counted = f"{every}.{first}", f"call i64 @{due_function(every, first)}"
         lines.append(f"  %before.{at} = {counted}(i64 %taken) alwaysinline\n  %after.{at} = {counted}(i64 %more) alwaysinline\n")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..layers.record import Wire
+from ..layers.wire import Wire
 from ..model import INPUT, Model
 from .lowering import MOST_ROWS, Lowered, copy, rule, up_to
 from .targets import Target
@@ -35,7 +35,7 @@ class Place(NamedTuple):
 class Operation(NamedTuple):
     """One call of a kernel. Offsets are in floats.
 
-    `every`, `first`: when the rows that it reads are due (`layers.record.Wire`); `counts`: as `lowering.Lowered` has it.
+    `every`, `first`: when the rows that it reads are due (`layers.wire.Wire`); `counts`: as `lowering.Lowered` has it.
     """
 
     kernel: str

@@ -38,7 +38,7 @@ def process(inputs, outputs, block, sample, every, first):
     sample : int
         Offset in the arena, in floats, of the sample read last.
     every, first : int
-        When answers are due (`layers.record.Wire`).
+        When answers are due (`layers.wire.Wire`).
     """
     each_step = every == first == 1
     copy = njit(inline="always")(copier(inputs))

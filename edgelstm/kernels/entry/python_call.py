@@ -61,7 +61,7 @@ def python_step(shape, arena_input, at, every, first):
     at : module
         Byte offsets of the binding's fields and of CPython's and NumPy's own (`compiler.binding`).
     every, first : int
-        When answers are due (`layers.record.Wire`).
+        When answers are due (`layers.wire.Wire`).
     """
     each_step = every == first == 1
     fits = holds_a_vector(shape[0], at) if len(shape) == 1 else holds_a_map(shape, at)

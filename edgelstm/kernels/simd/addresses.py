@@ -9,9 +9,6 @@ from .vectors import FLOATS
 #: Floats in a cache line.
 CACHE_LINE = 16
 
-#: Bits of the step counter that are believed: what is due is computed from them without overflow.
-MOST_STEPS = (1 << 62) - 1
-
 _WIDTHS = {"i64": (ir.IntType(64), types.int64), "i32": (ir.IntType(32), types.int32), "f32": (ir.FloatType(), types.float32)}
 
 
@@ -81,12 +78,10 @@ def floats_at(typingctx, address):
 
 @intrinsic
 def steps_taken(typingctx, arena):
-    """The number of steps taken that an arena begins with, as the model itself counts on from it: never negative, whatever stands there."""
+    """The number of steps taken, with which an arena begins."""
 
     def codegen(context, builder, signature, args):
-        word = ir.IntType(64)
-        taken = builder.load(builder.bitcast(args[0], word.as_pointer()), align=4)
-        return builder.and_(taken, ir.Constant(word, MOST_STEPS))
+        return builder.load(builder.bitcast(args[0], ir.IntType(64).as_pointer()), align=4)
 
     return types.int64(FLOATS), codegen
 
