@@ -28,7 +28,7 @@ FLOAT32 = {
         "edgelstm.files.container",
         "edgelstm.files.elstm",
     ),
-    *("edgelstm.layers", "edgelstm.layers.record", "edgelstm.layers.lstm", "edgelstm.layers.feedforward"),
+    *("edgelstm.layers", "edgelstm.layers.record", "edgelstm.layers.activations", "edgelstm.layers.lstm", "edgelstm.layers.feedforward"),
     *("edgelstm.reference", "edgelstm.reference.functions", "edgelstm.reference.lstm", "edgelstm.reference.feedforward"),
     *(f"edgelstm.compiler{name}" for name in ("", ".cache", ".layout", ".library", ".plan", ".reach", ".targets")),
     *(f"edgelstm.compiler.lowering{name}" for name in ("", ".lstm", ".feedforward")),

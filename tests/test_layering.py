@@ -50,7 +50,7 @@ FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
 
 #: Rooms that hold every kind in a file of the same name, and the files there that all kinds share.
 ROOMS = {
-    "layers": {"__init__", "record", "integers"},
+    "layers": {"__init__", "record", "integers", "activations"},
     "reference": {"__init__", "functions", "integers"},
     "compiler.lowering": {"__init__", "packing"},
     "quantization.rules": {"__init__", "scales"},
