@@ -34,7 +34,9 @@ _HOME = {
 }
 
 __all__ = [
+    "GRU",
     "LSTM",
+    "RNN",
     "Activation",
     "Add",
     "CalibrationWarning",
@@ -109,9 +111,11 @@ if TYPE_CHECKING:
     from .layers.feedforward import Embedding as Embedding
     from .layers.feedforward import Normalizer as Normalizer
     from .layers.feedforward import Softmax as Softmax
+    from .layers.gru import GRU as GRU
     from .layers.lstm import LSTM as LSTM
     from .layers.lstm_int8 import LSTMInt8 as LSTMInt8
     from .layers.lstm_int8_static import LSTMInt8Static as LSTMInt8Static
+    from .layers.rnn import RNN as RNN
     from .loading import from_torch as from_torch
     from .loading import load as load
     from .model import Model as Model

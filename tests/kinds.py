@@ -87,6 +87,19 @@ def add(rng):
     return [*lstm_layers(rng, 6, 6, 1), el.Add(inputs=("lstm0", "input"))]
 
 
+def gru(rng):
+    """Both conventions of the reset gate, a trained start, a clip."""
+    shapes = (39, 5), (39, 13), (39,), (39,), (13,)
+    first = el.GRU(*(uniform(rng, *shape) for shape in shapes))
+    shapes = (27, 13), (27, 9), (27,), (27,)
+    return [first, el.GRU(*(uniform(rng, *shape) for shape in shapes), reset_after=False, gate_clip=0.7)]
+
+
+def rnn(rng):
+    first = el.RNN(uniform(rng, 13, 5), uniform(rng, 13, 13), uniform(rng, 13), uniform(rng, 13))
+    return [first, el.RNN(uniform(rng, 9, 13), uniform(rng, 9, 9) / 4, uniform(rng, 9), activation="relu", gate_clip=3)]
+
+
 #: By kind: a generator -> the layers of a model that has it.
 MAKERS = {
     "lstm": lstm,
@@ -96,6 +109,8 @@ MAKERS = {
     "embedding": embedding,
     "normalizer": normalizer,
     "add": add,
+    "gru": gru,
+    "rnn": rnn,
     "lstm_int8": lambda rng: [lstm_int8(rng, 5, 14, "int8-dynamic", calibrated=True), lstm_int8(rng, 14, 9, "int8-weight")],
     "dense_int8": behind_lstm(lambda rng: el.DenseInt8("int8-dynamic", integers(rng, 5, 9), rng.uniform(0.5, 1, 5) / 400)),
     "lstm_int8_static": lambda rng: [lstm_int8_static(rng, 4, 11)],

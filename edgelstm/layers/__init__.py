@@ -20,6 +20,8 @@ KINDS = {
     "embedding": ("feedforward", "Embedding"),
     "normalizer": ("feedforward", "Normalizer"),
     "add": ("feedforward", "Add"),
+    "gru": ("gru", "GRU"),
+    "rnn": ("rnn", "RNN"),
     "lstm_int8": ("lstm_int8", "LSTMInt8"),
     "dense_int8": ("dense_int8", "DenseInt8"),
     "lstm_int8_static": ("lstm_int8_static", "LSTMInt8Static"),

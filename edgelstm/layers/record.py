@@ -212,3 +212,20 @@ class Recurrent(Layer):
     def output_size(self, sizes: Sequence[int]) -> int:
         self._matches(sizes, self.input_size, f"weight_ih has shape {self.weight_ih.shape}")
         return self.hidden_size
+
+    def _check_flags(self, *names: str) -> None:
+        """Fields that are true or false, as files hold them."""
+        for name in names:
+            value = getattr(self, name)
+            if not isinstance(value, bool | np.bool_):
+                raise ShapeError(f"{self.label}: {name} must be true or false; got {printable(repr(value), 60)}.")
+            self._set(name, bool(value))
+
+    def _check_clip(self) -> None:
+        """`gate_clip` is None or a positive number: a float that float32 can hold."""
+        if (clip := getattr(self, "gate_clip", None)) is None:
+            return
+        number = isinstance(clip, int | float | np.integer | np.floating) and not isinstance(clip, bool)
+        if not number or not 0 < np.float32(clip) < np.inf:
+            raise ShapeError(f"{self.label}: gate_clip must be a positive number; got {printable(repr(clip), 60)}.")
+        self._set("gate_clip", float(np.float32(clip)))
