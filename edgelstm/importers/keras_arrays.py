@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..layers import KINDS, record_of
 from ..layers.feedforward import Dense
+from ..layers.gru import GRU
 from ..layers.lstm import LSTM
-from ..layers.record import Layer
-from ..errors import UnsupportedModelError
 
 Floats = NDArray[Any]
 
@@ -28,21 +26,14 @@ def lstm(kernel: Floats, recurrent: Floats, bias: Floats | None, **options: Any)
     return LSTM(kernel.T, recurrent.T, bias, **options)
 
 
-def gru(kernel: Floats, recurrent: Floats, bias: Floats | None, **options: Any) -> Layer:
-    """kernel: (inputs, 3*units); recurrent: (units, 3*units); bias: (3*units,), (2, 3*units) where the reset comes after, or None."""
-    pair = (None, None) if bias is None else (bias, None) if bias.ndim == 1 else (bias[0], bias[1])
-    biases = {name: None if part is None else _reset_first(part) for name, part in zip(("bias_ih", "bias_hh"), pair, strict=True)}
-    return record("gru")(_reset_first(kernel.T), _reset_first(recurrent.T), **biases, **options)
+def gru(kernel: Floats, recurrent: Floats, bias: Floats | None, *, reset_after: bool, **options: Any) -> GRU:
+    """kernel: (inputs, 3*units); recurrent: (units, 3*units); bias: None, or (3*units,), or (2, 3*units) with `reset_after`."""
+    pair = (None, None) if bias is None else (bias[0], bias[1]) if reset_after else (bias, None)
+    bias_ih, bias_hh = (None if part is None else _reset_first(part) for part in pair)
+    return GRU(_reset_first(kernel.T), _reset_first(recurrent.T), bias_ih, bias_hh, reset_after=reset_after, **options)
 
 
 def _reset_first(rows: Floats) -> Floats:
     """Gates z r h as r z n, along the first axis."""
     update, reset, candidate = np.split(rows, 3)
     return np.concatenate([reset, update, candidate])
-
-
-def record(kind: str) -> Any:
-    """The record of a kind."""
-    if kind not in KINDS:
-        raise UnsupportedModelError(f"holds a layer of kind {kind}, which this version of edgelstm does not have.")
-    return record_of(kind)

@@ -18,7 +18,7 @@ from ..files import container
 from .from_torch.archive import LEGACY_MAGIC
 
 #: Longest JSON model that is looked into.
-_MAX_JSON_BYTES = 1 << 24
+_MAX_JSON_BYTES = 12 << 20
 
 #: As much of a pickle as tells whose it is.
 _MAX_START = 1 << 16

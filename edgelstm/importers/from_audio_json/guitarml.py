@@ -3,15 +3,13 @@
 ``y = lin(rec(x)) + x[:skip]``. Source: ``SimpleRNN`` in CoreAudioML's ``networks.py``.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from ...errors import UnsupportedModelError, printable
 from ...layers.feedforward import Add, Dense
+from ...layers.gru import GRU
 from ...layers.lstm import LSTM
 from ...layers.record import Layer
+from ...layers.rnn import RNN
 from ...model import INPUT, Model
-from ..keras_arrays import record
 from .document import Part
 
 #: Gates of a unit.
@@ -57,19 +55,17 @@ def _recurrent(unit: str, arrays: Part, index: int, inputs: int, hidden: int, na
     weight_ih = arrays.array(f"rec.weight_ih_l{index}", (rows, inputs))
     weight_hh = arrays.array(f"rec.weight_hh_l{index}", (rows, hidden))
     bias_ih, bias_hh = (arrays.array(f"rec.bias_{side}_l{index}", (rows,)) for side in ("ih", "hh"))
-    if unit == "LSTM":
-        return LSTM(weight_ih, weight_hh, bias_ih + bias_hh, name=name)
-    make: Callable[..., Any] = record(unit.lower())
-    biases = {"bias_ih": bias_ih, "bias_hh": bias_hh} if unit == "GRU" else {"bias": bias_ih + bias_hh}
-    layer: Layer = make(weight_ih, weight_hh, **biases, name=name)
-    return layer
+    if unit == "GRU":
+        return GRU(weight_ih, weight_hh, bias_ih, bias_hh, name=name)
+    return (LSTM if unit == "LSTM" else RNN)(weight_ih, weight_hh, bias_ih + bias_hh, name=name)
 
 
 def _skip(skip: int, inputs: int, outputs: int) -> list[Layer]:
     """What adds the first `skip` inputs to the outputs; one of them is added to all outputs."""
     if skip > inputs or skip not in (1, outputs):
         raise UnsupportedModelError(
-            f"model_data skip is {skip}, with input_size {inputs} and output_size {outputs}; it must be 1 or output_size, and no more than input_size."
+            f"model_data skip is {skip}, with input_size {inputs} and output_size {outputs}; "
+            "it must be 1 or output_size, and no more than input_size."
         )
     if inputs == outputs == skip:
         return [Add(name="skip", inputs=("lin", INPUT))]

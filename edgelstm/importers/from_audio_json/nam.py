@@ -13,7 +13,6 @@ from ... import reference
 from ...errors import ShapeError, UnsupportedModelError, printable
 from ...layers.feedforward import Dense
 from ...layers.lstm import LSTM
-from ...layers.record import Layer
 from ...model import Model
 from .document import Part, array
 
@@ -52,33 +51,33 @@ def read(whole: Part, source: str) -> tuple[Model, str, list[str]]:
     flat = whole.take("weights", list)
     whole.drop("version", "metadata")
     whole.close()
-    layers = _layers(array(flat, (len(flat),), "weights"), inputs, hidden, count, outputs)
+    layers, head = _layers(array(flat, (len(flat),), "weights"), inputs, hidden, count, outputs)
     silence = int(_SILENCE * (rate or _RATE))
-    model = Model((*_after_silence(layers[:-1], silence), layers[-1]), rate_hz=rate, source=source)
+    model = Model((*_after_silence(layers, silence), head), rate_hz=rate, source=source)
     return model, "lstm, head", [f"It begins as its runtime does, after {silence} samples of silence."]
 
 
-def _layers(flat: NDArray[np.float64], inputs: int, hidden: int, count: int, outputs: int) -> list[Layer]:
+def _layers(flat: NDArray[np.float64], inputs: int, hidden: int, count: int, outputs: int) -> tuple[list[LSTM], Dense]:
     """All layers; the list is used up, or refused."""
     widths = [inputs, *[hidden] * (count - 1)]
     lengths = [length for width in widths for length in (4 * hidden * (width + hidden), 4 * hidden, hidden, hidden)]
     lengths += [outputs * hidden, outputs]
     if flat.size != sum(lengths):
         raise ShapeError(
-            f"weights must hold {sum(lengths)} numbers for {count} layer(s) of {hidden} units on {inputs} input(s) and {outputs} output(s); "
-            f"it holds {flat.size}."
+            f"weights must hold {sum(lengths)} numbers for {count} layer(s) of {hidden} units on {inputs} input(s) and "
+            f"{outputs} output(s); it holds {flat.size}."
         )
     parts = np.split(flat, np.cumsum(lengths)[:-1])
-    layers: list[Layer] = []
+    layers = []
     for index, width in enumerate(widths):
         both, bias, h0, c0 = parts[4 * index : 4 * index + 4]
         weight = both.reshape(4 * hidden, width + hidden)
         name = "lstm" if count == 1 else f"lstm_l{index}"
         layers.append(LSTM(weight[:, :width], weight[:, width:], bias, h0, c0, name=name))
-    return [*layers, Dense(parts[-2].reshape(outputs, hidden), parts[-1], name="head")]
+    return layers, Dense(parts[-2].reshape(outputs, hidden), parts[-1], name="head")
 
 
-def _after_silence(layers: list[Layer], steps: int) -> list[Layer]:
+def _after_silence(layers: list[LSTM], steps: int) -> list[LSTM]:
     """The layers with the state that `steps` samples of silence leave as their initial one; it is at rest long before, as a rule."""
     model = Model(tuple(layers))
     state = reference.initial_state(model)

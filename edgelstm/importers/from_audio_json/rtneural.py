@@ -46,7 +46,7 @@ def read(whole: Part, source: str) -> tuple[Model, str, list[str]]:
     options: dict[str, Any] = {"rate_hz": _rate(whole.take("metadata", dict, {})), "source": source}
     whole.close()
     network = Model(tuple(walk.mixed(skip, 1.0, 1.0)), **options)
-    notes = []
+    notes: list[str] = []
     if None not in given:
         network, notes = _proven(network, *given)
     if gains != (1.0, 1.0):
@@ -74,7 +74,7 @@ def _gain(whole: Part, name: str) -> float:
 def _rate(metadata: dict[str, Any]) -> float | None:
     """The sampling rate that a trainer wrote, as text or as a number."""
     text = str(metadata.get("samplerate", ""))
-    return float(text) if text.isascii() and text.isdigit() and 0 < int(text[:9]) else None
+    return float(text) if text.isascii() and text.isdigit() and int(text[:9]) > 0 else None
 
 
 def _proven(model: Model, inputs: list[Any], outputs: list[Any]) -> tuple[Model, list[str]]:
@@ -98,7 +98,8 @@ def _proven(model: Model, inputs: list[Any], outputs: list[Any]) -> tuple[Model,
         last = int(np.flatnonzero(apart > _LIMIT)[-1])
         return model, [f"Its output_batch begins from another state than zero; the network answers the same from step {last + 1} on."]
     raise ModelFileError(
-        f"does not reproduce its own output_batch: {apart.max():.2g} of its range apart in step {int(apart.argmax())}; export the model again."
+        f"does not reproduce its own output_batch: {apart.max():.2g} of its range apart in step {int(apart.argmax())}; "
+        "export the model again."
     )
 
 
@@ -185,7 +186,7 @@ def _lstm(part: Part, inputs: int, units: int, name: str) -> list[Layer]:
 
 
 def _gru(part: Part, inputs: int, units: int, name: str) -> list[Layer]:
-    return [keras_arrays.gru(*_weights(part, [(inputs, 3 * units), (units, 3 * units), (2, 3 * units)]), name=name)]
+    return [keras_arrays.gru(*_weights(part, [(inputs, 3 * units), (units, 3 * units), (2, 3 * units)]), reset_after=True, name=name)]
 
 
 def _activation(part: Part, inputs: int, outputs: int, name: str) -> list[Layer]:
