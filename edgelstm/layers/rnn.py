@@ -5,11 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..errors import UnsupportedModelError, printable
+from .activations import checked, within_one
 from .record import Array, Recurrent, checked_array, require_shape
-
-#: What the new state may be a function of.
-WORDS = ("tanh", "sigmoid", "relu")
 
 
 @dataclass(eq=False, repr=False)
@@ -25,6 +22,7 @@ class RNN(Recurrent):
     h0 : (hidden_size,), optional
         State before the first step. Zero where absent.
     activation : str
+        A word of `layers.activations`.
     gate_clip : float, optional
         What pre-activations are clipped to, on either side (ONNX's ``clip``).
     reverse : bool
@@ -43,7 +41,7 @@ class RNN(Recurrent):
 
     @property
     def within_one(self) -> bool:
-        return self.activation in ("tanh", "sigmoid")
+        return within_one(self.activation)
 
     def _check(self) -> None:
         self._set("weight_hh", checked_array(self.label, "weight_hh", self.weight_hh, 2))
@@ -59,7 +57,4 @@ class RNN(Recurrent):
                 require_shape(self.label, name, getattr(self, name), (hidden,), because)
         self._check_flags("reverse")
         self._check_clip()
-        if self.activation not in WORDS:
-            raise UnsupportedModelError(
-                f"{self.label}: activation {printable(repr(self.activation), 60)} is not one of {', '.join(WORDS)}."
-            )
+        self._set("activation", checked(f"{self.label}: activation", self.activation))

@@ -24,6 +24,20 @@ HOIST_ABOVE = 4096
 #: Measured on Zen 5: a step of (40,128) and (128,128) gains a fifth and a quarter.
 TURN_ABOVE = 8192
 
+#: Independent multiply-adds that keep a CPU busy: two a cycle, four cycles each. True of Zen 4, Zen 5, Cortex-A72 and A76.
+MULTIPLY_ADDS_IN_FLIGHT = 8
+
+#: Independent multiply-adds of a tile that is not the only one: its weights come from memory, which is slower. Measured on Zen 5.
+ENOUGH_OF_MEMORY = 6
+
+#: A recurrent layer whose weights exceed this many floats (a usual second-level cache) fetches them this many floats ahead.
+#: Measured on Zen 5, one of `targets.FETCHING`; Zen 4 loses by it, with any distance.
+FETCH_ABOVE, FETCH_AHEAD = 1 << 18, 256
+
+#: What gates and states are cut at where their functions have no bound, so that none becomes infinite. A network that comes here has
+#: diverged.
+LARGEST_GATE, LARGEST_STATE = 2.0**30, 2.0**60
+
 #: Largest magnitude of an initial cell for which the gates' common denominator cannot overflow. A cell that grows by itself stays below
 #: 2**24, where float32 no longer counts ones.
 LARGEST_CELL = 1e9
@@ -38,7 +52,7 @@ class Lowered(NamedTuple):
     ----------
     kernel : str
         Name in `kernels.table.LAYER_KERNELS`.
-    constants : dict of int or str
+    constants : dict of int, float, str or tuples of them
         The kernel factory's arguments, without the strides.
     width : int
         Floats that the kernel writes for each timestep.
@@ -98,10 +112,13 @@ def up_to(multiple: int, size: int) -> int:
     return -(-size // multiple) * multiple
 
 
-def tiling(hidden: int, target: Target) -> tuple[int, int, int]:
-    """Units that a layer of `hidden` units is padded to, those of its full tiles, and those of its last tile if that is narrower."""
+def tiling(hidden: int, target: Target, tile: int = 0) -> tuple[int, int, int]:
+    """Units that a layer of `hidden` units is padded to, those of its full tiles, and those of its last tile if that is narrower.
+
+    tile: units of the tiles that larger layers are cut into; by default the target's.
+    """
     padded = up_to(4, hidden)
-    units = padded if padded <= target.widest_tile else target.tile
+    units = padded if padded <= target.widest_tile else tile or target.tile
     return padded, units, padded % units
 
 
@@ -112,6 +129,27 @@ def lstm_state(layer: Any, padded: int) -> Floats:
         if value is not None:
             state[start : start + layer.hidden_size] = value
     return state
+
+
+def hidden_state(layer: Any, padded: int) -> Floats:
+    """Initial h (padded,) and the turn, of layers without a cell; padding units stay at 0."""
+    state = np.zeros(padded + 1, np.float32)
+    if layer.h0 is not None:
+        state[: layer.hidden_size] = layer.h0
+    return state
+
+
+def walk_of(layer: Any, gates: int, padded: int, units: int, target: Target) -> dict[str, tuple[int, ...]]:
+    """Constants of kernels that take `gates` gates in tiles of `units` units: how blocks are walked, and how sums are taken."""
+    size = layer.weight_ih.size + layer.weight_hh.size
+    hoisted = layer.input_size >= 8 and size > HOIST_ABOVE
+    enough = MULTIPLY_ADDS_IN_FLIGHT if units == padded else ENOUGH_OF_MEMORY
+    two_chains = gates * -(-units // target.lanes) < enough
+    ahead = FETCH_AHEAD if size > FETCH_ABOVE and target.fetches else 0
+    return {
+        "walk": (int(hoisted), int(padded >= 2 * units and size > TURN_ABOVE)),
+        "sums": (int(target.pairs), int(two_chains), ahead),
+    }
 
 
 def copy(size: int) -> Lowered:

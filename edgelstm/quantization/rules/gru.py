@@ -1,5 +1,13 @@
-"""No scheme touches GRU layers."""
+"""Rules of GRU layers: there are none yet."""
 
-from . import UNTOUCHED
+from ...errors import UnsupportedModelError
+from ...layers.gru import GRU
+from ...layers.record import Layer
+from ..calibration import Range, Seen
 
-RULES = {"gru": UNTOUCHED}
+
+def refused(layer: GRU, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:
+    raise UnsupportedModelError(f"{layer.label}: no scheme of int8 has GRU layers. Keep it in f32.")
+
+
+RULES = {"gru": {"int8-weight": refused, "int8-dynamic": refused, "int8-static": refused}}

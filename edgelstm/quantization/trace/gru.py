@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ...reference.functions import ACTIVATIONS
+from ...reference.functions import activation
 from .lstm import Float
 from .rounding import Floats
 
@@ -37,7 +37,7 @@ class HiddenAlone(Float):
 
     def function(self, name: str, z: Floats) -> Floats:
         """An activation, by the field that names it."""
-        function: Callable[[Any], Any] = ACTIVATIONS[getattr(self.layer, name)]
+        function: Callable[[Any], Any] = activation(getattr(self.layer, name))
         return np.asarray(function(z), np.float32)
 
 
