@@ -32,8 +32,8 @@ class GRU(Recurrent):
         The functions gate and cell: words of `layers.activations`.
     gate_clip : float, optional
         What all pre-activations are clipped to, on either side (ONNX's ``clip``).
-    reverse : bool
-        Whether the layer reads the recording from its end.
+    reverse, mask
+        See `layers.record.Recurrent`.
     """
 
     kind: ClassVar[str] = "gru"
@@ -47,7 +47,6 @@ class GRU(Recurrent):
     gate_activation: str = "sigmoid"
     cell_activation: str = "tanh"
     gate_clip: float | None = None
-    reverse: bool = False
 
     @property
     def within_one(self) -> bool:
@@ -74,7 +73,7 @@ class GRU(Recurrent):
         if self.h0 is not None:
             self._set("h0", checked_array(self.label, "h0", self.h0, 1))
             require_shape(self.label, "h0", self.h0, (hidden,), because)
-        self._check_flags("reset_after", "reverse")
+        self._check_flags("reset_after")
         self._check_clip()
         for name in ("gate_activation", "cell_activation"):
             self._set(name, checked(f"{self.label}: {name}", getattr(self, name)))

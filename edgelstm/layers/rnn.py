@@ -25,8 +25,8 @@ class RNN(Recurrent):
         A word of `layers.activations`.
     gate_clip : float, optional
         What pre-activations are clipped to, on either side (ONNX's ``clip``).
-    reverse : bool
-        Whether the layer reads the recording from its end.
+    reverse, mask
+        See `layers.record.Recurrent`.
     """
 
     kind: ClassVar[str] = "rnn"
@@ -37,7 +37,6 @@ class RNN(Recurrent):
     h0: Array = None
     activation: str = "tanh"
     gate_clip: float | None = None
-    reverse: bool = False
 
     @property
     def within_one(self) -> bool:
@@ -55,6 +54,5 @@ class RNN(Recurrent):
             if value is not None:
                 self._set(name, checked_array(self.label, name, value, 1))
                 require_shape(self.label, name, getattr(self, name), (hidden,), because)
-        self._check_flags("reverse")
         self._check_clip()
         self._set("activation", checked(f"{self.label}: activation", self.activation))
