@@ -7,6 +7,8 @@ from .entry.blocks import process
 from .entry.checks import first_bad_index, first_bad_vector
 from .entry.python_call import python_step
 from .gru_f32 import gru_f32
+from .hidden_int8 import gru_int8_dynamic, rnn_int8_dynamic
+from .hidden_int8_weight import gru_int8_weight, rnn_int8_weight
 from .lstm_f32 import lstm_f32
 from .lstm_int8 import lstm_int8_dynamic
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
@@ -20,6 +22,10 @@ LAYER_KERNELS = {
         lstm_f32,
         gru_f32,
         rnn_f32,
+        gru_int8_dynamic,
+        gru_int8_weight,
+        rnn_int8_dynamic,
+        rnn_int8_weight,
         lstm_int8_dynamic,
         lstm_int8_weight,
         lstm_int8_static,

@@ -68,12 +68,10 @@ class GRU(Recurrent):
         require_shape(self.label, "weight_ih", self.weight_ih, (3 * hidden, self.weight_ih.shape[1]), because)
         for name in ("bias_ih", "bias_hh"):
             given = getattr(self, name)
-            self._set(name, checked_array(self.label, name, np.zeros(3 * hidden, np.float32) if given is None else given, 1))
-            require_shape(self.label, name, getattr(self, name), (3 * hidden,), because)
-        if self.h0 is not None:
-            self._set("h0", checked_array(self.label, "h0", self.h0, 1))
-            require_shape(self.label, "h0", self.h0, (hidden,), because)
+            self._set(name, np.zeros(3 * hidden, np.float32) if given is None else given)
+            self._check_vector(name, 3 * hidden, because)
+        self._check_vector("h0", hidden, because)
         self._check_flags("reset_after")
-        self._check_clip()
+        self._check_positive("gate_clip")
         for name in ("gate_activation", "cell_activation"):
             self._set(name, checked(f"{self.label}: {name}", getattr(self, name)))

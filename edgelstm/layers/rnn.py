@@ -49,10 +49,9 @@ class RNN(Recurrent):
         because = f"weight_hh has hidden_size = {hidden} columns"
         require_shape(self.label, "weight_hh", self.weight_hh, (hidden, hidden), "it takes h to h")
         require_shape(self.label, "weight_ih", self.weight_ih, (hidden, self.weight_ih.shape[1]), because)
-        bias = np.zeros(hidden, np.float32) if self.bias is None else self.bias
-        for name, value in (("bias", bias), ("h0", self.h0)):
-            if value is not None:
-                self._set(name, checked_array(self.label, name, value, 1))
-                require_shape(self.label, name, getattr(self, name), (hidden,), because)
-        self._check_clip()
+        if self.bias is None:
+            self._set("bias", np.zeros(hidden, np.float32))
+        self._check_vector("bias", hidden, because)
+        self._check_vector("h0", hidden, because)
+        self._check_positive("gate_clip")
         self._set("activation", checked(f"{self.label}: activation", self.activation))

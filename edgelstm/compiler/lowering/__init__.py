@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import CompileError
 from ...layers import part
+from ...layers.activations import within_one
 from ...layers.record import Layer
 from ..targets import Target
 
@@ -150,6 +151,30 @@ def walk_of(layer: Any, gates: int, padded: int, units: int, target: Target) -> 
         "walk": (int(hoisted), int(padded >= 2 * units and size > TURN_ABOVE)),
         "sums": (int(target.pairs), int(two_chains), ahead),
     }
+
+
+def gru_cell(layer: Any, division: str) -> tuple[Any, ...]:
+    """What `kernels.gru_cell.Cell` takes of a GRU in any form."""
+    most = (
+        0.0 if within_one(layer.gate_activation) else LARGEST_GATE,
+        0.0 if within_one(layer.cell_activation) else LARGEST_STATE,
+        0.0 if layer.mixes else LARGEST_STATE,
+    )
+    return (layer.gate_activation, layer.cell_activation, layer.gate_clip or 0.0, most, division)
+
+
+def rnn_cell(layer: Any, division: str) -> tuple[Any, ...]:
+    """What `kernels.rnn_f32.activated` takes of an Elman layer in any form."""
+    return (layer.activation, layer.gate_clip or 0.0, 0.0 if within_one(layer.activation) else LARGEST_STATE, division)
+
+
+def gru_biases(layer: Any) -> tuple[Floats, Floats]:
+    """What is added to pre-activations (3*hidden_size,), and what of the bias of n the reset gate multiplies (hidden_size,)."""
+    hidden = layer.hidden_size
+    bias, multiplied = layer.bias_ih + layer.bias_hh, np.zeros(hidden, np.float32)
+    if layer.reset_after:
+        bias[2 * hidden :], multiplied = layer.bias_ih[2 * hidden :], layer.bias_hh[2 * hidden :]
+    return bias, multiplied
 
 
 def copy(size: int) -> Lowered:

@@ -1,7 +1,5 @@
 """GRU layers in float32 -> kernel and packed weights, in the layout of `kernels.gru_f32`."""
 
-from typing import Any
-
 import numpy as np
 
 from ...layers.activations import within_one
@@ -24,7 +22,7 @@ def lower(layer: GRU, sizes: list[int], target: Target) -> Lowered:
         "tail": tail,
         "reset_after": int(layer.reset_after),
         **walk,
-        "cell": cell(layer, target),
+        "cell": gru_cell(layer, target.division),
     }
     row = 3 * padded if layer.reset_after else 4 * padded
     hoisted = walk["walk"][0]
@@ -32,29 +30,10 @@ def lower(layer: GRU, sizes: list[int], target: Target) -> Lowered:
     return Lowered("gru_f32", constants, padded, pack(layer, padded, units), hidden_state(layer, padded), scratch, workspace)
 
 
-def cell(layer: Any, target: Target) -> tuple[Any, ...]:
-    """What `kernels.gru_cell.Cell` takes."""
-    most = (
-        0.0 if within_one(layer.gate_activation) else LARGEST_GATE,
-        0.0 if within_one(layer.cell_activation) else LARGEST_STATE,
-        0.0 if layer.mixes else LARGEST_STATE,
-    )
-    return (layer.gate_activation, layer.cell_activation, layer.gate_clip or 0.0, most, target.division)
-
-
-def biases(layer: Any) -> tuple[Floats, Floats]:
-    """What is added to pre-activations (3*hidden_size,), and what of the bias of n the reset gate multiplies (hidden_size,)."""
-    hidden = layer.hidden_size
-    bias, multiplied = layer.bias_ih + layer.bias_hh, np.zeros(hidden, np.float32)
-    if layer.reset_after:
-        bias[2 * hidden :], multiplied = layer.bias_ih[2 * hidden :], layer.bias_hh[2 * hidden :]
-    return bias, multiplied
-
-
 def pack(layer: GRU, padded: int, units: int) -> Floats:
     """Tiles of `units` units, as the kernel's file says."""
     hidden, before = layer.hidden_size, 1 + layer.input_size
-    bias, multiplied = biases(layer)
+    bias, multiplied = gru_biases(layer)
     rows = np.zeros((3, padded, before + hidden), np.float32)  # (gate, unit, row)
     rows[:, :hidden] = np.concatenate([bias[:, None], layer.weight_ih, layer.weight_hh], axis=1).reshape(3, hidden, -1)
     if layer.gate_activation == "sigmoid":

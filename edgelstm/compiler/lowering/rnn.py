@@ -5,7 +5,7 @@ import numpy as np
 from ...layers.activations import within_one
 from ...layers.rnn import RNN
 from ..targets import Target
-from . import LARGEST_STATE, Floats, Lowered, Reach, Rule, hidden_state, largest, row_sums, up_to, walk_of
+from . import LARGEST_STATE, Floats, Lowered, Reach, Rule, hidden_state, largest, rnn_cell, row_sums, up_to, walk_of
 
 #: Tiles are so many times as wide as those of an LSTM, which has as many gates.
 WIDER = 4
@@ -22,7 +22,7 @@ def lower(layer: RNN, sizes: list[int], target: Target) -> Lowered:
         "units": units,
         "tail": padded % units,
         **walk,
-        "cell": (layer.activation, layer.gate_clip or 0.0, 0.0 if within_one(layer.activation) else LARGEST_STATE, target.division),
+        "cell": rnn_cell(layer, target.division),
     }
     scratch = padded if walk["walk"][0] else 0
     return Lowered("rnn_f32", constants, padded, pack(layer, padded, units), hidden_state(layer, padded), scratch)
