@@ -36,10 +36,8 @@ _HOME = {
 
 __all__ = [
     "GRU",
-    "GRUInt8",
     "LSTM",
     "RNN",
-    "RNNInt8",
     "Activation",
     "Add",
     "Bidirectional",
@@ -50,6 +48,7 @@ __all__ = [
     "DenseInt8Static",
     "EdgeLSTMError",
     "Embedding",
+    "GRUInt8",
     "InputError",
     "LSTMInt8",
     "LSTMInt8Static",
@@ -60,6 +59,7 @@ __all__ = [
     "ModelFileError",
     "Normalizer",
     "Probe",
+    "RNNInt8",
     "Reverse",
     "ShapeError",
     "Softmax",

@@ -16,7 +16,7 @@ from .cells import HALF, ONE, ZERO
 from .gru_cell import Cell
 from .packing import GROUP, HEADER, OFFSET
 from .rnn_f32 import activated
-from .simd.rows import first_rows, with_last_row
+from .simd.rows import first_rows
 from .simd.sums import as_floats, load_sums, no_sums
 from .simd.vectors import Lanes, add, fma, load, multiplied, offset, row0, row1, row2, splat, store
 from .tiles_f32 import TOGETHER
@@ -220,7 +220,7 @@ def gru_int8_dynamic(**constants):
     sums = Sums(sizes)
     together, tile, reset_tile, new_tile = _gru_tiles(sizes, sums, sizes.units)
     tail_together, tail_tile, tail_reset_tile, tail_new_tile = _gru_tiles(sizes, sums, sizes.tail or 4)
-    units, tail, tiles, tile_floats, padded = sizes.units, sizes.tail, sizes.tiles, sizes.tile_floats, sizes.padded
+    units, tail, tiles, tile_floats = sizes.units, sizes.tail, sizes.tiles, sizes.tile_floats
     quantise, hq_at, reset_at = sums.quantise_h, sizes.hq_at, sizes.reset_at
     done, last_at = tiles * units, tiles * tile_floats
 

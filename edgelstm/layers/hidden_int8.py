@@ -1,7 +1,7 @@
 """The records of GRU and Elman layers with int8 weights. What their numbers mean, step by step, stands in `reference.hidden_int8`."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -23,10 +23,10 @@ class HiddenInt8(Recurrent):
     scale_ih: Array
     scale_hh: Array
 
-    #: Fields with a default, which the records below declare.
-    input_scale: ClassVar[Array]
-    hidden_scale: ClassVar[Array]
-    h0: ClassVar[Array]
+    if TYPE_CHECKING:
+        input_scale: Array
+        hidden_scale: Array
+        h0: Array
 
     @property
     def numbers(self) -> str:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ...errors import CompileError
 from ...layers import part
-from ...layers.activations import within_one
 from ...layers.record import Layer
 from ..targets import Target
 
@@ -28,16 +27,9 @@ TURN_ABOVE = 8192
 #: Independent multiply-adds that keep a CPU busy: two a cycle, four cycles each. True of Zen 4, Zen 5, Cortex-A72 and A76.
 MULTIPLY_ADDS_IN_FLIGHT = 8
 
-#: Independent multiply-adds of a tile that is not the only one: its weights come from memory, which is slower. Measured on Zen 5.
-ENOUGH_OF_MEMORY = 6
-
 #: A recurrent layer whose weights exceed this many floats (a usual second-level cache) fetches them this many floats ahead.
 #: Measured on Zen 5, one of `targets.FETCHING`; Zen 4 loses by it, with any distance.
 FETCH_ABOVE, FETCH_AHEAD = 1 << 18, 256
-
-#: What gates and states are cut at where their functions have no bound, so that none becomes infinite. A network that comes here has
-#: diverged.
-LARGEST_GATE, LARGEST_STATE = 2.0**30, 2.0**60
 
 #: Largest magnitude of an initial cell for which the gates' common denominator cannot overflow. A cell that grows by itself stays below
 #: 2**24, where float32 no longer counts ones.
@@ -138,51 +130,6 @@ def lstm_state(layer: Any, padded: int) -> Floats:
         if value is not None:
             state[start : start + layer.hidden_size] = value
     return state
-
-
-def hidden_state(layer: Any, padded: int) -> Floats:
-    """Initial h (padded,) and the turn, of layers without a cell; padding units stay at 0."""
-    state = np.zeros(padded + 1, np.float32)
-    if layer.h0 is not None:
-        state[: layer.hidden_size] = layer.h0
-    return state
-
-
-def walk_of(layer: Any, gates: int, padded: int, units: int, target: Target) -> dict[str, tuple[int, ...]]:
-    """Constants of kernels that take `gates` gates in tiles of `units` units: how blocks are walked, and how sums are taken."""
-    size = layer.weight_ih.size + layer.weight_hh.size
-    hoisted = layer.input_size >= 8 and size > HOIST_ABOVE
-    enough = MULTIPLY_ADDS_IN_FLIGHT if units == padded else ENOUGH_OF_MEMORY
-    two_chains = gates * -(-units // target.lanes) < enough
-    ahead = FETCH_AHEAD if size > FETCH_ABOVE and target.fetches else 0
-    return {
-        "walk": (int(hoisted), int(padded >= 2 * units and size > TURN_ABOVE)),
-        "sums": (int(target.pairs), int(two_chains), ahead),
-    }
-
-
-def gru_cell(layer: Any, division: str) -> tuple[Any, ...]:
-    """What `kernels.gru_cell.Cell` takes of a GRU in any form."""
-    most = (
-        0.0 if within_one(layer.gate_activation) else LARGEST_GATE,
-        0.0 if within_one(layer.cell_activation) else LARGEST_STATE,
-        0.0 if layer.mixes else LARGEST_STATE,
-    )
-    return (layer.gate_activation, layer.cell_activation, layer.gate_clip or 0.0, most, division)
-
-
-def rnn_cell(layer: Any, division: str) -> tuple[Any, ...]:
-    """What `kernels.rnn_f32.activated` takes of an Elman layer in any form."""
-    return (layer.activation, layer.gate_clip or 0.0, 0.0 if within_one(layer.activation) else LARGEST_STATE, division)
-
-
-def gru_biases(layer: Any) -> tuple[Floats, Floats]:
-    """What is added to pre-activations (3*hidden_size,), and what of the bias of n the reset gate multiplies (hidden_size,)."""
-    hidden = layer.hidden_size
-    bias, multiplied = layer.bias_ih + layer.bias_hh, np.zeros(hidden, np.float32)
-    if layer.reset_after:
-        bias[2 * hidden :], multiplied = layer.bias_ih[2 * hidden :], layer.bias_hh[2 * hidden :]
-    return bias, multiplied
 
 
 def copy(size: int) -> Lowered:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ...layers.activations import within_one
 from ...layers.gru import GRU
 from ..targets import Target
-from . import LARGEST_GATE, LARGEST_STATE, Floats, Lowered, Reach, Rule, hidden_state, largest, row_sums, tiling, walk_of
+from . import Floats, Lowered, Rule, tiling
+from .hidden import gru_biases, gru_cell, gru_reach, hidden_state, walk_of
 
 #: Registers that each gate of a tile fills at least: with three gates, six sums are under way at a time. Measured on Zen 5.
 TILE_REGISTERS = 2
@@ -49,13 +49,4 @@ def pack(layer: GRU, padded: int, units: int) -> Floats:
     return np.concatenate([part.ravel() for part in parts])
 
 
-def reach(layer: GRU) -> Reach:
-    """Gates without a bound multiply sums, and are cut."""
-    bounded = layer.mixes and within_one(layer.cell_activation)
-    state = max(1.0 if bounded else LARGEST_STATE, 0.0 if layer.h0 is None else largest(layer.h0))
-    factor = 1.0 if within_one(layer.gate_activation) else LARGEST_GATE
-    recurrent = factor * row_sums(layer.weight_hh) * state + np.abs(layer.bias_ih) + factor * np.abs(layer.bias_hh)
-    return Reach(largest(row_sums(layer.weight_ih)), max(largest(recurrent), 2 * factor * state), state)
-
-
-RULES = {"gru": Rule(lower, reach)}
+RULES = {"gru": Rule(lower, gru_reach)}

@@ -2,13 +2,10 @@
 
 import numpy as np
 
-from ...layers.activations import within_one
 from ...layers.rnn import RNN
 from ..targets import Target
-from . import LARGEST_STATE, Floats, Lowered, Reach, Rule, hidden_state, largest, rnn_cell, row_sums, up_to, walk_of
-
-#: Tiles are so many times as wide as those of an LSTM, which has as many gates.
-WIDER = 4
+from . import Floats, Lowered, Rule, up_to
+from .hidden import WIDER, hidden_state, rnn_cell, rnn_reach, walk_of
 
 
 def lower(layer: RNN, sizes: list[int], target: Target) -> Lowered:
@@ -35,10 +32,4 @@ def pack(layer: RNN, padded: int, units: int) -> Floats:
     return np.concatenate([rows[start : start + units].T.ravel() for start in range(0, padded, units)])
 
 
-def reach(layer: RNN) -> Reach:
-    state = max(1.0 if within_one(layer.activation) else LARGEST_STATE, 0.0 if layer.h0 is None else largest(layer.h0))
-    recurrent = row_sums(layer.weight_hh) * state + np.abs(layer.bias)
-    return Reach(largest(row_sums(layer.weight_ih)), largest(recurrent), state)
-
-
-RULES = {"rnn": Rule(lower, reach)}
+RULES = {"rnn": Rule(lower, rnn_reach)}

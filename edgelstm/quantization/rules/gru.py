@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from ...errors import UnsupportedModelError
 from ...layers import record_of
-from ...layers.record import Layer
 from ...layers.gru import GRU
+from ...layers.record import Layer
 from ..calibration import Range, Seen
 from ..trace import Floats
 from ..weights import quantised_rows
@@ -33,7 +33,8 @@ def made(layer: GRU, scheme: str, input_scale: Floats | None, hidden_scale: Floa
         weight_hh,
         scale_ih,
         scale_hh,
-        layer.bias_ih, layer.bias_hh,
+        layer.bias_ih,
+        layer.bias_hh,
         h0=layer.h0,
         input_scale=input_scale,
         hidden_scale=hidden_scale,
