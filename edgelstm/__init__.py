@@ -50,6 +50,7 @@ __all__ = [
     "DenseInt8Static",
     "EdgeLSTMError",
     "Embedding",
+    "GRUInt8",
     "GlobalAveragePool1D",
     "GlobalMaxPool1D",
     "InputError",
@@ -63,6 +64,7 @@ __all__ = [
     "ModelFileError",
     "Normalizer",
     "Probe",
+    "RNNInt8",
     "Reverse",
     "ShapeError",
     "Softmax",
@@ -125,6 +127,8 @@ if TYPE_CHECKING:
     from .layers.feedforward import Normalizer as Normalizer
     from .layers.feedforward import Softmax as Softmax
     from .layers.gru import GRU as GRU
+    from .layers.hidden_int8 import GRUInt8 as GRUInt8
+    from .layers.hidden_int8 import RNNInt8 as RNNInt8
     from .layers.lstm import LSTM as LSTM
     from .layers.lstm_int8 import LSTMInt8 as LSTMInt8
     from .layers.lstm_int8_static import LSTMInt8Static as LSTMInt8Static

@@ -32,7 +32,7 @@ class Probe:
     ----------
     inputs : (steps, input_size) float32
     outputs : (answers, output_size) float32
-        Stepped from the initial state: one a step, unless the model answers more seldom.
+        Stepped from the initial state: one a step, unless the model answers more seldom; one row where it gives one for a recording.
     source : str
         Who answered, for example ``"torch 2.13.0"`` or ``"edgelstm reference"``.
     """
@@ -91,7 +91,7 @@ class Model:
         object.__setattr__(self, "_once", _once(self.layers))
         self._check_names()
         if self.probe is not None:
-            object.__setattr__(self, "probe", _checked_probe(self.probe, self.input_size, self.output_wire))
+            object.__setattr__(self, "probe", _checked_probe(self.probe, self))
 
     @property
     def scheme(self) -> str:
@@ -184,7 +184,11 @@ class Model:
     @property
     def sums_up(self) -> bool:
         """Whether its answer to a recording is one row."""
-        return self.layers[-1].name in self._once  # type: ignore[attr-defined]
+        return self.is_once(self.layers[-1].name)
+
+    def is_once(self, name: str) -> bool:
+        """Whether the layer called `name` gives one row for a recording."""
+        return name in self._once  # type: ignore[attr-defined]
 
     @property
     def takes_index(self) -> bool:
@@ -332,18 +336,24 @@ def _once(layers: tuple[Layer, ...]) -> frozenset[str]:
     return frozenset(once)
 
 
-def _checked_probe(probe: Probe, input_size: int, answer: Wire) -> Probe:
+def _flat(values: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Maps of a shape as vectors; anything else as it is."""
+    return values.reshape(len(values), -1) if len(shape) > 1 and values.shape[1:] == shape else values
+
+
+def _checked_probe(probe: Probe, model: Model) -> Probe:
     inputs = np.array(probe.inputs, np.float32, order="C")
     outputs = np.array(probe.outputs, np.float32, order="C")
-    inputs = inputs.reshape(-1, input_size) if inputs.ndim > 2 and inputs[0].size == input_size else inputs  # maps
-    outputs = outputs.reshape(-1, answer.size) if outputs.ndim > 2 and outputs[0].size == answer.size else outputs
+    inputs, outputs = _flat(inputs, model.input_shape), _flat(outputs, model.output_shape)
     steps = inputs.shape[0] if inputs.ndim else 0
-    due = answer.due(steps)
-    if inputs.shape != (steps, input_size) or outputs.shape != (due, answer.size) or due == 0:
-        rows = "steps" if answer.each_step else "answers"
+    answer = model.output_wire
+    rows = min(steps, 1) if model.sums_up else answer.due(steps)
+    if inputs.shape != (steps, model.input_size) or outputs.shape != (rows, answer.size) or rows == 0:
+        told = "1" if model.sums_up else "steps" if answer.each_step else "answers"
         rate = "" if answer.each_step else f", one {answer.when}"
         raise ShapeError(
-            f"a probe needs inputs (steps, {input_size}) and outputs ({rows}, {answer.size}){rate}; got {inputs.shape} and {outputs.shape}."
+            f"a probe needs inputs (steps, {model.input_size}) and outputs ({told}, {answer.size}){rate}; "
+            f"got {inputs.shape} and {outputs.shape}."
         )
     if not (np.isfinite(inputs).all() and np.isfinite(outputs).all()):
         raise ShapeError("a probe's inputs and outputs must be finite; they hold NaN or infinity.")

@@ -14,7 +14,7 @@ from numba.core import types
 
 from ..kernels.entry.rates import due
 from ..kernels.simd.vectors import FLOATS
-from ..kernels.table import CHECKS, LAYER_KERNELS, process, python_step
+from ..kernels.table import AROUND, CHECKS, LAYER_KERNELS, process, python_step
 from ..runtime import binding
 from .layout import Layout, Operation, Place
 from .numba_ir import kernel_ir
@@ -37,7 +37,7 @@ define void @edgelstm_block(ptr %w, ptr %a, ptr %x, ptr %y, i64 %n) alwaysinline
 }}
 """
 
-_KERNEL_TYPES = (FLOATS, FLOATS, FLOATS, FLOATS, FLOATS, types.int64)
+KERNEL_TYPES = (FLOATS, FLOATS, FLOATS, FLOATS, FLOATS, types.int64)
 
 
 def _pointer(place: Place, name: str) -> str:
@@ -94,19 +94,35 @@ def due_function(every: int, first: int) -> str:
     return f"edgelstm_due_{every}_{first}"
 
 
+def kernels(layout: Layout) -> tuple[dict[Any, str], list[str]]:
+    """IR texts of all kernels that a layout calls, and the symbol of each by its name and constants."""
+    names: dict[Any, str] = {}
+    texts: list[str] = []
+
+    def symbol(kernel: str, constants: tuple[tuple[str, Any], ...], counts: bool = False) -> str:
+        key = (kernel, constants)
+        if key not in names:
+            given = dict(constants)
+            if kernel in AROUND:
+                turn = -1 if given.get("backwards") else 1
+                strides = tuple((name, turn * given[name]) for name in ("x_stride", "y_stride"))
+                given["kernel"] = symbol(given["kernel"], (*given.pop("constants"), *strides))
+            names[key] = f"{kernel}_{len(names)}"
+            taken = (*KERNEL_TYPES, types.int64) if counts else KERNEL_TYPES
+            texts.append(kernel_ir(names[key], {**LAYER_KERNELS, **AROUND}[kernel], taken, **given))
+        return names[key]
+
+    for op in layout.operations:
+        symbol(op.kernel, op.constants, op.counts)
+    return names, texts
+
+
 def fuse(layout: Layout, *, small: bool = False) -> list[str]:
     """The library's code as IR texts to be linked: the fused model first, then what it calls.
 
     `small`: one copy of the step serves all that call it, instead of one inside each.
     """
-    names: dict[Any, str] = {}
-    texts = []
-    for op in layout.operations:
-        key = (op.kernel, op.constants)
-        if key not in names:
-            names[key] = f"{op.kernel}_{len(names)}"
-            types_taken = (*_KERNEL_TYPES, types.int64) if op.counts else _KERNEL_TYPES
-            texts.append(kernel_ir(names[key], LAYER_KERNELS[op.kernel], types_taken, **dict(op.constants)))
+    names, texts = kernels(layout)
     inputs, outputs, sample = layout.input_size, layout.output_size, layout.sample_offset
     number, limit = types.int64, types.float32
     check = CHECKS["first_bad_index" if layout.takes_index else "first_bad_vector"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import CompileError
 from ...layers import part
-from ...layers.record import Layer
+from ...layers.record import Layer, Recurrent
 from ..targets import Target
 
 Floats = NDArray[np.float32]
@@ -26,6 +26,12 @@ TURN_ABOVE = 8192
 
 #: Most timesteps that a layer takes before the next layer runs.
 MOST_ROWS = 16
+#: Independent multiply-adds that keep a CPU busy: two a cycle, four cycles each. True of Zen 4, Zen 5, Cortex-A72 and A76.
+MULTIPLY_ADDS_IN_FLIGHT = 8
+
+#: A recurrent layer whose weights exceed this many floats (a usual second-level cache) fetches them this many floats ahead.
+#: Measured on Zen 5, one of `targets.FETCHING`; Zen 4 loses by it, with any distance.
+FETCH_ABOVE, FETCH_AHEAD = 1 << 18, 256
 
 #: Largest magnitude of an initial cell for which the gates' common denominator cannot overflow. A cell that grows by itself stays below
 #: 2**24, where float32 no longer counts ones.
@@ -41,7 +47,7 @@ class Lowered(NamedTuple):
     ----------
     kernel : str
         Name in `kernels.table.LAYER_KERNELS`.
-    constants : dict of int or str
+    constants : dict of int, float, str or tuples of them
         The kernel factory's arguments, without the strides.
     width : int
         Floats that the kernel writes for each timestep.
@@ -54,6 +60,8 @@ class Lowered(NamedTuple):
         Floats of scratch for one timestep at a time.
     counts : bool
         Whether the kernel takes, behind n, how many rows it has read before: for layers that do not answer each of them.
+    whole : bool
+        Whether the kernel takes all rows of a recording at once.
     """
 
     kernel: str
@@ -64,18 +72,27 @@ class Lowered(NamedTuple):
     scratch: int = 0
     workspace: int = 0
     counts: bool = False
+    whole: bool = False
 
 
 class Reach(NamedTuple):
     """No value inside a layer exceeds ``gain * |input| + offset``, and none that leaves it exceeds `most`.
 
     |input| is the largest magnitude of what the layer reads; the sum of those of all its inputs, if it `sums` them.
+    Where values grow otherwise, `grows` gives the bound in place of gain and offset: of the largest magnitudes of all inputs, in order.
     """
 
     gain: float
     offset: float = 0.0
     most: float = float("inf")
     sums: bool = False
+    grows: Callable[[list[float]], float] | None = None
+
+    def inside(self, given: list[float]) -> float:
+        """The bound of all values inside the layer, where those of its inputs are `given`."""
+        if self.grows is not None:
+            return self.grows(given)
+        return self.gain * (sum(given) if self.sums else max(given)) + self.offset
 
 
 class Rule(NamedTuple):
@@ -99,15 +116,34 @@ def rule(layer: Layer) -> Rule:
     return found
 
 
+def lowered(layer: Layer, sizes: list[int], target: Target) -> Lowered:
+    """A layer as its kind's rule has it, and past its mask where it has one."""
+    low = rule(layer).lower(layer, sizes, target)
+    if not (isinstance(layer, Recurrent) and layer.mask):
+        return low
+    constants = {
+        "kernel": low.kernel,
+        "constants": tuple(low.constants.items()),
+        "inputs": layer.input_size,
+        "width": low.width,
+        "before": low.state.size,
+        "repeat": int(layer.mask == "repeat"),
+    }
+    return low._replace(kernel="masked", constants=constants, state=np.concatenate([low.state, np.zeros(low.width, np.float32)]))
+
+
 def up_to(multiple: int, size: int) -> int:
     """`size`, rounded up to a multiple."""
     return -(-size // multiple) * multiple
 
 
-def tiling(hidden: int, target: Target) -> tuple[int, int, int]:
-    """Units that a layer of `hidden` units is padded to, those of its full tiles, and those of its last tile if that is narrower."""
+def tiling(hidden: int, target: Target, tile: int = 0) -> tuple[int, int, int]:
+    """Units that a layer of `hidden` units is padded to, those of its full tiles, and those of its last tile if that is narrower.
+
+    tile: units of the tiles that larger layers are cut into; by default the target's.
+    """
     padded = up_to(4, hidden)
-    units = padded if padded <= target.widest_tile else target.tile
+    units = padded if padded <= target.widest_tile else tile or target.tile
     return padded, units, padded % units
 
 
