@@ -37,25 +37,34 @@ __all__ = [
     "LSTM",
     "Activation",
     "Add",
+    "BatchNorm",
     "CalibrationWarning",
     "CompileError",
+    "Concat",
     "Dense",
     "DenseInt8",
     "DenseInt8Static",
     "EdgeLSTMError",
     "Embedding",
+    "GroupedDense",
     "InputError",
     "LSTMInt8",
     "LSTMInt8Static",
+    "LayerNorm",
     "LibraryError",
     "Model",
     "ModelFileError",
+    "Mul",
     "Normalizer",
+    "PReLU",
     "Probe",
+    "RMSNorm",
     "ShapeError",
+    "Slice",
     "Softmax",
     "StateError",
     "Stream",
+    "UnitNormalization",
     "UnsupportedModelError",
     "UsageError",
     "Verification",
@@ -101,6 +110,8 @@ if TYPE_CHECKING:
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
     from .files.elstm import save as save
+    from .layers.channelwise import BatchNorm as BatchNorm
+    from .layers.channelwise import PReLU as PReLU
     from .layers.dense_int8 import DenseInt8 as DenseInt8
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
     from .layers.feedforward import Activation as Activation
@@ -109,9 +120,16 @@ if TYPE_CHECKING:
     from .layers.feedforward import Embedding as Embedding
     from .layers.feedforward import Normalizer as Normalizer
     from .layers.feedforward import Softmax as Softmax
+    from .layers.grouped_dense import GroupedDense as GroupedDense
+    from .layers.joining import Concat as Concat
+    from .layers.joining import Mul as Mul
+    from .layers.joining import Slice as Slice
     from .layers.lstm import LSTM as LSTM
     from .layers.lstm_int8 import LSTMInt8 as LSTMInt8
     from .layers.lstm_int8_static import LSTMInt8Static as LSTMInt8Static
+    from .layers.norms import LayerNorm as LayerNorm
+    from .layers.norms import RMSNorm as RMSNorm
+    from .layers.norms import UnitNormalization as UnitNormalization
     from .loading import from_torch as from_torch
     from .loading import load as load
     from .model import Model as Model

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UnsupportedModelError
 from ...layers.record import Layer, Recurrent
 from ...model import INPUT
+from ...reference import twin
 from ..places import Place
 from .feedforward import ANSWERS
 from .lstm import FORMS, Float
@@ -72,13 +72,21 @@ def form(layer: Layer) -> Float:
     return FORMS[layer.kind](layer)
 
 
+def stepped(layer: Layer, xs: list[Floats]) -> Floats:
+    """What a layer's twin gives: (windows, time, size) of each input -> (windows, time, output_size)."""
+    kind, answers = twin(layer), []
+    for window in range(len(xs[0])):
+        state = kind.start(layer)
+        for t in range(xs[0].shape[1]):
+            y, state = kind.step(layer, [x[window, t].astype(np.float64) for x in xs], state)
+            answers.append(y)
+    return np.array(answers, np.float32).reshape(*xs[0].shape[:2], -1)
+
+
 def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> Trace:
     """Step all windows through `layers`; what a layer gave in `before` is kept where neither it nor what it reads has changed.
 
-    Raises
-    ------
-    UnsupportedModelError
-        If there is no rule for a kind of layer.
+    Layers without a form or a function of whole windows are stepped by their twins.
     """
     trace = Trace({INPUT: batch.xs})
     same = {INPUT}
@@ -94,7 +102,7 @@ def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> T
         elif layer.kind in ANSWERS:
             trace.values[layer.name] = ANSWERS[layer.kind](layer, [trace.values[n] for n in layer.inputs])
         else:
-            raise UnsupportedModelError(f"{layer.label}: calibration has no rule for {type(layer).__name__}.")
+            trace.values[layer.name] = stepped(layer, [trace.values[n] for n in layer.inputs])
     return trace
 
 
