@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 #: Where public names live, those of layer records apart: these stand in `layers.KINDS`.
 _HOME = {
+    "Bidirectional": "bidirectional",
     "CalibrationWarning": "errors",
     "CompileError": "errors",
     "EdgeLSTMError": "errors",
@@ -34,10 +35,13 @@ _HOME = {
 }
 
 __all__ = [
+    "GRU",
     "LSTM",
+    "RNN",
     "Activation",
     "Add",
     "BatchNorm",
+    "Bidirectional",
     "CalibrationWarning",
     "CompileError",
     "Concat",
@@ -50,8 +54,10 @@ __all__ = [
     "InputError",
     "LSTMInt8",
     "LSTMInt8Static",
+    "Last",
     "LayerNorm",
     "LibraryError",
+    "Mask",
     "Model",
     "ModelFileError",
     "Mul",
@@ -59,6 +65,7 @@ __all__ = [
     "PReLU",
     "Probe",
     "RMSNorm",
+    "Reverse",
     "ShapeError",
     "Slice",
     "Softmax",
@@ -98,6 +105,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from .bidirectional import Bidirectional as Bidirectional
     from .building import build as build
     from .errors import CalibrationWarning as CalibrationWarning
     from .errors import CompileError as CompileError
@@ -121,6 +129,7 @@ if TYPE_CHECKING:
     from .layers.feedforward import Normalizer as Normalizer
     from .layers.feedforward import Softmax as Softmax
     from .layers.grouped_dense import GroupedDense as GroupedDense
+    from .layers.gru import GRU as GRU
     from .layers.joining import Concat as Concat
     from .layers.joining import Mul as Mul
     from .layers.joining import Slice as Slice
@@ -130,6 +139,10 @@ if TYPE_CHECKING:
     from .layers.norms import LayerNorm as LayerNorm
     from .layers.norms import RMSNorm as RMSNorm
     from .layers.norms import UnitNormalization as UnitNormalization
+    from .layers.recording import Last as Last
+    from .layers.recording import Mask as Mask
+    from .layers.recording import Reverse as Reverse
+    from .layers.rnn import RNN as RNN
     from .loading import from_torch as from_torch
     from .loading import load as load
     from .model import Model as Model

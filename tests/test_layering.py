@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "edgelstm"
 
 #: Who may import whom, by the first part of the name below the package. "" is the package itself (its version).
 ALLOWED = {
-    "__init__": {"building", "errors", "files", "layers", "loading", "model", "quantization", "stream", "verifying"},
+    "__init__": {"bidirectional", "building", "errors", "files", "layers", "loading", "model", "quantization", "stream", "verifying"},
     "__main__": {"cli"},
     "errors": set(),
     "layers": {"errors"},
@@ -20,10 +20,11 @@ ALLOWED = {
     "model": {"errors", "layers", "runtime"},
     "reference": {"layers", "model"},
     "files": {"", "errors", "layers", "model", "reference", "runtime"},
-    "importers": {"errors", "layers", "model", "files"},
+    "importers": {"errors", "layers", "model", "files", "reference"},
     "loading": {"errors", "files", "importers", "model"},
     "kernels": set(),
     "compiler": {"errors", "layers", "model", "kernels", "runtime"},
+    "bidirectional": {"errors", "layers"},
     "building": {"", "compiler", "errors", "files", "model", "runtime"},
     "stream": {"compiler", "errors", "files", "model", "runtime"},
     "device": {"errors", "runtime"},
@@ -50,8 +51,8 @@ FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
 
 #: Rooms that hold every kind in a file of the same name, and the files there that all kinds share.
 ROOMS = {
-    "layers": {"__init__", "record", "integers", "activations"},
-    "reference": {"__init__", "functions", "integers"},
+    "layers": {"__init__", "record", "integers", "activations", "cells"},
+    "reference": {"__init__", "functions", "integers", "cells"},
     "compiler.lowering": {"__init__", "packing"},
     "quantization.rules": {"__init__", "scales"},
 }
