@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import UnsupportedModelError
 from ...layers.record import Layer, Recurrent
 from ...model import INPUT
 from ...reference import twin
@@ -93,6 +94,11 @@ def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> T
     """Step all windows through `layers`; what a layer gave in `before` is kept where neither it nor what it reads has changed.
 
     Layers without a form or a function of whole windows are stepped by their twins.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If a layer reads recordings as a whole.
     """
     if blocked := [layer.label for layer in layers if layer.whole or getattr(layer, "mask", None)]:
         raise UnsupportedModelError(f"{blocked[0]}: calibration does not know whole recordings and masks; the model stays in f32.")
