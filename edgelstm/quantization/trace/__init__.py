@@ -15,10 +15,14 @@ from ...errors import UnsupportedModelError
 from ...layers.record import Layer, Recurrent
 from ...model import INPUT
 from ..places import Place
+from . import gru, lstm
 from .feedforward import ANSWERS
-from .lstm import FORMS, Float
+from .lstm import Float
 
 Floats = NDArray[np.float32]
+
+#: How recurrent layers are simulated, by kind.
+FORMS = {**lstm.FORMS, **gru.FORMS}
 
 
 class Batch(NamedTuple):
@@ -82,6 +86,8 @@ def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> T
     UnsupportedModelError
         If there is no rule for a kind of layer.
     """
+    if blocked := [layer.label for layer in layers if layer.whole or getattr(layer, "mask", None)]:
+        raise UnsupportedModelError(f"{blocked[0]}: calibration does not know whole recordings and masks; the model stays in f32.")
     trace = Trace({INPUT: batch.xs})
     same = {INPUT}
     for layer in layers:
@@ -92,7 +98,9 @@ def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> T
             if layer.name in before.cells:
                 trace.cells[layer.name] = before.cells[layer.name]
         elif layer.kind in FORMS:
-            trace.values[layer.name], trace.cells[layer.name] = form(layer).over(trace.inputs_of(layer))
+            trace.values[layer.name], cells = form(layer).over(trace.inputs_of(layer))
+            if cells is not None:
+                trace.cells[layer.name] = cells
         elif layer.kind in ANSWERS:
             trace.values[layer.name] = ANSWERS[layer.kind](layer, [trace.values[n] for n in layer.inputs])
         else:

@@ -1,0 +1,80 @@
+"""The record of a float32 GRU layer."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import UnsupportedModelError, printable
+from .record import Array, Recurrent, checked_array, require_shape
+
+#: What gates and the candidate may be.
+WORDS = ("tanh", "sigmoid")
+
+
+@dataclass(eq=False, repr=False)
+class GRU(Recurrent):
+    """Gated recurrent unit, one direction.
+
+    With ``a = weight_ih x + bias_ih`` and ``b = weight_hh h + bias_hh``, both split in the order r z n (reset, update, candidate, as
+    PyTorch): ``r = gate(a_r + b_r)``; ``z = gate(a_z + b_z)``; ``n = cell(a_n + r b_n)``; ``h = (1 - z) n + z h``
+    (Cho et al. 2014, in the form of ``torch.nn.GRU`` and cuDNN). Without `reset_after` the reset gate meets h before the product, as in
+    the paper: ``n = cell(a_n + weight_hh_n (r h) + bias_hh_n)`` (ONNX's ``linear_before_reset=0``).
+
+    Parameters
+    ----------
+    weight_ih : (3*hidden_size, input_size)
+    weight_hh : (3*hidden_size, hidden_size)
+    bias_ih, bias_hh : (3*hidden_size,), optional
+        Two, since r multiplies one of them.
+    h0 : (hidden_size,), optional
+        State before the first step. Zero where absent.
+    reset_after : bool
+        Whether the reset gate multiplies the product with h, or h itself.
+    gate_activation, cell_activation : str
+        The functions gate and cell.
+    gate_clip : float, optional
+        What all pre-activations are clipped to, on either side (ONNX's ``clip``).
+    reverse, mask
+        See `layers.record.Recurrent`.
+    """
+
+    kind: ClassVar[str] = "gru"
+    gates: ClassVar[tuple[str, ...]] = ("r", "z", "n")
+    weight_ih: Array
+    weight_hh: Array
+    bias_ih: Array = None
+    bias_hh: Array = None
+    h0: Array = None
+    reset_after: bool = True
+    gate_activation: str = "sigmoid"
+    cell_activation: str = "tanh"
+    gate_clip: float | None = None
+
+    @property
+    def within_one(self) -> bool:
+        return self.h0 is None or bool(np.abs(self.h0).max() <= 1)
+
+    def _check(self) -> None:
+        self._set("weight_hh", checked_array(self.label, "weight_hh", self.weight_hh, 2))
+        self._set("weight_ih", checked_array(self.label, "weight_ih", self.weight_ih, 2))
+        hidden = self.weight_hh.shape[1]
+        because = f"weight_hh has hidden_size = {hidden} columns"
+        require_shape(
+            self.label, "weight_hh", self.weight_hh, (3 * hidden, hidden), "its rows are the gates r z n of hidden_size rows each"
+        )
+        require_shape(self.label, "weight_ih", self.weight_ih, (3 * hidden, self.weight_ih.shape[1]), because)
+        for name in ("bias_ih", "bias_hh"):
+            given = getattr(self, name)
+            self._set(name, checked_array(self.label, name, np.zeros(3 * hidden, np.float32) if given is None else given, 1))
+            require_shape(self.label, name, getattr(self, name), (3 * hidden,), because)
+        if self.h0 is not None:
+            self._set("h0", checked_array(self.label, "h0", self.h0, 1))
+            require_shape(self.label, "h0", self.h0, (hidden,), because)
+        self._check_flags("reset_after")
+        self._check_clip()
+        for name in ("gate_activation", "cell_activation"):
+            if getattr(self, name) not in WORDS:
+                raise UnsupportedModelError(
+                    f"{self.label}: {name} {printable(repr(getattr(self, name)), 60)} is not one of {', '.join(WORDS)}."
+                )

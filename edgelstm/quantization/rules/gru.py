@@ -1,0 +1,5 @@
+"""No scheme touches GRU layers."""
+
+from . import UNTOUCHED
+
+RULES = {"gru": UNTOUCHED}

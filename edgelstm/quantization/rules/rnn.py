@@ -1,0 +1,5 @@
+"""No scheme touches RNN layers."""
+
+from . import UNTOUCHED
+
+RULES = {"rnn": UNTOUCHED}
