@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import samples
-from kinds import MAKERS, model_of
+from kinds import MAKERS, MORE, model_of
 
 import edgelstm as el
 from edgelstm import reference
@@ -25,6 +25,9 @@ PACKAGE = Path(el.__file__).parent
 ROOT = PACKAGE.parent
 
 kinds = pytest.mark.parametrize("kind", KINDS)
+
+#: Those, and models of a kind with other options.
+models = pytest.mark.parametrize("kind", [*KINDS, *MORE])
 
 #: What knows models and memory, and no kind: it stays as it is when a kind comes.
 SPINE = (
@@ -83,7 +86,7 @@ def test_the_compiler_has_a_kernel_and_a_reach(kind):
         assert reach.most > 0
 
 
-@kinds
+@models
 def test_the_kernel_stays_with_the_twin_for_1000_steps(kind):
     model, xs = model_of(kind), inputs(kind, 1000)
     expected = reference.run(model, xs)
@@ -95,7 +98,7 @@ def test_the_kernel_stays_with_the_twin_for_1000_steps(kind):
         assert error.max() <= TOLERANCE
 
 
-@kinds
+@models
 def test_any_cut_gives_the_same_bits(kind):
     model, xs = model_of(kind), inputs(kind, 77)
     whole = el.Stream(model).process(xs)
@@ -105,7 +108,7 @@ def test_any_cut_gives_the_same_bits(kind):
     np.testing.assert_array_equal([stepped.step(x).copy() for x in xs], whole)
 
 
-@kinds
+@models
 def test_a_snapshot_takes_up_the_state(kind):
     model, xs = model_of(kind), inputs(kind, 60)
     stream, other = el.Stream(model), el.Stream(model)
@@ -118,7 +121,7 @@ def test_a_snapshot_takes_up_the_state(kind):
     np.testing.assert_array_equal(other.process(xs[31:]), expected)
 
 
-@kinds
+@models
 def test_the_file_gives_the_model_back(kind, tmp_path):
     model, path = model_of(kind), tmp_path / "model.elstm"
     el.save(model, path)
@@ -131,7 +134,7 @@ def test_the_file_gives_the_model_back(kind, tmp_path):
             assert after.arrays()[name].dtype == array.dtype
 
 
-@kinds
+@models
 def test_inputs_at_the_limit_leave_a_finite_state(kind):
     """The bound by which samples are checked holds: whatever passes leaves nothing but finite numbers, at either sign and together."""
     model = model_of(kind)
@@ -148,7 +151,7 @@ def test_inputs_at_the_limit_leave_a_finite_state(kind):
     assert np.isfinite(stream.process(inputs(kind, 5))).all()
 
 
-@kinds
+@models
 def test_a_built_library_equals_the_stream(kind, tmp_path):
     model, xs = model_of(kind), inputs(kind, 50)
     path = tmp_path / "model.so"
@@ -156,11 +159,11 @@ def test_a_built_library_equals_the_stream(kind, tmp_path):
     np.testing.assert_array_equal(el.Stream(path).process(xs), el.Stream(model).process(xs))
 
 
-@kinds
+@models
 def test_facts_are_declared_on_the_record(kind):
     """Facts come from the record: widths as its arrays have them, products as its matrices, outputs within one where it says so."""
     model, xs = model_of(kind), inputs(kind, 200)
-    for layer in (layer for layer in model.layers if layer.kind == kind):
+    for layer in (layer for layer in model.layers if layer.kind == kind.partition(",")[0]):
         width = sum(model.size_of(name) for name in layer.inputs)
         assert layer.input_width in (None, width)
         assert layer.multiply_accumulates >= 0

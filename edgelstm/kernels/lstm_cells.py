@@ -6,17 +6,12 @@ halved, and so do their peepholes and limits.
 
 from numba import njit
 
-from . import activations
-from .activations import TANH, tanh_parts
+from .activations import TANH, formula, tanh_parts
 from .cells import cell_ratio, output_ratio, quotient_of
 from .cells import finisher as plain_finisher
 from .simd.vectors import elementwise, fma, load, row0, row1, row2, store
 
 inlined = njit(inline="always")
-
-
-def formula(word):
-    return getattr(activations, '_' + word)
 
 
 def held(x, limit):

@@ -1,14 +1,16 @@
-"""Options of an LSTM cell -> what kernels are made for and the numbers behind their tiles, in the layout of `kernels.cell_options.Places`."""
+"""Options of an LSTM cell -> what kernels are made for, and the numbers behind tiles, in the layout of `kernels.cell_options.Places`."""
 
+from math import inf
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.cell_options import CellOptions, Places
-from ...layers.cells import Cell
+from ...layers.activations import bound
+from ...layers.cells import LARGEST, Cell
 from ..targets import Target
-from . import LARGEST_CELL, Floats, Reach, largest, row_sums, tiling, up_to
+from . import Floats, Reach, checked_start, largest, row_sums, tiled, up_to
 
 #: Registers of sums that keep a CPU busy: two multiply-adds a cycle, four cycles each.
 SUMS_IN_FLIGHT = 8
@@ -18,7 +20,7 @@ def cell_options(layer: Cell, target: Target) -> CellOptions:
     """What a kernel of this cell is made for."""
     projected = layer.weight_hr is not None
     outputs = up_to(4, layer.projection_size) if projected else 0
-    panel = min(outputs, 4 * tiling(outputs, target)[1])
+    panel = min(outputs, 4 * target.tile)
     return CellOptions(
         gates=layer.gate_activations,
         candidate=layer.cell_activation,
@@ -57,6 +59,13 @@ def by_gate(layer: Cell, rows: NDArray[Any], padded: int) -> Floats:
     return gates[kept_gates(layer)]
 
 
+def tiles(layer: Cell, options: CellOptions, padded: int, units: int) -> Floats:
+    """Tiles of a layer in float32. With a norm the bias is not in them, and nothing is halved: what comes out of the norm is."""
+    bias = layer.bias if layer.norm is None else np.zeros_like(layer.bias)
+    rows = by_gate(layer, np.concatenate([bias[:, None], layer.weight_ih, layer.weight_hh], axis=1), padded)
+    return tiled(rows if layer.norm is not None else rows * halves(options)[kept_gates(layer)][:, None, None], units)
+
+
 def numbers(layer: Cell, options: CellOptions, padded: int) -> Floats:
     """What stands behind the tiles."""
     half, hidden = halves(options), layer.hidden_size
@@ -92,3 +101,49 @@ def projection_tiles(layer: Cell, options: CellOptions) -> list[Floats]:
     if layer.bias_hr is not None:
         rows[: layer.projection_size, 0] = layer.bias_hr
     return [rows[start : start + options.panel].T.ravel() for start in range(0, options.projection, options.panel)]
+
+
+def cell_state(layer: Cell, given: int, padded: int) -> Floats:
+    """Initial h (given,), c (padded,) and the turn; padding stays 0."""
+    state = np.zeros(given + padded + 1, np.float32)
+    for start, value in ((0, layer.h0), (given, layer.c0)):
+        if value is not None:
+            state[start : start + value.size] = value
+    return state
+
+
+def cell_reach(layer: Cell) -> Reach:
+    """The reach of a layer of float32 weights whose cell has options."""
+    h0 = 0.0 if layer.h0 is None else largest(layer.h0)
+    cell = _largest_cell(layer)
+    gates = [bound(word, layer.gate_limit or inf) for word in layer.gate_activations]
+    candidate, answer = bound(layer.cell_activation, layer.gate_limit or inf), bound(layer.output_activation, cell)
+    step = max(gates[1] * cell + gates[0] * candidate, gates[2] * answer)
+    h = min(gates[2] * answer, layer.output_limit or inf)
+    if layer.weight_hr is not None:
+        bias = 0.0 if layer.bias_hr is None else largest(layer.bias_hr)
+        r = largest(row_sums(layer.weight_hr)) * h + bias
+        step, h = max(step, r), min(r, layer.projection_clip or inf)
+    seen = 0.0 if layer.peephole is None else largest(layer.peephole) * cell
+    recurrent = row_sums(layer.weight_hh) * max(h, h0)
+    weights = largest(row_sums(layer.weight_ih))
+    if layer.norm is None:
+        return Reach(weights, max(largest(recurrent + np.abs(layer.bias)) + seen, step), max(h, h0))
+    gain = max(largest(a) for a in (layer.norm_weight, layer.norm_weight_hh, layer.norm_weight_cell) if a is not None)
+    rows, summed = (4 if layer.norm == "torch" else 1) * layer.hidden_size, largest(recurrent) + seen
+
+    def grows(given: list[float]) -> float:
+        """A norm squares deviations, which no sum exceeds twice, and sums them; then it multiplies by its weights and adds its bias."""
+        inside = 2 * max(weights * max(given) + summed, step)
+        normalised = 2 * rows**0.5 * gain + largest(layer.bias) + seen
+        return float(max(rows * inside**2, normalised, step))
+
+    return Reach(weights, most=max(h, h0), grows=grows)
+
+
+def _largest_cell(layer: Cell) -> float:
+    """What no cell exceeds."""
+    if layer.norm in ("tf1", "torch"):
+        normalised = layer.hidden_size**0.5 * largest(layer.norm_weight_cell) + largest(layer.norm_bias_cell)
+        return max(min(normalised, layer.cell_limit or inf), checked_start(layer))
+    return max(layer.cell_limit or LARGEST, checked_start(layer))
