@@ -16,7 +16,8 @@ MIXED = {
 
 
 def lstm(rng, inputs, hidden, *, projection=None, peephole=False, norm=None, start=True, **options):
-    """A layer with weights as PyTorch begins; a norm's sums are spread by weights four times as large, so that it enlarges no rounding."""
+    """A layer with weights as PyTorch begins. Where there is a norm they are four times as large, and the cell's gain is small: dividing by
+    a small deviation enlarges rounding."""
     spread = 4 if norm else 1
 
     def uniform(*shape, bound=None):
@@ -33,7 +34,7 @@ def lstm(rng, inputs, hidden, *, projection=None, peephole=False, norm=None, sta
     if norm == "torch":
         options["norm_weight_hh"] = rng.uniform(0.4, 1.2, 4 * hidden)
     if norm in ("tf1", "torch"):
-        options |= {"norm_weight_cell": rng.uniform(0.4, 1.2, hidden), "norm_bias_cell": uniform(hidden, bound=0.3)}
+        options |= {"norm_weight_cell": rng.uniform(0.2, 0.8, hidden), "norm_bias_cell": uniform(hidden, bound=0.3)}
     if start:
         options |= {"h0": uniform(given, bound=0.5), "c0": uniform(hidden, bound=0.5)}
     weights = (spread * uniform(4 * hidden, inputs), spread * uniform(4 * hidden, given), uniform(4 * hidden))

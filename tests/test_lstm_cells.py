@@ -202,7 +202,7 @@ OPTIONS = st.fixed_dictionaries(
 
 
 @given(inputs=SIZES, hidden=SIZES, options=OPTIONS, seed=st.integers(0, 9))
-@settings(max_examples=60)
+@settings(max_examples=40, deadline=None)
 def test_a_record_is_made_again_from_its_parts(inputs, hidden, options, seed):
     layer = lstm(np.random.default_rng(seed), inputs, hidden, **options)
     again = el.LSTM.from_parts("", (), layer.options(), layer.arrays())
@@ -212,7 +212,7 @@ def test_a_record_is_made_again_from_its_parts(inputs, hidden, options, seed):
 
 
 @given(inputs=SIZES, hidden=SIZES, options=OPTIONS, seed=st.integers(0, 9))
-@settings(max_examples=5)
+@settings(max_examples=3, deadline=None)
 def test_kernels_stay_with_the_twin_at_any_size(inputs, hidden, options, seed):
     rng = np.random.default_rng(seed)
     if hidden < 5:

@@ -142,8 +142,10 @@ def cell_reach(layer: Cell) -> Reach:
 
 
 def _largest_cell(layer: Cell) -> float:
-    """What no cell exceeds."""
+    """What no cell exceeds: an old one, a new one within its limit, or one that grows until float32 no longer adds to it."""
     if layer.norm in ("tf1", "torch"):
         normalised = layer.hidden_size**0.5 * largest(layer.norm_weight_cell) + largest(layer.norm_bias_cell)
-        return max(min(normalised, layer.cell_limit or inf), checked_start(layer))
-    return max(layer.cell_limit or LARGEST, checked_start(layer))
+        new = min(normalised, layer.cell_limit or inf)
+    else:
+        new = layer.cell_limit or LARGEST
+    return max(float(new), checked_start(layer))
