@@ -54,6 +54,13 @@ def norms(rng):
     return [*(replace(layer, inputs=["input"]) for layer in layers), el.Activation("linear", inputs=[layer.name for layer in layers])]
 
 
+def both_ways(rng):
+    """A recording from both ends, projected, with padding in it."""
+    ends = [replace(lstm(rng, 4, 11, projection=5, peephole=True), mask="repeat") for _ in range(2)]
+    units = el.Normalizer(np.zeros(4), np.ones(4), name="units")
+    return [units, el.Mask(0, name="mask", inputs=["input"]), *el.Bidirectional(*ends, name="both", inputs=["units", "mask"])]
+
+
 #: Models beside the one of `kinds.MAKERS`: a generator -> layers.
 MODELS = {
     "lstm, peepholes": lambda rng: [
@@ -61,5 +68,6 @@ MODELS = {
         lstm(rng, 13, 20, peephole=True, projection=7, projection_clip=0.2, coupled="i=1-f"),
     ],
     "lstm, norms": norms,
+    "lstm, both ways": both_ways,
     "lstm, activations": lambda rng: [lstm(rng, 5, 13, **HARD, **RELU), lstm(rng, 13, 7, coupled="f=1-i", peephole=True, **MIXED)],
 }

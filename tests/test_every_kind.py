@@ -31,7 +31,7 @@ models = pytest.mark.parametrize("kind", [*KINDS, *MORE])
 
 #: Of these, those that step, and those that read whole recordings.
 stepping = pytest.mark.parametrize("kind", [kind for kind in [*KINDS, *MORE] if model_of(kind).streams])
-whole = pytest.mark.parametrize("kind", [kind for kind in KINDS if not model_of(kind).streams])
+whole = pytest.mark.parametrize("kind", [kind for kind in [*KINDS, *MORE] if not model_of(kind).streams])
 
 #: What knows models and memory, and no kind: it stays as it is when a kind comes.
 SPINE = (
