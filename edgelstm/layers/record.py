@@ -290,7 +290,7 @@ class Recurrent(Layer):
             raise UnsupportedModelError(
                 f"{self.label}: {name} must be a number from 1e-30 to 1e30, or None for none; got {printable(repr(value), 60)}."
             )
-        self._set(name, float(value))
+        self._set(name, float(np.float32(value)))
 
     def _check_vector(self, name: str, size: int, because: str) -> None:
         """A field that may be absent."""
