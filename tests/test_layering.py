@@ -53,7 +53,7 @@ FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
 ROOMS = {
     "layers": {"__init__", "record", "wire", "integers", "activations", "cells", "sliding"},
     "reference": {"__init__", "functions", "integers", "cells", "sliding"},
-    "compiler.lowering": {"__init__", "hidden", "packing"},
+    "compiler.lowering": {"__init__", "cells", "hidden", "packing"},
     "quantization.rules": {"__init__", "scales"},
 }
 
