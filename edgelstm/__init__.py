@@ -50,6 +50,7 @@ __all__ = [
     "DenseInt8Static",
     "EdgeLSTMError",
     "Embedding",
+    "GRUInt8",
     "GroupedDense",
     "InputError",
     "LSTMInt8",
@@ -65,6 +66,7 @@ __all__ = [
     "PReLU",
     "Probe",
     "RMSNorm",
+    "RNNInt8",
     "Reverse",
     "ShapeError",
     "Slice",
@@ -130,6 +132,8 @@ if TYPE_CHECKING:
     from .layers.feedforward import Softmax as Softmax
     from .layers.grouped_dense import GroupedDense as GroupedDense
     from .layers.gru import GRU as GRU
+    from .layers.hidden_int8 import GRUInt8 as GRUInt8
+    from .layers.hidden_int8 import RNNInt8 as RNNInt8
     from .layers.joining import Concat as Concat
     from .layers.joining import Mul as Mul
     from .layers.joining import Slice as Slice

@@ -8,18 +8,29 @@ from .entry.blocks import process
 from .entry.checks import first_bad_index, first_bad_vector
 from .entry.python_call import python_step
 from .grouped_dense_f32 import grouped_dense_f32
+from .gru_f32 import gru_f32
+from .hidden_int8 import gru_int8_dynamic, rnn_int8_dynamic
+from .hidden_int8_weight import gru_int8_weight, rnn_int8_weight
 from .joining_f32 import mul_f32, slice_f32
 from .lstm_f32 import lstm_f32
 from .lstm_int8 import lstm_int8_dynamic
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
 from .lstm_int8_weight import lstm_int8_weight
 from .norms_f32 import layer_norm_f32, rms_norm_f32, unit_normalization_f32
+from .recordings import last_f32, mask_f32, masked, process_recording, reverse_f32, sweep
+from .rnn_f32 import rnn_f32
 
 #: Factories of layer kernels: sizes in, a function (w, x, y, s, z, n) out.
 LAYER_KERNELS = {
     factory.__name__: factory
     for factory in (
         lstm_f32,
+        gru_f32,
+        rnn_f32,
+        gru_int8_dynamic,
+        gru_int8_weight,
+        rnn_int8_dynamic,
+        rnn_int8_weight,
         lstm_int8_dynamic,
         lstm_int8_weight,
         lstm_int8_static,
@@ -41,10 +52,16 @@ LAYER_KERNELS = {
         rms_norm_f32,
         unit_normalization_f32,
         grouped_dense_f32,
+        last_f32,
+        reverse_f32,
+        mask_f32,
     )
 }
+
+#: Factories of kernels that stand around another: its symbol as `kernel` and sizes in, the same function out.
+AROUND = {factory.__name__: factory for factory in (masked, sweep)}
 
 #: Factories of input checks: the number of inputs in, a function (x, limit, n) out.
 CHECKS = {factory.__name__: factory for factory in (first_bad_vector, first_bad_index)}
 
-__all__ = ["CHECKS", "LAYER_KERNELS", "process", "python_step"]
+__all__ = ["AROUND", "CHECKS", "LAYER_KERNELS", "process", "process_recording", "python_step"]

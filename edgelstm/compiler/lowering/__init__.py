@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import CompileError
 from ...layers import part
-from ...layers.record import Layer
+from ...layers.record import Layer, Recurrent
 from ..targets import Target
 
 Floats = NDArray[np.float32]
@@ -23,6 +23,13 @@ HOIST_ABOVE = 4096
 #: One whose weights exceed this many floats (a usual first-level cache) takes its tiles forwards and backwards in turn.
 #: Measured on Zen 5: a step of (40,128) and (128,128) gains a fifth and a quarter.
 TURN_ABOVE = 8192
+
+#: Independent multiply-adds that keep a CPU busy: two a cycle, four cycles each. True of Zen 4, Zen 5, Cortex-A72 and A76.
+MULTIPLY_ADDS_IN_FLIGHT = 8
+
+#: A recurrent layer whose weights exceed this many floats (a usual second-level cache) fetches them this many floats ahead.
+#: Measured on Zen 5, one of `targets.FETCHING`; Zen 4 loses by it, with any distance.
+FETCH_ABOVE, FETCH_AHEAD = 1 << 18, 256
 
 #: Largest magnitude of an initial cell for which the gates' common denominator cannot overflow. A cell that grows by itself stays below
 #: 2**24, where float32 no longer counts ones.
@@ -38,7 +45,7 @@ class Lowered(NamedTuple):
     ----------
     kernel : str
         Name in `kernels.table.LAYER_KERNELS`.
-    constants : dict of int or str
+    constants : dict of int, float, str or tuples of them
         The kernel factory's arguments, without the strides.
     width : int
         Floats that the kernel writes for each timestep.
@@ -49,6 +56,8 @@ class Lowered(NamedTuple):
         Floats of scratch for each timestep of a block.
     workspace : int
         Floats of scratch for one timestep at a time.
+    whole : bool
+        Whether the kernel takes all rows of a recording at once.
     """
 
     kernel: str
@@ -58,6 +67,7 @@ class Lowered(NamedTuple):
     state: Floats = _EMPTY
     scratch: int = 0
     workspace: int = 0
+    whole: bool = False
 
 
 class Reach(NamedTuple):
@@ -101,15 +111,34 @@ def rule(layer: Layer) -> Rule:
     return found
 
 
+def lowered(layer: Layer, sizes: list[int], target: Target) -> Lowered:
+    """A layer as its kind's rule has it, and past its mask where it has one."""
+    low = rule(layer).lower(layer, sizes, target)
+    if not (isinstance(layer, Recurrent) and layer.mask):
+        return low
+    constants = {
+        "kernel": low.kernel,
+        "constants": tuple(low.constants.items()),
+        "inputs": layer.input_size,
+        "width": low.width,
+        "before": low.state.size,
+        "repeat": int(layer.mask == "repeat"),
+    }
+    return low._replace(kernel="masked", constants=constants, state=np.concatenate([low.state, np.zeros(low.width, np.float32)]))
+
+
 def up_to(multiple: int, size: int) -> int:
     """`size`, rounded up to a multiple."""
     return -(-size // multiple) * multiple
 
 
-def tiling(hidden: int, target: Target) -> tuple[int, int, int]:
-    """Units that a layer of `hidden` units is padded to, those of its full tiles, and those of its last tile if that is narrower."""
+def tiling(hidden: int, target: Target, tile: int = 0) -> tuple[int, int, int]:
+    """Units that a layer of `hidden` units is padded to, those of its full tiles, and those of its last tile if that is narrower.
+
+    tile: units of the tiles that larger layers are cut into; by default the target's.
+    """
     padded = up_to(4, hidden)
-    units = padded if padded <= target.widest_tile else target.tile
+    units = padded if padded <= target.widest_tile else tile or target.tile
     return padded, units, padded % units
 
 
