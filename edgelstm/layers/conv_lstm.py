@@ -110,7 +110,7 @@ class ConvLSTM(Layer):
     @property
     def output_shape(self) -> tuple[int, ...]:
         """Shape of the output map."""
-        return (*(axis.count for axis in self.windows), self.channels)
+        return (*(axis.places for axis in self.windows), self.channels)
 
     @property
     def within_one(self) -> bool:
@@ -123,7 +123,7 @@ class ConvLSTM(Layer):
     @property
     def multiply_accumulates(self) -> int:
         """Those of all windows, zeros of the padding included."""
-        return (self.kernel.size + self.recurrent_kernel.size) * prod(self.output_shape[:-1])
+        return int(self.kernel.size + self.recurrent_kernel.size) * prod(self.output_shape[:-1])
 
     def output_size(self, sizes: Sequence[int]) -> int:
         self._matches(sizes, prod(self.shape), f"its map has shape {self.shape}")
