@@ -45,6 +45,7 @@ __all__ = [
     "CalibrationWarning",
     "CompileError",
     "Concat",
+    "ConvLSTM",
     "Dense",
     "DenseInt8",
     "DenseInt8Static",
@@ -122,6 +123,7 @@ if TYPE_CHECKING:
     from .files.elstm import save as save
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU
+    from .layers.conv_lstm import ConvLSTM as ConvLSTM
     from .layers.dense_int8 import DenseInt8 as DenseInt8
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
     from .layers.feedforward import Activation as Activation

@@ -74,6 +74,13 @@ def behind_lstm(layer, hidden=9):
     return lambda rng: [*lstm_layers(rng, 3, hidden, 1), layer(rng)]
 
 
+def conv_lstm(rng, shape, channels, window, **options):
+    """Weights as Keras begins, within +-sqrt(6 / (in + out))."""
+    k = [np.sqrt(6 / (np.prod(window) * (c + channels))) for c in (shape[-1], channels)]
+    weights = [rng.uniform(-a, a, (*window, c, 4 * channels)) for a, c in zip(k, (shape[-1], channels), strict=True)]
+    return el.ConvLSTM(*weights, uniform(rng, 4 * channels), shape=shape, **options)
+
+
 def lstm(rng):
     return lstm_layers(rng, 5, 13, 2, trained_start=True)
 
@@ -164,6 +171,7 @@ MAKERS = {
     "layer_norm": behind_lstm(lambda rng: el.LayerNorm(uniform(rng, 9), uniform(rng, 9), groups=3)),
     "rms_norm": behind_lstm(lambda rng: el.RMSNorm(uniform(rng, 9))),
     "unit_normalization": behind_lstm(lambda rng: el.UnitNormalization()),
+    "conv_lstm": lambda rng: [conv_lstm(rng, (4, 5, 2), 3, (3, 2), peephole=uniform(rng, 3, 4, 5, 3)), el.Dense(uniform(rng, 4, 60) / 5)],
     "grouped_dense": behind_lstm(lambda rng: el.GroupedDense(uniform(rng, 3, 4, 3), uniform(rng, 12))),
     "gru": gru,
     "rnn": rnn,

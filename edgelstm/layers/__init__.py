@@ -29,6 +29,7 @@ KINDS = {
     "rms_norm": ("norms", "RMSNorm"),
     "unit_normalization": ("norms", "UnitNormalization"),
     "grouped_dense": ("grouped_dense", "GroupedDense"),
+    "conv_lstm": ("conv_lstm", "ConvLSTM"),
     "last": ("recording", "Last"),
     "reverse": ("recording", "Reverse"),
     "mask": ("recording", "Mask"),
