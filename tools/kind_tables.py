@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from edgelstm.layers import KINDS, record_of  # noqa: E402
-from edgelstm.layers.record import Layer  # noqa: E402
+from edgelstm.layers.record import Layer, Recurrent  # noqa: E402
 
 BEGIN, END = "<!-- kinds:begin -->", "<!-- kinds:end -->"
 
@@ -46,7 +46,7 @@ class Part(NamedTuple):
 
 
 def parts(record: type[Layer]) -> list[Part]:
-    """The arrays and options of a kind, in the order of its docstring.
+    """The arrays and options of a kind, in the order of its docstring, and those of all recurrent kinds.
 
     Raises
     ------
@@ -54,7 +54,8 @@ def parts(record: type[Layer]) -> list[Part]:
         If the docstring and the fields differ.
     """
     optional = {f.name: f.default is not MISSING for f in fields(record) if f.name not in ("name", "inputs")}
-    section = (inspect.getdoc(record) or "").partition("Parameters\n----------\n")[2]
+    told = (record, Recurrent) if issubclass(record, Recurrent) else (record,)
+    section = "\n".join((inspect.getdoc(each) or "").partition("Parameters\n----------\n")[2] for each in told)
     found = []
     for names, text in re.findall(r"^(\w+(?:, \w+)*) : (.+)$", section, re.MULTILINE):
         dtype, shape = _told(text.removesuffix(", optional"))

@@ -104,7 +104,8 @@ def read_channels(model: Model) -> NDArray[np.bool_]:
 def _read_by(layer: Layer, wanted: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
     """Which of `size` values of its input a layer uses for the outputs that are wanted."""
     if isinstance(layer, Recurrent):
-        return np.append((layer.weight_ih != 0).any(axis=0), [True] * (size - layer.input_size))  # a mask comes last
+        mask = np.full(size - layer.input_size, True)
+        return np.concatenate([(layer.weight_ih != 0).any(axis=0), mask])
     if layer.takes_any:
         return np.full(size, True)
     if layer.multiply_accumulates:
