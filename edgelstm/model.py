@@ -106,6 +106,7 @@ class Model:
             "labels": list(self.labels),
             "rate_hz": self.rate_hz,
             "layers": [{"name": layer.name, "kind": layer.kind, "output_size": self.size_of(layer.name)} for layer in self.layers],
+            **({} if self.streams else {"reads": "whole recordings"}),
         }
 
     def __repr__(self) -> str:

@@ -202,7 +202,9 @@ def _wanted(answers: object, recordings: list[NDArray[Any]], stream: Stream) -> 
         parts = [array[0] if batched and len(array) == 1 else array]
     else:
         parts = [_numbers(item, f"answers of recording {i}") for i, item in enumerate(_split(answers, [len(r) for r in recordings], size))]
-    return [_rows(part, len(rows), size, i) for i, (part, rows) in enumerate(zip(parts, recordings, strict=True))]
+    return [
+        _rows(part, stream.program.answers_to(len(rows)), size, i) for i, (part, rows) in enumerate(zip(parts, recordings, strict=True))
+    ]
 
 
 def _split(answers: object, times: list[int], size: int) -> Sequence[object]:

@@ -59,7 +59,7 @@ class Sink(Protocol):
 
 
 def run(stream: "Stream", source: Iterable[Samples], sink: Sink, replaced: "LineCount | None" = None) -> None:
-    """Step every sample of `source` through `stream` and hand each answer to `sink`, in order.
+    """Step every sample of `source` through `stream` and hand each answer to `sink`, in order; see `whole` for models that cannot step.
 
     Parameters
     ----------
@@ -72,6 +72,11 @@ def run(stream: "Stream", source: Iterable[Samples], sink: Sink, replaced: "Line
         If the source meets a bad line or the stream refuses a sample; the message names the line. All answers before it
         were written, and the stream stands where they left it.
     """
+    if stream.program.reads_recordings:
+        from . import whole
+
+        whole.run(stream, source, sink, replaced)
+        return
     for samples in source:
         if samples.begins:
             stream.reset()
@@ -83,7 +88,7 @@ def run(stream: "Stream", source: Iterable[Samples], sink: Sink, replaced: "Line
             _step_each(stream, samples, sink)
         else:
             if replaced is not None and stream.bad_inputs > before:
-                replaced.add(_bad_lines(stream, samples), samples.file)
+                replaced.add(bad_lines(stream, samples), samples.file)
             sink.write(answers, samples.kept)
 
 
@@ -97,7 +102,7 @@ def _step_each(stream: "Stream", samples: Samples, sink: Sink) -> None:
         sink.write(answer[np.newaxis], samples.kept[index : index + 1])
 
 
-def _bad_lines(stream: "Stream", samples: Samples) -> list[int]:
+def bad_lines(stream: "Stream", samples: Samples) -> list[int]:
     """The lines whose samples may not enter the state."""
     from ..runtime.samples import Samples as Checks
 
