@@ -25,6 +25,13 @@ FORMS = {"f32": "float32", "int8-weight": "int8-weight", "int8-dynamic": "int8-d
 SHAPES = {"the same shape": "as its mantissa"}
 
 
+#: Fields that the docstrings of `Layer` and `Recurrent` tell of.
+SHARED = {f.name for f in fields(Recurrent)}
+
+#: How docstrings spell the values of options that need another word in a table.
+VALUES = {"int": "whole number", "float": "number", "bool": "true or false", "str": "text"}
+
+
 class Part(NamedTuple):
     """An array or an option of a kind, as files hold it.
 
@@ -46,16 +53,15 @@ class Part(NamedTuple):
 
 
 def parts(record: type[Layer]) -> list[Part]:
-    """The arrays and options of a kind, in the order of its docstring, and those of all recurrent kinds.
+    """The arrays and options of a kind, in the order of its docstring.
 
     Raises
     ------
     ValueError
         If the docstring and the fields differ.
     """
-    optional = {f.name: f.default is not MISSING for f in fields(record) if f.name not in ("name", "inputs")}
-    told = (record, Recurrent) if issubclass(record, Recurrent) else (record,)
-    section = "\n".join((inspect.getdoc(each) or "").partition("Parameters\n----------\n")[2] for each in told)
+    optional = {f.name: f.default is not MISSING for f in fields(record) if f.name not in SHARED}
+    section = (inspect.getdoc(record) or "").partition("Parameters\n----------\n")[2]
     found = []
     for names, text in re.findall(r"^(\w+(?:, \w+)*) : (.+)$", section, re.MULTILINE):
         dtype, shape = _told(text.removesuffix(", optional"))
@@ -70,7 +76,7 @@ def _told(text: str) -> tuple[str, str]:
     if text.startswith("{"):
         return "", ", ".join(f"`{value}`" for value in text.strip("{}").split(", "))
     if not text.startswith("(") and "shape" not in text:
-        return "", {"int": "whole number"}.get(text, text)
+        return "", VALUES.get(text, text)
     shape, dtype = re.fullmatch(r"(.*?),?(?: (u?int\d+))?", text).groups()  # type: ignore[union-attr]
     return dtype or "float32", SHAPES.get(shape) or " or ".join(f"`{one}`" for one in shape.split(" or "))
 
