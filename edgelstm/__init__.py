@@ -40,6 +40,7 @@ __all__ = [
     "RNN",
     "Activation",
     "Add",
+    "AttentionPool",
     "Bidirectional",
     "CalibrationWarning",
     "CompileError",
@@ -111,6 +112,7 @@ if TYPE_CHECKING:
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
     from .files.elstm import save as save
+    from .layers.attention import AttentionPool as AttentionPool
     from .layers.dense_int8 import DenseInt8 as DenseInt8
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
     from .layers.feedforward import Activation as Activation

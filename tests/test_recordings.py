@@ -180,3 +180,20 @@ def test_onnx_bidirectional_with_lengths(op, rng):
     batch = xs.transpose(1, 0, 2)
     np.testing.assert_allclose(stream.process(batch, length=lengths), y.transpose(2, 0, 1, 3).reshape(3, time, 10), atol=1e-6)
     np.testing.assert_allclose(summary.process(batch, length=lengths)[:, 0], y_h.transpose(1, 0, 2).reshape(3, 10), atol=1e-6)
+
+
+def test_attention_over_a_recording_as_torch_has_it(rng):
+    """Softmax over time of a score, the weighted sum of rows: over all of them, and past padding."""
+    torch = pytest.importorskip("torch")
+    xs, score = rng.normal(size=(40, 6)).astype(np.float32), rng.uniform(-30, 30, (1, 6)).astype(np.float32)
+    keep = np.arange(40) % 3 > 0
+    xs[~keep] = 7
+    reads = {"name": "score", "inputs": ("input",)}
+    whole = el.Model([el.Dense(score, **reads), el.AttentionPool(inputs=("input", "score")), el.Last()])
+    pool = el.AttentionPool(inputs=("input", "score", "mask"), mask="repeat")
+    masked = el.Model([el.Dense(score, **reads), el.Mask(7, name="mask", inputs=("input",)), pool, el.Last()])
+    for model, rows in ((whole, xs), (masked, xs[keep])):
+        given = torch.tensor(rows, dtype=torch.float64)
+        expected = torch.softmax(given @ torch.tensor(score, dtype=torch.float64).T, dim=0).T @ given
+        np.testing.assert_allclose(reference.run(model, xs), expected, atol=1e-9)
+    np.testing.assert_allclose(el.Stream(masked).process(xs), reference.run(masked, xs), atol=TOLERANCE["f32"])

@@ -1,5 +1,6 @@
 """Every kernel of a layer, and every check of inputs, by name."""
 
+from .attention_f32 import attention_pool_f32
 from .dense_f32 import dense_columns_f32, dense_dot_f32
 from .dense_int8 import dense_int8_dynamic, dense_int8_weight
 from .elementwise_f32 import activation_f32, add_f32, embedding_f32, normalizer_f32, softmax_f32
@@ -43,6 +44,7 @@ LAYER_KERNELS = {
         last_f32,
         reverse_f32,
         mask_f32,
+        attention_pool_f32,
     )
 }
 

@@ -22,6 +22,7 @@ KINDS = {
     "add": ("feedforward", "Add"),
     "last": ("recording", "Last"),
     "reverse": ("recording", "Reverse"),
+    "attention_pool": ("attention", "AttentionPool"),
     "mask": ("recording", "Mask"),
     "gru": ("gru", "GRU"),
     "rnn": ("rnn", "RNN"),

@@ -112,7 +112,9 @@ def _read_by(layer: Layer, wanted: NDArray[np.bool_], size: int) -> NDArray[np.b
         return np.asarray((layer.arrays()["weight"][wanted] != 0).any(axis=0))
     if layer.takes_index:
         return np.array([True])
-    return np.full(len(wanted), wanted.any()) if isinstance(layer, Softmax) else wanted
+    if isinstance(layer, Softmax):
+        return np.full(len(wanted), wanted.any())
+    return np.concatenate([wanted, np.full(size - len(wanted), wanted.any())])  # the rest are weights of all
 
 
 def _still(model: Model, rows: Floats) -> list[str]:
