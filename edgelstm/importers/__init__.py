@@ -76,11 +76,22 @@ def _tflite(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list
     return from_tflite(read(file.read()), asked.layers, source=source)
 
 
+def _onnx(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .from_onnx.chains import from_onnx
+    from .from_onnx.file import read
+
+    for name in ("prefix", "without"):
+        if value := getattr(asked, name):
+            raise UsageError(f'is a graph and has no prefixes or names to leave out ({name}="{value}").')
+    return from_onnx(read(file), asked.layers, source=source)
+
+
 #: Every format that is read, as `sniff` calls it, and who reads a file at its beginning.
 READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]] = {
     "PyTorch": _torch,
     "safetensors": _safetensors,
     "TensorFlow Lite": _tflite,
+    "ONNX": _onnx,
 }
 
 
