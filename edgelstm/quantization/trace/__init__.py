@@ -73,6 +73,8 @@ class Trace:
 
 def form(layer: Layer) -> Float:
     """How a recurrent layer is simulated."""
+    if variant := getattr(layer, "variant", ()):
+        raise UnsupportedModelError(f"{layer.label}: calibration does not know {', '.join(variant)}; the model stays in f32.")
     return FORMS[layer.kind](layer)
 
 
@@ -84,6 +86,8 @@ def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> T
     UnsupportedModelError
         If there is no rule for a kind of layer.
     """
+    if blocked := [layer.label for layer in layers if layer.whole or getattr(layer, "mask", None)]:
+        raise UnsupportedModelError(f"{blocked[0]}: calibration does not know whole recordings and masks; the model stays in f32.")
     trace = Trace({INPUT: batch.xs})
     same = {INPUT}
     for layer in layers:
