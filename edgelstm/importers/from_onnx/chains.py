@@ -131,6 +131,8 @@ class _Attempt:
 
     def _states(self, tracer: Tracer) -> list[tuple[Tensor, Any]]:
         found = []
+        if self.reading.states and tracer.space.batch > 1:
+            raise UnsupportedModelError(f"has states for {tracer.space.batch} sequences at once; export it for one.")
         for tensor, _ in self.reading.states:
             size = int(np.prod(_open_as_one(tensor)))
             wire = tracer.state(np.zeros(size), timed=tracer.steps == 1)
@@ -141,17 +143,32 @@ class _Attempt:
     def _close(self, tracer: Tracer, outputs: dict[Tensor, Value], wires: dict[Tensor, Any]) -> list[str]:
         """Lead each state's output back to it, and take those outputs away."""
         notes = []
-        for tensor, output in self.reading.states:
+        seen = self._seen(tracer, outputs, wires)
+        taken = {output for output in seen.values() if output is not None}
+        for tensor, likely in self.reading.states:
             state = wires[tensor].source
+            output = seen[tensor] if tensor in seen else likely if likely not in taken else None
             if output is None:
                 notes.append(f"The state {tensor.name!r} is no output: it begins as zeros with every recording.")
                 continue
-            value = outputs.pop(output)
+            value = outputs.pop(output, None)
             if not isinstance(value, Flow) or value.ids.size != state.initial.size:
                 raise UnsupportedModelError(f"the output {output.name!r} is not what the state {tensor.name!r} becomes.")
             state.following = value.ids.ravel()
             notes.append(f"{tensor.name!r} is a state of the stream, which {output.name!r} becomes; it begins as zeros.")
         return notes
+
+    def _seen(self, tracer: Tracer, outputs: dict[Tensor, Value], wires: dict[Tensor, Any]) -> dict[Tensor, Tensor | None]:
+        """The states that recurrent layers begin with, and the output, if any, that holds what these end with."""
+        found: dict[Tensor, Tensor | None] = {}
+        for tensor, wire in wires.items():
+            ends = np.array([tracer.ends.get(int(i), -1) for i in tracer.space.ids(wire).ravel()])
+            if (ends >= 0).any():
+                found[tensor] = next(
+                    (o for o, v in outputs.items() if isinstance(v, Flow) and v.ids.size == ends.size and not (v.ids.ravel() != ends)[ends >= 0].any()),
+                    None,
+                )  # fmt: skip
+        return found
 
     def _answers(self, tracer: Tracer, outputs: dict[Tensor, Value]) -> tuple[Ids, list[str]]:
         """The numbers of one answer, of all outputs in the file's order, without those that only show a state."""

@@ -150,6 +150,9 @@ class _Node:
         source.check = lambda: self._begun(source.record, index, h, c)
         y, cells = tracer.space.ids(h), tracer.space.ids(c)
         end = 0 if reverse else -1
+        for given, ids in zip(self.initial, (y, cells), strict=False):
+            if isinstance(given, Flow):
+                tracer.ends.update(zip(given.ids[index].ravel().tolist(), ids[end].ravel().tolist(), strict=True))
         return _Direction(y, y[end], cells[end])
 
     def _begun(self, record: Layer, index: int, h: Wire, c: Wire) -> Layer:

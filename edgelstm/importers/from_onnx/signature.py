@@ -66,7 +66,15 @@ def readings(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Iterator[Re
     rest = [t for t in inputs if t not in choices and t not in lengths]
     for samples, states in _divisions(rest, outputs):
         for axes in _axes(samples):
+            if not states and axes[0].time is None and _is_window(samples[0], axes[0]):
+                continue
             yield Reading(tuple(zip(samples, axes, strict=True)), states, lengths, choices)
+
+
+def _is_window(tensor: Tensor, axes: Axes) -> bool:
+    """Whether an array without a time axis has several axes left that are longer than one: it is a window, not a frame."""
+    shape = tensor.shape or ()
+    return sum(n != 1 for i, n in enumerate(shape) if i != axes.batch) > 1
 
 
 def _divisions(rest: list[Tensor], outputs: Sequence[Tensor]) -> Iterator[tuple[list[Tensor], tuple[tuple[Tensor, Tensor | None], ...]]]:
@@ -75,24 +83,29 @@ def _divisions(rest: list[Tensor], outputs: Sequence[Tensor]) -> Iterator[tuple[
         raise UnsupportedModelError("has no input that could hold samples.")
     first = next((t for t in rest if not _STATE.search(t.name)), rest[0])
     others = [t for t in rest if t is not first]
-    pairs = _paired(others, outputs)
-    alone = [t for t in others if pairs.get(t.name) is None]
-    begins = [t for t in alone if _STATE.search(t.name) and t.dtype == "float"]
-    for carried in dict.fromkeys([tuple(t.name for t in others if t not in alone), ()]):
-        states = tuple((t, pairs[t.name]) for t in others if t.name in carried) + tuple((t, None) for t in begins)
-        named = {t.name for t, _ in states}
-        yield [first, *(t for t in others if t.name not in named)], states
+    for by_name in (True, False):
+        pairs = _paired(others, outputs, by_name)
+        alone = [t for t in others if pairs.get(t.name) is None]
+        begins = [t for t in alone if _STATE.search(t.name) and t.dtype == "float"]
+        for carried in dict.fromkeys([tuple(t.name for t in others if t not in alone), ()]):
+            states = tuple((t, pairs[t.name]) for t in others if t.name in carried) + tuple((t, None) for t in begins)
+            named = {t.name for t, _ in states}
+            yield [first, *(t for t in others if t.name not in named)], states
 
 
-def _paired(states: list[Tensor], outputs: Sequence[Tensor]) -> dict[str, Tensor | None]:
-    """By name of an input, the output of its shape whose name is most alike."""
+def _paired(states: list[Tensor], outputs: Sequence[Tensor], by_name: bool) -> dict[str, Tensor | None]:
+    """By name of an input, the output of its shape whose name is most alike, or the first that is left."""
     found: dict[str, Tensor | None] = {}
     free = list(outputs)
     scored = sorted(
-        ((difflib.SequenceMatcher(None, a.name, b.name).ratio(), -j, i, j) for i, a in enumerate(states) for j, b in enumerate(outputs)),
+        (
+            (difflib.SequenceMatcher(None, a.name, b.name).ratio() if by_name else 0, -j, -i, i, j)
+            for i, a in enumerate(states)
+            for j, b in enumerate(outputs)
+        ),
         reverse=True,
     )
-    for _, _, i, j in scored:
+    for _, _, _, i, j in scored:
         if states[i].name not in found and outputs[j] in free and _alike(states[i], outputs[j]):
             found[states[i].name] = outputs[j]
             free.remove(outputs[j])

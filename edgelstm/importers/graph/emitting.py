@@ -86,7 +86,8 @@ class Emitter:
             return self._combine(source)
         if isinstance(source, Last):
             names = tuple(n for reads in source.reads for n in self._read(reads, place))
-            return self._add(layer("Last", place, inputs=names), names)
+            ends = ["first" if self.space.wires[self.space.places(r).wire[0]].reverse else "last" for r in source.reads]
+            return self._add(layer("Last", place, inputs=names, ends=ends), names)
         if isinstance(source, Constant):
             return self._add(Dense(np.zeros((wire.width, self._input_width())), source.values), (INPUT,))
         raise UnsupportedModelError(f"{place}: {_why_not(source)}.")
