@@ -41,8 +41,6 @@ def zipped(*names):
     ("data", "name"),
     [
         (b"\x89HDF\r\n\x1a\n" + bytes(40), "Keras"),
-        (b"\x08\x07\x12\x07pytorch" + bytes(40), "ONNX"),
-        (b"\x08\x0a\x3a\x07" + bytes(40), "ONNX"),
         (zipped("metadata.json", "config.json", "model.weights.h5"), "Keras"),
         (zipped("m/data.pkl", "m/constants.pkl", "m/code/a.py"), "TorchScript"),
         (zipped("m/models/model.json", "m/data/weights/weight_0"), "torch.export"),
@@ -90,7 +88,7 @@ def pickle_of(module, name, protocol):
         (b"\x89HDF\r\n\x1a\n" + bytes(40), "Keras", "from_keras_model"),
         (b"\x08\x01\x12" + bytes(40), "SavedModel", "from_saved_model"),
         (zipped("m/data.pkl", "m/constants.pkl", "m/code/a.py"), "TorchScript", r"torch\.jit\.load"),
-        (b"\x08\x07\x12\x07pytorch" + bytes(40), "ONNX", "If the model exists in PyTorch"),
+        (bytes(4) + b"ORTM" + bytes(40), "ONNX Runtime", "the .onnx file"),
         (b' {"model_data": {}, "state_dict": {}}', "GuitarML", "If the model exists in PyTorch"),
     ],
 )

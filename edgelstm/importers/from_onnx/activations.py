@@ -83,9 +83,7 @@ def _prelu(call: Call) -> list[Value]:
 
 def clip(call: Call) -> list[Value]:
     """Clip, with its bounds as inputs or attributes."""
-    bounds = [
-        float(call.constant(index).item()) if call.has(index) else call.attribute(name) for index, name in ((1, "min"), (2, "max"))
-    ]
+    bounds = [float(call.constant(index).item()) if call.has(index) else call.attribute(name) for index, name in ((1, "min"), (2, "max"))]
     return [clipped(call, call.flow(0), *(None if b is None or abs(b) > 1e30 else b for b in bounds))]
 
 

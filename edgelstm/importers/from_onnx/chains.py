@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import EdgeLSTMError, ModelFileError, UnsupportedModelError, UsageError, printable
+from ...errors import EdgeLSTMError, UnsupportedModelError, UsageError, printable
 from ...layers.record import Layer
 from ...model import Model
 from ..graph.emitting import Emitter
-from ..graph.expressions import Cell, Input, State
+from ..graph.expressions import Cell, Input
 from ..graph.tracing import Flow, Tracer, Value
 from ..graph.wires import Ids, Space
 from .file import File, Tensor
@@ -121,7 +121,7 @@ class _Attempt:
         widths = []
         for tensor, axes in self.reading.samples:
             shape = tensor.shape or ()
-            widths.append(int(np.prod([n for i, n in enumerate(shape) if i not in (axes.time, axes.batch)])))
+            widths.append(int(np.prod([int(n) for i, n in enumerate(shape) if i not in (axes.time, axes.batch)])))
         wire = space.allocate(Input("the graph's input"), steps, sum(widths))
         ids = space.ids(wire)  # (steps, batch, width)
         found: dict[str, Value] = {}
@@ -147,7 +147,7 @@ class _Attempt:
         taken = {output for output in seen.values() if output is not None}
         for tensor, likely in self.reading.states:
             state = wires[tensor].source
-            output = seen[tensor] if tensor in seen else likely if likely not in taken else None
+            output = seen.get(tensor, None if likely in taken else likely)
             if output is None:
                 notes.append(f"The state {tensor.name!r} is no output: it begins as zeros with every recording.")
                 continue
@@ -164,10 +164,7 @@ class _Attempt:
         for tensor, wire in wires.items():
             ends = np.array([tracer.ends.get(int(i), -1) for i in tracer.space.ids(wire).ravel()])
             if (ends >= 0).any():
-                found[tensor] = next(
-                    (o for o, v in outputs.items() if isinstance(v, Flow) and v.ids.size == ends.size and not (v.ids.ravel() != ends)[ends >= 0].any()),
-                    None,
-                )  # fmt: skip
+                found[tensor] = next((output for output, value in outputs.items() if _holds(value, ends)), None)
         return found
 
     def _answers(self, tracer: Tracer, outputs: dict[Tensor, Value]) -> tuple[Ids, list[str]]:
@@ -199,6 +196,11 @@ class _Attempt:
         if most == 1 and tracer.steps > 1:
             notes.append("The file answers once a recording: its answer is that of the last step.")
         return np.concatenate(parts), notes
+
+
+def _holds(value: Value, ends: Ids) -> bool:
+    """Whether an output is, in order, the identities `ends`, where these are known (not negative)."""
+    return isinstance(value, Flow) and value.ids.size == ends.size and not (value.ids.ravel() != ends)[ends >= 0].any()
 
 
 def _arranged(ids: Ids, tensor: Tensor, axes: Axes, steps: int) -> Ids:

@@ -105,9 +105,7 @@ def from_proto(model: Any, folder: Path | None = None) -> File:
     reading = _Reading(folder)
     functions = {
         (f.domain, f.name): (
-            Graph(
-                tuple(Tensor(n, None, "") for n in f.input), tuple(Tensor(n, None, "") for n in f.output), reading.nodes(f.node, 1), {}
-            ),
+            Graph(tuple(Tensor(n, None, "") for n in f.input), tuple(Tensor(n, None, "") for n in f.output), reading.nodes(f.node, 1), {}),
             reading.attributes(f.attribute_proto, 1),
         )
         for f in model.functions
@@ -188,11 +186,15 @@ class _Reading:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
         if self._folder is None:
-            raise ModelFileError(f"{called} has its numbers in another file, {printable(location, 80)!r}; give the model as a file on disk.")
+            raise ModelFileError(
+                f"{called} has its numbers in another file, {printable(location, 80)!r}; give the model as a file on disk."
+            )
         folder = Path(os.path.realpath(self._folder))
         path = Path(os.path.realpath(folder / location))
         if not location or os.path.isabs(location) or not path.is_relative_to(folder):
-            raise ModelFileError(f"{called} has its numbers outside of the model's folder, in {printable(location, 80)!r}; that is not read.")
+            raise ModelFileError(
+                f"{called} has its numbers outside of the model's folder, in {printable(location, 80)!r}; that is not read."
+            )
         if not path.is_file():
             raise ModelFileError(f"{called} has its numbers in {printable(location, 80)!r}, which is not there; copy it beside the model.")
         try:
@@ -230,5 +232,19 @@ def _tensor(value: Any) -> Tensor:
     shape = None
     if kind.HasField("shape"):
         shape = tuple(d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else d.dim_param for d in kind.shape.dim)
-    dtype = {1: "float", 10: "float", 11: "float", 16: "float", 2: "int", 3: "int", 4: "int", 5: "int", 6: "int", 7: "int", 9: "bool", 12: "int", 13: "int"}
+    dtype = {
+        1: "float",
+        10: "float",
+        11: "float",
+        16: "float",
+        2: "int",
+        3: "int",
+        4: "int",
+        5: "int",
+        6: "int",
+        7: "int",
+        9: "bool",
+        12: "int",
+        13: "int",
+    }
     return Tensor(value.name, shape, dtype.get(kind.elem_type, "other"))

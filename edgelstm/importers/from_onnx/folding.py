@@ -40,12 +40,11 @@ def cast(call: Call, data: Array) -> Array:
 
 
 def _constant(call: Call) -> Array:
-    for name in ("value", "value_float", "value_int", "value_floats", "value_ints", "value_string", "value_strings"):
-        found = call.attribute(name)
-        if found is not None:
-            floating = "float" in name
-            return np.asarray(found, np.float32) if floating else np.asarray(found)
-    call.refuse("holds no value")
+    names = ("value", "value_float", "value_int", "value_floats", "value_ints", "value_string", "value_strings")
+    name = next((name for name in names if name in call.unused), None)
+    if name is None:
+        call.refuse("holds no value")
+    return np.asarray(call.attribute(name), np.float32 if "float" in name else None)
 
 
 def _constant_of_shape(call: Call, shape: Array) -> Array:
@@ -63,7 +62,9 @@ def _reduce(function: Callable[..., Any]) -> Callable[..., Array]:
         axes = call.ints(1, "axes")
         if not axes and call.attribute("noop_with_empty_axes", 0):
             return data
-        return np.asarray(function(data, axis=tuple(axes) if axes else None, keepdims=bool(call.attribute("keepdims", 1)))).astype(data.dtype)
+        return np.asarray(function(data, axis=tuple(axes) if axes else None, keepdims=bool(call.attribute("keepdims", 1)))).astype(
+            data.dtype
+        )
 
     return reduce
 

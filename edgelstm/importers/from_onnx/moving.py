@@ -44,10 +44,10 @@ def _slice(call: Call, data: Array) -> list[Array]:
     starts, ends, axes = call.ints(1, "starts") or [], call.ints(2, "ends") or [], call.ints(3, "axes")
     steps = call.ints(4, "steps") or [1] * len(starts)
     cut: list[slice] = [slice(None)] * data.ndim
-    for start, end, axis, step in zip(starts, ends, axes or range(len(starts)), steps, strict=True):
-        axis = call.axis(axis, data.ndim)
-        end = None if step < 0 and end < -data.shape[axis] else end
-        cut[axis] = slice(start, end, step)
+    for start, end, given, step in zip(starts, ends, axes or range(len(starts)), steps, strict=True):
+        axis = call.axis(given, data.ndim)
+        stop = None if step < 0 and end < -data.shape[axis] else end
+        cut[axis] = slice(start, stop, step)
     return [data[tuple(cut)]]
 
 

@@ -3,7 +3,7 @@
 Definitions: https://onnx.ai/onnx/operators/.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,15 +22,11 @@ def _matmul(call: Call) -> list[Value]:
     if isinstance(a, Flow) and isinstance(b, Flow):
         call.refuse("multiplies two arrays that both depend on the recording, as attention does, which is not imported")
     if isinstance(a, Flow):
-        return [call.tracer.affine(_row(a), _matrix(call, call.constant(1)))]
+        return [call.tracer.affine(a, _matrix(call, call.constant(1)))]
     flow = call.flow(1)
     turned = Flow(np.swapaxes(flow.ids, -1, -2) if flow.ids.ndim > 1 else flow.ids)
     out = call.tracer.affine(turned, _matrix(call, call.constant(0).T))
     return [Flow(np.swapaxes(out.ids, -1, -2) if flow.ids.ndim > 1 else out.ids)]
-
-
-def _row(flow: Flow) -> Flow:
-    return flow
 
 
 def _matrix(call: Call, weight: Array) -> Array:
@@ -120,15 +116,17 @@ def _pow(call: Call) -> list[Value]:
     exponent, x = np.unique(call.constant(1)), call.flow(0)
     if exponent.size == 1 and exponent[0] == 2:
         return [call.tracer.combine("mul", x, x)]
-    if exponent.size == 1 and exponent[0] == 1:
-        return [x]
-    call.refuse(f"raises to the power {exponent}, which is not imported; 1 and 2 are")
+    if exponent.size != 1 or exponent[0] != 1:
+        call.refuse(f"raises to the power {exponent}, which is not imported; 1 and 2 are")
+    return [x]
 
 
 def _concat(call: Call) -> list[Value]:
     axis = call.attribute("axis", 0)
     values = [value for value in call.values if value is not None]
-    return [Flow(np.concatenate([call.tracer.ids(value) for value in values], axis), all(isinstance(v, Flow) and v.integer for v in values))]
+    return [
+        Flow(np.concatenate([call.tracer.ids(value) for value in values], axis), all(isinstance(v, Flow) and v.integer for v in values))
+    ]
 
 
 def _pad(call: Call) -> list[Value]:
@@ -146,7 +144,7 @@ def _pad(call: Call) -> list[Value]:
     if mode not in ("constant", "reflect", "edge", "wrap") or sum(map(sum, widths)) > 1 << 20:
         call.refuse(f"pads in mode {mode!r} by {widths}, which is not imported")
     if mode != "constant":
-        return [Flow(np.pad(x, widths, mode=mode))]  # type: ignore[call-overload]
+        return [Flow(np.pad(x, widths, mode=mode))]
     value = call.constant(2).item() if call.has(2) else call.attribute("value", 0.0)
     zero = int(call.tracer.ids(np.array([value]))[0])
     return [Flow(np.pad(x, widths, constant_values=zero))]
@@ -223,7 +221,8 @@ def _min(call: Call) -> list[Value]:
 
 def _bound(call: Call, side: int) -> Value:
     flows = [value for value in call.values if isinstance(value, Flow)]
-    bounds = np.unique(np.concatenate([np.ravel(value) for value in call.values if value is not None and not isinstance(value, Flow)] or [[]]))
+    constants = [np.ravel(value) for value in call.values if value is not None and not isinstance(value, Flow)]
+    bounds = np.unique(np.concatenate(constants)) if constants else np.empty(0)
     if len(flows) != 1 or bounds.size != 1:
         call.refuse("takes the larger or smaller of several arrays, which is imported for one array and one constant")
     return clipped(call, flows[0], *((float(bounds[0]), None) if side == 0 else (None, float(bounds[0]))))
@@ -264,7 +263,7 @@ def _if(call: Call) -> list[Value]:
     return call.runner.inside(branches["then_branch" if condition.ravel()[0] else "else_branch"], {})
 
 
-OPERATORS: dict[tuple[str, str], Callable[[Call], list[Value]]] = {
+OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
     ("ai.onnx", op): handler
     for op, handler in {
         **ACTIVATIONS,

@@ -21,7 +21,7 @@ from .calls import Array, Call
 _GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
 
 
-def recurrent(call: Call) -> list[Value]:
+def recurrent(call: Call) -> Sequence[Value]:
     """An LSTM, GRU or RNN node."""
     node = _Node(call)
     x = call.flow(0).ids
@@ -179,7 +179,9 @@ class _Node:
         self.call.tracer.place = str(self.call.node)
         source_wire = space.wire_of(ids)
         if source_wire is None or not isinstance(source_wire.source, State) or len(ids) != 1:
-            self.call.refuse(f"its {name} is computed in the graph, or belongs to several sequences; a stream's state begins with constants")
+            self.call.refuse(
+                f"its {name} is computed in the graph, or belongs to several sequences; a stream's state begins with constants"
+            )
         numbers, state = space.places(ids[0]).number, source_wire.source
         if state.following is not None and not np.array_equal(state.following[numbers], space.last(wire)):
             self.call.refuse(f"its {name} comes from {state.place}, but the state that it ends with does not go back there")
@@ -192,7 +194,7 @@ def made_record(call: Call, name: str, given: dict[str, Any]) -> Layer:
     if name not in RECORDS:
         call.refuse(f"needs a layer {name}, which this version of edgelstm does not have")
     kind = record_of(RECORDS[name])
-    lacking: Sequence[str] = sorted(set(given) - {f.name for f in fields(kind)})  # type: ignore[arg-type]
+    lacking: Sequence[str] = sorted(set(given) - {f.name for f in fields(kind)})
     if lacking:
         call.refuse(f"needs a layer {name} with {', '.join(lacking)}, which this version of edgelstm does not have")
     return kind(**given)

@@ -16,7 +16,9 @@ from .file import Tensor
 #: Names of axes, and of states.
 _TIME = re.compile(r"(?i)seq|time|step|frame|len|^t$|^n_?samples|^l$|chunk|window")
 _BATCH = re.compile(r"(?i)batch|^n$|^b$|^bs$|unk")
-_STATE = re.compile(r"(?i)state|hidden|memory|cache|^h_?\d|^c_?\d|^hx|^cx|_h$|_c$|h_?in|c_?in|h_?prev|c_?prev|^h$|^c$|h_?t_1|initial|context|buf")
+_STATE = re.compile(
+    r"(?i)state|hidden|memory|cache|^h_?\d|^c_?\d|^hx|^cx|_h$|_c$|h_?in|c_?in|h_?prev|c_?prev|^h$|^c$|h_?t_1|initial|context|buf"
+)
 _LENGTH = re.compile(r"(?i)len")
 
 
@@ -32,8 +34,8 @@ class Axes:
 class Reading:
     """One reading of a signature.
 
-    samples: inputs with the axes of each; states: inputs with the outputs that they become, None where none does; lengths: inputs that say
-    how long sequences are.
+    samples: inputs with the axes of each; states: inputs with the outputs that they become, None where none does; lengths: inputs that
+    say how long sequences are.
     """
 
     samples: tuple[tuple[Tensor, Axes], ...]
@@ -66,14 +68,16 @@ def readings(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Iterator[Re
     rest = [t for t in inputs if t not in choices and t not in lengths]
     for samples, states in _divisions(rest, outputs):
         for axes in _axes(samples):
-            if not states and axes[0].time is None and _is_window(samples[0], axes[0]):
+            if not states and _is_window(samples[0], axes[0]):
                 continue
             yield Reading(tuple(zip(samples, axes, strict=True)), states, lengths, choices)
 
 
 def _is_window(tensor: Tensor, axes: Axes) -> bool:
-    """Whether an array without a time axis has several axes left that are longer than one: it is a window, not a frame."""
+    """Whether one step, of one alone, would hold several axes that are longer than one: a window rather than a frame."""
     shape = tensor.shape or ()
+    if axes.time is not None and shape[axes.time] != 1:
+        return False
     return sum(n != 1 for i, n in enumerate(shape) if i != axes.batch) > 1
 
 

@@ -1,6 +1,6 @@
 """Follows the nodes of a graph: constants are computed, numbers of the recording are traced."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from .file import DEEPEST, File, Graph, Node, Reference
 from .folding import FOLDS
 from .moving import MOVES
 
-Handler = Callable[[Call], list[Value]]
+Handler = Callable[[Call], Sequence[Value]]
 
 
 @dataclass(eq=False)
@@ -50,7 +50,7 @@ class Walk:
                 return scope[name]
         raise ModelFileError(f"{place} reads {printable(name, 80)!r}, which nothing before it makes; the file is damaged, export it again.")
 
-    def _node(self, node: Node) -> list[Value]:
+    def _node(self, node: Node) -> Sequence[Value]:
         self.met += 1
         values = [self._look(name, str(node)) if name else None for name in node.inputs]
         before, self.tracer.place = self.tracer.place, str(node)
@@ -63,7 +63,7 @@ class Walk:
         finally:
             self.tracer.place = before
 
-    def _outputs(self, node: Node, values: list[Value | None]) -> list[Value]:
+    def _outputs(self, node: Node, values: list[Value | None]) -> Sequence[Value]:
         function = self.file.functions.get(("" if node.domain == "ai.onnx" else node.domain, node.op))
         if function is not None:
             return self._function(node, values, *function)
@@ -73,7 +73,7 @@ class Walk:
             call.refuse(f"has the attribute {printable(', '.join(call.unused), 80)}, which edgelstm does not honour")
         return outputs
 
-    def _call(self, call: Call) -> list[Value]:
+    def _call(self, call: Call) -> Sequence[Value]:
         node, op = call.node, call.node.op
         if op == "Shape":
             shape = np.array(call.value(0).shape, np.int64)
@@ -99,9 +99,7 @@ class Walk:
         if not any(isinstance(value, Reference) for value in node.attributes.values()):
             return node
         given = self._attributes[-1]
-        known = {
-            name: given.get(value.name) if isinstance(value, Reference) else value for name, value in node.attributes.items()
-        }
+        known = {name: given.get(value.name) if isinstance(value, Reference) else value for name, value in node.attributes.items()}
         kept = {name: value for name, value in known.items() if value is not None}
         return Node(node.op, node.domain, node.name, node.inputs, node.outputs, kept)
 

@@ -7,7 +7,7 @@ import numpy as np
 from ...layers.gru import GRU
 from ...layers.lstm import LSTM
 from ...layers.rnn import RNN
-from .expressions import Affine, Apply, Combine, Expression, Floats, Made, Scale, State
+from .expressions import Affine, Apply, Combine, Expression, Floats, Made, Scale, State, spread
 from .wires import Ids, Space, Wire
 
 
@@ -89,7 +89,7 @@ class Cells:
                 if own[column] >= 0:
                     initial[own[column]] = state.initial[number]
         weight_hh = np.zeros((weight.shape[0], h.size))
-        for column in np.flatnonzero(own >= 0):
+        for column in np.flatnonzero(own >= 0).tolist():
             weight_hh[:, own[column]] += weight[:, column]
         return Sum(weight_hh, weight[:, own < 0], view.source.bias[view.numbers], refs[own < 0], initial)
 
@@ -102,9 +102,7 @@ class Cells:
         reads = np.unique(np.concatenate([s.reads for s in found]))
         weights = []
         for s in found:
-            weight = np.zeros((len(s.weight_ih), reads.size))
-            np.add.at(weight, (slice(None), np.searchsorted(reads, s.reads)), s.weight_ih)
-            weights.append(weight)
+            weights.append(spread(s.weight_ih, np.searchsorted(reads, s.reads), reads.size))
         hh, bias = np.concatenate([s.weight_hh for s in found]), np.concatenate([s.bias for s in found])
         initial = next((s.initial for s in found if s.initial.any()), found[0].initial)
         return Sum(hh, np.concatenate(weights), bias, reads, initial) if hh.any() and reads.size else None

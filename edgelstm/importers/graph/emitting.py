@@ -1,6 +1,7 @@
 """Expressions that an output needs, in order, as layer records."""
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from ...layers.feedforward import Activation, Add, Dense, Normalizer
 from ...layers.record import Layer
 from ...model import INPUT
 from .cells import Cells
-from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State
+from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, spread
 from .wires import Ids, Space, Wire
 
 #: Most pieces of other layers' outputs that a layer reads as such; more are gathered by a matrix of zeros and ones.
@@ -74,7 +75,7 @@ class Emitter:
             if not source.weight:
                 return self._add(record, tuple(n for reads in source.reads for n in self._read(reads, place)))
             names, weight = self._read_weighted(source.reads[0], getattr(record, source.weight), place)
-            return self._add(replace(record, **{source.weight: weight}), names)
+            return self._add(_with(record, source.weight, weight), names)
         if isinstance(source, Affine):
             names, weight = self._read_weighted(source.refs, source.weight, place)
             return self._add(Dense(weight, source.bias), names)
@@ -122,9 +123,7 @@ class Emitter:
                 )
         breaks = np.flatnonzero((np.diff(at.wire) != 0) | (np.diff(at.number) != 1)) + 1
         bounds = [0, *breaks.tolist(), refs.size]
-        return [
-            (self.space.wires[at.wire[a]], int(at.number[a]), int(at.number[b - 1]) + 1) for a, b in zip(bounds[:-1], bounds[1:], strict=True)
-        ]
+        return [(self.space.wires[at.wire[a]], int(at.number[a]), int(at.number[b - 1]) + 1) for a, b in pairwise(bounds)]
 
     def _read(self, refs: Ids, place: str) -> tuple[str, ...]:
         """Names of layers that together give `refs`, in order."""
@@ -153,10 +152,8 @@ class Emitter:
             low, high = int(numbers.min()), int(numbers.max()) + 1
             if 2 * (high - low) >= wire.width or "Slice" not in RECORDS:
                 low, high = 0, wire.width
-            columns = np.zeros((len(weight), high - low))
-            np.add.at(columns, (slice(None), numbers - low), weight[:, mine])
             names.append(self._piece(wire, low, high, place))
-            parts.append(columns)
+            parts.append(spread(weight[:, mine], numbers - low, high - low))
         return tuple(names), np.hstack(parts)
 
     def _input_width(self) -> int:
@@ -172,6 +169,11 @@ class Emitter:
         first = Normalizer(np.zeros(width), np.ones(width), name=name, inputs=(INPUT,))
         rest = [replace(one, inputs=tuple(name if i == INPUT else i for i in one.inputs)) for one in self.layers]
         self.layers[:] = [first, *rest]
+
+
+def _with(record: Layer, name: str, value: Any) -> Layer:
+    fields: dict[str, Any] = {name: value}
+    return replace(record, **fields)
 
 
 def _scale(source: Scale) -> Layer:

@@ -13,6 +13,17 @@ from .wires import Ids
 Floats = NDArray[np.floating[Any]]
 
 
+def spread(weight: Floats, numbers: Ids, width: int) -> Floats:
+    """The columns of `weight` (rows, columns) added into `width` columns, each at its number."""
+    out = np.zeros((len(weight), width))
+    if np.unique(numbers).size == numbers.size:
+        out[:, numbers] = weight
+        return out
+    for column, number in enumerate(numbers.tolist()):
+        out[:, number] += weight[:, column]
+    return out
+
+
 @dataclass(eq=False)
 class Expression:
     """Base of all. `place` is how errors call the operator that it came from."""
@@ -95,8 +106,8 @@ class Combine(Expression):
 class Made(Expression):
     """A layer record that reads its operands, one after the other.
 
-    `weight`, where given, is the field whose columns belong to the numbers read: a permutation or a gap goes into it. `check` is called with
-    the identities that the layer gives before it is taken: it raises what cannot be honoured once the whole graph is known.
+    `weight`, where given, is the field whose columns belong to the numbers read: a permutation or a gap goes into it. `check` gives
+    the record to take once the whole graph is known, or raises what cannot be honoured.
     """
 
     record: Layer

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import UnsupportedModelError
 from ...layers.record import Layer
-from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Last, Made, Scale, State
+from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Last, Made, Scale, State, spread
 from .wires import MOST, Ids, Space, Wire
 
 #: Most rows of one array that may have a layer each.
@@ -94,9 +94,7 @@ class Tracer:
             self.refuse(f"joins arrays of {' and '.join(map(str, sorted(lengths)))} steps")
         return self._pattern(joined, constants, step, sequence, lengths.pop(), [o.shape[1] for o in operands])
 
-    def _pattern(
-        self, joined: Ids, constants: Sequence[Floats], step: Ids, sequence: Ids, steps: int, widths: list[int]
-    ) -> Group:
+    def _pattern(self, joined: Ids, constants: Sequence[Floats], step: Ids, sequence: Ids, steps: int, widths: list[int]) -> Group:
         times, sequences = np.unique(step), np.unique(sequence)
         if times[-1] != steps - 1 or (times != np.arange(steps - times.size, steps)).any():
             self.refuse("takes some steps of the recording and leaves out its last one, or some between")
@@ -223,7 +221,7 @@ class Tracer:
                 self.refuse(f"multiplies {rows} rows a step by one matrix, which would take a matrix of {rows * outputs} x {columns.size}")
             blocks = np.zeros((rows, outputs, columns.size))
             for row, columns_of in enumerate(place.reshape(rows, inputs)):
-                np.add.at(blocks[row], (slice(None), columns_of), weight.T)
+                blocks[row] = spread(weight.T, columns_of, columns.size)
             matrix = blocks.reshape(rows * outputs, columns.size)
         source = self._without_constants(Affine(self.place, matrix, np.tile(full, rows), columns))
         return Flow(self.output(group, source, width=outputs).reshape(*flow.shape[:-1], outputs))

@@ -35,7 +35,7 @@ class Wire:
 
 
 class Places(NamedTuple):
-    """Where identities lie. Each field has the shape of the identities: the wire's index, the step (-1 for constants), the sequence, the number."""
+    """Where identities lie, each in their shape: the wire's index, the step (-1 for constants), the sequence, the number."""
 
     wire: Ids
     step: Ids
@@ -80,9 +80,7 @@ class Space:
         constant = timed[index] == 0
         width = np.maximum(widths[index], 1)
         row = np.where(constant, 0, offset // width)
-        return Places(
-            index, np.where(constant, -1, row // self.batch), row % self.batch, np.where(constant, offset, offset % width)
-        )
+        return Places(index, np.where(constant, -1, row // self.batch), row % self.batch, np.where(constant, offset, offset % width))
 
     def wire_of(self, ids: Ids) -> Wire | None:
         """The one wire that all identities belong to; None if there are several."""
