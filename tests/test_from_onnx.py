@@ -117,7 +117,7 @@ def test_cells_spelled_out_in_operators_become_layers(torch, tmp_path, kind, dyn
             return self.head(h), *(found if isinstance(found, tuple) else (found,))
 
     module = Step().eval()
-    states = [torch.zeros(1, 8)] * (2 if kind == "LSTMCell" else 1)
+    states = [torch.zeros(1, 8) for _ in range(2 if kind == "LSTMCell" else 1)]
     taken = imported(tmp_path, exported(torch, module, (torch.zeros(1, 3), *states), dynamo=dynamo, open_time=False))
     assert [layer.kind for layer in taken.model.layers] == [kind.removesuffix("Cell").lower(), "dense"]
     xs, expected = torch.randn(20, 3), []

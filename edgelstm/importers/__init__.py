@@ -6,6 +6,7 @@ Nothing here is imported on a device that loads a `.elstm` file. No framework is
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import BinaryIO, NamedTuple
 
 from ..errors import ModelFileError, UnsupportedModelError, UsageError
@@ -86,12 +87,29 @@ def _onnx(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[s
     return from_onnx(read(file), asked.layers, source=source)
 
 
+def _audio(name: str) -> Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]:
+    """The reader of a JSON format, by its file."""
+
+    def read(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+        from .from_audio_json.document import document
+
+        for option, value in asked._asdict().items():
+            if value is not None:
+                raise UsageError(f'says itself what its layers are; leave out {option}="{value}".')
+        return import_module(f"{__package__}.from_audio_json.{name}").read(document(file), source)  # type: ignore[no-any-return]
+
+    return read
+
+
 #: Every format that is read, as `sniff` calls it, and who reads a file at its beginning.
 READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]] = {
     "PyTorch": _torch,
     "safetensors": _safetensors,
     "TensorFlow Lite": _tflite,
     "ONNX": _onnx,
+    "Neural Amp Modeler (.nam)": _audio("nam"),
+    "GuitarML (JSON)": _audio("guitarml"),
+    "RTNeural (JSON)": _audio("rtneural"),
 }
 
 

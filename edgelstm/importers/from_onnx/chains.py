@@ -21,9 +21,6 @@ from .walking import Walk
 #: Steps of the recordings that graphs of open length are followed for: two lengths, since a network must not depend on it.
 STEPS = (16, 23)
 
-#: Most readings of a signature that are tried.
-_MOST_READINGS = 24
-
 
 def from_onnx(file: File, layers: str | None = None, *, source: str = "ONNX") -> tuple[Model, str, list[str]]:
     """Build a model from a graph.
@@ -55,9 +52,7 @@ def from_onnx(file: File, layers: str | None = None, *, source: str = "ONNX") ->
     if layers is not None:
         raise UsageError(f"is a graph, which says itself what follows what; leave layers={layers!r} out.")
     best: tuple[int, EdgeLSTMError] | None = None
-    for count, reading in enumerate(readings(file.graph.inputs, file.graph.outputs)):
-        if count == _MOST_READINGS:
-            break
+    for reading in readings(file.graph.inputs, file.graph.outputs):
         attempt = _Attempt(file, reading)
         try:
             found, notes = attempt.layers()

@@ -8,7 +8,7 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import islice, product
 
 from ...errors import UnsupportedModelError
 from .file import Tensor
@@ -19,6 +19,10 @@ _BATCH = re.compile(r"(?i)batch|^n$|^b$|^bs$|unk")
 _STATE = re.compile(
     r"(?i)state|hidden|memory|cache|^h_?\d|^c_?\d|^hx|^cx|_h$|_c$|h_?in|c_?in|h_?prev|c_?prev|^h$|^c$|h_?t_1|initial|context|buf"
 )
+
+#: Most readings of the samples' axes that are made.
+_MOST_AXES = 12
+
 _LENGTH = re.compile(r"(?i)len")
 
 
@@ -67,7 +71,7 @@ def readings(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Iterator[Re
     lengths = tuple(t for t in inputs if t.dtype == "int" and len(t.shape or ()) == 1 and _LENGTH.search(t.name) and len(inputs) > 1)
     rest = [t for t in inputs if t not in choices and t not in lengths]
     for samples, states in _divisions(rest, outputs):
-        for axes in _axes(samples):
+        for axes in islice(_axes(samples), _MOST_AXES):
             if not states and _is_window(samples[0], axes[0]):
                 continue
             yield Reading(tuple(zip(samples, axes, strict=True)), states, lengths, choices)
@@ -87,14 +91,14 @@ def _divisions(rest: list[Tensor], outputs: Sequence[Tensor]) -> Iterator[tuple[
         raise UnsupportedModelError("has no input that could hold samples.")
     first = next((t for t in rest if not _STATE.search(t.name)), rest[0])
     others = [t for t in rest if t is not first]
-    for by_name in (True, False):
-        pairs = _paired(others, outputs, by_name)
+    found = []
+    for pairs in (_paired(others, outputs, True), _paired(others, outputs, False), {}):
         alone = [t for t in others if pairs.get(t.name) is None]
         begins = [t for t in alone if _STATE.search(t.name) and t.dtype == "float"]
-        for carried in dict.fromkeys([tuple(t.name for t in others if t not in alone), ()]):
-            states = tuple((t, pairs[t.name]) for t in others if t.name in carried) + tuple((t, None) for t in begins)
-            named = {t.name for t, _ in states}
-            yield [first, *(t for t in others if t.name not in named)], states
+        states = tuple((t, pairs.get(t.name)) for t in others if t in begins or t not in alone)
+        if states not in found:
+            found.append(states)
+            yield [t for t in rest if t not in [state for state, _ in states]], states
 
 
 def _paired(states: list[Tensor], outputs: Sequence[Tensor], by_name: bool) -> dict[str, Tensor | None]:
