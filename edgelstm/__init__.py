@@ -40,6 +40,7 @@ __all__ = [
     "RNN",
     "Activation",
     "Add",
+    "AttentionPool",
     "AveragePool1D",
     "BatchNorm",
     "Bidirectional",
@@ -47,6 +48,7 @@ __all__ = [
     "CompileError",
     "Concat",
     "Conv1D",
+    "ConvLSTM",
     "Dense",
     "DenseInt8",
     "DenseInt8Static",
@@ -126,8 +128,10 @@ if TYPE_CHECKING:
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
     from .files.elstm import save as save
+    from .layers.attention import AttentionPool as AttentionPool
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU
+    from .layers.conv_lstm import ConvLSTM as ConvLSTM
     from .layers.convolution import Conv1D as Conv1D
     from .layers.dense_int8 import DenseInt8 as DenseInt8
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static

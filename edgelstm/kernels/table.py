@@ -1,6 +1,8 @@
 """Every kernel of a layer, and every check of inputs, by name."""
 
+from .attention_f32 import attention_pool_f32
 from .channelwise_f32 import batch_norm_f32, prelu_f32
+from .conv_lstm_f32 import conv_lstm_f32
 from .dense_f32 import dense_columns_f32, dense_dot_f32
 from .dense_int8 import dense_int8_dynamic, dense_int8_weight
 from .elementwise_f32 import activation_f32, add_f32, embedding_f32, normalizer_f32, softmax_f32
@@ -45,6 +47,15 @@ LAYER_KERNELS = {
         add_f32,
         softmax_f32,
         embedding_f32,
+        mul_f32,
+        slice_f32,
+        batch_norm_f32,
+        prelu_f32,
+        layer_norm_f32,
+        rms_norm_f32,
+        unit_normalization_f32,
+        grouped_dense_f32,
+        conv_lstm_f32,
         conv1d_f32,
         max_pool_f32,
         average_pool_f32,
@@ -54,14 +65,7 @@ LAYER_KERNELS = {
         last_f32,
         reverse_f32,
         mask_f32,
-        mul_f32,
-        slice_f32,
-        batch_norm_f32,
-        prelu_f32,
-        layer_norm_f32,
-        rms_norm_f32,
-        unit_normalization_f32,
-        grouped_dense_f32,
+        attention_pool_f32,
     )
 }
 

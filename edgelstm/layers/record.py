@@ -19,7 +19,7 @@ from .wire import Wire, joined
 MAX_SIZE = 1 << 16
 
 
-#: What recurrent layers do where their mask is 0.
+#: What layers do where their mask is 0.
 MASKS = ("repeat", "zero")
 
 #: What array fields are given: anything array-like, or None where it may be absent. Once a record is made they hold read-only,
@@ -73,7 +73,7 @@ class Layer:
     kind: ClassVar[str] = ""
     #: Whether a sample is one index into this layer's table.
     takes_index: ClassVar[bool] = False
-    #: Whether each output depends on the values at its own place of the inputs alone.
+    #: Whether each output depends on the values at its own place of the inputs alone, so that a map stays a map.
     channelwise: ClassVar[bool] = False
     #: Whether it rounds activations to integers, so that an answer may jump where an input moves by its last bit.
     rounds: ClassVar[bool] = False
@@ -85,6 +85,8 @@ class Layer:
     takes_any: ClassVar[bool] = False
     #: Whether it gives one row for a recording, however many it reads.
     sums_up: ClassVar[bool] = False
+    #: What the layer does where its mask is 0; None for a layer without one.
+    mask: ClassVar[str | None] = None
     #: Gates of a recurrent layer, in the order of its arrays.
     gates: ClassVar[tuple[str, ...]] = ()
     _sealed: ClassVar[bool] = False
@@ -181,6 +183,15 @@ class Layer:
         """
         raise UnsupportedModelError(f"{self.label}: layers of type {type(self).__name__} have no size rule.")
 
+    def reads(self, wanted: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+        """Which values of its inputs, side by side, can change the outputs that are wanted: (output_size,) -> (width,)."""
+        if self.channelwise:
+            return np.tile(wanted, width // wanted.size)
+        weight = self.arrays().get("weight")
+        if weight is not None and weight.shape == (wanted.size, width):
+            return np.asarray((weight[wanted] != 0).any(axis=0))
+        return np.full(width, wanted.any())
+
     def output_shape(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
         """Shape of the output, given the shapes of the inputs: a vector's, unless the layer is channelwise and all inputs are alike.
 
@@ -204,15 +215,6 @@ class Layer:
         """
         stride, first = self.rate
         return joined(self.label, self.inputs, wires).behind(stride, first, self.output_shape([wire.shape for wire in wires]))
-
-    def reads(self, wanted: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
-        """Which values of its inputs, side by side, can change the outputs that are wanted: (output_size,) -> (width,)."""
-        if self.channelwise:
-            return np.tile(wanted, width // wanted.size)
-        weight = self.arrays().get("weight")
-        if weight is not None and weight.shape == (wanted.size, width):
-            return np.asarray((weight[wanted] != 0).any(axis=0))
-        return np.full(width, wanted.any())
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays this record holds, by field name."""
@@ -250,7 +252,26 @@ class Layer:
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Recurrent(Layer):
+class Maskable(Layer):
+    """A layer with a state that can pass padding over.
+
+    Parameters
+    ----------
+    mask : {"repeat", "zero"}, optional
+        Takes one input more, the last: where that is 0, the layer keeps its state, and repeats the output that it gave before (0 where
+        there is none), or gives zeros. Keras' masks; zeros are its ``zero_output_for_mask``, and what follows a sequence's end in ONNX.
+    """
+
+    mask: str | None = None  # type: ignore[misc]
+
+    def __post_init__(self) -> None:
+        if self.mask is not None and self.mask not in MASKS:
+            raise UsageError(f"{self.label}: mask must be one of {', '.join(MASKS)}, or None; got {printable(repr(self.mask), 60)}.")
+        super().__post_init__()
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class Recurrent(Maskable):
     """What recurrent layers of any number format share: weight_ih (rows, input_size) and weight_hh (rows, hidden_size).
 
     Parameters
@@ -258,13 +279,11 @@ class Recurrent(Layer):
     reverse : bool
         Whether it reads a recording from its end. Its outputs stand in the order of the samples. It cannot step.
     mask : {"repeat", "zero"}, optional
-        Takes one input more, the last: where that is 0, the layer keeps its state, and repeats the output that it gave before (0 where
-        there is none), or gives zeros. Keras' masks; zeros are its ``zero_output_for_mask``, and what follows a sequence's end in ONNX.
+        See `Maskable`.
     """
 
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
     reverse: bool = False
-    mask: str | None = None
 
     if TYPE_CHECKING:
         weight_ih: Array
@@ -272,8 +291,6 @@ class Recurrent(Layer):
 
     def __post_init__(self) -> None:
         self._check_flags("reverse")
-        if self.mask is not None and self.mask not in MASKS:
-            raise UsageError(f"{self.label}: mask must be one of {', '.join(MASKS)}, or None; got {printable(repr(self.mask), 60)}.")
         super().__post_init__()
 
     def __repr__(self) -> str:
