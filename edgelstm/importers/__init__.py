@@ -81,7 +81,7 @@ def _audio(name: str) -> Callable[[BinaryIO, Asked, str], tuple[Model, str, list
     """The reader of a JSON format, by its file."""
 
     def read(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
-        from .from_audio_json.document import document
+        from .json_parts import document
 
         for option, value in asked._asdict().items():
             if value is not None:

@@ -6,9 +6,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ModelFileError, ShapeError, UnsupportedModelError, printable
-from ...files import container
-from ...layers.record import MAX_SIZE
+from ..errors import ModelFileError, ShapeError, UnsupportedModelError, printable
+from ..files import container
+from ..layers.record import MAX_SIZE
 
 #: What JSON calls the types that are asked for.
 _TYPES: dict[type, str] = {dict: "an object", list: "a list", str: "text", int: "a whole number", float: "a number", bool: "true or false"}
