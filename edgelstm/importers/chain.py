@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..layers.feedforward import ACTIVATIONS
+from ..layers.activations import ALONE
 
 #: What may stand after a module's colon, or as an item of its own: a function of all values.
-FUNCTIONS = (*ACTIVATIONS, "softmax")
+FUNCTIONS = (*ALONE, "softmax")
 
 #: What else may stand after the colon: what the module is, where its tensors leave that open.
 ROLES = ("embedding", "normalizer")
@@ -40,9 +40,9 @@ def parse(text: str) -> tuple[Item, ...]:
     """Read a chain such as ``"norm:normalizer, lstm, fc1:relu, fc2:softmax"``.
 
     Modules are named as in the state_dict, in the order in which data passes them; one stands for all of its stacked LSTM layers.
-    A function after a colon is applied to the module's output: `linear`, `relu`, `tanh`, `sigmoid` or `softmax`. It may also be
-    an item of its own. After the colon, `embedding` or `normalizer` says instead what the module is. ``add:NAME`` adds the
-    output of an earlier module, or the model's ``input``. Names with a comma or a colon stand in quotes.
+    A function after a colon, one of `FUNCTIONS`, is applied to the module's output. It may also be an item of its own. After the
+    colon, `embedding` or `normalizer` says instead what the module is. ``add:NAME`` adds the output of an earlier module, or the
+    model's ``input``. Names with a comma or a colon stand in quotes.
 
     Raises
     ------
