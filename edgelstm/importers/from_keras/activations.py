@@ -42,7 +42,7 @@ def word(value: Any, version: int, place: str) -> str:
     if isinstance(value, dict):
         inner = value.get("config")
         if isinstance(inner, dict) and value.get("class_name") in LAYERS:
-            return of_layer(str(value["class_name"]), Options.of(inner, place), version)
+            return of_layer(str(value["class_name"]), Options(inner, place, version))
         value = inner if value.get("class_name") == "function" else value.get("class_name")
     if value in (None, SOFTMAX):
         return SOFTMAX if value else "linear"
@@ -55,7 +55,7 @@ def word(value: Any, version: int, place: str) -> str:
     return _WORDS[value]
 
 
-def of_layer(kind: str, options: Options, version: int) -> str:
+def of_layer(kind: str, options: Options) -> str:
     """The word of an activation layer by its settings, which are taken."""
     if kind == "LeakyReLU":
         slope = options.take("negative_slope", float, None)

@@ -11,7 +11,7 @@ _SILENT = re.compile(
     r".*(_initializer|_regularizer|_constraint|_init)|name|trainable|dtype|seed|dropout|recurrent_dropout|dropout_[WU]|implementation|"
     r"unroll|build_config|batch_(input_)?shape|input_(dim|length|shape|dtype)|sparse|ragged|optional|unit_forget_bias|stateful|time_major|"
     r"consume_less|[WUb]_regularizer|[WUb]_constraint|activity_regularizer|supports_masking|return_state|autocast|"
-    r"momentum|renorm(_momentum)?|virtual_batch_size|fused|synchronized|lora_alpha|mask"
+    r"momentum|renorm(_momentum)?|virtual_batch_size|fused|synchronized|lora_alpha|noise_shape"
 )
 
 #: Settings that change answers unless they are absent.
@@ -72,7 +72,7 @@ class Spec:
         return Spec(self.config.get(name), self.version, f"{self.label} {name}")
 
     def options(self) -> "Options":
-        return Options(self)
+        return Options(self.config, self.label, self.version)
 
 
 def _old_name(config: dict[str, Any], name: str) -> str:
@@ -82,12 +82,13 @@ def _old_name(config: dict[str, Any], name: str) -> str:
 class Options(Part):
     """A layer's settings, to be taken one by one."""
 
-    def __init__(self, spec: Spec) -> None:
-        renamed = {_OLD.get(name, name) if spec.version == 1 else name: value for name, value in spec.config.items()}
-        super().__init__(renamed, spec.label)
+    def __init__(self, config: dict[str, Any], place: str, version: int) -> None:
+        renamed = {_OLD.get(name, name) if version == 1 else name: value for name, value in config.items()}
+        super().__init__(renamed, place)
+        self.version = version
         for name in _MUST_BE_ABSENT:
             if renamed.get(name):
-                raise UnsupportedModelError(f"{spec.label} has {name} = {printable(repr(renamed[name]), 60)}; save the plain float model.")
+                raise UnsupportedModelError(f"{place} has {name} = {printable(repr(renamed[name]), 60)}; save the plain float model.")
         self.drop(*_MUST_BE_ABSENT, *(name for name in renamed if _SILENT.fullmatch(name)))
 
     def counts(self, name: str, default: Any = ...) -> tuple[int, ...]:

@@ -51,8 +51,8 @@ class Arrays:
     def __contains__(self, name: str) -> bool:
         return (self._path, name) in self._places
 
-    def get(self, name: str, shape: Sequence[int | None]) -> NDArray[np.floating[Any]]:
-        """An array of a shape, whose dimensions are free where that has None.
+    def get(self, name: str, shape: Sequence[int | None] | None) -> NDArray[np.floating[Any]]:
+        """An array of a shape, whose dimensions are free where that has None, or of any.
 
         Raises
         ------
@@ -63,6 +63,8 @@ class Arrays:
         """
         place = self._places[self._path, name]
         found = self._group.numbers(place)
+        if shape is None:
+            return found
         fits = found.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, found.shape, strict=True))
         if not fits:
             wanted = ", ".join("any" if size is None else str(size) for size in shape)
