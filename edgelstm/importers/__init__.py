@@ -77,6 +77,12 @@ def _tflite(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list
     return from_tflite(read(file.read()), asked.layers, source=source)
 
 
+def _keras(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .from_keras.read import from_keras
+
+    return from_keras(file, asked, source)
+
+
 def _audio(name: str) -> Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]:
     """The reader of a JSON format, by its file."""
 
@@ -96,6 +102,8 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "PyTorch": _torch,
     "safetensors": _safetensors,
     "TensorFlow Lite": _tflite,
+    "Keras (HDF5)": _keras,
+    "Keras (.keras)": _keras,
     "Neural Amp Modeler (.nam)": _audio("nam"),
     "GuitarML (JSON)": _audio("guitarml"),
     "RTNeural (JSON)": _audio("rtneural"),

@@ -11,7 +11,7 @@ from ...layers.feedforward import Activation, Normalizer
 from ...layers.joining import Concat, Slice
 from ...layers.record import MAX_SIZE
 from ...model import INPUT, Model
-from . import convolving, feedforward, joining, recurrent, shaping
+from . import convolving, feedforward, joining, normalising, recurrent, shaping
 from .build import Build, Shape, Value
 from .kinds import Call, Kind
 from .nodes import Place, node_inputs, places
@@ -289,6 +289,7 @@ def _time_distributed_slots(spec: Spec) -> list[Slot]:
 
 _KINDS: dict[str, Kind] = {
     **feedforward.KINDS,
+    **normalising.KINDS,
     **recurrent.KINDS,
     **joining.KINDS,
     **shaping.KINDS,

@@ -97,8 +97,8 @@ class Group:
     def attribute(self, name: str) -> Any:
         """An attribute's value."""
         with sound():
-            size, value = self._group.attrs.get_id(name).get_storage_size(), None
-            if size <= _MAX_ATTRIBUTE:
+            given, value = self._group.attrs.get_id(name), None
+            if np.prod(given.shape, dtype=object) * given.dtype.itemsize <= _MAX_ATTRIBUTE:
                 value = self._group.attrs[name]
         if value is None:
             raise ModelFileError(f"attribute {printable(name, 60)!r} has more than {_MAX_ATTRIBUTE} bytes; the file is damaged, copy it again.")

@@ -78,7 +78,8 @@ def _from_cudnn(kernel: Floats, recurrent: Floats, bias: Floats | None, gates: i
 
 def _layer(call: Call) -> Value:
     """A layer of one cell."""
-    return _followed(call, lambda width, **options: [_cell(call, width, **options)])
+    cell = replace(call, arrays=call.arrays.below("cell"))
+    return _followed(call, lambda width, **options: [_cell(cell, width, **options)])
 
 
 def _followed(call: Call, cells: Callable[..., list[Recurrent]]) -> Value:
