@@ -153,7 +153,7 @@ def main() -> None:
                     as_cudnn(path, model)
                 archive.write(path, path.name)
             buffer = io.BytesIO()
-            np.savez(buffer, **{f"x{index}": x for index, x in enumerate(xs)}, **answers)
+            np.savez(buffer, allow_pickle=False, **{f"x{index}": x for index, x in enumerate(xs)}, **answers)
             archive.writestr(f"{name}.npz", buffer.getvalue())
     print(f"{OUT}: {OUT.stat().st_size} bytes")
 

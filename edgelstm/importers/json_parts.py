@@ -11,7 +11,15 @@ from ..files import container
 from ..layers.record import MAX_SIZE
 
 #: What JSON calls the types that are asked for.
-_TYPES: dict[type, str] = {dict: "an object", list: "a list", str: "text", int: "a whole number", float: "a number", bool: "true or false", object: "there"}
+_TYPES: dict[type, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    object: "there",
+}
 
 
 class Part:

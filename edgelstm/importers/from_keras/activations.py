@@ -8,7 +8,10 @@ from .settings import Options
 
 #: By Keras' name. Sources: ``keras/src/activations/activations.py`` of Keras 3, ``keras/activations.py`` of Keras 2.
 _WORDS = {
-    **{name: name for name in ("linear", "relu", "relu6", "tanh", "sigmoid", "softsign", "selu", "gelu", "mish", "hard_tanh", "log_sigmoid")},
+    **{
+        name: name
+        for name in ("linear", "relu", "relu6", "tanh", "sigmoid", "softsign", "selu", "gelu", "mish", "hard_tanh", "log_sigmoid")
+    },
     "elu": spelled("elu", 1.0),
     "celu": spelled("celu", 1.0),
     "softplus": spelled("softplus", 1.0),
@@ -50,7 +53,8 @@ def word(value: Any, version: int, place: str) -> str:
         return spelled("hard_sigmoid", *_HARD_SIGMOID[version])
     if not isinstance(value, str) or value not in _WORDS:
         raise UnsupportedModelError(
-            f"{place} is {printable(repr(value), 60)}, which is none of Keras' that edgelstm has: {', '.join((*_WORDS, 'hard_sigmoid', SOFTMAX))}."
+            f"{place} is {printable(repr(value), 60)}, which is none of Keras' that edgelstm has: "
+            f"{', '.join((*_WORDS, 'hard_sigmoid', SOFTMAX))}."
         )
     return _WORDS[value]
 
@@ -86,7 +90,9 @@ def _relu(options: Options) -> str:
         return spelled("clip", 0.0, top)
     if top is None and slope == 0:
         return spelled("thresholded_relu", threshold)
-    raise UnsupportedModelError(f"{options.place} is a ReLU with threshold {threshold:g}, max_value {top} and negative_slope {slope:g} together.")
+    raise UnsupportedModelError(
+        f"{options.place} is a ReLU with threshold {threshold:g}, max_value {top} and negative_slope {slope:g} together."
+    )
 
 
 #: The layers that are one function without weights.

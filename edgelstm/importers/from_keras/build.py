@@ -64,7 +64,9 @@ class Value:
         size = 1
         for dimension in self.features:
             if dimension is None:
-                raise UnsupportedModelError(f"a tensor of shape {self.shape} has no fixed size a timestep; give the model an input of one size.")
+                raise UnsupportedModelError(
+                    f"a tensor of shape {self.shape} has no fixed size a timestep; give the model an input of one size."
+                )
             size *= dimension
         return size
 
@@ -92,7 +94,9 @@ class Build:
     def at(self, name: str, *inputs: Value | str) -> dict[str, Any]:
         """Name and inputs of a record: `name`, made unique."""
         base = printable(name or "layer", 100)
-        unique = next(text for number in range(1, len(self._names) + 2) if (text := base if number == 1 else f"{base}_{number}") not in self._names)
+        unique = next(
+            text for number in range(1, len(self._names) + 2) if (text := base if number == 1 else f"{base}_{number}") not in self._names
+        )
         self._names.add(unique)
         return {"name": unique, "inputs": tuple(i if isinstance(i, str) else i.name for i in inputs)}
 

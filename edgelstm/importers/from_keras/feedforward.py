@@ -1,6 +1,7 @@
 """Keras' layers without a memory: dense, activations, embeddings, masks, and those that do nothing when a network answers."""
 
 from dataclasses import replace
+
 from ...layers.feedforward import Embedding, Softmax
 from .. import keras_arrays
 from .activations import LAYERS, SOFTMAX, of_layer

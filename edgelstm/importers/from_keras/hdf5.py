@@ -72,11 +72,14 @@ class Group:
         if data.is_virtual or plan.get_external_count():
             raise ModelFileError(f"{self._at(name)} lies in another file, which edgelstm does not open; save the model into one file.")
         if any(plan.get_filter(index)[0] not in _FILTERS for index in range(plan.get_nfilters())):
-            raise UnsupportedModelError(f"{self._at(name)} is compressed by a filter that HDF5 does not have itself; save it with gzip or plain.")
+            raise UnsupportedModelError(
+                f"{self._at(name)} is compressed by a filter that HDF5 does not have itself; save it with gzip or plain."
+            )
         size, stored = int(np.prod(data.shape, dtype=object)) * data.dtype.itemsize, int(data.id.get_storage_size())
         if size > min(_MAX_DATASET, _FREE_BYTES + _RATIO * stored):
             raise ModelFileError(
-                f"{self._at(name)} has shape {printable(data.shape, 100)} and stores {stored} bytes of it; the file is damaged, copy it again."
+                f"{self._at(name)} has shape {printable(data.shape, 100)} and stores {stored} bytes of it; "
+                "the file is damaged, copy it again."
             )
 
     def texts(self, name: str) -> list[str] | None:
@@ -101,7 +104,9 @@ class Group:
             if np.prod(given.shape, dtype=object) * given.dtype.itemsize <= _MAX_ATTRIBUTE:
                 value = self._group.attrs[name]
         if value is None:
-            raise ModelFileError(f"attribute {printable(name, 60)!r} has more than {_MAX_ATTRIBUTE} bytes; the file is damaged, copy it again.")
+            raise ModelFileError(
+                f"attribute {printable(name, 60)!r} has more than {_MAX_ATTRIBUTE} bytes; the file is damaged, copy it again."
+            )
         return value
 
     def walk(self) -> Iterator[str]:

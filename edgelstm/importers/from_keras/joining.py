@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...layers.activations import spelled
 from ...layers.feedforward import Add, Dense
 from ...layers.joining import Concat, Mul
-from ...layers.activations import spelled
 from .build import Masked, Value
 from .kinds import Call, Kind
 
@@ -36,7 +36,7 @@ def _concatenate(call: Call) -> Value:
 
 def _alike(call: Call) -> tuple[Value, Masked | None, list[str]]:
     """The widest input, the mask, and the names of all, with vectors of one number spread to its width."""
-    first, mask = _together(call)
+    _, mask = _together(call)
     widest = max(call.inputs, key=lambda x: x.width)
     names = []
     for x in call.inputs:

@@ -75,4 +75,6 @@ def _refuse_arguments(given: Any, place: str) -> None:
     for name, value in given.items() if isinstance(given, dict) else ():
         if value is None or (name in _SILENT and value is False):
             continue
-        raise UnsupportedModelError(f"{place} is called with {printable(name, 60)} = {printable(repr(value), 60)}, which edgelstm does not import.")
+        raise UnsupportedModelError(
+            f"{place} is called with {printable(name, 60)} = {printable(repr(value), 60)}, which edgelstm does not import."
+        )

@@ -56,18 +56,14 @@ def _cell(call: Call, width: int, **options: Any) -> Recurrent:
         return RNN(kernel.T, recurrent.T, bias, activation=cell, **options)
     gate = call.cell_activation("recurrent_activation", "sigmoid" if cudnn else "?")
     if computes == "LSTM":
-        return keras_arrays.lstm(
-            kernel, recurrent, bias, gate_activation=gate, cell_activation=cell, output_activation=cell, **options
-        )
+        return keras_arrays.lstm(kernel, recurrent, bias, gate_activation=gate, cell_activation=cell, output_activation=cell, **options)
     after = call.options.take("reset_after", bool, None)
     after = cudnn or (bias is not None and bias.ndim == 2) if after is None else after
-    return keras_arrays.gru(
-        kernel, recurrent, bias, reset_after=after, gate_activation=gate, cell_activation=cell, **options
-    )
+    return keras_arrays.gru(kernel, recurrent, bias, reset_after=after, gate_activation=gate, cell_activation=cell, **options)
 
 
 def _from_cudnn(kernel: Floats, recurrent: Floats, bias: Floats | None, gates: int) -> tuple[Floats, Floats, Floats | None]:
-    """Weights as cuDNN's layers store them, in the layout of the others: blocks of inputs scrambled, of the state transposed, two biases."""
+    """Weights as cuDNN's layers store them, in the layout of the others: input blocks scrambled, state blocks transposed, two biases."""
     kernel = np.hstack([block.reshape(block.shape[::-1]).T for block in np.hsplit(kernel, gates)])
     recurrent = np.hstack([block.T for block in np.hsplit(recurrent, gates)])
     if bias is not None:
@@ -122,7 +118,9 @@ def _rnn_slots(spec: Spec) -> list[Slot]:
 
 def _known_cell(spec: Spec) -> list[Slot]:
     if not spec.kind.endswith("Cell") or spec.kind not in _CELLS:
-        raise UnsupportedModelError(f"{spec.label} is a cell that edgelstm does not have; it imports {', '.join(f'{n}Cell' for n in _GATES)}.")
+        raise UnsupportedModelError(
+            f"{spec.label} is a cell that edgelstm does not have; it imports {', '.join(f'{n}Cell' for n in _GATES)}."
+        )
     return _cell_slots(spec)
 
 
@@ -136,7 +134,11 @@ def _rnn(call: Call) -> Value:
     cell = call.spec.inner("cell")
     stacked = cell.kind == "StackedRNNCells"
     specs = _stacked(cell) if stacked else [cell]
-    places = [call.arrays.below("cell", "cells", group) for group in numbered([c.kind for c in specs])] if stacked else [call.arrays.below("cell")]
+    places = (
+        [call.arrays.below("cell", "cells", group) for group in numbered([c.kind for c in specs])]
+        if stacked
+        else [call.arrays.below("cell")]
+    )
     call.options.drop("cell")
 
     def cells(width: int, **options: Any) -> list[Recurrent]:
@@ -160,7 +162,9 @@ def _directions(spec: Spec) -> tuple[Spec, Spec]:
 def _both_slots(spec: Spec) -> list[Slot]:
     forward, backward = _directions(spec)
     if forward.kind not in _CELLS or backward.kind not in _CELLS:
-        raise UnsupportedModelError(f"{spec.label} holds {forward.kind}; edgelstm imports it around {', '.join((*_GATES, 'CuDNNLSTM', 'CuDNNGRU'))}.")
+        raise UnsupportedModelError(
+            f"{spec.label} holds {forward.kind}; edgelstm imports it around {', '.join((*_GATES, 'CuDNNLSTM', 'CuDNNGRU'))}."
+        )
     halves = (("forward_layer", forward), ("backward_layer", backward))
     return [slot.below(name, half.trainable) for name, half in halves for slot in _layer_slots(half)]
 

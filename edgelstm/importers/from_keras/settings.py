@@ -21,7 +21,13 @@ _MUST_BE_ABSENT = ("lora_rank", "quantization_config", "renorm_clipping", "adjus
 _OWN_MODULES = ("keras", "tf_keras", "tensorflow")
 
 #: Keras 1's names of settings, and today's.
-_OLD = {"output_dim": "units", "inner_activation": "recurrent_activation", "nb_filter": "filters", "bias": "use_bias", "nb_words": "input_dim"}
+_OLD = {
+    "output_dim": "units",
+    "inner_activation": "recurrent_activation",
+    "nb_filter": "filters",
+    "bias": "use_bias",
+    "nb_words": "input_dim",
+}
 
 
 class Spec:

@@ -93,7 +93,9 @@ class ByName:
             )
         for slot, name in zip(order, listed, strict=True):
             if not _fits(slot.name, name):
-                raise ModelFileError(f"layer {printable(layer, 60)!r}: {printable(name, 100)!r} stands where {slot.name} should; save it again.")
+                raise ModelFileError(
+                    f"layer {printable(layer, 60)!r}: {printable(name, 100)!r} stands where {slot.name} should; save it again."
+                )
         self._left = [name for name in self._left if name != layer]
         group = self._root.group(layer) if listed else self._root
         return Arrays(group, {(slot.path, slot.name): name for slot, name in zip(order, listed, strict=True)})
@@ -127,8 +129,8 @@ class ByPath:
         below = [path for path in self._left if path.startswith(f"{self._base}/{group}/")]
         if strangers := [path for path in below if path not in taken] or [path for path in taken if path not in below]:
             raise ModelFileError(
-                f"layer {printable(names[index][1], 60)!r} should have {len(slots)} arrays ({_shown(s.name for s in slots)}) by its settings, "
-                f"in {printable(group, 60)}; the file disagrees in {_shown(strangers)}."
+                f"layer {printable(names[index][1], 60)!r} should have {len(slots)} arrays ({_shown(s.name for s in slots)}) "
+                f"by its settings, in {printable(group, 60)}; the file disagrees in {_shown(strangers)}."
             )
         self._left = [path for path in self._left if path not in taken]
         return Arrays(self._root, places)
