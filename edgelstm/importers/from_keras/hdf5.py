@@ -31,12 +31,20 @@ class Group:
 
     def names(self) -> list[str]:
         """Its entries, in the file's order."""
-        if len(self._group) > _MAX_ENTRIES:
-            raise ModelFileError(f"group {printable(self.place, 100)!r} has {len(self._group)} entries; at most {_MAX_ENTRIES} make sense.")
-        return list(self._group)
+        with sound():
+            count = len(self._group)
+            names = list(self._group) if count <= _MAX_ENTRIES else []
+        if not names and count:
+            raise ModelFileError(f"group {printable(self.place, 100)!r} has {count} entries; at most {_MAX_ENTRIES} make sense.")
+        return names
 
     def __contains__(self, name: str) -> bool:
-        return name in self._group
+        with sound():
+            return name in self._group
+
+    def _has(self, name: str) -> bool:
+        with sound():
+            return name in self._group.attrs
 
     def group(self, name: str) -> "Group":
         """The group at a path below.
@@ -61,8 +69,10 @@ class Group:
         data = self._follow(name)
         if hasattr(data, "keys"):
             raise ModelFileError(f"{self._at(name)} is a group where an array should be; the file is damaged, save the model again.")
-        if data.shape is None or data.dtype.kind not in "fiu":
-            raise UnsupportedModelError(f"{self._at(name)} holds {printable(data.dtype, 60)}, no numbers; save the float model.")
+        with sound():
+            kind, shape = data.dtype.kind, data.shape
+        if shape is None or kind not in "fiu":
+            raise UnsupportedModelError(f"{self._at(name)} holds no numbers; save the float model.")
         with sound():
             self._check_stored(data, name)
             return np.asarray(data[()])
@@ -84,18 +94,18 @@ class Group:
 
     def texts(self, name: str) -> list[str] | None:
         """An attribute that is a list of texts, which Keras cuts into ``name0``, ``name1``, … where it is long; None where absent."""
-        if name in self._group.attrs:
+        if self._has(name):
             return [_text(value) for value in np.ravel(self.attribute(name))]
         found: list[str] = []
         for index in range(_MAX_ENTRIES):
-            if f"{name}{index}" not in self._group.attrs:
+            if not self._has(f"{name}{index}"):
                 return found if index else None
             found += [_text(value) for value in np.ravel(self.attribute(f"{name}{index}"))]
         return found
 
     def text(self, name: str) -> str | None:
         """An attribute that is one text; None where absent."""
-        return _text(self.attribute(name)) if name in self._group.attrs else None
+        return _text(self.attribute(name)) if self._has(name) else None
 
     def attribute(self, name: str) -> Any:
         """An attribute's value."""
@@ -152,7 +162,7 @@ def sound() -> Iterator[None]:
     """What the HDF5 library says of a damaged file becomes a `ModelFileError`."""
     try:
         yield
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as problem:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError) as problem:
         raise ModelFileError(f"is a damaged HDF5 file ({printable(problem, 200)}); copy it again.") from None
 
 
