@@ -24,7 +24,7 @@ class Axis(NamedTuple):
     stride: int
     dilation: int
     before: int
-    count: int
+    places: int
 
 
 def map_shape(owner: str, shape: Any, rank: int | None = None) -> tuple[int, ...]:
@@ -93,14 +93,14 @@ def axes(
     for at, (size, taken, stride, apart) in enumerate(zip(shape, window, strides, dilation, strict=False)):
         span = (taken - 1) * apart + 1
         if padding == "same":
-            count = -(-size // stride)
-            before = max((count - 1) * stride + span - size, 0) // 2
+            places = -(-size // stride)
+            before = max((places - 1) * stride + span - size, 0) // 2
         else:
             before, after = (0, 0) if padding == "valid" else padding[at]
-            count = (size + before + after - span) // stride + 1
-        if count < 1:
+            places = (size + before + after - span) // stride + 1
+        if places < 1:
             raise ShapeError(f"{owner}: a window of {span} does not fit axis {at} of the map, whose size is {size}.")
-        found.append(Axis(size, taken, stride, apart, before, count))
+        found.append(Axis(size, taken, stride, apart, before, places))
     return found
 
 

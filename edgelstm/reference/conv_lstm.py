@@ -26,8 +26,8 @@ def peepholes(layer: ConvLSTM) -> Vector:
     """p_i, p_f and p_o, as maps or as what is the same at all their places."""
     if layer.peephole is None:
         return np.zeros((3, 1, 1, 1))
-    full = layer.peephole.ndim > 2
-    return layer.peephole.astype(np.float64).reshape((3, *_map(layer)) if full else (3, 1, 1, layer.channels))
+    shape = (3, *_map(layer)) if layer.peephole.ndim > 2 else (3, 1, 1, layer.channels)
+    return np.asarray(layer.peephole, np.float64).reshape(shape)
 
 
 def start(layer: ConvLSTM) -> State:
@@ -38,7 +38,7 @@ def start(layer: ConvLSTM) -> State:
 
 def _map(layer: ConvLSTM) -> tuple[int, ...]:
     """The output map's shape; of one with one axis, as a single row."""
-    shape = layer.output_shape
+    shape = layer.state_shape
     return shape if len(shape) == 3 else (1, *shape)
 
 

@@ -13,7 +13,7 @@ def padded(x: Vector, axes: Sequence[Axis], value: float = 0.0) -> Vector:
     row, column = rows_and_columns(axes)
     around = []
     for axis in (row, column):
-        reached = (axis.count - 1) * axis.stride + (axis.window - 1) * axis.dilation + 1
+        reached = (axis.places - 1) * axis.stride + (axis.window - 1) * axis.dilation + 1
         around.append((axis.before, max(0, reached - axis.before - axis.size)))
     return np.pad(x.reshape(row.size, column.size, -1), (*around, (0, 0)), constant_values=value)
 
@@ -24,8 +24,8 @@ def taps(x: Vector, axes: Sequence[Axis], value: float = 0.0) -> Vector:
     full = padded(x, axes, value)
 
     def met(i: int, j: int) -> Vector:
-        below = full[i * row.dilation :][: (row.count - 1) * row.stride + 1 : row.stride]
-        return below[:, j * column.dilation :][:, : (column.count - 1) * column.stride + 1 : column.stride]
+        below = full[i * row.dilation :][: (row.places - 1) * row.stride + 1 : row.stride]
+        return below[:, j * column.dilation :][:, : (column.places - 1) * column.stride + 1 : column.stride]
 
     return np.array([[met(i, j) for j in range(column.window)] for i in range(row.window)])
 
