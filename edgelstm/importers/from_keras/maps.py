@@ -16,6 +16,7 @@ def _conv_lstm(axes: int) -> Kind:
             raise call.refused(f"it is imported on maps of {axes + 1} dimensions a timestep without a mask; it is given shape {x.shape}")
         options.must_be("data_format", "channels_last", None)
         options.must_be("go_backwards", False)
+        options.drop("zero_output_for_mask")  # there is no mask
         filters, size = options.count("filters"), _each(options.counts("kernel_size"), axes)
         kernel = arrays.get("kernel", (*size, x.features[-1], 4 * filters))
         recurrent = arrays.get("recurrent_kernel", (*size, filters, 4 * filters))
@@ -33,7 +34,7 @@ def _conv_lstm(axes: int) -> Kind:
             output_activation=cell,
             **call.at(x),
         )
-        y = x.with_features(call.build.add(record), record.output_shape)
+        y = x.with_features(call.build.add(record), record.output_shape([record.shape]))
         return y if options.take("return_sequences", bool, False) else call.build.ended(call.name, y)
 
     return Kind(make, _slots)
