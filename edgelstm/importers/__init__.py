@@ -87,11 +87,17 @@ def _onnx(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[s
     return from_onnx(read(file), asked.layers, source=source)
 
 
+def _keras(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .from_keras.read import from_keras
+
+    return from_keras(file, asked, source)
+
+
 def _audio(name: str) -> Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]:
     """The reader of a JSON format, by its file."""
 
     def read(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
-        from .from_audio_json.document import document
+        from .json_parts import document
 
         for option, value in asked._asdict().items():
             if value is not None:
@@ -107,6 +113,8 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "safetensors": _safetensors,
     "TensorFlow Lite": _tflite,
     "ONNX": _onnx,
+    "Keras (HDF5)": _keras,
+    "Keras (.keras)": _keras,
     "Neural Amp Modeler (.nam)": _audio("nam"),
     "GuitarML (JSON)": _audio("guitarml"),
     "RTNeural (JSON)": _audio("rtneural"),

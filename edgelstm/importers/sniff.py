@@ -90,8 +90,6 @@ _INSTEAD = {
     "TorchScript": "Write the weights alone: torch.save(torch.jit.load(path).state_dict(), other_path).",
     "torch.export": "Write the weights alone: torch.save(torch.export.load(path).state_dict, other_path).",
     "madmom (pickle)": "Its LSTM layers have peepholes, which edgelstm does not have.",
-    "Keras (HDF5)": _TO_TFLITE.format("from_keras_model"),
-    "Keras (.keras)": _TO_TFLITE.format("from_keras_model"),
     "TensorFlow SavedModel": _TO_TFLITE.format("from_saved_model"),
     "TensorFlow 1 GraphDef (.pb)": "Convert it to TensorFlow Lite, with tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(…).convert().",
 }
