@@ -41,11 +41,14 @@ __all__ = [
     "SLSTM",
     "Activation",
     "Add",
+    "AttentionPool",
+    "AveragePool1D",
     "BatchNorm",
     "Bidirectional",
     "CalibrationWarning",
     "CompileError",
     "Concat",
+    "Conv1D",
     "ConvLSTM",
     "Dense",
     "DenseInt8",
@@ -53,6 +56,8 @@ __all__ = [
     "EdgeLSTMError",
     "Embedding",
     "GRUInt8",
+    "GlobalAveragePool1D",
+    "GlobalMaxPool1D",
     "GroupedDense",
     "InputError",
     "LSTMInt8",
@@ -61,6 +66,7 @@ __all__ = [
     "LayerNorm",
     "LibraryError",
     "Mask",
+    "MaxPool1D",
     "MinGRU",
     "MinLSTM",
     "Model",
@@ -81,6 +87,7 @@ __all__ = [
     "UnsupportedModelError",
     "UsageError",
     "Verification",
+    "Window",
     "__version__",
     "build",
     "from_torch",
@@ -124,9 +131,11 @@ if TYPE_CHECKING:
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
     from .files.elstm import save as save
+    from .layers.attention import AttentionPool as AttentionPool
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU
     from .layers.conv_lstm import ConvLSTM as ConvLSTM
+    from .layers.convolution import Conv1D as Conv1D
     from .layers.dense_int8 import DenseInt8 as DenseInt8
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
     from .layers.feedforward import Activation as Activation
@@ -150,11 +159,16 @@ if TYPE_CHECKING:
     from .layers.norms import LayerNorm as LayerNorm
     from .layers.norms import RMSNorm as RMSNorm
     from .layers.norms import UnitNormalization as UnitNormalization
+    from .layers.pooling import AveragePool1D as AveragePool1D
+    from .layers.pooling import GlobalAveragePool1D as GlobalAveragePool1D
+    from .layers.pooling import GlobalMaxPool1D as GlobalMaxPool1D
+    from .layers.pooling import MaxPool1D as MaxPool1D
     from .layers.recording import Last as Last
     from .layers.recording import Mask as Mask
     from .layers.recording import Reverse as Reverse
     from .layers.rnn import RNN as RNN
     from .layers.slstm import SLSTM as SLSTM
+    from .layers.window import Window as Window
     from .loading import from_torch as from_torch
     from .loading import load as load
     from .model import Model as Model
