@@ -40,6 +40,7 @@ __all__ = [
     "RNN",
     "Activation",
     "Add",
+    "AttentionPool",
     "AveragePool1D",
     "BatchNorm",
     "Bidirectional",
@@ -127,6 +128,7 @@ if TYPE_CHECKING:
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
     from .files.elstm import save as save
+    from .layers.attention import AttentionPool as AttentionPool
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU
     from .layers.conv_lstm import ConvLSTM as ConvLSTM

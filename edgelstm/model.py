@@ -110,6 +110,7 @@ class Model:
             "rate_hz": self.rate_hz,
             "layers": [{"name": layer.name, "kind": layer.kind, "output_size": self.size_of(layer.name)} for layer in self.layers],
             **self._wires_told(),
+            **({} if self.streams else {"reads": "whole recordings"}),
         }
 
     def _wires_told(self) -> dict[str, Any]:

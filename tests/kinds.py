@@ -154,6 +154,19 @@ def masked(rng):
     ]
 
 
+def attention(rng):
+    """Over all samples, and over those that are no padding; the scores reach far."""
+    (first,) = lstm_layers(rng, 3, 9, 1)
+    return [
+        el.Mask(0.5, name="mask", inputs=("input",)),
+        replace(first, name="values", inputs=("input",)),
+        el.Dense(10 * uniform(rng, 1, 9), name="score", inputs=("values",)),
+        el.AttentionPool(name="all", inputs=("values", "score")),
+        el.AttentionPool(name="some", inputs=("values", "score", "mask"), mask="repeat"),
+        el.Dense(uniform(rng, 4, 18), inputs=("all", "some")),
+    ]
+
+
 def both_ways(rng, **options):
     """Two layers that read a recording from both ends."""
     below, above = (lstm_layers(rng, size, 6, 2)[:1] + lstm_layers(rng, size, 6, 1) for size in (4, 12))
@@ -193,6 +206,7 @@ MAKERS = {
     "last": lambda rng: [*both_ways(rng, sequences=False), el.Dense(uniform(rng, 3, 12))],
     "reverse": lambda rng: [*both_ways(rng), el.Reverse()],
     "mask": masked,
+    "attention_pool": attention,
     "lstm_int8": lambda rng: [lstm_int8(rng, 5, 14, "int8-dynamic", calibrated=True), lstm_int8(rng, 14, 9, "int8-weight")],
     "gru_int8": gru_int8,
     "rnn_int8": rnn_int8,

@@ -40,8 +40,6 @@ def zipped(*names):
 @pytest.mark.parametrize(
     ("data", "name"),
     [
-        (b"\x08\x07\x12\x07pytorch" + bytes(40), "ONNX"),
-        (b"\x08\x0a\x3a\x07" + bytes(40), "ONNX"),
         (zipped("m/data.pkl", "m/constants.pkl", "m/code/a.py"), "TorchScript"),
         (zipped("m/models/model.json", "m/data/weights/weight_0"), "torch.export"),
         (zipped("a.npy"), "npz"),
@@ -84,7 +82,7 @@ def pickle_of(module, name, protocol):
         (b"#LookupParameter# /_0 {5,9} 12 FULL_GRAD\n", "DyNet", "from_torch"),
         (b"\x08\x01\x12" + bytes(40), "SavedModel", "from_saved_model"),
         (zipped("m/data.pkl", "m/constants.pkl", "m/code/a.py"), "TorchScript", r"torch\.jit\.load"),
-        (b"\x08\x07\x12\x07pytorch" + bytes(40), "ONNX", "If the model exists in PyTorch"),
+        (bytes(4) + b"ORTM" + bytes(40), "ONNX Runtime", "the .onnx file"),
     ],
 )
 def test_formats_that_are_not_read_are_named_with_what_to_do(tmp_path, data, name, advice):
@@ -119,7 +117,6 @@ def test_files_that_are_no_model_say_what_they_are(tmp_path, data, message):
 @pytest.mark.parametrize(
     "path",
     [
-        "dtln/model_1.onnx",
         "dtln/golden.npz",
     ],
 )

@@ -86,8 +86,7 @@ _TO_TFLITE = "Convert it to TensorFlow Lite, with tf.lite.TFLiteConverter.{}(…
 
 #: What to do with a file of a format that no importer reads.
 _INSTEAD = {
-    "ONNX": _FROM_TORCH,
-    "ONNX Runtime (.ort)": _FROM_TORCH,
+    "ONNX Runtime (.ort)": "Give the .onnx file that it was made from.",
     "TorchScript": "Write the weights alone: torch.save(torch.jit.load(path).state_dict(), other_path).",
     "torch.export": "Write the weights alone: torch.save(torch.export.load(path).state_dict, other_path).",
     "madmom (pickle)": "Its LSTM layers have peepholes, which edgelstm does not have.",

@@ -1,5 +1,6 @@
 """Every kernel of a layer, and every check of inputs, by name."""
 
+from .attention_f32 import attention_pool_f32
 from .channelwise_f32 import batch_norm_f32, prelu_f32
 from .conv_lstm_f32 import conv_lstm_f32
 from .dense_f32 import dense_columns_f32, dense_dot_f32
@@ -64,6 +65,7 @@ LAYER_KERNELS = {
         last_f32,
         reverse_f32,
         mask_f32,
+        attention_pool_f32,
     )
 }
 

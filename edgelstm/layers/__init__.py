@@ -38,6 +38,7 @@ KINDS = {
     "window": ("window", "Window"),
     "last": ("recording", "Last"),
     "reverse": ("recording", "Reverse"),
+    "attention_pool": ("attention", "AttentionPool"),
     "mask": ("recording", "Mask"),
     "gru": ("gru", "GRU"),
     "rnn": ("rnn", "RNN"),

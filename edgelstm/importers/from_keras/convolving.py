@@ -1,6 +1,10 @@
 """Keras' convolutions and pooling along time."""
 
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...layers.convolution import Conv1D
 from ...layers.pooling import AveragePool1D, GlobalAveragePool1D, GlobalMaxPool1D, MaxPool1D
@@ -10,29 +14,60 @@ from .kinds import Call, Kind, named
 
 
 def _conv1d(call: Call) -> Value:
-    x, options = call.sequence, call.options
-    options.must_be("data_format", "channels_last", None)
-    filters, taps = options.count("filters"), options.count("kernel_size")
-    stride, dilation, groups = options.count("strides", 1), options.count("dilation_rate", 1), options.count("groups", 1)
-    padding = options.take("padding", str, "valid")
-    if not groups or x.width % groups or padding not in ("valid", "causal", "same"):
-        raise call.refused(f"it has {groups} groups of {x.width} channels and the padding {padding!r}")
+    x, _ = call.padded
+    filters, taps, groups = call.options.count("filters"), call.options.count("kernel_size"), call.options.count("groups", 1)
+    if not groups or x.width % groups:
+        raise call.refused(f"it has {groups} groups of {x.width} channels")
     kernel = call.arrays.get("kernel", (taps, x.width // groups, filters))
-    bias = call.arrays.get("bias", (filters,)) if options.take("use_bias", bool, True) else None
-    if padding == "same" and taps > 1:
-        raise call.refused("its padding is 'same', which needs later samples")
-    record = Conv1D(
-        kernel.transpose(2, 1, 0),
-        bias,
-        stride=stride,
-        dilation=dilation,
-        groups=groups,
-        padding="valid" if padding == "same" else padding,
-        **call.at(x),
-    )
-    reach = (taps - 1) * dilation if padding == "valid" else 0
-    y = Value(call.build.add(record), (_steps(x.steps, reach, stride), filters), True)
+    y = _convolved(call, kernel.transpose(2, 1, 0), _bias(call, filters), groups)
     return activated(call, call.activation(), call.name, y)
+
+
+def _depthwise(call: Call) -> Value:
+    """Each channel on its own, `depth_multiplier` answers a channel."""
+    weight = _depthwise_weight(call)
+    y = _convolved(call, weight, _bias(call, len(weight)), call.padded[0].width)
+    return activated(call, call.activation(), call.name, y)
+
+
+def _separable(call: Call) -> Value:
+    """A depthwise convolution, then all channels of a timestep together."""
+    weight, filters = _depthwise_weight(call), call.options.count("filters")
+    pointwise = call.arrays.get("pointwise_kernel", (1, len(weight), filters)).transpose(2, 1, 0)
+    y = _convolved(call, weight, None, call.padded[0].width)
+    record = Conv1D(pointwise, _bias(call, filters), **call.build.at(f"{call.name}.pointwise", y))
+    return activated(call, call.activation(), call.name, y.with_features(call.build.add(record), (filters,)))
+
+
+def _depthwise_weight(call: Call) -> NDArray[Any]:
+    width, taps, multiplier = call.padded[0].width, call.options.count("kernel_size"), call.options.count("depth_multiplier", 1)
+    kernel = call.arrays.get("depthwise_kernel", (taps, width, multiplier))
+    return kernel.transpose(1, 2, 0).reshape(width * multiplier, 1, taps)
+
+
+def _bias(call: Call, filters: int) -> NDArray[Any] | None:
+    return call.arrays.get("bias", (filters,)) if call.options.take("use_bias", bool, True) else None
+
+
+def _convolved(call: Call, weight: NDArray[Any], bias: NDArray[Any] | None, groups: int) -> Value:
+    """The convolution's record; weight: (filters, channels of a group, taps)."""
+    (x, zeros), options = call.padded, call.options
+    options.must_be("data_format", "channels_last", None)
+    stride, dilation = options.count("strides", 1), options.count("dilation_rate", 1)
+    padding = options.take("padding", str, "valid")
+    reach = (weight.shape[2] - 1) * dilation
+    if zeros and (padding != "valid" or zeros != reach):
+        raise call.refused(f"{zeros} zeros stand before its input, and it reaches back {reach} timesteps; edgelstm imports equal numbers")
+    padding = "causal" if zeros or (padding == "same" and not reach) else padding
+    record = Conv1D(weight, bias, stride=stride, dilation=dilation, groups=groups, padding=padding, **call.at(x))
+    steps = _steps(x.steps, reach if padding == "valid" else 0, stride)
+    return Value(call.build.add(record), (steps, len(weight)), True)
+
+
+def looks_ahead(settings: dict[str, Any]) -> bool:
+    """Whether a layer of such settings answers from later timesteps: a convolution whose padding stands on both sides."""
+    taps = settings.get("kernel_size")
+    return settings.get("padding") == "same" and taps not in (None, 1, [1])
 
 
 def _steps(steps: int | None, reach: int, stride: int) -> int | None:
@@ -42,18 +77,33 @@ def _steps(steps: int | None, reach: int, stride: int) -> int | None:
 
 def _pool(kind: type[MaxPool1D] | type[AveragePool1D]) -> Kind:
     def make(call: Call) -> Value:
-        x, options = call.sequence, call.options
+        (x, zeros), options = call.padded, call.options
         options.must_be("data_format", "channels_last", None)
         size = options.count("pool_size", 2)
         stride = options.count("strides", size)
-        padding = options.take("padding", str, options.take("border_mode", str, "valid"))
+        padding = options.take("padding", str, "valid")
         even = x.steps is not None and stride == size and x.steps % size == 0
         if padding not in ("valid", "same") or (padding == "same" and size > 1 and not even):
             raise call.refused(f"its padding is {padding!r}, and a window reaches beyond the sequence's end")
-        name = call.build.add(kind(size, stride, **call.at(x)))
-        return Value(name, (_steps(x.steps, size - 1, stride), *x.features), True)
+        if zeros and (kind is MaxPool1D or zeros != size - 1 or padding != "valid"):
+            raise call.refused(f"{zeros} zeros stand before its input; edgelstm imports that before an average of one timestep more")
+        if zeros:
+            mean = np.full((x.width, 1, size), 1 / size)
+            record: Conv1D | MaxPool1D | AveragePool1D = Conv1D(mean, stride=stride, groups=x.width, padding="causal", **call.at(x))
+        else:
+            record = kind(size, stride, **call.at(x))
+        return Value(call.build.add(record), (_steps(x.steps, 0 if zeros else size - 1, stride), *x.features), True)
 
     return Kind(make)
+
+
+def _zero_padding(call: Call) -> Value:
+    x, counts = call.sequence, call.options.counts("padding")
+    call.options.must_be("data_format", "channels_last", None)
+    before, after = counts if len(counts) == 2 else (counts[0], counts[0])
+    if after:
+        raise call.refused(f"it puts {after} zeros behind a sequence, which a network that answers step by step has not")
+    return replace(x, zeros=before)
 
 
 def _global(kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D]) -> Kind:
@@ -63,7 +113,7 @@ def _global(kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D]) -> Kind:
         call.options.must_be("keepdims", False)
         if x.mask is not None:
             raise call.refused("it pools a masked sequence, which edgelstm does not import")
-        return call.build.ended(call.name, replace(x, name=call.build.add(kind(**call.at(x)))))
+        return call.build.ended(call.name, replace(x, name=call.build.add(kind(**call.at()))))
 
     return Kind(make)
 
@@ -71,6 +121,9 @@ def _global(kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D]) -> Kind:
 KINDS = {
     "Conv1D": Kind(_conv1d, named("kernel")),
     "Convolution1D": Kind(_conv1d, named("kernel")),
+    "DepthwiseConv1D": Kind(_depthwise, named("depthwise_kernel")),
+    "SeparableConv1D": Kind(_separable, named("depthwise_kernel", "pointwise_kernel")),
+    "ZeroPadding1D": Kind(_zero_padding),
     "MaxPooling1D": _pool(MaxPool1D),
     "AveragePooling1D": _pool(AveragePool1D),
     "GlobalMaxPooling1D": _global(GlobalMaxPool1D),
