@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...layers.convolution import Conv1D
+from ...layers.feedforward import Add
 from ...layers.pooling import AveragePool1D, GlobalAveragePool1D, GlobalMaxPool1D, MaxPool1D
+from ...layers.recording import Reverse
 from .build import Value
 from .feedforward import activated
 from .kinds import Call, Kind, named
@@ -50,24 +52,65 @@ def _bias(call: Call, filters: int) -> NDArray[Any] | None:
 
 
 def _convolved(call: Call, weight: NDArray[Any], bias: NDArray[Any] | None, groups: int) -> Value:
-    """The convolution's record; weight: (filters, channels of a group, taps)."""
+    """The convolution's records; weight: (filters, channels of a group, taps)."""
     (x, zeros), options = call.padded, call.options
     options.must_be("data_format", "channels_last", None)
     stride, dilation = options.count("strides", 1), options.count("dilation_rate", 1)
     padding = options.take("padding", str, "valid")
     reach = (weight.shape[2] - 1) * dilation
-    if zeros and (padding != "valid" or zeros != reach):
-        raise call.refused(f"{zeros} zeros stand before its input, and it reaches back {reach} timesteps; edgelstm imports equal numbers")
-    padding = "causal" if zeros or (padding == "same" and not reach) else padding
-    record = Conv1D(weight, bias, stride=stride, dilation=dilation, groups=groups, padding=padding, **call.at(x))
-    steps = _steps(x.steps, reach if padding == "valid" else 0, stride)
-    return Value(call.build.add(record), (steps, len(weight)), True)
+    before, after = _surrounding(call, padding, zeros, reach, stride, x.steps)
+    steps = _steps(x.steps, reach - before - after, stride)
+    if after:
+        name = _both_sides(call, x, _spread(weight, dilation), bias, before, groups, stride)
+    else:
+        how = "causal" if before else "valid"
+        name = call.build.add(Conv1D(weight, bias, stride=stride, dilation=dilation, groups=groups, padding=how, **call.at(x)))
+    return Value(name, (steps, len(weight)), True)
 
 
-def looks_ahead(settings: dict[str, Any]) -> bool:
-    """Whether a layer of such settings answers from later timesteps: a convolution whose padding stands on both sides."""
-    taps = settings.get("kernel_size")
-    return settings.get("padding") == "same" and taps not in (None, 1, [1])
+def _surrounding(call: Call, padding: str, zeros: tuple[int, int], reach: int, stride: int, steps: int | None) -> tuple[int, int]:
+    """Timesteps of zeros before and behind the sequence: as many as the window reaches, or none."""
+    if any(zeros) and (padding != "valid" or sum(zeros) != reach):
+        raise call.refused(
+            f"{sum(zeros)} zeros stand around its input, and its window reaches over {reach} steps; edgelstm imports equal numbers"
+        )
+    if padding == "same" and stride > 1:
+        if steps is None:
+            raise call.refused("how its padding 'same' lies depends on the number of timesteps, which the file leaves open")
+        total = max((-(-steps // stride) - 1) * stride + reach + 1 - steps, 0)
+        return total // 2, reach - total // 2
+    return {"valid": zeros, "causal": (reach, 0), "same": (reach // 2, reach - reach // 2)}[padding]
+
+
+def _spread(weight: NDArray[Any], dilation: int) -> NDArray[Any]:
+    """A dilated kernel with zeros between its taps."""
+    spread = np.zeros((*weight.shape[:2], (weight.shape[2] - 1) * dilation + 1))
+    spread[:, :, ::dilation] = weight
+    return spread
+
+
+def _both_sides(call: Call, x: Value, weight: NDArray[Any], bias: NDArray[Any] | None, before: int, groups: int, stride: int) -> str:
+    """``y[t] = sum over j of weight[j] x[t - before + j]``: taps up to the present, and those of the future along the reversed sequence."""
+    build, name = call.build, call.name
+    future = np.concatenate([weight[:, :, :before:-1], np.zeros((*weight.shape[:2], 1))], axis=2)
+    past = build.add(Conv1D(weight[:, :, : before + 1], bias, groups=groups, **build.at(f"{name}.past", x)))
+    turned = build.add(Reverse(**build.at(f"{name}.turned", x)))
+    ahead = build.add(Conv1D(future, groups=groups, **build.at(f"{name}.ahead", turned)))
+    back = build.add(Reverse(**build.at(f"{name}.back", ahead)))
+    both = build.add(Add(**build.at(name, past, back)))
+    if stride == 1:
+        return both
+    return build.add(
+        Conv1D(np.ones((len(weight), 1, 1)), groups=len(weight), stride=stride, padding="valid", **build.at(f"{name}.strided", both))
+    )
+
+
+def looks_ahead(kind: str, settings: dict[str, Any]) -> bool:
+    """Whether a layer of such settings answers from later timesteps: zeros stand behind the sequence."""
+    taps, padding = settings.get("kernel_size"), settings.get("padding")
+    if kind == "ZeroPadding1D":
+        return padding not in (0, [0, 0]) and not (isinstance(padding, list) and padding[1:] == [0])
+    return padding == "same" and "kernel_size" in settings and taps not in (1, [1])
 
 
 def _steps(steps: int | None, reach: int, stride: int) -> int | None:
@@ -85,14 +128,14 @@ def _pool(kind: type[MaxPool1D] | type[AveragePool1D]) -> Kind:
         even = x.steps is not None and stride == size and x.steps % size == 0
         if padding not in ("valid", "same") or (padding == "same" and size > 1 and not even):
             raise call.refused(f"its padding is {padding!r}, and a window reaches beyond the sequence's end")
-        if zeros and (kind is MaxPool1D or zeros != size - 1 or padding != "valid"):
-            raise call.refused(f"{zeros} zeros stand before its input; edgelstm imports that before an average of one timestep more")
-        if zeros:
+        if any(zeros) and (kind is MaxPool1D or zeros != (size - 1, 0) or padding != "valid"):
+            raise call.refused(f"{zeros} zeros stand around its input; edgelstm imports {size - 1} before it and an average")
+        if any(zeros):
             mean = np.full((x.width, 1, size), 1 / size)
             record: Conv1D | MaxPool1D | AveragePool1D = Conv1D(mean, stride=stride, groups=x.width, padding="causal", **call.at(x))
         else:
             record = kind(size, stride, **call.at(x))
-        return Value(call.build.add(record), (_steps(x.steps, 0 if zeros else size - 1, stride), *x.features), True)
+        return Value(call.build.add(record), (_steps(x.steps, 0 if any(zeros) else size - 1, stride), *x.features), True)
 
     return Kind(make)
 
@@ -100,10 +143,7 @@ def _pool(kind: type[MaxPool1D] | type[AveragePool1D]) -> Kind:
 def _zero_padding(call: Call) -> Value:
     x, counts = call.sequence, call.options.counts("padding")
     call.options.must_be("data_format", "channels_last", None)
-    before, after = counts if len(counts) == 2 else (counts[0], counts[0])
-    if after:
-        raise call.refused(f"it puts {after} zeros behind a sequence, which a network that answers step by step has not")
-    return replace(x, zeros=before)
+    return replace(x, zeros=counts if len(counts) == 2 else (counts[0], counts[0]))
 
 
 def _global(kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D]) -> Kind:

@@ -49,7 +49,7 @@ def _reads_whole(config: Any) -> bool:
             kind, settings = node.get("class_name"), node.get("config")
             if kind == "Bidirectional" or node.get("go_backwards") is True:
                 return True
-            if kind in convolving.KINDS and isinstance(settings, dict) and convolving.looks_ahead(settings):
+            if kind in convolving.KINDS and isinstance(settings, dict) and convolving.looks_ahead(kind, settings):
                 return True
             waiting += node.values()
         elif isinstance(node, list):

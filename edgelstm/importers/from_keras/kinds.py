@@ -49,15 +49,15 @@ class Call:
         """
         if len(self.inputs) != 1:
             raise self.refused(f"it reads {len(self.inputs)} tensors, where edgelstm imports it with one (and a state that begins at zero)")
-        if self.inputs[0].zeros:
+        if any(self.inputs[0].zeros):
             raise self.refused("it follows a ZeroPadding1D, which edgelstm imports before convolutions and average pooling alone")
         return self.inputs[0]
 
     @property
-    def padded(self) -> tuple[Value, int]:
-        """Its only input, which has timesteps, without the zeros before them; and how many these are."""
-        zeros = self.inputs[0].zeros if len(self.inputs) == 1 else 0
-        inner = replace(self, inputs=[replace(self.inputs[0], zeros=0)]) if zeros else self
+    def padded(self) -> tuple[Value, tuple[int, int]]:
+        """Its only input, which has timesteps, without the zeros around them; and how many these are."""
+        zeros = self.inputs[0].zeros if len(self.inputs) == 1 else (0, 0)
+        inner = replace(self, inputs=[replace(self.inputs[0], zeros=(0, 0))]) if any(zeros) else self
         return inner.sequence, zeros
 
     @property
