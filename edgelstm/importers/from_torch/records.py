@@ -1,6 +1,5 @@
-"""A module's tensors as layer records, checked one by one."""
+"""The tensors of a module without a state as its layer record, checked one by one."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,11 +7,11 @@ from numpy.typing import NDArray
 
 from ...errors import ModelFileError, ShapeError, UnsupportedModelError
 from ...layers.feedforward import Dense, Embedding, Normalizer
-from ...layers.lstm import LSTM
+from ...layers.record import Layer
 from .modules import Module
 
-#: What PyTorch adds to the variance of a BatchNorm; a state_dict does not tell.
-BATCH_NORM_EPS = 1e-5
+#: What PyTorch adds to the variance of a BatchNorm or a LayerNorm by default; a state_dict does not tell.
+EPS = 1e-5
 
 
 def numbers(module: Module, name: str, ndim: int | None = None) -> NDArray[np.floating[Any]]:
@@ -38,63 +37,6 @@ def numbers(module: Module, name: str, ndim: int | None = None) -> NDArray[np.fl
     return array
 
 
-def lstm_layers(module: Module) -> list[LSTM]:
-    """The stacked layers of a recurrent module, first to last. The two biases are added in float64 and rounded once."""
-    found: dict[str, dict[str, str]] = {}
-    for name in module.tensors:
-        stem, _, number = name.partition("_l")
-        found.setdefault(number, {})[stem] = name
-    order = sorted(found, key=lambda number: int(number or 0))
-    if [int(number or 0) for number in order] != list(range(len(order))):
-        raise UnsupportedModelError(
-            f"module {module.name!r} has the layers {', '.join(order)}, not 0 to {len(order) - 1}; save all of them."
-        )
-    initial = _initial(module, len(order))
-    labels = [f"{module.name}_l{number}" if len(order) > 1 else module.name for number in order]
-    return [
-        _lstm(module, found[number], label, {state: rows[index] for state, rows in initial.items()})
-        for index, (number, label) in enumerate(zip(order, labels, strict=True))
-    ]
-
-
-def _initial(module: Module, layers: int) -> dict[str, NDArray[Any]]:
-    """h0 and c0 of every layer, each (layers, hidden_size)."""
-    found = {}
-    hidden = module.widths[1]
-    for name, tensor in module.initial.items():
-        good = [(layers, 1, hidden), (layers, hidden), *([(hidden,)] if layers == 1 else [])]
-        if tuple(tensor.shape) not in good:
-            raise ShapeError(
-                f"the initial state {name} of {module.name!r} must have shape {good[0]}, for one sequence; got {tuple(tensor.shape)}. "
-                "Save one sequence's state, or leave it out."
-            )
-        found[name] = np.asarray(tensor).reshape(layers, hidden)
-    return found
-
-
-def _lstm(module: Module, names: Mapping[str, str], label: str, initial: Mapping[str, Any]) -> LSTM:
-    missing = {"weight_ih", "weight_hh"} - set(names)
-    if "bias_ih" in names or "bias_hh" in names:
-        missing |= {"bias_ih", "bias_hh"} - set(names)
-    if missing:
-        raise UnsupportedModelError(f"layer {label!r} lacks its {', '.join(sorted(missing))}; save the whole state_dict.")
-    bias = None
-    if "bias_ih" in names:
-        parts = [numbers(module, names[stem], 1).astype(np.float64) for stem in ("bias_ih", "bias_hh")]
-        if parts[0].shape != parts[1].shape:
-            raise ShapeError(f"layer {label!r}: bias_ih has shape {parts[0].shape} and bias_hh {parts[1].shape}; they must be equal.")
-        with np.errstate(over="ignore"):
-            bias = (parts[0] + parts[1]).astype(np.float32)  # (4*hidden_size,)
-    return LSTM(
-        numbers(module, names["weight_ih"], 2),
-        numbers(module, names["weight_hh"], 2),
-        bias,
-        initial.get("h0"),
-        initial.get("c0"),
-        name=label,
-    )
-
-
 def linear(module: Module) -> Dense:
     return Dense(numbers(module, "weight", 2), numbers(module, "bias", 1) if module.has_bias else None, name=module.name)
 
@@ -118,7 +60,7 @@ def batch_norm(module: Module) -> Normalizer:
         If a weight is zero: that channel is a constant, and no Normalizer gives one.
     """
     mean, variance = (numbers(module, name, 1).astype(np.float64) for name in ("running_mean", "running_var"))
-    scale = np.sqrt(variance + BATCH_NORM_EPS)
+    scale = np.sqrt(variance + EPS)
     if "weight" in module.tensors:
         weight = numbers(module, "weight", 1).astype(np.float64)
         if weight.shape != scale.shape or not weight.all():
@@ -130,3 +72,26 @@ def batch_norm(module: Module) -> Normalizer:
             raise ShapeError(f"{module.full('bias')!r} must have shape {mean.shape}; got {bias.shape}.")
         mean = mean - bias * scale
     return Normalizer(mean, scale, name=module.name)
+
+
+def layer_norm(module: Module) -> Layer:
+    from ...layers.norms import LayerNorm
+
+    bias = numbers(module, "bias", 1) if module.has_bias else None
+    return LayerNorm(numbers(module, "weight", 1), bias, EPS, name=module.name)
+
+
+def rms_norm(module: Module) -> Layer:
+    """``torch.nn.RMSNorm``, whose epsilon by default is that of float32."""
+    from ...layers.norms import RMSNorm
+
+    return RMSNorm(numbers(module, "weight", 1), float(np.finfo(np.float32).eps), name=module.name)
+
+
+def conv1d(module: Module, width: int) -> Layer:
+    """A convolution over time of `width` channels, in as many groups as its weight (out, in / groups, kernel) leaves."""
+    from ...layers.conv import Conv1D
+
+    weight = numbers(module, "weight", 3)
+    groups = max(1, width // weight.shape[1])
+    return Conv1D(weight, numbers(module, "bias", 1) if module.has_bias else None, groups=groups, padding="valid", name=module.name)
