@@ -271,3 +271,17 @@ def test_a_change_below_a_room_changes_the_key(tmp_path):
     for name in ("a.py", "simd/b.py", "simd/c.txt"):
         (tmp_path / name).write_text("")
     assert [Path(source).name for source in cache.sources(str(tmp_path))] == ["a.py", "b.py"]
+
+
+def test_an_installed_wheel_is_known_by_its_record_until_a_file_is_written_to(tmp_path):
+    assert cache._record(str(tmp_path)) == b""
+    source, record = tmp_path / "edgelstm/kernels/simd/a.py", tmp_path / "edgelstm-1.0.dist-info/RECORD"
+    for path, text in ((source, "one"), (record, "edgelstm/kernels/simd/a.py,sha256=1,3\nedgelstm/stream.py,sha256=2,3\n")):
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    os.utime(record, ns=(0, source.stat().st_mtime_ns))
+    assert cache._record(str(tmp_path)) == b"edgelstm/kernels/simd/a.py,sha256=1,3"
+    os.utime(record, ns=(0, source.stat().st_mtime_ns - 1))
+    assert cache._record(str(tmp_path)) == b""
+    source.unlink()
+    assert cache._record(str(tmp_path)) == b""

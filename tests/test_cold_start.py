@@ -28,8 +28,8 @@ FLOAT32 = {
         "edgelstm.files.container",
         "edgelstm.files.elstm",
     ),
-    *("edgelstm.layers", "edgelstm.layers.record", "edgelstm.layers.lstm", "edgelstm.layers.feedforward"),
-    *("edgelstm.reference", "edgelstm.reference.functions", "edgelstm.reference.lstm", "edgelstm.reference.feedforward"),
+    *(f"edgelstm.layers{name}" for name in ("", ".record", ".cells", ".lstm", ".feedforward")),
+    *(f"edgelstm.reference{name}" for name in ("", ".functions", ".cells", ".lstm", ".feedforward")),
     *(f"edgelstm.compiler{name}" for name in ("", ".cache", ".layout", ".library", ".plan", ".reach", ".targets")),
     *(f"edgelstm.compiler.lowering{name}" for name in ("", ".lstm", ".feedforward")),
 }

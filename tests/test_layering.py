@@ -50,8 +50,8 @@ FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
 
 #: Rooms that hold every kind in a file of the same name, and the files there that all kinds share.
 ROOMS = {
-    "layers": {"__init__", "record", "integers"},
-    "reference": {"__init__", "functions", "integers"},
+    "layers": {"__init__", "record", "integers", "cells"},
+    "reference": {"__init__", "functions", "integers", "cells"},
     "compiler.lowering": {"__init__", "packing"},
     "quantization.rules": {"__init__", "scales"},
 }

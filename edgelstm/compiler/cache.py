@@ -71,15 +71,38 @@ def _version(package: str) -> str:
     return ",".join(sorted(n for n in os.listdir(place) if n.startswith(f"{package}-") and n.endswith(".dist-info"))) or spec.origin
 
 
+#: The folders of the package whose files turn a layout into code.
+_MAKERS = ("edgelstm/compiler/", "edgelstm/kernels/")
+
+
 @cache
 def makers() -> str:
     """Digest of all that turns a layout into code: kernels, compiler, Numba, llvmlite."""
-    here = os.path.dirname(__file__)
+    place = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
     digest = sha256(f"{_version('numba')} {_version('llvmlite')}".encode())
-    for source in sources(here, os.path.join(os.path.dirname(here), "kernels")):
+    if record := _record(place):
+        digest.update(record)
+        return digest.hexdigest()
+    for source in sources(*(os.path.join(place, room) for room in _MAKERS)):
         with open(source, "rb") as file:
             digest.update(file.read())
     return digest.hexdigest()
+
+
+def _record(place: str) -> bytes:
+    """What a wheel's installer noted of these files, with their digests; nothing where it knows none, or one was written to since.
+
+    Reading them all at every start would take longer than loading the library.
+    """
+    notes = [n for n in os.listdir(place) if n.startswith("edgelstm-") and n.endswith(".dist-info")]
+    try:
+        with open(os.path.join(place, *notes, "RECORD"), "rb") as file:
+            lines, written = file.read().splitlines(), os.fstat(file.fileno()).st_mtime_ns
+        noted = [line for line in lines if line.startswith(tuple(room.encode() for room in _MAKERS)) and b".py,sha256=" in line]
+        untouched = all(os.stat(os.path.join(place, line.split(b",")[0].decode())).st_mtime_ns <= written for line in noted)
+    except OSError:
+        return b""
+    return b"".join(noted) if untouched else b""
 
 
 def sources(*rooms: str) -> Iterator[str]:

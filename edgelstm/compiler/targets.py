@@ -7,7 +7,7 @@ system, so that a warm start loads no compiler. The compiler asks LLVM for the r
 import os
 import re
 import sys
-from functools import cache
+from functools import cache, partial
 from typing import Literal, NamedTuple
 
 from ..errors import CompileError, UsageError
@@ -148,60 +148,46 @@ TargetName = Literal[
     "cortex-m3",
 ]
 
+_pi = partial(Target, lanes=4, registers=32, fma=True, dot="smlal", triple=_ARM64, division="fdiv", tested=_EMULATED)
+_pc = partial(Target, lanes=4, registers=16, fma=True, dot="pmaddwd", triple=_X86, tested=_HERE)
+_risc = partial(Target, registers=32, fma=True, dot="generic", triple=_RISCV, cpu="generic-rv64", abi="lp64d", tested=_EMULATED)
+_cortex_m = partial(Target, lanes=1, registers=32, fma=True, dot="generic")
+
+_ARMV7_BOARDS, _RVV_BOARDS = "Raspberry Pi 2 to 4, Zero 2 W with a 32-bit system", "RV64GCV Linux boards (vectors of 128 bits or more)"
+
 #: What `build` compiles for, by name.
 TARGETS = {
     target.name: target
     for target in (
+        _pi("rpi3", cpu="cortex-a53", boards="Raspberry Pi 3, 64-bit system"),
+        _pi("rpi-zero2w", cpu="cortex-a53", boards="Raspberry Pi Zero 2 W, 64-bit system"),
+        _pi("rpi4", cpu="cortex-a72", boards="Raspberry Pi 4, 400", division="frecpe"),
+        _pi("rpi5", cpu="cortex-a76", boards="Raspberry Pi 5, 500", dot="sdot", needs=(_SDOT,)),
+        _pi("aarch64", cpu="generic", boards="any 64-bit ARM Linux"),
+        _pc("x86-64-v2", cpu="x86-64-v2", boards="PCs since 2009", needs=_V2, fma=False),
+        _pc("x86-64-v3", cpu="x86-64-v3", boards="PCs since 2015 (AVX2)", needs=_V3, lanes=8),
+        _pc("x86-64-v4", cpu="x86-64-v4", boards="servers (AVX-512)", needs=_V4, lanes=16, registers=32),
         Target(
-            "rpi3", 4, 32, True, "smlal", _ARM64, "cortex-a53", boards="Raspberry Pi 3, 64-bit system", tested=_EMULATED, division="fdiv"
-        ),
-        Target(
-            "rpi-zero2w",
-            4,
-            32,
-            True,
-            "smlal",
-            _ARM64,
-            "cortex-a53",
-            boards="Raspberry Pi Zero 2 W, 64-bit system",
-            tested=_EMULATED,
-            division="fdiv",
-        ),
-        Target("rpi4", 4, 32, True, "smlal", _ARM64, "cortex-a72", boards="Raspberry Pi 4, 400", tested=_EMULATED, division="frecpe"),
-        Target(
-            "rpi5",
-            4,
-            32,
-            True,
-            "sdot",
-            _ARM64,
-            "cortex-a76",
-            needs=(_SDOT,),
-            boards="Raspberry Pi 5, 500",
-            tested=_EMULATED,
-            division="fdiv",
-        ),
-        Target("aarch64", 4, 32, True, "smlal", _ARM64, "generic", boards="any 64-bit ARM Linux", tested=_EMULATED, division="fdiv"),
-        Target("x86-64-v2", 4, 16, False, "pmaddwd", _X86, "x86-64-v2", needs=_V2, boards="PCs since 2009", tested=_HERE),
-        Target("x86-64-v3", 8, 16, True, "pmaddwd", _X86, "x86-64-v3", needs=_V3, boards="PCs since 2015 (AVX2)", tested=_HERE),
-        Target("x86-64-v4", 16, 32, True, "pmaddwd", _X86, "x86-64-v4", needs=_V4, boards="servers (AVX-512)", tested=_HERE),
-        Target(
-            *("armv7", 4, 16, True, "generic", _ARM32, "cortex-a7", "+neon,+vfp4,-thumb-mode"),
+            name="armv7",
+            lanes=4,
+            registers=16,
+            fma=True,
+            dot="generic",
+            triple=_ARM32,
+            cpu="cortex-a7",
+            features="+neon,+vfp4,-thumb-mode",
             needs=("neon", "vfpv4"),
-            boards="Raspberry Pi 2 to 4, Zero 2 W with a 32-bit system",
+            boards=_ARMV7_BOARDS,
             tested=_EMULATED,
         ),
-        Target("riscv64", 1, 32, True, "generic", _RISCV, "generic-rv64", _RVGC, "lp64d", boards="RV64GC Linux boards", tested=_EMULATED),
-        Target(
-            *("riscv64-v", 4, 32, True, "generic", _RISCV, "generic-rv64", f"{_RVGC},+v", "lp64d"),
-            needs=("v",),
-            boards="RV64GCV Linux boards (vectors of 128 bits or more)",
-            tested=_EMULATED,
+        _risc("riscv64", lanes=1, features=_RVGC, boards="RV64GC Linux boards"),
+        _risc("riscv64-v", lanes=4, features=f"{_RVGC},+v", boards=_RVV_BOARDS, needs=("v",)),
+        _cortex_m("cortex-m4f", triple=_M4, cpu="cortex-m4", boards="STM32F4, nRF52, …", tested=f"{_BOARD} mps2-an386"),
+        _cortex_m("cortex-m7", triple=_M4, cpu="cortex-m7", features="-fp64", boards="STM32F7, …", tested=f"{_BOARD} mps2-an500"),
+        _cortex_m("cortex-m33", triple=_M33, cpu="cortex-m33", boards="nRF53, RP2350, …", tested=f"{_BOARD} mps2-an505"),
+        _cortex_m(
+            "cortex-m3", triple=_M3, cpu="cortex-m3", boards="STM32F1, … (no FPU)", tested=f"{_BOARD} mps2-an385", registers=8, fma=False
         ),
-        Target("cortex-m4f", 1, 32, True, "generic", _M4, "cortex-m4", boards="STM32F4, nRF52, …", tested=f"{_BOARD} mps2-an386"),
-        Target("cortex-m7", 1, 32, True, "generic", _M4, "cortex-m7", "-fp64", boards="STM32F7, …", tested=f"{_BOARD} mps2-an500"),
-        Target("cortex-m33", 1, 32, True, "generic", _M33, "cortex-m33", boards="nRF53, RP2350, …", tested=f"{_BOARD} mps2-an505"),
-        Target("cortex-m3", 1, 8, False, "generic", _M3, "cortex-m3", boards="STM32F1, … (no FPU)", tested=f"{_BOARD} mps2-an385"),
     )
 }
 

@@ -3,15 +3,20 @@
 import numpy as np
 
 from ..layers.lstm import LSTM
-from .functions import State, Twin, Vector, lstm_cell, lstm_start
+from .cells import advance, normalised, start
+from .functions import State, Twin, Vector
 
 
 def step(layer: LSTM, xs: list[Vector], state: State) -> tuple[Vector, State]:
-    """One step. xs: vectors of input_size values together; state: h and c, (hidden_size,) each. Formula: `layers.lstm.LSTM`."""
+    """One step. xs: vectors of input_size values together; state: h (projection_size,) and c (hidden_size,)."""
     h, c = state
-    z = layer.weight_ih.astype(np.float64) @ np.concatenate(xs) + layer.weight_hh.astype(np.float64) @ h + layer.bias  # (4*hidden_size,)
-    h, c = lstm_cell(z, c)
+    from_x, from_h = layer.weight_ih.astype(np.float64) @ np.concatenate(xs), layer.weight_hh.astype(np.float64) @ h
+    if layer.norm == "torch":
+        assert layer.norm_epsilon is not None
+        from_x = normalised(from_x, layer.norm_epsilon) * layer.norm_weight
+        from_h = normalised(from_h, layer.norm_epsilon) * layer.norm_weight_hh
+    h, c = advance(layer, from_x + from_h, layer.bias, c)
     return h, (h, c)
 
 
-TWINS = {"lstm": Twin(step, lstm_start)}
+TWINS = {"lstm": Twin(step, start)}

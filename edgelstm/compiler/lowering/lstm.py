@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...errors import UnsupportedModelError
 from ...layers.lstm import LSTM
 from ..targets import Target
 from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, Rule, lstm_reach, lstm_state, tiling
@@ -16,6 +17,8 @@ FETCH_ABOVE, FETCH_AHEAD = 1 << 18, 256
 
 
 def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
+    if layer.variant or layer.reverse:
+        raise UnsupportedModelError(f"{layer.label}: {', '.join((*layer.variant, *['reverse'] * layer.reverse))} has no kernel yet.")
     inputs, hidden = layer.input_size, layer.hidden_size
     padded, units, tail = tiling(hidden, target)
     size = layer.weight_ih.size + layer.weight_hh.size

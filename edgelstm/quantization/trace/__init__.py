@@ -73,6 +73,8 @@ class Trace:
 
 def form(layer: Layer) -> Float:
     """How a recurrent layer is simulated."""
+    if variant := getattr(layer, "variant", ()):
+        raise UnsupportedModelError(f"{layer.label}: calibration does not know {', '.join(variant)}; the model stays in f32.")
     return FORMS[layer.kind](layer)
 
 

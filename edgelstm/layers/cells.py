@@ -1,0 +1,196 @@
+"""What an LSTM cell may have beside weights, a bias and a start: options of the float32 record and of those in int8."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError, UnsupportedModelError, UsageError, printable
+from .record import Array, Recurrent, checked_array, require_shape
+
+#: Couplings of gates, and the index in i f g o of the gate that follows from the other and has no weights.
+COUPLED = {"f=1-i": 1, "i=1-f": 0}
+
+#: Conventions of layer normalisation, and what each adds to the variance.
+NORMS = {"tflite": 1e-8, "tf1": 1e-12, "torch": 1e-5}
+
+#: What gates and cells may be passed through.
+ACTIVATIONS = ("sigmoid", "tanh")
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class Cell(Recurrent):
+    """An LSTM cell's options. `layers.lstm.LSTM` documents them; a plain cell has none."""
+
+    peephole: Array = None
+    weight_hr: Array = None
+    bias_hr: Array = None
+    coupled: str | None = None
+    cell_clip: float | None = None
+    projection_clip: float | None = None
+    gate_clip: float | None = None
+    gate_activation: str | tuple[str, ...] = "sigmoid"
+    cell_activation: str = "tanh"
+    output_activation: str = "tanh"
+    norm: str | None = None
+    norm_weight: Array = None
+    norm_weight_hh: Array = None
+    norm_weight_cell: Array = None
+    norm_bias_cell: Array = None
+    norm_epsilon: float | None = None
+    reverse: bool = False
+
+    @property
+    def hidden_size(self) -> int:
+        """Size of the cell."""
+        return int(self.weight_hh.shape[0]) // 4
+
+    @property
+    def projection_size(self) -> int:
+        """Size of what the layer gives and feeds back: that of the cell where there is no projection."""
+        return int(self.weight_hh.shape[1])
+
+    @property
+    def variant(self) -> tuple[str, ...]:
+        """Names of the options that make it no plain cell."""
+        held = ((f.name, getattr(self, f.name), f.default) for f in fields(Cell) if f.name not in ("name", "inputs", "reverse"))
+        return tuple(name for name, value, plain in held if isinstance(value, np.ndarray) or value != plain)
+
+    @property
+    def gate_activations(self) -> tuple[str, str, str]:
+        """What i, f and o are passed through."""
+        words = self.gate_activation
+        return (words,) * 3 if isinstance(words, str) else (words[0], words[1], words[2])
+
+    @property
+    def derived_gate(self) -> int | None:
+        """Index in i f g o of the gate that coupling derives from another."""
+        return None if self.coupled is None else COUPLED[self.coupled]
+
+    @property
+    def within_one(self) -> bool:
+        bounded = ("sigmoid", "tanh")
+        within = self.gate_activations[2] in bounded and self.output_activation in bounded
+        if self.weight_hr is None:
+            return within
+        return self.projection_clip is not None and self.projection_clip <= 1
+
+    @property
+    def multiply_accumulates(self) -> int:
+        gates = 4 if self.coupled is None else 3
+        products = gates * self.hidden_size * (self.input_size + self.projection_size)
+        return products + (0 if self.weight_hr is None else int(self.weight_hr.size))
+
+    def options(self) -> dict[str, Any]:
+        """Those that a plain cell does not have, as JSON has them."""
+        plain = {f.name for f in fields(Cell)} - {*self.variant, *["reverse"] * self.reverse}
+        given = {name: value for name, value in super().options().items() if name not in plain}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        super().output_size(sizes)
+        return self.projection_size
+
+    def _check_shapes(self) -> None:
+        """Of weights, which have their types already, of the bias and of the start."""
+        columns = int(self.weight_hh.shape[1])
+        hidden, because = columns, f"weight_hh has hidden_size = {columns} columns"
+        rows = "its rows are the gates i f g o of hidden_size rows each"
+        if self.weight_hr is not None:
+            self._set("weight_hr", checked_array(self.label, "weight_hr", self.weight_hr, 2))
+            columns, hidden = map(int, self.weight_hr.shape)
+            rows = because = f"weight_hr, (projection_size, hidden_size), has shape {self.weight_hr.shape}"
+        elif self.bias_hr is not None:
+            raise ShapeError(f"{self.label}: bias_hr belongs to a weight_hr, and there is none.")
+        require_shape(self.label, "weight_hh", self.weight_hh, (4 * hidden, columns), rows)
+        require_shape(self.label, "weight_ih", self.weight_ih, (4 * hidden, self.weight_ih.shape[1]), because)
+        for name, size in (("bias", 4 * hidden), ("h0", columns), ("c0", hidden), ("bias_hr", columns)):
+            self._check_vector(name, size, because)
+
+    def _check_vector(self, name: str, size: int, because: str) -> None:
+        """A field that may be absent."""
+        if (value := getattr(self, name)) is not None:
+            self._set(name, checked_array(self.label, name, value, 1))
+            require_shape(self.label, name, getattr(self, name), (size,), because)
+
+    def _check_options(self) -> None:
+        """Of what `_check_shapes` leaves."""
+        if self.peephole is not None:
+            self._set("peephole", checked_array(self.label, "peephole", self.peephole, 2))
+            shape = (3, self.hidden_size)
+            require_shape(self.label, "peephole", self.peephole, shape, "its rows are those of the gates i f o")
+        for name in ("cell_clip", "projection_clip", "gate_clip", "norm_epsilon"):
+            self._check_positive(name)
+        if self.projection_clip is not None and self.weight_hr is None:
+            raise UnsupportedModelError(f"{self.label}: projection_clip belongs to a weight_hr, and there is none; leave it out.")
+        if type(self.reverse) is not bool:
+            raise UsageError(f"{self.label}: reverse must be True or False; got {printable(repr(self.reverse), 60)}.")
+        self._check_activations()
+        self._check_norm()
+        self._check_coupling()
+
+    def _check_positive(self, name: str) -> None:
+        value = getattr(self, name)
+        if value is None:
+            return
+        number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)
+        if not number or not 1e-30 <= float(value) <= 1e30:
+            raise UnsupportedModelError(
+                f"{self.label}: {name} must be a number from 1e-30 to 1e30, or None for none; got {printable(repr(value), 60)}."
+            )
+        self._set(name, float(value))
+
+    def _check_activations(self) -> None:
+        words = self.gate_activation
+        if not isinstance(words, str):
+            if not isinstance(words, (list, tuple)) or len(words) != 3:
+                raise UnsupportedModelError(
+                    f"{self.label}: gate_activation must be one name, or three, those of i, f and o; got {printable(repr(words), 60)}."
+                )
+            self._set("gate_activation", words[0] if len(set(map(str, words))) == 1 else tuple(words))
+        for word in (*self.gate_activations, self.cell_activation, self.output_activation):
+            if word not in ACTIVATIONS:
+                raise UnsupportedModelError(f"{self.label}: activation {printable(repr(word), 60)} is not one of {', '.join(ACTIVATIONS)}.")
+
+    def _check_norm(self) -> None:
+        """Each convention has its arrays: all of them, and no others."""
+        if self.norm is not None and self.norm not in NORMS:
+            raise UnsupportedModelError(f"{self.label}: norm {printable(repr(self.norm), 60)} is not one of {', '.join(NORMS)}.")
+        hidden = self.hidden_size
+        rows = 4 * hidden
+        takes = {
+            "norm_weight": (rows, ("tflite", "tf1", "torch")),
+            "norm_weight_hh": (rows, ("torch",)),
+            "norm_weight_cell": (hidden, ("tf1", "torch")),
+            "norm_bias_cell": (hidden, ("tf1", "torch")),
+        }
+        for name, (size, norms) in takes.items():
+            if (getattr(self, name) is not None) != (self.norm in norms):
+                verb = "takes no" if self.norm not in norms else "needs a"
+                raise ShapeError(f"{self.label}: norm {self.norm!r} {verb} {name}.")
+            self._check_vector(name, size, f"hidden_size is {hidden}")
+        if self.norm is None and self.norm_epsilon is not None:
+            raise UnsupportedModelError(f"{self.label}: norm_epsilon belongs to a norm, and there is none; leave it out.")
+        if self.norm is not None and self.norm_epsilon is None:
+            self._set("norm_epsilon", NORMS[self.norm])
+
+    def _check_coupling(self) -> None:
+        """Numbers of a gate that is derived are zeros: nothing reads them."""
+        if self.coupled is None:
+            return
+        if not isinstance(self.coupled, str) or self.coupled not in COUPLED:
+            raise UnsupportedModelError(f"{self.label}: coupled {printable(repr(self.coupled), 60)} is not one of {', '.join(COUPLED)}.")
+        if self.norm == "torch":
+            raise UnsupportedModelError(f"{self.label}: norm 'torch' is over all four gates, and coupled leaves three.")
+        gate, hidden = COUPLED[self.coupled], self.hidden_size
+        for name in ("weight_ih", "weight_hh", "bias", "norm_weight"):
+            self._set_rows_to_zero(name, slice(gate * hidden, (gate + 1) * hidden))
+        self._set_rows_to_zero("peephole", slice(gate, gate + 1))
+
+    def _set_rows_to_zero(self, name: str, rows: slice) -> None:
+        if (array := getattr(self, name)) is not None:
+            array = array.copy()
+            array[rows] = 0
+            array.flags.writeable = False
+            self._set(name, array)

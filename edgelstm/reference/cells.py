@@ -1,0 +1,73 @@
+"""The float cell of LSTM layers with all options: sums of gates and the old cell -> the new h and c. Formula: `layers.lstm.LSTM`."""
+
+from typing import Any
+
+import numpy as np
+
+from .functions import ACTIVATIONS, Vector
+
+
+def normalised(v: Vector, epsilon: float) -> Vector:
+    """``(v - mean) / sqrt(variance + epsilon)`` (Ba, Kiros and Hinton 2016)."""
+    return np.asarray((v - v.mean()) / np.sqrt(v.var() + epsilon))
+
+
+def clipped(v: Vector, most: float | None) -> Vector:
+    """v within +-most."""
+    return v if most is None else np.clip(v, -most, most)
+
+
+def advance(layer: Any, sums: Vector, bias: Vector, c: Vector) -> tuple[Vector, Vector]:
+    """One step of the cell.
+
+    Parameters
+    ----------
+    sums : (4*hidden_size,)
+        Of products, in the order i f g o; those of ``norm="torch"`` are normalised already.
+    bias : (4*hidden_size,)
+    c : (hidden_size,)
+
+    Returns
+    -------
+    h (projection_size,), c (hidden_size,)
+    """
+    gates = [ACTIVATIONS[word] for word in layer.gate_activations]
+    products, biases = np.split(sums, 4), np.split(bias, 4)
+    peephole = np.zeros((3, layer.hidden_size)) if layer.peephole is None else layer.peephole.astype(np.float64)
+
+    def before_activation(gate: int, from_cell: Vector | float = 0.0) -> Vector:
+        z = products[gate]
+        if layer.norm == "tflite":
+            z = normalised(z + from_cell, layer.norm_epsilon) * np.split(layer.norm_weight, 4)[gate] + biases[gate]
+        elif layer.norm == "tf1":
+            z = normalised(z, layer.norm_epsilon) * np.split(layer.norm_weight, 4)[gate] + biases[gate] + from_cell
+        else:
+            z = z + biases[gate] + from_cell
+        return clipped(z, layer.gate_clip)
+
+    i, f = (gates[k](before_activation(k, peephole[k] * c)) for k in range(2))
+    if layer.coupled == "f=1-i":
+        f = 1 - i
+    elif layer.coupled == "i=1-f":
+        i = 1 - f
+    c = f * c + i * ACTIVATIONS[layer.cell_activation](before_activation(2))
+    if layer.norm in ("tf1", "torch"):
+        c = normalised(c, layer.norm_epsilon) * layer.norm_weight_cell + layer.norm_bias_cell
+    c = clipped(c, layer.cell_clip)
+    h = gates[2](before_activation(3, peephole[2] * c)) * ACTIVATIONS[layer.output_activation](c)
+    return projected(layer, h), c
+
+
+def projected(layer: Any, h: Vector) -> Vector:
+    """What the layer gives: (hidden_size,) -> (projection_size,)."""
+    if layer.weight_hr is None:
+        return h
+    r = layer.weight_hr.astype(np.float64) @ h
+    return clipped(r if layer.bias_hr is None else r + layer.bias_hr, layer.projection_clip)
+
+
+def start(layer: Any) -> tuple[Vector, Vector]:
+    """h (projection_size,) and c (hidden_size,) before the first step."""
+    h0 = np.zeros(layer.projection_size) if layer.h0 is None else layer.h0.astype(np.float64)
+    c0 = np.zeros(layer.hidden_size) if layer.c0 is None else layer.c0.astype(np.float64)
+    return h0, c0
