@@ -44,13 +44,23 @@ class Asked(NamedTuple):
     without: str | None = None
 
 
+    def refuse(self, what: str) -> None:
+        """Raise UsageError if something was said of a file of which nothing is to be said, being `what`."""
+        for name, value in self._asdict().items():
+            if value is not None:
+                raise UsageError(f'is {what} and settles its layers itself; leave out {name}="{value}".')
+
+
 def from_checkpoint(checkpoint: object, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
     """The model in a state_dict, or in dicts and lists around one, with its chain and notes."""
+    from .bags import flax
     from .from_torch.chains import from_torch
+    from .from_torch.modules import FLAX, TORCH
     from .from_torch.state_dict import chosen
 
     found = chosen(checkpoint, asked.prefix, asked.without)
-    model, order, notes = from_torch(found.tensors, asked.layers, source=source, holds=found.holds)
+    tensors, framework = (flax.translated(found.tensors), FLAX) if flax.is_flax(found.tensors) else (found.tensors, TORCH)
+    model, order, notes = from_torch(tensors, asked.layers, source=source, framework=framework, holds=found.holds)
     return model, order, [*found.notes, *notes, *found.beside(model.input_size)]
 
 
@@ -66,6 +76,24 @@ def _safetensors(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str,
     return from_checkpoint(read(file), asked, source)
 
 
+def _npz(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .bags.npz import read
+
+    return from_checkpoint(read(file), asked, source)
+
+
+def _numpy_pickle(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .pickles.arrays import read
+
+    return from_checkpoint(read(file), asked, source)
+
+
+def _msgpack(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .bags.msgpack_file import read
+
+    return from_checkpoint(read(file.read()), asked, source)
+
+
 def _tflite(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
     from .from_tflite.chains import from_tflite
     from .from_tflite.file import read
@@ -76,11 +104,23 @@ def _tflite(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list
     return from_tflite(read(file.read()), asked.layers, source=source)
 
 
+def _madmom(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .from_madmom.network import from_madmom
+    from .from_madmom.pickle_file import read
+
+    asked.refuse("a network of madmom")
+    return from_madmom(read(file), source)
+
+
 #: Every format that is read, as `sniff` calls it, and who reads a file at its beginning.
 READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]] = {
     "PyTorch": _torch,
     "safetensors": _safetensors,
     "TensorFlow Lite": _tflite,
+    "NumPy (npz)": _npz,
+    "NumPy (pickle)": _numpy_pickle,
+    "Flax (MessagePack)": _msgpack,
+    "madmom (pickle)": _madmom,
 }
 
 

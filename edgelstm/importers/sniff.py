@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from ..errors import ModelFileError, printable
 from ..files import container
+from .bags import msgpack_file
 from .from_torch.archive import LEGACY_MAGIC
 
 #: Longest JSON model that is looked into.
@@ -90,7 +91,6 @@ _INSTEAD = {
     "ONNX Runtime (.ort)": _FROM_TORCH,
     "TorchScript": "Write the weights alone: torch.save(torch.jit.load(path).state_dict(), other_path).",
     "torch.export": "Write the weights alone: torch.save(torch.export.load(path).state_dict, other_path).",
-    "madmom (pickle)": "Its LSTM layers have peepholes, which edgelstm does not have.",
     "Neural Amp Modeler (.nam)": _FROM_TORCH,
     "GuitarML (JSON)": _FROM_TORCH,
     "RTNeural (JSON)": _FROM_TORCH,
@@ -138,6 +138,8 @@ def sniff(file: BinaryIO) -> str:
         return "TensorFlow 1 GraphDef (.pb)"
     if _is_pickle(start):
         return _sniff_pickle(file)
+    if msgpack_file.begins(start):
+        return "Flax (MessagePack)"
     raise ModelFileError(
         "is no model file that edgelstm knows (PyTorch state_dict, safetensors, .elstm); it may be damaged, or something else."
     )

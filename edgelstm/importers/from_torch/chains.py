@@ -11,9 +11,9 @@ from ...errors import UsageError
 from ...model import Model
 from .. import chain
 from ..chain import Item, listed, quoted
-from . import modules, order, records
+from . import modules, order
 from .builder import Builder
-from .modules import Module
+from .modules import TORCH, Framework, Module
 from .state_dict import WRAPPERS
 from .tensors import Named, assembled, place
 
@@ -23,6 +23,7 @@ def from_torch(
     layers: str | None = None,
     *,
     source: str = "PyTorch",
+    framework: Framework = TORCH,
     holds: Callable[[str], bool] = lambda _: False,
 ) -> tuple[Model, str, list[str]]:
     """Build a model from named tensors, all of which it must use.
@@ -35,6 +36,8 @@ def from_torch(
         The chain, see `chain.parse`. Without it the one that `order.only_chain` finds.
     source : str
         What the model says it was made from.
+    framework : Framework
+        Whose defaults hold where the tensors do not tell.
     holds : callable
         Whether the file has a module of a name that is not among `tensors`: no function is meant by it.
 
@@ -55,7 +58,7 @@ def from_torch(
     ShapeError
         If the layers do not fit together.
     """
-    found = modules.modules(assembled(tensors))
+    found = modules.modules(assembled(tensors), framework)
     if layers is None:
         found, notes = _without_second_names(found)
         items = order.only_chain(found)
@@ -88,9 +91,10 @@ def _defaults(items: Sequence[Item], found: Mapping[str, Module]) -> list[str]:
     used = [module for name, module in found.items() if name in said]
     notes = []
     if any(module.kind == "batchnorm" for module in used):
-        notes.append(f"BatchNorm is taken as it stands after training, with eps = {records.EPS:g}, as PyTorch has it by default.")
+        notes.append(f"BatchNorm is taken as it stands after training, with eps = {used[0].framework.batch_norm:g}, as {used[0].framework.name} has it by default.")
     if norms := [m.name for m in used if m.kind == "layernorm" and said[m.name] != "rmsnorm"]:
-        notes.append(f"{listed(norms)}: layer normalization over all features, with eps = {records.EPS:g}, as PyTorch has it by default.")
+        eps, name = used[0].framework.layer_norm, used[0].framework.name
+        notes.append(f"{listed(norms)}: layer normalization over all features, with eps = {eps:g}, as {name} has it by default.")
     if simple := [m.name for m in used if m.kind == "rnn" and said[m.name] != "rnn_relu"]:
         notes.append(f'{listed(simple)}: the nonlinearity is tanh, as nn.RNN has it by default; layers="{simple[0]}:rnn_relu, …" says ReLU.')
     if convolutions := [m.name for m in used if m.kind == "conv1d"]:

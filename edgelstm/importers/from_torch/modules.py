@@ -6,6 +6,7 @@ What each is, `kinds` tells; their records are made by `records` and `recurrent`
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from .kinds import GATES, kind_of, refusal
 from .tensors import Named
@@ -15,6 +16,18 @@ INITIAL = {"h0": "h0", "h_0": "h0", "c0": "c0", "c_0": "c0"}
 
 #: A scaler's buffers beside other tensors: what is before the underscore becomes a module.
 _SCALER = re.compile(r"(.+)_(mean|std|scale)")
+
+
+class Framework(NamedTuple):
+    """Whose names and defaults a file has: what it adds to the variance in its norms, which no tensor tells."""
+
+    name: str
+    layer_norm: float
+    batch_norm: float
+
+
+TORCH = Framework("PyTorch", 1e-5, 1e-5)
+FLAX = Framework("Flax", 1e-6, 1e-5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +44,7 @@ class Module:
     tensors: Mapping[str, Named]
     initial: Mapping[str, Named] = field(default_factory=dict)
     joint: str = "."
+    framework: Framework = TORCH
 
     @property
     def has_bias(self) -> bool:
@@ -79,7 +93,7 @@ class Module:
         return width in (None, takes)
 
 
-def modules(tensors: Mapping[str, Named]) -> dict[str, Module]:
+def modules(tensors: Mapping[str, Named], framework: Framework = TORCH) -> dict[str, Module]:
     """All modules, in the order of the file. The module that the file itself is, whose tensors have no dot, is called by its kind.
 
     Raises
@@ -92,7 +106,7 @@ def modules(tensors: Mapping[str, Named]) -> dict[str, Module]:
     for path, group in parts.items():
         kind = kind_of(path, group)
         name = path or next(name for name in (kind, f"top_{kind}", f"top_level_{kind}") if name not in parts)
-        found[name] = Module(path, name, kind, group, joint="_" if path in scalers else ".")
+        found[name] = Module(path, name, kind, group, joint="_" if path in scalers else ".", framework=framework)
     for scope, states in initial.items():
         owner = _owner(scope, states, found)
         found[owner.name] = replace(owner, initial=states)

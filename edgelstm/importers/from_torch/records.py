@@ -10,9 +10,6 @@ from ...layers.feedforward import Dense, Embedding, Normalizer
 from ...layers.record import Layer
 from .modules import Module
 
-#: What PyTorch adds to the variance of a BatchNorm or a LayerNorm by default; a state_dict does not tell.
-EPS = 1e-5
-
 
 def numbers(module: Module, name: str, ndim: int | None = None) -> NDArray[np.floating[Any]]:
     """A tensor as an array of floating-point numbers.
@@ -60,7 +57,7 @@ def batch_norm(module: Module) -> Normalizer:
         If a weight is zero: that channel is a constant, and no Normalizer gives one.
     """
     mean, variance = (numbers(module, name, 1).astype(np.float64) for name in ("running_mean", "running_var"))
-    scale = np.sqrt(variance + EPS)
+    scale = np.sqrt(variance + module.framework.batch_norm)
     if "weight" in module.tensors:
         weight = numbers(module, "weight", 1).astype(np.float64)
         if weight.shape != scale.shape or not weight.all():
@@ -78,7 +75,7 @@ def layer_norm(module: Module) -> Layer:
     from ...layers.norms import LayerNorm
 
     bias = numbers(module, "bias", 1) if module.has_bias else None
-    return LayerNorm(numbers(module, "weight", 1), bias, EPS, name=module.name)
+    return LayerNorm(numbers(module, "weight", 1), bias, module.framework.layer_norm, name=module.name)
 
 
 def rms_norm(module: Module) -> Layer:

@@ -15,7 +15,7 @@ from .. import chain
 from ..chain import listed
 from . import scalers
 from .modules import INITIAL
-from .pickle_reader import Inert
+from ..pickles.reader import Inert
 from .tensors import Named, weight_drop
 
 #: How deep a checkpoint is searched for dicts with tensors.
