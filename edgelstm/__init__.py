@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 #: Where public names live, those of layer records apart: these stand in `layers.KINDS`.
 _HOME = {
+    "Bidirectional": "bidirectional",
     "CalibrationWarning": "errors",
     "CompileError": "errors",
     "EdgeLSTMError": "errors",
@@ -39,6 +40,7 @@ __all__ = [
     "RNN",
     "Activation",
     "Add",
+    "Bidirectional",
     "CalibrationWarning",
     "CompileError",
     "Dense",
@@ -49,11 +51,14 @@ __all__ = [
     "InputError",
     "LSTMInt8",
     "LSTMInt8Static",
+    "Last",
     "LibraryError",
+    "Mask",
     "Model",
     "ModelFileError",
     "Normalizer",
     "Probe",
+    "Reverse",
     "ShapeError",
     "Softmax",
     "StateError",
@@ -91,6 +96,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from .bidirectional import Bidirectional as Bidirectional
     from .building import build as build
     from .errors import CalibrationWarning as CalibrationWarning
     from .errors import CompileError as CompileError
@@ -115,6 +121,9 @@ if TYPE_CHECKING:
     from .layers.lstm import LSTM as LSTM
     from .layers.lstm_int8 import LSTMInt8 as LSTMInt8
     from .layers.lstm_int8_static import LSTMInt8Static as LSTMInt8Static
+    from .layers.recording import Last as Last
+    from .layers.recording import Mask as Mask
+    from .layers.recording import Reverse as Reverse
     from .layers.rnn import RNN as RNN
     from .loading import from_torch as from_torch
     from .loading import load as load

@@ -85,6 +85,7 @@ class Model:
         object.__setattr__(self, "layers", _named(self.layers))
         sizes = _sizes(self.layers)
         object.__setattr__(self, "_sizes", sizes)
+        object.__setattr__(self, "_once", _once(self.layers))
         self._check_names()
         if self.probe is not None:
             object.__setattr__(self, "probe", _checked_probe(self.probe, self.input_size, self.output_size))
@@ -148,6 +149,16 @@ class Model:
     def output_size(self) -> int:
         """Width of one answer."""
         return self.size_of(self.layers[-1].name)
+
+    @property
+    def streams(self) -> bool:
+        """Whether it answers sample by sample. Else some layer needs later samples, and it answers whole recordings alone."""
+        return not any(layer.whole for layer in self.layers)
+
+    @property
+    def sums_up(self) -> bool:
+        """Whether its answer to a recording is one row."""
+        return self.layers[-1].name in self._once  # type: ignore[attr-defined]
 
     @property
     def takes_index(self) -> bool:
@@ -243,7 +254,7 @@ def _check_readers(layers: list[Layer]) -> None:
     for layer in embeddings:
         if layer.inputs != (INPUT,):
             raise UnsupportedModelError(f"{layer.label} must read the model's input; it reads {printable(', '.join(layer.inputs), 60)}.")
-    others = [layer.label for layer in layers if INPUT in layer.inputs and not layer.takes_index]
+    others = [layer.label for layer in layers if INPUT in layer.inputs and not (layer.takes_index or layer.takes_any)]
     if embeddings and others:
         raise UnsupportedModelError(
             f"the model's input is an index for its embedding; {printable(', '.join(others), 200)} cannot read it as a measurement."
@@ -271,6 +282,22 @@ def _sizes(layers: tuple[Layer, ...]) -> dict[str, int]:
             raise ShapeError(f"{layer.label} is {size} wide; layers wider than {MAX_SIZE} are not supported.")
         sizes[layer.name] = size
     return sizes
+
+
+def _once(layers: tuple[Layer, ...]) -> frozenset[str]:
+    """The layers that give one row for a recording: those that sum it up, and those that read such layers alone."""
+    once: set[str] = set()
+    for layer in layers:
+        single = once.intersection(layer.inputs)
+        if single and not single.issuperset(layer.inputs):
+            others = set(layer.inputs) - single
+            raise ShapeError(
+                f"{layer.label} reads one row a recording from {printable(', '.join(sorted(single)), 60)} and one a sample from "
+                f"{printable(', '.join(sorted(others)), 60)}; put a Last behind the latter."
+            )
+        if layer.sums_up or single:
+            once.add(layer.name)
+    return frozenset(once)
 
 
 def _checked_probe(probe: Probe, input_size: int, output_size: int) -> Probe:

@@ -1,5 +1,7 @@
 """One model for every kind of layer, for the laws that hold for all of them (`test_every_kind`), and the records that other tests share."""
 
+from dataclasses import replace
+
 import numpy as np
 from conftest import lstm_layers
 
@@ -100,6 +102,26 @@ def rnn(rng):
     return [first, el.RNN(uniform(rng, 9, 13), uniform(rng, 9, 9) / 4, uniform(rng, 9), activation="relu", gate_clip=3)]
 
 
+def masked(rng):
+    """Padding before, between and behind samples: an index that stands for it, and layers that pass it over."""
+    first, second = lstm_layers(rng, 6, 7, 1)[0], lstm_layers(rng, 7, 5, 1)[0]
+    return [
+        el.Embedding(uniform(rng, 4, 6), name="table", inputs=("input",)),
+        el.Mask(1, name="mask", inputs=("input",)),
+        replace(first, mask="zero", name="first", inputs=("table", "mask")),
+        replace(second, mask="repeat", inputs=("first", "mask")),
+    ]
+
+
+def both_ways(rng, **options):
+    """Two layers that read a recording from both ends."""
+    below, above = (lstm_layers(rng, size, 6, 2)[:1] + lstm_layers(rng, size, 6, 1) for size in (4, 12))
+    return [
+        *el.Bidirectional(*below, name="below", inputs=("input",)),
+        *el.Bidirectional(*above, name="above", inputs=("below",), **options),
+    ]
+
+
 #: By kind: a generator -> the layers of a model that has it.
 MAKERS = {
     "lstm": lstm,
@@ -111,6 +133,9 @@ MAKERS = {
     "add": add,
     "gru": gru,
     "rnn": rnn,
+    "last": lambda rng: [*both_ways(rng, sequences=False), el.Dense(uniform(rng, 3, 12))],
+    "reverse": lambda rng: [*both_ways(rng), el.Reverse()],
+    "mask": masked,
     "lstm_int8": lambda rng: [lstm_int8(rng, 5, 14, "int8-dynamic", calibrated=True), lstm_int8(rng, 14, 9, "int8-weight")],
     "dense_int8": behind_lstm(lambda rng: el.DenseInt8("int8-dynamic", integers(rng, 5, 9), rng.uniform(0.5, 1, 5) / 400)),
     "lstm_int8_static": lambda rng: [lstm_int8_static(rng, 4, 11)],

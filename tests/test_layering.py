@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "edgelstm"
 
 #: Who may import whom, by the first part of the name below the package. "" is the package itself (its version).
 ALLOWED = {
-    "__init__": {"building", "errors", "files", "layers", "loading", "model", "quantization", "stream", "verifying"},
+    "__init__": {"bidirectional", "building", "errors", "files", "layers", "loading", "model", "quantization", "stream", "verifying"},
     "__main__": {"cli"},
     "errors": set(),
     "layers": {"errors"},
@@ -24,6 +24,7 @@ ALLOWED = {
     "loading": {"errors", "files", "importers", "model"},
     "kernels": set(),
     "compiler": {"errors", "layers", "model", "kernels", "runtime"},
+    "bidirectional": {"errors", "layers"},
     "building": {"", "compiler", "errors", "files", "model", "runtime"},
     "stream": {"compiler", "errors", "files", "model", "runtime"},
     "device": {"errors", "runtime"},

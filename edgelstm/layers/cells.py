@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError, UnsupportedModelError, UsageError, printable
+from ..errors import ShapeError, UnsupportedModelError, printable
 from .record import Array, Recurrent, checked_array, require_shape
 
 #: Couplings of gates, and the index in i f g o of the gate that follows from the other and has no weights.
@@ -17,6 +17,10 @@ NORMS = {"tflite": 1e-8, "tf1": 1e-12, "torch": 1e-5}
 
 #: What gates and cells may be passed through.
 ACTIVATIONS = ("sigmoid", "tanh")
+
+
+#: Fields of every recurrent layer.
+_SHARED = {f.name for f in fields(Recurrent)}
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -39,7 +43,6 @@ class Cell(Recurrent):
     norm_weight_cell: Array = None
     norm_bias_cell: Array = None
     norm_epsilon: float | None = None
-    reverse: bool = False
 
     @property
     def hidden_size(self) -> int:
@@ -54,7 +57,7 @@ class Cell(Recurrent):
     @property
     def variant(self) -> tuple[str, ...]:
         """Names of the options that make it no plain cell."""
-        held = ((f.name, getattr(self, f.name), f.default) for f in fields(Cell) if f.name not in ("name", "inputs", "reverse"))
+        held = ((f.name, getattr(self, f.name), f.default) for f in fields(Cell) if f.name not in _SHARED)
         return tuple(name for name, value, plain in held if isinstance(value, np.ndarray) or value != plain)
 
     @property
@@ -84,7 +87,7 @@ class Cell(Recurrent):
 
     def options(self) -> dict[str, Any]:
         """Those that a plain cell does not have, as JSON has them."""
-        plain = {f.name for f in fields(Cell)} - {*self.variant, *["reverse"] * self.reverse}
+        plain = {f.name for f in fields(Cell)} - {*self.variant, *_SHARED}
         given = {name: value for name, value in super().options().items() if name not in plain}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
 
@@ -124,8 +127,6 @@ class Cell(Recurrent):
             self._check_positive(name)
         if self.projection_clip is not None and self.weight_hr is None:
             raise UnsupportedModelError(f"{self.label}: projection_clip belongs to a weight_hr, and there is none; leave it out.")
-        if type(self.reverse) is not bool:
-            raise UsageError(f"{self.label}: reverse must be True or False; got {printable(repr(self.reverse), 60)}.")
         self._check_activations()
         self._check_norm()
         self._check_coupling()

@@ -35,8 +35,8 @@ class GRU(Recurrent):
         The functions gate and cell.
     gate_clip : float, optional
         What all pre-activations are clipped to, on either side (ONNX's ``clip``).
-    reverse : bool
-        Whether the layer reads the recording from its end.
+    reverse, mask
+        See `layers.record.Recurrent`.
     """
 
     kind: ClassVar[str] = "gru"
@@ -50,7 +50,6 @@ class GRU(Recurrent):
     gate_activation: str = "sigmoid"
     cell_activation: str = "tanh"
     gate_clip: float | None = None
-    reverse: bool = False
 
     @property
     def within_one(self) -> bool:
@@ -72,7 +71,7 @@ class GRU(Recurrent):
         if self.h0 is not None:
             self._set("h0", checked_array(self.label, "h0", self.h0, 1))
             require_shape(self.label, "h0", self.h0, (hidden,), because)
-        self._check_flags("reset_after", "reverse")
+        self._check_flags("reset_after")
         self._check_clip()
         for name in ("gate_activation", "cell_activation"):
             if getattr(self, name) not in WORDS:

@@ -6,7 +6,7 @@ Records hold numbers only. They do not compute (`reference`, `kernels`) and know
 from collections.abc import Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, fields
 from functools import partial
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,9 @@ from ..errors import ShapeError, UnsupportedModelError, UsageError, printable
 #: Largest layer dimension: keeps every offset of a packed model far inside 32 bits.
 MAX_SIZE = 1 << 16
 
+
+#: What recurrent layers do where their mask is 0.
+MASKS = ("repeat", "zero")
 
 #: What array fields are given: anything array-like, or None where it may be absent. Once a record is made they hold read-only,
 #: C-ordered float32 arrays, except for an absent h0 or c0.
@@ -74,6 +77,10 @@ class Layer:
     forms: ClassVar[tuple[str, ...]] = ("f32",)
     #: The kind that computes the same in float32, for kinds in int8.
     int8_of: ClassVar[str] = ""
+    #: Whether it takes an index as it takes a measurement.
+    takes_any: ClassVar[bool] = False
+    #: Whether it gives one row for a recording, however many it reads.
+    sums_up: ClassVar[bool] = False
     #: Gates of a recurrent layer, in the order of its arrays.
     gates: ClassVar[tuple[str, ...]] = ()
     _sealed: ClassVar[bool] = False
@@ -119,6 +126,11 @@ class Layer:
     def numbers(self) -> str:
         """What it computes in: ``"f32"``, or a scheme of int8."""
         return "f32"
+
+    @property
+    def whole(self) -> bool:
+        """Whether an answer needs later samples, so that it reads whole recordings and cannot step."""
+        return False
 
     @property
     def within_one(self) -> bool:
@@ -185,13 +197,44 @@ class Layer:
             raise ShapeError(f"{self.label} takes {expected} inputs because {because}; it is given {' + '.join(map(str, sizes))}.")
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class Recurrent(Layer):
-    """What recurrent layers of any number format share: weight_ih (rows, input_size) and weight_hh (rows, hidden_size)."""
+    """What recurrent layers of any number format share: weight_ih (rows, input_size) and weight_hh (rows, hidden_size).
 
-    weight_ih: Array
-    weight_hh: Array
+    Parameters
+    ----------
+    reverse : bool
+        Whether it reads a recording from its end. Its outputs stand in the order of the samples. It cannot step.
+    mask : {"repeat", "zero"}, optional
+        Takes one input more, the last: where that is 0, the layer keeps its state, and repeats the output that it gave before (0 where
+        there is none), or gives zeros. Keras' masks; zeros are its ``zero_output_for_mask``, and what follows a sequence's end in ONNX.
+    """
 
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
+    reverse: bool = False
+    mask: str | None = None
+
+    if TYPE_CHECKING:
+        weight_ih: Array
+        weight_hh: Array
+
+    def __post_init__(self) -> None:
+        self._check_flags("reverse")
+        if self.mask is not None and self.mask not in MASKS:
+            raise UsageError(f"{self.label}: mask must be one of {', '.join(MASKS)}, or None; got {printable(repr(self.mask), 60)}.")
+        super().__post_init__()
+
+    def __repr__(self) -> str:
+        said = ", reverse=True" * self.reverse + f", mask={self.mask!r}" * (self.mask is not None)
+        return f"{super().__repr__()[:-1]}{said})"
+
+    def options(self) -> dict[str, Any]:
+        """Without `reverse` where it is False."""
+        return {name: value for name, value in super().options().items() if name != "reverse" or value}
+
+    @property
+    def whole(self) -> bool:
+        return self.reverse
 
     @property
     def within_one(self) -> bool:
@@ -203,14 +246,15 @@ class Recurrent(Layer):
 
     @property
     def input_width(self) -> int:
-        return self.input_size
+        return self.input_size + (self.mask is not None)
 
     @property
     def hidden_size(self) -> int:
         return int(self.weight_hh.shape[1])
 
     def output_size(self, sizes: Sequence[int]) -> int:
-        self._matches(sizes, self.input_size, f"weight_ih has shape {self.weight_ih.shape}")
+        mask = "" if self.mask is None else " and a mask comes last"
+        self._matches(sizes, self.input_width, f"weight_ih has shape {self.weight_ih.shape}{mask}")
         return self.hidden_size
 
     def _check_flags(self, *names: str) -> None:

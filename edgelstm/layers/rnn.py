@@ -27,8 +27,8 @@ class RNN(Recurrent):
     activation : str
     gate_clip : float, optional
         What pre-activations are clipped to, on either side (ONNX's ``clip``).
-    reverse : bool
-        Whether the layer reads the recording from its end.
+    reverse, mask
+        See `layers.record.Recurrent`.
     """
 
     kind: ClassVar[str] = "rnn"
@@ -39,7 +39,6 @@ class RNN(Recurrent):
     h0: Array = None
     activation: str = "tanh"
     gate_clip: float | None = None
-    reverse: bool = False
 
     @property
     def within_one(self) -> bool:
@@ -57,7 +56,6 @@ class RNN(Recurrent):
             if value is not None:
                 self._set(name, checked_array(self.label, name, value, 1))
                 require_shape(self.label, name, getattr(self, name), (hidden,), because)
-        self._check_flags("reverse")
         self._check_clip()
         if self.activation not in WORDS:
             raise UnsupportedModelError(

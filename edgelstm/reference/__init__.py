@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..layers import part
-from ..layers.record import Layer
+from ..layers.record import Layer, Recurrent
 from ..model import INPUT, Model
-from .functions import State, Twin, Vector
+from .functions import Rows, State, Twin, Vector, masked
 
 
 def twin(layer: Layer) -> Twin:
     """How a layer is stepped here."""
     found: Twin = part(__name__, layer.kind).TWINS[layer.kind]
-    return found
+    return masked(found) if isinstance(layer, Recurrent) and layer.mask else found
 
 
 def initial_state(model: Model) -> dict[str, State]:
@@ -46,6 +46,32 @@ def step(model: Model, x: ArrayLike, state: dict[str, State]) -> Vector:
 
 
 def run(model: Model, xs: Sequence[ArrayLike] | NDArray[Any], state: dict[str, State] | None = None) -> NDArray[np.float64]:
-    """Many timesteps: (time, input_size) -> (time, output_size) float64, from the initial state unless `state` is given."""
+    """Many timesteps: (time, input_size) -> (time, output_size) float64, from the initial state unless `state` is given.
+
+    Of a model that cannot step, xs is one whole recording, from the initial state; the answer is one row where the model sums it up.
+    """
+    if not model.streams:
+        return whole(model, np.asarray(xs, np.float64).reshape(len(xs), model.input_size))
     state = initial_state(model) if state is None else state
     return np.array([step(model, x, state) for x in xs]).reshape(len(xs), model.output_size)
+
+
+def whole(model: Model, xs: Rows) -> Rows:
+    """A whole recording, layer by layer: (time, input_size) -> (rows, output_size)."""
+    values: dict[str, Rows] = {INPUT: xs}
+    for layer in model.layers:
+        values[layer.name] = over(layer, [values[name] for name in layer.inputs])
+    return values[model.layers[-1].name]
+
+
+def over(layer: Layer, xs: list[Rows]) -> Rows:
+    """One layer over all rows of its inputs, from its initial state; from the last row on where it is reversed."""
+    known = twin(layer)
+    if known.whole is not None:
+        return known.whole(layer, xs)
+    turn = -1 if isinstance(layer, Recurrent) and layer.reverse else 1
+    state, rows = known.start(layer), []
+    for read in zip(*(x[::turn] for x in xs), strict=True):
+        y, state = known.step(layer, list(read), state)
+        rows.append(y)
+    return np.array(rows).reshape(len(rows), layer.output_size([x.shape[1] for x in xs]))[::turn]

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
+#: A recording: (rows, width).
+Rows = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 #: What a layer keeps from step to step.
@@ -14,6 +16,11 @@ State = tuple[Vector, ...]
 
 #: Largest magnitude of an int8 activation.
 LIMIT = 127
+
+
+def cannot_step(layer: Any, xs: list[Vector], state: State) -> tuple[Vector, State]:
+    """In place of the step of a layer that needs the whole recording."""
+    raise TypeError(f"{layer.label} needs the whole recording; see reference.run.")
 
 
 class Twin(NamedTuple):
@@ -25,15 +32,31 @@ class Twin(NamedTuple):
         ``(layer, xs, state) -> (y, new state)``. xs: the vectors that the layer reads, in order; y: (output_size,).
     start : callable
         ``layer -> state`` before the first step; layers without a state have the empty one.
+    whole : callable, optional
+        ``(layer, xs) -> rows`` of a layer that cannot step. xs: the recordings that it reads, (rows, width) each.
     """
 
-    step: Callable[[Any, list[Vector], State], tuple[Vector, State]]
+    step: Callable[[Any, list[Vector], State], tuple[Vector, State]] = cannot_step
     start: Callable[[Any], State] = lambda layer: ()
+    whole: Callable[[Any, list[Rows]], Rows] | None = None
 
 
 def stateless(function: Callable[[Any, Vector], Vector]) -> Twin:
     """The twin of a layer that keeps nothing and reads its inputs side by side: ``function(layer, x) -> y``."""
     return Twin(lambda layer, xs, state: (function(layer, np.concatenate(xs)), state))
+
+
+def masked(twin: Twin) -> Twin:
+    """The twin of a recurrent layer with a mask (`layers.record.Recurrent`). The output before stands first in its state."""
+
+    def step(layer: Any, xs: list[Vector], state: State) -> tuple[Vector, State]:
+        x = np.concatenate(xs)
+        if x[-1] == 0:
+            return (state[0] if layer.mask == "repeat" else 0 * state[0]), state
+        y, inner = twin.step(layer, [x[:-1]], state[1:])
+        return y, (y, *inner)
+
+    return Twin(step, lambda layer: (np.zeros(layer.output_size([layer.input_width])), *twin.start(layer)))
 
 
 def sigmoid(x: Vector) -> Vector:

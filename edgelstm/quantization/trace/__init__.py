@@ -86,6 +86,8 @@ def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> T
     UnsupportedModelError
         If there is no rule for a kind of layer.
     """
+    if blocked := [layer.label for layer in layers if layer.whole or getattr(layer, "mask", None)]:
+        raise UnsupportedModelError(f"{blocked[0]}: calibration does not know whole recordings and masks; the model stays in f32.")
     trace = Trace({INPUT: batch.xs})
     same = {INPUT}
     for layer in layers:

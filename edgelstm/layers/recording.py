@@ -1,0 +1,90 @@
+"""Records of the layers that look at a recording as a whole: its ends, its order, its padding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import UsageError, printable
+from .record import Layer
+
+#: The rows that `Last` can take.
+ENDS = ("last", "first")
+
+
+@dataclass(eq=False, repr=False)
+class Last(Layer):
+    """The rows at the end of a recording, one of each input, side by side: what a sequence-to-one network answers from.
+
+    A layer that reads forwards has seen all samples at the recording's last row, a layer with ``reverse=True`` at its first.
+
+    Parameters
+    ----------
+    ends : sequence of {"last", "first"}, optional
+        Which row of each input, in the order of `inputs`. The last ones where absent.
+    """
+
+    kind: ClassVar[str] = "last"
+    sums_up: ClassVar[bool] = True
+    ends: Sequence[str] = ()
+
+    def _check(self) -> None:
+        ends = (self.ends,) if isinstance(self.ends, str) else tuple(self.ends)
+        if wrong := [end for end in ends if end not in ENDS]:
+            raise UsageError(f"{self.label}: ends must be of {', '.join(ENDS)}; got {printable(repr(wrong[0]), 60)}.")
+        count = max(1, len(self.inputs))
+        self._set("ends", list(ends or ("last",) * count))
+        if len(self.ends) != count:
+            raise UsageError(f"{self.label}: ends must name one row for each of {count} inputs; got {len(self.ends)}.")
+
+    @property
+    def whole(self) -> bool:
+        return True
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        return sum(sizes)
+
+
+@dataclass(eq=False, repr=False)
+class Reverse(Layer):
+    """The rows of a recording in the opposite order, the last one first."""
+
+    kind: ClassVar[str] = "reverse"
+
+    @property
+    def whole(self) -> bool:
+        return True
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        return sum(sizes)
+
+
+@dataclass(eq=False, repr=False)
+class Mask(Layer):
+    """1 where a sample counts, 0 where it is padding: all its values equal `value`.
+
+    Recurrent layers with a `mask` read it as their last input (Keras: ``Masking``, ``Embedding(mask_zero=True)``).
+
+    Parameters
+    ----------
+    value : float
+    """
+
+    kind: ClassVar[str] = "mask"
+    takes_any: ClassVar[bool] = True
+    value: float = 0.0
+
+    def _check(self) -> None:
+        with np.errstate(over="ignore"):
+            sound = isinstance(self.value, float | int) and not isinstance(self.value, bool) and np.isfinite(np.float32(self.value))
+        if not sound:
+            raise UsageError(f"{self.label}: value must be a finite number; got {printable(repr(self.value), 60)}.")
+        self._set("value", float(self.value))
+
+    @property
+    def within_one(self) -> bool:
+        return True
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        return 1

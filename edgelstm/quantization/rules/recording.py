@@ -1,0 +1,5 @@
+"""What looks at a recording as a whole stays as it is: it multiplies nothing."""
+
+from . import UNTOUCHED
+
+RULES = {"last": UNTOUCHED, "reverse": UNTOUCHED, "mask": UNTOUCHED}
