@@ -100,7 +100,10 @@ def embedding(rows, columns):
         (under("emb", embedding(4, 4)) | under("rnn", lstm_arrays(4, 8)), "emb:embedding, rnn"),
         (under("lstm2", lstm_arrays(4, 4)) | under("lstm1", lstm_arrays(4, 4)) | under("fc", linear_arrays(4, 4)), "lstm1, lstm2, fc"),
         (under("rnn", lstm_arrays(3, 4)) | under("norm", norm_arrays(4)) | under("fc", linear_arrays(2, 4)), "rnn, norm, fc"),
-        (under("encoder", embedding(9, 3)) | under("rnn", gru_arrays(3, 4)) | under("decoder", linear_arrays(9, 4)), "encoder:embedding, rnn, decoder"),
+        (
+            under("encoder", embedding(9, 3)) | under("rnn", gru_arrays(3, 4)) | under("decoder", linear_arrays(9, 4)),
+            "encoder:embedding, rnn, decoder",
+        ),
         (under("rnn", rnn_arrays(3, 4)) | under("head.1", linear_arrays(2, 4)), "rnn, head.1"),
     ],
 )
@@ -145,7 +148,11 @@ def renamed(arrays, old, new):
 @pytest.mark.parametrize(
     ("extra", "tensor", "feature"),
     [
-        ({"gru.weight_hh_l0": np.zeros((12, 6), np.float32), "gru.weight_hr_l0": np.zeros((6, 4), np.float32)}, "gru.weight_hr_l0", "a GRU"),
+        (
+            {"gru.weight_hh_l0": np.zeros((12, 6), np.float32), "gru.weight_hr_l0": np.zeros((6, 4), np.float32)},
+            "gru.weight_hr_l0",
+            "a GRU",
+        ),
         ({"bn.weight": np.ones(4, np.float32), "bn.running_mean": np.ones(4, np.float32)}, "bn.running_mean", "batch normalization"),
         ({"bn.num_batches_tracked": np.array(3)}, "bn.num_batches_tracked", "batch normalization"),
         ({"conv.weight": np.ones((4, 3, 3, 3), np.float32)}, "conv.weight", "convolution in two dimensions"),

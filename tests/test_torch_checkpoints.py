@@ -198,9 +198,14 @@ def test_a_tied_network_is_whole_or_refused(first, last, bias, container, tmp_pa
         pytest.importorskip("safetensors.torch").save_model(net, path)
     words = np.random.default_rng(1).integers(0, 11, (30, 1)).astype(np.float32)
     same(el.load(path, layers=f"{first}:embedding, lstm, {last}"), net, words)
-    for layers in (None, f"{first}:embedding, lstm", f"lstm, {last}"):
+    for layers in (f"{first}:embedding, lstm", f"lstm, {last}"):
         with pytest.raises((el.UnsupportedModelError, el.UsageError)):
             el.load(path, layers=layers)
+    if bias or "emb" in first:  # else either of two tables of one size may stand in front
+        same(el.load(path), net, words)
+    else:
+        with pytest.raises(el.UnsupportedModelError):
+            el.load(path)
 
 
 def test_nested_and_chained_second_names_are_found(tmp_path):
@@ -248,7 +253,7 @@ def test_a_learned_state_is_the_one_before_the_first_step(layers, shape, scope, 
         ({"h0": torch.zeros(1, 4, 8), "c0": torch.zeros(1, 4, 8)}, "one sequence"),
         ({"h0": torch.zeros(8, 1), "c0": torch.zeros(8, 1)}, "one sequence"),
         ({"h0": torch.zeros(2, 1, 8), "c0": torch.zeros(2, 1, 8)}, "one sequence"),
-        ({"other.h0": torch.zeros(1, 1, 8), "other.c0": torch.zeros(1, 1, 8)}, "other.h0.*0 LSTM"),
+        ({"other.h0": torch.zeros(1, 1, 8), "other.c0": torch.zeros(1, 1, 8)}, "other.h0.*0 recurrent"),
     ],
 )
 def test_a_state_that_is_not_clear_is_refused(extra, message, tmp_path):

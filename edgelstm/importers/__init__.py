@@ -43,7 +43,6 @@ class Asked(NamedTuple):
     prefix: str | None = None
     without: str | None = None
 
-
     def refuse(self, what: str) -> None:
         """Raise UsageError if something was said of a file of which nothing is to be said, being `what`."""
         for name, value in self._asdict().items():

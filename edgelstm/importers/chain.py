@@ -18,8 +18,9 @@ ROLES = ("embedding", "normalizer", "layernorm", "rmsnorm", "rnn_relu")
 #: The item that adds an earlier output, or the input, to what came before: ``"add:input"``.
 ADD = "add"
 
-#: The item after which a bidirectional network gives the one row that its recurrent layers end with.
-LAST = "last"
+#: The items after which a bidirectional network gives one row for a recording: the last row, ``out[:, -1]`` of PyTorch, or what each
+#: direction ends with, its ``h_n``.
+LAST, FINAL = "last", "final"
 
 #: What stands in a proposed chain where a state_dict cannot tell what the network does.
 OPEN = "?"
@@ -45,8 +46,9 @@ def parse(text: str) -> tuple[Item, ...]:
     Modules are named as in the state_dict, in the order in which data passes them; one stands for all of its stacked LSTM layers.
     A function after a colon is applied to the module's output: one of `FUNCTIONS`, such as `relu` or `softmax`. It may also be
     an item of its own. After the colon, one of `ROLES` says instead what the module is: `embedding`, or `rnn_relu` for a simple
-    recurrent layer with ReLU. ``add:NAME`` adds the output of an earlier module, or the model's ``input``. ``last`` is for the end of
-    a bidirectional network that gives one answer for the recording. Names with a comma, a colon or a bracket stand in quotes.
+    recurrent layer with ReLU. ``add:NAME`` adds the output of an earlier module, or the model's ``input``. `last` and
+    `final`, behind a bidirectional module, are for networks that give one answer for the recording: from the last row, ``out[:, -1]``, or
+    from what each direction ends with, ``h_n``. Names with a comma, a colon or a bracket stand in quotes.
 
     Raises
     ------
@@ -66,7 +68,7 @@ def parse(text: str) -> tuple[Item, ...]:
         if word and module != ADD and not (is_function(word) or word in ROLES):
             raise UsageError(f"{word!r}, after {module!r} in the layers, is not one of {', '.join(FUNCTIONS + ROLES)}.")
         items.append(Item(module, word))
-    names = [item.module for item in items if not is_function(item.module) and item.module not in (ADD, LAST)]
+    names = [item.module for item in items if not is_function(item.module) and item.module not in (ADD, LAST, FINAL)]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"the layers name {twice[0]!r} twice; a module can stand in one place only.")
     return tuple(items)

@@ -132,6 +132,11 @@ def sniff(file: BinaryIO) -> str:
         return "edgelstm" if "edgelstm" in container.read_metadata(header) else "safetensors"
     if len(start) < 3:
         raise ModelFileError("has too few bytes for a model; copy or export it again.")
+    return _sniff_binary(start, file)
+
+
+def _sniff_binary(start: bytes, file: BinaryIO) -> str:
+    """Formats without a magic number, by the shape of their first bytes."""
     if start[0] == 8 and start[1] < 32 and start[2:3] in b"\x12\x1a\x22\x28\x32\x3a\x42":
         return "ONNX"
     if _is_graph(start):

@@ -1,8 +1,8 @@
 """Names of Flax (linen and nnx) as PyTorch's, so that a bag of its arrays is read as a state_dict is.
 
-Sources: ``flax/linen/recurrent.py`` and ``flax/nnx/nn/recurrent.py`` of Flax 0.12. Kernels are (inputs, outputs). Gates are i f g o and r z n
-as in PyTorch; linen keeps an array a gate, nnx all of them in one. An LSTM has its biases on the side of h alone, a GRU all but that of n on
-the side of x.
+Sources: ``flax/linen/recurrent.py`` and ``flax/nnx/nn/recurrent.py`` of Flax 0.12. Kernels are (inputs, outputs). Gates are i f g o and
+r z n as in PyTorch; linen keeps an array a gate, nnx all of them in one. An LSTM has its biases on the side of h alone, a GRU all but one
+of n on the side of x.
 """
 
 from collections.abc import Mapping

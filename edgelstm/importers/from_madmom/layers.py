@@ -72,12 +72,12 @@ def gru(thing: Thing, name: str) -> GRU:
     words = [_word(gate, name) for gate in gates]
     if words[:2] != ["sigmoid", "sigmoid"] or any(gate.state.get("peephole_weights") is not None for gate in gates):
         raise UnsupportedModelError(f"layer {name!r} has a GRU whose gates are not sigmoid or have peepholes; edgelstm has no such GRU.")
-    weights = [_stacked(gates, part, name) for part in ("weights", "recurrent_weights")]
+    weight_ih, weight_hh = (_stacked(gates, part, name) for part in ("weights", "recurrent_weights"))
     bias = _biases(gates, name)
     hidden = bias.size // 3
-    for array in (*weights, bias):
+    for array in (weight_ih, weight_hh, bias):
         array[hidden : 2 * hidden] *= -1
-    return GRU(*weights, bias, None, _state(thing, "init", "hid_init"), cell_activation=words[2], name=name)
+    return GRU(weight_ih, weight_hh, bias, None, _state(thing, "init", "hid_init"), cell_activation=words[2], name=name)
 
 
 #: By class: what makes the one recurrent record of a layer.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ...bidirectional import Bidirectional
 from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...layers.feedforward import Activation, Add
 from ...layers.record import Layer
@@ -85,8 +86,6 @@ def _records(part: object, prefix: str, index: int, last: str) -> list[Layer]:
     if isinstance(part, Thing) and kind in layers.RECURRENT:
         return [layers.RECURRENT[kind](part, name)]
     if isinstance(part, Thing) and kind == "BidirectionalLayer":
-        from ...bidirectional import Bidirectional
-
         sides = [part.state.get(side) for side in ("fwd_layer", "bwd_layer")]
         if all(isinstance(side, Thing) and kind_of(side) in layers.RECURRENT for side in sides):
             made = [layers.RECURRENT[kind_of(side)](side, name) for side in sides]  # type: ignore[arg-type]

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ...bidirectional import Bidirectional
 from ...errors import UsageError
 from ...layers.feedforward import Activation, Add, Softmax
 from ...layers.record import Layer
+from ...layers.recording import Last
 from ...model import INPUT, Model
 from .. import chain
 from ..chain import Item, quoted
@@ -63,26 +65,29 @@ class Builder:
         module = self._found.get(item.module)
         if item.module == chain.ADD and (module is None or not (chain.is_function(item.word) or item.word in ("", *chain.ROLES))):
             self._append(self._add(position, item))
+        elif module is None and item.module in (chain.LAST, chain.FINAL):
+            self._last_row(position, item.module)
         elif module is None:
             self._function(item.module)
         else:
             self._check_role(module, item.word)
             if module.is_recurrent:
-                self._recurrent(module, item.word)
+                after = self._items[position + 1].module if position + 1 < len(self._items) else ""
+                self._recurrent(module, item.word, final=after == chain.FINAL and after not in self._found)
             else:
                 self._append(self._record(position, module, item.word))
             if item.word not in chain.ROLES:
                 self._function(item.word)
 
-    def _recurrent(self, module: Module, word: str) -> None:
-        for level in recurrent.levels(module, "relu" if word == "rnn_relu" else "tanh"):
+    def _recurrent(self, module: Module, word: str, *, final: bool) -> None:
+        """The stacked layers of a module; `final`: the last one gives what each of its directions ends with."""
+        levels = recurrent.levels(module, "relu" if word == "rnn_relu" else "tanh")
+        for level in levels:
             if len(level.directions) == 1:
                 self._append(level.directions[0])
                 continue
-            from ...layers.bidirectional import Bidirectional
-
-            named = [replace(record, name=self._free(record.name)) for record in level.directions]
-            for layer in Bidirectional(*named, name=self._free(level.name), inputs=(self._last,)):
+            every = not (final and level is levels[-1])
+            for layer in Bidirectional(*level.directions, inputs=(self._last,), name=self._free(level.name), sequences=every):
                 self._append(layer)
 
     def _record(self, position: int, module: Module, word: str) -> Layer:
@@ -100,7 +105,7 @@ class Builder:
         """How many values the layer before gives; what `module` takes if nothing is before."""
         if not self._layers:
             return module.widths[0]
-        return Model(self._layers).output_size
+        return Model(tuple(self._layers)).output_size
 
     def _check_role(self, module: Module, word: str) -> None:
         """Raise UsageError unless the module can be what `word` says, and `word` says what its tensors leave open."""
@@ -145,10 +150,16 @@ class Builder:
             )
         return Add(inputs=(self._last, other), name=f"{chain.ADD}{position}")
 
-    def _function(self, word: str) -> None:
+    def _last_row(self, position: int, word: str) -> None:
+        """`final` was made with the module before it; `last` is the last row of what was made so far."""
+        before = self._found.get(self._items[position - 1].module) if position else None
+        if not any(module.directions == 2 for module in self._found.values()):
+            raise UsageError(f"{word!r} in the layers is for bidirectional networks; others answer every step, the last one too.")
+        if word == chain.FINAL and (before is None or before.directions != 2):
+            raise UsageError("'final' in the layers stands behind a bidirectional module; it is what each of its directions ends with.")
         if word == chain.LAST:
-            from ...layers.last import Last
-
             self._append(Last(name=word))
-        elif word not in ("", "linear"):
+
+    def _function(self, word: str) -> None:
+        if word not in ("", "linear"):
             self._append(Softmax() if word == "softmax" else Activation(word))

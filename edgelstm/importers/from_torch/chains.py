@@ -1,6 +1,6 @@
 """PyTorch's named tensors (state_dict, safetensors) as a `Model`: in the order that the user gives, or the only possible one.
 
-Names and meaning: ``torch.nn.LSTM``, ``GRU``, ``RNN`` and their cells, ``Linear``, ``Embedding``, ``Conv1d``, ``BatchNorm1d``, ``LayerNorm``.
+Names and meaning are those of ``torch.nn``: LSTM, GRU, RNN and their cells, Linear, Embedding, Conv1d, BatchNorm1d, LayerNorm.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -80,8 +80,10 @@ def _taken(items: Sequence[Item], found: Mapping[str, Module]) -> list[str]:
     used = [found[item.module] for item in items if item.module in found]
     last = used[-1].name
     notes = [f"Nothing was taken to stand before {last} in its Sequential, as a dropout does."] if order.has_gap(last, found) else []
-    if any(module.directions == 2 for module in used):
-        notes.append('Every step of the recording has its answer; end the layers with "last" if the network gives one for all of it.')
+    if both := [module.name for module in used if module.directions == 2]:
+        notes.append(
+            f'Every step of a recording is answered; layers="…, {both[-1]}, final, …" is for a network that gives one answer, from h_n.'
+        )
     return notes
 
 
@@ -90,13 +92,16 @@ def _defaults(items: Sequence[Item], found: Mapping[str, Module]) -> list[str]:
     said = {item.module: item.word for item in items}
     used = [module for name, module in found.items() if name in said]
     notes = []
+    framework = used[0].framework
     if any(module.kind == "batchnorm" for module in used):
-        notes.append(f"BatchNorm is taken as it stands after training, with eps = {used[0].framework.batch_norm:g}, as {used[0].framework.name} has it by default.")
+        eps = f"{framework.batch_norm:g}, as {framework.name} has it by default"
+        notes.append(f"BatchNorm is taken as it stands after training, with eps = {eps}.")
     if norms := [m.name for m in used if m.kind == "layernorm" and said[m.name] != "rmsnorm"]:
-        eps, name = used[0].framework.layer_norm, used[0].framework.name
-        notes.append(f"{listed(norms)}: layer normalization over all features, with eps = {eps:g}, as {name} has it by default.")
+        eps = f"{framework.layer_norm:g}, as {framework.name} has it by default"
+        notes.append(f"{listed(norms)}: layer normalization over all features, with eps = {eps}.")
     if simple := [m.name for m in used if m.kind == "rnn" and said[m.name] != "rnn_relu"]:
-        notes.append(f'{listed(simple)}: the nonlinearity is tanh, as nn.RNN has it by default; layers="{simple[0]}:rnn_relu, …" says ReLU.')
+        says = f'layers="{simple[0]}:rnn_relu, …" says ReLU'
+        notes.append(f"{listed(simple)}: the nonlinearity is tanh, as nn.RNN has it by default; {says}.")
     if convolutions := [m.name for m in used if m.kind == "conv1d"]:
         notes.append(
             f"{listed(convolutions)}: stride 1, dilation 1 and no padding, as nn.Conv1d has them by default; a recipe says otherwise."
@@ -168,7 +173,7 @@ def _resolved(item: Item, found: Mapping[str, Module], holds: Callable[[str], bo
         return replace(item, module=name)
     if item.module == chain.ADD and item.word:
         return item
-    if not (chain.is_function(item.module) or item.module == chain.LAST) or item.word:
+    if not (chain.is_function(item.module) or item.module in (chain.LAST, chain.FINAL)) or item.word:
         raise UsageError(f"the layers name {item.module!r}, which the file does not hold; it holds {listed(list(found))}.")
     if holds(item.module):
         raise UsageError(

@@ -84,7 +84,6 @@ class Module:
         size = max(max(tensor.shape, default=1) for tensor in self.tensors.values())
         return size, size
 
-
     def takes(self, width: int | None) -> bool:
         """Whether it can read `width` values; None where the width is open."""
         takes = self.widths[0]

@@ -5,6 +5,7 @@ A state_dict does not say what stands between two layers; where something must, 
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from ...errors import UnsupportedModelError
 from ..chain import OPEN, Item, listed, spell
@@ -84,7 +85,7 @@ def _are_numbered(names: Sequence[str]) -> bool:
     numbers = [[int(part) for part in name[1::2]] for name in parts if all(len(part) < 10 for part in name)]
     if len(stems) != 1 or len(numbers) != len(names):
         return len(names) == 1
-    steps = [[b - a for a, b in zip(first, second, strict=True)] for first, second in zip(numbers, numbers[1:], strict=False)]
+    steps = [[b - a for a, b in zip(first, second, strict=True)] for first, second in pairwise(numbers)]
     return all(sorted(step) == [0] * (len(step) - 1) + [1] for step in steps)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ShapeError, UnsupportedModelError
-from ...layers.record import Layer
+from ...layers.record import Recurrent
 from .kinds import RECURRENT, hidden_size
 from .modules import Module
 from .records import numbers
@@ -22,7 +22,7 @@ class Level:
     """One of the stacked layers of a module: its name, and the records of its directions, forward first."""
 
     name: str
-    directions: tuple[Layer, ...]
+    directions: tuple[Recurrent, ...]
 
 
 def levels(module: Module, activation: str = "tanh") -> list[Level]:
@@ -92,22 +92,24 @@ def _initial(module: Module, layers: int) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _record(module: Module, suffix: str, label: str, initial: Mapping[str, Any], activation: str) -> Any:
-    weights = [numbers(module, name, 2) for name in _names(module, suffix, label, ("weight_ih", "weight_hh"))]
+def _record(module: Module, suffix: str, label: str, initial: Mapping[str, Any], activation: str) -> Recurrent:
+    ih, hh = (numbers(module, name, 2) for name in _names(module, suffix, label, ("weight_ih", "weight_hh")))
     biases = [numbers(module, name, 1) for name in _names(module, suffix, label, ("bias_ih", "bias_hh"), optional=True)]
+    h0 = initial.get("h0")
     if module.kind == "gru":
         from ...layers.gru import GRU
 
-        return GRU(*weights, *biases, name=label, **initial)
+        bias_ih, bias_hh = biases or (None, None)
+        return GRU(ih, hh, bias_ih, bias_hh, h0, name=label)
     bias = _summed(biases, label)
     if module.kind == "rnn":
         from ...layers.rnn import RNN
 
-        return RNN(*weights, bias, activation=activation, name=label, **initial)
+        return RNN(ih, hh, bias, h0, activation=activation, name=label)
     from ...layers.lstm import LSTM
 
-    projection = {"weight_hr": numbers(module, name, 2) for name in (f"weight_hr{suffix}",) if name in module.tensors}
-    return LSTM(*weights, bias, name=label, **initial, **projection)
+    projection = numbers(module, f"weight_hr{suffix}", 2) if f"weight_hr{suffix}" in module.tensors else None
+    return LSTM(ih, hh, bias, h0, initial.get("c0"), weight_hr=projection, name=label)
 
 
 def _names(module: Module, suffix: str, label: str, stems: tuple[str, ...], *, optional: bool = False) -> list[str]:

@@ -13,9 +13,9 @@ import numpy as np
 from ...errors import ModelFileError, UnsupportedModelError, UsageError
 from .. import chain
 from ..chain import listed
+from ..pickles.reader import Inert
 from . import scalers
 from .modules import INITIAL
-from ..pickles.reader import Inert
 from .tensors import Named, weight_drop
 
 #: How deep a checkpoint is searched for dicts with tensors.

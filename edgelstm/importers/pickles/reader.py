@@ -18,6 +18,8 @@ from .names import ADVICE, DATA_NAMES, INERT_NAMES, refusal
 #: Python hashes larger whole numbers modulo a prime, so that a file could make all keys of a dict collide.
 _MAX_INT_KEY = 1 << 60
 
+_OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
+
 #: The most opcodes that are read: some fifteen thousand tensors, and half a second.
 MAX_OPCODES = 1 << 19
 
@@ -231,7 +233,7 @@ class Reader:
 def _opcodes(stream: BinaryIO) -> Iterator[tuple[Any, Any]]:
     """As `pickletools.genops`, which takes no text of protocol 0 that is not ASCII: Python 2 wrote bytes so."""
     while code := stream.read(1):
-        opcode = pickletools.code2op.get(code.decode("latin-1"))
+        opcode = _OPCODES.get(code.decode("latin-1"))
         if opcode is None:
             raise ValueError(f"it has the unknown instruction {code!r}")
         if opcode.name == "STRING":
@@ -244,7 +246,7 @@ def _opcodes(stream: BinaryIO) -> Iterator[tuple[Any, Any]]:
 
 
 def _quoted(line: bytes) -> str:
-    """The text of a line such as ``'\\x91a'``, one letter a byte."""
+    r"""The text of a line such as ``'\x91a'``, one letter a byte."""
     text = line.rstrip(b"\r\n")
     if len(text) < 2 or text[:1] not in (b"'", b'"') or text[-1:] != text[:1]:
         raise ValueError("a text has no quotes around it")
