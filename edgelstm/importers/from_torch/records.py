@@ -87,7 +87,7 @@ def rms_norm(module: Module) -> Layer:
 
 def conv1d(module: Module, width: int) -> Layer:
     """A convolution over time of `width` channels, in as many groups as its weight (out, in / groups, kernel) leaves."""
-    from ...layers.conv import Conv1D
+    from ...layers.convolution import Conv1D
 
     weight = numbers(module, "weight", 3)
     groups = max(1, width // weight.shape[1])
