@@ -283,10 +283,10 @@ def _output_error(compared: _Compared, output: int, labels: Sequence[str], toler
 
 def _hint(stream: Stream, recordings: list[NDArray[Any]], wanted: list[Floats], compared: _Compared, tolerance: float) -> str:
     """What would make the answers agree, where one of the common slips does."""
-    from .reference.functions import ACTIVATIONS, softmax
+    from .reference.functions import activation, softmax
 
     expected, got, places = compared
-    functions = {name: function for name, function in ACTIVATIONS.items() if name != "linear"}
+    functions = {word: activation(word) for word in ("relu", "tanh", "sigmoid")}
     if stream.output_size > 1:
         functions["softmax"] = lambda rows: np.array([softmax(row) for row in rows])
     for name, function in functions.items():

@@ -28,7 +28,7 @@ FLOAT32 = {
         "edgelstm.files.container",
         "edgelstm.files.elstm",
     ),
-    *(f"edgelstm.layers{name}" for name in ("", ".record", ".cells", ".lstm", ".feedforward")),
+    *(f"edgelstm.layers{name}" for name in ("", ".record", ".activations", ".cells", ".lstm", ".feedforward")),
     *(f"edgelstm.reference{name}" for name in ("", ".functions", ".cells", ".lstm", ".feedforward")),
     *(f"edgelstm.compiler{name}" for name in ("", ".cache", ".layout", ".library", ".plan", ".reach", ".targets")),
     *(f"edgelstm.compiler.lowering{name}" for name in ("", ".lstm", ".feedforward")),

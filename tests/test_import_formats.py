@@ -43,9 +43,6 @@ def zipped(*names):
         (zipped("metadata.json", "config.json", "model.weights.h5"), "Keras"),
         (zipped("m/data.pkl", "m/constants.pkl", "m/code/a.py"), "TorchScript"),
         (zipped("m/models/model.json", "m/data/weights/weight_0"), "torch.export"),
-        (b'{"version": "0.5", "architecture": "LSTM", "config": {}, "weights": []}', "Neural Amp Modeler"),
-        (b' {"model_data": {}, "state_dict": {}}', "GuitarML"),
-        (b'{"in_shape": [null, 1], "layers": []}', "RTNeural"),
     ],
 )
 def test_other_formats_are_named_as_not_imported_yet(tmp_path, data, name):
@@ -84,7 +81,6 @@ def pickle_of(module, name, protocol):
         (b"\x08\x01\x12" + bytes(40), "SavedModel", "from_saved_model"),
         (zipped("m/data.pkl", "m/constants.pkl", "m/code/a.py"), "TorchScript", r"torch\.jit\.load"),
         (b"\x08\x07\x12\x07pytorch" + bytes(40), "ONNX", "If the model exists in PyTorch"),
-        (b' {"model_data": {}, "state_dict": {}}', "GuitarML", "If the model exists in PyTorch"),
     ],
 )
 def test_formats_that_are_not_read_are_named_with_what_to_do(tmp_path, data, name, advice):
@@ -121,7 +117,6 @@ def test_files_that_are_no_model_say_what_they_are(tmp_path, data, message):
     [
         "dtln/model_1.onnx",
         "dgaintel/domain_classifier_model.h5",
-        "nam_lstm/BossLSTM-1x16.nam",
     ],
 )
 def test_real_files_of_other_formats_are_named(path):

@@ -20,7 +20,7 @@ ALLOWED = {
     "model": {"errors", "layers", "runtime"},
     "reference": {"layers", "model"},
     "files": {"", "errors", "layers", "model", "reference", "runtime"},
-    "importers": {"bidirectional", "errors", "layers", "model", "files"},
+    "importers": {"bidirectional", "errors", "layers", "model", "files", "reference"},
     "loading": {"errors", "files", "importers", "model"},
     "kernels": set(),
     "compiler": {"errors", "layers", "model", "kernels", "runtime"},
@@ -51,7 +51,7 @@ FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
 
 #: Rooms that hold every kind in a file of the same name, and the files there that all kinds share.
 ROOMS = {
-    "layers": {"__init__", "record", "integers", "cells"},
+    "layers": {"__init__", "record", "integers", "activations", "cells"},
     "reference": {"__init__", "functions", "integers", "cells"},
     "compiler.lowering": {"__init__", "packing"},
     "quantization.rules": {"__init__", "scales"},

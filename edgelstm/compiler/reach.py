@@ -21,8 +21,7 @@ def input_limit(model: Model) -> float:
         values = {INPUT: 2.0**exponent}
         most = 0.0
         for layer, reach in zip(model.layers, reaches, strict=True):
-            given = [values[name] for name in layer.inputs]
-            inner = reach.gain * (sum(given) if reach.sums else max(given)) + reach.offset
+            inner = reach.inside([values[name] for name in layer.inputs])
             most = max(most, inner)
             values[layer.name] = min(inner, reach.most)
         if most <= bound:

@@ -6,6 +6,7 @@ Nothing here is imported on a device that loads a `.elstm` file. No framework is
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import BinaryIO, NamedTuple
 
 from ..errors import ModelFileError, UnsupportedModelError, UsageError
@@ -43,11 +44,11 @@ class Asked(NamedTuple):
     prefix: str | None = None
     without: str | None = None
 
-    def refuse(self, what: str) -> None:
-        """Raise UsageError if something was said of a file of which nothing is to be said, being `what`."""
-        for name, value in self._asdict().items():
+    def refuse(self) -> None:
+        """Raise UsageError if something was said of a file of which nothing is to be said."""
+        for option, value in self._asdict().items():
             if value is not None:
-                raise UsageError(f'is {what} and settles its layers itself; leave out {name}="{value}".')
+                raise UsageError(f'says itself what its layers are; leave out {option}="{value}".')
 
 
 def from_checkpoint(checkpoint: object, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
@@ -107,8 +108,20 @@ def _madmom(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list
     from .from_madmom.network import from_madmom
     from .from_madmom.pickle_file import read
 
-    asked.refuse("a network of madmom")
+    asked.refuse()
     return from_madmom(read(file), source)
+
+
+def _audio(name: str) -> Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]:
+    """The reader of a JSON format, by its file."""
+
+    def read(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+        from .from_audio_json.document import document
+
+        asked.refuse()
+        return import_module(f"{__package__}.from_audio_json.{name}").read(document(file), source)  # type: ignore[no-any-return]
+
+    return read
 
 
 #: Every format that is read, as `sniff` calls it, and who reads a file at its beginning.
@@ -120,6 +133,9 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "NumPy (pickle)": _numpy_pickle,
     "Flax (MessagePack)": _msgpack,
     "madmom (pickle)": _madmom,
+    "Neural Amp Modeler (.nam)": _audio("nam"),
+    "GuitarML (JSON)": _audio("guitarml"),
+    "RTNeural (JSON)": _audio("rtneural"),
 }
 
 

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..layers.feedforward import ACTIVATIONS
+from ..layers import activations
 
 #: What may stand after a module's colon, or as an item of its own: a function of all values.
-FUNCTIONS = (*ACTIVATIONS, "softmax")
+FUNCTIONS = (*activations.ALONE, "softmax")
 
 #: What else may stand after the colon: what the module is, where its tensors leave that open.
 ROLES = ("embedding", "normalizer", "layernorm", "rmsnorm", "rnn_relu")
@@ -75,8 +75,8 @@ def parse(text: str) -> tuple[Item, ...]:
 
 
 def is_function(word: str) -> bool:
-    """Whether `word` is one of `FUNCTIONS`, with its parameters in brackets if it has some: ``"leaky_relu(0.1)"``."""
-    return word.partition("(")[0] in FUNCTIONS
+    """Whether `word` is one of `FUNCTIONS` or a word of `layers.activations` with its numbers: ``"leaky_relu(0.1)"``."""
+    return word == "softmax" or word.partition("(")[0] in activations.FUNCTIONS
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from .bags import msgpack_file
 from .from_torch.archive import LEGACY_MAGIC
 
 #: Longest JSON model that is looked into.
-_MAX_JSON_BYTES = 1 << 26
+_MAX_JSON_BYTES = 12 << 20
 
 #: As much of a pickle as tells whose it is.
 _MAX_START = 1 << 16
@@ -91,9 +91,6 @@ _INSTEAD = {
     "ONNX Runtime (.ort)": _FROM_TORCH,
     "TorchScript": "Write the weights alone: torch.save(torch.jit.load(path).state_dict(), other_path).",
     "torch.export": "Write the weights alone: torch.save(torch.export.load(path).state_dict, other_path).",
-    "Neural Amp Modeler (.nam)": _FROM_TORCH,
-    "GuitarML (JSON)": _FROM_TORCH,
-    "RTNeural (JSON)": _FROM_TORCH,
     "Keras (HDF5)": _TO_TFLITE.format("from_keras_model"),
     "Keras (.keras)": _TO_TFLITE.format("from_keras_model"),
     "TensorFlow SavedModel": _TO_TFLITE.format("from_saved_model"),

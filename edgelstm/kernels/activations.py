@@ -4,8 +4,13 @@ tanh(x) = x P(x^2) / Q(x^2) with polynomials of degree 4, |x| clamped to 8.5; si
 1, which saves a multiplication. The others are a Lawson-weighted minimax fit of this project, moved among float32 numbers until as good
 as unrounded ones. Largest absolute error in float32: tanh 2.6e-7, sigmoid 1.8e-7.
 
+The other functions are built of these, of exp, and of comparisons; none is further from the exact one than 1e-6 of the range of its
+answers, and none gives infinity for finite inputs whose answer is finite in float32.
+
 A NaN passes: one in a pre-activation reaches the state.
 """
+
+import math
 
 from .simd.vectors import elementwise
 
@@ -13,6 +18,17 @@ LIMIT = 8.5
 P = (1238604.625, 166049.875, 4367.09228515625, 26.16122817993164, 0.017463352531194687)
 Q = (1238604.625, 578917.875, 32192.7265625, 413.15960693359375)
 TANH = (*P, *Q)
+
+#: erf(x) = x P(x^2) / Q(x^2) for |x| <= 4, fitted as tanh is: largest error 5.5e-8, in float32 4e-7.
+ERF_LIMIT = 4.0
+ERF_P = (1027.6290283, 194.84237671, 47.751857758, 3.909747839, 0.14164969325, -0.0018126142677, 1.7501377442e-05)
+ERF_Q = (910.71282959, 476.24035645, 110.01384735, 14.162595749, 1.0)
+
+#: log((1 + s) / (1 - s)) / s as a polynomial in s^2, for s up to 1/3: largest error 1.4e-9.
+LOG = (2.0, 0.6666586995, 0.4003933966, 0.2778758109, 0.2887001634)
+
+#: selu's scale and slope (Klambauer et al. 2017).
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 #: Taylor's series of exp.
 EXP = (1.0, 1.0, 1 / 2, 1 / 6, 1 / 24, 1 / 120, 1 / 720)
@@ -74,14 +90,146 @@ def _exp(x):
     return horner(r, EXP).times_two_to(n)
 
 
+def _exp_of_any(x):
+    """exp(x), at most exp(88)."""
+    return _exp(x.below(88.0))
+
+
+def _exp_below(x):
+    """exp(x) - 1 where x is below zero, else 0."""
+    return _exp(x.below(0.0)) - 1.0
+
+
 def _magnitude(x):
     """|x|."""
     return x.magnitude()
 
 
-linear = elementwise(_linear)
+def _clip(x, a, b):
+    return x.above(a).below(b)
+
+
+def _hard_sigmoid(x, a, b):
+    return _clip(x * a + b, 0.0, 1.0)
+
+
+def _softplus(x):
+    """max(x, 0) + log(1 + exp(-|x|)), the logarithm by its series in e / (e + 2)."""
+    e = _exp(x.magnitude() * -1.0)
+    s = e / (e + 2.0)
+    return s.fma(horner(s * s, LOG), x.above(0.0))
+
+
+def _softplus_scaled(x, a):
+    return _softplus(x * a) * (1 / a)
+
+
+def _log_sigmoid(x):
+    return _softplus(x * -1.0) * -1.0
+
+
+def _elu(x, a):
+    return _exp_below(x).fma(a, x.above(0.0))
+
+
+def _celu(x, a):
+    return _exp_below(x * (1 / a)).fma(a, x.above(0.0))
+
+
+def _selu(x):
+    return _elu(x, SELU_ALPHA) * SELU_SCALE
+
+
+def _leaky_relu(x, a):
+    return x.below(0.0).fma(a, x.above(0.0))
+
+
+def _erf(x):
+    x = _clip(x, -ERF_LIMIT, ERF_LIMIT)
+    square = x * x
+    return x * horner(square, ERF_P) / horner(square, ERF_Q)
+
+
+def _gelu(x):
+    """Below -6 the answer is less than 6e-9, and an error of erf must not be multiplied by x."""
+    x = x.above(-6.0)
+    return x * (_erf(x * math.sqrt(0.5)) + 1.0) * 0.5
+
+
+def _gelu_tanh(x):
+    """The cube must not overflow: beyond 6 its tanh is one."""
+    x = x.above(-6.0)
+    y = x.below(6.0)
+    return x * _sigmoid((y * y).fma(0.044715, 1.0) * y * math.sqrt(8 / math.pi))
+
+
+def _silu(x):
+    """Below -87 the answer is less than float32 tells from zero."""
+    x = x.above(-87.0)
+    return x / (_exp_of_any(x * -1.0) + 1.0)
+
+
+def _mish(x):
+    """With e = exp(x): tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2), which is one beyond 20."""
+    x = x.above(-87.0)
+    e = _exp(x.below(20.0))
+    n = e * (e + 2.0)
+    return x * (n / (n + 2.0))
+
+
+#: By name of `layers.activations.FUNCTIONS`, whose formulas these are: (Value, *numbers) -> Value.
+FORMULAS = {
+    "linear": _linear,
+    "relu": _relu,
+    "tanh": _tanh,
+    "sigmoid": _sigmoid,
+    "relu6": lambda x: _clip(x, 0.0, 6.0),
+    "clip": _clip,
+    "hard_sigmoid": _hard_sigmoid,
+    "hard_tanh": lambda x: _clip(x, -1.0, 1.0),
+    "hard_silu": lambda x: x * _hard_sigmoid(x, 1 / 6, 0.5),
+    "softsign": lambda x: x / (x.magnitude() + 1.0),
+    "softplus": _softplus_scaled,
+    "log_sigmoid": _log_sigmoid,
+    "elu": _elu,
+    "celu": _celu,
+    "selu": _selu,
+    "leaky_relu": _leaky_relu,
+    "thresholded_relu": lambda x, a: x.where_above(a, x),
+    "hard_shrink": lambda x, a: x.where_above(a, x.magnitude()),
+    "soft_shrink": lambda x, a: x - _clip(x, -a, a),
+    "tanh_shrink": lambda x: x - _tanh(x),
+    "scaled_tanh": lambda x, a, b: _tanh(x * b) * a,
+    "affine": lambda x, a, b: x * a + b,
+    "gelu": _gelu,
+    "gelu_tanh": _gelu_tanh,
+    "silu": _silu,
+    "mish": _mish,
+    "exp": _exp_of_any,
+    "abs": _magnitude,
+}
+
+
+def formula(word):
+    """The formula of a word, in the one spelling that `layers.activations.checked` gives it: Value -> Value.
+
+    Cells build their own formulas of these and hand them to `simd.vectors.elementwise`, which makes one intrinsic of the whole:
+
+        gate, candidate = formula("hard_sigmoid(0.2, 0.5)"), formula("relu")
+        cell = elementwise(lambda i, f, g, c: gate(f) * c + gate(i) * candidate(g))
+
+    `applied` is the intrinsic of the function alone, for vectors of any width: ``store(y, k, apply(load(lanes, x, k)))``.
+    """
+    name, _, numbers = word.rstrip(")").partition("(")
+    chosen = FORMULAS[name]
+    given = [float(number) for number in numbers.split(",")] if numbers else []
+    return lambda x: chosen(x, *given)
+
+
+def applied(word):
+    """The intrinsic of a word's function: a vector in, a vector out."""
+    return elementwise(formula(word))
+
+
 magnitude = elementwise(_magnitude)
-relu = elementwise(_relu)
 exp = elementwise(_exp)
-tanh = elementwise(_tanh)
-sigmoid = elementwise(_sigmoid)

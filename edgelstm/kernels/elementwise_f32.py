@@ -22,8 +22,8 @@ def _chunks(size):
 
 
 def activation_f32(function, size, x_stride, y_stride):
-    """Kernel of `function` (a name of `layers.ACTIVATIONS`) on every value."""
-    apply = {"linear": activations.linear, "relu": activations.relu, "tanh": activations.tanh, "sigmoid": activations.sigmoid}[function]
+    """Kernel of `function` (a word of `layers.activations`) on every value."""
+    apply = activations.applied(function)
     lanes, width, full, rest_lanes, rest = _chunks(size)
 
     def kernel(w, x, y, s, z, n):

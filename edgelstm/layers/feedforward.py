@@ -6,11 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..errors import ShapeError, UnsupportedModelError, printable
+from ..errors import ShapeError, printable
+from . import activations
 from .record import Array, Layer, checked_array, require_shape
-
-#: What `Activation` accepts; definitions stand in `reference.functions.ACTIVATIONS`.
-ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid")
 
 
 @dataclass(eq=False, repr=False)
@@ -48,21 +46,19 @@ class Activation(Layer):
 
     Parameters
     ----------
-    function : {"linear", "relu", "tanh", "sigmoid"}
+    function : str
+        A word that `layers.activations` lists: ``"relu"``, ``"gelu"``, ``"leaky_relu(0.1)"``, ``"hard_sigmoid(0.2, 0.5)"``, …
     """
 
     kind: ClassVar[str] = "activation"
     function: str
 
     def _check(self) -> None:
-        if self.function not in ACTIVATIONS:
-            raise UnsupportedModelError(
-                f"{self.label}: function {printable(repr(self.function), 60)} is not one of {', '.join(ACTIVATIONS)}."
-            )
+        self._set("function", activations.checked(f"{self.label}: function", self.function))
 
     @property
     def within_one(self) -> bool:
-        return self.function in ("tanh", "sigmoid")
+        return activations.within_one(self.function)
 
     def output_size(self, sizes: Sequence[int]) -> int:
         return sum(sizes)

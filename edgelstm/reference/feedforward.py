@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..layers.feedforward import Activation, Dense, Embedding, Normalizer
-from .functions import ACTIVATIONS, Twin, Vector, softmax, stateless
+from .functions import Twin, Vector, softmax, stateless
+from .functions import activation as function_of
 
 
 def dense(layer: Dense, x: Vector) -> Vector:
@@ -11,7 +12,7 @@ def dense(layer: Dense, x: Vector) -> Vector:
 
 
 def activation(layer: Activation, x: Vector) -> Vector:
-    return ACTIVATIONS[layer.function](x)
+    return function_of(layer.function)(x)
 
 
 def embedding(layer: Embedding, x: Vector) -> Vector:

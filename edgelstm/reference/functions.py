@@ -1,10 +1,13 @@
 """What twins share: their form, the functions that records name, the float cell, and activations rounded to int8."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..layers.activations import SELU_ALPHA, SELU_SCALE, parts
 
 Vector = NDArray[np.float64]
 #: A recording: (rows, width).
@@ -65,13 +68,63 @@ def sigmoid(x: Vector) -> Vector:
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
 
 
-#: What each name of `layers.feedforward.ACTIVATIONS` means.
-ACTIVATIONS: dict[str, Callable[[Vector], Vector]] = {
+def softplus(x: Vector) -> Vector:
+    """``log(1 + exp(x))``, without overflow."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def exp_below(x: Vector) -> Vector:
+    """``exp(x) - 1`` where x is below zero, else 0."""
+    return np.expm1(np.minimum(x, 0))
+
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def _gelu_tanh(x: Vector) -> Vector:
+    return x * sigmoid(2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))
+
+
+#: What each name of `layers.activations.FUNCTIONS` means: ``function(x, *numbers)``.
+ACTIVATIONS: dict[str, Callable[..., Vector]] = {
     "linear": lambda x: x,
     "relu": lambda x: np.maximum(x, 0),
     "tanh": np.tanh,
     "sigmoid": sigmoid,
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "clip": np.clip,
+    "hard_sigmoid": lambda x, a, b: np.clip(a * x + b, 0, 1),
+    "hard_tanh": lambda x: np.clip(x, -1, 1),
+    "hard_silu": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "softplus": lambda x, a: softplus(a * x) / a,
+    "log_sigmoid": lambda x: -softplus(-x),
+    "elu": lambda x, a: np.maximum(x, 0) + a * exp_below(x),
+    "celu": lambda x, a: np.maximum(x, 0) + a * exp_below(x / a),
+    "selu": lambda x: SELU_SCALE * (np.maximum(x, 0) + SELU_ALPHA * exp_below(x)),
+    "leaky_relu": lambda x, a: np.where(x > 0, x, a * x),
+    "thresholded_relu": lambda x, a: np.where(x > a, x, 0),
+    "hard_shrink": lambda x, a: np.where(np.abs(x) > a, x, 0),
+    "soft_shrink": lambda x, a: x - np.clip(x, -a, a),
+    "tanh_shrink": lambda x: x - np.tanh(x),
+    "scaled_tanh": lambda x, a, b: a * np.tanh(b * x),
+    "affine": lambda x, a, b: a * x + b,
+    "gelu": lambda x: x * (1 + _erf(x / np.sqrt(2))) / 2,
+    "gelu_tanh": _gelu_tanh,
+    "silu": lambda x: x * sigmoid(x),
+    "mish": lambda x: x * np.tanh(softplus(x)),
+    "exp": np.exp,
+    "abs": np.abs,
 }
+
+
+def activation(word: str) -> Callable[[Vector], Vector]:
+    """The function that a word of `layers.activations` means, in float64; its numbers are those of float32."""
+    name, numbers = parts(word)
+    if not numbers:
+        return ACTIVATIONS[name]
+    rounded = [float(np.float32(number)) for number in numbers]
+    return lambda x: ACTIVATIONS[name](x, *rounded)
 
 
 def softmax(x: Vector) -> Vector:

@@ -64,12 +64,20 @@ class Reach(NamedTuple):
     """No value inside a layer exceeds ``gain * |input| + offset``, and none that leaves it exceeds `most`.
 
     |input| is the largest magnitude of what the layer reads; the sum of those of all its inputs, if it `sums` them.
+    Where values grow otherwise, `grows` gives the bound in place of gain and offset: of the largest magnitudes of all inputs, in order.
     """
 
     gain: float
     offset: float = 0.0
     most: float = float("inf")
     sums: bool = False
+    grows: Callable[[list[float]], float] | None = None
+
+    def inside(self, given: list[float]) -> float:
+        """The bound of all values inside the layer, where those of its inputs are `given`."""
+        if self.grows is not None:
+            return self.grows(given)
+        return self.gain * (sum(given) if self.sums else max(given)) + self.offset
 
 
 class Rule(NamedTuple):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...layers.activations import bound
 from ...layers.feedforward import Activation, Add, Dense, Embedding, Normalizer, Softmax
 from ..targets import Target
 from . import Lowered, Reach, Rule, largest, row_sums
@@ -47,7 +48,7 @@ def dense_reach(layer: Dense) -> Reach:
 
 
 def activation_reach(layer: Activation) -> Reach:
-    return Reach(1.0, 0.0, 1.0 if layer.within_one else float("inf"))
+    return Reach(1.0, most=bound(layer.function), grows=lambda given: max(*given, bound(layer.function, max(given))))
 
 
 def normalizer_reach(layer: Normalizer) -> Reach:

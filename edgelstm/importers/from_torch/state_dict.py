@@ -111,6 +111,17 @@ def chosen(checkpoint: object, prefix: str | None = None, without: str | None = 
     return Chosen(tensors, outside, apart, foreign, frozenset(gone), notes)
 
 
+def tensors_of(checkpoint: object) -> dict[str, Named]:
+    """All tensors in dicts and lists, by the dotted path that leads to each; optimizer states are passed over.
+
+    Raises
+    ------
+    ModelFileError
+        If two have one name.
+    """
+    return _Walk(checkpoint).every()
+
+
 class _Left:
     """What is left out, and which of the names that ask for it were met."""
 

@@ -106,7 +106,7 @@ class Bag:
         return gone
 
     def below(self, prefix: str) -> dict[str, str]:
-        """The full names of what is below `prefix`, by what follows its dot or slash. A ``:0`` at the end, as Keras 2 has it, is dropped."""
+        """The full names of what is below `prefix`, by what follows its dot or slash, without Keras 2's ``:0`` at the end."""
         starts = (f"{prefix}.", f"{prefix}/") if prefix else ("",)
         found = {full[len(start) :]: full for start in starts for full in self.tensors if full.startswith(start)}
         return {name.removesuffix(":0"): full for name, full in found.items()}

@@ -1,7 +1,7 @@
 """The text of a recipe: its layers in order, each with its kind and what it takes. It knows no tensors.
 
-A recipe is TOML. At the top: ``layout`` says whose names and layouts the tensors have (``"torch"``, ``"keras"``, ``"tf1"``), ``without`` names
-tensors or beginnings of names that are left out. Each ``[[layers]]`` has a ``kind``; what else it may have, `build` tells.
+A recipe is TOML. At the top, ``layout`` says whose names and layouts the tensors have, and ``without`` names tensors or beginnings of names
+that are left out. Each ``[[layers]]`` has a ``kind``; what else it may have, `build` tells.
 """
 
 import os

@@ -125,6 +125,16 @@ class Value:
         limit = self._lift(bound)
         return self._wrap(self.builder.select(self.builder.fcmp_ordered("<", self.value, limit), limit, self.value))
 
+    def below(self, bound):
+        """Where a lane is above `bound`, `bound`; a NaN stays."""
+        limit = self._lift(bound)
+        return self._wrap(self.builder.select(self.builder.fcmp_ordered(">", self.value, limit), limit, self.value))
+
+    def where_above(self, bound, other):
+        """self where `other` is above `bound`, else 0; where `other` is NaN, self."""
+        least, nothing = self._lift(bound), self._lift(0.0)
+        return self._wrap(self.builder.select(self.builder.fcmp_ordered("<=", other.value, least), nothing, self.value))
+
     def within(self, most):
         """The value, where it is beyond +-most that bound; and the square of this, in which alone a NaN must stay one.
 

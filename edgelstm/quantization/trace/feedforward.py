@@ -8,7 +8,7 @@ import numpy as np
 from ...layers.dense_int8 import DenseInt8
 from ...layers.dense_int8_static import DenseInt8Static
 from ...layers.feedforward import Activation, Dense, Embedding, Normalizer, Softmax
-from ...reference.functions import ACTIVATIONS
+from ...reference.functions import activation
 from .rounding import Floats, factors, float_rows, on_grid, rounded
 
 
@@ -31,7 +31,7 @@ def _dense_int8_static(layer: DenseInt8Static, xs: list[Floats]) -> Floats:
 
 
 def _activation(layer: Activation, xs: list[Floats]) -> Floats:
-    function: Callable[[Any], Any] = ACTIVATIONS[layer.function]
+    function: Callable[[Any], Any] = activation(layer.function)
     return np.asarray(function(_joined(xs)), np.float32)
 
 

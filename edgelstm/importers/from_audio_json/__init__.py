@@ -1,0 +1,1 @@
+"""Networks that model guitar amplifiers and pedals, as JSON: GuitarML, RTNeural with AIDA-X, Neural Amp Modeler."""
