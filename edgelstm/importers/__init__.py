@@ -140,7 +140,12 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
 
 
 def import_file(
-    path: str | os.PathLike[str], *, layers: str | None = None, prefix: str | None = None, without: str | None = None
+    path: str | os.PathLike[str],
+    *,
+    layers: str | None = None,
+    prefix: str | None = None,
+    without: str | None = None,
+    recipe: str | os.PathLike[str] | None = None,
 ) -> Imported:
     """Read a trained network of another framework.
 
@@ -155,6 +160,8 @@ def import_file(
         Where in the file the model is, for example ``"model_state"`` or ``"encoder.rnn"``. Empty for all of the file.
     without : str, optional
         Modules, dicts or tensors to leave out, for example ``"aux, loss.weight"``.
+    recipe : str or os.PathLike, optional
+        A TOML file that says what the tensors of a file are, in place of all the others: see `recipes.build`.
 
     Raises
     ------
@@ -169,14 +176,43 @@ def import_file(
         If the layers, in that order, do not fit together.
     """
     path = container.path_text(path)
+    asked = Asked(layers, prefix, without)
     with container.about(path), container.open_file(path) as file:
         found = sniff(file)
         if found == "edgelstm":
             raise ModelFileError("is a .elstm file already; load it with edgelstm.load, there is nothing to convert.")
+        source = f"{found}: {os.path.basename(path)}"
+        if recipe is not None:
+            return _by_recipe(file, found, recipe, asked, source)
         if found not in READERS:
             raise UnsupportedModelError(
                 f"is a file of {found}, which edgelstm does not import yet; it imports {', '.join(READERS)}. {instead(found)}"
             )
         file.seek(0)
-        model, order, notes = READERS[found](file, Asked(layers, prefix, without), f"{found}: {os.path.basename(path)}")
+        model, order, notes = READERS[found](file, asked, source)
     return Imported(model, order, found, tuple(notes))
+
+
+def _by_recipe(file: BinaryIO, found: str, recipe: str | os.PathLike[str], asked: Asked, source: str) -> Imported:
+    from .recipes import bag, build, text
+
+    for option, value in asked._asdict().items():
+        if value is not None:
+            raise UsageError(f'is read by a recipe, which says everything; leave out {option}="{value}".')
+    taken = build.from_recipe(text.read(recipe), bag.tensors(file, found), source)
+    return Imported(taken.model, ", ".join(layer.name for layer in taken.model.layers), found, taken.notes)
+
+
+def draft_recipe(path: str | os.PathLike[str]) -> str:
+    """A recipe to begin from: what a file's tensors may be, with what only its user knows as comments.
+
+    Raises
+    ------
+    ModelFileError, UnsupportedModelError
+        If the file is damaged, or of a format that is no bag of named tensors.
+    """
+    from .recipes import bag, draft
+
+    path = container.path_text(path)
+    with container.about(path), container.open_file(path) as file:
+        return draft.draft(bag.tensors(file, sniff(file)), os.path.basename(path))

@@ -41,6 +41,11 @@ def only_chain(found: Mapping[str, Module]) -> tuple[Item, ...]:
     raise UnsupportedModelError(f"does not say in which order its layers follow each other. It holds {listed(shapes)}. {_advice(found)}")
 
 
+def chains(found: Mapping[str, Module]) -> Iterator[tuple[Item, ...]]:
+    """Orders of all modules whose sizes fit, as far as they are tried."""
+    return _Search(found).chains
+
+
 def _spoken(chain: tuple[Item, ...], found: Mapping[str, Module]) -> tuple[Item, ...]:
     """`chain` with what a table in front is, where its name and sizes do not tell."""
     first, *rest = chain

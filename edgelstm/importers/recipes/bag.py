@@ -59,20 +59,31 @@ FORMATS: dict[str, Callable[[BinaryIO], object]] = {
 }
 
 
-def named(content: object) -> dict[str, Named]:
-    """All tensors by their names, those in dicts and lists behind a dot; pruned and weight-normed weights as one.
+def tensors(file: BinaryIO, found: str) -> dict[str, Named]:
+    """All tensors of a file by their names, those in dicts and lists behind a dot; pruned and weight-normed weights as one.
+
+    Parameters
+    ----------
+    file
+    found : str
+        Its format, as `sniff` calls it.
 
     Raises
     ------
     ModelFileError
-        If there is none.
+        If the file is damaged, or holds no tensors.
+    UnsupportedModelError
+        If its format is no bag of named tensors.
     """
     from ..from_torch.state_dict import tensors_of
 
-    found = assembled(tensors_of(content))
-    if not found:
+    if found not in FORMATS:
+        raise UnsupportedModelError(f"is a file of {found}; recipes are for named tensors: {', '.join(FORMATS)}.")
+    file.seek(0)
+    named = assembled(tensors_of(FORMATS[found](file)))
+    if not named:
         raise ModelFileError("holds no named arrays.")
-    return found
+    return named
 
 
 class Bag:
