@@ -17,7 +17,7 @@ from .compiler.plan import sizes_of
 from .compiler.room import within_memory
 from .compiler.step_cost import instructions
 from .compiler.targets import Target, TargetName
-from .errors import CompileError, LibraryError, UsageError, printable
+from .errors import CompileError, LibraryError, UnsupportedModelError, UsageError, printable
 from .files import container
 from .files.elstm import model_digest
 from .files.probes import reference_probe
@@ -159,6 +159,10 @@ def build(model: Model, target: TargetName | Target = "host", *, prefix: str = P
         If a layer has no kernel there, LLVM refuses the CPU or its features, or the code calls what a microcontroller may not have.
     """
     started = time.perf_counter()
+    if not model.streams:
+        raise UnsupportedModelError(
+            "this model reads whole recordings, for which no library can be built yet; run the model file itself, with el.Stream."
+        )
     target = targets.named(target) if isinstance(target, str) else target
     form = _checked(form, prefix, target)
     layout = lay_out(model, target)

@@ -28,7 +28,7 @@ class Probe:
     ----------
     inputs : (steps, input_size) float32
     outputs : (steps, output_size) float32
-        Stepped from the initial state.
+        Stepped from the initial state; one row where the model gives one for a recording.
     source : str
         Who answered, for example ``"torch 2.13.0"`` or ``"edgelstm reference"``.
     """
@@ -88,7 +88,7 @@ class Model:
         object.__setattr__(self, "_once", _once(self.layers))
         self._check_names()
         if self.probe is not None:
-            object.__setattr__(self, "probe", _checked_probe(self.probe, self.input_size, self.output_size))
+            object.__setattr__(self, "probe", _checked_probe(self.probe, self))
 
     @property
     def scheme(self) -> str:
@@ -158,7 +158,11 @@ class Model:
     @property
     def sums_up(self) -> bool:
         """Whether its answer to a recording is one row."""
-        return self.layers[-1].name in self._once  # type: ignore[attr-defined]
+        return self.is_once(self.layers[-1].name)
+
+    def is_once(self, name: str) -> bool:
+        """Whether the layer called `name` gives one row for a recording."""
+        return name in self._once  # type: ignore[attr-defined]
 
     @property
     def takes_index(self) -> bool:
@@ -300,13 +304,15 @@ def _once(layers: tuple[Layer, ...]) -> frozenset[str]:
     return frozenset(once)
 
 
-def _checked_probe(probe: Probe, input_size: int, output_size: int) -> Probe:
+def _checked_probe(probe: Probe, model: Model) -> Probe:
     inputs = np.array(probe.inputs, np.float32, order="C")
     outputs = np.array(probe.outputs, np.float32, order="C")
     steps = inputs.shape[0] if inputs.ndim else 0
-    if inputs.shape != (steps, input_size) or outputs.shape != (steps, output_size) or steps == 0:
+    rows = 1 if model.sums_up else steps
+    if inputs.shape != (steps, model.input_size) or outputs.shape != (rows, model.output_size) or steps == 0:
         raise ShapeError(
-            f"a probe needs inputs (steps, {input_size}) and outputs (steps, {output_size}); got {inputs.shape} and {outputs.shape}."
+            f"a probe needs inputs (steps, {model.input_size}) and outputs ({1 if model.sums_up else 'steps'}, {model.output_size}); "
+            f"got {inputs.shape} and {outputs.shape}."
         )
     if not (np.isfinite(inputs).all() and np.isfinite(outputs).all()):
         raise ShapeError("a probe's inputs and outputs must be finite; they hold NaN or infinity.")

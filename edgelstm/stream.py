@@ -103,6 +103,8 @@ class Stream:
             self.program = self._plan.program
         if policy is NanPolicy.PROPAGATE and self.program.sizes.vocabulary:
             raise UsageError("nan_policy='propagate' is for measurements; this model's input is an index, which must lie in its table.")
+        if policy is NanPolicy.RESET and self.program.reads_recordings:
+            raise UsageError("nan_policy='reset' is for models that step; this one reads whole recordings: choose 'raise' or 'hold'.")
         self._bind(Arena(self.program, policy))
 
     def _bind(self, arena: Arena) -> None:
@@ -164,18 +166,20 @@ class Stream:
         """Of the values of an answer; empty where they have none."""
         return self.program.about().labels
 
-    def process(self, xs: ArrayLike) -> NDArray[np.float32]:
-        """Many timesteps, bit-equal to stepping.
+    def process(self, xs: ArrayLike, *, length: int | None = None) -> NDArray[np.float32]:
+        """Many timesteps, bit-equal to stepping; or, of a model that cannot step, one whole recording, from the initial state.
 
         Parameters
         ----------
         xs : (time, input_size)
             Or (time,) where input_size is 1. Any numeric array, nested lists, or a table with the inputs' names; see `samples.floats`.
+        length : int, optional
+            How many samples count; what follows them is padding, which nothing reads, and its answers are 0.
 
         Returns
         -------
         (time, output_size) float32
-            A new array.
+            A new array. (1, output_size) of a model that gives one answer for a recording.
 
         Raises
         ------
@@ -183,11 +187,14 @@ class Stream:
             If the shape is wrong or a value must not enter the state, which is then as it was.
         """
         rows = self._arena.samples.many(xs)
+        used = rows if length is None else rows[: _checked_length(length, len(rows))]
+        if self.program.reads_recordings and not len(used):
+            raise InputError("a recording needs at least one sample; got none.")
         try:
-            answers = np.empty((len(rows), self.output_size), np.float32)
+            answers = np.zeros((self.program.answers_to(len(rows)), self.output_size), np.float32)
         except MemoryError:
             raise InputError(f"the answers to {len(rows)} samples need more memory than this machine gives; pass shorter blocks.") from None
-        self._arena.process(rows, answers, counted=True)
+        self._arena.process(used, answers, counted=True)
         return answers
 
     def reset(self) -> None:
@@ -195,8 +202,19 @@ class Stream:
         self._arena.reset()
 
     def snapshot(self) -> bytes:
-        """The state as bytes that `restore` takes, in this process or another, of this machine or another."""
+        """The state as bytes that `restore` takes, in this process or another, of this machine or another.
+
+        Raises
+        ------
+        UsageError
+            If the model cannot step: it keeps nothing from one recording to the next.
+        """
+        self._check_kept("a snapshot")
         return snapshot.pack(self._arena.state, self._digest)
+
+    def _check_kept(self, what: str) -> None:
+        if self.program.reads_recordings:
+            raise UsageError(f"this model keeps nothing from one recording to the next: {what} has no use. Each process(xs) begins anew.")
 
     def restore(self, blob: bytes) -> None:
         """Take up the state of a snapshot.
@@ -205,7 +223,10 @@ class Stream:
         ------
         StateError
             If it is damaged or of another model; the state is then as it was.
+        UsageError
+            As `snapshot`.
         """
+        self._check_kept("restore")
         self._arena.restore(snapshot.unpack(blob, self._arena.state.nbytes, self._digest))
 
     def __repr__(self) -> str:
@@ -229,7 +250,7 @@ class Stream:
     def __reduce__(self) -> tuple[Any, ...]:
         arena = self._arena
         source = self._path if self._model is None else self._model
-        kept = (arena.policy.value, self.snapshot(), arena.given.tobytes(), arena.bad_inputs)
+        kept = (arena.policy.value, snapshot.pack(arena.state, self._digest), arena.given.tobytes(), arena.bad_inputs)
         return _taken_up, (type(self), source, *kept), self._added() or None
 
     def _added(self) -> dict[str, Any]:
@@ -261,6 +282,13 @@ class Stream:
         from .files.elstm import model_digest
 
         return model_digest(self._model)
+
+
+def _checked_length(length: int, rows: int) -> int:
+    """`length`, if it is a number of `rows`."""
+    if not isinstance(length, int | np.integer) or isinstance(length, bool) or not 0 <= length <= rows:
+        raise InputError(f"length must be a whole number from 0 to {rows}, the samples given; got {printable(repr(length), 60)}.")
+    return int(length)
 
 
 def _taken_up(kind: type[Stream], source: Model | str, policy: NanPolicyName, blob: bytes, given: bytes, bad_inputs: int) -> Stream:

@@ -13,7 +13,7 @@ from typing import Any
 from numba.core import types
 
 from ..kernels.simd.vectors import FLOATS
-from ..kernels.table import CHECKS, LAYER_KERNELS, process, python_step
+from ..kernels.table import AROUND, CHECKS, LAYER_KERNELS, process, python_step
 from ..runtime import binding
 from .layout import Layout, Place
 from .numba_ir import kernel_ir
@@ -36,7 +36,7 @@ define void @edgelstm_block(ptr %w, ptr %a, ptr %x, ptr %y, i64 %n) alwaysinline
 }}
 """
 
-_KERNEL_TYPES = (FLOATS, FLOATS, FLOATS, FLOATS, FLOATS, types.int64)
+KERNEL_TYPES = (FLOATS, FLOATS, FLOATS, FLOATS, FLOATS, types.int64)
 
 
 def _pointer(place: Place, name: str) -> str:
@@ -56,18 +56,34 @@ def _calls(layout: Layout, names: dict[Any, str], count: str, inlining: str) -> 
     return "".join(lines)
 
 
+def kernels(layout: Layout) -> tuple[dict[Any, str], list[str]]:
+    """IR texts of all kernels that a layout calls, and the symbol of each by its name and constants."""
+    names: dict[Any, str] = {}
+    texts: list[str] = []
+
+    def symbol(kernel: str, constants: tuple[tuple[str, Any], ...]) -> str:
+        key = (kernel, constants)
+        if key not in names:
+            given = dict(constants)
+            if kernel in AROUND:
+                turn = -1 if given.get("backwards") else 1
+                strides = tuple((name, turn * given[name]) for name in ("x_stride", "y_stride"))
+                given["kernel"] = symbol(given["kernel"], (*given.pop("constants"), *strides))
+            names[key] = f"{kernel}_{len(names)}"
+            texts.append(kernel_ir(names[key], {**LAYER_KERNELS, **AROUND}[kernel], KERNEL_TYPES, **given))
+        return names[key]
+
+    for op in layout.operations:
+        symbol(op.kernel, op.constants)
+    return names, texts
+
+
 def fuse(layout: Layout, *, small: bool = False) -> list[str]:
     """The library's code as IR texts to be linked: the fused model first, then what it calls.
 
     `small`: one copy of the step serves all that call it, instead of one inside each.
     """
-    names: dict[Any, str] = {}
-    texts = []
-    for op in layout.operations:
-        key = (op.kernel, op.constants)
-        if key not in names:
-            names[key] = f"{op.kernel}_{len(names)}"
-            texts.append(kernel_ir(names[key], LAYER_KERNELS[op.kernel], _KERNEL_TYPES, **dict(op.constants)))
+    names, texts = kernels(layout)
     inputs, outputs, sample = layout.input_size, layout.output_size, layout.sample_offset
     number, limit = types.int64, types.float32
     check = CHECKS["first_bad_index" if layout.takes_index else "first_bad_vector"]

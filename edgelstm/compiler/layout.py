@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model import INPUT, Model
-from .lowering import Lowered, copy, rule, up_to
+from .lowering import Lowered, copy, lowered, up_to
 from .targets import Target
 
 #: Most and fewest timesteps that a layer takes before the next layer runs, in `process`: measured on Zen 4. Without an operating system
@@ -24,15 +24,18 @@ LINE = 16
 
 
 class Place(NamedTuple):
-    """Where rows lie: the caller's ``"input"`` or ``"output"``, or the ``"arena"`` from an offset in floats; the stride between rows."""
+    """Where rows lie, from an offset in floats: in the caller's ``"input"`` or ``"output"``, in the ``"arena"`` or, of whole recordings,
+    in the ``"work"`` memory, behind `before` floats for each row of the recording. The stride between rows.
+    """
 
     region: str
     offset: int
     stride: int
+    before: int = 0
 
 
 class Operation(NamedTuple):
-    """One call of a kernel. Offsets are in floats."""
+    """One call of a kernel. Offsets are in floats. `single`: it reads one row for the whole recording."""
 
     kernel: str
     constants: tuple[tuple[str, Any], ...]
@@ -40,10 +43,14 @@ class Operation(NamedTuple):
     source: Place
     target: Place
     state: int
+    single: bool = False
 
 
 class Layout(NamedTuple):
-    """Operations and memory of a model on a target. Sizes and offsets of the arena are in bytes."""
+    """Operations and memory of a model on a target. Sizes and offsets of the arena are in bytes.
+
+    work: floats of work memory for each row of a recording; None of a model that steps.
+    """
 
     operations: tuple[Operation, ...]
     weights: NDArray[np.float32]
@@ -57,6 +64,7 @@ class Layout(NamedTuple):
     input_size: int
     output_size: int
     takes_index: bool
+    work: int | None = None
 
     @property
     def state_bytes(self) -> int:
@@ -75,15 +83,16 @@ class Layout(NamedTuple):
             self.input_size,
             self.output_size,
             self.takes_index,
+            self.work,
         )
 
 
-def _stride(width: int) -> int:
+def stride_of(width: int) -> int:
     """Floats from row to row in the arena: rows of vectors begin on cache lines."""
     return up_to(4, width) if width <= 8 else up_to(LINE, width)
 
 
-class _Builder:
+class Builder:
     """Places operations one after the other."""
 
     def __init__(self, model: Model, target: Target) -> None:
@@ -93,7 +102,7 @@ class _Builder:
         self.weights_size = 0
         self.sample = LINE  # the steps taken stand before it
         self.state: list[NDArray[np.float32]] = [np.zeros(LINE + up_to(LINE, model.input_size), np.float32)]
-        self.lowered = {layer.name: rule(layer).lower(layer, [model.size_of(n) for n in layer.inputs], target) for layer in model.layers}
+        self.lowered = {layer.name: lowered(layer, [model.size_of(n) for n in layer.inputs], target) for layer in model.layers}
         self.state_size = self.state[0].size + sum(up_to(LINE, low.state.size) for low in self.lowered.values())
         scratch = max(low.scratch for low in self.lowered.values())
         longest = SHORTEST_BLOCK if target.bare_metal else LONGEST_BLOCK
@@ -101,10 +110,11 @@ class _Builder:
         self.scratch = max(scratch * self.block, *(low.workspace for low in self.lowered.values()), 0)
         self.end = self.state_size + up_to(LINE, self.scratch)
         self.places = {INPUT: Place("input", 0, model.input_size)}
+        self.work: int | None = None
 
     def room(self, width: int) -> Place:
         """Rows of a block, in the arena."""
-        place = Place("arena", self.end, _stride(width))
+        place = Place("arena", self.end, stride_of(width))
         self.end += up_to(LINE, self.block * place.stride)
         return place
 
@@ -124,7 +134,7 @@ class _Builder:
         sizes = [self.model.size_of(name) for name in names]
         row = self.room(sum(sizes))
         for name, start in zip(names, np.cumsum([0, *sizes]), strict=False):
-            self.emit(copy(self.model.size_of(name)), self.places[name], Place("arena", row.offset + int(start), row.stride))
+            self.emit(copy(self.model.size_of(name)), self.places[name], row._replace(offset=row.offset + int(start)))
         return row
 
     def run(self) -> None:
@@ -147,7 +157,16 @@ def lay_out(model: Model, target: Target) -> Layout:
     UnsupportedModelError
         If a layer has no kernel.
     """
-    builder = _Builder(model, target)
+    if not model.streams:
+        from .recordings import Recordings  # models that step never need it
+
+        return laid_out(Recordings(model, target))
+    return laid_out(Builder(model, target))
+
+
+def laid_out(builder: Builder) -> Layout:
+    """The layout of all that a builder places."""
+    model = builder.model
     builder.run()
     output = builder.end
     given = output + up_to(LINE, model.output_size)
@@ -164,4 +183,5 @@ def lay_out(model: Model, target: Target) -> Layout:
         input_size=model.input_size,
         output_size=model.output_size,
         takes_index=model.takes_index,
+        work=builder.work,
     )

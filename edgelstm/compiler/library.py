@@ -9,7 +9,7 @@ import struct
 
 from ..errors import CompileError
 from ..runtime.library_file import load_private
-from ..runtime.program import address_of, run_of
+from ..runtime.program import address_of
 
 #: Of an ELF-64 header: where the headers of sections begin, the size of one, and their number. They end the file.
 _HEADER = struct.Struct("<40xQ10xHH2x")
@@ -36,12 +36,11 @@ class Library:
         if not _whole(data):
             raise CompileError("the compiled code does not load: it is no library, or cut short.")
         try:
-            self._handle = load_private(data)
-            self.run = run_of(self._handle)
-            self.cpu = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(self._handle, MADE_FOR))).decode()
+            self.handle = load_private(data)
+            self.cpu = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(self.handle, MADE_FOR))).decode()
         except (OSError, AttributeError, ValueError) as problem:
             raise CompileError(f"the compiled code does not load: {problem}.") from None
-        self.python_step = address_of(self._handle, "edgelstm_python_step")
+        self.python_step = address_of(self.handle, "edgelstm_python_step")
         self.size = len(data)
 
 

@@ -1,7 +1,7 @@
 """Model -> Plan: what all streams of a model share. Compiles, or finds compiled code in the cache."""
 
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -11,7 +11,7 @@ from ..errors import CompileError
 from ..model import Model
 from ..runtime.library_file import Sizes
 from ..runtime.memory import aligned
-from ..runtime.program import PROBE_LIMIT, About, Program, worst_difference
+from ..runtime.program import PROBE_LIMIT, About, Program, run_of, worst_difference
 from . import cache
 from .layout import Layout, lay_out
 from .library import MADE_FOR, Library
@@ -89,11 +89,12 @@ def compile_model(model: Model) -> Plan:
     weights.flags.writeable = False
     target = target._replace(cpu=library.cpu)
     about = About(model.input_names, model.labels, target.name, target.cpu, weights.nbytes, library.size, model.outline())
+    sizes, initial_state = sizes_of(model, layout), layout.initial_state.view(np.uint8)
     program = Program(
-        sizes=sizes_of(model, layout),
-        initial_state=layout.initial_state.view(np.uint8),
+        sizes=sizes,
+        initial_state=initial_state,
         weights=weights.ctypes.data,
-        run=library.run,
+        run=run_of(library.handle, sizes, initial_state),
         python_step=library.python_step,
         owner=(weights, library),
         about=lambda: about,
@@ -115,6 +116,8 @@ def sizes_of(model: Model, layout: Layout, digest: bytes = b"") -> Sizes:
         output_offset=layout.output_offset,
         input_limit=float(vocabulary or input_limit(model)),
         digest=digest,
+        row_bytes=None if layout.work is None else 4 * layout.work,
+        sums_up=model.sums_up,
     )
 
 
@@ -148,13 +151,14 @@ def _made(layout: Layout, target: Target) -> bytes:
         from .numba_start import ready
 
         ready()
-        from . import fuse, object_code
+        from . import fuse, fuse_recordings, object_code
         from .elf import link as elf
     except ImportError as problem:
         raise CompileError(
             f"compiling needs Numba and llvmlite ({problem}). Install them, or compile on a machine of this kind that has them "
             f"and copy its cache folder to {cache.folder() or 'a folder that EDGELSTM_CACHE_DIR names'}."
         ) from None
-    exports = (*fuse.EXPORTS, MADE_FOR)
-    code = object_code.emit([object_code.text_constant(MADE_FOR, object_code.host_cpu()), *fuse.fuse(layout)], target, exports)
+    fuser: Any = fuse if layout.work is None else fuse_recordings
+    exports = (*fuser.EXPORTS, MADE_FOR)
+    code = object_code.emit([object_code.text_constant(MADE_FOR, object_code.host_cpu()), *fuser.fuse(layout)], target, exports)
     return elf.link(code, exports)

@@ -10,6 +10,7 @@ from .lstm_f32 import lstm_f32
 from .lstm_int8 import lstm_int8_dynamic
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
 from .lstm_int8_weight import lstm_int8_weight
+from .recordings import last_f32, mask_f32, masked, process_recording, reverse_f32, sweep
 
 #: Factories of layer kernels: sizes in, a function (w, x, y, s, z, n) out.
 LAYER_KERNELS = {
@@ -29,10 +30,16 @@ LAYER_KERNELS = {
         add_f32,
         softmax_f32,
         embedding_f32,
+        last_f32,
+        reverse_f32,
+        mask_f32,
     )
 }
+
+#: Factories of kernels that stand around another: its symbol as `kernel` and sizes in, the same function out.
+AROUND = {factory.__name__: factory for factory in (masked, sweep)}
 
 #: Factories of input checks: the number of inputs in, a function (x, limit, n) out.
 CHECKS = {factory.__name__: factory for factory in (first_bad_vector, first_bad_index)}
 
-__all__ = ["CHECKS", "LAYER_KERNELS", "process", "python_step"]
+__all__ = ["AROUND", "CHECKS", "LAYER_KERNELS", "process", "process_recording", "python_step"]

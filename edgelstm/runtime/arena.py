@@ -66,6 +66,11 @@ class Arena:
 
     def careful_step(self, *args: object) -> NDArray[np.float32]:
         """One step with anything that `Samples.one` takes; without an argument, with what stands in `input`."""
+        if self.program.reads_recordings:
+            raise UsageError(
+                "this model cannot step: it reads a recording from its end as well. Collect the recording and call "
+                "process(xs), xs (time, inputs)."
+            )
         if len(args) > 1:
             raise UsageError(f"step takes one sample, or none to use stream.input; got {len(args)} arguments.")
         row = self.samples.one(args[0]).reshape(1, -1) if args else self.given

@@ -69,6 +69,10 @@ class Sizes:
         Largest magnitude of an input for which no intermediate value can overflow float32; the vocabulary for an index.
     digest : bytes
         The model's SHA-256.
+    row_bytes : int, optional
+        Of a model that reads whole recordings: bytes of work memory for each of their rows. None of a model that steps.
+    sums_up : bool
+        Whether a recording gets one answer.
     """
 
     __slots__ = (
@@ -79,8 +83,10 @@ class Sizes:
         "input_size",
         "output_offset",
         "output_size",
+        "row_bytes",
         "sample_offset",
         "state_bytes",
+        "sums_up",
         "vocabulary",
     )
 
@@ -96,11 +102,14 @@ class Sizes:
         output_offset: int,
         input_limit: float,
         digest: bytes,
+        row_bytes: int | None = None,
+        sums_up: bool = False,
     ) -> None:
         self.input_size, self.output_size, self.vocabulary = input_size, output_size, vocabulary
         self.arena_bytes, self.state_bytes = arena_bytes, state_bytes
         self.sample_offset, self.input_offset, self.output_offset = sample_offset, input_offset, output_offset
         self.input_limit, self.digest = input_limit, digest
+        self.row_bytes, self.sums_up = row_bytes, sums_up
 
 
 class LibraryFile:

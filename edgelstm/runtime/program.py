@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LibraryError
+from ..errors import InputError, LibraryError
 from .library_file import LibraryFile, Sizes
 from .memory import allocate
 
@@ -67,16 +67,43 @@ class Program(NamedTuple):
     about: Callable[[], About]
 
     @property
+    def reads_recordings(self) -> bool:
+        """Whether it takes whole recordings alone, each from the initial state."""
+        return self.sizes.row_bytes is not None
+
+    def answers_to(self, rows: int) -> int:
+        """How many answers so many samples get."""
+        return min(rows, 1) if self.sizes.sums_up else rows
+
+    @property
     def arena_bytes(self) -> int:
         """Memory of one stream."""
         return self.sizes.arena_bytes
 
 
-def run_of(handle: ctypes.CDLL) -> Run:
-    """The entry point of a loaded library that takes blocks of steps."""
+def run_of(handle: ctypes.CDLL, sizes: Sizes, initial_state: NDArray[np.uint8]) -> Run:
+    """The entry point of a loaded library that takes blocks of steps, or whole recordings, each from the initial state."""
+    if sizes.row_bytes is not None:
+        return _recordings(handle, sizes.row_bytes, initial_state)
     run = handle.edgelstm_run
     run.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int64, ctypes.c_float, ctypes.c_int64]
     run.restype = ctypes.c_int64
+    return run
+
+
+def _recordings(handle: ctypes.CDLL, row_bytes: int, initial_state: NDArray[np.uint8]) -> Run:
+    native = handle.edgelstm_run_recording
+    native.argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_int64, ctypes.c_float, ctypes.c_int64]
+    native.restype = ctypes.c_int64
+
+    def run(weights: int, arena: int, x: int, y: int, n: int, limit: float, checked: int) -> int:
+        try:
+            work = allocate(n * row_bytes)
+        except MemoryError:
+            raise InputError(f"a recording of {n} samples needs {n * row_bytes} bytes of memory, more than this machine gives.") from None
+        ctypes.memmove(arena, initial_state.ctypes.data, initial_state.nbytes)
+        return int(native(weights, arena, work.ctypes.data, x, y, n, limit, checked))
+
     return run
 
 
@@ -129,11 +156,12 @@ def open_library(path: str) -> Program:
     file = LibraryFile(path)
     handle = file.load()
     state = address_of(handle, "edgelstm_initial_state")
+    initial_state = np.frombuffer(memoryview((ctypes.c_uint8 * file.sizes.state_bytes).from_address(state)), np.uint8)
     program = Program(
         sizes=file.sizes,
-        initial_state=np.frombuffer(memoryview((ctypes.c_uint8 * file.sizes.state_bytes).from_address(state)), np.uint8),
+        initial_state=initial_state,
         weights=address_of(handle, "edgelstm_weights"),
-        run=run_of(handle),
+        run=run_of(handle, file.sizes, initial_state),
         python_step=address_of(handle, "edgelstm_python_step"),
         owner=handle,
         about=_told_by(path, file.info_text, file.size, file.sizes),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import CompileError
 from ...layers import part
-from ...layers.record import Layer
+from ...layers.record import Layer, Recurrent
 from ..targets import Target
 
 Floats = NDArray[np.float32]
@@ -49,6 +49,8 @@ class Lowered(NamedTuple):
         Floats of scratch for each timestep of a block.
     workspace : int
         Floats of scratch for one timestep at a time.
+    whole : bool
+        Whether the kernel takes all rows of a recording at once.
     """
 
     kernel: str
@@ -58,6 +60,7 @@ class Lowered(NamedTuple):
     state: Floats = _EMPTY
     scratch: int = 0
     workspace: int = 0
+    whole: bool = False
 
 
 class Reach(NamedTuple):
@@ -99,6 +102,22 @@ def rule(layer: Layer) -> Rule:
     """What the compiler knows of a layer's kind."""
     found: Rule = part(__name__, layer.kind).RULES[layer.kind]
     return found
+
+
+def lowered(layer: Layer, sizes: list[int], target: Target) -> Lowered:
+    """A layer as its kind's rule has it, and past its mask where it has one."""
+    low = rule(layer).lower(layer, sizes, target)
+    if not (isinstance(layer, Recurrent) and layer.mask):
+        return low
+    constants = {
+        "kernel": low.kernel,
+        "constants": tuple(low.constants.items()),
+        "inputs": layer.input_size,
+        "width": low.width,
+        "before": low.state.size,
+        "repeat": int(layer.mask == "repeat"),
+    }
+    return low._replace(kernel="masked", constants=constants, state=np.concatenate([low.state, np.zeros(low.width, np.float32)]))
 
 
 def up_to(multiple: int, size: int) -> int:

@@ -17,8 +17,8 @@ FETCH_ABOVE, FETCH_AHEAD = 1 << 18, 256
 
 
 def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
-    if layer.variant or layer.reverse:
-        raise UnsupportedModelError(f"{layer.label}: {', '.join((*layer.variant, *['reverse'] * layer.reverse))} has no kernel yet.")
+    if layer.variant:
+        raise UnsupportedModelError(f"{layer.label}: {', '.join(layer.variant)} has no kernel yet.")
     inputs, hidden = layer.input_size, layer.hidden_size
     padded, units, tail = tiling(hidden, target)
     size = layer.weight_ih.size + layer.weight_hh.size

@@ -113,6 +113,33 @@ def run_block(typingctx, weights, arena, x, y, steps):
     return types.void(FLOATS, FLOATS, FLOATS, FLOATS, types.int64), codegen
 
 
+def calling(symbol):
+    """An intrinsic (w, x, y, s, z, n): the call of a layer's kernel that is compiled under `symbol`."""
+
+    @intrinsic
+    def call_kernel(typingctx, w, x, y, s, z, n):
+        def codegen(context, builder, signature, args):
+            kind = ir.FunctionType(ir.VoidType(), [a.type for a in args])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), args)
+            return context.get_dummy_value()
+
+        return types.void(*[FLOATS] * 5, types.int64), codegen
+
+    return call_kernel
+
+
+@intrinsic
+def run_recording(typingctx, weights, arena, work, x, y, rows):
+    """A whole recording through the model that this module is compiled for, from x to y."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(ir.VoidType(), [a.type for a in args])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "edgelstm_recording"), args)
+        return context.get_dummy_value()
+
+    return types.void(*[FLOATS] * 5, types.int64), codegen
+
+
 @intrinsic
 def find_bad(typingctx, x, limit, steps):
     """`checks` for this model: index of the first timestep that is not fit, `steps` where there is none."""

@@ -20,13 +20,16 @@ LEAST_WINDOWS = 4
 
 
 def answers_of(model: Model, batch: Batch) -> Floats:
-    """What the compiled model answers to every window from the initial state: (windows, time, output_size); padding is answered too."""
+    """What the compiled model answers to every window from the initial state: (windows, time, output_size).
+
+    Padding is answered too where the model steps; the one answer to a recording stands at each of its steps.
+    """
     stream = Stream(model)
-    answers = []
-    for xs in batch.xs:
+    answers = np.zeros((*batch.xs.shape[:2], model.output_size), np.float32)
+    for xs, length, given in zip(batch.xs, batch.lengths, answers, strict=True):
         stream.reset()
-        answers.append(stream.process(xs))
-    return np.array(answers)
+        given[: None if model.streams else length] = stream.process(xs if model.streams else xs[:length])
+    return answers
 
 
 def halves(batch: Batch) -> NDArray[np.bool_]:

@@ -93,18 +93,20 @@ def read_channels(model: Model) -> NDArray[np.bool_]:
     used = {name: np.zeros(model.size_of(name), bool) for name in (INPUT, *(layer.name for layer in model.layers))}
     used[model.layers[-1].name][:] = True
     for layer in reversed(model.layers):
-        columns = _read_by(layer, used[layer.name])
         sizes = [model.size_of(name) for name in layer.inputs]
+        columns = _read_by(layer, used[layer.name], sum(sizes))
         parts = [columns] * len(sizes) if isinstance(layer, Add) else np.split(columns, np.cumsum(sizes)[:-1])
         for name, part in zip(layer.inputs, parts, strict=True):
             used[name] |= part
     return used[INPUT]
 
 
-def _read_by(layer: Layer, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which values of its input a layer uses for the outputs that are wanted."""
+def _read_by(layer: Layer, wanted: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    """Which of `size` values of its input a layer uses for the outputs that are wanted."""
     if isinstance(layer, Recurrent):
-        return np.asarray((layer.weight_ih != 0).any(axis=0))
+        return np.append((layer.weight_ih != 0).any(axis=0), [True] * (size - layer.input_size))  # a mask comes last
+    if layer.takes_any:
+        return np.full(size, True)
     if layer.multiply_accumulates:
         return np.asarray((layer.arrays()["weight"][wanted] != 0).any(axis=0))
     if layer.takes_index:

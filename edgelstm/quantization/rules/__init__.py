@@ -6,7 +6,7 @@ from typing import Any
 
 from ...errors import UnsupportedModelError
 from ...layers import part
-from ...layers.record import Layer
+from ...layers.record import Layer, Recurrent
 from ..calibration import Range, Seen
 
 #: A layer, what it met, and the ranges of its input and of its state, or None for a scale of each step and for +-1 -> the quantised record.
@@ -20,6 +20,12 @@ def rules_of(kind: str) -> Mapping[str, Rule]:
     """The rules of a float kind, by scheme."""
     found: Mapping[str, Rule] = part(__name__, kind).RULES[kind]
     return found
+
+
+def kept(layer: Layer) -> dict[str, Any]:
+    """What every scheme leaves of a layer: its place in the model, and the order and the padding of its steps."""
+    order = {"reverse": layer.reverse, "mask": layer.mask} if isinstance(layer, Recurrent) else {}
+    return {"name": layer.name, "inputs": layer.inputs, **order}
 
 
 def untouched(layer: Layer) -> bool:

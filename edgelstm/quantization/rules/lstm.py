@@ -13,6 +13,7 @@ from ...layers.lstm import LSTM
 from ...layers.record import Layer
 from ..calibration import Range, Seen
 from ..weights import joint_rows, quantised_rows
+from . import kept
 from .scales import HIGHEST, LOWEST, grid, multipliers, output_span, rows, step_of
 
 #: A cell may reach this many times what calibration saw before it is clipped; at ±64, the most there is, a settled one this many.
@@ -22,7 +23,7 @@ CELL_MARGIN, LEAST_CELL_MARGIN = 2.0, 1.25
 def weights_alone(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:
     """Of weights alone: no window changes it."""
     (weight_ih, scale_ih), (weight_hh, scale_hh) = (quantised_rows(weight) for weight in (layer.weight_ih, layer.weight_hh))
-    start: dict[str, Any] = {"h0": layer.h0, "c0": layer.c0, "name": layer.name, "inputs": layer.inputs}
+    start: dict[str, Any] = {"h0": layer.h0, "c0": layer.c0, **kept(layer)}
     int8: Callable[..., Layer] = record_of("lstm_int8")
     return int8("int8-weight", weight_ih, weight_hh, scale_hh, layer.bias, scale_ih=scale_ih, **start)
 
@@ -53,8 +54,7 @@ def dynamic(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -
         joint.shift,
         layer.h0,
         layer.c0,
-        name=layer.name,
-        inputs=layer.inputs,
+        **kept(layer),
     )
 
 
@@ -86,8 +86,7 @@ def static(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) ->
         bias=bias,
         h0=None if layer.h0 is None else (np.rint(layer.h0 / h.scale) + h.zero_point).clip(LOWEST, HIGHEST).astype(np.int8),
         c0=None if layer.c0 is None else np.rint(layer.c0 * 2.0**bits).astype(np.int16),
-        name=layer.name,
-        inputs=layer.inputs,
+        **kept(layer),
     )
 
 

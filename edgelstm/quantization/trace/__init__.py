@@ -18,6 +18,7 @@ from ..places import Place
 from . import gru, lstm
 from .feedforward import ANSWERS
 from .lstm import Float
+from .recording import RECORDINGS, over
 
 Floats = NDArray[np.float32]
 
@@ -54,19 +55,39 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What each layer gave: (windows, time, size), by layer name and for ``"input"``; the cells of recurrent layers beside."""
+    """What each layer gave: (windows, time, size), by layer name and for ``"input"``; the cells of recurrent layers beside, and the h
+    before each step of those that read from the end or have a mask.
+    """
 
     values: dict[str, Floats]
     cells: dict[str, Floats] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
+    before: dict[str, Floats] = field(default_factory=dict)
+
+    def read(self, layer: Layer) -> list[Floats]:
+        """What a layer reads, apart."""
+        return [self.values[name] for name in layer.inputs]
 
     def inputs_of(self, layer: Layer) -> Floats:
-        """What a layer reads: (windows, time, input_size)."""
-        parts = [self.values[name] for name in layer.inputs]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+        """What a layer reads: (windows, time, input_size). Without a recurrent layer's mask."""
+        parts = self.read(layer)
+        x = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+        return x[..., : layer.input_size] if isinstance(layer, Recurrent) else x
+
+    def recur(self, layer: Recurrent, lengths: NDArray[np.int64]) -> None:
+        """Run a recurrent layer, whose inputs are known, over all windows of these lengths."""
+        if layer.reverse or layer.mask:
+            x = np.concatenate(self.read(layer), axis=-1)
+            self.values[layer.name], cells, self.before[layer.name] = over(layer, form(layer), x, lengths)
+        else:
+            self.values[layer.name], cells = form(layer).over(self.inputs_of(layer))
+        if cells is not None:
+            self.cells[layer.name] = cells
 
     def h_before(self, layer: Recurrent) -> Floats:
         """The h that each step of a recurrent layer began with: (windows, time, hidden_size)."""
+        if layer.name in self.before:
+            return self.before[layer.name]
         h = self.values[layer.name]
         return np.concatenate([np.broadcast_to(form(layer).start()[0], h[:, :1].shape), h[:, :-1]], axis=1)
 
@@ -86,8 +107,6 @@ def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> T
     UnsupportedModelError
         If there is no rule for a kind of layer.
     """
-    if blocked := [layer.label for layer in layers if layer.whole or getattr(layer, "mask", None)]:
-        raise UnsupportedModelError(f"{blocked[0]}: calibration does not know whole recordings and masks; the model stays in f32.")
     trace = Trace({INPUT: batch.xs})
     same = {INPUT}
     for layer in layers:
@@ -95,14 +114,15 @@ def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> T
         if before is not None and before.layers.get(layer.name) is layer and same.issuperset(layer.inputs):
             same.add(layer.name)
             trace.values[layer.name] = before.values[layer.name]
-            if layer.name in before.cells:
-                trace.cells[layer.name] = before.cells[layer.name]
-        elif layer.kind in FORMS:
-            trace.values[layer.name], cells = form(layer).over(trace.inputs_of(layer))
-            if cells is not None:
-                trace.cells[layer.name] = cells
+            for kept, found in ((trace.cells, before.cells), (trace.before, before.before)):
+                if layer.name in found:
+                    kept[layer.name] = found[layer.name]
+        elif isinstance(layer, Recurrent):
+            trace.recur(layer, batch.lengths)
         elif layer.kind in ANSWERS:
-            trace.values[layer.name] = ANSWERS[layer.kind](layer, [trace.values[n] for n in layer.inputs])
+            trace.values[layer.name] = ANSWERS[layer.kind](layer, trace.read(layer))
+        elif layer.kind in RECORDINGS:
+            trace.values[layer.name] = RECORDINGS[layer.kind](layer, trace.read(layer), batch.lengths)
         else:
             raise UnsupportedModelError(f"{layer.label}: calibration has no rule for {type(layer).__name__}.")
     return trace

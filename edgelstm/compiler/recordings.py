@@ -1,0 +1,83 @@
+"""Layout of models that read whole recordings: each layer runs over all rows before the next one begins.
+
+Rows lie in work memory, so many floats for each row of the recording; what no layer reads any more makes room for others.
+What is one row for the whole recording lies in the arena.
+"""
+
+from ..layers.record import Layer, Recurrent
+from ..model import INPUT, Model
+from .layout import LINE, Builder, Place, stride_of
+from .lowering import Lowered, copy, up_to
+from .targets import Target
+
+
+class Recordings(Builder):
+    """Places operations one after the other, each over all rows."""
+
+    def __init__(self, model: Model, target: Target) -> None:
+        super().__init__(model, target)
+        self.work: int = 0
+        self.free: list[tuple[int, int]] = []
+        self.last_reader = {name: layer.name for layer in model.layers for name in layer.inputs}
+        self.single = self.backwards = False
+
+    def run(self) -> None:
+        answer = Place("output", 0, self.model.output_size)
+        for layer in self.model.layers:
+            low, once = self.lowered[layer.name], self.model.is_once(layer.name)
+            self.single = self.model.is_once(layer.inputs[0])
+            source = self.gathered(layer.inputs)
+            last = layer is self.model.layers[-1]
+            exact = low.width == self.model.size_of(layer.name)
+            self.places[layer.name] = answer if last and exact else self.row(low.width) if once else self.rows(low.width)
+            self.backwards = isinstance(layer, Recurrent) and layer.reverse
+            self.emit(low, source, self.places[layer.name])
+            self.backwards, self.single = False, once
+            if last and not exact:
+                self.emit(copy(self.model.output_size), self.places[layer.name], answer)
+            self.release(layer, source)
+
+    def emit(self, low: Lowered, source: Place, target: Place) -> None:
+        """A kernel over all rows of the source, or over its single one."""
+        if not (low.whole or self.single):
+            around = {"kernel": low.kernel, "constants": tuple(low.constants.items())}
+            low = low._replace(kernel="sweep", constants={**around, "block": self.block, "backwards": int(self.backwards)})
+        super().emit(low, source, target)
+        self.operations[-1] = self.operations[-1]._replace(single=self.single)
+
+    def room(self, width: int) -> Place:
+        """What inputs are gathered in."""
+        return self.row(width) if self.single else self.rows(width)
+
+    def row(self, width: int) -> Place:
+        """A single row."""
+        place = Place("arena", self.end, stride_of(width))
+        self.end += up_to(LINE, place.stride)
+        return place
+
+    def rows(self, width: int) -> Place:
+        """Rows of a recording."""
+        size = stride_of(width)
+        for index, (start, length) in enumerate(self.free):
+            if length >= size:
+                self.free[index] = (start + size, length - size)
+                return Place("work", 0, size, start)
+        self.work += size
+        return Place("work", 0, size, self.work - size)
+
+    def release(self, layer: Layer, gathered: Place) -> None:
+        """Give the place of rows that `layer` was the last to read to others."""
+        done = [self.places[name] for name in {*layer.inputs} - {INPUT} if self.last_reader[name] == layer.name]
+        done += [gathered] if len(layer.inputs) > 1 else []
+        self.free = _joined([*self.free, *((place.before, place.stride) for place in done if place.region == "work")])
+
+
+def _joined(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Neighbours made one."""
+    joined: list[tuple[int, int]] = []
+    for start, length in sorted(part for part in parts if part[1]):
+        if joined and sum(joined[-1]) == start:
+            joined[-1] = (joined[-1][0], joined[-1][1] + length)
+        else:
+            joined.append((start, length))
+    return joined

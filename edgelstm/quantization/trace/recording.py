@@ -1,0 +1,94 @@
+"""Recurrent layers from either end and past padding, and what looks at a recording as a whole, over many windows at once.
+
+Where a window is shorter than the longest, only its own steps are turned. One row for a recording stands at each of its steps.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...layers.record import Recurrent
+from ...layers.recording import Last, Mask, Reverse
+from .lstm import Float
+from .rounding import Floats
+
+Steps = NDArray[np.int64]
+
+
+class Order(NamedTuple):
+    """The steps of a recurrent layer, in the order in which it takes them.
+
+    Parameters
+    ----------
+    turn : (windows, time)
+        Step that stands at each place of the layer's own order; its own inverse.
+    keep : (windows, time) bool
+        In that order: where the layer steps.
+    """
+
+    turn: Steps
+    keep: NDArray[np.bool_]
+
+    def taken(self, x: Floats) -> Floats:
+        """The rows at which the layer steps, in its order, before all others."""
+        return rows(rows(x, self.turn), np.argsort(~self.keep, axis=1, kind="stable"))
+
+    def given(self, y: Floats, start: Floats | float) -> Floats:
+        """Of what the layer had after each of `taken`: what it has at each step, which is `start` before the first."""
+        at = np.cumsum(self.keep, axis=1) - 1  # (windows, time)
+        return rows(np.where((at >= 0)[..., None], rows(y, np.maximum(at, 0)), start), self.turn)
+
+
+def rows(x: Floats, at: Steps) -> Floats:
+    """Rows of x (windows, time, size) at steps (windows, time)."""
+    return np.take_along_axis(x, at[..., None], axis=1)
+
+
+def turned(steps: int, lengths: Steps) -> Steps:
+    """Every window's own steps backwards, then the others: (windows, time)."""
+    time = np.arange(steps)
+    return np.asarray(np.where(time < lengths[:, None], lengths[:, None] - 1 - time, time))
+
+
+def order(layer: Recurrent, x: Floats, lengths: Steps) -> Order:
+    """x: (windows, time, size), with the layer's mask behind what it reads."""
+    windows, steps = x.shape[:2]
+    turn = turned(steps, lengths) if layer.reverse else np.broadcast_to(np.arange(steps), (windows, steps))
+    keep = x[..., -1] != 0 if layer.mask else np.ones((windows, steps), np.bool_)
+    return Order(turn, np.take_along_axis(keep, turn, axis=1))
+
+
+def over(layer: Recurrent, form: Float, x: Floats, lengths: Steps) -> tuple[Floats, Floats | None, Floats]:
+    """Outputs, cells and the h before of every step of x, as `order` takes it: (windows, time, hidden_size) each."""
+    steps = order(layer, x, lengths)
+    h, c = form.over(steps.taken(x[..., : layer.input_size]))
+    carried = steps.given(h, form.start()[0])  # (windows, time, hidden_size)
+    before = rows(carried, steps.turn)
+    before = np.concatenate([np.broadcast_to(form.start()[0], before[:, :1].shape), before[:, :-1]], axis=1)
+    y = steps.given(h, 0.0)
+    if layer.mask == "zero":
+        y = np.where(np.take_along_axis(steps.keep, steps.turn, axis=1)[..., None], y, np.float32(0))
+    return np.asarray(y, np.float32), None if c is None else steps.given(c, form.start()[1]), rows(before, steps.turn)
+
+
+def _last(layer: Last, xs: list[Floats], lengths: Steps) -> Floats:
+    ends = [
+        np.take_along_axis(x, (lengths - 1)[:, None, None], axis=1) if end == "last" else x[:, :1]
+        for x, end in zip(xs, layer.ends, strict=True)
+    ]
+    row = np.concatenate(ends, axis=-1)
+    return np.repeat(row, xs[0].shape[1], axis=1)
+
+
+def _reverse(layer: Reverse, xs: list[Floats], lengths: Steps) -> Floats:
+    return rows(np.concatenate(xs, axis=-1), turned(xs[0].shape[1], lengths))
+
+
+def _mask(layer: Mask, xs: list[Floats], lengths: Steps) -> Floats:
+    return np.asarray((np.concatenate(xs, axis=-1) != np.float32(layer.value)).any(axis=-1, keepdims=True), np.float32)
+
+
+#: By kind: a layer, (windows, time, size) of each input and the steps of each window -> (windows, time, output_size).
+RECORDINGS: dict[str, Callable[[Any, list[Floats], Steps], Floats]] = {"last": _last, "reverse": _reverse, "mask": _mask}
