@@ -295,7 +295,7 @@ def test_a_module_called_add_is_a_module(tmp_path):
 
 
 @pytest.mark.parametrize("affine", [True, False])
-def test_a_batch_norm_folds_into_a_normalizer(affine, tmp_path):
+def test_a_batch_norm_is_one_scale_and_one_offset(affine, tmp_path):
     net = Net()
     net.bn = nn.BatchNorm1d(3, affine=affine)
     net.after = nn.BatchNorm1d(8, affine=affine)
@@ -306,18 +306,19 @@ def test_a_batch_norm_folds_into_a_normalizer(affine, tmp_path):
             nn.init.uniform_(parameter, -2, 2)
     net.forward = lambda x: net.fc(net.after(net.lstm(net.bn(x[:, 0])[:, None])[0][:, 0])[:, None])
     taken = import_file(saved(net, tmp_path / "n.pt"), layers="bn, lstm, after, fc")
-    assert [layer.kind for layer in taken.model.layers] == ["normalizer", "lstm", "normalizer", "dense"]
+    assert [layer.kind for layer in taken.model.layers] == ["batch_norm", "lstm", "batch_norm", "dense"]
     assert any("eps = 1e-05" in note for note in taken.notes)
     same(taken.model, net)
 
 
-def test_a_dead_channel_of_a_batch_norm_is_refused(tmp_path):
+def test_a_dead_channel_of_a_batch_norm_is_its_bias(tmp_path):
     net = Net()
     net.bn = nn.BatchNorm1d(3)
     with torch.no_grad():
         net.bn.weight[1] = 0
-    with pytest.raises(el.UnsupportedModelError, match="none of them zero"):
-        el.load(saved(net, tmp_path / "n.pt"), layers="bn, lstm, fc")
+        net.bn.bias.fill_(0.25)
+    net.forward = lambda x: net.fc(net.lstm(net.bn(x[:, 0])[:, None])[0])
+    same(el.load(saved(net, tmp_path / "n.pt"), layers="bn, lstm, fc"), net)
 
 
 # ---------------------------------------------------------------- parts left out

@@ -83,15 +83,20 @@ def _npz(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[st
 
 
 def _numpy_pickle(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .bags.flax import is_flax
+    from .from_torch.state_dict import tensors_of
     from .pickles.arrays import read
 
-    return from_checkpoint(read(file), asked, source)
+    value = read(file)
+    tensors = tensors_of(value)
+    return from_checkpoint(tensors if is_flax(tensors) else value, asked, source)
 
 
 def _msgpack(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
     from .bags.msgpack_file import read
+    from .from_torch.state_dict import tensors_of
 
-    return from_checkpoint(read(file.read()), asked, source)
+    return from_checkpoint(tensors_of(read(file.read())), asked, source)
 
 
 def _tflite(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:

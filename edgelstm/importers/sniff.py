@@ -171,9 +171,9 @@ def _field(data: bytes, place: int, tag: bytes) -> tuple[int, int]:
 
 
 def _is_pickle(start: bytes) -> bool:
-    """Whether it begins as a pickle does: with a protocol, or, in protocol 0, with a container or a class."""
+    """Whether it begins as a pickle does: with a protocol, or, in protocols 0 and 1, with a container or a class."""
     with_protocol = start[0] == 0x80 and start[1] <= 5
-    return with_protocol or re.match(rb"\(([dl]p?[0-9]*\n|i?[\w.]+\n)|c[\w.]+\n\w+\n", start) is not None
+    return with_protocol or re.match(rb"\(([dl]p?[0-9]*\n|i?[\w.]+\n)|c[\w.]+\n\w+\n|[}\]]q\0", start) is not None
 
 
 def _sniff_pickle(file: BinaryIO) -> str:

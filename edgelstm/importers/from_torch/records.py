@@ -48,27 +48,19 @@ def normalizer(module: Module) -> Normalizer:
     return Normalizer(np.atleast_1d(np.squeeze(mean)), np.atleast_1d(np.squeeze(scale)), name=module.name)
 
 
-def batch_norm(module: Module) -> Normalizer:
-    """A BatchNorm as it stands after training: ``(x - mean) / sqrt(var + eps) * weight + bias``, which is one mean and one scale.
+def batch_norm(module: Module) -> Layer:
+    """A BatchNorm as it stands after training: ``(x - mean) / sqrt(variance + eps) * weight + bias``, which is one scale and one offset."""
+    from ...layers.channelwise import BatchNorm
 
-    Raises
-    ------
-    UnsupportedModelError
-        If a weight is zero: that channel is a constant, and no Normalizer gives one.
-    """
     mean, variance = (numbers(module, name, 1).astype(np.float64) for name in ("running_mean", "running_var"))
-    scale = np.sqrt(variance + module.framework.batch_norm)
-    if "weight" in module.tensors:
-        weight = numbers(module, "weight", 1).astype(np.float64)
-        if weight.shape != scale.shape or not weight.all():
-            raise UnsupportedModelError(f"{module.full('weight')!r} must have {scale.size} values, none of them zero; got {weight.shape}.")
-        scale = scale / weight
-    if module.has_bias:
-        bias = numbers(module, "bias", 1).astype(np.float64)
-        if bias.shape != mean.shape:
-            raise ShapeError(f"{module.full('bias')!r} must have shape {mean.shape}; got {bias.shape}.")
-        mean = mean - bias * scale
-    return Normalizer(mean, scale, name=module.name)
+    with np.errstate(all="ignore"):  # a negative variance becomes NaN, which the record refuses
+        scale = 1 / np.sqrt(variance + module.framework.batch_norm)
+    parts = {name: numbers(module, name, 1).astype(np.float64) for name in ("weight", "bias") if name in module.tensors}
+    for name, array in (("running_var", variance), *parts.items()):
+        if array.shape != mean.shape:
+            raise ShapeError(f"{module.full(name)!r} must have shape {mean.shape}, as its running_mean; got {array.shape}.")
+    scale = scale * parts.get("weight", 1.0)
+    return BatchNorm(scale, parts.get("bias", 0.0) - mean * scale, name=module.name)
 
 
 def layer_norm(module: Module) -> Layer:
