@@ -1,4 +1,4 @@
-"""Files that hold named arrays and nothing else: NumPy's, under PyTorch's names, and Flax's, whose cells are computed here by its formulas."""
+"""Files that hold named arrays and nothing else: NumPy's, under PyTorch's names, and Flax's, whose formulas are computed here."""
 
 import io
 import pickle
@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 import safetensors.numpy
-from torch_files import gru_arrays, linear_arrays, lstm_arrays, under
+from torch_files import gru_arrays, linear_arrays, under
 
 import edgelstm as el
 from edgelstm import reference

@@ -99,7 +99,7 @@ class Kitchen:
         if kind in recurrent.KINDS:
             cooked = recurrent.records(replace(step, kind=kind, said=said), self, label, read)
         else:
-            cooked = [replace(self._record(replace(step, kind=kind, said=said)), name=label, inputs=read)]
+            cooked = [self._record(replace(step, kind=kind, said=said), label, read)]
         self._layers += cooked
         if activation is not None:
             self._layers.append(_function(text(activation, step), f"{label}.activation", cooked[-1].name))
@@ -116,24 +116,22 @@ class Kitchen:
             raise UsageError(f"two layers of the recipe are called {printable(name, 60)!r}; give each its own name.")
         return name
 
-    def _record(self, step: Step) -> Layer:
+    def _record(self, step: Step, label: str, inputs: tuple[str, ...]) -> Layer:
         """The record of a kind without a state."""
-        if step.kind == "softmax":
-            return made(Softmax, {}, step)
         if step.kind not in KINDS:
             raise UsageError(f"{step.place} is of no kind that edgelstm has; its kinds are {', '.join(KINDS)}.")
         said = dict(step.said)
         turned = flag(said, "transpose", step, self.layout != "torch")
         prefix = said.pop("prefix", None)
         if step.kind == "batch_norm":
-            return self._batch_norm(said, prefix, step)
+            return replace(self._batch_norm(said, prefix, step), name=label, inputs=inputs)
         if prefix is not None:
             said |= self.under(text(prefix, step), _NAMES[self.layout], step)
         cls = record_of(step.kind)
         for name in array_fields(cls):
             if name in said:
                 said[name] = self.array(said[name], step, _TURNED.get(step.kind) if turned and name == "weight" else None)
-        return made(cls, said, step)
+        return made(cls, said, step, name=label, inputs=inputs)
 
     def _batch_norm(self, said: dict[str, Any], prefix: Any, step: Step) -> Layer:
         """``(x - mean) / sqrt(variance + epsilon) * weight + bias`` as one scale and one offset."""

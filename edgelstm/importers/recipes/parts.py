@@ -33,8 +33,8 @@ def text(value: Any, step: Step) -> str:
     return value
 
 
-def made(cls: Any, said: dict[str, Any], step: Step) -> Layer:
-    """The record of a class from its fields.
+def made(cls: Any, said: dict[str, Any], step: Step, **more: Any) -> Layer:
+    """The record of a class from its fields: those that were said, and `more`.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def made(cls: Any, said: dict[str, Any], step: Step) -> Layer:
             f"{step.place} has {printable(unknown[0], 60)!r}; it may have {', '.join(known) or 'nothing'}, name, inputs, activation."
         )
     try:
-        record: Layer = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in said.items()})
+        record: Layer = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}, **more)
         return record
     except TypeError as problem:
         raise UsageError(f"{step.place} cannot be made: {printable(problem, 200)}.") from None
