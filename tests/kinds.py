@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 from conftest import lstm_layers
+from lstm_cells import MODELS as LSTM_MODELS
 
 import edgelstm as el
 from edgelstm.layers import KINDS
@@ -71,6 +72,13 @@ def uniform(rng, *shape):
 def behind_lstm(layer, hidden=9):
     """The layer behind an LSTM of `hidden` units that reads three values."""
     return lambda rng: [*lstm_layers(rng, 3, hidden, 1), layer(rng)]
+
+
+def conv_lstm(rng, shape, channels, window, **options):
+    """Weights as Keras begins, within +-sqrt(6 / (in + out))."""
+    k = [np.sqrt(6 / (np.prod(window) * (c + channels))) for c in (shape[-1], channels)]
+    weights = [rng.uniform(-a, a, (*window, c, 4 * channels)) for a, c in zip(k, (shape[-1], channels), strict=True)]
+    return el.ConvLSTM(*weights, uniform(rng, 4 * channels), shape=shape, **options)
 
 
 def lstm(rng):
@@ -155,6 +163,16 @@ MAKERS = {
     "embedding": embedding,
     "normalizer": normalizer,
     "add": add,
+    "mul": lambda rng: [*lstm_layers(rng, 6, 6, 1), el.Mul(inputs=("lstm0", "input"))],
+    "concat": lambda rng: [*lstm_layers(rng, 6, 7, 1), el.Concat(inputs=("input", "lstm0"))],
+    "slice": behind_lstm(lambda rng: el.Slice(2, 7)),
+    "batch_norm": behind_lstm(lambda rng: el.BatchNorm(uniform(rng, 9), uniform(rng, 9))),
+    "prelu": behind_lstm(lambda rng: el.PReLU(uniform(rng, 9))),
+    "layer_norm": behind_lstm(lambda rng: el.LayerNorm(uniform(rng, 9), uniform(rng, 9), groups=3)),
+    "rms_norm": behind_lstm(lambda rng: el.RMSNorm(uniform(rng, 9))),
+    "unit_normalization": behind_lstm(lambda rng: el.UnitNormalization()),
+    "conv_lstm": lambda rng: [conv_lstm(rng, (4, 5, 2), 3, (3, 2), peephole=uniform(rng, 3, 4, 5, 3)), el.Dense(uniform(rng, 4, 60) / 5)],
+    "grouped_dense": behind_lstm(lambda rng: el.GroupedDense(uniform(rng, 3, 4, 3), uniform(rng, 12))),
     "gru": gru,
     "rnn": rnn,
     "last": lambda rng: [*both_ways(rng, sequences=False), el.Dense(uniform(rng, 3, 12))],
@@ -168,10 +186,13 @@ MAKERS = {
     "dense_int8_static": lambda rng: [dense_int8_static(rng, 6, 5, 0.01, 3)],
 }
 
+#: Models that have a kind once more, with other options, by a name that begins with the kind's.
+MORE = LSTM_MODELS
+
 if missing := sorted(set(KINDS) ^ set(MAKERS)):
     raise AssertionError(f"tests/kinds.py and layers.KINDS differ in {', '.join(missing)}: every kind has a maker here, and no other has")
 
 
 def model_of(kind):
-    """The model in which `kind` is tested; the same in every process."""
-    return el.Model(MAKERS[kind](np.random.default_rng(sum(kind.encode()))))
+    """The model in which `kind`, or one of `MORE`, is tested; the same in every process."""
+    return el.Model({**MAKERS, **MORE}[kind](np.random.default_rng(sum(kind.encode()))))

@@ -51,9 +51,9 @@ FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
 
 #: Rooms that hold every kind in a file of the same name, and the files there that all kinds share.
 ROOMS = {
-    "layers": {"__init__", "record", "integers", "activations", "cells"},
-    "reference": {"__init__", "functions", "integers", "cells"},
-    "compiler.lowering": {"__init__", "hidden", "packing"},
+    "layers": {"__init__", "record", "integers", "activations", "maps", "cells"},
+    "reference": {"__init__", "maps", "functions", "integers", "cells"},
+    "compiler.lowering": {"__init__", "maps", "cells", "hidden", "packing"},
     "quantization.rules": {"__init__", "scales"},
 }
 

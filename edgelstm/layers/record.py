@@ -65,12 +65,14 @@ class Layer:
         Unique in a model; the model numbers unnamed layers (``lstm0``, ``dense1``).
     inputs : sequence of str, optional
         Names of the layers read, ``"input"`` for the model's own input. Default: the layer before.
-        A layer that names several reads them concatenated, in that order; `Add` sums them instead.
+        A layer that names several reads them concatenated, in that order; `Add` sums and `Mul` multiplies them instead.
     """
 
     kind: ClassVar[str] = ""
     #: Whether a sample is one index into this layer's table.
     takes_index: ClassVar[bool] = False
+    #: Whether each output depends on the values at its own place of the inputs alone.
+    channelwise: ClassVar[bool] = False
     #: Whether it rounds activations to integers, so that an answer may jump where an input moves by its last bit.
     rounds: ClassVar[bool] = False
     #: The forms that `numbers` can have.
@@ -162,6 +164,15 @@ class Layer:
         """
         raise UnsupportedModelError(f"{self.label}: layers of type {type(self).__name__} have no size rule.")
 
+    def reads(self, wanted: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+        """Which values of its inputs, side by side, can change the outputs that are wanted: (output_size,) -> (width,)."""
+        if self.channelwise:
+            return np.tile(wanted, width // wanted.size)
+        weight = self.arrays().get("weight")
+        if weight is not None and weight.shape == (wanted.size, width):
+            return np.asarray((weight[wanted] != 0).any(axis=0))
+        return np.full(width, wanted.any())
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays this record holds, by field name."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -252,6 +263,10 @@ class Recurrent(Layer):
     def hidden_size(self) -> int:
         return int(self.weight_hh.shape[1])
 
+    def reads(self, wanted: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+        mask = width - self.input_size
+        return np.pad((self.weight_ih != 0).any(axis=0), (0, mask), constant_values=True)
+
     def output_size(self, sizes: Sequence[int]) -> int:
         mask = "" if self.mask is None else " and a mask comes last"
         self._matches(sizes, self.input_width, f"weight_ih has shape {self.weight_ih.shape}{mask}")
@@ -275,7 +290,7 @@ class Recurrent(Layer):
             raise UnsupportedModelError(
                 f"{self.label}: {name} must be a number from 1e-30 to 1e30, or None for none; got {printable(repr(value), 60)}."
             )
-        self._set(name, float(value))
+        self._set(name, float(np.float32(value)))
 
     def _check_vector(self, name: str, size: int, because: str) -> None:
         """A field that may be absent."""
