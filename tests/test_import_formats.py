@@ -127,7 +127,7 @@ def test_real_files_of_other_formats_are_named(path):
 def test_the_cell_of_silero_steps_to_its_own_states():
     """Carried for all steps for h; from the recorded state for c: c reaches 50, and torch's own float32 steps add up to 1.3e-5 there."""
     path = golden_file("silero_vad/silero_vad_16k.safetensors")
-    with pytest.raises(el.UnsupportedModelError, match="convolution|in which order its layers follow"):
+    with pytest.raises(el.UnsupportedModelError, match=r"convolution|in which order its layers follow"):
         el.load(path)
     result = import_file(path, prefix="lstm_cell")
     assert result.chain == "lstm"
