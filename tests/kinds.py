@@ -97,6 +97,15 @@ def add(rng):
     return [*lstm_layers(rng, 6, 6, 1), el.Add(inputs=("lstm0", "input"))]
 
 
+def conv1d(rng):
+    return [
+        el.Conv1D(uniform(rng, 8, 3, 5), uniform(rng, 8), stride=2, dilation=2),
+        el.Activation("relu"),
+        el.Conv1D(uniform(rng, 6, 4, 3), uniform(rng, 6), groups=2, padding="valid"),
+        *lstm_layers(rng, 6, 7, 1),
+    ]
+
+
 def gru(rng):
     """Both conventions of the reset gate, a trained start, a clip."""
     shapes = (39, 5), (39, 13), (39,), (39,), (13,)
@@ -145,6 +154,19 @@ def masked(rng):
     ]
 
 
+def attention(rng):
+    """Over all samples, and over those that are no padding; the scores reach far."""
+    (first,) = lstm_layers(rng, 3, 9, 1)
+    return [
+        el.Mask(0.5, name="mask", inputs=("input",)),
+        replace(first, name="values", inputs=("input",)),
+        el.Dense(10 * uniform(rng, 1, 9), name="score", inputs=("values",)),
+        el.AttentionPool(name="all", inputs=("values", "score")),
+        el.AttentionPool(name="some", inputs=("values", "score", "mask"), mask="repeat"),
+        el.Dense(uniform(rng, 4, 18), inputs=("all", "some")),
+    ]
+
+
 def both_ways(rng, **options):
     """Two layers that read a recording from both ends."""
     below, above = (lstm_layers(rng, size, 6, 2)[:1] + lstm_layers(rng, size, 6, 1) for size in (4, 12))
@@ -173,11 +195,18 @@ MAKERS = {
     "unit_normalization": behind_lstm(lambda rng: el.UnitNormalization()),
     "conv_lstm": lambda rng: [conv_lstm(rng, (4, 5, 2), 3, (3, 2), peephole=uniform(rng, 3, 4, 5, 3)), el.Dense(uniform(rng, 4, 60) / 5)],
     "grouped_dense": behind_lstm(lambda rng: el.GroupedDense(uniform(rng, 3, 4, 3), uniform(rng, 12))),
+    "conv1d": conv1d,
+    "max_pool1d": behind_lstm(lambda rng: el.MaxPool1D(3, 2)),
+    "average_pool1d": behind_lstm(lambda rng: el.AveragePool1D(4)),
+    "global_max_pool1d": behind_lstm(lambda rng: el.GlobalMaxPool1D()),
+    "global_average_pool1d": behind_lstm(lambda rng: el.GlobalAveragePool1D()),
+    "window": lambda rng: [*lstm_layers(rng, 3, 5, 1), el.Window(4, stride=4, padding="valid"), el.Dense(uniform(rng, 6, 20))],
     "gru": gru,
     "rnn": rnn,
     "last": lambda rng: [*both_ways(rng, sequences=False), el.Dense(uniform(rng, 3, 12))],
     "reverse": lambda rng: [*both_ways(rng), el.Reverse()],
     "mask": masked,
+    "attention_pool": attention,
     "lstm_int8": lambda rng: [lstm_int8(rng, 5, 14, "int8-dynamic", calibrated=True), lstm_int8(rng, 14, 9, "int8-weight")],
     "gru_int8": gru_int8,
     "rnn_int8": rnn_int8,

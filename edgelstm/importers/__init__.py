@@ -117,11 +117,27 @@ def _madmom(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list
     return from_madmom(read(file), source)
 
 
+def _onnx(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .from_onnx.chains import from_onnx
+    from .from_onnx.file import read
+
+    for name in ("prefix", "without"):
+        if value := getattr(asked, name):
+            raise UsageError(f'is a graph and has no prefixes or names to leave out ({name}="{value}").')
+    return from_onnx(read(file), asked.layers, source=source)
+
+
+def _keras(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .from_keras.read import from_keras
+
+    return from_keras(file, asked, source)
+
+
 def _audio(name: str) -> Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]:
     """The reader of a JSON format, by its file."""
 
     def read(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
-        from .from_audio_json.document import document
+        from .json_parts import document
 
         asked.refuse()
         return import_module(f"{__package__}.from_audio_json.{name}").read(document(file), source)  # type: ignore[no-any-return]
@@ -138,6 +154,9 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "NumPy (pickle)": _numpy_pickle,
     "Flax (MessagePack)": _msgpack,
     "madmom (pickle)": _madmom,
+    "ONNX": _onnx,
+    "Keras (HDF5)": _keras,
+    "Keras (.keras)": _keras,
     "Neural Amp Modeler (.nam)": _audio("nam"),
     "GuitarML (JSON)": _audio("guitarml"),
     "RTNeural (JSON)": _audio("rtneural"),
