@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from torch_files import Call, gru_arrays, linear_arrays, lstm_arrays, norm_arrays, rnn_arrays, torch_legacy, torch_zip, under
+from torch_files import Call, conv_arrays, gru_arrays, linear_arrays, lstm_arrays, norm_arrays, rnn_arrays, torch_legacy, torch_zip, under
 
 import edgelstm as el
 from edgelstm.importers import chain, import_file
@@ -126,6 +126,7 @@ def test_the_only_possible_chain_is_taken_and_told(tmp_path, arrays, taken):
         under("rnn", lstm_arrays(4, 4)) | under("norm", norm_arrays(4)),
         under("rnn", lstm_arrays(3, 4)) | under("head.1", norm_arrays(4)) | under("head.2", linear_arrays(2, 4)),
         under("rnn", lstm_arrays(3, 4)) | under("norm", {"weight": np.ones(4, np.float32)}) | under("fc", linear_arrays(2, 4)),
+        under("conv", conv_arrays(3, 2)) | under("rnn", lstm_arrays(3, 4)),
         under("emb", embedding(9, 5)) | under("rnn", lstm_arrays(3, 4)),
         under("norm", {"mean": np.zeros(3, np.float32), "std": np.ones(3, np.float32)}) | under("rnn", lstm_arrays(3, 4)),
         under("fc", linear_arrays(3, 4)),

@@ -38,7 +38,6 @@ def zipped(*names):
     ("data", "name"),
     [
         (zipped("m/data.pkl", "m/constants.pkl", "m/code/a.py"), "TorchScript"),
-        (zipped("m/models/model.json", "m/data/weights/weight_0"), "torch.export"),
     ],
 )
 def test_other_formats_are_named_as_not_imported_yet(tmp_path, data, name):

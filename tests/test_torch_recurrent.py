@@ -179,6 +179,26 @@ def test_a_scale_without_bias_is_asked_about(norm, word, tmp_path):
     close(taken, net, np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32))
 
 
+class Convolved(nn.Module):
+    def __init__(self, groups):
+        super().__init__()
+        self.conv, self.lstm, self.fc = nn.Conv1d(4, 8, 3, groups=groups), nn.LSTM(8, 6), nn.Linear(6, 2)
+
+    def forward(self, x):  # (time, 1, 4)
+        y = torch.relu(self.conv(x.permute(1, 2, 0))).permute(2, 0, 1)
+        return self.fc(self.lstm(y)[0])
+
+
+def test_a_convolution_needs_the_function_behind_it(tmp_path):
+    net = Convolved(1)
+    path = saved(net, tmp_path / "n.pt")
+    with pytest.raises(el.UnsupportedModelError, match=r'layers="conv:\?, lstm, fc"'):
+        el.load(path)
+    taken = import_file(path, layers="conv:relu, lstm, fc")
+    assert any("stride 1" in note for note in taken.notes)
+    close(taken, net, np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32))
+
+
 def test_compiled_streams_of_a_state_dict_answer_as_pytorch(tmp_path):
     net = Network(nn.GRU(3, 6, 2), outputs=2)
     xs = np.random.default_rng(1).normal(size=(30, 3)).astype(np.float32)

@@ -109,6 +109,14 @@ def _tflite(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list
     return from_tflite(read(file.read()), asked.layers, source=source)
 
 
+def _exported(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .aten.exported import read
+    from .from_onnx.chains import from_onnx
+
+    asked.refuse()
+    return from_onnx(read(file), source=source)
+
+
 def _madmom(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
     from .from_madmom.network import from_madmom
     from .from_madmom.pickle_file import read
@@ -150,6 +158,7 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "PyTorch": _torch,
     "safetensors": _safetensors,
     "TensorFlow Lite": _tflite,
+    "torch.export": _exported,
     "NumPy (npz)": _npz,
     "NumPy (pickle)": _numpy_pickle,
     "Flax (MessagePack)": _msgpack,

@@ -8,7 +8,7 @@ from ...errors import UsageError
 from ...layers.feedforward import Activation, Add, Softmax
 from ...layers.record import Layer
 from ...layers.recording import Last
-from ...model import INPUT
+from ...model import INPUT, Model
 from .. import chain
 from ..chain import Item, quoted
 from . import records, recurrent
@@ -95,9 +95,17 @@ class Builder:
             first = position == 0 and module.is_table and not word
             is_embedding = word == "embedding" or (first and self._must_be_embedding(module))
             return records.embedding(module) if is_embedding else records.linear(module)
+        if module.kind == "conv1d":
+            return records.conv1d(module, self._width(module))
         if module.kind == "layernorm":
             return records.rms_norm(module) if word == "rmsnorm" else records.layer_norm(module)
         return records.normalizer(module) if module.kind == "normalizer" else records.batch_norm(module)
+
+    def _width(self, module: Module) -> int:
+        """How many values the layer before gives; what `module` takes if nothing is before."""
+        if not self._layers:
+            return module.widths[0]
+        return Model(tuple(self._layers)).output_size
 
     def _check_role(self, module: Module, word: str) -> None:
         """Raise UsageError unless the module can be what `word` says, and `word` says what its tensors leave open."""

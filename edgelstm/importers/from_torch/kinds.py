@@ -22,10 +22,10 @@ _FEATURES = (
     (re.compile(r"_packed_params|_all_weight_values|scale|zero_point"), "quantization by torch, or a scaler outside of a module"),
 )
 
-_BY_DIMENSIONS = {3: "a one-dimensional convolution", 4: "a convolution in two dimensions", 5: "a convolution in three dimensions"}
+_BY_DIMENSIONS = {4: "a convolution in two dimensions", 5: "a convolution in three dimensions"}
 
 #: What a weight, with or without a bias, is by its dimensions.
-_WEIGHTED = {1: "layernorm", 2: "linear"}
+_WEIGHTED = {1: "layernorm", 2: "linear", 3: "conv1d"}
 
 
 def kind_of(module: str, tensors: Mapping[str, Named]) -> str:

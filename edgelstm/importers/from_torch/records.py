@@ -75,3 +75,12 @@ def rms_norm(module: Module) -> Layer:
     from ...layers.norms import RMSNorm
 
     return RMSNorm(numbers(module, "weight", 1), float(np.finfo(np.float32).eps), name=module.name)
+
+
+def conv1d(module: Module, width: int) -> Layer:
+    """A convolution over time of `width` channels, in as many groups as its weight (out, in / groups, kernel) leaves."""
+    from ...layers.convolution import Conv1D
+
+    weight = numbers(module, "weight", 3)
+    groups = max(1, width // weight.shape[1])
+    return Conv1D(weight, numbers(module, "bias", 1) if module.has_bias else None, groups=groups, padding="valid", name=module.name)
