@@ -77,11 +77,27 @@ def _tflite(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list
     return from_tflite(read(file.read()), asked.layers, source=source)
 
 
+def _onnx(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .from_onnx.chains import from_onnx
+    from .from_onnx.file import read
+
+    for name in ("prefix", "without"):
+        if value := getattr(asked, name):
+            raise UsageError(f'is a graph and has no prefixes or names to leave out ({name}="{value}").')
+    return from_onnx(read(file), asked.layers, source=source)
+
+
+def _keras(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .from_keras.read import from_keras
+
+    return from_keras(file, asked, source)
+
+
 def _audio(name: str) -> Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]:
     """The reader of a JSON format, by its file."""
 
     def read(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
-        from .from_audio_json.document import document
+        from .json_parts import document
 
         for option, value in asked._asdict().items():
             if value is not None:
@@ -96,6 +112,9 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "PyTorch": _torch,
     "safetensors": _safetensors,
     "TensorFlow Lite": _tflite,
+    "ONNX": _onnx,
+    "Keras (HDF5)": _keras,
+    "Keras (.keras)": _keras,
     "Neural Amp Modeler (.nam)": _audio("nam"),
     "GuitarML (JSON)": _audio("guitarml"),
     "RTNeural (JSON)": _audio("rtneural"),
