@@ -221,8 +221,8 @@ class Stream:
             from .runtime.recordings import checked_length
 
             used = rows[: checked_length(length, len(rows))]
-        if self.program.reads_recordings and not len(used):
-            raise InputError("a recording needs at least one sample; got none.")
+        if self.program.reads_recordings and len(used) < (least := self.program.sizes.least):
+            raise InputError(f"a recording needs at least {least} sample{'s' * (least > 1)}; got {len(used)}.")
         # A stream that goes back to its initial state within the block may give other answers than those due now.
         most = len(rows) if self._arena.policy is NanPolicy.RESET else self._arena.due(len(rows))
         try:

@@ -57,7 +57,7 @@ class Operation(NamedTuple):
 class Layout(NamedTuple):
     """Operations and memory of a model on a target. Sizes and offsets of the arena are in bytes.
 
-    work: floats of work memory for each row of a recording; None of a model that steps.
+    work: floats of work memory for each row of a recording; None of a model that steps. least: samples that every layer needs to answer.
     """
 
     operations: tuple[Operation, ...]
@@ -77,6 +77,7 @@ class Layout(NamedTuple):
     every: int
     first: int
     work: int | None = None
+    least: int = 1
 
     @property
     def each_step(self) -> bool:
@@ -104,6 +105,7 @@ class Layout(NamedTuple):
             self.every,
             self.first,
             self.work,
+            self.least,
         )
 
 
@@ -211,4 +213,5 @@ def laid_out(builder: Builder) -> Layout:
         every=model.output_wire.every,
         first=model.output_wire.first,
         work=builder.work,
+        least=max(model.wire_of(layer.name).first for layer in model.layers),
     )

@@ -7,7 +7,8 @@ import numpy as np
 from numba import njit
 
 from .entry.blocks import copier
-from .simd.addresses import calling, find_bad, run_recording
+from .entry.rates import values_due
+from .simd.addresses import calling, calling_counting, find_bad, run_recording
 from .simd.vectors import offset
 
 inlined = njit(inline="always")
@@ -38,6 +39,36 @@ def sweep(kernel, block, backwards, x_stride, y_stride):
             first = n - 1 - t if backwards else t
             run(w, offset(x, first * x_stride), offset(y, first * y_stride), s, z, count)
             t += count
+
+    return over_all
+
+
+def sweep_counting(kernel, block, stride, first, tail, x_stride, y_stride):
+    """Kernel of a layer that must know how many rows it has read, over all rows of a recording and the zeros behind it.
+
+    Parameters
+    ----------
+    kernel : str
+        Symbol of the layer's kernel.
+    block : int
+        Most rows that it takes at once.
+    stride, first : int
+        It answers one of `stride` rows, and row `first` (from 1) first.
+    tail : int
+        Rows of zeros behind the last one. One of them stands before the layer's weights.
+    """
+    run = calling_counting(kernel)
+
+    def over_all(w, x, y, s, z, n):
+        """w: a row of zeros (x_stride,) if there is a tail, then the layer's weights; s, z: the layer's; x: (n, x_stride); y: answers."""
+        weights = offset(w, x_stride) if tail else w
+        t = 0
+        while t < n:
+            count = min(block, n - t)
+            run(weights, offset(x, t * x_stride), offset(y, values_due(t, stride, first) * y_stride), s, z, count, t)
+            t += count
+        for t in range(n, n + tail):
+            run(weights, w, offset(y, values_due(t, stride, first) * y_stride), s, z, 1, t)
 
     return over_all
 
@@ -125,7 +156,7 @@ def reverse_f32(size, x_stride, y_stride):
     return kernel
 
 
-def process_recording(inputs, sample):
+def process_recording(inputs, sample, least):
     """Kernel of `process` over a whole recording; see `blocks.process`.
 
     Parameters
@@ -134,6 +165,8 @@ def process_recording(inputs, sample):
         Values in a sample.
     sample : int
         Offset in the arena, in floats, of the sample read last.
+    least : int
+        Samples without which some layer has nothing to answer: with fewer, nothing runs.
     """
     copy = inlined(copier(inputs))
 
@@ -146,7 +179,7 @@ def process_recording(inputs, sample):
             first = find_bad(x, limit, n)
             if first < n:
                 return first
-        if n > 0:
+        if n >= least:
             run_recording(w, a, m, x, y, n)
             copy(offset(a, sample), offset(x, (n - 1) * inputs))
         return n

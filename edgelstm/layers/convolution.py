@@ -30,7 +30,8 @@ class Conv1D(Padded):
         Rows from one tap to the next.
     groups : int
         Inputs and outputs are split into so many groups, each of which reads its own inputs.
-    padding : {"causal", "valid"}
+    padding : {"causal", "valid", "same"}, or two of int
+        See `layers.sliding.Padded`.
     align : {"first", "last"}
     """
 
@@ -40,7 +41,7 @@ class Conv1D(Padded):
     stride: int = 1
     dilation: int = 1
     groups: int = 1
-    padding: str = "causal"
+    padding: str | Sequence[int] = "causal"
     align: str = "first"
 
     def _check(self) -> None:

@@ -31,7 +31,7 @@ class Window(Padded):
     steps: int
     stride: int = 1
     dilation: int = 1
-    padding: str = "causal"
+    padding: str | Sequence[int] = "causal"
     align: str = "first"
 
     def _check(self) -> None:
