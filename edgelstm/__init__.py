@@ -48,6 +48,7 @@ __all__ = [
     "DenseInt8Static",
     "EdgeLSTMError",
     "Embedding",
+    "GRUInt8",
     "InputError",
     "LSTMInt8",
     "LSTMInt8Static",
@@ -58,6 +59,7 @@ __all__ = [
     "ModelFileError",
     "Normalizer",
     "Probe",
+    "RNNInt8",
     "Reverse",
     "ShapeError",
     "Softmax",
@@ -118,6 +120,8 @@ if TYPE_CHECKING:
     from .layers.feedforward import Normalizer as Normalizer
     from .layers.feedforward import Softmax as Softmax
     from .layers.gru import GRU as GRU
+    from .layers.hidden_int8 import GRUInt8 as GRUInt8
+    from .layers.hidden_int8 import RNNInt8 as RNNInt8
     from .layers.lstm import LSTM as LSTM
     from .layers.lstm_int8 import LSTMInt8 as LSTMInt8
     from .layers.lstm_int8_static import LSTMInt8Static as LSTMInt8Static

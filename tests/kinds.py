@@ -1,6 +1,6 @@
 """One model for every kind of layer, for the laws that hold for all of them (`test_every_kind`), and the records that other tests share."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 from conftest import lstm_layers
@@ -102,6 +102,30 @@ def rnn(rng):
     return [first, el.RNN(uniform(rng, 9, 13), uniform(rng, 9, 9) / 4, uniform(rng, 9), activation="relu", gate_clip=3)]
 
 
+def hidden_int8(rng, record, inputs, hidden, scheme, **options):
+    """A GRU or Elman layer with int8 weights."""
+    rows = (3 if record is el.GRUInt8 else 1) * hidden
+    scales = (rng.uniform(0.5, 1, rows) / (127 * np.sqrt(size)) for size in (inputs, hidden))
+    biases = {f.name: uniform(rng, rows) for f in fields(record) if f.name.startswith("bias")}
+    return record(scheme, integers(rng, rows, inputs), integers(rng, rows, hidden), *scales, **biases, **options)
+
+
+def gru_int8(rng):
+    """Both schemes and both conventions of the reset gate, calibrated or not."""
+    calibrated = {"input_scale": [1 / 127], "hidden_scale": [0.9 / 127], "h0": uniform(rng, 14)}
+    return [
+        hidden_int8(rng, el.GRUInt8, 5, 14, "int8-dynamic", **calibrated),
+        hidden_int8(rng, el.GRUInt8, 14, 7, "int8-dynamic", reset_after=False),
+        hidden_int8(rng, el.GRUInt8, 7, 9, "int8-weight", reset_after=False, gate_clip=0.8),
+        hidden_int8(rng, el.GRUInt8, 9, 6, "int8-weight", cell_activation="relu"),
+    ]
+
+
+def rnn_int8(rng):
+    calibrated = {"input_scale": [1 / 127], "hidden_scale": [2 / 127], "activation": "relu", "gate_clip": 2.0}
+    return [hidden_int8(rng, el.RNNInt8, 5, 14, "int8-dynamic", **calibrated), hidden_int8(rng, el.RNNInt8, 14, 9, "int8-weight")]
+
+
 def masked(rng):
     """Padding before, between and behind samples: an index that stands for it, and layers that pass it over."""
     first, second = lstm_layers(rng, 6, 7, 1)[0], lstm_layers(rng, 7, 5, 1)[0]
@@ -137,6 +161,8 @@ MAKERS = {
     "reverse": lambda rng: [*both_ways(rng), el.Reverse()],
     "mask": masked,
     "lstm_int8": lambda rng: [lstm_int8(rng, 5, 14, "int8-dynamic", calibrated=True), lstm_int8(rng, 14, 9, "int8-weight")],
+    "gru_int8": gru_int8,
+    "rnn_int8": rnn_int8,
     "dense_int8": behind_lstm(lambda rng: el.DenseInt8("int8-dynamic", integers(rng, 5, 9), rng.uniform(0.5, 1, 5) / 400)),
     "lstm_int8_static": lambda rng: [lstm_int8_static(rng, 4, 11)],
     "dense_int8_static": lambda rng: [dense_int8_static(rng, 6, 5, 0.01, 3)],

@@ -53,7 +53,7 @@ FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
 ROOMS = {
     "layers": {"__init__", "record", "integers", "activations", "cells"},
     "reference": {"__init__", "functions", "integers", "cells"},
-    "compiler.lowering": {"__init__", "packing"},
+    "compiler.lowering": {"__init__", "hidden", "packing"},
     "quantization.rules": {"__init__", "scales"},
 }
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from edgelstm.layers import KINDS, record_of  # noqa: E402
-from edgelstm.layers.record import Layer  # noqa: E402
+from edgelstm.layers.record import Layer, Recurrent  # noqa: E402
 
 BEGIN, END = "<!-- kinds:begin -->", "<!-- kinds:end -->"
 
@@ -23,6 +23,13 @@ FORMS = {"f32": "float32", "int8-weight": "int8-weight", "int8-dynamic": "int8-d
 
 #: How docstrings spell shapes that need a word more in a table.
 SHAPES = {"the same shape": "as its mantissa"}
+
+
+#: Fields that the docstrings of `Layer` and `Recurrent` tell of.
+SHARED = {f.name for f in fields(Recurrent)}
+
+#: How docstrings spell the values of options that need another word in a table.
+VALUES = {"int": "whole number", "float": "number", "bool": "true or false", "str": "text"}
 
 
 class Part(NamedTuple):
@@ -53,7 +60,7 @@ def parts(record: type[Layer]) -> list[Part]:
     ValueError
         If the docstring and the fields differ.
     """
-    optional = {f.name: f.default is not MISSING for f in fields(record) if f.name not in ("name", "inputs")}
+    optional = {f.name: f.default is not MISSING for f in fields(record) if f.name not in SHARED}
     section = (inspect.getdoc(record) or "").partition("Parameters\n----------\n")[2]
     found = []
     for names, text in re.findall(r"^(\w+(?:, \w+)*) : (.+)$", section, re.MULTILINE):
@@ -69,7 +76,7 @@ def _told(text: str) -> tuple[str, str]:
     if text.startswith("{"):
         return "", ", ".join(f"`{value}`" for value in text.strip("{}").split(", "))
     if not text.startswith("(") and "shape" not in text:
-        return "", {"int": "whole number"}.get(text, text)
+        return "", VALUES.get(text, text)
     shape, dtype = re.fullmatch(r"(.*?),?(?: (u?int\d+))?", text).groups()  # type: ignore[union-attr]
     return dtype or "float32", SHAPES.get(shape) or " or ".join(f"`{one}`" for one in shape.split(" or "))
 

@@ -6,17 +6,27 @@ from .elementwise_f32 import activation_f32, add_f32, embedding_f32, normalizer_
 from .entry.blocks import process
 from .entry.checks import first_bad_index, first_bad_vector
 from .entry.python_call import python_step
+from .gru_f32 import gru_f32
+from .hidden_int8 import gru_int8_dynamic, rnn_int8_dynamic
+from .hidden_int8_weight import gru_int8_weight, rnn_int8_weight
 from .lstm_f32 import lstm_f32
 from .lstm_int8 import lstm_int8_dynamic
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
 from .lstm_int8_weight import lstm_int8_weight
 from .recordings import last_f32, mask_f32, masked, process_recording, reverse_f32, sweep
+from .rnn_f32 import rnn_f32
 
 #: Factories of layer kernels: sizes in, a function (w, x, y, s, z, n) out.
 LAYER_KERNELS = {
     factory.__name__: factory
     for factory in (
         lstm_f32,
+        gru_f32,
+        rnn_f32,
+        gru_int8_dynamic,
+        gru_int8_weight,
+        rnn_int8_dynamic,
+        rnn_int8_weight,
         lstm_int8_dynamic,
         lstm_int8_weight,
         lstm_int8_static,

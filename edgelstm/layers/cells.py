@@ -111,12 +111,6 @@ class Cell(Recurrent):
         for name, size in (("bias", 4 * hidden), ("h0", columns), ("c0", hidden), ("bias_hr", columns)):
             self._check_vector(name, size, because)
 
-    def _check_vector(self, name: str, size: int, because: str) -> None:
-        """A field that may be absent."""
-        if (value := getattr(self, name)) is not None:
-            self._set(name, checked_array(self.label, name, value, 1))
-            require_shape(self.label, name, getattr(self, name), (size,), because)
-
     def _check_options(self) -> None:
         """Of what `_check_shapes` leaves."""
         if self.peephole is not None:
@@ -130,17 +124,6 @@ class Cell(Recurrent):
         self._check_activations()
         self._check_norm()
         self._check_coupling()
-
-    def _check_positive(self, name: str) -> None:
-        value = getattr(self, name)
-        if value is None:
-            return
-        number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)
-        if not number or not 1e-30 <= float(value) <= 1e30:
-            raise UnsupportedModelError(
-                f"{self.label}: {name} must be a number from 1e-30 to 1e30, or None for none; got {printable(repr(value), 60)}."
-            )
-        self._set(name, float(value))
 
     def _check_activations(self) -> None:
         words = self.gate_activation

@@ -5,11 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..errors import UnsupportedModelError, printable
+from .activations import checked, parts, within_one
 from .record import Array, Recurrent, checked_array, require_shape
-
-#: What gates and the candidate may be.
-WORDS = ("tanh", "sigmoid")
 
 
 @dataclass(eq=False, repr=False)
@@ -32,7 +29,7 @@ class GRU(Recurrent):
     reset_after : bool
         Whether the reset gate multiplies the product with h, or h itself.
     gate_activation, cell_activation : str
-        The functions gate and cell.
+        The functions gate and cell: words of `layers.activations`.
     gate_clip : float, optional
         What all pre-activations are clipped to, on either side (ONNX's ``clip``).
     reverse, mask
@@ -53,7 +50,12 @@ class GRU(Recurrent):
 
     @property
     def within_one(self) -> bool:
-        return self.h0 is None or bool(np.abs(self.h0).max() <= 1)
+        return self.mixes and within_one(self.cell_activation) and (self.h0 is None or bool(np.abs(self.h0).max() <= 1))
+
+    @property
+    def mixes(self) -> bool:
+        """Whether gates lie within 0 to 1, so that h lies between its old value and the candidate."""
+        return parts(self.gate_activation).name in ("sigmoid", "hard_sigmoid")
 
     def _check(self) -> None:
         self._set("weight_hh", checked_array(self.label, "weight_hh", self.weight_hh, 2))
@@ -66,15 +68,10 @@ class GRU(Recurrent):
         require_shape(self.label, "weight_ih", self.weight_ih, (3 * hidden, self.weight_ih.shape[1]), because)
         for name in ("bias_ih", "bias_hh"):
             given = getattr(self, name)
-            self._set(name, checked_array(self.label, name, np.zeros(3 * hidden, np.float32) if given is None else given, 1))
-            require_shape(self.label, name, getattr(self, name), (3 * hidden,), because)
-        if self.h0 is not None:
-            self._set("h0", checked_array(self.label, "h0", self.h0, 1))
-            require_shape(self.label, "h0", self.h0, (hidden,), because)
+            self._set(name, np.zeros(3 * hidden, np.float32) if given is None else given)
+            self._check_vector(name, 3 * hidden, because)
+        self._check_vector("h0", hidden, because)
         self._check_flags("reset_after")
-        self._check_clip()
+        self._check_positive("gate_clip")
         for name in ("gate_activation", "cell_activation"):
-            if getattr(self, name) not in WORDS:
-                raise UnsupportedModelError(
-                    f"{self.label}: {name} {printable(repr(getattr(self, name)), 60)} is not one of {', '.join(WORDS)}."
-                )
+            self._set(name, checked(f"{self.label}: {name}", getattr(self, name)))

@@ -265,11 +265,20 @@ class Recurrent(Layer):
                 raise ShapeError(f"{self.label}: {name} must be true or false; got {printable(repr(value), 60)}.")
             self._set(name, bool(value))
 
-    def _check_clip(self) -> None:
-        """`gate_clip` is None or a positive number: a float that float32 can hold."""
-        if (clip := getattr(self, "gate_clip", None)) is None:
+    def _check_positive(self, name: str) -> None:
+        """A field that is a positive number, or None for none."""
+        value = getattr(self, name)
+        if value is None:
             return
-        number = isinstance(clip, int | float | np.integer | np.floating) and not isinstance(clip, bool)
-        if not number or not 0 < np.float32(clip) < np.inf:
-            raise ShapeError(f"{self.label}: gate_clip must be a positive number; got {printable(repr(clip), 60)}.")
-        self._set("gate_clip", float(np.float32(clip)))
+        number = isinstance(value, (float, int, np.floating, np.integer)) and not isinstance(value, bool)
+        if not number or not 1e-30 <= float(value) <= 1e30:
+            raise UnsupportedModelError(
+                f"{self.label}: {name} must be a number from 1e-30 to 1e30, or None for none; got {printable(repr(value), 60)}."
+            )
+        self._set(name, float(value))
+
+    def _check_vector(self, name: str, size: int, because: str) -> None:
+        """A field that may be absent."""
+        if (value := getattr(self, name)) is not None:
+            self._set(name, checked_array(self.label, name, value, 1))
+            require_shape(self.label, name, getattr(self, name), (size,), because)

@@ -5,11 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..errors import UnsupportedModelError, printable
+from .activations import checked, within_one
 from .record import Array, Recurrent, checked_array, require_shape
-
-#: What the new state may be a function of.
-WORDS = ("tanh", "sigmoid", "relu")
 
 
 @dataclass(eq=False, repr=False)
@@ -25,6 +22,7 @@ class RNN(Recurrent):
     h0 : (hidden_size,), optional
         State before the first step. Zero where absent.
     activation : str
+        A word of `layers.activations`.
     gate_clip : float, optional
         What pre-activations are clipped to, on either side (ONNX's ``clip``).
     reverse, mask
@@ -42,7 +40,7 @@ class RNN(Recurrent):
 
     @property
     def within_one(self) -> bool:
-        return self.activation in ("tanh", "sigmoid")
+        return within_one(self.activation)
 
     def _check(self) -> None:
         self._set("weight_hh", checked_array(self.label, "weight_hh", self.weight_hh, 2))
@@ -51,13 +49,9 @@ class RNN(Recurrent):
         because = f"weight_hh has hidden_size = {hidden} columns"
         require_shape(self.label, "weight_hh", self.weight_hh, (hidden, hidden), "it takes h to h")
         require_shape(self.label, "weight_ih", self.weight_ih, (hidden, self.weight_ih.shape[1]), because)
-        bias = np.zeros(hidden, np.float32) if self.bias is None else self.bias
-        for name, value in (("bias", bias), ("h0", self.h0)):
-            if value is not None:
-                self._set(name, checked_array(self.label, name, value, 1))
-                require_shape(self.label, name, getattr(self, name), (hidden,), because)
-        self._check_clip()
-        if self.activation not in WORDS:
-            raise UnsupportedModelError(
-                f"{self.label}: activation {printable(repr(self.activation), 60)} is not one of {', '.join(WORDS)}."
-            )
+        if self.bias is None:
+            self._set("bias", np.zeros(hidden, np.float32))
+        self._check_vector("bias", hidden, because)
+        self._check_vector("h0", hidden, because)
+        self._check_positive("gate_clip")
+        self._set("activation", checked(f"{self.label}: activation", self.activation))

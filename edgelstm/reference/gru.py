@@ -3,13 +3,13 @@
 import numpy as np
 
 from ..layers.gru import GRU
-from .functions import ACTIVATIONS, State, Twin, Vector
+from .functions import State, Twin, Vector, activation
 
 
 def step(layer: GRU, xs: list[Vector], state: State) -> tuple[Vector, State]:
     """One step. xs: vectors of input_size values together; state: h, (hidden_size,). Formula: `layers.gru.GRU`."""
     (h,) = state
-    gate, cell = ACTIVATIONS[layer.gate_activation], ACTIVATIONS[layer.cell_activation]
+    gate, cell = activation(layer.gate_activation), activation(layer.cell_activation)
     limit = np.inf if layer.gate_clip is None else layer.gate_clip
     a_r, a_z, a_n = np.split(layer.weight_ih.astype(np.float64) @ np.concatenate(xs) + layer.bias_ih, 3)
     w_r, w_z, w_n = np.split(layer.weight_hh.astype(np.float64), 3)

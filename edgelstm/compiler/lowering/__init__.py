@@ -24,6 +24,13 @@ HOIST_ABOVE = 4096
 #: Measured on Zen 5: a step of (40,128) and (128,128) gains a fifth and a quarter.
 TURN_ABOVE = 8192
 
+#: Independent multiply-adds that keep a CPU busy: two a cycle, four cycles each. True of Zen 4, Zen 5, Cortex-A72 and A76.
+MULTIPLY_ADDS_IN_FLIGHT = 8
+
+#: A recurrent layer whose weights exceed this many floats (a usual second-level cache) fetches them this many floats ahead.
+#: Measured on Zen 5, one of `targets.FETCHING`; Zen 4 loses by it, with any distance.
+FETCH_ABOVE, FETCH_AHEAD = 1 << 18, 256
+
 #: Largest magnitude of an initial cell for which the gates' common denominator cannot overflow. A cell that grows by itself stays below
 #: 2**24, where float32 no longer counts ones.
 LARGEST_CELL = 1e9
@@ -38,7 +45,7 @@ class Lowered(NamedTuple):
     ----------
     kernel : str
         Name in `kernels.table.LAYER_KERNELS`.
-    constants : dict of int or str
+    constants : dict of int, float, str or tuples of them
         The kernel factory's arguments, without the strides.
     width : int
         Floats that the kernel writes for each timestep.
@@ -125,10 +132,13 @@ def up_to(multiple: int, size: int) -> int:
     return -(-size // multiple) * multiple
 
 
-def tiling(hidden: int, target: Target) -> tuple[int, int, int]:
-    """Units that a layer of `hidden` units is padded to, those of its full tiles, and those of its last tile if that is narrower."""
+def tiling(hidden: int, target: Target, tile: int = 0) -> tuple[int, int, int]:
+    """Units that a layer of `hidden` units is padded to, those of its full tiles, and those of its last tile if that is narrower.
+
+    tile: units of the tiles that larger layers are cut into; by default the target's.
+    """
     padded = up_to(4, hidden)
-    units = padded if padded <= target.widest_tile else target.tile
+    units = padded if padded <= target.widest_tile else tile or target.tile
     return padded, units, padded % units
 
 

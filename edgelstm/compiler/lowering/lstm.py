@@ -5,15 +5,19 @@ import numpy as np
 from ...errors import UnsupportedModelError
 from ...layers.lstm import LSTM
 from ..targets import Target
-from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, Rule, lstm_reach, lstm_state, tiling
-
-#: Independent multiply-adds that keep a CPU busy: two a cycle, four cycles each. True of Zen 4, Zen 5, Cortex-A72 and A76.
-MULTIPLY_ADDS_IN_FLIGHT = 8
-
-
-#: An LSTM layer whose weights exceed this many floats (a usual second-level cache) fetches them this many floats ahead.
-#: Measured on Zen 5, one of `targets.FETCHING`; Zen 4 loses by it, with any distance.
-FETCH_ABOVE, FETCH_AHEAD = 1 << 18, 256
+from . import (
+    FETCH_ABOVE,
+    FETCH_AHEAD,
+    HOIST_ABOVE,
+    MULTIPLY_ADDS_IN_FLIGHT,
+    TURN_ABOVE,
+    Floats,
+    Lowered,
+    Rule,
+    lstm_reach,
+    lstm_state,
+    tiling,
+)
 
 
 def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:

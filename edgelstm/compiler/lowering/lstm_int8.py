@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from ...kernels.packing import GROUP, OFFSET
 from ...layers.lstm_int8 import LSTMInt8
 from ..targets import Target
-from . import HOIST_ABOVE, TURN_ABOVE, Lowered, Reach, Rule, lstm_reach, lstm_state, tiling
-from .packing import EXACT_DIVISION, SHORT, float_header, floats, grouped, least_unit, room, words_of
+from . import HOIST_ABOVE, TURN_ABOVE, Lowered, Reach, Rule, lstm_reach, lstm_state
+from .packing import EXACT_DIVISION, float_header, floats, grouped, int8_tiling, least_unit, room, words_of
 
 
 def _by_gate(values: NDArray[Any], padded: int) -> NDArray[Any]:
@@ -20,16 +20,9 @@ def _by_gate(values: NDArray[Any], padded: int) -> NDArray[Any]:
     return gates
 
 
-def _tiling(hidden: int, target: Target) -> tuple[int, int, int]:
-    """As `lowering.tiling`. On NEON loops of few words are unrolled, and then need more registers beside their sums: narrower tiles."""
-    if target.dot not in ("sdot", "smlal"):
-        return tiling(hidden, target)
-    return tiling(hidden, target._replace(registers=target.registers // 2 if hidden <= SHORT else target.registers))
-
-
 def lower(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
     """A layer of either scheme."""
-    padded, units, tail = _tiling(layer.hidden_size, target)
+    padded, units, tail = int8_tiling(layer.hidden_size, target)
     constants: dict[str, Any] = {"inputs": layer.input_size, "hidden": layer.hidden_size, "padded": padded, "units": units, "tail": tail}
     size = layer.weight_ih.size + layer.weight_hh.size
     constants |= {"turning": int(padded >= 2 * units and size > 4 * TURN_ABOVE), "division": target.division}

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.packing import GROUP, HEADER, INPUT_STEPS, INPUT_ZERO, OUTPUT_SCALE, OUTPUT_ZERO
-from . import Floats, Reach, largest, up_to
+from ..targets import Target
+from . import Floats, Reach, largest, tiling, up_to
 
 Integers = NDArray[np.int32]
 
@@ -16,6 +17,13 @@ SHORT = 24
 
 #: Quotients by estimate differ in their last bits, and a quantised h then in an integer: where it is, all CPUs divide alike.
 EXACT_DIVISION = {"frecpe": "fdiv"}
+
+
+def int8_tiling(hidden: int, target: Target) -> tuple[int, int, int]:
+    """As `lowering.tiling`. On NEON loops of few words are unrolled, and then need more registers beside their sums: narrower tiles."""
+    if target.dot not in ("sdot", "smlal"):
+        return tiling(hidden, target)
+    return tiling(hidden, target._replace(registers=target.registers // 2 if hidden <= SHORT else target.registers))
 
 
 def words_of(count: int, group: int) -> int:

@@ -1,7 +1,7 @@
 """What rules share: ranges become scales and zero points, scales multipliers. Which range is best is `choosing`'s part."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,14 @@ def grid(span: Range) -> Grid:
 def step_of(span: Range | None) -> Floats | None:
     """Size of a symmetric step over a range, (1,); None where each step of time has its own."""
     return None if span is None else np.array([span.magnitude / LIMIT], np.float32)
+
+
+def state_step(layer: Any, seen: Seen, hidden: Range | None) -> Floats | None:
+    """Of h over a range that holds h0 too; None, for 1/127, where nothing can leave +-1 and no range was found better."""
+    if hidden is None and layer.within_one:
+        return None
+    span = output_span(seen, layer.h0) if hidden is None else _span_of(np.array([hidden.low, hidden.high], np.float32), layer.h0)
+    return step_of(span)
 
 
 def with_margin(span: Range, *, bounded: bool = False, one_sign: bool = False) -> Range:

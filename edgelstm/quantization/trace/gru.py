@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ...reference.functions import ACTIVATIONS
+from ...layers.integers import LIMIT
+from ...reference.functions import activation
 from .lstm import Float
-from .rounding import Floats
+from .rounding import Floats, float_rows, rounded, to_steps
 
 
 class HiddenAlone(Float):
@@ -31,13 +33,22 @@ class HiddenAlone(Float):
         """The h after one step, given input products and the h before."""
         raise NotImplementedError
 
+    def weights_ih(self) -> Floats:
+        """What x is multiplied by: (rows, input_size)."""
+        weights: Floats = self.layer.weight_ih
+        return weights
+
+    def rounded_x(self, x: Floats) -> Floats:
+        """What input products see of x."""
+        return x
+
     def bounded(self, z: Floats) -> Floats:
         """Pre-activations within the layer's clip."""
         return z if self.layer.gate_clip is None else np.clip(z, -self.layer.gate_clip, self.layer.gate_clip)
 
     def function(self, name: str, z: Floats) -> Floats:
         """An activation, by the field that names it."""
-        function: Callable[[Any], Any] = ACTIVATIONS[getattr(self.layer, name)]
+        function: Callable[[Any], Any] = activation(getattr(self.layer, name))
         return np.asarray(function(z), np.float32)
 
 
@@ -49,7 +60,7 @@ class Gated(HiddenAlone):
         bias = self.layer.bias_ih + self.layer.bias_hh
         if self.layer.reset_after:
             bias[2 * self.layer.hidden_size :] = self.layer.bias_ih[2 * self.layer.hidden_size :]
-        return np.asarray(x @ self.layer.weight_ih.T + bias)
+        return np.asarray(self.rounded_x(x) @ self.weights_ih().T + bias)
 
     def gates(self, x: Floats, h_before: Floats) -> Floats:
         r, z, n = np.split(self.before_activation(x, h_before), 3, axis=-1)
@@ -82,12 +93,46 @@ class Gated(HiddenAlone):
 class Elman(HiddenAlone):
     """An Elman layer in float32."""
 
+    def from_x(self, x: Floats) -> Floats:
+        return np.asarray(self.rounded_x(x) @ self.weights_ih().T + self.layer.bias)
+
+    def before_activation(self, x: Floats, h_before: Floats) -> Floats:
+        """What the function is applied to: (..., input_size), (..., hidden_size) -> (..., hidden_size)."""
+        return self.bounded(super().before_activation(x, h_before))
+
     def stepped(self, from_x: Floats, h: Floats) -> Floats:
         z = self.summed(from_x, self.rounded_h(h) @ self.weights_hh().T)
         return self.function("activation", self.bounded(z))
 
     def gates(self, x: Floats, h_before: Floats) -> Floats:
-        return self.function("activation", self.bounded(self.before_activation(x, h_before)))
+        return self.function("activation", self.before_activation(x, h_before))
 
 
-FORMS: dict[str, type[Float]] = {"gru": Gated, "rnn": Elman}
+class Int8Weights(HiddenAlone):
+    """What both share in int8: weights, and x and h where the scheme rounds them."""
+
+    def weights_ih(self) -> Floats:
+        return float_rows(self.layer.weight_ih, self.layer.scale_ih)
+
+    def weights_hh(self) -> Floats:
+        return float_rows(self.layer.weight_hh, self.layer.scale_hh)
+
+    def rounded_x(self, x: Floats) -> Floats:
+        return rounded(self.layer, x)
+
+    def rounded_h(self, h: Floats) -> Floats:
+        return to_steps(h, self.layer.hidden_steps) if self.layer.scheme == "int8-dynamic" else h
+
+    def clipped(self, h: Floats) -> NDArray[np.bool_] | None:
+        return np.asarray(np.abs(h) * self.layer.hidden_steps > LIMIT + 0.5) if self.layer.scheme == "int8-dynamic" else None
+
+
+class GatedInt8(Int8Weights, Gated):
+    """A GRU layer with int8 weights."""
+
+
+class ElmanInt8(Int8Weights, Elman):
+    """An Elman layer with int8 weights."""
+
+
+FORMS: dict[str, type[Float]] = {"gru": Gated, "rnn": Elman, "gru_int8": GatedInt8, "rnn_int8": ElmanInt8}

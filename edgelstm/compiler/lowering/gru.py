@@ -1,0 +1,52 @@
+"""GRU layers in float32 -> kernel and packed weights, in the layout of `kernels.gru_f32`."""
+
+import numpy as np
+
+from ...layers.gru import GRU
+from ..targets import Target
+from . import Floats, Lowered, Rule, tiling
+from .hidden import gru_biases, gru_cell, gru_reach, hidden_state, walk_of
+
+#: Registers that each gate of a tile fills at least: with three gates, six sums are under way at a time. Measured on Zen 5.
+TILE_REGISTERS = 2
+
+
+def lower(layer: GRU, sizes: list[int], target: Target) -> Lowered:
+    padded, units, tail = tiling(layer.hidden_size, target, max(target.tile, TILE_REGISTERS * target.lanes))
+    walk = walk_of(layer, 3, padded, units, target)
+    constants = {
+        "inputs": layer.input_size,
+        "hidden": layer.hidden_size,
+        "padded": padded,
+        "units": units,
+        "tail": tail,
+        "reset_after": int(layer.reset_after),
+        **walk,
+        "cell": gru_cell(layer, target.division),
+    }
+    row = 3 * padded if layer.reset_after else 4 * padded
+    hoisted = walk["walk"][0]
+    scratch, workspace = (row, 0) if hoisted else (0, 0 if layer.reset_after else row)
+    return Lowered("gru_f32", constants, padded, pack(layer, padded, units), hidden_state(layer, padded), scratch, workspace)
+
+
+def pack(layer: GRU, padded: int, units: int) -> Floats:
+    """Tiles of `units` units, as the kernel's file says."""
+    hidden, before = layer.hidden_size, 1 + layer.input_size
+    bias, multiplied = gru_biases(layer)
+    rows = np.zeros((3, padded, before + hidden), np.float32)  # (gate, unit, row)
+    rows[:, :hidden] = np.concatenate([bias[:, None], layer.weight_ih, layer.weight_hh], axis=1).reshape(3, hidden, -1)
+    if layer.gate_activation == "sigmoid":
+        rows[:2] *= np.float32(0.5)
+    behind = np.pad(multiplied, (0, padded - hidden))
+    parts = []
+    for start in range(0, padded, units):
+        tile = rows[:, start : start + units].transpose(2, 0, 1)  # (row, gate, unit)
+        if layer.reset_after:
+            parts += [tile, behind[start : start + units]]
+        else:
+            parts += [tile[:before], tile[before:, :2], tile[before:, 2]]
+    return np.concatenate([part.ravel() for part in parts])
+
+
+RULES = {"gru": Rule(lower, gru_reach)}

@@ -1,0 +1,35 @@
+"""Elman layers in float32 -> kernel and packed weights, in the layout of `kernels.rnn_f32`."""
+
+import numpy as np
+
+from ...layers.rnn import RNN
+from ..targets import Target
+from . import Floats, Lowered, Rule, up_to
+from .hidden import WIDER, hidden_state, rnn_cell, rnn_reach, walk_of
+
+
+def lower(layer: RNN, sizes: list[int], target: Target) -> Lowered:
+    padded = up_to(4, layer.hidden_size)
+    units = min(padded, WIDER * target.tile)
+    walk = walk_of(layer, 1, padded, units, target)
+    constants = {
+        "inputs": layer.input_size,
+        "hidden": layer.hidden_size,
+        "padded": padded,
+        "units": units,
+        "tail": padded % units,
+        **walk,
+        "cell": rnn_cell(layer, target.division),
+    }
+    scratch = padded if walk["walk"][0] else 0
+    return Lowered("rnn_f32", constants, padded, pack(layer, padded, units), hidden_state(layer, padded), scratch)
+
+
+def pack(layer: RNN, padded: int, units: int) -> Floats:
+    """Tiles of `units` units: each row of [bias, inputs, recurrent]."""
+    rows = np.zeros((padded, 1 + layer.input_size + layer.hidden_size), np.float32)  # (unit, row)
+    rows[: layer.hidden_size] = np.concatenate([layer.bias[:, None], layer.weight_ih, layer.weight_hh], axis=1)
+    return np.concatenate([rows[start : start + units].T.ravel() for start in range(0, padded, units)])
+
+
+RULES = {"rnn": Rule(lower, rnn_reach)}
