@@ -177,6 +177,16 @@ def _mish(x):
     return x * (n / (n + 2.0))
 
 
+def _sqrt(x):
+    """x times its inverse root, by Newton's steps, and one step for the root itself."""
+    x = x.above(0.0)
+    y = x.inverse_root_estimate()
+    for _ in range(3):
+        y = y * ((x * y) * -0.5).fma(y, 1.5)
+    root = x * y
+    return (root * -1.0).fma(root, x).fma(y * 0.5, root)
+
+
 #: By name of `layers.activations.FUNCTIONS`, whose formulas these are: (Value, *numbers) -> Value.
 FORMULAS = {
     "linear": _linear,
@@ -207,6 +217,7 @@ FORMULAS = {
     "mish": _mish,
     "exp": _exp_of_any,
     "abs": _magnitude,
+    "sqrt": _sqrt,
 }
 
 

@@ -20,9 +20,7 @@ def _window(call: Call, shape: tuple[int, ...], sizes: tuple[int, ...]) -> Windo
     auto = call.attribute("auto_pad", "NOTSET")
     before, after = tuple(pads[:rank]), tuple(pads[rank:])
     if auto in ("SAME_UPPER", "SAME_LOWER"):
-        total = [
-            max(0, (-(-n // s) - 1) * s + d * (k - 1) + 1 - n) for n, s, d, k in zip(shape, strides, dilations, sizes, strict=True)
-        ]
+        total = [max(0, (-(-n // s) - 1) * s + d * (k - 1) + 1 - n) for n, s, d, k in zip(shape, strides, dilations, sizes, strict=True)]
         less, more = tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
         before, after = (less, more) if auto == "SAME_UPPER" else (more, less)
     elif auto not in ("NOTSET", "VALID"):

@@ -32,7 +32,7 @@ class Window(NamedTuple):
         """(…, answers along each axis, taps along each axis) of an array whose last axes are padded already."""
         rank = len(self.sizes)
         spans = tuple(d * (k - 1) + 1 for k, d in zip(self.sizes, self.dilations, strict=True))
-        view = sliding_window_view(padded, spans, axis=tuple(range(-rank, 0)))  # type: ignore[call-overload]
+        view = sliding_window_view(padded, spans, axis=tuple(range(-rank, 0)))
         cut = (slice(None),) * (padded.ndim - rank)
         found: Ids = view[(*cut, *(slice(None, None, s) for s in self.strides), *(slice(None, None, d) for d in self.dilations))]
         return found
@@ -107,7 +107,8 @@ def _along(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None, wind
     reads, backward, steps = tracer.sequence(rows.reshape(*rows.shape[:2], -1))
     if backward:
         tracer.refuse("slides over a recording from its end, which is not imported")
-    kernel, answers = weight, (len(weight),)
+    kernel: Floats = weight
+    answers: tuple[int, ...] = (len(weight),)
     if others:
         kernel, answers = _kernel(tracer, _full(weight, groups), window.at([a - 2 for a in others]), rows.shape[2:], others, axis)
         groups = 1
@@ -159,7 +160,12 @@ def _sliding(tracer: Tracer, reads: Ids, kernel: Floats, bias: Floats, window: W
         tracer.refuse(f"slides a window of {span + 1} rows over {steps} with {before} of padding before them")
     if future > 0 and before and stride == 1:
         return _centred(tracer, reads, kernel, bias, window, steps, groups)
-    given: dict[str, object] = {"stride": stride, "dilation": dilation, "groups": groups, "padding": "valid" if not before and span else "causal"}
+    given: dict[str, object] = {
+        "stride": stride,
+        "dilation": dilation,
+        "groups": groups,
+        "padding": "valid" if not before and span else "causal",
+    }
     if before and future:
         if future != stride - 1:
             tracer.refuse(f"pads {before} rows before a window of {span + 1} that moves by {stride}, which is not imported")

@@ -120,6 +120,13 @@ class Value:
         bits = self.builder.shl(self.builder.add(whole, ir.Constant(kind, [127] * kind.count)), ir.Constant(kind, [23] * kind.count))
         return self._wrap(self.builder.fmul(self.value, self.builder.bitcast(bits, self.value.type)))
 
+    def inverse_root_estimate(self):
+        """1 / sqrt(self) within 4 %, for numbers not below zero: half of the exponent, turned round."""
+        kind = ir.VectorType(I32, self.value.type.count)
+        bits = self.builder.lshr(self.builder.bitcast(self.value, kind), ir.Constant(kind, [1] * kind.count))
+        turned = self.builder.sub(ir.Constant(kind, [0x5F3759DF] * kind.count), bits)
+        return self._wrap(self.builder.bitcast(turned, self.value.type))
+
     def above(self, bound):
         """Where a lane is below `bound`, `bound`; a NaN stays."""
         limit = self._lift(bound)
