@@ -167,6 +167,9 @@ class _Node:
         return replace(record, **states)
 
     def _constant(self, rows: Array) -> Array:
+        if self.call.tracer.chosen is not None:
+            chosen: Array = rows[self.call.tracer.chosen]
+            return chosen
         if (rows != rows[:1]).any():
             self.call.tracer.place = str(self.call.node)
             self.call.refuse("begins each sequence of the batch in another state; a stream has one")

@@ -57,6 +57,8 @@ class Tracer:
     space: Space
     steps: int
     place: str = "the graph"
+    #: The sequence of a batch whose initial states are taken where they differ.
+    chosen: int | None = None
     #: By identity of a state's number, what a recurrent layer that begins with it ends with.
     ends: dict[int, int] = field(default_factory=dict)
     _lasts: dict[tuple[int, ...], Wire] = field(default_factory=dict)
