@@ -40,34 +40,51 @@ __all__ = [
     "RNN",
     "Activation",
     "Add",
+    "AttentionPool",
+    "AveragePool1D",
+    "BatchNorm",
     "Bidirectional",
     "CalibrationWarning",
     "CompileError",
+    "Concat",
+    "Conv1D",
+    "ConvLSTM",
     "Dense",
     "DenseInt8",
     "DenseInt8Static",
     "EdgeLSTMError",
     "Embedding",
     "GRUInt8",
+    "GlobalAveragePool1D",
+    "GlobalMaxPool1D",
+    "GroupedDense",
     "InputError",
     "LSTMInt8",
     "LSTMInt8Static",
     "Last",
+    "LayerNorm",
     "LibraryError",
     "Mask",
+    "MaxPool1D",
     "Model",
     "ModelFileError",
+    "Mul",
     "Normalizer",
+    "PReLU",
     "Probe",
+    "RMSNorm",
     "RNNInt8",
     "Reverse",
     "ShapeError",
+    "Slice",
     "Softmax",
     "StateError",
     "Stream",
+    "UnitNormalization",
     "UnsupportedModelError",
     "UsageError",
     "Verification",
+    "Window",
     "__version__",
     "build",
     "from_torch",
@@ -111,6 +128,11 @@ if TYPE_CHECKING:
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
     from .files.elstm import save as save
+    from .layers.attention import AttentionPool as AttentionPool
+    from .layers.channelwise import BatchNorm as BatchNorm
+    from .layers.channelwise import PReLU as PReLU
+    from .layers.conv_lstm import ConvLSTM as ConvLSTM
+    from .layers.convolution import Conv1D as Conv1D
     from .layers.dense_int8 import DenseInt8 as DenseInt8
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
     from .layers.feedforward import Activation as Activation
@@ -119,16 +141,28 @@ if TYPE_CHECKING:
     from .layers.feedforward import Embedding as Embedding
     from .layers.feedforward import Normalizer as Normalizer
     from .layers.feedforward import Softmax as Softmax
+    from .layers.grouped_dense import GroupedDense as GroupedDense
     from .layers.gru import GRU as GRU
     from .layers.hidden_int8 import GRUInt8 as GRUInt8
     from .layers.hidden_int8 import RNNInt8 as RNNInt8
+    from .layers.joining import Concat as Concat
+    from .layers.joining import Mul as Mul
+    from .layers.joining import Slice as Slice
     from .layers.lstm import LSTM as LSTM
     from .layers.lstm_int8 import LSTMInt8 as LSTMInt8
     from .layers.lstm_int8_static import LSTMInt8Static as LSTMInt8Static
+    from .layers.norms import LayerNorm as LayerNorm
+    from .layers.norms import RMSNorm as RMSNorm
+    from .layers.norms import UnitNormalization as UnitNormalization
+    from .layers.pooling import AveragePool1D as AveragePool1D
+    from .layers.pooling import GlobalAveragePool1D as GlobalAveragePool1D
+    from .layers.pooling import GlobalMaxPool1D as GlobalMaxPool1D
+    from .layers.pooling import MaxPool1D as MaxPool1D
     from .layers.recording import Last as Last
     from .layers.recording import Mask as Mask
     from .layers.recording import Reverse as Reverse
     from .layers.rnn import RNN as RNN
+    from .layers.window import Window as Window
     from .loading import from_torch as from_torch
     from .loading import load as load
     from .model import Model as Model

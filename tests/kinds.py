@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 from conftest import lstm_layers
+from lstm_cells import MODELS as LSTM_MODELS
 
 import edgelstm as el
 from edgelstm.layers import KINDS
@@ -73,6 +74,13 @@ def behind_lstm(layer, hidden=9):
     return lambda rng: [*lstm_layers(rng, 3, hidden, 1), layer(rng)]
 
 
+def conv_lstm(rng, shape, channels, window, **options):
+    """Weights as Keras begins, within +-sqrt(6 / (in + out))."""
+    k = [np.sqrt(6 / (np.prod(window) * (c + channels))) for c in (shape[-1], channels)]
+    weights = [rng.uniform(-a, a, (*window, c, 4 * channels)) for a, c in zip(k, (shape[-1], channels), strict=True)]
+    return el.ConvLSTM(*weights, uniform(rng, 4 * channels), shape=shape, **options)
+
+
 def lstm(rng):
     return lstm_layers(rng, 5, 13, 2, trained_start=True)
 
@@ -87,6 +95,15 @@ def normalizer(rng):
 
 def add(rng):
     return [*lstm_layers(rng, 6, 6, 1), el.Add(inputs=("lstm0", "input"))]
+
+
+def conv1d(rng):
+    return [
+        el.Conv1D(uniform(rng, 8, 3, 5), uniform(rng, 8), stride=2, dilation=2),
+        el.Activation("relu"),
+        el.Conv1D(uniform(rng, 6, 4, 3), uniform(rng, 6), groups=2, padding="valid"),
+        *lstm_layers(rng, 6, 7, 1),
+    ]
 
 
 def gru(rng):
@@ -137,6 +154,19 @@ def masked(rng):
     ]
 
 
+def attention(rng):
+    """Over all samples, and over those that are no padding; the scores reach far."""
+    (first,) = lstm_layers(rng, 3, 9, 1)
+    return [
+        el.Mask(0.5, name="mask", inputs=("input",)),
+        replace(first, name="values", inputs=("input",)),
+        el.Dense(10 * uniform(rng, 1, 9), name="score", inputs=("values",)),
+        el.AttentionPool(name="all", inputs=("values", "score")),
+        el.AttentionPool(name="some", inputs=("values", "score", "mask"), mask="repeat"),
+        el.Dense(uniform(rng, 4, 18), inputs=("all", "some")),
+    ]
+
+
 def both_ways(rng, **options):
     """Two layers that read a recording from both ends."""
     below, above = (lstm_layers(rng, size, 6, 2)[:1] + lstm_layers(rng, size, 6, 1) for size in (4, 12))
@@ -155,11 +185,28 @@ MAKERS = {
     "embedding": embedding,
     "normalizer": normalizer,
     "add": add,
+    "mul": lambda rng: [*lstm_layers(rng, 6, 6, 1), el.Mul(inputs=("lstm0", "input"))],
+    "concat": lambda rng: [*lstm_layers(rng, 6, 7, 1), el.Concat(inputs=("input", "lstm0"))],
+    "slice": behind_lstm(lambda rng: el.Slice(2, 7)),
+    "batch_norm": behind_lstm(lambda rng: el.BatchNorm(uniform(rng, 9), uniform(rng, 9))),
+    "prelu": behind_lstm(lambda rng: el.PReLU(uniform(rng, 9))),
+    "layer_norm": behind_lstm(lambda rng: el.LayerNorm(uniform(rng, 9), uniform(rng, 9), groups=3)),
+    "rms_norm": behind_lstm(lambda rng: el.RMSNorm(uniform(rng, 9))),
+    "unit_normalization": behind_lstm(lambda rng: el.UnitNormalization()),
+    "conv_lstm": lambda rng: [conv_lstm(rng, (4, 5, 2), 3, (3, 2), peephole=uniform(rng, 3, 4, 5, 3)), el.Dense(uniform(rng, 4, 60) / 5)],
+    "grouped_dense": behind_lstm(lambda rng: el.GroupedDense(uniform(rng, 3, 4, 3), uniform(rng, 12))),
+    "conv1d": conv1d,
+    "max_pool1d": behind_lstm(lambda rng: el.MaxPool1D(3, 2)),
+    "average_pool1d": behind_lstm(lambda rng: el.AveragePool1D(4)),
+    "global_max_pool1d": behind_lstm(lambda rng: el.GlobalMaxPool1D()),
+    "global_average_pool1d": behind_lstm(lambda rng: el.GlobalAveragePool1D()),
+    "window": lambda rng: [*lstm_layers(rng, 3, 5, 1), el.Window(4, stride=4, padding="valid"), el.Dense(uniform(rng, 6, 20))],
     "gru": gru,
     "rnn": rnn,
     "last": lambda rng: [*both_ways(rng, sequences=False), el.Dense(uniform(rng, 3, 12))],
     "reverse": lambda rng: [*both_ways(rng), el.Reverse()],
     "mask": masked,
+    "attention_pool": attention,
     "lstm_int8": lambda rng: [lstm_int8(rng, 5, 14, "int8-dynamic", calibrated=True), lstm_int8(rng, 14, 9, "int8-weight")],
     "gru_int8": gru_int8,
     "rnn_int8": rnn_int8,
@@ -168,10 +215,13 @@ MAKERS = {
     "dense_int8_static": lambda rng: [dense_int8_static(rng, 6, 5, 0.01, 3)],
 }
 
+#: Models that have a kind once more, with other options, by a name that begins with the kind's.
+MORE = LSTM_MODELS
+
 if missing := sorted(set(KINDS) ^ set(MAKERS)):
     raise AssertionError(f"tests/kinds.py and layers.KINDS differ in {', '.join(missing)}: every kind has a maker here, and no other has")
 
 
 def model_of(kind):
-    """The model in which `kind` is tested; the same in every process."""
-    return el.Model(MAKERS[kind](np.random.default_rng(sum(kind.encode()))))
+    """The model in which `kind`, or one of `MORE`, is tested; the same in every process."""
+    return el.Model({**MAKERS, **MORE}[kind](np.random.default_rng(sum(kind.encode()))))

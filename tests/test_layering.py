@@ -15,7 +15,7 @@ ALLOWED = {
     "__init__": {"bidirectional", "building", "errors", "files", "layers", "loading", "model", "quantization", "stream", "verifying"},
     "__main__": {"cli"},
     "errors": set(),
-    "layers": {"errors"},
+    "layers": {"errors", "runtime"},
     "runtime": {"errors"},
     "model": {"errors", "layers", "runtime"},
     "reference": {"layers", "model"},
@@ -29,7 +29,7 @@ ALLOWED = {
     "stream": {"compiler", "errors", "files", "model", "runtime"},
     "onnx_backend": {"errors", "importers", "stream"},
     "device": {"errors", "runtime"},
-    "verifying": {"errors", "model", "reference", "stream"},
+    "verifying": {"errors", "model", "reference", "runtime", "stream"},
     "quantization": {"", "errors", "files", "layers", "model", "reference", "runtime", "stream"},
     "doctor": {"building", "compiler", "device", "errors", "layers", "model", "reference", "runtime", "stream"},
     "runners": {"errors", "runtime", "stream"},
@@ -52,9 +52,9 @@ FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
 
 #: Rooms that hold every kind in a file of the same name, and the files there that all kinds share.
 ROOMS = {
-    "layers": {"__init__", "record", "integers", "activations", "cells"},
-    "reference": {"__init__", "functions", "integers", "cells"},
-    "compiler.lowering": {"__init__", "hidden", "packing"},
+    "layers": {"__init__", "record", "wire", "integers", "activations", "maps", "cells", "sliding"},
+    "reference": {"__init__", "maps", "functions", "integers", "cells", "sliding"},
+    "compiler.lowering": {"__init__", "maps", "cells", "hidden", "packing"},
     "quantization.rules": {"__init__", "scales"},
 }
 

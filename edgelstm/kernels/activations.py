@@ -178,13 +178,11 @@ def _mish(x):
 
 
 def _sqrt(x):
-    """x times its inverse root, by Newton's steps, and one step for the root itself."""
+    """x times its inverse root, and one of Newton's steps for the root itself."""
     x = x.above(0.0)
-    y = x.inverse_root_estimate()
-    for _ in range(3):
-        y = y * ((x * y) * -0.5).fma(y, 1.5)
-    root = x * y
-    return (root * -1.0).fma(root, x).fma(y * 0.5, root)
+    inverse = x.above(1e-36).inverse_root()
+    root = x * inverse
+    return (root * -1.0).fma(root, x).fma(inverse * 0.5, root)
 
 
 #: By name of `layers.activations.FUNCTIONS`, whose formulas these are: (Value, *numbers) -> Value.

@@ -14,7 +14,7 @@ inlined = njit(inline="always")
 LONGEST = 64
 
 
-def _chunks(size):
+def chunks(size):
     """Lanes of the full chunks of a row and of the rest, with the number of values in full chunks."""
     width = min(size, LONGEST)
     full = size // width * width
@@ -24,7 +24,7 @@ def _chunks(size):
 def activation_f32(function, size, x_stride, y_stride):
     """Kernel of `function` (a word of `layers.activations`) on every value."""
     apply = activations.applied(function)
-    lanes, width, full, rest_lanes, rest = _chunks(size)
+    lanes, width, full, rest_lanes, rest = chunks(size)
 
     def kernel(w, x, y, s, z, n):
         """x: (n, x_stride); y: (n, y_stride); w, s, z: unused."""
@@ -41,7 +41,7 @@ def activation_f32(function, size, x_stride, y_stride):
 
 def normalizer_f32(size, x_stride, y_stride):
     """Kernel of (x - mean) / scale. Weights: mean (size,), 1 / scale (size,)."""
-    lanes, width, full, rest_lanes, rest = _chunks(size)
+    lanes, width, full, rest_lanes, rest = chunks(size)
 
     @inlined
     def normalize(lanes, w, x, y, k):
@@ -62,7 +62,7 @@ def normalizer_f32(size, x_stride, y_stride):
 
 def add_f32(terms, size, x_stride, y_stride):
     """Kernel of the sum of `terms` vectors that stand one behind the other in x."""
-    lanes, width, full, rest_lanes, rest = _chunks(size)
+    lanes, width, full, rest_lanes, rest = chunks(size)
 
     @inlined
     def summed(lanes, x, y, k):
@@ -87,7 +87,7 @@ def add_f32(terms, size, x_stride, y_stride):
 def softmax_f32(size, x_stride, y_stride):
     """Kernel of exp(x) / sum(exp(x)), shifted by the largest value first."""
     exp = activations.exp
-    lanes, width, full, rest_lanes, rest = _chunks(size)
+    lanes, width, full, rest_lanes, rest = chunks(size)
 
     @inlined
     def exponentials(lanes, x, y, k, top):
@@ -118,7 +118,7 @@ def softmax_f32(size, x_stride, y_stride):
 
 def embedding_f32(size, x_stride, y_stride):
     """Kernel of a table's row. Weights: the table (vocabulary, size). x holds the index; the caller has checked it."""
-    lanes, width, full, rest_lanes, rest = _chunks(size)
+    lanes, width, full, rest_lanes, rest = chunks(size)
 
     def kernel(w, x, y, s, z, n):
         """w: table; x: (n, x_stride); y: (n, y_stride); s, z: unused."""

@@ -46,11 +46,12 @@ class Activation(Layer):
 
     Parameters
     ----------
-    function : str
-        A word that `layers.activations` lists: ``"relu"``, ``"gelu"``, ``"leaky_relu(0.1)"``, ``"hard_sigmoid(0.2, 0.5)"``, …
+    function : activation word
+        One that `layers.activations` lists: ``"relu"``, ``"gelu"``, ``"leaky_relu(0.1)"``, ``"hard_sigmoid(0.2, 0.5)"``, …
     """
 
     kind: ClassVar[str] = "activation"
+    channelwise: ClassVar[bool] = True
     function: str
 
     def _check(self) -> None:
@@ -118,6 +119,7 @@ class Normalizer(Layer):
     """
 
     kind: ClassVar[str] = "normalizer"
+    channelwise: ClassVar[bool] = True
     mean: Array
     scale: Array
 
@@ -143,6 +145,7 @@ class Add(Layer):
     """Sum of several inputs of one width: a skip connection."""
 
     kind: ClassVar[str] = "add"
+    channelwise: ClassVar[bool] = True
     inputs: tuple[str, ...] = field(default=(), kw_only=True)
 
     def _check(self) -> None:

@@ -6,18 +6,20 @@ Records hold numbers only. They do not compute (`reference`, `kernels`) and know
 from collections.abc import Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, fields
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ShapeError, UnsupportedModelError, UsageError, printable
+from .wire import Wire, joined
 
 #: Largest layer dimension: keeps every offset of a packed model far inside 32 bits.
 MAX_SIZE = 1 << 16
 
 
-#: What recurrent layers do where their mask is 0.
+#: What layers do where their mask is 0.
 MASKS = ("repeat", "zero")
 
 #: What array fields are given: anything array-like, or None where it may be absent. Once a record is made they hold read-only,
@@ -65,12 +67,14 @@ class Layer:
         Unique in a model; the model numbers unnamed layers (``lstm0``, ``dense1``).
     inputs : sequence of str, optional
         Names of the layers read, ``"input"`` for the model's own input. Default: the layer before.
-        A layer that names several reads them concatenated, in that order; `Add` sums them instead.
+        A layer that names several reads them concatenated, in that order; `Add` sums and `Mul` multiplies them instead.
     """
 
     kind: ClassVar[str] = ""
     #: Whether a sample is one index into this layer's table.
     takes_index: ClassVar[bool] = False
+    #: Whether each output depends on the values at its own place of the inputs alone, so that a map stays a map.
+    channelwise: ClassVar[bool] = False
     #: Whether it rounds activations to integers, so that an answer may jump where an input moves by its last bit.
     rounds: ClassVar[bool] = False
     #: The forms that `numbers` can have.
@@ -81,6 +85,8 @@ class Layer:
     takes_any: ClassVar[bool] = False
     #: Whether it gives one row for a recording, however many it reads.
     sums_up: ClassVar[bool] = False
+    #: What the layer does where its mask is 0; None for a layer without one.
+    mask: ClassVar[str | None] = None
     #: Gates of a recurrent layer, in the order of its arrays.
     gates: ClassVar[tuple[str, ...]] = ()
     _sealed: ClassVar[bool] = False
@@ -148,6 +154,21 @@ class Layer:
         return None
 
     @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """Shape of what it reads, where its arrays or options tell: a vector's unless the layer reads maps."""
+        return None if self.input_width is None else (self.input_width,)
+
+    @property
+    def rate(self) -> tuple[int, int]:
+        """(stride, first): it answers one of `stride` values that it reads, and first when it has read `first`."""
+        return 1, 1
+
+    @property
+    def receptive_field(self) -> int:
+        """How many of the values that it reads an answer depends on; 0 for all that came before."""
+        return 1
+
+    @property
     def multiply_accumulates(self) -> int:
         """Products that one step sums: those of its matrices."""
         return sum(array.size for array in self.arrays().values() if array.ndim == 2)
@@ -161,6 +182,39 @@ class Layer:
             If the inputs do not fit the layer's arrays.
         """
         raise UnsupportedModelError(f"{self.label}: layers of type {type(self).__name__} have no size rule.")
+
+    def reads(self, wanted: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+        """Which values of its inputs, side by side, can change the outputs that are wanted: (output_size,) -> (width,)."""
+        if self.channelwise:
+            return np.tile(wanted, width // wanted.size)
+        weight = self.arrays().get("weight")
+        if weight is not None and weight.shape == (wanted.size, width):
+            return np.asarray((weight[wanted] != 0).any(axis=0))
+        return np.full(width, wanted.any())
+
+    def output_shape(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+        """Shape of the output, given the shapes of the inputs: a vector's, unless the layer is channelwise and all inputs are alike.
+
+        Raises
+        ------
+        ShapeError
+            If the inputs do not fit the layer's arrays.
+        """
+        size = self.output_size([prod(shape) for shape in shapes])
+        return shapes[0] if self.channelwise and len(set(shapes)) == 1 and prod(shapes[0]) == size else (size,)
+
+    def output_wire(self, wires: Sequence[Wire]) -> Wire:
+        """What leaves the layer, given what it reads.
+
+        Raises
+        ------
+        ShapeError
+            If the inputs do not fit the layer's arrays.
+        UnsupportedModelError
+            If the inputs are due at different steps.
+        """
+        stride, first = self.rate
+        return joined(self.label, self.inputs, wires).behind(stride, first, self.output_shape([wire.shape for wire in wires]))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays this record holds, by field name."""
@@ -198,7 +252,26 @@ class Layer:
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Recurrent(Layer):
+class Maskable(Layer):
+    """A layer with a state that can pass padding over.
+
+    Parameters
+    ----------
+    mask : {"repeat", "zero"}, optional
+        Takes one input more, the last: where that is 0, the layer keeps its state, and repeats the output that it gave before (0 where
+        there is none), or gives zeros. Keras' masks; zeros are its ``zero_output_for_mask``, and what follows a sequence's end in ONNX.
+    """
+
+    mask: str | None = None  # type: ignore[misc]
+
+    def __post_init__(self) -> None:
+        if self.mask is not None and self.mask not in MASKS:
+            raise UsageError(f"{self.label}: mask must be one of {', '.join(MASKS)}, or None; got {printable(repr(self.mask), 60)}.")
+        super().__post_init__()
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class Recurrent(Maskable):
     """What recurrent layers of any number format share: weight_ih (rows, input_size) and weight_hh (rows, hidden_size).
 
     Parameters
@@ -206,13 +279,11 @@ class Recurrent(Layer):
     reverse : bool
         Whether it reads a recording from its end. Its outputs stand in the order of the samples. It cannot step.
     mask : {"repeat", "zero"}, optional
-        Takes one input more, the last: where that is 0, the layer keeps its state, and repeats the output that it gave before (0 where
-        there is none), or gives zeros. Keras' masks; zeros are its ``zero_output_for_mask``, and what follows a sequence's end in ONNX.
+        See `Maskable`.
     """
 
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
     reverse: bool = False
-    mask: str | None = None
 
     if TYPE_CHECKING:
         weight_ih: Array
@@ -220,8 +291,6 @@ class Recurrent(Layer):
 
     def __post_init__(self) -> None:
         self._check_flags("reverse")
-        if self.mask is not None and self.mask not in MASKS:
-            raise UsageError(f"{self.label}: mask must be one of {', '.join(MASKS)}, or None; got {printable(repr(self.mask), 60)}.")
         super().__post_init__()
 
     def __repr__(self) -> str:
@@ -249,8 +318,16 @@ class Recurrent(Layer):
         return self.input_size + (self.mask is not None)
 
     @property
+    def receptive_field(self) -> int:
+        return 0
+
+    @property
     def hidden_size(self) -> int:
         return int(self.weight_hh.shape[1])
+
+    def reads(self, wanted: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+        mask = width - self.input_size
+        return np.pad((self.weight_ih != 0).any(axis=0), (0, mask), constant_values=True)
 
     def output_size(self, sizes: Sequence[int]) -> int:
         mask = "" if self.mask is None else " and a mask comes last"
@@ -275,7 +352,7 @@ class Recurrent(Layer):
             raise UnsupportedModelError(
                 f"{self.label}: {name} must be a number from 1e-30 to 1e30, or None for none; got {printable(repr(value), 60)}."
             )
-        self._set(name, float(value))
+        self._set(name, float(np.float32(value)))
 
     def _check_vector(self, name: str, size: int, because: str) -> None:
         """A field that may be absent."""

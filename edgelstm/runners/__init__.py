@@ -59,7 +59,9 @@ class Sink(Protocol):
 
 
 def run(stream: "Stream", source: Iterable[Samples], sink: Sink, replaced: "LineCount | None" = None) -> None:
-    """Step every sample of `source` through `stream` and hand each answer to `sink`, in order.
+    """Step every sample of `source` through `stream` and hand each answer that is due to `sink`, in order.
+
+    See `whole` for models that cannot step.
 
     Parameters
     ----------
@@ -72,32 +74,44 @@ def run(stream: "Stream", source: Iterable[Samples], sink: Sink, replaced: "Line
         If the source meets a bad line or the stream refuses a sample; the message names the line. All answers before it
         were written, and the stream stands where they left it.
     """
+    if stream.program.reads_recordings:
+        from . import whole
+
+        whole.run(stream, source, sink, replaced)
+        return
     for samples in source:
         if samples.begins:
             stream.reset()
         before = stream.bad_inputs
+        _answer(stream, samples, sink)
+        if replaced is not None and stream.bad_inputs > before:
+            replaced.add(bad_lines(stream, samples), samples.file)
+
+
+def _answer(stream: "Stream", samples: Samples, sink: Sink) -> None:
+    if stream.program.sizes.each_step:
         try:
-            answers = stream.process(samples.values)  # (count, output_size)
+            answers = stream.process(samples.values)  # (count, output_size), or maps
         except InputError:
-            # `process` refuses all or takes all: stepping finds the culprit and answers what came before it.
-            _step_each(stream, samples, sink)
+            pass  # `process` refuses all or takes all: stepping finds the culprit and answers what came before it
         else:
-            if replaced is not None and stream.bad_inputs > before:
-                replaced.add(_bad_lines(stream, samples), samples.file)
-            sink.write(answers, samples.kept)
+            sink.write(answers.reshape(len(answers), stream.output_size), samples.kept)
+            return
+    _step_each(stream, samples, sink)
 
 
 def _step_each(stream: "Stream", samples: Samples, sink: Sink) -> None:
     for index, (line, x) in enumerate(zip(samples.lines, samples.values, strict=True)):
         try:
-            answer = stream.step(x)  # (output_size,)
+            answer = stream.step(x)  # (output_size,), or a map; None where none is due
         except InputError as problem:
             file = f"{samples.file}: " if samples.file else ""
             raise InputError(f"{file}line {line}: {problem}") from None
-        sink.write(answer[np.newaxis], samples.kept[index : index + 1])
+        if answer is not None:
+            sink.write(answer.reshape(1, -1), samples.kept[index : index + 1])
 
 
-def _bad_lines(stream: "Stream", samples: Samples) -> list[int]:
+def bad_lines(stream: "Stream", samples: Samples) -> list[int]:
     """The lines whose samples may not enter the state."""
     from ..runtime.samples import Samples as Checks
 

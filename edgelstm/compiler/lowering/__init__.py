@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import CompileError
 from ...layers import part
-from ...layers.record import Layer, Recurrent
+from ...layers.record import Layer
 from ..targets import Target
 
 Floats = NDArray[np.float32]
@@ -24,6 +24,8 @@ HOIST_ABOVE = 4096
 #: Measured on Zen 5: a step of (40,128) and (128,128) gains a fifth and a quarter.
 TURN_ABOVE = 8192
 
+#: Most timesteps that a layer takes before the next layer runs.
+MOST_ROWS = 16
 #: Independent multiply-adds that keep a CPU busy: two a cycle, four cycles each. True of Zen 4, Zen 5, Cortex-A72 and A76.
 MULTIPLY_ADDS_IN_FLIGHT = 8
 
@@ -56,6 +58,8 @@ class Lowered(NamedTuple):
         Floats of scratch for each timestep of a block.
     workspace : int
         Floats of scratch for one timestep at a time.
+    counts : bool
+        Whether the kernel takes, behind n, how many rows it has read before: for layers that do not answer each of them.
     whole : bool
         Whether the kernel takes all rows of a recording at once.
     """
@@ -67,6 +71,7 @@ class Lowered(NamedTuple):
     state: Floats = _EMPTY
     scratch: int = 0
     workspace: int = 0
+    counts: bool = False
     whole: bool = False
 
 
@@ -114,12 +119,12 @@ def rule(layer: Layer) -> Rule:
 def lowered(layer: Layer, sizes: list[int], target: Target) -> Lowered:
     """A layer as its kind's rule has it, and past its mask where it has one."""
     low = rule(layer).lower(layer, sizes, target)
-    if not (isinstance(layer, Recurrent) and layer.mask):
+    if not layer.mask:
         return low
     constants = {
         "kernel": low.kernel,
         "constants": tuple(low.constants.items()),
-        "inputs": layer.input_size,
+        "inputs": sum(sizes) - 1,
         "width": low.width,
         "before": low.state.size,
         "repeat": int(layer.mask == "repeat"),
@@ -142,6 +147,12 @@ def tiling(hidden: int, target: Target, tile: int = 0) -> tuple[int, int, int]:
     return padded, units, padded % units
 
 
+def tiled(rows: Any, units: int) -> Floats:
+    """(gate, unit, row) -> tiles of `units` units: row by row the gates side by side."""
+    tiles = [rows[:, start : start + units].transpose(2, 0, 1).ravel() for start in range(0, rows.shape[1], units)]
+    return np.concatenate(tiles)
+
+
 def lstm_state(layer: Any, padded: int) -> Floats:
     """Initial h (padded,), c (padded,) and the turn; padding units stay at 0."""
     state = np.zeros(2 * padded + 1, np.float32)
@@ -156,6 +167,16 @@ def copy(size: int) -> Lowered:
     return Lowered("activation_f32", {"function": "linear", "size": size}, size)
 
 
+def sliding(
+    kernel: str, layer: Any, constants: dict[str, Any], width: int, outputs: int, weights: Floats = _EMPTY, *, first: bool = True
+) -> Lowered:
+    """A layer over a window of the last rows of `width` values. `first`: whether its kernel must be told when the first answer is due."""
+    stride, begins = layer.rate
+    constants |= {"stride": stride} | ({"first": begins} if first else {})
+    state = np.zeros(layer.history * width, np.float32)
+    return Lowered(kernel, constants, outputs, weights, state, workspace=(layer.history + MOST_ROWS) * width, counts=True)
+
+
 def largest(array: Any) -> float:
     """Largest magnitude in an array."""
     return float(np.abs(array).max())
@@ -166,15 +187,20 @@ def row_sums(weight: Any, scale: Any = 1.0) -> Any:
     return np.abs(weight).sum(axis=1, dtype=np.float64) * scale
 
 
+def checked_start(layer: Any) -> float:
+    """Largest magnitude of an initial cell; one that overflows is refused."""
+    start = 0.0 if layer.c0 is None else largest(layer.c0)
+    if start > LARGEST_CELL:
+        raise CompileError(f"{layer.label}: c0 reaches {start:.1e}; cells beyond {LARGEST_CELL:.0e} overflow. Check its source.")
+    return start
+
+
 def lstm_reach(layer: Any, scales: tuple[Any, Any] = (1.0, 1.0), units: tuple[Any, Any] = (1.0, 1.0), factor: float = 0.0) -> Reach:
     """The reach of an LSTM layer with a float cell.
 
     scales: of the rows of weight_ih and weight_hh; units: what their sums are counted in; factor: what multiplies input products at least.
     """
-    if layer.c0 is not None and largest(layer.c0) > LARGEST_CELL:
-        raise CompileError(
-            f"{layer.label}: c0 reaches {largest(layer.c0):.1e}; cells beyond {LARGEST_CELL:.0e} overflow. Check its source."
-        )
+    checked_start(layer)
     state = 1.0 if layer.h0 is None else max(1.0, largest(layer.h0))
     recurrent = (row_sums(layer.weight_hh, scales[1]) * state + np.abs(layer.bias)) / units[1]
     return Reach(max(largest(row_sums(layer.weight_ih, scales[0]) / units[0]), factor), largest(recurrent), state)

@@ -11,6 +11,7 @@ import numpy as np
 from ...layers.feedforward import Embedding, Softmax
 from ..graph.convolving import larger
 from ..graph.emitting import layer
+from ..graph.norms import normalised
 from ..graph.tracing import Flow, Value
 from .activations import ACTIVATIONS, clipped
 from .calls import Array, Call, floats
@@ -108,9 +109,12 @@ def _mul(call: Call) -> list[Value]:
 
 
 def _div(call: Call) -> list[Value]:
-    divisor = call.value(1)
+    divisor, dividend = call.value(1), call.value(0)
     if isinstance(divisor, Flow):
-        call.refuse("divides by numbers that depend on the recording, which is not imported")
+        norm = normalised(call.tracer, dividend, divisor) if isinstance(dividend, Flow) else None
+        if norm is None:
+            call.refuse("divides by numbers that depend on the recording, which is imported for layer normalisation only")
+        return [norm]
     return [call.tracer.scale(call.flow(0), 1 / floats(divisor), 0)]
 
 

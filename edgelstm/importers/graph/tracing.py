@@ -105,6 +105,7 @@ class Tracer:
         if counts.size != times.size * sequences.size or (counts != counts[0]).any():
             self.refuse("does not do the same at every step")
         order = np.argsort(key, kind="stable").reshape(times.size, sequences.size, -1)
+        order = order[:, :, np.argsort(joined[order[-1, 0], 0], kind="stable")]  # items in the order of what they read first
         table = joined[order]  # (steps, sequences, items, M)
         base = table[-1, 0]
         at = self.space.places(base)

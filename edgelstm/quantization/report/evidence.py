@@ -6,8 +6,8 @@ Every figure that is measured over windows of silence is a good one. These tests
 import numpy as np
 from numpy.typing import NDArray
 
-from ...layers.feedforward import Add, Normalizer, Softmax
-from ...layers.record import Layer, Recurrent
+from ...layers.feedforward import Normalizer
+from ...layers.record import Recurrent
 from ...model import INPUT, Model
 from ..places import channel
 from ..trace import Batch, Floats, Trace, before_activation, run
@@ -94,24 +94,10 @@ def read_channels(model: Model) -> NDArray[np.bool_]:
     used[model.layers[-1].name][:] = True
     for layer in reversed(model.layers):
         sizes = [model.size_of(name) for name in layer.inputs]
-        columns = _read_by(layer, used[layer.name], sum(sizes))
-        parts = [columns] * len(sizes) if isinstance(layer, Add) else np.split(columns, np.cumsum(sizes)[:-1])
-        for name, part in zip(layer.inputs, parts, strict=True):
+        columns = layer.reads(used[layer.name], sum(sizes))
+        for name, part in zip(layer.inputs, np.split(columns, np.cumsum(sizes)[:-1]), strict=True):
             used[name] |= part
     return used[INPUT]
-
-
-def _read_by(layer: Layer, wanted: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
-    """Which of `size` values of its input a layer uses for the outputs that are wanted."""
-    if isinstance(layer, Recurrent):
-        return np.append((layer.weight_ih != 0).any(axis=0), [True] * (size - layer.input_size))  # a mask comes last
-    if layer.takes_any:
-        return np.full(size, True)
-    if layer.multiply_accumulates:
-        return np.asarray((layer.arrays()["weight"][wanted] != 0).any(axis=0))
-    if layer.takes_index:
-        return np.array([True])
-    return np.full(len(wanted), wanted.any()) if isinstance(layer, Softmax) else wanted
 
 
 def _still(model: Model, rows: Floats) -> list[str]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...errors import UnsupportedModelError
 from ...layers.record import Layer, Recurrent
 from ...model import INPUT
+from ...reference import twin
 from ..places import Place
 from . import gru, lstm
 from .feedforward import ANSWERS
@@ -99,13 +100,26 @@ def form(layer: Layer) -> Float:
     return FORMS[layer.kind](layer)
 
 
+def stepped(layer: Layer, xs: list[Floats]) -> Floats:
+    """What a layer's twin gives: (windows, time, size) of each input -> (windows, time, output_size)."""
+    kind, answers = twin(layer), []
+    for window in range(len(xs[0])):
+        state = kind.start(layer)
+        for t in range(xs[0].shape[1]):
+            y, state = kind.step(layer, [x[window, t].astype(np.float64) for x in xs], state)
+            answers.append(y)
+    return np.array(answers, np.float32).reshape(*xs[0].shape[:2], -1)
+
+
 def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> Trace:
     """Step all windows through `layers`; what a layer gave in `before` is kept where neither it nor what it reads has changed.
+
+    Layers without a form or a function of whole windows are stepped by their twins.
 
     Raises
     ------
     UnsupportedModelError
-        If there is no rule for a kind of layer.
+        If a layer reads recordings as a whole.
     """
     trace = Trace({INPUT: batch.xs})
     same = {INPUT}
@@ -124,7 +138,7 @@ def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> T
         elif layer.kind in RECORDINGS:
             trace.values[layer.name] = RECORDINGS[layer.kind](layer, trace.read(layer), batch.lengths)
         else:
-            raise UnsupportedModelError(f"{layer.label}: calibration has no rule for {type(layer).__name__}.")
+            trace.values[layer.name] = stepped(layer, [trace.values[n] for n in layer.inputs])
     return trace
 
 

@@ -1,0 +1,102 @@
+"""Convolution windows over maps in float32: what the kernels of maps share.
+
+A map stands in C order, (rows, columns, channels). Where windows reach beyond its columns it is copied between columns of zeros first, so
+that the values which a window meets in one row of the map stand together. Rows beyond the map are left out.
+"""
+
+from typing import NamedTuple
+
+from numba import njit
+
+from .elementwise_f32 import chunks
+from .simd.together import fma_each
+from .simd.vectors import load, offset, store
+
+inlined = njit(inline="always")
+
+
+class Window(NamedTuple):
+    """How windows lie on a map: sizes of the map, and along rows and columns as `layers.maps.Axis` has them.
+
+    Parameters
+    ----------
+    padded : int
+        Columns of the map with the zeros around it.
+    """
+
+    rows: int
+    columns: int
+    channels: int
+    window_rows: int
+    window_columns: int
+    row_stride: int
+    column_stride: int
+    row_dilation: int
+    column_dilation: int
+    above: int
+    before: int
+    padded: int
+
+    @property
+    def taps(self):
+        """Values that a whole window meets."""
+        return self.window_rows * self.window_columns * self.channels
+
+    @property
+    def row(self):
+        """Floats of a row of the padded map."""
+        return self.padded * self.channels
+
+
+def copying(window, zeros):
+    """An inlined function (x, z) that copies a map between its columns of zeros, which it writes too if `zeros`.
+
+    z: (rows, padded, channels)
+    """
+    rows, width, row, start = window.rows, window.columns * window.channels, window.row, window.before * window.channels
+    lanes, step, full, rest_lanes, rest = chunks(width)
+
+    @inlined
+    def copy(x, z):
+        for r in range(rows):
+            source, target = offset(x, r * width), offset(z, r * row + start)
+            if zeros:
+                for k in range(start):
+                    z[r * row + k] = 0
+                for k in range(start + width, row):
+                    z[r * row + k] = 0
+            for k in range(0, full, step):
+                store(target, k, load(lanes, source, k))
+            if rest:
+                store(target, full, load(rest_lanes, source, full))
+
+    return copy
+
+
+def multiplication(window, size):
+    """An inlined function (lanes, w, x, r, c, sums): adds the products of neighbouring windows, the first at row r and column c.
+
+    w: (taps, size); x: the padded map; sums: a row of `size` lanes for each window. lanes: of a row of w.
+    """
+    rows, row, channels, taken, times = window.rows, window.row, window.channels, window.window_rows, window.window_columns
+    together = times * channels if window.column_dilation == 1 else channels
+    pieces = times * channels // together
+    apart = window.column_dilation * channels
+    next_window = window.column_stride * channels
+    row_stride, row_dilation, above = window.row_stride, window.row_dilation, window.above
+
+    @inlined
+    def multiply(lanes, w, x, r, c, sums):
+        top = r * row_stride - above
+        first = max(0, -(top // row_dilation))
+        last = min(taken, (rows - 1 - top) // row_dilation + 1)
+        for i in range(first, last):
+            line = offset(x, (top + i * row_dilation) * row + c * next_window)
+            weights = offset(w, i * times * channels * size)
+            for piece in range(pieces):
+                values = offset(line, piece * apart)
+                for k in range(together):
+                    sums = fma_each(load(lanes, weights, (piece * together + k) * size), values, k, next_window, sums)
+        return sums
+
+    return multiply

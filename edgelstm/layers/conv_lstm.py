@@ -1,0 +1,146 @@
+"""The record of a convolutional LSTM."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..errors import ShapeError
+from . import activations
+from .maps import Axis, axes, map_shape, numbers, padding
+from .record import Array, Layer, checked_array, require_shape
+
+
+@dataclass(eq=False, repr=False)
+class ConvLSTM(Layer):
+    """Convolutional LSTM over maps of one or two axes (Shi et al. 2015), in the layout of ``keras.layers.ConvLSTM1D`` and ``ConvLSTM2D``.
+
+    ``z = kernel * x + recurrent_kernel * h + bias``, split in the order i f g o, where * is a convolution: the first with strides,
+    dilation and padding, the second so that the map keeps its shape. Then, value by value,
+
+    1. ``i = gate(z_i + p_i c)``, ``f = gate(z_f + p_f c)``, of the old cell;
+    2. ``c = f c + i cell(z_g)``;
+    3. ``o = gate(z_o + p_o c)``, of the new cell; ``h = o output(c)``.
+
+    A cell whose functions have no bound is held within +-2^60, which no trained network comes near.
+
+    Parameters
+    ----------
+    kernel : (rows, columns, input_channels, 4*channels) or (length, input_channels, 4*channels)
+    recurrent_kernel : (rows, columns, channels, 4*channels) or (length, channels, 4*channels)
+    bias : (4*channels,), optional
+    h0, c0 : (map_rows, map_columns, channels) or (map_length, channels), optional
+        State before the first step, in the shape of the output map. Zero where absent.
+    shape : whole numbers
+        Of the input map: (rows, columns, input_channels) or (length, input_channels). A sample is such a map in C order.
+    strides, dilation : whole numbers
+        For each axis; one may stand for all.
+    padding : "same", "valid" or pairs of zeros before and after
+        For each axis.
+    peephole : (3, channels) or (3, map_rows, map_columns, channels) or (3, map_length, channels), optional
+        p_i p_f p_o: for each channel, or for each value of the output map.
+    gate_activation, cell_activation, output_activation : activation word
+    """
+
+    kind: ClassVar[str] = "conv_lstm"
+    gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
+    kernel: Array
+    recurrent_kernel: Array
+    bias: Array = None
+    h0: Array = None
+    c0: Array = None
+    shape: Any = field(kw_only=True)
+    strides: Any = 1
+    dilation: Any = 1
+    padding: Any = "same"
+    peephole: Array = None
+    gate_activation: str = "sigmoid"
+    cell_activation: str = "tanh"
+    output_activation: str = "tanh"
+
+    def _check(self) -> None:
+        self._set("shape", map_shape(self.label, self.shape))
+        rank = len(self.shape) - 1
+        for name in ("kernel", "recurrent_kernel"):
+            self._set(name, checked_array(self.label, name, getattr(self, name), rank + 2))
+        *window, channels, gates = self.recurrent_kernel.shape
+        if gates != 4 * channels:
+            raise ShapeError(f"{self.label}: recurrent_kernel must end in (channels, 4*channels); got shape {self.recurrent_kernel.shape}.")
+        because = f"the map has shape {self.shape} and recurrent_kernel {self.recurrent_kernel.shape}"
+        require_shape(self.label, "kernel", self.kernel, (*window, self.shape[-1], gates), because)
+        bias = np.zeros(gates, np.float32) if self.bias is None else self.bias
+        self._set("bias", checked_array(self.label, "bias", bias, 1))
+        require_shape(self.label, "bias", self.bias, (gates,), because)
+        for name in ("strides", "dilation"):
+            self._set(name, numbers(self.label, name, getattr(self, name), rank))
+        self._set("padding", padding(self.label, self.padding, rank))
+        self._check_maps(f"the output map has shape {map_shape(self.label, self.state_shape)}")
+        for name in ("gate_activation", "cell_activation", "output_activation"):
+            self._set(name, activations.checked(f"{self.label}: {name}", getattr(self, name)))
+
+    def _check_maps(self, because: str) -> None:
+        """What has the output map's shape, or is absent."""
+        for name in ("h0", "c0"):
+            if (value := getattr(self, name)) is not None:
+                self._set(name, checked_array(self.label, name, value, len(self.shape)))
+                require_shape(self.label, name, getattr(self, name), self.state_shape, because)
+        if self.peephole is not None:
+            shape = (3, self.channels) if np.ndim(self.peephole) == 2 else (3, *self.state_shape)
+            self._set("peephole", checked_array(self.label, "peephole", self.peephole, len(shape)))
+            require_shape(self.label, "peephole", self.peephole, shape, because)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the output map."""
+        return int(self.recurrent_kernel.shape[-2])
+
+    @property
+    def windows(self) -> list[Axis]:
+        """How the kernel lies on the input map."""
+        return axes(self.label, self.shape, self.kernel.shape[:-2], self.strides, self.dilation, self.padding)
+
+    @property
+    def recurrent_windows(self) -> list[Axis]:
+        """How the recurrent kernel lies on h."""
+        ones = (1,) * (len(self.shape) - 1)
+        return axes(self.label, self.state_shape, self.recurrent_kernel.shape[:-2], ones, ones, "same")
+
+    @property
+    def state_shape(self) -> tuple[int, ...]:
+        """Shape of h and c, and of the output map."""
+        return (*(axis.places for axis in self.windows), self.channels)
+
+    @property
+    def within_one(self) -> bool:
+        return activations.within_one(self.gate_activation) and activations.within_one(self.output_activation)
+
+    @property
+    def input_width(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return tuple(self.shape)
+
+    @property
+    def multiply_accumulates(self) -> int:
+        """Those of all windows, zeros of the padding included."""
+        return int(self.kernel.size + self.recurrent_kernel.size) * prod(self.state_shape[:-1])
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        self._matches(sizes, prod(self.shape), f"its map has shape {self.shape}")
+        return prod(self.state_shape)
+
+    def output_shape(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+        self.output_size([prod(shape) for shape in shapes])
+        return self.state_shape
+
+    def options(self) -> dict[str, Any]:
+        """As JSON has them."""
+        return {name: _listed(value) for name, value in super().options().items()}
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(v) for v in value] if isinstance(value, tuple) else value

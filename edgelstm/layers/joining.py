@@ -1,0 +1,71 @@
+"""Records of layers that join several inputs, or take a part of one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ShapeError, printable
+from .record import MAX_SIZE, Layer
+
+
+@dataclass(eq=False, repr=False)
+class Mul(Layer):
+    """Product of several inputs of one width, value by value: a gate."""
+
+    kind: ClassVar[str] = "mul"
+    channelwise: ClassVar[bool] = True
+    inputs: tuple[str, ...] = field(default=(), kw_only=True)
+
+    def _check(self) -> None:
+        if len(self.inputs) < 2:
+            raise ShapeError(f"{self.label} must name the two or more layers that it multiplies; got {printable(self.inputs, 60)}.")
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        if len(set(sizes)) != 1:
+            raise ShapeError(f"{self.label} multiplies inputs of one width; it is given {', '.join(map(str, sizes))}.")
+        return sizes[0]
+
+
+@dataclass(eq=False, repr=False)
+class Concat(Layer):
+    """All inputs side by side, in the order of `inputs`."""
+
+    kind: ClassVar[str] = "concat"
+    channelwise: ClassVar[bool] = True
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        return sum(sizes)
+
+
+@dataclass(eq=False, repr=False)
+class Slice(Layer):
+    """The values from `start` up to but not including `stop`, of all inputs side by side.
+
+    Parameters
+    ----------
+    start, stop : int
+        Counted from 0, as ``x[start:stop]``.
+    """
+
+    kind: ClassVar[str] = "slice"
+    start: int
+    stop: int
+
+    def _check(self) -> None:
+        for name in ("start", "stop"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SIZE:
+                raise ShapeError(f"{self.label}: {name} must be a whole number from 0 to {MAX_SIZE}; got {printable(repr(value), 60)}.")
+        if self.start >= self.stop:
+            raise ShapeError(f"{self.label}: stop must be above start; got {self.start} to {self.stop}.")
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        if self.stop > sum(sizes):
+            raise ShapeError(f"{self.label} takes the values {self.start} to {self.stop} of {sum(sizes)}; stop lies beyond them.")
+        return self.stop - self.start
+
+    def reads(self, wanted: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+        return np.pad(wanted, (self.start, width - self.stop))

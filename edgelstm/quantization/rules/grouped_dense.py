@@ -1,0 +1,5 @@
+"""Fully connected layers in groups are kept in float32."""
+
+from . import UNTOUCHED
+
+RULES = {"grouped_dense": UNTOUCHED}
