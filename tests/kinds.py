@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 from conftest import lstm_layers
+from lstm_cells import MODELS as LSTM_MODELS
 
 import edgelstm as el
 from edgelstm.layers import KINDS
@@ -185,10 +186,13 @@ MAKERS = {
     "dense_int8_static": lambda rng: [dense_int8_static(rng, 6, 5, 0.01, 3)],
 }
 
+#: Models that have a kind once more, with other options, by a name that begins with the kind's.
+MORE = LSTM_MODELS
+
 if missing := sorted(set(KINDS) ^ set(MAKERS)):
     raise AssertionError(f"tests/kinds.py and layers.KINDS differ in {', '.join(missing)}: every kind has a maker here, and no other has")
 
 
 def model_of(kind):
-    """The model in which `kind` is tested; the same in every process."""
-    return el.Model(MAKERS[kind](np.random.default_rng(sum(kind.encode()))))
+    """The model in which `kind`, or one of `MORE`, is tested; the same in every process."""
+    return el.Model({**MAKERS, **MORE}[kind](np.random.default_rng(sum(kind.encode()))))

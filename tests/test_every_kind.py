@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import samples
-from kinds import MAKERS, model_of
+from kinds import MAKERS, MORE, model_of
 
 import edgelstm as el
 from edgelstm import reference
@@ -26,9 +26,12 @@ ROOT = PACKAGE.parent
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
-#: Kinds whose model steps, and those whose model reads whole recordings.
-stepping = pytest.mark.parametrize("kind", [kind for kind in KINDS if model_of(kind).streams])
-whole = pytest.mark.parametrize("kind", [kind for kind in KINDS if not model_of(kind).streams])
+#: Those, and models of a kind with other options.
+models = pytest.mark.parametrize("kind", [*KINDS, *MORE])
+
+#: Of these, those that step, and those that read whole recordings.
+stepping = pytest.mark.parametrize("kind", [kind for kind in [*KINDS, *MORE] if model_of(kind).streams])
+whole = pytest.mark.parametrize("kind", [kind for kind in [*KINDS, *MORE] if not model_of(kind).streams])
 
 #: What knows models and memory, and no kind: it stays as it is when a kind comes.
 SPINE = (
@@ -96,7 +99,7 @@ def test_the_compiler_has_a_kernel_and_a_reach(kind):
         assert reach.most > 0
 
 
-@kinds
+@models
 def test_the_kernel_stays_with_the_twin_for_1000_steps(kind):
     model, xs = model_of(kind), inputs(kind, 1000)
     expected = reference.run(model, xs)
@@ -143,7 +146,7 @@ def test_a_snapshot_takes_up_the_state(kind):
     np.testing.assert_array_equal(other.process(xs[31:]), expected)
 
 
-@kinds
+@models
 def test_the_file_gives_the_model_back(kind, tmp_path):
     model, path = model_of(kind), tmp_path / "model.elstm"
     el.save(model, path)
@@ -156,7 +159,7 @@ def test_the_file_gives_the_model_back(kind, tmp_path):
             assert after.arrays()[name].dtype == array.dtype
 
 
-@kinds
+@models
 def test_inputs_at_the_limit_leave_a_finite_state(kind):
     """The bound by which samples are checked holds: whatever passes leaves nothing but finite numbers, at either sign and together."""
     model = model_of(kind)
@@ -182,11 +185,11 @@ def test_a_built_library_equals_the_stream(kind, tmp_path):
     np.testing.assert_array_equal(el.Stream(path).process(xs), el.Stream(model).process(xs))
 
 
-@kinds
+@models
 def test_facts_are_declared_on_the_record(kind):
     """Facts come from the record: widths as its arrays have them, products as its matrices, outputs within one where it says so."""
     model, xs = model_of(kind), inputs(kind, 200)
-    for layer in (layer for layer in model.layers if layer.kind == kind):
+    for layer in (layer for layer in model.layers if layer.kind == kind.partition(",")[0]):
         width = sum(model.size_of(name) for name in layer.inputs)
         assert layer.input_width in (None, width)
         assert layer.multiply_accumulates >= 0

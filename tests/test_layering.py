@@ -53,7 +53,7 @@ FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
 ROOMS = {
     "layers": {"__init__", "record", "integers", "activations", "maps", "cells"},
     "reference": {"__init__", "maps", "functions", "integers", "cells"},
-    "compiler.lowering": {"__init__", "maps", "hidden", "packing"},
+    "compiler.lowering": {"__init__", "maps", "cells", "hidden", "packing"},
     "quantization.rules": {"__init__", "scales"},
 }
 

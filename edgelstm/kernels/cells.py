@@ -15,7 +15,7 @@ inlined = njit(inline="always")
 ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 
 
-def _cell_ratio(coefficients, i, f, g, c):
+def cell_ratio(coefficients, i, f, g, c):
     """sigmoid(2f) c + sigmoid(2i) tanh(g) as numerator and denominator: one division for all three gates."""
     i, pi, qi = tanh_parts(i, coefficients)
     f, pf, qf = tanh_parts(f, coefficients)
@@ -26,7 +26,7 @@ def _cell_ratio(coefficients, i, f, g, c):
     return kept.fma(qig, added * qf), (qf + qf) * qig
 
 
-def _output_ratio(coefficients, o, c):
+def output_ratio(coefficients, o, c):
     """sigmoid(2o) tanh(c) as numerator and denominator."""
     o, po, qo = tanh_parts(o, coefficients)
     c, pc, qc = tanh_parts(c, coefficients)
@@ -35,14 +35,23 @@ def _output_ratio(coefficients, o, c):
 
 def _cell(i, f, g, c):
     """sigmoid(2f) c + sigmoid(2i) tanh(g)."""
-    numerator, denominator = _cell_ratio(TANH, i, f, g, c)
+    numerator, denominator = cell_ratio(TANH, i, f, g, c)
     return numerator / denominator
 
 
 def _output(o, c):
     """sigmoid(2o) tanh(c)."""
-    numerator, denominator = _output_ratio(TANH, o, c)
+    numerator, denominator = output_ratio(TANH, o, c)
     return numerator / denominator
+
+
+def quotient_of(division):
+    """How a numerator is divided by a denominator: `division` as `advance` takes it."""
+
+    def quotient(numerator, denominator):
+        return numerator.by_estimate(denominator) if division == "frecpe" else numerator / denominator
+
+    return quotient
 
 
 def advance(division):
@@ -54,14 +63,12 @@ def advance(division):
         ``"fdiv"``; or ``"frecpe"`` for cores that are quicker without divisions, whose answers differ in the last bits. In both cases
         constants stand in lanes of registers.
     """
-
-    def quotient(numerator, denominator):
-        return numerator.by_estimate(denominator) if division == "frecpe" else numerator / denominator
+    quotient = quotient_of(division)
 
     def formula(i, f, g, o, c):
         coefficients = i.in_lanes(TANH)
-        new = quotient(*_cell_ratio(coefficients, i, f, g, c))
-        return new, quotient(*_output_ratio(coefficients, o, new))
+        new = quotient(*cell_ratio(coefficients, i, f, g, c))
+        return new, quotient(*output_ratio(coefficients, o, new))
 
     return elementwise(formula, rows=2)
 

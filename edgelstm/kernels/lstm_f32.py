@@ -4,26 +4,34 @@ Weights are packed in tiles of some units. A tile holds, for each row k of [bias
 units side by side: `size` = 4 * units floats a row. A tile's pre-activations stay in registers over all k. They are summed in the
 order bias, inputs, recurrent on every path below, so that any cut of a sequence into blocks gives the same bits.
 Rows of i, f and o come halved, as `cells.cell` wants them.
+
+`CellOptions` change what a tile's sums become. Where gates are coupled, three of them have rows. Where a norm needs the sums of all tiles,
+tiles leave them in scratch, and the bias is not among them; where there is a projection, h waits there for it. What options have in
+numbers stands behind the tiles: what `lstm_ends.Ending` takes.
 """
 
 from numba import njit
 
-from .cells import HALF, ONE, ZERO, finisher
-from .simd.vectors import Lanes, load, offset, row0, row1, row2, row3, store
+from .cell_options import PLAIN
+from .cells import HALF, ONE, ZERO
+from .lstm_ends import ending
+from .simd.vectors import Lanes, load, offset, row2, row3, store, zero
 from .tiles_f32 import TOGETHER, inputs_together, multiplication
 
 inlined = njit(inline="always")
 
 
-def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, ahead, hoisted, turning, paired, division, x_stride, y_stride):
+def lstm_f32(
+    inputs, hidden, padded, units, tail, small, two_chains, ahead, hoisted, turning, paired, division, x_stride, y_stride, options=PLAIN
+):  # fmt: skip
     """Kernel of one layer.
 
     Parameters
     ----------
     inputs, hidden : int
-        Sizes of x and h.
+        Sizes of x and of h as the layer gives it.
     padded : int
-        hidden, rounded up to what the tiles cover.
+        Units of the cell, rounded up to what the tiles cover.
     units, tail : int
         Units of the full tiles, and of the last, narrower one (0: none).
     small : int
@@ -42,14 +50,20 @@ def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, ahead, hois
         As `cells.advance` takes it.
     x_stride, y_stride : int
         Floats from one timestep to the next.
+    options : CellOptions, optional
     """
-    gates, first_three, lanes, size = Lanes(units, 4), Lanes(units, 3), Lanes(units), 4 * units
-    tail_gates, tail_lanes, tail_size = Lanes(tail or 4, 4), Lanes(tail or 4), 4 * tail
+    count, work = options.count, options.work(padded)
+    gates, before_o, lanes, size = Lanes(units, count), Lanes(units, count - 1), Lanes(units), count * units
+    tail_gates, tail_lanes, tail_size = Lanes(tail or 4, count), Lanes(tail or 4), count * tail
     tiles = (padded - tail) // units
     rows = 1 + inputs + hidden
     multiply, recurrent = multiplication(paired, 0, ahead), multiplication(paired, two_chains, ahead)
-    finish = finisher(division)
-    h_lanes = padded if padded <= 64 else 4
+    row_of_o = row3 if count == 4 else row2
+    finish, end = ending(options, division, padded, paired)
+    given = options.projection or padded
+    z_row = count * padded + work if hoisted else 0
+    z_work = count * padded if hoisted else 0
+    h_lanes = given if given <= 64 else 4
     every_h = Lanes(h_lanes)
 
     @inlined
@@ -58,53 +72,70 @@ def lstm_f32(inputs, hidden, padded, units, tail, small, two_chains, ahead, hois
         return load(gates, z, 0) if ready else multiply(gates, offset(w, size), x, inputs, size, load(gates, w, 0))
 
     @inlined
-    def tile(gates, lanes, w, size, x, h, y, c, z, ready):
+    def tile(gates, lanes, w, size, x, h, y, c, z, e, ready):
         """One tile's step: new c in place, new h to y."""
         a = from_inputs(gates, w, size, x, z, ready)
         a = recurrent(gates, offset(w, (1 + inputs) * size), h, hidden, size, a)
-        finish(lanes, row0(a), row1(a), row2(a), row3(a), c, y)
+        finish(lanes, a, row_of_o(a), c, y, e)
 
     @inlined
-    def small_tile(gates, lanes, w, size, x, h, y, c, z, ready):
+    def small_tile(gates, lanes, w, size, x, h, y, c, z, e, ready):
         """`tile` where the next step waits for this one's h: the new cell, which needs i, f and g, does not wait for the sums of o."""
-        a = from_inputs(first_three, w, size, x, z, ready)
-        o = from_inputs(lanes, offset(w, 3 * units), size, x, offset(z, 3 * units), ready)
-        a = recurrent(first_three, offset(w, (1 + inputs) * size), h, hidden, size, a)
-        o = recurrent(lanes, offset(w, (1 + inputs) * size + 3 * units), h, hidden, size, o)
-        finish(lanes, row0(a), row1(a), row2(a), o, c, y)
+        at_o = (count - 1) * units
+        a = from_inputs(before_o, w, size, x, z, ready)
+        o = from_inputs(lanes, offset(w, at_o), size, x, offset(z, at_o), ready)
+        a = recurrent(before_o, offset(w, (1 + inputs) * size), h, hidden, size, a)
+        o = recurrent(lanes, offset(w, (1 + inputs) * size + at_o), h, hidden, size, o)
+        finish(lanes, a, o, c, y, e)
 
-    full_tile = small_tile if small else tile
+    @inlined
+    def tile_apart(gates, lanes, w, size, x, h, y, c, z, e, ready):
+        """Sums of x, and behind them those of h, where both are normalised apart."""
+        a = from_inputs(gates, w, size, x, z, ready)
+        finish(lanes, a, row_of_o(a), c, y, e)
+        a = recurrent(gates, offset(w, (1 + inputs) * size), h, hidden, size, zero(gates))
+        finish(lanes, a, row_of_o(a), c, offset(y, count * padded), e)
+
+    if options.norm == "torch":
+        full_tile = last_tile = tile_apart
+    else:
+        full_tile, last_tile = (small_tile if small else tile), tile
 
     def kernel(w, x, y, s, z, n):
-        """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), c (padded,), turn; z: (n, 4*padded)."""
+        """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (given,), c (padded,), turn; z: (n, z_row)."""
         together = n // TOGETHER * TOGETHER if hoisted else 0
         if hoisted:
             for j in range(tiles):
-                inputs_together(gates, offset(w, j * rows * size), x, x_stride, offset(z, j * size), 4 * padded, inputs, size, together)
+                inputs_together(gates, offset(w, j * rows * size), x, x_stride, offset(z, j * size), z_row, inputs, size, together)
             if tail:
                 last = offset(w, tiles * rows * size)
-                inputs_together(tail_gates, last, x, x_stride, offset(z, tiles * size), 4 * padded, inputs, tail_size, together)
+                inputs_together(tail_gates, last, x, x_stride, offset(z, tiles * size), z_row, inputs, tail_size, together)
         h = s
-        c = offset(s, padded)
-        backwards = turning and s[2 * padded] > HALF
+        c = offset(s, given)
+        e = offset(w, rows * count * padded)
+        backwards = turning and s[given + padded] > HALF
         for t in range(n):
             xt = offset(x, t * x_stride)
             yt = offset(y, t * y_stride)
-            zt = offset(z, t * 4 * padded)
+            zt = offset(z, t * z_row)
+            to = offset(zt, z_work) if work else yt
             ready = t < together
             for i in range(tiles):
                 j = tiles - 1 - i if backwards else i
                 at = offset(w, j * rows * size)
-                full_tile(gates, lanes, at, size, xt, h, offset(yt, j * units), offset(c, j * units), offset(zt, j * size), ready)
+                u = j * units
+                full_tile(gates, lanes, at, size, xt, h, offset(to, u), offset(c, u), offset(zt, j * size), offset(e, u), ready)
             if tail:
                 at = offset(w, tiles * rows * size)
-                done = tiles * units
-                tile(tail_gates, tail_lanes, at, tail_size, xt, h, offset(yt, done), offset(c, done), offset(zt, tiles * size), ready)
+                u = tiles * units
+                zu = offset(zt, tiles * size)
+                last_tile(tail_gates, tail_lanes, at, tail_size, xt, h, offset(to, u), offset(c, u), zu, offset(e, u), ready)
+            end(to, c, e, yt)
             h = yt
             backwards = turning and not backwards
         if turning:
-            s[2 * padded] = ONE if backwards else ZERO
-        for k in range(0, padded, h_lanes):
+            s[given + padded] = ONE if backwards else ZERO
+        for k in range(0, given, h_lanes):
             store(s, k, load(every_h, h, k))
 
     return kernel

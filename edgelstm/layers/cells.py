@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ShapeError, UnsupportedModelError, printable
+from . import activations
 from .record import Array, Recurrent, checked_array, require_shape
 
 #: Couplings of gates, and the index in i f g o of the gate that follows from the other and has no weights.
@@ -15,8 +16,14 @@ COUPLED = {"f=1-i": 1, "i=1-f": 0}
 #: Conventions of layer normalisation, and what each adds to the variance.
 NORMS = {"tflite": 1e-8, "tf1": 1e-12, "torch": 1e-5}
 
-#: What gates and cells may be passed through.
-ACTIVATIONS = ("sigmoid", "tanh")
+#: What a cell may add to itself in a step if float32 is to bound it: it then stays below `LARGEST`.
+MOST_ADDED = 16.0
+
+#: Bound of pre-activations, cells and h where nothing else bounds a cell, which may then grow by itself until float32 overflows.
+LARGEST = 2.0**28
+
+#: The most that an activation may enlarge a number of that size.
+MOST_SCALED = 1024.0
 
 
 #: Fields of every recurrent layer.
@@ -43,6 +50,11 @@ class Cell(Recurrent):
     norm_weight_cell: Array = None
     norm_bias_cell: Array = None
     norm_epsilon: float | None = None
+
+    if TYPE_CHECKING:
+        bias: Array
+        h0: Array
+        c0: Array
 
     @property
     def hidden_size(self) -> int:
@@ -72,11 +84,33 @@ class Cell(Recurrent):
         return None if self.coupled is None else COUPLED[self.coupled]
 
     @property
+    def bounded(self) -> bool:
+        """Whether gates and candidate bound what a step may do to the cell; if not, it is held within `LARGEST`."""
+        gates = all(activations.within_one(word) for word in self.gate_activations)
+        return gates and activations.bound(self.cell_activation) <= MOST_ADDED
+
+    @property
+    def gate_limit(self) -> float | None:
+        """Bound of pre-activations."""
+        return self._limit(self.gate_clip)
+
+    @property
+    def cell_limit(self) -> float | None:
+        """Bound of the new cell."""
+        return self._limit(self.cell_clip)
+
+    @property
+    def output_limit(self) -> float | None:
+        """Bound of h, before a projection."""
+        return self._limit(None)
+
+    def _limit(self, clip: float | None) -> float | None:
+        return clip if self.bounded else min(LARGEST, clip or LARGEST)
+
+    @property
     def within_one(self) -> bool:
-        bounded = ("sigmoid", "tanh")
-        within = self.gate_activations[2] in bounded and self.output_activation in bounded
         if self.weight_hr is None:
-            return within
+            return activations.within_one(self.gate_activations[2]) and activations.within_one(self.output_activation)
         return self.projection_clip is not None and self.projection_clip <= 1
 
     @property
@@ -127,15 +161,19 @@ class Cell(Recurrent):
 
     def _check_activations(self) -> None:
         words = self.gate_activation
-        if not isinstance(words, str):
-            if not isinstance(words, (list, tuple)) or len(words) != 3:
-                raise UnsupportedModelError(
-                    f"{self.label}: gate_activation must be one name, or three, those of i, f and o; got {printable(repr(words), 60)}."
-                )
-            self._set("gate_activation", words[0] if len(set(map(str, words))) == 1 else tuple(words))
-        for word in (*self.gate_activations, self.cell_activation, self.output_activation):
-            if word not in ACTIVATIONS:
-                raise UnsupportedModelError(f"{self.label}: activation {printable(repr(word), 60)} is not one of {', '.join(ACTIVATIONS)}.")
+        if isinstance(words, str):
+            words = (words,) * 3
+        elif not isinstance(words, list | tuple) or len(words) != 3:
+            raise UnsupportedModelError(
+                f"{self.label}: gate_activation must be one name, or three, those of i, f and o; got {printable(repr(words), 60)}."
+            )
+        gates = tuple(activations.checked(f"{self.label}: gate_activation", word) for word in words)
+        self._set("gate_activation", gates[0] if len(set(gates)) == 1 else gates)
+        for name in ("cell_activation", "output_activation"):
+            self._set(name, activations.checked(f"{self.label}: {name}", getattr(self, name)))
+        for word in (*gates, self.cell_activation, self.output_activation):
+            if activations.bound(word, LARGEST) > MOST_SCALED * LARGEST:
+                raise UnsupportedModelError(f"{self.label}: {word} can make any number too large for float32.")
 
     def _check_norm(self) -> None:
         """Each convention has its arrays: all of them, and no others."""
@@ -157,7 +195,7 @@ class Cell(Recurrent):
         if self.norm is None and self.norm_epsilon is not None:
             raise UnsupportedModelError(f"{self.label}: norm_epsilon belongs to a norm, and there is none; leave it out.")
         if self.norm is not None and self.norm_epsilon is None:
-            self._set("norm_epsilon", NORMS[self.norm])
+            self._set("norm_epsilon", float(np.float32(NORMS[self.norm])))
 
     def _check_coupling(self) -> None:
         """Numbers of a gate that is derived are zeros: nothing reads them."""

@@ -264,7 +264,8 @@ class Recurrent(Layer):
         return int(self.weight_hh.shape[1])
 
     def reads(self, wanted: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
-        return np.append((self.weight_ih != 0).any(axis=0), [True] * (width - self.input_size))  # a mask comes last
+        mask = width - self.input_size
+        return np.pad((self.weight_ih != 0).any(axis=0), (0, mask), constant_values=True)
 
     def output_size(self, sizes: Sequence[int]) -> int:
         mask = "" if self.mask is None else " and a mask comes last"
@@ -289,7 +290,7 @@ class Recurrent(Layer):
             raise UnsupportedModelError(
                 f"{self.label}: {name} must be a number from 1e-30 to 1e30, or None for none; got {printable(repr(value), 60)}."
             )
-        self._set(name, float(value))
+        self._set(name, float(np.float32(value)))
 
     def _check_vector(self, name: str, size: int, because: str) -> None:
         """A field that may be absent."""

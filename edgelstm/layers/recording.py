@@ -26,6 +26,7 @@ class Last(Layer):
     """
 
     kind: ClassVar[str] = "last"
+    channelwise: ClassVar[bool] = True
     sums_up: ClassVar[bool] = True
     ends: Sequence[str] = ()
 
@@ -51,6 +52,7 @@ class Reverse(Layer):
     """The rows of a recording in the opposite order, the last one first."""
 
     kind: ClassVar[str] = "reverse"
+    channelwise: ClassVar[bool] = True
 
     @property
     def whole(self) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .functions import ACTIVATIONS, Vector
+from .functions import Vector, activation
 
 
 def normalised(v: Vector, epsilon: float) -> Vector:
@@ -31,7 +31,7 @@ def advance(layer: Any, sums: Vector, bias: Vector, c: Vector) -> tuple[Vector, 
     -------
     h (projection_size,), c (hidden_size,)
     """
-    gates = [ACTIVATIONS[word] for word in layer.gate_activations]
+    gates = [activation(word) for word in layer.gate_activations]
     products, biases = np.split(sums, 4), np.split(bias, 4)
     peephole = np.zeros((3, layer.hidden_size)) if layer.peephole is None else layer.peephole.astype(np.float64)
 
@@ -43,19 +43,19 @@ def advance(layer: Any, sums: Vector, bias: Vector, c: Vector) -> tuple[Vector, 
             z = normalised(z, layer.norm_epsilon) * np.split(layer.norm_weight, 4)[gate] + biases[gate] + from_cell
         else:
             z = z + biases[gate] + from_cell
-        return clipped(z, layer.gate_clip)
+        return clipped(z, layer.gate_limit)
 
     i, f = (gates[k](before_activation(k, peephole[k] * c)) for k in range(2))
     if layer.coupled == "f=1-i":
         f = 1 - i
     elif layer.coupled == "i=1-f":
         i = 1 - f
-    c = f * c + i * ACTIVATIONS[layer.cell_activation](before_activation(2))
+    c = f * c + i * activation(layer.cell_activation)(before_activation(2))
     if layer.norm in ("tf1", "torch"):
         c = normalised(c, layer.norm_epsilon) * layer.norm_weight_cell + layer.norm_bias_cell
-    c = clipped(c, layer.cell_clip)
-    h = gates[2](before_activation(3, peephole[2] * c)) * ACTIVATIONS[layer.output_activation](c)
-    return projected(layer, h), c
+    c = clipped(c, layer.cell_limit)
+    h = gates[2](before_activation(3, peephole[2] * c)) * activation(layer.output_activation)(c)
+    return projected(layer, clipped(h, layer.output_limit)), c
 
 
 def projected(layer: Any, h: Vector) -> Vector:

@@ -142,6 +142,12 @@ def tiling(hidden: int, target: Target, tile: int = 0) -> tuple[int, int, int]:
     return padded, units, padded % units
 
 
+def tiled(rows: Any, units: int) -> Floats:
+    """(gate, unit, row) -> tiles of `units` units: row by row the gates side by side."""
+    tiles = [rows[:, start : start + units].transpose(2, 0, 1).ravel() for start in range(0, rows.shape[1], units)]
+    return np.concatenate(tiles)
+
+
 def lstm_state(layer: Any, padded: int) -> Floats:
     """Initial h (padded,), c (padded,) and the turn; padding units stay at 0."""
     state = np.zeros(2 * padded + 1, np.float32)
@@ -166,15 +172,20 @@ def row_sums(weight: Any, scale: Any = 1.0) -> Any:
     return np.abs(weight).sum(axis=1, dtype=np.float64) * scale
 
 
+def checked_start(layer: Any) -> float:
+    """Largest magnitude of an initial cell; one that overflows is refused."""
+    start = 0.0 if layer.c0 is None else largest(layer.c0)
+    if start > LARGEST_CELL:
+        raise CompileError(f"{layer.label}: c0 reaches {start:.1e}; cells beyond {LARGEST_CELL:.0e} overflow. Check its source.")
+    return start
+
+
 def lstm_reach(layer: Any, scales: tuple[Any, Any] = (1.0, 1.0), units: tuple[Any, Any] = (1.0, 1.0), factor: float = 0.0) -> Reach:
     """The reach of an LSTM layer with a float cell.
 
     scales: of the rows of weight_ih and weight_hh; units: what their sums are counted in; factor: what multiplies input products at least.
     """
-    if layer.c0 is not None and largest(layer.c0) > LARGEST_CELL:
-        raise CompileError(
-            f"{layer.label}: c0 reaches {largest(layer.c0):.1e}; cells beyond {LARGEST_CELL:.0e} overflow. Check its source."
-        )
+    checked_start(layer)
     state = 1.0 if layer.h0 is None else max(1.0, largest(layer.h0))
     recurrent = (row_sums(layer.weight_hh, scales[1]) * state + np.abs(layer.bias)) / units[1]
     return Reach(max(largest(row_sums(layer.weight_ih, scales[0]) / units[0]), factor), largest(recurrent), state)

@@ -1,8 +1,9 @@
 """LSTM layers in float32 -> kernel and packed weights, in the layout of `kernels.lstm_f32`."""
 
+from typing import Any
+
 import numpy as np
 
-from ...errors import UnsupportedModelError
 from ...layers.lstm import LSTM
 from ..targets import Target
 from . import (
@@ -13,23 +14,23 @@ from . import (
     TURN_ABOVE,
     Floats,
     Lowered,
+    Reach,
     Rule,
     lstm_reach,
     lstm_state,
+    tiled,
     tiling,
 )
 
 
 def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
-    if layer.variant:
-        raise UnsupportedModelError(f"{layer.label}: {', '.join(layer.variant)} has no kernel yet.")
     inputs, hidden = layer.input_size, layer.hidden_size
     padded, units, tail = tiling(hidden, target)
     size = layer.weight_ih.size + layer.weight_hh.size
     hoisted = inputs >= 8 and size > HOIST_ABOVE
     constants = {
         "inputs": inputs,
-        "hidden": hidden,
+        "hidden": layer.projection_size,
         "padded": padded,
         "units": units,
         "tail": tail,
@@ -41,8 +42,30 @@ def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
         "paired": int(target.pairs),
         "division": target.division,
     }
+    if layer.variant:
+        return with_options(layer, target, constants)
     weights = pack(layer, padded, units)
     return Lowered("lstm_f32", constants, padded, weights, lstm_state(layer, padded), 4 * padded if hoisted else 0)
+
+
+def with_options(layer: LSTM, target: Target, constants: dict[str, Any]) -> Lowered:
+    """A cell that is no plain one. What it takes is loaded here, for a plain one starts sooner without."""
+    from . import cells
+
+    options, padded = cells.cell_options(layer, target), constants["padded"]
+    given = options.projection or padded
+    weights = np.concatenate([cells.tiles(layer, options, padded, constants["units"]), cells.numbers(layer, options, padded)])
+    work, sums = options.work(padded), options.count * padded
+    scratch = (sums + work, 0) if constants["hoisted"] else (0, work)
+    return Lowered("lstm_f32", constants | {"options": options}, given, weights, cells.cell_state(layer, given, padded), *scratch)
+
+
+def reach(layer: LSTM) -> Reach:
+    if not layer.variant:
+        return lstm_reach(layer)
+    from .cells import cell_reach
+
+    return cell_reach(layer)
 
 
 def pack(layer: LSTM, padded: int, units: int) -> Floats:
@@ -51,8 +74,7 @@ def pack(layer: LSTM, padded: int, units: int) -> Floats:
     rows = np.zeros((4, padded, 1 + layer.input_size + hidden), np.float32)  # (gate, unit, row)
     rows[:, :hidden] = np.concatenate([layer.bias[:, None], layer.weight_ih, layer.weight_hh], axis=1).reshape(4, hidden, -1)
     rows[[0, 1, 3]] *= np.float32(0.5)
-    tiles = [rows[:, start : start + units].transpose(2, 0, 1).ravel() for start in range(0, padded, units)]
-    return np.concatenate(tiles)
+    return tiled(rows, units)
 
 
-RULES = {"lstm": Rule(lower, lstm_reach)}
+RULES = {"lstm": Rule(lower, reach)}

@@ -113,6 +113,13 @@ class Value:
         kind = self.value.type
         return self._wrap(call(self.builder, f"llvm.fabs.v{kind.count}f32", kind, [self.value]))
 
+    def inverse_root_estimate(self):
+        """1 / sqrt(self) within 4 %, of a positive number: half its exponent, negative (Lomont 2003)."""
+        kind = ir.VectorType(I32, self.value.type.count)
+        half = self.builder.lshr(self.builder.bitcast(self.value, kind), ir.Constant(kind, [1] * kind.count))
+        bits = self.builder.sub(ir.Constant(kind, [0x5F3759DF] * kind.count), half)
+        return self._wrap(self.builder.bitcast(bits, self.value.type))
+
     def times_two_to(self, exponent):
         """self * 2**exponent, for whole exponents from -126 to 127."""
         kind = ir.VectorType(I32, self.value.type.count)
