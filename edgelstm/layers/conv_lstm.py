@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from . import activations
-from .maps import Axis, axes, map_shape, numbers, padding
+from .maps import Axis, axes, listed, map_shape, numbers, padding
 from .record import Array, Layer, checked_array, require_shape
 
 
@@ -131,8 +131,4 @@ class ConvLSTM(Layer):
 
     def options(self) -> dict[str, Any]:
         """As JSON has them."""
-        return {name: _listed(value) for name, value in super().options().items()}
-
-
-def _listed(value: Any) -> Any:
-    return [_listed(v) for v in value] if isinstance(value, tuple) else value
+        return {name: listed(value) for name, value in super().options().items()}

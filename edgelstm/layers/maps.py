@@ -111,3 +111,8 @@ def rows_and_columns(found: Sequence[Axis]) -> tuple[Axis, Axis]:
 
 def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_SIZE
+
+
+def listed(value: Any) -> Any:
+    """Tuples as lists, at any depth: as JSON has them."""
+    return [listed(v) for v in value] if isinstance(value, tuple) else value
