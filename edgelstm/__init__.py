@@ -40,11 +40,13 @@ __all__ = [
     "RNN",
     "Activation",
     "Add",
+    "AveragePool1D",
     "BatchNorm",
     "Bidirectional",
     "CalibrationWarning",
     "CompileError",
     "Concat",
+    "Conv1D",
     "ConvLSTM",
     "Dense",
     "DenseInt8",
@@ -52,6 +54,8 @@ __all__ = [
     "EdgeLSTMError",
     "Embedding",
     "GRUInt8",
+    "GlobalAveragePool1D",
+    "GlobalMaxPool1D",
     "GroupedDense",
     "InputError",
     "LSTMInt8",
@@ -60,6 +64,7 @@ __all__ = [
     "LayerNorm",
     "LibraryError",
     "Mask",
+    "MaxPool1D",
     "Model",
     "ModelFileError",
     "Mul",
@@ -78,6 +83,7 @@ __all__ = [
     "UnsupportedModelError",
     "UsageError",
     "Verification",
+    "Window",
     "__version__",
     "build",
     "from_torch",
@@ -124,6 +130,7 @@ if TYPE_CHECKING:
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU
     from .layers.conv_lstm import ConvLSTM as ConvLSTM
+    from .layers.convolution import Conv1D as Conv1D
     from .layers.dense_int8 import DenseInt8 as DenseInt8
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
     from .layers.feedforward import Activation as Activation
@@ -145,10 +152,15 @@ if TYPE_CHECKING:
     from .layers.norms import LayerNorm as LayerNorm
     from .layers.norms import RMSNorm as RMSNorm
     from .layers.norms import UnitNormalization as UnitNormalization
+    from .layers.pooling import AveragePool1D as AveragePool1D
+    from .layers.pooling import GlobalAveragePool1D as GlobalAveragePool1D
+    from .layers.pooling import GlobalMaxPool1D as GlobalMaxPool1D
+    from .layers.pooling import MaxPool1D as MaxPool1D
     from .layers.recording import Last as Last
     from .layers.recording import Mask as Mask
     from .layers.recording import Reverse as Reverse
     from .layers.rnn import RNN as RNN
+    from .layers.window import Window as Window
     from .loading import from_torch as from_torch
     from .loading import load as load
     from .model import Model as Model

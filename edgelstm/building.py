@@ -24,7 +24,7 @@ from .files.probes import reference_probe
 from .model import Model, Probe
 from .runtime import outline, snapshot
 from .runtime.cpu import MACHINES
-from .runtime.library_file import ABI, DIGEST_SIZE, MAGIC, NEEDS_SIZE, TRAILER, Sizes, digest_of
+from .runtime.library_file import ABI, DIGEST_SIZE, MAGIC, NEEDS_SIZE, TRAILER, WIRED_ABI, WIRES, Sizes, digest_of
 from .runtime.writing import write_atomic
 
 #: Functions of the ARM run-time ABI that every compiler for bare metal brings: arithmetic of 64-bit integers, and of float32 without FPU.
@@ -170,7 +170,7 @@ def build(model: Model, target: TargetName | Target = "host", *, prefix: str = P
     sizes = sizes_of(model, layout, bytes.fromhex(digest))
     info = _info(model, layout, target, digest) | {"prefix": prefix}
     with within_memory():
-        exports = _exports(target, form)
+        exports = _exports(layout, target, form)
         object_file, needs = _object_file(layout, target, info, sizes, exports)
     target = target._replace(needs=needs)
     loaded, helpers = _measured(object_file, target)
@@ -223,6 +223,8 @@ def sealed(library: bytes, sizes: Sizes, architecture: str, needs: tuple[str, ..
     machine, bits = MACHINES[architecture]
     library += bytes(-len(library) % 4)
     body = library + probe[0] + probe[1]
+    plain = sizes.each_step and len(sizes.input_shape) == len(sizes.output_shape) == 1
+    body += b"" if plain else WIRES.pack(sizes.every, sizes.first, *_three(sizes.input_shape), *_three(sizes.output_shape))
     fields = (sizes.input_size, sizes.output_size, sizes.vocabulary, probe[2])
     lengths = (library.index(info), len(info), sizes.arena_bytes, sizes.state_bytes)
     places = (sizes.sample_offset, sizes.input_offset, sizes.output_offset, sizes.input_limit)
@@ -232,11 +234,15 @@ def sealed(library: bytes, sizes: Sizes, architecture: str, needs: tuple[str, ..
             f"the names of what the CPU must have take {len(words)} bytes, more room than the trailer has. Please report this."
         )
     trailer = TRAILER.pack(
-        *(machine, bits, ABI, *fields, *lengths, *places),
+        *(machine, bits, ABI if plain else WIRED_ABI, *fields, *lengths, *places),
         *(words, sizes.digest, MAGIC, len(library), bytes(DIGEST_SIZE)),
     )
     body += trailer[:-DIGEST_SIZE]
     return body + digest_of(body)
+
+
+def _three(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*shape, 0, 0, 0)[:3]
 
 
 def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str, Any]:
@@ -274,12 +280,13 @@ def _object_file(
 
 def _shown(exports: tuple[str, ...], prefix: str) -> dict[str, str]:
     """By the name of what is shown, its name in the file: what C calls has the prefix, what Python asks for keeps its name."""
-    from .compiler import c_abi
+    from .compiler import c_abi, fuse
 
-    return {name: prefix + name.removeprefix(PREFIX) if name in c_abi.EXPORTS else name for name in exports}
+    own = {*c_abi.DATA, *fuse.EXPORTS}
+    return {name: name if name in own else prefix + name.removeprefix(PREFIX) for name in exports}
 
 
-def _exports(target: Target, form: str) -> tuple[str, ...]:
+def _exports(layout: Layout, target: Target, form: str) -> tuple[str, ...]:
     try:
         numba_start.ready()
         from .compiler import c_abi, fuse
@@ -287,10 +294,11 @@ def _exports(target: Target, form: str) -> tuple[str, ...]:
         raise CompileError(
             f"building needs Numba and llvmlite ({problem}). Build where they are installed, and copy the library."
         ) from None
+    shown = c_abi.exports(layout)
     if form != "library":
-        return c_abi.EXPORTS
+        return shown
     python = fuse.EXPORTS if target.bits == 64 else fuse.EXPORTS[:1]  # the call from Python reads structs of 64-bit CPython
-    return (*c_abi.EXPORTS, *c_abi.DATA, *python)
+    return (*shown, *c_abi.DATA, *python)
 
 
 def _linked(object_file: bytes, target: Target, exports: tuple[str, ...]) -> bytes:

@@ -27,6 +27,9 @@ _MOST_BYTES = 1 << 28
 #: As `program.PROBE_LIMIT`: largest difference from the probe, relative to max(1, |output|).
 _PROBE_LIMIT = 1e-4
 
+#: What a step answers in C where none is due.
+_NONE_DUE = 2
+
 
 def _refuse(kind: str, message: str) -> "NoReturn":
     """Raise an error of `errors`, which a healthy start has no need to load."""
@@ -52,10 +55,12 @@ class Stream:
     ----------
     input_size, output_size : int
         Values in a sample and in an answer.
+    every, first : int
+        Steps from one answer to the next, and to the first: 1 for most models.
     input : memoryview of float32 (input_size,)
-        Memory to write a sample into before ``step()``.
+        Memory to write a sample into before ``step()``; of a map, (height, width, channels).
     output : memoryview of float32 (output_size,)
-        The answer of the last step.
+        The last answer.
 
     Raises
     ------
@@ -68,6 +73,7 @@ class Stream:
         self._path, self._text = os.path.abspath(file.path), file.info_text
         self._sizes = sizes = file.sizes
         self.input_size, self.output_size = sizes.input_size, sizes.output_size
+        self.every, self.first = sizes.every, sizes.first
         self._library = file.load()
         self._step = self._library.edgelstm_step
         self._settle()
@@ -88,7 +94,7 @@ class Stream:
         # Users may release their views: they are others than ours.
         self._given = self._block[sizes.input_offset :][: 4 * self.input_size].cast("f")
         self._answer = self._block[sizes.output_offset :][: 4 * self.output_size].cast("f")
-        self.input, self.output = self._given[:], self._answer[:]
+        self.input, self.output = _shaped(self._given, sizes.input_shape), _shaped(self._answer, sizes.output_shape)
         self._library.edgelstm_init(self._arena)
 
     def _check(self, file: LibraryFile) -> None:
@@ -100,12 +106,12 @@ class Stream:
             if not abs(got - wanted) <= _PROBE_LIMIT * max(1.0, abs(wanted)):
                 _refuse(
                     "LibraryError",
-                    f"{file.path} differs from the answers it was built to give by {abs(got - wanted):.1e} at step "
+                    f"{file.path} differs from the answers it was built to give by {abs(got - wanted):.1e} at answer "
                     f"{index // self.output_size}. Build it again for this board; if it stays, please report this.",
                 )
         self.reset()
 
-    def step(self, *sample: "Iterable[float] | memoryview") -> "memoryview[float]":
+    def step(self, *sample: "Iterable[float] | memoryview") -> "memoryview[float] | Any":
         """One timestep.
 
         Parameters
@@ -117,7 +123,7 @@ class Stream:
         Returns
         -------
         memoryview of float32 (output_size,)
-            Valid until the next step.
+            Valid until the next step; of a map, (height, width, channels). None where no answer is due.
 
         Raises
         ------
@@ -125,9 +131,9 @@ class Stream:
         """
         if sample:
             self._take(*sample)
-        if self._step(self._arena, self._input, self._output):
-            self._complain()
-        return self._answer[:]
+        if done := self._step(self._arena, self._input, self._output):
+            return None if done == _NONE_DUE else self._complain()
+        return self._answer[:] if len(self._sizes.output_shape) == 1 else _shaped(self._answer, self._sizes.output_shape)
 
     def _complain(self) -> "NoReturn":
         """Say which value of `input` must not enter the state."""
@@ -141,7 +147,7 @@ class Stream:
         """Write a sample into `input`; all of it, or nothing."""
         if not hasattr(sample, "mask"):
             try:
-                self._given[:] = sample
+                self._given[:] = sample if len(self._sizes.input_shape) == 1 else _flat(sample, self._sizes.input_shape)
                 return
             except Exception:  # noqa: BLE001  not a buffer of float32; objects of others raise what they like
                 pass
@@ -185,13 +191,13 @@ class Stream:
         ----------
         samples : contiguous buffer of float32 (time, input_size)
             Without `answers`, a sequence of what `step` takes does as well.
-        answers : writable contiguous buffer of float32 (time, output_size), optional
-            Filled in; must not overlap `samples`.
+        answers : writable contiguous buffer of float32 (answers due, output_size), optional
+            Filled in; must not overlap `samples`. One answer a sample, unless the model answers more seldom: see `due`.
 
         Returns
         -------
         list of memoryview of float32 (output_size,)
-            One a sample, in new memory; None where `answers` was given.
+            The answers that are due, in new memory; None where `answers` was given.
 
         Raises
         ------
@@ -203,20 +209,26 @@ class Stream:
         if not answers and given is None:
             given = _floats([value for row in self._rows(samples) for value in self._values(row)])
         steps = given.nbytes // (4 * width) if given else 0
-        taken = _buffer(*answers) if answers else memoryview(bytearray(4 * size * steps)).cast("f")
+        due = self.due(steps)
+        taken = _buffer(*answers) if answers else memoryview(bytearray(4 * size * due)).cast("f")
         if not (given is not None and taken is not None and self._fit(given, taken, steps)):
             sizes = " and ".join("no such buffer" if each is None else f"{each.nbytes} bytes" for each in (given, taken))
             _refuse(
                 "InputError",
-                f"process takes float32 buffers of (time, {width}) and (time, {size}), the second writable; got {sizes}.",
+                f"process takes float32 buffers of (time, {width}) and ({'time' if due == steps else due}, {size}), the second writable; "
+                f"got {sizes}.",
             )
         if (done := self._run(given, taken, steps)) != steps:
             _refuse("InputError", f"sample {done} holds a value that must not enter the state, which is as it was; repair the sample.")
-        return None if answers else [taken[t * size : (t + 1) * size] for t in range(steps)]
+        return None if answers else [_shaped(taken[t * size : (t + 1) * size], self._sizes.output_shape) for t in range(due)]
+
+    def due(self, steps: int) -> int:
+        """How many answers the next `steps` steps give."""
+        return self._sizes.due(self.steps, steps)
 
     def _fit(self, given: "memoryview[Any]", taken: "memoryview[Any]", steps: int) -> bool:
-        rows = given.ndim < 2 or (given.shape or ())[1:] == (self.input_size,)
-        sizes = (given.nbytes, taken.nbytes) == (4 * self.input_size * steps, 4 * self.output_size * steps)
+        rows = given.ndim < 2 or (given.shape or ())[1:] in ((self.input_size,), self._sizes.input_shape)
+        sizes = (given.nbytes, taken.nbytes) == (4 * self.input_size * steps, 4 * self.output_size * self.due(steps))
         return rows and sizes and not taken.readonly
 
     def _rows(self, samples: "Any") -> "list[Any]":
@@ -243,7 +255,7 @@ class Stream:
     def warmup(self, steps: int = 100) -> None:
         """Bring code and weights into the caches by some steps that leave no trace."""
         before = bytes(self._block)
-        zeros, answers = bytearray(4 * self.input_size * steps), bytearray(4 * self.output_size * steps)
+        zeros, answers = bytearray(4 * self.input_size * steps), bytearray(4 * self.output_size * self.due(steps))
         self._run(memoryview(zeros), memoryview(answers), steps)
         self._block[:] = before
 
@@ -295,7 +307,7 @@ class Stream:
 
     def _added(self) -> "dict[str, Any]":
         """Attributes that the user has given this stream."""
-        own = {"input_size", "output_size", "input", "output"}
+        own = {"input_size", "output_size", "every", "first", "input", "output"}
         return {name: value for name, value in self.__dict__.items() if name not in own and name not in _PRIVATE}
 
     @property
@@ -360,6 +372,19 @@ def _first(items: "Iterable[Any]", most: int) -> "Iterable[Any]":
     from itertools import islice
 
     return islice(iter(items), most)
+
+
+def _shaped(values: "memoryview[Any]", shape: "tuple[int, ...]") -> "memoryview[Any]":
+    """A view of vectors; of a map, one of its shape."""
+    return values[:] if len(shape) == 1 else values.cast("B").cast("f", shape)
+
+
+def _flat(sample: "Any", shape: "tuple[int, ...]") -> "memoryview[Any]":
+    """A map's values in a row, of a contiguous buffer of float32 in its shape or flat."""
+    view = _buffer(sample)
+    if view is None or view.shape not in (shape, (view.nbytes // 4,)):
+        raise TypeError
+    return view.cast("B").cast("f")
 
 
 def _floats(values: "list[float]") -> "memoryview[float]":

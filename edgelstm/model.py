@@ -14,10 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import ShapeError, UnsupportedModelError, UsageError, printable
 from .layers import KINDS, RECORDS
 from .layers.record import MAX_SIZE, Layer
+from .layers.wire import Wire
 from .runtime import outline
 
 #: The name under which layers refer to the model's own input.
 INPUT = "input"
+
+#: Most steps from one answer to the next, and to the first: keeps counts of steps far inside 64 bits.
+MAX_STEPS = 1 << 31
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,8 +31,8 @@ class Probe:
     Parameters
     ----------
     inputs : (steps, input_size) float32
-    outputs : (steps, output_size) float32
-        Stepped from the initial state; one row where the model gives one for a recording.
+    outputs : (answers, output_size) float32
+        Stepped from the initial state: one a step, unless the model answers more seldom; one row where it gives one for a recording.
     source : str
         Who answered, for example ``"torch 2.13.0"`` or ``"edgelstm reference"``.
     """
@@ -83,8 +87,7 @@ class Model:
         for name in ("labels", "input_names"):
             object.__setattr__(self, name, tuple(str(n) for n in getattr(self, name)))
         object.__setattr__(self, "layers", _named(self.layers))
-        sizes = _sizes(self.layers)
-        object.__setattr__(self, "_sizes", sizes)
+        object.__setattr__(self, "_wires", _wires(self.layers))
         object.__setattr__(self, "_once", _once(self.layers))
         self._check_names()
         if self.probe is not None:
@@ -106,7 +109,15 @@ class Model:
             "labels": list(self.labels),
             "rate_hz": self.rate_hz,
             "layers": [{"name": layer.name, "kind": layer.kind, "output_size": self.size_of(layer.name)} for layer in self.layers],
+            **self._wires_told(),
         }
+
+    def _wires_told(self) -> dict[str, Any]:
+        """What `outline` says beside that of shapes and rates, where samples and answers are not vectors at every step."""
+        given, answer = self.wire_of(INPUT), self.output_wire
+        maps = {"input_shape": given.shape, "output_shape": answer.shape}
+        told: dict[str, Any] = {name: list(shape) for name, shape in maps.items() if len(shape) > 1}
+        return told if answer.each_step else {**told, "every": answer.every, "first": answer.first}
 
     def __repr__(self) -> str:
         return printable(f"Model({outline.line(self.outline())})")
@@ -148,7 +159,22 @@ class Model:
     @property
     def output_size(self) -> int:
         """Width of one answer."""
-        return self.size_of(self.layers[-1].name)
+        return self.output_wire.size
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample: ``(input_size,)``, or that of a map."""
+        return self.wire_of(INPUT).shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of one answer: ``(output_size,)``, or that of a map."""
+        return self.output_wire.shape
+
+    @property
+    def output_wire(self) -> Wire:
+        """Shape of the answers, and when they are due."""
+        return self.wire_of(self.layers[-1].name)
 
     @property
     def streams(self) -> bool:
@@ -216,8 +242,12 @@ class Model:
 
     def size_of(self, name: str) -> int:
         """Width of the output of the layer called `name` (or of ``"input"``)."""
-        sizes: dict[str, int] = self._sizes  # type: ignore[attr-defined]
-        return sizes[name]
+        return self.wire_of(name).size
+
+    def wire_of(self, name: str) -> Wire:
+        """Shape and rate of the output of the layer called `name` (or of ``"input"``)."""
+        wires: dict[str, Wire] = self._wires  # type: ignore[attr-defined]
+        return wires[name]
 
     @property
     def parameters(self) -> int:
@@ -267,25 +297,27 @@ def _check_readers(layers: list[Layer]) -> None:
         raise UsageError(f"no layer reads {printable(', '.join(sorted(unread)), 200)}; only the last layer's output leaves a model.")
 
 
-def _input_width(layers: Iterable[Layer]) -> int:
-    """The model's input width, read off a layer that takes the input alone."""
+def _input_shape(layers: Iterable[Layer]) -> tuple[int, ...]:
+    """The shape of the model's input, read off a layer that takes the input alone."""
     for layer in layers:
-        if layer.inputs == (INPUT,) and layer.input_width is not None:
-            return layer.input_width
+        if layer.inputs == (INPUT,) and layer.input_shape is not None:
+            return layer.input_shape
     raise UnsupportedModelError(
         "no layer with arrays (LSTM, Dense, Normalizer, Embedding) reads the model's input alone, so its width is unknown; "
         "begin with Normalizer(mean=0, scale=1) of the right width."
     )
 
 
-def _sizes(layers: tuple[Layer, ...]) -> dict[str, int]:
-    sizes = {INPUT: _input_width(layers)}
+def _wires(layers: tuple[Layer, ...]) -> dict[str, Wire]:
+    wires = {INPUT: Wire(_input_shape(layers))}
     for layer in layers:
-        size = layer.output_size([sizes[n] for n in layer.inputs])
-        if size > MAX_SIZE:
-            raise ShapeError(f"{layer.label} is {size} wide; layers wider than {MAX_SIZE} are not supported.")
-        sizes[layer.name] = size
-    return sizes
+        wire = layer.output_wire([wires[n] for n in layer.inputs])
+        if wire.size > MAX_SIZE:
+            raise ShapeError(f"{layer.label} is {wire.size} wide; layers wider than {MAX_SIZE} are not supported.")
+        if max(wire.every, wire.first) > MAX_STEPS:
+            raise ShapeError(f"{layer.label} is due {wire.when}; more than {MAX_STEPS} steps to an answer are not supported.")
+        wires[layer.name] = wire
+    return wires
 
 
 def _once(layers: tuple[Layer, ...]) -> frozenset[str]:
@@ -304,14 +336,23 @@ def _once(layers: tuple[Layer, ...]) -> frozenset[str]:
     return frozenset(once)
 
 
+def _flat(values: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Maps of a shape as vectors; anything else as it is."""
+    return values.reshape(len(values), -1) if len(shape) > 1 and values.shape[1:] == shape else values
+
+
 def _checked_probe(probe: Probe, model: Model) -> Probe:
     inputs = np.array(probe.inputs, np.float32, order="C")
     outputs = np.array(probe.outputs, np.float32, order="C")
+    inputs, outputs = _flat(inputs, model.input_shape), _flat(outputs, model.output_shape)
     steps = inputs.shape[0] if inputs.ndim else 0
-    rows = 1 if model.sums_up else steps
-    if inputs.shape != (steps, model.input_size) or outputs.shape != (rows, model.output_size) or steps == 0:
+    answer = model.output_wire
+    rows = min(steps, 1) if model.sums_up else answer.due(steps)
+    if inputs.shape != (steps, model.input_size) or outputs.shape != (rows, answer.size) or rows == 0:
+        told = "1" if model.sums_up else "steps" if answer.each_step else "answers"
+        rate = "" if answer.each_step else f", one {answer.when}"
         raise ShapeError(
-            f"a probe needs inputs (steps, {model.input_size}) and outputs ({1 if model.sums_up else 'steps'}, {model.output_size}); "
+            f"a probe needs inputs (steps, {model.input_size}) and outputs ({told}, {answer.size}){rate}; "
             f"got {inputs.shape} and {outputs.shape}."
         )
     if not (np.isfinite(inputs).all() and np.isfinite(outputs).all()):

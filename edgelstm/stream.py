@@ -38,7 +38,8 @@ Returns
 -------
 (output_size,) float32
     A view that is valid until the next step, and the same object each time: what is done to its shape, strides or dtype stays for later
-    answers. Change those of a copy: ``stream.step(x).copy()``.
+    answers. Change those of a copy: ``stream.step(x).copy()``. A map has the shape (height, width, channels), as do samples that are maps.
+    None where no answer is due: some models answer every n-th step alone; see `Stream.every`.
 
 Raises
 ------
@@ -118,7 +119,7 @@ class Stream:
 
     if TYPE_CHECKING:
 
-        def step(self, x: object = ..., /) -> NDArray[np.float32]: ...
+        def step(self, x: object = ..., /) -> NDArray[np.float32] | Any: ...
 
     @property
     def model(self) -> Model:
@@ -157,6 +158,26 @@ class Stream:
         return self.program.sizes.output_size
 
     @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of a sample: ``(input_size,)``, or that of a map."""
+        return self.program.sizes.input_shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of an answer: ``(output_size,)``, or that of a map."""
+        return self.program.sizes.output_shape
+
+    @property
+    def every(self) -> int:
+        """Steps from one answer to the next: 1 for most models."""
+        return self.program.sizes.every
+
+    @property
+    def first(self) -> int:
+        """Steps from the initial state to the first answer: 1 for most models."""
+        return self.program.sizes.first
+
+    @property
     def input_names(self) -> tuple[str, ...]:
         """Of the channels of a sample; empty where they have none."""
         return self.program.about().input_names
@@ -172,14 +193,16 @@ class Stream:
         Parameters
         ----------
         xs : (time, input_size)
-            Or (time,) where input_size is 1. Any numeric array, nested lists, or a table with the inputs' names; see `samples.floats`.
+            Or (time, height, width, channels) where samples are maps, or (time,) where input_size is 1. Any numeric array, nested lists,
+            or a table with the inputs' names; see `samples.floats`.
         length : int, optional
             How many samples count; what follows them is padding, which nothing reads, and its answers are 0.
 
         Returns
         -------
         (time, output_size) float32
-            A new array. (1, output_size) of a model that gives one answer for a recording.
+            A new array: the answers that were due, one a step unless the model answers more seldom. (1, output_size) of a model that
+            gives one answer for a recording.
 
         Raises
         ------
@@ -190,12 +213,16 @@ class Stream:
         used = rows if length is None else rows[: _checked_length(length, len(rows))]
         if self.program.reads_recordings and not len(used):
             raise InputError("a recording needs at least one sample; got none.")
+        # A stream that goes back to its initial state within the block may give other answers than those due now.
+        most = len(rows) if self._arena.policy is NanPolicy.RESET else self._arena.due(len(rows))
         try:
-            answers = np.zeros((self.program.answers_to(len(rows)), self.output_size), np.float32)
+            answers = np.zeros((most, self.output_size), np.float32)
         except MemoryError:
             raise InputError(f"the answers to {len(rows)} samples need more memory than this machine gives; pass shorter blocks.") from None
-        self._arena.process(used, answers, counted=True)
-        return answers
+        given = self._arena.process(used, answers, counted=True)
+        if length is not None and self.program.sizes.each_step:
+            given = most  # those to the padding are 0
+        return answers[:given].reshape(given, *self.output_shape)
 
     def reset(self) -> None:
         """Go back to the state before the first step."""
@@ -262,13 +289,13 @@ class Stream:
         """Bring code and weights into the caches by some steps that leave no trace in the state."""
         before = self._arena.state.copy()
         zeros = np.zeros((steps, self.input_size), np.float32)
-        self._arena.run(zeros, np.empty((steps, self.output_size), np.float32), checked=False)
+        self._arena.run(zeros, np.empty((self._arena.due(steps), self.output_size), np.float32), checked=False)
         self._arena.state[:] = before
 
     @property
     def steps(self) -> int:
         """Steps taken since the initial state."""
-        return int(self._arena.state[:8].view(np.int64)[0])
+        return self._arena.steps
 
     @property
     def bad_inputs(self) -> int:
@@ -297,7 +324,7 @@ def _taken_up(kind: type[Stream], source: Model | str, policy: NanPolicyName, bl
     Stream.__init__(made, source, nan_policy=policy)
     arena, finite = made._arena, policy != "propagate"
     arena.restore(snapshot.unpack(blob, arena.state.nbytes, made._digest, finite=finite), checked=finite)
-    arena.input[:] = np.frombuffer(given, np.float32)
+    arena.given[0] = np.frombuffer(given, np.float32)
     arena.bad_inputs = bad_inputs
     return made
 

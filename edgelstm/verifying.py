@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError, UsageError
+from .runtime.rates import step_of
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -123,9 +124,9 @@ def verify(model: "Model | str | os.PathLike[str]", samples: object, answers: ob
     samples : (time, input_size), (recordings, time, input_size), or a list of arrays (time, input_size)
         Each recording is stepped from the initial state. The last axis may be left out where input_size is 1.
     answers : (time, output_size), (recordings, time, output_size), or a list with one array a recording
-        What the trained network answered. Without the axis of time, (output_size,) or (recordings, output_size), they are those of each
-        recording's last step. Those of several recordings may also stand below each other, (all steps, output_size). The last axis may be
-        left out where output_size is 1.
+        What the trained network answered; of a model that does not answer each step, the answers that are due. Without the axis of time,
+        (output_size,) or (recordings, output_size), they are those of each recording's last step. Those of several recordings may also
+        stand below each other, (all steps, output_size). The last axis may be left out where output_size is 1.
     tolerance : float
         A difference may be ``tolerance * max(1, |expected|)``.
 
@@ -152,7 +153,7 @@ def verify(model: "Model | str | os.PathLike[str]", samples: object, answers: ob
     stream = Stream(model)
     recordings = _recordings(samples, stream.input_size)
     wanted = _wanted(answers, recordings, stream)
-    compared = _compare(_answered(stream, recordings, reset=True), wanted)
+    compared = _compare(_answered(stream, recordings, reset=True), wanted, stream)
     outputs = tuple(_output_error(compared, i, stream.labels, tolerance) for i in range(stream.output_size))
     found = Verification(tolerance, len(recordings), len(compared.expected), outputs)
     if found.passed:
@@ -194,15 +195,18 @@ def _recordings(samples: object, input_size: int) -> list[NDArray[Any]]:
 
 
 def _wanted(answers: object, recordings: list[NDArray[Any]], stream: Stream) -> list[Floats]:
-    """The answers of each recording: (time, output_size), or (1, output_size) for its last step alone."""
+    """The answers of each recording: (answers due, output_size), or (1, output_size) for its last step alone."""
     count, size = len(recordings), stream.output_size
+    due = [stream.program.sizes.due(0, len(rows)) for rows in recordings]
+    if not all(due):
+        raise InputError(f"recording {due.index(0)} ends before the model's first answer, which is due at step {stream.first}.")
     if count == 1:
         array = _numbers(answers[0] if _is_several(answers, 0) and len(answers) == 1 else answers, "answers")  # type: ignore[index, arg-type]
         batched = array.ndim > 2 or (array.ndim == 2 and size == 1)
         parts = [array[0] if batched and len(array) == 1 else array]
     else:
-        parts = [_numbers(item, f"answers of recording {i}") for i, item in enumerate(_split(answers, [len(r) for r in recordings], size))]
-    return [_rows(part, len(rows), size, i) for i, (part, rows) in enumerate(zip(parts, recordings, strict=True))]
+        parts = [_numbers(item, f"answers of recording {i}") for i, item in enumerate(_split(answers, due, size))]
+    return [_rows(part, time, size, i) for i, (part, time) in enumerate(zip(parts, due, strict=True))]
 
 
 def _split(answers: object, times: list[int], size: int) -> Sequence[object]:
@@ -247,18 +251,20 @@ def _answered(stream: Stream, recordings: list[NDArray[Any]], *, reset: bool) ->
         if reset:
             stream.reset()
         try:
-            yield stream.process(rows)
+            answers = stream.process(rows)
+            yield answers.reshape(len(answers), stream.output_size)
         except InputError as problem:
             raise InputError(f"recording {number}: {problem}") from None
 
 
-def _compare(answered: Iterator[NDArray[np.float32]], wanted: list[Floats]) -> _Compared:
+def _compare(answered: Iterator[NDArray[np.float32]], wanted: list[Floats], stream: Stream) -> _Compared:
+    every, begins = stream.every, stream.first
     got: list[Floats] = []
     places: list[Place] = []
     for number, (ours, rows) in enumerate(zip(answered, wanted, strict=True)):
         first = len(ours) - len(rows)
         got.append(ours[first:].astype(np.float64))
-        places += [Place(number, step) for step in range(first, len(ours))]
+        places += [Place(number, step_of(answer, every, begins)) for answer in range(first, len(ours))]
     return _Compared(np.concatenate(wanted), np.concatenate(got), places)
 
 
@@ -295,7 +301,7 @@ def _hint(stream: Stream, recordings: list[NDArray[Any]], wanted: list[Floats], 
         if _Compared(function(expected), got, places).within(tolerance).all():
             return f"The model answers the {name} of what was expected: leave :{name} out of its chain, or save the answers behind it."
     if len(recordings) > 1:
-        carried = _compare(_answered(stream, recordings, reset=False), wanted)
+        carried = _compare(_answered(stream, recordings, reset=False), wanted, stream)
         if carried.within(tolerance).all():
             return "The answers expected carry the state from one recording into the next: give them as one recording."
     return ""

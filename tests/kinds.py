@@ -97,6 +97,15 @@ def add(rng):
     return [*lstm_layers(rng, 6, 6, 1), el.Add(inputs=("lstm0", "input"))]
 
 
+def conv1d(rng):
+    return [
+        el.Conv1D(uniform(rng, 8, 3, 5), uniform(rng, 8), stride=2, dilation=2),
+        el.Activation("relu"),
+        el.Conv1D(uniform(rng, 6, 4, 3), uniform(rng, 6), groups=2, padding="valid"),
+        *lstm_layers(rng, 6, 7, 1),
+    ]
+
+
 def gru(rng):
     """Both conventions of the reset gate, a trained start, a clip."""
     shapes = (39, 5), (39, 13), (39,), (39,), (13,)
@@ -173,6 +182,12 @@ MAKERS = {
     "unit_normalization": behind_lstm(lambda rng: el.UnitNormalization()),
     "conv_lstm": lambda rng: [conv_lstm(rng, (4, 5, 2), 3, (3, 2), peephole=uniform(rng, 3, 4, 5, 3)), el.Dense(uniform(rng, 4, 60) / 5)],
     "grouped_dense": behind_lstm(lambda rng: el.GroupedDense(uniform(rng, 3, 4, 3), uniform(rng, 12))),
+    "conv1d": conv1d,
+    "max_pool1d": behind_lstm(lambda rng: el.MaxPool1D(3, 2)),
+    "average_pool1d": behind_lstm(lambda rng: el.AveragePool1D(4)),
+    "global_max_pool1d": behind_lstm(lambda rng: el.GlobalMaxPool1D()),
+    "global_average_pool1d": behind_lstm(lambda rng: el.GlobalAveragePool1D()),
+    "window": lambda rng: [*lstm_layers(rng, 3, 5, 1), el.Window(4, stride=4, padding="valid"), el.Dense(uniform(rng, 6, 20))],
     "gru": gru,
     "rnn": rnn,
     "last": lambda rng: [*both_ways(rng, sequences=False), el.Dense(uniform(rng, 3, 12))],

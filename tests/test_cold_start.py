@@ -15,7 +15,7 @@ RUNTIME = {
     "edgelstm.stream",
     "edgelstm.runtime",
     *(f"edgelstm.runtime.{name}" for name in ("arena", "binding", "digests", "library_file", "memory")),
-    *(f"edgelstm.runtime.{name}" for name in ("native_call", "outline", "program", "samples", "snapshot")),
+    *(f"edgelstm.runtime.{name}" for name in ("native_call", "outline", "program", "rates", "samples", "snapshot")),
 }
 
 #: What a float32 LSTM with a Dense head needs beside, from a file, with its code in the cache.
@@ -28,7 +28,7 @@ FLOAT32 = {
         "edgelstm.files.container",
         "edgelstm.files.elstm",
     ),
-    *(f"edgelstm.layers{name}" for name in ("", ".record", ".activations", ".cells", ".lstm", ".feedforward")),
+    *(f"edgelstm.layers{name}" for name in ("", ".record", ".wire", ".activations", ".cells", ".lstm", ".feedforward")),
     *(f"edgelstm.reference{name}" for name in ("", ".functions", ".cells", ".lstm", ".feedforward")),
     *(f"edgelstm.compiler{name}" for name in ("", ".cache", ".layout", ".library", ".plan", ".reach", ".targets")),
     *(f"edgelstm.compiler.lowering{name}" for name in ("", ".lstm", ".feedforward")),

@@ -118,7 +118,7 @@ def test_any_cut_gives_the_same_bits(kind):
     cut, stepped = el.Stream(model), el.Stream(model)
     pieces = [cut.process(piece) for piece in np.split(xs, [1, 4, 21, 37, 70])]
     np.testing.assert_array_equal(np.concatenate(pieces), whole)
-    np.testing.assert_array_equal([stepped.step(x).copy() for x in xs], whole)
+    np.testing.assert_array_equal([y.copy() for x in xs if (y := stepped.step(x)) is not None], whole)
 
 
 @whole

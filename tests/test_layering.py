@@ -15,7 +15,7 @@ ALLOWED = {
     "__init__": {"bidirectional", "building", "errors", "files", "layers", "loading", "model", "quantization", "stream", "verifying"},
     "__main__": {"cli"},
     "errors": set(),
-    "layers": {"errors"},
+    "layers": {"errors", "runtime"},
     "runtime": {"errors"},
     "model": {"errors", "layers", "runtime"},
     "reference": {"layers", "model"},
@@ -28,7 +28,7 @@ ALLOWED = {
     "building": {"", "compiler", "errors", "files", "model", "runtime"},
     "stream": {"compiler", "errors", "files", "model", "runtime"},
     "device": {"errors", "runtime"},
-    "verifying": {"errors", "model", "reference", "stream"},
+    "verifying": {"errors", "model", "reference", "runtime", "stream"},
     "quantization": {"", "errors", "files", "layers", "model", "reference", "runtime", "stream"},
     "doctor": {"building", "compiler", "device", "errors", "layers", "model", "reference", "runtime", "stream"},
     "runners": {"errors", "runtime", "stream"},
@@ -51,8 +51,8 @@ FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
 
 #: Rooms that hold every kind in a file of the same name, and the files there that all kinds share.
 ROOMS = {
-    "layers": {"__init__", "record", "integers", "activations", "maps", "cells"},
-    "reference": {"__init__", "maps", "functions", "integers", "cells"},
+    "layers": {"__init__", "record", "wire", "integers", "activations", "maps", "cells", "sliding"},
+    "reference": {"__init__", "maps", "functions", "integers", "cells", "sliding"},
     "compiler.lowering": {"__init__", "maps", "cells", "hidden", "packing"},
     "quantization.rules": {"__init__", "scales"},
 }

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ..kernels.entry.blocks import copier
 from ..kernels.entry.state import clear_arena, read_snapshot, reset_state, write_snapshot
 from ..kernels.simd.vectors import FLOATS
-from ..runtime.library_file import FUNCTIONS
+from ..runtime.library_file import FUNCTIONS, RATE_FUNCTIONS
+from .fuse import due_function
 from .layout import LINE, Layout
 from .numba_ir import kernel_ir
 from .object_code import text_constant
@@ -100,7 +101,7 @@ go:
   %w = ptrtoint ptr @edgelstm_weights to i64
   %a = ptrtoint ptr %arena to i64
   call void @edgelstm_step_in_place(i64 %w, i64 %a)
-  call void @edgelstm_copy_answer(ptr %y, ptr %answer) alwaysinline
+{whether_due}  call void @edgelstm_copy_answer(ptr %y, ptr %answer) alwaysinline
   ret i32 0
 refuse:
   ret i32 1
@@ -138,6 +139,37 @@ refuse:
 """
 
 
+#: Within `edgelstm_step`, of a model that does not answer each step: leaves where no answer is due.
+_WHETHER_DUE = """  %taken = load i64, ptr %arena
+  %now = call i64 @{due}(i64 %taken)
+  %last = sub i64 %taken, 1
+  %before = call i64 @{due}(i64 %last)
+  %answered = icmp ne i64 %now, %before
+  br i1 %answered, label %answer_it, label %none_due
+none_due:
+  ret i32 2
+answer_it:
+"""
+
+_DUE = """
+define {word} @edgelstm_due(ptr %arena, {word} %n) nounwind {{
+  %taken = load i64, ptr %arena
+  %count = {to_i64}
+  %end = add i64 %taken, %count
+  %before = call i64 @{due}(i64 %taken)
+  %after = call i64 @{due}(i64 %end)
+  %done = sub i64 %after, %before
+  %answer = {from_i64}
+  ret {word} %answer
+}}
+"""
+
+
+def exports(layout: Layout) -> tuple[str, ...]:
+    """What a library of this layout shows to C."""
+    return EXPORTS if layout.each_step else (*EXPORTS, *(f"edgelstm_{name}" for name in RATE_FUNCTIONS))
+
+
 def _bytes_constant(symbol: str, data: NDArray[np.generic] | bytes) -> str:
     """IR of read-only bytes on a cache line."""
     content = bytes(data) if isinstance(data, bytes) else data.tobytes()
@@ -154,10 +186,17 @@ def interface(layout: Layout, constants: Constants, target: Target) -> list[str]
     state_words, header_words = layout.state_bytes // 4, len(constants.header) // 4
     limit = np.float32(constants.input_limit)
     words = {"header_words": header_words, "state_words": state_words}
-    read = {"counter_words": LINE, "sample": layout.sample_offset // 4, "limit": limit}
+    read = {"counter_words": LINE, "sample": layout.sample_offset // 4, "limit": limit, "counted": not layout.each_step}
+    due = due_function(layout.every, layout.first)
+    words_of_c = {
+        "word": word,
+        "to_i64": "zext i32 %n to i64" if word == "i32" else "add i64 %n, 0",
+        "from_i64": "trunc i64 %done to i32" if word == "i32" else "add i64 %done, 0",
+    }
     functions = _FUNCTIONS.format(
+        **words_of_c,
         abi=constants.abi,
-        word=word,
+        whether_due="" if layout.each_step else _WHETHER_DUE.format(due=due),
         arena_bytes=layout.arena_bytes,
         snapshot_bytes=4 * (header_words + state_words + 1),
         header_bytes=4 * header_words,
@@ -166,9 +205,9 @@ def interface(layout: Layout, constants: Constants, target: Target) -> list[str]
         sample=layout.sample_offset,
         output=layout.output_offset,
         limit=f"0x{int(np.array(limit, np.float64).view(np.int64)):016X}",
-        to_i64="zext i32 %n to i64" if word == "i32" else "add i64 %n, 0",
-        from_i64="trunc i64 %done to i32" if word == "i32" else "add i64 %done, 0",
     )
+    if not layout.each_step:
+        functions += f"declare i64 @{due}(i64)\n" + _DUE.format(**words_of_c, due=due)
     declared = (
         "declare void @edgelstm_reset_state(i64, i64)\ndeclare void @edgelstm_clear_arena(i64)\n"
         "declare i64 @edgelstm_first_bad(ptr, float, i64)\ndeclare void @edgelstm_copy_sample(ptr, ptr)\n"

@@ -26,7 +26,7 @@ def _about(info: dict[str, Any]) -> str:
 
 
 def _sizes(info: dict[str, Any]) -> list[str]:
-    names = ("arena_bytes", "snapshot_bytes", "input_size", "output_size")
+    names = ("arena_bytes", "snapshot_bytes", "input_size", "output_size", *(name for name in ("every", "first") if name in info))
     return [f"#define {info['prefix'].upper()}_{name.upper()} {info[name]}" for name in names]
 
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from numba.core import types
 
+from ..kernels.entry.rates import due
 from ..kernels.simd.vectors import FLOATS
 from ..kernels.table import AROUND, CHECKS, LAYER_KERNELS, process, python_step
 from ..runtime import binding
-from .layout import Layout, Place
+from .layout import Layout, Operation, Place
 from .numba_ir import kernel_ir
 
 EXPORTS = ("edgelstm_run", "edgelstm_python_step")
@@ -44,16 +45,53 @@ def _pointer(place: Place, name: str) -> str:
     return f"  {name} = getelementptr float, ptr {base}, i64 {place.offset}\n"
 
 
+def _call(i: int, op: Operation, name: str, rows: str, inlining: str) -> str:
+    """Operation number i on so many rows."""
+    return (
+        f"  %w{i} = getelementptr float, ptr %w, i64 {op.weights}\n  %s{i} = getelementptr float, ptr %a, i64 {op.state}\n"
+        f"{_pointer(op.source, f'%x{i}')}{_pointer(op.target, f'%y{i}')}"
+        f"  call void @{name}(ptr %w{i}, ptr %x{i}, ptr %y{i}, ptr %s{i}, ptr %z, i64 {rows}) {inlining}\n"
+    )
+
+
 def _calls(layout: Layout, names: dict[Any, str], count: str, inlining: str) -> str:
     """Every operation on `count` timesteps, and the count of steps taken. `inlining`: LLVM's attribute of the calls."""
     lines = [f"  %z = getelementptr i8, ptr %a, i64 {layout.scratch_offset}\n"]
-    for i, op in enumerate(layout.operations):
-        lines.append(f"  %w{i} = getelementptr float, ptr %w, i64 {op.weights}\n  %s{i} = getelementptr float, ptr %a, i64 {op.state}\n")
-        lines.append(_pointer(op.source, f"%x{i}") + _pointer(op.target, f"%y{i}"))
-        name = names[op.kernel, op.constants]
-        lines.append(f"  call void @{name}(ptr %w{i}, ptr %x{i}, ptr %y{i}, ptr %s{i}, ptr %z, i64 {count}) {inlining}\n")
-    lines.append(f"  %taken = load i64, ptr %a\n  %more = add i64 %taken, {count}\n  store i64 %more, ptr %a\n")
+    if any(_is_rated(op) for op in layout.operations):
+        lines.append(_rated_calls(layout, names, count, inlining))
+    else:
+        lines += [_call(i, op, names[op.kernel, op.constants], count, inlining) for i, op in enumerate(layout.operations)]
+        lines.append(f"  %taken = load i64, ptr %a\n  %more = add i64 %taken, {count}\n")
+    lines.append("  store i64 %more, ptr %a\n")
     return "".join(lines)
+
+
+def _is_rated(op: Operation) -> bool:
+    """Whether the steps taken decide on what it does."""
+    return op.counts or (op.every, op.first) != (1, 1)
+
+
+def _rated_calls(layout: Layout, names: dict[Any, str], count: str, inlining: str) -> str:
+    """The same where not every row is due at every step: what is due follows from the steps taken, and is passed over where nothing is."""
+    lines = [f"  %taken = load i64, ptr %a\n  %more = add i64 %taken, {count}\n"]
+    for every, first in sorted({(op.every, op.first) for op in layout.operations}):
+        at, counted = f"{every}.{first}", f"call i64 @{due_function(every, first)}"
+        lines.append(f"  %before.{at} = {counted}(i64 %taken) alwaysinline\n  %after.{at} = {counted}(i64 %more) alwaysinline\n")
+        lines.append(f"  %rows.{at} = sub i64 %after.{at}, %before.{at}\n")
+    for i, op in enumerate(layout.operations):
+        at = f"{op.every}.{op.first}"
+        rows = count if count == "1" else f"%rows.{at}"
+        call = _call(i, op, names[op.kernel, op.constants], rows + (f", i64 %before.{at}" if op.counts else ""), inlining)
+        if (op.every, op.first) != (1, 1):
+            begin = f"  %is{i} = icmp sgt i64 %rows.{at}, 0\n  br i1 %is{i}, label %run{i}, label %past{i}\nrun{i}:\n"
+            call = f"{begin}{call}  br label %past{i}\npast{i}:\n"
+        lines.append(call)
+    return "".join(lines)
+
+
+def due_function(every: int, first: int) -> str:
+    """Name of the function that tells how many values are due."""
+    return f"edgelstm_due_{every}_{first}"
 
 
 def kernels(layout: Layout) -> tuple[dict[Any, str], list[str]]:
@@ -61,7 +99,7 @@ def kernels(layout: Layout) -> tuple[dict[Any, str], list[str]]:
     names: dict[Any, str] = {}
     texts: list[str] = []
 
-    def symbol(kernel: str, constants: tuple[tuple[str, Any], ...]) -> str:
+    def symbol(kernel: str, constants: tuple[tuple[str, Any], ...], counts: bool = False) -> str:
         key = (kernel, constants)
         if key not in names:
             given = dict(constants)
@@ -70,11 +108,12 @@ def kernels(layout: Layout) -> tuple[dict[Any, str], list[str]]:
                 strides = tuple((name, turn * given[name]) for name in ("x_stride", "y_stride"))
                 given["kernel"] = symbol(given["kernel"], (*given.pop("constants"), *strides))
             names[key] = f"{kernel}_{len(names)}"
-            texts.append(kernel_ir(names[key], {**LAYER_KERNELS, **AROUND}[kernel], KERNEL_TYPES, **given))
+            taken = (*KERNEL_TYPES, types.int64) if counts else KERNEL_TYPES
+            texts.append(kernel_ir(names[key], {**LAYER_KERNELS, **AROUND}[kernel], taken, **given))
         return names[key]
 
     for op in layout.operations:
-        symbol(op.kernel, op.constants)
+        symbol(op.kernel, op.constants, op.counts)
     return names, texts
 
 
@@ -88,10 +127,18 @@ def fuse(layout: Layout, *, small: bool = False) -> list[str]:
     number, limit = types.int64, types.float32
     check = CHECKS["first_bad_index" if layout.takes_index else "first_bad_vector"]
     texts.append(kernel_ir("edgelstm_first_bad", check, (FLOATS, limit, number), number, inputs=inputs))
-    block = {"inputs": inputs, "outputs": outputs, "block": layout.block, "sample": sample // 4}
+    when = {"every": layout.every, "first": layout.first}
+    block = {"inputs": inputs, "outputs": outputs, "block": layout.block, "sample": sample // 4, **when}
     texts.append(kernel_ir("edgelstm_run", process, (*(FLOATS,) * 4, number, limit, number), number, **block))
-    texts.append(kernel_ir("edgelstm_python_step", python_step, (number,) * 3, number, inputs=inputs, arena_input=sample, at=binding))
-    declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr, ptr, i64)\n" for name in names.values())
+    called = {"shape": layout.input_shape, "arena_input": sample, "at": binding, **when}
+    texts.append(kernel_ir("edgelstm_python_step", python_step, (number,) * 3, number, **called))
+    counting = {names[op.kernel, op.constants] for op in layout.operations if op.counts}
+    declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr, ptr, i64{', i64' * (name in counting)})\n" for name in names.values())
+    rates = {(op.every, op.first) for op in layout.operations if any(map(_is_rated, layout.operations))}
+    rates |= set() if layout.each_step else {(layout.every, layout.first)}
+    for every, first in sorted(rates):
+        texts.append(kernel_ir(due_function(every, first), due, (number,), number, every=every, first=first))
+        declared += f"declare i64 @{due_function(every, first)}(i64)\n"
     body = _MODEL.format(
         one_step=_calls(layout, names, "1", "alwaysinline"),
         block_of_steps=_calls(layout, names, "%n", "noinline"),

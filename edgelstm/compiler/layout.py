@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..layers.wire import Wire
 from ..model import INPUT, Model
-from .lowering import Lowered, copy, lowered, up_to
+from .lowering import MOST_ROWS, Lowered, copy, lowered, up_to
 from .targets import Target
 
 #: Most and fewest timesteps that a layer takes before the next layer runs, in `process`: measured on Zen 4. Without an operating system
 #: memory counts more.
-LONGEST_BLOCK, SHORTEST_BLOCK = 16, 4
+LONGEST_BLOCK, SHORTEST_BLOCK = MOST_ROWS, 4
 
 #: Floats of scratch that a block may fill: what stays in a first-level cache beside the weights streaming past. Measured on Zen 4.
 BLOCK_SCRATCH = 8192
@@ -35,7 +36,11 @@ class Place(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One call of a kernel. Offsets are in floats. `single`: it reads one row for the whole recording."""
+    """One call of a kernel. Offsets are in floats.
+
+    `every`, `first`: when the rows that it reads are due (`layers.wire.Wire`); `counts`: as `lowering.Lowered` has it.
+    `single`: it reads one row for the whole recording.
+    """
 
     kernel: str
     constants: tuple[tuple[str, Any], ...]
@@ -43,6 +48,9 @@ class Operation(NamedTuple):
     source: Place
     target: Place
     state: int
+    every: int = 1
+    first: int = 1
+    counts: bool = False
     single: bool = False
 
 
@@ -64,7 +72,16 @@ class Layout(NamedTuple):
     input_size: int
     output_size: int
     takes_index: bool
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    every: int
+    first: int
     work: int | None = None
+
+    @property
+    def each_step(self) -> bool:
+        """Whether an answer is due at every step."""
+        return self.every == self.first == 1
 
     @property
     def state_bytes(self) -> int:
@@ -83,6 +100,9 @@ class Layout(NamedTuple):
             self.input_size,
             self.output_size,
             self.takes_index,
+            self.input_shape,
+            self.every,
+            self.first,
             self.work,
         )
 
@@ -118,12 +138,14 @@ class Builder:
         self.end += up_to(LINE, self.block * place.stride)
         return place
 
-    def emit(self, low: Lowered, source: Place, target: Place) -> None:
+    def emit(self, low: Lowered, source: Place, target: Place, wire: Wire) -> None:
+        """A kernel's call on rows at `source` that are due when `wire` says."""
         state = sum(part.size for part in self.state)
         if low.state.size:
             self.state.append(np.pad(low.state, (0, -low.state.size % LINE)))
         constants = (*low.constants.items(), ("x_stride", source.stride), ("y_stride", target.stride))
-        self.operations.append(Operation(low.kernel, constants, self.weights_size, source, target, state))
+        when = wire.every, wire.first, low.counts
+        self.operations.append(Operation(low.kernel, constants, self.weights_size, source, target, state, *when))
         self.weights.append(np.pad(low.weights, (0, -low.weights.size % LINE)))
         self.weights_size += self.weights[-1].size
 
@@ -134,7 +156,8 @@ class Builder:
         sizes = [self.model.size_of(name) for name in names]
         row = self.room(sum(sizes))
         for name, start in zip(names, np.cumsum([0, *sizes]), strict=False):
-            self.emit(copy(self.model.size_of(name)), self.places[name], row._replace(offset=row.offset + int(start)))
+            part = row._replace(offset=row.offset + int(start))
+            self.emit(copy(self.model.size_of(name)), self.places[name], part, self.model.wire_of(name))
         return row
 
     def run(self) -> None:
@@ -144,9 +167,9 @@ class Builder:
             last = layer is self.model.layers[-1]
             exact = low.width == self.model.size_of(layer.name)
             self.places[layer.name] = answer if last and exact else self.room(low.width)
-            self.emit(low, self.gathered(layer.inputs), self.places[layer.name])
+            self.emit(low, self.gathered(layer.inputs), self.places[layer.name], self.model.wire_of(layer.inputs[0]))
             if last and not exact:
-                self.emit(copy(self.model.output_size), self.places[layer.name], answer)
+                self.emit(copy(self.model.output_size), self.places[layer.name], answer, self.model.output_wire)
 
 
 def lay_out(model: Model, target: Target) -> Layout:
@@ -183,5 +206,9 @@ def laid_out(builder: Builder) -> Layout:
         input_size=model.input_size,
         output_size=model.output_size,
         takes_index=model.takes_index,
+        input_shape=model.input_shape,
+        output_shape=model.output_shape,
+        every=model.output_wire.every,
+        first=model.output_wire.first,
         work=builder.work,
     )

@@ -116,6 +116,10 @@ def sizes_of(model: Model, layout: Layout, digest: bytes = b"") -> Sizes:
         output_offset=layout.output_offset,
         input_limit=float(vocabulary or input_limit(model)),
         digest=digest,
+        every=layout.every,
+        first=layout.first,
+        input_shape=layout.input_shape,
+        output_shape=layout.output_shape,
         row_bytes=None if layout.work is None else 4 * layout.work,
         sums_up=model.sums_up,
     )

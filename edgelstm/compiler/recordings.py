@@ -4,7 +4,9 @@ Rows lie in work memory, so many floats for each row of the recording; what no l
 What is one row for the whole recording lies in the arena.
 """
 
+from ..errors import UnsupportedModelError
 from ..layers.record import Layer, Recurrent
+from ..layers.wire import Wire
 from ..model import INPUT, Model
 from .layout import LINE, Builder, Place, stride_of
 from .lowering import Lowered, copy, up_to
@@ -24,6 +26,7 @@ class Recordings(Builder):
     def run(self) -> None:
         answer = Place("output", 0, self.model.output_size)
         for layer in self.model.layers:
+            self.refuse_rates(layer)
             low, once = self.lowered[layer.name], self.model.is_once(layer.name)
             self.single = self.model.is_once(layer.inputs[0])
             source = self.gathered(layer.inputs)
@@ -31,19 +34,26 @@ class Recordings(Builder):
             exact = low.width == self.model.size_of(layer.name)
             self.places[layer.name] = answer if last and exact else self.row(low.width) if once else self.rows(low.width)
             self.backwards = isinstance(layer, Recurrent) and layer.reverse
-            self.emit(low, source, self.places[layer.name])
+            self.emit(low, source, self.places[layer.name], self.model.wire_of(layer.inputs[0]))
             self.backwards, self.single = False, once
             if last and not exact:
-                self.emit(copy(self.model.output_size), self.places[layer.name], answer)
+                self.emit(copy(self.model.output_size), self.places[layer.name], answer, self.model.output_wire)
             self.release(layer, source)
 
-    def emit(self, low: Lowered, source: Place, target: Place) -> None:
+    def emit(self, low: Lowered, source: Place, target: Place, wire: Wire) -> None:
         """A kernel over all rows of the source, or over its single one."""
         if not (low.whole or self.single):
             around = {"kernel": low.kernel, "constants": tuple(low.constants.items())}
             low = low._replace(kernel="sweep", constants={**around, "block": self.block, "backwards": int(self.backwards)})
-        super().emit(low, source, target)
+        super().emit(low, source, target, wire)
         self.operations[-1] = self.operations[-1]._replace(single=self.single)
+
+    def refuse_rates(self, layer: Layer) -> None:
+        if self.lowered[layer.name].counts:
+            raise UnsupportedModelError(
+                f"{layer.label} looks back in time, and models that read whole recordings hold no such layers yet; "
+                "run the layers before and behind as models of their own."
+            )
 
     def room(self, width: int) -> Place:
         """What inputs are gathered in."""

@@ -17,6 +17,7 @@ from ..errors import ModelFileError, ShapeError, UnsupportedModelError, UsageErr
 from ..layers import KINDS, record_of
 from ..layers.record import Layer
 from ..model import Model, Probe
+from ..runtime import rates
 from ..runtime.digests import sha256_of
 from ..runtime.writing import write_atomic
 from . import container
@@ -253,14 +254,15 @@ def _assemble(layers: list[Layer], probe: Probe, document: dict[str, Any]) -> Mo
 def _replay(model: Model) -> None:
     """Step the probe through the reference and compare."""
     assert model.probe is not None
-    expected = model.probe.outputs  # (steps, output_size)
+    expected = model.probe.outputs  # (answers, output_size)
     with np.errstate(all="ignore"):
         difference = np.abs(reference.run(model, model.probe.inputs) - expected) / np.maximum(1, np.abs(expected))
-    worst = difference.max(axis=1)  # (steps,)
+    worst = difference.max(axis=1)  # (answers,)
     if (bad := np.flatnonzero(~(worst <= PROBE_LIMIT))).size:
+        step = rates.step_of(int(bad[0]), model.output_wire.every, model.output_wire.first)
         raise ModelFileError(
             f"does not reproduce its probe from {printable(model.probe.source, 60)}: "
-            f"step {bad[0]} differs by {worst[bad[0]]:.2g} (limit {PROBE_LIMIT:g}). Convert it again; verify=False loads it as it is."
+            f"step {step} differs by {worst[bad[0]]:.2g} (limit {PROBE_LIMIT:g}). Convert it again; verify=False loads it as it is."
         )
 
 

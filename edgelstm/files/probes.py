@@ -13,6 +13,7 @@ from .. import __version__, reference
 from ..errors import ModelFileError
 from ..layers.feedforward import Normalizer
 from ..model import Model, Probe
+from ..runtime import rates
 
 #: Steps of a probe, at most and, of a wide model, at least; in between it holds at most this many numbers, so that files stay small.
 STEPS, FEWEST_STEPS, MOST_NUMBERS = 16, 4, 512
@@ -49,7 +50,9 @@ def reference_probe(model: Model) -> Probe:
 
 def _candidates(model: Model) -> Iterator[NDArray[np.float32]]:
     most = min(STEPS, max(FEWEST_STEPS, MOST_NUMBERS // (model.input_size + model.output_size)))
-    for steps in (most, max(1, most // 4), 1):
+    answer = model.output_wire
+    for answers in (most, max(1, most // 4), 1):
+        steps = rates.step_of((answers if answer.every == 1 else min(answers, FEWEST_STEPS)) - 1, answer.every, answer.first) + 1
         for seed in range(TRIES):
             random = np.random.default_rng(seed)
             if model.vocabulary_size is not None:

@@ -9,7 +9,7 @@
  *     if (edgelstm_abi() != EDGELSTM_ABI || edgelstm_init(arena)) return 1;
  *     for (;;) {
  *         read_sensor(x);                                              // edgelstm_input_size() floats
- *         if (edgelstm_step(arena, x, y)) continue;                    // a NaN: the state is as it was
+ *         if (edgelstm_step(arena, x, y)) continue;                    // a NaN: the state is as it was; or no answer is due yet
  *         use(y);                                                      // edgelstm_output_size() floats
  *     }
  *
@@ -44,13 +44,19 @@ int32_t edgelstm_init(void *arena);
 /* Back to the state before the first step. */
 void edgelstm_reset(void *arena);
 
-/* One timestep. x: input_size floats; y: output_size floats, and may be x.
- * 0: done; 1: x holds a NaN, an infinity, a value too large for float32 sums or an index outside the model's table, and nothing changed. */
+/* One timestep. x: input_size floats; y: output_size floats, and may be x. Maps are flat: rows, columns, channels, the last fastest.
+ * 0: done; 1: x holds a NaN, an infinity, a value too large for float32 sums or an index outside the model's table, and nothing changed;
+ * 2: done, and no answer is due, y is as it was. Only models that do not answer each step give 2: their own header has
+ * EDGELSTM_EVERY and EDGELSTM_FIRST, the steps from one answer to the next, and to the first after a reset. */
 int32_t edgelstm_step(void *arena, const float *x, float *y);
 
 /* n timesteps, to the last bit what n steps give. x: n rows of input_size floats; y: n rows of output_size floats; they must not overlap.
- * Returns n; or the number of the first row that edgelstm_step would refuse, and nothing changed. */
+ * Returns n; or the number of the first row that edgelstm_step would refuse, and nothing changed.
+ * y of a model that does not answer each step: edgelstm_due(arena, n) rows, asked before. */
 size_t edgelstm_process(void *arena, const float *x, float *y, size_t n);
+
+/* How many answers the next n steps give. Only models that do not answer each step have this function. */
+size_t edgelstm_due(const void *arena, size_t n);
 
 /* The state as edgelstm_snapshot_bytes() bytes, for another process, another day or another machine. blob is aligned to 4.
  * Returns the number of bytes. Python's Stream.snapshot() gives the same. */

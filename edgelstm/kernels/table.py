@@ -20,6 +20,7 @@ from .lstm_int8_weight import lstm_int8_weight
 from .norms_f32 import layer_norm_f32, rms_norm_f32, unit_normalization_f32
 from .recordings import last_f32, mask_f32, masked, process_recording, reverse_f32, sweep
 from .rnn_f32 import rnn_f32
+from .sliding_f32 import average_pool_f32, conv1d_f32, global_average_f32, global_max_f32, max_pool_f32, window_f32
 
 #: Factories of layer kernels: sizes in, a function (w, x, y, s, z, n) out.
 LAYER_KERNELS = {
@@ -54,6 +55,12 @@ LAYER_KERNELS = {
         unit_normalization_f32,
         grouped_dense_f32,
         conv_lstm_f32,
+        conv1d_f32,
+        max_pool_f32,
+        average_pool_f32,
+        global_max_f32,
+        global_average_f32,
+        window_f32,
         last_f32,
         reverse_f32,
         mask_f32,

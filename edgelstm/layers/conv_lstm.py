@@ -76,7 +76,7 @@ class ConvLSTM(Layer):
         for name in ("strides", "dilation"):
             self._set(name, numbers(self.label, name, getattr(self, name), rank))
         self._set("padding", padding(self.label, self.padding, rank))
-        self._check_maps(f"the output map has shape {map_shape(self.label, self.output_shape)}")
+        self._check_maps(f"the output map has shape {map_shape(self.label, self.state_shape)}")
         for name in ("gate_activation", "cell_activation", "output_activation"):
             self._set(name, activations.checked(f"{self.label}: {name}", getattr(self, name)))
 
@@ -85,9 +85,9 @@ class ConvLSTM(Layer):
         for name in ("h0", "c0"):
             if (value := getattr(self, name)) is not None:
                 self._set(name, checked_array(self.label, name, value, len(self.shape)))
-                require_shape(self.label, name, getattr(self, name), self.output_shape, because)
+                require_shape(self.label, name, getattr(self, name), self.state_shape, because)
         if self.peephole is not None:
-            shape = (3, self.channels) if np.ndim(self.peephole) == 2 else (3, *self.output_shape)
+            shape = (3, self.channels) if np.ndim(self.peephole) == 2 else (3, *self.state_shape)
             self._set("peephole", checked_array(self.label, "peephole", self.peephole, len(shape)))
             require_shape(self.label, "peephole", self.peephole, shape, because)
 
@@ -105,11 +105,11 @@ class ConvLSTM(Layer):
     def recurrent_windows(self) -> list[Axis]:
         """How the recurrent kernel lies on h."""
         ones = (1,) * (len(self.shape) - 1)
-        return axes(self.label, self.output_shape, self.recurrent_kernel.shape[:-2], ones, ones, "same")
+        return axes(self.label, self.state_shape, self.recurrent_kernel.shape[:-2], ones, ones, "same")
 
     @property
-    def output_shape(self) -> tuple[int, ...]:
-        """Shape of the output map."""
+    def state_shape(self) -> tuple[int, ...]:
+        """Shape of h and c, and of the output map."""
         return (*(axis.places for axis in self.windows), self.channels)
 
     @property
@@ -121,13 +121,21 @@ class ConvLSTM(Layer):
         return prod(self.shape)
 
     @property
+    def input_shape(self) -> tuple[int, ...]:
+        return tuple(self.shape)
+
+    @property
     def multiply_accumulates(self) -> int:
         """Those of all windows, zeros of the padding included."""
-        return int(self.kernel.size + self.recurrent_kernel.size) * prod(self.output_shape[:-1])
+        return int(self.kernel.size + self.recurrent_kernel.size) * prod(self.state_shape[:-1])
 
     def output_size(self, sizes: Sequence[int]) -> int:
         self._matches(sizes, prod(self.shape), f"its map has shape {self.shape}")
-        return prod(self.output_shape)
+        return prod(self.state_shape)
+
+    def output_shape(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+        self.output_size([prod(shape) for shape in shapes])
+        return self.state_shape
 
     def options(self) -> dict[str, Any]:
         """As JSON has them."""

@@ -6,12 +6,14 @@ Records hold numbers only. They do not compute (`reference`, `kernels`) and know
 from collections.abc import Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, fields
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ShapeError, UnsupportedModelError, UsageError, printable
+from .wire import Wire, joined
 
 #: Largest layer dimension: keeps every offset of a packed model far inside 32 bits.
 MAX_SIZE = 1 << 16
@@ -71,7 +73,7 @@ class Layer:
     kind: ClassVar[str] = ""
     #: Whether a sample is one index into this layer's table.
     takes_index: ClassVar[bool] = False
-    #: Whether each output depends on the values at its own place of the inputs alone.
+    #: Whether each output depends on the values at its own place of the inputs alone, so that a map stays a map.
     channelwise: ClassVar[bool] = False
     #: Whether it rounds activations to integers, so that an answer may jump where an input moves by its last bit.
     rounds: ClassVar[bool] = False
@@ -150,6 +152,21 @@ class Layer:
         return None
 
     @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """Shape of what it reads, where its arrays or options tell: a vector's unless the layer reads maps."""
+        return None if self.input_width is None else (self.input_width,)
+
+    @property
+    def rate(self) -> tuple[int, int]:
+        """(stride, first): it answers one of `stride` values that it reads, and first when it has read `first`."""
+        return 1, 1
+
+    @property
+    def receptive_field(self) -> int:
+        """How many of the values that it reads an answer depends on; 0 for all that came before."""
+        return 1
+
+    @property
     def multiply_accumulates(self) -> int:
         """Products that one step sums: those of its matrices."""
         return sum(array.size for array in self.arrays().values() if array.ndim == 2)
@@ -172,6 +189,30 @@ class Layer:
         if weight is not None and weight.shape == (wanted.size, width):
             return np.asarray((weight[wanted] != 0).any(axis=0))
         return np.full(width, wanted.any())
+
+    def output_shape(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+        """Shape of the output, given the shapes of the inputs: a vector's, unless the layer is channelwise and all inputs are alike.
+
+        Raises
+        ------
+        ShapeError
+            If the inputs do not fit the layer's arrays.
+        """
+        size = self.output_size([prod(shape) for shape in shapes])
+        return shapes[0] if self.channelwise and len(set(shapes)) == 1 and prod(shapes[0]) == size else (size,)
+
+    def output_wire(self, wires: Sequence[Wire]) -> Wire:
+        """What leaves the layer, given what it reads.
+
+        Raises
+        ------
+        ShapeError
+            If the inputs do not fit the layer's arrays.
+        UnsupportedModelError
+            If the inputs are due at different steps.
+        """
+        stride, first = self.rate
+        return joined(self.label, self.inputs, wires).behind(stride, first, self.output_shape([wire.shape for wire in wires]))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays this record holds, by field name."""
@@ -258,6 +299,10 @@ class Recurrent(Layer):
     @property
     def input_width(self) -> int:
         return self.input_size + (self.mask is not None)
+
+    @property
+    def receptive_field(self) -> int:
+        return 0
 
     @property
     def hidden_size(self) -> int:

@@ -57,6 +57,10 @@ def choose(
         raise UsageError(f"scheme must be one of {', '.join(CHOICES)}; got {scheme!r}.")
     if elsewhere and scheme != "auto":
         raise UsageError(f"elsewhere keeps scheme 'auto' from choosing by speed; {scheme!r} leaves nothing to choose.")
+    if late := [layer for layer in model.layers if not model.wire_of(layer.name).each_step]:
+        raise UnsupportedModelError(
+            f"{late[0].label} answers {model.wire_of(late[0].name).when}; quantize takes models that answer each step. Keep it in f32."
+        )
     kept, asked = _known(model, "keep", keep), _asked(model, int8)
     if both := sorted(kept & asked):
         raise UsageError(f"keep and int8 both name {', '.join(map(repr, both))}; say one of them.")

@@ -26,7 +26,7 @@ def initial_state(model: Model) -> dict[str, State]:
     return {layer.name: twin(layer).start(layer) for layer in model.layers}
 
 
-def step(model: Model, x: ArrayLike, state: dict[str, State]) -> Vector:
+def step(model: Model, x: ArrayLike, state: dict[str, State]) -> Vector | None:
     """One timestep of the whole model.
 
     Parameters
@@ -37,23 +37,27 @@ def step(model: Model, x: ArrayLike, state: dict[str, State]) -> Vector:
     Returns
     -------
     (output_size,) float64
+        None where no answer is due.
     """
-    values: dict[str, Vector] = {INPUT: np.asarray(x, np.float64).reshape(model.input_size)}
+    values: dict[str, Vector | None] = {INPUT: np.asarray(x, np.float64).reshape(model.input_size)}
     for layer in model.layers:
-        read = [values[name] for name in layer.inputs]
-        values[layer.name], state[layer.name] = twin(layer).step(layer, read, state[layer.name])
+        read = [value for name in layer.inputs if (value := values[name]) is not None]
+        values[layer.name] = None
+        if read:
+            values[layer.name], state[layer.name] = twin(layer).step(layer, read, state[layer.name])
     return values[model.layers[-1].name]
 
 
 def run(model: Model, xs: Sequence[ArrayLike] | NDArray[Any], state: dict[str, State] | None = None) -> NDArray[np.float64]:
-    """Many timesteps: (time, input_size) -> (time, output_size) float64, from the initial state unless `state` is given.
+    """Many timesteps: (time, input_size) -> (answers due, output_size) float64, from the initial state unless `state` is given.
 
     Of a model that cannot step, xs is one whole recording, from the initial state; the answer is one row where the model sums it up.
     """
     if not model.streams:
         return whole(model, np.asarray(xs, np.float64).reshape(len(xs), model.input_size))
     state = initial_state(model) if state is None else state
-    return np.array([step(model, x, state) for x in xs]).reshape(len(xs), model.output_size)
+    answers = [y for x in xs if (y := step(model, x, state)) is not None]
+    return np.array(answers).reshape(len(answers), model.output_size)
 
 
 def whole(model: Model, xs: Rows) -> Rows:
@@ -73,5 +77,6 @@ def over(layer: Layer, xs: list[Rows]) -> Rows:
     state, rows = known.start(layer), []
     for read in zip(*(x[::turn] for x in xs), strict=True):
         y, state = known.step(layer, list(read), state)
-        rows.append(y)
+        if y is not None:
+            rows.append(y)
     return np.array(rows).reshape(len(rows), layer.output_size([x.shape[1] for x in xs]))[::turn]

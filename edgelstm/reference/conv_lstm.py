@@ -38,7 +38,7 @@ def start(layer: ConvLSTM) -> State:
 
 def _map(layer: ConvLSTM) -> tuple[int, ...]:
     """The output map's shape; of one with one axis, as a single row."""
-    shape = layer.output_shape
+    shape = layer.state_shape
     return shape if len(shape) == 3 else (1, *shape)
 
 

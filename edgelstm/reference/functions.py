@@ -32,14 +32,15 @@ class Twin(NamedTuple):
     Parameters
     ----------
     step : callable
-        ``(layer, xs, state) -> (y, new state)``. xs: the vectors that the layer reads, in order; y: (output_size,).
+        ``(layer, xs, state) -> (y, new state)``. xs: the vectors that the layer reads, in order; y: (output_size,), or None where no
+        answer is due. A layer is stepped when what it reads is due.
     start : callable
         ``layer -> state`` before the first step; layers without a state have the empty one.
     whole : callable, optional
         ``(layer, xs) -> rows`` of a layer that cannot step. xs: the recordings that it reads, (rows, width) each.
     """
 
-    step: Callable[[Any, list[Vector], State], tuple[Vector, State]] = cannot_step
+    step: Callable[[Any, list[Vector], State], tuple[Vector | None, State]] = cannot_step
     start: Callable[[Any], State] = lambda layer: ()
     whole: Callable[[Any, list[Rows]], Rows] | None = None
 
@@ -57,6 +58,7 @@ def masked(twin: Twin) -> Twin:
         if x[-1] == 0:
             return (state[0] if layer.mask == "repeat" else 0 * state[0]), state
         y, inner = twin.step(layer, [x[:-1]], state[1:])
+        assert y is not None
         return y, (y, *inner)
 
     return Twin(step, lambda layer: (np.zeros(layer.output_size([layer.input_width])), *twin.start(layer)))

@@ -59,7 +59,7 @@ class Sink(Protocol):
 
 
 def run(stream: "Stream", source: Iterable[Samples], sink: Sink, replaced: "LineCount | None" = None) -> None:
-    """Step every sample of `source` through `stream` and hand each answer to `sink`, in order.
+    """Step every sample of `source` through `stream` and hand each answer that is due to `sink`, in order.
 
     Parameters
     ----------
@@ -76,25 +76,32 @@ def run(stream: "Stream", source: Iterable[Samples], sink: Sink, replaced: "Line
         if samples.begins:
             stream.reset()
         before = stream.bad_inputs
+        _answer(stream, samples, sink)
+        if replaced is not None and stream.bad_inputs > before:
+            replaced.add(_bad_lines(stream, samples), samples.file)
+
+
+def _answer(stream: "Stream", samples: Samples, sink: Sink) -> None:
+    if stream.program.sizes.each_step:
         try:
-            answers = stream.process(samples.values)  # (count, output_size)
+            answers = stream.process(samples.values)  # (count, output_size), or maps
         except InputError:
-            # `process` refuses all or takes all: stepping finds the culprit and answers what came before it.
-            _step_each(stream, samples, sink)
+            pass  # `process` refuses all or takes all: stepping finds the culprit and answers what came before it
         else:
-            if replaced is not None and stream.bad_inputs > before:
-                replaced.add(_bad_lines(stream, samples), samples.file)
-            sink.write(answers, samples.kept)
+            sink.write(answers.reshape(len(answers), stream.output_size), samples.kept)
+            return
+    _step_each(stream, samples, sink)
 
 
 def _step_each(stream: "Stream", samples: Samples, sink: Sink) -> None:
     for index, (line, x) in enumerate(zip(samples.lines, samples.values, strict=True)):
         try:
-            answer = stream.step(x)  # (output_size,)
+            answer = stream.step(x)  # (output_size,), or a map; None where none is due
         except InputError as problem:
             file = f"{samples.file}: " if samples.file else ""
             raise InputError(f"{file}line {line}: {problem}") from None
-        sink.write(answer[np.newaxis], samples.kept[index : index + 1])
+        if answer is not None:
+            sink.write(answer.reshape(1, -1), samples.kept[index : index + 1])
 
 
 def _bad_lines(stream: "Stream", samples: Samples) -> list[int]:

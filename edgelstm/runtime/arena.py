@@ -26,8 +26,8 @@ class Arena:
         self.addresses = (program.weights, self.block.ctypes.data)
         self.state = self.block[: sizes.state_bytes]
         self.sample = self._floats(sizes.sample_offset, sizes.input_size)  # (input_size,) last one accepted
-        self.input = self._floats(sizes.input_offset, sizes.input_size)  # (input_size,) written by the user
-        self.output = self._floats(sizes.output_offset, sizes.output_size)  # (output_size,) of the last step, for the user
+        self.input = self._floats(sizes.input_offset, sizes.input_size).reshape(sizes.input_shape)  # written by the user
+        self.output = self._floats(sizes.output_offset, sizes.output_size).reshape(sizes.output_shape)  # of the last answer, for the user
         # Views of our own: users may give theirs another shape.
         self.given, self.answer = self.input.reshape(1, -1), self.output.reshape(1, -1)
         self.bad_inputs = 0
@@ -46,6 +46,15 @@ class Arena:
     def _floats(self, offset: int, count: int) -> NDArray[np.float32]:
         return self.block[offset : offset + 4 * count].view(np.float32)
 
+    @property
+    def steps(self) -> int:
+        """Steps taken since the initial state."""
+        return int(self.state[:8].view(np.int64)[0])
+
+    def due(self, steps: int) -> int:
+        """How many answers the next `steps` steps give."""
+        return self.program.sizes.due(self.steps, steps)
+
     def reset(self) -> None:
         self.state[:] = self.program.initial_state
 
@@ -56,7 +65,7 @@ class Arena:
         self.state[:] = state
 
     def run(self, rows: NDArray[np.float32], answers: NDArray[np.float32], *, checked: bool) -> int:
-        """Step over rows (time, input_size) into answers (time, output_size).
+        """Step over rows (time, input_size) into answers (those due, output_size).
 
         Returns the index of the first row that must not enter the state, if `checked`: nothing has changed then. Else their number.
         """
@@ -64,8 +73,8 @@ class Arena:
         places = native_call.address(rows), native_call.address(answers)
         return self.program.run(*self.addresses, *places, count, self.program.sizes.input_limit, checked)
 
-    def careful_step(self, *args: object) -> NDArray[np.float32]:
-        """One step with anything that `Samples.one` takes; without an argument, with what stands in `input`."""
+    def careful_step(self, *args: object) -> NDArray[np.float32] | None:
+        """One step with anything that `Samples.one` takes; without an argument, with what stands in `input`. None: no answer is due."""
         if self.program.reads_recordings:
             raise UsageError(
                 "this model cannot step: it reads a recording from its end as well. Collect the recording and call "
@@ -74,14 +83,28 @@ class Arena:
         if len(args) > 1:
             raise UsageError(f"step takes one sample, or none to use stream.input; got {len(args)} arguments.")
         row = self.samples.one(args[0]).reshape(1, -1) if args else self.given
-        self.process(row, self.answer, counted=False)
-        return self.output
+        return self.output if self.process(row, self.answer, counted=False) else None
 
-    def process(self, rows: NDArray[np.float32], answers: NDArray[np.float32], *, counted: bool) -> None:
-        """`run`, with the NaN policy applied first. `counted`: errors say which sample it was."""
+    def process(self, rows: NDArray[np.float32], answers: NDArray[np.float32], *, counted: bool) -> int:
+        """`run`, with the NaN policy applied first.
+
+        Parameters
+        ----------
+        rows : (time, input_size)
+        answers : (time, output_size)
+            Filled in from the front.
+        counted : bool
+            Whether errors say which sample it was.
+
+        Returns
+        -------
+        int
+            How many answers were given.
+        """
+        due = self.due(len(rows))
         first = self.run(rows, answers, checked=self.policy is not NanPolicy.PROPAGATE)
         if first == len(rows):
-            return
+            return due
         good = self.samples.good(rows)
         bad = np.flatnonzero(~good.all(axis=1)).tolist()
         if self.policy is NanPolicy.RAISE:
@@ -90,12 +113,18 @@ class Arena:
         self.bad_inputs += len(bad)
         if self.policy is NanPolicy.HOLD:
             self.run(self._held(rows, good, bad), answers, checked=False)
-            return
+            return due
+        given = 0
         for start, t in pairwise([-1, *bad, len(rows)]):
-            self.run(rows[start + 1 : t], answers[start + 1 : t], checked=False)
+            due = self.due(t - start - 1)
+            self.run(rows[start + 1 : t], answers[given : given + due], checked=False)
+            given += due
             if t < len(rows):
                 self.reset()
-                answers[t] = np.nan
+                if self.program.sizes.each_step:
+                    answers[given] = np.nan
+                    given += 1
+        return given
 
     def _held(self, rows: NDArray[np.float32], good: NDArray[np.bool_], bad: list[int]) -> NDArray[np.float32]:
         rows = rows.copy()

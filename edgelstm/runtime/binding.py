@@ -15,7 +15,8 @@ INPUT = 56  # address of the array that the user may fill before step()
 LIMIT = 64  # float32: largest magnitude that an input may have
 UNCHECKED = 72  # 1: inputs are not checked
 METHOD = 80  # PyMethodDef: name, function, flags, doc
-SIZE = 112
+NOTHING = 112  # address of None
+SIZE = 120
 
 #: Where CPython and NumPy keep what the fast path reads; `native_call.usable` compares them with a known array.
 OBJECT_REFCOUNT = 0
@@ -25,3 +26,7 @@ ARRAY_NDIM = 24
 ARRAY_SHAPE = 32
 ARRAY_STRIDES = 40
 ARRAY_DESCR = 56
+ARRAY_FLAGS = 64
+
+#: Bit of an array's flags: its values lie one behind the other, the last axis fastest.
+C_CONTIGUOUS = 1

@@ -32,11 +32,14 @@ class Form(NamedTuple):
         1 for one sample, 2 for samples in order of time.
     names : callable
         Gives the names of the channels; an empty tuple where they have none.
+    shape : tuple of int
+        Of a sample that is a map; an array of it is taken as well as a flat one.
     """
 
     size: int
     axes: int
     names: Callable[[], tuple[str, ...]]
+    shape: tuple[int, ...] = ()
 
     def fit(self, shape: tuple[int, ...]) -> None:
         """Raise InputError unless arrays of this shape are meant."""
@@ -46,7 +49,8 @@ class Form(NamedTuple):
         else:
             good = shape == (0,) or (len(shape) == 2 and shape[1] == size) or (size == 1 and len(shape) == 1)
         if not good:
-            what = f"a sample has shape ({size},)" if self.axes == 1 else f"samples have shape (time, {size})"
+            one = f"{size}," if len(self.shape) < 2 else ", ".join(map(str, self.shape))
+            what = f"a sample has shape ({one})" if self.axes == 1 else f"samples have shape (time, {one.rstrip(',')})"
             names = f" ({printable(', '.join(self.names()), 200)})" if self.names() else ""
             raise InputError(f"{what}{names}; got {printable(shape, 80)}.{_way_out(shape, self)}")
 
@@ -97,6 +101,8 @@ def floats(x: object, form: Form) -> NDArray[np.float32]:
     InputError
         If `x` has the wrong shape, lacks a name, or holds what is no number. Nothing larger than `x` is made to find out.
     """
+    if len(form.shape) > 1:
+        x = _flat(x, form)
     if type(x) is np.ndarray and x.dtype == np.float32 and x.flags.c_contiguous and x.flags.aligned:
         given = x
     else:
@@ -112,6 +118,17 @@ def floats(x: object, form: Form) -> NDArray[np.float32]:
             raise InputError(f"samples must be numbers, (time, {form.size}) or ({form.size},); got {said}.") from None
     form.fit(given.shape)
     return given.reshape((form.size,) if form.axes == 1 else (-1, form.size))
+
+
+def _flat(x: Any, form: Form) -> Any:
+    """An array of maps as one of vectors; anything else as it is."""
+    if isinstance(x, list | tuple):
+        outline = _outline(x)
+        x = np.asarray(x) if outline[form.axes - 1 :] == form.shape else x
+    shape = getattr(x, "shape", None)
+    if isinstance(shape, tuple) and tuple(shape[form.axes - 1 :]) == form.shape and len(shape) == form.axes - 1 + len(form.shape):
+        return x.reshape(*shape[: form.axes - 1], form.size)
+    return x
 
 
 def is_table(x: object) -> bool:

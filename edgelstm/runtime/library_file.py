@@ -10,6 +10,7 @@ import ctypes
 import os
 import struct
 
+from . import rates
 from .digests import sha256_of
 
 TYPE_CHECKING = False
@@ -25,6 +26,9 @@ FUNCTIONS = (
     *("init", "reset", "step", "process", "snapshot", "restore"),
 )
 
+#: What it shows beside that where answers are not due at every step.
+RATE_FUNCTIONS = ("due",)
+
 #: Libraries that this process has loaded, by the digest of their files: none is ever unloaded.
 _loaded: "dict[bytes, ctypes.CDLL]" = {}
 
@@ -32,6 +36,11 @@ _loaded: "dict[bytes, ctypes.CDLL]" = {}
 MAGIC = b"\x7fEDGELSTM\r\n\x1a\n\0\0\0"
 TRAILER = struct.Struct("<HHIIIIIIIQQQQQf256s32s16sI32s")
 DIGEST_SIZE, NEEDS_SIZE = 32, 256
+
+#: Version of the trailer of libraries whose samples or answers are maps, or whose answers are not due at every step: `WIRES` stands
+#: before it, which says when they are due, and both shapes, ended by zeros.
+WIRED_ABI = 2
+WIRES = struct.Struct("<QQ3I3I")
 
 #: Where arenas begin: a cache line.
 ALIGNMENT = 64
@@ -69,6 +78,10 @@ class Sizes:
         Largest magnitude of an input for which no intermediate value can overflow float32; the vocabulary for an index.
     digest : bytes
         The model's SHA-256.
+    every, first : int
+        Steps from one answer to the next, and to the first.
+    input_shape, output_shape : tuple of int
+        Of a sample and of an answer; by default those of vectors.
     row_bytes : int, optional
         Of a model that reads whole recordings: bytes of work memory for each of their rows. None of a model that steps.
     sums_up : bool
@@ -78,10 +91,14 @@ class Sizes:
     __slots__ = (
         "arena_bytes",
         "digest",
+        "every",
+        "first",
         "input_limit",
         "input_offset",
+        "input_shape",
         "input_size",
         "output_offset",
+        "output_shape",
         "output_size",
         "row_bytes",
         "sample_offset",
@@ -102,6 +119,10 @@ class Sizes:
         output_offset: int,
         input_limit: float,
         digest: bytes,
+        every: int = 1,
+        first: int = 1,
+        input_shape: "tuple[int, ...]" = (),
+        output_shape: "tuple[int, ...]" = (),
         row_bytes: int | None = None,
         sums_up: bool = False,
     ) -> None:
@@ -110,6 +131,21 @@ class Sizes:
         self.sample_offset, self.input_offset, self.output_offset = sample_offset, input_offset, output_offset
         self.input_limit, self.digest = input_limit, digest
         self.row_bytes, self.sums_up = row_bytes, sums_up
+        self.every, self.first = every, first
+        self.input_shape, self.output_shape = input_shape or (input_size,), output_shape or (output_size,)
+
+    @property
+    def each_step(self) -> bool:
+        """Whether an answer is due at every step."""
+        return self.every == self.first == 1
+
+    def due(self, taken: int, steps: int) -> int:
+        """How many answers `steps` steps give, behind the first `taken`."""
+        if self.sums_up:
+            return min(steps, 1)
+        if self.each_step:
+            return steps
+        return rates.due(taken + steps, self.every, self.first) - rates.due(taken, self.every, self.first)
 
 
 class LibraryFile:
@@ -125,7 +161,7 @@ class LibraryFile:
     sizes : Sizes
     probe_inputs, probe_outputs : memoryview of float
         Steps one behind the other.
-    probe_steps : int
+    probe_steps, probe_answers : int
     size : int
         Bytes of the shared library alone.
     info_text : bytes
@@ -150,18 +186,23 @@ class LibraryFile:
             refuse(f"{self.path} is not a library that edgelstm built, or it is cut short. Copy it again, whole.")
         if digest_of(memoryview(data)[:-DIGEST_SIZE]) != digest:
             refuse(f"{self.path} is damaged (its digest does not match). Copy it again, or build it again.")
-        if abi != ABI:
+        if abi not in (ABI, WIRED_ABI):
             refuse(f"{self.path} has interface version {abi}; this edgelstm loads version {ABI}. Build it again with this version.")
-        parts = size + 4 * steps * (inputs + outputs) + TRAILER.size
+        wires = _wires(data, inputs, outputs) if abi == WIRED_ABI else (1, 1, (), ())
+        if wires is None:
+            refuse(f"{self.path} contradicts itself: its shapes are not those of its samples and answers. Build it again.")
+        self.sizes = Sizes(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model, *wires)
+        answers = self.sizes.due(0, steps)
+        end = len(data) - TRAILER.size - (WIRES.size if abi == WIRED_ABI else 0)
+        parts = size + 4 * (steps * inputs + answers * outputs) + len(data) - end
         ends = max(state, given + 4 * inputs, answer + 4 * outputs)
-        if not steps or parts != len(data) or ends > arena or sample + 4 * inputs > state or min(given, answer) < state:
+        if not answers or parts != len(data) or ends > arena or sample + 4 * inputs > state or min(given, answer) < state:
             refuse(f"{self.path} contradicts itself: its parts do not add up to its size. Build it again.")
         if not 0 < limit < float("inf") or (vocabulary and (inputs, limit) != (1, vocabulary)):
             refuse(f"{self.path} contradicts itself: no input lies below its limit, {limit:g}. Build it again.")
         self.machine, self.bits, self.needs = machine, bits, needs.rstrip(b"\0").decode("ascii", "replace").split()
-        self.sizes = Sizes(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model)
-        self.size, self.probe_steps = size, steps
-        floats = memoryview(data)[size : len(data) - TRAILER.size].cast("f")
+        self.size, self.probe_steps, self.probe_answers = size, steps, answers
+        floats = memoryview(data)[size:end].cast("f")
         self.probe_inputs, self.probe_outputs = floats[: steps * inputs], floats[steps * inputs :]
         self._data, self._digest = memoryview(data)[:size], digest
         self.info_text = bytes(self._data[info : info + info_bytes])
@@ -220,8 +261,22 @@ class LibraryFile:
         _, key, rest = self.info_text.partition(b'"prefix": "')  # within a text the quotes would stand behind backslashes
         prefix = rest.partition(b'"')[0].decode("ascii", "replace")
         if key and prefix != "edgelstm":
-            for function in FUNCTIONS:
+            for function in FUNCTIONS if self.sizes.each_step else (*FUNCTIONS, *RATE_FUNCTIONS):
                 setattr(handle, f"edgelstm_{function}", handle[f"{prefix}_{function}"])
+
+
+def _wires(data: bytearray, inputs: int, outputs: int) -> "tuple[int, int, tuple[int, ...], tuple[int, ...]] | None":
+    """(every, first, input_shape, output_shape) of a library's file; None where they are none, or none of these sizes."""
+    if len(data) < TRAILER.size + WIRES.size:
+        return None
+    every, first, *lengths = WIRES.unpack_from(data, len(data) - TRAILER.size - WIRES.size)
+    shapes = [tuple(n for n in part if n) for part in (lengths[:3], lengths[3:])]
+    sizes = [1, 1]
+    for k, shape in enumerate(shapes):
+        for n in shape:
+            sizes[k] *= n
+    limit = 1 << 32
+    return (every, first, *shapes) if sizes == [inputs, outputs] and 0 < every < limit and 0 < first < limit else None
 
 
 def _contradiction(library: ctypes.CDLL, sizes: Sizes) -> str:
@@ -240,6 +295,11 @@ def _contradiction(library: ctypes.CDLL, sizes: Sizes) -> str:
     memory = (ctypes.c_char * (sizes.arena_bytes + ALIGNMENT))()
     arena = ctypes.c_void_p(ctypes.addressof(memory) + -ctypes.addressof(memory) % ALIGNMENT)
     library.edgelstm_init(arena)
+    if not sizes.each_step:
+        library.edgelstm_due.restype = ctypes.c_size_t
+        due = [library.edgelstm_due(arena, ctypes.c_size_t(sizes.first + n)) for n in (-1, 0, sizes.every - 1, sizes.every)]
+        if due != [0, 1, 1, 2]:
+            return "rate of answers"
     # The limit is a power of two, or a number of indices.
     limits = (
         ((sizes.vocabulary - 1, 1), (sizes.vocabulary, 0), (0.5, 0))
@@ -249,7 +309,7 @@ def _contradiction(library: ctypes.CDLL, sizes: Sizes) -> str:
     x, y = (ctypes.c_float * sizes.input_size)(), (ctypes.c_float * sizes.output_size)()
     for value, taken in limits:
         x[0] = value
-        if (library.edgelstm_step(arena, x, y) == 0) != taken:
+        if (library.edgelstm_step(arena, x, y) != 1) != taken:
             return "range of inputs"
     return ""
 

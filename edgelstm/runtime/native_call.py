@@ -26,11 +26,12 @@ _NAME = ctypes.create_string_buffer(b"step")
 _DOC = ctypes.create_string_buffer(
     b"step([x], /)\n--\n\n"
     b"One timestep: x (input_size,) -> y (output_size,), a float32 view that is valid until the next step.\n"
-    b"It is the same object each time; change the shape or dtype of a copy.\n"
+    b"It is the same object each time; change the shape or dtype of a copy. None where no answer is due.\n"
     b"Without x, the sample is what was written into stream.input.\n\nSee edgelstm.Stream."
 )
 
-Step = Callable[..., NDArray[np.float32]]
+#: Gives None where no answer is due: Any spares all those who know better a check.
+Step = Callable[..., NDArray[np.float32] | Any]
 
 
 def refuse_alone() -> NoReturn:
@@ -77,6 +78,7 @@ def usable() -> bool:
         and [_word(_word(place, at.ARRAY_SHAPE), 8 * i) for i in range(2)] == [2, 3]
         and [_word(_word(place, at.ARRAY_STRIDES), 8 * i) for i in range(2)] == [28, 4]
         and _word(place, at.ARRAY_DESCR) == id(known.dtype) == id(np.dtype(np.float32))
+        and [_word(id(array), at.ARRAY_FLAGS) & at.C_CONTIGUOUS for array in (known, known[:1, :1], known.T)] == [0, 1, 0]
     )
 
 
@@ -96,10 +98,10 @@ def bind(
     ----------
     program : Program
     arena : (program.arena_bytes,) uint8
-    source : (input_size,) float32
+    source : float32 of the input's shape
         What a call without arguments reads.
-    answer : (output_size,) float32
-        The array that every call returns: a view into the arena.
+    answer : float32 of the output's shape
+        The array that a call returns where an answer is due: a view into the arena.
     careful : callable
         Takes the same arguments where they are anything but one float32 vector fit to enter the state.
     checked : bool
@@ -118,6 +120,7 @@ def bind(
     words[at.INPUT // 8] = source.ctypes.data
     memory[at.LIMIT : at.LIMIT + 4].view(np.float32)[0] = program.sizes.input_limit
     words[at.UNCHECKED // 8] = not checked
+    words[at.NOTHING // 8] = id(None)
     words[at.METHOD // 8 : at.METHOD // 8 + 4] = (
         ctypes.addressof(_NAME),
         program.python_step,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, LibraryError
 from .library_file import LibraryFile, Sizes
 from .memory import allocate
+from .rates import step_of
 
 #: Largest difference from its probe that compiled code may show, relative to max(1, |output|).
 PROBE_LIMIT = 1e-4
@@ -71,10 +72,6 @@ class Program(NamedTuple):
         """Whether it takes whole recordings alone, each from the initial state."""
         return self.sizes.row_bytes is not None
 
-    def answers_to(self, rows: int) -> int:
-        """How many answers so many samples get."""
-        return min(rows, 1) if self.sizes.sums_up else rows
-
     @property
     def arena_bytes(self) -> int:
         """Memory of one stream."""
@@ -118,6 +115,8 @@ def address_of(handle: ctypes.CDLL, name: str) -> int:
 def worst_difference(program: Program, inputs: NDArray[np.float32], outputs: NDArray[np.float32]) -> tuple[float, int]:
     """Replay a probe: the largest difference from its outputs, relative to max(1, |output|), and the first step beyond `PROBE_LIMIT`.
 
+    inputs: (steps, input_size); outputs: (answers due, output_size).
+
     The difference is infinite where a sample must not enter a state; no step has run then.
     """
     arena = allocate(program.arena_bytes)
@@ -128,7 +127,8 @@ def worst_difference(program: Program, inputs: NDArray[np.float32], outputs: NDA
     if done < len(inputs):
         return float("inf"), done
     error = np.abs(answers - outputs) / np.maximum(1, np.abs(outputs))
-    return float(error.max()), int(np.argmax(~(error <= PROBE_LIMIT).all(axis=1)))
+    beyond = int(np.argmax(~(error <= PROBE_LIMIT).all(axis=1)))
+    return float(error.max()), step_of(beyond, program.sizes.every, program.sizes.first)
 
 
 def _told_by(path: str, text: bytes, size: int, sizes: Sizes) -> Callable[[], About]:
@@ -167,7 +167,7 @@ def open_library(path: str) -> Program:
         about=_told_by(path, file.info_text, file.size, file.sizes),
     )
     inputs = np.array(file.probe_inputs, np.float32).reshape(file.probe_steps, -1)  # (steps, input_size)
-    outputs = np.array(file.probe_outputs, np.float32).reshape(file.probe_steps, -1)  # (steps, output_size)
+    outputs = np.array(file.probe_outputs, np.float32).reshape(file.probe_answers, -1)  # (answers, output_size)
     try:
         worst, step = worst_difference(program, inputs, outputs)
     except MemoryError:

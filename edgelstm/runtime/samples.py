@@ -23,7 +23,7 @@ class NanPolicy(StrEnum):
     HOLD = "hold"
     """Put the last accepted value of that channel in its place; the initial one is 0."""
     RESET = "reset"
-    """Go back to the initial state and drop the sample; its output is NaN."""
+    """Go back to the initial state and drop the sample; its output is NaN. Where answers are not due at every step, it has none."""
     PROPAGATE = "propagate"
     """Let it into the state."""
 
@@ -32,26 +32,26 @@ class Samples:
     """Conversion and checks for one program."""
 
     def __init__(self, program: Program) -> None:
-        self.size = program.sizes.input_size
+        self.size, self.shape = program.sizes.input_size, program.sizes.input_shape
         self.vocabulary = program.sizes.vocabulary
         self._about = program.about
         self.limit = np.float32(program.sizes.input_limit)
 
     @cached_property
     def one(self) -> Callable[[object], NDArray[np.float32]]:
-        """``one(x)``: one sample as (input_size,); a bare number will do where input_size is 1."""
+        """``one(x)``: one sample, of its own shape or flat, as (input_size,); a bare number will do where input_size is 1."""
         return self._reader(1)
 
     @cached_property
     def many(self) -> Callable[[object], NDArray[np.float32]]:
-        """``many(xs)``: samples in order of time as (time, input_size); (time,) will do where input_size is 1."""
+        """``many(xs)``: samples in order of time, flat or not, as (time, input_size); (time,) will do where input_size is 1."""
         return self._reader(2)
 
     def _reader(self, axes: int) -> Callable[[object], NDArray[np.float32]]:
         from .conversion import Form, floats  # a step with a float32 array never needs it
 
         about = self._about
-        return partial(floats, form=Form(self.size, axes, lambda: about().input_names))
+        return partial(floats, form=Form(self.size, axes, lambda: about().input_names, self.shape))
 
     def good(self, rows: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which values may enter the state: bool of the same shape."""

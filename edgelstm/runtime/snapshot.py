@@ -18,6 +18,9 @@ _VERSION = 1
 _HEADER = struct.Struct("<8sII32s")
 _CRC = struct.Struct("<I")
 
+#: No stream has taken as many steps: what is due is computed from their number without overflow.
+MOST_STEPS = 1 << 62
+
 #: Bytes of the state that are counters and padding, not floats.
 _COUNTERS = 64
 
@@ -60,7 +63,8 @@ def unpack(blob: object, state_bytes: int, digest: str, *, finite: bool = True) 
             "load that model, or start with reset()."
         )
     state = np.frombuffer(data, np.uint8, state_size, _HEADER.size)
-    if state_size != state_bytes or (finite and not np.isfinite(state[_COUNTERS:].view(np.float32)).all()):
+    taken = int.from_bytes(state[:8].tobytes(), "little")
+    if state_size != state_bytes or taken >= MOST_STEPS or (finite and not np.isfinite(state[_COUNTERS:].view(np.float32)).all()):
         raise StateError("the snapshot holds a state that this model cannot have; take another, or start with reset().")
     return state
 

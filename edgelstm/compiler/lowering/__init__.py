@@ -24,6 +24,8 @@ HOIST_ABOVE = 4096
 #: Measured on Zen 5: a step of (40,128) and (128,128) gains a fifth and a quarter.
 TURN_ABOVE = 8192
 
+#: Most timesteps that a layer takes before the next layer runs.
+MOST_ROWS = 16
 #: Independent multiply-adds that keep a CPU busy: two a cycle, four cycles each. True of Zen 4, Zen 5, Cortex-A72 and A76.
 MULTIPLY_ADDS_IN_FLIGHT = 8
 
@@ -56,6 +58,8 @@ class Lowered(NamedTuple):
         Floats of scratch for each timestep of a block.
     workspace : int
         Floats of scratch for one timestep at a time.
+    counts : bool
+        Whether the kernel takes, behind n, how many rows it has read before: for layers that do not answer each of them.
     whole : bool
         Whether the kernel takes all rows of a recording at once.
     """
@@ -67,6 +71,7 @@ class Lowered(NamedTuple):
     state: Floats = _EMPTY
     scratch: int = 0
     workspace: int = 0
+    counts: bool = False
     whole: bool = False
 
 
@@ -160,6 +165,16 @@ def lstm_state(layer: Any, padded: int) -> Floats:
 def copy(size: int) -> Lowered:
     """A layer that passes `size` values on: what gathers several inputs, or trims a row."""
     return Lowered("activation_f32", {"function": "linear", "size": size}, size)
+
+
+def sliding(
+    kernel: str, layer: Any, constants: dict[str, Any], width: int, outputs: int, weights: Floats = _EMPTY, *, first: bool = True
+) -> Lowered:
+    """A layer over a window of the last rows of `width` values. `first`: whether its kernel must be told when the first answer is due."""
+    stride, begins = layer.rate
+    constants |= {"stride": stride} | ({"first": begins} if first else {})
+    state = np.zeros(layer.history * width, np.float32)
+    return Lowered(kernel, constants, outputs, weights, state, workspace=(layer.history + MOST_ROWS) * width, counts=True)
 
 
 def largest(array: Any) -> float:

@@ -2,8 +2,9 @@
 
 from numba import njit
 
-from ..simd.addresses import find_bad, run_block
+from ..simd.addresses import find_bad, run_block, steps_taken
 from ..simd.vectors import Lanes, load, offset, store
+from .rates import values_due
 
 #: Most floats that are copied at once. Kernels read a sample in the same pieces or smaller ones: no load waits for several stores.
 #: Measured on Zen 5.
@@ -25,7 +26,7 @@ def copier(count):
     return copy
 
 
-def process(inputs, outputs, block, sample):
+def process(inputs, outputs, block, sample, every, first):
     """Kernel of `process`.
 
     Parameters
@@ -36,23 +37,34 @@ def process(inputs, outputs, block, sample):
         Most timesteps that the fused model takes at once.
     sample : int
         Offset in the arena, in floats, of the sample read last.
+    every, first : int
+        When answers are due (`layers.wire.Wire`).
     """
+    each_step = every == first == 1
     copy = njit(inline="always")(copier(inputs))
 
     def kernel(w, a, x, y, n, limit, checked):
-        """w: weights; a: arena; x: (n, inputs); y: (n, outputs); limit: as `checks` take it; checked: 0 to let anything in.
+        """w: weights; a: arena; x: (n, inputs); y: (answers due, outputs); limit: as `checks` take it; checked: 0 to let anything in.
 
         Returns the index of the first timestep that is not fit to enter the state; nothing has run then. Else n.
         """
         if checked:
-            first = find_bad(x, limit, n)
-            if first < n:
-                return first
+            bad = find_bad(x, limit, n)
+            if bad < n:
+                return bad
         t = 0
-        while t < n:
-            count = min(block, n - t)
-            run_block(w, a, offset(x, t * inputs), offset(y, t * outputs), count)
-            t += count
+        if each_step:
+            while t < n:
+                count = min(block, n - t)
+                run_block(w, a, offset(x, t * inputs), offset(y, t * outputs), count)
+                t += count
+        else:
+            begin = values_due(steps_taken(a), every, first)
+            while t < n:
+                count = min(block, n - t)
+                answered = values_due(steps_taken(a), every, first) - begin
+                run_block(w, a, offset(x, t * inputs), offset(y, answered * outputs), count)
+                t += count
         if n > 0:
             copy(offset(a, sample), offset(x, (n - 1) * inputs))
         return n

@@ -4,26 +4,68 @@ It has the C signature of a Python method with positional arguments (METH_FASTCA
 length with values fit to enter the state goes to the careful callable, which accepts more and raises.
 """
 
+from math import prod
+
 from numba import njit
 
-from ..simd.addresses import call_address, find_bad, floats_at, peek_f32, peek_i32, peek_i64, poke_i32, run_step
+from ..simd.addresses import call_address, find_bad, floats_at, peek_f32, peek_i32, peek_i64, poke_i32, run_step, steps_taken
 from .blocks import copier
+from .rates import values_due
+
+inlined = njit(inline="always")
 
 
-def python_step(inputs, arena_input, at):
+def holds_a_vector(inputs, at):
+    """An inlined function (v): whether an array object's data are a vector of so many values, one behind the other."""
+    one_value = inputs == 1
+
+    @inlined
+    def fits(v):
+        return (
+            peek_i32(v, at.ARRAY_NDIM) == 1
+            and peek_i64(peek_i64(v, at.ARRAY_SHAPE), 0) == inputs
+            and (one_value or peek_i64(peek_i64(v, at.ARRAY_STRIDES), 0) == 4)
+        )
+
+    return fits
+
+
+def holds_a_map(shape, at):
+    """The same for a C-contiguous map of this shape, or its values in a row."""
+    axes, size = len(shape), prod(shape)
+
+    @inlined
+    def fits(v):
+        if peek_i32(v, at.ARRAY_FLAGS) & at.C_CONTIGUOUS == 0:
+            return False
+        lengths = peek_i64(v, at.ARRAY_SHAPE)
+        if peek_i32(v, at.ARRAY_NDIM) == 1:
+            return peek_i64(lengths, 0) == size
+        same = peek_i32(v, at.ARRAY_NDIM) == axes
+        for k in range(axes):
+            same = same and peek_i64(lengths, 8 * k) == shape[k]
+        return same
+
+    return fits
+
+
+def python_step(shape, arena_input, at, every, first):
     """Kernel of `PyObject *step(PyObject *self, PyObject *const *args, Py_ssize_t count)`.
 
     Parameters
     ----------
-    inputs : int
-        Values in a sample.
+    shape : tuple of int
+        Of a sample.
     arena_input : int
         Byte offset in the arena of the sample that the model reads.
     at : module
         Byte offsets of the binding's fields and of CPython's and NumPy's own (`compiler.binding`).
+    every, first : int
+        When answers are due (`layers.wire.Wire`).
     """
-    one_value = inputs == 1
-    copy = njit(inline="always")(copier(inputs))
+    each_step = every == first == 1
+    fits = holds_a_vector(shape[0], at) if len(shape) == 1 else holds_a_map(shape, at)
+    copy = njit(inline="always")(copier(prod(shape)))
 
     def kernel(self, args, count):
         """self: an array object over the binding; args: (count,) addresses of objects. Returns the address of a new reference."""
@@ -36,9 +78,7 @@ def python_step(inputs, arena_input, at):
             if (
                 peek_i64(v, at.OBJECT_TYPE) == peek_i64(b, at.NDARRAY_TYPE)
                 and peek_i64(v, at.ARRAY_DESCR) == peek_i64(b, at.FLOAT32_DESCR)
-                and peek_i32(v, at.ARRAY_NDIM) == 1
-                and peek_i64(peek_i64(v, at.ARRAY_SHAPE), 0) == inputs
-                and (one_value or peek_i64(peek_i64(v, at.ARRAY_STRIDES), 0) == 4)
+                and fits(v)
             ):
                 x = peek_i64(v, at.ARRAY_DATA)
         if x == 0 or (peek_i64(b, at.UNCHECKED) == 0 and find_bad(floats_at(x), peek_f32(b, at.LIMIT), 1) == 0):
@@ -47,6 +87,12 @@ def python_step(inputs, arena_input, at):
         copy(floats_at(a + arena_input), floats_at(x))
         run_step(peek_i64(b, at.WEIGHTS), a)
         y = peek_i64(b, at.ANSWER)
+        if not each_step:
+            taken = steps_taken(floats_at(a))
+            if values_due(taken, every, first) == values_due(taken - 1, every, first):
+                y = peek_i64(b, at.NOTHING)
+                if peek_i32(y, at.OBJECT_REFCOUNT) < 0:  # None may be immortal: its count says so and stays
+                    return y
         poke_i32(y, at.OBJECT_REFCOUNT, peek_i32(y, at.OBJECT_REFCOUNT) + 1)
         return y
 

@@ -68,7 +68,7 @@ def write_snapshot(header_words, state_words):
     return kernel
 
 
-def read_snapshot(header_words, state_words, counter_words, sample, limit):
+def read_snapshot(header_words, state_words, counter_words, sample, limit, counted):
     """Kernel: a snapshot into an arena, if it is sound and of this model.
 
     Parameters
@@ -80,6 +80,8 @@ def read_snapshot(header_words, state_words, counter_words, sample, limit):
         Word of the state where the last sample begins.
     limit : float32
         As `checks` take it.
+    counted : bool
+        Whether what is due is computed from the steps taken, so that their number must be one that can be: below 2**62.
     """
 
     def kernel(arena, blob, header, state):
@@ -89,6 +91,8 @@ def read_snapshot(header_words, state_words, counter_words, sample, limit):
         for k in range(header_words):
             if peek_i32(blob, 4 * k) != peek_i32(header, 4 * k):
                 return FOREIGN
+        if counted and not 0 <= peek_i32(blob, 4 * (header_words + 1)) < 1 << 30:
+            return DAMAGED
         for k in range(counter_words, state_words):
             if (peek_i32(blob, 4 * (header_words + k)) >> 23) & 0xFF == 0xFF:
                 return DAMAGED

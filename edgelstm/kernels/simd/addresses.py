@@ -77,6 +77,16 @@ def floats_at(typingctx, address):
 
 
 @intrinsic
+def steps_taken(typingctx, arena):
+    """The number of steps taken, with which an arena begins."""
+
+    def codegen(context, builder, signature, args):
+        return builder.load(builder.bitcast(args[0], ir.IntType(64).as_pointer()), align=4)
+
+    return types.int64(FLOATS), codegen
+
+
+@intrinsic
 def call_address(typingctx, address, a, b, c, d):
     """Call the C function at `address` with four words; its answer is a word."""
 

@@ -238,6 +238,17 @@ def _larger(builder, one, other):
     return builder.select(builder.fcmp_ordered(">", one, other), one, other)
 
 
+@intrinsic
+def highest_of(typingctx, one, other):
+    """The larger of each pair of lanes; where one is a NaN, the other."""
+
+    def codegen(context, builder, signature, args):
+        columns = zip(*(split(builder, arg) for arg in args), strict=True)
+        return join(builder, [_larger(builder, a, b) for a, b in columns])
+
+    return one(one, other), codegen
+
+
 total = _reduction(lambda builder, one, other: builder.fadd(one, other))
 highest = _reduction(_larger)
 

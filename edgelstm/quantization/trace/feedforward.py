@@ -9,6 +9,7 @@ from ...layers.dense_int8 import DenseInt8
 from ...layers.dense_int8_static import DenseInt8Static
 from ...layers.feedforward import Activation, Dense, Embedding, Normalizer, Softmax
 from ...reference.functions import activation
+from . import sliding
 from .rounding import Floats, factors, float_rows, on_grid, rounded
 
 
@@ -59,4 +60,5 @@ ANSWERS: dict[str, Callable[[Any, list[Floats]], Floats]] = {
     "embedding": _embedding,
     "normalizer": _normalizer,
     "add": lambda layer, xs: np.asarray(np.sum(xs, axis=0)),
+    **sliding.ANSWERS,
 }

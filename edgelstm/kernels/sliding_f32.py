@@ -1,0 +1,217 @@
+"""Layers over a window of the last rows: convolution, pooling, the rows themselves, in float32.
+
+The state is the history: the rows before the present one that a window reaches back, the oldest first. Nothing in it is a place: which rows
+give an answer follows from how many rows were read before, which the caller counts.
+"""
+
+from numba import njit
+
+from .dense_f32 import FOUR
+from .entry.rates import rows_passed_over
+from .simd.vectors import Lanes, add, fma, highest_of, lane0, lane1, lane2, lane3, load, multiplied, offset, splat, store, zero
+
+inlined = njit(inline="always")
+
+#: Most floats that are copied or pooled at once.
+LONGEST = 64
+
+
+def rows_copier(count):
+    """An inlined function (target, source): copies `count` floats, forwards; they may overlap where the target lies before the source."""
+    width = min(count, LONGEST) or 1
+    full = count // width * width
+    lanes, rest_lanes, rest = Lanes(width), Lanes(count - full or 1), count - full
+
+    @inlined
+    def copy(target, source):
+        for k in range(0, full, width):
+            store(target, k, load(lanes, source, k))
+        if rest:
+            store(target, full, load(rest_lanes, source, full))
+
+    return copy
+
+
+def sliding(answer, history, width, stride, first, x_stride, y_stride):
+    """Kernel of ``answer(w, window, y)`` over windows of history + 1 rows of `width` floats, one behind the other.
+
+    It answers one of `stride` rows, and `first` (from 1) first.
+    """
+    copy_row, copy_history = rows_copier(width), rows_copier(history * width)
+
+    def kernel(w, x, y, s, z, n, before):
+        """w: as `answer` reads them; x: (n, x_stride); y: (rows answered, y_stride); s: (history, width); z: (history + n, width).
+
+        before: how many rows were read before these.
+        """
+        copy_history(z, s)
+        for t in range(n):
+            copy_row(offset(z, (history + t) * width), offset(x, t * x_stride))
+        t = rows_passed_over(before, stride, first)
+        answers = 0
+        while t < n:
+            answer(w, offset(z, t * width), offset(y, answers * y_stride))
+            answers += 1
+            t += stride
+        copy_history(s, offset(z, n * width))
+
+    return kernel
+
+
+def conv1d_f32(inputs, outputs, groups, taps, spacing, units, stride, first, x_stride, y_stride):
+    """Kernel of a convolution.
+
+    Weights: for each group tiles of `units` outputs, the last one narrower; a tile's rows: the bias, then for each tap each input.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Of one group.
+    groups : int
+    taps, spacing : int
+        Rows that an answer reads, and from one to the next.
+    units : int
+        Outputs of a tile.
+    stride, first : int
+        As `sliding` takes them.
+    x_stride, y_stride : int
+        Floats from one row to the next.
+    """
+    width = inputs * groups
+    # Taps of neighbouring rows of one group are one row of values.
+    runs, length, step = (1, taps * inputs, 0) if spacing == groups == 1 else (taps, inputs, spacing * width)
+    lanes, tiles, tail = Lanes(units), outputs // units, outputs % units
+    tail_lanes, size = Lanes(tail or 1), 1 + taps * inputs
+
+    @inlined
+    def tile(lanes, units, w, x):
+        """Bias and products of one tile."""
+        a = load(lanes, w, 0)
+        b = zero(lanes)
+        c = b
+        d = b
+        for j in range(runs):
+            rows = offset(w, (1 + j * length) * units)
+            values = offset(x, j * step)
+            for k in range(0, length // 4 * 4, 4):
+                q = offset(rows, k * units)
+                v = load(FOUR, values, k)
+                a = fma(load(lanes, q, 0), lane0(lanes, v), a)
+                b = fma(load(lanes, q, units), lane1(lanes, v), b)
+                c = fma(load(lanes, q, 2 * units), lane2(lanes, v), c)
+                d = fma(load(lanes, q, 3 * units), lane3(lanes, v), d)
+            for k in range(length // 4 * 4, length):
+                a = fma(load(lanes, rows, k * units), splat(lanes, values[k]), a)
+        return add(add(a, b), add(c, d))
+
+    @inlined
+    def answer(w, window, y):
+        for g in range(groups):
+            of_group, values, out = offset(w, g * size * outputs), offset(window, g * inputs), offset(y, g * outputs)
+            for j in range(tiles):
+                store(out, j * units, tile(lanes, units, offset(of_group, j * size * units), values))
+            if tail:
+                store(out, tiles * units, tile(tail_lanes, tail, offset(of_group, tiles * size * units), values))
+
+    return sliding(answer, (taps - 1) * spacing, width, stride, first, x_stride, y_stride)
+
+
+def pooling(combine, finish, width, taps, stride, x_stride, y_stride):
+    """Kernel of pooling each channel over `taps` rows: `combine` of two vectors, `finish` of the last one."""
+    lanes_width = min(width, LONGEST)
+    full = width // lanes_width * lanes_width
+    lanes, rest_lanes, rest = Lanes(lanes_width), Lanes(width - full or 1), width - full
+
+    @inlined
+    def channels(lanes, window, k):
+        a = load(lanes, window, k)
+        for j in range(1, taps):
+            a = combine(a, load(lanes, window, j * width + k))
+        return finish(lanes, a)
+
+    @inlined
+    def answer(w, window, y):
+        for k in range(0, full, lanes_width):
+            store(y, k, channels(lanes, window, k))
+        if rest:
+            store(y, full, channels(rest_lanes, window, full))
+
+    return sliding(answer, taps - 1, width, stride, taps, x_stride, y_stride)
+
+
+def max_pool_f32(width, taps, stride, x_stride, y_stride):
+    """Kernel of the largest of `taps` rows, channel by channel; without weights."""
+
+    @inlined
+    def as_it_is(lanes, a):
+        return a
+
+    return pooling(highest_of, as_it_is, width, taps, stride, x_stride, y_stride)
+
+
+def average_pool_f32(width, taps, stride, inverse, x_stride, y_stride):
+    """Kernel of the mean of `taps` rows, channel by channel, `inverse` being 1 / taps; without weights."""
+
+    @inlined
+    def scaled(lanes, a):
+        return multiplied(a, splat(lanes, inverse))
+
+    return pooling(add, scaled, width, taps, stride, x_stride, y_stride)
+
+
+def window_f32(width, taps, spacing, stride, first, x_stride, y_stride):
+    """Kernel of the last rows side by side, the oldest first; without weights."""
+    copy_row = rows_copier(width)
+
+    @inlined
+    def answer(w, window, y):
+        for j in range(taps):
+            copy_row(offset(y, j * width), offset(window, j * spacing * width))
+
+    return sliding(answer, (taps - 1) * spacing, width, stride, first, x_stride, y_stride)
+
+
+def global_max_f32(width, x_stride, y_stride):
+    """Kernel of the largest of all rows so far, channel by channel; without weights."""
+    chunk = min(width, LONGEST)
+    full = width // chunk * chunk
+    lanes, rest_lanes, rest = Lanes(chunk), Lanes(width - full or 1), width - full
+
+    @inlined
+    def update(lanes, s, x, y, k):
+        a = highest_of(load(lanes, s, k), load(lanes, x, k))
+        store(s, k, a)
+        store(y, k, a)
+
+    def kernel(w, x, y, s, z, n):
+        """x: (n, x_stride); y: (n, y_stride); s: the largest so far, (width,); w, z: unused."""
+        for t in range(n):
+            xt = offset(x, t * x_stride)
+            yt = offset(y, t * y_stride)
+            for k in range(0, full, chunk):
+                update(lanes, s, xt, yt, k)
+            if rest:
+                update(rest_lanes, s, xt, yt, full)
+
+    return kernel
+
+
+def global_average_f32(width, x_stride, y_stride):
+    """Kernel of the mean of all rows so far, channel by channel; without weights.
+
+    The mean moves by a part of the difference from it, so that it stays as large as rows are; what rounding takes from it is carried on.
+    """
+
+    def kernel(w, x, y, s, z, n, before):
+        """x: (n, x_stride); y: (n, y_stride); s: the mean so far and what it lacks, (width,) each; before: rows read; w, z: unused."""
+        for t in range(n):
+            part = 1.0 / (before + t + 1)
+            for k in range(width):
+                mean, lacking = s[k], s[width + k]
+                moved = (x[t * x_stride + k] - mean - lacking) * part + lacking
+                after = mean + moved
+                s[width + k] = moved - (after - mean)
+                s[k] = after
+                y[t * y_stride + k] = after
+
+    return kernel

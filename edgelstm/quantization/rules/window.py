@@ -1,0 +1,5 @@
+"""Windows multiply nothing."""
+
+from . import UNTOUCHED
+
+RULES = {"window": UNTOUCHED}

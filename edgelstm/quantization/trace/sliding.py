@@ -1,0 +1,47 @@
+"""Layers over a window of the last rows, over many windows at once: (windows, time, size) -> (windows, answers due, output_size)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...layers.convolution import Conv1D
+from ...layers.sliding import Sliding
+from .rounding import Floats
+
+
+def taken(layer: Sliding, x: Floats) -> Floats:
+    """The rows that each answer reads, the oldest first, zeros before the first: (windows, answers due, taps, size)."""
+    stride, first = layer.rate
+    padded = np.concatenate([np.zeros_like(x[:, :1]).repeat(layer.history, axis=1), x], axis=1)
+    last = np.arange(first - 1, x.shape[1], stride)  # the rows at which an answer is due
+    return np.asarray(padded[:, last[:, None] + layer.spacing * np.arange(layer.taps)])
+
+
+def _over(answer: Callable[[Any, Floats], Any]) -> Callable[[Any, list[Floats]], Floats]:
+    return lambda layer, xs: np.asarray(answer(layer, taken(layer, np.concatenate(xs, axis=-1))), np.float32)
+
+
+def _conv1d(layer: Conv1D, rows: Floats) -> Any:
+    outer = rows.shape[:2]
+    parts = np.split(rows, layer.groups, axis=-1)
+    weights = np.split(layer.weight, layer.groups)
+    sums = [x.reshape(*outer, -1) @ w.transpose(2, 1, 0).reshape(-1, len(w)) for x, w in zip(parts, weights, strict=True)]
+    return np.concatenate(sums, axis=-1) + layer.bias
+
+
+def _mean_so_far(_layer: Any, xs: list[Floats]) -> Floats:
+    x = np.concatenate(xs, axis=-1)
+    sums = np.cumsum(x, axis=1, dtype=np.float64)
+    return np.asarray(sums / np.arange(1, x.shape[1] + 1)[:, None], np.float32)
+
+
+#: By kind, as `feedforward.ANSWERS`.
+ANSWERS: dict[str, Callable[[Any, list[Floats]], Floats]] = {
+    "conv1d": _over(_conv1d),
+    "window": _over(lambda _layer, rows: rows.reshape(*rows.shape[:2], -1)),
+    "max_pool1d": _over(lambda _layer, rows: rows.max(axis=2)),
+    "average_pool1d": _over(lambda _layer, rows: rows.mean(axis=2)),
+    "global_max_pool1d": lambda _layer, xs: np.maximum.accumulate(np.concatenate(xs, axis=-1), axis=1),
+    "global_average_pool1d": _mean_so_far,
+}
