@@ -1,6 +1,5 @@
 """Records of convolutions over the map that one timestep is."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, ClassVar
@@ -8,35 +7,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import ShapeError, printable
-from .maps import Axis, axes, listed, map_shape, numbers, padding
-from .record import Array, Layer, checked_array, require_shape
+from .maps import Axis, MapLayer, axes, map_shape, numbers, padding
+from .record import Array, checked_array, require_shape
 
 
-class _MapLayer(Layer):
-    """What convolutions share: a map comes in, a map goes out, and strides and dilation have a number for each axis."""
+class _Convolution(MapLayer):
+    """What convolutions share: a kernel, a bias, strides and dilation with a number for each axis."""
 
-    shape: Any
     strides: Any
     dilation: Any
     kernel: Array
     bias: Array
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """Shape of the output map."""
-        raise NotImplementedError
-
-    @property
-    def input_width(self) -> int:
-        return prod(self.shape)
-
-    def output_size(self, sizes: Sequence[int]) -> int:
-        self._matches(sizes, prod(self.shape), f"its map has shape {self.shape}")
-        return prod(self.output_shape)
-
-    def options(self) -> dict[str, Any]:
-        """As JSON has them."""
-        return {name: listed(value) for name, value in super().options().items()}
 
     def _check_steps(self) -> None:
         """Of the map, the kernel, strides and dilation."""
@@ -52,7 +33,7 @@ class _MapLayer(Layer):
 
 
 @dataclass(eq=False, repr=False)
-class MapConv(_MapLayer):
+class MapConv(_Convolution):
     """Convolution over the map of each timestep: ``keras.layers.Conv2D`` on a frame, ``Conv1D`` along its features.
 
     It remembers nothing: convolutions over time are another kind.
@@ -90,7 +71,7 @@ class MapConv(_MapLayer):
         shape = (*self.kernel.shape[:-2], self.shape[-1] // groups, outputs)
         require_shape(self.label, "kernel", self.kernel, shape, f"the map has {self.shape[-1]} channels in {groups} group(s)")
         self._check_bias(outputs)
-        map_shape(self.label, self.output_shape)
+        map_shape(self.label, self.answer_shape)
 
     @property
     def windows(self) -> list[Axis]:
@@ -98,17 +79,17 @@ class MapConv(_MapLayer):
         return axes(self.label, self.shape, self.kernel.shape[:-2], self.strides, self.dilation, self.padding)
 
     @property
-    def output_shape(self) -> tuple[int, ...]:
+    def answer_shape(self) -> tuple[int, ...]:
         return (*(axis.places for axis in self.windows), int(self.kernel.shape[-1]))
 
     @property
     def multiply_accumulates(self) -> int:
         """Those of all windows, zeros of the padding included."""
-        return int(self.kernel.size) * prod(self.output_shape[:-1])
+        return int(self.kernel.size) * prod(self.answer_shape[:-1])
 
 
 @dataclass(eq=False, repr=False)
-class MapConvTranspose(_MapLayer):
+class MapConvTranspose(_Convolution):
     """Transposed convolution over the map of each timestep: ``keras.layers.Conv2DTranspose``, ``torch.nn.ConvTranspose1d`` on a frame.
 
     Every value of the map, times the kernel, is added where its window lies: place i to the places ``i stride + j dilation`` of a map
@@ -147,9 +128,9 @@ class MapConvTranspose(_MapLayer):
         shape = (*self.kernel.shape[:-2], self.shape[-1], outputs)
         require_shape(self.label, "kernel", self.kernel, shape, f"the map has {self.shape[-1]} channels")
         self._check_bias(outputs)
-        if min(self.output_shape) < 1:
-            raise ShapeError(f"{self.label}: cropping {self.cropping} leaves nothing of the map; its shape would be {self.output_shape}.")
-        map_shape(self.label, self.output_shape)
+        if min(self.answer_shape) < 1:
+            raise ShapeError(f"{self.label}: cropping {self.cropping} leaves nothing of the map; its shape would be {self.answer_shape}.")
+        map_shape(self.label, self.answer_shape)
 
     @property
     def windows(self) -> list[Axis]:
@@ -163,12 +144,12 @@ class MapConvTranspose(_MapLayer):
         return found
 
     @property
-    def output_shape(self) -> tuple[int, ...]:
+    def answer_shape(self) -> tuple[int, ...]:
         return (*(axis.places for axis in self.windows), int(self.kernel.shape[-1]))
 
     @property
     def multiply_accumulates(self) -> int:
-        return int(self.kernel.size) * prod(self.shape[:-1])
+        return int(self.kernel.size * prod(self.shape[:-1]))
 
 
 def _is_pair(value: Any) -> bool:

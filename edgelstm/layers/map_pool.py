@@ -1,19 +1,16 @@
 """The record of pooling over the map that one timestep is."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any, ClassVar
 
 from ..errors import ShapeError, UnsupportedModelError, printable
-from .maps import Axis, axes, listed, map_shape, numbers, padding
-from .record import Layer
+from .maps import Axis, MapLayer, axes, map_shape, numbers, padding
 
 FUNCTIONS = ("max", "average")
 
 
 @dataclass(eq=False, repr=False)
-class MapPool(Layer):
+class MapPool(MapLayer):
     """Largest value, or mean, of windows over the map of each timestep, each channel by itself: ``keras.layers.MaxPool2D`` on a frame.
 
     What lies beyond the map counts neither for the largest value nor, but for `include_padding`, in the mean.
@@ -44,10 +41,10 @@ class MapPool(Layer):
     include_padding: bool = False
 
     def _check(self) -> None:
-        if self.function not in FUNCTIONS:
-            raise UnsupportedModelError(f"{self.label}: function must be {' or '.join(FUNCTIONS)}; got {printable(repr(self.function), 60)}.")
-        if not isinstance(self.include_padding, bool):
-            raise UnsupportedModelError(f"{self.label}: include_padding must be True or False; got {printable(repr(self.include_padding), 60)}.")
+        for name, words in (("function", FUNCTIONS), ("include_padding", (False, True))):
+            if (value := getattr(self, name)) not in words or not isinstance(value, type(words[0])):
+                shown = printable(repr(value), 60)
+                raise UnsupportedModelError(f"{self.label}: {name} must be {' or '.join(map(str, words))}; got {shown}.")
         self._set("shape", map_shape(self.label, self.shape))
         rank = len(self.shape) - 1
         self._set("strides", self.size if self.strides is None else self.strides)
@@ -65,18 +62,6 @@ class MapPool(Layer):
         return axes(self.label, self.shape, self.size, self.strides, self.dilation, self.padding)
 
     @property
-    def output_shape(self) -> tuple[int, ...]:
+    def answer_shape(self) -> tuple[int, ...]:
         """Shape of the output map."""
         return (*(axis.places for axis in self.windows), self.shape[-1])
-
-    @property
-    def input_width(self) -> int:
-        return prod(self.shape)
-
-    def output_size(self, sizes: Sequence[int]) -> int:
-        self._matches(sizes, prod(self.shape), f"its map has shape {self.shape}")
-        return prod(self.output_shape)
-
-    def options(self) -> dict[str, Any]:
-        """As JSON has them."""
-        return {name: listed(value) for name, value in super().options().items()}

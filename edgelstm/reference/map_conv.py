@@ -28,8 +28,9 @@ def map_conv_transpose(layer: MapConvTranspose, x: Vector) -> Vector:
                 for more, p, stride, t, apart in zip(around, place, layer.strides, tap, layer.dilation, strict=True)
             )
             y[at] += x.reshape(layer.shape)[place] @ layer.kernel[tap].astype(np.float64)
-    kept = [slice(more + before, more + size - 2 * more - after) for more, size, (before, after) in zip(around, full, layer.cropping, strict=True)]
-    return np.asarray((y[tuple(kept)] + layer.bias).ravel())
+    ends = zip(around, full, layer.cropping, strict=True)
+    kept = tuple(slice(more + before, size - more - after) for more, size, (before, after) in ends)
+    return np.asarray((y[kept] + layer.bias).ravel())
 
 
 TWINS = {"map_conv": stateless(map_conv), "map_conv_transpose": stateless(map_conv_transpose)}
