@@ -38,8 +38,10 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "SLSTM",
     "Activation",
     "Add",
+    "AttentionPool",
     "AveragePool1D",
     "BatchNorm",
     "Bidirectional",
@@ -69,6 +71,8 @@ __all__ = [
     "MapPool",
     "Mask",
     "MaxPool1D",
+    "MinGRU",
+    "MinLSTM",
     "Model",
     "ModelFileError",
     "Mul",
@@ -131,6 +135,7 @@ if TYPE_CHECKING:
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
     from .files.elstm import save as save
+    from .layers.attention import AttentionPool as AttentionPool
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU
     from .layers.conv_lstm import ConvLSTM as ConvLSTM
@@ -157,6 +162,8 @@ if TYPE_CHECKING:
     from .layers.map_conv import MapConv as MapConv
     from .layers.map_conv import MapConvTranspose as MapConvTranspose
     from .layers.map_pool import MapPool as MapPool
+    from .layers.minimal import MinGRU as MinGRU
+    from .layers.minimal import MinLSTM as MinLSTM
     from .layers.norms import LayerNorm as LayerNorm
     from .layers.norms import RMSNorm as RMSNorm
     from .layers.norms import UnitNormalization as UnitNormalization
@@ -168,6 +175,7 @@ if TYPE_CHECKING:
     from .layers.recording import Mask as Mask
     from .layers.recording import Reverse as Reverse
     from .layers.rnn import RNN as RNN
+    from .layers.slstm import SLSTM as SLSTM
     from .layers.window import Window as Window
     from .loading import from_torch as from_torch
     from .loading import load as load

@@ -21,6 +21,8 @@ from .runtime.program import Program
 from .runtime.samples import NanPolicy, NanPolicyName
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .compiler.plan import Plan
     from .model import Model
 
@@ -187,30 +189,38 @@ class Stream:
         """Of the values of an answer; empty where they have none."""
         return self.program.about().labels
 
-    def process(self, xs: ArrayLike, *, length: int | None = None) -> NDArray[np.float32]:
+    def process(self, xs: ArrayLike, *, length: int | Sequence[int] | None = None) -> NDArray[np.float32]:
         """Many timesteps, bit-equal to stepping; or, of a model that cannot step, one whole recording, from the initial state.
 
         Parameters
         ----------
-        xs : (time, input_size)
+        xs : (time, input_size), or (batch, time, input_size) of recordings
             Or (time, height, width, channels) where samples are maps, or (time,) where input_size is 1. Any numeric array, nested lists,
             or a table with the inputs' names; see `samples.floats`.
-        length : int, optional
+        length : int, or (batch,) of int, optional
             How many samples count; what follows them is padding, which nothing reads, and its answers are 0.
 
         Returns
         -------
         (time, output_size) float32
             A new array: the answers that were due, one a step unless the model answers more seldom. (1, output_size) of a model that
-            gives one answer for a recording.
+            gives one answer for a recording; (batch, …) of a batch, which only a model that cannot step takes.
 
         Raises
         ------
         InputError
             If the shape is wrong or a value must not enter the state, which is then as it was.
         """
+        if self.program.reads_recordings and isinstance(xs, np.ndarray) and xs.ndim == 3:
+            from .runtime.recordings import each
+
+            return each(self.process, xs, length)
         rows = self._arena.samples.many(xs)
-        used = rows if length is None else rows[: _checked_length(length, len(rows))]
+        used = rows
+        if length is not None:
+            from .runtime.recordings import checked_length
+
+            used = rows[: checked_length(length, len(rows))]
         if self.program.reads_recordings and not len(used):
             raise InputError("a recording needs at least one sample; got none.")
         # A stream that goes back to its initial state within the block may give other answers than those due now.
@@ -309,13 +319,6 @@ class Stream:
         from .files.elstm import model_digest
 
         return model_digest(self._model)
-
-
-def _checked_length(length: int, rows: int) -> int:
-    """`length`, if it is a number of `rows`."""
-    if not isinstance(length, int | np.integer) or isinstance(length, bool) or not 0 <= length <= rows:
-        raise InputError(f"length must be a whole number from 0 to {rows}, the samples given; got {printable(repr(length), 60)}.")
-    return int(length)
 
 
 def _taken_up(kind: type[Stream], source: Model | str, policy: NanPolicyName, blob: bytes, given: bytes, bad_inputs: int) -> Stream:

@@ -148,6 +148,11 @@ def rnn_int8(rng):
     return [hidden_int8(rng, el.RNNInt8, 5, 14, "int8-dynamic", **calibrated), hidden_int8(rng, el.RNNInt8, 14, 9, "int8-weight")]
 
 
+def slstm(rng):
+    """Heads that vectors divide, and heads that they do not."""
+    return [el.SLSTM(uniform(rng, 48, 5), uniform(rng, 48, 4), uniform(rng, 48)), el.SLSTM(uniform(rng, 24, 12), uniform(rng, 24, 3))]
+
+
 def masked(rng):
     """Padding before, between and behind samples: an index that stands for it, and layers that pass it over."""
     first, second = lstm_layers(rng, 6, 7, 1)[0], lstm_layers(rng, 7, 5, 1)[0]
@@ -156,6 +161,19 @@ def masked(rng):
         el.Mask(1, name="mask", inputs=("input",)),
         replace(first, mask="zero", name="first", inputs=("table", "mask")),
         replace(second, mask="repeat", inputs=("first", "mask")),
+    ]
+
+
+def attention(rng):
+    """Over all samples, and over those that are no padding; the scores reach far."""
+    (first,) = lstm_layers(rng, 3, 9, 1)
+    return [
+        el.Mask(0.5, name="mask", inputs=("input",)),
+        replace(first, name="values", inputs=("input",)),
+        el.Dense(10 * uniform(rng, 1, 9), name="score", inputs=("values",)),
+        el.AttentionPool(name="all", inputs=("values", "score")),
+        el.AttentionPool(name="some", inputs=("values", "score", "mask"), mask="repeat"),
+        el.Dense(uniform(rng, 4, 18), inputs=("all", "some")),
     ]
 
 
@@ -202,6 +220,13 @@ MAKERS = {
     "last": lambda rng: [*both_ways(rng, sequences=False), el.Dense(uniform(rng, 3, 12))],
     "reverse": lambda rng: [*both_ways(rng), el.Reverse()],
     "mask": masked,
+    "min_gru": lambda rng: [el.MinGRU(uniform(rng, 26, 5), uniform(rng, 26), uniform(rng, 13), candidate="positive")],
+    "min_lstm": lambda rng: [el.MinLSTM(uniform(rng, 54, 5), uniform(rng, 54))],
+    "slstm": lambda rng: [
+        el.SLSTM(uniform(rng, 48, 5), uniform(rng, 48, 4), uniform(rng, 48)),
+        el.SLSTM(uniform(rng, 24, 12), uniform(rng, 24, 3)),
+    ],
+    "attention_pool": attention,
     "lstm_int8": lambda rng: [lstm_int8(rng, 5, 14, "int8-dynamic", calibrated=True), lstm_int8(rng, 14, 9, "int8-weight")],
     "gru_int8": gru_int8,
     "rnn_int8": rnn_int8,

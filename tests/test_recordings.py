@@ -47,9 +47,9 @@ def test_a_real_tagger_answers_as_torch_does(uzmorph):
     tagger, whole, told = uzmorph
     for ids, y in zip(told["ids"], told["y"], strict=True):
         np.testing.assert_allclose(reference.run(tagger, ids[:, None]), y, atol=TOLERANCE["golden"])
-    np.testing.assert_allclose(
-        reference.run(whole, told["ids"][0][:, None]), told["logits0"], rtol=TOLERANCE["golden"], atol=TOLERANCE["golden"]
-    )
+    tolerance = {"rtol": TOLERANCE["golden"], "atol": TOLERANCE["golden"]}
+    for answers in (reference.run(whole, told["ids"][0][:, None]), el.Stream(whole).process(told["ids"][0])):
+        np.testing.assert_allclose(answers, told["logits0"], **tolerance)
 
 
 def test_torch_packed_sequences(rng):
@@ -140,3 +140,60 @@ def test_keras_masking_of_measurements_forwards(keras, rng):
     model = el.Model([el.Normalizer(np.zeros(3), np.ones(3), name="same"), el.Mask(-1.5, name="mask", inputs=("input",)), record])
     assert model.streams
     np.testing.assert_allclose(reference.run(model, xs[0]), expected, atol=1e-6)
+
+
+def onnx_rows(blocks, order):
+    """Gates of ONNX in the order of the records."""
+    return np.concatenate([np.split(blocks, len(order))[k] for k in order])
+
+
+def onnx_direction(op, w, r, b):
+    """The record of one direction of an ONNX node: W, R and B without the direction's axis."""
+    gates = {"LSTM": [0, 2, 3, 1], "GRU": [1, 0, 2], "RNN": [0]}[op]
+    w, r = onnx_rows(w, gates), onnx_rows(r, gates)
+    bias_ih, bias_hh = (onnx_rows(part, gates) for part in np.split(b, 2))
+    if op == "GRU":
+        return el.GRU(w, r, bias_ih, bias_hh, reset_after=True)
+    return {"LSTM": el.LSTM, "RNN": el.RNN}[op](w, r, bias_ih + bias_hh)
+
+
+@pytest.mark.parametrize("op", ["LSTM", "GRU", "RNN"])
+def test_onnx_bidirectional_with_lengths(op, rng):
+    """Y is 0 past each recording's end, where its reverse direction begins; Y_h holds the ends of both directions."""
+    onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    helper, f32 = onnx.helper, onnx.TensorProto.FLOAT
+    gates, hidden, size, time, lengths = {"LSTM": 4, "GRU": 3, "RNN": 1}[op], 5, 3, 9, [9, 4, 1]
+    shapes = {"W": (2, gates * hidden, size), "R": (2, gates * hidden, hidden), "B": (2, 2 * gates * hidden)}
+    arrays = {name: rng.uniform(-0.7, 0.7, shape).astype(np.float32) for name, shape in shapes.items()}
+    extra = {"linear_before_reset": 1} if op == "GRU" else {}
+    node = helper.make_node(op, ["X", "W", "R", "B", "L"], ["Y", "Y_h"], hidden_size=hidden, direction="bidirectional", **extra)
+    inputs = [helper.make_tensor_value_info("X", f32, (time, 3, size)), helper.make_tensor_value_info("L", onnx.TensorProto.INT32, (3,))]
+    outputs = [helper.make_tensor_value_info(name, f32, None) for name in ("Y", "Y_h")]
+    graph = helper.make_graph([node], "g", inputs, outputs, [onnx.numpy_helper.from_array(a, n) for n, a in arrays.items()])
+    built = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    xs = rng.uniform(-1, 1, (time, 3, size)).astype(np.float32)
+    y, y_h = runtime.InferenceSession(built.SerializeToString()).run(None, {"X": xs, "L": np.array(lengths, np.int32)})
+    directions = [onnx_direction(op, *(arrays[name][k] for name in "WRB")) for k in range(2)]
+    model = el.Model(el.Bidirectional(*directions, inputs=("input",)))
+    ends = el.Model(el.Bidirectional(*directions, inputs=("input",), sequences=False))
+    stream, summary = el.Stream(model), el.Stream(ends)
+    batch = xs.transpose(1, 0, 2)
+    np.testing.assert_allclose(stream.process(batch, length=lengths), y.transpose(2, 0, 1, 3).reshape(3, time, 10), atol=1e-6)
+    np.testing.assert_allclose(summary.process(batch, length=lengths)[:, 0], y_h.transpose(1, 0, 2).reshape(3, 10), atol=1e-6)
+
+
+def test_attention_over_a_recording_as_torch_has_it(rng):
+    """Softmax over time of a score, the weighted sum of rows: over all of them, and past padding."""
+    torch = pytest.importorskip("torch")
+    xs, score = rng.normal(size=(40, 6)).astype(np.float32), rng.uniform(-30, 30, (1, 6)).astype(np.float32)
+    keep = np.arange(40) % 3 > 0
+    xs[~keep] = 7
+    reads = {"name": "score", "inputs": ("input",)}
+    whole = el.Model([el.Dense(score, **reads), el.AttentionPool(inputs=("input", "score")), el.Last()])
+    pool = el.AttentionPool(inputs=("input", "score", "mask"), mask="repeat")
+    masked = el.Model([el.Dense(score, **reads), el.Mask(7, name="mask", inputs=("input",)), pool, el.Last()])
+    for model, rows in ((whole, xs), (masked, xs[keep])):
+        given = torch.tensor(rows, dtype=torch.float64)
+        expected = torch.softmax(given @ torch.tensor(score, dtype=torch.float64).T, dim=0).T @ given
+        np.testing.assert_allclose(reference.run(model, xs), expected, atol=1e-9)
+    np.testing.assert_allclose(el.Stream(masked).process(xs), reference.run(masked, xs), atol=TOLERANCE["f32"])

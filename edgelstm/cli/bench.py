@@ -122,6 +122,7 @@ def _measure(
         "paced_ns": measure.percentiles(step, timer),
         "response_ns": measure.percentiles(response),
         "process_ns": measure.block(stream, xs),
+        **({"recording": measure.RECORDING} if stream.program.reads_recordings else {}),
         "rate_hz": rate,
         "deadline_ns": deadline,
         "deadline_misses": int((response > deadline).sum()),
@@ -134,10 +135,11 @@ def _measure(
 def _print(told: dict[str, Any]) -> None:
     machine = told["machine"]
     show.table(f"{told['model']} on {machine['cpu']}", (), [item for item in machine.items() if item[0] != "cpu"])
+    unit = f"a recording of {told['recording']}" if "recording" in told else "step"
     columns = ("p50", "p90", "p99", "p99.9", "max")
     names = {
-        "full_speed_ns": "step, full speed",
-        "paced_ns": f"step, paced at {told['rate_hz']:g} Hz",
+        "full_speed_ns": f"{unit}, full speed",
+        "paced_ns": f"{unit}, paced at {told['rate_hz']:g} Hz",
         "response_ns": "sample due to answer",
     }
     rows = [(name, *(show.time_text(told[key][c]) for c in columns), f"{told[key]['count']:,}") for key, name in names.items()]

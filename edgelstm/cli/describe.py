@@ -46,6 +46,8 @@ def record(model: "Model", path: Path) -> dict[str, Any]:
         "rate_hz": model.rate_hz,
         "window": model.window,
         "stateful": model.stateful,
+        "streams": model.streams,
+        "sums_up": model.sums_up,
         "probe": _probe(model),
         "layers": layers,
     }
@@ -184,6 +186,8 @@ def _names(names: object) -> str:
 
 
 def _regime(told: dict[str, Any]) -> str:
+    if not told["streams"]:
+        return "answers whole recordings alone: " + ("one answer for each" if told["sums_up"] else "one answer for each sample")
     window = "streams of any length" if told["window"] is None else f"windows of {told['window']} steps"
     if told["window"] is None and told["stateful"] is None:
         return "not stated"

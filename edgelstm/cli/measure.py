@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 #: Distinct samples; steps go round them.
 SAMPLES = 1024
 
+#: Samples of a recording, for models that cannot step.
+RECORDING = 64
+
 #: Launches of a fresh process; the median is reported.
 LAUNCHES = 5
 
@@ -43,19 +46,24 @@ sys.path.insert(0, sys.argv[2])
 import numpy; numpy_done = time.monotonic_ns()
 """
 
+_FIRST = """
+zeros = numpy.zeros(stream.input_size, numpy.float32)
+stream.process(zeros[None]) if stream.program.reads_recordings else stream.step(zeros)
+""".strip()
+
 _MODEL = f"""{_BEGIN}
 from edgelstm.loading import load
 from edgelstm.stream import Stream; imported = time.monotonic_ns()
 import json; model = load(sys.argv[1], **json.loads(sys.argv[3])); loaded = time.monotonic_ns()
 stream = Stream(model); ready = time.monotonic_ns()
-stream.step(numpy.zeros(stream.input_size, numpy.float32)); done = time.monotonic_ns()
+{_FIRST}; done = time.monotonic_ns()
 print(started, numpy_done, imported, loaded, ready, done, int(stream.plan.cached))
 """
 
 _LIBRARY = f"""{_BEGIN}
 from edgelstm.stream import Stream; imported = time.monotonic_ns()
 stream = Stream(sys.argv[1]); ready = time.monotonic_ns()
-stream.step(numpy.zeros(stream.input_size, numpy.float32)); done = time.monotonic_ns()
+{_FIRST}; done = time.monotonic_ns()
 print(started, numpy_done, imported, ready, done)
 """
 
@@ -122,17 +130,23 @@ def timer_cost(count: int = 20_000) -> float:
     return float(np.median(costs))
 
 
+def units(stream: "Stream", xs: NDArray[np.float32]) -> tuple[Callable[[Any], object], list[NDArray[np.float32]]]:
+    """What is timed, and what it is given: `step` and samples, or `process` and recordings of `RECORDING` samples."""
+    if stream.program.reads_recordings:
+        return stream.process, np.split(xs, range(RECORDING, len(xs) - RECORDING + 1, RECORDING))
+    return stream.step, list(xs)
+
+
 def full_speed(stream: "Stream", xs: NDArray[np.float32], seconds: float, steps: int) -> Times:
     """Nanoseconds of each step, back to back: `steps` of them, or as many as `seconds` hold where those are fewer."""
-    clock, step = time.perf_counter_ns, stream.step
+    clock, (step, rows) = time.perf_counter_ns, units(stream, xs)
     begin = clock()
-    for x in xs[:100]:
+    for x in rows[:100]:
         step(x)
-    steps = int(min(steps, 1 + seconds * 1e9 * 100 / (clock() - begin)))
-    rows = list(xs)
+    steps = int(min(steps, 1 + seconds * 1e9 * len(rows[:100]) / (clock() - begin)))
     taken = array("q", bytes(8 * steps))
     for i in range(steps):
-        x = rows[i % SAMPLES]
+        x = rows[i % len(rows)]
         begin = clock()
         step(x)
         end = clock()
@@ -150,13 +164,12 @@ def paced(stream: "Stream", xs: NDArray[np.float32], rate: float, steps: int) ->
     step : (steps,) nanoseconds of each step, after a sleep
     response : (steps,) nanoseconds from the due time to the answer, the lateness of waking included
     """
-    clock, sleep, step = time.perf_counter_ns, time.sleep, stream.step
-    rows = list(xs)
+    clock, sleep, (step, rows) = time.perf_counter_ns, time.sleep, units(stream, xs)
     period = 1e9 / rate
     taken, response = array("q", bytes(8 * steps)), array("q", bytes(8 * steps))
     start = clock() + period
     for i in range(steps):
-        x = rows[i % SAMPLES]
+        x = rows[i % len(rows)]
         due = int(start + i * period)
         if (wait := due - clock()) > 0:
             sleep(wait * 1e-9)

@@ -66,7 +66,8 @@ def run(
 ) -> None:
     """Stream lines through MODEL: one sample a line in, one answer a line out, each flushed before more input is awaited.
 
-    MODEL is a model file, or a library that `edgelstm build` made for this machine.
+    MODEL is a model file, or a library that `edgelstm build` made for this machine. One that reads whole recordings answers each when
+    its last line has come: at the end of a file, or where --reset-on and --reset-every end it.
 
     Input is CSV (a header is optional) or JSON lines (arrays, or objects keyed by input name, nested ones as acc.x). Columns
     are taken by name where MODEL has input names, whatever their case, blanks and units, else in order. An empty cell, nan
@@ -145,7 +146,8 @@ def _step(opened: "Callable[[], Model | LibraryFile]", lines: _Lines, form: Form
     stream = Stream(given.source(loaded), nan_policy=lines.nan_policy)
     form.check(stream)
     inputs = Recordings(lines.paths, bar=not (file is sys.stdout.buffer and sys.stdout.isatty()))
-    trained = None if isinstance(loaded, LibraryFile) or loaded.stateful or lines.resets else loaded.window
+    endless = not (lines.resets or stream.program.reads_recordings)
+    trained = loaded.window if endless and not (isinstance(loaded, LibraryFile) or loaded.stateful) else None
     after: list[Callable[[], None]] = [WindowNote(stream, trained, say)]
     answers = Answers(lambda: form.sink(file, stream, lines.kept_names(inputs)), after)
     replaced = LineCount()

@@ -19,7 +19,7 @@ from .wire import Wire, joined
 MAX_SIZE = 1 << 16
 
 
-#: What recurrent layers do where their mask is 0.
+#: What layers do where their mask is 0.
 MASKS = ("repeat", "zero")
 
 #: What array fields are given: anything array-like, or None where it may be absent. Once a record is made they hold read-only,
@@ -85,6 +85,8 @@ class Layer:
     takes_any: ClassVar[bool] = False
     #: Whether it gives one row for a recording, however many it reads.
     sums_up: ClassVar[bool] = False
+    #: What the layer does where its mask is 0; None for a layer without one.
+    mask: ClassVar[str | None] = None
     #: Gates of a recurrent layer, in the order of its arrays.
     gates: ClassVar[tuple[str, ...]] = ()
     _sealed: ClassVar[bool] = False
@@ -250,7 +252,26 @@ class Layer:
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Recurrent(Layer):
+class Maskable(Layer):
+    """A layer with a state that can pass padding over.
+
+    Parameters
+    ----------
+    mask : {"repeat", "zero"}, optional
+        Takes one input more, the last: where that is 0, the layer keeps its state, and repeats the output that it gave before (0 where
+        there is none), or gives zeros. Keras' masks; zeros are its ``zero_output_for_mask``, and what follows a sequence's end in ONNX.
+    """
+
+    mask: str | None = None  # type: ignore[misc]
+
+    def __post_init__(self) -> None:
+        if self.mask is not None and self.mask not in MASKS:
+            raise UsageError(f"{self.label}: mask must be one of {', '.join(MASKS)}, or None; got {printable(repr(self.mask), 60)}.")
+        super().__post_init__()
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class Recurrent(Maskable):
     """What recurrent layers of any number format share: weight_ih (rows, input_size) and weight_hh (rows, hidden_size).
 
     Parameters
@@ -258,13 +279,11 @@ class Recurrent(Layer):
     reverse : bool
         Whether it reads a recording from its end. Its outputs stand in the order of the samples. It cannot step.
     mask : {"repeat", "zero"}, optional
-        Takes one input more, the last: where that is 0, the layer keeps its state, and repeats the output that it gave before (0 where
-        there is none), or gives zeros. Keras' masks; zeros are its ``zero_output_for_mask``, and what follows a sequence's end in ONNX.
+        See `Maskable`.
     """
 
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
     reverse: bool = False
-    mask: str | None = None
 
     if TYPE_CHECKING:
         weight_ih: Array
@@ -272,8 +291,6 @@ class Recurrent(Layer):
 
     def __post_init__(self) -> None:
         self._check_flags("reverse")
-        if self.mask is not None and self.mask not in MASKS:
-            raise UsageError(f"{self.label}: mask must be one of {', '.join(MASKS)}, or None; got {printable(repr(self.mask), 60)}.")
         super().__post_init__()
 
     def __repr__(self) -> str:

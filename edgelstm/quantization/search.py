@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from ..layers.record import Layer, Recurrent
+from ..layers.record import Layer
 from ..model import Model
 from .calibration import Range, Seen, every_row, louder, seen_by
 from .folding import Folded, folded, normalizer_of, weight_of
@@ -58,7 +58,7 @@ class Search:
         spreads = {}
         for layer in wanted:
             integers = scheme == "int8-static" and len(layer.inputs) == 1 and layer.inputs[0] in [maker.name for maker in wanted]
-            if layer.numbers != "f32" or integers or self.bounded(layer) or (isinstance(layer, Recurrent) and layer.mask):
+            if layer.numbers != "f32" or integers or self.bounded(layer) or layer.mask:
                 continue
             seen = self.seen_by(layer)
             values = seen.inputs if seen.every_input is None else seen.every_input

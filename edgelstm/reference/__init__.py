@@ -18,7 +18,7 @@ from .functions import Rows, State, Twin, Vector, masked
 def twin(layer: Layer) -> Twin:
     """How a layer is stepped here."""
     found: Twin = part(__name__, layer.kind).TWINS[layer.kind]
-    return masked(found) if isinstance(layer, Recurrent) and layer.mask else found
+    return masked(found) if layer.mask else found
 
 
 def initial_state(model: Model) -> dict[str, State]:

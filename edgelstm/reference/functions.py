@@ -56,12 +56,13 @@ def masked(twin: Twin) -> Twin:
     def step(layer: Any, xs: list[Vector], state: State) -> tuple[Vector, State]:
         x = np.concatenate(xs)
         if x[-1] == 0:
-            return (state[0] if layer.mask == "repeat" else 0 * state[0]), state
+            before = np.broadcast_to(state[0], layer.output_size([x.size]))
+            return (before if layer.mask == "repeat" else 0 * before), state
         y, inner = twin.step(layer, [x[:-1]], state[1:])
         assert y is not None
         return y, (y, *inner)
 
-    return Twin(step, lambda layer: (np.zeros(layer.output_size([layer.input_width])), *twin.start(layer)))
+    return Twin(step, lambda layer: (np.zeros(1), *twin.start(layer)))
 
 
 def sigmoid(x: Vector) -> Vector:
@@ -99,6 +100,7 @@ ACTIVATIONS: dict[str, Callable[..., Vector]] = {
     "hard_tanh": lambda x: np.clip(x, -1, 1),
     "hard_silu": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
     "softsign": lambda x: x / (1 + np.abs(x)),
+    "positive": lambda x: np.maximum(x, 0) + sigmoid(np.minimum(x, 0)),
     "softplus": lambda x, a: softplus(a * x) / a,
     "log_sigmoid": lambda x: -softplus(-x),
     "elu": lambda x, a: np.maximum(x, 0) + a * exp_below(x),

@@ -61,6 +61,8 @@ class Sink(Protocol):
 def run(stream: "Stream", source: Iterable[Samples], sink: Sink, replaced: "LineCount | None" = None) -> None:
     """Step every sample of `source` through `stream` and hand each answer that is due to `sink`, in order.
 
+    See `whole` for models that cannot step.
+
     Parameters
     ----------
     replaced : LineCount, optional
@@ -72,13 +74,18 @@ def run(stream: "Stream", source: Iterable[Samples], sink: Sink, replaced: "Line
         If the source meets a bad line or the stream refuses a sample; the message names the line. All answers before it
         were written, and the stream stands where they left it.
     """
+    if stream.program.reads_recordings:
+        from . import whole
+
+        whole.run(stream, source, sink, replaced)
+        return
     for samples in source:
         if samples.begins:
             stream.reset()
         before = stream.bad_inputs
         _answer(stream, samples, sink)
         if replaced is not None and stream.bad_inputs > before:
-            replaced.add(_bad_lines(stream, samples), samples.file)
+            replaced.add(bad_lines(stream, samples), samples.file)
 
 
 def _answer(stream: "Stream", samples: Samples, sink: Sink) -> None:
@@ -104,7 +111,7 @@ def _step_each(stream: "Stream", samples: Samples, sink: Sink) -> None:
             sink.write(answer.reshape(1, -1), samples.kept[index : index + 1])
 
 
-def _bad_lines(stream: "Stream", samples: Samples) -> list[int]:
+def bad_lines(stream: "Stream", samples: Samples) -> list[int]:
     """The lines whose samples may not enter the state."""
     from ..runtime.samples import Samples as Checks
 

@@ -13,7 +13,7 @@ def line(told: "Mapping[str, Any]") -> str:
     ----------
     told : mapping
         ``input_size``, ``output_size``, ``vocabulary_size`` (None for measurements), ``scheme``, and ``layers`` with the ``kind`` and
-        ``output_size`` of each. Recurrent layers are named; where there are none, the others are.
+        ``output_size`` of each; ``reads`` where the network cannot step. Recurrent layers are named; where there are none, the others are.
     """
     given = told["vocabulary_size"]
     sizes = f"{told['input_size'] if given is None else f'index of {given}'} → {told['output_size']}"
@@ -25,7 +25,7 @@ def line(told: "Mapping[str, Any]") -> str:
             continue
         end = next((k for k in range(place, len(shown)) if shown[k] != layer), len(shown))
         words.append(f"{_title(layer[0])} {layer[1]}" + (f" ×{end - place}" if end - place > 1 else ""))
-    return ", ".join([sizes, *words, str(told["scheme"])])
+    return ", ".join([sizes, *words, str(told["scheme"]), *([str(told["reads"])] if "reads" in told else [])])
 
 
 def html(title: str, told: "Mapping[str, Any]", facts: "Iterable[tuple[str, object]]" = ()) -> str:

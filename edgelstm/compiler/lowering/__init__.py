@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import CompileError
 from ...layers import part
-from ...layers.record import Layer, Recurrent
+from ...layers.record import Layer
 from ..targets import Target
 
 Floats = NDArray[np.float32]
@@ -119,12 +119,12 @@ def rule(layer: Layer) -> Rule:
 def lowered(layer: Layer, sizes: list[int], target: Target) -> Lowered:
     """A layer as its kind's rule has it, and past its mask where it has one."""
     low = rule(layer).lower(layer, sizes, target)
-    if not (isinstance(layer, Recurrent) and layer.mask):
+    if not layer.mask:
         return low
     constants = {
         "kernel": low.kernel,
         "constants": tuple(low.constants.items()),
-        "inputs": layer.input_size,
+        "inputs": sum(sizes) - 1,
         "width": low.width,
         "before": low.state.size,
         "repeat": int(layer.mask == "repeat"),

@@ -9,7 +9,7 @@ from ...layers.record import Layer
 from ..calibration import Range, Seen
 from ..trace import Floats
 from ..weights import quantised_rows
-from . import Rule
+from . import Rule, kept
 from .scales import state_step, step_of
 
 
@@ -42,10 +42,7 @@ def made(layer: GRU, scheme: str, input_scale: Floats | None, hidden_scale: Floa
         gate_activation=layer.gate_activation,
         cell_activation=layer.cell_activation,
         gate_clip=layer.gate_clip,
-        reverse=layer.reverse,
-        mask=layer.mask,
-        name=layer.name,
-        inputs=layer.inputs,
+        **kept(layer),
     )
 
 

@@ -9,7 +9,7 @@ from ...layers.rnn import RNN
 from ..calibration import Range, Seen
 from ..trace import Floats
 from ..weights import quantised_rows
-from . import Rule
+from . import Rule, kept
 from .scales import state_step, step_of
 
 
@@ -39,10 +39,7 @@ def made(layer: RNN, scheme: str, input_scale: Floats | None, hidden_scale: Floa
         hidden_scale=hidden_scale,
         activation=layer.activation,
         gate_clip=layer.gate_clip,
-        reverse=layer.reverse,
-        mask=layer.mask,
-        name=layer.name,
-        inputs=layer.inputs,
+        **kept(layer),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...layers.attention import AttentionPool
 from ...layers.record import Recurrent
 from ...layers.recording import Last, Mask, Reverse
 from .lstm import Float
@@ -90,5 +91,27 @@ def _mask(layer: Mask, xs: list[Floats], lengths: Steps) -> Floats:
     return np.asarray((np.concatenate(xs, axis=-1) != np.float32(layer.value)).any(axis=-1, keepdims=True), np.float32)
 
 
+def _attention(layer: AttentionPool, xs: list[Floats], lengths: Steps) -> Floats:
+    x = np.concatenate(xs, axis=-1)
+    keep = x[..., -1:] != 0 if layer.mask else np.ones_like(x[..., -1:], np.bool_)
+    size = layer.output_size([x.shape[-1]])
+    score = np.where(keep, x[..., size : size + 1], -np.inf)
+    largest = np.maximum.accumulate(score, axis=1)
+    mean, y = np.zeros_like(x[:, 0, :size]), np.zeros_like(x[..., :size])
+    weights, top = np.zeros_like(x[:, 0, :1]), np.full_like(x[:, 0, :1], -np.inf)
+    for t in range(x.shape[1]):
+        with np.errstate(invalid="ignore"):  # before the first score
+            before, now = (np.nan_to_num(np.exp(each - largest[:, t])) for each in (top, score[:, t]))
+        weights, top = weights * before + now, largest[:, t]
+        mean = mean + now / np.where(weights > 0, weights, 1) * (x[:, t, :size] - mean)
+        y[:, t] = mean if layer.mask != "zero" else np.where(keep[:, t], mean, 0)
+    return y
+
+
 #: By kind: a layer, (windows, time, size) of each input and the steps of each window -> (windows, time, output_size).
-RECORDINGS: dict[str, Callable[[Any, list[Floats], Steps], Floats]] = {"last": _last, "reverse": _reverse, "mask": _mask}
+RECORDINGS: dict[str, Callable[[Any, list[Floats], Steps], Floats]] = {
+    "last": _last,
+    "reverse": _reverse,
+    "mask": _mask,
+    "attention_pool": _attention,
+}

@@ -1,0 +1,177 @@
+"""Operators on constants alone, computed at once.
+
+Definitions: https://onnx.ai/onnx/operators/.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .calls import Array, Call
+
+#: Most numbers that a computed constant may have.
+_MOST = 1 << 26
+
+#: NumPy's types by the number of ONNX's TensorProto.DataType.
+DTYPES = {
+    1: np.float32, 2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16,
+    11: np.float64, 12: np.uint32, 13: np.uint64,
+}  # fmt: skip
+
+
+def bounded(call: Call, shape: Any) -> tuple[int, ...]:
+    """A shape of constants that is not too large."""
+    size, found = 1, tuple(int(n) for n in shape)
+    for n in found:
+        size *= n
+    if any(n < 0 for n in found) or size > _MOST:
+        call.refuse(f"makes a constant of shape {found}; at most {_MOST} numbers are imported")
+    return found
+
+
+def cast(call: Call, data: Array) -> Array:
+    call.attribute("saturate")
+    call.attribute("round_mode")
+    to = call.attribute("to")
+    if to not in DTYPES:
+        call.refuse(f"converts to type {to}, which is not imported")
+    return data.astype(DTYPES[to])
+
+
+def _constant(call: Call) -> Array:
+    names = ("value", "value_float", "value_int", "value_floats", "value_ints", "value_string", "value_strings")
+    name = next((name for name in names if name in call.unused), None)
+    if name is None:
+        call.refuse("holds no value")
+    return np.asarray(call.attribute(name), np.float32 if "float" in name else None)
+
+
+def _constant_of_shape(call: Call, shape: Array) -> Array:
+    value = call.attribute("value", np.zeros(1, np.float32))
+    return np.full(bounded(call, shape), value.ravel()[0], value.dtype)
+
+
+def _range(call: Call, start: Array, limit: Array, delta: Array) -> Array:
+    bounded(call, [max(0, -(-(limit.item() - start.item()) // delta.item()))])
+    return np.arange(start.item(), limit.item(), delta.item(), dtype=start.dtype)
+
+
+def _reduce(function: Callable[..., Any]) -> Callable[..., Array]:
+    def reduce(call: Call, data: Array, *_: Array) -> Array:
+        axes = call.ints(1, "axes")
+        if not axes and call.attribute("noop_with_empty_axes", 0):
+            return data
+        return np.asarray(function(data, axis=tuple(axes) if axes else None, keepdims=bool(call.attribute("keepdims", 1)))).astype(
+            data.dtype
+        )
+
+    return reduce
+
+
+def _concat(call: Call, *parts: Array) -> Array:
+    return np.concatenate(parts, call.attribute("axis", 0))
+
+
+def _divide(call: Call, a: Array, b: Array) -> Array:
+    return np.asarray(np.trunc(a / b)).astype(a.dtype) if a.dtype.kind in "iu" else np.asarray(a / b)
+
+
+def _cumulated(call: Call, data: Array, axis: Array) -> Array:
+    return np.cumsum(data, int(axis)).astype(data.dtype)
+
+
+def _one_hot(call: Call, indices: Array, depth: Array, values: Array) -> Array:
+    axis = call.attribute("axis", -1)
+    bounded(call, (*indices.shape, int(depth.item())))
+    hot = np.arange(depth.item()) == indices[..., None] % depth.item()
+    return np.moveaxis(np.where(hot, values[1], values[0]), -1, axis)
+
+
+def _scaled(call: Call, scale: Array, data: Array) -> Array:
+    """A scale or zero point that broadcasts along the axis of a quantised constant."""
+    axis = call.attribute("axis", 1)
+    if call.attribute("block_size", 0):
+        call.refuse("has scales for blocks, which are not imported")
+    if scale.ndim != 1 or scale.size == 1:
+        return scale.reshape(()) if scale.size == 1 else scale
+    return scale.reshape([-1 if i == axis % data.ndim else 1 for i in range(data.ndim)])
+
+
+def dequantize(call: Call, data: Array, scale: Array, zero: Array | None = None) -> Array:
+    """``(data - zero) * scale``."""
+    axis = call.attribute("axis", 1)
+    call._attributes["axis"] = axis
+    factor = _scaled(call, scale, data)
+    call._attributes["axis"] = axis
+    offset = 0.0 if zero is None else _scaled(call, zero, data).astype(np.float64)
+    call.attribute("output_dtype")
+    return np.asarray((data.astype(np.float64) - offset) * factor).astype(np.float32)
+
+
+def _plain(function: Callable[..., Any]) -> Callable[..., Array]:
+    """A NumPy function without attributes."""
+    return lambda call, *arrays: np.asarray(function(*arrays))
+
+
+def _float(function: Callable[..., Any]) -> Callable[..., Array]:
+    """A NumPy function that keeps the type of its first argument."""
+    return lambda call, *arrays: np.asarray(function(*arrays)).astype(arrays[0].dtype)
+
+
+def _modulo(call: Call, a: Array, b: Array) -> Array:
+    return np.fmod(a, b) if call.attribute("fmod", 0) else np.mod(a, b)
+
+
+#: By operator: a call and its inputs -> its output.
+FOLDS: dict[str, Callable[..., Array]] = {
+    "Constant": _constant,
+    "ConstantOfShape": _constant_of_shape,
+    "Range": _range,
+    "Concat": _concat,
+    "Cast": cast,
+    "CastLike": lambda call, data, like: data.astype(like.dtype),
+    "Add": _plain(np.add),
+    "Sub": _plain(np.subtract),
+    "Mul": _plain(np.multiply),
+    "Div": _divide,
+    "Mod": _modulo,
+    "Pow": _float(np.power),
+    "Neg": _plain(np.negative),
+    "Abs": _plain(np.abs),
+    "Sqrt": _plain(np.sqrt),
+    "Exp": _plain(np.exp),
+    "Log": _plain(np.log),
+    "Floor": _plain(np.floor),
+    "Ceil": _plain(np.ceil),
+    "Round": _plain(np.round),
+    "Sign": _plain(np.sign),
+    "Reciprocal": _float(lambda x: 1 / x),
+    "Sigmoid": _float(lambda x: 1 / (1 + np.exp(-x))),
+    "Tanh": _plain(np.tanh),
+    "Relu": _plain(lambda x: np.maximum(x, 0)),
+    "Equal": _plain(np.equal),
+    "Greater": _plain(np.greater),
+    "GreaterOrEqual": _plain(np.greater_equal),
+    "Less": _plain(np.less),
+    "LessOrEqual": _plain(np.less_equal),
+    "Not": _plain(np.logical_not),
+    "And": _plain(np.logical_and),
+    "Or": _plain(np.logical_or),
+    "Where": _plain(np.where),
+    "Max": lambda call, *a: np.asarray(np.max(np.broadcast_arrays(*a), axis=0)),
+    "Min": lambda call, *a: np.asarray(np.min(np.broadcast_arrays(*a), axis=0)),
+    "Sum": lambda call, *a: np.asarray(sum(a)),
+    "MatMul": _plain(np.matmul),
+    "Einsum": lambda call, *a: np.asarray(np.einsum(call.attribute("equation").replace(" ", ""), *a)),
+    "ReduceProd": _reduce(np.prod),
+    "ReduceSum": _reduce(np.sum),
+    "ReduceMean": _reduce(np.mean),
+    "ReduceMax": _reduce(np.max),
+    "ReduceMin": _reduce(np.min),
+    "NonZero": _plain(lambda x: np.array(np.nonzero(x), np.int64)),
+    "CumSum": _cumulated,
+    "OneHot": _one_hot,
+    "Trilu": lambda call, data, *k: np.triu(data, *map(int, k)) if call.attribute("upper", 1) else np.tril(data, *map(int, k)),
+    "DequantizeLinear": dequantize,
+}

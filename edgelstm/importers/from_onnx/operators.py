@@ -1,0 +1,298 @@
+"""What computes with numbers of the recording, operator by operator.
+
+Definitions: https://onnx.ai/onnx/operators/.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...layers.feedforward import Embedding, Softmax
+from ..graph.emitting import layer
+from ..graph.tracing import Flow, Value
+from .activations import ACTIVATIONS, clipped
+from .calls import Array, Call, floats
+from .folding import DTYPES
+from .recurrent import recurrent
+
+
+def _matmul(call: Call) -> list[Value]:
+    a, b = call.value(0), call.value(1)
+    if isinstance(a, Flow) and isinstance(b, Flow):
+        call.refuse("multiplies two arrays that both depend on the recording, as attention does, which is not imported")
+    if isinstance(a, Flow):
+        return [call.tracer.affine(a, _matrix(call, call.constant(1)))]
+    flow = call.flow(1)
+    turned = Flow(np.swapaxes(flow.ids, -1, -2) if flow.ids.ndim > 1 else flow.ids)
+    out = call.tracer.affine(turned, _matrix(call, call.constant(0).T))
+    return [Flow(np.swapaxes(out.ids, -1, -2) if flow.ids.ndim > 1 else out.ids)]
+
+
+def _matrix(call: Call, weight: Array) -> Array:
+    while weight.ndim > 2 and weight.shape[0] == 1:
+        weight = weight[0]
+    if weight.ndim != 2:
+        call.refuse(f"multiplies by a constant of shape {weight.shape}, which is not imported; it needs a matrix")
+    return weight
+
+
+def _gemm(call: Call) -> list[Value]:
+    alpha, beta = call.attribute("alpha", 1.0), call.attribute("beta", 1.0)
+    a = call.flow(0)
+    a = Flow(a.ids.T) if call.attribute("transA", 0) else a
+    weight = call.constant(1)
+    weight = weight.T if call.attribute("transB", 0) else weight
+    weight = weight if alpha == 1 else alpha * floats(weight)
+    out = call.tracer.affine(a, weight)
+    if not call.has(2):
+        return [out]
+    bias = call.value(2)
+    if isinstance(bias, Flow):
+        return [call.tracer.combine("add", out, bias if beta == 1 else call.tracer.scale(bias, beta, 0))]
+    return [call.tracer.scale(out, 1, beta * floats(bias))]
+
+
+def _einsum(call: Call) -> list[Value]:
+    """A sum over axes of what flows, with one constant: axes in common are groups, or summed."""
+    equation = call.attribute("equation").replace(" ", "")
+    left, _, result = equation.partition("->")
+    terms = left.split(",")
+    flows = [i for i, value in enumerate(call.values) if isinstance(value, Flow)]
+    if "." in equation or not result or len(terms) != 2 or len(flows) != 1:
+        call.refuse(f"the sum {equation!r} is not imported; it needs one constant and one array of the recording")
+    x, w = terms[flows[0]], terms[1 - flows[0]]
+    weight = call.constant(1 - flows[0])
+    summed = [a for a in x if a in w and a not in result]
+    groups = [a for a in x if a in w and a in result]
+    rows = [a for a in x if a not in w]
+    outs = [a for a in w if a not in x]
+    if set(rows) - set(result) or set(outs) - set(result) or len(set(x)) != len(x):
+        call.refuse(f"the sum {equation!r} is not imported")
+    ids = np.transpose(call.flow(flows[0]).ids, [x.index(a) for a in (*groups, *rows, *summed)])
+    matrix = np.transpose(weight, [w.index(a) for a in (*groups, *summed, *outs)])
+    g, r = ids.shape[: len(groups)], ids.shape[len(groups) : len(groups) + len(rows)]
+    o = matrix.shape[len(groups) + len(summed) :]
+    k = int(np.prod(ids.shape[len(groups) + len(rows) :]))
+    ids, matrix = ids.reshape(int(np.prod(g)), -1, k), matrix.reshape(int(np.prod(g)), k, -1)
+    parts = [call.tracer.affine(Flow(i), m).ids for i, m in zip(ids, matrix, strict=True)]
+    out = np.stack(parts).reshape(*g, *r, *o)
+    order = [*groups, *rows, *outs]
+    return [Flow(np.transpose(out, [order.index(a) for a in result]))]
+
+
+def _add(call: Call) -> list[Value]:
+    return [_sum(call, call.value(0), call.value(1), 1)]
+
+
+def _sub(call: Call) -> list[Value]:
+    return [_sum(call, call.value(0), call.value(1), -1)]
+
+
+def _sum(call: Call, a: Value, b: Value, sign: int) -> Value:
+    if isinstance(a, Flow) and isinstance(b, Flow):
+        return call.tracer.combine("add", a, b if sign == 1 else call.tracer.scale(b, -1, 0))
+    if isinstance(a, Flow):
+        return call.tracer.scale(a, 1, sign * floats(b))  # type: ignore[arg-type]
+    return call.tracer.scale(b, sign, floats(a))  # type: ignore[arg-type]
+
+
+def _mul(call: Call) -> list[Value]:
+    a, b = call.value(0), call.value(1)
+    if isinstance(a, Flow) and isinstance(b, Flow):
+        return [call.tracer.combine("mul", a, b)]
+    flow, factor = (a, b) if isinstance(a, Flow) else (b, a)
+    return [call.tracer.scale(flow, floats(factor), 0)]  # type: ignore[arg-type]
+
+
+def _div(call: Call) -> list[Value]:
+    divisor = call.value(1)
+    if isinstance(divisor, Flow):
+        call.refuse("divides by numbers that depend on the recording, which is not imported")
+    return [call.tracer.scale(call.flow(0), 1 / floats(divisor), 0)]
+
+
+def _pow(call: Call) -> list[Value]:
+    exponent, x = np.unique(call.constant(1)), call.flow(0)
+    if exponent.size == 1 and exponent[0] == 2:
+        return [call.tracer.combine("mul", x, x)]
+    if exponent.size != 1 or exponent[0] != 1:
+        call.refuse(f"raises to the power {exponent}, which is not imported; 1 and 2 are")
+    return [x]
+
+
+def _concat(call: Call) -> list[Value]:
+    axis = call.attribute("axis", 0)
+    values = [value for value in call.values if value is not None]
+    return [
+        Flow(np.concatenate([call.tracer.ids(value) for value in values], axis), all(isinstance(v, Flow) and v.integer for v in values))
+    ]
+
+
+def _pad(call: Call) -> list[Value]:
+    mode = call.attribute("mode", "constant")
+    pads = call.ints(1, "pads") or []
+    x = call.flow(0).ids
+    axes = call.ints(3, "") or list(range(x.ndim))
+    half = len(pads) // 2
+    widths = [(0, 0)] * x.ndim
+    for before, after, axis in zip(pads[:half], pads[half:], axes, strict=True):
+        widths[call.axis(axis, x.ndim)] = (before, after)
+    if any(n < 0 for pair in widths for n in pair):
+        cut = tuple(slice(max(0, -a), n - max(0, -b)) for (a, b), n in zip(widths, x.shape, strict=True))
+        x, widths = x[cut], [(max(0, a), max(0, b)) for a, b in widths]
+    if mode not in ("constant", "reflect", "edge", "wrap") or sum(map(sum, widths)) > 1 << 20:
+        call.refuse(f"pads in mode {mode!r} by {widths}, which is not imported")
+    if mode != "constant":
+        return [Flow(np.pad(x, widths, mode=mode))]
+    value = call.constant(2).item() if call.has(2) else call.attribute("value", 0.0)
+    zero = int(call.tracer.ids(np.array([value]))[0])
+    return [Flow(np.pad(x, widths, constant_values=zero))]
+
+
+def _cast(call: Call) -> list[Value]:
+    x, to = call.flow(0), call.attribute("to")
+    call.attribute("saturate")
+    call.attribute("round_mode")
+    if to not in DTYPES or (not x.integer and DTYPES[to] not in (np.float32, np.float64, np.float16)):
+        call.refuse("converts numbers of the recording to whole ones, which is not imported")
+    return [Flow(x.ids, x.integer and np.dtype(DTYPES[to]).kind in "iu")]
+
+
+def _gather(call: Call) -> list[Value]:
+    """Rows of a constant table, by an index of the recording."""
+    table, index = call.constant(0), call.flow(1)
+    if call.attribute("axis", 0) != 0 or table.ndim != 2:
+        call.refuse(f"looks up numbers of the recording in an array of shape {table.shape}; an embedding is a matrix of rows")
+    return [call.tracer.rows(Flow(index.ids[..., None]), lambda: Embedding(table), table.shape[1])]
+
+
+def _softmax(call: Call) -> list[Value]:
+    return [_over(call, call.flow(0), Softmax)]
+
+
+def _log_softmax(call: Call) -> list[Value]:
+    return [_over(call, call.flow(0), lambda: layer("LogSoftmax", call.tracer.place))]
+
+
+def _over(call: Call, x: Flow, make: Callable[[], Any]) -> Flow:
+    """A layer along one axis; before operator set 13 along all from that axis on."""
+    axis = call.axis(call.attribute("axis", -1 if call.opset >= 13 else 1), x.ids.ndim)
+    if call.opset < 13 and axis != x.ids.ndim - 1:
+        flat = Flow(x.ids.reshape(*x.shape[:axis], -1))
+        return Flow(call.tracer.rows(flat, make, flat.shape[-1]).ids.reshape(x.shape))
+    turned = Flow(np.moveaxis(x.ids, axis, -1))
+    return Flow(np.moveaxis(call.tracer.rows(turned, make, turned.shape[-1]).ids, -1, axis))
+
+
+def _batch_norm(call: Call) -> list[Value]:
+    x = call.flow(0)
+    epsilon = call.attribute("epsilon", 1e-5)
+    call.attribute("momentum")
+    call.attribute("spatial")
+    if call.attribute("training_mode", 0):
+        call.refuse("is in training mode; export the model in evaluation mode")
+    scale, bias, mean, variance = (floats(call.constant(i)) for i in range(1, 5))
+    factor = scale / np.sqrt(variance + epsilon)
+    shape = [-1 if i == min(1, x.ids.ndim - 1) else 1 for i in range(x.ids.ndim)]
+    return [call.tracer.scale(x, factor.reshape(shape), (bias - mean * factor).reshape(shape))]
+
+
+def _layer_norm(call: Call) -> list[Value]:
+    x, weight = call.flow(0), call.constant(1)
+    axis = call.axis(call.attribute("axis", -1), x.ids.ndim)
+    epsilon = call.attribute("epsilon", 1e-5)
+    call.attribute("stash_type")
+    flat = Flow(x.ids.reshape(*x.shape[:axis], -1))
+    width = flat.shape[-1]
+    bias = np.broadcast_to(call.constant(2) if call.has(2) else np.zeros(1), x.shape[axis:]).ravel()
+    given = {"weight": np.broadcast_to(weight, x.shape[axis:]).ravel(), "bias": bias, "epsilon": float(epsilon)}
+    out = call.tracer.rows(flat, lambda: layer("LayerNorm", call.tracer.place, **given), width)
+    return [Flow(out.ids.reshape(x.shape))]
+
+
+def _max(call: Call) -> list[Value]:
+    return [_bound(call, 0)]
+
+
+def _min(call: Call) -> list[Value]:
+    return [_bound(call, 1)]
+
+
+def _bound(call: Call, side: int) -> Value:
+    flows = [value for value in call.values if isinstance(value, Flow)]
+    constants = [np.ravel(value) for value in call.values if value is not None and not isinstance(value, Flow)]
+    bounds = np.unique(np.concatenate(constants)) if constants else np.empty(0)
+    if len(flows) != 1 or bounds.size != 1:
+        call.refuse("takes the larger or smaller of several arrays, which is imported for one array and one constant")
+    return clipped(call, flows[0], *((float(bounds[0]), None) if side == 0 else (None, float(bounds[0]))))
+
+
+def _where(call: Call) -> list[Value]:
+    condition = call.constant(0).astype(bool)
+    a, b = (call.tracer.ids(call.value(index)) for index in (1, 2))
+    return [Flow(np.where(condition, a, b))]
+
+
+def _reduce_mean(call: Call) -> list[Value]:
+    return [_average(call, lambda n: 1 / n)]
+
+
+def _reduce_sum(call: Call) -> list[Value]:
+    return [_average(call, lambda n: 1.0)]
+
+
+def _average(call: Call, factor: Callable[[int], float]) -> Value:
+    x = call.flow(0)
+    axes = call.ints(1, "axes")
+    keep = call.attribute("keepdims", 1)
+    call.attribute("noop_with_empty_axes")
+    found = [call.axis(a, x.ids.ndim) for a in (axes or range(x.ids.ndim))]
+    rest = [i for i in range(x.ids.ndim) if i not in found]
+    turned = np.transpose(x.ids, [*rest, *found])
+    shape = turned.shape[: len(rest)]
+    flat = turned.reshape(*shape, -1)
+    weight = np.full((flat.shape[-1], 1), factor(flat.shape[-1]))
+    out = call.tracer.affine(Flow(flat), weight).ids.reshape(shape)
+    return Flow(np.expand_dims(out, tuple(found)) if keep else out)
+
+
+def _if(call: Call) -> list[Value]:
+    condition = call.constant(0)
+    branches = {name: call.attribute(name) for name in ("then_branch", "else_branch")}
+    return call.runner.inside(branches["then_branch" if condition.ravel()[0] else "else_branch"], {})
+
+
+OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
+    ("ai.onnx", op): handler
+    for op, handler in {
+        **ACTIVATIONS,
+        "LSTM": recurrent,
+        "GRU": recurrent,
+        "RNN": recurrent,
+        "MatMul": _matmul,
+        "Gemm": _gemm,
+        "Einsum": _einsum,
+        "Add": _add,
+        "Sub": _sub,
+        "Mul": _mul,
+        "Div": _div,
+        "Pow": _pow,
+        "Neg": lambda call: [call.tracer.scale(call.flow(0), -1, 0)],
+        "Concat": _concat,
+        "Pad": _pad,
+        "Cast": _cast,
+        "CastLike": lambda call: [call.value(0)],
+        "Gather": _gather,
+        "Softmax": _softmax,
+        "LogSoftmax": _log_softmax,
+        "BatchNormalization": _batch_norm,
+        "LayerNormalization": _layer_norm,
+        "Max": _max,
+        "Min": _min,
+        "Where": _where,
+        "ReduceMean": _reduce_mean,
+        "ReduceSum": _reduce_sum,
+        "If": _if,
+    }.items()
+}

@@ -1,0 +1,200 @@
+"""The operators LSTM, GRU and RNN, with all their attributes, as layer records.
+
+Definitions and gate orders: https://onnx.ai/onnx/operators/onnx__LSTM.html (i o f c), onnx__GRU.html (z r h), onnx__RNN.html.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from ...layers import RECORDS, record_of
+from ...layers.record import Layer
+from ..graph.expressions import Cell, Made, State
+from ..graph.tracing import Flow, Value
+from ..graph.wires import Ids, Wire
+from .activations import words
+from .calls import Array, Call
+
+#: By operator: gates in ONNX's order as rows of ours, and how many states.
+_GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
+
+
+def recurrent(call: Call) -> Sequence[Value]:
+    """An LSTM, GRU or RNN node."""
+    node = _Node(call)
+    x = call.flow(0).ids
+    if x.ndim != 3:
+        call.refuse(f"reads an array of shape {x.shape} where it needs three dimensions")
+    x = np.swapaxes(x, 0, 1) if node.batch_first else x  # (steps, sequences, inputs)
+    node.check_lengths(x.shape[0])
+    reads, backward = call.tracer.sequence(x)
+    made = [node.direction(index, reads, backward) for index in range(len(node.directions))]
+    y = np.stack([m.y for m in made], 1)  # (steps, directions, sequences, hidden)
+    y = y[::-1] if backward else y
+    ends = [np.stack([m.end for m in made]), np.stack([m.cell_end for m in made])]  # (directions, sequences, hidden)
+    if node.batch_first:
+        y, ends = y.transpose(2, 0, 1, 3), [np.swapaxes(end, 0, 1) for end in ends]
+    return [Flow(y), *map(Flow, ends)][: 3 if node.op == "LSTM" else 2]
+
+
+@dataclass(eq=False)
+class _Direction:
+    """Identities that one direction gives: y (steps, sequences, hidden) in the recording's order, its end and that of its cell state."""
+
+    y: Ids
+    end: Ids
+    cell_end: Ids
+
+
+class _Node:
+    """Attributes and arrays of a node, checked."""
+
+    def __init__(self, call: Call) -> None:
+        self.call, self.op = call, call.node.op
+        self.directions = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}.get(
+            direction := call.attribute("direction", "forward"), []
+        )
+        if not self.directions:
+            call.refuse(f"direction {direction!r} is none that ONNX knows")
+        self.batch_first = bool(call.attribute("layout", 0))
+        self.count = len(_GATES[self.op])
+        self.w, self.r = call.constant(1), call.constant(2)
+        self.hidden = self.r.shape[-1]
+        if call.attribute("hidden_size", self.hidden) != self.hidden:
+            call.refuse(
+                f"has hidden_size {call.node.attributes['hidden_size']} and recurrent weights of shape {self.r.shape}; "
+                "torch's dynamo exporter writes such for an LSTM with proj_size, and no runtime takes it. Import its state_dict"
+            )
+        rows = self.count * self.hidden
+        self._require(1, self.w, (len(self.directions), rows, self.w.shape[-1]))
+        self._require(2, self.r, (len(self.directions), rows, self.hidden))
+        self.b = self._optional(3, (len(self.directions), 2 * rows))
+        self.initial = [self._initial(index) for index in ((5, 6) if self.op == "LSTM" else (5,))]
+        each = {"LSTM": 3, "GRU": 2, "RNN": 1}[self.op]
+        self.words = words(call, each * len(self.directions))
+        self.clip = call.attribute("clip")
+        self.options = self._options()
+
+    def _require(self, index: int, array: Array, shape: tuple[int, ...]) -> None:
+        if array.shape != shape or 0 in shape:
+            self.call.refuse(f"its input {index} must have shape {shape}; it has {array.shape}")
+
+    def _optional(self, index: int, shape: tuple[int, ...]) -> Array | None:
+        if not self.call.has(index):
+            return None
+        array = self.call.constant(index)
+        self._require(index, array, shape)
+        return array.astype(np.float64)
+
+    def _initial(self, index: int) -> Value | None:
+        """(directions, sequences, hidden), or None for zeros."""
+        if not self.call.has(index):
+            return None
+        given = self.call.value(index)
+        array: Any = given.ids if isinstance(given, Flow) else given
+        array = np.swapaxes(array, 0, 1) if self.batch_first else array
+        if array.ndim != 3 or array.shape[::2] != (len(self.directions), self.hidden):
+            self.call.refuse(f"its initial state must have shape ({len(self.directions)}, batch, {self.hidden}); it has {array.shape}")
+        return Flow(array) if isinstance(given, Flow) else array
+
+    def _options(self) -> list[dict[str, Any]]:
+        """For each direction the fields of its record that differ from a plain layer's."""
+        found: list[dict[str, Any]] = [{} for _ in self.directions]
+        if self.clip:
+            found = [{"gate_clip": float(np.float32(self.clip))} for _ in self.directions]
+        each = len(self.words) // len(self.directions)
+        names = {"LSTM": ("gate_activation", "cell_activation", "output_activation"), "GRU": ("gate_activation", "cell_activation")}
+        plain = {"gate_activation": "sigmoid"}
+        for index, options in enumerate(found):
+            for name, word in zip(names.get(self.op, ("activation",)), self.words[index * each :], strict=False):
+                if word != plain.get(name, "tanh"):
+                    options[name] = word
+        if self.op == "GRU" and not self.call.attribute("linear_before_reset", 0):
+            found = [{**options, "reset_after": False} for options in found]
+        if self.op == "LSTM":
+            if self.call.attribute("input_forget", 0):
+                found = [{**options, "coupled": "f=1-i"} for options in found]
+            peepholes = self._optional(7, (len(self.directions), 3 * self.hidden))
+            if peepholes is not None and peepholes.any():
+                rows = peepholes.reshape(-1, 3, self.hidden)[:, [0, 2, 1]]  # i o f -> i f o
+                found = [{**options, "peephole": rows[index]} for index, options in enumerate(found)]
+        return found
+
+    def check_lengths(self, steps: int) -> None:
+        """Sequences of other lengths than the whole are refused."""
+        if self.call.has(4) and (self.call.constant(4) != steps).any():
+            self.call.refuse("has sequence_lens shorter than its input, which is not imported; cut the recording instead")
+
+    def _gates(self, array: Array) -> Array:
+        """Rows by gate in our order."""
+        parts = array.reshape(self.count, self.hidden, *array.shape[1:])
+        return parts[list(_GATES[self.op])].reshape(array.shape)
+
+    def _record(self, index: int, reverse: bool) -> Layer:
+        bias = np.zeros((2, self.count * self.hidden)) if self.b is None else self.b[index].reshape(2, -1)
+        bias = np.stack([self._gates(one) for one in bias])
+        given: dict[str, Any] = {"weight_ih": self._gates(self.w[index]), "weight_hh": self._gates(self.r[index]), **self.options[index]}
+        given |= {"bias_ih": bias[0], "bias_hh": bias[1]} if self.op == "GRU" else {"bias": bias.sum(0)}
+        given |= {"reverse": True} if reverse else {}
+        return made_record(self.call, self.op, given)
+
+    def direction(self, index: int, reads: Ids, backward: bool) -> _Direction:
+        """The wires of one direction; `backward`: the node reads the recording from its end already."""
+        tracer = self.call.tracer
+        reverse = self.directions[index] != backward
+        source = Made(tracer.place, self._record(index, reverse), [reads], "weight_ih")
+        h = tracer.space.allocate(source, tracer.steps, self.hidden, reverse)
+        c = tracer.space.allocate(Cell(tracer.place, h.index), tracer.steps, self.hidden, reverse)
+        source.check = lambda: self._begun(source.record, index, h, c)
+        y, cells = tracer.space.ids(h), tracer.space.ids(c)
+        end = 0 if reverse else -1
+        for given, ids in zip(self.initial, (y, cells), strict=False):
+            if isinstance(given, Flow):
+                tracer.ends.update(zip(given.ids[index].ravel().tolist(), ids[end].ravel().tolist(), strict=True))
+        return _Direction(y, y[end], cells[end])
+
+    def _begun(self, record: Layer, index: int, h: Wire, c: Wire) -> Layer:
+        """The record with its initial states, which may be what the layer itself ended with before."""
+        states: dict[str, Any] = {}
+        for name, given, wire in zip(("h0", "c0"), self.initial, (h, c), strict=False):
+            if given is None:
+                continue
+            values = self._begins(name, given.ids[index], wire) if isinstance(given, Flow) else self._constant(given[index])
+            if values.any():
+                states[name] = values
+        return replace(record, **states)
+
+    def _constant(self, rows: Array) -> Array:
+        if (rows != rows[:1]).any():
+            self.call.tracer.place = str(self.call.node)
+            self.call.refuse("begins each sequence of the batch in another state; a stream has one")
+        first: Array = rows[0]
+        return first
+
+    def _begins(self, name: str, ids: Ids, wire: Wire) -> Array:
+        """Where the state of the stream begins that `ids` (sequences, hidden) are."""
+        space = self.call.tracer.space
+        self.call.tracer.place = str(self.call.node)
+        source_wire = space.wire_of(ids)
+        if source_wire is None or not isinstance(source_wire.source, State) or len(ids) != 1:
+            self.call.refuse(
+                f"its {name} is computed in the graph, or belongs to several sequences; a stream's state begins with constants"
+            )
+        numbers, state = space.places(ids[0]).number, source_wire.source
+        if state.following is not None and not np.array_equal(state.following[numbers], space.last(wire)):
+            self.call.refuse(f"its {name} comes from {state.place}, but the state that it ends with does not go back there")
+        found: Array = state.initial[numbers]
+        return found
+
+
+def made_record(call: Call, name: str, given: dict[str, Any]) -> Layer:
+    """A record whose fields this version has, or the refusal that names the one it lacks."""
+    if name not in RECORDS:
+        call.refuse(f"needs a layer {name}, which this version of edgelstm does not have")
+    kind = record_of(RECORDS[name])
+    lacking: Sequence[str] = sorted(set(given) - {f.name for f in fields(kind)})
+    if lacking:
+        call.refuse(f"needs a layer {name} with {', '.join(lacking)}, which this version of edgelstm does not have")
+    return kind(**given)

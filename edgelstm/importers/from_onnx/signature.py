@@ -1,0 +1,169 @@
+"""What the inputs of a graph are: samples, with a time axis or one frame a call; states that go round; lengths and choices.
+
+ONNX does not say it. Readings are made in order of likelihood; the first one by which the whole graph can be followed is right, since a
+recurrent node, a state and an output each require their own axes.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, product
+
+from ...errors import UnsupportedModelError
+from .file import Tensor
+
+#: Names of axes, and of states.
+_TIME = re.compile(r"(?i)seq|time|step|frame|len|^t$|^n_?samples|^l$|chunk|window")
+_BATCH = re.compile(r"(?i)batch|^n$|^b$|^bs$|unk")
+_STATE = re.compile(
+    r"(?i)state|hidden|memory|cache|^h_?\d|^c_?\d|^hx|^cx|_h$|_c$|h_?in|c_?in|h_?prev|c_?prev|^h$|^c$|h_?t_1|initial|context|buf"
+)
+
+#: Most readings of the samples' axes that are made.
+_MOST_AXES = 12
+
+_LENGTH = re.compile(r"(?i)len")
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Which axes of a samples' array are time and batch; None where it has none."""
+
+    time: int | None
+    batch: int | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One reading of a signature.
+
+    samples: inputs with the axes of each; states: inputs with the outputs that they become, None where none does; lengths: inputs that
+    say how long sequences are.
+    """
+
+    samples: tuple[tuple[Tensor, Axes], ...]
+    states: tuple[tuple[Tensor, Tensor | None], ...] = ()
+    lengths: tuple[Tensor, ...] = ()
+    choices: tuple[Tensor, ...] = field(default=())
+
+    def steps(self) -> int | None:
+        """The length of recordings where the file fixes it: 1 where samples have no time axis, None where it is open."""
+        tensor, axes = self.samples[0]
+        if axes.time is None:
+            return 1
+        size = (tensor.shape or ())[axes.time]
+        return size if isinstance(size, int) else None
+
+
+def readings(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Iterator[Reading]:
+    """All readings of a signature, likely ones first.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If an input has no shape, or none can hold samples.
+    """
+    for tensor in inputs:
+        if tensor.shape is None or tensor.dtype == "other":
+            raise UnsupportedModelError(f"input {tensor.name!r} has no shape or is of a type that is not imported.")
+    choices = tuple(t for t in inputs if not t.shape and t.dtype in ("int", "bool"))
+    lengths = tuple(t for t in inputs if t.dtype == "int" and len(t.shape or ()) == 1 and _LENGTH.search(t.name) and len(inputs) > 1)
+    rest = [t for t in inputs if t not in choices and t not in lengths]
+    for samples, states in _divisions(rest, outputs):
+        for axes in islice(_axes(samples), _MOST_AXES):
+            if not states and _is_window(samples[0], axes[0]):
+                continue
+            yield Reading(tuple(zip(samples, axes, strict=True)), states, lengths, choices)
+
+
+def _is_window(tensor: Tensor, axes: Axes) -> bool:
+    """Whether one step, of one alone, would hold several axes that are longer than one: a window rather than a frame."""
+    shape = tensor.shape or ()
+    if axes.time is not None and shape[axes.time] != 1:
+        return False
+    return sum(n != 1 for i, n in enumerate(shape) if i != axes.batch) > 1
+
+
+def _divisions(rest: list[Tensor], outputs: Sequence[Tensor]) -> Iterator[tuple[list[Tensor], tuple[tuple[Tensor, Tensor | None], ...]]]:
+    """Inputs divided into samples and states, with what each state becomes."""
+    if not rest:
+        raise UnsupportedModelError("has no input that could hold samples.")
+    first = next((t for t in rest if not _STATE.search(t.name)), rest[0])
+    others = [t for t in rest if t is not first]
+    found = []
+    for pairs in (_paired(others, outputs, True), _paired(others, outputs, False), {}):
+        alone = [t for t in others if pairs.get(t.name) is None]
+        begins = [t for t in alone if _STATE.search(t.name) and t.dtype == "float"]
+        states = tuple((t, pairs.get(t.name)) for t in others if t in begins or t not in alone)
+        if states not in found:
+            found.append(states)
+            yield [t for t in rest if t not in [state for state, _ in states]], states
+
+
+def _paired(states: list[Tensor], outputs: Sequence[Tensor], by_name: bool) -> dict[str, Tensor | None]:
+    """By name of an input, the output of its shape whose name is most alike, or the first that is left."""
+    found: dict[str, Tensor | None] = {}
+    free = list(outputs)
+    scored = sorted(
+        (
+            (difflib.SequenceMatcher(None, a.name, b.name).ratio() if by_name else 0, -j, -i, i, j)
+            for i, a in enumerate(states)
+            for j, b in enumerate(outputs)
+        ),
+        reverse=True,
+    )
+    for _, _, _, i, j in scored:
+        if states[i].name not in found and outputs[j] in free and _alike(states[i], outputs[j]):
+            found[states[i].name] = outputs[j]
+            free.remove(outputs[j])
+    return found
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    shapes = a.shape or (), b.shape or ()
+    return (b.shape is None or len(shapes[0]) == len(shapes[1])) and all(
+        m == n or isinstance(m, str) or isinstance(n, str) for m, n in zip(*shapes, strict=False)
+    )
+
+
+def _axes(samples: list[Tensor]) -> Iterator[tuple[Axes, ...]]:
+    """Axes of all samples, best first; all have a time axis or none has."""
+    ranked = [sorted(_candidates(tensor), key=lambda found: -found[0]) for tensor in samples]
+    together = sorted(product(*(found[:8] for found in ranked[:4])), key=lambda choice: -sum(score for score, _ in choice))
+    for choice in together:
+        axes = tuple(a for _, a in choice)
+        if len({a.time is None for a in axes}) == 1 and len(axes) == len(samples):
+            yield axes
+
+
+def _candidates(tensor: Tensor) -> Iterator[tuple[float, Axes]]:
+    """Each reading of one array's axes, with a score."""
+    shape = tensor.shape or ()
+    rank = len(shape)
+    for time, batch in product([*range(rank), None], [*range(rank), None]):
+        if time is not None and time == batch:
+            continue
+        others = [i for i in range(rank) if i not in (time, batch)]
+        if any(isinstance(shape[i], str) for i in others):
+            continue
+        yield _score(tensor, time, batch), Axes(time, batch)
+
+
+def _score(tensor: Tensor, time: int | None, batch: int | None) -> float:
+    shape = tensor.shape or ()
+    rank, score = len(shape), 0.0
+    if time is not None:
+        size = shape[time]
+        score += 2 if isinstance(size, str) else 0
+        score += (4 if _TIME.search(size) else -4 if _BATCH.search(size) else 0) if isinstance(size, str) else 0
+        score += 1.5 if time < rank - 1 or tensor.dtype == "int" else -1 if isinstance(size, int) else 0
+        score += 1 if rank > 2 and time == 1 else 0
+        score -= 0.5 if size == 1 else 0
+    elif rank > 2:
+        score -= 2
+    if batch is not None:
+        size = shape[batch]
+        score += (4 if _BATCH.search(size) else -4 if _TIME.search(size) else 1) if isinstance(size, str) else 2 if size == 1 else -2
+        score += 1 if batch == 0 else 0.5 if batch == 1 else -2
+    return score

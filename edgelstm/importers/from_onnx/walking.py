@@ -1,0 +1,114 @@
+"""Follows the nodes of a graph: constants are computed, numbers of the recording are traced."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...errors import EdgeLSTMError, ModelFileError, UnsupportedModelError, printable
+from ..graph.tracing import Flow, Tracer, Value
+from .calls import Call
+from .file import DEEPEST, File, Graph, Node, Reference
+from .folding import FOLDS
+from .moving import MOVES
+
+Handler = Callable[[Call], Sequence[Value]]
+
+
+@dataclass(eq=False)
+class Walk:
+    """One pass over a file's graph. `handlers`: by domain and operator, what flows is given to; `met`: how many nodes were followed."""
+
+    file: File
+    tracer: Tracer
+    handlers: Mapping[tuple[str, str], Handler]
+    notes: list[str] = field(default_factory=list)
+    met: int = 0
+    _scopes: list[dict[str, Value]] = field(default_factory=list)
+    _attributes: list[Mapping[str, Any]] = field(default_factory=lambda: [{}])
+
+    def run(self, graph: Graph, names: dict[str, Value]) -> list[Value]:
+        """The outputs of a graph; `names`: what its inputs are."""
+        if len(self._scopes) > DEEPEST:
+            raise ModelFileError(f"nests graphs and functions deeper than {DEEPEST}.")
+        self._scopes.append({**graph.constants, **names})
+        for node in graph.nodes:
+            outputs = self._node(node)
+            for name, value in zip(node.outputs, outputs, strict=False):
+                if name:
+                    self._scopes[-1][name] = value
+        found = [self._look(tensor.name, "the graph's output") for tensor in graph.outputs]
+        self._scopes.pop()
+        return found
+
+    inside = run
+
+    def _look(self, name: str, place: str) -> Value:
+        for scope in reversed(self._scopes):
+            if name in scope:
+                return scope[name]
+        raise ModelFileError(f"{place} reads {printable(name, 80)!r}, which nothing before it makes; the file is damaged, export it again.")
+
+    def _node(self, node: Node) -> Sequence[Value]:
+        self.met += 1
+        values = [self._look(name, str(node)) if name else None for name in node.inputs]
+        before, self.tracer.place = self.tracer.place, str(node)
+        try:
+            return self._outputs(node, values)
+        except EdgeLSTMError:
+            raise
+        except (ValueError, IndexError, TypeError, KeyError, ZeroDivisionError, OverflowError, MemoryError, AttributeError) as problem:
+            raise ModelFileError(f"{node}: its inputs and attributes do not fit together ({printable(problem, 160)}).") from None
+        finally:
+            self.tracer.place = before
+
+    def _outputs(self, node: Node, values: list[Value | None]) -> Sequence[Value]:
+        function = self.file.functions.get(("" if node.domain == "ai.onnx" else node.domain, node.op))
+        if function is not None:
+            return self._function(node, values, *function)
+        call = Call(self._resolved(node), values, self.tracer, self, self.file.opsets.get(node.domain, 1))
+        outputs = self._call(call)
+        if call.unused:
+            call.refuse(f"has the attribute {printable(', '.join(call.unused), 80)}, which edgelstm does not honour")
+        return outputs
+
+    def _call(self, call: Call) -> Sequence[Value]:
+        node, op = call.node, call.node.op
+        if op == "Shape":
+            shape = np.array(call.value(0).shape, np.int64)
+            return [shape[slice(call.attribute("start", 0), call.attribute("end"))]]
+        if op == "Size":
+            return [np.array(np.prod(call.value(0).shape), np.int64)]
+        if (node.domain, op) not in self.handlers and op not in MOVES and op not in FOLDS:
+            raise UnsupportedModelError(f"{node}: the operator {printable(op, 60)} of {printable(node.domain, 60)} is not imported.")
+        if all(not isinstance(value, Flow) for value in call.values) and op in FOLDS:
+            with np.errstate(all="ignore"):
+                return [FOLDS[op](call, *call.values)]
+        if op in MOVES and not isinstance(call.value(min(1, len(call.values) - 1)) if op == "Gather" else None, Flow):
+            data = call.value(0)
+            if isinstance(data, Flow):
+                return [Flow(moved, data.integer) for moved in MOVES[op](call, data.ids)]
+            return list(MOVES[op](call, data))
+        if (node.domain, op) not in self.handlers:
+            call.refuse("is imported for constants only; here it depends on the recording")
+        return self.handlers[node.domain, op](call)
+
+    def _resolved(self, node: Node) -> Node:
+        """The node with the attributes that stand for those of the function around it."""
+        if not any(isinstance(value, Reference) for value in node.attributes.values()):
+            return node
+        given = self._attributes[-1]
+        known = {name: given.get(value.name) if isinstance(value, Reference) else value for name, value in node.attributes.items()}
+        kept = {name: value for name, value in known.items() if value is not None}
+        return Node(node.op, node.domain, node.name, node.inputs, node.outputs, kept)
+
+    def _function(self, node: Node, values: list[Value | None], graph: Graph, defaults: Mapping[str, Any]) -> list[Value]:
+        names = {tensor.name: value for tensor, value in zip(graph.inputs, values, strict=False) if value is not None}
+        self._attributes.append({**defaults, **self._resolved(node).attributes})
+        outer, self._scopes = self._scopes, [{} for _ in self._scopes]
+        try:
+            return self.run(graph, names)
+        finally:
+            self._scopes = outer
+            self._attributes.pop()

@@ -1,0 +1,215 @@
+"""LSTM, GRU and RNN cells that a graph spells out in single operators: a loop through a state becomes a layer."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...layers.gru import GRU
+from ...layers.lstm import LSTM
+from ...layers.rnn import RNN
+from .expressions import Affine, Apply, Combine, Expression, Floats, Made, Scale, State, spread
+from .wires import Ids, Space, Wire
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Some numbers of one expression, at the present step: their places in it."""
+
+    source: Expression
+    numbers: Ids
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """A weighted sum split in its parts: over a cell's own state h, and over all else."""
+
+    weight_hh: Floats
+    weight_ih: Floats
+    bias: Floats
+    reads: Ids
+    initial: Floats
+
+
+@dataclass(eq=False)
+class Cells:
+    """Recognises cells in the wires of a space."""
+
+    space: Space
+
+    def match(self, wire: Wire) -> Made | None:
+        """The layer whose output is `wire`; None where it is no cell's."""
+        h = self.space.last(wire)
+        if isinstance(wire.source, Combine):
+            return self._lstm(h, wire.source) or self._gru(h, wire.source)
+        return self._rnn(h, wire.source) if isinstance(wire.source, Apply) else None
+
+    def view(self, ids: Ids) -> View | None:
+        """`ids` as part of one expression; None where they are of several, or of earlier steps."""
+        wire = self.space.wire_of(ids)
+        if wire is None:
+            return None
+        at = self.space.places(ids)
+        return View(wire.source, at.number) if not wire.steps or (at.step == wire.steps - 1).all() else None
+
+    def pair(self, ids: Ids, operation: str) -> list[Ids] | None:
+        """The two operands of a sum or product."""
+        view = self.view(ids)
+        if view is None or not isinstance(view.source, Combine) or view.source.operation != operation:
+            return None
+        return [view.source.left[view.numbers], view.source.right[view.numbers]]
+
+    def function(self, ids: Ids) -> tuple[str, Ids] | None:
+        """A function's word and what it is applied to."""
+        view = self.view(ids)
+        if view is None or not isinstance(view.source, Apply):
+            return None
+        return view.source.word, view.source.refs[view.numbers]
+
+    def initial(self, ids: Ids, following: Ids) -> Floats | None:
+        """What `ids` begin as, if they are the state that `following` becomes."""
+        view = self.view(ids)
+        if view is None or not isinstance(view.source, State) or view.source.following is None:
+            return None
+        return view.source.initial[view.numbers] if np.array_equal(view.source.following[view.numbers], following) else None
+
+    def sum(self, ids: Ids, h: Ids) -> Sum | None:
+        """A weighted sum of the state that `h` becomes and of other numbers."""
+        view = self.view(ids)
+        if view is None or not isinstance(view.source, Affine):
+            return None
+        weight, refs = view.source.weight[view.numbers], view.source.refs
+        own = np.full(refs.shape, -1)
+        initial = np.zeros(h.size)
+        unit_of = {int(identity): unit for unit, identity in enumerate(h)}
+        at = self.space.places(refs)
+        for column, (index, number) in enumerate(zip(at.wire, at.number, strict=True)):
+            state = self.space.wires[index].source
+            if isinstance(state, State) and state.following is not None:
+                own[column] = unit_of.get(int(state.following[number]), -1)
+                if own[column] >= 0:
+                    initial[own[column]] = state.initial[number]
+        weight_hh = np.zeros((weight.shape[0], h.size))
+        for column in np.flatnonzero(own >= 0).tolist():
+            weight_hh[:, own[column]] += weight[:, column]
+        return Sum(weight_hh, weight[:, own < 0], view.source.bias[view.numbers], refs[own < 0], initial)
+
+    def gates(self, gates: list[Ids], h: Ids) -> Sum | None:
+        """The sums of several gates one above the other, over the same numbers."""
+        sums = [self.sum(ids, h) for ids in gates]
+        found = [s for s in sums if s is not None]
+        if len(found) < len(sums):
+            return None
+        reads = np.unique(np.concatenate([s.reads for s in found]))
+        weights = []
+        for s in found:
+            weights.append(spread(s.weight_ih, np.searchsorted(reads, s.reads), reads.size))
+        hh, bias = np.concatenate([s.weight_hh for s in found]), np.concatenate([s.bias for s in found])
+        initial = next((s.initial for s in found if s.initial.any()), found[0].initial)
+        return Sum(hh, np.concatenate(weights), bias, reads, initial) if hh.any() and reads.size else None
+
+    def _lstm(self, h: Ids, product: Combine) -> Made | None:
+        """``h = o act(c)``, ``c = f c_before + i g``."""
+        for out, squashed in ((product.left, product.right), (product.right, product.left)):
+            o, cell = self.function(out), self.function(squashed)
+            if product.operation != "mul" or o is None or cell is None:
+                continue
+            parts = self._cell(cell[1])
+            if parts is None:
+                continue
+            i, f, g, c0 = parts
+            if not i[0] == f[0] == o[0]:
+                continue
+            sums = self.gates([i[1], f[1], g[1], o[1]], h)
+            if sums is not None and (o[0], g[0], cell[0]) == ("sigmoid", "tanh", "tanh"):
+                record = LSTM(sums.weight_ih, sums.weight_hh, sums.bias, _state(sums.initial), _state(c0))
+                return Made(product.place, record, [sums.reads], "weight_ih")
+        return None
+
+    def _cell(self, c: Ids) -> tuple[tuple[str, Ids], tuple[str, Ids], tuple[str, Ids], Floats] | None:
+        """Gates i, f and g, and c0, of a cell state."""
+        terms = self.pair(c, "add")
+        for kept, new in (terms, terms[::-1]) if terms else ():
+            old, fresh = self.pair(kept, "mul"), self.pair(new, "mul")
+            if old is None or fresh is None:
+                continue
+            for forget, before in (old, old[::-1]):
+                c0, f = self.initial(before, c), self.function(forget)
+                gates = [self.function(ids) for ids in fresh]
+                if c0 is None or f is None or gates[0] is None or gates[1] is None:
+                    continue
+                i, g = (gates[0], gates[1]) if gates[0][0] == f[0] else (gates[1], gates[0])
+                return i, f, g, c0
+        return None
+
+    def _rnn(self, h: Ids, source: Apply) -> Made | None:
+        """``h = act(weight_ih x + weight_hh h_before + bias)``."""
+        sums = self.gates([source.refs], h)
+        if sums is None:
+            return None
+        record = RNN(sums.weight_ih, sums.weight_hh, sums.bias, _state(sums.initial), activation=source.word)
+        return Made(source.place, record, [sums.reads], "weight_ih")
+
+    def _gru(self, h: Ids, source: Combine) -> Made | None:
+        """``h = z h_before + (1 - z) n``, in the forms that exporters write."""
+        for z, n, h0 in self._blends(h, source):
+            gate, candidate = self.function(z), self.function(n)
+            if gate is None or candidate is None:
+                continue
+            made = self._gru_of(h, gate, candidate, h0, source.place)
+            if made is not None:
+                return made
+        return None
+
+    def _blends(self, h: Ids, source: Combine) -> list[tuple[Ids, Ids, Floats]]:
+        """Gate z, candidate n, and h0, of each reading of a sum as a blend."""
+        found: list[tuple[Ids, Ids, Floats]] = []
+        if source.operation != "add":
+            return found
+        for first, second in ((source.left, source.right), (source.right, source.left)):
+            kept, new = self.pair(first, "mul"), self.pair(second, "mul")
+            for z, before in (kept, kept[::-1]) if kept else ():
+                for rest, n in (new, new[::-1]) if new else ():
+                    if (h0 := self.initial(before, h)) is not None and self.complement(rest, z):
+                        found.append((z, n, h0))
+                if (h0 := self._difference(before, second, h)) is not None:
+                    found.append((z, second, h0))
+        return found
+
+    def complement(self, ids: Ids, of: Ids) -> bool:
+        """Whether `ids` are ``1 - of``."""
+        view = self.view(ids)
+        if view is None or not isinstance(view.source, Scale):
+            return False
+        scale, offset = view.source.scale[view.numbers], view.source.offset[view.numbers]
+        return bool((scale == -1).all() and (offset == 1).all() and np.array_equal(view.source.refs[view.numbers], of))
+
+    def _difference(self, ids: Ids, n: Ids, h: Ids) -> Floats | None:
+        """h0, if `ids` are ``h_before - n``."""
+        for before, minus in (terms, terms[::-1]) if (terms := self.pair(ids, "add")) else ():
+            view = self.view(minus)
+            if view is None or not isinstance(view.source, Scale) or (view.source.scale[view.numbers] != -1).any():
+                continue
+            if np.array_equal(view.source.refs[view.numbers], n) and not view.source.offset[view.numbers].any():
+                return self.initial(before, h)
+        return None
+
+    def _gru_of(self, h: Ids, gate: tuple[str, Ids], candidate: tuple[str, Ids], h0: Floats, place: str) -> Made | None:
+        terms = self.pair(candidate[1], "add")
+        for inner, given in (terms, terms[::-1]) if terms else ():
+            for reset, state in (factors, factors[::-1]) if (factors := self.pair(inner, "mul")) else ():
+                r = self.function(reset)
+                own = self.sum(state, h)
+                if r is None or r[0] != gate[0] or own is None or own.reads.size:
+                    continue
+                sums = self.gates([r[1], gate[1], given], h)
+                if sums is None or sums.weight_hh[2 * h.size :].any():
+                    continue
+                weight_hh = np.concatenate([sums.weight_hh[: 2 * h.size], own.weight_hh])
+                bias_hh = np.concatenate([np.zeros(2 * h.size), own.bias])
+                record = GRU(sums.weight_ih, weight_hh, sums.bias, bias_hh, _state(h0))
+                return Made(place, record, [sums.reads], "weight_ih") if (gate[0], candidate[0]) == ("sigmoid", "tanh") else None
+        return None
+
+
+def _state(initial: Floats) -> Floats | None:
+    return initial if initial.any() else None

@@ -1,0 +1,192 @@
+"""Expressions that an output needs, in order, as layer records."""
+
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ...errors import UnsupportedModelError
+from ...layers import RECORDS, record_of
+from ...layers.feedforward import Activation, Add, Dense, Normalizer
+from ...layers.record import Layer
+from ...model import INPUT
+from .cells import Cells
+from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, spread
+from .wires import Ids, Space, Wire
+
+#: Most pieces of other layers' outputs that a layer reads as such; more are gathered by a matrix of zeros and ones.
+_MOST_PIECES = 32
+
+
+def layer(name: str, place: str, **fields: Any) -> Layer:
+    """A record by its name; refused by that name where this version has none such.
+
+    Raises
+    ------
+    UnsupportedModelError
+    """
+    if name not in RECORDS:
+        raise UnsupportedModelError(f"{place}: needs a layer {name}, which this version of edgelstm does not have.")
+    return record_of(RECORDS[name])(**fields)
+
+
+@dataclass(eq=False)
+class Emitter:
+    """Makes the layers of a network from its wires."""
+
+    space: Space
+    layers: list[Layer] = field(default_factory=list)
+    _names: dict[int, str] = field(default_factory=dict)
+    _pieces: dict[tuple[int, int, int], str] = field(default_factory=dict)
+    _counts: dict[str, int] = field(default_factory=dict)
+
+    def emit(self, refs: Ids, place: str) -> list[Layer]:
+        """The layers whose last one gives `refs`, in order."""
+        sources = self._needed(refs)
+        for index in sorted(sources):
+            self._names[index] = self._layer(self.space.wires[index], sources[index])
+        names = self._read(refs, place)
+        if not self.layers or names != (self.layers[-1].name,):
+            self._add(self._joined(), names)
+        self._begin()
+        return self.layers
+
+    def _needed(self, refs: Ids) -> dict[int, Expression]:
+        """By wire, the expressions to make: those of cells with the layers that they are."""
+        found: dict[int, Expression] = {}
+        cells = Cells(self.space)
+        waiting = [refs]
+        while waiting:
+            for index in np.unique(self.space.places(waiting.pop()).wire):
+                if int(index) not in found:
+                    wire = self.space.wires[index]
+                    found[int(index)] = source = cells.match(wire) or wire.source
+                    waiting += source.operands()
+        return found
+
+    def _layer(self, wire: Wire, source: Expression) -> str:
+        """The name of the layer that makes a wire, which is added if it is new."""
+        place = source.place
+        if isinstance(source, Input):
+            return INPUT
+        if isinstance(source, Made):
+            record = source.check() if source.check else source.record
+            if not source.weight:
+                return self._add(record, tuple(n for reads in source.reads for n in self._read(reads, place)))
+            names, weight = self._read_weighted(source.reads[0], getattr(record, source.weight), place)
+            return self._add(_with(record, source.weight, weight), names)
+        if isinstance(source, Affine):
+            names, weight = self._read_weighted(source.refs, source.weight, place)
+            return self._add(Dense(weight, source.bias), names)
+        if isinstance(source, Scale):
+            return self._add(_scale(source), self._read(source.refs, place))
+        if isinstance(source, Apply):
+            return self._add(Activation(source.word), self._read(source.refs, place))
+        if isinstance(source, Combine):
+            return self._combine(source)
+        if isinstance(source, Last):
+            names = tuple(n for reads in source.reads for n in self._read(reads, place))
+            ends = ["first" if self.space.wires[self.space.places(r).wire[0]].reverse else "last" for r in source.reads]
+            return self._add(layer("Last", place, inputs=names, ends=ends), names)
+        if isinstance(source, Constant):
+            return self._add(Dense(np.zeros((wire.width, self._input_width())), source.values), (INPUT,))
+        raise UnsupportedModelError(f"{place}: {_why_not(source)}.")
+
+    def _combine(self, source: Combine) -> str:
+        names = []
+        for refs in (source.left, source.right):
+            read = self._read(refs, source.place)
+            names.append(read[0] if len(read) == 1 else self._add(self._joined(), read))
+        if source.operation == "add":
+            return self._add(Add(inputs=tuple(names)), tuple(names))
+        return self._add(layer("Mul", source.place, inputs=tuple(names)), tuple(names))
+
+    def _joined(self) -> Layer:
+        return record_of("concat")() if "Concat" in RECORDS else Activation("linear")
+
+    def _add(self, record: Layer, inputs: tuple[str, ...]) -> str:
+        count = self._counts.get(record.kind, 0)
+        self._counts[record.kind] = count + 1
+        name = f"{record.kind}{count}"
+        self.layers.append(replace(record, name=name, inputs=inputs))
+        return name
+
+    def _runs(self, refs: Ids, place: str) -> list[tuple[Wire, int, int]]:
+        """`refs` as pieces of wires: (wire, start, stop), one after the other."""
+        at = self.space.places(refs)
+        for index, step in zip(at.wire, at.step, strict=True):
+            wire = self.space.wires[index]
+            if step >= 0 and step != wire.steps - 1:
+                raise UnsupportedModelError(
+                    f"{place}: reads what {wire.source.place} gave {wire.steps - 1 - step} steps before, which is not imported here."
+                )
+        breaks = np.flatnonzero((np.diff(at.wire) != 0) | (np.diff(at.number) != 1)) + 1
+        bounds = [0, *breaks.tolist(), refs.size]
+        return [(self.space.wires[at.wire[a]], int(at.number[a]), int(at.number[b - 1]) + 1) for a, b in pairwise(bounds)]
+
+    def _read(self, refs: Ids, place: str) -> tuple[str, ...]:
+        """Names of layers that together give `refs`, in order."""
+        runs = self._runs(refs, place)
+        if len(runs) > _MOST_PIECES:
+            names, weight = self._read_weighted(refs, np.eye(refs.size), place)
+            return (self._add(Dense(weight), names),)
+        return tuple(self._piece(wire, start, stop, place) for wire, start, stop in runs)
+
+    def _piece(self, wire: Wire, start: int, stop: int, place: str) -> str:
+        if (start, stop) == (0, wire.width):
+            return self._names[wire.index]
+        key = (wire.index, start, stop)
+        if key not in self._pieces:
+            self._pieces[key] = self._add(layer("Slice", place, start=start, stop=stop), (self._names[wire.index],))
+        return self._pieces[key]
+
+    def _read_weighted(self, refs: Ids, weight: Floats, place: str) -> tuple[tuple[str, ...], Floats]:
+        """Names of layers, and `weight` (rows, refs) with its columns in their order; numbers not read get zeros."""
+        runs = self._runs(refs, place)
+        names, parts = [], []
+        at = self.space.places(refs)
+        for wire in dict.fromkeys(wire for wire, _, _ in runs):
+            mine = at.wire == wire.index
+            numbers = at.number[mine]
+            low, high = int(numbers.min()), int(numbers.max()) + 1
+            if 2 * (high - low) >= wire.width or "Slice" not in RECORDS:
+                low, high = 0, wire.width
+            names.append(self._piece(wire, low, high, place))
+            parts.append(spread(weight[:, mine], numbers - low, high - low))
+        return tuple(names), np.hstack(parts)
+
+    def _input_width(self) -> int:
+        return next(wire.width for wire in self.space.wires if isinstance(wire.source, Input))
+
+    def _begin(self) -> None:
+        """Put a layer first that tells the input's width, where no other does."""
+        readers = [one for one in self.layers if INPUT in one.inputs]
+        if any(one.inputs == (INPUT,) and one.input_width is not None for one in readers):
+            return
+        width = self._input_width()
+        name = "samples"
+        first = Normalizer(np.zeros(width), np.ones(width), name=name, inputs=(INPUT,))
+        rest = [replace(one, inputs=tuple(name if i == INPUT else i for i in one.inputs)) for one in self.layers]
+        self.layers[:] = [first, *rest]
+
+
+def _with(record: Layer, name: str, value: Any) -> Layer:
+    fields: dict[str, Any] = {name: value}
+    return replace(record, **fields)
+
+
+def _scale(source: Scale) -> Layer:
+    if "BatchNorm" in RECORDS:
+        return layer("BatchNorm", source.place, scale=source.scale, offset=source.offset)
+    if not source.scale.all():
+        raise UnsupportedModelError(f"{source.place}: multiplies numbers by zero.")
+    return Normalizer(-source.offset / source.scale, 1 / source.scale)
+
+
+def _why_not(source: Expression) -> str:
+    if isinstance(source, Cell):
+        return "its cell state goes to another operator, which no layer of edgelstm reads"
+    if isinstance(source, State):
+        return "its state goes round a loop that is no LSTM, GRU or RNN cell as edgelstm knows them"
+    return f"{type(source).__name__} is not imported"

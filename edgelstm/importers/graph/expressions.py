@@ -1,0 +1,136 @@
+"""What wires compute, one step of the first sequence: operands are identities of the last step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...layers.record import Layer
+from .wires import Ids
+
+Floats = NDArray[np.floating[Any]]
+
+
+def spread(weight: Floats, numbers: Ids, width: int) -> Floats:
+    """The columns of `weight` (rows, columns) added into `width` columns, each at its number."""
+    out = np.zeros((len(weight), width))
+    if np.unique(numbers).size == numbers.size:
+        out[:, numbers] = weight
+        return out
+    for column, number in enumerate(numbers.tolist()):
+        out[:, number] += weight[:, column]
+    return out
+
+
+@dataclass(eq=False)
+class Expression:
+    """Base of all. `place` is how errors call the operator that it came from."""
+
+    place: str
+
+    def operands(self) -> list[Ids]:
+        """The identities that it reads, one array an operand."""
+        return []
+
+
+@dataclass(eq=False)
+class Input(Expression):
+    """The samples of the recording."""
+
+
+@dataclass(eq=False)
+class Constant(Expression):
+    """Numbers that never change: values (width,)."""
+
+    values: Floats
+
+
+@dataclass(eq=False)
+class State(Expression):
+    """What an expression gave one step before: initial (width,), and `following`, the identities that become it (width,)."""
+
+    initial: Floats
+    following: Ids | None = None
+
+
+@dataclass(eq=False)
+class Affine(Expression):
+    """``weight refs + bias``: weight (width, refs), bias (width,)."""
+
+    weight: Floats
+    bias: Floats
+    refs: Ids
+
+    def operands(self) -> list[Ids]:
+        return [self.refs]
+
+
+@dataclass(eq=False)
+class Scale(Expression):
+    """``scale refs + offset``, number by number."""
+
+    scale: Floats
+    offset: Floats
+    refs: Ids
+
+    def operands(self) -> list[Ids]:
+        return [self.refs]
+
+
+@dataclass(eq=False)
+class Apply(Expression):
+    """A function of every number, by its word as `layers.feedforward.Activation` takes it."""
+
+    word: str
+    refs: Ids
+
+    def operands(self) -> list[Ids]:
+        return [self.refs]
+
+
+@dataclass(eq=False)
+class Combine(Expression):
+    """Sum (``"add"``) or product (``"mul"``) of two operands, number by number."""
+
+    operation: str
+    left: Ids
+    right: Ids
+
+    def operands(self) -> list[Ids]:
+        return [self.left, self.right]
+
+
+@dataclass(eq=False)
+class Made(Expression):
+    """A layer record that reads its operands, one after the other.
+
+    `weight`, where given, is the field whose columns belong to the numbers read: a permutation or a gap goes into it. `check` gives
+    the record to take once the whole graph is known, or raises what cannot be honoured.
+    """
+
+    record: Layer
+    reads: list[Ids]
+    weight: str = ""
+    check: Callable[[], Layer] | None = None
+
+    def operands(self) -> list[Ids]:
+        return self.reads
+
+
+@dataclass(eq=False)
+class Cell(Expression):
+    """The cell state of a recurrent layer, which no other layer reads."""
+
+    of: int = field(default=-1)
+
+
+@dataclass(eq=False)
+class Last(Expression):
+    """The end of a recording: the last step of forward wires, the first one of those that run backward."""
+
+    reads: list[Ids]
+
+    def operands(self) -> list[Ids]:
+        return self.reads

@@ -1,0 +1,263 @@
+"""Operators on identities: each call is one operator of a graph, and makes the expression that computes its result.
+
+An operator must do the same at every step and for every sequence of the batch. That is checked on the identities it reads, whatever
+axes they lie along: sorted by step and sequence they must be one pattern.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, NoReturn, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UnsupportedModelError
+from ...layers.record import Layer
+from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Last, Made, Scale, State, spread
+from .wires import MOST, Ids, Space, Wire
+
+#: Most rows of one array that may have a layer each.
+_MOST_ROWS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """An array of numbers that depend on the recording. `integer`: whether they are indices."""
+
+    ids: Ids
+    integer: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.ids.shape
+
+
+#: An array of a graph: constant, or what flows through it.
+Value: TypeAlias = Flow | NDArray[Any]
+
+
+class Group(NamedTuple):
+    """Items of an array sorted by step and sequence.
+
+    refs: for each operand (items a step, M), identities at the last step; constants: (items a step, …); where: (steps, sequences, items a
+    step), each item's position; rows: (steps, sequences), what to add to an identity of the first step and sequence, in rows.
+    """
+
+    refs: list[Ids]
+    constants: list[Floats]
+    where: Ids
+    rows: Ids
+    steps: int
+
+
+@dataclass(eq=False)
+class Tracer:
+    """Makes the expressions of a network whose recordings have `steps` steps."""
+
+    space: Space
+    steps: int
+    place: str = "the graph"
+    #: By identity of a state's number, what a recurrent layer that begins with it ends with.
+    ends: dict[int, int] = field(default_factory=dict)
+    _lasts: dict[tuple[int, ...], Wire] = field(default_factory=dict)
+    _constants: dict[bytes, Wire] = field(default_factory=dict)
+
+    def refuse(self, why: str) -> NoReturn:
+        """Raise the error that says why the present operator cannot be imported."""
+        raise UnsupportedModelError(f"{self.place}: {why}.")
+
+    def ids(self, value: Value) -> Ids:
+        """Identities of an array's numbers; constants get some."""
+        if isinstance(value, Flow):
+            return value.ids
+        if value.dtype.kind not in "fiub":
+            self.refuse(f"joins an array of {value.dtype} with numbers of the recording")
+        values = np.asarray(value, np.float64).ravel()
+        wire = self._constants.get(values.tobytes())
+        if wire is None:
+            wire = self.space.allocate(Constant(self.place, values), 0, values.size)
+            self._constants[values.tobytes()] = wire
+        return self.space.ids(wire).reshape(value.shape)
+
+    def grouped(self, operands: Sequence[Ids], constants: Sequence[Floats] = ()) -> Group:
+        """Sort items by step and sequence and require one pattern. operands: (items, M) each; constants: (items, …) each."""
+        joined = self._ends(np.concatenate(operands, axis=1))
+        at = self.space.places(joined)
+        timed = at.step >= 0
+        step, sequence = np.where(timed, at.step, -1).max(axis=1), np.where(timed, at.sequence, -1).max(axis=1)
+        if not joined.size or (step < 0).any():
+            self.refuse("computes with numbers that belong to no step: constants joined with the recording's, or a state")
+        if (timed & (at.sequence != sequence[:, None])).any():
+            self.refuse("mixes the sequences of a batch")
+        lengths = {self.space.wires[index].steps for index in np.unique(at.wire[timed])}
+        if len(lengths) != 1:
+            self.refuse(f"joins arrays of {' and '.join(map(str, sorted(lengths)))} steps")
+        return self._pattern(joined, constants, step, sequence, lengths.pop(), [o.shape[1] for o in operands])
+
+    def _pattern(self, joined: Ids, constants: Sequence[Floats], step: Ids, sequence: Ids, steps: int, widths: list[int]) -> Group:
+        times, sequences = np.unique(step), np.unique(sequence)
+        if times[-1] != steps - 1 or (times != np.arange(steps - times.size, steps)).any():
+            self.refuse("takes some steps of the recording and leaves out its last one, or some between")
+        key = step * self.space.batch + sequence
+        counts = np.unique(key, return_counts=True)[1]
+        if counts.size != times.size * sequences.size or (counts != counts[0]).any():
+            self.refuse("does not do the same at every step")
+        order = np.argsort(key, kind="stable").reshape(times.size, sequences.size, -1)
+        table = joined[order]  # (steps, sequences, items, M)
+        base = table[-1, 0]
+        at = self.space.places(base)
+        row = np.array([wire.width if wire.steps else 0 for wire in self.space.wires], np.int64)[at.wire]  # (items, M)
+        shift = (times - steps + 1)[:, None] * self.space.batch + (sequences - sequences[0])[None]  # (steps, sequences)
+        differs = table != base + shift[:, :, None, None] * row
+        if differs.any():
+            early = times[:, None, None, None] < np.where(at.step >= 0, steps - 1 - at.step, 0)
+            if (differs & ~early).any() or self._values(table[differs]).any():
+                self.refuse("does not do the same at every step")
+        found = [np.asarray(values)[order] for values in constants]
+        if any((values != values[-1:, :1]).any() for values in found):
+            self.refuse("uses another constant at every step")
+        rows = times[:, None] * self.space.batch + sequences[None]
+        refs = np.split(base, np.cumsum(widths)[:-1], axis=1)
+        return Group(refs, [values[-1, 0] for values in found], order, rows, steps)
+
+    def _values(self, ids: Ids) -> Floats:
+        """Numbers that identities of constants stand for; NaN for others."""
+        at = self.space.places(ids)
+        sources = {int(i): self.space.wires[i].source for i in np.unique(at.wire)}
+        return np.array([
+            source.values[n] if isinstance(source := sources[int(i)], Constant) else np.nan for i, n in zip(at.wire, at.number, strict=True)
+        ])  # fmt: skip
+
+    def _ends(self, ids: Ids) -> Ids:
+        """Identities with those of a bidirectional layer's two ends replaced by those of a `Last`."""
+        at = self.space.places(ids)
+        used = np.unique(at.wire[at.step >= 0])
+        backward = [i for i in used if self.space.wires[i].reverse]
+        if not backward or not (at.step[np.isin(at.wire, backward)] == 0).all() or self.space.wires[backward[0]].steps == 1:
+            return ids
+        wires = [self.space.wires[i] for i in used]
+        forward = (at.step >= 0) & ~np.isin(at.wire, backward)
+        if len({wire.steps for wire in wires}) != 1 or (at.step[forward] != wires[0].steps - 1).any():
+            return ids
+        last = self._lasts.get(tuple(used))
+        if last is None:
+            reads = [self.space.last(wire) for wire in wires]
+            last = self.space.allocate(Last(self.place, reads), wires[0].steps, sum(wire.width for wire in wires))
+            self._lasts[tuple(used)] = last
+        starts = dict(zip(used, np.cumsum([0, *(wire.width for wire in wires[:-1])]), strict=True))
+        offset = np.array([starts.get(i, 0) for i in range(len(self.space.wires))])[at.wire]
+        new = last.start + ((wires[0].steps - 1) * self.space.batch + at.sequence) * last.width + offset + at.number
+        return np.where(at.step >= 0, new, ids)
+
+    def output(self, group: Group, source: Expression, items: slice | int = slice(None), width: int = 1, out: Ids | None = None) -> Ids:
+        """(items, width) identities of a new wire that `source` makes: `width` numbers for each item of `group`."""
+        where = group.where[:, :, items].reshape(*group.rows.shape, -1)
+        each = where.shape[2]
+        wire = self.space.allocate(source, group.steps, each * width)
+        numbers = wire.start + group.rows[:, :, None, None] * wire.width + np.arange(wire.width).reshape(each, width)
+        out = np.empty((group.where.size, width), np.int64) if out is None else out
+        out[where] = numbers
+        return out
+
+    def apply(self, word: str, flow: Flow) -> Flow:
+        """A function of every number."""
+        group = self.grouped([flow.ids.reshape(-1, 1)])
+        return Flow(self.output(group, Apply(self.place, word, group.refs[0][:, 0])).reshape(flow.shape))
+
+    def scale(self, flow: Flow, scale: Any, offset: Any) -> Flow:
+        """``scale * flow + offset`` with constants that broadcast against it. It becomes part of a sum that it follows."""
+        ids, scales, offsets = np.broadcast_arrays(flow.ids, np.asarray(scale, np.float64), np.asarray(offset, np.float64))
+        if ids.size > MOST:
+            self.refuse(f"makes {ids.size} numbers; at most {MOST} are imported")
+        group = self.grouped([ids.reshape(-1, 1)], [scales.ravel(), offsets.ravel()])
+        (refs,), (a, b) = group.refs, group.constants
+        refs = refs[:, 0]
+        before = self._source(refs)
+        source: Expression = Scale(self.place, a, b, refs)
+        if isinstance(before, Affine):
+            rows = self.space.places(refs).number
+            weight = before.weight[rows] if (a == 1).all() else before.weight[rows] * a[:, None]
+            source = Affine(self.place, weight, before.bias[rows] * a + b, before.refs)
+        elif isinstance(before, Scale):
+            rows = self.space.places(refs).number
+            source = Scale(self.place, before.scale[rows] * a, before.offset[rows] * a + b, before.refs[rows])
+        return Flow(self.output(group, source).reshape(ids.shape), flow.integer)
+
+    def combine(self, operation: str, left: Flow, right: Flow) -> Flow:
+        """Sum or product of two flows that broadcast. Two weighted sums become one."""
+        a, b = np.broadcast_arrays(left.ids, right.ids)
+        group = self.grouped([a.reshape(-1, 1), b.reshape(-1, 1)])
+        refs = [r[:, 0] for r in group.refs]
+        sums = [self._source(r) for r in refs]
+        source: Expression = Combine(self.place, operation, *refs)
+        if operation == "add" and isinstance(sums[0], Affine) and isinstance(sums[1], Affine):
+            rows = [self.space.places(r).number for r in refs]
+            weights = [s.weight[k] for s, k in zip(sums, rows, strict=True) if isinstance(s, Affine)]
+            biases = [s.bias[k] for s, k in zip(sums, rows, strict=True) if isinstance(s, Affine)]
+            source = Affine(self.place, np.hstack(weights), biases[0] + biases[1], np.concatenate([sums[0].refs, sums[1].refs]))
+        return Flow(self.output(group, source).reshape(a.shape))
+
+    def _source(self, refs: Ids) -> Expression | None:
+        """The expression that makes all of these at the present step; None where there are several, or earlier steps."""
+        at = self.space.places(refs)
+        wire = self.space.wires[at.wire[0]]
+        same = (at.wire == at.wire[0]).all() and (not wire.steps or (at.step == wire.steps - 1).all())
+        return wire.source if same else None
+
+    def affine(self, flow: Flow, weight: Floats, bias: Floats | None = None) -> Flow:
+        """``flow @ weight + bias`` along the last axis: weight (inputs, outputs), bias (outputs,)."""
+        inputs, outputs = weight.shape
+        if flow.shape[-1:] != (inputs,):
+            self.refuse(f"multiplies an array of shape {flow.shape} by a matrix of shape {weight.shape}")
+        group = self.grouped([flow.ids.reshape(-1, inputs)])
+        refs = group.refs[0]
+        rows = len(refs)
+        full = np.zeros(outputs) if bias is None else np.asarray(bias, np.float64)
+        columns, place = np.unique(refs, return_inverse=True)
+        if rows == 1 and columns.size == inputs:
+            matrix, columns = weight.T, refs[0]
+        else:
+            if rows * outputs * columns.size > 2 * MOST:
+                self.refuse(f"multiplies {rows} rows a step by one matrix, which would take a matrix of {rows * outputs} x {columns.size}")
+            blocks = np.zeros((rows, outputs, columns.size))
+            for row, columns_of in enumerate(place.reshape(rows, inputs)):
+                blocks[row] = spread(weight.T, columns_of, columns.size)
+            matrix = blocks.reshape(rows * outputs, columns.size)
+        source = self._without_constants(Affine(self.place, matrix, np.tile(full, rows), columns))
+        return Flow(self.output(group, source, width=outputs).reshape(*flow.shape[:-1], outputs))
+
+    def _without_constants(self, source: Affine) -> Affine:
+        """The same sum with constant terms in its bias."""
+        values = self._values(source.refs)
+        known = np.isfinite(values)
+        if not known.any():
+            return source
+        weight = source.weight.astype(np.float64)
+        return Affine(source.place, weight[:, ~known], source.bias + weight[:, known] @ values[known], source.refs[~known])
+
+    def rows(self, flow: Flow, make: Callable[[], Layer], width: int) -> Flow:
+        """A layer for each row along the last axis, which gives `width` numbers."""
+        group = self.grouped([flow.ids.reshape(-1, flow.shape[-1])])
+        refs = group.refs[0]
+        if len(refs) > _MOST_ROWS:
+            self.refuse(f"works on {len(refs)} rows a step; at most {_MOST_ROWS} are imported")
+        out = np.empty((group.where.size, width), np.int64)
+        for row, reads in enumerate(refs):
+            self.output(group, Made(self.place, make(), [reads]), row, width, out)
+        return Flow(out.reshape(*flow.shape[:-1], width))
+
+    def sequence(self, ids: Ids) -> tuple[Ids, bool]:
+        """What a recurrent layer reads from ids (steps, sequences, inputs): (inputs,), and whether the steps run backward."""
+        steps, sequences, inputs = ids.shape
+        group = self.grouped([ids.reshape(-1, inputs)])
+        expected = np.arange(steps * sequences).reshape(steps, sequences)
+        if steps != group.steps or len(group.refs[0]) != 1:
+            self.refuse("runs along another axis than the recording's steps, which is not imported")
+        where = group.where[:, :, 0]
+        if (where != expected).any() and (where != expected[::-1]).any():
+            self.refuse("mixes the steps and sequences that it reads")
+        return group.refs[0][0], bool((where != expected).any())
+
+    def state(self, initial: Floats, timed: bool) -> Wire:
+        """A state that begins as `initial` (numbers,). `timed`: whether operators compute with it at every step."""
+        return self.space.allocate(State(self.place, initial), self.steps if timed else 0, initial.size)

@@ -1,0 +1,88 @@
+"""Identities of numbers: which expression made them, at which step, for which sequence of the batch."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UnsupportedModelError
+
+if TYPE_CHECKING:
+    from .expressions import Expression
+
+#: Identities, in the shape of the array whose numbers they stand for.
+Ids: TypeAlias = NDArray[np.int64]
+
+#: Most numbers of one array.
+MOST = 1 << 23
+
+
+@dataclass(eq=False)
+class Wire:
+    """The output of an expression: `width` numbers a step. Its identities begin at `start`, in the order step, sequence, number.
+
+    `steps` is 0 for constants, which have no time; their identities are counted by number alone.
+    """
+
+    index: int
+    start: int
+    steps: int
+    width: int
+    source: "Expression"
+    #: Whether it is computed from the recording's end to its beginning.
+    reverse: bool = False
+
+
+class Places(NamedTuple):
+    """Where identities lie, each in their shape: the wire's index, the step (-1 for constants), the sequence, the number."""
+
+    wire: Ids
+    step: Ids
+    sequence: Ids
+    number: Ids
+
+
+@dataclass(eq=False)
+class Space:
+    """All wires of a network, for recordings of `batch` sequences."""
+
+    batch: int = 1
+    wires: list[Wire] = field(default_factory=list)
+    _starts: list[int] = field(default_factory=list)
+    _end: int = 0
+
+    def allocate(self, source: "Expression", steps: int, width: int, reverse: bool = False) -> Wire:
+        """A new wire of `width` numbers at each of `steps` steps; `steps` 0 makes a constant."""
+        if max(width, width * steps * self.batch) > MOST:
+            raise UnsupportedModelError(f"{source.place}: makes {width} numbers for {steps} steps; at most {MOST} together are imported.")
+        wire = Wire(len(self.wires), self._end, steps, width, source, reverse)
+        self.wires.append(wire)
+        self._starts.append(self._end)
+        self._end += max(1, steps * self.batch if steps else 1) * max(1, width)
+        return wire
+
+    def ids(self, wire: Wire) -> Ids:
+        """(steps, batch, width), or (width,) of a constant."""
+        shape = (wire.steps, self.batch, wire.width) if wire.steps else (wire.width,)
+        return wire.start + np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape)
+
+    def last(self, wire: Wire) -> Ids:
+        """(width,): the numbers of the last step, first sequence."""
+        ids: Ids = self.ids(wire)
+        return ids if not wire.steps else ids[-1, 0]
+
+    def places(self, ids: Ids) -> Places:
+        """Take identities apart."""
+        index = np.searchsorted(np.asarray(self._starts), ids, side="right") - 1
+        starts, widths, timed = (np.array([getattr(w, f) for w in self.wires] or [0], np.int64) for f in ("start", "width", "steps"))
+        offset = ids - starts[index]
+        constant = timed[index] == 0
+        width = np.maximum(widths[index], 1)
+        row = np.where(constant, 0, offset // width)
+        return Places(index, np.where(constant, -1, row // self.batch), row % self.batch, np.where(constant, offset, offset % width))
+
+    def wire_of(self, ids: Ids) -> Wire | None:
+        """The one wire that all identities belong to; None if there are several."""
+        found = np.unique(self.places(ids).wire)
+        return self.wires[found[0]] if found.size == 1 else None
