@@ -117,6 +117,16 @@ def _exported(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, li
     return from_onnx(read(file), source=source)
 
 
+def _script(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .aten.script_archive import read
+    from .aten.script_model import from_script
+
+    script = read(file)
+    if any(value is not None for value in asked):
+        return from_checkpoint(script.tensors(), asked, source)
+    return from_script(script, source)
+
+
 def _madmom(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
     from .from_madmom.network import from_madmom
     from .from_madmom.pickle_file import read
@@ -159,6 +169,7 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "safetensors": _safetensors,
     "TensorFlow Lite": _tflite,
     "torch.export": _exported,
+    "TorchScript": _script,
     "NumPy (npz)": _npz,
     "NumPy (pickle)": _numpy_pickle,
     "Flax (MessagePack)": _msgpack,
