@@ -57,7 +57,7 @@ def pickle_of(module, name, protocol):
         (graph(b"input", b"Placeholder"), "TensorFlow 1 GraphDef", "TFLiteConverter"),
         (graph(b"a/long/" * 15, b"Const"), "TensorFlow 1 GraphDef", "TFLiteConverter"),
         (pickle_of(b"sklearn.pipeline", b"Pipeline", 2), "scikit-learn", ""),
-        (b'{"model": "Thai_codepoints", "type": "codepoints", "dic": {}, "mat1": {"v": 1}, "mat2": {}}', "ICU", "from_torch"),
+        (b'{"model": "Thai_codepoints", "type": "codepoints", "dic": {}, "embedding": {"v": 1}}', "ICU4X", "from_torch"),
         (b"#Parameter# /vanilla-lstm-builder/_0 {40,5} 801 ZERO_GRAD\n+1.0e-02 ", "DyNet", "from_torch"),
         (b"#LookupParameter# /_0 {5,9} 12 FULL_GRAD\n", "DyNet", "from_torch"),
         (b"\x08\x01\x12" + bytes(40), "SavedModel", "from_saved_model"),

@@ -151,14 +151,14 @@ def _keras(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[
     return from_keras(file, asked, source)
 
 
-def _audio(name: str) -> Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]:
-    """The reader of a JSON format, by its file."""
+def _json(name: str) -> Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]:
+    """The reader of a JSON format, by the file that tells what stands in it."""
 
     def read(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
         from .json_parts import document
 
         asked.refuse()
-        return import_module(f"{__package__}.from_audio_json.{name}").read(document(file), source)  # type: ignore[no-any-return]
+        return import_module(f"{__package__}.{name}").read(document(file), source)  # type: ignore[no-any-return]
 
     return read
 
@@ -177,9 +177,10 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "ONNX": _onnx,
     "Keras (HDF5)": _keras,
     "Keras (.keras)": _keras,
-    "Neural Amp Modeler (.nam)": _audio("nam"),
-    "GuitarML (JSON)": _audio("guitarml"),
-    "RTNeural (JSON)": _audio("rtneural"),
+    "Neural Amp Modeler (.nam)": _json("from_audio_json.nam"),
+    "GuitarML (JSON)": _json("from_audio_json.guitarml"),
+    "ICU word segmentation (JSON)": _json("from_icu.segmenter"),
+    "RTNeural (JSON)": _json("from_audio_json.rtneural"),
 }
 
 

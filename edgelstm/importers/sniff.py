@@ -65,8 +65,8 @@ _JSON = (
     ({"architecture", "weights"}, "Neural Amp Modeler (.nam)"),
     ({"model_data", "state_dict"}, "GuitarML (JSON)"),
     ({"in_shape", "layers"}, "RTNeural (JSON)"),
-    ({"dic", "mat1"}, "ICU word segmentation (JSON)"),
-    ({"dic", "embedding"}, "ICU word segmentation (JSON)"),
+    ({"mat1", "mat9"}, "ICU word segmentation (JSON)"),
+    ({"dic", "embedding"}, "ICU4X word segmentation (JSON)"),
     ({"modelTopology"}, "TensorFlow.js (JSON)"),
     ({"class_name", "config"}, "Keras (JSON, without weights)"),
 )
