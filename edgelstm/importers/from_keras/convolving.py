@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ...layers.attention import AttentionPool
 from ...layers.convolution import Conv1D
+from ...layers.feedforward import Dense
 from ...layers.pooling import AveragePool1D, GlobalAveragePool1D, GlobalMaxPool1D, MaxPool1D
 from .build import Value
 from .feedforward import activated
