@@ -35,12 +35,15 @@ class Value:
         Whether the first dimension is time. None where that is not known: a vector that the model begins with.
     mask : Masked, optional
         Which of its timesteps are padding.
+    zeros : tuple
+        Timesteps of zeros that stand before the record's first and behind its last, and are part of what the next layer reads.
     """
 
     name: str
     shape: Shape
     time: bool | None
     mask: Masked | None = None
+    zeros: tuple[int, int] = (0, 0)
 
     @property
     def steps(self) -> int | None:

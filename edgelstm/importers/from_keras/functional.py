@@ -64,10 +64,10 @@ class Graph:
         if len(own) == 1:
             return [given(INPUT, shapes[0])]
         build, values = self._build, [given(INPUT, shape) for shape in shapes]
-        if any(value.time is None or len(value.shape) != 2 for value in values):
+        if any(value.time is None or len(value.shape) != 2 for value in values) or len({shape[0] for shape in shapes}) != 1:
             raise UnsupportedModelError(
                 f"{self._spec.label} has inputs of shapes {printable(shapes, 100)}; "
-                "edgelstm imports several where each is one vector a timestep."
+                "edgelstm imports several where each is one vector a timestep, and all have the same timesteps."
             )
         widths = [value.width for value in values]
         sample = build.add(Normalizer(np.zeros(sum(widths)), np.ones(sum(widths)), **build.at("sample", INPUT)))

@@ -7,6 +7,7 @@ from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...layers.feedforward import Activation
 from ...layers.joining import Concat
 from ...model import INPUT, Model
+from . import convolving
 from .build import Build, Shape, Value
 from .classes import INPUT_LAYER, MODELS, kind_of, layers_of, slots_of
 from .functional import Graph, given, stated_shape
@@ -45,7 +46,10 @@ def _reads_whole(config: Any) -> bool:
     while waiting:
         node = waiting.pop()
         if isinstance(node, dict):
-            if node.get("class_name") == "Bidirectional" or node.get("go_backwards") is True:
+            kind, settings = node.get("class_name"), node.get("config")
+            if kind == "Bidirectional" or node.get("go_backwards") is True:
+                return True
+            if kind in convolving.KINDS and isinstance(settings, dict) and convolving.looks_ahead(kind, settings):
                 return True
             waiting += node.values()
         elif isinstance(node, list):

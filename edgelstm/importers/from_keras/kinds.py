@@ -1,7 +1,7 @@
 """What a class of Keras' is here: the arrays that it has, and the records that it becomes. The families of classes register in `graph`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ...errors import UnsupportedModelError
@@ -49,7 +49,16 @@ class Call:
         """
         if len(self.inputs) != 1:
             raise self.refused(f"it reads {len(self.inputs)} tensors, where edgelstm imports it with one (and a state that begins at zero)")
+        if any(self.inputs[0].zeros):
+            raise self.refused("it follows a ZeroPadding1D, which edgelstm imports before convolutions and average pooling alone")
         return self.inputs[0]
+
+    @property
+    def padded(self) -> tuple[Value, tuple[int, int]]:
+        """Its only input, which has timesteps, without the zeros around them; and how many these are."""
+        zeros = self.inputs[0].zeros if len(self.inputs) == 1 else (0, 0)
+        inner = replace(self, inputs=[replace(self.inputs[0], zeros=(0, 0))]) if any(zeros) else self
+        return inner.sequence, zeros
 
     @property
     def sequence(self) -> Value:

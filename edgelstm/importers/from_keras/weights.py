@@ -104,10 +104,15 @@ class ByName:
         return self._left
 
 
+#: Other names of slots in files.
+_ALSO = {"depthwise_kernel": "kernel", "moving_mean": "running_mean", "moving_variance": "running_std"}
+
+
 def _fits(slot: str, name: str) -> bool:
     """Whether an array's name in the file is that of a slot, with what TensorFlow puts around it: ``lstm_1/kernel_3:0``."""
     last = name.rpartition("/")[2].partition(":")[0]
-    return re.fullmatch(rf"(.*_)?{re.escape(slot)}(_\d+)?", last) is not None or last.startswith("param_")
+    known = "|".join(re.escape(word) for word in (slot, _ALSO.get(slot, slot)))
+    return re.fullmatch(rf"(.*_)?({known})(_\d+)?", last) is not None or last.startswith("param_")
 
 
 class ByPath:
