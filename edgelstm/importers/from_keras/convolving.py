@@ -59,7 +59,7 @@ def _convolved(call: Call, weight: NDArray[Any], bias: NDArray[Any] | None, grou
     padding = options.take("padding", str, "valid")
     reach = (weight.shape[2] - 1) * dilation
     before, after = _surrounding(call, padding, zeros, reach, stride, x.steps)
-    steps = _steps(x.steps, reach - before - after, stride)
+    steps = steps_after(x.steps, reach - before - after, stride)
     if after:
         name = _both_sides(call, x, _spread(weight, dilation), bias, before, groups, stride)
     else:
@@ -113,7 +113,7 @@ def looks_ahead(kind: str, settings: dict[str, Any]) -> bool:
     return padding == "same" and "kernel_size" in settings and taps not in (1, [1])
 
 
-def _steps(steps: int | None, reach: int, stride: int) -> int | None:
+def steps_after(steps: int | None, reach: int, stride: int) -> int | None:
     """Answers to so many timesteps."""
     return None if steps is None else max(0, steps - reach - 1) // stride + (steps > reach)
 
@@ -135,7 +135,7 @@ def _pool(kind: type[MaxPool1D] | type[AveragePool1D]) -> Kind:
             record: Conv1D | MaxPool1D | AveragePool1D = Conv1D(mean, stride=stride, groups=x.width, padding="causal", **call.at(x))
         else:
             record = kind(size, stride, **call.at(x))
-        return Value(call.build.add(record), (_steps(x.steps, 0 if any(zeros) else size - 1, stride), *x.features), True)
+        return Value(call.build.add(record), (steps_after(x.steps, 0 if any(zeros) else size - 1, stride), *x.features), True)
 
     return Kind(make)
 
