@@ -36,22 +36,17 @@ def _pointer(place: Place, name: str) -> str:
     )
 
 
-def _rows(op: Operation) -> str:
-    """How many rows it reads."""
-    return "1" if op.single else "%n" if (op.every, op.first) == (1, 1) else f"%rows.{op.every}.{op.first}"
-
-
 def _call(i: int, op: Operation, name: str) -> str:
     return (
         f"  %w{i} = getelementptr float, ptr %w, i64 {op.weights}\n  %s{i} = getelementptr float, ptr %a, i64 {op.state}\n"
         f"{_pointer(op.source, f'%x{i}')}{_pointer(op.target, f'%y{i}')}"
-        f"  call void @{name}(ptr %w{i}, ptr %x{i}, ptr %y{i}, ptr %s{i}, ptr %z, i64 {_rows(op)}) noinline\n"
+        f"  call void @{name}(ptr %w{i}, ptr %x{i}, ptr %y{i}, ptr %s{i}, ptr %z, i64 {1 if op.single else _rows(op)}) noinline\n"
     )
 
 
-def unique(layout: Layout) -> list[Operation]:
-    """One operation for each kernel that is called."""
-    return list({(op.kernel, op.constants): op for op in layout.operations}.values())
+def _rows(op: Operation) -> str:
+    """How many rows of the recording an operation reads."""
+    return "%n" if op.every == op.first == 1 else f"%rows.{op.every}.{op.first}"
 
 
 def fuse(layout: Layout) -> list[str]:
@@ -61,14 +56,13 @@ def fuse(layout: Layout) -> list[str]:
     check = CHECKS["first_bad_index" if layout.takes_index else "first_bad_vector"]
     texts.append(kernel_ir("edgelstm_first_bad", check, (FLOATS, limit, number), number, inputs=inputs))
     taken = (*(FLOATS,) * 5, number, limit, number)
-    texts.append(
-        kernel_ir(EXPORTS[0], process_recording, taken, number, inputs=inputs, sample=layout.sample_offset // 4, least=layout.least)
-    )
-    declared = "".join(f"declare void @{names[op.kernel, op.constants]}(ptr, ptr, ptr, ptr, ptr, i64)\n" for op in unique(layout))
-    rows = ""
+    texts.append(kernel_ir(EXPORTS[0], process_recording, taken, number, inputs=inputs, sample=layout.sample_offset // 4))
+    declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr, ptr, i64)\n" for name in names.values())
+    calls = ""
     for every, first in sorted({(op.every, op.first) for op in layout.operations} - {(1, 1)}):
-        texts.append(kernel_ir(due_function(every, first), due, (number,), number, every=every, first=first))
-        declared += f"declare i64 @{due_function(every, first)}(i64)\n"
-        rows += f"  %rows.{every}.{first} = call i64 @{due_function(every, first)}(i64 %n) alwaysinline\n"
-    calls = rows + "".join(_call(i, op, names[op.kernel, op.constants]) for i, op in enumerate(layout.operations))
+        name = due_function(every, first)
+        texts.append(kernel_ir(name, due, (number,), number, every=every, first=first))
+        declared += f"declare i64 @{name}(i64)\n"
+        calls += f"  %rows.{every}.{first} = call i64 @{name}(i64 %n)\n"
+    calls += "".join(_call(i, op, names[op.kernel, op.constants]) for i, op in enumerate(layout.operations))
     return [declared + _RECORDING.format(scratch=layout.scratch_offset, calls=calls), *texts]

@@ -57,7 +57,7 @@ class Operation(NamedTuple):
 class Layout(NamedTuple):
     """Operations and memory of a model on a target. Sizes and offsets of the arena are in bytes.
 
-    work: floats of work memory for each row of a recording; None of a model that steps. least: samples that every layer needs to answer.
+    work: floats of work memory for each row of a recording; None of a model that steps.
     """
 
     operations: tuple[Operation, ...]
@@ -77,7 +77,6 @@ class Layout(NamedTuple):
     every: int
     first: int
     work: int | None = None
-    least: int = 1
 
     @property
     def each_step(self) -> bool:
@@ -105,7 +104,6 @@ class Layout(NamedTuple):
             self.every,
             self.first,
             self.work,
-            self.least,
         )
 
 
@@ -146,7 +144,7 @@ class Builder:
         if low.state.size:
             self.state.append(np.pad(low.state, (0, -low.state.size % LINE)))
         constants = (*low.constants.items(), ("x_stride", source.stride), ("y_stride", target.stride))
-        when = wire.every, wire.first, low.counts
+        when = wire.every, wire.first, low.counts is not None
         self.operations.append(Operation(low.kernel, constants, self.weights_size, source, target, state, *when))
         self.weights.append(np.pad(low.weights, (0, -low.weights.size % LINE)))
         self.weights_size += self.weights[-1].size
@@ -213,5 +211,4 @@ def laid_out(builder: Builder) -> Layout:
         every=model.output_wire.every,
         first=model.output_wire.first,
         work=builder.work,
-        least=max(model.wire_of(layer.name).first for layer in model.layers),
     )

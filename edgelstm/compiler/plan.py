@@ -122,7 +122,6 @@ def sizes_of(model: Model, layout: Layout, digest: bytes = b"") -> Sizes:
         output_shape=layout.output_shape,
         row_bytes=None if layout.work is None else 4 * layout.work,
         sums_up=model.sums_up,
-        least=layout.least,
     )
 
 

@@ -4,11 +4,6 @@ Rows lie in work memory, so many floats for each row of the recording; what no l
 What is one row for the whole recording lies in the arena.
 """
 
-from typing import Any
-
-import numpy as np
-
-from ..errors import UnsupportedModelError
 from ..layers.record import Layer, Recurrent
 from ..layers.wire import Wire
 from ..model import INPUT, Model
@@ -26,15 +21,12 @@ class Recordings(Builder):
         self.free: list[tuple[int, int]] = []
         self.last_reader = {name: layer.name for layer in model.layers for name in layer.inputs}
         self.single = self.backwards = False
-        self.layer = model.layers[0]
 
     def run(self) -> None:
         answer = Place("output", 0, self.model.output_size)
         for layer in self.model.layers:
             low, once = self.lowered[layer.name], self.model.is_once(layer.name)
-            self.layer, self.single = layer, self.model.is_once(layer.inputs[0])
-            if self.single and low.counts:
-                raise UnsupportedModelError(f"{layer.label} looks back in time, and it is given one row for the recording; leave it out.")
+            self.single = self.model.is_once(layer.inputs[0])
             source = self.gathered(layer.inputs)
             last = layer is self.model.layers[-1]
             exact = low.width == self.model.size_of(layer.name)
@@ -50,20 +42,12 @@ class Recordings(Builder):
         """A kernel over all rows of the source, or over its single one."""
         if not (low.whole or self.single):
             around = {"kernel": low.kernel, "constants": tuple(low.constants.items()), "block": self.block}
-            low = (
-                self.counting(low, around, source)
-                if low.counts
-                else low._replace(kernel="sweep", constants={**around, "backwards": int(self.backwards)})
-            )
+            if low.counts:
+                low = low._replace(kernel="counted_sweep", constants={**around, **low.counts._asdict()}, counts=None)
+            else:
+                low = low._replace(kernel="sweep", constants={**around, "backwards": int(self.backwards)})
         super().emit(low, source, target, wire)
         self.operations[-1] = self.operations[-1]._replace(single=self.single)
-
-    def counting(self, low: Lowered, around: dict[str, Any], source: Place) -> Lowered:
-        """Of a layer that must know how many rows it has read."""
-        stride, first = self.layer.rate
-        constants = {**around, "stride": stride, "first": first, "tail": self.layer.tail}
-        zeros = np.zeros(source.stride if self.layer.tail else 0, np.float32)
-        return low._replace(kernel="sweep_counting", constants=constants, weights=np.concatenate([zeros, low.weights]), counts=False)
 
     def room(self, width: int) -> Place:
         """What inputs are gathered in."""

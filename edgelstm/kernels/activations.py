@@ -177,6 +177,14 @@ def _mish(x):
     return x * (n / (n + 2.0))
 
 
+def _sqrt(x):
+    """x times its inverse root, and one of Newton's steps for the root itself."""
+    x = x.above(0.0)
+    inverse = x.above(1e-36).inverse_root()
+    root = x * inverse
+    return (root * -1.0).fma(root, x).fma(inverse * 0.5, root)
+
+
 #: By name of `layers.activations.FUNCTIONS`, whose formulas these are: (Value, *numbers) -> Value.
 FORMULAS = {
     "linear": _linear,
@@ -208,6 +216,7 @@ FORMULAS = {
     "mish": _mish,
     "exp": _exp_of_any,
     "abs": _magnitude,
+    "sqrt": _sqrt,
 }
 
 

@@ -8,7 +8,7 @@ from numba import njit
 
 from .entry.blocks import copier
 from .entry.rates import values_due
-from .simd.addresses import calling, calling_counting, find_bad, run_recording
+from .simd.addresses import calling, calling_counted, find_bad, run_recording
 from .simd.vectors import offset
 
 inlined = njit(inline="always")
@@ -43,8 +43,8 @@ def sweep(kernel, block, backwards, x_stride, y_stride):
     return over_all
 
 
-def sweep_counting(kernel, block, stride, first, tail, x_stride, y_stride):
-    """Kernel of a layer that must know how many rows it has read, over all rows of a recording and the zeros behind it.
+def counted_sweep(kernel, block, stride, first, left, right, same, zeros, x_stride, y_stride):
+    """Kernel of a layer that counts its rows over all rows of a recording, with zeros around them.
 
     Parameters
     ----------
@@ -52,23 +52,28 @@ def sweep_counting(kernel, block, stride, first, tail, x_stride, y_stride):
         Symbol of the layer's kernel.
     block : int
         Most rows that it takes at once.
-    stride, first : int
-        It answers one of `stride` rows, and row `first` (from 1) first.
-    tail : int
-        Rows of zeros behind the last one. One of them stands before the layer's weights.
+    stride, first, left, right, same, zeros
+        As `lowering.Counting` has them.
+    x_stride, y_stride : int
+        Floats from one row to the next.
     """
-    run = calling_counting(kernel)
+    run = calling_counted(kernel)
+    by_length, upper = same != "", same == "same"
 
     def over_all(w, x, y, s, z, n):
-        """w: a row of zeros (x_stride,) if there is a tail, then the layer's weights; s, z: the layer's; x: (n, x_stride); y: answers."""
-        weights = offset(w, x_stride) if tail else w
+        """w, s, z: the layer's, a row of zeros in s; x: (n, x_stride); y: (rows answered, y_stride)."""
+        before, behind = left, right
+        if by_length:
+            total = max(((n + stride - 1) // stride - 1) * stride + first - n, 0)
+            before = total // 2 if upper else total - total // 2
+            behind = total - before
         t = 0
         while t < n:
             count = min(block, n - t)
-            run(weights, offset(x, t * x_stride), offset(y, values_due(t, stride, first) * y_stride), s, z, count, t)
+            run(w, offset(x, t * x_stride), offset(y, values_due(before + t, stride, first) * y_stride), s, z, count, before + t)
             t += count
-        for t in range(n, n + tail):
-            run(weights, w, offset(y, values_due(t, stride, first) * y_stride), s, z, 1, t)
+        for t in range(n, n + behind):
+            run(w, offset(s, zeros), offset(y, values_due(before + t, stride, first) * y_stride), s, z, 1, before + t)
 
     return over_all
 
@@ -156,7 +161,7 @@ def reverse_f32(size, x_stride, y_stride):
     return kernel
 
 
-def process_recording(inputs, sample, least):
+def process_recording(inputs, sample):
     """Kernel of `process` over a whole recording; see `blocks.process`.
 
     Parameters
@@ -165,8 +170,6 @@ def process_recording(inputs, sample, least):
         Values in a sample.
     sample : int
         Offset in the arena, in floats, of the sample read last.
-    least : int
-        Samples without which some layer has nothing to answer: with fewer, nothing runs.
     """
     copy = inlined(copier(inputs))
 
@@ -179,7 +182,7 @@ def process_recording(inputs, sample, least):
             first = find_bad(x, limit, n)
             if first < n:
                 return first
-        if n >= least:
+        if n > 0:
             run_recording(w, a, m, x, y, n)
             copy(offset(a, sample), offset(x, (n - 1) * inputs))
         return n

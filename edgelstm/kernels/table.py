@@ -20,7 +20,7 @@ from .lstm_int8_static import dense_int8_static, lstm_int8_static
 from .lstm_int8_weight import lstm_int8_weight
 from .minimal_f32 import min_gru_f32, min_lstm_f32
 from .norms_f32 import layer_norm_f32, rms_norm_f32, unit_normalization_f32
-from .recordings import last_f32, mask_f32, masked, process_recording, reverse_f32, sweep, sweep_counting
+from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, reverse_f32, sweep
 from .rnn_f32 import rnn_f32
 from .sliding_f32 import average_pool_f32, conv1d_f32, global_average_f32, global_max_f32, max_pool_f32, window_f32
 from .slstm_f32 import slstm_f32
@@ -75,7 +75,7 @@ LAYER_KERNELS = {
 }
 
 #: Factories of kernels that stand around another: its symbol as `kernel` and sizes in, the same function out.
-AROUND = {factory.__name__: factory for factory in (masked, sweep, sweep_counting)}
+AROUND = {factory.__name__: factory for factory in (masked, sweep, counted_sweep)}
 
 #: Factories of input checks: the number of inputs in, a function (x, limit, n) out.
 CHECKS = {factory.__name__: factory for factory in (first_bad_vector, first_bad_index)}

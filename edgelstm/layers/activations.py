@@ -87,6 +87,7 @@ FUNCTIONS = {
     "mish": Function("x tanh(log(1 + exp(x)))", lambda x: max(x, _DIP)),
     "exp": Function("exp(x)", _exp),
     "abs": Function("|x|", _same),
+    "sqrt": Function("sqrt(max(x, 0))", math.sqrt),
 }
 
 #: Names that mean something without numbers.

@@ -136,7 +136,7 @@ class Layer:
     @property
     def whole(self) -> bool:
         """Whether an answer needs later samples, so that it reads whole recordings and cannot step."""
-        return self.tail > 0
+        return False
 
     @property
     def within_one(self) -> bool:
@@ -162,11 +162,6 @@ class Layer:
     def rate(self) -> tuple[int, int]:
         """(stride, first): it answers one of `stride` values that it reads, and first when it has read `first`."""
         return 1, 1
-
-    @property
-    def tail(self) -> int:
-        """Rows of zeros that it reads behind the last one of a recording."""
-        return 0
 
     @property
     def receptive_field(self) -> int:
@@ -219,8 +214,7 @@ class Layer:
             If the inputs are due at different steps.
         """
         stride, first = self.rate
-        shape = self.output_shape([wire.shape for wire in wires])
-        return joined(self.label, self.inputs, wires).behind(stride, first - self.tail, shape)
+        return joined(self.label, self.inputs, wires).behind(stride, first, self.output_shape([wire.shape for wire in wires]))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays this record holds, by field name."""

@@ -1,16 +1,17 @@
 """What layers over a window of the last rows share: how far it reaches, and when an answer is due."""
 
 from collections.abc import Sequence
-from operator import index
 from typing import Any
 
 from ..errors import ShapeError, UnsupportedModelError, printable
 from .record import MAX_SIZE, Layer
 
-#: What may stand before the first row: zeros, so that an answer is due before the window is full, or nothing.
-PADDINGS = ("causal", "valid", "same")
+#: What may stand around a recording. ``"causal"``: zeros before the first row, as many as the window reaches back. ``"valid"``: nothing.
+#: ``"same"``: zeros on both sides, so that there is an answer to every `stride`-th row; of an odd number one more behind the last row
+#: (TensorFlow, torch and ONNX's SAME_UPPER), or before the first (``"same_lower"``).
+PADDINGS = ("causal", "valid", "same", "same_lower")
 
-#: When a window that moves on by several rows answers, where zeros stand before the first row: at the first of them, or at the last.
+#: When a causal window that moves on by several rows answers: at the first of them, or at the last.
 ALIGNMENTS = ("first", "last")
 
 
@@ -54,58 +55,51 @@ class Sliding(Layer):
 
 
 class Padded(Sliding):
-    """One that may answer before its window is full: `padding` ``"causal"`` has zeros before the first row, ``"valid"`` has not.
+    """One with zeros around the recording: `padding` is one of `PADDINGS`, or so many rows before it and behind it.
 
-    ``"same"`` has half of a window less one before it, and the rest behind the last row; a pair says how many rows of zeros stand before
-    and behind. What stands behind is known when the recording is whole: such a layer cannot step.
+    Zeros behind the last row, and as many before the first as the recording's length says, are for whole recordings alone.
     """
 
     padding: str | Sequence[int]
     align: str
 
-    @property
-    def zeros(self) -> tuple[int, int]:
-        """Rows of zeros before the first row of a recording and behind its last."""
-        if isinstance(self.padding, str):
-            half = self.history // 2
-            return {"causal": (self.history, 0), "valid": (0, 0), "same": (half, self.history - half)}[self.padding]
-        return self.padding[0], self.padding[1]
-
-    @property
-    def tail(self) -> int:
-        return self.zeros[1]
+    def pads(self, rows: int) -> tuple[int, int]:
+        """Rows of zeros before a recording of so many rows, and behind it; less than none: so many rows are passed over."""
+        if not isinstance(self.padding, str):
+            left, right = self.padding
+            return left, right
+        if self.padding in ("valid", "causal"):
+            return self.receptive_field - self.rate[1], 0
+        total = max((-(-rows // self.stride) - 1) * self.stride + self.receptive_field - rows, 0)
+        less = total // 2
+        return (less, total - less) if self.padding == "same" else (total - less, less)
 
     @property
     def rate(self) -> tuple[int, int]:
-        if self.padding == "causal" and self.align == "last":
-            return self.stride, self.stride
-        return self.stride, self.receptive_field - self.zeros[0]
+        if not isinstance(self.padding, str):
+            return self.stride, self.receptive_field - sum(self.padding)
+        if self.padding == "valid":
+            return self.stride, self.receptive_field
+        return self.stride, self.stride if (self.padding, self.align) == ("causal", "last") else 1
+
+    @property
+    def whole(self) -> bool:
+        if not isinstance(self.padding, str):
+            return self.padding[1] > 0
+        return self.padding.startswith("same") and self.receptive_field > 1
 
     def _check_padding(self) -> None:
-        if not isinstance(self.padding, str):
-            self._set("padding", self._pair())
-        if self.padding == "same" and self.stride > 1:
-            raise UnsupportedModelError(
-                f"{self.label}: with padding 'same' and stride {self.stride}, the zeros depend on a recording's length; say how many stand "
-                "before and behind, as a pair."
-            )
+        if not isinstance(self.padding, str) and isinstance(self.padding, Sequence):
+            pair = [value.__index__() if hasattr(value, "__index__") else -1 for value in self.padding]
+            if len(pair) != 2 or min(pair) < 0 or sum(pair) >= self.receptive_field:
+                raise ShapeError(
+                    f"{self.label}: padding must be rows before and behind the recording, fewer than the {self.receptive_field} that the "
+                    f"window spans; got {printable(repr(self.padding), 60)}."
+                )
+            self._set("padding", pair)
         for name, words in (("padding", PADDINGS), ("align", ALIGNMENTS)):
-            if isinstance(word := getattr(self, name), str) and word not in words:
+            if (word := getattr(self, name)) not in words and not isinstance(word, list):
                 raise UnsupportedModelError(f"{self.label}: {name} must be one of {', '.join(words)}; got {printable(repr(word), 60)}.")
-
-    def _pair(self) -> list[int]:
-        """`padding` as two whole numbers, no more than a window less one together."""
-        given: Any = self.padding
-        try:
-            before, behind = map(index, given)
-        except (TypeError, ValueError):
-            before, behind = -1, -1
-        if min(before, behind) < 0 or before + behind > self.history:
-            raise UnsupportedModelError(
-                f"{self.label}: padding must be one of {', '.join(PADDINGS)}, or two numbers of rows, before and behind, that are "
-                f"{self.history} together at most; got {printable(repr(self.padding), 60)}."
-            )
-        return [before, behind]
 
 
 def counted(owner: str, name: str, value: Any) -> int:

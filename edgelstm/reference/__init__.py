@@ -74,7 +74,6 @@ def over(layer: Layer, xs: list[Rows]) -> Rows:
     if known.whole is not None:
         return known.whole(layer, xs)
     turn = -1 if isinstance(layer, Recurrent) and layer.reverse else 1
-    xs = [np.concatenate([x, np.zeros((layer.tail, x.shape[1]))]) for x in xs]
     state, rows = known.start(layer), []
     for read in zip(*(x[::turn] for x in xs), strict=True):
         y, state = known.step(layer, list(read), state)

@@ -119,6 +119,7 @@ ACTIVATIONS: dict[str, Callable[..., Vector]] = {
     "mish": lambda x: x * np.tanh(softplus(x)),
     "exp": np.exp,
     "abs": np.abs,
+    "sqrt": lambda x: np.sqrt(np.maximum(x, 0)),
 }
 
 

@@ -86,8 +86,6 @@ class Sizes:
         Of a model that reads whole recordings: bytes of work memory for each of their rows. None of a model that steps.
     sums_up : bool
         Whether a recording gets one answer.
-    least : int
-        Samples that a recording must have.
     """
 
     __slots__ = (
@@ -99,7 +97,6 @@ class Sizes:
         "input_offset",
         "input_shape",
         "input_size",
-        "least",
         "output_offset",
         "output_shape",
         "output_size",
@@ -128,13 +125,12 @@ class Sizes:
         output_shape: "tuple[int, ...]" = (),
         row_bytes: int | None = None,
         sums_up: bool = False,
-        least: int = 1,
     ) -> None:
         self.input_size, self.output_size, self.vocabulary = input_size, output_size, vocabulary
         self.arena_bytes, self.state_bytes = arena_bytes, state_bytes
         self.sample_offset, self.input_offset, self.output_offset = sample_offset, input_offset, output_offset
         self.input_limit, self.digest = input_limit, digest
-        self.row_bytes, self.sums_up, self.least = row_bytes, sums_up, least
+        self.row_bytes, self.sums_up = row_bytes, sums_up
         self.every, self.first = every, first
         self.input_shape, self.output_shape = input_shape or (input_size,), output_shape or (output_size,)
 
@@ -146,10 +142,9 @@ class Sizes:
     def due(self, taken: int, steps: int) -> int:
         """How many answers `steps` steps give, behind the first `taken`."""
         if self.sums_up:
-            return min(steps, 1)
+            return int(steps >= self.first)
         if self.each_step:
             return steps
-        taken = taken if self.row_bytes is None else 0
         return rates.due(taken + steps, self.every, self.first) - rates.due(taken, self.every, self.first)
 
 

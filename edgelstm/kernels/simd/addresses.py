@@ -123,31 +123,32 @@ def run_block(typingctx, weights, arena, x, y, steps):
     return types.void(FLOATS, FLOATS, FLOATS, FLOATS, types.int64), codegen
 
 
-def _call_of(symbol):
-    def codegen(context, builder, signature, args):
-        kind = ir.FunctionType(ir.VoidType(), [a.type for a in args])
-        builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), args)
-        return context.get_dummy_value()
-
-    return codegen
-
-
 def calling(symbol):
     """An intrinsic (w, x, y, s, z, n): the call of a layer's kernel that is compiled under `symbol`."""
 
     @intrinsic
     def call_kernel(typingctx, w, x, y, s, z, n):
-        return types.void(*[FLOATS] * 5, types.int64), _call_of(symbol)
+        def codegen(context, builder, signature, args):
+            kind = ir.FunctionType(ir.VoidType(), [a.type for a in args])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), args)
+            return context.get_dummy_value()
+
+        return types.void(*[FLOATS] * 5, types.int64), codegen
 
     return call_kernel
 
 
-def calling_counting(symbol):
-    """The same (w, x, y, s, z, n, before) of a kernel that must know how many rows it has read."""
+def calling_counted(symbol):
+    """An intrinsic (w, x, y, s, z, n, before): the same of a kernel that takes how many rows it has read before."""
 
     @intrinsic
     def call_kernel(typingctx, w, x, y, s, z, n, before):
-        return types.void(*[FLOATS] * 5, types.int64, types.int64), _call_of(symbol)
+        def codegen(context, builder, signature, args):
+            kind = ir.FunctionType(ir.VoidType(), [a.type for a in args])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), args)
+            return context.get_dummy_value()
+
+        return types.void(*[FLOATS] * 5, types.int64, types.int64), codegen
 
     return call_kernel
 

@@ -125,8 +125,6 @@ def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> T
     same = {INPUT}
     for layer in layers:
         trace.layers[layer.name] = layer
-        if layer.tail:
-            raise UnsupportedModelError(f"{layer.label}: calibration does not know zeros behind a recording; the model stays in f32.")
         if before is not None and before.layers.get(layer.name) is layer and same.issuperset(layer.inputs):
             same.add(layer.name)
             trace.values[layer.name] = before.values[layer.name]
