@@ -20,7 +20,7 @@ ALLOWED = {
     "model": {"errors", "layers", "runtime"},
     "reference": {"layers", "model"},
     "files": {"", "errors", "layers", "model", "reference", "runtime"},
-    "importers": {"errors", "layers", "model", "files", "reference"},
+    "importers": {"bidirectional", "errors", "layers", "model", "files", "reference"},
     "loading": {"errors", "files", "importers", "model"},
     "kernels": set(),
     "compiler": {"errors", "layers", "model", "kernels", "runtime"},

@@ -197,6 +197,7 @@ FORMULAS = {
     "hard_tanh": lambda x: _clip(x, -1.0, 1.0),
     "hard_silu": lambda x: x * _hard_sigmoid(x, 1 / 6, 0.5),
     "softsign": lambda x: x / (x.magnitude() + 1.0),
+    "positive": lambda x: x.above(0.0) + _sigmoid(x.below(0.0)),
     "softplus": _softplus_scaled,
     "log_sigmoid": _log_sigmoid,
     "elu": _elu,
