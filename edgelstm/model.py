@@ -352,7 +352,8 @@ def _checked_probe(probe: Probe, model: Model) -> Probe:
     inputs, outputs = _flat(inputs, model.input_shape), _flat(outputs, model.output_shape)
     steps = inputs.shape[0] if inputs.ndim else 0
     answer = model.output_wire
-    rows = min(steps, 1) if model.sums_up else answer.due(steps)
+    due = answer.due(steps)
+    rows = min(due, 1) if model.sums_up else due
     if inputs.shape != (steps, model.input_size) or outputs.shape != (rows, answer.size) or rows == 0:
         told = "1" if model.sums_up else "steps" if answer.each_step else "answers"
         rate = "" if answer.each_step else f", one {answer.when}"
