@@ -52,31 +52,16 @@ def _bias(call: Call, filters: int) -> NDArray[Any] | None:
 
 
 def _convolved(call: Call, weight: NDArray[Any], bias: NDArray[Any] | None, groups: int) -> Value:
-    """The convolution's records; weight: (filters, channels of a group, taps)."""
+    """The convolution's record; weight: (filters, channels of a group, taps)."""
     (x, zeros), options = call.padded, call.options
     options.must_be("data_format", "channels_last", None)
     stride, dilation = options.count("strides", 1), options.count("dilation_rate", 1)
     padding = options.take("padding", str, "valid")
-    reach = (weight.shape[2] - 1) * dilation
-    before, after = _surrounding(call, padding, zeros, reach, stride, x.steps)
-    steps = _steps(x.steps, reach - before - after, stride)
-    around = [before, after] if after else "causal" if before else "valid"
-    name = call.build.add(Conv1D(weight, bias, stride=stride, dilation=dilation, groups=groups, padding=around, **call.at(x)))
-    return Value(name, (steps, len(weight)), True)
-
-
-def _surrounding(call: Call, padding: str, zeros: tuple[int, int], reach: int, stride: int, steps: int | None) -> tuple[int, int]:
-    """Timesteps of zeros before and behind the sequence: as many as the window reaches, or none."""
-    if any(zeros) and (padding != "valid" or sum(zeros) != reach):
-        raise call.refused(
-            f"{sum(zeros)} zeros stand around its input, and its window reaches over {reach} steps; edgelstm imports equal numbers"
-        )
-    if padding == "same" and stride > 1:
-        if steps is None:
-            raise call.refused("how its padding 'same' lies depends on the number of timesteps, which the file leaves open")
-        total = max((-(-steps // stride) - 1) * stride + reach + 1 - steps, 0)
-        return total // 2, reach - total // 2
-    return {"valid": zeros, "causal": (reach, 0), "same": (reach // 2, reach - reach // 2)}[padding]
+    if any(zeros) and padding != "valid":
+        raise call.refused(f"{sum(zeros)} zeros stand around its input, and its own padding {padding!r} adds more")
+    record = Conv1D(weight, bias, stride=stride, dilation=dilation, groups=groups, padding=zeros if any(zeros) else padding, **call.at(x))
+    reach = 0 if padding != "valid" else record.history - sum(zeros)
+    return Value(call.build.add(record), (_steps(x.steps, reach, stride), len(weight)), True)
 
 
 def looks_ahead(kind: str, settings: dict[str, Any]) -> bool:
