@@ -185,18 +185,7 @@ def test_a_file_answers_as_keras(keras, tmp_path, rng, case, form):
     close(answers(el.load(tmp_path / f"model.{form}"), xs), keras.ops.convert_to_numpy(model(xs[None]))[0])
 
 
-#: What is refused by name, with a word of the reason.
-NOT_YET = {"frames.h5": "Conv2D", "frames.keras": "Conv2D"}
-
-
-@pytest.mark.parametrize("name", NOT_YET)
-def test_files_that_wait_for_their_layers_are_refused_by_name(tmp_path, name):
-    (tmp_path / name).write_bytes(KERAS2.read(name))
-    with pytest.raises(el.UnsupportedModelError, match=NOT_YET[name]):
-        el.load(tmp_path / name)
-
-
-@pytest.mark.parametrize("name", [name for name in KERAS2.namelist() if not name.endswith(".npz") and name not in NOT_YET])
+@pytest.mark.parametrize("name", [name for name in KERAS2.namelist() if not name.endswith(".npz")])
 def test_files_of_keras_2(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(KERAS2.read(name))
