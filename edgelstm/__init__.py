@@ -38,6 +38,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "SLSTM",
     "Activation",
     "Add",
     "AttentionPool",
@@ -66,6 +67,8 @@ __all__ = [
     "LibraryError",
     "Mask",
     "MaxPool1D",
+    "MinGRU",
+    "MinLSTM",
     "Model",
     "ModelFileError",
     "Mul",
@@ -151,6 +154,8 @@ if TYPE_CHECKING:
     from .layers.lstm import LSTM as LSTM
     from .layers.lstm_int8 import LSTMInt8 as LSTMInt8
     from .layers.lstm_int8_static import LSTMInt8Static as LSTMInt8Static
+    from .layers.minimal import MinGRU as MinGRU
+    from .layers.minimal import MinLSTM as MinLSTM
     from .layers.norms import LayerNorm as LayerNorm
     from .layers.norms import RMSNorm as RMSNorm
     from .layers.norms import UnitNormalization as UnitNormalization
@@ -162,6 +167,7 @@ if TYPE_CHECKING:
     from .layers.recording import Mask as Mask
     from .layers.recording import Reverse as Reverse
     from .layers.rnn import RNN as RNN
+    from .layers.slstm import SLSTM as SLSTM
     from .layers.window import Window as Window
     from .loading import from_torch as from_torch
     from .loading import load as load

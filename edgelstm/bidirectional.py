@@ -66,7 +66,7 @@ def Bidirectional(
 
 def _merged(merge: str, name: str, names: tuple[str, ...]) -> list[Layer]:
     if merge == "concat":
-        return [_made("activation", function="linear", name=name, inputs=names)]
+        return [_made("concat", name=name, inputs=names)]
     if merge == "ave":
         return [_made("add", name=f"{name}.sum", inputs=names), _made("activation", function="affine(0.5, 0)", name=name)]
     return [_made({"sum": "add", "mul": "mul"}[merge], name=name, inputs=names)]

@@ -16,6 +16,7 @@ def load(
     layers: str | None = None,
     prefix: str | None = None,
     without: str | None = None,
+    recipe: str | os.PathLike[str] | None = None,
 ) -> Model:
     """Read a trained network from any supported file; its content decides, not its name.
 
@@ -28,6 +29,8 @@ def load(
     layers, prefix, without : str, optional
         What a trained file does not say: its layers in order, with the activation after each (``"lstm, fc1:relu, fc2:softmax"``),
         where in it the network is (``"model_state"``), and which parts are left out (``"aux, loss.weight"``).
+    recipe : str or os.PathLike, optional
+        A small TOML file that says all of that, and more, of a file that holds tensors alone.
 
     Raises
     ------
@@ -36,24 +39,26 @@ def load(
     ShapeError, UsageError
         If the path is no path, a foreign file's arrays do not fit together, or `layers`, `prefix` or `without` cannot be meant.
     """
-    model, notes = load_with_notes(path, verify=verify, layers=layers, prefix=prefix, without=without)
+    model, notes = load_with_notes(path, verify=verify, recipe=recipe, layers=layers, prefix=prefix, without=without)
     if notes:
         _warn(os.fspath(path), notes)
     return model
 
 
-def load_with_notes(path: str | os.PathLike[str], *, verify: bool = True, **how: str | None) -> tuple[Model, tuple[str, ...]]:
+def load_with_notes(
+    path: str | os.PathLike[str], *, verify: bool = True, recipe: str | os.PathLike[str] | None = None, **how: str | None
+) -> tuple[Model, tuple[str, ...]]:
     """As `load`, with what the user should know as sentences and nothing logged of it."""
     path = container.path_text(path)
     with container.about(path):
         model = elstm.read(path, verify=verify)
         if model is not None:
-            if given := [name for name, text in how.items() if text is not None]:
+            if given := [name for name, text in {**how, "recipe": recipe}.items() if text is not None]:
                 raise UsageError(f"is a .elstm file, whose layers are settled; leave out {', '.join(f'{name}=' for name in given)}.")
             return model, ()
     from .importers import import_file
 
-    taken = import_file(path, **how)
+    taken = import_file(path, recipe=recipe, **how)
     return taken.model, taken.notes
 
 

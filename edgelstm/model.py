@@ -3,7 +3,7 @@
 It computes nothing and knows neither files nor kernels.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
@@ -298,11 +298,15 @@ def _check_readers(layers: list[Layer]) -> None:
         raise UsageError(f"no layer reads {printable(', '.join(sorted(unread)), 200)}; only the last layer's output leaves a model.")
 
 
-def _input_shape(layers: Iterable[Layer]) -> tuple[int, ...]:
-    """The shape of the model's input, read off a layer that takes the input alone."""
+def _input_shape(layers: Sequence[Layer]) -> tuple[int, ...]:
+    """The shape of the model's input, read off a layer that takes the input alone, or with masks, which are one wide."""
+    masks = {layer.name for layer in layers if layer.takes_any}
     for layer in layers:
         if layer.inputs == (INPUT,) and layer.input_shape is not None:
             return layer.input_shape
+        others = [name for name in layer.inputs if name != INPUT]
+        if layer.inputs.count(INPUT) == 1 and masks.issuperset(others) and layer.input_width is not None:
+            return (layer.input_width - len(others),)
     raise UnsupportedModelError(
         "no layer with arrays (LSTM, Dense, Normalizer, Embedding) reads the model's input alone, so its width is unknown; "
         "begin with Normalizer(mean=0, scale=1) of the right width."
@@ -348,7 +352,8 @@ def _checked_probe(probe: Probe, model: Model) -> Probe:
     inputs, outputs = _flat(inputs, model.input_shape), _flat(outputs, model.output_shape)
     steps = inputs.shape[0] if inputs.ndim else 0
     answer = model.output_wire
-    rows = min(steps, 1) if model.sums_up else answer.due(steps)
+    due = answer.due(steps)
+    rows = min(due, 1) if model.sums_up else due
     if inputs.shape != (steps, model.input_size) or outputs.shape != (rows, answer.size) or rows == 0:
         told = "1" if model.sums_up else "steps" if answer.each_step else "answers"
         rate = "" if answer.each_step else f", one {answer.when}"

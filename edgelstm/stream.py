@@ -221,8 +221,9 @@ class Stream:
             from .runtime.recordings import checked_length
 
             used = rows[: checked_length(length, len(rows))]
-        if self.program.reads_recordings and not len(used):
-            raise InputError("a recording needs at least one sample; got none.")
+        if self.program.reads_recordings and len(used) < self.first:
+            least = "one sample" if self.first == 1 else f"{self.first} samples"
+            raise InputError(f"a recording needs at least {least}; got {len(used) or 'none'}.")
         # A stream that goes back to its initial state within the block may give other answers than those due now.
         most = len(rows) if self._arena.policy is NanPolicy.RESET else self._arena.due(len(rows))
         try:

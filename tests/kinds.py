@@ -143,6 +143,11 @@ def rnn_int8(rng):
     return [hidden_int8(rng, el.RNNInt8, 5, 14, "int8-dynamic", **calibrated), hidden_int8(rng, el.RNNInt8, 14, 9, "int8-weight")]
 
 
+def slstm(rng):
+    """Heads that vectors divide, and heads that they do not."""
+    return [el.SLSTM(uniform(rng, 48, 5), uniform(rng, 48, 4), uniform(rng, 48)), el.SLSTM(uniform(rng, 24, 12), uniform(rng, 24, 3))]
+
+
 def masked(rng):
     """Padding before, between and behind samples: an index that stands for it, and layers that pass it over."""
     first, second = lstm_layers(rng, 6, 7, 1)[0], lstm_layers(rng, 7, 5, 1)[0]
@@ -206,6 +211,12 @@ MAKERS = {
     "last": lambda rng: [*both_ways(rng, sequences=False), el.Dense(uniform(rng, 3, 12))],
     "reverse": lambda rng: [*both_ways(rng), el.Reverse()],
     "mask": masked,
+    "min_gru": lambda rng: [el.MinGRU(uniform(rng, 26, 5), uniform(rng, 26), uniform(rng, 13), candidate="positive")],
+    "min_lstm": lambda rng: [el.MinLSTM(uniform(rng, 54, 5), uniform(rng, 54))],
+    "slstm": lambda rng: [
+        el.SLSTM(uniform(rng, 48, 5), uniform(rng, 48, 4), uniform(rng, 48)),
+        el.SLSTM(uniform(rng, 24, 12), uniform(rng, 24, 3)),
+    ],
     "attention_pool": attention,
     "lstm_int8": lambda rng: [lstm_int8(rng, 5, 14, "int8-dynamic", calibrated=True), lstm_int8(rng, 14, 9, "int8-weight")],
     "gru_int8": gru_int8,

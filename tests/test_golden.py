@@ -1,11 +1,13 @@
 """Real trained models, compiled, against what their own runtimes answered."""
 
 import numpy as np
+import pytest
 from conftest import TOLERANCE
 from golden_files import golden_answers
 from safetensors.numpy import load_file
 
 import edgelstm as el
+from edgelstm import reference
 from edgelstm.importers.from_torch import archive as torch_archive
 
 
@@ -26,6 +28,15 @@ def test_nam_lstm(golden):
     answers = golden_answers("nam_lstm/golden.npz")
     model = el.load(golden("nam_lstm/BossLSTM-1x16.nam"))
     assert np.abs(el.Stream(model).process(answers["x"])[:, 0] - answers["y_BossLSTM_1x16"]).max() <= TOLERANCE["golden"]
+
+
+def test_dgaintel(golden):
+    """Embedding, convolution on both sides of each character, pooling, LSTM, head: whole, by the float64 twin."""
+    pytest.importorskip("h5py")
+    answers = golden_answers("dgaintel/golden.npz")
+    model = el.load(golden("dgaintel/domain_classifier_model.h5"))
+    found = np.array([reference.run(model, ids[:, None])[0] for ids in answers["ids"]])
+    assert np.abs(found - answers["prob"]).max() <= TOLERANCE["golden"]
 
 
 def lstm(arrays, name):

@@ -17,7 +17,7 @@ from torch_files import Call, Raw, Writer, legacy_of, linear_arrays, lstm_arrays
 import edgelstm as el
 from edgelstm.importers import import_file
 from edgelstm.importers.from_torch import archive as torch_archive
-from edgelstm.importers.from_torch import pickle_reader
+from edgelstm.importers.pickles import reader as pickle_reader
 
 SETTINGS = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 STATE_DICT = under("lstm", lstm_arrays(2, 3)) | under("fc", linear_arrays(4, 3))

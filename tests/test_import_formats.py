@@ -18,9 +18,6 @@ from torch_files import Call, linear_arrays, lstm_arrays, pickled, torch_legacy,
 import edgelstm as el
 from edgelstm import reference
 from edgelstm.importers import import_file
-from edgelstm.importers.from_torch import archive as torch_archive
-from edgelstm.importers.from_torch.chains import from_torch
-from edgelstm.importers.from_torch.state_dict import chosen
 
 
 def imported(tmp_path, data, **options):
@@ -40,11 +37,7 @@ def zipped(*names):
 @pytest.mark.parametrize(
     ("data", "name"),
     [
-        (b"\x89HDF\r\n\x1a\n" + bytes(40), "Keras"),
-        (zipped("metadata.json", "config.json", "model.weights.h5"), "Keras"),
         (zipped("m/data.pkl", "m/constants.pkl", "m/code/a.py"), "TorchScript"),
-        (zipped("m/models/model.json", "m/data/weights/weight_0"), "torch.export"),
-        (zipped("a.npy"), "npz"),
     ],
 )
 def test_other_formats_are_named_as_not_imported_yet(tmp_path, data, name):
@@ -75,14 +68,10 @@ def pickle_of(module, name, protocol):
     [
         (graph(b"input", b"Placeholder"), "TensorFlow 1 GraphDef", "TFLiteConverter"),
         (graph(b"a/long/" * 15, b"Const"), "TensorFlow 1 GraphDef", "TFLiteConverter"),
-        *((pickle_of(b"madmom.ml.nn", b"NeuralNetwork", p), "madmom", "peepholes") for p in (0, 2, 4)),
-        *((pickle_of(b"numpy.core.multiarray", b"_reconstruct", p), r"NumPy \(pickle\)", "from_torch") for p in (0, 2, 4)),
-        *((pickle_of(b"numpy._core.multiarray", b"_reconstruct", p), r"NumPy \(pickle\)", "from_torch") for p in (0, 2, 4)),
         (pickle_of(b"sklearn.pipeline", b"Pipeline", 2), "scikit-learn", ""),
         (b'{"model": "Thai_codepoints", "type": "codepoints", "dic": {}, "mat1": {"v": 1}, "mat2": {}}', "ICU", "from_torch"),
         (b"#Parameter# /vanilla-lstm-builder/_0 {40,5} 801 ZERO_GRAD\n+1.0e-02 ", "DyNet", "from_torch"),
         (b"#LookupParameter# /_0 {5,9} 12 FULL_GRAD\n", "DyNet", "from_torch"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(40), "Keras", "from_keras_model"),
         (b"\x08\x01\x12" + bytes(40), "SavedModel", "from_saved_model"),
         (zipped("m/data.pkl", "m/constants.pkl", "m/code/a.py"), "TorchScript", r"torch\.jit\.load"),
         (bytes(4) + b"ORTM" + bytes(40), "ONNX Runtime", "the .onnx file"),
@@ -117,61 +106,10 @@ def test_files_that_are_no_model_say_what_they_are(tmp_path, data, message):
         el.load(tmp_path / "model.bin")
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "dgaintel/domain_classifier_model.h5",
-        "dtln/golden.npz",
-    ],
-)
-def test_real_files_of_other_formats_are_named(path):
-    with pytest.raises(el.UnsupportedModelError, match="does not import yet"):
-        el.load(golden_file(path))
-
-
-def test_uzmorph_is_read_and_its_bidirectional_lstm_refused_by_name():
-    path = golden_file("uzmorph/morph_bilstm.pth")
-    with pytest.raises(el.UnsupportedModelError, match=r"'lstm.weight_ih_l0_reverse' belongs to a bidirectional"):
-        el.load(path)
-    with open(path, "rb") as file:
-        arrays = {name: np.asarray(tensor) for name, tensor in chosen(torch_archive.read(file)).tensors.items()}
-    assert arrays["char_embeddings.weight"].shape == (49, 64)
-    assert len(arrays) == 19
-    expected = golden_answers("uzmorph/golden.npz")
-    halves = uzmorph_halves(arrays)
-    for name, found in halves.items():
-        assert np.abs(found - expected[name]).max() < 1e-5, name
-    logits = halves["y"][0] @ arrays["hidden2tag.weight"].T + arrays["hidden2tag.bias"]  # (30, 746)
-    np.testing.assert_array_equal(logits.argmax(axis=1), expected["logits0"].argmax(axis=1))
-
-
-def uzmorph_halves(arrays):
-    """The network put together from one-directional models of this package, backwards ones fed in reverse."""
-    ids = golden_answers("uzmorph/golden.npz")["ids"]  # (6, 30)
-
-    def run(layer, suffix, xs):
-        half = {n.removeprefix("lstm."): a for n, a in arrays.items() if n.endswith(f"_l{layer}{suffix}")}
-        half = {n.replace(f"_l{layer}{suffix}", "_l0"): a for n, a in half.items()}
-        if layer == 0:
-            table = {"emb.weight": arrays["char_embeddings.weight"]}
-            model, taken, _ = from_torch(table | under("rnn", half), "emb:embedding, rnn")
-            assert taken == "emb:embedding, rnn"
-        else:
-            model = from_torch(half)[0]
-        order = slice(None, None, -1 if suffix else 1)
-        return np.array([reference.run(model, x[order])[order] for x in xs])
-
-    h0 = [run(0, suffix, ids[..., None]) for suffix in ("", "_reverse")]
-    h1 = [run(1, suffix, np.concatenate(h0, axis=2)) for suffix in ("", "_reverse")]
-    y = np.concatenate(h1, axis=2)  # (6, 30, 128)
-    h_n = np.array([h[:, -1 if index % 2 == 0 else 0] for index, h in enumerate([*h0, *h1])])  # (4, 6, 64)
-    return {"y": y, "h_n": h_n}
-
-
 def test_the_cell_of_silero_steps_to_its_own_states():
     """Carried for all steps for h; from the recorded state for c: c reaches 50, and torch's own float32 steps add up to 1.3e-5 there."""
     path = golden_file("silero_vad/silero_vad_16k.safetensors")
-    with pytest.raises(el.UnsupportedModelError, match="convolution"):
+    with pytest.raises(el.UnsupportedModelError, match=r"convolution|in which order its layers follow"):
         el.load(path)
     result = import_file(path, prefix="lstm_cell")
     assert result.chain == "lstm"

@@ -91,7 +91,7 @@ def keras(monkeypatch):
 
 
 @pytest.mark.parametrize("sequences", [True, False])
-@pytest.mark.parametrize("merge", ["concat", "sum", "ave"])
+@pytest.mark.parametrize("merge", ["concat", "sum", "mul", "ave"])
 def test_keras_bidirectional(keras, rng, merge, sequences):
     layer = keras.layers.Bidirectional(keras.layers.LSTM(6, return_sequences=sequences), merge_mode=merge)
     xs = rng.uniform(-2, 2, (1, 9, 4)).astype(np.float32)

@@ -1,5 +1,6 @@
 """Both containers of ``torch.save``, written without torch: what the tests read, and what no torch would ever write."""
 
+import functools
 import io
 import struct
 import zipfile
@@ -119,16 +120,20 @@ def torch_legacy(value: Any) -> bytes:
     return legacy_of(pickle, writer.storages)
 
 
-def lstm_arrays(inputs: int, hidden: int, layers: int = 1, *, bias: bool = True, seed: int = 0) -> dict[str, np.ndarray]:
-    """The tensors of a ``torch.nn.LSTM``, by their names in its state_dict."""
+def recurrent_arrays(gates: int, inputs: int, hidden: int, layers: int = 1, *, bias: bool = True, seed: int = 0) -> dict[str, np.ndarray]:
+    """The tensors of a recurrent module of so many gates, by their names in its state_dict."""
     random = np.random.default_rng(seed)
     arrays = {}
     for layer in range(layers):
-        arrays[f"weight_ih_l{layer}"] = random.uniform(-0.4, 0.4, (4 * hidden, hidden if layer else inputs)).astype(np.float32)
-        arrays[f"weight_hh_l{layer}"] = random.uniform(-0.4, 0.4, (4 * hidden, hidden)).astype(np.float32)
+        arrays[f"weight_ih_l{layer}"] = random.uniform(-0.4, 0.4, (gates * hidden, hidden if layer else inputs)).astype(np.float32)
+        arrays[f"weight_hh_l{layer}"] = random.uniform(-0.4, 0.4, (gates * hidden, hidden)).astype(np.float32)
         for side in ("ih", "hh") if bias else ():
-            arrays[f"bias_{side}_l{layer}"] = random.uniform(-0.4, 0.4, 4 * hidden).astype(np.float32)
+            arrays[f"bias_{side}_l{layer}"] = random.uniform(-0.4, 0.4, gates * hidden).astype(np.float32)
     return arrays
+
+
+#: Those of ``torch.nn.LSTM``, ``GRU`` and ``RNN``.
+lstm_arrays, gru_arrays, rnn_arrays = (functools.partial(recurrent_arrays, gates) for gates in (4, 3, 1))
 
 
 def linear_arrays(outputs: int, inputs: int, seed: int = 1) -> dict[str, np.ndarray]:
@@ -137,6 +142,17 @@ def linear_arrays(outputs: int, inputs: int, seed: int = 1) -> dict[str, np.ndar
         "weight": random.uniform(-0.4, 0.4, (outputs, inputs)).astype(np.float32),
         "bias": random.uniform(-0.4, 0.4, outputs).astype(np.float32),
     }
+
+
+def norm_arrays(size: int) -> dict[str, np.ndarray]:
+    """The tensors of a ``torch.nn.LayerNorm``."""
+    return {"weight": np.linspace(0.5, 1.5, size, dtype=np.float32), "bias": np.linspace(-0.1, 0.2, size, dtype=np.float32)}
+
+
+def conv_arrays(outputs: int, inputs: int, size: int = 3) -> dict[str, np.ndarray]:
+    """The tensors of a ``torch.nn.Conv1d``."""
+    weight = np.random.default_rng(2).uniform(-0.4, 0.4, (outputs, inputs, size)).astype(np.float32)
+    return {"weight": weight, "bias": np.zeros(outputs, np.float32)}
 
 
 def under(name: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -6,13 +6,15 @@ from typing import Any
 
 import click
 
+from ..errors import UsageError
 from . import describe, given, scaler, show
 
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--output", "-o", "target", required=True, type=click.Path(path_type=Path), metavar="OUT.elstm", help="File to write.")
+@click.option("--output", "-o", "target", type=click.Path(path_type=Path), metavar="OUT.elstm", help="File to write.")
 @given.how_to_read
+@click.option("--draft-recipe", "drafting", is_flag=True, help="Print a recipe to begin from, in place of converting.")
 @click.option("--labels", metavar="A,B,…", help="Names of the outputs, in order.")
 @click.option("--input-names", metavar="A,B,…", help="Names of the inputs, in order; `run` finds columns by them.")
 @click.option("--rate", type=float, metavar="HZ", help="Samples a second that the network was trained on.")
@@ -22,7 +24,8 @@ from . import describe, given, scaler, show
 def convert(
     *,
     source: Path,
-    target: Path,
+    target: Path | None,
+    drafting: bool,
     how: given.How,
     labels: str | None,
     input_names: str | None,
@@ -37,6 +40,7 @@ def convert(
     chain fits it is taken and printed; anything else is refused with the list of tensors found, and --layers says it:
     a module and the function after it, "add:input" for a skip connection, "bn" for a BatchNorm in front.
     Neither PyTorch nor any other framework is needed. Nothing in SOURCE is executed.
+    Files that hold nothing but named arrays are read by a recipe, --recipe; --draft-recipe prints one to begin from.
 
     If samples were scaled before training, --scaler, or --mean and --scale, put the same in front of the network: (x - mean) / scale.
 
@@ -45,11 +49,17 @@ def convert(
       edgelstm convert gesture.pt -o gesture.elstm
       edgelstm convert gesture.pt --layers "lstm, fc1:relu, fc2:softmax" --labels idle,wave,tap --rate 50 -o gesture.elstm
       edgelstm convert weather.pt --mean 20.1,55 --scale 5.2,10.4 -o weather.elstm
+      edgelstm convert research.npz --draft-recipe > research.toml
     """  # noqa: D301
     from ..files.elstm import save
-    from ..importers import import_file
+    from ..importers import draft_recipe, import_file
     from ..loading import load
 
+    if drafting:
+        click.echo(draft_recipe(source), nl=False)
+        return
+    if target is None:
+        raise UsageError("convert needs --output, the .elstm file to write.")
     given.refuse_overwriting("--output", target, source)
     given.refuse_foreign_ending("--output", target)
     taken = import_file(source, **how.said)

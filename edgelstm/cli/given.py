@@ -23,7 +23,7 @@ _FOREIGN = (
 )
 
 #: An option of `How` as Python spells it, with what tells whether a value follows.
-_OPTION = re.compile(r"\b(layers|prefix|without)=(?=([\"'])|[\s,.;)]|$)")
+_OPTION = re.compile(r"\b(layers|prefix|without|recipe)=(?=([\"'])|[\s,.;)]|$)")
 
 
 class How(NamedTuple):
@@ -32,6 +32,7 @@ class How(NamedTuple):
     layers: str | None
     prefix: str | None
     without: str | None
+    recipe: str | None
 
     @property
     def said(self) -> dict[str, str]:
@@ -46,6 +47,7 @@ _Verb = TypeVar("_Verb", bound=Callable[..., Any])
 _READING = {
     "layers": click.option("--layers", metavar="CHAIN", help='Layers of a trained file in order, with functions: "lstm, fc1:relu, fc2".'),
     "prefix": click.option("--prefix", metavar="P", help="Where in a trained file the network is, if it holds more than one: encoder.rnn."),
+    "recipe": click.option("--recipe", metavar="R.toml", help="TOML file that says what the tensors of a trained file are."),
     "without": click.option("--without", metavar="A,B,…", help="Parts of a trained file to leave out: modules, dicts or tensors."),
 }
 
@@ -103,7 +105,7 @@ def loaded(path: Path, how: How) -> "Model":
     """A model file, or a trained one, of which the notes go to stderr."""
     from ..loading import load_with_notes
 
-    model, notes = load_with_notes(path, layers=how.layers, prefix=how.prefix, without=how.without)
+    model, notes = load_with_notes(path, **how._asdict())
     for note in notes:
         click.echo(show.printable(f"edgelstm: note: {spelled(note)}"), err=True)
     return model

@@ -106,7 +106,7 @@ def kernels(layout: Layout) -> tuple[dict[Any, str], list[str]]:
             if kernel in AROUND:
                 turn = -1 if given.get("backwards") else 1
                 strides = tuple((name, turn * given[name]) for name in ("x_stride", "y_stride"))
-                given["kernel"] = symbol(given["kernel"], (*given.pop("constants"), *strides))
+                given["kernel"] = symbol(given["kernel"], (*given.pop("constants"), *strides), kernel == "counted_sweep")
             names[key] = f"{kernel}_{len(names)}"
             taken = (*KERNEL_TYPES, types.int64) if counts else KERNEL_TYPES
             texts.append(kernel_ir(names[key], {**LAYER_KERNELS, **AROUND}[kernel], taken, **given))

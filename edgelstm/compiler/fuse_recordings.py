@@ -7,9 +7,10 @@
 
 from numba.core import types
 
+from ..kernels.entry.rates import due
 from ..kernels.simd.vectors import FLOATS
 from ..kernels.table import CHECKS, process_recording
-from .fuse import kernels
+from .fuse import due_function, kernels
 from .layout import Layout, Operation, Place
 from .numba_ir import kernel_ir
 
@@ -39,8 +40,13 @@ def _call(i: int, op: Operation, name: str) -> str:
     return (
         f"  %w{i} = getelementptr float, ptr %w, i64 {op.weights}\n  %s{i} = getelementptr float, ptr %a, i64 {op.state}\n"
         f"{_pointer(op.source, f'%x{i}')}{_pointer(op.target, f'%y{i}')}"
-        f"  call void @{name}(ptr %w{i}, ptr %x{i}, ptr %y{i}, ptr %s{i}, ptr %z, i64 {1 if op.single else '%n'}) noinline\n"
+        f"  call void @{name}(ptr %w{i}, ptr %x{i}, ptr %y{i}, ptr %s{i}, ptr %z, i64 {1 if op.single else _rows(op)}) noinline\n"
     )
+
+
+def _rows(op: Operation) -> str:
+    """How many rows of the recording an operation reads."""
+    return "%n" if op.every == op.first == 1 else f"%rows.{op.every}.{op.first}"
 
 
 def fuse(layout: Layout) -> list[str]:
@@ -52,5 +58,11 @@ def fuse(layout: Layout) -> list[str]:
     taken = (*(FLOATS,) * 5, number, limit, number)
     texts.append(kernel_ir(EXPORTS[0], process_recording, taken, number, inputs=inputs, sample=layout.sample_offset // 4))
     declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr, ptr, i64)\n" for name in names.values())
-    calls = "".join(_call(i, op, names[op.kernel, op.constants]) for i, op in enumerate(layout.operations))
+    calls = ""
+    for every, first in sorted({(op.every, op.first) for op in layout.operations} - {(1, 1)}):
+        name = due_function(every, first)
+        texts.append(kernel_ir(name, due, (number,), number, every=every, first=first))
+        declared += f"declare i64 @{name}(i64)\n"
+        calls += f"  %rows.{every}.{first} = call i64 @{name}(i64 %n)\n"
+    calls += "".join(_call(i, op, names[op.kernel, op.constants]) for i, op in enumerate(layout.operations))
     return [declared + _RECORDING.format(scratch=layout.scratch_offset, calls=calls), *texts]

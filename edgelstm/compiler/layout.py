@@ -144,7 +144,7 @@ class Builder:
         if low.state.size:
             self.state.append(np.pad(low.state, (0, -low.state.size % LINE)))
         constants = (*low.constants.items(), ("x_stride", source.stride), ("y_stride", target.stride))
-        when = wire.every, wire.first, low.counts
+        when = wire.every, wire.first, low.counts is not None
         self.operations.append(Operation(low.kernel, constants, self.weights_size, source, target, state, *when))
         self.weights.append(np.pad(low.weights, (0, -low.weights.size % LINE)))
         self.weights_size += self.weights[-1].size

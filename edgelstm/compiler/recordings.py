@@ -4,7 +4,6 @@ Rows lie in work memory, so many floats for each row of the recording; what no l
 What is one row for the whole recording lies in the arena.
 """
 
-from ..errors import UnsupportedModelError
 from ..layers.record import Layer, Recurrent
 from ..layers.wire import Wire
 from ..model import INPUT, Model
@@ -26,7 +25,6 @@ class Recordings(Builder):
     def run(self) -> None:
         answer = Place("output", 0, self.model.output_size)
         for layer in self.model.layers:
-            self.refuse_rates(layer)
             low, once = self.lowered[layer.name], self.model.is_once(layer.name)
             self.single = self.model.is_once(layer.inputs[0])
             source = self.gathered(layer.inputs)
@@ -43,17 +41,13 @@ class Recordings(Builder):
     def emit(self, low: Lowered, source: Place, target: Place, wire: Wire) -> None:
         """A kernel over all rows of the source, or over its single one."""
         if not (low.whole or self.single):
-            around = {"kernel": low.kernel, "constants": tuple(low.constants.items())}
-            low = low._replace(kernel="sweep", constants={**around, "block": self.block, "backwards": int(self.backwards)})
+            around = {"kernel": low.kernel, "constants": tuple(low.constants.items()), "block": self.block}
+            if low.counts:
+                low = low._replace(kernel="counted_sweep", constants={**around, **low.counts._asdict()}, counts=None)
+            else:
+                low = low._replace(kernel="sweep", constants={**around, "backwards": int(self.backwards)})
         super().emit(low, source, target, wire)
         self.operations[-1] = self.operations[-1]._replace(single=self.single)
-
-    def refuse_rates(self, layer: Layer) -> None:
-        if self.lowered[layer.name].counts:
-            raise UnsupportedModelError(
-                f"{layer.label} looks back in time, and models that read whole recordings hold no such layers yet; "
-                "run the layers before and behind as models of their own."
-            )
 
     def room(self, width: int) -> Place:
         """What inputs are gathered in."""

@@ -44,14 +44,23 @@ class Asked(NamedTuple):
     prefix: str | None = None
     without: str | None = None
 
+    def refuse(self) -> None:
+        """Raise UsageError if something was said of a file of which nothing is to be said."""
+        for option, value in self._asdict().items():
+            if value is not None:
+                raise UsageError(f'says itself what its layers are; leave out {option}="{value}".')
+
 
 def from_checkpoint(checkpoint: object, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
     """The model in a state_dict, or in dicts and lists around one, with its chain and notes."""
+    from .bags import flax
     from .from_torch.chains import from_torch
+    from .from_torch.modules import FLAX, TORCH
     from .from_torch.state_dict import chosen
 
     found = chosen(checkpoint, asked.prefix, asked.without)
-    model, order, notes = from_torch(found.tensors, asked.layers, source=source, holds=found.holds)
+    tensors, framework = (flax.translated(found.tensors), FLAX) if flax.is_flax(found.tensors) else (found.tensors, TORCH)
+    model, order, notes = from_torch(tensors, asked.layers, source=source, framework=framework, holds=found.holds)
     return model, order, [*found.notes, *notes, *found.beside(model.input_size)]
 
 
@@ -67,6 +76,29 @@ def _safetensors(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str,
     return from_checkpoint(read(file), asked, source)
 
 
+def _npz(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .bags.npz import read
+
+    return from_checkpoint(read(file), asked, source)
+
+
+def _numpy_pickle(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .bags.flax import is_flax
+    from .from_torch.state_dict import tensors_of
+    from .pickles.arrays import read
+
+    value = read(file)
+    tensors = tensors_of(value)
+    return from_checkpoint(tensors if is_flax(tensors) else value, asked, source)
+
+
+def _msgpack(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .bags.msgpack_file import read
+    from .from_torch.state_dict import tensors_of
+
+    return from_checkpoint(tensors_of(read(file.read())), asked, source)
+
+
 def _tflite(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
     from .from_tflite.chains import from_tflite
     from .from_tflite.file import read
@@ -75,6 +107,22 @@ def _tflite(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list
         if value := getattr(asked, name):
             raise UsageError(f'is a graph and has no prefixes or names to leave out ({name}="{value}"); choose a part of it by layers="…".')
     return from_tflite(read(file.read()), asked.layers, source=source)
+
+
+def _exported(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .aten.exported import read
+    from .from_onnx.chains import from_onnx
+
+    asked.refuse()
+    return from_onnx(read(file), source=source)
+
+
+def _madmom(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .from_madmom.network import from_madmom
+    from .from_madmom.pickle_file import read
+
+    asked.refuse()
+    return from_madmom(read(file), source)
 
 
 def _onnx(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
@@ -87,15 +135,19 @@ def _onnx(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[s
     return from_onnx(read(file), asked.layers, source=source)
 
 
+def _keras(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .from_keras.read import from_keras
+
+    return from_keras(file, asked, source)
+
+
 def _audio(name: str) -> Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]:
     """The reader of a JSON format, by its file."""
 
     def read(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
-        from .from_audio_json.document import document
+        from .json_parts import document
 
-        for option, value in asked._asdict().items():
-            if value is not None:
-                raise UsageError(f'says itself what its layers are; leave out {option}="{value}".')
+        asked.refuse()
         return import_module(f"{__package__}.from_audio_json.{name}").read(document(file), source)  # type: ignore[no-any-return]
 
     return read
@@ -106,7 +158,14 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "PyTorch": _torch,
     "safetensors": _safetensors,
     "TensorFlow Lite": _tflite,
+    "torch.export": _exported,
+    "NumPy (npz)": _npz,
+    "NumPy (pickle)": _numpy_pickle,
+    "Flax (MessagePack)": _msgpack,
+    "madmom (pickle)": _madmom,
     "ONNX": _onnx,
+    "Keras (HDF5)": _keras,
+    "Keras (.keras)": _keras,
     "Neural Amp Modeler (.nam)": _audio("nam"),
     "GuitarML (JSON)": _audio("guitarml"),
     "RTNeural (JSON)": _audio("rtneural"),
@@ -114,7 +173,12 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
 
 
 def import_file(
-    path: str | os.PathLike[str], *, layers: str | None = None, prefix: str | None = None, without: str | None = None
+    path: str | os.PathLike[str],
+    *,
+    layers: str | None = None,
+    prefix: str | None = None,
+    without: str | None = None,
+    recipe: str | os.PathLike[str] | None = None,
 ) -> Imported:
     """Read a trained network of another framework.
 
@@ -129,6 +193,8 @@ def import_file(
         Where in the file the model is, for example ``"model_state"`` or ``"encoder.rnn"``. Empty for all of the file.
     without : str, optional
         Modules, dicts or tensors to leave out, for example ``"aux, loss.weight"``.
+    recipe : str or os.PathLike, optional
+        A TOML file that says what the tensors of a file are, in place of all the others: see `recipes.build`.
 
     Raises
     ------
@@ -143,14 +209,43 @@ def import_file(
         If the layers, in that order, do not fit together.
     """
     path = container.path_text(path)
+    asked = Asked(layers, prefix, without)
     with container.about(path), container.open_file(path) as file:
         found = sniff(file)
         if found == "edgelstm":
             raise ModelFileError("is a .elstm file already; load it with edgelstm.load, there is nothing to convert.")
+        source = f"{found}: {os.path.basename(path)}"
+        if recipe is not None:
+            return _by_recipe(file, found, recipe, asked, source)
         if found not in READERS:
             raise UnsupportedModelError(
                 f"is a file of {found}, which edgelstm does not import yet; it imports {', '.join(READERS)}. {instead(found)}"
             )
         file.seek(0)
-        model, order, notes = READERS[found](file, Asked(layers, prefix, without), f"{found}: {os.path.basename(path)}")
+        model, order, notes = READERS[found](file, asked, source)
     return Imported(model, order, found, tuple(notes))
+
+
+def _by_recipe(file: BinaryIO, found: str, recipe: str | os.PathLike[str], asked: Asked, source: str) -> Imported:
+    from .recipes import bag, build, text
+
+    for option, value in asked._asdict().items():
+        if value is not None:
+            raise UsageError(f'is read by a recipe, which says everything; leave out {option}="{value}".')
+    taken = build.from_recipe(text.read(recipe), bag.tensors(file, found), source)
+    return Imported(taken.model, ", ".join(layer.name for layer in taken.model.layers), found, taken.notes)
+
+
+def draft_recipe(path: str | os.PathLike[str]) -> str:
+    """A recipe to begin from: what a file's tensors may be, with what only its user knows as comments.
+
+    Raises
+    ------
+    ModelFileError, UnsupportedModelError
+        If the file is damaged, or of a format that is no bag of named tensors.
+    """
+    from .recipes import bag, draft
+
+    path = container.path_text(path)
+    with container.about(path), container.open_file(path) as file:
+        return draft.draft(bag.tensors(file, sniff(file)), os.path.basename(path))

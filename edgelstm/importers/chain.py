@@ -7,22 +7,26 @@ import re
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..layers.activations import ALONE
+from ..layers import activations
 
 #: What may stand after a module's colon, or as an item of its own: a function of all values.
-FUNCTIONS = (*ALONE, "softmax")
+FUNCTIONS = (*activations.ALONE, "softmax")
 
 #: What else may stand after the colon: what the module is, where its tensors leave that open.
-ROLES = ("embedding", "normalizer")
+ROLES = ("embedding", "normalizer", "layernorm", "rmsnorm", "rnn_relu")
 
 #: The item that adds an earlier output, or the input, to what came before: ``"add:input"``.
 ADD = "add"
 
+#: The items after which a bidirectional network gives one row for a recording: the last row, ``out[:, -1]`` of PyTorch, or what each
+#: direction ends with, its ``h_n``.
+LAST, FINAL = "last", "final"
+
 #: What stands in a proposed chain where a state_dict cannot tell what the network does.
 OPEN = "?"
 
-#: One name, bare or in quotes (a doubled quote stands for itself), and what ends it.
-_PIECE = re.compile(r"""\s*(?:(["'])((?:(?!\1).|\1\1)*)\1|([^,:]*?))\s*([,:]|\Z)""", re.DOTALL)
+#: One name, bare or in quotes (a doubled quote stands for itself), and what ends it. Commas within brackets are part of a name.
+_PIECE = re.compile(r"""\s*(?:(["'])((?:(?!\1).|\1\1)*)\1|((?:[^,:(]|\([^()]*\))*?))\s*([,:]|\Z)""", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,11 @@ def parse(text: str) -> tuple[Item, ...]:
     """Read a chain such as ``"norm:normalizer, lstm, fc1:relu, fc2:softmax"``.
 
     Modules are named as in the state_dict, in the order in which data passes them; one stands for all of its stacked LSTM layers.
-    A function after a colon, one of `FUNCTIONS`, is applied to the module's output. It may also be an item of its own. After the
-    colon, `embedding` or `normalizer` says instead what the module is. ``add:NAME`` adds the output of an earlier module, or the
-    model's ``input``. Names with a comma or a colon stand in quotes.
+    A function after a colon is applied to the module's output: one of `FUNCTIONS`, such as `relu` or `softmax`. It may also be
+    an item of its own. After the colon, one of `ROLES` says instead what the module is: `embedding`, or `rnn_relu` for a simple
+    recurrent layer with ReLU. ``add:NAME`` adds the output of an earlier module, or the model's ``input``. `last` and
+    `final`, behind a bidirectional module, are for networks that give one answer for the recording: from the last row, ``out[:, -1]``, or
+    from what each direction ends with, ``h_n``. Names with a comma, a colon or a bracket stand in quotes.
 
     Raises
     ------
@@ -59,13 +65,18 @@ def parse(text: str) -> tuple[Item, ...]:
                 f"the layers {text!r} leave a {OPEN} open, where only you know what forward() does; write one of {', '.join(FUNCTIONS)}; "
                 "linear is for nothing, or a dropout."
             )
-        if word and module != ADD and word not in FUNCTIONS + ROLES:
+        if word and module != ADD and not (is_function(word) or word in ROLES):
             raise UsageError(f"{word!r}, after {module!r} in the layers, is not one of {', '.join(FUNCTIONS + ROLES)}.")
         items.append(Item(module, word))
-    names = [item.module for item in items if item.module not in (*FUNCTIONS, ADD)]
+    names = [item.module for item in items if not is_function(item.module) and item.module not in (ADD, LAST, FINAL)]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"the layers name {twice[0]!r} twice; a module can stand in one place only.")
     return tuple(items)
+
+
+def is_function(word: str) -> bool:
+    """Whether `word` is one of `FUNCTIONS` or a word of `layers.activations` with its numbers: ``"leaky_relu(0.1)"``."""
+    return word == "softmax" or word.partition("(")[0] in activations.FUNCTIONS
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -94,13 +105,15 @@ def _split(text: str) -> list[list[str]]:
         if end == ",":
             items.append([])
         place = match.end()
+    else:
+        raise UsageError(f"{text[place:]!r} has a quote or a bracket that does not end; write names with such signs in quotes.")
     return items
 
 
 def quoted(name: str) -> str:
     """`name` as `parse` and `names` read it."""
-    plain = name == name.strip() and not set(name) & set(",:\"'") and name
-    return name if plain else "'" + name.replace("'", "''") + "'"
+    plain = name == name.strip() and not set(name) & set(",:\"'()") and name
+    return name if plain or is_function(name) else "'" + name.replace("'", "''") + "'"
 
 
 def spell(items: tuple[Item, ...]) -> str:

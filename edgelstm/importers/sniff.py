@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from ..errors import ModelFileError, printable
 from ..files import container
+from .bags import msgpack_file
 from .from_torch.archive import LEGACY_MAGIC
 
 #: Longest JSON model that is looked into.
@@ -88,10 +89,6 @@ _TO_TFLITE = "Convert it to TensorFlow Lite, with tf.lite.TFLiteConverter.{}(…
 _INSTEAD = {
     "ONNX Runtime (.ort)": "Give the .onnx file that it was made from.",
     "TorchScript": "Write the weights alone: torch.save(torch.jit.load(path).state_dict(), other_path).",
-    "torch.export": "Write the weights alone: torch.save(torch.export.load(path).state_dict, other_path).",
-    "madmom (pickle)": "Its LSTM layers have peepholes, which edgelstm does not have.",
-    "Keras (HDF5)": _TO_TFLITE.format("from_keras_model"),
-    "Keras (.keras)": _TO_TFLITE.format("from_keras_model"),
     "TensorFlow SavedModel": _TO_TFLITE.format("from_saved_model"),
     "TensorFlow 1 GraphDef (.pb)": "Convert it to TensorFlow Lite, with tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(…).convert().",
 }
@@ -128,12 +125,19 @@ def sniff(file: BinaryIO) -> str:
         return "edgelstm" if "edgelstm" in container.read_metadata(header) else "safetensors"
     if len(start) < 3:
         raise ModelFileError("has too few bytes for a model; copy or export it again.")
+    return _sniff_binary(start, file)
+
+
+def _sniff_binary(start: bytes, file: BinaryIO) -> str:
+    """Formats without a magic number, by the shape of their first bytes."""
     if start[0] == 8 and start[1] < 32 and start[2:3] in b"\x12\x1a\x22\x28\x32\x3a\x42":
         return "ONNX"
     if _is_graph(start):
         return "TensorFlow 1 GraphDef (.pb)"
     if _is_pickle(start):
         return _sniff_pickle(file)
+    if msgpack_file.begins(start):
+        return "Flax (MessagePack)"
     raise ModelFileError(
         "is no model file that edgelstm knows (PyTorch state_dict, safetensors, .elstm); it may be damaged, or something else."
     )
@@ -163,9 +167,9 @@ def _field(data: bytes, place: int, tag: bytes) -> tuple[int, int]:
 
 
 def _is_pickle(start: bytes) -> bool:
-    """Whether it begins as a pickle does: with a protocol, or, in protocol 0, with a container or a class."""
+    """Whether it begins as a pickle does: with a protocol, or, in protocols 0 and 1, with a container or a class."""
     with_protocol = start[0] == 0x80 and start[1] <= 5
-    return with_protocol or re.match(rb"\(([dl]p?[0-9]*\n|i?[\w.]+\n)|c[\w.]+\n\w+\n", start) is not None
+    return with_protocol or re.match(rb"\(([dl]p?[0-9]*\n|i?[\w.]+\n)|c[\w.]+\n\w+\n|[}\]]q\0", start) is not None
 
 
 def _sniff_pickle(file: BinaryIO) -> str:

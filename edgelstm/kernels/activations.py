@@ -177,6 +177,14 @@ def _mish(x):
     return x * (n / (n + 2.0))
 
 
+def _sqrt(x):
+    """x times its inverse root, and one of Newton's steps for the root itself."""
+    x = x.above(0.0)
+    inverse = x.above(1e-36).inverse_root()
+    root = x * inverse
+    return (root * -1.0).fma(root, x).fma(inverse * 0.5, root)
+
+
 #: By name of `layers.activations.FUNCTIONS`, whose formulas these are: (Value, *numbers) -> Value.
 FORMULAS = {
     "linear": _linear,
@@ -189,6 +197,7 @@ FORMULAS = {
     "hard_tanh": lambda x: _clip(x, -1.0, 1.0),
     "hard_silu": lambda x: x * _hard_sigmoid(x, 1 / 6, 0.5),
     "softsign": lambda x: x / (x.magnitude() + 1.0),
+    "positive": lambda x: x.above(0.0) + _sigmoid(x.below(0.0)),
     "softplus": _softplus_scaled,
     "log_sigmoid": _log_sigmoid,
     "elu": _elu,
@@ -207,6 +216,7 @@ FORMULAS = {
     "mish": _mish,
     "exp": _exp_of_any,
     "abs": _magnitude,
+    "sqrt": _sqrt,
 }
 
 

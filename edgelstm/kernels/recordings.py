@@ -7,7 +7,8 @@ import numpy as np
 from numba import njit
 
 from .entry.blocks import copier
-from .simd.addresses import calling, find_bad, run_recording
+from .entry.rates import values_due
+from .simd.addresses import calling, calling_counted, find_bad, run_recording
 from .simd.vectors import offset
 
 inlined = njit(inline="always")
@@ -38,6 +39,41 @@ def sweep(kernel, block, backwards, x_stride, y_stride):
             first = n - 1 - t if backwards else t
             run(w, offset(x, first * x_stride), offset(y, first * y_stride), s, z, count)
             t += count
+
+    return over_all
+
+
+def counted_sweep(kernel, block, stride, first, left, right, same, zeros, x_stride, y_stride):
+    """Kernel of a layer that counts its rows over all rows of a recording, with zeros around them.
+
+    Parameters
+    ----------
+    kernel : str
+        Symbol of the layer's kernel.
+    block : int
+        Most rows that it takes at once.
+    stride, first, left, right, same, zeros
+        As `lowering.Counting` has them.
+    x_stride, y_stride : int
+        Floats from one row to the next.
+    """
+    run = calling_counted(kernel)
+    by_length, upper = same != "", same == "same"
+
+    def over_all(w, x, y, s, z, n):
+        """w, s, z: the layer's, a row of zeros in s; x: (n, x_stride); y: (rows answered, y_stride)."""
+        before, behind = left, right
+        if by_length:
+            total = max(((n + stride - 1) // stride - 1) * stride + first - n, 0)
+            before = total // 2 if upper else total - total // 2
+            behind = total - before
+        t = 0
+        while t < n:
+            count = min(block, n - t)
+            run(w, offset(x, t * x_stride), offset(y, values_due(before + t, stride, first) * y_stride), s, z, count, before + t)
+            t += count
+        for t in range(n, n + behind):
+            run(w, offset(s, zeros), offset(y, values_due(before + t, stride, first) * y_stride), s, z, 1, before + t)
 
     return over_all
 

@@ -116,7 +116,7 @@ def conv1d_f32(inputs, outputs, groups, taps, spacing, units, stride, first, x_s
     return sliding(answer, (taps - 1) * spacing, width, stride, first, x_stride, y_stride)
 
 
-def pooling(combine, finish, width, taps, stride, x_stride, y_stride):
+def pooling(combine, finish, width, taps, stride, first, x_stride, y_stride):
     """Kernel of pooling each channel over `taps` rows: `combine` of two vectors, `finish` of the last one."""
     lanes_width = min(width, LONGEST)
     full = width // lanes_width * lanes_width
@@ -136,27 +136,27 @@ def pooling(combine, finish, width, taps, stride, x_stride, y_stride):
         if rest:
             store(y, full, channels(rest_lanes, window, full))
 
-    return sliding(answer, taps - 1, width, stride, taps, x_stride, y_stride)
+    return sliding(answer, taps - 1, width, stride, first, x_stride, y_stride)
 
 
-def max_pool_f32(width, taps, stride, x_stride, y_stride):
+def max_pool_f32(width, taps, stride, first, x_stride, y_stride):
     """Kernel of the largest of `taps` rows, channel by channel; without weights."""
 
     @inlined
     def as_it_is(lanes, a):
         return a
 
-    return pooling(highest_of, as_it_is, width, taps, stride, x_stride, y_stride)
+    return pooling(highest_of, as_it_is, width, taps, stride, first, x_stride, y_stride)
 
 
-def average_pool_f32(width, taps, stride, inverse, x_stride, y_stride):
+def average_pool_f32(width, taps, inverse, stride, first, x_stride, y_stride):
     """Kernel of the mean of `taps` rows, channel by channel, `inverse` being 1 / taps; without weights."""
 
     @inlined
     def scaled(lanes, a):
         return multiplied(a, splat(lanes, inverse))
 
-    return pooling(add, scaled, width, taps, stride, x_stride, y_stride)
+    return pooling(add, scaled, width, taps, stride, first, x_stride, y_stride)
 
 
 def window_f32(width, taps, spacing, stride, first, x_stride, y_stride):

@@ -18,10 +18,12 @@ from .lstm_f32 import lstm_f32
 from .lstm_int8 import lstm_int8_dynamic
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
 from .lstm_int8_weight import lstm_int8_weight
+from .minimal_f32 import min_gru_f32, min_lstm_f32
 from .norms_f32 import layer_norm_f32, rms_norm_f32, unit_normalization_f32
-from .recordings import last_f32, mask_f32, masked, process_recording, reverse_f32, sweep
+from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, reverse_f32, sweep
 from .rnn_f32 import rnn_f32
 from .sliding_f32 import average_pool_f32, conv1d_f32, global_average_f32, global_max_f32, max_pool_f32, window_f32
+from .slstm_f32 import slstm_f32
 
 #: Factories of layer kernels: sizes in, a function (w, x, y, s, z, n) out.
 LAYER_KERNELS = {
@@ -30,6 +32,9 @@ LAYER_KERNELS = {
         lstm_f32,
         gru_f32,
         rnn_f32,
+        min_gru_f32,
+        min_lstm_f32,
+        slstm_f32,
         gru_int8_dynamic,
         gru_int8_weight,
         rnn_int8_dynamic,
@@ -70,7 +75,7 @@ LAYER_KERNELS = {
 }
 
 #: Factories of kernels that stand around another: its symbol as `kernel` and sizes in, the same function out.
-AROUND = {factory.__name__: factory for factory in (masked, sweep)}
+AROUND = {factory.__name__: factory for factory in (masked, sweep, counted_sweep)}
 
 #: Factories of input checks: the number of inputs in, a function (x, limit, n) out.
 CHECKS = {factory.__name__: factory for factory in (first_bad_vector, first_bad_index)}

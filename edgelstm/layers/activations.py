@@ -68,6 +68,7 @@ FUNCTIONS = {
     "hard_tanh": Function("min(max(x, -1), 1)", lambda x: min(x, 1.0)),
     "hard_silu": Function("x min(max(x / 6 + 1 / 2, 0), 1)", _same),
     "softsign": Function("x / (1 + |x|)", lambda x: min(x, 1.0)),
+    "positive": Function("x + 1 / 2 where x > 0, else 1 / (1 + exp(-x))", lambda x: x + 0.5),
     "softplus": Function("log(1 + exp(a x)) / a", lambda x, a: x + math.log(2) / a, ("a",), (1.0,)),
     "log_sigmoid": Function("-log(1 + exp(-x))", lambda x: x + math.log(2)),
     "elu": Function("x where x > 0, else a (exp(x) - 1)", lambda x, a: max(x, abs(a)), ("a",), (1.0,)),
@@ -86,6 +87,7 @@ FUNCTIONS = {
     "mish": Function("x tanh(log(1 + exp(x)))", lambda x: max(x, _DIP)),
     "exp": Function("exp(x)", _exp),
     "abs": Function("|x|", _same),
+    "sqrt": Function("sqrt(max(x, 0))", math.sqrt),
 }
 
 #: Names that mean something without numbers.

@@ -17,7 +17,8 @@ class Conv1D(Padded):
 
     An answer is due at every `stride`-th row. With padding ``"causal"`` zeros stand before the first row, and answers are due from the
     first row on (`align` ``"first"``, as Keras) or at the last row of each stride (``"last"``, so that no row comes too late to be seen).
-    With ``"valid"`` the first is due when the window is full, as ``torch.nn.Conv1d`` without padding.
+    With ``"valid"`` the first is due when the window is full, as ``torch.nn.Conv1d`` without padding. With zeros behind the last row too,
+    ``"same"`` or ``(before, behind)``, the model reads whole recordings.
 
     Parameters
     ----------
@@ -30,7 +31,9 @@ class Conv1D(Padded):
         Rows from one tap to the next.
     groups : int
         Inputs and outputs are split into so many groups, each of which reads its own inputs.
-    padding : {"causal", "valid"}
+    padding : str or (int, int)
+        ``"causal"``, ``"valid"``, ``"same"`` or ``"same_lower"`` (`layers.sliding.PADDINGS`), or so many rows of zeros before the
+        recording and behind it.
     align : {"first", "last"}
     """
 
@@ -40,7 +43,7 @@ class Conv1D(Padded):
     stride: int = 1
     dilation: int = 1
     groups: int = 1
-    padding: str = "causal"
+    padding: str | Sequence[int] = "causal"
     align: str = "first"
 
     def _check(self) -> None:

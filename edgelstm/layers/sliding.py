@@ -1,14 +1,17 @@
 """What layers over a window of the last rows share: how far it reaches, and when an answer is due."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ShapeError, UnsupportedModelError, printable
 from .record import MAX_SIZE, Layer
 
-#: What may stand before the first row: zeros, so that an answer is due before the window is full, or nothing.
-PADDINGS = ("causal", "valid")
+#: What may stand around a recording. ``"causal"``: zeros before the first row, as many as the window reaches back. ``"valid"``: nothing.
+#: ``"same"``: zeros on both sides, so that there is an answer to every `stride`-th row; of an odd number one more behind the last row
+#: (TensorFlow, torch and ONNX's SAME_UPPER), or before the first (``"same_lower"``).
+PADDINGS = ("causal", "valid", "same", "same_lower")
 
-#: When a window that moves on by several rows answers, where zeros stand before the first row: at the first of them, or at the last.
+#: When a causal window that moves on by several rows answers: at the first of them, or at the last.
 ALIGNMENTS = ("first", "last")
 
 
@@ -52,20 +55,50 @@ class Sliding(Layer):
 
 
 class Padded(Sliding):
-    """One that may answer before its window is full: `padding` ``"causal"`` has zeros before the first row, ``"valid"`` has not."""
+    """One with zeros around the recording: `padding` is one of `PADDINGS`, or so many rows before it and behind it.
 
-    padding: str
+    Zeros behind the last row, and as many before the first as the recording's length says, are for whole recordings alone.
+    """
+
+    padding: str | Sequence[int]
     align: str
+
+    def pads(self, rows: int) -> tuple[int, int]:
+        """Rows of zeros before a recording of so many rows, and behind it; less than none: so many rows are passed over."""
+        if not isinstance(self.padding, str):
+            left, right = self.padding
+            return left, right
+        if self.padding in ("valid", "causal"):
+            return self.receptive_field - self.rate[1], 0
+        total = max((-(-rows // self.stride) - 1) * self.stride + self.receptive_field - rows, 0)
+        less = total // 2
+        return (less, total - less) if self.padding == "same" else (total - less, less)
 
     @property
     def rate(self) -> tuple[int, int]:
+        if not isinstance(self.padding, str):
+            return self.stride, self.receptive_field - sum(self.padding)
         if self.padding == "valid":
             return self.stride, self.receptive_field
-        return self.stride, self.stride if self.align == "last" else 1
+        return self.stride, self.stride if (self.padding, self.align) == ("causal", "last") else 1
+
+    @property
+    def whole(self) -> bool:
+        if not isinstance(self.padding, str):
+            return self.padding[1] > 0
+        return self.padding.startswith("same") and self.receptive_field > 1
 
     def _check_padding(self) -> None:
+        if not isinstance(self.padding, str) and isinstance(self.padding, Sequence):
+            pair = [value.__index__() if hasattr(value, "__index__") else -1 for value in self.padding]
+            if len(pair) != 2 or min(pair) < 0 or sum(pair) >= self.receptive_field:
+                raise ShapeError(
+                    f"{self.label}: padding must be rows before and behind the recording, fewer than the {self.receptive_field} that the "
+                    f"window spans; got {printable(repr(self.padding), 60)}."
+                )
+            self._set("padding", pair)
         for name, words in (("padding", PADDINGS), ("align", ALIGNMENTS)):
-            if (word := getattr(self, name)) not in words:
+            if (word := getattr(self, name)) not in words and not isinstance(word, list):
                 raise UnsupportedModelError(f"{self.label}: {name} must be one of {', '.join(words)}; got {printable(repr(word), 60)}.")
 
 

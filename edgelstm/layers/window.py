@@ -21,8 +21,8 @@ class Window(Padded):
         Rows from one answer to the next.
     dilation : int
         Rows from one of the window's rows to the next.
-    padding : {"causal", "valid"}
-        Whether zeros stand before the first row; else the first answer is due when the window is full.
+    padding : str or (int, int)
+        As `Conv1D` takes it.
     align : {"first", "last"}
         With ``"causal"``: whether answers are due at the first row of each stride, or at the last.
     """
@@ -31,7 +31,7 @@ class Window(Padded):
     steps: int
     stride: int = 1
     dilation: int = 1
-    padding: str = "causal"
+    padding: str | Sequence[int] = "causal"
     align: str = "first"
 
     def _check(self) -> None:

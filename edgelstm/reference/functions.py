@@ -100,6 +100,7 @@ ACTIVATIONS: dict[str, Callable[..., Vector]] = {
     "hard_tanh": lambda x: np.clip(x, -1, 1),
     "hard_silu": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
     "softsign": lambda x: x / (1 + np.abs(x)),
+    "positive": lambda x: np.maximum(x, 0) + sigmoid(np.minimum(x, 0)),
     "softplus": lambda x, a: softplus(a * x) / a,
     "log_sigmoid": lambda x: -softplus(-x),
     "elu": lambda x, a: np.maximum(x, 0) + a * exp_below(x),
@@ -118,6 +119,7 @@ ACTIVATIONS: dict[str, Callable[..., Vector]] = {
     "mish": lambda x: x * np.tanh(softplus(x)),
     "exp": np.exp,
     "abs": np.abs,
+    "sqrt": lambda x: np.sqrt(np.maximum(x, 0)),
 }
 
 

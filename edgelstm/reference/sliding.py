@@ -5,15 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from ..layers.sliding import Sliding
-from .functions import State, Twin, Vector
+from ..layers.sliding import Padded, Sliding
+from .functions import Rows, State, Twin, Vector
 
 
 def sliding(answer: Callable[[Any, Vector], Vector]) -> Twin:
-    """The twin of a layer over a window: ``answer(layer, rows) -> y``.
+    """The twin of a layer over a window: ``answer(layer, rows) -> y``, rows (taps, input_size), the oldest first.
 
-    rows: (taps, input_size), the oldest first, zeros before the first row. The state is the list of all rows that are still needed, and
-    how many were read: ((rows, input_size), (1,)).
+    Stepped, it keeps the rows that are still needed, (rows, input_size), zeros before the first, and how many were read, (1,).
     """
 
     def step(layer: Sliding, xs: list[Vector], state: State) -> tuple[Vector | None, State]:
@@ -24,4 +23,12 @@ def sliding(answer: Callable[[Any, Vector], Vector]) -> Twin:
         due = read[0] >= first and (read[0] - first) % stride == 0
         return answer(layer, rows[:: layer.spacing]) if due else None, (rows[1:], read)
 
-    return Twin(step, lambda layer: (np.zeros((0, 0)), np.zeros(1)))
+    def whole(layer: Sliding, xs: list[Rows]) -> Rows:
+        x = np.concatenate(xs, axis=1)
+        left, right = layer.pads(len(x)) if isinstance(layer, Padded) else (0, 0)
+        padded = np.concatenate([np.zeros((max(left, 0), x.shape[1])), x[max(-left, 0) :], np.zeros((right, x.shape[1]))])
+        begins = range(0, len(padded) - layer.history, layer.stride)
+        answers = [answer(layer, padded[t : t + layer.receptive_field : layer.spacing]) for t in begins]
+        return np.array(answers).reshape(len(answers), layer.output_size([x.shape[1]]))
+
+    return Twin(step, lambda layer: (np.zeros((0, 0)), np.zeros(1)), whole)

@@ -142,7 +142,7 @@ class Sizes:
     def due(self, taken: int, steps: int) -> int:
         """How many answers `steps` steps give, behind the first `taken`."""
         if self.sums_up:
-            return min(steps, 1)
+            return int(steps >= self.first)
         if self.each_step:
             return steps
         return rates.due(taken + steps, self.every, self.first) - rates.due(taken, self.every, self.first)

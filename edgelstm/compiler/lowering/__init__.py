@@ -40,6 +40,29 @@ LARGEST_CELL = 1e9
 _EMPTY = np.zeros(0, np.float32)
 
 
+class Counting(NamedTuple):
+    """Which rows a kernel answers that counts them, and the zeros around a whole recording.
+
+    Parameters
+    ----------
+    stride, first : int
+        It answers one of `stride` rows, and `first` (from 1) first.
+    left, right : int
+        Rows of zeros before a recording and behind it.
+    same : {"", "same", "same_lower"}
+        As many as a recording's length asks for, instead (`layers.sliding.PADDINGS`).
+    zeros : int
+        Where in the state a row of zeros stands.
+    """
+
+    stride: int
+    first: int
+    left: int = 0
+    right: int = 0
+    same: str = ""
+    zeros: int = 0
+
+
 class Lowered(NamedTuple):
     """One layer, ready for code generation except for where its rows lie.
 
@@ -58,8 +81,8 @@ class Lowered(NamedTuple):
         Floats of scratch for each timestep of a block.
     workspace : int
         Floats of scratch for one timestep at a time.
-    counts : bool
-        Whether the kernel takes, behind n, how many rows it has read before: for layers that do not answer each of them.
+    counts : Counting, optional
+        Of a kernel that takes, behind n, how many rows it has read before.
     whole : bool
         Whether the kernel takes all rows of a recording at once.
     """
@@ -71,7 +94,7 @@ class Lowered(NamedTuple):
     state: Floats = _EMPTY
     scratch: int = 0
     workspace: int = 0
-    counts: bool = False
+    counts: Counting | None = None
     whole: bool = False
 
 
@@ -167,14 +190,18 @@ def copy(size: int) -> Lowered:
     return Lowered("activation_f32", {"function": "linear", "size": size}, size)
 
 
-def sliding(
-    kernel: str, layer: Any, constants: dict[str, Any], width: int, outputs: int, weights: Floats = _EMPTY, *, first: bool = True
-) -> Lowered:
-    """A layer over a window of the last rows of `width` values. `first`: whether its kernel must be told when the first answer is due."""
-    stride, begins = layer.rate
-    constants |= {"stride": stride} | ({"first": begins} if first else {})
+def sliding(kernel: str, layer: Any, constants: dict[str, Any], width: int, outputs: int, weights: Floats = _EMPTY) -> Lowered:
+    """A layer over a window of the last rows of `width` values."""
+    stride, first = layer.rate
+    counts = Counting(stride, first)
     state = np.zeros(layer.history * width, np.float32)
-    return Lowered(kernel, constants, outputs, weights, state, workspace=(layer.history + MOST_ROWS) * width, counts=True)
+    if layer.whole:
+        left, right = (0, 0) if isinstance(layer.padding, str) else layer.padding
+        same = layer.padding if isinstance(layer.padding, str) else ""
+        counts = Counting(stride, layer.receptive_field, left, right, same, state.size)
+        state = np.pad(state, (0, width))
+    constants |= {"stride": stride, "first": counts.first}
+    return Lowered(kernel, constants, outputs, weights, state, workspace=(layer.history + MOST_ROWS) * width, counts=counts)
 
 
 def largest(array: Any) -> float:

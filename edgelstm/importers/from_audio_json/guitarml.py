@@ -10,7 +10,7 @@ from ...layers.lstm import LSTM
 from ...layers.record import Layer
 from ...layers.rnn import RNN
 from ...model import INPUT, Model
-from .document import Part
+from ..json_parts import Part
 
 #: Gates of a unit.
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}

@@ -14,7 +14,7 @@ from ...errors import ShapeError, UnsupportedModelError, printable
 from ...layers.feedforward import Dense
 from ...layers.lstm import LSTM
 from ...model import Model
-from .document import Part, array
+from ..json_parts import Part, array
 
 #: Samples a second where a file does not say.
 _RATE = 48_000.0

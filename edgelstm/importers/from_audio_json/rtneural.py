@@ -18,7 +18,7 @@ from ...layers.record import MAX_SIZE, Layer
 from ...model import INPUT, Model, Probe
 from .. import keras_arrays
 from ..chain import Item, spell
-from .document import Part, array
+from ..json_parts import Part, array
 
 #: What a layer's ``activation`` may say, as `Activation` calls it.
 _ACTIVATIONS = {"tanh": "tanh", "relu": "relu", "sigmoid": "sigmoid", "elu": "elu(1)", "softmax": "softmax"}

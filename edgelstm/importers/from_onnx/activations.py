@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ...layers.activations import spelled
 from ..graph.tracing import Flow, Value
 from .calls import Call
 
@@ -26,11 +27,6 @@ _WORDS: dict[str, tuple[str, tuple[float | None, ...]]] = {
 }
 
 _DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
-
-
-def spelled(word: str, *parameters: float) -> str:
-    """A word with its parameters, as short as float32 allows."""
-    return f"{word}({', '.join(str(np.float32(p)) for p in parameters)})" if parameters else word
 
 
 def words(call: Call, count: int) -> list[str]:
@@ -74,6 +70,13 @@ def _gelu(call: Call) -> list[Value]:
     return [call.tracer.apply("gelu_tanh" if call.attribute("approximate", "none") == "tanh" else "gelu", call.flow(0))]
 
 
+def _shrink(call: Call) -> list[Value]:
+    bias, most = call.attribute("bias", 0.0), call.attribute("lambd", 0.5)
+    if bias not in (0.0, most):
+        call.refuse(f"has bias {bias:g} and lambd {most:g}; 0 and equal ones are imported")
+    return [call.tracer.apply(spelled("soft_shrink" if bias else "hard_shrink", most), call.flow(0))]
+
+
 def _prelu(call: Call) -> list[Value]:
     slope = np.unique(call.constant(1))
     if slope.size != 1:
@@ -92,14 +95,8 @@ def clipped(call: Call, x: Flow, low: float | None, high: float | None) -> Flow:
     tracer = call.tracer
     if low is None and high is None:
         return x
-    if (low, high) in ((0, 6), (-1, 1)):
-        return tracer.apply("relu6" if low == 0 else "hard_tanh", x)
     if low is not None and high is not None:
-        middle, half = (low + high) / 2, (high - low) / 2
-        if half <= 0:
-            call.refuse(f"clips to nothing, between {low:g} and {high:g}")
-        inner = tracer.apply("hard_tanh", tracer.scale(x, 1 / half, -middle / half))
-        return tracer.scale(inner, half, middle)
+        return tracer.apply(spelled("clip", low, high), x)
     if low is not None:
         return tracer.apply("relu", x) if low == 0 else tracer.scale(tracer.apply("relu", tracer.scale(x, 1, -low)), 1, low)
     return tracer.scale(tracer.apply("relu", tracer.scale(x, -1, high)), -1, high or 0)
@@ -118,6 +115,11 @@ ACTIVATIONS: dict[str, Callable[[Call], list[Value]]] = {
     "LeakyRelu": _fixed("leaky_relu", ("alpha", 0.01)),
     "ThresholdedRelu": _fixed("thresholded_relu", ("alpha", 1.0)),
     "HardSigmoid": _fixed("hard_sigmoid", ("alpha", 0.2), ("beta", 0.5)),
+    "Sqrt": _fixed("sqrt"),
+    "Abs": _fixed("abs"),
+    "Mish": _fixed("mish"),
+    "Celu": _fixed("celu", ("alpha", 1.0)),
+    "Shrink": _shrink,
     "Selu": _selu,
     "Gelu": _gelu,
     "PRelu": _prelu,

@@ -1,22 +1,15 @@
 """An ONNX graph as a `Model`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ...errors import EdgeLSTMError, UnsupportedModelError, UsageError, printable
+from ...errors import EdgeLSTMError, UnsupportedModelError, UsageError
 from ...layers.record import Layer
 from ...model import Model
-from ..graph.emitting import Emitter
-from ..graph.expressions import Cell, Input
-from ..graph.tracing import Flow, Tracer, Value
-from ..graph.wires import Ids, Space
-from .file import File, Tensor
-from .operators import OPERATORS
-from .signature import Axes, Reading, readings
-from .walking import Walk
+from .attempts import Attempt
+from .file import File
+from .signature import readings
 
 #: Steps of the recordings that graphs of open length are followed for: two lengths, since a network must not depend on it.
 STEPS = (16, 23)
@@ -53,9 +46,9 @@ def from_onnx(file: File, layers: str | None = None, *, source: str = "ONNX") ->
         raise UsageError(f"is a graph, which says itself what follows what; leave layers={layers!r} out.")
     best: tuple[int, EdgeLSTMError] | None = None
     for reading in readings(file.graph.inputs, file.graph.outputs):
-        attempt = _Attempt(file, reading)
+        attempt = Attempt(file, reading)
         try:
-            found, notes = attempt.layers()
+            found, notes = _layers(attempt)
         except EdgeLSTMError as problem:
             best = (attempt.met, problem) if best is None or attempt.met > best[0] else best
             continue
@@ -65,150 +58,15 @@ def from_onnx(file: File, layers: str | None = None, *, source: str = "ONNX") ->
     raise best[1] if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
 
 
-@dataclass(eq=False)
-class _Attempt:
-    """One reading of a file's signature, followed through its graph."""
-
-    file: File
-    reading: Reading
-    met: int = 0
-
-    def layers(self) -> tuple[list[Layer], list[str]]:
-        fixed = self.reading.steps()
-        if fixed is not None:
-            return self._followed(fixed)
-        found, notes = self._followed(STEPS[0])
-        again, _ = self._followed(STEPS[1])
-        if not _same(found, again):
-            raise UnsupportedModelError("computes something else for recordings of another length, which is not imported.")
-        return found, notes
-
-    def _followed(self, steps: int) -> tuple[list[Layer], list[str]]:
-        space = Space(self._batch())
-        tracer = Tracer(space, steps)
-        walk = Walk(self.file, tracer, OPERATORS)
-        names = self._samples(space, steps)
-        states = self._states(tracer)
-        names |= {tensor.name: Flow(space.ids(wire).reshape(_open_as_one(tensor))) for tensor, wire in states}
-        names |= {tensor.name: np.full(space.batch, steps, np.int64) for tensor in self.reading.lengths}
-        try:
-            values = walk.run(self.file.graph, names)
-        finally:
-            self.met = max(self.met, walk.met)
-        outputs = dict(zip(self.file.graph.outputs, values, strict=True))
-        notes = [*walk.notes, *self._close(tracer, outputs, dict(states))]
-        refs, more = self._answers(tracer, outputs)
-        self.met += 1
-        found = Emitter(space).emit(refs, "the graph's output")
-        return found, notes + more
-
-    def _batch(self) -> int:
-        sizes = {
-            size for tensor, axes in self.reading.samples
-            if axes.batch is not None and isinstance(size := (tensor.shape or ())[axes.batch], int)
-        }  # fmt: skip
-        if len(sizes) > 1:
-            raise UnsupportedModelError("has inputs of several batch sizes.")
-        return sizes.pop() if sizes else 1
-
-    def _samples(self, space: Space, steps: int) -> dict[str, Value]:
-        """Identities of all samples: the numbers of one step, over all inputs, in the file's order."""
-        widths = []
-        for tensor, axes in self.reading.samples:
-            shape = tensor.shape or ()
-            widths.append(int(np.prod([int(n) for i, n in enumerate(shape) if i not in (axes.time, axes.batch)])))
-        wire = space.allocate(Input("the graph's input"), steps, sum(widths))
-        ids = space.ids(wire)  # (steps, batch, width)
-        found: dict[str, Value] = {}
-        for (tensor, axes), part in zip(self.reading.samples, np.split(ids, np.cumsum(widths)[:-1], axis=2), strict=True):
-            found[tensor.name] = Flow(_arranged(part, tensor, axes, steps), tensor.dtype == "int")
-        return found
-
-    def _states(self, tracer: Tracer) -> list[tuple[Tensor, Any]]:
-        found = []
-        if self.reading.states and tracer.space.batch > 1:
-            raise UnsupportedModelError(f"has states for {tracer.space.batch} sequences at once; export it for one.")
-        for tensor, _ in self.reading.states:
-            size = int(np.prod(_open_as_one(tensor)))
-            wire = tracer.state(np.zeros(size), timed=tracer.steps == 1)
-            wire.source.place = f"the graph's input {printable(tensor.name, 60)!r}"
-            found.append((tensor, wire))
-        return found
-
-    def _close(self, tracer: Tracer, outputs: dict[Tensor, Value], wires: dict[Tensor, Any]) -> list[str]:
-        """Lead each state's output back to it, and take those outputs away."""
-        notes = []
-        seen = self._seen(tracer, outputs, wires)
-        taken = {output for output in seen.values() if output is not None}
-        for tensor, likely in self.reading.states:
-            state = wires[tensor].source
-            output = seen.get(tensor, None if likely in taken else likely)
-            if output is None:
-                notes.append(f"The state {tensor.name!r} is no output: it begins as zeros with every recording.")
-                continue
-            value = outputs.pop(output, None)
-            if not isinstance(value, Flow) or value.ids.size != state.initial.size:
-                raise UnsupportedModelError(f"the output {output.name!r} is not what the state {tensor.name!r} becomes.")
-            state.following = value.ids.ravel()
-            notes.append(f"{tensor.name!r} is a state of the stream, which {output.name!r} becomes; it begins as zeros.")
-        return notes
-
-    def _seen(self, tracer: Tracer, outputs: dict[Tensor, Value], wires: dict[Tensor, Any]) -> dict[Tensor, Tensor | None]:
-        """The states that recurrent layers begin with, and the output, if any, that holds what these end with."""
-        found: dict[Tensor, Tensor | None] = {}
-        for tensor, wire in wires.items():
-            ends = np.array([tracer.ends.get(int(i), -1) for i in tracer.space.ids(wire).ravel()])
-            if (ends >= 0).any():
-                found[tensor] = next((output for output, value in outputs.items() if _holds(value, ends)), None)
-        return found
-
-    def _answers(self, tracer: Tracer, outputs: dict[Tensor, Value]) -> tuple[Ids, list[str]]:
-        """The numbers of one answer, of all outputs in the file's order, without those that only show a state."""
-        notes = []
-        kept: list[tuple[Tensor, Ids]] = []
-        spans = {}
-        for tensor, value in outputs.items():
-            if not isinstance(value, Flow):
-                notes.append(f"The output {tensor.name!r} is constant and left out.")
-                continue
-            at = tracer.space.places(value.ids)
-            spans[tensor] = np.unique(at.step).size
-            if any(isinstance(tracer.space.wires[i].source, Cell) for i in np.unique(at.wire)):
-                notes.append(f"The output {tensor.name!r} is a state of a layer and left out.")
-                continue
-            kept.append((tensor, value.ids))
-        most = max((spans[tensor] for tensor, _ in kept), default=0)
-        answers = [(tensor, ids) for tensor, ids in kept if spans[tensor] == most]
-        notes += [f"The output {tensor.name!r} holds the last step alone and is left out." for tensor, _ in kept if spans[tensor] < most]
-        if not answers:
-            raise UnsupportedModelError("has no output that depends on its samples, beside states.")
-        parts = []
-        for tensor, ids in answers:
-            tracer.place = f"the output {printable(tensor.name, 60)!r}"
-            parts.append(tracer.grouped([ids.reshape(-1, 1)]).refs[0][:, 0])
-        if len(parts) > 1:
-            notes.append(f"The answers are those of {', '.join(tensor.name for tensor, _ in answers)}, one after the other.")
-        if most == 1 and tracer.steps > 1:
-            notes.append("The file answers once a recording: its answer is that of the last step.")
-        return np.concatenate(parts), notes
-
-
-def _holds(value: Value, ends: Ids) -> bool:
-    """Whether an output is, in order, the identities `ends`, where these are known (not negative)."""
-    return isinstance(value, Flow) and value.ids.size == ends.size and not (value.ids.ravel() != ends)[ends >= 0].any()
-
-
-def _arranged(ids: Ids, tensor: Tensor, axes: Axes, steps: int) -> Ids:
-    """ids (steps, batch, width) in the axes of an input."""
-    shape = tensor.shape or ()
-    rest = [i for i in range(len(shape)) if i not in (axes.time, axes.batch)]
-    order = [a for a in (axes.time, axes.batch) if a is not None] + rest
-    sizes = [steps if i == axes.time else ids.shape[1] if i == axes.batch else int(shape[i]) for i in order]
-    return np.transpose(ids.reshape(sizes), np.argsort(order))
-
-
-def _open_as_one(tensor: Tensor) -> tuple[int, ...]:
-    return tuple(n if isinstance(n, int) else 1 for n in tensor.shape or ())
+def _layers(attempt: Attempt) -> tuple[list[Layer], list[str]]:
+    """The layers of one reading; where it leaves the length of recordings open, the same for two lengths."""
+    fixed = attempt.reading.steps()
+    if fixed is not None:
+        return attempt.layers(fixed)
+    found, notes = attempt.layers(STEPS[0])
+    if not _same(found, attempt.layers(STEPS[1])[0]):
+        raise UnsupportedModelError("computes something else for recordings of another length, which is not imported.")
+    return found, notes
 
 
 def _same(a: Sequence[Layer], b: Sequence[Layer]) -> bool:

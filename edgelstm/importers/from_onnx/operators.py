@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from ...layers.feedforward import Embedding, Softmax
+from ..graph.convolving import larger
 from ..graph.emitting import layer
+from ..graph.norms import normalised
 from ..graph.tracing import Flow, Value
 from .activations import ACTIVATIONS, clipped
 from .calls import Array, Call, floats
 from .folding import DTYPES
 from .recurrent import recurrent
+from .sliding import SLIDING
 
 
 def _matmul(call: Call) -> list[Value]:
@@ -106,9 +109,12 @@ def _mul(call: Call) -> list[Value]:
 
 
 def _div(call: Call) -> list[Value]:
-    divisor = call.value(1)
+    divisor, dividend = call.value(1), call.value(0)
     if isinstance(divisor, Flow):
-        call.refuse("divides by numbers that depend on the recording, which is not imported")
+        norm = normalised(call.tracer, dividend, divisor) if isinstance(dividend, Flow) else None
+        if norm is None:
+            call.refuse("divides by numbers that depend on the recording, which is imported for layer normalisation only")
+        return [norm]
     return [call.tracer.scale(call.flow(0), 1 / floats(divisor), 0)]
 
 
@@ -220,41 +226,24 @@ def _min(call: Call) -> list[Value]:
 
 
 def _bound(call: Call, side: int) -> Value:
+    """The larger (side 0) or smaller (side 1) of some arrays, number by number."""
     flows = [value for value in call.values if isinstance(value, Flow)]
-    constants = [np.ravel(value) for value in call.values if value is not None and not isinstance(value, Flow)]
-    bounds = np.unique(np.concatenate(constants)) if constants else np.empty(0)
-    if len(flows) != 1 or bounds.size != 1:
-        call.refuse("takes the larger or smaller of several arrays, which is imported for one array and one constant")
-    return clipped(call, flows[0], *((float(bounds[0]), None) if side == 0 else (None, float(bounds[0]))))
+    constants = [floats(value) for value in call.values if value is not None and not isinstance(value, Flow)]
+    found = flows[0]
+    for other in flows[1:]:
+        found = larger(call.tracer, found, other, 1 if side == 0 else -1)
+    for bound in constants:
+        if np.unique(bound).size != 1:
+            call.refuse("takes the larger or smaller of its input and a constant that differs from number to number")
+        number = float(bound.ravel()[0])
+        found = clipped(call, found, *((number, None) if side == 0 else (None, number)))
+    return found
 
 
 def _where(call: Call) -> list[Value]:
     condition = call.constant(0).astype(bool)
     a, b = (call.tracer.ids(call.value(index)) for index in (1, 2))
     return [Flow(np.where(condition, a, b))]
-
-
-def _reduce_mean(call: Call) -> list[Value]:
-    return [_average(call, lambda n: 1 / n)]
-
-
-def _reduce_sum(call: Call) -> list[Value]:
-    return [_average(call, lambda n: 1.0)]
-
-
-def _average(call: Call, factor: Callable[[int], float]) -> Value:
-    x = call.flow(0)
-    axes = call.ints(1, "axes")
-    keep = call.attribute("keepdims", 1)
-    call.attribute("noop_with_empty_axes")
-    found = [call.axis(a, x.ids.ndim) for a in (axes or range(x.ids.ndim))]
-    rest = [i for i in range(x.ids.ndim) if i not in found]
-    turned = np.transpose(x.ids, [*rest, *found])
-    shape = turned.shape[: len(rest)]
-    flat = turned.reshape(*shape, -1)
-    weight = np.full((flat.shape[-1], 1), factor(flat.shape[-1]))
-    out = call.tracer.affine(Flow(flat), weight).ids.reshape(shape)
-    return Flow(np.expand_dims(out, tuple(found)) if keep else out)
 
 
 def _if(call: Call) -> list[Value]:
@@ -267,6 +256,7 @@ OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
     ("ai.onnx", op): handler
     for op, handler in {
         **ACTIVATIONS,
+        **SLIDING,
         "LSTM": recurrent,
         "GRU": recurrent,
         "RNN": recurrent,
@@ -291,8 +281,6 @@ OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
         "Max": _max,
         "Min": _min,
         "Where": _where,
-        "ReduceMean": _reduce_mean,
-        "ReduceSum": _reduce_sum,
         "If": _if,
     }.items()
 }

@@ -29,8 +29,8 @@ def recurrent(call: Call) -> Sequence[Value]:
         call.refuse(f"reads an array of shape {x.shape} where it needs three dimensions")
     x = np.swapaxes(x, 0, 1) if node.batch_first else x  # (steps, sequences, inputs)
     node.check_lengths(x.shape[0])
-    reads, backward = call.tracer.sequence(x)
-    made = [node.direction(index, reads, backward) for index in range(len(node.directions))]
+    reads, backward, steps = call.tracer.sequence(x)
+    made = [node.direction(index, reads, backward, steps) for index in range(len(node.directions))]
     y = np.stack([m.y for m in made], 1)  # (steps, directions, sequences, hidden)
     y = y[::-1] if backward else y
     ends = [np.stack([m.end for m in made]), np.stack([m.cell_end for m in made])]  # (directions, sequences, hidden)
@@ -140,13 +140,13 @@ class _Node:
         given |= {"reverse": True} if reverse else {}
         return made_record(self.call, self.op, given)
 
-    def direction(self, index: int, reads: Ids, backward: bool) -> _Direction:
+    def direction(self, index: int, reads: Ids, backward: bool, steps: int) -> _Direction:
         """The wires of one direction; `backward`: the node reads the recording from its end already."""
         tracer = self.call.tracer
         reverse = self.directions[index] != backward
         source = Made(tracer.place, self._record(index, reverse), [reads], "weight_ih")
-        h = tracer.space.allocate(source, tracer.steps, self.hidden, reverse)
-        c = tracer.space.allocate(Cell(tracer.place, h.index), tracer.steps, self.hidden, reverse)
+        h = tracer.space.allocate(source, steps, self.hidden, reverse)
+        c = tracer.space.allocate(Cell(tracer.place, h.index), steps, self.hidden, reverse)
         source.check = lambda: self._begun(source.record, index, h, c)
         y, cells = tracer.space.ids(h), tracer.space.ids(c)
         end = 0 if reverse else -1
@@ -167,6 +167,9 @@ class _Node:
         return replace(record, **states)
 
     def _constant(self, rows: Array) -> Array:
+        if self.call.tracer.chosen is not None:
+            chosen: Array = rows[self.call.tracer.chosen]
+            return chosen
         if (rows != rows[:1]).any():
             self.call.tracer.place = str(self.call.node)
             self.call.refuse("begins each sequence of the batch in another state; a stream has one")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...files.container import BFLOAT16, widened
-from .pickle_reader import Global, Reader
+from ..pickles.reader import Global, Reader
 
 #: Longest pickle that is read: some twenty thousand tensors.
 MAX_PICKLE_BYTES = 1 << 22

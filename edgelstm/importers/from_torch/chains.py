@@ -1,6 +1,6 @@
 """PyTorch's named tensors (state_dict, safetensors) as a `Model`: in the order that the user gives, or the only possible one.
 
-Names and meaning: ``torch.nn.LSTM``, ``LSTMCell``, ``Linear``, ``Embedding``, ``BatchNorm1d``. Gates are i f g o there and here.
+Names and meaning are those of ``torch.nn``: LSTM, GRU, RNN and their cells, Linear, Embedding, Conv1d, BatchNorm1d, LayerNorm.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,13 +8,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 from ...errors import UsageError
-from ...layers.feedforward import Activation, Add, Softmax
-from ...layers.record import Layer
-from ...model import INPUT, Model
+from ...model import Model
 from .. import chain
 from ..chain import Item, listed, quoted
-from . import modules, order, records
-from .modules import Module
+from . import modules, order
+from .builder import Builder
+from .modules import TORCH, Framework, Module
 from .state_dict import WRAPPERS
 from .tensors import Named, assembled, place
 
@@ -24,6 +23,7 @@ def from_torch(
     layers: str | None = None,
     *,
     source: str = "PyTorch",
+    framework: Framework = TORCH,
     holds: Callable[[str], bool] = lambda _: False,
 ) -> tuple[Model, str, list[str]]:
     """Build a model from named tensors, all of which it must use.
@@ -33,9 +33,11 @@ def from_torch(
     tensors : mapping of str to array
         For example a state_dict, as `state_dict.chosen` gives it.
     layers : str, optional
-        The chain, see `chain.parse`. Without it one LSTM module is taken, after an Embedding and before a Linear if they fit.
+        The chain, see `chain.parse`. Without it the one that `order.only_chain` finds.
     source : str
         What the model says it was made from.
+    framework : Framework
+        Whose defaults hold where the tensors do not tell.
     holds : callable
         Whether the file has a module of a name that is not among `tensors`: no function is meant by it.
 
@@ -56,23 +58,55 @@ def from_torch(
     ShapeError
         If the layers do not fit together.
     """
-    found = modules.modules(assembled(tensors))
+    found = modules.modules(assembled(tensors), framework)
     if layers is None:
         found, notes = _without_second_names(found)
         items = order.only_chain(found)
         notes.append('No function was assumed between the layers or after the last one; layers="…" says otherwise.')
+        notes += _taken(items, found)
     else:
         items = tuple(_resolved(item, found, holds) for item in chain.parse(layers))
         notes = [*_second_names(items, found, layers), *_bare(items, found)]
     notes += [f"{' and '.join(m.initial)} are the state in which {m.name} begins." for m in found.values() if m.initial]
     if any(str(tensor.dtype) == "float64" for tensor in tensors.values()):
         notes.append("Weights were float64 and are rounded to float32.")
-    if any(found[item.module].kind == "batchnorm" for item in items if item.module in found):
-        notes.append(
-            f"BatchNorm is taken as it stands after training, with eps = {records.BATCH_NORM_EPS:g}, as PyTorch has it by default."
-        )
+    notes += _defaults(items, found)
     source = "".join(c if c.isprintable() else "?" for c in source)
-    return Model(_Builder(items, found).layers(), source=source), chain.spell(items), notes
+    return Model(Builder(items, found).layers(), source=source), chain.spell(items), notes
+
+
+def _taken(items: Sequence[Item], found: Mapping[str, Module]) -> list[str]:
+    """Notes on what was taken that the user may have meant otherwise."""
+    used = [found[item.module] for item in items if item.module in found]
+    last = used[-1].name
+    notes = [f"Nothing was taken to stand before {last} in its Sequential, as a dropout does."] if order.has_gap(last, found) else []
+    if both := [module.name for module in used if module.directions == 2]:
+        notes.append(
+            f'Every step of a recording is answered; layers="…, {both[-1]}, final, …" is for a network that gives one answer, from h_n.'
+        )
+    return notes
+
+
+def _defaults(items: Sequence[Item], found: Mapping[str, Module]) -> list[str]:
+    """Notes on what the tensors do not tell, and PyTorch's own defaults that were taken."""
+    said = {item.module: item.word for item in items}
+    used = [module for name, module in found.items() if name in said]
+    notes = []
+    framework = used[0].framework
+    if any(module.kind == "batchnorm" for module in used):
+        eps = f"{framework.batch_norm:g}, as {framework.name} has it by default"
+        notes.append(f"BatchNorm is taken as it stands after training, with eps = {eps}.")
+    if norms := [m.name for m in used if m.kind == "layernorm" and said[m.name] != "rmsnorm"]:
+        eps = f"{framework.layer_norm:g}, as {framework.name} has it by default"
+        notes.append(f"{listed(norms)}: layer normalization over all features, with eps = {eps}.")
+    if simple := [m.name for m in used if m.kind == "rnn" and said[m.name] != "rnn_relu"]:
+        says = f'layers="{simple[0]}:rnn_relu, …" says ReLU'
+        notes.append(f"{listed(simple)}: the nonlinearity is tanh, as nn.RNN has it by default; {says}.")
+    if convolutions := [m.name for m in used if m.kind == "conv1d"]:
+        notes.append(
+            f"{listed(convolutions)}: stride 1, dilation 1 and no padding, as nn.Conv1d has them by default; a recipe says otherwise."
+        )
+    return notes
 
 
 def _second_names(items: Sequence[Item], found: Mapping[str, Module], layers: str) -> list[str]:
@@ -135,11 +169,11 @@ def _resolved(item: Item, found: Mapping[str, Module], holds: Callable[[str], bo
     while name not in found and (wrapper := next((w for w in WRAPPERS if name.startswith(w)), None)):
         name = name.removeprefix(wrapper)
     name = next((inner for inner in (name, f"{name}._orig_mod", f"{name}.module") if inner in found), name)
-    if name in found and not (item.module == chain.ADD and item.word not in ("", *chain.FUNCTIONS, *chain.ROLES)):
+    if name in found and not (item.module == chain.ADD and not (chain.is_function(item.word) or item.word in ("", *chain.ROLES))):
         return replace(item, module=name)
     if item.module == chain.ADD and item.word:
         return item
-    if item.module not in chain.FUNCTIONS or item.word:
+    if not (chain.is_function(item.module) or item.module in (chain.LAST, chain.FINAL)) or item.word:
         raise UsageError(f"the layers name {item.module!r}, which the file does not hold; it holds {listed(list(found))}.")
     if holds(item.module):
         raise UsageError(
@@ -149,80 +183,3 @@ def _resolved(item: Item, found: Mapping[str, Module], holds: Callable[[str], bo
     if item.module == "linear":
         raise UsageError(f"'linear' alone does nothing, and the file holds no module of that name; it holds {listed(list(found))}.")
     return item
-
-
-class _Builder:
-    """The records of a chain, one item after the other."""
-
-    def __init__(self, items: Sequence[Item], found: Mapping[str, Module]) -> None:
-        self._items, self._found = items, found
-        self._layers: list[Layer] = []
-        self._ends: dict[str, str] = {}  # by a module's name, the layer that its output comes from
-
-    def layers(self) -> tuple[Layer, ...]:
-        for position, item in enumerate(self._items):
-            for layer in self._records(position, item):
-                self._layers.append(replace(layer, name=self._free(layer.name or f"{layer.kind}{len(self._layers)}")))
-            if item.module in self._found:
-                self._ends[item.module] = self._layers[-1].name
-        return tuple(self._layers)
-
-    def _free(self, name: str) -> str:
-        """A name that no layer and no other module has; the model's input has one too."""
-        taken = {INPUT, *(layer.name for layer in self._layers)}
-        return name if name not in taken else self._free(f"{name}_layer")
-
-    def _records(self, position: int, item: Item) -> list[Layer]:
-        module = self._found.get(item.module)
-        if item.module == chain.ADD and (module is None or item.word not in ("", *chain.FUNCTIONS, *chain.ROLES)):
-            return [self._add(position, item)]
-        if module is None:
-            return _function(item.module)
-        if (module.kind == "normalizer") != (item.word == "normalizer") and module.kind != "batchnorm":
-            raise UsageError(
-                f"write {module.name!r} as '{module.name}:normalizer' if and only if it holds mean and scale; it is of kind {module.kind}."
-            )
-        if module.kind == "normalizer":
-            return [records.normalizer(module)]
-        if item.word == "embedding" and not module.is_table:
-            raise UsageError(f"{module.name!r} cannot be an embedding: that is one tensor 'weight'; it holds {', '.join(module.tensors)}.")
-        if module.kind == "lstm":
-            return [*records.lstm_layers(module), *_function(item.word)]
-        if module.kind == "batchnorm":
-            return [records.batch_norm(module), *_function(item.word)]
-        if item.word == "embedding" or (position == 0 and module.is_table and not item.word and self._must_be_embedding(module)):
-            return [records.embedding(module)]
-        return [records.linear(module), *_function(item.word)]
-
-    def _must_be_embedding(self, module: Module) -> bool:
-        """Whether the layer after it can read a table's rows alone, or a Linear's answers alone.
-
-        Raises
-        ------
-        UsageError
-            If it can read both, or neither.
-        """
-        after = next((self._found[item.module] for item in self._items[1:] if item.module in self._found), None)
-        takes, gives = module.widths
-        wanted = after.widths[0] if after else None
-        if (wanted == takes) == (wanted == gives):
-            raise UsageError(
-                f"{module.name!r} may be an embedding or a Linear without bias; write '{quoted(module.name)}:embedding' or "
-                f"'{quoted(module.name)}:linear'."
-            )
-        return wanted == takes
-
-    def _add(self, position: int, item: Item) -> Add:
-        other = INPUT if item.word == INPUT and INPUT not in self._found else self._ends.get(item.word)
-        if not self._layers or other is None:
-            earlier = [INPUT, *self._ends]
-            raise UsageError(
-                f"{item} in the layers adds what stands before it and one of {', '.join(earlier)}; {item.word!r} is none of them."
-            )
-        return Add(inputs=(self._layers[-1].name, other), name=f"{chain.ADD}{position}")
-
-
-def _function(word: str) -> list[Layer]:
-    if word in ("", "linear", *chain.ROLES):
-        return []
-    return [Softmax() if word == "softmax" else Activation(word)]

@@ -1,40 +1,97 @@
-"""The order of a state_dict's modules as far as their sizes tell it: the only possible chain, or one to begin from.
+"""The order of a state_dict's modules as far as their names and sizes tell it: the only possible chain, or one to begin from.
 
 A state_dict does not say what stands between two layers; where something must, the proposal has a ``?``.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from ...errors import UnsupportedModelError
 from ..chain import OPEN, Item, listed, spell
-from . import records
+from . import recurrent
 from .modules import Module
 
 #: How many beginnings of chains are tried before no example is given, and of how many modules one is sought.
 _MAX_TRIES, _MAX_MODULES = 2000, 50
 
+#: What may stand in front of a network, in the order in which it is proposed.
+_FRONT = ("normalizer", "batchnorm")
+
 
 def only_chain(found: Mapping[str, Module]) -> tuple[Item, ...]:
-    """[Embedding,] LSTM [, Linear] if that is all there is and the sizes leave no other order.
+    """The order that names and sizes leave, of networks in which no activation is to be expected between two modules.
+
+    Those are: recurrent layers, of which several are numbered and follow their numbers; before them an Embedding; behind them one
+    Linear; BatchNorm and LayerNorm where only one place fits. A Linear that fits on both sides stands behind.
 
     Raises
     ------
     UnsupportedModelError
         With the tensors found and, if all of them fit behind each other, an example.
     """
-    lstms = [m for m in found.values() if m.kind == "lstm"]
-    tables = [m for m in found.values() if m.is_table and "emb" in m.name.lower()]
-    linears = [m for m in found.values() if m.kind == "linear" and m.has_bias]
-    for module in lstms:
-        records.lstm_layers(module)  # a module that is no LSTM is refused before its place is asked for
-    if len(lstms) == 1 and len(tables) <= 1 and len(linears) <= 1 and len(lstms) + len(tables) + len(linears) == len(found):
-        width, hidden = lstms[0].widths
-        fits = all(m.widths[0] == hidden and m.widths[1] != width for m in linears)
-        elsewhere = {hidden, *(m.widths[1] for m in linears)}
-        if fits and all(m.widths[0] == width != m.widths[1] and width not in elsewhere for m in tables):
-            return tuple(Item(m.name) for m in (*tables, *lstms, *linears))
+    for module in found.values():
+        if module.is_recurrent:
+            recurrent.levels(module)  # a module that lacks tensors is refused before its place is asked for
+    search = _Search(found)
+    plain = [chain for chain in search.chains if _is_plain(chain, found)]
+    if len(plain) == 1 and not search.is_cut_short and _fits_its_name(plain[0], found):
+        return _spoken(plain[0], found)
     shapes = [f"{m.full(name)} {tuple(tensor.shape)}" for m in found.values() for name, tensor in m.tensors.items()]
     raise UnsupportedModelError(f"does not say in which order its layers follow each other. It holds {listed(shapes)}. {_advice(found)}")
+
+
+def chains(found: Mapping[str, Module]) -> Iterator[tuple[Item, ...]]:
+    """Orders of all modules whose sizes fit, as far as they are tried."""
+    return _Search(found).chains
+
+
+def _spoken(chain: tuple[Item, ...], found: Mapping[str, Module]) -> tuple[Item, ...]:
+    """`chain` with what a table in front is, where its name and sizes do not tell."""
+    first, *rest = chain
+    if not first.word:
+        return chain
+    rows, columns = found[first.module].tensors["weight"].shape
+    told = _is_called_embedding(found[first.module]) and rows != columns
+    return (Item(first.module, "" if told else "embedding"), *rest)
+
+
+def _fits_its_name(chain: Sequence[Item], found: Mapping[str, Module]) -> bool:
+    """Whether no table that is called an embedding is the last Linear."""
+    last = found[chain[-1].module]
+    return not (last.is_table and _is_called_embedding(last) and len(chain) > 1)
+
+
+def _is_plain(chain: Sequence[Item], found: Mapping[str, Module]) -> bool:
+    """Whether a chain is one of those that `only_chain` takes."""
+    modules = [found[item.module] for item in chain]
+    places = [index for index, module in enumerate(modules) if module.is_recurrent]
+    if not places or not _are_numbered([modules[index].name for index in places]):
+        return False
+    for index, (item, module) in enumerate(zip(chain, modules, strict=True)):
+        as_embedding = item.word == "embedding" or (item.word == OPEN and _is_called_embedding(module))
+        if module.kind == "linear" and not as_embedding and (item.word == OPEN or index < places[-1] or module is not modules[-1]):
+            return False
+        if module.kind in ("conv1d", "normalizer") or (module.kind == "layernorm" and not module.has_bias):
+            return False
+        if module.kind in ("batchnorm", "layernorm") and has_gap(module.name, found):
+            return False
+    return True
+
+
+def _is_called_embedding(module: Module) -> bool:
+    return "emb" in module.name.lower()
+
+
+def _are_numbered(names: Sequence[str]) -> bool:
+    """Whether names differ in one number alone, which rises by one from name to name."""
+    parts = [re.split(r"([0-9]+)", name) for name in names]
+    stems = {tuple(part for index, part in enumerate(name) if index % 2 == 0) for name in parts}
+    numbers = [[int(part) for part in name[1::2]] for name in parts if all(len(part) < 10 for part in name)]
+    if len(stems) != 1 or len(numbers) != len(names):
+        return len(names) == 1
+    steps = [[b - a for a, b in zip(first, second, strict=True)] for first, second in pairwise(numbers)]
+    return all(sorted(step) == [0] * (len(step) - 1) + [1] for step in steps)
 
 
 def _advice(found: Mapping[str, Module]) -> str:
@@ -49,7 +106,7 @@ def _advice(found: Mapping[str, Module]) -> str:
     if OPEN in text.replace(":", ",").replace(" ", "").split(","):
         advice += (
             f". Replace each {OPEN} by what stands there: relu, tanh, sigmoid or softmax; linear where nothing or a dropout does; "
-            "embedding or linear for a table without bias"
+            "embedding or linear for a table without bias; layernorm or rmsnorm for a scale without bias"
         )
     return advice
 
@@ -59,9 +116,13 @@ class _Search:
 
     def __init__(self, found: Mapping[str, Module]) -> None:
         self._tries = _MAX_TRIES if len(found) <= _MAX_MODULES else 0
-        order = ("normalizer", "batchnorm")
-        modules = sorted(found.values(), key=lambda m: order.index(m.kind) if m.kind in order else len(order))
+        modules = sorted(found.values(), key=lambda m: _FRONT.index(m.kind) if m.kind in _FRONT else len(_FRONT))
         self.chains = self._after(None, modules, ())
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether not all chains were tried."""
+        return self._tries < 0
 
     def _after(self, width: int | None, left: Sequence[Module], items: tuple[Item, ...]) -> Iterator[tuple[Item, ...]]:
         self._tries -= 1
@@ -71,11 +132,10 @@ class _Search:
             yield items
         for index, module in enumerate(left):
             rest = [*left[:index], *left[index + 1 :]]
-            takes, gives = module.widths
             if width is None and module.is_table:
                 yield from self._table_first(module, rest)
-            elif width in (None, takes):
-                yield from self._after(gives, rest, (*items, Item(module.name, "normalizer" * (module.kind == "normalizer"))))
+            elif module.takes(width):
+                yield from self._after(module.widths[1], rest, (*items, Item(module.name, _role(module))))
 
     def _table_first(self, module: Module, rest: Sequence[Module]) -> Iterator[tuple[Item, ...]]:
         """A table's chains as an Embedding and as a Linear; those that fit both ways are left open."""
@@ -83,6 +143,13 @@ class _Search:
         for tail in ways[0] + [tail for tail in ways[1] if tail not in ways[0]]:
             both = tail in ways[0] and tail in ways[1]
             yield (Item(module.name, OPEN if both else "embedding" if tail in ways[0] else "linear"), *tail)
+
+
+def _role(module: Module) -> str:
+    """What a chain must say of a module, if it does."""
+    if module.kind == "layernorm" and not module.has_bias:
+        return OPEN
+    return "normalizer" if module.kind == "normalizer" else ""
 
 
 def marked(items: Sequence[Item], found: Mapping[str, Module]) -> tuple[Item, ...]:
@@ -99,15 +166,15 @@ def marked(items: Sequence[Item], found: Mapping[str, Module]) -> tuple[Item, ..
 
 
 def is_bare(item: Item, after: Item, found: Mapping[str, Module]) -> bool:
-    """Whether `after` follows without a word though both are Linear, or a number before its own is missing."""
+    """Whether `after` follows without a word though both are Linear or the first a convolution, or a number before its own is missing."""
     first, second = found.get(item.module), found.get(after.module)
     if first is None or second is None or item.word not in ("", "embedding", "normalizer"):
         return False
     two_linear = first.kind == second.kind == "linear" and item.word != "embedding"
-    return two_linear or _has_gap(second.name, found)
+    return two_linear or first.kind == "conv1d" or has_gap(second.name, found)
 
 
-def _has_gap(name: str, found: Mapping[str, Module]) -> bool:
+def has_gap(name: str, found: Mapping[str, Module]) -> bool:
     """Whether something without weights stands before ``head.3`` in its Sequential: there is no ``head.2``."""
     parent, _, number = name.rpartition(".")
     if not (number.isdecimal() and number.isascii() and 0 < int(number) < 1 << 20):

@@ -1,6 +1,5 @@
-"""A module's tensors as layer records, checked one by one."""
+"""The tensors of a module without a state as its layer record, checked one by one."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,11 +7,8 @@ from numpy.typing import NDArray
 
 from ...errors import ModelFileError, ShapeError, UnsupportedModelError
 from ...layers.feedforward import Dense, Embedding, Normalizer
-from ...layers.lstm import LSTM
+from ...layers.record import Layer
 from .modules import Module
-
-#: What PyTorch adds to the variance of a BatchNorm; a state_dict does not tell.
-BATCH_NORM_EPS = 1e-5
 
 
 def numbers(module: Module, name: str, ndim: int | None = None) -> NDArray[np.floating[Any]]:
@@ -38,63 +34,6 @@ def numbers(module: Module, name: str, ndim: int | None = None) -> NDArray[np.fl
     return array
 
 
-def lstm_layers(module: Module) -> list[LSTM]:
-    """The stacked layers of a recurrent module, first to last. The two biases are added in float64 and rounded once."""
-    found: dict[str, dict[str, str]] = {}
-    for name in module.tensors:
-        stem, _, number = name.partition("_l")
-        found.setdefault(number, {})[stem] = name
-    order = sorted(found, key=lambda number: int(number or 0))
-    if [int(number or 0) for number in order] != list(range(len(order))):
-        raise UnsupportedModelError(
-            f"module {module.name!r} has the layers {', '.join(order)}, not 0 to {len(order) - 1}; save all of them."
-        )
-    initial = _initial(module, len(order))
-    labels = [f"{module.name}_l{number}" if len(order) > 1 else module.name for number in order]
-    return [
-        _lstm(module, found[number], label, {state: rows[index] for state, rows in initial.items()})
-        for index, (number, label) in enumerate(zip(order, labels, strict=True))
-    ]
-
-
-def _initial(module: Module, layers: int) -> dict[str, NDArray[Any]]:
-    """h0 and c0 of every layer, each (layers, hidden_size)."""
-    found = {}
-    hidden = module.widths[1]
-    for name, tensor in module.initial.items():
-        good = [(layers, 1, hidden), (layers, hidden), *([(hidden,)] if layers == 1 else [])]
-        if tuple(tensor.shape) not in good:
-            raise ShapeError(
-                f"the initial state {name} of {module.name!r} must have shape {good[0]}, for one sequence; got {tuple(tensor.shape)}. "
-                "Save one sequence's state, or leave it out."
-            )
-        found[name] = np.asarray(tensor).reshape(layers, hidden)
-    return found
-
-
-def _lstm(module: Module, names: Mapping[str, str], label: str, initial: Mapping[str, Any]) -> LSTM:
-    missing = {"weight_ih", "weight_hh"} - set(names)
-    if "bias_ih" in names or "bias_hh" in names:
-        missing |= {"bias_ih", "bias_hh"} - set(names)
-    if missing:
-        raise UnsupportedModelError(f"layer {label!r} lacks its {', '.join(sorted(missing))}; save the whole state_dict.")
-    bias = None
-    if "bias_ih" in names:
-        parts = [numbers(module, names[stem], 1).astype(np.float64) for stem in ("bias_ih", "bias_hh")]
-        if parts[0].shape != parts[1].shape:
-            raise ShapeError(f"layer {label!r}: bias_ih has shape {parts[0].shape} and bias_hh {parts[1].shape}; they must be equal.")
-        with np.errstate(over="ignore"):
-            bias = (parts[0] + parts[1]).astype(np.float32)  # (4*hidden_size,)
-    return LSTM(
-        numbers(module, names["weight_ih"], 2),
-        numbers(module, names["weight_hh"], 2),
-        bias,
-        initial.get("h0"),
-        initial.get("c0"),
-        name=label,
-    )
-
-
 def linear(module: Module) -> Dense:
     return Dense(numbers(module, "weight", 2), numbers(module, "bias", 1) if module.has_bias else None, name=module.name)
 
@@ -109,24 +48,39 @@ def normalizer(module: Module) -> Normalizer:
     return Normalizer(np.atleast_1d(np.squeeze(mean)), np.atleast_1d(np.squeeze(scale)), name=module.name)
 
 
-def batch_norm(module: Module) -> Normalizer:
-    """A BatchNorm as it stands after training: ``(x - mean) / sqrt(var + eps) * weight + bias``, which is one mean and one scale.
+def batch_norm(module: Module) -> Layer:
+    """A BatchNorm as it stands after training: ``(x - mean) / sqrt(variance + eps) * weight + bias``, which is one scale and one offset."""
+    from ...layers.channelwise import BatchNorm
 
-    Raises
-    ------
-    UnsupportedModelError
-        If a weight is zero: that channel is a constant, and no Normalizer gives one.
-    """
     mean, variance = (numbers(module, name, 1).astype(np.float64) for name in ("running_mean", "running_var"))
-    scale = np.sqrt(variance + BATCH_NORM_EPS)
-    if "weight" in module.tensors:
-        weight = numbers(module, "weight", 1).astype(np.float64)
-        if weight.shape != scale.shape or not weight.all():
-            raise UnsupportedModelError(f"{module.full('weight')!r} must have {scale.size} values, none of them zero; got {weight.shape}.")
-        scale = scale / weight
-    if module.has_bias:
-        bias = numbers(module, "bias", 1).astype(np.float64)
-        if bias.shape != mean.shape:
-            raise ShapeError(f"{module.full('bias')!r} must have shape {mean.shape}; got {bias.shape}.")
-        mean = mean - bias * scale
-    return Normalizer(mean, scale, name=module.name)
+    with np.errstate(all="ignore"):  # a negative variance becomes NaN, which the record refuses
+        scale = 1 / np.sqrt(variance + module.framework.batch_norm)
+    parts = {name: numbers(module, name, 1).astype(np.float64) for name in ("weight", "bias") if name in module.tensors}
+    for name, array in (("running_var", variance), *parts.items()):
+        if array.shape != mean.shape:
+            raise ShapeError(f"{module.full(name)!r} must have shape {mean.shape}, as its running_mean; got {array.shape}.")
+    scale = scale * parts.get("weight", 1.0)
+    return BatchNorm(scale, parts.get("bias", 0.0) - mean * scale, name=module.name)
+
+
+def layer_norm(module: Module) -> Layer:
+    from ...layers.norms import LayerNorm
+
+    bias = numbers(module, "bias", 1) if module.has_bias else None
+    return LayerNorm(numbers(module, "weight", 1), bias, module.framework.layer_norm, name=module.name)
+
+
+def rms_norm(module: Module) -> Layer:
+    """``torch.nn.RMSNorm``, whose epsilon by default is that of float32."""
+    from ...layers.norms import RMSNorm
+
+    return RMSNorm(numbers(module, "weight", 1), float(np.finfo(np.float32).eps), name=module.name)
+
+
+def conv1d(module: Module, width: int) -> Layer:
+    """A convolution over time of `width` channels, in as many groups as its weight (out, in / groups, kernel) leaves."""
+    from ...layers.convolution import Conv1D
+
+    weight = numbers(module, "weight", 3)
+    groups = max(1, width // weight.shape[1])
+    return Conv1D(weight, numbers(module, "bias", 1) if module.has_bias else None, groups=groups, padding="valid", name=module.name)

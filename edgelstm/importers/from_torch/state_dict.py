@@ -13,9 +13,9 @@ import numpy as np
 from ...errors import ModelFileError, UnsupportedModelError, UsageError
 from .. import chain
 from ..chain import listed
+from ..pickles.reader import Inert
 from . import scalers
 from .modules import INITIAL
-from .pickle_reader import Inert
 from .tensors import Named, weight_drop
 
 #: How deep a checkpoint is searched for dicts with tensors.
@@ -109,6 +109,17 @@ def chosen(checkpoint: object, prefix: str | None = None, without: str | None = 
     gone = left.taken(every, names_of)
     notes = (f'Left out, as without="{without}" says: {listed([name for name in every if name in gone])}.',) if names else ()
     return Chosen(tensors, outside, apart, foreign, frozenset(gone), notes)
+
+
+def tensors_of(checkpoint: object) -> dict[str, Named]:
+    """All tensors in dicts and lists, by the dotted path that leads to each; optimizer states are passed over.
+
+    Raises
+    ------
+    ModelFileError
+        If two have one name.
+    """
+    return _Walk(checkpoint).every()
 
 
 class _Left:

@@ -57,6 +57,8 @@ class Tracer:
     space: Space
     steps: int
     place: str = "the graph"
+    #: The sequence of a batch whose initial states are taken where they differ.
+    chosen: int | None = None
     #: By identity of a state's number, what a recurrent layer that begins with it ends with.
     ends: dict[int, int] = field(default_factory=dict)
     _lasts: dict[tuple[int, ...], Wire] = field(default_factory=dict)
@@ -103,6 +105,7 @@ class Tracer:
         if counts.size != times.size * sequences.size or (counts != counts[0]).any():
             self.refuse("does not do the same at every step")
         order = np.argsort(key, kind="stable").reshape(times.size, sequences.size, -1)
+        order = order[:, :, np.argsort(joined[order[-1, 0], 0], kind="stable")]  # items in the order of what they read first
         table = joined[order]  # (steps, sequences, items, M)
         base = table[-1, 0]
         at = self.space.places(base)
@@ -111,7 +114,7 @@ class Tracer:
         differs = table != base + shift[:, :, None, None] * row
         if differs.any():
             early = times[:, None, None, None] < np.where(at.step >= 0, steps - 1 - at.step, 0)
-            if (differs & ~early).any() or self._values(table[differs]).any():
+            if (differs & ~early).any() or self.values(table[differs]).any():
                 self.refuse("does not do the same at every step")
         found = [np.asarray(values)[order] for values in constants]
         if any((values != values[-1:, :1]).any() for values in found):
@@ -120,13 +123,15 @@ class Tracer:
         refs = np.split(base, np.cumsum(widths)[:-1], axis=1)
         return Group(refs, [values[-1, 0] for values in found], order, rows, steps)
 
-    def _values(self, ids: Ids) -> Floats:
+    def values(self, ids: Ids) -> Floats:
         """Numbers that identities of constants stand for; NaN for others."""
         at = self.space.places(ids)
-        sources = {int(i): self.space.wires[i].source for i in np.unique(at.wire)}
-        return np.array([
-            source.values[n] if isinstance(source := sources[int(i)], Constant) else np.nan for i, n in zip(at.wire, at.number, strict=True)
-        ])  # fmt: skip
+        values = np.full(ids.shape, np.nan)
+        for index in np.unique(at.wire):
+            if isinstance(source := self.space.wires[index].source, Constant):
+                mine = at.wire == index
+                values[mine] = source.values[at.number[mine]]
+        return values
 
     def _ends(self, ids: Ids) -> Ids:
         """Identities with those of a bidirectional layer's two ends replaced by those of a `Last`."""
@@ -228,7 +233,7 @@ class Tracer:
 
     def _without_constants(self, source: Affine) -> Affine:
         """The same sum with constant terms in its bias."""
-        values = self._values(source.refs)
+        values = self.values(source.refs)
         known = np.isfinite(values)
         if not known.any():
             return source
@@ -246,8 +251,8 @@ class Tracer:
             self.output(group, Made(self.place, make(), [reads]), row, width, out)
         return Flow(out.reshape(*flow.shape[:-1], width))
 
-    def sequence(self, ids: Ids) -> tuple[Ids, bool]:
-        """What a recurrent layer reads from ids (steps, sequences, inputs): (inputs,), and whether the steps run backward."""
+    def sequence(self, ids: Ids) -> tuple[Ids, bool, int]:
+        """What a layer reads from ids (steps, sequences, inputs): (inputs,), whether the steps run backward, and how many there are."""
         steps, sequences, inputs = ids.shape
         group = self.grouped([ids.reshape(-1, inputs)])
         expected = np.arange(steps * sequences).reshape(steps, sequences)
@@ -256,7 +261,7 @@ class Tracer:
         where = group.where[:, :, 0]
         if (where != expected).any() and (where != expected[::-1]).any():
             self.refuse("mixes the steps and sequences that it reads")
-        return group.refs[0][0], bool((where != expected).any())
+        return group.refs[0][0], bool((where != expected).any()), steps
 
     def state(self, initial: Floats, timed: bool) -> Wire:
         """A state that begins as `initial` (numbers,). `timed`: whether operators compute with it at every step."""

@@ -138,6 +138,21 @@ def calling(symbol):
     return call_kernel
 
 
+def calling_counted(symbol):
+    """An intrinsic (w, x, y, s, z, n, before): the same of a kernel that takes how many rows it has read before."""
+
+    @intrinsic
+    def call_kernel(typingctx, w, x, y, s, z, n, before):
+        def codegen(context, builder, signature, args):
+            kind = ir.FunctionType(ir.VoidType(), [a.type for a in args])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), args)
+            return context.get_dummy_value()
+
+        return types.void(*[FLOATS] * 5, types.int64, types.int64), codegen
+
+    return call_kernel
+
+
 @intrinsic
 def run_recording(typingctx, weights, arena, work, x, y, rows):
     """A whole recording through the model that this module is compiled for, from x to y."""

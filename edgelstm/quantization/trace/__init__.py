@@ -15,7 +15,7 @@ from ...layers.record import Layer, Recurrent
 from ...model import INPUT
 from ...reference import twin
 from ..places import Place
-from . import gru, lstm
+from . import gru, lstm, minimal
 from .feedforward import ANSWERS
 from .lstm import Float
 from .recording import RECORDINGS, over
@@ -23,7 +23,7 @@ from .recording import RECORDINGS, over
 Floats = NDArray[np.float32]
 
 #: How recurrent layers are simulated, by kind.
-FORMS: dict[str, Callable[[Any], Float]] = {**lstm.FORMS, **gru.FORMS}
+FORMS: dict[str, Callable[[Any], Float]] = {**lstm.FORMS, **gru.FORMS, **minimal.FORMS}
 
 
 class Batch(NamedTuple):

@@ -191,10 +191,10 @@ class Integers(Float):
 def activated(z: Floats) -> Floats:
     """Gates i f g o after their activations."""
     i, f, g, o = np.split(z, 4, axis=-1)
-    return np.concatenate([_sigmoid(i), _sigmoid(f), np.tanh(g), _sigmoid(o)], axis=-1)
+    return np.concatenate([sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)], axis=-1)
 
 
-def _sigmoid(z: Floats) -> Floats:
+def sigmoid(z: Floats) -> Floats:
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * z), np.float32)
 
 

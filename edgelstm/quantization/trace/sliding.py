@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 
 from ...layers.convolution import Conv1D
-from ...layers.sliding import Sliding
+from ...layers.sliding import Padded, Sliding
 from .rounding import Floats
 
 
 def taken(layer: Sliding, x: Floats) -> Floats:
-    """The rows that each answer reads, the oldest first, zeros before the first: (windows, answers due, taps, size)."""
-    stride, first = layer.rate
-    padded = np.concatenate([np.zeros_like(x[:, :1]).repeat(layer.history, axis=1), x], axis=1)
-    last = np.arange(first - 1, x.shape[1], stride)  # the rows at which an answer is due
-    return np.asarray(padded[:, last[:, None] + layer.spacing * np.arange(layer.taps)])
+    """The rows that each answer reads, the oldest first, zeros around them: (windows, answers due, taps, size)."""
+    left, right = layer.pads(x.shape[1]) if isinstance(layer, Padded) else (0, 0)
+    padded = np.pad(x[:, max(-left, 0) :], ((0, 0), (max(left, 0), right), (0, 0)))
+    begins = np.arange(0, padded.shape[1] - layer.history, layer.stride)
+    return np.asarray(padded[:, begins[:, None] + layer.spacing * np.arange(layer.taps)])
 
 
 def _over(answer: Callable[[Any, Floats], Any]) -> Callable[[Any, list[Floats]], Floats]:

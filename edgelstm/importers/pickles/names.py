@@ -90,9 +90,9 @@ _OTHER_TENSORS = (
 )
 
 
-def refusal(name: str) -> str:
+def refusal(name: str, advice: str = ADVICE) -> str:
     """Why a pickle that names `name` is not read, and what to do."""
     shown = printable(name, 80)
     if kind := next((kind for words, kind in _OTHER_TENSORS if any(word in name for word in words)), None):
         return kind.format(shown)
-    return f"its pickle asks for {shown!r}, which is no part of a plain state_dict; {ADVICE}"
+    return f"its pickle asks for {shown!r}, which is no plain data; {advice}"

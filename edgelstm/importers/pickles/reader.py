@@ -1,21 +1,24 @@
 """Pickles read as data: an interpreter of the few opcodes that checkpoints use, which calls nothing that a file names.
 
 `pickle.Unpickler` is no base for this, even with a restricted ``find_class``: nested tuples as a key overflow its C stack,
-and one opcode of 5 bytes makes it clear 16 GiB of memory. What the named things mean is `torch_archive`'s part.
+and one opcode of 5 bytes makes it clear 16 GiB of memory. What the named things mean is the part of those who read a format.
 """
 
+import codecs
 import pickletools
 import struct
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from ...errors import ModelFileError, printable
-from .pickle_names import ADVICE, DATA_NAMES, INERT_NAMES, refusal
+from .names import ADVICE, DATA_NAMES, INERT_NAMES, refusal
 
 #: Python hashes larger whole numbers modulo a prime, so that a file could make all keys of a dict collide.
 _MAX_INT_KEY = 1 << 60
+
+_OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 
 #: The most opcodes that are read: some fifteen thousand tensors, and half a second.
 MAX_OPCODES = 1 << 19
@@ -40,23 +43,56 @@ class Inert:
         return self.name in DATA_NAMES
 
 
+@dataclass(eq=False)
+class Thing:
+    """An object of a class that a pickle names: its name, what it was made from, and the attributes that it was given."""
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+    state: dict[str, Any] = field(default_factory=dict)
+
+    def build(self, state: Any) -> None:
+        """Take the attributes that ``__setstate__`` would get.
+
+        Raises
+        ------
+        ValueError
+            If they are no attributes.
+        """
+        if not isinstance(state, dict):
+            raise ValueError("it sets attributes that are no dict")
+        self.state.update(state)
+
+
 class Reader:
     """Reads one pickle.
 
     Parameters
     ----------
     builders : mapping of str to callable
-        What is done where the pickle calls the global of that name: it gets the pickled arguments and gives the value.
+        What is done where the pickle calls the global of that name: it gets the pickled arguments and gives the value. A value with a
+        method `build` gets the attributes that the pickle sets.
     constants : set of str
         Globals that may be named but not called.
     persistent : callable
         Gives the value of a persistent id.
+    classes : str, optional
+        What the names of classes begin with whose objects become `Thing`, whatever they are.
+    advice : str
+        What to do about a name that is none of these.
     """
 
     def __init__(
-        self, builders: Mapping[str, Callable[..., object]], constants: frozenset[str], persistent: Callable[[Any], object]
+        self,
+        builders: Mapping[str, Callable[..., object]],
+        constants: frozenset[str] = frozenset(),
+        persistent: Callable[[Any], object] = lambda _: None,
+        *,
+        classes: str = "",
+        advice: str = ADVICE,
     ) -> None:
         self._builders, self._constants, self._persistent = builders, constants, persistent
+        self._classes, self._advice = classes, advice
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, object] = {}
@@ -76,7 +112,7 @@ class Reader:
             raise ModelFileError(f"its pickle is damaged ({printable(problem, 200)}); copy or save the file again.") from None
 
     def _interpret(self, stream: BinaryIO) -> object:
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        for count, (opcode, argument) in enumerate(_opcodes(stream)):
             if count >= MAX_OPCODES:
                 raise ModelFileError(f"its pickle has more than {MAX_OPCODES} instructions; save only the model's state_dict.")
             if opcode.name == "STOP":
@@ -86,7 +122,7 @@ class Reader:
             elif opcode.name in _ACTIONS:
                 _ACTIONS[opcode.name](self, argument)
             else:
-                raise ModelFileError(f"its pickle uses {opcode.name}, which torch.save never writes; {ADVICE}")
+                raise ModelFileError(f"its pickle uses {opcode.name}, which no such file has; {self._advice}")
         raise ValueError("it has no end")
 
     def _pop_mark(self) -> list[Any]:
@@ -113,6 +149,11 @@ class Reader:
 
     def _list(self, _: object) -> None:
         self._stack.append(self._pop_mark())
+
+    def _dict(self, _: object) -> None:
+        items = self._pop_mark()
+        self._stack.append({})
+        self._update(items)
 
     def _append(self, _: object) -> None:
         self._extend(list(self._pop(1)))
@@ -158,25 +199,58 @@ class Reader:
 
     def _push_global(self, name: str) -> None:
         name = name.replace("__builtin__.", "builtins.")
-        if name not in INERT_NAMES and name not in self._builders and name not in self._constants:
-            raise ModelFileError(refusal(name))
-        self._stack.append(Inert(name) if name in INERT_NAMES else Global(name))
+        if name in self._builders or name in self._constants or (self._classes and name.startswith(self._classes)):
+            self._stack.append(Global(name))
+        elif name in INERT_NAMES:
+            self._stack.append(Inert(name))
+        else:
+            raise ModelFileError(refusal(name, self._advice))
 
     def _reduce(self, _: object) -> None:
         function, arguments = self._pop(2)
         if isinstance(function, Inert):
             self._stack.append(function)
-        else:
+        elif function.name in self._builders:
             self._stack.append(self._builders[function.name](*arguments))
+        elif function.name in self._constants:
+            raise ValueError(f"it calls {function.name}")
+        else:
+            self._stack.append(Thing(function.name, tuple(arguments)))
 
     def _build(self, _: object) -> None:
-        """Attributes of a value, for example the ``_metadata`` of a state_dict. None of them carries weights."""
-        self._pop(1)
-        if not isinstance(self._stack[-1], dict | Inert):
+        """Attributes of a value. Those of a dict, for example the ``_metadata`` of a state_dict, carry no weights."""
+        (state,) = self._pop(1)
+        target = self._stack[-1]
+        if hasattr(target, "build"):
+            target.build(state)
+        elif not isinstance(target, dict | Inert):
             raise ValueError("it sets attributes of what can have none")
 
     def _persistent_id(self, _: object) -> None:
         self._stack.append(self._persistent(*self._pop(1)))
+
+
+def _opcodes(stream: BinaryIO) -> Iterator[tuple[Any, Any]]:
+    """As `pickletools.genops`, which takes no text of protocol 0 that is not ASCII: Python 2 wrote bytes so."""
+    while code := stream.read(1):
+        opcode = _OPCODES.get(code.decode("latin-1"))
+        if opcode is None:
+            raise ValueError(f"it has the unknown instruction {code!r}")
+        if opcode.name == "STRING":
+            yield opcode, _quoted(stream.readline())
+        else:
+            yield opcode, opcode.arg.reader(stream) if opcode.arg is not None else None
+        if opcode.name == "STOP":
+            return
+    raise ValueError("it has no end")
+
+
+def _quoted(line: bytes) -> str:
+    r"""The text of a line such as ``'\x91a'``, one letter a byte."""
+    text = line.rstrip(b"\r\n")
+    if len(text) < 2 or text[:1] not in (b"'", b'"') or text[-1:] != text[:1]:
+        raise ValueError("a text has no quotes around it")
+    return codecs.escape_decode(text[1:-1])[0].decode("latin-1")
 
 
 def _key(key: object) -> object:
@@ -213,6 +287,7 @@ _PUSH = frozenset(
         "BINBYTES",
         "SHORT_BINBYTES",
         "BYTEARRAY8",
+        *("INT", "LONG", "FLOAT", "STRING", "UNICODE"),
     )
 )
 
@@ -231,6 +306,8 @@ _ACTIONS: dict[str, Callable[[Reader, Any], None]] = {
     "TUPLE3": _collect(3),
     "MARK": Reader._mark,
     "TUPLE": Reader._tuple,
+    "LIST": Reader._list,
+    "DICT": Reader._dict,
     "FROZENSET": Reader._list,
     "APPEND": Reader._append,
     "APPENDS": Reader._appends,
@@ -238,6 +315,8 @@ _ACTIONS: dict[str, Callable[[Reader, Any], None]] = {
     "SETITEM": Reader._set_item,
     "SETITEMS": Reader._set_items,
     "MEMOIZE": Reader._memoize,
+    "PUT": Reader._put,
+    "GET": Reader._get,
     "BINPUT": Reader._put,
     "LONG_BINPUT": Reader._put,
     "BINGET": Reader._get,

@@ -6,12 +6,20 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ModelFileError, ShapeError, UnsupportedModelError, printable
-from ...files import container
-from ...layers.record import MAX_SIZE
+from ..errors import ModelFileError, ShapeError, UnsupportedModelError, printable
+from ..files import container
+from ..layers.record import MAX_SIZE
 
 #: What JSON calls the types that are asked for.
-_TYPES: dict[type, str] = {dict: "an object", list: "a list", str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+_TYPES: dict[type, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    object: "there",
+}
 
 
 class Part:
@@ -31,8 +39,12 @@ class Part:
         """The entries that are left."""
         return list(self._left)
 
+    def entries(self) -> dict[str, Any]:
+        """Those that are left, by name."""
+        return dict(self._left)
+
     def take(self, name: str, kind: type, default: Any = ...) -> Any:
-        """An entry of a type; `default` where it is absent or null.
+        """An entry of a type, or of any for `object`; `default` where it is absent or null.
 
         Raises
         ------
@@ -43,7 +55,7 @@ class Part:
         if value is None and default is not ...:
             return default
         number = kind is float and type(value) is int
-        if type(value) is not kind and not number:
+        if value is None or (kind is not object and type(value) is not kind and not number):
             found = "missing" if value is None else printable(repr(value), 60)
             raise ModelFileError(f"{self.at(name)} must be {_TYPES[kind]}; it is {found}. Export the model again.")
         return float(value) if number else value

@@ -1,0 +1,245 @@
+"""ATen's operators as ONNX's nodes. Parameters are called as ATen's schemas call them; ``self`` is x.
+
+Schemas: ``aten/src/ATen/native/native_functions.yaml``.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .recurrent import RECURRENT, Handler
+from .writer import Given, Ref, Writer
+
+
+def _linear(w: Writer, input: Ref, weight: Ref, bias: Ref | None = None) -> Ref:  # noqa: A002
+    out = w.one("MatMul", input, w.one("Transpose", weight, perm=[1, 0]), rank=input.rank)
+    return out if bias is None else w.one("Add", out, bias)
+
+
+def _addmm(w: Writer, x: Ref, mat1: Ref, mat2: Ref, beta: float = 1, alpha: float = 1) -> Ref:
+    return w.one("Gemm", mat1, mat2, x, alpha=float(alpha), beta=float(beta))
+
+
+def _matmul(w: Writer, x: Ref, other: Ref) -> Ref:
+    return w.one("MatMul", x, other)
+
+
+def _mm(w: Writer, x: Ref, mat2: Ref) -> Ref:
+    return w.one("MatMul", x, mat2)
+
+
+def _einsum(w: Writer, equation: str, tensors: Sequence[Ref], path: Any = None) -> Ref:
+    rank = len(equation.replace(" ", "").partition("->")[2])
+    return w.one("Einsum", *tensors, rank=rank, equation=equation)
+
+
+def _sum_of(sign: int) -> Handler:
+    def write(w: Writer, x: Given, other: Given, alpha: float = 1) -> Ref:
+        other = other if alpha == 1 else w.one("Mul", other, float(alpha))
+        return w.one("Add" if sign == 1 else "Sub", x, other)
+
+    return write
+
+
+def _rsub(w: Writer, x: Ref, other: Given, alpha: float = 1) -> Ref:
+    return w.one("Sub", other, x if alpha == 1 else w.one("Mul", x, float(alpha)))
+
+
+def _binary(op: str) -> Handler:
+    return lambda w, x, other: w.one(op, x, other)
+
+
+def _div(w: Writer, x: Given, other: Given, rounding_mode: str | None = None) -> Ref:
+    w.require(rounding_mode is None, f"divides with rounding_mode {rounding_mode!r}")
+    return w.one("Div", x, other)
+
+
+def _pow(w: Writer, x: Ref, exponent: Given) -> Ref:
+    return w.one("Pow", x, float(exponent) if isinstance(exponent, int) else exponent)
+
+
+def _unary(op: str, **attributes: Any) -> Handler:
+    return lambda w, x: w.one(op, x, **attributes)
+
+
+def _elu(w: Writer, x: Ref, alpha: float = 1, scale: float = 1, input_scale: float = 1) -> Ref:
+    w.require(scale == input_scale == 1, "is an ELU of a scale other than 1")
+    return w.one("Elu", x, alpha=float(alpha))
+
+
+def _leaky(w: Writer, x: Ref, negative_slope: float = 0.01) -> Ref:
+    return w.one("LeakyRelu", x, alpha=float(negative_slope))
+
+
+def _gelu(w: Writer, x: Ref, approximate: str = "none") -> Ref:
+    return w.one("Gelu", x, approximate=approximate)
+
+
+def _softplus(w: Writer, x: Ref, beta: float = 1, threshold: float = 20) -> Ref:
+    """Above its threshold torch gives x itself, which differs from the formula by at most exp(-20) where the threshold is 20."""
+    w.require(beta == 1 and threshold >= 20, f"is a softplus of beta {beta:g} and threshold {threshold:g}")
+    return w.one("Softplus", x)
+
+
+def _clamp(w: Writer, x: Ref, min: float | None = None, max: float | None = None) -> Ref:  # noqa: A002
+    bounds = [None if bound is None else w.constant(np.float32(bound)) for bound in (min, max)]
+    return w.one("Clip", x, *bounds)
+
+
+def _relu6(w: Writer, x: Ref) -> Ref:
+    return _clamp(w, x, 0.0, 6.0)
+
+
+def _hardtanh(w: Writer, x: Ref, min_val: float = -1, max_val: float = 1) -> Ref:
+    return _clamp(w, x, min_val, max_val)
+
+
+def _prelu(w: Writer, x: Ref, weight: Ref) -> Ref:
+    return w.one("PRelu", x, weight)
+
+
+def _silu(w: Writer, x: Ref) -> Ref:
+    return w.one("Mul", x, w.one("Sigmoid", x))
+
+
+def _softmax(op: str) -> Handler:
+    def write(w: Writer, x: Ref, dim: int, dtype: Any = None, half_to_float: bool = False) -> Ref:
+        return w.one(op, x, axis=int(dim))
+
+    return write
+
+
+def _embedding(w: Writer, weight: Ref, indices: Ref, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False) -> Ref:
+    return w.one("Gather", weight, indices, rank=indices.rank + 1, axis=0)
+
+
+def _layer_norm(
+    w: Writer,
+    input: Ref,  # noqa: A002
+    normalized_shape: Sequence[int],
+    weight: Ref | None = None,
+    bias: Ref | None = None,
+    eps: float = 1e-5,
+    cudnn_enable: bool = True,
+) -> Ref:
+    weight = weight or w.constant(np.ones(tuple(normalized_shape), np.float32))
+    return w.one("LayerNormalization", input, weight, bias, axis=-len(normalized_shape), epsilon=float(eps))
+
+
+def _batch_norm(
+    w: Writer,
+    input: Ref,  # noqa: A002
+    weight: Ref | None,
+    bias: Ref | None,
+    running_mean: Ref | None,
+    running_var: Ref | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = True,
+) -> Ref:
+    if training or running_mean is None or running_var is None:
+        w.refuse("normalises by the batch at hand, as in training; export model.eval()")
+    size = w.array(running_mean).shape
+    weight, bias = weight or w.constant(np.ones(size, np.float32)), bias or w.constant(np.zeros(size, np.float32))
+    return w.one("BatchNormalization", input, weight, bias, running_mean, running_var, epsilon=float(eps))
+
+
+def _batch_norm_of_running(
+    w: Writer,
+    input: Ref,  # noqa: A002
+    weight: Ref | None,
+    bias: Ref | None,
+    running_mean: Ref,
+    running_var: Ref,
+    momentum: float,
+    eps: float,
+) -> Ref:
+    return _batch_norm(w, input, weight, bias, running_mean, running_var, False, momentum, eps)
+
+
+def _conv1d(
+    w: Writer,
+    input: Ref,  # noqa: A002
+    weight: Ref,
+    bias: Ref | None = None,
+    stride: Given = (1,),
+    padding: Given = (0,),
+    dilation: Given = (1,),
+    groups: int = 1,
+) -> Ref:
+    one, around, apart = (_single(w, value) for value in (stride, padding, dilation))
+    kernel = [int(w.array(weight).shape[-1])]
+    return w.one("Conv", input, weight, bias, strides=one, pads=around * 2, dilations=apart, group=int(groups), kernel_shape=kernel)
+
+
+def _single(w: Writer, value: Given) -> list[int]:
+    listed = list(value) if isinstance(value, list | tuple) else [value]
+    if len(listed) != 1 or not isinstance(listed[0], int):
+        w.refuse(f"takes {value!r} where it should take one whole number")
+    return [listed[0]]
+
+
+def _mean(op: str) -> Handler:
+    def write(w: Writer, x: Ref, dim: Given = None, keepdim: bool = False, dtype: Any = None) -> Ref:
+        axes = [dim] if isinstance(dim, int) else list(dim) if isinstance(dim, list | tuple) else list(range(x.rank))
+        return w.one(op, x, w.ints(axes), rank=x.rank if keepdim else x.rank - len(axes), keepdims=int(keepdim))
+
+    return write
+
+
+PLAIN: dict[str, Handler] = {
+    **RECURRENT,
+    "linear": _linear,
+    "addmm": _addmm,
+    "matmul": _matmul,
+    "mm": _mm,
+    "bmm": _mm,
+    "einsum": _einsum,
+    "add": _sum_of(1),
+    "add_": _sum_of(1),
+    "sub": _sum_of(-1),
+    "rsub": _rsub,
+    "mul": _binary("Mul"),
+    "div": _div,
+    "pow": _pow,
+    "neg": _unary("Neg"),
+    "relu": _unary("Relu"),
+    "tanh": _unary("Tanh"),
+    "sigmoid": _unary("Sigmoid"),
+    "exp": _unary("Exp"),
+    "abs": _unary("Abs"),
+    "sqrt": _unary("Sqrt"),
+    "selu": _unary("Selu"),
+    "hardswish": _unary("HardSwish"),
+    "hardsigmoid": _unary("HardSigmoid", alpha=1 / 6, beta=0.5),
+    "relu6": _relu6,
+    "silu": _silu,
+    "elu": _elu,
+    "leaky_relu": _leaky,
+    "gelu": _gelu,
+    "softplus": _softplus,
+    "softsign": _unary("Softsign"),
+    "clamp": _clamp,
+    "clip": _clamp,
+    "clamp_min": _clamp,
+    "hardtanh": _hardtanh,
+    "prelu": _prelu,
+    "_prelu_kernel": _prelu,
+    "softmax": _softmax("Softmax"),
+    "_softmax": _softmax("Softmax"),
+    "log_softmax": _softmax("LogSoftmax"),
+    "_log_softmax": _softmax("LogSoftmax"),
+    "embedding": _embedding,
+    "layer_norm": _layer_norm,
+    "native_layer_norm": _layer_norm,
+    "batch_norm": _batch_norm,
+    "_native_batch_norm_legit_no_training": _batch_norm_of_running,
+    "conv1d": _conv1d,
+    "mean": _mean("ReduceMean"),
+    "sum": _mean("ReduceSum"),
+}
+
+#: In-place forms that write the same.
+PLAIN |= {f"{name}_": PLAIN[name] for name in ("relu", "tanh", "sigmoid", "elu", "leaky_relu", "hardtanh", "silu", "mul", "sub", "div")}

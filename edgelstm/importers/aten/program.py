@@ -1,0 +1,145 @@
+"""A program of ATen calls, call by call, as a graph of ONNX's operators."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ...errors import UnsupportedModelError, printable
+from ..from_onnx.file import File, Graph, Node, Tensor
+from .moving import MOVING
+from .operators import PLAIN
+from .writer import OPSET, Ref, Writer
+
+_HANDLERS = {**PLAIN, **MOVING}
+
+#: Calls that check something and compute nothing.
+_CHECKS = ("_assert", "sym_constrain_range", "_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range_for_size", "_guards_fn")
+
+#: Python's operators on whole numbers that are lengths.
+_LENGTHS = {"add": "Add", "sub": "Sub", "mul": "Mul", "floordiv": "Div"}
+
+
+class Program:
+    """Collects inputs, constants and calls.
+
+    Parameters
+    ----------
+    producer : str
+    """
+
+    def __init__(self, producer: str) -> None:
+        self._producer = producer
+        self._writer = Writer()
+        self._values: dict[str, Ref] = {}
+        self._inputs: list[Tensor] = []
+        self._outputs: dict[str, tuple[int | str, ...] | None] = {}
+
+    def input(self, name: str, shape: tuple[int | str, ...], dtype: str) -> Ref:
+        """An input that the user gives. dtype: "float", "int", "bool" or "other"."""
+        self._inputs.append(Tensor(name, shape, dtype))
+        return self._put(name, Ref(name, len(shape)))
+
+    def constant(self, name: str, array: NDArray[Any]) -> Ref:
+        """A weight or buffer."""
+        return self._put(name, self._writer.constant(array, name))
+
+    def value(self, name: str) -> Ref:
+        """What was called `name` before.
+
+        Raises
+        ------
+        LookupError
+        """
+        if name not in self._values:
+            raise LookupError(f"{printable(name, 60)} is read before it is made")
+        return self._values[name]
+
+    def output(self, name: str, shape: tuple[int | str, ...] | None = None) -> None:
+        """A tensor that the program returns."""
+        self.value(name)
+        self._outputs[name] = shape
+
+    def call(self, target: str, positional: Sequence[Any], named: Mapping[str, Any], outputs: Sequence[str | None]) -> list[Ref]:
+        """One call of an operator, whose results are called `outputs`.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If the operator, or something that it is given, is not imported.
+        """
+        name = _base(target)
+        self._writer.place = f"the call {printable(target, 60)}" + (f" that makes {printable(outputs[0], 40)}" if outputs else "")
+        if name in _CHECKS:
+            return []
+        if target.startswith("_operator.") and name in _LENGTHS:
+            found = [self._writer.one(_LENGTHS[name], *positional, *named.values())]
+        else:
+            found = self._written(name, positional, {"x" if key == "self" else key: value for key, value in named.items()}, len(outputs))
+        for output, ref in zip(outputs, found, strict=False):
+            if output is not None:
+                self._put(output, ref)
+        return found
+
+    def _written(self, name: str, positional: Sequence[Any], named: Mapping[str, Any], count: int) -> list[Ref]:
+        writer = self._writer
+        if name in ("split", "unbind"):
+            return self._parts(name, positional, named, count)
+        if name not in _HANDLERS:
+            writer.refuse("is no operator that edgelstm imports")
+        handler = _HANDLERS[name]
+        try:
+            bound = inspect.signature(handler).bind(writer, *positional, **named)
+        except TypeError as problem:
+            writer.refuse(f"has a form that is not imported ({printable(problem, 100)})")
+        found = handler(*bound.args, **bound.kwargs)
+        return [found] if isinstance(found, Ref) else found
+
+    def _parts(self, name: str, positional: Sequence[Any], named: Mapping[str, Any], count: int) -> list[Ref]:
+        """``split`` and ``unbind``, whose number of results stands at the call."""
+        given = dict(zip(("x", "dim") if name == "unbind" else ("x", "split_size", "dim"), positional, strict=False)) | dict(named)
+        x, axis = given["x"], given.get("dim", 0)
+        w = self._writer
+        w.require(isinstance(x, Ref) and isinstance(axis, int) and 0 < count <= 256, "splits what is no tensor, or into too many parts")
+        axis %= max(1, x.rank)
+        if name == "unbind":
+            parts = w.several("Split", [x], count, [x.rank] * count, axis=axis, num_outputs=count)
+            return [w.one("Squeeze", part, w.ints([axis]), rank=x.rank - 1) for part in parts]
+        bounds = [int(given["split_size"]) * n for n in range(count + 1)]
+        ends = [*bounds[1:-1], 1 << 62]
+        return [w.one("Slice", x, w.ints([a]), w.ints([b]), w.ints([axis]), rank=x.rank) for a, b in zip(bounds, ends, strict=False)]
+
+    def _put(self, name: str, ref: Ref) -> Ref:
+        if name in self._values:
+            raise ValueError(f"{printable(name, 60)} is made twice")
+        self._values[name] = ref
+        return ref
+
+    def file(self) -> File:
+        """The graph that was written.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If it has no output.
+        """
+        if not self._outputs:
+            raise UnsupportedModelError("returns no tensor.")
+        ends = [
+            Node("Identity", "ai.onnx", name, (self._values[name].name,), (name,), {})
+            for name in self._outputs
+            if self._values[name].name != name
+        ]
+        outputs = tuple(Tensor(name, shape, "float") for name, shape in self._outputs.items())
+        graph = Graph(tuple(self._inputs), outputs, (*self._writer.nodes, *ends), dict(self._writer.constants))
+        return File(graph, {}, {"ai.onnx": OPSET}, self._producer)
+
+
+def _base(target: str) -> str:
+    """The name of an operator without its library and overload: ``torch.ops.aten.select.int`` is select."""
+    parts = target.split(".")
+    if "aten" in parts:
+        parts = parts[parts.index("aten") + 1 :]
+        return parts[0]
+    return parts[-1]

@@ -1,0 +1,1 @@
+"""Keras files: `.h5` of Keras 1 to 3, `.keras` and `.weights.h5`."""

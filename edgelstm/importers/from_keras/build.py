@@ -1,0 +1,137 @@
+"""The records of a network in the making, and what is known of each of Keras' tensors on the way."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...errors import UnsupportedModelError, printable
+from ...layers.feedforward import Activation
+from ...layers.record import Layer
+from ...layers.recording import Last, Mask
+from ...model import INPUT
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Masked:
+    """Where a mask comes from: a record's output, and the value that padding has there."""
+
+    source: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of Keras, one example of it.
+
+    Parameters
+    ----------
+    name : str
+        The record that gives it, step by step.
+    shape : tuple
+        Without the batch; None where the file leaves a size open.
+    time : bool, optional
+        Whether the first dimension is time. None where that is not known: a vector that the model begins with.
+    mask : Masked, optional
+        Which of its timesteps are padding.
+    zeros : tuple
+        Timesteps of zeros that stand before the record's first and behind its last, and are part of what the next layer reads.
+    """
+
+    name: str
+    shape: Shape
+    time: bool | None
+    mask: Masked | None = None
+    zeros: tuple[int, int] = (0, 0)
+
+    @property
+    def steps(self) -> int | None:
+        """Timesteps, where the file fixes them."""
+        return self.shape[0] if self.time else None
+
+    @property
+    def features(self) -> Shape:
+        """The shape of one timestep."""
+        return self.shape[1:] if self.time else self.shape
+
+    @property
+    def width(self) -> int:
+        """How many numbers a timestep has.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If the file leaves it open.
+        """
+        size = 1
+        for dimension in self.features:
+            if dimension is None:
+                raise UnsupportedModelError(
+                    f"a tensor of shape {self.shape} has no fixed size a timestep; give the model an input of one size."
+                )
+            size *= dimension
+        return size
+
+    def with_features(self, name: str, features: Shape) -> "Value":
+        """The same timesteps with other values."""
+        return replace(self, name=name, shape=(*self.shape[:1], *features) if self.time else features)
+
+
+class Build:
+    """Collects records.
+
+    Parameters
+    ----------
+    whole : bool
+        Whether some layer needs later samples, so that the model answers whole recordings.
+    """
+
+    def __init__(self, whole: bool) -> None:
+        self.whole = whole
+        self.layers: list[Layer] = []
+        self.notes: list[str] = []
+        self._names = {INPUT}
+        self._masks: dict[Masked, str] = {}
+
+    def at(self, name: str, *inputs: Value | str) -> dict[str, Any]:
+        """Name and inputs of a record: `name`, made unique."""
+        base = printable(name or "layer", 100)
+        unique = next(
+            text for number in range(1, len(self._names) + 2) if (text := base if number == 1 else f"{base}_{number}") not in self._names
+        )
+        self._names.add(unique)
+        return {"name": unique, "inputs": tuple(i if isinstance(i, str) else i.name for i in inputs)}
+
+    def add(self, *records: Layer) -> str:
+        """Take records over; the last one's name."""
+        self.layers += records
+        self._names.update(record.name for record in records)
+        return records[-1].name
+
+    def mask(self, masked: Masked) -> str:
+        """The record of a mask."""
+        if masked not in self._masks:
+            self._masks[masked] = self.add(Mask(value=masked.value, **self.at(f"{masked.source}.mask", masked.source)))
+        return self._masks[masked]
+
+    def apply(self, word: str, name: str, x: Value) -> Value:
+        """A function of every number."""
+        return x if word == "linear" else replace(x, name=self.add(Activation(word, **self.at(name, x))))
+
+    def ended(self, name: str, x: Value, end: str = "last") -> Value:
+        """The last timestep as the network's state of knowledge: every step gives one, unless the model answers whole recordings."""
+        found = self.add(Last(ends=(end,), **self.at(f"{name}.{end}", x))) if self.whole else x.name
+        return Value(found, x.features, False)
+
+
+def joined_shape(xs: Sequence[Value], place: str) -> Value:
+    """The first of values that must agree in time, or be refused.
+
+    Raises
+    ------
+    UnsupportedModelError
+    """
+    if len({x.time for x in xs}) != 1:
+        raise UnsupportedModelError(f"{place} joins a sequence with a single vector, which edgelstm does not.")
+    return xs[0]

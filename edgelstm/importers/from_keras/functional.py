@@ -1,0 +1,122 @@
+"""Functional models: which layer reads what, followed from the outputs to the inputs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...errors import ModelFileError, UnsupportedModelError, printable
+from ...layers.feedforward import Normalizer
+from ...layers.joining import Slice
+from ...layers.record import MAX_SIZE
+from ...model import INPUT
+from .build import Build, Shape, Value
+from .nodes import Place, node_inputs, places
+from .settings import Spec
+
+#: What a layer gives: the layer and where it stands among those of its model, and its inputs.
+Called = Callable[[int, Spec, Sequence[Value]], list[Value]]
+
+
+def given(name: str, shape: Shape) -> Value:
+    """A tensor that the file's own model begins with: a sequence, where it has time and features."""
+    return Value(name, shape, True if len(shape) > 1 else None)
+
+
+def stated_shape(given: Any, place: str) -> Shape:
+    sound = isinstance(given, list) and all(size is None or (type(size) is int and 0 < size <= MAX_SIZE) for size in given[1:])
+    if not sound or not 2 <= len(given) <= 6:
+        raise ModelFileError(f"{place} states the input's shape as {printable(repr(given), 60)}; save the model after it has been built.")
+    return tuple(given[1:])
+
+
+def _all_inputs(spec: Spec) -> list[Place]:
+    """The tensors that all calls of a layer read."""
+    return [place for node in (spec.nodes if isinstance(spec.nodes, list) else []) for place in node_inputs(node, spec.label)]
+
+
+class Graph:
+    """One Functional model: its nodes, evaluated when an output asks for them."""
+
+    def __init__(self, build: Build, spec: Spec, specs: list[Spec], called: Called) -> None:
+        self._build, self._spec, self._called = build, spec, called
+        self._specs = {layer.name: (index, layer) for index, layer in enumerate(specs)}
+        self._values: dict[tuple[str, int], list[Value]] = {}
+        self._first: dict[str, int] = {}
+        if len(self._specs) != len(specs):
+            raise ModelFileError(f"{spec.label} has two layers of one name; save the model again.")
+        for name, node, _ in [*places(spec.config.get("output_layers")), *(p for layer in specs for p in _all_inputs(layer))]:
+            self._first[name] = min(node, self._first.get(name, node))
+
+    def outputs(self, inputs: Sequence[Value] | None) -> list[Value]:
+        own = places(self._spec.config.get("input_layers"))
+        for (name, node, _), value in zip(own, inputs if inputs is not None else self._own(own), strict=True):
+            self._values[name, node] = [value]
+        return [self._value(place) for place in places(self._spec.config.get("output_layers"))]
+
+    def _own(self, own: list[Place]) -> list[Value]:
+        """The inputs of the file's own model; several are parts of one sample, in the file's order."""
+        shapes = []
+        for name, _, _ in own:
+            config = self._layer(name)[1].config
+            shapes.append(stated_shape(config.get("batch_input_shape", config.get("batch_shape")), self._layer(name)[1].label))
+        if len(own) == 1:
+            return [given(INPUT, shapes[0])]
+        build, values = self._build, [given(INPUT, shape) for shape in shapes]
+        if any(value.time is None or len(value.shape) != 2 for value in values) or len({shape[0] for shape in shapes}) != 1:
+            raise UnsupportedModelError(
+                f"{self._spec.label} has inputs of shapes {printable(shapes, 100)}; "
+                "edgelstm imports several where each is one vector a timestep, and all have the same timesteps."
+            )
+        widths = [value.width for value in values]
+        sample = build.add(Normalizer(np.zeros(sum(widths)), np.ones(sum(widths)), **build.at("sample", INPUT)))
+        starts = np.cumsum([0, *widths])
+        names = [name for name, _, _ in own]
+        build.notes.append(f"One sample is its inputs side by side: {', '.join(f'{n} ({w})' for n, w in zip(names, widths, strict=True))}.")
+        return [
+            replace(value, name=build.add(Slice(int(start), int(start) + value.width, **build.at(name, sample))))
+            for name, value, start in zip(names, values, starts, strict=False)
+        ]
+
+    def _layer(self, name: str) -> tuple[int, Spec]:
+        if name not in self._specs:
+            raise ModelFileError(
+                f"{self._spec.label} refers to a layer {printable(name, 60)!r} that it does not have; save the model again."
+            )
+        return self._specs[name]
+
+    def _value(self, wanted: Place) -> Value:
+        """A tensor, after all that it follows from."""
+        waiting, open_nodes = [wanted[:2]], set[tuple[str, int]]()
+        while waiting:
+            place = waiting[-1]
+            if place in self._values:
+                waiting.pop()
+                continue
+            inputs = self._inputs(place)
+            missing = [source[:2] for source in inputs if source[:2] not in self._values]
+            if not missing:
+                self._values[place] = self._called(*self._layer(place[0]), [self._tensor(source) for source in inputs])
+            elif place in open_nodes:
+                raise ModelFileError(f"{self._spec.label}: layer {printable(place[0], 60)!r} follows from itself; the file is damaged.")
+            else:
+                open_nodes.add(place)
+                waiting += reversed(missing)
+        return self._tensor(wanted)
+
+    def _tensor(self, place: Place) -> Value:
+        values = self._values[place[:2]]
+        if place[2] < len(values):
+            return values[place[2]]
+        spec = self._layer(place[0])[1]
+        raise UnsupportedModelError(
+            f"{spec.label}: its tensor {place[2]} is used, a state that it returns; edgelstm imports its answers alone."
+        )
+
+    def _inputs(self, place: tuple[str, int]) -> list[Place]:
+        spec = self._layer(place[0])[1]
+        index = place[1] - self._first.get(place[0], 0)  # a model's first node is its own, and not in the file
+        if not isinstance(spec.nodes, list) or index >= len(spec.nodes):
+            raise ModelFileError(f"{spec.label} has no node {place[1]}; the file is damaged, save the model again.")
+        return node_inputs(spec.nodes[index], spec.label)

@@ -1,0 +1,138 @@
+"""A model's configuration as records: Sequential, Functional and models within models, layer by layer from its inputs to its outputs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...errors import ModelFileError, UnsupportedModelError, printable
+from ...layers.feedforward import Activation
+from ...layers.joining import Concat
+from ...model import INPUT, Model
+from . import convolving
+from .build import Build, Shape, Value
+from .classes import INPUT_LAYER, MODELS, kind_of, layers_of, slots_of
+from .functional import Graph, given, stated_shape
+from .kinds import Call
+from .settings import Spec
+from .store import Stored
+from .weights import Arrays, Weights, numbered
+
+#: How deep models may lie in models, and the most layers.
+_MAX_DEPTH, _MAX_LAYERS = 8, 1000
+
+
+def model_of(stored: Stored, source: str) -> tuple[Model, str, list[str]]:
+    """The network in a file, its chain and notes.
+
+    Raises
+    ------
+    ModelFileError, UnsupportedModelError, ShapeError
+    """
+    assert stored.config is not None
+    spec = Spec(stored.config, stored.version, "the model")
+    if spec.kind not in MODELS:
+        raise UnsupportedModelError(
+            f"{spec.label} is a model of the user's own class, whose code is not in the file; save a Functional model."
+        )
+    walk = _Walk(Build(whole=_reads_whole(stored.config)), stored.weights)
+    outputs = walk.network(spec, walk.top, None, 0)
+    if left := stored.weights.unused():
+        raise ModelFileError(f"holds arrays that belong to no layer of its configuration: {printable(', '.join(left), 200)}.")
+    return walk.finished(spec, outputs, source)
+
+
+def _reads_whole(config: Any) -> bool:
+    """Whether some layer reads its sequence from the end, or answers from later samples."""
+    waiting = [config]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            kind, settings = node.get("class_name"), node.get("config")
+            if kind == "Bidirectional" or node.get("go_backwards") is True:
+                return True
+            if kind in convolving.KINDS and isinstance(settings, dict) and convolving.looks_ahead(kind, settings):
+                return True
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+    return False
+
+
+class _Walk:
+    """Follows a network and builds its records."""
+
+    def __init__(self, build: Build, weights: Weights) -> None:
+        self.build, self._weights = build, weights
+        self._calls: list[str] = []
+        self._inputs: list[Value] = []
+
+    def top(self, index: int, specs: Sequence[Spec]) -> Arrays:
+        """The arrays of a layer of the file's own model."""
+        return self._weights.of(index, [(spec.kind, spec.name) for spec in specs], slots_of(specs[index]))
+
+    def network(self, spec: Spec, arrays_of: Any, inputs: Sequence[Value] | None, depth: int) -> list[Value]:
+        """A model's outputs, of inputs or, where there are none, of the file's own."""
+        specs = layers_of(spec)
+        if depth > _MAX_DEPTH or len(specs) > _MAX_LAYERS:
+            raise ModelFileError(f"{spec.label} holds models in models deeper than {_MAX_DEPTH}, or more than {_MAX_LAYERS} layers.")
+        if spec.kind == "Sequential":
+            return self._sequential(spec, specs, arrays_of, inputs, depth)
+        known: dict[int, Arrays] = {}
+
+        def called(index: int, layer: Spec, xs: Sequence[Value]) -> list[Value]:
+            if index not in known:
+                known[index] = arrays_of(index, specs)
+            return self.call(layer, known[index], xs, depth)
+
+        return Graph(self.build, spec, specs, called).outputs(inputs)
+
+    def _sequential(self, spec: Spec, specs: list[Spec], arrays_of: Any, inputs: Sequence[Value] | None, depth: int) -> list[Value]:
+        values = list(inputs) if inputs is not None else [given(INPUT, _stated_shape(spec, specs))]
+        for index, layer in enumerate(specs):
+            if layer.kind != INPUT_LAYER:
+                values = self.call(layer, arrays_of(index, specs), values, depth)
+        return values
+
+    def call(self, spec: Spec, arrays: Arrays, inputs: Sequence[Value], depth: int) -> list[Value]:
+        """What a layer gives."""
+        if spec.kind in MODELS:
+            specs = layers_of(spec)
+            groups = numbered([s.kind for s in specs])
+            return self.network(spec, lambda index, _: arrays.below("layers", groups[index]), inputs, depth + 1)
+        self._calls.append(spec.name or spec.kind)
+        kind = kind_of(spec)
+        options = spec.options()
+        found = kind.make(Call(spec, options, arrays, inputs, self.build, lambda s, a, x: self.call(s, a, x, depth + 1)))
+        options.close()
+        return found if isinstance(found, list) else [found]
+
+    def finished(self, spec: Spec, outputs: list[Value], source: str) -> tuple[Model, str, list[str]]:
+        """The model, whose last record gives the outputs."""
+        build = self.build
+        if len(outputs) > 1:
+            build.notes.append(f"Its {len(outputs)} outputs stand side by side, in the file's order: {', '.join(v.name for v in outputs)}.")
+            build.add(Concat(**build.at("outputs", *outputs)))
+        elif not build.layers or build.layers[-1].name != outputs[0].name:
+            build.add(Activation("linear", **build.at("output", outputs[0])))
+        if not build.whole and any(v.time is False for v in outputs):
+            build.notes.append("Every step gives an answer, as though the sequence ended with it.")
+        stateful = _says(spec, "stateful")
+        steps = {v.shape[0] for v in self._inputs if v.shape}
+        window = next(iter(steps)) if len(steps) == 1 and not stateful else None
+        model = Model(tuple(build.layers), window=window if window and window > 1 else None, stateful=stateful or None, source=source)
+        return model, ", ".join(self._calls), build.notes
+
+
+def _says(spec: Spec, name: str) -> bool:
+    """Whether some layer of the model has a setting that is true."""
+    return any(layer.config.get(name) is True for layer in layers_of(spec))
+
+
+def _stated_shape(spec: Spec, specs: Sequence[Spec]) -> Shape:
+    """The shape of a Sequential's input, without the batch."""
+    names = ("batch_input_shape", "batch_shape", "input_shape")
+    found = next((specs[0].config[name] for name in names if isinstance(specs[0].config.get(name), list)), None)
+    found = spec.config.get("build_input_shape") if found is None else found
+    if found is None and isinstance(specs[0].config.get("input_dim"), int):  # Keras 1
+        found = [None, specs[0].config.get("input_length"), specs[0].config["input_dim"]]
+        found = found[: 2 if specs[0].kind == "Embedding" else 3]
+    return stated_shape(found, specs[0].label)

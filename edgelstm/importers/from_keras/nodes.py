@@ -1,0 +1,80 @@
+"""How Keras writes which tensors a layer reads: lists in Keras 1 and 2, descriptions of a call in Keras 3."""
+
+from typing import Any
+
+from ...errors import ModelFileError, UnsupportedModelError, printable
+
+#: A tensor: the layer, which of its calls, and which of its tensors.
+Place = tuple[str, int, int]
+
+#: Arguments of a call that change no answer when they are absent, or false.
+_SILENT = ("mask", "training", "initial_state", "constants")
+
+
+def places(given: Any) -> list[Place]:
+    """Tensors such as ``[["input_1", 0, 0], ["input_2", 0, 0]]``, or one alone.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    if isinstance(given, list) and given and isinstance(given[0], str):
+        return [_place(given)]
+    if isinstance(given, list) and given:
+        return [place for entry in given for place in places(entry)]
+    raise ModelFileError(f"its graph has {printable(repr(given), 60)} where tensors should be named; save the model again.")
+
+
+def _place(given: list[Any]) -> Place:
+    sound = 3 <= len(given) <= 4 and isinstance(given[0], str) and all(type(n) is int and 0 <= n < 1 << 16 for n in given[1:3])
+    if not sound:
+        raise ModelFileError(f"its graph names a tensor as {printable(repr(given), 60)}; save the model again.")
+    return given[0], given[1], given[2]
+
+
+def node_inputs(node: Any, place: str) -> list[Place]:
+    """The tensors that one call of a layer reads.
+
+    Raises
+    ------
+    ModelFileError, UnsupportedModelError
+        If it is damaged, or the call has further arguments.
+    """
+    if isinstance(node, dict):
+        tensors, others = _tensors(node.get("args"))
+        _refuse_arguments(node.get("kwargs"), place)
+        if others:
+            raise UnsupportedModelError(f"{place} is called with {printable(others, 100)} beside its tensors.")
+        return tensors
+    found = places(node)
+    entries = [node] if isinstance(node, list) and node and isinstance(node[0], str) else node
+    for entry in entries:
+        if len(entry) > 3:
+            _refuse_arguments(entry[3], place)
+    return found
+
+
+def _tensors(given: Any) -> tuple[list[Place], list[Any]]:
+    """The tensors among a call's arguments, in order, and what else is there."""
+    tensors: list[Place] = []
+    others: list[Any] = []
+    waiting = [given]
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, list | tuple):
+            waiting = [*node, *waiting]
+        elif isinstance(node, dict) and node.get("class_name") == "__keras_tensor__":
+            history = node["config"].get("keras_history") if isinstance(node.get("config"), dict) else None
+            tensors += places(history)
+        elif node is not None:
+            others.append(node)
+    return tensors, others
+
+
+def _refuse_arguments(given: Any, place: str) -> None:
+    for name, value in given.items() if isinstance(given, dict) else ():
+        if value is None or (name in _SILENT and value is False):
+            continue
+        raise UnsupportedModelError(
+            f"{place} is called with {printable(name, 60)} = {printable(repr(value), 60)}, which edgelstm does not import."
+        )

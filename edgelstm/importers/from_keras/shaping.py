@@ -1,0 +1,74 @@
+"""Keras' layers that lay the same numbers out anew: what they do to a timestep, or across timesteps of a fixed window."""
+
+from dataclasses import replace
+from math import prod
+
+from ...layers.window import Window
+from .build import Shape, Value
+from .kinds import Call, Kind
+
+
+def _flatten(call: Call) -> Value:
+    call.options.must_be("data_format", "channels_last", None)
+    x = call.x
+    if x.time is None:
+        return x
+    if not x.time or x.steps == 1:
+        return Value(x.name, (x.width,), False)
+    if x.steps is None:
+        raise call.refused("it lays all timesteps side by side, and the file leaves their number open")
+    name = call.build.add(Window(x.steps, stride=x.steps, padding="valid", **call.at()))
+    return Value(name, (x.steps * x.width,), False)
+
+
+def _reshape(call: Call) -> Value:
+    x, wanted = call.x, call.options.take("target_shape", list)
+    if not all(type(size) is int and size >= -1 for size in wanted) or wanted.count(-1) > 1:
+        raise call.refused(f"its target_shape is {wanted}")
+    target = _solved(wanted, x.shape)
+    if x.time is None and len(x.shape) == 1:
+        if len(target) < 2 or (x.shape[0] is not None and target[0] != x.shape[0]) or prod(size or 1 for size in target[1:]) != 1:
+            raise call.refused(f"it makes {target} of a vector of {x.shape[0]}; edgelstm imports it where each number becomes a timestep")
+        return replace(x, shape=target, time=True)
+    if x.time and (target[:1] != x.shape[:1] or prod(size or 0 for size in target[1:]) != x.width):
+        if x.steps is not None and target == (x.steps * x.width,):
+            return _flatten(call)
+        raise call.refused(f"it makes {target} of {x.shape}, and so mixes timesteps; edgelstm lays the values of each timestep out anew")
+    return replace(x, shape=target)
+
+
+def _solved(wanted: list[int], shape: Shape) -> Shape:
+    """A target shape with its -1 resolved, where all other sizes are known."""
+    if -1 not in wanted:
+        return tuple(wanted)
+    known, rest = [size for size in shape if size is not None], prod(size for size in wanted if size != -1)
+    if None in shape:
+        open_size: int | None = None
+    else:
+        open_size = prod(known) // rest if rest else 0
+    return tuple(open_size if size == -1 else size for size in wanted)
+
+
+def _permute(call: Call) -> Value:
+    dims = tuple(call.options.take("dims", list))
+    x = call.x
+    moved = [axis for axis in dims if axis <= len(x.shape) and x.shape[axis - 1] != 1]
+    if sorted(dims) != list(range(1, len(x.shape) + 1)) or moved != sorted(moved) or (x.time and dims[0] != 1):
+        raise call.refused(f"it moves axes of {x.shape} to the order {dims}; edgelstm imports it where numbers stay in their order")
+    return replace(x, shape=tuple(x.shape[axis - 1] for axis in dims))
+
+
+def _repeat(call: Call) -> Value:
+    if call.options.count("n") != 1:
+        raise call.refused(
+            "it begins a second sequence with what the first ended in: an encoder and a decoder. Save the two as models of their own"
+        )
+    raise call.refused("it makes a sequence of one timestep out of a vector")
+
+
+KINDS = {
+    "Flatten": Kind(_flatten),
+    "Reshape": Kind(_reshape),
+    "Permute": Kind(_permute),
+    "RepeatVector": Kind(_repeat),
+}

@@ -1,0 +1,94 @@
+"""The forms of Keras files: what describes the network, and where its weights lie."""
+
+import io
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from ...errors import ModelFileError, UnsupportedModelError, printable
+from ...files import container
+from .hdf5 import opened
+from .weights import ByName, ByPath, Weights
+
+#: The most bytes of a description, and of weights in a zip archive.
+_MAX_TEXT, _MAX_WEIGHTS = 8 << 20, 1 << 27
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A file.
+
+    Parameters
+    ----------
+    config : dict, optional
+        The model's class and configuration; None in files of weights alone.
+    version : int
+        Of Keras, its first number: 1, 2 or 3.
+    weights : Weights
+    """
+
+    config: dict[str, Any] | None
+    version: int
+    weights: Weights
+
+
+def read(file: BinaryIO) -> Stored:
+    """A `.keras` archive, or an HDF5 file of any of Keras' forms.
+
+    Raises
+    ------
+    ModelFileError, UnsupportedModelError
+    """
+    if file.read(4) == b"PK\x03\x04":
+        return _archive(file)
+    file.seek(0)
+    root = opened(file)
+    described = root.text("model_config")
+    if described is not None:
+        weights = root.group("model_weights") if "model_weights" in root else root
+        return Stored(_config(described, "model_config"), _version(root.text("keras_version")), ByName(weights))
+    if root.texts("layer_names") is not None:
+        return Stored(None, _version(root.text("keras_version")), ByName(root))
+    if "layers" in root or "_layer_checkpoint_dependencies" in root:
+        return Stored(None, 3, ByPath(root))
+    raise UnsupportedModelError("is an HDF5 file without a Keras model (no model_config, layer_names or layers).")
+
+
+def _archive(file: BinaryIO) -> Stored:
+    file.seek(0)
+    try:
+        archive = zipfile.ZipFile(file)
+        config, metadata = (_part(archive, name, _MAX_TEXT) for name in ("config.json", "metadata.json"))
+        weights = _part(archive, "model.weights.h5", _MAX_WEIGHTS)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as problem:
+        raise ModelFileError(f"is a damaged zip archive ({printable(problem, 200)}); copy it again.") from None
+    about = container.read_json(metadata, "metadata.json")
+    version = about.get("keras_version") if isinstance(about, dict) else None
+    return Stored(_config(config, "config.json"), _version(str(version)), ByPath(opened(io.BytesIO(weights))))
+
+
+def _part(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    try:
+        entry = archive.getinfo(name)
+    except KeyError:
+        raise ModelFileError(f"lacks {name}, which every .keras file has; save the model again.") from None
+    if entry.file_size > most:
+        raise ModelFileError(f"{name} has {entry.file_size} bytes; at most {most} make sense. Copy the file again.")
+    with archive.open(entry) as part:
+        return part.read(most)
+
+
+def _config(text: bytes | str, what: str) -> dict[str, Any]:
+    if len(text) > _MAX_TEXT:
+        raise ModelFileError(f"{what} has {len(text)} characters; at most {_MAX_TEXT} make sense. Copy the file again.")
+    found = container.read_json(text, what)
+    if not isinstance(found, dict):
+        raise ModelFileError(f"{what} describes no model; save the model again.")
+    return found
+
+
+def _version(text: str | None) -> int:
+    """The first number of a version such as ``2.2.4-tf``; Keras 2 where there is none."""
+    first = (text or "").partition(".")[0]
+    return int(first) if first in ("1", "2", "3") else 2

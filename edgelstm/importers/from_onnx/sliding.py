@@ -1,0 +1,104 @@
+"""Convolutions and pooling.
+
+Definitions: https://onnx.ai/onnx/operators/onnx__Conv.html, onnx__MaxPool.html, onnx__AveragePool.html.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..graph.convolving import Window, convolve, larger, over_time, pool
+from ..graph.tracing import Flow, Value
+from .calls import Call, floats
+
+
+def _window(call: Call, shape: tuple[int, ...], sizes: tuple[int, ...]) -> Window:
+    """The window of a node over axes of these lengths."""
+    rank = len(sizes)
+    strides, dilations = (tuple(call.attribute(name) or [1] * rank) for name in ("strides", "dilations"))
+    pads = call.attribute("pads") or [0] * 2 * rank
+    auto = call.attribute("auto_pad", "NOTSET")
+    before, after = tuple(pads[:rank]), tuple(pads[rank:])
+    if auto in ("SAME_UPPER", "SAME_LOWER"):
+        total = [max(0, (-(-n // s) - 1) * s + d * (k - 1) + 1 - n) for n, s, d, k in zip(shape, strides, dilations, sizes, strict=True)]
+        less, more = tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
+        before, after = (less, more) if auto == "SAME_UPPER" else (more, less)
+    elif auto not in ("NOTSET", "VALID"):
+        call.refuse(f"auto_pad {auto!r} is none that ONNX knows")
+    if min(before + after + (0,)) < 0 or min(strides + dilations + sizes) < 1 or max(before + after + sizes) > 1 << 16:
+        call.refuse("has a window with sizes that make no sense")
+    return Window(sizes, strides, dilations, before, after)
+
+
+def _conv(call: Call) -> list[Value]:
+    x, weight = call.flow(0), call.constant(1)
+    sizes = tuple(call.attribute("kernel_shape") or weight.shape[2:])
+    if sizes != weight.shape[2:]:
+        call.refuse(f"says a kernel of {sizes} and has weights of shape {weight.shape}")
+    window = _window(call, x.shape[2:], sizes)
+    bias = floats(call.constant(2)) if call.has(2) else None
+    return [convolve(call.tracer, x, weight, bias, window, call.attribute("group", 1))]
+
+
+def _pool(kind: str) -> Callable[[Call], list[Value]]:
+    def pooled(call: Call) -> list[Value]:
+        x, sizes = call.flow(0), tuple(call.attribute("kernel_shape"))
+        window = _window(call, x.shape[2:], sizes)
+        call.attribute("storage_order")
+        if call.attribute("ceil_mode", 0):
+            whole = (n + b + a - k for n, b, a, k in zip(x.shape[2:], window.before, window.after, sizes, strict=True))
+            if any(n % s for n, s in zip(whole, window.strides, strict=True)):
+                call.refuse("rounds the number of its answers up, which is not imported")
+        return [pool(call.tracer, x, window, kind, bool(call.attribute("count_include_pad", 0)))]
+
+    return pooled
+
+
+def _global(kind: str) -> Callable[[Call], list[Value]]:
+    def pooled(call: Call) -> list[Value]:
+        x = call.flow(0)
+        return [reduced(call, x, list(range(2, x.ids.ndim)), True, kind)]
+
+    return pooled
+
+
+def reduced(call: Call, x: Flow, axes: list[int], keep: bool, kind: str) -> Flow:
+    """Sum, mean or maximum along axes."""
+    rest = [i for i in range(x.ids.ndim) if i not in axes]
+    turned = np.transpose(x.ids, [*rest, *axes])
+    shape = turned.shape[: len(rest)]
+    flat = turned.reshape(*shape, -1)
+    count = flat.shape[-1]
+    out = over_time(call.tracer, flat, kind) if kind != "sum" else None
+    if out is None and kind == "max":
+        found = Flow(flat[..., 0])
+        for tap in range(1, count):
+            found = larger(call.tracer, found, Flow(flat[..., tap]))
+        out = found.ids
+    elif out is None:
+        out = call.tracer.affine(Flow(flat), np.full((count, 1), 1 / count if kind == "mean" else 1.0)).ids.reshape(shape)
+    return Flow(np.expand_dims(out, tuple(axes)) if keep else out)
+
+
+def _reduce(kind: str) -> Callable[[Call], list[Value]]:
+    def reduce(call: Call) -> list[Value]:
+        x = call.flow(0)
+        axes = call.ints(1, "axes")
+        call.attribute("noop_with_empty_axes")
+        found = sorted(call.axis(a, x.ids.ndim) for a in (axes or range(x.ids.ndim)))
+        return [reduced(call, x, found, bool(call.attribute("keepdims", 1)), kind)]
+
+    return reduce
+
+
+#: By operator.
+SLIDING: dict[str, Callable[[Call], list[Value]]] = {
+    "Conv": _conv,
+    "MaxPool": _pool("max"),
+    "AveragePool": _pool("average"),
+    "GlobalMaxPool": _global("max"),
+    "GlobalAveragePool": _global("mean"),
+    "ReduceMean": _reduce("mean"),
+    "ReduceSum": _reduce("sum"),
+    "ReduceMax": _reduce("max"),
+}

@@ -1,0 +1,266 @@
+"""Convolutions and pooling on identities: along time they become layers of their own, within a frame one matrix."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from ...layers.record import Layer
+from .emitting import layer
+from .expressions import Constant, Floats, Made
+from .tracing import Flow, Tracer
+from .wires import Ids
+
+#: Most numbers of a matrix or kernel that a convolution is written out to.
+_MOST = 1 << 23
+
+
+class Window(NamedTuple):
+    """A window that slides along axes, one number an axis each: taps, rows from one answer to the next, rows between taps, padding."""
+
+    sizes: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+    def at(self, axes: list[int]) -> "Window":
+        """The same along some of the axes."""
+        return Window(*(tuple(values[a] for a in axes) for values in self))
+
+    def views(self, padded: Ids) -> Ids:
+        """(…, answers along each axis, taps along each axis) of an array whose last axes are padded already."""
+        rank = len(self.sizes)
+        spans = tuple(d * (k - 1) + 1 for k, d in zip(self.sizes, self.dilations, strict=True))
+        view = sliding_window_view(padded, spans, axis=tuple(range(-rank, 0)))
+        cut = (slice(None),) * (padded.ndim - rank)
+        found: Ids = view[(*cut, *(slice(None, None, s) for s in self.strides), *(slice(None, None, d) for d in self.dilations))]
+        return found
+
+    def padded(self, array: Ids, value: int) -> Ids:
+        """`array` with its last axes padded."""
+        widths = [(0, 0)] * (array.ndim - len(self.sizes)) + list(zip(self.before, self.after, strict=True))
+        return np.pad(array, widths, constant_values=value)
+
+
+def time_axis(tracer: Tracer, ids: Ids) -> int | None:
+    """The axis along which the step changes; None where none does.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If it changes along several.
+    """
+    step = tracer.space.places(ids).step
+    found = []
+    for axis in range(ids.ndim):
+        rows = np.moveaxis(step, axis, 0)
+        changes = (rows[1:] != rows[:-1]) & (rows[1:] >= 0) & (rows[:-1] >= 0)
+        if np.any(changes):
+            found.append(axis)
+    if len(found) > 1:
+        tracer.refuse("slides over an array whose steps lie along several axes")
+    return found[0] if found else None
+
+
+def convolve(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None, window: Window, groups: int) -> Flow:
+    """Convolution of flow (batch, channels, axes …) with weight (outputs, channels / groups, taps …), bias (outputs,)."""
+    if flow.shape[1] != weight.shape[1] * groups or weight.shape[0] % groups or flow.ids.ndim != weight.ndim:
+        tracer.refuse(f"convolves an array of shape {flow.shape} with weights of shape {weight.shape} in {groups} groups")
+    axis = time_axis(tracer, flow.ids)
+    if axis is None or axis < 2:
+        return _within(tracer, flow, _full(weight, groups), bias, window)
+    return _along(tracer, flow, weight, bias, window, groups, axis)
+
+
+def _full(weight: Floats, groups: int) -> Floats:
+    """Weights of a grouped convolution with zeros for the channels that a group does not read."""
+    if groups == 1:
+        return weight
+    outputs, channels = weight.shape[:2]
+    full = np.zeros((outputs, channels * groups, *weight.shape[2:]), weight.dtype)
+    each = outputs // groups
+    for group in range(groups):
+        full[group * each : (group + 1) * each, group * channels : (group + 1) * channels] = weight[group * each : (group + 1) * each]
+    return full
+
+
+def _zero(tracer: Tracer) -> int:
+    return int(tracer.ids(np.zeros(1))[0])
+
+
+def _within(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None, window: Window) -> Flow:
+    """A convolution inside one frame."""
+    rank = len(window.sizes)
+    view = window.views(window.padded(flow.ids, _zero(tracer)))  # (batch, channels, answers …, taps …)
+    view = np.moveaxis(view, 1, 1 + rank)  # (batch, answers …, channels, taps …)
+    rows = view.reshape(*view.shape[: 1 + rank], -1)
+    out = tracer.affine(Flow(rows), weight.reshape(len(weight), -1).T, bias)
+    return Flow(np.moveaxis(out.ids, -1, 1))
+
+
+def _along(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None, window: Window, groups: int, axis: int) -> Flow:
+    """A convolution along time, and along other axes of a frame too."""
+    others = [a for a in range(2, flow.ids.ndim) if a != axis]
+    rows = np.transpose(flow.ids, [axis, 0, 1, *others])  # (steps, batch, channels, others …)
+    rows, lead, trail = _bare(tracer, rows)
+    reads, backward, steps = tracer.sequence(rows.reshape(*rows.shape[:2], -1))
+    if backward:
+        tracer.refuse("slides over a recording from its end, which is not imported")
+    kernel: Floats = weight
+    answers: tuple[int, ...] = (len(weight),)
+    if others:
+        kernel, answers = _kernel(tracer, _full(weight, groups), window.at([a - 2 for a in others]), rows.shape[2:], others, axis)
+        groups = 1
+    time = window.at([axis - 2])
+    time = time._replace(before=(time.before[0] + lead,), after=(time.after[0] + trail,))
+    full = np.zeros(len(kernel)) if bias is None else np.repeat(bias, len(kernel) // len(weight))
+    ids = _sliding(tracer, reads, kernel, full, time, steps, groups)  # (answers along time, batch, outputs)
+    out = ids.reshape(*ids.shape[:2], *answers)
+    return Flow(np.transpose(out, np.argsort([axis, 0, 1, *others])))
+
+
+def _bare(tracer: Tracer, rows: Ids) -> tuple[Ids, int, int]:
+    """Rows (steps, …) without those at both ends that are zeros, and how many these were."""
+    at = tracer.space.places(rows.reshape(len(rows), -1))
+    padding = np.asarray((at.step < 0).all(1))
+    if not padding.any() or padding.all():
+        return rows, 0, 0
+    lead, trail = int(np.argmin(padding)), int(np.argmin(padding[::-1]))
+    if tracer.values(np.concatenate([rows[:lead], rows[len(rows) - trail :]])).any():
+        tracer.refuse("slides over a recording that is padded with other numbers than zeros")
+    return rows[lead : len(rows) - trail], lead, trail
+
+
+def _kernel(
+    tracer: Tracer, weight: Floats, window: Window, shape: tuple[int, ...], others: list[int], axis: int
+) -> tuple[Floats, tuple[int, ...]]:
+    """The kernel along time, (outputs x answers, channels x numbers, taps), of one that slides along other axes too."""
+    numbers = np.arange(int(np.prod(shape))).reshape(shape)
+    view = window.views(window.padded(numbers, -1))  # (channels, answers …, taps …)
+    rank = len(others)
+    answers = view.shape[1 : 1 + rank]
+    view = np.moveaxis(view, 0, rank).reshape(int(np.prod(answers)), -1)  # (answers, channels x taps)
+    taps = np.moveaxis(weight, axis, -1).reshape(len(weight), view.shape[1], -1)  # (outputs, channels x taps, time taps)
+    if len(weight) * len(view) * numbers.size * taps.shape[2] > _MOST:
+        tracer.refuse(f"slides along time and frequency at once; written out its kernel has more than {_MOST} numbers")
+    kernel = np.zeros((len(weight), len(view), numbers.size, taps.shape[2]))
+    for answer, columns in enumerate(view):
+        kernel[:, answer, columns[columns >= 0]] = taps[:, columns >= 0]
+    return kernel.reshape(-1, numbers.size, taps.shape[2]), (len(weight), *answers)
+
+
+def _sliding(tracer: Tracer, reads: Ids, kernel: Floats, bias: Floats, window: Window, steps: int, groups: int) -> Ids:
+    """Identities (answers, batch, outputs) of a convolution along time over `reads` of `steps` steps."""
+    (taps,), (stride,), (dilation,), (before,), (after,) = window
+    span = dilation * (taps - 1)
+    count = (steps + before + after - span - 1) // stride + 1
+    future = span - before  # rows after the present one that an answer needs
+    if count < 1 or before > span:
+        tracer.refuse(f"slides a window of {span + 1} rows over {steps} with {before} of padding before them")
+    if future > 0 and before and stride == 1:
+        return _centred(tracer, reads, kernel, bias, window, steps, groups)
+    given: dict[str, object] = {
+        "stride": stride,
+        "dilation": dilation,
+        "groups": groups,
+        "padding": "valid" if not before and span else "causal",
+    }
+    if before and future:
+        if future != stride - 1:
+            tracer.refuse(f"pads {before} rows before a window of {span + 1} that moves by {stride}, which is not imported")
+        given["align"] = "last"
+    return _answers(tracer, _conv(tracer, kernel, bias, given), reads, len(kernel), min(count, _last(steps, future, stride)), count)
+
+
+def _last(steps: int, future: int, stride: int) -> int:
+    """How many answers need no row after the recording's end."""
+    return (steps - 1 - future) // stride + 1
+
+
+def _conv(tracer: Tracer, kernel: Floats, bias: Floats, given: dict[str, object]) -> Layer:
+    return layer("Conv1D", tracer.place, weight=kernel, bias=bias, **given)
+
+
+def _answers(tracer: Tracer, record: Layer, reads: Ids, width: int, steps: int, count: int) -> Ids:
+    """Identities (count, batch, width) of a layer that gives `steps` answers; those behind the recording's end may not be used."""
+    wire = tracer.space.allocate(Made(tracer.place, record, [reads]), steps, width)
+    ids = tracer.space.ids(wire)
+    if count == steps:
+        return ids
+    behind = tracer.space.allocate(Constant(tracer.place, np.full(1, np.nan)), 0, 1)
+    return np.concatenate([ids, np.full((count - steps, *ids.shape[1:]), behind.start)])
+
+
+def _centred(tracer: Tracer, reads: Ids, kernel: Floats, bias: Floats, window: Window, steps: int, groups: int) -> Ids:
+    """A window that needs rows to come: past and present forwards, what comes from the recording's end, and their sum."""
+    (taps,), _, (dilation,), (before,), (after,) = window
+    if before % dilation or before + after != dilation * (taps - 1):
+        tracer.refuse(f"pads {before} and {after} rows around a window of {dilation * (taps - 1) + 1}, which is not imported")
+    past = before // dilation + 1
+    given: dict[str, object] = {"dilation": dilation, "groups": groups}
+    width = len(kernel)
+    first = _answers(tracer, _conv(tracer, kernel[:, :, :past], bias, given), reads, width, steps, steps)
+    turned = _answers(tracer, layer("Reverse", tracer.place), reads, reads.size, steps, steps)
+    later = np.concatenate([kernel[:, :, past:][:, :, ::-1], np.zeros_like(kernel[:, :, :1])], axis=2)
+    second = _answers(tracer, _conv(tracer, later, np.zeros(width), given), turned[-1, 0], width, steps, steps)
+    back = _answers(tracer, layer("Reverse", tracer.place), second[-1, 0], width, steps, steps)
+    return tracer.combine("add", Flow(first), Flow(back)).ids
+
+
+def pool(tracer: Tracer, flow: Flow, window: Window, kind: str, whole: bool) -> Flow:
+    """Largest (``"max"``) or mean (``"average"``) of windows along the last axes of flow (batch, channels, axes …).
+
+    `whole`: whether padding counts in a mean.
+    """
+    axis = time_axis(tracer, flow.ids)
+    if axis is None or axis < 2:
+        return _pooled_frame(tracer, flow, window, kind, whole)
+    others = [a for a in range(2, flow.ids.ndim) if a != axis]
+    time, rest = window.at([axis - 2]), window.at([a - 2 for a in others])
+    if any(n != 1 for n in rest.sizes + rest.strides) or any(time.before + time.after + rest.before + rest.after) or time.dilations != (1,):
+        tracer.refuse("pools along time with padding, dilation, or along another axis too, which is not imported")
+    rows = np.transpose(flow.ids, [axis, 0, 1, *others])
+    reads, backward, steps = tracer.sequence(rows.reshape(*rows.shape[:2], -1))
+    if backward:
+        tracer.refuse("pools a recording from its end, which is not imported")
+    size, stride = time.sizes[0], time.strides[0]
+    record = layer("MaxPool1D" if kind == "max" else "AveragePool1D", tracer.place, size=size, stride=stride)
+    count = (steps - size) // stride + 1
+    ids = _answers(tracer, record, reads, reads.size, count, count).reshape(count, *rows.shape[1:])
+    return Flow(np.transpose(ids, np.argsort([axis, 0, 1, *others])))
+
+
+def _pooled_frame(tracer: Tracer, flow: Flow, window: Window, kind: str, whole: bool) -> Flow:
+    rank = len(window.sizes)
+    if any(window.before + window.after) and (kind == "max" or not whole):
+        tracer.refuse("pools a frame with padding, which is not imported")
+    view = window.views(window.padded(flow.ids, _zero(tracer)))
+    taps = view.reshape(*view.shape[:-rank], -1)
+    if kind == "average":
+        return Flow(tracer.affine(Flow(taps), np.full((taps.shape[-1], 1), 1 / taps.shape[-1])).ids[..., 0])
+    found = Flow(taps[..., 0])
+    for tap in range(1, taps.shape[-1]):
+        found = larger(tracer, found, Flow(taps[..., tap]))
+    return found
+
+
+def larger(tracer: Tracer, a: Flow, b: Flow, sign: int = 1) -> Flow:
+    """The larger of two flows, number by number; the smaller one with `sign` -1. ``a + relu(b - a)``."""
+    difference = tracer.combine("add", tracer.scale(b, sign, 0), tracer.scale(a, -sign, 0))
+    return tracer.combine("add", a, tracer.scale(tracer.apply("relu", difference), sign, 0))
+
+
+def over_time(tracer: Tracer, ids: Ids, kind: str) -> Ids | None:
+    """Mean or maximum along the last axis of ids (…, rows), if that is the whole recording; else None."""
+    rows = ids.reshape(-1, ids.shape[-1])
+    at = tracer.space.places(rows)
+    wires = {int(i) for i in np.unique(at.wire)}
+    steps = {tracer.space.wires[i].steps for i in wires}
+    if len(steps) != 1 or steps & {0, 1} or (at.step != np.arange(rows.shape[1])).any() or steps != {rows.shape[1]}:
+        return None
+    if any((part != part[:, :1]).any() for part in (at.wire, at.number, at.sequence)):
+        return None
+    group = tracer.grouped([rows[:, -1:]])
+    record = layer("GlobalMaxPool1D" if kind == "max" else "GlobalAveragePool1D", tracer.place)
+    return tracer.output(group, Made(tracer.place, record, [group.refs[0][:, 0]])).reshape(ids.shape[:-1])

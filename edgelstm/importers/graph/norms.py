@@ -1,0 +1,71 @@
+"""Layer normalisation that a graph spells out in single operators."""
+
+import numpy as np
+
+from .cells import Cells
+from .emitting import layer
+from .expressions import Affine, Floats, Made, Scale
+from .tracing import Flow, Tracer
+from .wires import Ids
+
+
+def normalised(tracer: Tracer, numerator: Flow, divisor: Flow) -> Flow | None:
+    """``(x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon)``, or ``x / sqrt(mean(x^2) + epsilon)``, as a layer; None for others.
+
+    numerator: (…, n); divisor: (…, 1), or broadcast to n.
+    """
+    width = numerator.shape[-1]
+    shape = np.broadcast_shapes(divisor.shape, (*numerator.shape[:-1], 1))
+    roots = np.broadcast_to(divisor.ids, shape)
+    if shape[:-1] != numerator.shape[:-1] or (roots != roots[..., :1]).any():
+        return None
+    group = tracer.grouped([numerator.ids.reshape(-1, width), roots.reshape(-1, shape[-1])[:, :1]])
+    values, root = group.refs[0], group.refs[1][:, 0]
+    if len(root) != 1:
+        return None
+    found = _squares(Cells(tracer.space), root, values[0])
+    if found is None:
+        return None
+    epsilon, reads, name = found
+    given: dict[str, Floats | float] = {"weight": np.ones(width), "epsilon": epsilon}
+    return Flow(tracer.output(group, Made(tracer.place, layer(name, tracer.place, **given), [reads]), width=width).reshape(numerator.shape))
+
+
+def _squares(cells: Cells, root: Ids, values: Ids) -> tuple[float, Ids, str] | None:
+    """epsilon, what is normalised, and the layer, if `root` is the root of the mean of the squares of `values`."""
+    under = cells.function(root)
+    view = None if under is None or under[0] != "sqrt" else cells.view(under[1])
+    if view is None or not isinstance(view.source, Affine):
+        return None
+    weight, epsilon, squares = view.source.weight[view.numbers][0], float(view.source.bias[view.numbers][0]), view.source.refs
+    factors = cells.pair(squares, "mul")
+    if factors is None or not _is_mean(weight, values.size) or epsilon <= 0:
+        return None
+    if any(set(one.tolist()) != set(values.tolist()) for one in factors) or not np.array_equal(factors[0], factors[1]):
+        return None
+    centred = _centred(cells, values)
+    return (epsilon, values, "RMSNorm") if centred is None else (epsilon, centred, "LayerNorm")
+
+
+def _is_mean(weight: Floats, count: int) -> bool:
+    return weight.size == count and bool(np.allclose(weight, 1 / count, rtol=1e-6))
+
+
+def _centred(cells: Cells, values: Ids) -> Ids | None:
+    """x, if `values` are ``x - mean(x)``."""
+    for x, minus in (terms, terms[::-1]) if (terms := cells.pair(values, "add")) else ():
+        view = cells.view(minus)
+        if view is None or not isinstance(view.source, Scale | Affine):
+            continue
+        if isinstance(view.source, Scale):
+            mean = cells.view(view.source.refs[view.numbers])
+            if (view.source.scale[view.numbers] != -1).any() or view.source.offset[view.numbers].any() or mean is None:
+                continue
+            source, numbers, sign = mean.source, mean.numbers, 1
+        else:
+            source, numbers, sign = view.source, view.numbers, -1
+        if not isinstance(source, Affine) or (numbers != numbers[0]).any() or source.bias[numbers[0]]:
+            continue
+        if _is_mean(sign * source.weight[numbers[0]], x.size) and set(source.refs.tolist()) == set(x.tolist()):
+            return x
+    return None

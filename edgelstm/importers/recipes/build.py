@@ -1,0 +1,200 @@
+"""Layers of a recipe as records: the arrays of each are taken from the bag under the names that the recipe gives, everything else is said.
+
+What a layer may have, beside `kind`, `name`, `inputs` and `activation` (a function behind it):
+
+* the fields of its record (`edgelstm.LSTM`, `edgelstm.Conv1D`, …): for an array the name of a tensor, a list of names whose rows follow
+  each other, or numbers; for anything else its value;
+* ``prefix``: takes all tensors below a name, by the names that the layout has for the record's arrays;
+* ``transpose``: whether matrices stand as (inputs, outputs); a convolution's weight as (taps, inputs, outputs);
+* recurrent layers: what `recurrent` tells.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import ShapeError, UsageError, printable
+from ...layers import KINDS, record_of
+from ...layers.feedforward import Activation, Softmax
+from ...layers.record import Layer
+from ...model import INPUT, Model
+from ..chain import listed
+from ..from_torch.tensors import Named
+from . import recurrent
+from .bag import Bag
+from .parts import array_fields, flag, made, text
+from .text import Recipe, Step
+
+#: Names of other libraries for kinds of this one.
+ALIASES = {"linear": "dense", "batchnorm": "batch_norm", "layernorm": "layer_norm", "rmsnorm": "rms_norm"}
+
+#: What the arrays of layers without a state are called below a prefix, by layout: a record's field by the name in the file.
+_NAMES = {
+    "torch": {"weight": "weight", "bias": "bias"},
+    "keras": {"kernel": "weight", "bias": "bias", "embeddings": "weight", "gamma": "weight", "beta": "bias"},
+    "tf1": {"kernel": "weight", "weights": "weight", "bias": "bias", "biases": "bias"},
+}
+
+#: Kinds whose weight is a matrix or a kernel, which layouts store in two ways.
+_TURNED = {"dense": (1, 0), "conv1d": (2, 1, 0)}
+
+
+class Cooked(NamedTuple):
+    """The model of a recipe, and what its user should know."""
+
+    model: Model
+    notes: tuple[str, ...]
+
+
+def from_recipe(recipe: Recipe, tensors: Mapping[str, Named], source: str) -> Cooked:
+    """The model that a recipe makes of named tensors, each of which it takes or leaves out.
+
+    Raises
+    ------
+    UsageError
+        If the recipe says what the tensors cannot be, or passes over some.
+    ShapeError, UnsupportedModelError
+        If the tensors make no such layer, or the layers do not fit together.
+    """
+    bag = Bag(tensors)
+    gone = bag.leave_out(recipe.without)
+    model = Kitchen(recipe, bag).model("".join(c if c.isprintable() else "?" for c in source))
+    bag.refuse_leftovers()
+    return Cooked(model, (f"Left out, as the recipe says: {listed(gone)}.",) if gone else ())
+
+
+class Kitchen:
+    """Builds the layers of one recipe out of one bag."""
+
+    def __init__(self, recipe: Recipe, bag: Bag) -> None:
+        self.layout, self.bag = recipe.layout, bag
+        self._steps = recipe.steps
+        self._layers: list[Layer] = []
+        self._ends: dict[str, str] = {INPUT: INPUT}
+
+    def model(self, source: str) -> Model:
+        """The model of all layers.
+
+        Raises
+        ------
+        UsageError
+            If a layer cannot be what is said of it.
+        ShapeError, UnsupportedModelError
+            If the tensors make no such layer, or the layers do not fit together.
+        """
+        for step in self._steps:
+            self._cook(step)
+        return Model(tuple(self._layers), source=source)
+
+    def _cook(self, step: Step) -> None:
+        said = dict(step.said)
+        name, inputs, activation = (said.pop(key, None) for key in ("name", "inputs", "activation"))
+        kind = ALIASES.get(step.kind, step.kind)
+        last = self._layers[-1].name if self._layers else INPUT
+        read = tuple(self._resolved(other, step) for other in _names(inputs, step)) or (last,)
+        label = self._free(text(name, step) if name is not None else str(said.get("prefix") or f"{kind}{len(self._ends)}"))
+        if kind in recurrent.KINDS:
+            cooked = recurrent.records(replace(step, kind=kind, said=said), self, label, read)
+        else:
+            cooked = [self._record(replace(step, kind=kind, said=said), label, read)]
+        self._layers += cooked
+        if activation is not None:
+            self._layers.append(_function(text(activation, step), f"{label}.activation", cooked[-1].name))
+        self._ends[label] = self._layers[-1].name
+
+    def _resolved(self, name: str, step: Step) -> str:
+        if name not in self._ends:
+            raise UsageError(f"{step.place} reads {printable(name, 60)!r}; the layers before it are {listed(list(self._ends))}.")
+        return self._ends[name]
+
+    def _free(self, name: str) -> str:
+        taken = {INPUT, *(layer.name for layer in self._layers)}
+        if name in self._ends or name in taken:
+            raise UsageError(f"two layers of the recipe are called {printable(name, 60)!r}; give each its own name.")
+        return name
+
+    def _record(self, step: Step, label: str, inputs: tuple[str, ...]) -> Layer:
+        """The record of a kind without a state."""
+        if step.kind not in KINDS:
+            raise UsageError(f"{step.place} is of no kind that edgelstm has; its kinds are {', '.join(KINDS)}.")
+        said = dict(step.said)
+        turned = flag(said, "transpose", step, self.layout != "torch")
+        prefix = said.pop("prefix", None)
+        if step.kind == "batch_norm":
+            return replace(self._batch_norm(said, prefix, step), name=label, inputs=inputs)
+        if prefix is not None:
+            said |= self.under(text(prefix, step), _NAMES[self.layout], step)
+        cls = record_of(step.kind)
+        for name in array_fields(cls):
+            if name in said:
+                said[name] = self.array(said[name], step, _TURNED.get(step.kind) if turned and name == "weight" else None)
+        return made(cls, said, step, name=label, inputs=inputs)
+
+    def _batch_norm(self, said: dict[str, Any], prefix: Any, step: Step) -> Layer:
+        """``(x - mean) / sqrt(variance + epsilon) * weight + bias`` as one scale and one offset."""
+        if prefix is not None:
+            torch = {"running_mean": "mean", "running_var": "variance", "weight": "weight", "bias": "bias"}
+            keras = {"moving_mean": "mean", "moving_variance": "variance", "gamma": "weight", "beta": "bias"}
+            names = {name: full for name, full in self.bag.below(text(prefix, step)).items() if name != "num_batches_tracked"}
+            self.bag.leave_out([full for name, full in self.bag.below(str(prefix)).items() if name == "num_batches_tracked"])
+            said |= self.under(str(prefix), torch if self.layout == "torch" else keras, step, names)
+        epsilon = said.pop("epsilon", 1e-5 if self.layout == "torch" else 1e-3)
+        arrays = [name for name in ("mean", "variance", "weight", "bias") if name in said]
+        parts = {name: self.array(said.pop(name), step).astype(np.float64) for name in arrays}
+        if said or "mean" not in parts or "variance" not in parts or not isinstance(epsilon, float):
+            raise UsageError(f"{step.place} takes mean, variance, weight, bias and epsilon, a number; or a prefix.")
+        with np.errstate(all="ignore"):
+            scale = parts.get("weight", np.float64(1)) / np.sqrt(parts["variance"] + epsilon)
+            offset = parts.get("bias", np.float64(0)) - parts["mean"] * scale
+        return made(record_of("batch_norm"), {"scale": scale, "offset": offset}, step)
+
+    def under(self, prefix: str, names: dict[str, str], step: Step, found: dict[str, str] | None = None) -> dict[str, str]:
+        """By field the full names of the tensors below `prefix`, all of which must have one of `names`.
+
+        Raises
+        ------
+        UsageError
+            If there are none, or others too.
+        """
+        found = self.bag.below(prefix) if found is None else found
+        if not found or not set(found) <= set(names):
+            there = listed(sorted(found.values())) if found else "nothing"
+            raise UsageError(
+                f"{step.place} takes {', '.join(names)} below its prefix {printable(prefix, 60)!r}; the file has {there} there. "
+                'Name the tensors one by one, as in weight = "NAME".'
+            )
+        return {names[name]: full for name, full in found.items()}
+
+    def array(self, said: Any, step: Step, axes: tuple[int, ...] | None = None) -> NDArray[Any]:
+        """The array that a name, a list of names, or numbers stand for; `axes` of each part are exchanged before rows are put together."""
+        if isinstance(said, str):
+            said = [said]
+        if isinstance(said, list) and said and all(isinstance(name, str) for name in said):
+            parts = [self.bag.take(name, step.place) for name in said]
+            if axes and (flat := next((part for part in parts if part.ndim != len(axes)), None)) is not None:
+                raise ShapeError(f"{step.place}: {listed(said)} must have {len(axes)} dimensions; got shape {flat.shape}.")
+            parts = [part.transpose(axes) if axes else part for part in parts]
+            if len({(part.ndim, *part.shape[1:]) for part in parts}) != 1 or not parts[0].ndim:
+                raise ShapeError(f"{step.place}: {listed(said)} have the shapes {', '.join(str(part.shape) for part in parts)}.")
+            return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        try:
+            numbers: NDArray[Any] = np.array(said, np.float64)
+        except (ValueError, TypeError):
+            numbers = np.zeros(0)
+        if not numbers.size or not numbers.ndim:
+            raise UsageError(f"{step.place} takes names of tensors or a list of numbers; got {printable(repr(said), 60)}.")
+        return numbers
+
+
+def _function(word: str, name: str, of: str) -> Layer:
+    return Softmax(name=name, inputs=(of,)) if word == "softmax" else Activation(word, name=name, inputs=(of,))
+
+
+def _names(value: Any, step: Step) -> Sequence[str]:
+    value = [] if value is None else [value] if isinstance(value, str) else value
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise UsageError(f"{step.place}: inputs must be a list of names of layers before it; got {printable(repr(value), 60)}.")
+    return value

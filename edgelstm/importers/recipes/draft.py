@@ -1,0 +1,131 @@
+"""A recipe to begin from: the tensors of a file in groups, each as the layer that it may be."""
+
+import json
+from collections.abc import Mapping
+
+from ...errors import EdgeLSTMError, printable
+from ..from_torch import order
+from ..from_torch.kinds import RECURRENT, kind_of
+from ..from_torch.modules import Module, modules
+from ..from_torch.tensors import Named
+
+_HEAD = """\
+# A recipe for {name}: what its tensors are, one [[layers]] after the other, in the order in which data passes them.
+# Tensors: {count}. Read it against forward(); what is behind a # is a choice. Then:
+#     edgelstm convert {name} --recipe THIS.toml -o model.elstm
+# Every layer may have: name, inputs = ["NAME", …] (default: the layer before), activation = "relu".
+
+layout = "{layout}"  # whose names and layouts the tensors have: torch, keras, tf1
+without = []         # names of tensors, or beginnings of names, that are left out
+"""
+
+#: What only the user knows of a kind.
+_CHOICES = {
+    "rnn": ('# nonlinearity = "relu"  # tanh by default',),
+    "conv1d": ("# stride = 1", "# dilation = 1", "# groups = 1", '# padding = "causal"  # or "valid"', '# activation = "relu"'),
+    "linear": ('# activation = "relu"',),
+    "layernorm": ("# epsilon = 1e-5",),
+    "batchnorm": ("# epsilon = 1e-5",),
+}
+
+_RECIPE_KINDS = {"linear": "dense", "layernorm": "layer_norm", "batchnorm": "batch_norm", "normalizer": "normalizer"}
+
+_KERAS = {"recurrent_kernel", "kernel", "embeddings", "gamma", "moving_mean"}
+
+
+def draft(tensors: Mapping[str, Named], name: str) -> str:
+    """The text of a recipe that takes all of `tensors`, in the order of the file or, where it can be told, of the network."""
+    layout = "keras" if any(_last(full) in _KERAS for full in tensors) else "torch"
+    text = [_HEAD.format(name=printable(name, 200), count=len(tensors), layout=layout)]
+    text += _torch(tensors) if layout == "torch" else _keras(tensors)
+    return "\n".join(text) + "\n"
+
+
+def _last(full: str) -> str:
+    return full.replace("/", ".").rpartition(".")[2].removesuffix(":0")
+
+
+def _group(full: str) -> str:
+    return full.removesuffix(":0")[: -len(_last(full)) - 1] if len(full.removesuffix(":0")) > len(_last(full)) else ""
+
+
+def _torch(tensors: Mapping[str, Named]) -> list[str]:
+    groups: dict[str, dict[str, Named]] = {}
+    for full, tensor in tensors.items():
+        groups.setdefault(_group(full), {})[_last(full)] = tensor
+    text = []
+    for path in _ordered(tensors, list(groups)):
+        part = groups[path]
+        try:
+            kind = kind_of(path, part)
+        except EdgeLSTMError:
+            text.append(_unknown(path, part))
+            continue
+        is_table = kind == "linear" and "bias" not in part
+        first = "embedding" if is_table and "emb" in path.lower() else kind
+        choices = list(_CHOICES.get(first, ()))
+        choices += ['# kind = "embedding"  # or "dense"'] if is_table else []
+        text.append(_layer(path, _RECIPE_KINDS.get(first, first), part, choices))
+    return text
+
+
+def _ordered(tensors: Mapping[str, Named], paths: list[str]) -> list[str]:
+    """`paths` in the order that sizes allow, if that of all modules is found."""
+    try:
+        found = modules(tensors)
+        chain = next(order.chains(found), None)
+    except EdgeLSTMError:
+        return paths
+    placed: list[Module] = [found[item.module] for item in chain] if chain else []
+    return [module.path for module in placed] if {module.path for module in placed} == set(paths) else paths
+
+
+def _keras(tensors: Mapping[str, Named]) -> list[str]:
+    groups: dict[str, dict[str, Named]] = {}
+    for full, tensor in tensors.items():
+        groups.setdefault(_group(full), {})[_last(full)] = tensor
+    return [
+        _layer(path, kind, part, choices) if kind else _unknown(path, part)
+        for path, part in groups.items()
+        for kind, choices in [_of_keras(part)]
+    ]
+
+
+def _of_keras(part: Mapping[str, Named]) -> tuple[str, list[str]]:
+    """The kind of a layer of Keras, and what only its user knows."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in part.items()}
+    if "recurrent_kernel" in shapes and len(shapes["recurrent_kernel"]) == 2:
+        rows, columns = shapes["recurrent_kernel"]
+        kind = {4: "lstm", 3: "gru", 1: "rnn"}.get(columns // max(1, rows), "")
+        gates = '# gate_activation = "hard_sigmoid"  # files of Keras before 2.3'
+        return kind, [gates] if kind != "rnn" else []
+    if "kernel" in shapes:
+        kind = {2: "dense", 3: "conv1d"}.get(len(shapes["kernel"]), "")
+        return kind, list(_CHOICES["conv1d" if kind == "conv1d" else "linear"])
+    if "embeddings" in shapes:
+        return "embedding", []
+    if "moving_mean" in shapes:
+        return "batch_norm", ["# epsilon = 1e-3"]
+    return ("layer_norm", ["epsilon = 1e-3"]) if "gamma" in shapes else ("", [])
+
+
+def _layer(path: str, kind: str, part: Mapping[str, Named], choices: list[str]) -> str:
+    lines = ["", *_shapes(path, part), "[[layers]]", f'kind = "{kind}"', f"prefix = {_quoted(path)}", *choices]
+    return "\n".join(lines)
+
+
+def _unknown(path: str, part: Mapping[str, Named]) -> str:
+    names = ", ".join(_quoted(f"{path}.{name}".removeprefix(".")) for name in part)
+    lines = ["", *_shapes(path, part), "# Not recognised: name each tensor in a layer, or leave it out by", f"#     without = [{names}]"]
+    if any(RECURRENT.search(name) or "w_" in name or "kernel" in name for name in part):
+        lines += ["# A recurrent layer of other names:", "#     [[layers]]", '#     kind = "gru"  # or "lstm", "rnn"']
+        lines += [f'#     {field} = "NAME"' for field in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    return "\n".join(lines)
+
+
+def _shapes(path: str, part: Mapping[str, Named]) -> list[str]:
+    return [f"# {printable(f'{path}.{name}'.removeprefix('.'), 200)} {tuple(tensor.shape)}" for name, tensor in part.items()]
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text)

@@ -1,0 +1,14 @@
+"""No scheme of int8 has these layers: they are refused by name."""
+
+from ...errors import UnsupportedModelError
+from ...layers.record import Layer
+from ..calibration import Range, Seen
+
+
+def refused(layer: Layer, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:
+    raise UnsupportedModelError(f"{layer.label}: no scheme of int8 has layers of type {type(layer).__name__}. Keep it in f32.")
+
+
+SCHEMES = {"int8-weight": refused, "int8-dynamic": refused, "int8-static": refused}
+
+RULES = {"slstm": SCHEMES}

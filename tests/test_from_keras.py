@@ -1,0 +1,317 @@
+"""Keras files of Keras 3, made and answered by Keras itself; of Keras 2, from tests/golden/keras2.zip; what is refused."""
+
+import io
+import json
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgelstm as el
+from edgelstm import reference
+from edgelstm.importers import import_file
+
+h5py = pytest.importorskip("h5py")
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning", "ignore:You are saving:UserWarning")
+
+KERAS2 = zipfile.ZipFile(Path(__file__).with_name("golden") / "keras2.zip")
+IDS = np.array([0, 0, 3, 4, 1, 0, 2], np.float32)
+
+
+@pytest.fixture(scope="module")
+def keras():
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    return pytest.importorskip("keras")
+
+
+def answers(model, xs):
+    """(rows, output_size) by the float64 twin; xs: one example, maps or indices or vectors."""
+    return reference.run(model, np.asarray(xs).reshape(len(xs), -1))
+
+
+def close(found, expected, limit=1e-6):
+    """The rows of a network that answers every step, or the last of them where Keras gives one."""
+    expected = np.asarray(expected)
+    wanted = expected.reshape(1, -1) if expected.ndim == 1 else expected.reshape(len(expected), -1)
+    found = found[-len(wanted) :] if len(wanted) == 1 else found
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() < limit
+
+
+def drawn(model, rng):
+    """Weights large enough that a mistake shows."""
+    for weight in model.weights:
+        values = rng.uniform(-0.5, 0.5, weight.shape)
+        weight.assign((abs(values) + 0.1 if "variance" in weight.path else values).astype(np.float32))
+    return model
+
+
+def stacked(*layers):
+    return lambda k: k.Sequential([k.Input((6, 3)), *(layer(k.layers) for layer in layers)])
+
+
+def on_indices(*layers):
+    return lambda k: k.Sequential([k.Input((7,)), *(layer(k.layers) for layer in layers)])
+
+
+def lstm(sequences=True, **options):
+    return lambda L: L.LSTM(4, return_sequences=sequences, **options)
+
+
+def branches(k):
+    """A skip connection, a product and a shared layer."""
+    L = k.layers
+    x = k.Input((6, 3))
+    shared = L.Dense(3, activation="sigmoid", name="shared")
+    y = L.LSTM(3, return_sequences=True)(x)
+    z = L.Multiply()([shared(x), shared(y)])
+    return k.Model(x, L.Dense(2)(L.Concatenate()([L.Subtract()([y, x]), L.Average()([z, x])])))
+
+
+def models_in_models(k):
+    L = k.layers
+    inner = k.Sequential([k.Input((6, 3)), L.Dense(4), L.Dropout(0.3), L.BatchNormalization()])
+    inner.layers[0].trainable = False
+    functional = k.Model(y := k.Input((6, 4)), L.GRU(3, return_sequences=True)(y))
+    x = k.Input((6, 3))
+    return k.Model(x, L.LSTM(2)(functional(inner(x))))
+
+
+def gates(k):
+    """Every activation that has a word, in cells and behind layers."""
+    L = k.layers
+    words = (
+        "hard_sigmoid",
+        "softsign",
+        "softplus",
+        "elu",
+        "selu",
+        "gelu",
+        "silu",
+        "exponential",
+        "relu6",
+        "leaky_relu",
+        "mish",
+        "hard_silu",
+    )
+    dense = [L.Dense(3, activation=word) for word in words]
+    layers = [L.ReLU(max_value=1.5), L.ReLU(negative_slope=0.2), L.LeakyReLU(0.1), L.ELU(0.7), L.Activation("hard_sigmoid"), L.Softmax()]
+    return k.Sequential([k.Input((6, 3)), *dense, L.LSTM(3, return_sequences=True), *layers])
+
+
+CASES = {
+    "lstm": stacked(lstm(False), lambda L: L.Dense(2)),
+    "stack": stacked(lstm(), lambda L: L.Dropout(0.3), lstm(use_bias=False), lambda L: L.Dense(2, activation="softmax")),
+    "gru": stacked(lambda L: L.GRU(4, return_sequences=True), lambda L: L.GRU(5, reset_after=False), lambda L: L.Dense(1, use_bias=False)),
+    "simple": stacked(lambda L: L.SimpleRNN(4, return_sequences=True), lambda L: L.SimpleRNN(2, activation="relu")),
+    "cells": stacked(
+        lambda L: L.RNN(L.StackedRNNCells([L.LSTMCell(2), L.GRUCell(3), L.LSTMCell(2)]), return_sequences=True),
+        lambda L: L.RNN(L.SimpleRNNCell(3)),
+    ),
+    "backwards": stacked(lstm(go_backwards=True), lstm(), lstm(False, go_backwards=True)),
+    "distributed": stacked(lambda L: L.TimeDistributed(L.Dense(4, activation="tanh")), lstm(False)),
+    "normalised": stacked(
+        lambda L: L.Rescaling(0.5, offset=[0.1, 0.2, 0.3]),
+        lambda L: L.Normalization(mean=[0.1, 0.2, 0.3], variance=[1.0, 2.0, 3.0]),
+        lambda L: L.BatchNormalization(),
+        lambda L: L.LayerNormalization(),
+        lambda L: L.UnitNormalization(),
+        lambda L: L.PReLU(shared_axes=[1]),
+        lstm(False),
+    ),
+    "embedded": on_indices(lambda L: L.Embedding(9, 4, mask_zero=True), lstm(), lstm(False), lambda L: L.Dense(3)),
+    "masked": stacked(lambda L: L.Masking(), lstm(), lambda L: L.Bidirectional(L.GRU(2, return_sequences=True))),
+    "merged": stacked(
+        *(lambda L, m=m: L.Bidirectional(L.LSTM(4, return_sequences=True), merge_mode=m) for m in ("sum", "mul", "ave", "concat"))
+    ),
+    "merged ends": stacked(lambda L: L.Bidirectional(L.GRU(4), merge_mode="mul"), lambda L: L.Dense(2)),
+    "ends": stacked(lambda L: L.Bidirectional(L.SimpleRNN(4), backward_layer=L.SimpleRNN(4, go_backwards=True)), lambda L: L.Dense(2)),
+    "both sides": stacked(
+        lambda L: L.Conv1D(4, 4, padding="same", dilation_rate=2, activation="relu"),
+        lambda L: L.Conv1D(5, 3, padding="same", strides=2),
+        lambda L: L.ZeroPadding1D((1, 2)),
+        lambda L: L.Conv1D(3, 4),
+        lstm(False),
+    ),
+    "filters": stacked(
+        lambda L: L.SeparableConv1D(4, 3, padding="same", depth_multiplier=2, activation="tanh"),
+        lambda L: L.DepthwiseConv1D(2, depth_multiplier=2, use_bias=False),
+        lambda L: L.Conv1D(6, 2, groups=2, padding="causal"),
+        lambda L: L.ZeroPadding1D((1, 0)),
+        lambda L: L.AveragePooling1D(2, strides=1),
+        lstm(),
+        lambda L: L.GlobalAveragePooling1D(),
+    ),
+    "branches": branches,
+    "models in models": models_in_models,
+    "activations": gates,
+    "maps": lambda k: k.Sequential(
+        [
+            k.Input((6, 5, 4, 2)),
+            k.layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True),
+            k.layers.ConvLSTM2D(2, 2),
+            k.layers.Flatten(),
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ["keras", "h5"])
+@pytest.mark.parametrize("case", CASES)
+def test_a_file_answers_as_keras(keras, tmp_path, rng, case, form):
+    model = drawn(CASES[case](keras), rng)
+    model.compile("adam", "mse")  # the optimizer's numbers are not the network's
+    model.save(tmp_path / f"model.{form}")
+    shape = model.input_shape[1:]
+    xs = IDS if len(shape) == 1 else rng.uniform(-1, 1, shape).astype(np.float32)
+    if case == "masked":
+        xs[[0, 4]] = 0
+    close(answers(el.load(tmp_path / f"model.{form}"), xs), keras.ops.convert_to_numpy(model(xs[None]))[0])
+
+
+#: What is refused by name, with a word of the reason.
+NOT_YET = {"frames.h5": "Conv2D", "frames.keras": "Conv2D"}
+
+
+@pytest.mark.parametrize("name", NOT_YET)
+def test_files_that_wait_for_their_layers_are_refused_by_name(tmp_path, name):
+    (tmp_path / name).write_bytes(KERAS2.read(name))
+    with pytest.raises(el.UnsupportedModelError, match=NOT_YET[name]):
+        el.load(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", [name for name in KERAS2.namelist() if not name.endswith(".npz") and name not in NOT_YET])
+def test_files_of_keras_2(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(KERAS2.read(name))
+    with np.load(io.BytesIO(KERAS2.read(f"{name.partition('.')[0]}.npz"))) as file:
+        xs, ys = ([file[key] for key in file.files if key[0] == letter] for letter in "xy")
+    taken = import_file(path)
+    inputs = np.concatenate([x.reshape(len(x), -1) for x in xs], axis=1)
+    close(answers(taken.model, inputs), ys[0] if len(ys) == 1 else np.concatenate(ys, axis=-1))
+    assert (taken.model.stateful is True) == (name.partition(".")[0] == "stateful")
+
+
+def edited(tmp_path, change, form="h5", model="both_directions"):
+    """A file of Keras 2 with its configuration changed, and the message of its refusal."""
+    path = tmp_path / f"model.{form}"
+    path.write_bytes(KERAS2.read(f"{model}.{form}"))
+    if form == "h5":
+        with h5py.File(path, "r+") as file:
+            config = json.loads(file.attrs["model_config"])
+            change(config["config"]["layers"], file)
+            file.attrs["model_config"] = json.dumps(config)
+    else:
+        with zipfile.ZipFile(path) as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        config = json.loads(parts["config.json"])
+        change(config["config"]["layers"], parts)
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in {**parts, "config.json": json.dumps(config)}.items():
+                archive.writestr(name, data)
+    with pytest.raises(el.EdgeLSTMError) as caught:
+        el.load(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def setting(index, **settings):
+    """Change settings of a layer, of the one it holds where it holds one."""
+
+    def change(layers, _):
+        config = layers[index]["config"]
+        (config["layer"]["config"] if "layer" in config else config).update(settings)
+
+    return change
+
+
+def replaced(index, **entries):
+    return lambda layers, _: layers[index].update(entries)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (replaced(1, class_name="Lambda", config={"name": "shift", "function": ["4wEAAAA=", None, None]}), ["'shift' (Lambda)", "not run"]),
+        (replaced(1, class_name="AttentionWeightedAverage"), ["AttentionWeightedAverage", "not imported", "LSTM"]),
+        (replaced(1, class_name="LSTM", module="mylayers.cells"), ["mylayers.cells", "would not be run"]),
+        (replaced(1, class_name="Custom>LSTM", registered_name="Custom>LSTM"), ["Custom>LSTM"]),
+        (setting(1, units=4), ["kernel", "(3, 16)", "(3, 12)"]),
+        (setting(1, units="3"), ["units", "whole numbers"]),
+        (setting(1, recurrent_activation="swoosh"), ["recurrent_activation", "swoosh", "hard_sigmoid"]),
+        (setting(1, activation={"class_name": "function", "config": "mine"}), ["'mine'"]),
+        (setting(1, layer_norm=True), ["layer_norm"]),
+        (setting(1, use_bias=False), ["should have 4 arrays", "holds 6"]),
+        (setting(1, go_backwards=True), ["forward half"]),
+        (replaced(1, class_name="TimeDistributed"), ["should have 3 arrays"]),
+        (setting(2, axis=[1]), ["axis", "[1]"]),
+        (replaced(0, config={"batch_input_shape": [None, None, "3"]}), ["shape"]),
+        (replaced(0, config={}), ["shape"]),
+        (replaced(6, class_name="RepeatVector", config={"n": 5}), ["encoder and a decoder"]),
+        (lambda layers, file: layers.pop(), ["belong to no layer", "dense_2"]),
+        (lambda layers, file: layers.clear(), ["lists no layers"]),
+        (lambda layers, file: file["model_weights"].pop("layer_normalization"), ["layer_normalization", "holds 0"]),
+    ],
+)
+def test_what_is_not_honoured_is_refused_with_its_layer(tmp_path, change, words):
+    message = edited(tmp_path, change)
+    for word in words:
+        assert word in message, message
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda layers, parts: parts.pop("metadata.json"), ["lacks metadata.json"]),
+        (lambda layers, parts: parts.update({"model.weights.h5": b"nothing"}), ["damaged HDF5"]),
+        (lambda layers, parts: layers.pop(), ["belong to no layer", "layers/dense/vars/0"]),
+        (setting(1, use_bias=False), ["forward_layer/cell/vars/2"]),
+    ],
+)
+def test_damaged_archives_are_refused(tmp_path, change, words):
+    message = edited(tmp_path, change, "keras")
+    for word in words:
+        assert word in message, message
+
+
+def test_states_from_elsewhere_and_tensors_beside_the_answers_are_refused(keras, tmp_path):
+    L = keras.layers
+    x = keras.Input((6, 3))
+    y, h, c = L.LSTM(4, return_sequences=True, return_state=True)(x)
+    keras.Model(x, y).save(tmp_path / "kept.keras")
+    assert el.load(tmp_path / "kept.keras").output_size == 4
+    keras.Model(x, [y, c]).save(tmp_path / "given.keras")
+    with pytest.raises(el.UnsupportedModelError, match="its tensor 2 is used, a state"):
+        el.load(tmp_path / "given.keras")
+    keras.Model(x, L.LSTM(4)(x, initial_state=[h, c])).save(tmp_path / "taken.keras")
+    with pytest.raises(el.UnsupportedModelError, match="initial_state"):
+        el.load(tmp_path / "taken.keras")
+
+
+def test_several_inputs_are_one_sample_in_the_files_order(tmp_path):
+    path = tmp_path / "model.h5"
+    path.write_bytes(KERAS2.read("nested.h5"))
+    taken = import_file(path)
+    assert taken.model.input_size == 5
+    assert any("a (2), b (3)" in note for note in taken.notes)
+    assert any("2 outputs stand side by side" in note for note in taken.notes)
+
+
+def test_without_h5py_the_way_to_it_is_told(tmp_path, monkeypatch):
+    path = tmp_path / "model.h5"
+    path.write_bytes(KERAS2.read("stateful.h5"))
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(el.UnsupportedModelError, match=r'pip install "edgelstm\[convert\]"'):
+        el.load(path)
+
+
+def test_one_compiled_stream(tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_bytes(KERAS2.read("stateful.keras"))
+    with np.load(io.BytesIO(KERAS2.read("stateful.npz"))) as file:
+        xs, ys = file["x0"], file["y0"]
+    assert np.abs(el.Stream(el.load(path)).process(xs) - ys).max() < 1e-6
