@@ -81,6 +81,11 @@ def conv_lstm(rng, shape, channels, window, **options):
     return el.ConvLSTM(*weights, uniform(rng, 4 * channels), shape=shape, **options)
 
 
+def before_lstm(layer, size):
+    """The layer before an LSTM that reads its `size` values."""
+    return lambda rng: [layer(rng), *lstm_layers(rng, size, 6, 1)]
+
+
 def lstm(rng):
     return lstm_layers(rng, 5, 13, 2, trained_start=True)
 
@@ -119,12 +124,12 @@ def rnn(rng):
     return [first, el.RNN(uniform(rng, 9, 13), uniform(rng, 9, 9) / 4, uniform(rng, 9), activation="relu", gate_clip=3)]
 
 
-def hidden_int8(rng, record, inputs, hidden, scheme, **options):
+def hidden_int8(rng, record, size, hidden, scheme, **options):
     """A GRU or Elman layer with int8 weights."""
     rows = (3 if record is el.GRUInt8 else 1) * hidden
-    scales = (rng.uniform(0.5, 1, rows) / (127 * np.sqrt(size)) for size in (inputs, hidden))
+    scales = (rng.uniform(0.5, 1, rows) / (127 * np.sqrt(columns)) for columns in (size, hidden))
     biases = {f.name: uniform(rng, rows) for f in fields(record) if f.name.startswith("bias")}
-    return record(scheme, integers(rng, rows, inputs), integers(rng, rows, hidden), *scales, **biases, **options)
+    return record(scheme, integers(rng, rows, size), integers(rng, rows, hidden), *scales, **biases, **options)
 
 
 def gru_int8(rng):
@@ -187,6 +192,7 @@ MAKERS = {
     "dense": behind_lstm(lambda rng: el.Dense(uniform(rng, 5, 9), uniform(rng, 5))),
     "activation": behind_lstm(lambda rng: el.Activation("sigmoid")),
     "softmax": behind_lstm(lambda rng: el.Softmax()),
+    "log_softmax": behind_lstm(lambda rng: el.LogSoftmax()),
     "embedding": embedding,
     "normalizer": normalizer,
     "add": add,
@@ -198,6 +204,10 @@ MAKERS = {
     "layer_norm": behind_lstm(lambda rng: el.LayerNorm(uniform(rng, 9), uniform(rng, 9), groups=3)),
     "rms_norm": behind_lstm(lambda rng: el.RMSNorm(uniform(rng, 9))),
     "unit_normalization": behind_lstm(lambda rng: el.UnitNormalization()),
+    "gather": behind_lstm(lambda rng: el.Gather(rng.integers(0, 9, 14))),
+    "map_conv": before_lstm(lambda rng: el.MapConv(uniform(rng, 3, 2, 2, 7) / 3, uniform(rng, 7), shape=(5, 4, 2), padding="same"), 140),
+    "map_conv_transpose": before_lstm(lambda rng: el.MapConvTranspose(uniform(rng, 3, 2, 5), uniform(rng, 5), shape=(6, 2), strides=2), 65),
+    "map_pool": before_lstm(lambda rng: el.MapPool("max", 2, shape=(5, 4, 3), strides=(1, 2), padding="same"), 30),
     "conv_lstm": lambda rng: [conv_lstm(rng, (4, 5, 2), 3, (3, 2), peephole=uniform(rng, 3, 4, 5, 3)), el.Dense(uniform(rng, 4, 60) / 5)],
     "grouped_dense": behind_lstm(lambda rng: el.GroupedDense(uniform(rng, 3, 4, 3), uniform(rng, 12))),
     "conv1d": conv1d,
