@@ -43,6 +43,7 @@ class Asked(NamedTuple):
     layers: str | None = None
     prefix: str | None = None
     without: str | None = None
+    recurrent_activation: str | None = None
 
     def refuse(self) -> None:
         """Raise UsageError if something was said of a file of which nothing is to be said."""
@@ -117,6 +118,16 @@ def _exported(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, li
     return from_onnx(read(file), source=source)
 
 
+def _script(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .aten.script_archive import read
+    from .aten.script_model import from_script
+
+    script = read(file)
+    if any(value is not None for value in asked):
+        return from_checkpoint(script.tensors(), asked, source)
+    return from_script(script, source)
+
+
 def _madmom(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
     from .from_madmom.network import from_madmom
     from .from_madmom.pickle_file import read
@@ -141,14 +152,14 @@ def _keras(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[
     return from_keras(file, asked, source)
 
 
-def _audio(name: str) -> Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]:
-    """The reader of a JSON format, by its file."""
+def _json(name: str) -> Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]:
+    """The reader of a JSON format, by the file that tells what stands in it."""
 
     def read(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
         from .json_parts import document
 
         asked.refuse()
-        return import_module(f"{__package__}.from_audio_json.{name}").read(document(file), source)  # type: ignore[no-any-return]
+        return import_module(f"{__package__}.{name}").read(document(file), source)  # type: ignore[no-any-return]
 
     return read
 
@@ -159,6 +170,7 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "safetensors": _safetensors,
     "TensorFlow Lite": _tflite,
     "torch.export": _exported,
+    "TorchScript": _script,
     "NumPy (npz)": _npz,
     "NumPy (pickle)": _numpy_pickle,
     "Flax (MessagePack)": _msgpack,
@@ -166,9 +178,10 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "ONNX": _onnx,
     "Keras (HDF5)": _keras,
     "Keras (.keras)": _keras,
-    "Neural Amp Modeler (.nam)": _audio("nam"),
-    "GuitarML (JSON)": _audio("guitarml"),
-    "RTNeural (JSON)": _audio("rtneural"),
+    "Neural Amp Modeler (.nam)": _json("from_audio_json.nam"),
+    "GuitarML (JSON)": _json("from_audio_json.guitarml"),
+    "ICU word segmentation (JSON)": _json("from_icu.segmenter"),
+    "RTNeural (JSON)": _json("from_audio_json.rtneural"),
 }
 
 
@@ -178,6 +191,7 @@ def import_file(
     layers: str | None = None,
     prefix: str | None = None,
     without: str | None = None,
+    recurrent_activation: str | None = None,
     recipe: str | os.PathLike[str] | None = None,
 ) -> Imported:
     """Read a trained network of another framework.
@@ -193,6 +207,8 @@ def import_file(
         Where in the file the model is, for example ``"model_state"`` or ``"encoder.rnn"``. Empty for all of the file.
     without : str, optional
         Modules, dicts or tensors to leave out, for example ``"aux, loss.weight"``.
+    recurrent_activation : str, optional
+        What the gates of a Keras file of weights alone are passed through: ``"sigmoid"`` or ``"hard_sigmoid"``.
     recipe : str or os.PathLike, optional
         A TOML file that says what the tensors of a file are, in place of all the others: see `recipes.build`.
 
@@ -209,7 +225,7 @@ def import_file(
         If the layers, in that order, do not fit together.
     """
     path = container.path_text(path)
-    asked = Asked(layers, prefix, without)
+    asked = Asked(layers, prefix, without, recurrent_activation)
     with container.about(path), container.open_file(path) as file:
         found = sniff(file)
         if found == "edgelstm":
@@ -221,6 +237,8 @@ def import_file(
             raise UnsupportedModelError(
                 f"is a file of {found}, which edgelstm does not import yet; it imports {', '.join(READERS)}. {instead(found)}"
             )
+        if recurrent_activation is not None and found != "Keras (HDF5)":
+            raise UsageError(f'is a file of {found}; leave out recurrent_activation="{recurrent_activation}".')
         file.seek(0)
         model, order, notes = READERS[found](file, asked, source)
     return Imported(model, order, found, tuple(notes))
