@@ -192,6 +192,7 @@ MAKERS = {
     "dense": behind_lstm(lambda rng: el.Dense(uniform(rng, 5, 9), uniform(rng, 5))),
     "activation": behind_lstm(lambda rng: el.Activation("sigmoid")),
     "softmax": behind_lstm(lambda rng: el.Softmax()),
+    "log_softmax": behind_lstm(lambda rng: el.LogSoftmax()),
     "embedding": embedding,
     "normalizer": normalizer,
     "add": add,
