@@ -16,6 +16,7 @@ from ..graph.tracing import Flow, Value
 from .activations import ACTIVATIONS, clipped
 from .calls import Array, Call, floats
 from .folding import DTYPES
+from .quantized import QUANTIZED
 from .recurrent import recurrent
 from .sliding import SLIDING
 
@@ -252,7 +253,7 @@ def _if(call: Call) -> list[Value]:
     return call.runner.inside(branches["then_branch" if condition.ravel()[0] else "else_branch"], {})
 
 
-OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
+OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = QUANTIZED | {
     ("ai.onnx", op): handler
     for op, handler in {
         **ACTIVATIONS,
