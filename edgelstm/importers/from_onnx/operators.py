@@ -16,6 +16,7 @@ from ..graph.tracing import Flow, Value
 from .activations import ACTIVATIONS, clipped
 from .calls import Array, Call, floats
 from .folding import DTYPES
+from .loops import loop
 from .quantized import QUANTIZED
 from .recurrent import recurrent
 from .sliding import SLIDING
@@ -283,5 +284,6 @@ OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = QUANTIZED 
         "Min": _min,
         "Where": _where,
         "If": _if,
+        "Loop": loop,
     }.items()
 }

@@ -53,10 +53,14 @@ class Constant(Expression):
 
 @dataclass(eq=False)
 class State(Expression):
-    """What an expression gave one step before: initial (width,), and `following`, the identities that become it (width,)."""
+    """What an expression gave one step before: initial (width,), and `following`, the identities that become it (width,).
+
+    `reverse`: whether the step before is the later one, in a loop from the recording's end.
+    """
 
     initial: Floats
     following: Ids | None = None
+    reverse: bool = False
 
 
 @dataclass(eq=False)
