@@ -66,6 +66,14 @@ NETWORKS = {
     ),
     "mean over time": lambda: behind_lstm(lambda y, h: h(y.mean(1)), nn.Linear(8, 2)),
     "maximum over time": lambda: behind_lstm(lambda y, h: h(y.max(1).values), nn.Linear(8, 2)),
+    "a weighted sum over time": lambda: behind_lstm(
+        lambda y, s, h: h((torch.softmax(s(y), 1) * y).sum(1)), nn.Linear(8, 1), nn.Linear(8, 2)
+    ),
+    "a product of weights over time": lambda: behind_lstm(
+        lambda y, s, h: h((turned(torch.softmax(s(y), 1)) @ y)[:, 0]),
+        nn.Linear(8, 1),
+        nn.Linear(8, 2),
+    ),
     "two answers": lambda: behind_lstm(lambda y, a, b: (a(y), torch.log_softmax(b(y), -1)), nn.Linear(8, 2), nn.Linear(8, 3)),
     "a gate between branches": lambda: behind_lstm(lambda y, a, b: a(y) * torch.sigmoid(b(y)), nn.Linear(8, 2), nn.Linear(8, 2)),
     "half of the channels gates the other": lambda: behind_lstm(lambda y, a: functional.glu(a(y)), nn.Linear(8, 6)),

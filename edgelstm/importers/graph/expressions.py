@@ -108,6 +108,16 @@ class Apply(Expression):
 
 
 @dataclass(eq=False)
+class Weights(Expression):
+    """What a softmax over all steps of the recording makes of scores `refs`: no number of one step, but a part of a weighted sum."""
+
+    refs: Ids
+
+    def operands(self) -> list[Ids]:
+        return [self.refs]
+
+
+@dataclass(eq=False)
 class Combine(Expression):
     """Sum (``"add"``) or product (``"mul"``) of two operands, number by number."""
 
