@@ -1,6 +1,5 @@
 """The records of a network in the making, and what is known of each of Keras' tensors on the way."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -125,13 +124,6 @@ class Build:
         return Value(found, x.features, False)
 
 
-def joined_shape(xs: Sequence[Value], place: str) -> Value:
-    """The first of values that must agree in time, or be refused.
-
-    Raises
-    ------
-    UnsupportedModelError
-    """
-    if len({x.time for x in xs}) != 1:
-        raise UnsupportedModelError(f"{place} joins a sequence with a single vector, which edgelstm does not.")
-    return xs[0]
+def steps_after(steps: int | None, reach: int, stride: int) -> int | None:
+    """Answers to so many timesteps of a window that reaches back so far."""
+    return None if steps is None else max(0, steps - reach - 1) // stride + (steps > reach)

@@ -1,7 +1,7 @@
 """The classes of Keras' that are imported, and the arrays that each has."""
 
 from ...errors import ModelFileError, UnsupportedModelError
-from . import convolving, feedforward, joining, maps, normalising, recurrent, shaping
+from . import convolving, feedforward, frames, joining, maps, normalising, recurrent, shaping
 from .build import Value
 from .kinds import Call, Kind
 from .settings import Spec
@@ -74,5 +74,6 @@ _KINDS: dict[str, Kind] = {
     **shaping.KINDS,
     **convolving.KINDS,
     **maps.KINDS,
+    **frames.KINDS,
     "TimeDistributed": Kind(_time_distributed, _time_distributed_slots),
 }

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ...layers.convolution import Conv1D
 from ...layers.pooling import AveragePool1D, GlobalAveragePool1D, GlobalMaxPool1D, MaxPool1D
-from .build import Value
+from . import frames
+from .build import Value, steps_after
 from .feedforward import activated
 from .kinds import Call, Kind, named
 
@@ -19,14 +20,14 @@ def _conv1d(call: Call) -> Value:
     if not groups or x.width % groups:
         raise call.refused(f"it has {groups} groups of {x.width} channels")
     kernel = call.arrays.get("kernel", (taps, x.width // groups, filters))
-    y = _convolved(call, kernel.transpose(2, 1, 0), _bias(call, filters), groups)
+    y = _convolved(call, kernel.transpose(2, 1, 0), call.bias(filters), groups)
     return activated(call, call.activation(), call.name, y)
 
 
 def _depthwise(call: Call) -> Value:
     """Each channel on its own, `depth_multiplier` answers a channel."""
     weight = _depthwise_weight(call)
-    y = _convolved(call, weight, _bias(call, len(weight)), call.padded[0].width)
+    y = _convolved(call, weight, call.bias(len(weight)), call.padded[0].width)
     return activated(call, call.activation(), call.name, y)
 
 
@@ -35,7 +36,7 @@ def _separable(call: Call) -> Value:
     weight, filters = _depthwise_weight(call), call.options.count("filters")
     pointwise = call.arrays.get("pointwise_kernel", (1, len(weight), filters)).transpose(2, 1, 0)
     y = _convolved(call, weight, None, call.padded[0].width)
-    record = Conv1D(pointwise, _bias(call, filters), **call.build.at(f"{call.name}.pointwise", y))
+    record = Conv1D(pointwise, call.bias(filters), **call.build.at(f"{call.name}.pointwise", y))
     return activated(call, call.activation(), call.name, y.with_features(call.build.add(record), (filters,)))
 
 
@@ -43,10 +44,6 @@ def _depthwise_weight(call: Call) -> NDArray[Any]:
     width, taps, multiplier = call.padded[0].width, call.options.count("kernel_size"), call.options.count("depth_multiplier", 1)
     kernel = call.arrays.get("depthwise_kernel", (taps, width, multiplier))
     return kernel.transpose(1, 2, 0).reshape(width * multiplier, 1, taps)
-
-
-def _bias(call: Call, filters: int) -> NDArray[Any] | None:
-    return call.arrays.get("bias", (filters,)) if call.options.take("use_bias", bool, True) else None
 
 
 def _convolved(call: Call, weight: NDArray[Any], bias: NDArray[Any] | None, groups: int) -> Value:
@@ -59,23 +56,10 @@ def _convolved(call: Call, weight: NDArray[Any], bias: NDArray[Any] | None, grou
         raise call.refused(f"{sum(zeros)} zeros stand around its input, and its own padding {padding!r} adds more")
     record = Conv1D(weight, bias, stride=stride, dilation=dilation, groups=groups, padding=zeros if any(zeros) else padding, **call.at(x))
     reach = 0 if padding != "valid" else record.history - sum(zeros)
-    return Value(call.build.add(record), (_steps(x.steps, reach, stride), len(weight)), True)
+    return Value(call.build.add(record), (steps_after(x.steps, reach, stride), len(weight)), True)
 
 
-def looks_ahead(kind: str, settings: dict[str, Any]) -> bool:
-    """Whether a layer of such settings answers from later timesteps: zeros stand behind the sequence."""
-    taps, padding = settings.get("kernel_size"), settings.get("padding")
-    if kind == "ZeroPadding1D":
-        return padding not in (0, [0, 0]) and not (isinstance(padding, list) and padding[1:] == [0])
-    return padding == "same" and "kernel_size" in settings and taps not in (1, [1])
-
-
-def _steps(steps: int | None, reach: int, stride: int) -> int | None:
-    """Answers to so many timesteps."""
-    return None if steps is None else max(0, steps - reach - 1) // stride + (steps > reach)
-
-
-def _pool(kind: type[MaxPool1D] | type[AveragePool1D]) -> Kind:
+def _pool(kind: type[MaxPool1D] | type[AveragePool1D], function: str) -> Kind:
     def make(call: Call) -> Value:
         (x, zeros), options = call.padded, call.options
         options.must_be("data_format", "channels_last", None)
@@ -92,9 +76,9 @@ def _pool(kind: type[MaxPool1D] | type[AveragePool1D]) -> Kind:
             record: Conv1D | MaxPool1D | AveragePool1D = Conv1D(mean, stride=stride, groups=x.width, padding="causal", **call.at(x))
         else:
             record = kind(size, stride, **call.at(x))
-        return Value(call.build.add(record), (_steps(x.steps, 0 if any(zeros) else size - 1, stride), *x.features), True)
+        return Value(call.build.add(record), (steps_after(x.steps, 0 if any(zeros) else size - 1, stride), *x.features), True)
 
-    return Kind(make)
+    return Kind(frames.on_frames(make, lambda call: frames.pooling(call, function, 1)))
 
 
 def _zero_padding(call: Call) -> Value:
@@ -103,7 +87,7 @@ def _zero_padding(call: Call) -> Value:
     return replace(x, zeros=counts if len(counts) == 2 else (counts[0], counts[0]))
 
 
-def _global(kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D]) -> Kind:
+def _global(kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D], function: str) -> Kind:
     def make(call: Call) -> Value:
         x = call.sequence
         call.options.must_be("data_format", "channels_last", None)
@@ -112,17 +96,17 @@ def _global(kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D]) -> Kind:
             raise call.refused("it pools a masked sequence, which edgelstm does not import")
         return call.build.ended(call.name, replace(x, name=call.build.add(kind(**call.at()))))
 
-    return Kind(make)
+    return Kind(frames.on_frames(make, lambda call: frames.global_pooling(call, function, 1)))
 
 
 KINDS = {
-    "Conv1D": Kind(_conv1d, named("kernel")),
+    "Conv1D": Kind(frames.on_frames(_conv1d, lambda call: frames.convolution(call, 1)), named("kernel")),
     "Convolution1D": Kind(_conv1d, named("kernel")),
     "DepthwiseConv1D": Kind(_depthwise, named("depthwise_kernel")),
     "SeparableConv1D": Kind(_separable, named("depthwise_kernel", "pointwise_kernel")),
     "ZeroPadding1D": Kind(_zero_padding),
-    "MaxPooling1D": _pool(MaxPool1D),
-    "AveragePooling1D": _pool(AveragePool1D),
-    "GlobalMaxPooling1D": _global(GlobalMaxPool1D),
-    "GlobalAveragePooling1D": _global(GlobalAveragePool1D),
+    "MaxPooling1D": _pool(MaxPool1D, "max"),
+    "AveragePooling1D": _pool(AveragePool1D, "average"),
+    "GlobalMaxPooling1D": _global(GlobalMaxPool1D, "max"),
+    "GlobalAveragePooling1D": _global(GlobalAveragePool1D, "average"),
 }

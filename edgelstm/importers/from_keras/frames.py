@@ -3,17 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...layers.convolution import Conv1D
 from ...layers.map_conv import MapConv
 from ...layers.map_pool import MapPool
 from ...layers.maps import axes
 from ...layers.pooling import AveragePool1D, MaxPool1D
-from .build import Value
+from .build import Value, steps_after
 from .feedforward import activated
 from .kinds import Call, Kind, named
 
@@ -46,14 +44,10 @@ def convolution(call: Call, count: int) -> Value:
     filters, size, groups = options.count("filters"), each(options.counts("kernel_size"), count), options.count("groups", 1)
     kernel = call.arrays.get("kernel", (*size, (x.features[-1] or 0) // max(1, groups), filters))
     record = MapConv(
-        kernel, bias_of(call, filters), shape=x.features, strides=strides, dilation=dilation, padding=padding, groups=groups, **call.at()
+        kernel, call.bias(filters), shape=x.features, strides=strides, dilation=dilation, padding=padding, groups=groups, **call.at()
     )
     y = x.with_features(call.build.add(record), record.output_shape([record.shape]))
     return activated(call, call.activation(), call.name, y)
-
-
-def bias_of(call: Call, filters: int) -> NDArray[Any] | None:
-    return call.arrays.get("bias", (filters,)) if call.options.take("use_bias", bool, True) else None
 
 
 def _conv2d(call: Call) -> Value:
@@ -61,7 +55,9 @@ def _conv2d(call: Call) -> Value:
         return convolution(call, 2)
     if frame(call, 1) is not None and call.x.time:
         return _spectrogram(call)
-    raise call.refused(f"it is imported on maps, one a timestep, and on (time, frequency, channels); it is given shape {call.inputs[0].shape}")
+    raise call.refused(
+        f"it is imported on maps, one a timestep, and on (time, frequency, channels); it is given shape {call.inputs[0].shape}"
+    )
 
 
 def _spectrogram(call: Call) -> Value:
@@ -81,7 +77,7 @@ def _spectrogram(call: Call) -> Value:
             at = place * axis.stride - axis.before + tap * axis.dilation
             if 0 <= at < axis.size:
                 weight[place, :, at] = kernel[:, tap].transpose(2, 1, 0)
-    bias = bias_of(call, filters)
+    bias = call.bias(filters)
     record = Conv1D(
         weight.reshape(axis.places * filters, width, taps),
         None if bias is None else np.tile(bias, axis.places),
@@ -93,19 +89,6 @@ def _spectrogram(call: Call) -> Value:
     steps = steps_after(x.steps, record.history if padding == "valid" else 0, strides[0])
     y = Value(call.build.add(record), (steps, axis.places, filters), True)
     return activated(call, call.activation(), call.name, y)
-
-
-def steps_after(steps: int | None, reach: int, stride: int) -> int | None:
-    """Answers to so many timesteps of a window that reaches back so far."""
-    return None if steps is None else max(0, steps - reach - 1) // stride + (steps > reach)
-
-
-def _conv3d(call: Call) -> Value:
-    """Over time and a map, where the kernel spans one timestep."""
-    for name in ("kernel_size", "strides", "dilation_rate"):
-        if each(call.options.counts(name, 1), 3)[0] != 1:
-            raise call.refused(f"its {name} reaches over timesteps; edgelstm imports kernels of one timestep, (1, rows, columns)")
-    raise call.refused("edgelstm imports convolutions over a map, TimeDistributed(Conv2D)")
 
 
 def pooling(call: Call, function: str, count: int) -> Value:
@@ -124,7 +107,9 @@ def _pool2d(function: str) -> Kind:
             return pooling(call, function, 2)
         if frame(call, 1) is not None and call.x.time:
             return _pooled_with_time(call, function, 1)
-        raise call.refused(f"it is imported on maps, one a timestep, and on (time, frequency, channels); it is given shape {call.inputs[0].shape}")
+        raise call.refused(
+            f"it is imported on maps, one a timestep, and on (time, frequency, channels); it is given shape {call.inputs[0].shape}"
+        )
 
     return Kind(make)
 
@@ -145,7 +130,9 @@ def _pooled_with_time(call: Call, function: str, count: int) -> Value:
     size = each(options.counts("pool_size", 2), count + 1)
     strides = each(options.counts("strides", size), count + 1)
     padding = options.take("padding", str, "valid")
-    if padding != "valid" and any(stride != width or (length or 0) % width for stride, width, length in zip(strides, size, x.shape, strict=False)):
+    if padding != "valid" and any(
+        stride != width or (length or 0) % width for stride, width, length in zip(strides, size, x.shape, strict=False)
+    ):
         raise call.refused("its padding is 'same', and windows reach beyond the edges")
     y = x
     if prod(size[1:]) > 1 or prod(strides[1:]) > 1:
@@ -185,7 +172,6 @@ def on_frames(along_time: Callable[[Call], Value], on_map: Callable[[Call], Valu
 KINDS = {
     "Conv2D": Kind(_conv2d, named("kernel")),
     "Convolution2D": Kind(_conv2d, named("kernel")),
-    "Conv3D": Kind(_conv3d, named("kernel")),
     "MaxPooling2D": _pool2d("max"),
     "AveragePooling2D": _pool2d("average"),
     "MaxPooling3D": _pool3d("max"),
