@@ -134,6 +134,17 @@ CASES = {
     ),
     "embedded": on_indices(lambda L: L.Embedding(9, 4, mask_zero=True), lstm(), lstm(False), lambda L: L.Dense(3)),
     "masked": stacked(lambda L: L.Masking(), lstm(), lambda L: L.Bidirectional(L.GRU(2, return_sequences=True))),
+    "mean of unmasked": on_indices(
+        lambda L: L.Embedding(9, 4, mask_zero=True),
+        lambda L: L.Bidirectional(L.LSTM(3, return_sequences=True)),
+        lambda L: L.GlobalAveragePooling1D(),
+        lambda L: L.Dense(2),
+    ),
+    "largest, masked or not": on_indices(
+        lambda L: L.Embedding(9, 4, mask_zero=True),
+        lambda L: L.LSTM(3, return_sequences=True),
+        lambda L: L.GlobalMaxPooling1D(),
+    ),
     "merged": stacked(
         *(lambda L, m=m: L.Bidirectional(L.LSTM(4, return_sequences=True), merge_mode=m) for m in ("sum", "mul", "ave", "concat"))
     ),
@@ -196,6 +207,7 @@ CASES = {
 
 @pytest.mark.parametrize("form", ["keras", "h5"])
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.filterwarnings("ignore:Layer 'global_max:UserWarning")
 def test_a_file_answers_as_keras(keras, tmp_path, rng, case, form):
     model = drawn(CASES[case](keras), rng)
     model.compile("adam", "mse")  # the optimizer's numbers are not the network's

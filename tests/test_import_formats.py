@@ -34,18 +34,6 @@ def zipped(*names):
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("data", "name"),
-    [
-        (zipped("m/data.pkl", "m/constants.pkl", "m/code/a.py"), "TorchScript"),
-    ],
-)
-def test_other_formats_are_named_as_not_imported_yet(tmp_path, data, name):
-    (tmp_path / "model.pt").write_bytes(data)
-    with pytest.raises(el.UnsupportedModelError, match=rf"{name}.*does not import yet"):
-        el.load(tmp_path / "model.pt")
-
-
 def graph(name, operator):
     """The beginning of a TensorFlow 1 GraphDef: its first node."""
     node = b"\x0a" + bytes([len(name)]) + name + b"\x12" + bytes([len(operator)]) + operator + b"\x2a\x0b\x0a\x05dtype\x12\x020\x01"
@@ -69,11 +57,10 @@ def pickle_of(module, name, protocol):
         (graph(b"input", b"Placeholder"), "TensorFlow 1 GraphDef", "TFLiteConverter"),
         (graph(b"a/long/" * 15, b"Const"), "TensorFlow 1 GraphDef", "TFLiteConverter"),
         (pickle_of(b"sklearn.pipeline", b"Pipeline", 2), "scikit-learn", ""),
-        (b'{"model": "Thai_codepoints", "type": "codepoints", "dic": {}, "mat1": {"v": 1}, "mat2": {}}', "ICU", "from_torch"),
+        (b'{"model": "Thai_codepoints", "type": "codepoints", "dic": {}, "embedding": {"v": 1}}', "ICU4X", "from_torch"),
         (b"#Parameter# /vanilla-lstm-builder/_0 {40,5} 801 ZERO_GRAD\n+1.0e-02 ", "DyNet", "from_torch"),
         (b"#LookupParameter# /_0 {5,9} 12 FULL_GRAD\n", "DyNet", "from_torch"),
         (b"\x08\x01\x12" + bytes(40), "SavedModel", "from_saved_model"),
-        (zipped("m/data.pkl", "m/constants.pkl", "m/code/a.py"), "TorchScript", r"torch\.jit\.load"),
         (bytes(4) + b"ORTM" + bytes(40), "ONNX Runtime", "the .onnx file"),
     ],
 )

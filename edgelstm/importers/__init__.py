@@ -118,6 +118,16 @@ def _exported(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, li
     return from_onnx(read(file), source=source)
 
 
+def _script(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .aten.script_archive import read
+    from .aten.script_model import from_script
+
+    script = read(file)
+    if any(value is not None for value in asked):
+        return from_checkpoint(script.tensors(), asked, source)
+    return from_script(script, source)
+
+
 def _madmom(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
     from .from_madmom.network import from_madmom
     from .from_madmom.pickle_file import read
@@ -142,14 +152,14 @@ def _keras(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[
     return from_keras(file, asked, source)
 
 
-def _audio(name: str) -> Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]:
-    """The reader of a JSON format, by its file."""
+def _json(name: str) -> Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]:
+    """The reader of a JSON format, by the file that tells what stands in it."""
 
     def read(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
         from .json_parts import document
 
         asked.refuse()
-        return import_module(f"{__package__}.from_audio_json.{name}").read(document(file), source)  # type: ignore[no-any-return]
+        return import_module(f"{__package__}.{name}").read(document(file), source)  # type: ignore[no-any-return]
 
     return read
 
@@ -160,6 +170,7 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "safetensors": _safetensors,
     "TensorFlow Lite": _tflite,
     "torch.export": _exported,
+    "TorchScript": _script,
     "NumPy (npz)": _npz,
     "NumPy (pickle)": _numpy_pickle,
     "Flax (MessagePack)": _msgpack,
@@ -167,9 +178,10 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "ONNX": _onnx,
     "Keras (HDF5)": _keras,
     "Keras (.keras)": _keras,
-    "Neural Amp Modeler (.nam)": _audio("nam"),
-    "GuitarML (JSON)": _audio("guitarml"),
-    "RTNeural (JSON)": _audio("rtneural"),
+    "Neural Amp Modeler (.nam)": _json("from_audio_json.nam"),
+    "GuitarML (JSON)": _json("from_audio_json.guitarml"),
+    "ICU word segmentation (JSON)": _json("from_icu.segmenter"),
+    "RTNeural (JSON)": _json("from_audio_json.rtneural"),
 }
 
 

@@ -65,8 +65,8 @@ _JSON = (
     ({"architecture", "weights"}, "Neural Amp Modeler (.nam)"),
     ({"model_data", "state_dict"}, "GuitarML (JSON)"),
     ({"in_shape", "layers"}, "RTNeural (JSON)"),
-    ({"dic", "mat1"}, "ICU word segmentation (JSON)"),
-    ({"dic", "embedding"}, "ICU word segmentation (JSON)"),
+    ({"mat1", "mat9"}, "ICU word segmentation (JSON)"),
+    ({"dic", "embedding"}, "ICU4X word segmentation (JSON)"),
     ({"modelTopology"}, "TensorFlow.js (JSON)"),
     ({"class_name", "config"}, "Keras (JSON, without weights)"),
 )
@@ -88,7 +88,6 @@ _TO_TFLITE = "Convert it to TensorFlow Lite, with tf.lite.TFLiteConverter.{}(…
 #: What to do with a file of a format that no importer reads.
 _INSTEAD = {
     "ONNX Runtime (.ort)": "Give the .onnx file that it was made from.",
-    "TorchScript": "Write the weights alone: torch.save(torch.jit.load(path).state_dict(), other_path).",
     "TensorFlow SavedModel": _TO_TFLITE.format("from_saved_model"),
     "TensorFlow 1 GraphDef (.pb)": "Convert it to TensorFlow Lite, with tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(…).convert().",
 }

@@ -61,6 +61,11 @@ class Program:
         self.value(name)
         self._outputs[name] = shape
 
+    def returns(self, name: str, ref: Ref) -> None:
+        """A tensor that the program returns, under a name of its own."""
+        self._put(name, ref)
+        self._outputs[name] = None
+
     def call(self, target: str, positional: Sequence[Any], named: Mapping[str, Any], outputs: Sequence[str | None]) -> list[Ref]:
         """One call of an operator, whose results are called `outputs`.
 

@@ -122,8 +122,3 @@ class Build:
         """The last timestep as the network's state of knowledge: every step gives one, unless the model answers whole recordings."""
         found = self.add(Last(ends=(end,), **self.at(f"{name}.{end}", x))) if self.whole else x.name
         return Value(found, x.features, False)
-
-
-def steps_after(steps: int | None, reach: int, stride: int) -> int | None:
-    """Answers to so many timesteps of a window that reaches back so far."""
-    return None if steps is None else max(0, steps - reach - 1) // stride + (steps > reach)

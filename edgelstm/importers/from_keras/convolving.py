@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...layers.attention import AttentionPool
 from ...layers.convolution import Conv1D
+from ...layers.feedforward import Dense
 from ...layers.pooling import AveragePool1D, GlobalAveragePool1D, GlobalMaxPool1D, MaxPool1D
-from . import frames
-from .build import Value, steps_after
+from .build import Value
 from .feedforward import activated
 from .kinds import Call, Kind, named
 
@@ -59,7 +60,12 @@ def _convolved(call: Call, weight: NDArray[Any], bias: NDArray[Any] | None, grou
     return Value(call.build.add(record), (steps_after(x.steps, reach, stride), len(weight)), True)
 
 
-def _pool(kind: type[MaxPool1D] | type[AveragePool1D], function: str) -> Kind:
+def steps_after(steps: int | None, reach: int, stride: int) -> int | None:
+    """Answers to so many timesteps."""
+    return None if steps is None else max(0, steps - reach - 1) // stride + (steps > reach)
+
+
+def _pool(kind: type[MaxPool1D] | type[AveragePool1D]) -> Kind:
     def make(call: Call) -> Value:
         (x, zeros), options = call.padded, call.options
         options.must_be("data_format", "channels_last", None)
@@ -78,7 +84,7 @@ def _pool(kind: type[MaxPool1D] | type[AveragePool1D], function: str) -> Kind:
             record = kind(size, stride, **call.at(x))
         return Value(call.build.add(record), (steps_after(x.steps, 0 if any(zeros) else size - 1, stride), *x.features), True)
 
-    return Kind(frames.on_frames(make, lambda call: frames.pooling(call, function, 1)))
+    return Kind(make)
 
 
 def _zero_padding(call: Call) -> Value:
@@ -87,26 +93,34 @@ def _zero_padding(call: Call) -> Value:
     return replace(x, zeros=counts if len(counts) == 2 else (counts[0], counts[0]))
 
 
-def _global(kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D], function: str) -> Kind:
+def _global(kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D]) -> Kind:
     def make(call: Call) -> Value:
         x = call.sequence
         call.options.must_be("data_format", "channels_last", None)
         call.options.must_be("keepdims", False)
-        if x.mask is not None:
-            raise call.refused("it pools a masked sequence, which edgelstm does not import")
-        return call.build.ended(call.name, replace(x, name=call.build.add(kind(**call.at()))))
+        past_padding = x.mask is not None and kind is GlobalAveragePool1D
+        pooled = _mean_of_unmasked(call, x) if past_padding else call.build.add(kind(**call.at()))
+        return call.build.ended(call.name, replace(x, name=pooled))
 
-    return Kind(frames.on_frames(make, lambda call: frames.global_pooling(call, function, 1)))
+    return Kind(make)
+
+
+def _mean_of_unmasked(call: Call, x: Value) -> str:
+    """Attention with one score for all timesteps, past padding."""
+    assert x.mask is not None
+    build = call.build
+    score = build.add(Dense(np.zeros((1, x.width)), **build.at(f"{call.name}.score", x)))
+    return build.add(AttentionPool(mask="repeat", **build.at(call.name, x, score, build.mask(x.mask))))
 
 
 KINDS = {
-    "Conv1D": Kind(frames.on_frames(_conv1d, lambda call: frames.convolution(call, 1)), named("kernel")),
+    "Conv1D": Kind(_conv1d, named("kernel")),
     "Convolution1D": Kind(_conv1d, named("kernel")),
     "DepthwiseConv1D": Kind(_depthwise, named("depthwise_kernel")),
     "SeparableConv1D": Kind(_separable, named("depthwise_kernel", "pointwise_kernel")),
     "ZeroPadding1D": Kind(_zero_padding),
-    "MaxPooling1D": _pool(MaxPool1D, "max"),
-    "AveragePooling1D": _pool(AveragePool1D, "average"),
-    "GlobalMaxPooling1D": _global(GlobalMaxPool1D, "max"),
-    "GlobalAveragePooling1D": _global(GlobalAveragePool1D, "average"),
+    "MaxPooling1D": _pool(MaxPool1D),
+    "AveragePooling1D": _pool(AveragePool1D),
+    "GlobalMaxPooling1D": _global(GlobalMaxPool1D),
+    "GlobalAveragePooling1D": _global(GlobalAveragePool1D),
 }

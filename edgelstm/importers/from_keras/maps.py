@@ -1,7 +1,6 @@
 """Keras' layers whose timesteps are maps: images, spectrogram frames, rows of sensors."""
 
 from ...layers.conv_lstm import ConvLSTM
-from . import frames
 from .build import Value
 from .kinds import Call, Kind
 from .settings import Spec
@@ -18,7 +17,7 @@ def _conv_lstm(axes: int) -> Kind:
         options.must_be("data_format", "channels_last", None)
         options.must_be("go_backwards", False)
         options.drop("zero_output_for_mask")  # there is no mask
-        filters, size = options.count("filters"), frames.each(options.counts("kernel_size"), axes)
+        filters, size = options.count("filters"), _each(options.counts("kernel_size"), axes)
         kernel = arrays.get("kernel", (*size, x.features[-1], 4 * filters))
         recurrent = arrays.get("recurrent_kernel", (*size, filters, 4 * filters))
         cell = call.cell_activation("activation", "tanh")
@@ -27,8 +26,8 @@ def _conv_lstm(axes: int) -> Kind:
             recurrent,
             arrays.get("bias", (4 * filters,)) if options.take("use_bias", bool, True) else None,
             shape=x.features,
-            strides=frames.each(options.counts("strides", 1), axes),
-            dilation=frames.each(options.counts("dilation_rate", 1), axes),
+            strides=_each(options.counts("strides", 1), axes),
+            dilation=_each(options.counts("dilation_rate", 1), axes),
             padding=options.take("padding", str, "valid"),
             gate_activation=call.cell_activation("recurrent_activation", "?"),
             cell_activation=cell,
@@ -44,6 +43,11 @@ def _conv_lstm(axes: int) -> Kind:
 def _slots(spec: Spec) -> list[Slot]:
     names = ("kernel", "recurrent_kernel", *(("bias",) if spec.flag("use_bias", True) else ()))
     return [Slot(("cell",), name) for name in names]
+
+
+def _each(numbers: tuple[int, ...], axes: int) -> tuple[int, ...]:
+    """One number for each axis, where one may stand for all."""
+    return numbers * axes if len(numbers) == 1 else numbers
 
 
 KINDS = {"ConvLSTM1D": _conv_lstm(1), "ConvLSTM2D": _conv_lstm(2)}

@@ -9,9 +9,10 @@ import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -42,7 +43,7 @@ _STORAGES: dict[str, np.dtype[Any]] = {
 
 
 @contextlib.contextmanager
-def _damage() -> Iterator[None]:
+def damage() -> Iterator[None]:
     """What the standard library raises over a damaged archive becomes a `ModelFileError`."""
     try:
         yield
@@ -86,7 +87,7 @@ class Tensor:
             raise ModelFileError(f"a tensor of shape {self.shape} reaches beyond its data; the file is damaged, save it again.")
         if size > self.storage.size:
             raise UnsupportedModelError(f"a tensor of shape {self.shape} repeats {self.storage.size} numbers; save it with .contiguous().")
-        with _damage():
+        with damage():
             array = widened(self._view(size))
         return array.astype(dtype or array.dtype.newbyteorder("="))
 
@@ -140,8 +141,8 @@ _BUILDERS: dict[str, Callable[..., object]] = {
 Fetch = Callable[[str, np.dtype[Any], int], Callable[[], bytes]]
 
 
-def _reader(fetch: Fetch) -> Reader:
-    """A pickle reader whose storages are found by `fetch(key, dtype, size)`."""
+def reader(fetch: Fetch, builders: Mapping[str, Callable[..., object]] = MappingProxyType({}), classes: str = "") -> Reader:
+    """A pickle reader whose storages are found by `fetch(key, dtype, size)`; `builders` and `classes` as `Reader` has them."""
 
     def storage(identity: Any) -> object:
         tag, kind, key, _, size, *view = identity
@@ -158,7 +159,7 @@ def _reader(fetch: Fetch) -> Reader:
         dtype = _STORAGES[kind.name]
         return Storage(dtype, size, fetch(key, dtype, size), key)
 
-    return Reader(_BUILDERS, frozenset(_STORAGES), storage)
+    return Reader({**_BUILDERS, **builders}, frozenset(_STORAGES), storage, classes=classes)
 
 
 def read(file: BinaryIO) -> object:
@@ -168,7 +169,7 @@ def read(file: BinaryIO) -> object:
     ------
     ModelFileError, UnsupportedModelError
     """
-    with _damage():
+    with damage():
         return _read_zip(file) if file.read(2) == b"PK" else _read_legacy(file)
 
 
@@ -183,24 +184,35 @@ def _read_zip(file: BinaryIO) -> object:
     sizes = [(entry.file_size, entry.compress_size) for entry in entries.values()]
     if any(stored != size for size, stored in sizes) or sum(size for size, _ in sizes) > file.seek(0, io.SEEK_END):
         raise ModelFileError("its zip entries are larger than the file, or than they say themselves; it is damaged, save it again.")
-    root = roots[0]
-    if entries[f"{root}data.pkl"].file_size > MAX_PICKLE_BYTES:
+    return unpickled(archive, entries, roots[0])
+
+
+def unpickled(
+    archive: zipfile.ZipFile,
+    entries: Mapping[str, zipfile.ZipInfo],
+    root: str,
+    builders: Mapping[str, Callable[..., object]] = MappingProxyType({}),
+    classes: str = "",
+    name: str = "data",
+) -> object:
+    """The value of ``data.pkl`` below `root`, with the storages that lie beside it in ``data``; `name`: another name than this."""
+    if entries[f"{root}{name}.pkl"].file_size > MAX_PICKLE_BYTES:
         raise ModelFileError(f"its pickle is longer than {MAX_PICKLE_BYTES} bytes; save only the model's state_dict.")
     big = f"{root}byteorder" in entries and archive.read(f"{root}byteorder") == b"big"
 
     @cache
-    def load(name: str) -> bytes:
-        return archive.read(name)
+    def load(entry: str) -> bytes:
+        return archive.read(entry)
 
     def fetch(key: str, dtype: np.dtype[Any], size: int) -> Callable[[], bytes]:
-        entry = entries.get(f"{root}data/{key}")
+        entry = entries.get(f"{root}{name}/{key}")
         if entry is None or entry.file_size < size * dtype.itemsize:
             raise ModelFileError(f"lacks the data of storage {key!r}; the file is cut off, copy or save it again.")
         if big:
             return lambda: np.frombuffer(load(entry.filename), f"u{dtype.itemsize}").byteswap().tobytes()
         return lambda: load(entry.filename)
 
-    return _reader(fetch).read(io.BytesIO(archive.read(f"{root}data.pkl")))
+    return reader(fetch, builders, classes).read(io.BytesIO(archive.read(f"{root}{name}.pkl")))
 
 
 def _read_legacy(file: BinaryIO) -> object:
@@ -221,8 +233,8 @@ def _read_legacy(file: BinaryIO) -> object:
         return file.read(count)
 
     for _ in range(3):
-        _reader(fetch).read(head)
-    value, keys = _reader(fetch).read(head), _reader(fetch).read(head)
+        reader(fetch).read(head)
+    value, keys = reader(fetch).read(head), reader(fetch).read(head)
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(sizes):
         raise ModelFileError("its list of storages is damaged; copy or save the file again.")
     place, end = head.tell(), file.seek(0, io.SEEK_END)

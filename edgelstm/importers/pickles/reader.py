@@ -4,21 +4,18 @@
 and one opcode of 5 bytes makes it clear 16 GiB of memory. What the named things mean is the part of those who read a format.
 """
 
-import codecs
-import pickletools
 import struct
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from ...errors import ModelFileError, printable
 from .names import ADVICE, DATA_NAMES, INERT_NAMES, refusal
+from .opcodes import opcodes
 
 #: Python hashes larger whole numbers modulo a prime, so that a file could make all keys of a dict collide.
 _MAX_INT_KEY = 1 << 60
-
-_OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 
 #: The most opcodes that are read: some fifteen thousand tensors, and half a second.
 MAX_OPCODES = 1 << 19
@@ -112,7 +109,7 @@ class Reader:
             raise ModelFileError(f"its pickle is damaged ({printable(problem, 200)}); copy or save the file again.") from None
 
     def _interpret(self, stream: BinaryIO) -> object:
-        for count, (opcode, argument) in enumerate(_opcodes(stream)):
+        for count, (opcode, argument) in enumerate(opcodes(stream)):
             if count >= MAX_OPCODES:
                 raise ModelFileError(f"its pickle has more than {MAX_OPCODES} instructions; save only the model's state_dict.")
             if opcode.name == "STOP":
@@ -230,29 +227,6 @@ class Reader:
         self._stack.append(self._persistent(*self._pop(1)))
 
 
-def _opcodes(stream: BinaryIO) -> Iterator[tuple[Any, Any]]:
-    """As `pickletools.genops`, which takes no text of protocol 0 that is not ASCII: Python 2 wrote bytes so."""
-    while code := stream.read(1):
-        opcode = _OPCODES.get(code.decode("latin-1"))
-        if opcode is None:
-            raise ValueError(f"it has the unknown instruction {code!r}")
-        if opcode.name == "STRING":
-            yield opcode, _quoted(stream.readline())
-        else:
-            yield opcode, opcode.arg.reader(stream) if opcode.arg is not None else None
-        if opcode.name == "STOP":
-            return
-    raise ValueError("it has no end")
-
-
-def _quoted(line: bytes) -> str:
-    r"""The text of a line such as ``'\x91a'``, one letter a byte."""
-    text = line.rstrip(b"\r\n")
-    if len(text) < 2 or text[:1] not in (b"'", b'"') or text[-1:] != text[:1]:
-        raise ValueError("a text has no quotes around it")
-    return codecs.escape_decode(text[1:-1])[0].decode("latin-1")
-
-
 def _key(key: object) -> object:
     """`key`, if hashing it costs little: nested tuples overflow the C stack."""
     parts = key if isinstance(key, tuple) else (key,)
@@ -275,19 +249,8 @@ def _collect(count: int) -> Callable[[Reader, Any], None]:
 #: Opcodes whose argument is the value itself.
 _PUSH = frozenset(
     (
-        "BININT",
-        "BININT1",
-        "BININT2",
-        "LONG1",
-        "BINFLOAT",
-        "BINUNICODE",
-        "SHORT_BINUNICODE",
-        "BINSTRING",
-        "SHORT_BINSTRING",
-        "BINBYTES",
-        "SHORT_BINBYTES",
-        "BYTEARRAY8",
-        *("INT", "LONG", "FLOAT", "STRING", "UNICODE"),
+        *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINSTRING", "SHORT_BINSTRING"),
+        *("BINBYTES", "SHORT_BINBYTES", "BYTEARRAY8", "INT", "LONG", "FLOAT", "STRING", "UNICODE"),
     )
 )
 

@@ -1,0 +1,252 @@
+"""The code of TorchScript, read as a description of a graph: each call of an operator is written down, nothing is executed.
+
+A method is a list of assignments, calls, choices by known values, and one return (``torch/csrc/jit/serialization/python_print.cpp``).
+Modules of ``torch.nn`` whose own code is long, the recurrent ones, are taken by the constants that their classes state.
+"""
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ...errors import UnsupportedModelError, printable
+from ..from_torch import archive
+from ..pickles.reader import Thing
+from .program import Program
+from .script_archive import Script
+from .script_values import COMPARED, FUNCTIONS, Function, Method, Scope
+from .writer import Ref
+
+#: NumPy's types by TorchScript's numbers.
+_DTYPES = {number: np.dtype(name) for number, name in {3: "<i4", 4: "<i8", 5: "<f2", 6: "<f4", 7: "<f8"}.items()}
+
+#: Deepest nesting of calls, and most statements that are read.
+_DEEPEST, _MOST = 60, 50_000
+
+
+@dataclass(eq=False)
+class Follower:
+    """Reads the methods of a script and writes what they call into a program."""
+
+    script: Script
+    program: Program
+    _depth: int = 0
+    _count: int = 0
+    _names: int = 1  # how many names the present assignment has
+    _weights: dict[tuple[object, ...], Ref] = field(default_factory=dict)
+
+    def run(self, arguments: Sequence[Any]) -> Any:
+        """What ``forward`` of the whole module returns for these arguments."""
+        return self.call(Method(self.script.root, "forward"), list(arguments), {})
+
+    def parameters(self) -> list[ast.arg]:
+        """The parameters of ``forward``, without self, that have no default."""
+        found = self._method(self.script.root, "forward").args
+        return found.args[1 : len(found.args) - len(found.defaults)]
+
+    def defaults(self) -> list[Any]:
+        """The defaults of the others."""
+        return [self._value(default, {}) for default in self._method(self.script.root, "forward").args.defaults]
+
+    def _refuse(self, node: ast.AST, why: str) -> NoReturn:
+        raise UnsupportedModelError(f"its code has {printable(ast.unparse(node), 100)!r}: {why}.")
+
+    def _class(self, name: str) -> ast.ClassDef:
+        module, _, kind = name.rpartition(".")
+        body = self.script.code[module].body if module in self.script.code else []
+        found = next((node for node in body if isinstance(node, ast.ClassDef) and node.name == kind), None)
+        if found is None:
+            raise UnsupportedModelError(f"has no code of its class {printable(name, 80)!r}.")
+        return found
+
+    def _method(self, thing: Thing, name: str) -> ast.FunctionDef:
+        body = self._class(thing.name).body
+        found = next((node for node in body if isinstance(node, ast.FunctionDef) and node.name == name), None)
+        if found is None:
+            raise UnsupportedModelError(f"has no method {name!r} in its class {printable(thing.name, 80)!r}.")
+        return found
+
+    def constants(self, thing: Thing) -> dict[str, Any]:
+        """What a class states of itself: ``batch_first : Final[bool] = True``."""
+        body = [node for node in self._class(thing.name).body if isinstance(node, ast.AnnAssign) and node.value is not None]
+        return {
+            node.target.id: self._value(node.value, {}) for node in body if isinstance(node.target, ast.Name) and node.value is not None
+        }
+
+    def call(self, what: Any, arguments: list[Any], named: dict[str, Any]) -> Any:
+        """The result of a method or function of the script."""
+        if isinstance(what, Method):
+            stated = self.constants(what.thing) if ".torch.nn.modules.rnn." in what.thing.name else {}
+            if "mode" in stated and what.name.startswith("forward"):
+                return self._recurrent(what.thing, stated, arguments)
+            return self._body(self._method(what.thing, what.name), [what.thing, *arguments], named)
+        return self._body(what.node, arguments, named)
+
+    def _body(self, function: ast.FunctionDef, arguments: list[Any], named: dict[str, Any]) -> Any:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise UnsupportedModelError("its code calls itself too deep.")
+        parameters = [argument.arg for argument in function.args.args]
+        defaults = function.args.defaults
+        scope: Scope = {
+            name: self._value(value, {}) for name, value in zip(parameters[len(parameters) - len(defaults) :], defaults, strict=True)
+        }
+        if len(arguments) > len(parameters) or not {*parameters[: len(arguments)], *named, *scope} >= set(parameters):
+            self._refuse(function.args, f"it is given {len(arguments)} arguments")
+        scope |= dict(zip(parameters, arguments, strict=False)) | named
+        returned = self._statements(function.body, scope)
+        self._depth -= 1
+        return returned[0] if returned else None
+
+    def _statements(self, body: Sequence[ast.stmt], scope: Scope) -> list[Any]:
+        """The returned value in a list; an empty one where nothing is returned."""
+        for node in body:
+            self._count += 1
+            if self._count > _MOST:
+                raise UnsupportedModelError(f"its code has more than {_MOST} statements to follow.")
+            if isinstance(node, ast.Return):
+                return [None if node.value is None else self._value(node.value, scope)]
+            if isinstance(node, ast.Assign) and len(node.targets) == 1:
+                target = node.targets[0]
+                self._names = len(target.elts) if isinstance(target, ast.Tuple) else 1
+                self._assign(node.targets[0], self._value(node.value, scope), scope)
+            elif isinstance(node, ast.If):
+                chosen = self._value(node.test, scope)
+                if not isinstance(chosen, bool):
+                    self._refuse(node.test, "a choice that depends on the recording is not imported")
+                if returned := self._statements(node.body if chosen else node.orelse, scope):
+                    return returned
+            elif isinstance(node, ast.Expr):
+                self._value(node.value, scope)
+            elif not isinstance(node, ast.Pass):
+                self._refuse(node, "loops and such are not imported")
+        return []
+
+    def _assign(self, target: ast.expr, value: Any, scope: Scope) -> None:
+        if isinstance(target, ast.Name):
+            scope[target.id] = value
+            return
+        if not isinstance(target, ast.Tuple) or not isinstance(value, list | tuple) or len(target.elts) != len(value):
+            self._refuse(target, "it takes another number of values")
+        for part, one in zip(target.elts, value, strict=True):
+            self._assign(part, one, scope)
+
+    def _value(self, node: ast.expr, scope: Scope) -> Any:
+        if isinstance(node, ast.Constant):
+            return node.value
+        if isinstance(node, ast.Name) and node.id in scope:
+            return scope[node.id]
+        if isinstance(node, ast.List | ast.Tuple):
+            return [self._value(one, scope) for one in node.elts]
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return -self._value(node.operand, scope)
+        if isinstance(node, ast.Subscript):
+            return self._value(node.value, scope)[self._value(node.slice, scope)]
+        if isinstance(node, ast.Attribute):
+            return self._attribute(node, scope)
+        if not isinstance(node, ast.Call):
+            self._refuse(node, "it is no part of the code that is imported")
+        return self._called(node, scope)
+
+    def _attribute(self, node: ast.Attribute, scope: Scope) -> Any:
+        """An attribute of a module, or a name with dots."""
+        name = _dotted(node)
+        if name and name.partition(".")[0] not in scope:
+            return self._named(name, node)
+        owner = self._value(node.value, scope)
+        if not isinstance(owner, Thing):
+            self._refuse(node, "it is an attribute of what has none")
+        return self._member(owner, node.attr, node)
+
+    def _member(self, owner: Thing, name: str, node: ast.AST) -> Any:
+        if name not in owner.state:
+            stated = self.constants(owner)
+            return stated[name] if name in stated else Method(owner, name)
+        value = owner.state[name]
+        if isinstance(value, list):
+            return [self._weight(one) if isinstance(one, archive.Tensor) else one for one in value]
+        return self._weight(value) if isinstance(value, archive.Tensor) else value
+
+    def _named(self, name: str, node: ast.AST) -> Any:
+        if name.startswith("CONSTANTS.c"):
+            value = self.script.constants[int(name.removeprefix("CONSTANTS.c"))]
+            return self._weight(value, name) if isinstance(value, archive.Tensor) else value
+        if not name.startswith("__torch__."):
+            return name
+        module, _, function = name.rpartition(".")
+        body = self.script.code[module].body if module in self.script.code else []
+        found = next((one for one in body if isinstance(one, ast.FunctionDef) and one.name == function), None)
+        if found is None:
+            self._refuse(node, "the file has no such function")
+        return Function(found)
+
+    def _weight(self, tensor: archive.Tensor, name: str = "") -> Ref:
+        """A tensor of a module, or the constant called `name`."""
+        key = (name, *tensor.place)
+        if key not in self._weights:
+            self._weights[key] = self.program.constant(f"weight {len(self._weights)}", np.asarray(tensor))
+        return self._weights[key]
+
+    def _called(self, node: ast.Call, scope: Scope) -> Any:
+        results, self._names = self._names, 1
+        arguments = [self._value(one, scope) for one in node.args if not _is_type(one, node)]
+        named = {one.arg: self._value(one.value, scope) for one in node.keywords if one.arg and one.arg not in ("layout", "device")}
+        if isinstance(node.func, ast.Name) and node.func.id not in scope:
+            if node.func.id == "getattr":
+                return self._member(arguments[0], arguments[1], node)
+            return arguments[-1]  # annotate(type, x), unchecked_cast(type, x), int(x), float(x), bool(x)
+        what = self._value(node.func, scope)
+        if isinstance(what, Method | Function):
+            return self.call(what, arguments, named)
+        if not isinstance(what, str):
+            self._refuse(node, "it calls what is no function")
+        return self._operator(what, arguments, named, node, results)
+
+    def _operator(self, name: str, arguments: list[Any], named: dict[str, Any], node: ast.AST, count: int = 1) -> Any:
+        short = name.rpartition(".")[2]
+        if name == "ops.prim.RaiseException":
+            self._refuse(node, "the module raises an error here for such an input")
+        if short in FUNCTIONS and FUNCTIONS[short].takes(arguments):
+            return FUNCTIONS[short].value(arguments)
+        if short in COMPARED and not any(isinstance(argument, Ref) for argument in arguments):
+            return COMPARED[short](*arguments)
+        if short == "size" and len(arguments) == 1:
+            return [self._operator(name, [arguments[0], axis], {}, node) for axis in range(arguments[0].rank)]
+        if short == "to":
+            arguments = [arguments[0], _DTYPES.get(arguments[1]) if len(arguments) > 1 and isinstance(arguments[1], int) else None]
+        results = self.program.call(f"torch.{short}" if name.startswith("torch.") else name, arguments, named, [None] * count)
+        return results[0] if len(results) == 1 and short not in ("chunk", "split", "unbind") else results
+
+    def _recurrent(self, thing: Thing, stated: dict[str, Any], arguments: list[Any]) -> Any:
+        """``nn.LSTM``, ``nn.GRU`` or ``nn.RNN`` by what its class states."""
+        x, hx = arguments[0], arguments[1] if len(arguments) > 1 else None
+        names = [name for level in thing.state["_all_weights"] for name in level]
+        params = [self._member(thing, name, ast.Pass()) for name in names]
+        layers, both, first = stated["num_layers"], stated["bidirectional"], stated["batch_first"]
+        target = {"LSTM": "lstm", "GRU": "gru"}.get(stated["mode"], stated["mode"].lower())
+        if hx is None:
+            batch = self.program.call("torch.size", [x, 0 if first else 1], {}, [])[0] if x.rank == 3 else 1
+            width = stated["proj_size"] or stated["hidden_size"]
+            sizes = [layers * (2 if both else 1), *([batch] if x.rank == 3 else []), width]
+            zeros = self.program.call("torch.zeros", [sizes], {}, [])[0]
+            hx = [zeros, zeros] if target == "lstm" else zeros
+        given = [x, hx, params, stated["bias"], layers, 0.0, False, both, first]
+        y, *states = self.program.call(f"torch.{target}", given, {}, [])
+        return [y, states if target == "lstm" else states[0]]
+
+
+def _dotted(node: ast.expr) -> str:
+    """``torch.nn.functional.relu`` of such an attribute; empty for another."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        owner = _dotted(node.value)
+        return f"{owner}.{node.attr}" if owner else ""
+    return ""
+
+
+def _is_type(argument: ast.expr, call: ast.Call) -> bool:
+    """Whether an argument is the type of ``annotate`` or ``unchecked_cast``."""
+    return isinstance(call.func, ast.Name) and call.func.id in ("annotate", "unchecked_cast", "uninitialized") and argument is call.args[0]

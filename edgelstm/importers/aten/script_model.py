@@ -1,0 +1,97 @@
+"""A TorchScript module as a `Model`: what its inputs are, which the file does not say, is tried until the whole code can be followed."""
+
+import ast
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ...errors import EdgeLSTMError, UnsupportedModelError, printable
+from ...model import Model
+from ..from_onnx.chains import from_onnx
+from ..from_torch.kinds import hidden_size
+from .program import Program
+from .script import Follower
+from .script_archive import Script
+from .writer import Ref
+
+#: Most readings of the samples' shape that are made.
+_MOST = 8
+
+Shape = tuple[str, tuple[int | str, ...]]
+
+
+def from_script(script: Script, source: str) -> tuple[Model, str, list[str]]:
+    """The model that a script's ``forward`` describes.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Naming what of its code is not imported.
+    """
+    problem: EdgeLSTMError | None = None
+    for shape in itertools.islice(_shapes(script), _MOST):
+        try:
+            return from_onnx(_program(script, shape).file(), source=source)
+        except EdgeLSTMError as found:
+            problem = problem or found
+    raise problem or UnsupportedModelError("has no weights that would tell the shape of its samples.")
+
+
+def _shapes(script: Script) -> Iterator[Shape]:
+    """Types and shapes that the samples may have, by the widths that the modules take, the first module's first."""
+    weights = {name: tuple(tensor.shape) for name, tensor in script.tensors().items() if name.rpartition(".")[2].startswith("weight")}
+    widths = dict.fromkeys(shape[1] for name, shape in weights.items() if len(shape) in (2, 3) and "weight_hh" not in name)
+    first = next(iter(weights), "")
+    if first.endswith("weight") and f"{first.removesuffix('weight')}bias" not in script.tensors():
+        yield "int", ("first axis", "second axis")
+    for width in widths:
+        yield "float", ("first axis", "second axis", width)
+    for width in widths:
+        yield "float", ("first axis", width, "last axis")
+        yield "float", ("first axis", width)
+
+
+def _program(script: Script, shape: Shape) -> Program:
+    program = Program("TorchScript")
+    follower = Follower(script, program)
+    dtype, sizes = shape
+    given: list[Any] = []
+    for index, parameter in enumerate(follower.parameters()):
+        text = ast.unparse(parameter.annotation) if parameter.annotation is not None else "Tensor"
+        if index == 0 and text == "Tensor":
+            given.append(program.input(parameter.arg, sizes, dtype))
+        elif text.startswith("Optional"):
+            given.append(None)
+        elif text in ("Tensor", "Tuple[Tensor, Tensor]"):
+            names = [parameter.arg] if text == "Tensor" else [f"{parameter.arg} h", f"{parameter.arg} c"]
+            states = [program.input(f"state {name}", _state(script), "float") for name in names]
+            given.append(states if len(states) > 1 else states[0])
+        else:
+            raise UnsupportedModelError(f"takes {parameter.arg!r} of type {text}, which is not imported; script a module of tensors alone.")
+    try:
+        outputs = _flat(follower.run(given))
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as problem:
+        raise UnsupportedModelError(f"its code cannot be followed ({printable(problem, 100)}).") from None
+    for index, ref in enumerate(outputs):
+        program.returns(f"output {index}", ref)
+    return program
+
+
+def _state(script: Script) -> tuple[int | str, ...]:
+    """The shape of a state: that of the one recurrent module."""
+    tensors = script.tensors()
+    found = {name.rpartition(".")[0] for name in tensors if ".weight_hh" in f".{name}"}
+    if len(found) != 1:
+        raise UnsupportedModelError(f"takes a state and has {len(found)} recurrent modules; it is imported for one.")
+    (path,) = found
+    own = {name.removeprefix(f"{path}."): tensor for name, tensor in tensors.items() if name.startswith(f"{path}.") or not path}
+    layers = [name for name in own if name.startswith("weight_hh")]
+    return len(layers), 1, hidden_size(own, layers[0].removeprefix("weight_hh"))
+
+
+def _flat(value: Any) -> Sequence[Ref]:
+    if isinstance(value, Ref):
+        return [value]
+    if isinstance(value, list):
+        return [ref for part in value for ref in _flat(part)]
+    raise UnsupportedModelError("returns something that is no tensor.")

@@ -1,0 +1,1 @@
+"""Word segmenters of ICU, in JSON: see `segmenter`."""

@@ -1,0 +1,206 @@
+"""Scripted and traced modules answer as PyTorch does, by their code read as text; what it cannot be followed through is refused."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+import edgelstm as el
+from edgelstm import reference
+from edgelstm.importers import import_file
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+
+LIMIT = 1e-5
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+class Tagger(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.emb, self.lstm = nn.Embedding(11, 4), nn.LSTM(4, 6, 2, batch_first=True, bidirectional=True)
+        self.head = nn.Sequential(nn.Linear(12, 5), nn.ReLU(), nn.Dropout(0.1), nn.Linear(5, 2))
+
+    def forward(self, x):
+        y, _ = self.lstm(self.emb(x))
+        return torch.softmax(self.head(y[:, -1]), -1)
+
+
+class Ends(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.fc = nn.RNN(3, 6, 2, batch_first=True, nonlinearity="relu"), nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.fc(self.rnn(x)[1][-1])
+
+
+class Branches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inp, self.lstm, self.norm, self.fc = nn.Linear(3, 8), nn.LSTM(8, 8, batch_first=True), nn.LayerNorm(8), nn.Linear(16, 3)
+
+    def forward(self, x):
+        z = torch.tanh(self.inp(x))
+        y = self.norm(self.lstm(z)[0])
+        a, b = torch.chunk(torch.cat([y * 2 - z, z], -1), 2, -1)
+        return self.fc(torch.cat([b, a], -1))
+
+
+class Stream(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gru, self.fc = nn.GRU(3, 6, 2), nn.Linear(6, 2)
+
+    def forward(self, x, h):
+        y, h = self.gru(x, h)
+        return torch.sigmoid(self.fc(y)), h
+
+
+def whole(net, xs):
+    return net(xs[None])
+
+
+NETWORKS = {
+    "tagger": (Tagger, (torch.zeros(1, 7, dtype=torch.long),), lambda net, xs: net(xs[:, 0].long()[None])),
+    "ends": (Ends, (torch.zeros(1, 7, 3),), whole),
+    "branches": (Branches, (torch.zeros(1, 7, 3),), whole),
+    "stream": (Stream, (torch.zeros(7, 1, 3), torch.zeros(2, 1, 6)), lambda net, xs: net(xs[:, None], torch.zeros(2, 1, 6))[0][:, 0]),
+    "sequential": (lambda: nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2)), (torch.zeros(1, 7, 3),), whole),
+}
+
+
+def saved(net, given, how, path):
+    scripted = torch.jit.script(net.eval()) if how == "script" else torch.jit.trace(net.eval(), given)
+    torch.jit.save(scripted, path)
+    return path
+
+
+@pytest.mark.parametrize("how", ["script", "trace"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_modules_answer_as_pytorch(name, how, tmp_path):
+    torch.manual_seed(2)
+    make, given, run = NETWORKS[name]
+    net = make()
+    taken = import_file(saved(net, given, how, tmp_path / "n.pt"))
+    random = np.random.default_rng(0)
+    xs = (random.integers(0, 11, (7, 1)) if name == "tagger" else random.normal(size=(7, 3))).astype(np.float32)
+    with torch.no_grad():
+        expected = run(net, torch.from_numpy(xs)).numpy().reshape(-1, taken.model.output_size)
+    np.testing.assert_allclose(reference.run(taken.model, xs)[-len(expected) :], expected, atol=LIMIT)
+    assert any("is a state of the stream" in note for note in taken.notes) == (name == "stream")
+
+
+def test_its_tensors_may_be_read_as_a_state_dict(tmp_path):
+    net = Tagger()
+    path = saved(net, NETWORKS["tagger"][1], "script", tmp_path / "n.pt")
+    taken = import_file(path, layers="emb:embedding, lstm, head.0:relu, head.3:softmax")
+    assert [layer.kind for layer in taken.model.layers if layer.arrays()] == ["embedding", *["lstm"] * 4, "dense", "dense"]
+    np.testing.assert_array_equal(el.load(path, prefix="lstm").layers[0].weight_ih, net.lstm.weight_ih_l0.detach())
+
+
+class Loops(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x):
+        for _ in range(x.shape[1]):
+            x = self.fc(x)
+        return x
+
+
+class Chooses(Loops):
+    def forward(self, x):
+        return self.fc(x) if bool(x.sum() > 0) else x
+
+
+class TakesNumber(Loops):
+    def forward(self, x, rate: int):
+        return self.fc(x) * rate
+
+
+@pytest.mark.parametrize(("make", "message"), [(Loops, "loops"), (Chooses, "no operator|choice"), (TakesNumber, "'rate' of type int")])
+def test_code_that_cannot_be_followed_is_refused(make, message, tmp_path):
+    with pytest.raises(el.UnsupportedModelError, match=message):
+        el.load(saved(make(), None, "script", tmp_path / "n.pt"))
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    path = saved(Ends(), NETWORKS["ends"][1], "trace", tmp_path_factory.mktemp("sound") / "n.pt")
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def rewritten(entries, path, compression=zipfile.ZIP_STORED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    path.write_bytes(buffer.getvalue())
+    return path
+
+
+HEAD = "class Ends(Module):\n  def forward(self,\n    x: Tensor) -> Tensor:\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    __import__('os').system('true')\n    return x\n",
+        "    return eval('x')\n",
+        "    return self.__class__\n",
+        "    return (self).forward(x, )\n",
+        "    return ops.prim.RaiseException(x)\n",
+        "    return torch.load('/etc/passwd')\n",
+        "    return torch.zeros([1073741824, 1073741824])\n",
+        "    while True:\n      pass\n",
+        "    return lambda: x\n",
+        "    return [y for y in x]\n",
+        "    return CONSTANTS.c99\n",
+        "    return CONSTANTS.cx\n",
+        "    return x[3]\n",
+        "    return self.rnn.weight_ih_l0[0]\n",
+        "    a, b = x\n    return a\n",
+        "    return " + "-" * 5000 + "1\n",
+        "    return\n",
+        "    return 'text'\n",
+        "    return torch.linear(x, x, x, x, x)\n",
+        "    return torch.lstm(x, x, x, x, x, x, x, x, x)\n",
+        "    return torch.mul(x)\n",
+        "    return torch.permute(x, [7, 8, 9])\n",
+        "    return torch.select(x, 9, 0)\n",
+        "    return undefined\n",
+        "return\n\x00",
+        "    return (self.rnn).forward(x.y.z, )\n",
+    ],
+)
+def test_code_made_to_mislead_is_refused_and_never_run(sound, body, tmp_path):
+    (name,) = (name for name in sound if name.endswith(".py") and b"class Ends" in sound[name])
+    path = rewritten({**sound, name: (HEAD + body).encode()}, tmp_path / "n.pt")
+    with pytest.raises(el.EdgeLSTMError) as caught:
+        el.load(path)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+def test_archives_made_to_mislead_are_refused(sound, tmp_path):
+    (pickle,) = (name for name in sound if name.endswith("/data.pkl"))
+    root = pickle.removesuffix("data.pkl")
+    for entries in (
+        {**sound, pickle: b"\x80\x02cos\nsystem\n(X\x04\0\0\0truetR."},
+        {**sound, pickle: b"\x80\x02c__torch__\nNet\n)\x81}bK\1b."},
+        {**sound, pickle: b"\x80\x02N."},
+        {**sound, f"{root}code/big.py": b"x = 1\n" * 1_000_000},
+        {**sound, f"other/{pickle}": sound[pickle]},
+        {name: data for name, data in sound.items() if "/data/0" not in name},
+        {name: data for name, data in sound.items() if not name.endswith(".py")},
+    ):
+        with pytest.raises(el.EdgeLSTMError):
+            el.load(rewritten(entries, tmp_path / "n.pt"))
+    with pytest.raises(el.ModelFileError, match="compressed"):
+        el.load(rewritten(sound, tmp_path / "c.pt", zipfile.ZIP_DEFLATED))
