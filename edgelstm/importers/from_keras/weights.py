@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ModelFileError, ShapeError, printable
-from .hdf5 import Group
+from ..hdf5 import Group
 
 
 class Slot(NamedTuple):
