@@ -56,6 +56,7 @@ __all__ = [
     "EdgeLSTMError",
     "Embedding",
     "GRUInt8",
+    "Gather",
     "GlobalAveragePool1D",
     "GlobalMaxPool1D",
     "GroupedDense",
@@ -65,6 +66,9 @@ __all__ = [
     "Last",
     "LayerNorm",
     "LibraryError",
+    "MapConv",
+    "MapConvTranspose",
+    "MapPool",
     "Mask",
     "MaxPool1D",
     "MinGRU",
@@ -149,11 +153,15 @@ if TYPE_CHECKING:
     from .layers.hidden_int8 import GRUInt8 as GRUInt8
     from .layers.hidden_int8 import RNNInt8 as RNNInt8
     from .layers.joining import Concat as Concat
+    from .layers.joining import Gather as Gather
     from .layers.joining import Mul as Mul
     from .layers.joining import Slice as Slice
     from .layers.lstm import LSTM as LSTM
     from .layers.lstm_int8 import LSTMInt8 as LSTMInt8
     from .layers.lstm_int8_static import LSTMInt8Static as LSTMInt8Static
+    from .layers.map_conv import MapConv as MapConv
+    from .layers.map_conv import MapConvTranspose as MapConvTranspose
+    from .layers.map_pool import MapPool as MapPool
     from .layers.minimal import MinGRU as MinGRU
     from .layers.minimal import MinLSTM as MinLSTM
     from .layers.norms import LayerNorm as LayerNorm

@@ -16,6 +16,7 @@ def load(
     layers: str | None = None,
     prefix: str | None = None,
     without: str | None = None,
+    recurrent_activation: str | None = None,
     recipe: str | os.PathLike[str] | None = None,
 ) -> Model:
     """Read a trained network from any supported file; its content decides, not its name.
@@ -29,6 +30,8 @@ def load(
     layers, prefix, without : str, optional
         What a trained file does not say: its layers in order, with the activation after each (``"lstm, fc1:relu, fc2:softmax"``),
         where in it the network is (``"model_state"``), and which parts are left out (``"aux, loss.weight"``).
+    recurrent_activation : str, optional
+        What the gates of a Keras file of weights alone are passed through: ``"sigmoid"`` or ``"hard_sigmoid"``.
     recipe : str or os.PathLike, optional
         A small TOML file that says all of that, and more, of a file that holds tensors alone.
 
@@ -39,7 +42,8 @@ def load(
     ShapeError, UsageError
         If the path is no path, a foreign file's arrays do not fit together, or `layers`, `prefix` or `without` cannot be meant.
     """
-    model, notes = load_with_notes(path, verify=verify, recipe=recipe, layers=layers, prefix=prefix, without=without)
+    how = {"layers": layers, "prefix": prefix, "without": without, "recurrent_activation": recurrent_activation}
+    model, notes = load_with_notes(path, verify=verify, recipe=recipe, **how)
     if notes:
         _warn(os.fspath(path), notes)
     return model

@@ -33,7 +33,7 @@ CASES = {
 def layer_of(rng, shape, channels, window, options):
     options = dict(options)
     plain = {key: value for key, value in options.items() if key not in ("peephole", "started")}
-    out = conv_lstm(rng, shape, channels, window, **plain).state_shape
+    out = conv_lstm(rng, shape, channels, window, **plain).answer_shape
     if kind := options.pop("peephole", None):
         options["peephole"] = uniform(rng, 3, *(out if kind == "maps" else out[-1:]))
     if options.pop("started", False):
@@ -46,7 +46,9 @@ def test_the_kernel_stays_with_the_twin(rng, case):
     model = el.Model([layer_of(rng, *CASES[case])])
     xs = samples(rng, model, 100)
     expected = reference.run(model, xs)
-    assert np.abs(el.Stream(model).process(xs) - expected).max() <= TOLERANCE["f32"] * max(1, np.abs(expected).max())
+    answers = el.Stream(model).process(xs)
+    assert answers.shape == (100, *model.layers[0].answer_shape)
+    assert np.abs(answers.reshape(100, -1) - expected).max() <= TOLERANCE["f32"] * max(1, np.abs(expected).max())
 
 
 def keras_layer(monkeypatch, shape, channels, window, **options):
@@ -94,7 +96,7 @@ def test_keras_gives_the_same(monkeypatch, shape, channels, window, options):
     model = el.Model([record])
     xs = np.random.default_rng(1).uniform(-1, 1, (6, *shape)).astype(np.float32)
     expected = keras.ops.convert_to_numpy(layer(xs[None]))[0]
-    assert expected.shape[1:] == record.state_shape
+    assert expected.shape[1:] == record.answer_shape
     answers = reference.run(model, xs.reshape(6, -1))
     np.testing.assert_allclose(answers, expected.reshape(6, -1), atol=1e-5 * max(1, np.abs(expected).max()))
 

@@ -97,16 +97,20 @@ def test_rtneural_answers_as_keras(tmp_path, rng, monkeypatch):
         (keras.layers.LSTM(4, return_sequences=True), "lstm", "tanh"),
         (keras.layers.Dense(3), "dense", ""),
         (keras.layers.Activation("sigmoid"), "activation", "sigmoid"),
+        (keras.layers.Conv1D(3, 3, padding="causal", dilation_rate=2, activation="elu"), "conv1d", "elu"),
+        (keras.layers.PReLU(shared_axes=[1]), "prelu", ""),
+        (keras.layers.BatchNormalization(), "batchnorm", ""),
         (keras.layers.Dense(4, activation="softmax"), "dense", "softmax"),
     ]
     model = keras.Sequential([keras.Input((None, 2)), *(k for k, _, _ in made)])
     for k, _, _ in made:
-        k.set_weights([numbers(rng, *w.shape) for w in k.get_weights()])
-    layers = [layer(kind, k.output.shape[-1], *k.get_weights(), activation=activation) for k, kind, activation in made]
+        k.set_weights([abs(numbers(rng, *w.shape)) for w in k.get_weights()])
+    options = {"conv1d": {"kernel_size": [3], "dilation": [2]}, "batchnorm": {"epsilon": 1e-3}}
+    layers = [layer(kind, k.output.shape[-1], *k.get_weights(), activation=word, **options.get(kind, {})) for k, kind, word in made]
     taken = import_file(written(tmp_path, rtneural(*layers, inputs=2)))
     xs = numbers(rng, 30, 2)
     assert np.abs(reference.run(taken.model, xs) - keras.ops.convert_to_numpy(model(xs[None]))[0]).max() < 1e-6
-    assert taken.chain == "dense0:tanh, gru1, lstm2, dense3, sigmoid, dense5:softmax"
+    assert taken.chain == "dense0:tanh, gru1, lstm2, dense3, sigmoid, conv1d5:elu, prelu6, batchnorm7, dense8:softmax"
 
 
 def answers(document, xs, gain=1.0):

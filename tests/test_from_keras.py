@@ -125,6 +125,17 @@ CASES = {
     ),
     "embedded": on_indices(lambda L: L.Embedding(9, 4, mask_zero=True), lstm(), lstm(False), lambda L: L.Dense(3)),
     "masked": stacked(lambda L: L.Masking(), lstm(), lambda L: L.Bidirectional(L.GRU(2, return_sequences=True))),
+    "mean of unmasked": on_indices(
+        lambda L: L.Embedding(9, 4, mask_zero=True),
+        lambda L: L.Bidirectional(L.LSTM(3, return_sequences=True)),
+        lambda L: L.GlobalAveragePooling1D(),
+        lambda L: L.Dense(2),
+    ),
+    "largest, masked or not": on_indices(
+        lambda L: L.Embedding(9, 4, mask_zero=True),
+        lambda L: L.LSTM(3, return_sequences=True),
+        lambda L: L.GlobalMaxPooling1D(),
+    ),
     "merged": stacked(
         *(lambda L, m=m: L.Bidirectional(L.LSTM(4, return_sequences=True), merge_mode=m) for m in ("sum", "mul", "ave", "concat"))
     ),
@@ -162,6 +173,7 @@ CASES = {
 
 @pytest.mark.parametrize("form", ["keras", "h5"])
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.filterwarnings("ignore:Layer 'global_max:UserWarning")
 def test_a_file_answers_as_keras(keras, tmp_path, rng, case, form):
     model = drawn(CASES[case](keras), rng)
     model.compile("adam", "mse")  # the optimizer's numbers are not the network's
@@ -307,6 +319,46 @@ def test_without_h5py_the_way_to_it_is_told(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(el.UnsupportedModelError, match=r'pip install "edgelstm\[convert\]"'):
         el.load(path)
+
+
+def weights_alone(tmp_path, name):
+    """A file of Keras 2 without its configuration, as ``save_weights`` writes it."""
+    (tmp_path / "whole.h5").write_bytes(KERAS2.read(f"{name}.h5"))
+    path = tmp_path / "weights.h5"
+    with h5py.File(tmp_path / "whole.h5") as whole, h5py.File(path, "w") as file:
+        for group in whole["model_weights"].values():
+            whole.copy(group, file)
+        for key, value in whole["model_weights"].attrs.items():
+            file.attrs[key] = value
+    return path
+
+
+def test_files_of_weights_alone_ask_for_what_they_do_not_say(tmp_path):
+    path = weights_alone(tmp_path, "hard_sigmoid")
+    with pytest.raises(el.UnsupportedModelError, match=r'weights alone.*embeddings \(9, 4\).*layers="embedding, lstm, gru, dense:\?"'):
+        el.load(path)
+    layers = "embedding, lstm, gru:linear, dense:softmax"
+    with pytest.raises(el.UnsupportedModelError, match=r'recurrent_activation="sigmoid".*recurrent_activation="hard_sigmoid"'):
+        el.load(path, layers=layers)
+    with pytest.raises(el.UsageError, match="leave out gru"):
+        el.load(path, layers="embedding, lstm, dense:softmax", recurrent_activation="sigmoid")
+    with pytest.raises(el.UsageError, match="does not hold"):
+        el.load(path, layers=f"{layers}, dense_7", recurrent_activation="sigmoid")
+    assert el.load(path, layers=layers, recurrent_activation="hard_sigmoid").layers[1].gate_activation == "hard_sigmoid(0.2, 0.5)"
+    whole = tmp_path / "whole.h5"
+    with pytest.raises(el.UsageError, match="leave out"):
+        el.load(whole, layers=layers)
+
+
+def test_weights_of_keras_3_answer_as_keras_once_their_order_is_said(keras, tmp_path, rng):
+    L = keras.layers
+    layers = [L.LSTM(4, return_sequences=True), L.LSTM(3, return_sequences=True), L.Bidirectional(L.GRU(3)), L.Dense(2, "tanh"), L.Dense(1)]
+    model = drawn(keras.Sequential([keras.Input((6, 3)), *layers]), rng)
+    model.save_weights(tmp_path / "model.weights.h5")
+    order = "lstm, lstm_1, bidirectional, final, dense:tanh, dense_1"
+    xs = rng.uniform(-1, 1, (6, 3)).astype(np.float32)
+    found = answers(el.load(tmp_path / "model.weights.h5", layers=order, recurrent_activation="sigmoid"), xs)
+    close(found, keras.ops.convert_to_numpy(model(xs[None]))[0])
 
 
 def test_one_compiled_stream(tmp_path):

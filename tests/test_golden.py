@@ -7,7 +7,6 @@ from golden_files import golden_answers
 from safetensors.numpy import load_file
 
 import edgelstm as el
-from edgelstm import reference
 from edgelstm.importers.from_torch import archive as torch_archive
 
 
@@ -31,11 +30,12 @@ def test_nam_lstm(golden):
 
 
 def test_dgaintel(golden):
-    """Embedding, convolution on both sides of each character, pooling, LSTM, head: whole, by the float64 twin."""
+    """Embedding, convolution on both sides of each character, pooling, LSTM, head: a domain name in, a probability out."""
     pytest.importorskip("h5py")
     answers = golden_answers("dgaintel/golden.npz")
     model = el.load(golden("dgaintel/domain_classifier_model.h5"))
-    found = np.array([reference.run(model, ids[:, None])[0] for ids in answers["ids"]])
+    stream = el.Stream(model)
+    found = np.array([stream.process(ids[:, None])[0] for ids in answers["ids"]])
     assert np.abs(found - answers["prob"]).max() <= TOLERANCE["golden"]
 
 

@@ -23,7 +23,7 @@ _FOREIGN = (
 )
 
 #: An option of `How` as Python spells it, with what tells whether a value follows.
-_OPTION = re.compile(r"\b(layers|prefix|without|recipe)=(?=([\"'])|[\s,.;)]|$)")
+_OPTION = re.compile(r"\b(layers|prefix|without|recurrent_activation|recipe)=(?=([\"'])|[\s,.;)]|$)")
 
 
 class How(NamedTuple):
@@ -32,6 +32,7 @@ class How(NamedTuple):
     layers: str | None
     prefix: str | None
     without: str | None
+    recurrent_activation: str | None
     recipe: str | None
 
     @property
@@ -47,6 +48,9 @@ _Verb = TypeVar("_Verb", bound=Callable[..., Any])
 _READING = {
     "layers": click.option("--layers", metavar="CHAIN", help='Layers of a trained file in order, with functions: "lstm, fc1:relu, fc2".'),
     "prefix": click.option("--prefix", metavar="P", help="Where in a trained file the network is, if it holds more than one: encoder.rnn."),
+    "recurrent_activation": click.option(
+        "--recurrent-activation", metavar="F", help="What gates of a Keras file of weights alone are passed through: sigmoid, hard_sigmoid."
+    ),
     "recipe": click.option("--recipe", metavar="R.toml", help="TOML file that says what the tensors of a trained file are."),
     "without": click.option("--without", metavar="A,B,…", help="Parts of a trained file to leave out: modules, dicts or tensors."),
 }
@@ -81,7 +85,7 @@ def spelled(message: str, taken: Iterable[str] = tuple(_READING)) -> str:
 
     def option(match: re.Match[str]) -> str:
         verb = "" if match[1] in taken else "edgelstm convert … "
-        return f"{verb}--{match[1]}" + " " * (match[2] is not None)
+        return f"{verb}--{match[1].replace('_', '-')}" + " " * (match[2] is not None)
 
     return _OPTION.sub(option, message)
 

@@ -43,6 +43,7 @@ class Asked(NamedTuple):
     layers: str | None = None
     prefix: str | None = None
     without: str | None = None
+    recurrent_activation: str | None = None
 
     def refuse(self) -> None:
         """Raise UsageError if something was said of a file of which nothing is to be said."""
@@ -190,6 +191,7 @@ def import_file(
     layers: str | None = None,
     prefix: str | None = None,
     without: str | None = None,
+    recurrent_activation: str | None = None,
     recipe: str | os.PathLike[str] | None = None,
 ) -> Imported:
     """Read a trained network of another framework.
@@ -205,6 +207,8 @@ def import_file(
         Where in the file the model is, for example ``"model_state"`` or ``"encoder.rnn"``. Empty for all of the file.
     without : str, optional
         Modules, dicts or tensors to leave out, for example ``"aux, loss.weight"``.
+    recurrent_activation : str, optional
+        What the gates of a Keras file of weights alone are passed through: ``"sigmoid"`` or ``"hard_sigmoid"``.
     recipe : str or os.PathLike, optional
         A TOML file that says what the tensors of a file are, in place of all the others: see `recipes.build`.
 
@@ -221,7 +225,7 @@ def import_file(
         If the layers, in that order, do not fit together.
     """
     path = container.path_text(path)
-    asked = Asked(layers, prefix, without)
+    asked = Asked(layers, prefix, without, recurrent_activation)
     with container.about(path), container.open_file(path) as file:
         found = sniff(file)
         if found == "edgelstm":
@@ -233,6 +237,8 @@ def import_file(
             raise UnsupportedModelError(
                 f"is a file of {found}, which edgelstm does not import yet; it imports {', '.join(READERS)}. {instead(found)}"
             )
+        if recurrent_activation is not None and found != "Keras (HDF5)":
+            raise UsageError(f'is a file of {found}; leave out recurrent_activation="{recurrent_activation}".')
         file.seek(0)
         model, order, notes = READERS[found](file, asked, source)
     return Imported(model, order, found, tuple(notes))

@@ -60,6 +60,11 @@ class Part:
             raise ModelFileError(f"{self.at(name)} must be {_TYPES[kind]}; it is {found}. Export the model again.")
         return float(value) if number else value
 
+    def length(self, name: str) -> int:
+        """How many entries a list has that is still to be taken; 0 where there is none."""
+        value = self._left.get(name)
+        return len(value) if isinstance(value, list) else 0
+
     def flag(self, name: str, default: bool) -> bool:
         """Whether something is so: true or false, or 1 or 0."""
         value = self._left.pop(name, None)

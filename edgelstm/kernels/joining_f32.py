@@ -1,5 +1,6 @@
-"""Products of several inputs, and parts of one, in float32."""
+"""Products of several inputs, parts of one, and values by their places, in float32."""
 
+import numpy as np
 from numba import njit
 
 from .elementwise_f32 import chunks
@@ -45,5 +46,17 @@ def slice_f32(start, size, x_stride, y_stride):
                 store(yt, k, load(lanes, xt, k))
             if rest:
                 store(yt, full, load(rest_lanes, xt, full))
+
+    return kernel
+
+
+def gather_f32(size, x_stride, y_stride):
+    """Kernel of values by their places. Weights: the places (size,), whole numbers that the record has checked."""
+
+    def kernel(w, x, y, s, z, n):
+        """w: places; x: (n, x_stride); y: (n, y_stride); s, z: unused."""
+        for t in range(n):
+            for k in range(size):
+                y[t * y_stride + k] = x[t * x_stride + int(np.int32(w[k]))]
 
     return kernel

@@ -73,16 +73,39 @@ def copying(window, zeros):
     return copy
 
 
-def multiplication(window, size):
+def spreading(window, strides):
+    """An inlined function (x, z) that copies the places of a map apart, by `strides` along rows and columns, between zeros.
+
+    window: of the map with its zeros; z: (rows, padded, channels)
+    """
+    (down, across), channels, row, before = strides, window.channels, window.row, window.before
+    rows, columns, room = -(-window.rows // down), -(-window.columns // across), window.rows * window.row
+    cut = max(0, -(before // across))
+
+    @inlined
+    def spread(x, z):
+        for k in range(room):
+            z[k] = 0
+        for r in range(rows):
+            for c in range(cut, columns):
+                at = r * down * row + (before + c * across) * channels
+                for k in range(channels):
+                    z[at + k] = x[(r * columns + c) * channels + k]
+
+    return spread
+
+
+def multiplication(window, size, groups=1):
     """An inlined function (lanes, w, x, r, c, sums): adds the products of neighbouring windows, the first at row r and column c.
 
-    w: (taps, size); x: the padded map; sums: a row of `size` lanes for each window. lanes: of a row of w.
+    w: (taps / groups, size); x: the padded map, from the first channel of a group on; sums: a row of `size` lanes for each window.
+    lanes: of a row of w.
     """
-    rows, row, channels, taken, times = window.rows, window.row, window.channels, window.window_rows, window.window_columns
-    together = times * channels if window.column_dilation == 1 else channels
+    rows, row, channels, taken, times = window.rows, window.row, window.channels // groups, window.window_rows, window.window_columns
+    together = times * channels if window.column_dilation == groups == 1 else channels
     pieces = times * channels // together
-    apart = window.column_dilation * channels
-    next_window = window.column_stride * channels
+    apart = window.column_dilation * window.channels
+    next_window = window.column_stride * window.channels
     row_stride, row_dilation, above = window.row_stride, window.row_dilation, window.above
 
     @inlined

@@ -13,11 +13,13 @@ from .grouped_dense_f32 import grouped_dense_f32
 from .gru_f32 import gru_f32
 from .hidden_int8 import gru_int8_dynamic, rnn_int8_dynamic
 from .hidden_int8_weight import gru_int8_weight, rnn_int8_weight
-from .joining_f32 import mul_f32, slice_f32
+from .joining_f32 import gather_f32, mul_f32, slice_f32
 from .lstm_f32 import lstm_f32
 from .lstm_int8 import lstm_int8_dynamic
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
 from .lstm_int8_weight import lstm_int8_weight
+from .map_conv_f32 import depthwise_f32, map_conv_f32, map_conv_transpose_f32
+from .map_pool_f32 import map_pool_f32
 from .minimal_f32 import min_gru_f32, min_lstm_f32
 from .norms_f32 import layer_norm_f32, rms_norm_f32, unit_normalization_f32
 from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, reverse_f32, sweep
@@ -61,6 +63,11 @@ LAYER_KERNELS = {
         unit_normalization_f32,
         grouped_dense_f32,
         conv_lstm_f32,
+        map_conv_f32,
+        map_conv_transpose_f32,
+        depthwise_f32,
+        map_pool_f32,
+        gather_f32,
         conv1d_f32,
         max_pool_f32,
         average_pool_f32,

@@ -1,6 +1,5 @@
 """The record of a convolutional LSTM."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, ClassVar
@@ -9,12 +8,12 @@ import numpy as np
 
 from ..errors import ShapeError
 from . import activations
-from .maps import Axis, axes, map_shape, numbers, padding
-from .record import Array, Layer, checked_array, require_shape
+from .maps import Axis, MapLayer, axes, map_shape, numbers, padding
+from .record import Array, checked_array, require_shape
 
 
 @dataclass(eq=False, repr=False)
-class ConvLSTM(Layer):
+class ConvLSTM(MapLayer):
     """Convolutional LSTM over maps of one or two axes (Shi et al. 2015), in the layout of ``keras.layers.ConvLSTM1D`` and ``ConvLSTM2D``.
 
     ``z = kernel * x + recurrent_kernel * h + bias``, split in the order i f g o, where * is a convolution: the first with strides,
@@ -76,7 +75,7 @@ class ConvLSTM(Layer):
         for name in ("strides", "dilation"):
             self._set(name, numbers(self.label, name, getattr(self, name), rank))
         self._set("padding", padding(self.label, self.padding, rank))
-        self._check_maps(f"the output map has shape {map_shape(self.label, self.state_shape)}")
+        self._check_maps(f"the output map has shape {map_shape(self.label, self.answer_shape)}")
         for name in ("gate_activation", "cell_activation", "output_activation"):
             self._set(name, activations.checked(f"{self.label}: {name}", getattr(self, name)))
 
@@ -85,9 +84,9 @@ class ConvLSTM(Layer):
         for name in ("h0", "c0"):
             if (value := getattr(self, name)) is not None:
                 self._set(name, checked_array(self.label, name, value, len(self.shape)))
-                require_shape(self.label, name, getattr(self, name), self.state_shape, because)
+                require_shape(self.label, name, getattr(self, name), self.answer_shape, because)
         if self.peephole is not None:
-            shape = (3, self.channels) if np.ndim(self.peephole) == 2 else (3, *self.state_shape)
+            shape = (3, self.channels) if np.ndim(self.peephole) == 2 else (3, *self.answer_shape)
             self._set("peephole", checked_array(self.label, "peephole", self.peephole, len(shape)))
             require_shape(self.label, "peephole", self.peephole, shape, because)
 
@@ -105,10 +104,10 @@ class ConvLSTM(Layer):
     def recurrent_windows(self) -> list[Axis]:
         """How the recurrent kernel lies on h."""
         ones = (1,) * (len(self.shape) - 1)
-        return axes(self.label, self.state_shape, self.recurrent_kernel.shape[:-2], ones, ones, "same")
+        return axes(self.label, self.answer_shape, self.recurrent_kernel.shape[:-2], ones, ones, "same")
 
     @property
-    def state_shape(self) -> tuple[int, ...]:
+    def answer_shape(self) -> tuple[int, ...]:
         """Shape of h and c, and of the output map."""
         return (*(axis.places for axis in self.windows), self.channels)
 
@@ -117,30 +116,6 @@ class ConvLSTM(Layer):
         return activations.within_one(self.gate_activation) and activations.within_one(self.output_activation)
 
     @property
-    def input_width(self) -> int:
-        return prod(self.shape)
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        return tuple(self.shape)
-
-    @property
     def multiply_accumulates(self) -> int:
         """Those of all windows, zeros of the padding included."""
-        return int(self.kernel.size + self.recurrent_kernel.size) * prod(self.state_shape[:-1])
-
-    def output_size(self, sizes: Sequence[int]) -> int:
-        self._matches(sizes, prod(self.shape), f"its map has shape {self.shape}")
-        return prod(self.state_shape)
-
-    def output_shape(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-        self.output_size([prod(shape) for shape in shapes])
-        return self.state_shape
-
-    def options(self) -> dict[str, Any]:
-        """As JSON has them."""
-        return {name: _listed(value) for name, value in super().options().items()}
-
-
-def _listed(value: Any) -> Any:
-    return [_listed(v) for v in value] if isinstance(value, tuple) else value
+        return int(self.kernel.size + self.recurrent_kernel.size) * prod(self.answer_shape[:-1])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ShapeError, printable
-from .record import MAX_SIZE, Layer
+from .record import MAX_SIZE, Array, Layer
 
 
 @dataclass(eq=False, repr=False)
@@ -69,3 +69,33 @@ class Slice(Layer):
 
     def reads(self, wanted: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
         return np.pad(wanted, (self.start, width - self.stop))
+
+
+@dataclass(eq=False, repr=False)
+class Gather(Layer):
+    """Values by their places: ``y[k] = x[indices[k]]``, of all inputs side by side. It turns axes of a map, repeats and leaves out.
+
+    Parameters
+    ----------
+    indices : (output_size,) int32
+        Counted from 0.
+    """
+
+    kind: ClassVar[str] = "gather"
+    indices: Array
+
+    def _check(self) -> None:
+        given = np.asarray(self.indices)
+        if given.ndim != 1 or given.dtype.kind not in "iu" or not 0 < given.size <= MAX_SIZE or given.min() < 0 or given.max() >= MAX_SIZE:
+            raise ShapeError(f"{self.label}: indices must be one to {MAX_SIZE} whole numbers from 0 to {MAX_SIZE - 1}, in one dimension.")
+        indices = given.astype(np.int32)
+        indices.flags.writeable = False
+        self._set("indices", indices)
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        if self.indices.max() >= sum(sizes):
+            raise ShapeError(f"{self.label} takes place {self.indices.max()} of {sum(sizes)} values, which are counted from 0.")
+        return int(self.indices.size)
+
+    def reads(self, wanted: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+        return np.isin(np.arange(width), self.indices[wanted])

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ..errors import ShapeError, printable
-from .record import MAX_SIZE
+from .record import MAX_SIZE, Layer
 
 PADDINGS = ("same", "valid")
 
@@ -25,6 +25,37 @@ class Axis(NamedTuple):
     dilation: int
     before: int
     places: int
+
+
+class MapLayer(Layer):
+    """A layer that reads one map a timestep, of a shape that its record states, and gives another."""
+
+    shape: Any
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        """Shape of the output map."""
+        raise NotImplementedError
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return tuple(self.shape)
+
+    @property
+    def input_width(self) -> int:
+        return prod(self.shape)
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        self._matches(sizes, prod(self.shape), f"its map has shape {self.shape}")
+        return prod(self.answer_shape)
+
+    def output_shape(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+        self.output_size([prod(shape) for shape in shapes])
+        return self.answer_shape
+
+    def options(self) -> dict[str, Any]:
+        """As JSON has them."""
+        return {name: _listed(value) for name, value in super().options().items()}
 
 
 def map_shape(owner: str, shape: Any, rank: int | None = None) -> tuple[int, ...]:
@@ -111,3 +142,8 @@ def rows_and_columns(found: Sequence[Axis]) -> tuple[Axis, Axis]:
 
 def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_SIZE
+
+
+def _listed(value: Any) -> Any:
+    """Tuples as lists, at any depth: as JSON has them."""
+    return [_listed(v) for v in value] if isinstance(value, tuple) else value

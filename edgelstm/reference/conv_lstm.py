@@ -38,7 +38,7 @@ def start(layer: ConvLSTM) -> State:
 
 def _map(layer: ConvLSTM) -> tuple[int, ...]:
     """The output map's shape; of one with one axis, as a single row."""
-    shape = layer.state_shape
+    shape = layer.answer_shape
     return shape if len(shape) == 3 else (1, *shape)
 
 

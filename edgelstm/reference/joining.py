@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..layers.joining import Slice
+from ..layers.joining import Gather, Slice
 from .functions import Twin, Vector, stateless
 
 
@@ -10,8 +10,13 @@ def part(layer: Slice, x: Vector) -> Vector:
     return x[layer.start : layer.stop]
 
 
+def gather(layer: Gather, x: Vector) -> Vector:
+    return np.asarray(x[layer.indices])
+
+
 TWINS = {
     "mul": Twin(lambda _layer, xs, state: (np.asarray(np.prod(xs, axis=0)), state)),
     "concat": stateless(lambda _layer, x: x),
     "slice": stateless(part),
+    "gather": stateless(gather),
 }

@@ -37,7 +37,7 @@ def lower(layer: ConvLSTM, sizes: list[int], target: Target) -> Lowered:
         "division": target.division,
     }
     workspace = (given[0] * given[-1] * given[2] if copied else 0) + 4 * units * together
-    width = prod(layer.state_shape)
+    width = prod(layer.answer_shape)
     return Lowered("conv_lstm_f32", constants, width, pack(layer, units), start(layer, state), workspace=workspace)
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from ... import reference
 from ...errors import ModelFileError, ShapeError, UnsupportedModelError, printable
+from ...layers.channelwise import BatchNorm, PReLU
+from ...layers.convolution import Conv1D
 from ...layers.feedforward import Activation, Add, Dense, Softmax
 from ...layers.record import MAX_SIZE, Layer
 from ...model import INPUT, Model, Probe
@@ -194,12 +196,51 @@ def _activation(part: Part, inputs: int, outputs: int, name: str) -> list[Layer]
     return []
 
 
+def _prelu(part: Part, inputs: int, outputs: int, name: str) -> list[Layer]:
+    """One slope a channel, or one for all; Keras writes them as (1, channels)."""
+    given = part.take("weights", list)
+    row = given[0] if given and isinstance(given[0], list) else []
+    slopes = row[0] if row and isinstance(row[0], list) else row
+    count = 1 if len(slopes) == 1 else inputs
+    return [PReLU(np.broadcast_to(array(slopes, (count,), f"{part.at('weights')}[0]"), (inputs,)), name=name)]
+
+
+def _batchnorm(part: Part, inputs: int, outputs: int, name: str) -> list[Layer]:
+    """gamma, beta, mean and variance; or the last two alone."""
+    affine = part.length("weights") == 4
+    arrays = _weights(part, [(inputs,)] * (4 if affine else 2))
+    gamma, beta, mean, variance = arrays if affine else (np.ones(inputs), np.zeros(inputs), *arrays)
+    scale = gamma / np.sqrt(variance + part.take("epsilon", float))
+    return [BatchNorm(scale, beta - scale * mean, name=name)]
+
+
+def _conv1d(part: Part, inputs: int, outputs: int, name: str) -> list[Layer]:
+    """Causal, with weights (taps, channels of a group, filters)."""
+    taps, dilation, groups = (_one(part, name, default) for name, default in (("kernel_size", ...), ("dilation", 1), ("groups", 1)))
+    if _one(part, "strides", 1) != 1 or inputs % groups:
+        raise UnsupportedModelError(f"{part.place} has strides, or {groups} groups of {inputs} channels; edgelstm imports it without.")
+    weight, bias = _weights(part, [(taps, inputs // groups, outputs), (outputs,)])
+    return [Conv1D(weight.transpose(2, 1, 0), bias, dilation=dilation, groups=groups, name=name)]
+
+
+def _one(part: Part, name: str, default: Any) -> int:
+    """A whole number, alone or in a list of one."""
+    value = part.take(name, object, default)
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
+    if type(value) is not int or not 1 <= value <= MAX_SIZE:
+        raise ModelFileError(f"{part.at(name)} must be a whole number from 1 to {MAX_SIZE}; it is {printable(repr(value), 60)}.")
+    return value
+
+
 #: By the file's name of a layer: its part, the width before it and its own, and its name -> records.
 _MAKERS: dict[str, Callable[[Part, int, int, str], list[Layer]]] = {
     "dense": _dense,
     "time-distributed-dense": _dense,
     "lstm": _lstm,
     "gru": _gru,
+    "conv1d": _conv1d,
+    "prelu": _prelu,
+    "batchnorm": _batchnorm,
     "activation": _activation,
 }
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...layers.attention import AttentionPool
 from ...layers.convolution import Conv1D
-from ...layers.feedforward import Add
+from ...layers.feedforward import Dense
 from ...layers.pooling import AveragePool1D, GlobalAveragePool1D, GlobalMaxPool1D, MaxPool1D
-from ...layers.recording import Reverse
 from .build import Value
 from .feedforward import activated
 from .kinds import Call, Kind, named
@@ -52,57 +52,16 @@ def _bias(call: Call, filters: int) -> NDArray[Any] | None:
 
 
 def _convolved(call: Call, weight: NDArray[Any], bias: NDArray[Any] | None, groups: int) -> Value:
-    """The convolution's records; weight: (filters, channels of a group, taps)."""
+    """The convolution's record; weight: (filters, channels of a group, taps)."""
     (x, zeros), options = call.padded, call.options
     options.must_be("data_format", "channels_last", None)
     stride, dilation = options.count("strides", 1), options.count("dilation_rate", 1)
     padding = options.take("padding", str, "valid")
-    reach = (weight.shape[2] - 1) * dilation
-    before, after = _surrounding(call, padding, zeros, reach, stride, x.steps)
-    steps = _steps(x.steps, reach - before - after, stride)
-    if after:
-        name = _both_sides(call, x, _spread(weight, dilation), bias, before, groups, stride)
-    else:
-        how = "causal" if before else "valid"
-        name = call.build.add(Conv1D(weight, bias, stride=stride, dilation=dilation, groups=groups, padding=how, **call.at(x)))
-    return Value(name, (steps, len(weight)), True)
-
-
-def _surrounding(call: Call, padding: str, zeros: tuple[int, int], reach: int, stride: int, steps: int | None) -> tuple[int, int]:
-    """Timesteps of zeros before and behind the sequence: as many as the window reaches, or none."""
-    if any(zeros) and (padding != "valid" or sum(zeros) != reach):
-        raise call.refused(
-            f"{sum(zeros)} zeros stand around its input, and its window reaches over {reach} steps; edgelstm imports equal numbers"
-        )
-    if padding == "same" and stride > 1:
-        if steps is None:
-            raise call.refused("how its padding 'same' lies depends on the number of timesteps, which the file leaves open")
-        total = max((-(-steps // stride) - 1) * stride + reach + 1 - steps, 0)
-        return total // 2, reach - total // 2
-    return {"valid": zeros, "causal": (reach, 0), "same": (reach // 2, reach - reach // 2)}[padding]
-
-
-def _spread(weight: NDArray[Any], dilation: int) -> NDArray[Any]:
-    """A dilated kernel with zeros between its taps."""
-    spread = np.zeros((*weight.shape[:2], (weight.shape[2] - 1) * dilation + 1))
-    spread[:, :, ::dilation] = weight
-    return spread
-
-
-def _both_sides(call: Call, x: Value, weight: NDArray[Any], bias: NDArray[Any] | None, before: int, groups: int, stride: int) -> str:
-    """``y[t] = sum over j of weight[j] x[t - before + j]``: taps up to the present, and those of the future along the reversed sequence."""
-    build, name = call.build, call.name
-    future = np.concatenate([weight[:, :, :before:-1], np.zeros((*weight.shape[:2], 1))], axis=2)
-    past = build.add(Conv1D(weight[:, :, : before + 1], bias, groups=groups, **build.at(f"{name}.past", x)))
-    turned = build.add(Reverse(**build.at(f"{name}.turned", x)))
-    ahead = build.add(Conv1D(future, groups=groups, **build.at(f"{name}.ahead", turned)))
-    back = build.add(Reverse(**build.at(f"{name}.back", ahead)))
-    both = build.add(Add(**build.at(name, past, back)))
-    if stride == 1:
-        return both
-    return build.add(
-        Conv1D(np.ones((len(weight), 1, 1)), groups=len(weight), stride=stride, padding="valid", **build.at(f"{name}.strided", both))
-    )
+    if any(zeros) and padding != "valid":
+        raise call.refused(f"{sum(zeros)} zeros stand around its input, and its own padding {padding!r} adds more")
+    record = Conv1D(weight, bias, stride=stride, dilation=dilation, groups=groups, padding=zeros if any(zeros) else padding, **call.at(x))
+    reach = 0 if padding != "valid" else record.history - sum(zeros)
+    return Value(call.build.add(record), (_steps(x.steps, reach, stride), len(weight)), True)
 
 
 def looks_ahead(kind: str, settings: dict[str, Any]) -> bool:
@@ -151,11 +110,19 @@ def _global(kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D]) -> Kind:
         x = call.sequence
         call.options.must_be("data_format", "channels_last", None)
         call.options.must_be("keepdims", False)
-        if x.mask is not None:
-            raise call.refused("it pools a masked sequence, which edgelstm does not import")
-        return call.build.ended(call.name, replace(x, name=call.build.add(kind(**call.at()))))
+        past_padding = x.mask is not None and kind is GlobalAveragePool1D
+        pooled = _mean_of_unmasked(call, x) if past_padding else call.build.add(kind(**call.at()))
+        return call.build.ended(call.name, replace(x, name=pooled))
 
     return Kind(make)
+
+
+def _mean_of_unmasked(call: Call, x: Value) -> str:
+    """Attention with one score for all timesteps, past padding."""
+    assert x.mask is not None
+    build = call.build
+    score = build.add(Dense(np.zeros((1, x.width)), **build.at(f"{call.name}.score", x)))
+    return build.add(AttentionPool(mask="repeat", **build.at(call.name, x, score, build.mask(x.mask))))
 
 
 KINDS = {

@@ -77,6 +77,12 @@ class Group:
             self._check_stored(data, name)
             return np.asarray(data[()])
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a dataset at a path below; empty of what has none."""
+        data = self._follow(name)
+        with sound():
+            return tuple(data.shape or ())
+
     def _check_stored(self, data: Any, name: str) -> None:
         plan = data.id.get_create_plist()
         if data.is_virtual or plan.get_external_count():

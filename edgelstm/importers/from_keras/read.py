@@ -1,9 +1,11 @@
 """A Keras file as a `Model`."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from ...errors import ModelFileError, UnsupportedModelError, UsageError
+from ...errors import ModelFileError, UsageError
 from ...model import Model
+from .bare import described
 from .graph import model_of
 from .store import read
 
@@ -12,19 +14,21 @@ if TYPE_CHECKING:
 
 
 def from_keras(file: BinaryIO, asked: "Asked", source: str) -> tuple[Model, str, list[str]]:
-    """The network in a file, the names of its layers, and notes.
+    """The network in a file, the names of its layers, and notes. `asked` says what a file of weights alone does not.
 
     Raises
     ------
     ModelFileError, UnsupportedModelError, ShapeError, UsageError
     """
     stored = read(file)
-    if stored.config is None:
-        raise UnsupportedModelError("holds weights alone; save the whole model.")
-    for option, value in asked._asdict().items():
-        if value is not None:
-            raise UsageError(f'says itself what its layers are; leave out {option}="{value}".')
     try:
-        return model_of(stored, source)
+        if stored.config is not None:
+            asked.refuse()
+            return model_of(stored, source)
+        for option in ("prefix", "without"):
+            if value := getattr(asked, option):
+                raise UsageError(f'is a Keras file; leave out {option}="{value}".')
+        config, weights = described(stored.root, asked, stored.version)
+        return model_of(replace(stored, config=config, weights=weights), source)
     except RecursionError:
         raise ModelFileError("holds layers in layers without end; the file is damaged.") from None

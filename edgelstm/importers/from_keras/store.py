@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...files import container
-from .hdf5 import opened
+from .hdf5 import Group, opened
 from .weights import ByName, ByPath, Weights
 
 #: The most bytes of a description, and of weights in a zip archive.
@@ -26,11 +26,14 @@ class Stored:
     version : int
         Of Keras, its first number: 1, 2 or 3.
     weights : Weights
+    root : Group
+        Of the file of weights.
     """
 
     config: dict[str, Any] | None
     version: int
     weights: Weights
+    root: Group
 
 
 def read(file: BinaryIO) -> Stored:
@@ -47,11 +50,11 @@ def read(file: BinaryIO) -> Stored:
     described = root.text("model_config")
     if described is not None:
         weights = root.group("model_weights") if "model_weights" in root else root
-        return Stored(_config(described, "model_config"), _version(root.text("keras_version")), ByName(weights))
+        return Stored(_config(described, "model_config"), _version(root.text("keras_version")), ByName(weights), root)
     if root.texts("layer_names") is not None:
-        return Stored(None, _version(root.text("keras_version")), ByName(root))
+        return Stored(None, _version(root.text("keras_version")), ByName(root), root)
     if "layers" in root or "_layer_checkpoint_dependencies" in root:
-        return Stored(None, 3, ByPath(root))
+        return Stored(None, 3, ByPath(root), root)
     raise UnsupportedModelError("is an HDF5 file without a Keras model (no model_config, layer_names or layers).")
 
 
@@ -65,7 +68,8 @@ def _archive(file: BinaryIO) -> Stored:
         raise ModelFileError(f"is a damaged zip archive ({printable(problem, 200)}); copy it again.") from None
     about = container.read_json(metadata, "metadata.json")
     version = about.get("keras_version") if isinstance(about, dict) else None
-    return Stored(_config(config, "config.json"), _version(str(version)), ByPath(opened(io.BytesIO(weights))))
+    root = opened(io.BytesIO(weights))
+    return Stored(_config(config, "config.json"), _version(str(version)), ByPath(root), root)
 
 
 def _part(archive: zipfile.ZipFile, name: str, most: int) -> bytes:

@@ -6,7 +6,7 @@ in groups named after the layers' classes and the attributes that hold them: ``l
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -118,13 +118,13 @@ def _fits(slot: str, name: str) -> bool:
 class ByPath:
     """Groups ``layers/<class>[_number]/…/vars/<number>``, numbered among layers of one class."""
 
-    def __init__(self, root: Group, base: str = "layers") -> None:
-        self._root, self._base = root, base
+    def __init__(self, root: Group, base: str = "layers", groups: Mapping[str, str] | None = None) -> None:
+        self._root, self._base, self._groups = root, base, groups
         found = [path for path in root.walk() if path.startswith(f"{base}/") and "/seed_generator/" not in path]
         self._left = [path for path in found if "/vars/" in path]
 
     def of(self, index: int, names: Sequence[tuple[str, str]], slots: Sequence[Slot]) -> Arrays:
-        group = numbered([name for name, _ in names])[index]
+        group = numbered([name for name, _ in names])[index] if self._groups is None else self._groups.get(names[index][1], "")
         places: dict[tuple[tuple[str, ...], str], str] = {}
         counts: Counter[tuple[str, ...]] = Counter()
         for slot in slots:

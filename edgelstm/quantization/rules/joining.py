@@ -2,4 +2,4 @@
 
 from . import UNTOUCHED
 
-RULES = {"mul": UNTOUCHED, "concat": UNTOUCHED, "slice": UNTOUCHED}
+RULES = {"mul": UNTOUCHED, "concat": UNTOUCHED, "slice": UNTOUCHED, "gather": UNTOUCHED}

@@ -1,0 +1,5 @@
+"""Pooling over maps stays as it is: it multiplies nothing."""
+
+from . import UNTOUCHED
+
+RULES = {"map_pool": UNTOUCHED}
