@@ -66,6 +66,7 @@ __all__ = [
     "Last",
     "LayerNorm",
     "LibraryError",
+    "LogSoftmax",
     "MapConv",
     "MapConvTranspose",
     "MapPool",
@@ -146,6 +147,7 @@ if TYPE_CHECKING:
     from .layers.feedforward import Add as Add
     from .layers.feedforward import Dense as Dense
     from .layers.feedforward import Embedding as Embedding
+    from .layers.feedforward import LogSoftmax as LogSoftmax
     from .layers.feedforward import Normalizer as Normalizer
     from .layers.feedforward import Softmax as Softmax
     from .layers.grouped_dense import GroupedDense as GroupedDense

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import reference
 from .errors import UsageError
-from .importers.from_onnx.bound import Bound, bound
+from .importers.from_onnx.bound import Bound, CellState, bound
 from .importers.from_onnx.file import File, from_proto
+from .layers.record import Recurrent
 from .stream import Stream
 
 Array = NDArray[Any]
@@ -49,10 +51,11 @@ class EdgeLSTMRep:
         arrays = {name: np.asarray(given[name]) for name in names}
         made, streams = self._ready(arrays)
         answers = []
-        for stream, rows in zip(streams, made.recordings(arrays[names[0]]), strict=True):
+        for stream, cells, rows in zip(streams, made.cells, made.recordings(arrays[names[0]]), strict=True):
             if stream.model.streams:
                 stream.reset()
-            answers.append(stream.process(rows))
+            found = np.array(stream.process(rows))  # (steps, columns)
+            answers.append(np.hstack([found, *(_cell_states(cell, found) for cell in cells)]))
         return tuple(made.filled(np.array(answers)))
 
     def _ready(self, arrays: dict[str, Array]) -> tuple[Bound, list[Stream]]:
@@ -64,6 +67,17 @@ class EdgeLSTMRep:
             self._bound = made, [Stream(model) for model in made.models]
             self._constants = {name: value.copy() for name, value in constants.items()}
         return self._bound
+
+
+def _cell_states(cell: CellState, answers: Array) -> Array:
+    """The cell state after each step, (steps, hidden_size), by the float64 twin: compiled layers give none."""
+    layer, known = cell.layer, reference.twin(cell.layer)
+    turn = -1 if isinstance(layer, Recurrent) and layer.reverse else 1
+    state, found = known.start(layer), []
+    for x in answers[::turn, cell.reads]:
+        _, state = known.step(layer, [x.astype(np.float64)], state)
+        found.append(state[1])
+    return np.array(found, np.float32)[::turn]
 
 
 class EdgeLSTMBackend:

@@ -124,12 +124,12 @@ def rnn(rng):
     return [first, el.RNN(uniform(rng, 9, 13), uniform(rng, 9, 9) / 4, uniform(rng, 9), activation="relu", gate_clip=3)]
 
 
-def hidden_int8(rng, record, inputs, hidden, scheme, **options):
+def hidden_int8(rng, record, size, hidden, scheme, **options):
     """A GRU or Elman layer with int8 weights."""
     rows = (3 if record is el.GRUInt8 else 1) * hidden
-    scales = (rng.uniform(0.5, 1, rows) / (127 * np.sqrt(size)) for size in (inputs, hidden))
+    scales = (rng.uniform(0.5, 1, rows) / (127 * np.sqrt(columns)) for columns in (size, hidden))
     biases = {f.name: uniform(rng, rows) for f in fields(record) if f.name.startswith("bias")}
-    return record(scheme, integers(rng, rows, inputs), integers(rng, rows, hidden), *scales, **biases, **options)
+    return record(scheme, integers(rng, rows, size), integers(rng, rows, hidden), *scales, **biases, **options)
 
 
 def gru_int8(rng):
@@ -192,6 +192,7 @@ MAKERS = {
     "dense": behind_lstm(lambda rng: el.Dense(uniform(rng, 5, 9), uniform(rng, 5))),
     "activation": behind_lstm(lambda rng: el.Activation("sigmoid")),
     "softmax": behind_lstm(lambda rng: el.Softmax()),
+    "log_softmax": behind_lstm(lambda rng: el.LogSoftmax()),
     "embedding": embedding,
     "normalizer": normalizer,
     "add": add,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import lstm_layers, lstm_model
 from elstm_files import index_model, sensor_model
-from kinds import dense_int8_static, integers, lstm_int8, lstm_int8_static
+from kinds import MAKERS, dense_int8_static, hidden_int8, integers, lstm_int8, lstm_int8_static, uniform
 
 import edgelstm as el
 from edgelstm import reference
@@ -38,6 +38,18 @@ def _int8(name, scheme, *, calibrated=False):
     return el.Model([first, second, head])
 
 
+def _gru_int8(scheme):
+    rng = _drawn(scheme)
+    first = hidden_int8(rng, el.GRUInt8, 5, 22, scheme)
+    return el.Model([first, hidden_int8(rng, el.GRUInt8, 22, 41, scheme, reset_after=False), hidden_int8(rng, el.RNNInt8, 41, 7, scheme)])
+
+
+def _newer(rng):
+    """One after another: Elman, minimal and sLSTM layers."""
+    widths = {"rnn": 9, "min_gru": 13, "min_lstm": 18, "slstm": 6}
+    return el.Model([part for kind, width in widths.items() for part in [*MAKERS[kind](rng), el.Dense(uniform(rng, 5, width))]])
+
+
 def _static(name):
     rng = _drawn(name)
     lstm = lstm_int8_static(rng, 5, 18)
@@ -51,9 +63,13 @@ MODELS = {
     "f32-all-layers": lambda: sensor_model(labels=("a", "b"), input_names=("x", "y", "z"), rate_hz=50),
     "f32-table": index_model,
     "f32-activations": lambda: el.Model([*lstm_layers(_drawn("act"), 1, 3, 1), el.Activation("sigmoid"), el.Activation("tanh")]),
+    "f32-gru": lambda: el.Model(MAKERS["gru"](_drawn("gru"))),
+    "f32-newer": lambda: _newer(_drawn("newer")),
     "int8-weight": lambda: _int8("int8-weight", "int8-weight"),
     "int8-dynamic": lambda: _int8("int8-dynamic", "int8-dynamic"),
     "int8-dynamic-calibrated": lambda: _int8("int8-dynamic-calibrated", "int8-dynamic", calibrated=True),
+    "int8-weight-gru": lambda: _gru_int8("int8-weight"),
+    "int8-dynamic-gru": lambda: _gru_int8("int8-dynamic"),
     "int8-static": lambda: _static("int8-static"),
     "int8-static-lstm": lambda: el.Model([lstm_int8_static(_drawn("lstm"), 3, 33)]),
 }

@@ -27,7 +27,7 @@ ALLOWED = {
     "bidirectional": {"errors", "layers"},
     "building": {"", "compiler", "errors", "files", "model", "runtime"},
     "stream": {"compiler", "errors", "files", "model", "runtime"},
-    "onnx_backend": {"errors", "importers", "stream"},
+    "onnx_backend": {"errors", "importers", "layers", "reference", "stream"},
     "device": {"errors", "runtime"},
     "verifying": {"errors", "model", "reference", "runtime", "stream"},
     "quantization": {"", "errors", "files", "layers", "model", "reference", "runtime", "stream"},

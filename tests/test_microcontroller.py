@@ -73,9 +73,26 @@ def indices(rng):
     return [el.Embedding(drawn(11, 6)), el.LSTM(drawn(32, 6), drawn(32, 8), drawn(32)), el.Dense(drawn(3, 8), drawn(3))]
 
 
+def without_cell(rng):
+    """GRUs of both conventions, an Elman layer, minimal layers and an sLSTM: those that have int8 first."""
+
+    def drawn(*shape):
+        return rng.uniform(-0.5, 0.5, shape)
+
+    return [
+        el.GRU(drawn(39, 5), drawn(39, 13), drawn(39), drawn(39), drawn(13)),
+        el.GRU(drawn(27, 13), drawn(27, 9), drawn(27), reset_after=False),
+        el.RNN(drawn(6, 9), drawn(6, 6), drawn(6), name="low"),
+        el.MinGRU(drawn(10, 6), drawn(10), candidate="positive", name="gru"),
+        el.MinLSTM(drawn(21, 5), drawn(21), name="lstm"),
+        el.SLSTM(drawn(32, 7), drawn(32, 4), drawn(32), name="slstm"),
+    ]
+
+
 def in_scheme(model, windows, scheme):
     """`quantize`, and the Dense layers too that it leaves in f32 for being small; the layer "high" scales its input at each step."""
-    layers = el.quantize(model, windows, scheme).layers
+    newer = [layer.name for layer in model.layers if layer.kind in ("min_gru", "min_lstm", "slstm")]
+    layers = el.quantize(model, windows, scheme, keep=newer).layers
     if scheme == "int8-static":
         assert not any(isinstance(layer, el.Dense) for layer in layers)
         return el.Model(layers)
@@ -96,7 +113,7 @@ def dense_in(layer, scheme):
 def case(kind, scheme):
     """A model and samples (STEPS, input_size)."""
     rng = np.random.default_rng(20261124)
-    model = el.Model({"vectors": vectors, "indices": indices}[kind](rng))
+    model = el.Model({"vectors": vectors, "indices": indices, "without_cell": without_cell}[kind](rng))
     draw = (lambda n: rng.integers(0, 11, (n, 1))) if kind == "indices" else (lambda n: rng.uniform(-2, 2, (n, 5)))
     xs = draw(STEPS).astype(np.float32)
     if scheme != "f32":
@@ -256,6 +273,19 @@ def test_an_object_keeps_to_its_fpu(shown, target, kind, scheme):
     attributes = shown("readelf", "-A", made)
     assert ("Tag_ABI_VFP_args: VFP registers" in attributes) == fpu
     assert ("Tag_ABI_HardFP_use: SP only" in attributes) == fpu
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["f32", "int8-weight", "int8-dynamic"])
+@pytest.mark.parametrize("target", ["cortex-m4f", "cortex-m3"])
+def test_layers_without_a_cell_answer_as_here(found, target, scheme):
+    model, xs = case("without_cell", scheme)
+    said = found(target, "without_cell", scheme)
+    answers = np.frombuffer(said["answers"], np.float32).reshape(STEPS, -1)
+    here, _ = run_here(target, "without_cell", scheme, STEPS)
+    assert np.abs(answers - here).max() < TOLERANCE["f32"]
+    assert np.abs(answers - reference.run(model, xs)).max() < TOLERANCE["f32"]
+    assert 0 < said["stack_step"] <= said["stack_all"] < STACK
 
 
 def test_a_call_of_what_a_microcontroller_may_lack_is_refused(monkeypatch):

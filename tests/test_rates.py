@@ -1,11 +1,13 @@
 """Answers that are not due at every step: when they are, by every way to step, and what is told of it."""
 
 import ctypes
+import json
 import struct
 import zlib
 
 import numpy as np
 import pytest
+from cli_calls import call
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kinds import uniform
@@ -232,3 +234,14 @@ def test_verify_compares_the_answers_that_are_due(whole):
     assert el.verify(MODEL, XS, wrong).first_beyond == (0, DUE[2])
     with pytest.raises(el.InputError, match="first answer, which is due at step 8"):
         el.verify(MODEL, XS[:5], whole[:1])
+
+
+def test_describe_tells_delays_and_receptive_fields(tmp_path):
+    """As continual-inference counts them: a window of 4, then 3 of every second, then all that came before."""
+    el.save(MODEL, tmp_path / "model.elstm")
+    told = json.loads(call("describe", tmp_path / "model.elstm", "--json").output)
+    found = [(layer["every"], layer["delay"], layer["receptive_field"]) for layer in told["layers"]]
+    assert found == [(2, 3, 4), (6, 7, 8), (6, 7, 0)]
+    printed = call("describe", tmp_path / "model.elstm").output
+    assert "every 6 steps, the first at step 8" in printed
+    assert "sees" in printed

@@ -79,3 +79,14 @@ def test_bench_times_recordings(files):
 def test_build_refuses_by_name(files, tmp_path):
     message = refused(call("build", files / "tagger.elstm", "--target", "rpi4", "-o", tmp_path / "model.so"), 1)
     assert "reads whole recordings" in message
+
+
+def test_quantize_reports_what_recordings_cost(files, tmp_path):
+    np.savez(tmp_path / "w.npz", windows=np.random.default_rng(2).normal(size=(12, 30, 3)).astype(np.float32))
+    made, page = tmp_path / "small.elstm", tmp_path / "report.html"
+    done = call("quantize", files / "summary.elstm", "--data", tmp_path / "w.npz", "-o", made, "--report", page)
+    assert done.exit_code == 0, done.output
+    assert "a call of step()" not in done.output + page.read_text()
+    small = el.load(made)
+    assert (small.streams, small.sums_up, small.scheme) == (False, True, "int8-dynamic")
+    np.testing.assert_allclose(el.Stream(small).process(ROWS), el.Stream(tagger(sequences=False)).process(ROWS), atol=0.05)

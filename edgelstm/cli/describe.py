@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import given, show
+from . import given, show, timing
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -16,6 +16,7 @@ def record(model: "Model", path: Path) -> dict[str, Any]:
     """What `describe` prints of a model stored at `path`, as plain JSON values."""
     from ..files.elstm import model_digest
 
+    when = timing.timings(model)
     layers = [
         {
             "name": layer.name,
@@ -26,6 +27,7 @@ def record(model: "Model", path: Path) -> dict[str, Any]:
             "options": layer.options(),
             "parameters": sum(array.size for array in layer.arrays().values()),
             "multiply_accumulates": layer.multiply_accumulates,
+            **when[layer.name]._asdict(),
         }
         for layer in model.layers
     ]
@@ -80,6 +82,7 @@ def print_model(told: dict[str, Any]) -> None:
         ("file size", show.bytes_text(told["file_bytes"])),
         ("inputs", inputs + (f": {', '.join(told['input_names'])}" if told["input_names"] else "")),
         ("outputs", f"{told['output_size']}" + (f": {', '.join(told['labels'])}" if told["labels"] else "")),
+        *timing.facts(told["layers"]),
         ("rate", "not stated" if told["rate_hz"] is None else f"{told['rate_hz']:g} Hz"),
         ("trained on", _regime(told)),
         ("parameters", f"{told['parameters']:,} ({show.bytes_text(told['parameter_bytes'])})"),
@@ -97,10 +100,12 @@ def print_model(told: dict[str, Any]) -> None:
             layer["output_size"],
             f"{layer['parameters']:,}",
             f"{layer['multiply_accumulates']:,}",
+            *timing.cells(layer, told["layers"]),
         )
         for layer in told["layers"]
     ]
-    show.table("Layers", ("layer", "kind", "reads", "outputs", "parameters", "multiply-acc."), rows)
+    columns = ("layer", "kind", "reads", "outputs", "parameters", "multiply-acc.", *timing.columns(told["layers"]))
+    show.table("Layers", columns, rows)
 
 
 def library_record(file: "LibraryFile") -> dict[str, Any]:

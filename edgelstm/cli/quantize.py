@@ -148,15 +148,12 @@ def _bar() -> "Iterator[Progress]":
 
 
 def _print(told: dict[str, Any], report: Path | None) -> None:
-    from ..quantization.report.page import HEADLINES
+    from ..quantization.report.page import HEADLINES, WAYS
 
     verdict, size = told["verdict"], told["size"]
     show.table(f"{told['file']}: {HEADLINES[verdict['level']]}", (), [("·", reason) for reason in verdict["reasons"]])
     facts = [(".elstm file", *map(show.bytes_text, size["file_bytes"])), ("weights in memory", *map(show.bytes_text, size["weight_bytes"]))]
-    facts += [
-        (name, *map(show.time_text, told["latency_ns"][key]))
-        for key, name in (("process", "a step in process()"), ("step", "a call of step()"))
-    ]
+    facts += [(WAYS[way], *map(show.time_text, times)) for way, times in told["latency_ns"].items()]
     show.table(f"On {told['machine'].get('cpu', 'this machine')}, least of many", ("", "f32", "quantised"), facts)
     rows = [(layer["name"], layer["scheme"], f"{layer['snr_db']:.1f} dB", layer["reason"]) for layer in told["layers"]]
     show.table("Layers", ("layer", "scheme", "its output", "why"), rows)

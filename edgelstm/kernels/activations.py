@@ -185,6 +185,14 @@ def _sqrt(x):
     return (root * -1.0).fma(root, x).fma(inverse * 0.5, root)
 
 
+def _log(x):
+    """log(x) of x from 1 up: that of its power of two, and of the rest by its series."""
+    n = x.exponent()
+    m = x.times_two_to(n * -1.0)
+    s = (m - 1.0) / (m + 1.0)
+    return n.fma(math.log(2), s * horner(s * s, LOG))
+
+
 #: By name of `layers.activations.FUNCTIONS`, whose formulas these are: (Value, *numbers) -> Value.
 FORMULAS = {
     "linear": _linear,
@@ -243,3 +251,4 @@ def applied(word):
 
 magnitude = elementwise(_magnitude)
 exp = elementwise(_exp)
+log = elementwise(_log)

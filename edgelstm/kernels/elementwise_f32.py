@@ -13,6 +13,8 @@ inlined = njit(inline="always")
 
 LONGEST = 64
 
+ONE = Lanes(1)
+
 
 def chunks(size):
     """Lanes of the full chunks of a row and of the rest, with the number of values in full chunks."""
@@ -112,6 +114,39 @@ def softmax_f32(size, x_stride, y_stride):
                 summed += exponentials(rest_lanes, xt, yt, full, top)
             for k in range(size):
                 yt[k] = yt[k] / summed
+
+    return kernel
+
+
+def log_softmax_f32(size, x_stride, y_stride):
+    """Kernel of x - log(sum(exp(x))), shifted by the largest value first."""
+    exp, log = activations.exp, activations.log
+    lanes, width, full, rest_lanes, rest = chunks(size)
+
+    @inlined
+    def exponentials(lanes, x, y, k, top):
+        shifted = subtracted(load(lanes, x, k), splat(lanes, top))
+        store(y, k, shifted)
+        return total(exp(shifted))
+
+    def kernel(w, x, y, s, z, n):
+        """x: (n, x_stride); y: (n, y_stride); w, s, z: unused."""
+        for t in range(n):
+            xt = offset(x, t * x_stride)
+            yt = offset(y, t * y_stride)
+            top = highest(load(lanes, xt, 0))
+            for k in range(width, full, width):
+                top = max(top, highest(load(lanes, xt, k)))
+            if rest:
+                top = max(top, highest(load(rest_lanes, xt, full)))
+            summed = exponentials(lanes, xt, yt, 0, top)
+            for k in range(width, full, width):
+                summed += exponentials(lanes, xt, yt, k, top)
+            if rest:
+                summed += exponentials(rest_lanes, xt, yt, full, top)
+            logarithm = total(log(splat(ONE, summed)))
+            for k in range(size):
+                yt[k] = yt[k] - logarithm
 
     return kernel
 

@@ -3,7 +3,8 @@
 A tile holds, for its units' gates side by side (`size` = gates * units), as float32: bias, scale of the input weights and of the
 recurrent ones; of a GRU whose reset gate comes after the product, also what of the bias of n it multiplies (units,). Then one byte a
 weight: for each input, and then each h, all gates; where the reset gate comes before the product, for each h those of r and z, and then
-for each h those of n. Rows of sigmoid gates come halved in all that is float32, as `gru_cell` wants them.
+for each h those of n. Zeros fill the last word of a tile. Rows of sigmoid gates come halved in all that is float32, as `gru_cell` wants
+them.
 """
 
 from numba import njit
@@ -77,7 +78,7 @@ def _gru_tiles(inputs, hidden, units, after, cell):
     next_h, (seen, next_h_of_seen) = cell.after(), cell.before()
     first = 4 * (3 * size + (units if after else 0))  # byte
     recurrent = first + inputs * size
-    floats = (recurrent + hidden * size) // 4
+    floats = -(-(recurrent + hidden * size) // 4)
 
     @inlined
     def from_inputs(w, x):
@@ -112,7 +113,7 @@ def rnn_int8_weight(inputs, hidden, padded, units, tail, turning, cell, x_stride
     """Kernel of one Elman layer. Parameters as `rnn_f32` takes them."""
     tiles, new = (padded - tail) // units, activated(*cell)
     lanes, tail_lanes = Lanes(units), Lanes(tail or 4)
-    tile_floats = 3 * units + (inputs + hidden) * units // 4
+    tile_floats = 3 * units + -(-(inputs + hidden) * units // 4)
     done, last_at = tiles * units, tiles * tile_floats
 
     @inlined

@@ -1,4 +1,4 @@
-"""Layers over a window of the last rows: convolution, pooling, the rows themselves, in float32.
+"""Layers over a window of the last rows: pooling, and the rows themselves, in float32. Convolutions stand in `conv1d_f32`.
 
 The state is the history: the rows before the present one that a window reaches back, the oldest first. Nothing in it is a place: which rows
 give an answer follows from how many rows were read before, which the caller counts.
@@ -6,9 +6,8 @@ give an answer follows from how many rows were read before, which the caller cou
 
 from numba import njit
 
-from .dense_f32 import FOUR
 from .entry.rates import rows_passed_over
-from .simd.vectors import Lanes, add, fma, highest_of, lane0, lane1, lane2, lane3, load, multiplied, offset, splat, store, zero
+from .simd.vectors import Lanes, add, highest_of, load, multiplied, offset, splat, store
 
 inlined = njit(inline="always")
 
@@ -32,12 +31,14 @@ def rows_copier(count):
     return copy
 
 
-def sliding(answer, history, width, stride, first, x_stride, y_stride):
+def sliding(answer, history, width, stride, first, x_stride, y_stride, several=None, together=1):
     """Kernel of ``answer(w, window, y)`` over windows of history + 1 rows of `width` floats, one behind the other.
 
-    It answers one of `stride` rows, and `first` (from 1) first.
+    It answers one of `stride` rows, and `first` (from 1) first. ``several(w, window, y)``, if given, answers `together` windows at once.
     """
     copy_row, copy_history = rows_copier(width), rows_copier(history * width)
+    answer_all = answer if several is None else several
+    ahead = (together - 1) * stride if several is not None else 0
 
     def kernel(w, x, y, s, z, n, before):
         """w: as `answer` reads them; x: (n, x_stride); y: (rows answered, y_stride); s: (history, width); z: (history + n, width).
@@ -49,71 +50,18 @@ def sliding(answer, history, width, stride, first, x_stride, y_stride):
             copy_row(offset(z, (history + t) * width), offset(x, t * x_stride))
         t = rows_passed_over(before, stride, first)
         answers = 0
-        while t < n:
-            answer(w, offset(z, t * width), offset(y, answers * y_stride))
-            answers += 1
-            t += stride
+        while t + ahead < n:
+            answer_all(w, offset(z, t * width), offset(y, answers * y_stride))
+            answers += together
+            t += together * stride
+        if ahead:
+            while t < n:
+                answer(w, offset(z, t * width), offset(y, answers * y_stride))
+                answers += 1
+                t += stride
         copy_history(s, offset(z, n * width))
 
     return kernel
-
-
-def conv1d_f32(inputs, outputs, groups, taps, spacing, units, stride, first, x_stride, y_stride):
-    """Kernel of a convolution.
-
-    Weights: for each group tiles of `units` outputs, the last one narrower; a tile's rows: the bias, then for each tap each input.
-
-    Parameters
-    ----------
-    inputs, outputs : int
-        Of one group.
-    groups : int
-    taps, spacing : int
-        Rows that an answer reads, and from one to the next.
-    units : int
-        Outputs of a tile.
-    stride, first : int
-        As `sliding` takes them.
-    x_stride, y_stride : int
-        Floats from one row to the next.
-    """
-    width = inputs * groups
-    # Taps of neighbouring rows of one group are one row of values.
-    runs, length, step = (1, taps * inputs, 0) if spacing == groups == 1 else (taps, inputs, spacing * width)
-    lanes, tiles, tail = Lanes(units), outputs // units, outputs % units
-    tail_lanes, size = Lanes(tail or 1), 1 + taps * inputs
-
-    @inlined
-    def tile(lanes, units, w, x):
-        """Bias and products of one tile."""
-        a = load(lanes, w, 0)
-        b = zero(lanes)
-        c = b
-        d = b
-        for j in range(runs):
-            rows = offset(w, (1 + j * length) * units)
-            values = offset(x, j * step)
-            for k in range(0, length // 4 * 4, 4):
-                q = offset(rows, k * units)
-                v = load(FOUR, values, k)
-                a = fma(load(lanes, q, 0), lane0(lanes, v), a)
-                b = fma(load(lanes, q, units), lane1(lanes, v), b)
-                c = fma(load(lanes, q, 2 * units), lane2(lanes, v), c)
-                d = fma(load(lanes, q, 3 * units), lane3(lanes, v), d)
-            for k in range(length // 4 * 4, length):
-                a = fma(load(lanes, rows, k * units), splat(lanes, values[k]), a)
-        return add(add(a, b), add(c, d))
-
-    @inlined
-    def answer(w, window, y):
-        for g in range(groups):
-            of_group, values, out = offset(w, g * size * outputs), offset(window, g * inputs), offset(y, g * outputs)
-            for j in range(tiles):
-                store(out, j * units, tile(lanes, units, offset(of_group, j * size * units), values))
-            if tail:
-                store(out, tiles * units, tile(tail_lanes, tail, offset(of_group, tiles * size * units), values))
-
-    return sliding(answer, (taps - 1) * spacing, width, stride, first, x_stride, y_stride)
 
 
 def pooling(combine, finish, width, taps, stride, first, x_stride, y_stride):

@@ -2,10 +2,11 @@
 
 from .attention_f32 import attention_pool_f32
 from .channelwise_f32 import batch_norm_f32, prelu_f32
+from .conv1d_f32 import conv1d_f32, depthwise_conv1d_f32, dilated_conv1d_f32
 from .conv_lstm_f32 import conv_lstm_f32
 from .dense_f32 import dense_columns_f32, dense_dot_f32
 from .dense_int8 import dense_int8_dynamic, dense_int8_weight
-from .elementwise_f32 import activation_f32, add_f32, embedding_f32, normalizer_f32, softmax_f32
+from .elementwise_f32 import activation_f32, add_f32, embedding_f32, log_softmax_f32, normalizer_f32, softmax_f32
 from .entry.blocks import process
 from .entry.checks import first_bad_index, first_bad_vector
 from .entry.python_call import python_step
@@ -24,7 +25,7 @@ from .minimal_f32 import min_gru_f32, min_lstm_f32
 from .norms_f32 import layer_norm_f32, rms_norm_f32, unit_normalization_f32
 from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, reverse_f32, sweep
 from .rnn_f32 import rnn_f32
-from .sliding_f32 import average_pool_f32, conv1d_f32, global_average_f32, global_max_f32, max_pool_f32, window_f32
+from .sliding_f32 import average_pool_f32, global_average_f32, global_max_f32, max_pool_f32, window_f32
 from .slstm_f32 import slstm_f32
 
 #: Factories of layer kernels: sizes in, a function (w, x, y, s, z, n) out.
@@ -53,6 +54,7 @@ LAYER_KERNELS = {
         normalizer_f32,
         add_f32,
         softmax_f32,
+        log_softmax_f32,
         embedding_f32,
         mul_f32,
         slice_f32,
@@ -69,6 +71,8 @@ LAYER_KERNELS = {
         map_pool_f32,
         gather_f32,
         conv1d_f32,
+        dilated_conv1d_f32,
+        depthwise_conv1d_f32,
         max_pool_f32,
         average_pool_f32,
         global_max_f32,

@@ -17,6 +17,7 @@ KINDS = {
     "dense": ("feedforward", "Dense"),
     "activation": ("feedforward", "Activation"),
     "softmax": ("feedforward", "Softmax"),
+    "log_softmax": ("feedforward", "LogSoftmax"),
     "embedding": ("feedforward", "Embedding"),
     "normalizer": ("feedforward", "Normalizer"),
     "add": ("feedforward", "Add"),

@@ -80,6 +80,16 @@ class Softmax(Layer):
 
 
 @dataclass(eq=False, repr=False)
+class LogSoftmax(Layer):
+    """``x - log(sum(exp(x)))`` over all values: the logarithm of `Softmax`."""
+
+    kind: ClassVar[str] = "log_softmax"
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        return sum(sizes)
+
+
+@dataclass(eq=False, repr=False)
 class Embedding(Layer):
     """A table: the model's input is one index a step, the output the table's row.
 

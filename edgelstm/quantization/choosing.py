@@ -16,7 +16,7 @@ from .auto import auto
 from .calibration import batch_of, refuse_wild
 from .folding import Folded, quantised_layers
 from .report.evidence import findings
-from .rules import untouched
+from .rules import REFUSED, rules_of, untouched
 from .rules.scales import output_range
 from .schemes import SCHEMES
 from .search import Decision, Option, Progress, Search
@@ -66,6 +66,9 @@ def choose(
         raise UsageError(f"keep and int8 both name {', '.join(map(repr, both))}; say one of them.")
     weighted = [layer for layer in model.layers if not untouched(layer)]
     wanted = [layer for layer in weighted if layer.name not in kept]
+    if refused := [layer for layer in wanted if rules_of(layer.kind) is REFUSED]:
+        why = f"{scheme} has no rule for layers of type"
+        raise _refusal([(layer.name, f"{layer.label}: {why} {type(layer).__name__}.") for layer in refused])
     if not wanted:
         raise UsageError("no layer is left to quantise; keep fewer layers in f32.")
     batch = windows if isinstance(windows, Batch) else batch_of(model, windows)
@@ -121,6 +124,14 @@ def _source(model: Model, scheme: str, decisions: dict[str, Decision]) -> str:
     return f"{model.source or 'a float model'}, quantised by edgelstm {__version__} ({how})"
 
 
+def _refusal(refused: Sequence[tuple[str, str]], lacking: Iterable[str] = ()) -> UnsupportedModelError:
+    """Of layers, each with the reason; `lacking`: what the calibration windows do not show."""
+    flags = " ".join(f"--keep {name}" for name, _ in refused)
+    names = ", ".join(repr(name) for name, _ in refused)
+    reasons = " ".join([*(reason for _, reason in refused), *(f"Calibration: {sentence}." for sentence in lacking)])
+    return UnsupportedModelError(f"{reasons} The way out: kept in f32, by keep=({names},) or {flags}.")
+
+
 def _fixed(search: Search, wanted: Sequence[Layer], asked: set[str], scheme: str) -> dict[str, Decision]:
     """Every layer in `scheme`; Dense layers where that is worth it."""
     options: dict[str, Option] = {}
@@ -131,11 +142,7 @@ def _fixed(search: Search, wanted: Sequence[Layer], asked: set[str], scheme: str
         except UnsupportedModelError as problem:
             refused.append((layer.name, str(problem)))
     if refused:
-        flags = " ".join(f"--keep {name}" for name, _ in refused)
-        names = ", ".join(repr(name) for name, _ in refused)
-        reasons = " ".join(reason for _, reason in refused)
-        reasons += "".join(f" Calibration: {sentence}." for sentence in findings(search.model, search.batch, search.float_trace))
-        raise UnsupportedModelError(f"{reasons} The way out: kept in f32, by keep=({names},) or {flags}.")
+        raise _refusal(refused, findings(search.model, search.batch, search.float_trace))
     decisions = {
         name: Decision(option, f"as asked; the output has {option.alone_db:.1f} dB with this layer alone in int8", {scheme: option})
         for name, option in options.items()

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..layers.feedforward import Activation, Dense, Embedding, Normalizer
-from .functions import Twin, Vector, softmax, stateless
+from .functions import Twin, Vector, log_softmax, softmax, stateless
 from .functions import activation as function_of
 
 
@@ -29,6 +29,7 @@ TWINS = {
     "dense": stateless(dense),
     "activation": stateless(activation),
     "softmax": stateless(lambda _layer, x: softmax(x)),
+    "log_softmax": stateless(lambda _layer, x: log_softmax(x)),
     "embedding": stateless(embedding),
     "normalizer": stateless(normalizer),
     "add": Twin(lambda _layer, xs, state: (np.asarray(np.sum(xs, axis=0)), state)),

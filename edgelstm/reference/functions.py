@@ -138,6 +138,12 @@ def softmax(x: Vector) -> Vector:
     return np.asarray(e / e.sum())
 
 
+def log_softmax(x: Vector) -> Vector:
+    """``x - log(sum(exp(x)))``, shifted by the largest value first."""
+    shifted: Vector = x - x.max()
+    return np.asarray(shifted - np.log(np.exp(shifted).sum()))
+
+
 def lstm_cell(z: Vector, c: Vector) -> tuple[Vector, Vector]:
     """Pre-activations i f g o (4*hidden_size,) and the old cell (hidden_size,) -> the new h and c. Formula: `layers.lstm.LSTM`."""
     i, f, g, o = np.split(z, 4)

@@ -1,9 +1,12 @@
 """Layers around recurrent ones -> kernels."""
 
+import math
+
 import numpy as np
 
 from ...layers.activations import bound
-from ...layers.feedforward import Activation, Add, Dense, Embedding, Normalizer, Softmax
+from ...layers.feedforward import Activation, Add, Dense, Embedding, LogSoftmax, Normalizer, Softmax
+from ...layers.record import MAX_SIZE
 from ..targets import Target
 from . import Lowered, Reach, Rule, largest, row_sums
 
@@ -28,6 +31,10 @@ def activation(layer: Activation, sizes: list[int], target: Target) -> Lowered:
 
 def softmax(layer: Softmax, sizes: list[int], target: Target) -> Lowered:
     return Lowered("softmax_f32", {"size": sum(sizes)}, sum(sizes))
+
+
+def log_softmax(layer: LogSoftmax, sizes: list[int], target: Target) -> Lowered:
+    return Lowered("log_softmax_f32", {"size": sum(sizes)}, sum(sizes))
 
 
 def normalizer(layer: Normalizer, sizes: list[int], target: Target) -> Lowered:
@@ -60,6 +67,7 @@ RULES = {
     "dense": Rule(dense, dense_reach),
     "activation": Rule(activation, activation_reach),
     "softmax": Rule(softmax, lambda layer: Reach(1.0, 0.0, 1.0)),
+    "log_softmax": Rule(log_softmax, lambda layer: Reach(2.0, math.log(MAX_SIZE))),
     "normalizer": Rule(normalizer, normalizer_reach),
     "embedding": Rule(embedding, lambda layer: Reach(0.0, largest(layer.weight))),
     "add": Rule(add, lambda layer: Reach(1.0, sums=True)),

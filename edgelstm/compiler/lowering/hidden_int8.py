@@ -85,13 +85,14 @@ def lower(layer: GRUInt8 | RNNInt8, sizes: list[int], target: Target) -> Lowered
 
 def _by_row(layer: HiddenInt8, rows: _Rows, shape: _Shape) -> Floats:
     """Weights as `kernels.hidden_int8_weight` has them."""
-    parts = []
-    for tile in rows.tiles:
-        parts += [rows.halves(values, tile) for values in (shape.bias, layer.scale_ih, layer.scale_hh)]
-        parts += [] if shape.behind is None else [shape.behind[tile]]
-        parts += [rows.of(layer.weight_ih, tile).T]
-        parts += [rows.of(layer.weight_hh, tile, gates).T for gates in _together(layer)]
-    return floats(*parts)
+
+    def of(tile: slice) -> Floats:
+        scales = [rows.halves(values, tile) for values in (shape.bias, layer.scale_ih, layer.scale_hh)]
+        behind = [] if shape.behind is None else [shape.behind[tile]]
+        weights = [rows.of(layer.weight_ih, tile).T, *(rows.of(layer.weight_hh, tile, gates).T for gates in _together(layer))]
+        return floats(*scales, *behind, *weights)
+
+    return np.concatenate([of(tile) for tile in rows.tiles])
 
 
 def _by_word(layer: HiddenInt8, rows: _Rows, shape: _Shape, form: str, words: tuple[int, int]) -> Floats:
@@ -99,14 +100,15 @@ def _by_word(layer: HiddenInt8, rows: _Rows, shape: _Shape, form: str, words: tu
     steps = np.float32(0) if layer.input_scale is None else np.float32(1) / layer.input_scale[0]
     scale_ih = layer.scale_ih if layer.input_scale is None else layer.scale_ih / steps
     starts = [(weight.sum(axis=1, dtype=np.int64) * -OFFSET[form]).astype(np.int32) for weight in (layer.weight_ih, layer.weight_hh)]
-    parts: list[NDArray[Any]] = [float_header(steps, layer.hidden_steps)]
-    for tile in rows.tiles:
-        parts += [rows.halves(values, tile) for values in (shape.bias, scale_ih, layer.scale_hh / layer.hidden_steps)]
-        parts += [] if shape.behind is None else [shape.behind[tile]]
-        parts += [rows.of(start, tile) for start in starts] if OFFSET[form] else []
-        parts += [grouped(rows.of(layer.weight_ih, tile), words[0], form)]
-        parts += [grouped(rows.of(layer.weight_hh, tile, gates), words[1], form) for gates in _together(layer)]
-    return floats(*parts)
+
+    def of(tile: slice) -> Floats:
+        scales = [rows.halves(values, tile) for values in (shape.bias, scale_ih, layer.scale_hh / layer.hidden_steps)]
+        behind = [] if shape.behind is None else [shape.behind[tile]]
+        begin = [rows.of(start, tile) for start in starts] if OFFSET[form] else []
+        recurrent = [grouped(rows.of(layer.weight_hh, tile, gates), words[1], form) for gates in _together(layer)]
+        return floats(*scales, *behind, *begin, grouped(rows.of(layer.weight_ih, tile), words[0], form), *recurrent)
+
+    return np.concatenate([float_header(steps, layer.hidden_steps), *(of(tile) for tile in rows.tiles)])
 
 
 def _together(layer: HiddenInt8) -> list[slice]:

@@ -1,7 +1,7 @@
 """The classes of Keras' that are imported, and the arrays that each has."""
 
 from ...errors import ModelFileError, UnsupportedModelError
-from . import convolving, feedforward, joining, maps, normalising, recurrent, shaping
+from . import convolving, feedforward, framewise, joining, maps, normalising, recurrent, shaping
 from .build import Value
 from .kinds import Call, Kind
 from .settings import Spec
@@ -66,6 +66,17 @@ def _time_distributed_slots(spec: Spec) -> list[Slot]:
     return [slot.below("layer") for slot in slots_of(spec.inner("layer"))]
 
 
+def _either(name: str) -> Kind:
+    """A class of one axis, which is time, or one of the map that a timestep is."""
+    along_time = convolving.KINDS[name]
+
+    def make(call: Call) -> Value | list[Value]:
+        on_frames = len(call.inputs) == 1 and call.inputs[0].time is False and len(call.inputs[0].features) == 2
+        return framewise.ON_FRAMES[name](call) if on_frames else along_time.make(call)
+
+    return Kind(make, along_time.slots)
+
+
 _KINDS: dict[str, Kind] = {
     **feedforward.KINDS,
     **normalising.KINDS,
@@ -74,5 +85,7 @@ _KINDS: dict[str, Kind] = {
     **shaping.KINDS,
     **convolving.KINDS,
     **maps.KINDS,
+    **framewise.KINDS,
+    **{name: _either(name) for name in framewise.ON_FRAMES},
     "TimeDistributed": Kind(_time_distributed, _time_distributed_slots),
 }

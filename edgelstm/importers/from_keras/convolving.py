@@ -61,7 +61,7 @@ def _convolved(call: Call, weight: NDArray[Any], bias: NDArray[Any] | None, grou
         raise call.refused(f"{sum(zeros)} zeros stand around its input, and its own padding {padding!r} adds more")
     record = Conv1D(weight, bias, stride=stride, dilation=dilation, groups=groups, padding=zeros if any(zeros) else padding, **call.at(x))
     reach = 0 if padding != "valid" else record.history - sum(zeros)
-    return Value(call.build.add(record), (_steps(x.steps, reach, stride), len(weight)), True)
+    return Value(call.build.add(record), (steps_after(x.steps, reach, stride), len(weight)), True)
 
 
 def looks_ahead(kind: str, settings: dict[str, Any]) -> bool:
@@ -72,7 +72,7 @@ def looks_ahead(kind: str, settings: dict[str, Any]) -> bool:
     return padding == "same" and "kernel_size" in settings and taps not in (1, [1])
 
 
-def _steps(steps: int | None, reach: int, stride: int) -> int | None:
+def steps_after(steps: int | None, reach: int, stride: int) -> int | None:
     """Answers to so many timesteps."""
     return None if steps is None else max(0, steps - reach - 1) // stride + (steps > reach)
 
@@ -94,7 +94,7 @@ def _pool(kind: type[MaxPool1D] | type[AveragePool1D]) -> Kind:
             record: Conv1D | MaxPool1D | AveragePool1D = Conv1D(mean, stride=stride, groups=x.width, padding="causal", **call.at(x))
         else:
             record = kind(size, stride, **call.at(x))
-        return Value(call.build.add(record), (_steps(x.steps, 0 if any(zeros) else size - 1, stride), *x.features), True)
+        return Value(call.build.add(record), (steps_after(x.steps, 0 if any(zeros) else size - 1, stride), *x.features), True)
 
     return Kind(make)
 

@@ -7,7 +7,7 @@ from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...layers.feedforward import Activation
 from ...layers.joining import Concat
 from ...model import INPUT, Model
-from . import convolving
+from . import convolving, framewise
 from .build import Build, Shape, Value
 from .classes import INPUT_LAYER, MODELS, kind_of, layers_of, slots_of
 from .functional import Graph, given, stated_shape
@@ -51,7 +51,9 @@ def _reads_whole(config: Any) -> bool:
                 return True
             if kind in convolving.KINDS and isinstance(settings, dict) and convolving.looks_ahead(kind, settings):
                 return True
-            waiting += node.values()
+            if kind in framewise.KINDS and isinstance(settings, dict) and framewise.looks_ahead(settings):
+                return True
+            waiting += [] if kind == "TimeDistributed" else node.values()
         elif isinstance(node, list):
             waiting += node
     return False

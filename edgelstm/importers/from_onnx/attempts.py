@@ -13,7 +13,7 @@ from ..graph.tracing import Flow, Tracer, Value
 from ..graph.wires import Ids, Space, Wire
 from .file import File, Tensor
 from .operators import OPERATORS
-from .signature import Axes, Reading
+from .signature import Axes, Reading, choice
 from .walking import Walk
 
 
@@ -47,6 +47,12 @@ class Attempt:
         names = self._samples(space, steps) | dict(self.constants)
         names |= {tensor.name: Flow(space.ids(wire).reshape(_open_as_one(tensor))) for tensor, wire in states.items()}
         names |= {tensor.name: np.full(space.batch, steps, np.int64) for tensor in self.reading.lengths}
+        for tensor in self.reading.choices:
+            value = choice(self.file.graph, tensor.name)
+            if value is None:
+                raise UnsupportedModelError(f"has the input {printable(tensor.name, 60)!r}, a number that the file does not tell.")
+            names[tensor.name] = np.array(value)
+            walk.notes.append(f"The input {tensor.name!r} is taken as {value}, which the graph asks for first.")
         try:
             values = walk.run(self.file.graph, names)
         finally:

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import EdgeLSTMError, UnsupportedModelError
+from ...layers.record import Layer
 from ...model import Model
 from ..graph.emitting import Emitter
+from ..graph.expressions import Cell, Made
 from ..graph.tracing import Flow, Tracer, Value
 from .attempts import Attempt
 from .file import File
@@ -17,19 +19,30 @@ from .signature import Axes, readings
 
 Array = NDArray[Any]
 
+#: An output: a constant, or for each of its numbers the sequence, the step and the column of the answers.
+Place: TypeAlias = "Array | tuple[Array, Array, Array]"
+
+
+class CellState(NamedTuple):
+    """A cell state that is an output, which no layer gives: the layer that it is of, and the columns of the answers that this reads."""
+
+    layer: Layer
+    reads: slice
+
 
 @dataclass(frozen=True, eq=False)
 class Bound:
     """Models for each sequence of a batch, and how outputs are made of their answers.
 
-    axes: time and batch of the samples; steps: of a recording; outputs: constants, or for each number (sequence, step, column) of the
-    answers (steps, columns) of all sequences.
+    axes: time and batch of the samples; steps: of a recording; outputs: of answers (steps, columns) of all sequences, behind whose columns
+    stand those of cell states.
     """
 
     models: list[Model]
+    cells: list[list[CellState]]
     axes: Axes
     steps: int
-    outputs: list[Array | tuple[Array, Array, Array]]
+    outputs: list[Place]
 
     def recordings(self, samples: Array) -> list[Array]:
         """The recording of each sequence, (steps, channels)."""
@@ -62,23 +75,35 @@ def bound(file: File, given: Mapping[str, Array]) -> Bound:
         except EdgeLSTMError as error:
             problem = problem or error
             continue
-        return Bound([model for model, _ in found], axes, reading.steps() or 1, found[0][1])
+        models, cells, outputs = zip(*found, strict=True)
+        return Bound(list(models), list(cells), axes, reading.steps() or 1, outputs[0])
     raise problem or UnsupportedModelError("has no input whose axes could be time, batch and channels.")
 
 
-def _of_one(attempt: Attempt, steps: int) -> tuple[Model, list[Array | tuple[Array, Array, Array]]]:
+def _of_one(attempt: Attempt, steps: int) -> tuple[Model, list[CellState], list[Place]]:
     tracer, outputs, _, _ = attempt.followed(steps)
+    space = tracer.space
     flows = [value for value in outputs.values() if isinstance(value, Flow)]
     if not flows:
         raise UnsupportedModelError("has no output that depends on its samples.")
-    used = np.unique(np.concatenate([tracer.space.places(flow.ids).wire.ravel() for flow in flows]))
-    wires = [tracer.space.wires[index] for index in used]
-    starts = dict(zip(used.tolist(), np.cumsum([0, *(wire.width for wire in wires)]).tolist(), strict=False))
-    layers = Emitter(tracer.space).emit(np.concatenate([tracer.space.last(wire) for wire in wires]), "the graph's output")
-    return Model(tuple(layers)), [_place(tracer, value, starts) for value in outputs.values()]
+    wires = [space.wires[index] for index in np.unique(np.concatenate([space.places(flow.ids).wire.ravel() for flow in flows]))]
+    plain = [wire for wire in wires if not isinstance(wire.source, Cell)]
+    refs = [space.last(wire) for wire in plain]
+    starts = dict(zip([wire.index for wire in plain], np.cumsum([0, *(r.size for r in refs)]).tolist(), strict=False))
+    width, cells, of = sum(r.size for r in refs), [], []
+    for wire in wires:
+        if isinstance(wire.source, Cell) and isinstance(made := space.wires[wire.source.of].source, Made):
+            record = made.check() if made.check else made.record
+            cells.append(CellState(record, slice(width, width + made.reads[0].size)))
+            width += made.reads[0].size
+            refs.append(made.reads[0])
+            of.append(wire)
+    starts |= dict(zip([wire.index for wire in of], np.cumsum([width, *(wire.width for wire in of)]).tolist(), strict=False))
+    layers = Emitter(space).emit(np.concatenate(refs), "the graph's output")
+    return Model(tuple(layers)), cells, [_place(tracer, value, starts) for value in outputs.values()]
 
 
-def _place(tracer: Tracer, value: Value, starts: dict[int, int]) -> Array | tuple[Array, Array, Array]:
+def _place(tracer: Tracer, value: Value, starts: dict[int, int]) -> Place:
     if not isinstance(value, Flow):
         return value
     at = tracer.space.places(value.ids)

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, product
 
+import numpy as np
+
 from ...errors import UnsupportedModelError
-from .file import Tensor
+from .file import Graph, Tensor
 
 #: Names of axes, and of states.
 _TIME = re.compile(r"(?i)seq|time|step|frame|len|^t$|^n_?samples|^l$|chunk|window")
@@ -54,6 +56,21 @@ class Reading:
             return 1
         size = (tensor.shape or ())[axes.time]
         return size if isinstance(size, int) else None
+
+
+def choice(graph: Graph, name: str) -> int | None:
+    """What a whole number that decides between branches is compared with first; None where it is not compared with a constant."""
+    alike, constants = {name}, dict(graph.constants)
+    for node in graph.nodes:
+        if node.op == "Constant" and node.outputs:
+            constants[node.outputs[0]] = next((np.asarray(v) for v in node.attributes.values()), np.empty(0))
+        if alike & set(node.inputs) and node.op in ("Reshape", "Cast", "Identity", "Squeeze", "Unsqueeze", "Gather"):
+            alike |= set(node.outputs)
+        if alike & set(node.inputs) and node.op == "Equal":
+            other = next((constants[i] for i in node.inputs if i in constants), None)
+            if other is not None and other.size == 1:
+                return int(other.item())
+    return None
 
 
 def readings(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Iterator[Reading]:

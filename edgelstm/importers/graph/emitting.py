@@ -40,6 +40,7 @@ class Emitter:
     _names: dict[int, str] = field(default_factory=dict)
     _pieces: dict[tuple[int, int, int], str] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
+    _joins: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def emit(self, refs: Ids, place: str) -> list[Layer]:
         """The layers whose last one gives `refs`, in order."""
@@ -97,10 +98,16 @@ class Emitter:
         names = []
         for refs in (source.left, source.right):
             read = self._read(refs, source.place)
-            names.append(read[0] if len(read) == 1 else self._add(self._joined(), read))
+            names.append(self._one(read))
         if source.operation == "add":
             return self._add(Add(inputs=tuple(names)), tuple(names))
         return self._add(layer("Mul", source.place, inputs=tuple(names)), tuple(names))
+
+    def _one(self, names: tuple[str, ...]) -> str:
+        """One layer that gives what several give."""
+        if len(names) > 1 and names not in self._joins:
+            self._joins[names] = self._add(self._joined(), names)
+        return names[0] if len(names) == 1 else self._joins[names]
 
     def _joined(self) -> Layer:
         return record_of("concat")() if "Concat" in RECORDS else Activation("linear")

@@ -34,6 +34,10 @@ class Expression:
         """The identities that it reads, one array an operand."""
         return []
 
+    def key(self) -> tuple[Any, ...] | None:
+        """What two expressions share that compute the same; None for those that are always their own."""
+        return None
+
 
 @dataclass(eq=False)
 class Input(Expression):
@@ -66,6 +70,9 @@ class Affine(Expression):
     def operands(self) -> list[Ids]:
         return [self.refs]
 
+    def key(self) -> tuple[Any, ...]:
+        return "affine", self.refs.tobytes(), self.bias.tobytes(), self.weight.shape, self.weight.tobytes()
+
 
 @dataclass(eq=False)
 class Scale(Expression):
@@ -78,6 +85,9 @@ class Scale(Expression):
     def operands(self) -> list[Ids]:
         return [self.refs]
 
+    def key(self) -> tuple[Any, ...]:
+        return "scale", self.refs.tobytes(), self.scale.tobytes(), self.offset.tobytes()
+
 
 @dataclass(eq=False)
 class Apply(Expression):
@@ -88,6 +98,9 @@ class Apply(Expression):
 
     def operands(self) -> list[Ids]:
         return [self.refs]
+
+    def key(self) -> tuple[Any, ...]:
+        return self.word, self.refs.tobytes()
 
 
 @dataclass(eq=False)
@@ -100,6 +113,9 @@ class Combine(Expression):
 
     def operands(self) -> list[Ids]:
         return [self.left, self.right]
+
+    def key(self) -> tuple[Any, ...]:
+        return self.operation, self.left.tobytes(), self.right.tobytes()
 
 
 @dataclass(eq=False)

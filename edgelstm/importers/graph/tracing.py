@@ -63,6 +63,7 @@ class Tracer:
     ends: dict[int, int] = field(default_factory=dict)
     _lasts: dict[tuple[int, ...], Wire] = field(default_factory=dict)
     _constants: dict[bytes, Wire] = field(default_factory=dict)
+    _made: dict[int, Wire] = field(default_factory=dict)
 
     def refuse(self, why: str) -> NoReturn:
         """Raise the error that says why the present operator cannot be imported."""
@@ -158,11 +159,23 @@ class Tracer:
         """(items, width) identities of a new wire that `source` makes: `width` numbers for each item of `group`."""
         where = group.where[:, :, items].reshape(*group.rows.shape, -1)
         each = where.shape[2]
-        wire = self.space.allocate(source, group.steps, each * width)
+        wire = self._wire(source, group.steps, each * width)
         numbers = wire.start + group.rows[:, :, None, None] * wire.width + np.arange(wire.width).reshape(each, width)
         out = np.empty((group.where.size, width), np.int64) if out is None else out
         out[where] = numbers
         return out
+
+    def _wire(self, source: Expression, steps: int, width: int) -> Wire:
+        """The wire of an expression: the same for what computes the same."""
+        key = source.key()
+        digest = None if key is None else hash((*key, steps, width))
+        found = None if digest is None else self._made.get(digest)
+        if found is not None and found.source.key() == key and (found.steps, found.width) == (steps, width):
+            return found
+        wire = self.space.allocate(source, steps, width)
+        if digest is not None:
+            self._made[digest] = wire
+        return wire
 
     def apply(self, word: str, flow: Flow) -> Flow:
         """A function of every number."""
@@ -195,12 +208,19 @@ class Tracer:
         refs = [r[:, 0] for r in group.refs]
         sums = [self._source(r) for r in refs]
         source: Expression = Combine(self.place, operation, *refs)
-        if operation == "add" and isinstance(sums[0], Affine) and isinstance(sums[1], Affine):
+        apart = self._apart(sums, refs)
+        if operation == "add" and isinstance(sums[0], Affine) and isinstance(sums[1], Affine) and apart:
             rows = [self.space.places(r).number for r in refs]
             weights = [s.weight[k] for s, k in zip(sums, rows, strict=True) if isinstance(s, Affine)]
             biases = [s.bias[k] for s, k in zip(sums, rows, strict=True) if isinstance(s, Affine)]
             source = Affine(self.place, np.hstack(weights), biases[0] + biases[1], np.concatenate([sums[0].refs, sums[1].refs]))
         return Flow(self.output(group, source).reshape(a.shape))
+
+    def _apart(self, sums: list[Expression | None], refs: list[Ids]) -> bool:
+        """Whether neither of two expressions reads what the other gives."""
+        wires = [set(self.space.places(r).wire.tolist()) for r in refs]
+        reads = [set(self.space.places(s.refs).wire.tolist()) if isinstance(s, Affine) else set() for s in sums]
+        return not (wires[0] & reads[1] or wires[1] & reads[0])
 
     def _source(self, refs: Ids) -> Expression | None:
         """The expression that makes all of these at the present step; None where there are several, or earlier steps."""

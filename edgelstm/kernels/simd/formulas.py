@@ -127,6 +127,12 @@ class Value:
         bits = self.builder.shl(self.builder.add(whole, ir.Constant(kind, [127] * kind.count)), ir.Constant(kind, [23] * kind.count))
         return self._wrap(self.builder.fmul(self.value, self.builder.bitcast(bits, self.value.type)))
 
+    def exponent(self):
+        """The largest whole n with 2**n <= self, for normal numbers above zero."""
+        kind = ir.VectorType(I32, self.value.type.count)
+        bits = self.builder.lshr(self.builder.bitcast(self.value, kind), ir.Constant(kind, [23] * kind.count))
+        return self._wrap(self.builder.sitofp(self.builder.sub(bits, ir.Constant(kind, [127] * kind.count)), self.value.type))
+
     def inverse_root(self):
         """1 / sqrt(self) for numbers from 1e-36 up, to 3e-7 of it: four of Newton's steps, for which no CPU needs a library."""
         kind = ir.VectorType(I32, self.value.type.count)

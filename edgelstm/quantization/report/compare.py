@@ -66,7 +66,7 @@ def compare(choice: Choice, labels: Sequence[ArrayLike] | None = None, machine: 
             "file_bytes": [file_bytes(model) for model in (before, after)],
             "weight_bytes": [Stream(model).program.about().weight_bytes for model in (before, after)],
         },
-        "latency_ns": {way: [each[i] for each in times] for i, way in enumerate(speed.WAYS)},
+        "latency_ns": {way: [each[i] for each in times] for i, way in enumerate(speed.WAYS if before.streams else speed.WAYS[:1])},
         "machine": dict(machine or {"target": Stream(before).program.about().cpu}),
         "layers": [layer_record(choice, layer, choice.decisions[layer.name]) for layer in before.layers if layer.name in choice.decisions],
         "keep_in_f32": won_back(choice),

@@ -78,10 +78,8 @@ def _tiles(told: Mapping[str, Any]) -> str:
     tiles.append(
         (".elstm file", _bytes(now), f'<div class="meter"><i style="width:{now / was:.1%}"></i></div>{now / was:.2f} × of {_bytes(was)}')
     )
-    was, now = told["latency_ns"]["process"]
-    tiles.append(("a step in process()", _time(now), f"{_speed(was, now)} ({_time(was)} in f32)"))
-    was, now = told["latency_ns"]["step"]
-    tiles.append(("a call of step()", _time(now), f"{_speed(was, now)} ({_time(was)} in f32)"))
+    for way, (was, now) in told["latency_ns"].items():
+        tiles.append((WAYS[way], _time(now), f"{_speed(was, now)} ({_time(was)} in f32)"))
     return "".join(
         f'<div class="tile"><span class="name">{name}</span><b>{value}</b><span class="soft">{note}</span></div>'
         for name, value, note in tiles
@@ -166,12 +164,15 @@ def _keep_table(told: Mapping[str, Any]) -> str:
     return _table(("layer in f32", "output then", "gain", "weights", "flag"), rows)
 
 
+#: What is timed, by its name in the record.
+WAYS = {"process": "a step in process()", "step": "a call of step()"}
+
+
 def _cost_table(told: Mapping[str, Any]) -> str:
     size, times = told["size"], told["latency_ns"]
     items = [(".elstm file", size["file_bytes"], _bytes), ("weights in memory, packed", size["weight_bytes"], _bytes)]
     rows = [(name, show(was), show(now), f"{now / was:.2f} ×") for name, (was, now), show in items]
-    names = {"process": "a step in process()", "step": "a call of step()"}
-    rows += [(names[name], _time(was), _time(now), f"{now / was:.2f} ×") for name, (was, now) in times.items()]
+    rows += [(WAYS[name], _time(was), _time(now), f"{now / was:.2f} ×") for name, (was, now) in times.items()]
     return _table(("", "f32", "quantised", "ratio"), rows)
 
 

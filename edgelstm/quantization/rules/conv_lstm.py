@@ -1,5 +1,5 @@
-"""Convolutional LSTM layers are kept in float32."""
+"""Convolutional LSTM layers: no scheme has a rule for them."""
 
-from . import UNTOUCHED
+from . import REFUSED
 
-RULES = {"conv_lstm": UNTOUCHED}
+RULES = {"conv_lstm": REFUSED}

@@ -36,6 +36,7 @@ RULES = {
     "dense": {"int8-weight": dense("int8-weight"), "int8-dynamic": dense("int8-dynamic"), "int8-static": dense_static},
     "activation": UNTOUCHED,
     "softmax": UNTOUCHED,
+    "log_softmax": UNTOUCHED,
     "embedding": UNTOUCHED,
     "normalizer": UNTOUCHED,
     "add": UNTOUCHED,

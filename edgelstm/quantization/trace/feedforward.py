@@ -7,7 +7,7 @@ import numpy as np
 
 from ...layers.dense_int8 import DenseInt8
 from ...layers.dense_int8_static import DenseInt8Static
-from ...layers.feedforward import Activation, Dense, Embedding, Normalizer, Softmax
+from ...layers.feedforward import Activation, Dense, Embedding, LogSoftmax, Normalizer, Softmax
 from ...reference.functions import activation
 from . import sliding
 from .rounding import Floats, factors, float_rows, on_grid, rounded
@@ -42,6 +42,12 @@ def _softmax(layer: Softmax, xs: list[Floats]) -> Floats:
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
+def _log_softmax(layer: LogSoftmax, xs: list[Floats]) -> Floats:
+    x = _joined(xs)
+    shifted = x - x.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
 def _embedding(layer: Embedding, xs: list[Floats]) -> Floats:
     return np.asarray(layer.weight[xs[0][..., 0].astype(np.int64)])
 
@@ -56,6 +62,7 @@ ANSWERS: dict[str, Callable[[Any, list[Floats]], Floats]] = {
     "dense_int8": _dense_int8,
     "dense_int8_static": _dense_int8_static,
     "softmax": _softmax,
+    "log_softmax": _log_softmax,
     "activation": _activation,
     "embedding": _embedding,
     "normalizer": _normalizer,
