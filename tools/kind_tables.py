@@ -14,7 +14,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from edgelstm.layers import KINDS, record_of  # noqa: E402
+from edgelstm.layers import KINDS, activations, record_of  # noqa: E402
 from edgelstm.layers.record import Layer, Recurrent  # noqa: E402
 
 BEGIN, END = "<!-- kinds:begin -->", "<!-- kinds:end -->"
@@ -108,8 +108,22 @@ def arrays() -> str:
     return _markdown(["kind", "name", "dtype", "shape, or values", "may be absent"], rows)
 
 
+def words() -> str:
+    """The activation words, with their numbers and what these are where a word stands alone."""
+    rows = []
+    for name, function in activations.FUNCTIONS.items():
+        usual = "" if function.defaults is None else ", ".join(f"{number:g}" for number in function.defaults)
+        rows.append([f"`{activations.form(name)}`", function.formula.replace("|", "\\|"), usual])
+    return _markdown(["word", "of x", "numbers of the bare word"], rows)
+
+
+def formats() -> str:
+    """All that the page on files says of kinds."""
+    return f"{arrays()}\n\nAn activation word is one of these, its numbers in their shortest spelling:\n\n{words()}"
+
+
 #: What stands between the marks of each page.
-PAGES = {"README.md": support, "docs/model-format.md": arrays}
+PAGES = {"README.md": support, "docs/model-format.md": formats}
 
 
 def filled(text: str, table: str) -> str:

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import printable
+from ...layers.joining import Gather
 from ...layers.map_conv import MapConv, MapConvTranspose
 from ...layers.map_pool import MapPool
 from ...layers.maps import MapLayer
+from ...layers.record import MAX_SIZE
 from ...layers.window import Window
 from ...model import INPUT
 from .build import Value
@@ -175,6 +178,56 @@ def global_pool(axes: int, function: str) -> Callable[[Call], Value]:
     return make
 
 
+def _frame(call: Call) -> tuple[int, ...]:
+    """The shape of its input, the map of a timestep with two axes."""
+    x = call.x
+    call.options.must_be("data_format", "channels_last", None)
+    if x.time or len(x.features) != 3 or None in x.features:
+        raise call.refused(f"it is imported on the map of a timestep, inside of TimeDistributed; it is given {x.shape}")
+    if x.width > MAX_SIZE:
+        raise call.refused(f"its map of {x.features} has more than {MAX_SIZE} values")
+    return tuple(n or 0 for n in x.features)
+
+
+def _pairs(call: Call, name: str) -> list[tuple[int, int]]:
+    """What a setting says of both ends of two axes: one number for all, one for each axis, or one for each end."""
+    value = call.options.take(name, object)
+    each = value if isinstance(value, list) else [value] * 2
+    found = [tuple(pair) if isinstance(pair, list) else (pair, pair) for pair in each]
+    if len(found) != 2 or not all(len(p) == 2 and all(type(n) is int and 0 <= n < 1 << 16 for n in p) for p in found):
+        raise call.refused(f"its {name} is {printable(value, 60)}")
+    return [(before, after) for before, after in found]
+
+
+def _zero_padding(call: Call) -> Value:
+    """A convolution that multiplies each number by one."""
+    shape, around = _frame(call), _pairs(call, "padding")
+    one = np.ones((1, 1, 1, shape[-1]))
+    record = MapConv(one, shape=shape, padding=around, groups=shape[-1], **call.at())
+    return replace(call.x, name=call.build.add(record), shape=record.answer_shape)
+
+
+def _gathered(call: Call, places: NDArray[np.int64]) -> Value:
+    if not places.size:
+        raise call.refused("it leaves nothing of its input")
+    return replace(call.x, name=call.build.add(Gather(places.ravel(), **call.at())), shape=places.shape)
+
+
+def _cropping(call: Call) -> Value:
+    shape = _frame(call)
+    (top, bottom), (left, right) = _pairs(call, "cropping")
+    places = np.arange(prod(shape)).reshape(shape)
+    return _gathered(call, places[top : max(shape[0] - bottom, 0), left : max(shape[1] - right, 0)])
+
+
+def _upsampling(call: Call) -> Value:
+    shape, times = _frame(call), _each(call.options.counts("size", 2), 2)
+    call.options.must_be("interpolation", "nearest")
+    if len(times) != 2 or min(times) < 1 or prod(shape) * prod(times) > MAX_SIZE:
+        raise call.refused(f"it makes a map of {shape} {times} times as large")
+    return _gathered(call, np.arange(prod(shape)).reshape(shape).repeat(times[0], 0).repeat(times[1], 1))
+
+
 def _pool_frames(function: str) -> Callable[[Call], Value]:
     """``MaxPooling3D`` and its like over (time, rows, columns), where a window spans one timestep."""
 
@@ -206,6 +259,9 @@ KINDS = {
     "Conv2DTranspose": Kind(_transposed(2), named("kernel")),
     "MaxPooling2D": Kind(pool(2, "max")),
     "AveragePooling2D": Kind(pool(2, "average")),
+    "ZeroPadding2D": Kind(_zero_padding),
+    "Cropping2D": Kind(_cropping),
+    "UpSampling2D": Kind(_upsampling),
     "MaxPooling3D": Kind(_pool_frames("max")),
     "AveragePooling3D": Kind(_pool_frames("average")),
     "GlobalMaxPooling2D": Kind(global_pool(2, "max")),
