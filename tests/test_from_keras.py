@@ -90,6 +90,13 @@ def models_in_models(k):
     return k.Model(x, L.LSTM(2)(functional(inner(x))))
 
 
+def operators(k):
+    """Parts of a vector, the last timestep, sums and products, written as Python writes them."""
+    x = k.Input((6, 4))
+    y = k.layers.LSTM(3, return_sequences=True)(x) * x[:, :, 1:4] - 0.5
+    return k.Model(x, k.layers.Dense(2)(y[:, -1]) + y[:, -1, :2] * 3.0)
+
+
 def gates(k):
     """Every activation that has a word, in cells and behind layers."""
     L = k.layers
@@ -168,6 +175,7 @@ CASES = {
     ),
     "branches": branches,
     "models in models": models_in_models,
+    "operators": operators,
     "activations": gates,
     "maps": of_shape(
         (6, 5, 4, 2),
