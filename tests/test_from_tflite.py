@@ -95,9 +95,13 @@ def test_a_head_over_the_flattened_sequence_is_refused_with_the_way_out(mnist, l
         import_file(mnist[0], layers=layers)
 
 
-def test_the_golden_float_file_is_refused_for_its_clip(golden):
-    with pytest.raises(el.UnsupportedModelError, match="clips the cell at 10"):
-        el.load(golden("tflm_mnist_lstm/trained_lstm.tflite"))
+def test_the_golden_float_file_clips_its_cell(golden):
+    """As the Keras converter writes every fused LSTM."""
+    (layer,) = import_file(golden("tflm_mnist_lstm/trained_lstm.tflite"), layers="lstm").model.layers
+    answers = np.load(golden("tflm_mnist_lstm/golden.npz"))
+    assert layer.cell_clip == 10
+    for image, h in zip(answers["syn_images"], answers["syn_lstm"], strict=True):
+        assert np.abs(reference.run(el.Model([layer]), image / 255) - h).max() <= 1e-5
 
 
 def test_the_reader_agrees_with_the_packages(mnist):
@@ -192,8 +196,9 @@ def test_a_float_file_without_clip(rng):
     np.testing.assert_array_equal(reference.run(imported(network)[0], xs), reference.run(expected, xs))
 
 
-def test_a_float_file_with_a_clip_is_refused(rng):
-    assert "clips the cell at 10" in refused(float_network(10.0, rng)[0])
+def test_a_float_file_with_a_clip(rng):
+    lstm = imported(float_network(0.25, rng)[0])[0].layers[0]
+    assert lstm.options() == {"cell_clip": 0.25}
 
 
 @pytest.mark.parametrize("begin", [-1, 4])

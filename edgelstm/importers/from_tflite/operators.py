@@ -75,13 +75,8 @@ def lstm(operator: Operator, name: str) -> LSTM | LSTMInt8Static:
         return tflite_int8.lstm(operator, name, _cell_clip(operator))
     if types != ("float32", "float32"):
         raise operator.refused(f"its input is {types[0]} and its weights are {types[1]}; edgelstm takes full int8 and float32")
-    if clip := _cell_clip(operator):
-        raise operator.refused(
-            f"it clips the cell at {clip:g}, which edgelstm's float LSTM does not, and nothing bounds the cell of an endless stream; "
-            "import the model from the file that it was converted from"
-        )
     weight_ih, weight_hh = (operator.stacked(part, "float32", 2) for part in (WEIGHT_IH, WEIGHT_HH))
-    return LSTM(weight_ih, weight_hh, operator.stacked(BIAS, "float32", 1), name=name)
+    return LSTM(weight_ih, weight_hh, operator.stacked(BIAS, "float32", 1), cell_clip=_cell_clip(operator) or None, name=name)
 
 
 def _check_form(operator: Operator) -> None:
