@@ -201,6 +201,27 @@ def test_a_float_file_with_a_clip(rng):
     assert lstm.options() == {"cell_clip": 0.25}
 
 
+@pytest.mark.parametrize("answers", ["y", "y_cifg"])
+def test_tensorflow_lites_published_cell(golden, answers):
+    """Peepholes, a projection and layer normalisation, with four gates and with three."""
+    g = np.load(golden("tflite_layernorm/golden.npz"))
+    network = Network()
+
+    def gates(name, order="ifgo"):
+        absent = "i" if answers == "y_cifg" else ""
+        return [-1 if gate in absent else network.constant(g[name + gate].astype(np.float32)) for gate in order]
+
+    x, y = network.tensor("float32", (1, 3, 5)), network.tensor("float32", (1, 3, 3))
+    h, c = (network.tensor("float32", (1, size), variable=True) for size in (3, 4))
+    operands = [x, *gates("w"), *gates("u"), *gates("p", "ifo"), *gates("b"), network.constant(g["proj"].astype(np.float32)), -1]
+    options = {0: ("b", 4), 1: ("f", 0.0), 2: ("f", 0.0)}
+    network.operator("UNIDIRECTIONAL_SEQUENCE_LSTM", [*operands, h, c, *gates("n")], [y], options, options_type=71)
+    network.inputs, network.outputs = [x], [y]
+    model = imported(network)[0]
+    for batch in range(2):
+        assert np.abs(reference.run(model, g["x"][:, batch]) - g[answers][:, batch]).max() <= 1e-6
+
+
 @pytest.mark.parametrize("begin", [-1, 4])
 def test_the_last_step_may_be_counted_from_both_ends(begin):
     file = Int8LSTM()
