@@ -161,7 +161,7 @@ def reverse_f32(size, x_stride, y_stride):
     return kernel
 
 
-def process_recording(inputs, sample):
+def process_recording(inputs, sample, least):
     """Kernel of `process` over a whole recording; see `blocks.process`.
 
     Parameters
@@ -170,6 +170,8 @@ def process_recording(inputs, sample):
         Values in a sample.
     sample : int
         Offset in the arena, in floats, of the sample read last.
+    least : int
+        Samples without which some layer has no row to read: with fewer, nothing runs.
     """
     copy = inlined(copier(inputs))
 
@@ -182,7 +184,7 @@ def process_recording(inputs, sample):
             first = find_bad(x, limit, n)
             if first < n:
                 return first
-        if n > 0:
+        if n >= least:
             run_recording(w, a, m, x, y, n)
             copy(offset(a, sample), offset(x, (n - 1) * inputs))
         return n

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -50,11 +50,6 @@ class Cell(Recurrent):
     norm_weight_cell: Array = None
     norm_bias_cell: Array = None
     norm_epsilon: float | None = None
-
-    if TYPE_CHECKING:
-        bias: Array
-        h0: Array
-        c0: Array
 
     @property
     def hidden_size(self) -> int:

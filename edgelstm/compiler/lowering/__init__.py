@@ -176,12 +176,12 @@ def tiled(rows: Any, units: int) -> Floats:
     return np.concatenate(tiles)
 
 
-def lstm_state(layer: Any, padded: int) -> Floats:
-    """Initial h (padded,), c (padded,) and the turn; padding units stay at 0."""
-    state = np.zeros(2 * padded + 1, np.float32)
-    for start, value in ((0, layer.h0), (padded, layer.c0)):
+def lstm_state(layer: Any, padded: int, given: int) -> Floats:
+    """Initial h (given,), c (padded,) and the turn; padding stays at 0."""
+    state = np.zeros(given + padded + 1, np.float32)
+    for start, value in ((0, layer.h0), (given, layer.c0)):
         if value is not None:
-            state[start : start + layer.hidden_size] = value
+            state[start : start + value.size] = value
     return state
 
 

@@ -21,14 +21,14 @@ def _conv1d(call: Call) -> Value:
     if not groups or x.width % groups:
         raise call.refused(f"it has {groups} groups of {x.width} channels")
     kernel = call.arrays.get("kernel", (taps, x.width // groups, filters))
-    y = _convolved(call, kernel.transpose(2, 1, 0), _bias(call, filters), groups)
+    y = _convolved(call, kernel.transpose(2, 1, 0), call.bias(filters), groups)
     return activated(call, call.activation(), call.name, y)
 
 
 def _depthwise(call: Call) -> Value:
     """Each channel on its own, `depth_multiplier` answers a channel."""
     weight = _depthwise_weight(call)
-    y = _convolved(call, weight, _bias(call, len(weight)), call.padded[0].width)
+    y = _convolved(call, weight, call.bias(len(weight)), call.padded[0].width)
     return activated(call, call.activation(), call.name, y)
 
 
@@ -37,7 +37,7 @@ def _separable(call: Call) -> Value:
     weight, filters = _depthwise_weight(call), call.options.count("filters")
     pointwise = call.arrays.get("pointwise_kernel", (1, len(weight), filters)).transpose(2, 1, 0)
     y = _convolved(call, weight, None, call.padded[0].width)
-    record = Conv1D(pointwise, _bias(call, filters), **call.build.at(f"{call.name}.pointwise", y))
+    record = Conv1D(pointwise, call.bias(filters), **call.build.at(f"{call.name}.pointwise", y))
     return activated(call, call.activation(), call.name, y.with_features(call.build.add(record), (filters,)))
 
 
@@ -45,10 +45,6 @@ def _depthwise_weight(call: Call) -> NDArray[Any]:
     width, taps, multiplier = call.padded[0].width, call.options.count("kernel_size"), call.options.count("depth_multiplier", 1)
     kernel = call.arrays.get("depthwise_kernel", (taps, width, multiplier))
     return kernel.transpose(1, 2, 0).reshape(width * multiplier, 1, taps)
-
-
-def _bias(call: Call, filters: int) -> NDArray[Any] | None:
-    return call.arrays.get("bias", (filters,)) if call.options.take("use_bias", bool, True) else None
 
 
 def _convolved(call: Call, weight: NDArray[Any], bias: NDArray[Any] | None, groups: int) -> Value:
@@ -62,14 +58,6 @@ def _convolved(call: Call, weight: NDArray[Any], bias: NDArray[Any] | None, grou
     record = Conv1D(weight, bias, stride=stride, dilation=dilation, groups=groups, padding=zeros if any(zeros) else padding, **call.at(x))
     reach = 0 if padding != "valid" else record.history - sum(zeros)
     return Value(call.build.add(record), (steps_after(x.steps, reach, stride), len(weight)), True)
-
-
-def looks_ahead(kind: str, settings: dict[str, Any]) -> bool:
-    """Whether a layer of such settings answers from later timesteps: zeros stand behind the sequence."""
-    taps, padding = settings.get("kernel_size"), settings.get("padding")
-    if kind == "ZeroPadding1D":
-        return padding not in (0, [0, 0]) and not (isinstance(padding, list) and padding[1:] == [0])
-    return padding == "same" and "kernel_size" in settings and taps not in (1, [1])
 
 
 def steps_after(steps: int | None, reach: int, stride: int) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...layers.feedforward import Embedding, Softmax
+from ..graph.attention import over_steps, weighted, weights
 from ..graph.convolving import larger
 from ..graph.emitting import layer
 from ..graph.norms import normalised
@@ -16,6 +17,8 @@ from ..graph.tracing import Flow, Value
 from .activations import ACTIVATIONS, clipped
 from .calls import Array, Call, floats
 from .folding import DTYPES
+from .loops import loop
+from .quantized import QUANTIZED
 from .recurrent import recurrent
 from .sliding import SLIDING
 
@@ -23,6 +26,8 @@ from .sliding import SLIDING
 def _matmul(call: Call) -> list[Value]:
     a, b = call.value(0), call.value(1)
     if isinstance(a, Flow) and isinstance(b, Flow):
+        if (pooled := weighted(call.tracer, a, b)) is not None:
+            return [pooled]
         call.refuse("multiplies two arrays that both depend on the recording, as attention does, which is not imported")
     if isinstance(a, Flow):
         return [call.tracer.affine(a, _matrix(call, call.constant(1)))]
@@ -174,6 +179,12 @@ def _gather(call: Call) -> list[Value]:
 
 
 def _softmax(call: Call) -> list[Value]:
+    x = call.flow(0)
+    axis = call.axis(call.node.attributes.get("axis", -1 if call.opset >= 13 else 1), x.ids.ndim)
+    turned = np.moveaxis(x.ids, axis, -1)
+    if over_steps(call.tracer, turned) and (call.opset >= 13 or turned.size == turned.shape[-1] * call.tracer.space.batch):
+        call.attribute("axis")
+        return [Flow(np.moveaxis(weights(call.tracer, Flow(turned)).ids, -1, axis))]
     return [_over(call, call.flow(0), Softmax)]
 
 
@@ -252,7 +263,7 @@ def _if(call: Call) -> list[Value]:
     return call.runner.inside(branches["then_branch" if condition.ravel()[0] else "else_branch"], {})
 
 
-OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
+OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = QUANTIZED | {
     ("ai.onnx", op): handler
     for op, handler in {
         **ACTIVATIONS,
@@ -282,5 +293,6 @@ OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
         "Min": _min,
         "Where": _where,
         "If": _if,
+        "Loop": loop,
     }.items()
 }

@@ -11,6 +11,7 @@ from ..graph.tracing import Flow, Tracer, Value
 from .calls import Call
 from .file import DEEPEST, File, Graph, Node, Reference
 from .folding import FOLDS
+from .loops import counted
 from .moving import MOVES
 
 Handler = Callable[[Call], Sequence[Value]]
@@ -75,6 +76,8 @@ class Walk:
 
     def _call(self, call: Call) -> Sequence[Value]:
         node, op = call.node, call.node.op
+        if (found := counted(call)) is not None:
+            return found
         if op == "Shape":
             shape = np.array(call.value(0).shape, np.int64)
             return [shape[slice(call.attribute("start", 0), call.attribute("end"))]]
