@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Ids: TypeAlias = NDArray[np.int64]
 
 #: Most numbers of one array.
-MOST = 1 << 23
+MOST = 1 << 20
 
 
 @dataclass(eq=False)
