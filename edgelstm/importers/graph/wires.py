@@ -17,6 +17,9 @@ Ids: TypeAlias = NDArray[np.int64]
 #: Most numbers of one array.
 MOST = 1 << 20
 
+#: Most numbers of a matrix or kernel that is written out.
+MOST_WEIGHTS = 1 << 23
+
 
 @dataclass(eq=False)
 class Wire:
