@@ -87,15 +87,19 @@ def _markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def support() -> str:
-    """Which record holds a layer in which form of numbers: a row for each layer of float32."""
+    """Which record holds a layer in which form of numbers: a row for each that has several, and the names of the rest."""
     records = [record_of(kind) for kind in KINDS]
-    rows = []
+    rows, alone = [], []
     for record in records:
         if record.int8_of:
             continue
         forms = {form: other for other in records if record.kind in (other.kind, other.int8_of) for form in other.forms}
-        rows.append([f"`{forms[form].__name__}`" if form in forms else "—" for form in FORMS])
-    return _markdown(list(FORMS.values()), rows)
+        row = [f"`{forms[form].__name__}`" if form in forms else "—" for form in FORMS]
+        if len(forms) > 1:
+            rows.append(row)
+        else:
+            alone.append(row[0])
+    return f"{_markdown(list(FORMS.values()), rows)}\n\nIn float32 alone: {', '.join(alone)}."
 
 
 def arrays() -> str:

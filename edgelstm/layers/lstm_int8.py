@@ -11,9 +11,6 @@ from .cells import Cell
 from .integers import HALF_STEP, LIMIT, MOST_BIAS, MOST_FLOAT_SHIFT, MOST_PRODUCTS, MOST_SHIFT, check_scheme, int8_matrix, positive
 from .record import Array, checked_array
 
-#: Options of a cell that layers with int8 weights have.
-OPTIONS = ("peephole", "weight_hr", "bias_hr", "coupled", "cell_clip", "projection_clip", "gate_clip")
-
 
 @dataclass(eq=False, repr=False)
 class LSTMInt8(Cell):
@@ -45,7 +42,11 @@ class LSTMInt8(Cell):
         State before the first step; no h0 beyond 127 steps where h is quantised.
     scale_ih : (4*hidden_size,), optional
         With "int8-weight" alone: the scales of input weights. Absent, ``scale_hh * 2**input_shift``; the record then holds that.
-    peephole, weight_hr, bias_hr, coupled, cell_clip, projection_clip, gate_clip
+    peephole : (3, hidden_size), optional
+    weight_hr : (projection_size, hidden_size), optional
+    bias_hr : (projection_size,), optional
+    coupled : {"f=1-i", "i=1-f"}, optional
+    cell_clip, projection_clip, gate_clip : float, optional
         As `layers.lstm.LSTM` has them, in float32.
     """
 
@@ -110,8 +111,6 @@ class LSTMInt8(Cell):
             self._set("bias", np.zeros(self.weight_hh.shape[0], np.float32))
         self._check_shapes()
         self._check_options()
-        if others := [name for name in self.variant if name not in OPTIONS]:
-            raise UnsupportedModelError(f"{self.label}: scheme {self.scheme} does not have {', '.join(others)}. Keep this layer in f32.")
         for name in ("scale_hh", "scale_ih"):
             self._check_vector(name, 4 * self.hidden_size, f"hidden_size is {self.hidden_size}")
         positive(self.label, "scale_hh", self.scale_hh)

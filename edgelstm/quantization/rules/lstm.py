@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,18 @@ from .scales import HIGHEST, LOWEST, grid, multipliers, output_span, rows, state
 CELL_MARGIN, LEAST_CELL_MARGIN = 2.0, 1.25
 
 
-def options(layer: LSTM) -> dict[str, Any]:
-    """What makes the cell no plain one. Records refuse what they do not have."""
+def options(layer: LSTM, scheme: str) -> dict[str, Any]:
+    """What makes the cell no plain one, if layers with int8 weights have it."""
+    taken = {f.name for f in fields(record_of("lstm_int8"))}
+    if others := [name for name in layer.variant if name not in taken]:
+        raise UnsupportedModelError(f"{layer.label}: {scheme} does not have {', '.join(others)}. Keep this layer in f32.")
     return {name: getattr(layer, name) for name in layer.variant}
 
 
 def weights_alone(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:
     """Of weights alone: no window changes it."""
     (weight_ih, scale_ih), (weight_hh, scale_hh) = (quantised_rows(weight) for weight in (layer.weight_ih, layer.weight_hh))
-    start: dict[str, Any] = {"h0": layer.h0, "c0": layer.c0, **options(layer), **kept(layer)}
+    start: dict[str, Any] = {"h0": layer.h0, "c0": layer.c0, **options(layer, "int8-weight"), **kept(layer)}
     int8: Callable[..., Layer] = record_of("lstm_int8")
     return int8("int8-weight", weight_ih, weight_hh, scale_hh, layer.bias, scale_ih=scale_ih, **start)
 
@@ -59,7 +63,7 @@ def dynamic(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -
         joint.shift,
         layer.h0,
         layer.c0,
-        **options(layer),
+        **options(layer, "int8-dynamic"),
         **kept(layer),
     )
 
