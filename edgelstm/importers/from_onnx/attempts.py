@@ -1,5 +1,6 @@
 """One reading of an ONNX file's inputs, tried: its graph followed, its states led back, its answers found."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from ...layers.record import Layer
 from ..graph.emitting import Emitter
 from ..graph.expressions import Cell, Input, State
 from ..graph.tracing import Flow, Tracer, Value
-from ..graph.wires import Ids, Space, Wire
+from ..graph.wires import MOST, Ids, Space, Wire
 from .file import File, Tensor
 from .operators import OPERATORS
 from .signature import Axes, Reading, choice
@@ -73,7 +74,7 @@ class Attempt:
         widths = []
         for tensor, axes in self.reading.samples:
             shape = tensor.shape or ()
-            widths.append(int(np.prod([int(n) for i, n in enumerate(shape) if i not in (axes.time, axes.batch)])))
+            widths.append(math.prod(int(n) for i, n in enumerate(shape) if i not in (axes.time, axes.batch)))
         wire = space.allocate(Input("the graph's input"), steps, sum(widths))
         ids = space.ids(wire)  # (steps, batch, width)
         found: dict[str, Value] = {}
@@ -86,7 +87,9 @@ class Attempt:
         if self.reading.states and tracer.space.batch > 1:
             raise UnsupportedModelError(f"has states for {tracer.space.batch} sequences at once; export it for one.")
         for tensor, _ in self.reading.states:
-            size = int(np.prod(_open_as_one(tensor)))
+            size = math.prod(_open_as_one(tensor))
+            if size > MOST:
+                raise UnsupportedModelError(f"has a state of {size} numbers; at most {MOST} are imported.")
             wire = tracer.state(np.zeros(size), timed=tracer.steps == 1)
             wire.source.place = f"the graph's input {printable(tensor.name, 60)!r}"
             found[tensor] = wire

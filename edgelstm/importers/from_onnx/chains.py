@@ -12,7 +12,7 @@ from .file import File
 from .signature import readings
 
 #: Steps of the recordings that graphs of open length are followed for: two lengths, since a network must not depend on it.
-STEPS = (16, 23)
+STEPS = (32, 48)
 
 
 def from_onnx(file: File, layers: str | None = None, *, source: str = "ONNX") -> tuple[Model, str, list[str]]:

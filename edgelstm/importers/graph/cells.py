@@ -1,6 +1,7 @@
 """LSTM, GRU and RNN cells that a graph spells out in single operators: a loop through a state becomes a layer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -39,9 +40,15 @@ class Cells:
     def match(self, wire: Wire) -> Made | None:
         """The layer whose output is `wire`; None where it is no cell's."""
         h = self.space.last(wire)
+        made = None
         if isinstance(wire.source, Combine):
-            return self._lstm(h, wire.source) or self._gru(h, wire.source)
-        return self._rnn(h, wire.source) if isinstance(wire.source, Apply) else None
+            made = self._lstm(h, wire.source) or self._gru(h, wire.source)
+        elif isinstance(wire.source, Apply):
+            made = self._rnn(h, wire.source)
+        if made is not None and wire.reverse:
+            fields: dict[str, Any] = {"reverse": True}
+            made = replace(made, record=replace(made.record, **fields))
+        return made
 
     def view(self, ids: Ids) -> View | None:
         """`ids` as part of one expression; None where they are of several, or of earlier steps."""
