@@ -204,6 +204,8 @@ class Tracer:
     def combine(self, operation: str, left: Flow, right: Flow) -> Flow:
         """Sum or product of two flows that broadcast. Two weighted sums become one."""
         a, b = np.broadcast_arrays(left.ids, right.ids)
+        if a.size > MOST:
+            self.refuse(f"makes {a.size} numbers; at most {MOST} are imported")
         group = self.grouped([a.reshape(-1, 1), b.reshape(-1, 1)])
         refs = [r[:, 0] for r in group.refs]
         sums = [self._source(r) for r in refs]
