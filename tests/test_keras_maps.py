@@ -64,6 +64,10 @@ NETWORKS = {
     "means": video(lambda x: x.AveragePooling2D((2, 3), strides=1), lambda x: x.Flatten()),
     "transposed": video(lambda x: x.Conv2DTranspose(3, 3, strides=2), lambda x: x.GlobalAveragePooling2D()),
     "transposed, same": video(lambda x: x.Conv2DTranspose(3, (4, 2), strides=(2, 3), padding="same"), lambda x: x.GlobalMaxPooling2D()),
+    "zeros around": video(
+        lambda x: x.ZeroPadding2D(((1, 0), (2, 1))), lambda x: x.Conv2D(2, 3), lambda x: x.Cropping2D((1, 2)), lambda x: x.Flatten()
+    ),
+    "larger": video(lambda x: x.AveragePooling2D(2), lambda x: x.UpSampling2D((1, 2)), lambda x: x.Flatten()),
     "along features": video(lambda x: x.Conv1D(3, 4, padding="same"), lambda x: x.MaxPooling1D(2), lambda x: x.Flatten(), shape=(9, 2)),
     "along features, transposed": video(lambda x: x.Conv1DTranspose(3, 2, strides=3), lambda x: x.GlobalMaxPooling1D(), shape=(5, 2)),
     "spectrogram": spectrogram(

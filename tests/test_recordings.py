@@ -197,3 +197,38 @@ def test_attention_over_a_recording_as_torch_has_it(rng):
         expected = torch.softmax(given @ torch.tensor(score, dtype=torch.float64).T, dim=0).T @ given
         np.testing.assert_allclose(reference.run(model, xs), expected, atol=1e-9)
     np.testing.assert_allclose(el.Stream(masked).process(xs), reference.run(masked, xs), atol=TOLERANCE["f32"])
+
+
+def test_torch_convolutions_and_pooling_before_both_directions(rng):
+    """Zeros at both ends, strides: what a convolution or a pool gives is read from both ends, row by row."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(2)
+    first, second = torch.nn.Conv1d(3, 8, 5, padding=2), torch.nn.Conv1d(8, 6, 4, stride=2, padding=1)
+    gru = torch.nn.GRU(6, 5, bidirectional=True, batch_first=True)
+    w1, b1, w2, b2 = (p.detach().numpy() for p in (*first.parameters(), *second.parameters()))
+    cells = {name: value.detach().numpy() for name, value in gru.named_parameters()}
+    directions = [
+        el.GRU(*(cells[f"{part}_l0{suffix}"] for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))) for suffix in ("", "_reverse")
+    ]
+    layers = [
+        el.Conv1D(w1, b1, padding="same"),
+        el.Activation("relu"),
+        el.MaxPool1D(2),
+        el.Conv1D(w2, b2, stride=2, padding=[1, 1], name="rows"),
+        *el.Bidirectional(*directions, inputs=("rows",)),
+        el.GlobalAveragePool1D(name="mean"),
+        el.Last(),
+    ]
+    model, sequence = el.Model(layers), el.Model(layers[:-2])
+    stream, rows = el.Stream(model), el.Stream(sequence)
+    for steps in (4, 5, 17, 64, 101):
+        xs = rng.normal(size=(steps, 3)).astype(np.float32)
+        with torch.no_grad():
+            pooled = torch.nn.functional.max_pool1d(torch.relu(first(torch.tensor(xs.T[None]))), 2)
+            expected = gru(second(pooled).transpose(1, 2))[0][0]
+        np.testing.assert_allclose(reference.run(sequence, xs), expected, atol=1e-6)
+        np.testing.assert_allclose(rows.process(xs), expected, atol=2e-6)
+        np.testing.assert_allclose(stream.process(xs), expected.mean(axis=0)[None], atol=2e-6)
+    with pytest.raises(el.InputError, match="needs at least 4 samples; got 3"):
+        stream.process(xs[:3])
+    stream.warmup(1)  # too short for a row: nothing runs

@@ -60,6 +60,16 @@ class Stream(nn.Module):
         return torch.sigmoid(self.fc(y)), h
 
 
+class Convolved(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.gru, self.fc = nn.Conv1d(3, 8, 4), nn.BatchNorm1d(8), nn.GRU(8, 6, batch_first=True), nn.Linear(6, 2)
+
+    def forward(self, x):
+        y = torch.relu(self.norm(self.conv(x.transpose(1, 2))))
+        return self.fc(self.gru(y.transpose(1, 2))[0])
+
+
 def whole(net, xs):
     return net(xs[None])
 
@@ -69,6 +79,7 @@ NETWORKS = {
     "ends": (Ends, (torch.zeros(1, 7, 3),), whole),
     "branches": (Branches, (torch.zeros(1, 7, 3),), whole),
     "stream": (Stream, (torch.zeros(7, 1, 3), torch.zeros(2, 1, 6)), lambda net, xs: net(xs[:, None], torch.zeros(2, 1, 6))[0][:, 0]),
+    "convolved": (Convolved, (torch.zeros(1, 7, 3),), whole),
     "sequential": (lambda: nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2)), (torch.zeros(1, 7, 3),), whole),
 }
 

@@ -56,7 +56,8 @@ def fuse(layout: Layout) -> list[str]:
     check = CHECKS["first_bad_index" if layout.takes_index else "first_bad_vector"]
     texts.append(kernel_ir("edgelstm_first_bad", check, (FLOATS, limit, number), number, inputs=inputs))
     taken = (*(FLOATS,) * 5, number, limit, number)
-    texts.append(kernel_ir(EXPORTS[0], process_recording, taken, number, inputs=inputs, sample=layout.sample_offset // 4))
+    entry = {"inputs": inputs, "sample": layout.sample_offset // 4, "least": layout.first}
+    texts.append(kernel_ir(EXPORTS[0], process_recording, taken, number, **entry))
     declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr, ptr, i64)\n" for name in names.values())
     calls = ""
     for every, first in sorted({(op.every, op.first) for op in layout.operations} - {(1, 1)}):

@@ -224,7 +224,8 @@ class Layer:
     def options(self) -> dict[str, Any]:
         """The fields that are not arrays, without name and inputs: plain JSON values."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("name", "inputs")}
-        return {name: value for name, value in values.items() if not isinstance(value, np.ndarray) and value is not None}
+        plain = {name: value for name, value in values.items() if not isinstance(value, np.ndarray) and value is not None}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
 
     @classmethod
     def from_parts(cls, name: str, inputs: Sequence[str], options: Mapping[str, Any], arrays: Mapping[str, ArrayLike]) -> Self:

@@ -35,7 +35,7 @@ class Last(Layer):
         if wrong := [end for end in ends if end not in ENDS]:
             raise UsageError(f"{self.label}: ends must be of {', '.join(ENDS)}; got {printable(repr(wrong[0]), 60)}.")
         count = max(1, len(self.inputs))
-        self._set("ends", list(ends or ("last",) * count))
+        self._set("ends", ends or ("last",) * count)
         if len(self.ends) != count:
             raise UsageError(f"{self.label}: ends must name one row for each of {count} inputs; got {len(self.ends)}.")
 

@@ -15,7 +15,7 @@ from .script_archive import Script
 from .writer import Ref
 
 #: Most readings of the samples' shape that are made.
-_MOST = 8
+_MOST = 12
 
 Shape = tuple[str, tuple[int | str, ...]]
 
@@ -46,6 +46,10 @@ def _shapes(script: Script) -> Iterator[Shape]:
         yield "int", ("first axis", "second axis")
     for width in widths:
         yield "float", ("first axis", "second axis", width)
+    if len(script.traced) == 3:
+        yield "float", ("first axis", "second axis", script.traced[-1])
+    if script.traced:
+        yield "float", script.traced
     for width in widths:
         yield "float", ("first axis", width, "last axis")
         yield "float", ("first axis", width)

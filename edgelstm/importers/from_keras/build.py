@@ -1,6 +1,5 @@
 """The records of a network in the making, and what is known of each of Keras' tensors on the way."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -123,15 +122,3 @@ class Build:
         """The last timestep as the network's state of knowledge: every step gives one, unless the model answers whole recordings."""
         found = self.add(Last(ends=(end,), **self.at(f"{name}.{end}", x))) if self.whole else x.name
         return Value(found, x.features, False)
-
-
-def joined_shape(xs: Sequence[Value], place: str) -> Value:
-    """The first of values that must agree in time, or be refused.
-
-    Raises
-    ------
-    UnsupportedModelError
-    """
-    if len({x.time for x in xs}) != 1:
-        raise UnsupportedModelError(f"{place} joins a sequence with a single vector, which edgelstm does not.")
-    return xs[0]

@@ -12,7 +12,8 @@ from ...layers.joining import Slice
 from ...layers.record import MAX_SIZE
 from ...model import INPUT
 from .build import Build, Shape, Value
-from .nodes import Place, node_inputs, places
+from .nodes import Place, node_call, node_inputs, places
+from .operations import KINDS as OPERATIONS
 from .settings import Spec
 
 #: What a layer gives: the layer and where it stands among those of its model, and its inputs.
@@ -33,7 +34,12 @@ def stated_shape(given: Any, place: str) -> Shape:
 
 def _all_inputs(spec: Spec) -> list[Place]:
     """The tensors that all calls of a layer read."""
-    return [place for node in (spec.nodes if isinstance(spec.nodes, list) else []) for place in node_inputs(node, spec.label)]
+    return [place for node in (spec.nodes if isinstance(spec.nodes, list) else []) for place in _read(node, spec)[0]]
+
+
+def _read(node: Any, spec: Spec) -> tuple[list[Place], dict[str, Any]]:
+    """The tensors that one call of a layer reads, and what else an operator is called with."""
+    return node_call(node) if spec.kind in OPERATIONS else (node_inputs(node, spec.label), {})
 
 
 class Graph:
@@ -94,10 +100,12 @@ class Graph:
             if place in self._values:
                 waiting.pop()
                 continue
-            inputs = self._inputs(place)
+            inputs, more = self._inputs(place)
             missing = [source[:2] for source in inputs if source[:2] not in self._values]
             if not missing:
-                self._values[place] = self._called(*self._layer(place[0]), [self._tensor(source) for source in inputs])
+                index, spec = self._layer(place[0])
+                called = spec.with_settings(call=more) if more else spec
+                self._values[place] = self._called(index, called, [self._tensor(source) for source in inputs])
             elif place in open_nodes:
                 raise ModelFileError(f"{self._spec.label}: layer {printable(place[0], 60)!r} follows from itself; the file is damaged.")
             else:
@@ -114,9 +122,9 @@ class Graph:
             f"{spec.label}: its tensor {place[2]} is used, a state that it returns; edgelstm imports its answers alone."
         )
 
-    def _inputs(self, place: tuple[str, int]) -> list[Place]:
+    def _inputs(self, place: tuple[str, int]) -> tuple[list[Place], dict[str, Any]]:
         spec = self._layer(place[0])[1]
         index = place[1] - self._first.get(place[0], 0)  # a model's first node is its own, and not in the file
         if not isinstance(spec.nodes, list) or index >= len(spec.nodes):
             raise ModelFileError(f"{spec.label} has no node {place[1]}; the file is damaged, save the model again.")
-        return node_inputs(spec.nodes[index], spec.label)
+        return _read(spec.nodes[index], spec)

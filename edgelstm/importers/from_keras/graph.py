@@ -7,7 +7,6 @@ from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...layers.feedforward import Activation
 from ...layers.joining import Concat
 from ...model import INPUT, Model
-from . import convolving, framewise
 from .build import Build, Shape, Value
 from .classes import INPUT_LAYER, MODELS, kind_of, layers_of, slots_of
 from .functional import Graph, given, stated_shape
@@ -33,30 +32,18 @@ def model_of(stored: Stored, source: str) -> tuple[Model, str, list[str]]:
         raise UnsupportedModelError(
             f"{spec.label} is a model of the user's own class, whose code is not in the file; save a Functional model."
         )
-    walk = _Walk(Build(whole=_reads_whole(stored.config)), stored.weights)
-    outputs = walk.network(spec, walk.top, None, 0)
+    walk, outputs = _walked(spec, stored, whole=False)
+    if any(layer.whole for layer in walk.build.layers):
+        walk, outputs = _walked(spec, stored, whole=True)
     if left := stored.weights.unused():
         raise ModelFileError(f"holds arrays that belong to no layer of its configuration: {printable(', '.join(left), 200)}.")
     return walk.finished(spec, outputs, source)
 
 
-def _reads_whole(config: Any) -> bool:
-    """Whether some layer reads its sequence from the end, or answers from later samples."""
-    waiting = [config]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            kind, settings = node.get("class_name"), node.get("config")
-            if kind == "Bidirectional" or node.get("go_backwards") is True:
-                return True
-            if kind in convolving.KINDS and isinstance(settings, dict) and convolving.looks_ahead(kind, settings):
-                return True
-            if kind in framewise.KINDS and isinstance(settings, dict) and framewise.looks_ahead(settings):
-                return True
-            waiting += [] if kind == "TimeDistributed" else node.values()
-        elif isinstance(node, list):
-            waiting += node
-    return False
+def _walked(spec: Spec, stored: Stored, *, whole: bool) -> "tuple[_Walk, list[Value]]":
+    """The records of a model that steps, or of one that answers whole recordings; and its outputs."""
+    walk = _Walk(Build(whole), stored.weights)
+    return walk, walk.network(spec, walk.top, None, 0)
 
 
 class _Walk:

@@ -54,6 +54,32 @@ def node_inputs(node: Any, place: str) -> list[Place]:
     return found
 
 
+def node_call(node: Any) -> tuple[list[Place], dict[str, Any]]:
+    """The tensors that one call of an operator reads, and what else it is called with, by name; unnamed ones are ``args``.
+
+    Raises
+    ------
+    ModelFileError
+        If it is damaged.
+    """
+    if isinstance(node, dict):
+        given = node.get("args")
+        tensors, _ = _tensors(given)
+        rest = [arg for arg in given if not _tensors(arg)[0]] if isinstance(given, list) else []
+        more = {"args": rest[0] if len(rest) == 1 and isinstance(rest[0], list) else rest} if rest else {}
+        named = node["kwargs"] if isinstance(node.get("kwargs"), dict) else {}
+    else:
+        entry = node[0] if isinstance(node, list) and node and isinstance(node[0], list) else node
+        tensors = places(node)
+        named, more = (entry[3] if isinstance(entry, list) and len(entry) > 3 and isinstance(entry[3], dict) else {}), {}
+    for name, value in named.items():
+        if isinstance(value, list) and len(value) == 3 and isinstance(value[0], str):
+            tensors = [*tensors, _place(value)]
+        elif value is not None and name != "name":
+            more[name] = value
+    return tensors, more
+
+
 def _tensors(given: Any) -> tuple[list[Place], list[Any]]:
     """The tensors among a call's arguments, in order, and what else is there."""
     tensors: list[Place] = []

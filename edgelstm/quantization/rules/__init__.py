@@ -48,6 +48,4 @@ def rule(layer: Layer, scheme: str) -> Rule:
     found = rules_of(layer.kind).get(scheme) if layer.numbers == "f32" else None
     if found is None:
         raise UnsupportedModelError(f"{layer.label}: {scheme} has no rule for layers of type {type(layer).__name__}.")
-    if variant := getattr(layer, "variant", ()):
-        raise UnsupportedModelError(f"{layer.label}: {scheme} does not have {', '.join(variant)}; keep the model in f32.")
     return found
