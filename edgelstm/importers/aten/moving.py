@@ -7,7 +7,7 @@ import numpy as np
 
 from ..from_onnx.folding import DTYPES
 from .recurrent import Handler
-from .writer import Given, Ref, Writer
+from ..from_onnx.writer import Given, Ref, Writer
 
 #: The end of an axis, as ATen writes it.
 _END = 1 << 62

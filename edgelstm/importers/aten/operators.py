@@ -10,7 +10,7 @@ import numpy as np
 
 from .recurrent import RECURRENT, Handler
 from .sliding import SLIDING
-from .writer import Given, Ref, Writer
+from ..from_onnx.writer import Given, Ref, Writer
 
 
 def _linear(w: Writer, input: Ref, weight: Ref, bias: Ref | None = None) -> Ref:  # noqa: A002

@@ -10,7 +10,7 @@ from ...errors import UnsupportedModelError, printable
 from ..from_onnx.file import File, Graph, Node, Tensor
 from .moving import MOVING
 from .operators import PLAIN
-from .writer import OPSET, Ref, Writer
+from ..from_onnx.writer import OPSET, Ref, Writer
 
 _HANDLERS = {**PLAIN, **MOVING}
 

@@ -12,7 +12,7 @@ from ..from_torch.kinds import hidden_size
 from .program import Program
 from .script import Follower
 from .script_archive import Script
-from .writer import Ref
+from ..from_onnx.writer import Ref
 
 #: Most readings of the samples' shape that are made.
 _MOST = 12

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from ..pickles.reader import Thing
-from .writer import Ref
+from ..from_onnx.writer import Ref
 
 Scope: TypeAlias = dict[str, Any]
 

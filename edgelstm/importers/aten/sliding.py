@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .recurrent import Handler
-from .writer import Given, Ref, Writer
+from ..from_onnx.writer import Given, Ref, Writer
 
 
 def _each(w: Writer, value: Given, axes: int) -> list[int]:

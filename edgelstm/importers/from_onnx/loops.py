@@ -80,6 +80,10 @@ def loop(call: Call) -> Sequence[Value]:
     for index, wire in changed.items():
         _close(call, wire, found[index - 1], backward)
     states = [_ended(call, found[i - 1], backward) if i in changed else call.value(i) for i in range(2, len(names))]
+    for index in changed:
+        value, end = call.value(index), states[index - 2]
+        if isinstance(value, Flow) and isinstance(end, Flow):
+            call.tracer.ends.update(zip(value.ids.ravel().tolist(), end.ids.ravel().tolist(), strict=True))
     return [*states, *(_every(call, value, backward) for value in found[1 + len(states) :])]
 
 
@@ -98,7 +102,10 @@ def _origin(body: Graph, name: str) -> str:
 
 def _state(call: Call, value: Value, name: str) -> Wire:
     if isinstance(value, Flow):
-        call.refuse(f"begins {name!r} with numbers of the recording, which is not imported")
+        begun = call.tracer.begun(value.ids)
+        if begun is None:
+            call.refuse(f"begins {name!r} with numbers of the recording, which is not imported")
+        value = begun
     rows: Array = np.asarray(value, np.float64).reshape(len(value) if value.ndim > 1 else 1, -1)
     if (rows != rows[:1]).any():
         call.refuse(f"begins {name!r} differently for each sequence of the batch")

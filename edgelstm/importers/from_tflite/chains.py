@@ -11,9 +11,11 @@ from ...layers.record import Layer
 from ...model import Model
 from .. import chain
 from ..chain import Item
+from ..from_onnx.chains import from_onnx
 from . import operators as tflite_layers
 from .file import Graph, Operator, Tensor
 from .integers import same_scale
+from .program import program
 
 #: What a chain calls the operators that have weights, and those that are functions.
 _MODULES = {"UNIDIRECTIONAL_SEQUENCE_LSTM": "lstm", "FULLY_CONNECTED": "dense"}
@@ -64,6 +66,8 @@ def from_tflite(graph: Graph, layers: str | None = None, *, source: str = "Tenso
     """
     names = _names(graph.operators)
     taken = len(graph.operators) if layers is None else _cut(graph.operators, names, layers)
+    if not _is_chain(graph, taken):
+        return _through_graph(graph, taken, layers, source)
     steps = graph.operators[:taken]
     _check_known(steps)
     if layers is None and graph.others:
@@ -80,6 +84,27 @@ def from_tflite(graph: Graph, layers: str | None = None, *, source: str = "Tenso
         notes.append(f"Left out, as the layers {layers!r} say: {', '.join(left)}.")
     model = Model(tuple(walk.layers), window=walk.window, source=printable(source))
     return model, chain.spell(_items(steps, names)), notes
+
+
+def _is_chain(graph: Graph, taken: int) -> bool:
+    """Whether the first operators are a chain in integers, each of a kind that has records in integers."""
+    before = graph.inputs[0] if len(graph.inputs) == 1 else None
+    for operator in graph.operators[:taken]:
+        if operator.kind not in _KNOWN or not operator.inputs or operator.inputs[0] is not before or len(operator.outputs) != 1:
+            return False
+        before = operator.outputs[0]
+    return any(o.kind in _MODULES and o.operand(0).type == "int8" for o in graph.operators[:taken])
+
+
+def _through_graph(graph: Graph, taken: int, layers: str | None, source: str) -> tuple[Model, str, list[str]]:
+    """A model of a graph of any other form."""
+    left = graph.operators[taken:]
+    cut = replace(graph, operators=graph.operators[:taken], outputs=graph.operators[taken - 1].outputs) if left else graph
+    file, notes = program(cut)
+    model, made, more = from_onnx(file, source=printable(source))
+    if left:
+        more.append(f"Left out, as the layers {layers!r} say: {', '.join(operator.kind for operator in left)}.")
+    return model, made, [*notes, *more]
 
 
 def _names(operators: Sequence[Operator]) -> list[str]:

@@ -283,6 +283,11 @@ class Tracer:
             self.refuse("mixes the steps and sequences that it reads")
         return group.refs[0][0], bool((where != expected).any()), steps
 
+    def begun(self, ids: Ids) -> Floats | None:
+        """Where the state of the stream begins that `ids` are; None where they are none."""
+        wire = self.space.wire_of(ids)
+        return wire.source.initial[self.space.places(ids).number] if wire is not None and isinstance(wire.source, State) else None
+
     def state(self, initial: Floats, timed: bool) -> Wire:
         """A state that begins as `initial` (numbers,). `timed`: whether operators compute with it at every step."""
         return self.space.allocate(State(self.place, initial), self.steps if timed else 0, initial.size)
