@@ -55,6 +55,7 @@ def stacks(draw, whole=False):
         words = ["causal", "valid", *(["same", "same_lower", (1, 1), (0, 2)] if whole else [])]
         padding = draw(st.sampled_from(words))
         padding = padding if isinstance(padding, str) or sum(padding) <= dilation * (taps - 1) else "valid"
+        pool_padding = padding if isinstance(padding, str) or sum(padding) < taps else "valid"
         align = draw(st.sampled_from(["first", "last"]))
         around = {"stride": stride, "dilation": dilation, "padding": padding, "align": align}
         if kind == "conv":
@@ -67,7 +68,8 @@ def stacks(draw, whole=False):
             channels *= taps
         else:
             pools = {"largest": el.GlobalMaxPool1D, "average": el.GlobalAveragePool1D}
-            layers.append(pools[kind]() if kind in pools else {"max": el.MaxPool1D, "mean": el.AveragePool1D}[kind](taps, stride))
+            windows = {"max": el.MaxPool1D, "mean": el.AveragePool1D}
+            layers.append(pools[kind]() if kind in pools else windows[kind](taps, stride, pool_padding, align))
     if not isinstance(layers[0], el.Conv1D):
         layers.insert(0, el.Normalizer(np.zeros(first), np.ones(first)))
     return layers, first
@@ -157,6 +159,19 @@ def test_convolutions_are_those_of_keras(padding, stride, dilation, groups, monk
     kernel, bias = (w.value.detach().numpy() for w in layer.weights)  # (taps, inputs / groups, outputs)
     record = el.Conv1D(kernel.transpose(2, 1, 0), bias, stride=stride, dilation=dilation, groups=groups, padding=padding)
     assert np.abs(reference.run(el.Model([record]), xs) - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize(("size", "stride", "pad"), [(2, 2, 0), (3, 2, 1), (4, 3, 1)])
+def test_pooling_is_that_of_torch(size, stride, pad):
+    torch = pytest.importorskip("torch")
+    xs = signal(25, 3) - 2
+    x = torch.from_numpy(xs.T[None].astype(np.float64))
+    padding = (pad, pad) if pad else "valid"
+    for record, function in ((el.MaxPool1D, torch.nn.functional.max_pool1d), (el.AveragePool1D, torch.nn.functional.avg_pool1d)):
+        model = el.Model([el.Normalizer(np.zeros(3), np.ones(3)), record(size, stride, padding)])
+        expected = function(x, size, stride, pad)[0].T.numpy()
+        assert np.abs(reference.run(model, xs) - expected).max() < 1e-6
+        assert np.abs(el.Stream(model).process(xs) - expected).max() < 1e-6
 
 
 def test_wrong_options_are_refused_by_name():

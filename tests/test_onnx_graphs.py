@@ -141,6 +141,27 @@ def test_frames_with_a_cache_of_earlier_ones(tmp_path):
     assert np.abs(reference.run(model, xs.numpy()) - expected).max() <= TOLERANCE
 
 
+@pytest.mark.parametrize("look_up", ["table", "one hot"])
+def test_indices(tmp_path, look_up):
+    if look_up == "table":
+        network = Network(lambda x, rnn, table: rnn(table(x))[0], lstm(5, 8), nn.Embedding(20, 5))
+    else:
+        network = Network(lambda x, rnn: rnn(functional.one_hot(x, 20).float())[0], lstm(20, 8))
+    ids = torch.randint(0, 20, (1, 24))
+    ids[0, 0] = 19
+    data = exported(torch, network, (ids,), open_time=False)
+    model = imported(tmp_path, data).model
+    assert model.vocabulary_size == 20
+    assert np.abs(reference.run(model, ids[0].numpy()[:, None]) - answers_of(data, ids[0].numpy())).max() <= TOLERANCE
+
+
+def test_grouped_linear_as_einsum(tmp_path):
+    """DeepFilterNet's form: channels in groups, each with a matrix of its own."""
+    weight = torch.randn(4, 2, 3)
+    network = behind_lstm(lambda y: torch.einsum("btgi,gih->btgh", y.reshape(1, -1, 4, 2), weight).reshape(1, -1, 12))
+    check(tmp_path, network)
+
+
 REFUSED = {
     "attention": (lambda: behind_lstm(lambda y: torch.softmax(y @ turned(y), -1) @ y), "multiplies two arrays"),
     "the first step": (lambda: behind_lstm(lambda y, h: h(y[:, 0]), nn.Linear(8, 2)), "leaves out its last one"),

@@ -1,7 +1,7 @@
 """What layers over a window of the last rows share: how far it reaches, and when an answer is due."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import ShapeError, UnsupportedModelError, printable
 from .record import MAX_SIZE, Layer
@@ -55,13 +55,15 @@ class Sliding(Layer):
 
 
 class Padded(Sliding):
-    """One with zeros around the recording: `padding` is one of `PADDINGS`, or so many rows before it and behind it.
+    """One with zeros, or what its kind says, around the recording: `padding` is one of `PADDINGS`, or so many rows before it and behind it.
 
-    Zeros behind the last row, and as many before the first as the recording's length says, are for whole recordings alone.
+    Padding behind the last row, and as many before the first as the recording's length says, are for whole recordings alone.
     """
 
     padding: str | Sequence[int]
     align: str
+    #: What stands in the rows of padding.
+    fill: ClassVar[float] = 0.0
 
     def pads(self, rows: int) -> tuple[int, int]:
         """Rows of zeros before a recording of so many rows, and behind it; less than none: so many rows are passed over."""

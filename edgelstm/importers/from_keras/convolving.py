@@ -73,7 +73,8 @@ def _pool(kind: type[MaxPool1D] | type[AveragePool1D]) -> Kind:
         stride = options.count("strides", size)
         padding = options.take("padding", str, "valid")
         even = x.steps is not None and stride == size and x.steps % size == 0
-        if padding not in ("valid", "same") or (padding == "same" and size > 1 and not even):
+        ahead = padding == "same" and size > 1 and not even  # windows reach beyond the sequence's end
+        if padding not in ("valid", "same") or (ahead and not (kind is MaxPool1D and call.build.whole)):
             raise call.refused(f"its padding is {padding!r}, and a window reaches beyond the sequence's end")
         if any(zeros) and (kind is MaxPool1D or zeros != (size - 1, 0) or padding != "valid"):
             raise call.refused(f"{zeros} zeros stand around its input; edgelstm imports {size - 1} before it and an average")
@@ -81,8 +82,8 @@ def _pool(kind: type[MaxPool1D] | type[AveragePool1D]) -> Kind:
             mean = np.full((x.width, 1, size), 1 / size)
             record: Conv1D | MaxPool1D | AveragePool1D = Conv1D(mean, stride=stride, groups=x.width, padding="causal", **call.at(x))
         else:
-            record = kind(size, stride, **call.at(x))
-        return Value(call.build.add(record), (steps_after(x.steps, 0 if any(zeros) else size - 1, stride), *x.features), True)
+            record = kind(size, stride, "same" if ahead else "valid", **call.at(x))
+        return Value(call.build.add(record), (steps_after(x.steps, 0 if any(zeros) or ahead else size - 1, stride), *x.features), True)
 
     return Kind(make)
 

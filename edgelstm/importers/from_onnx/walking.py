@@ -85,7 +85,7 @@ class Walk:
             return [np.array(np.prod(call.value(0).shape), np.int64)]
         if (node.domain, op) not in self.handlers and op not in MOVES and op not in FOLDS:
             raise UnsupportedModelError(f"{node}: the operator {printable(op, 60)} of {printable(node.domain, 60)} is not imported.")
-        if all(not isinstance(value, Flow) for value in call.values) and op in FOLDS:
+        if op in FOLDS and not any(isinstance(value, Flow) for value in call.values):
             with np.errstate(all="ignore"):
                 return [FOLDS[op](call, *call.values)]
         if op in MOVES and not isinstance(call.value(min(1, len(call.values) - 1)) if op == "Gather" else None, Flow):

@@ -4,6 +4,10 @@ The order of the operators is `from_tflite`'s part, the integer forms are `tflit
 """
 
 import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...layers.feedforward import Activation, Dense, Softmax
 from ...layers.lstm import LSTM
@@ -16,8 +20,11 @@ from .integers import BIAS, STATE, WEIGHT_HH, WEIGHT_IH
 #: Fused functions, by number.
 _FUSED = ("", "relu", "relu_n1_to_1", "relu6", "tanh", "sign_bit")
 
-#: Inputs of an LSTM that must be absent, and whose they are.
-_ABSENT = ((slice(9, 12), "peepholes"), (slice(16, 18), "a projection"), (slice(20, 24), "layer normalization"))
+#: Inputs of an LSTM whose cell is no plain one: peepholes of i, f and o; the projection and its bias; weights of the gates' norms.
+PEEPHOLE, PROJECTION, NORM = range(9, 12), range(16, 18), range(20, 24)
+
+#: What full int8 does not have of these.
+_ABSENT = ((PEEPHOLE, "peepholes"), (PROJECTION, "a projection"), (NORM, "layer normalization"))
 
 
 def fused(operator: Operator) -> str:
@@ -68,31 +75,51 @@ def function(operator: Operator, name: str) -> Layer:
 def lstm(operator: Operator, name: str) -> LSTM | LSTMInt8Static:
     """The record of a fused LSTM."""
     _check_form(operator)
-    types = operator.operand(0).type, operator.operand(WEIGHT_IH[0]).type
+    types = operator.operand(0).type, operator.operand(WEIGHT_IH[1]).type
     if types == ("float32", "int8"):
         raise operator.refused("it is of the hybrid form (dynamic range); convert it as float, or as full int8 with calibration data")
     if types == ("int8", "int8"):
-        return tflite_int8.lstm(operator, name, _cell_clip(operator))
+        _check_plain(operator)
+        return tflite_int8.lstm(operator, name, _clip(operator, 1, "cell_clip"))
     if types != ("float32", "float32"):
         raise operator.refused(f"its input is {types[0]} and its weights are {types[1]}; edgelstm takes full int8 and float32")
-    if clip := _cell_clip(operator):
-        raise operator.refused(
-            f"it clips the cell at {clip:g}, which edgelstm's float LSTM does not, and nothing bounds the cell of an endless stream; "
-            "import the model from the file that it was converted from"
-        )
-    weight_ih, weight_hh = (operator.stacked(part, "float32", 2) for part in (WEIGHT_IH, WEIGHT_HH))
-    return LSTM(weight_ih, weight_hh, operator.stacked(BIAS, "float32", 1), name=name)
+    return _float_lstm(operator, name)
+
+
+def _float_lstm(operator: Operator, name: str) -> LSTM:
+    """The record of a layer in float32. Where its input gate is coupled (CIFG), the tensors of that gate are absent."""
+    coupled = operator.inputs[WEIGHT_IH[0]] is None
+
+    def stacked(part: range, ndim: int) -> NDArray[Any]:
+        if not coupled:
+            return operator.stacked(part, "float32", ndim)
+        if (tensor := operator.inputs[part[0]]) is not None:
+            raise operator.refused(f"its tensor {tensor} belongs to an input gate, which it couples to its forget gate")
+        rest = operator.stacked(part[1:], "float32", ndim)
+        return np.concatenate([np.zeros_like(rest[: len(rest) // len(part[1:])]), rest])
+
+    given: dict[str, Any] = {"coupled": "i=1-f"} if coupled else {}
+    if _present(operator, PEEPHOLE):
+        given["peephole"] = stacked(PEEPHOLE, 1).reshape(3, -1)
+    if _present(operator, PROJECTION):
+        weight, bias = PROJECTION
+        given |= {"weight_hr": operator.constant(weight, "float32", 2), "projection_clip": _clip(operator, 2, "proj_clip") or None}
+        given["bias_hr"] = None if operator.inputs[bias] is None else operator.constant(bias, "float32", 1)
+    if _present(operator, NORM):
+        given |= {"norm": "tflite", "norm_weight": stacked(NORM, 1)}
+    weights = stacked(WEIGHT_IH, 2), stacked(WEIGHT_HH, 2), stacked(BIAS, 1)
+    return LSTM(*weights, cell_clip=_clip(operator, 1, "cell_clip") or None, name=name, **given)
+
+
+def _present(operator: Operator, part: range) -> bool:
+    """Whether any of these inputs is there."""
+    return any(tensor is not None for tensor in operator.inputs[part.start : part.stop])
 
 
 def _check_form(operator: Operator) -> None:
     """What makes an LSTM one that edgelstm has, whatever its types."""
     if len(operator.inputs) not in (20, 24):
         raise operator.refused(f"it has {len(operator.inputs)} inputs, not 24")
-    for part, what in _ABSENT:
-        if present := next((t for t in operator.inputs[part] if t is not None), None):
-            raise operator.refused(f"its tensor {present} belongs to {what}, which edgelstm does not have yet")
-    if operator.inputs[WEIGHT_IH[0]] is None:
-        raise operator.refused("it couples its input gate to its forget gate (CIFG), which edgelstm does not have yet")
     if operator.options.number(5, "B"):
         raise operator.refused("its recurrent tensors are diagonal")
     if (found := fused(operator)) != "tanh":
@@ -102,11 +129,22 @@ def _check_form(operator: Operator) -> None:
             raise operator.refused(f"its state {state} is no variable that begins at zero; a state given as an input is not imported")
 
 
-def _cell_clip(operator: Operator) -> float:
-    """The largest magnitude of the cell; 0 for none. proj_clip has no effect without a projection."""
-    clip = float(operator.options.number(1, "f", 0.0))
+def _check_plain(operator: Operator) -> None:
+    """What a layer of integers has no record of is absent."""
+    for part, what in _ABSENT:
+        if present := next((t for t in operator.inputs[part.start : part.stop] if t is not None), None):
+            raise operator.refused(f"its tensor {present} belongs to {what}, which edgelstm has in float alone; convert it as float")
+    if operator.inputs[WEIGHT_IH[0]] is None:
+        raise operator.refused(
+            "it couples its input gate to its forget gate (CIFG), which edgelstm has in float alone; convert it as float"
+        )
+
+
+def _clip(operator: Operator, field: int, name: str) -> float:
+    """The largest magnitude of the cell, or of what a projection gives; 0 for none."""
+    clip = float(operator.options.number(field, "f", 0.0))
     if not 0 <= clip < math.inf:
-        raise operator.refused(f"its cell_clip is {clip:g}")
+        raise operator.refused(f"its {name} is {clip:g}")
     return clip
 
 

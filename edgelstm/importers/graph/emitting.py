@@ -10,10 +10,11 @@ from ...errors import UnsupportedModelError
 from ...layers import RECORDS, record_of
 from ...layers.feedforward import Activation, Add, Dense, Normalizer
 from ...layers.record import Layer
+from ...layers.window import Window
 from ...model import INPUT
 from .cells import Cells
 from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, Weights, spread
-from .wires import MOST, Ids, Space, Wire
+from .wires import MOST_WEIGHTS, Ids, Space, Wire
 
 #: Most pieces of other layers' outputs that a layer reads as such; more are gathered by a matrix of zeros and ones.
 _MOST_PIECES = 32
@@ -44,6 +45,7 @@ class Emitter:
     _pieces: dict[tuple[int, int, int], str] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
     _joins: dict[tuple[str, ...], str] = field(default_factory=dict)
+    _windows: dict[tuple[int, int], Wire] = field(default_factory=dict)
 
     def emit(self, refs: Ids, place: str) -> list[Layer]:
         """The layers whose last one gives `refs`, in order."""
@@ -127,7 +129,7 @@ class Emitter:
             return self._add(Dense(weight, source.bias), names)
         numbers, place_of = np.unique(present, return_inverse=True)
         taps = int(delays.max()) + 1
-        if len(source.weight) * numbers.size * taps > MOST:
+        if len(source.weight) * numbers.size * taps > MOST_WEIGHTS:
             raise UnsupportedModelError(f"{source.place}: reads {numbers.size} numbers of {taps} steps, more than is imported.")
         kernel = np.zeros((len(source.weight), numbers.size, taps))
         for column, (number, delay) in enumerate(zip(place_of.tolist(), delays.tolist(), strict=True)):
@@ -162,22 +164,40 @@ class Emitter:
         self.layers.append(replace(record, name=name, inputs=inputs))
         return name
 
-    def _runs(self, refs: Ids, place: str) -> list[tuple[Wire, int, int]]:
+    def _recent(self, refs: Ids, place: str) -> Ids:
+        """`refs` with those of wires that are read at earlier steps, too, in windows over these wires instead."""
+        at = self.space.places(refs)
+        steps = np.array([wire.steps for wire in self.space.wires], np.int64)[at.wire]
+        back = np.where(at.step >= 0, steps - 1 - at.step, 0)
+        found = refs.copy()
+        for index in np.unique(at.wire[back > 0]):
+            mine = at.wire == index
+            rows = int(back[mine].max()) + 1
+            window = self._window(self.space.wires[index], rows, place)
+            width = self.space.wires[index].width
+            found[mine] = self.space.last(window)[(rows - 1 - back[mine]) * width + at.number[mine]]
+        return found
+
+    def _window(self, wire: Wire, rows: int, place: str) -> Wire:
+        """The last `rows` rows of a wire side by side, the oldest first."""
+        key = (wire.index, rows)
+        if key not in self._windows:
+            made = self.space.allocate(Made(place, Window(rows), [self.space.last(wire)]), wire.steps, rows * wire.width)
+            self._windows[key] = made
+            self._names[made.index] = self._layer(made, made.source)
+        return self._windows[key]
+
+    def _runs(self, refs: Ids) -> list[tuple[Wire, int, int]]:
         """`refs` as pieces of wires: (wire, start, stop), one after the other."""
         at = self.space.places(refs)
-        for index, step in zip(at.wire, at.step, strict=True):
-            wire = self.space.wires[index]
-            if step >= 0 and step != wire.steps - 1:
-                raise UnsupportedModelError(
-                    f"{place}: reads what {wire.source.place} gave {wire.steps - 1 - step} steps before, which is not imported here."
-                )
         breaks = np.flatnonzero((np.diff(at.wire) != 0) | (np.diff(at.number) != 1)) + 1
         bounds = [0, *breaks.tolist(), refs.size]
         return [(self.space.wires[at.wire[a]], int(at.number[a]), int(at.number[b - 1]) + 1) for a, b in pairwise(bounds)]
 
     def _read(self, refs: Ids, place: str) -> tuple[str, ...]:
         """Names of layers that together give `refs`, in order."""
-        runs = self._runs(refs, place)
+        refs = self._recent(refs, place)
+        runs = self._runs(refs)
         if len(runs) > _MOST_PIECES:
             names, weight = self._read_weighted(refs, np.eye(refs.size), place)
             return (self._add(Dense(weight), names),)
@@ -193,7 +213,8 @@ class Emitter:
 
     def _read_weighted(self, refs: Ids, weight: Floats, place: str) -> tuple[tuple[str, ...], Floats]:
         """Names of layers, and `weight` (rows, refs) with its columns in their order; numbers not read get zeros."""
-        runs = self._runs(refs, place)
+        refs = self._recent(refs, place)
+        runs = self._runs(refs)
         names, parts = [], []
         at = self.space.places(refs)
         for wire in dict.fromkeys(wire for wire, _, _ in runs):

@@ -1,0 +1,95 @@
+"""ONNX graphs that read a whole window of rows at once: what they answer for a window is the last row of a stream's answers."""
+
+import numpy as np
+import pytest
+
+import edgelstm as el
+from edgelstm import reference
+from edgelstm.importers import import_file
+
+onnx = pytest.importorskip("onnx")
+runtime = pytest.importorskip("onnxruntime")
+
+STEPS, WIDTH = 6, 4
+
+
+def graph(nodes, constants, shape=(1, STEPS, WIDTH)):
+    """A model from x of this shape to y."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, dims) for name, dims in (("x", shape), ("y", None)))
+    held = [numpy_helper.from_array(np.asarray(a), name) for name, a in constants.items()]
+    made = [helper.make_node(op, inputs, outputs, **attributes) for op, inputs, outputs, attributes in nodes]
+    model = helper.make_model(helper.make_graph(made, "g", [x], [y], held), opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return model.SerializeToString()
+
+
+def floats(rng, *shape):
+    return rng.normal(size=shape).astype(np.float32)
+
+
+def flattened(rng):
+    nodes = [
+        ("Flatten", ["x"], ["flat"], {}),
+        ("Gemm", ["flat", "w", "b"], ["z"], {"transB": 1}),
+        ("Relu", ["z"], ["r"], {}),
+        ("MatMul", ["r", "v"], ["y"], {}),
+    ]
+    return nodes, {"w": floats(rng, 5, STEPS * WIDTH), "b": floats(rng, 5), "v": floats(rng, 5, 2)}
+
+
+def last_rows(rng):
+    nodes = [
+        ("Slice", ["x", "start", "stop", "axis"], ["cut"], {}),
+        ("Flatten", ["cut"], ["flat"], {}),
+        ("MatMul", ["flat", "v"], ["y"], {}),
+    ]
+    return nodes, {"start": np.array([-3]), "stop": np.array([99]), "axis": np.array([1]), "v": floats(rng, 3 * WIDTH, 2)}
+
+
+def every_row_of_an_lstm(rng):
+    nodes = [
+        ("Transpose", ["x"], ["t"], {"perm": [1, 0, 2]}),
+        ("LSTM", ["t", "w", "r", "b"], ["h"], {"hidden_size": 3}),
+        ("Transpose", ["h"], ["rows"], {"perm": [2, 0, 1, 3]}),
+        ("Flatten", ["rows"], ["flat"], {}),
+        ("MatMul", ["flat", "v"], ["y"], {}),
+    ]
+    constants = {"w": floats(rng, 1, 12, WIDTH), "r": floats(rng, 1, 12, 3), "b": floats(rng, 1, 24), "v": floats(rng, STEPS * 3, 2)}
+    return nodes, constants
+
+
+@pytest.mark.parametrize("make", [flattened, last_rows, every_row_of_an_lstm])
+def test_the_last_answer_to_a_window_is_the_runtimes(make, tmp_path):
+    rng = np.random.default_rng(0)
+    data = graph(*make(rng))
+    x = floats(rng, 1, STEPS, WIDTH)
+    (expected,) = runtime.InferenceSession(data).run(None, {"x": x})
+    path = tmp_path / "model.onnx"
+    path.write_bytes(data)
+    model = import_file(path).model
+    assert model.window == STEPS
+    assert np.abs(reference.run(model, x[0])[-1] - expected[0]).max() <= 1e-5
+
+
+def test_every_step_of_a_stream_answers_from_the_rows_before_it(tmp_path):
+    rng = np.random.default_rng(1)
+    data = graph(*flattened(rng))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(data)
+    x = floats(rng, STEPS + 5, WIDTH)
+    session = runtime.InferenceSession(data)
+    windows = np.lib.stride_tricks.sliding_window_view(x, STEPS, axis=0).swapaxes(1, 2)
+    expected = np.concatenate([session.run(None, {"x": window[None]})[0] for window in windows])
+    answers = el.Stream(import_file(path).model).process(x)[STEPS - 1 :]
+    assert np.abs(answers - expected).max() <= 1e-5
+
+
+def test_the_last_rows_of_a_recording_of_any_length(tmp_path):
+    rng = np.random.default_rng(2)
+    nodes, constants = last_rows(rng)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(graph(nodes, constants, (1, "time", WIDTH)))
+    x = floats(rng, 9, WIDTH)
+    (expected,) = runtime.InferenceSession(path).run(None, {"x": x[None]})
+    assert np.abs(reference.run(import_file(path).model, x)[-1] - expected[0]).max() <= 1e-5
