@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from ..from_onnx.folding import DTYPES
-from .recurrent import Handler
 from ..from_onnx.writer import Given, Ref, Writer
+from .recurrent import Handler
 
 #: The end of an axis, as ATen writes it.
 _END = 1 << 62

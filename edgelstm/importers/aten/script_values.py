@@ -5,8 +5,8 @@ import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
-from ..pickles.reader import Thing
 from ..from_onnx.writer import Ref
+from ..pickles.reader import Thing
 
 Scope: TypeAlias = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """Operators that compute, number by number or by a constant matrix, as nodes of ONNX. Options by their number in ``schema.fbs``."""
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -133,7 +133,7 @@ def _leaky(s: Scope, operator: Operator) -> Ref:
     return s.writer.one("LeakyRelu", s.ref(operator, 0), alpha=float(operator.options.number(0, "f")))
 
 
-def _plain(op: str, **attributes: float) -> Handler:
+def _plain(op: str, **attributes: Any) -> Handler:
     """An operator of the same meaning, without options."""
 
     def write(s: Scope, operator: Operator) -> Ref:
@@ -142,7 +142,7 @@ def _plain(op: str, **attributes: float) -> Handler:
     return write
 
 
-_PLAIN: dict[str, Callable[[Scope, Operator], Ref]] = {
+_PLAIN: dict[str, Handler] = {
     kind: _plain(op)
     for kind, op in {
         "LOGISTIC": "Sigmoid",

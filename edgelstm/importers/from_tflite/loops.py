@@ -1,4 +1,4 @@
-"""WHILE and IF: a loop over the steps of a recording becomes ONNX's Loop, whose body is one step; other graphs inside are written in place."""
+"""WHILE and IF: a loop over the steps of a recording becomes ONNX's Loop, whose body is one step; others stand in place."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -50,7 +50,7 @@ def program(graph: Graph) -> tuple[File, list[str]]:
     scope.follow(_WRITERS)
     if any(tensor.type in ("int8", "uint8", "int16") and tensor.scale.size for tensor in graph.inputs):
         shared.note("The file computes in integers; edgelstm computes it in float32, with the weights that the file holds.")
-    outputs = {}
+    outputs: dict[str, Ref] = {}
     for index, tensor in enumerate(graph.outputs):
         outputs[_unused(tensor.name or f"output {index}", {*outputs, *inputs})] = scope.written(scope.given(tensor))
     return _file(scope, inputs, outputs), shared.notes
@@ -59,6 +59,8 @@ def program(graph: Graph) -> tuple[File, list[str]]:
 def _inputs(scope: Scope) -> dict[str, Signature]:
     found: dict[str, Signature] = {}
     for index, tensor in enumerate(scope.graph.inputs):
+        if tensor in scope.values:
+            raise ModelFileError(f"names its input {tensor} twice; the file is damaged, convert it again.")
         name = _unused(tensor.name or f"input {index}", found)
         scope.values[tensor] = Ref(name, len(tensor.shape))
         found[name] = Signature(name, _shape(tensor), _dtype(tensor))

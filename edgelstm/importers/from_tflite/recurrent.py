@@ -46,7 +46,7 @@ def _gates(s: Scope, operator: Operator, first: int, coupled: bool) -> Array:
 
 
 def _lstm(s: Scope, operator: Operator) -> Ref:
-    """Inputs: x, weights of x (1-4) and of h (5-8), peepholes (9-11), biases (12-15), projection (16, 17), states (18, 19), norms (20-23)."""
+    """Inputs: x; weights of x (1-4) and h (5-8), peepholes (9-11), biases (12-15); projection (16, 17), states (18, 19), norms (20-23)."""
     if len(operator.inputs) not in (20, 24):
         s.refuse(f"it has {len(operator.inputs)} inputs, not 24")
     if operator.options.number(5, "B"):
@@ -58,7 +58,7 @@ def _lstm(s: Scope, operator: Operator) -> Ref:
     if any(s.has(operator, index) for index in (9, 10, 11)):
         rows = [s.array(operator, index) if s.has(operator, index) else None for index in (9, 10, 11)]
         if rows[1] is None or rows[2] is None or (rows[0] is None) != coupled:
-            s.refuse("has peepholes for some of its gates alone")
+            s.refuse("it has peepholes for some of its gates alone")
         given["peephole"] = np.stack([np.zeros_like(rows[1]) if rows[0] is None else rows[0], rows[1], rows[2]])
     if s.has(operator, 16):
         given |= {"weight_hr": s.array(operator, 16), "projection_clip": _clip(s, operator, 2, "proj_clip")}
@@ -71,7 +71,8 @@ def _lstm(s: Scope, operator: Operator) -> Ref:
 
 def _rnn(s: Scope, operator: Operator) -> Ref:
     """Inputs: x, weights of x and of h, bias, state."""
-    record = RNN(*(s.array(operator, index) for index in (1, 2, 3)), activation=_word(s, operator, 1))
+    weight_ih, weight_hh, bias = (s.array(operator, index) for index in (1, 2, 3))
+    record = RNN(weight_ih, weight_hh, bias, activation=_word(s, operator, 1))
     return _node(s, operator, record, (4,), bool(operator.options.number(0, "B")))
 
 

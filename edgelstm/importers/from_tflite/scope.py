@@ -154,8 +154,8 @@ class Scope:
 
 #: Operators that are not imported, and what they belong to.
 _UNKNOWN = {
-    "BIDIRECTIONAL_SEQUENCE_LSTM": "it is a bidirectional LSTM in one operator, which converters have not written since 2019; convert again",
-    "BIDIRECTIONAL_SEQUENCE_RNN": "it is a bidirectional RNN in one operator, which converters have not written since 2019; convert again",
+    "BIDIRECTIONAL_SEQUENCE_LSTM": "it is a bidirectional LSTM in one operator, which converters write no more; convert the model again",
+    "BIDIRECTIONAL_SEQUENCE_RNN": "it is a bidirectional RNN in one operator, which converters write no more; convert the model again",
     "LSTM": "it is an LSTM cell of TensorFlow 1; convert the model again, so that it becomes UNIDIRECTIONAL_SEQUENCE_LSTM",
     "RNN": "it is an RNN cell of TensorFlow 1; convert the model again, so that it becomes UNIDIRECTIONAL_SEQUENCE_RNN",
     "SVDF": "it is a filter over memory (SVDF); edgelstm imports LSTM, GRU and RNN layers and convolutions",
