@@ -9,9 +9,9 @@ import numpy as np
 from ...errors import UnsupportedModelError
 from ...layers import RECORDS, record_of
 from ...layers.feedforward import Activation, Add, Dense, Normalizer
+from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.window import Window
-from ...model import INPUT
 from .cells import Cells
 from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, Weights, spread
 from .wires import MOST_WEIGHTS, Ids, Space, Wire
