@@ -8,6 +8,7 @@ import numpy as np
 
 from ...errors import UnsupportedModelError, printable
 from ...layers.record import Layer
+from ..graph.convolving import turned
 from ..graph.emitting import Emitter
 from ..graph.expressions import Cell, Input, State
 from ..graph.tracing import Flow, Tracer, Value
@@ -91,7 +92,7 @@ class Attempt:
             if size > MOST:
                 raise UnsupportedModelError(f"has a state of {size} numbers; at most {MOST} are imported.")
             initial = np.zeros(size) if tensor.initial is None else np.asarray(tensor.initial, np.float64).ravel()
-            wire = tracer.state(initial, timed=tracer.steps == 1)
+            wire = tracer.state(initial, 1 if tracer.steps == 1 else 0)
             wire.source.place = f"the graph's input {printable(tensor.name, 60)!r}"
             found[tensor] = wire
         return found
@@ -150,12 +151,19 @@ class Attempt:
         parts = []
         for tensor, ids in answers:
             tracer.place = f"the output {printable(tensor.name, 60)!r}"
-            parts.append(tracer.grouped([ids.reshape(-1, 1)]).refs[0][:, 0])
+            refs = tracer.grouped([ids.reshape(-1, 1)]).refs[0][:, 0]
+            parts.append(turned(tracer, refs, most) if _descends(tracer, ids) else refs)
         if len(parts) > 1:
             notes.append(f"The answers are those of {', '.join(tensor.name for tensor, _ in answers)}, one after the other.")
         if most == 1 and tracer.steps > 1:
             notes.append("The file answers once a recording: its answer is that of the last step.")
         return np.concatenate(parts), notes
+
+
+def _descends(tracer: Tracer, ids: Ids) -> bool:
+    """Whether rows lie in the order of the steps from the recording's end."""
+    step = tracer.space.places(ids).step.ravel()
+    return bool(step[0] > step[-1])
 
 
 def _holds(value: Value, ends: Ids) -> bool:

@@ -118,6 +118,42 @@ def _reduce(op: str) -> Handler:
     return write
 
 
+def _bound(low: bool) -> Handler:
+    """MAXIMUM or MINIMUM. Both, with constants, are one function."""
+    kind, other = ("MAXIMUM", "MINIMUM") if low else ("MINIMUM", "MAXIMUM")
+
+    def write(s: Scope, operator: Operator) -> Ref:
+        inner, bound = s.maker(operator.inputs[0]), s.known(operator.operand(1))
+        ends = {kind: bound}
+        if inner is not None and inner.kind in (other, "RELU"):
+            ends[other] = np.zeros(()) if inner.kind == "RELU" else s.known(inner.operand(1))
+        if inner is None or len(ends) < 2 or any(end is None or end.size != 1 for end in ends.values()) or (low and inner.kind == "RELU"):
+            return s.writer.one("Max" if low else "Min", s.ref(operator, 0), s.ref(operator, 1))
+        least, most = (float(end.item()) for end in (ends["MAXIMUM"], ends["MINIMUM"]) if end is not None)
+        return s.writer.one("Clip", s.ref(inner, 0), min=least, max=most)
+
+    return write
+
+
+def _select(s: Scope, operator: Operator) -> Ref:
+    """SELECT. What counts negative indices from a table's end gives the index: edgelstm's tables refuse negative ones."""
+    condition, x = s.maker(operator.inputs[0]), operator.operand(2)
+    if condition is not None and condition.kind == "LESS" and condition.operand(0) is x and x.type in ("int32", "int64"):
+        shifted, zero = s.maker(operator.inputs[1]), s.known(condition.operand(1))
+        if zero is not None and not zero.any() and shifted is not None and shifted.kind == "ADD" and x in shifted.inputs:
+            return s.ref(operator, 2)
+    return s.writer.one("Where", *(s.ref(operator, index) for index in range(3)))
+
+
+def _relu(s: Scope, operator: Operator) -> Ref:
+    """RELU. With a bound from above before it, both are one function."""
+    inner = s.maker(operator.inputs[0])
+    most = s.known(inner.operand(1)) if inner is not None and inner.kind == "MINIMUM" else None
+    if inner is None or most is None or most.size != 1 or most.item() < 0:
+        return s.writer.one("Relu", s.ref(operator, 0))
+    return s.writer.one("Clip", s.ref(inner, 0), min=0.0, max=float(most.item()))
+
+
 def _softmax(s: Scope, operator: Operator) -> Ref:
     x, beta = s.ref(operator, 0), operator.options.number(0, "f")
     if beta != 1:
@@ -147,7 +183,6 @@ _PLAIN: dict[str, Handler] = {
     for kind, op in {
         "LOGISTIC": "Sigmoid",
         "TANH": "Tanh",
-        "RELU": "Relu",
         "ELU": "Elu",
         "HARD_SWISH": "HardSwish",
         "EXP": "Exp",
@@ -156,8 +191,6 @@ _PLAIN: dict[str, Handler] = {
         "NEG": "Neg",
         "PRELU": "PRelu",
         "LOG_SOFTMAX": "LogSoftmax",
-        "MAXIMUM": "Max",
-        "MINIMUM": "Min",
         "POW": "Pow",
         "FLOOR_DIV": "Div",
         "LESS": "Less",
@@ -168,8 +201,6 @@ _PLAIN: dict[str, Handler] = {
         "LOGICAL_AND": "And",
         "LOGICAL_OR": "Or",
         "LOGICAL_NOT": "Not",
-        "SELECT": "Where",
-        "SELECT_V2": "Where",
         "RANGE": "Range",
     }.items()
 }
@@ -177,6 +208,9 @@ _PLAIN: dict[str, Handler] = {
 #: By operator.
 ARITHMETIC: dict[str, Handler] = {
     **_PLAIN,
+    "SELECT": _select,
+    "SELECT_V2": _select,
+    "RELU": _relu,
     "RELU6": _plain("Clip", min=0.0, max=6.0),
     "RELU_N1_TO_1": _plain("Clip", min=-1.0, max=1.0),
     "RELU_0_TO_1": _plain("Clip", min=0.0, max=1.0),
@@ -186,6 +220,8 @@ ARITHMETIC: dict[str, Handler] = {
     "SUB": _sum(-1),
     "MUL": _mul,
     "DIV": _div,
+    "MAXIMUM": _bound(True),
+    "MINIMUM": _bound(False),
     "RSQRT": root,
     "SQUARE": _square,
     "SQUARED_DIFFERENCE": _difference_squared,
@@ -194,6 +230,7 @@ ARITHMETIC: dict[str, Handler] = {
     "MEAN": _reduce("ReduceMean"),
     "SUM": _reduce("ReduceSum"),
     "REDUCE_MAX": _reduce("ReduceMax"),
+    "REDUCE_PROD": _reduce("ReduceProd"),
     "SOFTMAX": _softmax,
     "GELU": _gelu,
     "LEAKY_RELU": _leaky,

@@ -185,6 +185,12 @@ def _conv(tracer: Tracer, kernel: Floats, bias: Floats, given: dict[str, object]
     return layer("Conv1D", tracer.place, weight=kernel, bias=bias, **given)
 
 
+def turned(tracer: Tracer, refs: Ids, steps: int) -> Ids:
+    """Identities, at the last step, of the same numbers in the order from the recording's end."""
+    ids: Ids = _answers(tracer, layer("Reverse", tracer.place), refs, refs.size, steps, steps)[-1, 0]
+    return ids
+
+
 def _answers(tracer: Tracer, record: Layer, reads: Ids, width: int, steps: int, count: int) -> Ids:
     """Identities (count, batch, width) of a layer that gives `steps` answers; those behind the recording's end may not be used."""
     wire = tracer.space.allocate(Made(tracer.place, record, [reads]), steps, width)

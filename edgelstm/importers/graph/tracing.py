@@ -290,6 +290,6 @@ class Tracer:
         wire = self.space.wire_of(ids)
         return wire.source.initial[self.space.places(ids).number] if wire is not None and isinstance(wire.source, State) else None
 
-    def state(self, initial: Floats, timed: bool) -> Wire:
-        """A state that begins as `initial` (numbers,). `timed`: whether operators compute with it at every step."""
-        return self.space.allocate(State(self.place, initial), self.steps if timed else 0, initial.size)
+    def state(self, initial: Floats, steps: int) -> Wire:
+        """A state that begins as `initial` (numbers,). `steps`: how many there are, if operators compute with it at every step, else 0."""
+        return self.space.allocate(State(self.place, initial), steps, initial.size)
