@@ -188,6 +188,8 @@ class Tracer:
         ids, scales, offsets = np.broadcast_arrays(flow.ids, np.asarray(scale, np.float64), np.asarray(offset, np.float64))
         if ids.size > MOST:
             self.refuse(f"makes {ids.size} numbers; at most {MOST} are imported")
+        if (scales == 1).all() and not offsets.any():
+            return Flow(ids, flow.integer)
         group = self.grouped([ids.reshape(-1, 1)], [scales.ravel(), offsets.ravel()])
         (refs,), (a, b) = group.refs, group.constants
         refs = refs[:, 0]
