@@ -16,6 +16,7 @@ from ..graph.tracing import Flow, Value
 from .activations import ACTIVATIONS, clipped
 from .calls import Array, Call, floats
 from .folding import DTYPES
+from .quantised import QUANTISED
 from .recurrent import recurrent
 from .sliding import SLIDING
 
@@ -283,4 +284,4 @@ OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
         "Where": _where,
         "If": _if,
     }.items()
-}
+} | QUANTISED

@@ -166,6 +166,9 @@ def _sliding(tracer: Tracer, reads: Ids, kernel: Floats, bias: Floats, window: W
         "groups": groups,
         "padding": "valid" if not before and span else "causal",
     }
+    if tracer.open and after and stride > 1:
+        record = _conv(tracer, kernel, bias, {**given, "padding": (before, after)})
+        return _answers(tracer, record, reads, len(kernel), count, count)
     if before and future:
         if future != stride - 1:
             tracer.refuse(f"pads {before} rows before a window of {span + 1} that moves by {stride}, which is not imported")
