@@ -63,7 +63,13 @@ def recurrent(direction):
     return make
 
 
-DYNAMIC = {"dense": dense, "convolution": convolution}
+DYNAMIC = {
+    "dense": dense,
+    "convolution": convolution,
+    "lstm": recurrent("forward"),
+    "lstm from the end": recurrent("reverse"),
+    "lstms both ways": recurrent("bidirectional"),
+}
 
 
 def imported(path):
@@ -82,15 +88,15 @@ def test_activations_are_rounded_over_the_recording(name, per_channel, tmp_path)
     rng = np.random.default_rng(len(name))
     path = saved(tmp_path / "float.onnx", *DYNAMIC[name](rng), ("batch", "time", WIDTH))
     quantised = tmp_path / "int8.onnx"
-    kind = QuantType.QInt8 if name == "dense" else QuantType.QUInt8
+    kind = QuantType.QUInt8 if name == "convolution" else QuantType.QInt8
     quantize_dynamic(path, quantised, weight_type=kind, per_channel=per_channel)
-    assert {"DynamicQuantizeLinear"} <= {node.op_type for node in onnx.load(quantised).graph.node}
+    assert {"DynamicQuantizeLinear", "DynamicQuantizeLSTM"} & {node.op_type for node in onnx.load(quantised).graph.node}
     model = imported(quantised)
     assert any(layer.kind == "dynamic_fake_quantize" for layer in model.layers)
     x = floats(rng, 40, WIDTH)
     expected = answers_of_runtime(quantised, x)
     assert np.abs(reference.run(model, x) - expected).max() <= TOLERANCE * np.ptp(expected)
-    if name == "dense" and not per_channel:
+    if name in ("dense", "lstms both ways") and not per_channel:
         assert np.abs(el.Stream(model).process(x) - expected).max() <= TOLERANCE * np.ptp(expected)
 
 

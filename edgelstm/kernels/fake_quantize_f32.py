@@ -1,22 +1,7 @@
 """Activations rounded to levels and given back as floats."""
 
-import numpy as np
-from numba import njit
-
+from .range_rounding import nearest, range_rounder
 from .simd.vectors import offset
-
-inlined = njit(inline="always")
-
-ZERO, ONE, TOP = np.float32(0.0), np.float32(1.0), np.float32(255.0)
-
-#: Added to a float32 within 2**22 it leaves no bits behind the point: the sum is rounded, halves to even.
-ROUNDING = np.float32(12582912.0)
-
-
-@inlined
-def nearest(x):
-    """The nearest whole number of x within 2**22, halves to even."""
-    return (x + ROUNDING) - ROUNDING
 
 
 def fake_quantize_f32(size, x_stride, y_stride):
@@ -36,23 +21,7 @@ def fake_quantize_f32(size, x_stride, y_stride):
 
 def dynamic_fake_quantize_f32(size, together, x_stride, y_stride):
     """Kernel of rounding to 256 levels over the range of all rows, or of each row where `together` is 0. Without weights."""
-
-    @inlined
-    def round_rows(x, y, n):
-        """x: (n, x_stride); y: (n, y_stride)."""
-        low, high = ZERO, ZERO
-        for t in range(n):
-            for k in range(size):
-                low = min(low, x[t * x_stride + k])
-                high = max(high, x[t * x_stride + k])
-        scale = (high - low) / TOP
-        if not scale > ZERO:
-            scale = ONE
-        zero = nearest(min(max(-low / scale, ZERO), TOP))
-        for t in range(n):
-            for k in range(size):
-                level = nearest(x[t * x_stride + k] / scale) + zero
-                y[t * y_stride + k] = (min(max(level, ZERO), TOP) - zero) * scale
+    round_rows = range_rounder(size, x_stride, y_stride)
 
     def kernel(w, x, y, s, z, n):
         """x: (n, x_stride); y: (n, y_stride); w, s, z: unused."""

@@ -50,6 +50,7 @@ class Cell(Recurrent):
     norm_weight_cell: Array = None
     norm_bias_cell: Array = None
     norm_epsilon: float | None = None
+    fake_quantize_hidden: bool = False
 
     if TYPE_CHECKING:
         bias: Array
@@ -155,6 +156,10 @@ class Cell(Recurrent):
             self._check_positive(name)
         if self.projection_clip is not None and self.weight_hr is None:
             raise UnsupportedModelError(f"{self.label}: projection_clip belongs to a weight_hr, and there is none; leave it out.")
+        if not isinstance(self.fake_quantize_hidden, bool):
+            raise UnsupportedModelError(
+                f"{self.label}: fake_quantize_hidden must be true or false; got {printable(repr(self.fake_quantize_hidden), 60)}."
+            )
         self._check_activations()
         self._check_norm()
         self._check_coupling()

@@ -63,6 +63,8 @@ class LSTM(Cell):
     norm_weight_cell, norm_bias_cell : (hidden_size,), with "tf1" and "torch"
     norm_epsilon : float, with `norm`
         By default what the convention's own code adds: 1e-8, 1e-12, 1e-5.
+    fake_quantize_hidden : bool
+        Whether `weight_hh` multiplies h rounded as `DynamicFakeQuantize` with ``"step"`` rounds it (ONNX Runtime's DynamicQuantizeLSTM).
     reverse, mask
         See `layers.record.Recurrent`.
 

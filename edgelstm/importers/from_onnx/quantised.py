@@ -19,7 +19,7 @@ from ..graph.expressions import Made
 from ..graph.tracing import Flow, Levels, Value
 from .calls import Array, Call, floats
 from .file import Node
-from .recurrent import recurrent
+from .recurrent import recurrent_with
 from .sliding import window_of
 
 #: What stands for a scale that depends on the recording.
@@ -178,7 +178,7 @@ def _qlinear_conv(call: Call) -> list[Value]:
 
 
 def _dynamic_lstm(call: Call) -> Sequence[Value]:
-    """An LSTM node's inputs, its weights transposed; behind them scale and zero point of both weights."""
+    """An LSTM node's inputs, its weights transposed; behind them scale and zero point of both weights. h is rounded at every step."""
     weights = []
     for index, scale, zero in ((1, 8, 9), (2, 10, 11)):
         weight = floats(call.constant(index))  # (directions, columns, 4 * hidden)
@@ -187,7 +187,7 @@ def _dynamic_lstm(call: Call) -> Sequence[Value]:
     given = {name: call.attribute(name) for name in call.unused}
     node = Node("LSTM", call.node.domain, call.node.name, call.node.inputs, call.node.outputs, given)
     inner = Call(node, [rounded(call, call.flow(0)), *weights, *call.values[3:8]], call.tracer, call.runner, call.opset)
-    outputs = recurrent(inner)
+    outputs = recurrent_with(inner, {"fake_quantize_hidden": True})
     if inner.unused:
         call.refuse(f"has the attribute {', '.join(inner.unused)}, which edgelstm does not honour")
     return outputs
