@@ -93,6 +93,7 @@ def test_activations_are_rounded_over_the_recording(name, per_channel, tmp_path)
     assert {"DynamicQuantizeLinear", "DynamicQuantizeLSTM"} & {node.op_type for node in onnx.load(quantised).graph.node}
     model = imported(quantised)
     assert any(layer.kind == "dynamic_fake_quantize" for layer in model.layers)
+    assert not model.streams
     x = floats(rng, 40, WIDTH)
     expected = answers_of_runtime(quantised, x)
     assert np.abs(reference.run(model, x) - expected).max() <= TOLERANCE * np.ptp(expected)

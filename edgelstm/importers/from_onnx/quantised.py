@@ -26,6 +26,7 @@ from .sliding import window_of
 UNIT = 2.0**-16
 
 _MICROSOFT = "com.microsoft"
+_WHOLE = "The file rounds activations over the range of a whole recording, and so does the model: it answers whole recordings alone."
 
 
 def rounded(call: Call, x: Flow) -> Flow:
@@ -38,6 +39,8 @@ def rounded(call: Call, x: Flow) -> Flow:
     if steps not in (1, group.steps):
         call.refuse("rounds some steps of the recording by a scale of their own, which is not imported")
     record = DynamicFakeQuantize("recording" if steps > 1 else "step")
+    if record.whole and _WHOLE not in call.runner.notes:
+        call.runner.notes.append(_WHOLE)
     return Flow(tracer.output(group, Made(tracer.place, record, [group.refs[0][:, 0]])).reshape(x.shape))
 
 
