@@ -24,6 +24,9 @@ CORES = {"rpi4": "cortex-a72", "rpi5": "cortex-a76"}
 
 SCHEMES = ("f32", "int8-dynamic", "int8-weight", "int8-static")
 
+#: Other recurrent layers, counted in float32.
+CELLS = ("gru", "rnn")
+
 #: Steps of the two runs whose difference is counted: in C, and in Python, whose caches need longer to fill.
 STEPS = (200, 400)
 PYTHON_STEPS = (10_000, 30_000)
@@ -103,7 +106,7 @@ def _error(pi: Path, target: str, step: Path, case: Case, scheme: str) -> float:
     return error
 
 
-def measured(pi: Path, row: Row, scheme: str, target: str, *, static: bool = True) -> Figures:
+def measured(pi: Path, row: Row, scheme: str, target: str, *, static: bool = True, cell: str = "lstm") -> Figures:
     """Figures of one model on one core.
 
     Parameters
@@ -112,13 +115,15 @@ def measured(pi: Path, row: Row, scheme: str, target: str, *, static: bool = Tru
         What ``tools/emulated_pi.py build`` made.
     static : bool, optional
         Whether to predict cycles, which takes LLVM's tools; else they are NaN.
+    cell : str, optional
+        A name of `grid.CELLS`.
 
     Raises
     ------
     EmulationError
         If something that this needs is missing, or the model's answers are wrong there.
     """
-    case = make_case(row)
+    case = make_case(row, cell)
     with tempfile.TemporaryDirectory() as name:
         step = program(Path(name), case, scheme, target)
         error = _error(pi, target, step, case, scheme)

@@ -70,13 +70,13 @@ def _before(path: Path) -> dict[str, Any]:
 
 def _fill(cores: dict[str, Any], options: argparse.Namespace, rows: list[Any], schemes: list[str]) -> None:
     """Count, and put the figures where the result has them."""
-    from arm_counting import CORES, measured, python_step
+    from arm_counting import CELLS, CORES, measured, python_step
     from grid import GRID
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=len(CORES) * len(rows) * len(schemes))
+        task = progress.add_task("", total=len(CORES) * len(rows) * (len(schemes) + len(CELLS)))
         for target, cpu in CORES.items():
             core = cores.setdefault(target, {"cpu": cpu, "schemes": {}})
             for scheme in schemes:
@@ -84,6 +84,12 @@ def _fill(cores: dict[str, Any], options: argparse.Namespace, rows: list[Any], s
                 for row in rows:
                     progress.update(task, description=f"{target} {scheme} {row}")
                     figures[str(row)] = measured(options.folder, row, scheme, target)._asdict()
+                    progress.advance(task)
+            for cell in CELLS if "f32" in schemes else ():
+                figures = core.setdefault("cells", {}).setdefault(cell, {})
+                for row in rows:
+                    progress.update(task, description=f"{target} {cell} {row}")
+                    figures[str(row)] = measured(options.folder, row, "f32", target, cell=cell)._asdict()
                     progress.advance(task)
             if GRID[0] in rows and "f32" in schemes:
                 progress.update(task, description=f"{target} step(x) from Python")

@@ -5,7 +5,7 @@ It times nothing and knows no engine.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,20 +99,20 @@ class Case:
     Parameters
     ----------
     row : Row
-    lstms : one record a layer; weights and biases uniform in +-1/sqrt(hidden_size), as ``torch.nn.LSTM`` initialises them
+    layers : one recurrent record a layer; weights and biases uniform in +-1/sqrt(hidden_size), as ``torch.nn.LSTM`` initialises them
     dense : Dense (1, hidden_size)
     inputs : (BLOCK, input_size) float32, uniform in [-1, 1]
     """
 
     row: Row
-    lstms: tuple[el.LSTM, ...]
+    layers: tuple[Any, ...]
     dense: el.Dense
     inputs: NDArray[np.float32]
 
     @cached_property
     def model(self) -> el.Model:
         """The case as edgelstm holds it."""
-        return el.Model((*self.lstms, self.dense))
+        return el.Model((*self.layers, self.dense))
 
     @cached_property
     def answers(self) -> NDArray[np.float64]:
@@ -121,15 +121,20 @@ class Case:
         return answers
 
 
-def make_case(row: Row) -> Case:
-    """The same numbers for the same row, on every machine."""
+#: Recurrent layers by name: the record, gates, and biases.
+CELLS: dict[str, tuple[Any, int, int]] = {"lstm": (el.LSTM, 4, 1), "gru": (el.GRU, 3, 2), "rnn": (el.RNN, 1, 1)}
+
+
+def make_case(row: Row, cell: str = "lstm") -> Case:
+    """The same numbers for the same row, on every machine. cell: a name of `CELLS`."""
     rng = np.random.default_rng(row)
     bound = 1 / np.sqrt(row.hidden_size)
+    record, gates, biases = CELLS[cell]
 
     def uniform(*shape: int) -> NDArray[np.float32]:
         return rng.uniform(-bound, bound, shape).astype(np.float32)
 
-    gates = 4 * row.hidden_size
-    lstms = tuple(el.LSTM(uniform(gates, n), uniform(gates, row.hidden_size), uniform(gates)) for n in row.inputs_of_layers)
-    dense = el.Dense(uniform(1, row.hidden_size), uniform(1))
-    return Case(row, lstms, dense, rng.uniform(-1, 1, (BLOCK, row.input_size)).astype(np.float32))
+    rows, hidden = gates * row.hidden_size, row.hidden_size
+    layers = tuple(record(uniform(rows, n), uniform(rows, hidden), *(uniform(rows) for _ in range(biases))) for n in row.inputs_of_layers)
+    dense = el.Dense(uniform(1, hidden), uniform(1))
+    return Case(row, layers, dense, rng.uniform(-1, 1, (BLOCK, row.input_size)).astype(np.float32))

@@ -24,13 +24,13 @@ def rows(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.floa
 
 def _range(case: Case, layers: int) -> float:
     """The largest magnitude behind so many layers over the checked steps; the case's own inputs lie within +-1."""
-    return float(np.abs(reference.run(el.Model(case.lstms[:layers]), case.inputs[:CHECKED])).max()) if layers else 1.0
+    return float(np.abs(reference.run(el.Model(case.layers[:layers]), case.inputs[:CHECKED])).max()) if layers else 1.0
 
 
 def model(case: Case, scheme: str) -> el.Model:
     """The case as edgelstm holds it; scheme: ``int8-dynamic``, calibrated over the checked steps, or ``int8-weight``."""
     layers: list[Any] = []
-    for k, layer in enumerate(case.lstms):
+    for k, layer in enumerate(case.layers):
         if scheme == "int8-weight":
             (weight_ih, scale_ih), (weight_hh, scale_hh) = rows(layer.weight_ih), rows(layer.weight_hh)
             layers.append(el.LSTMInt8(scheme, weight_ih, weight_hh, scale_hh, layer.bias, scale_ih=scale_ih))

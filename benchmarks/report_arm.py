@@ -106,7 +106,8 @@ def _section(target: str, core: dict[str, Any], rows: list[str]) -> str:
     schemes = core["schemes"]
 
     def own(figure: str) -> dict[str, dict[str, float]]:
-        return {f"**edgelstm {scheme}**": {row: cell[figure] for row, cell in cells.items()} for scheme, cells in schemes.items()}
+        kinds = {f"{kind.upper()} f32": cells for kind, cells in core.get("cells", {}).items()}
+        return {f"**edgelstm {name}**": {row: cell[figure] for row, cell in cells.items()} for name, cells in (schemes | kinds).items()}
 
     floors = {f"floor, {name}": _of_grid(values) for name, values in FLOORS[target].items()}
     peers = {name: _of_grid(values) for name, values in PEERS[target].items()}

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from functools import cache
 
+import lstm_cells
 import numpy as np
 import pytest
 from conftest import lstm_layers, lstm_model
@@ -40,8 +41,8 @@ def _int8(name, scheme, *, calibrated=False):
 
 def _gru_int8(scheme):
     rng = _drawn(scheme)
-    first = hidden_int8(rng, el.GRUInt8, 5, 22, scheme)
-    return el.Model([first, hidden_int8(rng, el.GRUInt8, 22, 41, scheme, reset_after=False), hidden_int8(rng, el.RNNInt8, 41, 7, scheme)])
+    first = hidden_int8(rng, el.GRUInt8, 5, 18, scheme)
+    return el.Model([first, hidden_int8(rng, el.GRUInt8, 18, 41, scheme, reset_after=False), hidden_int8(rng, el.RNNInt8, 41, 7, scheme)])
 
 
 def _newer(rng):
@@ -63,6 +64,8 @@ MODELS = {
     "f32-all-layers": lambda: sensor_model(labels=("a", "b"), input_names=("x", "y", "z"), rate_hz=50),
     "f32-table": index_model,
     "f32-activations": lambda: el.Model([*lstm_layers(_drawn("act"), 1, 3, 1), el.Activation("sigmoid"), el.Activation("tanh")]),
+    "f32-cells": lambda: el.Model(lstm_cells.of_every_option(_drawn("f32-cells"))),
+    "int8-weight-cells": lambda: el.Model(lstm_cells.quantised(_drawn("cells"))[1:2]),
     "f32-gru": lambda: el.Model(MAKERS["gru"](_drawn("gru"))),
     "f32-newer": lambda: _newer(_drawn("newer")),
     "int8-weight": lambda: _int8("int8-weight", "int8-weight"),

@@ -12,7 +12,7 @@ HARD = {"gate_activation": "hard_sigmoid(0.2, 0.5)"}
 RELU = {"cell_activation": "relu", "output_activation": "relu"}
 MIXED = {
     "gate_activation": ("relu6", "sigmoid", "hard_sigmoid(0.16666667, 0.5)"),
-    "cell_activation": "elu(1)",
+    "cell_activation": "leaky_relu(0.1)",
     "output_activation": "softsign",
 }
 
@@ -54,11 +54,35 @@ def norms(rng):
     return [*(replace(layer, inputs=["input"]) for layer in layers), el.Activation("linear", inputs=[layer.name for layer in layers])]
 
 
+def of_every_option(rng):
+    """All of them in one model."""
+    first = lstm(rng, 5, 17, peephole=True, projection=7, projection_clip=0.3, coupled="i=1-f", name="projected", **CLIPS)
+    second = lstm(rng, 5, 9, name="mixed", **MIXED)
+    return [
+        *norms(rng)[:-1],
+        *(replace(layer, inputs=["input"]) for layer in (first, second)),
+        el.Activation("linear", inputs=["tflite", "tf1", "torch", "projected", "mixed"]),
+    ]
+
+
 def both_ways(rng):
     """A recording from both ends, projected, with padding in it."""
     ends = [replace(lstm(rng, 4, 11, projection=5, peephole=True), mask="repeat") for _ in range(2)]
     units = el.Normalizer(np.zeros(4), np.ones(4), name="units")
     return [units, el.Mask(0, name="mask", inputs=["input"]), *el.Bidirectional(*ends, name="both", inputs=["units", "mask"])]
+
+
+def quantised(rng):
+    """Layers with int8 weights, with and without int8 activations."""
+    layers = [
+        lstm(rng, 5, 14, peephole=True, projection=7, projection_clip=0.3, coupled="i=1-f", name="first"),
+        lstm(rng, 7, 9, peephole=True, coupled="f=1-i", name="second", **CLIPS),
+        lstm(rng, 9, 20, peephole=True, projection=18, name="third"),
+    ]
+    windows = rng.uniform(-1, 1, (4, 300, 5)).astype(np.float32)
+    model = el.Model(layers)
+    dynamic, weight = (el.quantize(model, windows, scheme=scheme).layers for scheme in ("int8-dynamic", "int8-weight"))
+    return [replace(layer, inputs=()) for layer in (dynamic[0], weight[1], dynamic[2])]
 
 
 #: Models beside the one of `kinds.MAKERS`: a generator -> layers.
@@ -74,5 +98,6 @@ MODELS = {
         lstm(rng, 13, 70, fake_quantize_hidden=True, projection=6),
         lstm(rng, 6, 9, fake_quantize_hidden=True, norm="torch"),
     ],
+    "lstm_int8, options": quantised,
     "lstm, activations": lambda rng: [lstm(rng, 5, 13, **HARD, **RELU), lstm(rng, 13, 7, coupled="f=1-i", peephole=True, **MIXED)],
 }

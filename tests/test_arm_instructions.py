@@ -88,6 +88,29 @@ def test_counts_do_not_grow(target, scheme):
 
 
 @on_a_pi
+@compiled
+@targets
+@pytest.mark.parametrize("cell", ["gru", "rnn"])
+def test_counts_of_other_cells_do_not_grow(target, cell):
+    counting, grid = import_module("arm_counting"), import_module("grid")
+    cells = committed(target)["cells"][cell]
+    for row in (row for row in CHEAP if row in cells):
+        figures = counting.measured(PI, grid.Row.parse(row), "f32", target, static=False, cell=cell)
+        within(figures.instructions, cells[row]["instructions"], f"{cell} {row} on {target}")
+
+
+@targets
+def test_a_gru_executes_less_than_an_lstm(target):
+    """Three quarters of its products, from a size on; an Elman layer a third of its instructions."""
+    core = committed(target)
+    lstm = core["schemes"]["f32"]
+    for cell, share in (("gru", 0.8), ("rnn", 0.35)):
+        for row, counted in core["cells"][cell].items():
+            most = share if row not in ("1,8,1", "1,16,1") else 1.0
+            assert counted["instructions"] <= most * lstm[row]["instructions"], f"{cell} {row}"
+
+
+@on_a_pi
 @targets
 def test_a_step_from_python_does_not_grow(target):
     counting, grid = import_module("arm_counting"), import_module("grid")

@@ -66,6 +66,14 @@ def test_every_int8_peer_is_near_the_float_model(name, row):
     assert all(error > 1e-6 for contender, error in errors.items() if "int8" in contender or "dynamic" in contender)
 
 
+def test_a_gru_and_its_panel_give_the_references_answers():
+    """Odd sizes and two layers: tails, and the parts of the bias that the reset gate multiplies."""
+    grid, measure, peer = import_module("grid"), import_module("measure"), pytest.importorskip("peers.panel_peer")
+    for cell in peer.KERNELS:
+        case = grid.make_case(grid.Row(3, 21, 2), cell)
+        assert measure.checked(peer.contenders(case)[0], case) <= 2e-7
+
+
 def test_leaving_the_exact_twin_is_an_error():
     grid, peers, measure = import_module("grid"), import_module("peers"), import_module("measure")
     case = grid.make_case(grid.Row(1, 8, 1))
@@ -103,8 +111,8 @@ def test_the_grid_is_the_published_one_and_always_the_same_numbers():
     )
     one, two = (grid.make_case(grid.Row(6, 32, 2)) for _ in range(2))
     np.testing.assert_array_equal(one.inputs, two.inputs)
-    np.testing.assert_array_equal(one.lstms[1].weight_hh, two.lstms[1].weight_hh)
-    assert 0.9 / np.sqrt(32) < np.abs(one.lstms[0].weight_ih).max() <= np.float32(1 / np.sqrt(32))
+    np.testing.assert_array_equal(one.layers[1].weight_hh, two.layers[1].weight_hh)
+    assert 0.9 / np.sqrt(32) < np.abs(one.layers[0].weight_ih).max() <= np.float32(1 / np.sqrt(32))
     assert 0.9 < np.abs(one.inputs).max() <= 1
 
 

@@ -18,18 +18,29 @@ PAGE = (Path(__file__).parents[1] / "docs" / "converting.md").read_text(encoding
 def test_what_the_page_shows_runs_and_gives_the_networks_numbers(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    for kind, text in re.findall(r"```(python|sh)\n(.*?)```", PAGE, re.DOTALL):
+    for kind, text in re.findall(r"```(python|sh|toml)\n(.*?)```", PAGE, re.DOTALL):
         if kind == "python":
             exec(compile(text, "docs/converting.md", "exec"), names)
             continue
+        if kind == "toml":
+            Path(text.partition("\n")[0].removeprefix("# ")).write_text(text)
+            continue
         for line in text.splitlines():
-            result = call(*shlex.split(line)[1:])
+            command, _, target = line.partition(" > ")
+            result = call(*shlex.split(command)[1:])
             assert result.exit_code == 0, result.stderr
+            if target:
+                Path(target).write_text(result.stdout)
     xs = np.random.default_rng(0).normal(size=(50, 1)).astype(np.float32)
     with torch.no_grad():
         expected = names["amplifier"](torch.from_numpy(xs)).numpy()
     for model in (names["model"], names["again"], el.load("amplifier.elstm")):
         np.testing.assert_allclose(el.Stream(model).process(xs), expected, atol=1e-5)
+    assert "# W (1, 64)" in Path("draft.toml").read_text()
+    rec, first = names["amplifier"].rec, names["amplifier"].head[0]
+    with torch.no_grad():
+        hidden = torch.relu(rec(torch.from_numpy(xs))[0] @ first.weight.T).numpy()
+    np.testing.assert_allclose(el.Stream(el.load("research.elstm")).process(xs), hidden, atol=1e-5)
 
 
 def test_the_page_has_every_word():

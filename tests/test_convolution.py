@@ -55,6 +55,7 @@ def stacks(draw, whole=False):
         words = ["causal", "valid", *(["same", "same_lower", (1, 1), (0, 2)] if whole else [])]
         padding = draw(st.sampled_from(words))
         padding = padding if isinstance(padding, str) or sum(padding) <= dilation * (taps - 1) else "valid"
+        pool_padding = padding if isinstance(padding, str) or sum(padding) < taps else "valid"
         align = draw(st.sampled_from(["first", "last"]))
         around = {"stride": stride, "dilation": dilation, "padding": padding, "align": align}
         if kind == "conv":
@@ -67,7 +68,8 @@ def stacks(draw, whole=False):
             channels *= taps
         else:
             pools = {"largest": el.GlobalMaxPool1D, "average": el.GlobalAveragePool1D}
-            layers.append(pools[kind]() if kind in pools else {"max": el.MaxPool1D, "mean": el.AveragePool1D}[kind](taps, stride))
+            windows = {"max": el.MaxPool1D, "mean": el.AveragePool1D}
+            layers.append(pools[kind]() if kind in pools else windows[kind](taps, stride, pool_padding, align))
     if not isinstance(layers[0], el.Conv1D):
         layers.insert(0, el.Normalizer(np.zeros(first), np.ones(first)))
     return layers, first
@@ -125,12 +127,17 @@ def test_flattening_time_is_a_window_as_long_as_its_stride():
     assert np.abs(el.Stream(model).process(images) - expected).max() < TOLERANCE
 
 
-@pytest.mark.parametrize("padding", ["valid", "same", (2, 2), (4, 0)])
-@pytest.mark.parametrize(("stride", "dilation", "groups"), [(1, 1, 1), (1, 2, 2), (2, 1, 4), (3, 1, 1)])
+@pytest.mark.parametrize(
+    ("padding", "stride", "dilation", "groups"),
+    [
+        (padding, stride, dilation, groups)
+        for padding in ("valid", "same", (2, 2), (4, 0))
+        for stride, dilation, groups in ((1, 1, 1), (1, 2, 2), (2, 1, 4), (3, 1, 1))
+        if padding != "same" or stride == 1  # torch has no other
+    ],
+)
 def test_convolutions_are_those_of_torch(padding, stride, dilation, groups):
     torch = pytest.importorskip("torch")
-    if padding == "same" and stride > 1:
-        pytest.skip("torch has none")
     rng = np.random.default_rng(2)
     weight, bias, xs = uniform(rng, 8, 4 // groups, 5), uniform(rng, 8), signal(37, 4)
     x = torch.from_numpy(xs.T[None])
@@ -159,6 +166,19 @@ def test_convolutions_are_those_of_keras(padding, stride, dilation, groups, monk
     assert np.abs(reference.run(el.Model([record]), xs) - expected).max() < 1e-5
 
 
+@pytest.mark.parametrize(("size", "stride", "pad"), [(2, 2, 0), (3, 2, 1), (4, 3, 1)])
+def test_pooling_is_that_of_torch(size, stride, pad):
+    torch = pytest.importorskip("torch")
+    xs = signal(25, 3) - 2
+    x = torch.from_numpy(xs.T[None].astype(np.float64))
+    padding = (pad, pad) if pad else "valid"
+    for record, function in ((el.MaxPool1D, torch.nn.functional.max_pool1d), (el.AveragePool1D, torch.nn.functional.avg_pool1d)):
+        model = el.Model([el.Normalizer(np.zeros(3), np.ones(3)), record(size, stride, padding)])
+        expected = function(x, size, stride, pad)[0].T.numpy()
+        assert np.abs(reference.run(model, xs) - expected).max() < 1e-6
+        assert np.abs(el.Stream(model).process(xs) - expected).max() < 1e-6
+
+
 def test_wrong_options_are_refused_by_name():
     weight = np.ones((4, 2, 3))
     for options, said in (
@@ -170,5 +190,9 @@ def test_wrong_options_are_refused_by_name():
     ):
         with pytest.raises((el.ShapeError, el.UnsupportedModelError), match=said):
             el.Conv1D(weight, **options)
+    with pytest.raises(el.ShapeError, match="keeps 1998000 values of earlier rows"):
+        el.Model([el.Normalizer(np.zeros(2000), np.ones(2000)), el.Window(1000)])
+    with pytest.raises(el.ModelFileError, match="for the first time at step 5000"):
+        el.build(el.Model([el.Conv1D(np.ones((1, 1, 5000)), padding="valid")]))
     with pytest.raises(el.ShapeError, match="4 outputs must fall into 3 groups"):
         el.Conv1D(weight, groups=3)

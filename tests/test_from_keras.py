@@ -42,6 +42,10 @@ def close(found, expected, limit=1e-6):
     assert np.abs(found - wanted).max() < limit
 
 
+def of_shape(shape, *layers):
+    return lambda k: k.Sequential([k.Input(shape), *(layer(k.layers) for layer in layers)])
+
+
 def drawn(model, rng):
     """Weights large enough that a mistake shows."""
     for weight in model.weights:
@@ -51,11 +55,16 @@ def drawn(model, rng):
 
 
 def stacked(*layers):
-    return lambda k: k.Sequential([k.Input((6, 3)), *(layer(k.layers) for layer in layers)])
+    return of_shape((6, 3), *layers)
 
 
 def on_indices(*layers):
-    return lambda k: k.Sequential([k.Input((7,)), *(layer(k.layers) for layer in layers)])
+    return of_shape((7,), *layers)
+
+
+def each(layer):
+    """A layer on each timestep."""
+    return lambda L: L.TimeDistributed(layer(L))
 
 
 def lstm(sequences=True, **options):
@@ -79,6 +88,13 @@ def models_in_models(k):
     functional = k.Model(y := k.Input((6, 4)), L.GRU(3, return_sequences=True)(y))
     x = k.Input((6, 3))
     return k.Model(x, L.LSTM(2)(functional(inner(x))))
+
+
+def operators(k):
+    """Parts of a vector, the last timestep, sums and products, written as Python writes them."""
+    x = k.Input((6, 4))
+    y = k.layers.LSTM(3, return_sequences=True)(x) * x[:, :, 1:4] - 0.5
+    return k.Model(x, k.layers.Dense(2)(y[:, -1]) + y[:, -1, :2] * 3.0)
 
 
 def gates(k):
@@ -159,14 +175,40 @@ CASES = {
     ),
     "branches": branches,
     "models in models": models_in_models,
+    "operators": operators,
     "activations": gates,
-    "maps": lambda k: k.Sequential(
-        [
-            k.Input((6, 5, 4, 2)),
-            k.layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True),
-            k.layers.ConvLSTM2D(2, 2),
-            k.layers.Flatten(),
-        ]
+    "maps": of_shape(
+        (6, 5, 4, 2),
+        lambda L: L.ConvLSTM2D(3, 3, padding="same", return_sequences=True),
+        lambda L: L.MaxPooling3D((1, 2, 1)),
+        lambda L: L.ConvLSTM2D(2, 2),
+        lambda L: L.Flatten(),
+    ),
+    "rows": of_shape((6, 9, 2), lambda L: L.ConvLSTM1D(3, 3, strides=2, return_sequences=True), each(lambda L: L.Flatten()), lstm()),
+    "frames": of_shape(
+        (6, 8, 7, 2),
+        each(lambda L: L.Conv2D(4, 3, padding="same", strides=(1, 2), activation="relu")),
+        each(lambda L: L.BatchNormalization()),
+        each(lambda L: L.MaxPooling2D()),
+        each(lambda L: L.Conv2D(4, (2, 1), groups=2)),
+        each(lambda L: L.GlobalAveragePooling2D()),
+        lstm(),
+    ),
+    "features": of_shape(
+        (6, 9, 2),
+        each(lambda L: L.Conv1D(4, 3, activation="tanh")),
+        each(lambda L: L.AveragePooling1D(2)),
+        each(lambda L: L.GlobalMaxPooling1D()),
+        lstm(False),
+    ),
+    "spectrogram": of_shape(
+        (8, 9, 1),
+        lambda L: L.Conv2D(3, (3, 4), padding="same", strides=(1, 2), activation="relu"),
+        lambda L: L.BatchNormalization(),
+        lambda L: L.MaxPooling2D((2, 2)),
+        lambda L: L.Conv2D(2, (2, 2), dilation_rate=(2, 1)),
+        lambda L: L.Reshape((-1, 2)),
+        lstm(),
     ),
 }
 

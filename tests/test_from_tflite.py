@@ -90,14 +90,33 @@ def test_the_golden_model_is_saved_and_loaded(mnist, tmp_path):
 
 
 @pytest.mark.parametrize("layers", [None, "lstm, dense:softmax"])
-def test_a_head_over_the_flattened_sequence_is_refused_with_the_way_out(mnist, layers):
-    with pytest.raises(el.UnsupportedModelError, match=r"RESHAPE.*mixes timesteps.*give the layers 'lstm' \(--layers\)"):
-        import_file(mnist[0], layers=layers)
+def test_a_head_over_the_flattened_sequence(mnist, layers):
+    """A window holds all steps of an image; every image is answered at its last step."""
+    path, answers = mnist
+    taken = import_file(path, layers=layers)
+    assert [layer.kind for layer in taken.model.layers] == ["lstm_int8_static", "window", "dense_int8_static", "softmax"]
+    lstm = taken.model.layers[0]
+    for x, out in zip(answers["syn_x_int8"], answers["syn_out_int8"], strict=True):
+        (found,) = reference.run(taken.model, (x.astype(float) - lstm.input_zero_point) * float(lstm.input_scale[0]))
+        assert np.abs(found * 256 - 128 - out).max() <= 8
 
 
-def test_the_golden_float_file_is_refused_for_its_clip(golden):
-    with pytest.raises(el.UnsupportedModelError, match="clips the cell at 10"):
-        el.load(golden("tflm_mnist_lstm/trained_lstm.tflite"))
+def test_the_golden_float_file_whole(golden):
+    """28 rows, a flattened sequence, a dense layer and a softmax."""
+    model = el.load(golden("tflm_mnist_lstm/trained_lstm.tflite"))
+    answers = np.load(golden("tflm_mnist_lstm/golden.npz"))
+    assert model.window == 28
+    for image, out in zip(answers["syn_images"], answers["syn_prob"], strict=True):
+        assert np.abs(reference.run(model, image / 255)[-1] - out).max() <= 1e-5
+
+
+def test_the_golden_float_file_clips_its_cell(golden):
+    """As the Keras converter writes every fused LSTM."""
+    (layer,) = import_file(golden("tflm_mnist_lstm/trained_lstm.tflite"), layers="lstm").model.layers
+    answers = np.load(golden("tflm_mnist_lstm/golden.npz"))
+    assert layer.cell_clip == 10
+    for image, h in zip(answers["syn_images"], answers["syn_lstm"], strict=True):
+        assert np.abs(reference.run(el.Model([layer]), image / 255) - h).max() <= 1e-5
 
 
 def test_the_reader_agrees_with_the_packages(mnist):
@@ -192,8 +211,30 @@ def test_a_float_file_without_clip(rng):
     np.testing.assert_array_equal(reference.run(imported(network)[0], xs), reference.run(expected, xs))
 
 
-def test_a_float_file_with_a_clip_is_refused(rng):
-    assert "clips the cell at 10" in refused(float_network(10.0, rng)[0])
+def test_a_float_file_with_a_clip(rng):
+    lstm = imported(float_network(0.25, rng)[0])[0].layers[0]
+    assert lstm.options() == {"cell_clip": 0.25}
+
+
+@pytest.mark.parametrize("answers", ["y", "y_cifg"])
+def test_tensorflow_lites_published_cell(golden, answers):
+    """Peepholes, a projection and layer normalisation, with four gates and with three."""
+    g = np.load(golden("tflite_layernorm/golden.npz"))
+    network = Network()
+
+    def gates(name, order="ifgo"):
+        absent = "i" if answers == "y_cifg" else ""
+        return [-1 if gate in absent else network.constant(g[name + gate].astype(np.float32)) for gate in order]
+
+    x, y = network.tensor("float32", (1, 3, 5)), network.tensor("float32", (1, 3, 3))
+    h, c = (network.tensor("float32", (1, size), variable=True) for size in (3, 4))
+    operands = [x, *gates("w"), *gates("u"), *gates("p", "ifo"), *gates("b"), network.constant(g["proj"].astype(np.float32)), -1]
+    options = {0: ("b", 4), 1: ("f", 0.0), 2: ("f", 0.0)}
+    network.operator("UNIDIRECTIONAL_SEQUENCE_LSTM", [*operands, h, c, *gates("n")], [y], options, options_type=71)
+    network.inputs, network.outputs = [x], [y]
+    model = imported(network)[0]
+    for batch in range(2):
+        assert np.abs(reference.run(model, g["x"][:, batch]) - g[answers][:, batch]).max() <= 1e-6
 
 
 @pytest.mark.parametrize("begin", [-1, 4])

@@ -1,5 +1,7 @@
 """GRU and Elman layers in int8: exact integers in every form, each step beside its twin, and what `quantize` makes of networks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import samples
@@ -11,6 +13,8 @@ import edgelstm as el
 from edgelstm import reference
 from edgelstm.compiler import plan
 from edgelstm.compiler.targets import host
+from edgelstm.quantization.choosing import choose
+from edgelstm.quantization.report.looks import layer_record
 from edgelstm.quantization.report.metrics import snr_db
 
 CALIBRATED = {"input_scale": [1 / 127], "hidden_scale": [0.9 / 127]}
@@ -103,6 +107,27 @@ def test_quantised_networks_stay_near(rng, scheme):
         xs = samples(rng, model, 100)
         db = snr_db(reference.run(model, xs), reference.run(made, xs))
         assert db >= 25, f"{name}: {db:.1f} dB"
+
+
+@pytest.mark.parametrize("layer", [gru, rnn])
+def test_channels_of_different_size_are_brought_to_one(rng, layer):
+    """In front of the layer, whose weights and bias take up scales and means."""
+    width, centre = np.array([1e-3, 1.0, 1e4]), np.array([0.0, 5.0, -1e5])
+    first = layer(rng, 3, 12)
+    model = el.Model([replace(first, weight_ih=first.weight_ih / width)])
+    windows = [samples(rng, model, 100) * width + centre * 1e-3 for _ in range(4)]
+    made = el.quantize(model, windows, "int8-dynamic")
+    assert [record.kind for record in made.layers] == ["normalizer", f"{first.kind}_int8"]
+    assert snr_db(reference.run(model, windows[0]), reference.run(made, windows[0])) >= 25
+
+
+def test_the_report_tells_of_gates_and_of_no_cell(rng):
+    model = el.Model([gru(rng, 3, 8), rnn(rng, 8, 5)])
+    choice = choose(model, [samples(rng, model, 60) for _ in range(3)], "int8-dynamic")
+    told = [layer_record(choice, layer, choice.decisions[layer.name]) for layer in choice.before.layers]
+    assert [set(each["gates"]) for each in told] == [{"r", "z", "n", "h"}, {"h"}]
+    assert [each["cell"] for each in told] == [None, None]
+    assert all(each["gates"]["h"]["free"] > 25 for each in told)
 
 
 def test_weights_take_less_than_a_third(rng):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from cli_calls import call, refused
+from golden_files import golden_answers, golden_file
 from test_bags import WRITERS, dense, numbers
 from torch_files import gru_arrays, linear_arrays, lstm_arrays, norm_arrays, rnn_arrays, torch_zip, under
 
@@ -255,3 +256,16 @@ def test_the_command_line_drafts_and_takes_recipes(tmp_path):
     result = call("convert", tmp_path / "m.npz", "--recipe", tmp_path / "r.toml", "-o", tmp_path / "m.elstm")
     assert result.exit_code == 0, result.stderr
     assert [layer.kind for layer in el.load(tmp_path / "m.elstm").layers] == ["gru", "dense", "activation"]
+
+
+def test_silero_vad_behind_its_encoder(tmp_path):
+    """A cell, ReLU, a convolution of one tap, sigmoid; the rest of the file is left out by name."""
+    recipe = layers(
+        'kind = "lstm"\nprefix = "lstm_cell"\nactivation = "relu"',
+        'kind = "conv1d"\nprefix = "final_conv"\nactivation = "sigmoid"',
+        without='["stft_conv", "conv1", "conv2", "conv3", "conv4"]',
+    )
+    (tmp_path / "r.toml").write_text(recipe)
+    model = el.load(golden_file("silero_vad/silero_vad_16k.safetensors"), recipe=tmp_path / "r.toml")
+    answers = golden_answers("silero_vad/golden.npz")
+    assert np.abs(reference.run(model, answers["st_lstm_in"])[:, 0] - answers["st_prob"]).max() < 1e-5

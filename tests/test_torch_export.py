@@ -81,6 +81,30 @@ class Branches(nn.Module):
         return self.fc(nn.functional.dropout(y, 0.3, self.training)).clamp(-1, 1)
 
 
+class Convolved(nn.Module):
+    """Windows along time at a lower rate, padded before the first row."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.pool, self.gru, self.fc = nn.Conv1d(3, 8, 4, 2), nn.MaxPool1d(2), nn.GRU(8, 6, batch_first=True), nn.Linear(6, 2)
+
+    def forward(self, x):
+        y = torch.relu(self.conv(nn.functional.pad(x.transpose(1, 2), (3, 0))))
+        return self.fc(self.gru(self.pool(y).transpose(1, 2))[0])
+
+
+class InFrame(nn.Module):
+    """A convolution along the channels of each frame."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.lstm, self.fc = nn.Conv1d(1, 2, 4), nn.LSTM(8, 6, batch_first=True), nn.Linear(6, 2)
+
+    def forward(self, x):
+        y = torch.nn.functional.avg_pool1d(torch.relu(self.conv(x.reshape(-1, 11).unsqueeze(1))), 2)
+        return self.fc(self.lstm(y.reshape(x.shape[0], x.shape[1], 8))[0])
+
+
 def whole(net, xs):
     return net(xs[None])
 
@@ -89,6 +113,8 @@ NETWORKS = {
     "tagger": (Tagger, lambda n: (torch.zeros(n, 7, dtype=torch.long),), lambda net, xs: net(xs[:, 0].long()[None])),
     "ends": (Ends, lambda n: (torch.zeros(n, 7, 3),), whole),
     "branches": (Branches, lambda n: (torch.zeros(n, 7, 3),), whole),
+    "convolved": (Convolved, lambda n: (torch.zeros(n, 24, 3),), whole),
+    "in frame": (InFrame, lambda n: (torch.zeros(n, 7, 11),), whole),
     "both ends": (BothEnds, lambda n: (torch.zeros(7, n, 3),), lambda net, xs: net(xs[:, None])),
 }
 
@@ -108,7 +134,8 @@ def test_programs_answer_as_pytorch(name, open_batch, tmp_path):
     path = exported(net, arguments, tmp_path / "n.pt2", ({0: auto, 1: auto},) if open_batch else None)
     model = el.load(path)
     random = np.random.default_rng(0)
-    xs = random.integers(0, 11, (7, 1)) if name == "tagger" else random.normal(size=(7, 3))
+    steps, width = (arguments[0].shape[1], arguments[0].shape[-1]) if name != "both ends" else (7, 3)
+    xs = random.integers(0, 11, (steps, 1)) if name == "tagger" else random.normal(size=(steps, width))
     xs = xs.astype(np.float32)
     with torch.no_grad():
         expected = run(net, torch.from_numpy(xs)).numpy().reshape(-1, model.output_size)
@@ -129,6 +156,33 @@ def test_a_state_that_goes_in_and_out_is_the_streams(tmp_path):
     np.testing.assert_allclose(reference.run(taken.model, xs), expected, atol=LIMIT)
     with pytest.raises(el.UsageError, match="leave out layers"):
         el.load(tmp_path / "n.pt2", layers="gru")
+
+
+class Cells(nn.Module):
+    """One timestep a call."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.gru, self.fc = nn.LSTMCell(3, 6), nn.GRUCell(6, 5), nn.Linear(5, 2)
+
+    def forward(self, x, h, c, g):
+        h, c = self.lstm(x, (h, c))
+        g = self.gru(h, g)
+        return self.fc(g), h, c, g
+
+
+def test_cells_step_once_a_call(tmp_path):
+    torch.manual_seed(2)
+    net = Cells()
+    states = [torch.zeros(1, 6), torch.zeros(1, 6), torch.zeros(1, 5)]
+    model = el.load(exported(net, (torch.zeros(1, 3), *states), tmp_path / "n.pt2"))
+    xs = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    expected = []
+    with torch.no_grad():
+        for x in xs:
+            y, *states = net(torch.from_numpy(x)[None], *states)
+            expected.append(y[0].numpy())
+    np.testing.assert_allclose(reference.run(model, xs)[:, :2], expected, atol=LIMIT)
 
 
 class Sorted(nn.Module):

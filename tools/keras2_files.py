@@ -40,6 +40,13 @@ def nested() -> Any:
     return keras.Model([a, b], [L.Add()([shared(gru), b]), shared(b)])
 
 
+def operators() -> Any:
+    """Parts of a vector, the last timestep, sums and products, written as Python writes them."""
+    x = L.Input((6, 4))
+    y = L.LSTM(3, return_sequences=True)(x) * x[:, :, 1:4] - 0.5
+    return keras.Model(x, L.Dense(2)(y[:, -1, :]) + y[:, -1, :2] * 3.0)
+
+
 def models() -> Iterator[tuple[str, Any, tuple[Floats, ...]]]:
     rng = np.random.default_rng(11)
 
@@ -103,6 +110,7 @@ def models() -> Iterator[tuple[str, Any, tuple[Floats, ...]]]:
         (4, 6, 6, 2), L.TimeDistributed(L.Conv2D(3, (3, 3), activation="relu")), L.TimeDistributed(L.MaxPooling2D()),
         L.TimeDistributed(L.Flatten()), L.LSTM(3),
     ), (xs(4, 6, 6, 2),)  # fmt: skip
+    yield "operators", operators(), (xs(6, 4),)
     yield "cudnn", sequential(three, L.LSTM(4, return_sequences=True), L.GRU(3)), (xs(6, 3),)
 
 

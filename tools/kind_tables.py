@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from edgelstm.layers import KINDS, activations, record_of  # noqa: E402
-from edgelstm.layers.record import Layer, Recurrent  # noqa: E402
+from edgelstm.layers.record import Layer  # noqa: E402
+from edgelstm.layers.recurrent import Recurrent  # noqa: E402
 
 BEGIN, END = "<!-- kinds:begin -->", "<!-- kinds:end -->"
 
@@ -87,15 +88,19 @@ def _markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def support() -> str:
-    """Which record holds a layer in which form of numbers: a row for each layer of float32."""
+    """Which record holds a layer in which form of numbers: a row for each that has several, and the names of the rest."""
     records = [record_of(kind) for kind in KINDS]
-    rows = []
+    rows, alone = [], []
     for record in records:
         if record.int8_of:
             continue
         forms = {form: other for other in records if record.kind in (other.kind, other.int8_of) for form in other.forms}
-        rows.append([f"`{forms[form].__name__}`" if form in forms else "—" for form in FORMS])
-    return _markdown(list(FORMS.values()), rows)
+        row = [f"`{forms[form].__name__}`" if form in forms else "—" for form in FORMS]
+        if len(forms) > 1:
+            rows.append(row)
+        else:
+            alone.append(row[0])
+    return f"{_markdown(list(FORMS.values()), rows)}\n\nIn float32 alone: {', '.join(alone)}."
 
 
 def arrays() -> str:

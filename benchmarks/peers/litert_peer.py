@@ -33,7 +33,7 @@ def _dense(graph: Graph, case: Case, source: int) -> int:
 def _fused_file(case: Case) -> bytes:
     graph, hidden = Graph(), case.row.hidden_size
     x = source = graph.tensor("x", 1, 1, case.row.input_size)
-    for k, layer in enumerate(case.lstms):
+    for k, layer in enumerate(case.layers):
 
         def gates(name: str, array: Any, k: int = k) -> list[int]:
             return [graph.constant(f"{name}{k}{gate}", part) for gate, part in zip("ifgo", np.split(array, 4), strict=True)]
@@ -79,9 +79,9 @@ def cell_file(case: Case, graph: Graph) -> bytes:
     """One step in elementary operators, written with an empty `graph`."""
     hidden = case.row.hidden_size
     x = source = graph.tensor("x", 1, case.row.input_size)
-    states = [graph.tensor(f"{s}{k}", 1, hidden) for k in range(len(case.lstms)) for s in "hc"]
+    states = [graph.tensor(f"{s}{k}", 1, hidden) for k in range(len(case.layers)) for s in "hc"]
     new: list[int] = []
-    for k, layer in enumerate(case.lstms):
+    for k, layer in enumerate(case.layers):
         new += _cell_layer(graph, f"l{k}", layer, source, states[2 * k : 2 * k + 2])
         source = new[2 * k]
     return graph.finish([x, *states], [_dense(graph, case, source), *new])

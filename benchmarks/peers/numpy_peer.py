@@ -15,7 +15,7 @@ Step = Callable[[NDArray[np.float32]], NDArray[Any]]
 
 
 def _naive(case: Case) -> Step:
-    layers = [[layer.weight_ih, layer.weight_hh, layer.bias] for layer in case.lstms]
+    layers = [[layer.weight_ih, layer.weight_hh, layer.bias] for layer in case.layers]
     hidden = case.row.hidden_size
     states = [[np.zeros(hidden, np.float32), np.zeros(hidden, np.float32)] for _ in layers]
     dense, bias = case.dense.weight, case.dense.bias
@@ -69,7 +69,7 @@ class _TunedLayer:
 
 
 def _tuned(case: Case) -> Step:
-    steps = [_TunedLayer(layer).step for layer in case.lstms]
+    steps = [_TunedLayer(layer).step for layer in case.layers]
     dense, bias, y = case.dense.weight, case.dense.bias, np.zeros(1, np.float32)
 
     def step(x: NDArray[Any]) -> NDArray[Any]:

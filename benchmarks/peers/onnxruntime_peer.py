@@ -33,7 +33,7 @@ def graph(case: Case) -> bytes:
         weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    for k, layer in enumerate(case.lstms):
+    for k, layer in enumerate(case.layers):
         bias = np.concatenate([_iofc(layer.bias, hidden).ravel(), np.zeros(4 * hidden, np.float32)])[None]  # (1, 8*hidden)
         w, r = constant(f"w{k}", _iofc(layer.weight_ih, hidden)[None]), constant(f"r{k}", _iofc(layer.weight_hh, hidden)[None])
         inputs = [source, w, r, constant(f"b{k}", bias), "", f"h{k}", f"c{k}"]
@@ -42,7 +42,7 @@ def graph(case: Case) -> bytes:
     nodes.append(helper.make_node("Reshape", [source, constant("flat_shape", np.array([1, -1]))], ["flat"]))
     dense = [constant("dense", case.dense.weight), constant("dense_bias", case.dense.bias)]
     nodes.append(helper.make_node("Gemm", ["flat", *dense], ["y"], transB=1))
-    states = [f"{s}{k}" for k in range(len(case.lstms)) for s in "hc"]
+    states = [f"{s}{k}" for k in range(len(case.layers)) for s in "hc"]
     tensor = helper.make_tensor_value_info
     made = helper.make_graph(
         nodes,

@@ -14,7 +14,7 @@ __all__ = ["VERSION"]
 
 def _quantised(case: Case) -> Any:
     lstm = torch.nn.LSTM(case.row.input_size, case.row.hidden_size, case.row.num_layers).eval()
-    for k, layer in enumerate(case.lstms):
+    for k, layer in enumerate(case.layers):
         for name, array in (("weight_ih", layer.weight_ih), ("weight_hh", layer.weight_hh), ("bias_ih", layer.bias)):
             getattr(lstm, f"{name}_l{k}").data = torch.tensor(array)
         getattr(lstm, f"bias_hh_l{k}").data.zero_()

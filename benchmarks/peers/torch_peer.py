@@ -14,7 +14,7 @@ torch.set_num_threads(1)
 
 def _cells(case: Case) -> list[torch.nn.LSTMCell]:
     cells = []
-    for layer in case.lstms:
+    for layer in case.layers:
         cell = torch.nn.LSTMCell(layer.input_size, layer.hidden_size)
         for name, array in (("weight_ih", layer.weight_ih), ("weight_hh", layer.weight_hh), ("bias_ih", layer.bias)):
             getattr(cell, name).data = torch.tensor(array)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from numba import njit
 
+from .cell_options import PLAIN, CellOptions
 from .packing import GROUP, OFFSET
 from .simd.sums import added, as_floats, load_sums, no_sums, shifted, store_sums
 from .simd.vectors import add, load, multiplied, offset, splat, store
@@ -32,7 +33,9 @@ class Sizes(NamedTuple):
     calibrated : int
         Whether the weights begin with the integers a unit of x; else the largest magnitude of each step becomes 127.
     row : int
-        Floats of scratch for a timestep: input products (4*padded,), quantised x, what its sums are multiplied by, quantised h.
+        Floats of scratch for a timestep: input products (count*padded,), quantised x, what its sums are multiplied by, quantised h, and
+        what the options need.
+    options : CellOptions, optional
     """
 
     inputs: int
@@ -52,6 +55,22 @@ class Sizes(NamedTuple):
     row: int
     x_stride: int
     y_stride: int
+    options: CellOptions = PLAIN
+
+    @property
+    def count(self):
+        """Gates that have sums."""
+        return self.options.count
+
+    @property
+    def given(self):
+        """Floats of h as the layer gives it, padded."""
+        return self.options.projection or self.padded
+
+    @property
+    def work_at(self):
+        """Where a row of scratch has what the options need, in floats."""
+        return self.row - self.options.work(self.padded)
 
     @property
     def tiles(self):
@@ -83,19 +102,19 @@ class Sizes(NamedTuple):
 
     @property
     def weights_at(self):
-        """Rows of ``4 * units`` words that stand before a tile's weights."""
+        """Rows of ``count * units`` words that stand before a tile's weights."""
         return 3 if self.offset and not self.calibrated else 2
 
     @property
     def tile_floats(self):
         """Floats of a full tile: these rows and the weights."""
-        size = 4 * self.units
+        size = self.count * self.units
         return self.weights_at * size + (self.input_words + self.hidden_words) * self.group * size // 4
 
     @property
     def xq_at(self):
         """Where a row of scratch has the quantised x, in floats."""
-        return 4 * self.padded
+        return self.count * self.padded
 
     @property
     def hq_at(self):
@@ -106,9 +125,9 @@ class Sizes(NamedTuple):
 def recurrent_products(sizes):
     """(quantise, add): h to quantised activations, and their products to sums; in registers alone where the layer is small."""
     form, width = sizes.form, sizes.width
-    if sizes.apart and sizes.padded == sizes.units <= 2 * width:  # words of more units would take registers from their sums
+    if sizes.apart and sizes.given == sizes.padded == sizes.units <= 2 * width:  # words of more units would take registers from their sums
         return in_registers(form, width, sizes.padded)
-    return quantiser(form, sizes.padded), summer(form, width, sizes.hidden_words, sizes.apart, sizes.early)[0]
+    return quantiser(form, sizes.given), summer(form, width, sizes.hidden_words, sizes.apart, sizes.early)[0]
 
 
 def preparation(sizes):

@@ -5,15 +5,17 @@ float32; then the weights' bytes, inputs before recurrent. Before the tiles stan
 sums of an uncalibrated x's products, times x's step. Input products are 2**shift times as large as recurrent ones of the same
 integers.
 Scales of i, f and o come halved, as `cells.cell` wants them. Integer sums are exact, so that their order does not matter.
+`CellOptions` change what a tile's sums become, as in `lstm_f32`.
 """
 
 from numba import njit
 
-from .cells import HALF, ONE, ZERO, finisher
+from .cells import HALF, ONE, ZERO
 from .join_int8 import Sizes, float_join, input_products, integer_join, preparation, recurrent_products
+from .lstm_ends import ending
 from .packing import HEADER
-from .simd.vectors import Lanes, load, multiplied, offset, opaque, row0, row1, row2, row3, store
-from .tiles_f32 import TOGETHER
+from .simd.vectors import Lanes, load, multiplied, offset, opaque, row2, row3, store
+from .tiles_f32 import FOUR, TOGETHER
 
 inlined = njit(inline="always")
 
@@ -23,27 +25,32 @@ def lstm_int8_dynamic(**constants):
     sizes = Sizes(**constants)
     padded, units, tail, tiles, row = sizes.padded, sizes.units, sizes.tail, sizes.tiles, sizes.row
     hoisted, turning, x_stride, y_stride = sizes.hoisted, sizes.turning, sizes.x_stride, sizes.y_stride
-    gates, lanes, tail_gates, tail_lanes = Lanes(units, 4), Lanes(units), Lanes(tail or 4, 4), Lanes(tail or 4)
-    size, tail_size, tile_floats, hq_at = 4 * units, 4 * tail, sizes.tile_floats, sizes.hq_at
+    count, given, work, work_at = sizes.count, sizes.given, sizes.options.work(padded), sizes.work_at
+    gates, lanes, tail_gates, tail_lanes = Lanes(units, count), Lanes(units), Lanes(tail or 4, count), Lanes(tail or 4)
+    size, tail_size, tile_floats, hq_at = count * units, count * tail, sizes.tile_floats, sizes.hq_at
     h_byte = 4 * sizes.weights_at + sizes.input_words * sizes.group  # of a tile's recurrent weights, times its size
+    all_floats = count * padded * sizes.weights_at + (sizes.input_words + sizes.hidden_words) * sizes.group * count * padded // 4
     quantise_h, add_h = recurrent_products(sizes)
     begin, of_x, with_h, keep, kept = (integer_join if sizes.calibrated else float_join)(sizes, add_h)
     prepare_x = preparation(sizes)
     inputs_together, from_x = input_products(sizes, begin, of_x, keep, kept)
-    finish = finisher(sizes.division)
+    finish, end = ending(sizes.options, sizes.division, padded, 0)
+    row_of_o = row3 if count == 4 else row2
 
     @inlined
-    def tile(gates, lanes, w, size, unit, zt, of_h, h, c, y, ready):
+    def tile(gates, lanes, w, size, unit, zt, of_h, h, c, y, e, ready):
         """One step of the tile that begins at `unit`: new h and c in place, h to y too."""
-        a = with_h(gates, from_x(gates, w, size, zt, 4 * unit, ready), w, h_byte * size, of_h, size)
+        a = with_h(gates, from_x(gates, w, size, zt, count * unit, ready), w, h_byte * size, of_h, size)
         a = multiplied(a, load(gates, w, size))
-        finish(lanes, row0(a), row1(a), row2(a), row3(a), offset(c, unit), offset(y, unit))
-        store(h, unit, load(lanes, y, unit))
+        finish(lanes, a, row_of_o(a), offset(c, unit), offset(y, unit), offset(e, unit))
+        if not work:
+            store(h, unit, load(lanes, y, unit))
 
     def kernel(w, x, y, s, z, n):
-        """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), c (padded,), turn; z: (n, row)."""
+        """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (given,), c (padded,), turn; z: (n, row)."""
         together = n // TOGETHER * TOGETHER if hoisted else 0
         tiles_at = offset(w, HEADER)
+        e = offset(tiles_at, all_floats)
         last_at = tiles * tile_floats
         done = tiles * units
         for t in range(n):
@@ -54,21 +61,26 @@ def lstm_int8_dynamic(**constants):
             if tail:
                 inputs_together(tail_gates, offset(tiles_at, last_at), tail_size, z, tiles * size, together)
         h = s
-        c = offset(s, padded)
-        backwards = turning and s[2 * padded] > HALF
+        c = offset(s, given)
+        backwards = turning and s[given + padded] > HALF
         for t in range(n):
             yt = offset(y, t * y_stride)
             zt = offset(z, t * row)
+            to = offset(zt, work_at) if work else yt
             of_h = quantise_h(offset(zt, hq_at), h, w[1])
             ready = t < together
             now = opaque(tiles_at)
             for i in range(tiles):
                 j = tiles - 1 - i if backwards else i
-                tile(gates, lanes, offset(now, j * tile_floats), size, j * units, zt, of_h, h, c, yt, ready)
+                tile(gates, lanes, offset(now, j * tile_floats), size, j * units, zt, of_h, h, c, to, e, ready)
             if tail:
-                tile(tail_gates, tail_lanes, offset(now, last_at), tail_size, done, zt, of_h, h, c, yt, ready)
+                tile(tail_gates, tail_lanes, offset(now, last_at), tail_size, done, zt, of_h, h, c, to, e, ready)
+            end(to, c, e, yt)
+            if work:
+                for k in range(0, given, 4):
+                    store(h, k, load(FOUR, yt, k))
             backwards = turning and not backwards
         if turning:
-            s[2 * padded] = ONE if backwards else ZERO
+            s[given + padded] = ONE if backwards else ZERO
 
     return kernel

@@ -43,8 +43,8 @@ def sweep(kernel, block, backwards, x_stride, y_stride):
     return over_all
 
 
-def counted_sweep(kernel, block, stride, first, left, right, same, zeros, x_stride, y_stride):
-    """Kernel of a layer that counts its rows over all rows of a recording, with zeros around them.
+def counted_sweep(kernel, block, stride, first, left, right, same, spare, x_stride, y_stride):
+    """Kernel of a layer that counts its rows over all rows of a recording, with padding around them.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def counted_sweep(kernel, block, stride, first, left, right, same, zeros, x_stri
         Symbol of the layer's kernel.
     block : int
         Most rows that it takes at once.
-    stride, first, left, right, same, zeros
+    stride, first, left, right, same, spare
         As `lowering.Counting` has them.
     x_stride, y_stride : int
         Floats from one row to the next.
@@ -61,7 +61,7 @@ def counted_sweep(kernel, block, stride, first, left, right, same, zeros, x_stri
     by_length, upper = same != "", same == "same"
 
     def over_all(w, x, y, s, z, n):
-        """w, s, z: the layer's, a row of zeros in s; x: (n, x_stride); y: (rows answered, y_stride)."""
+        """w, s, z: the layer's, a row of padding in s; x: (n, x_stride); y: (rows answered, y_stride)."""
         before, behind = left, right
         if by_length:
             total = max(((n + stride - 1) // stride - 1) * stride + first - n, 0)
@@ -73,7 +73,7 @@ def counted_sweep(kernel, block, stride, first, left, right, same, zeros, x_stri
             run(w, offset(x, t * x_stride), offset(y, values_due(before + t, stride, first) * y_stride), s, z, count, before + t)
             t += count
         for t in range(n, n + behind):
-            run(w, offset(s, zeros), offset(y, values_due(before + t, stride, first) * y_stride), s, z, 1, before + t)
+            run(w, offset(s, spare), offset(y, values_due(before + t, stride, first) * y_stride), s, z, 1, before + t)
 
     return over_all
 

@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..errors import ShapeError, UnsupportedModelError, printable
 from . import activations
-from .record import Array, Recurrent, checked_array, require_shape
+from .record import Array, checked_array, require_shape
+from .recurrent import Recurrent
 
 #: Couplings of gates, and the index in i f g o of the gate that follows from the other and has no weights.
 COUPLED = {"f=1-i": 1, "i=1-f": 0}
-
-#: Conventions of layer normalisation, and what each adds to the variance.
-NORMS = {"tflite": 1e-8, "tf1": 1e-12, "torch": 1e-5}
 
 #: What a cell may add to itself in a step if float32 is to bound it: it then stays below `LARGEST`.
 MOST_ADDED = 16.0
@@ -22,25 +20,10 @@ MOST_ADDED = 16.0
 #: Bound of pre-activations, cells and h where nothing else bounds a cell, which may then grow by itself until float32 overflows.
 LARGEST = 2.0**28
 
-#: The most that an activation may enlarge a number of that size.
-MOST_SCALED = 1024.0
 
+class Plain(Recurrent):
+    """What is the same in all cells but those of records that have fields of these names."""
 
-#: Fields of every recurrent layer.
-_SHARED = {f.name for f in fields(Recurrent)}
-
-
-@dataclass(eq=False, repr=False, kw_only=True)
-class Cell(Recurrent):
-    """An LSTM cell's options. `layers.lstm.LSTM` documents them; a plain cell has none."""
-
-    peephole: Array = None
-    weight_hr: Array = None
-    bias_hr: Array = None
-    coupled: str | None = None
-    cell_clip: float | None = None
-    projection_clip: float | None = None
-    gate_clip: float | None = None
     gate_activation: str | tuple[str, ...] = "sigmoid"
     cell_activation: str = "tanh"
     output_activation: str = "tanh"
@@ -52,10 +35,18 @@ class Cell(Recurrent):
     norm_epsilon: float | None = None
     fake_quantize_hidden: bool = False
 
-    if TYPE_CHECKING:
-        bias: Array
-        h0: Array
-        c0: Array
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class Cell(Plain):
+    """Options of all LSTM cells. `layers.lstm.LSTM` documents them; a plain cell has none."""
+
+    peephole: Array = None
+    weight_hr: Array = None
+    bias_hr: Array = None
+    coupled: str | None = None
+    cell_clip: float | None = None
+    projection_clip: float | None = None
+    gate_clip: float | None = None
 
     @property
     def hidden_size(self) -> int:
@@ -70,7 +61,7 @@ class Cell(Recurrent):
     @property
     def variant(self) -> tuple[str, ...]:
         """Names of the options that make it no plain cell."""
-        held = ((f.name, getattr(self, f.name), f.default) for f in fields(Cell) if f.name not in _SHARED)
+        held = ((name, getattr(self, name), plain) for name, plain in PLAIN.items())
         return tuple(name for name, value, plain in held if isinstance(value, np.ndarray) or value != plain)
 
     @property
@@ -122,7 +113,7 @@ class Cell(Recurrent):
 
     def options(self) -> dict[str, Any]:
         """Those that a plain cell does not have, as JSON has them."""
-        plain = {f.name for f in fields(Cell)} - {*self.variant, *_SHARED}
+        plain = {*PLAIN} - {*self.variant}
         given = {name: value for name, value in super().options().items() if name not in plain}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
 
@@ -152,55 +143,11 @@ class Cell(Recurrent):
             self._set("peephole", checked_array(self.label, "peephole", self.peephole, 2))
             shape = (3, self.hidden_size)
             require_shape(self.label, "peephole", self.peephole, shape, "its rows are those of the gates i f o")
-        for name in ("cell_clip", "projection_clip", "gate_clip", "norm_epsilon"):
+        for name in ("cell_clip", "projection_clip", "gate_clip"):
             self._check_positive(name)
         if self.projection_clip is not None and self.weight_hr is None:
             raise UnsupportedModelError(f"{self.label}: projection_clip belongs to a weight_hr, and there is none; leave it out.")
-        if not isinstance(self.fake_quantize_hidden, bool):
-            raise UnsupportedModelError(
-                f"{self.label}: fake_quantize_hidden must be true or false; got {printable(repr(self.fake_quantize_hidden), 60)}."
-            )
-        self._check_activations()
-        self._check_norm()
         self._check_coupling()
-
-    def _check_activations(self) -> None:
-        words = self.gate_activation
-        if isinstance(words, str):
-            words = (words,) * 3
-        elif not isinstance(words, list | tuple) or len(words) != 3:
-            raise UnsupportedModelError(
-                f"{self.label}: gate_activation must be one name, or three, those of i, f and o; got {printable(repr(words), 60)}."
-            )
-        gates = tuple(activations.checked(f"{self.label}: gate_activation", word) for word in words)
-        self._set("gate_activation", gates[0] if len(set(gates)) == 1 else gates)
-        for name in ("cell_activation", "output_activation"):
-            self._set(name, activations.checked(f"{self.label}: {name}", getattr(self, name)))
-        for word in (*gates, self.cell_activation, self.output_activation):
-            if activations.bound(word, LARGEST) > MOST_SCALED * LARGEST:
-                raise UnsupportedModelError(f"{self.label}: {word} can make any number too large for float32.")
-
-    def _check_norm(self) -> None:
-        """Each convention has its arrays: all of them, and no others."""
-        if self.norm is not None and self.norm not in NORMS:
-            raise UnsupportedModelError(f"{self.label}: norm {printable(repr(self.norm), 60)} is not one of {', '.join(NORMS)}.")
-        hidden = self.hidden_size
-        rows = 4 * hidden
-        takes = {
-            "norm_weight": (rows, ("tflite", "tf1", "torch")),
-            "norm_weight_hh": (rows, ("torch",)),
-            "norm_weight_cell": (hidden, ("tf1", "torch")),
-            "norm_bias_cell": (hidden, ("tf1", "torch")),
-        }
-        for name, (size, norms) in takes.items():
-            if (getattr(self, name) is not None) != (self.norm in norms):
-                verb = "takes no" if self.norm not in norms else "needs a"
-                raise ShapeError(f"{self.label}: norm {self.norm!r} {verb} {name}.")
-            self._check_vector(name, size, f"hidden_size is {hidden}")
-        if self.norm is None and self.norm_epsilon is not None:
-            raise UnsupportedModelError(f"{self.label}: norm_epsilon belongs to a norm, and there is none; leave it out.")
-        if self.norm is not None and self.norm_epsilon is None:
-            self._set("norm_epsilon", float(np.float32(NORMS[self.norm])))
 
     def _check_coupling(self) -> None:
         """Numbers of a gate that is derived are zeros: nothing reads them."""
@@ -221,3 +168,9 @@ class Cell(Recurrent):
             array[rows] = 0
             array.flags.writeable = False
             self._set(name, array)
+
+
+#: Options of cells, and what each is in a plain cell.
+PLAIN = {f.name: f.default for f in fields(Cell) if f.name not in {g.name for g in fields(Recurrent)}} | {
+    name: getattr(Plain, name) for name in Plain.__annotations__
+}

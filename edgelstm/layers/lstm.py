@@ -1,12 +1,20 @@
 """The record of a float32 LSTM layer."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from .cells import Cell
+from ..errors import ShapeError, UnsupportedModelError, printable
+from . import activations
+from .cells import LARGEST, Cell
 from .record import Array, checked_array
+
+#: Conventions of layer normalisation, and what each adds to the variance.
+NORMS = {"tflite": 1e-8, "tf1": 1e-12, "torch": 1e-5}
+
+#: The most that an activation may enlarge a number of that size.
+MOST_SCALED = 1024.0
 
 
 @dataclass(eq=False, repr=False)
@@ -58,11 +66,13 @@ class LSTM(Cell):
         "torch"
             Over all rows: ``normalised(weight_ih x) * norm_weight + normalised(weight_hh h) * norm_weight_hh + bias``, where `bias` is
             the sum of all that is added; the cell as in "tf1". (``LayerNormLSTMCell`` of PyTorch's benchmarks and of TensorFlow Addons.)
-    norm_weight : (4*hidden_size,), with `norm`
-    norm_weight_hh : (4*hidden_size,), with "torch"
-    norm_weight_cell, norm_bias_cell : (hidden_size,), with "tf1" and "torch"
-    norm_epsilon : float, with `norm`
-        By default what the convention's own code adds: 1e-8, 1e-12, 1e-5.
+    norm_weight : (4*hidden_size,), optional
+    norm_weight_hh : (4*hidden_size,), optional
+        With "torch" alone.
+    norm_weight_cell, norm_bias_cell : (hidden_size,), optional
+        With "tf1" and "torch".
+    norm_epsilon : float, optional
+        With a `norm`. By default what the convention's own code adds: 1e-8, 1e-12, 1e-5.
     fake_quantize_hidden : bool
         Whether `weight_hh` multiplies h rounded as `DynamicFakeQuantize` with ``"step"`` rounds it (ONNX Runtime's DynamicQuantizeLSTM).
     reverse, mask
@@ -82,6 +92,17 @@ class LSTM(Cell):
     bias: Array = None
     h0: Array = None
     c0: Array = None
+    _: KW_ONLY
+    gate_activation: str | tuple[str, ...] = "sigmoid"
+    cell_activation: str = "tanh"
+    output_activation: str = "tanh"
+    norm: str | None = None
+    norm_weight: Array = None
+    norm_weight_hh: Array = None
+    norm_weight_cell: Array = None
+    norm_bias_cell: Array = None
+    norm_epsilon: float | None = None
+    fake_quantize_hidden: bool = False
 
     def _check(self) -> None:
         self._set("weight_hh", checked_array(self.label, "weight_hh", self.weight_hh, 2))
@@ -89,4 +110,49 @@ class LSTM(Cell):
         if self.bias is None:
             self._set("bias", np.zeros(self.weight_hh.shape[0], np.float32))
         self._check_shapes()
+        self._check_activations()
+        self._check_norm()
         self._check_options()
+        if not isinstance(self.fake_quantize_hidden, bool):
+            raise UnsupportedModelError(
+                f"{self.label}: fake_quantize_hidden must be true or false; got {printable(repr(self.fake_quantize_hidden), 60)}."
+            )
+
+    def _check_activations(self) -> None:
+        words = self.gate_activation
+        if isinstance(words, str):
+            words = (words,) * 3
+        elif not isinstance(words, list | tuple) or len(words) != 3:
+            raise UnsupportedModelError(
+                f"{self.label}: gate_activation must be one name, or three, those of i, f and o; got {printable(repr(words), 60)}."
+            )
+        gates = tuple(activations.checked(f"{self.label}: gate_activation", word) for word in words)
+        self._set("gate_activation", gates[0] if len(set(gates)) == 1 else gates)
+        for name in ("cell_activation", "output_activation"):
+            self._set(name, activations.checked(f"{self.label}: {name}", getattr(self, name)))
+        for word in (*gates, self.cell_activation, self.output_activation):
+            if activations.bound(word, LARGEST) > MOST_SCALED * LARGEST:
+                raise UnsupportedModelError(f"{self.label}: {word} can make any number too large for float32.")
+
+    def _check_norm(self) -> None:
+        """Each convention has its arrays: all of them, and no others."""
+        if self.norm is not None and self.norm not in NORMS:
+            raise UnsupportedModelError(f"{self.label}: norm {printable(repr(self.norm), 60)} is not one of {', '.join(NORMS)}.")
+        hidden = self.hidden_size
+        rows = 4 * hidden
+        takes = {
+            "norm_weight": (rows, ("tflite", "tf1", "torch")),
+            "norm_weight_hh": (rows, ("torch",)),
+            "norm_weight_cell": (hidden, ("tf1", "torch")),
+            "norm_bias_cell": (hidden, ("tf1", "torch")),
+        }
+        for name, (size, norms) in takes.items():
+            if (getattr(self, name) is not None) != (self.norm in norms):
+                verb = "takes no" if self.norm not in norms else "needs a"
+                raise ShapeError(f"{self.label}: norm {self.norm!r} {verb} {name}.")
+            self._check_vector(name, size, f"hidden_size is {hidden}")
+        self._check_positive("norm_epsilon")
+        if self.norm is None and self.norm_epsilon is not None:
+            raise UnsupportedModelError(f"{self.label}: norm_epsilon belongs to a norm, and there is none; leave it out.")
+        if self.norm is not None and self.norm_epsilon is None:
+            self._set("norm_epsilon", float(np.float32(NORMS[self.norm])))

@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UnsupportedModelError, printable
+from .cells import Cell
 from .integers import HALF_STEP, LIMIT, MOST_BIAS, MOST_FLOAT_SHIFT, MOST_PRODUCTS, MOST_SHIFT, check_scheme, int8_matrix, positive
-from .record import Array, Recurrent, checked_array, require_shape
+from .record import Array, checked_array
 
 
 @dataclass(eq=False, repr=False)
-class LSTMInt8(Recurrent):
+class LSTMInt8(Cell):
     """An LSTM layer with int8 weights, one scale a row, and a float32 cell.
 
     With "int8-weight", pre-activations are ``bias + scale_ih * sum(weight_ih * x) + scale_hh * sum(weight_hh * h)``. With "int8-dynamic"
@@ -24,7 +25,7 @@ class LSTMInt8(Recurrent):
     scheme : {"int8-weight", "int8-dynamic"}
         Whether x and h stay float32, or are quantised at each step, to multiples of `input_scale` and `hidden_scale`.
     weight_ih : (4*hidden_size, input_size) int8
-    weight_hh : (4*hidden_size, hidden_size) int8
+    weight_hh : (4*hidden_size, projection_size) int8
         Rows i f g o.
     scale_hh : (4*hidden_size,)
         A recurrent weight is its integer times its row's scale; an input weight is its integer times `weight_scale_ih`.
@@ -32,13 +33,21 @@ class LSTMInt8(Recurrent):
     input_scale : (1,), optional
         Calibrated step of x. Absent, with "int8-dynamic": max(abs(x)) / 127 of each step.
     hidden_scale : (1,), optional
-        Calibrated step of h; beyond 127 of them h is clipped. Absent, with "int8-dynamic": 1/127, beyond which no h can be.
+        Calibrated step of h; beyond 127 of them h is clipped. Absent, with "int8-dynamic": 1/127, of a range that no h leaves unless it is
+        projected.
     input_shift : int
         How far the integers of input products are shifted left: 0 to `MOST_SHIFT` where x is calibrated, else within +-`MOST_FLOAT_SHIFT`.
-    h0, c0 : (hidden_size,), optional
+    h0 : (projection_size,), optional
+    c0 : (hidden_size,), optional
         State before the first step; no h0 beyond 127 steps where h is quantised.
     scale_ih : (4*hidden_size,), optional
         With "int8-weight" alone: the scales of input weights. Absent, ``scale_hh * 2**input_shift``; the record then holds that.
+    peephole : (3, hidden_size), optional
+    weight_hr : (projection_size, hidden_size), optional
+    bias_hr : (projection_size,), optional
+    coupled : {"f=1-i", "i=1-f"}, optional
+    cell_clip, projection_clip, gate_clip : float, optional
+        As `layers.lstm.LSTM` has them, in float32.
     """
 
     kind: ClassVar[str] = "lstm_int8"
@@ -98,18 +107,12 @@ class LSTMInt8(Recurrent):
         check_scheme(self)
         self._set("weight_hh", int8_matrix(self.label, "weight_hh", self.weight_hh))
         self._set("weight_ih", int8_matrix(self.label, "weight_ih", self.weight_ih))
-        hidden = self.hidden_size
-        because = f"weight_hh has hidden_size = {hidden} columns"
-        require_shape(
-            self.label, "weight_hh", self.weight_hh, (4 * hidden, hidden), "its rows are the gates i f g o of hidden_size rows each"
-        )
-        require_shape(self.label, "weight_ih", self.weight_ih, (4 * hidden, self.input_size), because)
         if self.bias is None:
-            self._set("bias", np.zeros(4 * hidden, np.float32))
-        for name, size in (("bias", 4 * hidden), ("scale_hh", 4 * hidden), ("scale_ih", 4 * hidden), ("h0", hidden), ("c0", hidden)):
-            if getattr(self, name) is not None:
-                self._set(name, checked_array(self.label, name, getattr(self, name), 1))
-                require_shape(self.label, name, getattr(self, name), (size,), because)
+            self._set("bias", np.zeros(self.weight_hh.shape[0], np.float32))
+        self._check_shapes()
+        self._check_options()
+        for name in ("scale_hh", "scale_ih"):
+            self._check_vector(name, 4 * self.hidden_size, f"hidden_size is {self.hidden_size}")
         positive(self.label, "scale_hh", self.scale_hh)
         self._check_shift()
         self._check_scale_ih()

@@ -5,19 +5,22 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .record import Layer
-from .sliding import Sliding
+from .sliding import Padded
 
 
 @dataclass(eq=False, repr=False)
-class Pool1D(Sliding):
-    """What pooling over a window has: each channel on its own, and no answer before the first window is full."""
+class Pool1D(Padded):
+    """What pooling over a window has: each channel on its own."""
 
     size: int
     stride: int = 0
+    padding: str | Sequence[int] = "valid"
+    align: str = "first"
 
     def _check(self) -> None:
         self._set("stride", self.stride or self.size)
         self._check_counts("size", "stride")
+        self._check_padding()
 
     @property
     def taps(self) -> int:
@@ -34,12 +37,17 @@ class MaxPool1D(Pool1D):
     Parameters
     ----------
     size : int
-        Rows in a window. The first answer is due when it is full.
+        Rows in a window.
     stride : int, optional
         Rows from one answer to the next; default: `size`.
+    padding : str or (int, int)
+        As `Conv1D` takes it; rows of padding are never the largest.
+    align : {"first", "last"}
+        As `Conv1D` takes it.
     """
 
     kind: ClassVar[str] = "max_pool1d"
+    fill: ClassVar[float] = -3.4028234663852886e38  # the lowest float32
 
 
 @dataclass(eq=False, repr=False)
@@ -49,9 +57,13 @@ class AveragePool1D(Pool1D):
     Parameters
     ----------
     size : int
-        Rows in a window. The first answer is due when it is full.
+        Rows in a window.
     stride : int, optional
         Rows from one answer to the next; default: `size`.
+    padding : str or (int, int)
+        As `Conv1D` takes it; rows of padding are zeros, and count.
+    align : {"first", "last"}
+        As `Conv1D` takes it.
     """
 
     kind: ClassVar[str] = "average_pool1d"

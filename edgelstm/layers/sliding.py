@@ -1,7 +1,8 @@
 """What layers over a window of the last rows share: how far it reaches, and when an answer is due."""
 
 from collections.abc import Sequence
-from typing import Any
+from math import prod
+from typing import Any, ClassVar
 
 from ..errors import ShapeError, UnsupportedModelError, printable
 from .record import MAX_SIZE, Layer
@@ -13,6 +14,10 @@ PADDINGS = ("causal", "valid", "same", "same_lower")
 
 #: When a causal window that moves on by several rows answers: at the first of them, or at the last.
 ALIGNMENTS = ("first", "last")
+
+
+#: Most values of earlier rows that a layer keeps.
+MAX_HISTORY = 1 << 20
 
 
 class Sliding(Layer):
@@ -46,6 +51,11 @@ class Sliding(Layer):
     def rate(self) -> tuple[int, int]:
         return self.stride, self.receptive_field
 
+    def output_shape(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+        if (kept := self.history * sum(map(prod, shapes))) > MAX_HISTORY:
+            raise ShapeError(f"{self.label} keeps {kept} values of earlier rows; more than {MAX_HISTORY} are not supported.")
+        return super().output_shape(shapes)
+
     def _check_counts(self, *names: str) -> None:
         """Take fields for whole numbers from 1 on, or refuse them."""
         for name in names:
@@ -55,13 +65,15 @@ class Sliding(Layer):
 
 
 class Padded(Sliding):
-    """One with zeros around the recording: `padding` is one of `PADDINGS`, or so many rows before it and behind it.
+    """One with zeros, or what its kind says, around the recording: `padding` is one of `PADDINGS`, or so many rows before it and behind it.
 
-    Zeros behind the last row, and as many before the first as the recording's length says, are for whole recordings alone.
+    Padding behind the last row, and as many before the first as the recording's length says, are for whole recordings alone.
     """
 
     padding: str | Sequence[int]
     align: str
+    #: What stands in the rows of padding.
+    fill: ClassVar[float] = 0.0
 
     def pads(self, rows: int) -> tuple[int, int]:
         """Rows of zeros before a recording of so many rows, and behind it; less than none: so many rows are passed over."""

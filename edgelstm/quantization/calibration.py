@@ -11,8 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..layers.integers import LIMIT
-from ..layers.record import Layer, Recurrent
-from ..model import INPUT, Model
+from ..layers.order import INPUT
+from ..layers.record import Layer
+from ..layers.recurrent import Recurrent
+from ..model import Model
 from ..runtime.conversion import Form, floats, is_table
 from .places import Place, channel
 from .spread import spread
@@ -90,7 +92,7 @@ class Seen(NamedTuple):
     inputs : (steps, input_size)
     outputs : (steps, output_size)
     cell : CellRange or None
-        For recurrent layers.
+        For recurrent layers that have one.
     endless : bool
         Whether the model carries its state on and on, beyond the windows' end.
     bounded : bool
@@ -99,6 +101,8 @@ class Seen(NamedTuple):
         The same over `louder` windows; None where there are none.
     every_input : (steps, input_size) or None
         All inputs that there can ever be, where they come from a table alone.
+    recurs : bool
+        Whether the layer reads its own outputs.
     """
 
     inputs: Floats
@@ -109,6 +113,7 @@ class Seen(NamedTuple):
     loud_inputs: Floats | None = None
     loud_outputs: Floats | None = None
     every_input: Floats | None = None
+    recurs: bool = False
 
 
 def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any], places: Sequence[Place] = ()) -> Batch:
@@ -200,7 +205,7 @@ def seen_by(layer: Layer, trace: Trace, batch: Batch, endless: bool = False) -> 
     """What `layer` met in a trace of the float model, padding left out."""
     own, cells = batch.own, trace.cells.get(layer.name)
     cell = None if cells is None else cell_range(cells, batch)
-    return Seen(trace.inputs_of(layer)[own], trace.values[layer.name][own], cell, endless)
+    return Seen(trace.inputs_of(layer)[own], trace.values[layer.name][own], cell, endless, recurs=isinstance(layer, Recurrent))
 
 
 def louder(model: Model, batch: Batch) -> Batch | None:

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..layers.feedforward import Normalizer
-from ..layers.record import Layer, Recurrent
-from ..model import INPUT, Model
+from ..layers.order import INPUT
+from ..layers.record import Layer
+from ..layers.recurrent import Recurrent
+from ..model import Model
 from .spread import COVERED, Spread, power_of_two, spread
 from .trace import Floats
 
@@ -90,9 +92,9 @@ def _mean_of_most(values: NDArray[np.float64]) -> float:
 def taken_up(layer: Layer, by: Spread) -> Layer:
     """The layer that answers to ``(x - centre) / width`` as this one does to x."""
     name, weight = _weight_name(layer), weight_of(layer).astype(np.float64)
-    return replace(
-        layer, **{name: weight * by.width * (np.abs(weight).max(axis=0) > 0), "bias": layer.arrays()["bias"] + weight @ by.centre}
-    )
+    arrays = layer.arrays()
+    bias = "bias" if "bias" in arrays else "bias_ih"
+    return replace(layer, **{name: weight * by.width * (np.abs(weight).max(axis=0) > 0), bias: arrays[bias] + weight @ by.centre})
 
 
 def folded(model: Model, spreads: dict[str, Spread]) -> Folded:

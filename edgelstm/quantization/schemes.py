@@ -40,7 +40,7 @@ def _input_ranges(seen: Seen) -> list[Range | None]:
 
 def _hidden_ranges(seen: Seen) -> list[Range | None]:
     """+-1, which no h can leave, and what calibration saw, over louder windows too; of a cell that still grows it has not seen all."""
-    if seen.cell is None or seen.cell.grows or seen.loud_outputs is None:
+    if not seen.recurs or (seen.cell is not None and seen.cell.grows) or seen.loud_outputs is None:
         return [None]
     return [None, ranges(_with(seen.outputs, seen.loud_outputs))[0]]
 

@@ -1,4 +1,7 @@
-"""The float cell of LSTM layers with all options: sums of gates and the old cell -> the new h and c. Formula: `layers.lstm.LSTM`."""
+"""The float cell of LSTM layers with all options: sums of gates and the old cell -> the new h and c. Formula: `layers.lstm.LSTM`.
+
+Arrays may have axes before those that are named: many streams side by side.
+"""
 
 from typing import Any
 
@@ -9,7 +12,7 @@ from .functions import Vector, activation
 
 def normalised(v: Vector, epsilon: float) -> Vector:
     """``(v - mean) / sqrt(variance + epsilon)`` (Ba, Kiros and Hinton 2016)."""
-    return np.asarray((v - v.mean()) / np.sqrt(v.var() + epsilon))
+    return np.asarray((v - v.mean(axis=-1, keepdims=True)) / np.sqrt(v.var(axis=-1, keepdims=True) + epsilon))
 
 
 def clipped(v: Vector, most: float | None) -> Vector:
@@ -32,7 +35,7 @@ def advance(layer: Any, sums: Vector, bias: Vector, c: Vector) -> tuple[Vector, 
     h (projection_size,), c (hidden_size,)
     """
     gates = [activation(word) for word in layer.gate_activations]
-    products, biases = np.split(sums, 4), np.split(bias, 4)
+    products, biases = np.split(sums, 4, axis=-1), np.split(bias, 4)
     peephole = np.zeros((3, layer.hidden_size)) if layer.peephole is None else layer.peephole.astype(np.float64)
 
     def before_activation(gate: int, from_cell: Vector | float = 0.0) -> Vector:
@@ -62,7 +65,7 @@ def projected(layer: Any, h: Vector) -> Vector:
     """What the layer gives: (hidden_size,) -> (projection_size,)."""
     if layer.weight_hr is None:
         return h
-    r = layer.weight_hr.astype(np.float64) @ h
+    r = h @ layer.weight_hr.astype(np.float64).T
     return clipped(r if layer.bias_hr is None else r + layer.bias_hr, layer.projection_clip)
 
 

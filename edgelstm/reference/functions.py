@@ -155,19 +155,6 @@ def log_softmax(x: Vector) -> Vector:
     return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
 
-def lstm_cell(z: Vector, c: Vector) -> tuple[Vector, Vector]:
-    """Pre-activations i f g o (4*hidden_size,) and the old cell (hidden_size,) -> the new h and c. Formula: `layers.lstm.LSTM`."""
-    i, f, g, o = np.split(z, 4)
-    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-    return sigmoid(o) * np.tanh(c), c
-
-
-def lstm_start(layer: Any) -> State:
-    """h and c before the first step, of layers with a float cell: (hidden_size,) each."""
-    zero = np.zeros(layer.hidden_size)
-    return tuple(zero if start is None else start.astype(np.float64) for start in (layer.h0, layer.c0))
-
-
 def quantised(x: NDArray[Any], steps: np.float32 | NDArray[np.float32]) -> Vector:
     """round(x * steps), ties to even, within +-127. `steps`: integers a unit, the inverse of the scale.
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..layers.lstm_int8 import LSTMInt8
-from .functions import State, Twin, Vector, input_steps, lstm_cell, lstm_start, sums
+from .cells import advance, start
+from .functions import State, Twin, Vector, input_steps, sums
 
 
 def preactivations(layer: LSTMInt8, x: Vector, h: Vector) -> Vector:
@@ -23,8 +24,8 @@ def preactivations(layer: LSTMInt8, x: Vector, h: Vector) -> Vector:
 def step(layer: LSTMInt8, xs: list[Vector], state: State) -> tuple[Vector, State]:
     """One step; the cell is the float one."""
     h, c = state
-    h, c = lstm_cell(preactivations(layer, np.concatenate(xs), h), c)
+    h, c = advance(layer, preactivations(layer, np.concatenate(xs), h), np.zeros(4 * layer.hidden_size), c)
     return h, (h, c)
 
 
-TWINS = {"lstm_int8": Twin(step, lstm_start)}
+TWINS = {"lstm_int8": Twin(step, start)}

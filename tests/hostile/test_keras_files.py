@@ -13,6 +13,8 @@ import zipfile
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_audio_json_files import VALUES, places
 from test_from_keras import KERAS2
 from test_hostile_files import attempt, mutated
 
@@ -74,7 +76,7 @@ def test_links_out_of_the_file_are_not_followed(tmp_path, model):
             name = kernel_of(file)
             del file[name]
             file[name] = link
-        refused(model, "link")
+        refused(model, "is a link to somewhere else")
         model.write_bytes(KERAS2.read("stateful.h5"))
 
 
@@ -177,3 +179,41 @@ def test_code_in_a_layer_is_not_run(tmp_path):
     path.write_bytes(archive(config=json.dumps(config).encode()))
     refused(path, "would not be run")
     assert not mark.exists()
+
+
+def whole_config(name):
+    return json.loads(zipfile.ZipFile(io.BytesIO(KERAS2.read(name))).read("config.json"))
+
+
+def exchanged(name, config):
+    """The same file with another configuration."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(KERAS2.read(name))) as source, zipfile.ZipFile(buffer, "w") as target:
+        for entry in source.namelist():
+            target.writestr(entry, json.dumps(config) if entry == "config.json" else source.read(entry))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("name", ["operators.keras", "nested.keras", "normalised.keras"])
+def test_exchanged_settings(tmp_path, name):
+    known = [place for place in places(whole_config(name)) if place and not any("initializer" in str(part) for part in place)]
+
+    @SETTINGS
+    @given(place=st.sampled_from(known), value=VALUES)
+    def try_all(place, value):
+        config = parent = whole_config(name)
+        *path, last = place
+        for part in path:
+            parent = parent[part]
+        parent[last] = value
+        attempt(tmp_path / name, exchanged(name, config))
+
+    try_all()
+
+
+def test_values_of_wrong_types_are_one_sentence(tmp_path):
+    config = whole_config("normalised.keras")
+    next(layer for layer in config["config"]["layers"] if layer["class_name"] == "Rescaling")["config"]["scale"] = [[1]]
+    path = tmp_path / "model.keras"
+    path.write_bytes(exchanged("normalised.keras", config))
+    refused(path, "wrong types")

@@ -41,18 +41,18 @@ _EMPTY = np.zeros(0, np.float32)
 
 
 class Counting(NamedTuple):
-    """Which rows a kernel answers that counts them, and the zeros around a whole recording.
+    """Which rows a kernel answers that counts them, and the padding around a whole recording.
 
     Parameters
     ----------
     stride, first : int
         It answers one of `stride` rows, and `first` (from 1) first.
     left, right : int
-        Rows of zeros before a recording and behind it.
+        Rows of padding before a recording and behind it.
     same : {"", "same", "same_lower"}
         As many as a recording's length asks for, instead (`layers.sliding.PADDINGS`).
-    zeros : int
-        Where in the state a row of zeros stands.
+    spare : int
+        Where in the state a row of padding stands.
     """
 
     stride: int
@@ -60,7 +60,7 @@ class Counting(NamedTuple):
     left: int = 0
     right: int = 0
     same: str = ""
-    zeros: int = 0
+    spare: int = 0
 
 
 class Lowered(NamedTuple):
@@ -176,12 +176,12 @@ def tiled(rows: Any, units: int) -> Floats:
     return np.concatenate(tiles)
 
 
-def lstm_state(layer: Any, padded: int) -> Floats:
-    """Initial h (padded,), c (padded,) and the turn; padding units stay at 0."""
-    state = np.zeros(2 * padded + 1, np.float32)
-    for start, value in ((0, layer.h0), (padded, layer.c0)):
+def lstm_state(layer: Any, padded: int, given: int) -> Floats:
+    """Initial h (given,), c (padded,) and the turn; padding stays at 0."""
+    state = np.zeros(given + padded + 1, np.float32)
+    for start, value in ((0, layer.h0), (given, layer.c0)):
         if value is not None:
-            state[start : start + layer.hidden_size] = value
+            state[start : start + value.size] = value
     return state
 
 
@@ -194,12 +194,12 @@ def sliding(kernel: str, layer: Any, constants: dict[str, Any], width: int, outp
     """A layer over a window of the last rows of `width` values."""
     stride, first = layer.rate
     counts = Counting(stride, first)
-    state = np.zeros(layer.history * width, np.float32)
+    state = np.full(layer.history * width, layer.fill, np.float32)
     if layer.whole:
         left, right = (0, 0) if isinstance(layer.padding, str) else layer.padding
         same = layer.padding if isinstance(layer.padding, str) else ""
         counts = Counting(stride, layer.receptive_field, left, right, same, state.size)
-        state = np.pad(state, (0, width))
+        state = np.pad(state, (0, width), constant_values=layer.fill)
     constants |= {"stride": stride, "first": counts.first}
     return Lowered(kernel, constants, outputs, weights, state, workspace=(layer.history + MOST_ROWS) * width, counts=counts)
 

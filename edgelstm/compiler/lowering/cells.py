@@ -60,14 +60,14 @@ def by_gate(layer: Cell, rows: NDArray[Any], padded: int) -> Floats:
     return gates[kept_gates(layer)]
 
 
-def tiles(layer: Cell, options: CellOptions, padded: int, units: int) -> Floats:
+def tiles(layer: Any, options: CellOptions, padded: int, units: int) -> Floats:
     """Tiles of a layer in float32. With a norm the bias is not in them, and nothing is halved: what comes out of the norm is."""
     bias = layer.bias if layer.norm is None else np.zeros_like(layer.bias)
     rows = by_gate(layer, np.concatenate([bias[:, None], layer.weight_ih, layer.weight_hh], axis=1), padded)
     return tiled(rows if layer.norm is not None else rows * halves(options)[kept_gates(layer)][:, None, None], units)
 
 
-def numbers(layer: Cell, options: CellOptions, padded: int) -> Floats:
+def numbers(layer: Any, options: CellOptions, padded: int) -> Floats:
     """What stands behind the tiles."""
     half, hidden = halves(options), layer.hidden_size
     scale = half[kept_gates(layer)][:, None]
@@ -104,17 +104,8 @@ def projection_tiles(layer: Cell, options: CellOptions) -> list[Floats]:
     return [rows[start : start + options.panel].T.ravel() for start in range(0, options.projection, options.panel)]
 
 
-def cell_state(layer: Cell, given: int, padded: int) -> Floats:
-    """Initial h (given,), c (padded,) and the turn; padding stays 0."""
-    state = np.zeros(given + padded + 1, np.float32)
-    for start, value in ((0, layer.h0), (given, layer.c0)):
-        if value is not None:
-            state[start : start + value.size] = value
-    return state
-
-
-def cell_reach(layer: Cell) -> Reach:
-    """The reach of a layer of float32 weights whose cell has options."""
+def cell_reach(layer: Any, scales: tuple[Any, Any] = (1.0, 1.0), units: tuple[Any, Any] = (1.0, 1.0), factor: float = 0.0) -> Reach:
+    """The reach of a layer whose cell has options. scales, units, factor: as `lstm_reach` takes them."""
     h0 = 0.0 if layer.h0 is None else largest(layer.h0)
     cell = _largest_cell(layer)
     gates = [bound(word, layer.gate_limit or inf) for word in layer.gate_activations]
@@ -126,10 +117,10 @@ def cell_reach(layer: Cell) -> Reach:
         r = largest(row_sums(layer.weight_hr)) * h + bias
         step, h = max(step, r), min(r, layer.projection_clip or inf)
     seen = 0.0 if layer.peephole is None else largest(layer.peephole) * cell
-    recurrent = row_sums(layer.weight_hh) * max(h, h0) * (1.01 if layer.fake_quantize_hidden else 1)
-    weights = largest(row_sums(layer.weight_ih))
+    recurrent = row_sums(layer.weight_hh, scales[1]) * max(h, h0) * (1.01 if layer.fake_quantize_hidden else 1)
+    weights = max(largest(row_sums(layer.weight_ih, scales[0]) / units[0]), factor)
     if layer.norm is None:
-        return Reach(weights, max(largest(recurrent + np.abs(layer.bias)) + seen, step), max(h, h0))
+        return Reach(weights, max(largest((recurrent + np.abs(layer.bias)) / units[1]) + seen, step), max(h, h0))
     gain = max(largest(a) for a in (layer.norm_weight, layer.norm_weight_hh, layer.norm_weight_cell) if a is not None)
     rows, summed = (4 if layer.norm == "torch" else 1) * layer.hidden_size, largest(recurrent) + seen
 
@@ -142,7 +133,7 @@ def cell_reach(layer: Cell) -> Reach:
     return Reach(weights, most=max(h, h0), grows=grows)
 
 
-def _largest_cell(layer: Cell) -> float:
+def _largest_cell(layer: Any) -> float:
     """What no cell exceeds: an old one, a new one within its limit, or one that grows until float32 no longer adds to it."""
     if layer.norm in ("tf1", "torch"):
         normalised = layer.hidden_size**0.5 * largest(layer.norm_weight_cell) + largest(layer.norm_bias_cell)

@@ -5,14 +5,11 @@ import numpy as np
 from ...layers.gru import GRU
 from ..targets import Target
 from . import Floats, Lowered, Rule, tiling
-from .hidden import gru_biases, gru_cell, gru_reach, hidden_state, walk_of
-
-#: Registers that each gate of a tile fills at least: with three gates, six sums are under way at a time. Measured on Zen 5.
-TILE_REGISTERS = 2
+from .hidden import gru_biases, gru_cell, gru_reach, gru_tile, hidden_state, walk_of
 
 
 def lower(layer: GRU, sizes: list[int], target: Target) -> Lowered:
-    padded, units, tail = tiling(layer.hidden_size, target, max(target.tile, TILE_REGISTERS * target.lanes))
+    padded, units, tail = tiling(layer.hidden_size, target, gru_tile(target))
     walk = walk_of(layer, 3, padded, units, target)
     constants = {
         "inputs": layer.input_size,

@@ -14,6 +14,9 @@ WIDER = 4
 #: Independent multiply-adds of a tile that is not the only one: its weights come from memory, which is slower. Measured on Zen 5.
 ENOUGH_OF_MEMORY = 6
 
+#: Registers that each gate of a GRU's tile fills at least: with three gates, six sums are under way at a time. Measured on Zen 5.
+TILE_REGISTERS = 2
+
 #: What gates and states are cut at where their functions have no bound, so that none becomes infinite. A network that comes here has
 #: diverged.
 LARGEST_GATE, LARGEST_STATE = 2.0**30, 2.0**60
@@ -38,6 +41,11 @@ def walk_of(layer: Any, gates: int, padded: int, units: int, target: Target) -> 
         "walk": (int(hoisted), int(padded >= 2 * units and size > TURN_ABOVE)),
         "sums": (int(target.pairs), int(two_chains), ahead),
     }
+
+
+def gru_tile(target: Target) -> int:
+    """Units of the tiles that a large GRU is cut into."""
+    return max(target.tile, TILE_REGISTERS * target.lanes)
 
 
 def gru_cell(layer: Any, division: str) -> tuple[Any, ...]:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from ...kernels.packing import GROUP, OFFSET
 from ...layers.hidden_int8 import GRUInt8, HiddenInt8, RNNInt8
 from ..targets import Target
-from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, Reach, Rule, up_to
-from .hidden import WIDER, gru_biases, gru_cell, gru_reach, hidden_state, rnn_cell, rnn_reach
+from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, Reach, Rule, tiling, up_to
+from .hidden import WIDER, gru_biases, gru_cell, gru_reach, gru_tile, hidden_state, rnn_cell, rnn_reach
 from .packing import EXACT_DIVISION, float_header, floats, grouped, int8_tiling, least_unit, room, words_of
 
 
@@ -54,7 +54,10 @@ def _shape(layer: GRUInt8 | RNNInt8, target: Target) -> _Shape:
     if isinstance(layer, RNNInt8):
         padded = up_to(4, layer.hidden_size)
         return _Shape(padded, min(padded, WIDER * target.tile), False, layer.bias, None)
-    padded, units, _ = int8_tiling(layer.hidden_size, target)
+    if layer.scheme == "int8-weight":
+        padded, units, _ = tiling(layer.hidden_size, target, gru_tile(target))
+    else:
+        padded, units, _ = int8_tiling(layer.hidden_size, target)
     bias, multiplied = gru_biases(layer)
     behind = np.pad(multiplied, (0, padded - layer.hidden_size)) if layer.reset_after else None
     return _Shape(padded, units, layer.gate_activation == "sigmoid", bias, behind)

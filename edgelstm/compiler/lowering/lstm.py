@@ -45,7 +45,7 @@ def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
     if layer.variant:
         return with_options(layer, target, constants)
     weights = pack(layer, padded, units)
-    return Lowered("lstm_f32", constants, padded, weights, lstm_state(layer, padded), 4 * padded if hoisted else 0)
+    return Lowered("lstm_f32", constants, padded, weights, lstm_state(layer, padded, padded), 4 * padded if hoisted else 0)
 
 
 def with_options(layer: LSTM, target: Target, constants: dict[str, Any]) -> Lowered:
@@ -57,7 +57,7 @@ def with_options(layer: LSTM, target: Target, constants: dict[str, Any]) -> Lowe
     weights = np.concatenate([cells.tiles(layer, options, padded, constants["units"]), cells.numbers(layer, options, padded)])
     work, sums = options.room(padded), options.count * padded
     scratch = (sums + work, 0) if constants["hoisted"] else (0, work)
-    return Lowered("lstm_f32", constants | {"options": options}, given, weights, cells.cell_state(layer, given, padded), *scratch)
+    return Lowered("lstm_f32", constants | {"options": options}, given, weights, lstm_state(layer, padded, given), *scratch)
 
 
 def reach(layer: LSTM) -> Reach:

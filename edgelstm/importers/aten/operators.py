@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..from_onnx.writer import Given, Ref, Writer
 from .recurrent import RECURRENT, Handler
-from .writer import Given, Ref, Writer
+from .sliding import SLIDING
 
 
 def _linear(w: Writer, input: Ref, weight: Ref, bias: Ref | None = None) -> Ref:  # noqa: A002
@@ -103,6 +104,24 @@ def _silu(w: Writer, x: Ref) -> Ref:
     return w.one("Mul", x, w.one("Sigmoid", x))
 
 
+def _mish(w: Writer, x: Ref) -> Ref:
+    return w.one("Mul", x, w.one("Tanh", w.one("Softplus", x)))
+
+
+def _log_sigmoid(w: Writer, x: Ref) -> Ref:
+    return w.one("Neg", w.one("Softplus", w.one("Neg", x)))
+
+
+def _square(w: Writer, x: Ref) -> Ref:
+    return w.one("Mul", x, x)
+
+
+def _glu(w: Writer, x: Ref, dim: int = -1) -> Ref:
+    """``a * sigmoid(b)`` of the two halves of an axis."""
+    a, b = w.several("Split", [x], 2, [x.rank] * 2, axis=dim % x.rank, num_outputs=2)
+    return w.one("Mul", a, w.one("Sigmoid", b))
+
+
 def _softmax(op: str) -> Handler:
     def write(w: Writer, x: Ref, dim: int, dtype: Any = None, half_to_float: bool = False) -> Ref:
         return w.one(op, x, axis=int(dim))
@@ -159,28 +178,6 @@ def _batch_norm_of_running(
     return _batch_norm(w, input, weight, bias, running_mean, running_var, False, momentum, eps)
 
 
-def _conv1d(
-    w: Writer,
-    input: Ref,  # noqa: A002
-    weight: Ref,
-    bias: Ref | None = None,
-    stride: Given = (1,),
-    padding: Given = (0,),
-    dilation: Given = (1,),
-    groups: int = 1,
-) -> Ref:
-    one, around, apart = (_single(w, value) for value in (stride, padding, dilation))
-    kernel = [int(w.array(weight).shape[-1])]
-    return w.one("Conv", input, weight, bias, strides=one, pads=around * 2, dilations=apart, group=int(groups), kernel_shape=kernel)
-
-
-def _single(w: Writer, value: Given) -> list[int]:
-    listed = list(value) if isinstance(value, list | tuple) else [value]
-    if len(listed) != 1 or not isinstance(listed[0], int):
-        w.refuse(f"takes {value!r} where it should take one whole number")
-    return [listed[0]]
-
-
 def _mean(op: str) -> Handler:
     def write(w: Writer, x: Ref, dim: Given = None, keepdim: bool = False, dtype: Any = None) -> Ref:
         axes = [dim] if isinstance(dim, int) else list(dim) if isinstance(dim, list | tuple) else list(range(x.rank))
@@ -191,6 +188,7 @@ def _mean(op: str) -> Handler:
 
 PLAIN: dict[str, Handler] = {
     **RECURRENT,
+    **SLIDING,
     "linear": _linear,
     "addmm": _addmm,
     "matmul": _matmul,
@@ -216,6 +214,9 @@ PLAIN: dict[str, Handler] = {
     "hardsigmoid": _unary("HardSigmoid", alpha=1 / 6, beta=0.5),
     "relu6": _relu6,
     "silu": _silu,
+    "mish": _mish,
+    "log_sigmoid": _log_sigmoid,
+    "square": _square,
     "elu": _elu,
     "leaky_relu": _leaky,
     "gelu": _gelu,
@@ -236,9 +237,10 @@ PLAIN: dict[str, Handler] = {
     "native_layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
     "_native_batch_norm_legit_no_training": _batch_norm_of_running,
-    "conv1d": _conv1d,
     "mean": _mean("ReduceMean"),
     "sum": _mean("ReduceSum"),
+    "amax": _mean("ReduceMax"),
+    "glu": _glu,
 }
 
 #: In-place forms that write the same.

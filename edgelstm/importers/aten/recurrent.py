@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .writer import Ref, Writer
+from ..from_onnx.writer import Ref, Writer
 
 #: Writes one call of an operator; its parameters are called as the operator's schema calls them.
 Handler: TypeAlias = Callable[..., "Ref | list[Ref]"]
@@ -42,12 +42,38 @@ def _handler(op: str, **attributes: Any) -> Handler:
     return write
 
 
-#: ``aten.lstm.input``, ``gru.input``, ``rnn_tanh.input`` and ``rnn_relu.input``.
+def _cell(op: str, **attributes: Any) -> Handler:
+    """One timestep of a cell, as a recording of one step: h and, of an LSTM, c."""
+
+    def write(
+        w: Writer,
+        input: Ref,  # noqa: A002
+        hx: Ref | Sequence[Ref],
+        w_ih: Ref,
+        w_hh: Ref,
+        b_ih: Ref | None = None,
+        b_hh: Ref | None = None,
+    ) -> list[Ref]:
+        w.require(input.rank == 2, "is a cell that reads an array of other than two axes")
+        params = [w_ih, w_hh, *(bias for bias in (b_ih, b_hh) if bias is not None)]
+        shape = _Shape(op, 1, 1, len(params), False, attributes)
+        states = [w.one("Unsqueeze", state, w.ints([0]), rank=3) for state in ([hx] if isinstance(hx, Ref) else hx)]
+        _, ends = _layer(w, shape, 0, w.one("Unsqueeze", input, w.ints([0]), rank=3), states, params)
+        return [w.one("Squeeze", end, w.ints([0]), rank=2) for end in ends]
+
+    return write
+
+
+#: ``aten.lstm.input``, ``gru.input``, ``rnn_tanh.input`` and ``rnn_relu.input``, and their cells.
 RECURRENT: dict[str, Handler] = {
     "lstm": _handler("LSTM"),
     "gru": _handler("GRU", linear_before_reset=1),
     "rnn_tanh": _handler("RNN", word="Tanh"),
     "rnn_relu": _handler("RNN", word="Relu"),
+    "lstm_cell": _cell("LSTM"),
+    "gru_cell": _cell("GRU", linear_before_reset=1),
+    "rnn_tanh_cell": _cell("RNN", word="Tanh"),
+    "rnn_relu_cell": _cell("RNN", word="Relu"),
 }
 
 

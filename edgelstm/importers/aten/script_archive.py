@@ -16,7 +16,7 @@ from ..from_torch import archive
 from ..pickles.reader import Thing
 
 #: Longest text of all code.
-_MAX_CODE = 1 << 22
+_MAX_CODE = 1 << 20
 
 #: Names that only say the type of what they are given.
 _TYPES = ("restore_type_tag", "build_tensorlist", "build_intlist", "build_doublelist", "build_boollist")
@@ -35,11 +35,14 @@ class Script:
         By the name of a Python module, ``__torch__.torch.nn.modules.rnn``, its parsed text.
     constants : sequence
         Tensors that the code calls ``CONSTANTS.c0`` and so on.
+    traced : tuple of int
+        The shape of the samples by which the module was traced; empty where it was not.
     """
 
     root: Thing
     code: dict[str, ast.Module]
     constants: Sequence[Any] = ()
+    traced: tuple[int, ...] = ()
 
     def tensors(self) -> dict[str, Any]:
         """The tensors of all modules by their dotted names, as its state_dict has them."""
@@ -83,11 +86,22 @@ def read(file: BinaryIO) -> Script:
         constants = (
             archive.unpickled(zipped, entries, root, _BUILDERS, "__torch__.", "constants") if f"{root}constants.pkl" in entries else ()
         )
+        traced: object = None
+        if f"{root}traced_inputs.pkl" in entries:
+            shapes = archive.reader(lambda *_: bytes, _BUILDERS, "__torch__.")  # the numbers are never read
+            traced = shapes.read(io.BytesIO(zipped.read(f"{root}traced_inputs.pkl")))
         texts = {name: zipped.read(entry) for name, entry in code.items()}
     if not isinstance(value, Thing):
         raise ModelFileError("holds no module of TorchScript.")
     code_of = {_module(name, root): _parsed(text) for name, text in texts.items()}
-    return Script(value, code_of, constants if isinstance(constants, tuple | list) else ())
+    return Script(value, code_of, constants if isinstance(constants, tuple | list) else (), _first_shape(traced))
+
+
+def _first_shape(traced: object) -> tuple[int, ...]:
+    """The shape of the first tensor in what a module was traced with."""
+    while isinstance(traced, dict | list | tuple) and traced:
+        traced = next(iter(traced.values())) if isinstance(traced, dict) else traced[0]
+    return traced.shape if isinstance(traced, archive.Tensor) else ()
 
 
 def _module(name: str, root: str) -> str:

@@ -5,17 +5,17 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...errors import EdgeLSTMError, UnsupportedModelError, printable
+from ...errors import ShapeError, UnsupportedModelError, printable
 from ...model import Model
 from ..from_onnx.chains import from_onnx
+from ..from_onnx.writer import Ref
 from ..from_torch.kinds import hidden_size
 from .program import Program
 from .script import Follower
 from .script_archive import Script
-from .writer import Ref
 
 #: Most readings of the samples' shape that are made.
-_MOST = 8
+_MOST = 12
 
 Shape = tuple[str, tuple[int | str, ...]]
 
@@ -28,11 +28,11 @@ def from_script(script: Script, source: str) -> tuple[Model, str, list[str]]:
     UnsupportedModelError
         Naming what of its code is not imported.
     """
-    problem: EdgeLSTMError | None = None
+    problem: UnsupportedModelError | ShapeError | None = None
     for shape in itertools.islice(_shapes(script), _MOST):
         try:
             return from_onnx(_program(script, shape).file(), source=source)
-        except EdgeLSTMError as found:
+        except (UnsupportedModelError, ShapeError) as found:
             problem = problem or found
     raise problem or UnsupportedModelError("has no weights that would tell the shape of its samples.")
 
@@ -46,6 +46,10 @@ def _shapes(script: Script) -> Iterator[Shape]:
         yield "int", ("first axis", "second axis")
     for width in widths:
         yield "float", ("first axis", "second axis", width)
+    if len(script.traced) == 3:
+        yield "float", ("first axis", "second axis", script.traced[-1])
+    if script.traced:
+        yield "float", script.traced
     for width in widths:
         yield "float", ("first axis", width, "last axis")
         yield "float", ("first axis", width)

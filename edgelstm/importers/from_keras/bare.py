@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UnsupportedModelError, UsageError, printable
 from .. import chain
-from .hdf5 import Group
+from ..hdf5 import Group
 from .weights import ByName, ByPath, Weights
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ def described(root: Group, asked: "Asked", version: int) -> tuple[dict[str, Any]
         shown = "; ".join(f"{printable(name, 60)}: {_listed(bare.shapes)}" for name, bare in found.items())
         advice = f" Replace each {chain.OPEN} by the activation there." if chain.OPEN in order else ""
         raise UnsupportedModelError(
-            f"holds weights alone and does not say how its layers follow each other. It holds {shown}. Save the whole model, or say it "
-            f'with layers, for example: layers="{order}".{advice}'
+            f"holds weights alone and does not say how its layers follow each other. It holds {shown}. Save the whole model, or write a "
+            f'recipe, or say it with layers, for example: layers="{order}".{advice}'
         )
     items = chain.parse(asked.layers)
     used = [item.module for item in items if item.module in found]

@@ -1,14 +1,13 @@
 """The records of a network in the making, and what is known of each of Keras' tensors on the way."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import UnsupportedModelError, printable
 from ...layers.feedforward import Activation
+from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.recording import Last, Mask
-from ...model import INPUT
 
 Shape = tuple[int | None, ...]
 
@@ -91,6 +90,8 @@ class Build:
         self.whole = whole
         self.layers: list[Layer] = []
         self.notes: list[str] = []
+        #: Shapes of the file's own inputs.
+        self.given: list[Shape] = []
         self._names = {INPUT}
         self._masks: dict[Masked, str] = {}
 
@@ -123,15 +124,3 @@ class Build:
         """The last timestep as the network's state of knowledge: every step gives one, unless the model answers whole recordings."""
         found = self.add(Last(ends=(end,), **self.at(f"{name}.{end}", x))) if self.whole else x.name
         return Value(found, x.features, False)
-
-
-def joined_shape(xs: Sequence[Value], place: str) -> Value:
-    """The first of values that must agree in time, or be refused.
-
-    Raises
-    ------
-    UnsupportedModelError
-    """
-    if len({x.time for x in xs}) != 1:
-        raise UnsupportedModelError(f"{place} joins a sequence with a single vector, which edgelstm does not.")
-    return xs[0]

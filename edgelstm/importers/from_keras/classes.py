@@ -1,7 +1,7 @@
 """The classes of Keras' that are imported, and the arrays that each has."""
 
 from ...errors import ModelFileError, UnsupportedModelError
-from . import convolving, feedforward, framewise, joining, maps, normalising, recurrent, shaping
+from . import convolving, feedforward, framewise, joining, maps, normalising, operations, recurrent, shaping
 from .build import Value
 from .kinds import Call, Kind
 from .settings import Spec
@@ -13,8 +13,6 @@ MODELS, INPUT_LAYER = ("Sequential", "Functional", "Model"), "InputLayer"
 #: What classes that are not imported are, and the way out.
 _INSTEAD = {
     "Lambda": "holds Python code, which is not run: build the model of Keras' own layers",
-    "TFOpLambda": "is a call of TensorFlow: build the model of Keras' own layers",
-    "SlicingOpLambda": "is a call of TensorFlow: build the model of Keras' own layers",
 }
 
 
@@ -82,6 +80,7 @@ _KINDS: dict[str, Kind] = {
     **normalising.KINDS,
     **recurrent.KINDS,
     **joining.KINDS,
+    **operations.KINDS,
     **shaping.KINDS,
     **convolving.KINDS,
     **maps.KINDS,

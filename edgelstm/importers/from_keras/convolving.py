@@ -21,14 +21,14 @@ def _conv1d(call: Call) -> Value:
     if not groups or x.width % groups:
         raise call.refused(f"it has {groups} groups of {x.width} channels")
     kernel = call.arrays.get("kernel", (taps, x.width // groups, filters))
-    y = _convolved(call, kernel.transpose(2, 1, 0), _bias(call, filters), groups)
+    y = _convolved(call, kernel.transpose(2, 1, 0), call.bias(filters), groups)
     return activated(call, call.activation(), call.name, y)
 
 
 def _depthwise(call: Call) -> Value:
     """Each channel on its own, `depth_multiplier` answers a channel."""
     weight = _depthwise_weight(call)
-    y = _convolved(call, weight, _bias(call, len(weight)), call.padded[0].width)
+    y = _convolved(call, weight, call.bias(len(weight)), call.padded[0].width)
     return activated(call, call.activation(), call.name, y)
 
 
@@ -37,7 +37,7 @@ def _separable(call: Call) -> Value:
     weight, filters = _depthwise_weight(call), call.options.count("filters")
     pointwise = call.arrays.get("pointwise_kernel", (1, len(weight), filters)).transpose(2, 1, 0)
     y = _convolved(call, weight, None, call.padded[0].width)
-    record = Conv1D(pointwise, _bias(call, filters), **call.build.at(f"{call.name}.pointwise", y))
+    record = Conv1D(pointwise, call.bias(filters), **call.build.at(f"{call.name}.pointwise", y))
     return activated(call, call.activation(), call.name, y.with_features(call.build.add(record), (filters,)))
 
 
@@ -45,10 +45,6 @@ def _depthwise_weight(call: Call) -> NDArray[Any]:
     width, taps, multiplier = call.padded[0].width, call.options.count("kernel_size"), call.options.count("depth_multiplier", 1)
     kernel = call.arrays.get("depthwise_kernel", (taps, width, multiplier))
     return kernel.transpose(1, 2, 0).reshape(width * multiplier, 1, taps)
-
-
-def _bias(call: Call, filters: int) -> NDArray[Any] | None:
-    return call.arrays.get("bias", (filters,)) if call.options.take("use_bias", bool, True) else None
 
 
 def _convolved(call: Call, weight: NDArray[Any], bias: NDArray[Any] | None, groups: int) -> Value:
@@ -64,14 +60,6 @@ def _convolved(call: Call, weight: NDArray[Any], bias: NDArray[Any] | None, grou
     return Value(call.build.add(record), (steps_after(x.steps, reach, stride), len(weight)), True)
 
 
-def looks_ahead(kind: str, settings: dict[str, Any]) -> bool:
-    """Whether a layer of such settings answers from later timesteps: zeros stand behind the sequence."""
-    taps, padding = settings.get("kernel_size"), settings.get("padding")
-    if kind == "ZeroPadding1D":
-        return padding not in (0, [0, 0]) and not (isinstance(padding, list) and padding[1:] == [0])
-    return padding == "same" and "kernel_size" in settings and taps not in (1, [1])
-
-
 def steps_after(steps: int | None, reach: int, stride: int) -> int | None:
     """Answers to so many timesteps."""
     return None if steps is None else max(0, steps - reach - 1) // stride + (steps > reach)
@@ -85,7 +73,8 @@ def _pool(kind: type[MaxPool1D] | type[AveragePool1D]) -> Kind:
         stride = options.count("strides", size)
         padding = options.take("padding", str, "valid")
         even = x.steps is not None and stride == size and x.steps % size == 0
-        if padding not in ("valid", "same") or (padding == "same" and size > 1 and not even):
+        ahead = padding == "same" and size > 1 and not even  # windows reach beyond the sequence's end
+        if padding not in ("valid", "same") or (ahead and not (kind is MaxPool1D and call.build.whole)):
             raise call.refused(f"its padding is {padding!r}, and a window reaches beyond the sequence's end")
         if any(zeros) and (kind is MaxPool1D or zeros != (size - 1, 0) or padding != "valid"):
             raise call.refused(f"{zeros} zeros stand around its input; edgelstm imports {size - 1} before it and an average")
@@ -93,8 +82,8 @@ def _pool(kind: type[MaxPool1D] | type[AveragePool1D]) -> Kind:
             mean = np.full((x.width, 1, size), 1 / size)
             record: Conv1D | MaxPool1D | AveragePool1D = Conv1D(mean, stride=stride, groups=x.width, padding="causal", **call.at(x))
         else:
-            record = kind(size, stride, **call.at(x))
-        return Value(call.build.add(record), (steps_after(x.steps, 0 if any(zeros) else size - 1, stride), *x.features), True)
+            record = kind(size, stride, "same" if ahead else "valid", **call.at(x))
+        return Value(call.build.add(record), (steps_after(x.steps, 0 if any(zeros) or ahead else size - 1, stride), *x.features), True)
 
     return Kind(make)
 

@@ -13,9 +13,9 @@ from ...layers.joining import Gather
 from ...layers.map_conv import MapConv, MapConvTranspose
 from ...layers.map_pool import MapPool
 from ...layers.maps import MapLayer
+from ...layers.order import INPUT
 from ...layers.record import MAX_SIZE
 from ...layers.window import Window
-from ...model import INPUT
 from .build import Value
 from .convolving import steps_after
 from .feedforward import activated
@@ -92,10 +92,6 @@ def _each(numbers: tuple[int, ...], axes: int) -> tuple[int, ...]:
     return tuple(numbers) * axes if len(numbers) == 1 else tuple(numbers)
 
 
-def _bias(call: Call, filters: int) -> NDArray[Any] | None:
-    return call.arrays.get("bias", (filters,)) if call.options.take("use_bias", bool, True) else None
-
-
 def conv(axes: int) -> Callable[[Call], Value]:
     def make(call: Call) -> Value:
         options, filters, groups = call.options, call.options.count("filters"), call.options.count("groups", 1)
@@ -103,7 +99,7 @@ def conv(axes: int) -> Callable[[Call], Value]:
         channels = windows.shape[-1] or 0
         if not groups or channels % groups:
             raise call.refused(f"it has {groups} groups of {channels} channels")
-        kernel, bias = call.arrays.get("kernel", (*windows.size, channels // groups, filters)), _bias(call, filters)
+        kernel, bias = call.arrays.get("kernel", (*windows.size, channels // groups, filters)), call.bias(filters)
         y = windows.add(call, call.name, lambda **how: MapConv(kernel, bias, groups=groups, **how))
         return activated(call, call.activation(), call.name, y)
 
@@ -116,7 +112,7 @@ def _depthwise_name(spec: Spec) -> str:
 
 def _depthwise(call: Call) -> Value:
     windows, kernel = _depthwise_kernel(call)
-    bias, channels = _bias(call, kernel.shape[-1]), windows.shape[-1] or 0
+    bias, channels = call.bias(kernel.shape[-1]), windows.shape[-1] or 0
     y = windows.add(call, call.name, lambda **how: MapConv(kernel, bias, groups=channels, **how))
     return activated(call, call.activation(), call.name, y)
 
@@ -124,7 +120,7 @@ def _depthwise(call: Call) -> Value:
 def _separable(call: Call) -> Value:
     windows, kernel = _depthwise_kernel(call)
     filters, channels = call.options.count("filters"), windows.shape[-1] or 0
-    pointwise, bias = call.arrays.get("pointwise_kernel", (1, 1, kernel.shape[-1], filters)), _bias(call, filters)
+    pointwise, bias = call.arrays.get("pointwise_kernel", (1, 1, kernel.shape[-1], filters)), call.bias(filters)
     y = windows.add(call, f"{call.name}.depthwise", lambda **how: MapConv(kernel, groups=channels, **how))
     shape = y.features if len(y.features) == 3 else (1, *y.features)
     record = MapConv(pointwise, bias, shape=shape, **call.build.at(call.name, y))
@@ -151,7 +147,7 @@ def _transposed(axes: int) -> Callable[[Call], Value]:
         beyond = [taken - stride for taken, stride in zip(size, strides, strict=True)]
         cropping = [(max(n, 0) // 2, n - max(n, 0) // 2) if same else (0, min(n, 0)) for n in beyond]
         kernel = call.arrays.get("kernel", (*size, filters, x.features[-1]))
-        turned, bias = np.swapaxes(kernel, -1, -2), _bias(call, filters)
+        turned, bias = np.swapaxes(kernel, -1, -2), call.bias(filters)
         record = MapConvTranspose(turned, bias, shape=x.features, strides=strides, cropping=cropping, **call.at(x))
         y = replace(x, name=call.build.add(record), shape=record.answer_shape)
         return activated(call, call.activation(), call.name, y)
@@ -232,10 +228,21 @@ def _upsampling(call: Call) -> Value:
     return _gathered(call, np.arange(prod(shape)).reshape(shape).repeat(times[0], 0).repeat(times[1], 1))
 
 
-def looks_ahead(settings: dict[str, Any]) -> bool:
-    """Whether a convolution over (time, features, channels) of such settings answers from later timesteps."""
-    size = settings.get("kernel_size", 1)
-    return settings.get("padding") == "same" and (size[:1] if isinstance(size, list) else size) not in (1, [1])
+def _pool_frames(function: str) -> Callable[[Call], Value]:
+    """``MaxPooling3D`` and its like over (time, rows, columns), where a window spans one timestep."""
+
+    def make(call: Call) -> Value:
+        x, options = call.sequence, call.options
+        options.must_be("data_format", "channels_last", None)
+        size = _each(options.counts("pool_size", 2), 3)
+        strides = _each(options.counts("strides", size), 3)
+        if len(x.features) != 3 or len(size) != 3 or len(strides) != 3 or size[0] != 1 or strides[0] != 1:
+            raise call.refused(f"it is imported on a sequence of maps, with windows of one timestep; it has windows {size} on {x.shape}")
+        padding = options.take("padding", str, "valid")
+        record = MapPool(function, size[1:], shape=x.features, strides=strides[1:], padding=padding, **call.at())
+        return x.with_features(call.build.add(record), record.answer_shape)
+
+    return make
 
 
 def _depthwise_slots(*more: str) -> Callable[[Spec], list[Slot]]:
@@ -255,6 +262,8 @@ KINDS = {
     "ZeroPadding2D": Kind(_zero_padding),
     "Cropping2D": Kind(_cropping),
     "UpSampling2D": Kind(_upsampling),
+    "MaxPooling3D": Kind(_pool_frames("max")),
+    "AveragePooling3D": Kind(_pool_frames("average")),
     "GlobalMaxPooling2D": Kind(global_pool(2, "max")),
     "GlobalAveragePooling2D": Kind(global_pool(2, "average")),
 }

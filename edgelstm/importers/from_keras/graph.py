@@ -1,13 +1,14 @@
 """A model's configuration as records: Sequential, Functional and models within models, layer by layer from its inputs to its outputs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...layers.feedforward import Activation
 from ...layers.joining import Concat
-from ...model import INPUT, Model
-from . import convolving, framewise
+from ...layers.order import INPUT
+from ...model import Model
 from .build import Build, Shape, Value
 from .classes import INPUT_LAYER, MODELS, kind_of, layers_of, slots_of
 from .functional import Graph, given, stated_shape
@@ -33,30 +34,18 @@ def model_of(stored: Stored, source: str) -> tuple[Model, str, list[str]]:
         raise UnsupportedModelError(
             f"{spec.label} is a model of the user's own class, whose code is not in the file; save a Functional model."
         )
-    walk = _Walk(Build(whole=_reads_whole(stored.config)), stored.weights)
-    outputs = walk.network(spec, walk.top, None, 0)
+    walk, outputs = _walked(spec, stored, whole=False)
+    if any(layer.whole for layer in walk.build.layers):
+        walk, outputs = _walked(spec, stored, whole=True)
     if left := stored.weights.unused():
         raise ModelFileError(f"holds arrays that belong to no layer of its configuration: {printable(', '.join(left), 200)}.")
     return walk.finished(spec, outputs, source)
 
 
-def _reads_whole(config: Any) -> bool:
-    """Whether some layer reads its sequence from the end, or answers from later samples."""
-    waiting = [config]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            kind, settings = node.get("class_name"), node.get("config")
-            if kind == "Bidirectional" or node.get("go_backwards") is True:
-                return True
-            if kind in convolving.KINDS and isinstance(settings, dict) and convolving.looks_ahead(kind, settings):
-                return True
-            if kind in framewise.KINDS and isinstance(settings, dict) and framewise.looks_ahead(settings):
-                return True
-            waiting += [] if kind == "TimeDistributed" else node.values()
-        elif isinstance(node, list):
-            waiting += node
-    return False
+def _walked(spec: Spec, stored: Stored, *, whole: bool) -> "tuple[_Walk, list[Value]]":
+    """The records of a model that steps, or of one that answers whole recordings; and its outputs."""
+    walk = _Walk(Build(whole), stored.weights)
+    return walk, walk.network(spec, walk.top, None, 0)
 
 
 class _Walk:
@@ -65,7 +54,6 @@ class _Walk:
     def __init__(self, build: Build, weights: Weights) -> None:
         self.build, self._weights = build, weights
         self._calls: list[str] = []
-        self._inputs: list[Value] = []
 
     def top(self, index: int, specs: Sequence[Spec]) -> Arrays:
         """The arrays of a layer of the file's own model."""
@@ -88,7 +76,9 @@ class _Walk:
         return Graph(self.build, spec, specs, called).outputs(inputs)
 
     def _sequential(self, spec: Spec, specs: list[Spec], arrays_of: Any, inputs: Sequence[Value] | None, depth: int) -> list[Value]:
-        values = list(inputs) if inputs is not None else [given(INPUT, _stated_shape(spec, specs))]
+        if inputs is None:
+            self.build.given.append(_stated_shape(spec, specs))
+        values = list(inputs) if inputs is not None else [given(INPUT, self.build.given[0])]
         for index, layer in enumerate(specs):
             if layer.kind != INPUT_LAYER:
                 values = self.call(layer, arrays_of(index, specs), values, depth)
@@ -117,11 +107,18 @@ class _Walk:
             build.add(Activation("linear", **build.at("output", outputs[0])))
         if not build.whole and any(v.time is False for v in outputs):
             build.notes.append("Every step gives an answer, as though the sequence ended with it.")
+        model = Model(tuple(build.layers), source=source)
         stateful = _says(spec, "stateful")
-        steps = {v.shape[0] for v in self._inputs if v.shape}
-        window = next(iter(steps)) if len(steps) == 1 and not stateful else None
-        model = Model(tuple(build.layers), window=window if window and window > 1 else None, stateful=stateful or None, source=source)
+        window = None if stateful else _timesteps(build.given, model.takes_index)
+        model = replace(model, window=window, stateful=stateful if stateful or window else None)
         return model, ", ".join(self._calls), build.notes
+
+
+def _timesteps(shapes: Sequence[Shape], indices: bool) -> int | None:
+    """How many timesteps an example has, where the inputs fix that. A vector has none, unless it holds indices, one a timestep."""
+    steps = {shape[0] for shape in shapes if len(shape) > 1 or indices}
+    found = steps.pop() if len(steps) == 1 else None
+    return found if found and found > 1 else None
 
 
 def _says(spec: Spec, name: str) -> bool:

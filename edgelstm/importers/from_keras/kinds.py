@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from numpy.typing import NDArray
+
 from ...errors import UnsupportedModelError
 from .activations import SOFTMAX, word
 from .build import Build, Value
@@ -83,6 +85,10 @@ class Call:
         if (found := word(self.options.take(name, object, default), self.spec.version, self.options.at(name))) == SOFTMAX:
             raise self.refused(f"its {name} is softmax, which edgelstm's cells do not have")
         return found
+
+    def bias(self, size: int) -> NDArray[Any] | None:
+        """Its bias, where its settings have one."""
+        return self.arrays.get("bias", (size,)) if self.options.take("use_bias", bool, True) else None
 
     def at(self, *inputs: Value | str, name: str = "") -> dict[str, Any]:
         """Name and inputs of its record."""

@@ -54,6 +54,45 @@ def node_inputs(node: Any, place: str) -> list[Place]:
     return found
 
 
+def node_call(node: Any) -> tuple[list[Place], dict[str, Any]]:
+    """The tensors that one call of an operator reads, and what else it is called with, by name; unnamed ones are ``args``.
+
+    Raises
+    ------
+    ModelFileError
+        If it is damaged.
+    """
+    if isinstance(node, dict):
+        given = node.get("args")
+        tensors, _ = _tensors(given)
+        rest = [arg for arg in given if not _tensors(arg)[0]] if isinstance(given, list) else []
+        more = {"args": rest[0] if len(rest) == 1 and isinstance(rest[0], list) else rest} if rest else {}
+        named = node["kwargs"] if isinstance(node.get("kwargs"), dict) else {}
+    else:
+        entry = node[0] if isinstance(node, list) and node and isinstance(node[0], list) else node
+        tensors = places(node)
+        named, more = (entry[3] if isinstance(entry, list) and len(entry) > 3 and isinstance(entry[3], dict) else {}), {}
+    for name, value in named.items():
+        if isinstance(value, list) and len(value) == 3 and isinstance(value[0], str):
+            tensors = [*tensors, _place(value)]
+        elif value is not None and name != "name":
+            more[name] = value
+    return tensors, more
+
+
+def node_mask(node: Any) -> tuple[Any, Place | None]:
+    """One call of a layer without the mask that Keras 3 gives it by name, and the tensor that this mask is.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    named = node.get("kwargs") if isinstance(node, dict) else None
+    if not isinstance(named, dict) or len(found := _tensors(named.get("mask"))[0]) != 1:
+        return node, None
+    return {**node, "kwargs": {name: value for name, value in named.items() if name != "mask"}}, found[0]
+
+
 def _tensors(given: Any) -> tuple[list[Place], list[Any]]:
     """The tensors among a call's arguments, in order, and what else is there."""
     tensors: list[Place] = []

@@ -1,5 +1,6 @@
 """A layer as Keras describes it: its class, its name, and its settings, each of which is taken or known to change no answer."""
 
+import copy
 import re
 from typing import Any
 
@@ -76,6 +77,12 @@ class Spec:
     def inner(self, name: str) -> "Spec":
         """A layer that this one holds."""
         return Spec(self.config.get(name), self.version, f"{self.label} {name}")
+
+    def with_settings(self, **more: Any) -> "Spec":
+        """The same layer with more settings."""
+        changed = copy.copy(self)
+        changed.config = {**self.config, **more}
+        return changed
 
     def options(self) -> "Options":
         return Options(self.config, self.label, self.version)

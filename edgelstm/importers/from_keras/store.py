@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...files import container
-from .hdf5 import Group, opened
+from ..hdf5 import Group, opened
 from .weights import ByName, ByPath, Weights
 
 #: The most bytes of a description, and of weights in a zip archive.

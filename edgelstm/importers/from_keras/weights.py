@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ModelFileError, ShapeError, printable
-from .hdf5 import Group
+from ..hdf5 import Group
 
 
 class Slot(NamedTuple):
@@ -121,7 +121,8 @@ class ByPath:
     def __init__(self, root: Group, base: str = "layers", groups: Mapping[str, str] | None = None) -> None:
         self._root, self._base, self._groups = root, base, groups
         found = [path for path in root.walk() if path.startswith(f"{base}/") and "/seed_generator/" not in path]
-        self._left = [path for path in found if "/vars/" in path]
+        self._all = [path for path in found if "/vars/" in path]
+        self._taken: set[str] = set()
 
     def of(self, index: int, names: Sequence[tuple[str, str]], slots: Sequence[Slot]) -> Arrays:
         group = numbered([name for name, _ in names])[index] if self._groups is None else self._groups.get(names[index][1], "")
@@ -131,17 +132,17 @@ class ByPath:
             places[slot.path, slot.name] = "/".join([self._base, group, *slot.path, "vars", str(counts[slot.path])])
             counts[slot.path] += 1
         taken = set(places.values())
-        below = [path for path in self._left if path.startswith(f"{self._base}/{group}/")]
+        below = [path for path in self._all if path.startswith(f"{self._base}/{group}/")]
         if strangers := [path for path in below if path not in taken] or [path for path in taken if path not in below]:
             raise ModelFileError(
                 f"layer {printable(names[index][1], 60)!r} should have {len(slots)} arrays ({_shown(s.name for s in slots)}) "
                 f"by its settings, in {printable(group, 60)}; the file disagrees in {_shown(strangers)}."
             )
-        self._left = [path for path in self._left if path not in taken]
+        self._taken |= taken
         return Arrays(self._root, places)
 
     def unused(self) -> list[str]:
-        return self._left
+        return [path for path in self._all if path not in self._taken]
 
 
 def numbered(classes: Iterable[str]) -> list[str]:

@@ -12,7 +12,7 @@ from .file import File
 from .signature import readings
 
 #: Steps of the recordings that graphs of open length are followed for: two lengths, since a network must not depend on it.
-STEPS = (16, 23)
+STEPS = (32, 48)
 
 
 def from_onnx(file: File, layers: str | None = None, *, source: str = "ONNX") -> tuple[Model, str, list[str]]:
@@ -53,7 +53,8 @@ def from_onnx(file: File, layers: str | None = None, *, source: str = "ONNX") ->
             best = (attempt.met, problem) if best is None or attempt.met > best[0] else best
             continue
         steps = reading.steps()
-        model = Model(tuple(found), window=steps if steps is not None and steps > 1 else None, source=source)
+        window = steps if steps is not None and steps > 1 and not any(becomes for _, becomes in reading.states) else None
+        model = Model(tuple(found), window=window, source=source)
         return model, ", ".join(one.name for one in model.layers), notes
     raise best[1] if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
 

@@ -3,86 +3,28 @@
 Definitions: https://onnx.ai/onnx/operators/.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ...layers.feedforward import Embedding, Softmax
+from ...layers.record import MAX_SIZE
+from ..graph.attention import over_steps, weights
 from ..graph.convolving import larger
 from ..graph.emitting import layer
 from ..graph.norms import normalised
 from ..graph.tracing import Flow, Value
+from ..graph.wires import MOST
 from .activations import ACTIVATIONS, clipped
-from .calls import Array, Call, floats
+from .calls import Call, floats
 from .folding import DTYPES
+from .loops import loop
+from .products import PRODUCTS
 from .quantised import QUANTISED
 from .recurrent import recurrent
 from .sliding import SLIDING
-
-
-def _matmul(call: Call) -> list[Value]:
-    a, b = call.value(0), call.value(1)
-    if isinstance(a, Flow) and isinstance(b, Flow):
-        call.refuse("multiplies two arrays that both depend on the recording, as attention does, which is not imported")
-    if isinstance(a, Flow):
-        return [call.tracer.affine(a, _matrix(call, call.constant(1)))]
-    flow = call.flow(1)
-    turned = Flow(np.swapaxes(flow.ids, -1, -2) if flow.ids.ndim > 1 else flow.ids)
-    out = call.tracer.affine(turned, _matrix(call, call.constant(0).T))
-    return [Flow(np.swapaxes(out.ids, -1, -2) if flow.ids.ndim > 1 else out.ids)]
-
-
-def _matrix(call: Call, weight: Array) -> Array:
-    while weight.ndim > 2 and weight.shape[0] == 1:
-        weight = weight[0]
-    if weight.ndim != 2:
-        call.refuse(f"multiplies by a constant of shape {weight.shape}, which is not imported; it needs a matrix")
-    return weight
-
-
-def _gemm(call: Call) -> list[Value]:
-    alpha, beta = call.attribute("alpha", 1.0), call.attribute("beta", 1.0)
-    a = call.flow(0)
-    a = Flow(a.ids.T) if call.attribute("transA", 0) else a
-    weight = call.constant(1)
-    weight = weight.T if call.attribute("transB", 0) else weight
-    weight = weight if alpha == 1 else alpha * floats(weight)
-    out = call.tracer.affine(a, weight)
-    if not call.has(2):
-        return [out]
-    bias = call.value(2)
-    if isinstance(bias, Flow):
-        return [call.tracer.combine("add", out, bias if beta == 1 else call.tracer.scale(bias, beta, 0))]
-    return [call.tracer.scale(out, 1, beta * floats(bias))]
-
-
-def _einsum(call: Call) -> list[Value]:
-    """A sum over axes of what flows, with one constant: axes in common are groups, or summed."""
-    equation = call.attribute("equation").replace(" ", "")
-    left, _, result = equation.partition("->")
-    terms = left.split(",")
-    flows = [i for i, value in enumerate(call.values) if isinstance(value, Flow)]
-    if "." in equation or not result or len(terms) != 2 or len(flows) != 1:
-        call.refuse(f"the sum {equation!r} is not imported; it needs one constant and one array of the recording")
-    x, w = terms[flows[0]], terms[1 - flows[0]]
-    weight = call.constant(1 - flows[0])
-    summed = [a for a in x if a in w and a not in result]
-    groups = [a for a in x if a in w and a in result]
-    rows = [a for a in x if a not in w]
-    outs = [a for a in w if a not in x]
-    if set(rows) - set(result) or set(outs) - set(result) or len(set(x)) != len(x):
-        call.refuse(f"the sum {equation!r} is not imported")
-    ids = np.transpose(call.flow(flows[0]).ids, [x.index(a) for a in (*groups, *rows, *summed)])
-    matrix = np.transpose(weight, [w.index(a) for a in (*groups, *summed, *outs)])
-    g, r = ids.shape[: len(groups)], ids.shape[len(groups) : len(groups) + len(rows)]
-    o = matrix.shape[len(groups) + len(summed) :]
-    k = int(np.prod(ids.shape[len(groups) + len(rows) :]))
-    ids, matrix = ids.reshape(int(np.prod(g)), -1, k), matrix.reshape(int(np.prod(g)), k, -1)
-    parts = [call.tracer.affine(Flow(i), m).ids for i, m in zip(ids, matrix, strict=True)]
-    out = np.stack(parts).reshape(*g, *r, *o)
-    order = [*groups, *rows, *outs]
-    return [Flow(np.transpose(out, [order.index(a) for a in result]))]
 
 
 def _add(call: Call) -> list[Value]:
@@ -131,6 +73,8 @@ def _pow(call: Call) -> list[Value]:
 def _concat(call: Call) -> list[Value]:
     axis = call.attribute("axis", 0)
     values = [value for value in call.values if value is not None]
+    if sum(value.ids.size if isinstance(value, Flow) else value.size for value in values) > MOST:
+        call.refuse(f"joins more than {MOST} numbers, which is more than is imported")
     return [
         Flow(np.concatenate([call.tracer.ids(value) for value in values], axis), all(isinstance(v, Flow) and v.integer for v in values))
     ]
@@ -148,7 +92,8 @@ def _pad(call: Call) -> list[Value]:
     if any(n < 0 for pair in widths for n in pair):
         cut = tuple(slice(max(0, -a), n - max(0, -b)) for (a, b), n in zip(widths, x.shape, strict=True))
         x, widths = x[cut], [(max(0, a), max(0, b)) for a, b in widths]
-    if mode not in ("constant", "reflect", "edge", "wrap") or sum(map(sum, widths)) > 1 << 20:
+    size = math.prod(n + a + b for n, (a, b) in zip(x.shape, widths, strict=True))
+    if mode not in ("constant", "reflect", "edge", "wrap") or size > MOST:
         call.refuse(f"pads in mode {mode!r} by {widths}, which is not imported")
     if mode != "constant":
         return [Flow(np.pad(x, widths, mode=mode))]
@@ -174,7 +119,23 @@ def _gather(call: Call) -> list[Value]:
     return [call.tracer.rows(Flow(index.ids[..., None]), lambda: Embedding(table), table.shape[1])]
 
 
+def _one_hot(call: Call) -> list[Value]:
+    """A row of a table with one number that differs, for an index of the recording."""
+    depth, (off, on) = int(call.constant(1).item()), floats(call.constant(2)).tolist()
+    index = call.flow(0)
+    if call.attribute("axis", -1) not in (-1, index.ids.ndim) or not 1 <= depth <= MAX_SIZE:
+        call.refuse(f"spreads an index to {depth} numbers along another axis than the last, which is not imported")
+    table = np.where(np.eye(depth, dtype=bool), on, off)
+    return [call.tracer.rows(Flow(index.ids[..., None]), lambda: Embedding(table), depth)]
+
+
 def _softmax(call: Call) -> list[Value]:
+    x = call.flow(0)
+    axis = call.axis(call.node.attributes.get("axis", -1 if call.opset >= 13 else 1), x.ids.ndim)
+    turned = np.moveaxis(x.ids, axis, -1)
+    if over_steps(call.tracer, turned) and (call.opset >= 13 or turned.size == turned.shape[-1] * call.tracer.space.batch):
+        call.attribute("axis")
+        return [Flow(np.moveaxis(weights(call.tracer, Flow(turned)).ids, -1, axis))]
     return [_over(call, call.flow(0), Softmax)]
 
 
@@ -253,7 +214,7 @@ def _if(call: Call) -> list[Value]:
     return call.runner.inside(branches["then_branch" if condition.ravel()[0] else "else_branch"], {})
 
 
-OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
+OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = QUANTISED | {
     ("ai.onnx", op): handler
     for op, handler in {
         **ACTIVATIONS,
@@ -261,9 +222,7 @@ OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
         "LSTM": recurrent,
         "GRU": recurrent,
         "RNN": recurrent,
-        "MatMul": _matmul,
-        "Gemm": _gemm,
-        "Einsum": _einsum,
+        **PRODUCTS,
         "Add": _add,
         "Sub": _sub,
         "Mul": _mul,
@@ -275,6 +234,7 @@ OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
         "Cast": _cast,
         "CastLike": lambda call: [call.value(0)],
         "Gather": _gather,
+        "OneHot": _one_hot,
         "Softmax": _softmax,
         "LogSoftmax": _log_softmax,
         "BatchNormalization": _batch_norm,
@@ -283,5 +243,6 @@ OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
         "Min": _min,
         "Where": _where,
         "If": _if,
+        "Loop": loop,
     }.items()
-} | QUANTISED
+}

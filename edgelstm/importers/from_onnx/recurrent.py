@@ -36,6 +36,8 @@ def recurrent_with(call: Call, given: dict[str, Any]) -> Sequence[Value]:
     x = np.swapaxes(x, 0, 1) if node.batch_first else x  # (steps, sequences, inputs)
     node.check_lengths(x.shape[0])
     reads, backward, steps = call.tracer.sequence(x)
+    if reads.size != node.w.shape[-1]:
+        call.refuse(f"reads {reads.size} numbers a step and has input weights for {node.w.shape[-1]}")
     made = [node.direction(index, reads, backward, steps) for index in range(len(node.directions))]
     y = np.stack([m.y for m in made], 1)  # (steps, directions, sequences, hidden)
     y = y[::-1] if backward else y

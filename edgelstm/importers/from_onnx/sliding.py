@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..graph.attention import weighted_sum
 from ..graph.convolving import Window, convolve, larger, over_time, pool
 from ..graph.tracing import Flow, Value
 from .calls import Call, floats
@@ -69,7 +70,7 @@ def reduced(call: Call, x: Flow, axes: list[int], keep: bool, kind: str) -> Flow
     shape = turned.shape[: len(rest)]
     flat = turned.reshape(*shape, -1)
     count = flat.shape[-1]
-    out = over_time(call.tracer, flat, kind) if kind != "sum" else None
+    out = over_time(call.tracer, flat, kind) if kind != "sum" else weighted_sum(call.tracer, flat)
     if out is None and kind == "max":
         found = Flow(flat[..., 0])
         for tap in range(1, count):

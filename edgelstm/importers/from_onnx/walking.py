@@ -11,6 +11,7 @@ from ..graph.tracing import Flow, Tracer, Value
 from .calls import Call
 from .file import DEEPEST, File, Graph, Node, Reference
 from .folding import FOLDS
+from .loops import counted
 from .moving import MOVES
 from .quantised import TAKES_LEVELS
 
@@ -76,6 +77,8 @@ class Walk:
 
     def _call(self, call: Call) -> Sequence[Value]:
         node, op = call.node, call.node.op
+        if (found := counted(call)) is not None:
+            return found
         if op == "Shape":
             shape = np.array(call.value(0).shape, np.int64)
             return [shape[slice(call.attribute("start", 0), call.attribute("end"))]]
@@ -83,7 +86,7 @@ class Walk:
             return [np.array(np.prod(call.value(0).shape), np.int64)]
         if (node.domain, op) not in self.handlers and op not in MOVES and op not in FOLDS:
             raise UnsupportedModelError(f"{node}: the operator {printable(op, 60)} of {printable(node.domain, 60)} is not imported.")
-        if all(not isinstance(value, Flow) for value in call.values) and op in FOLDS:
+        if op in FOLDS and not any(isinstance(value, Flow) for value in call.values):
             with np.errstate(all="ignore"):
                 return [FOLDS[op](call, *call.values)]
         if op in MOVES and not isinstance(call.value(min(1, len(call.values) - 1)) if op == "Gather" else None, Flow):

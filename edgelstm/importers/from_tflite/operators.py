@@ -1,17 +1,16 @@
-"""Operators of TensorFlow Lite as records. Everything that an operator says is honoured, or refused by name.
+"""Full-int8 operators of TensorFlow Lite as records. Everything that an operator says is honoured, or refused by name.
 
-The order of the operators is `from_tflite`'s part, the integer forms are `tflite_int8`'s.
+The order of the operators is the part of `chains`, their numbers are that of `integers`.
 """
 
 import math
 
-from ...layers.feedforward import Activation, Dense, Softmax
-from ...layers.lstm import LSTM
+from ...layers.feedforward import Activation, Softmax
 from ...layers.lstm_int8_static import LSTMInt8Static
 from ...layers.record import Layer
 from . import integers as tflite_int8
 from .file import Operator
-from .integers import BIAS, STATE, WEIGHT_HH, WEIGHT_IH
+from .integers import STATE, WEIGHT_IH
 
 #: Fused functions, by number.
 _FUSED = ("", "relu", "relu_n1_to_1", "relu6", "tanh", "sign_bit")
@@ -65,34 +64,17 @@ def function(operator: Operator, name: str) -> Layer:
     return Softmax()
 
 
-def lstm(operator: Operator, name: str) -> LSTM | LSTMInt8Static:
+def lstm(operator: Operator, name: str) -> LSTMInt8Static:
     """The record of a fused LSTM."""
     _check_form(operator)
-    types = operator.operand(0).type, operator.operand(WEIGHT_IH[0]).type
-    if types == ("float32", "int8"):
-        raise operator.refused("it is of the hybrid form (dynamic range); convert it as float, or as full int8 with calibration data")
-    if types == ("int8", "int8"):
-        return tflite_int8.lstm(operator, name, _cell_clip(operator))
-    if types != ("float32", "float32"):
-        raise operator.refused(f"its input is {types[0]} and its weights are {types[1]}; edgelstm takes full int8 and float32")
-    if clip := _cell_clip(operator):
-        raise operator.refused(
-            f"it clips the cell at {clip:g}, which edgelstm's float LSTM does not, and nothing bounds the cell of an endless stream; "
-            "import the model from the file that it was converted from"
-        )
-    weight_ih, weight_hh = (operator.stacked(part, "float32", 2) for part in (WEIGHT_IH, WEIGHT_HH))
-    return LSTM(weight_ih, weight_hh, operator.stacked(BIAS, "float32", 1), name=name)
+    _check_plain(operator)
+    return tflite_int8.lstm(operator, name, _cell_clip(operator))
 
 
 def _check_form(operator: Operator) -> None:
     """What makes an LSTM one that edgelstm has, whatever its types."""
     if len(operator.inputs) not in (20, 24):
         raise operator.refused(f"it has {len(operator.inputs)} inputs, not 24")
-    for part, what in _ABSENT:
-        if present := next((t for t in operator.inputs[part] if t is not None), None):
-            raise operator.refused(f"its tensor {present} belongs to {what}, which edgelstm does not have yet")
-    if operator.inputs[WEIGHT_IH[0]] is None:
-        raise operator.refused("it couples its input gate to its forget gate (CIFG), which edgelstm does not have yet")
     if operator.options.number(5, "B"):
         raise operator.refused("its recurrent tensors are diagonal")
     if (found := fused(operator)) != "tanh":
@@ -100,6 +82,17 @@ def _check_form(operator: Operator) -> None:
     for state in map(operator.operand, STATE):
         if not state.variable or state.data is not None:
             raise operator.refused(f"its state {state} is no variable that begins at zero; a state given as an input is not imported")
+
+
+def _check_plain(operator: Operator) -> None:
+    """What a layer of integers has no record of is absent."""
+    for part, what in _ABSENT:
+        if present := next((t for t in operator.inputs[part] if t is not None), None):
+            raise operator.refused(f"its tensor {present} belongs to {what}, which edgelstm has in float alone; convert it as float")
+    if operator.inputs[WEIGHT_IH[0]] is None:
+        raise operator.refused(
+            "it couples its input gate to its forget gate (CIFG), which edgelstm has in float alone; convert it as float"
+        )
 
 
 def _cell_clip(operator: Operator) -> float:
@@ -118,12 +111,5 @@ def dense(operator: Operator, name: str) -> list[Layer]:
     if operator.options.number(1, "b"):
         raise operator.refused("its weights are stored shuffled")
     biased = len(operator.inputs) == 3 and operator.inputs[2] is not None
-    types = operator.operand(0).type, operator.operand(1).type
-    layer: Layer
-    if types == ("int8", "int8"):
-        layer = tflite_int8.dense(operator, name, biased=biased)
-    elif types == ("float32", "float32"):
-        layer = Dense(operator.constant(1, "float32", 2), operator.constant(2, "float32", 1) if biased else None, name=name)
-    else:
-        raise operator.refused(f"its input is {types[0]} and its weights are {types[1]}; edgelstm takes full int8 and float32")
+    layer = tflite_int8.dense(operator, name, biased=biased)
     return [layer, Activation(after)] if after else [layer]

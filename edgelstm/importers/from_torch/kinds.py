@@ -65,7 +65,8 @@ def refusal(tensor: str, feature: str) -> UnsupportedModelError:
     part = tensor.rpartition(".")[0] or tensor
     return UnsupportedModelError(
         f"tensor {tensor!r} belongs to {feature}, which this version of edgelstm does not import. "
-        f'If it is no part of the network to be stepped, leave it out by without="{quoted(part)}", or choose a part by prefix="NAME".'
+        f'If it is no part of the network to be stepped, leave it out by without="{quoted(part)}", or choose a part by prefix="NAME"; '
+        'what tensors of other names are, recipe="R.toml" says, of which convert --draft-recipe prints a beginning.'
     )
 
 

@@ -9,10 +9,7 @@ from ...layers.record import Layer
 from .emitting import layer
 from .expressions import Constant, Floats, Made
 from .tracing import Flow, Tracer
-from .wires import Ids
-
-#: Most numbers of a matrix or kernel that a convolution is written out to.
-_MOST = 1 << 23
+from .wires import MOST_WEIGHTS, Ids
 
 
 class Window(NamedTuple):
@@ -142,8 +139,8 @@ def _kernel(
     answers = view.shape[1 : 1 + rank]
     view = np.moveaxis(view, 0, rank).reshape(int(np.prod(answers)), -1)  # (answers, channels x taps)
     taps = np.moveaxis(weight, axis, -1).reshape(len(weight), view.shape[1], -1)  # (outputs, channels x taps, time taps)
-    if len(weight) * len(view) * numbers.size * taps.shape[2] > _MOST:
-        tracer.refuse(f"slides along time and frequency at once; written out its kernel has more than {_MOST} numbers")
+    if len(weight) * len(view) * numbers.size * taps.shape[2] > MOST_WEIGHTS:
+        tracer.refuse(f"slides along time and frequency at once; written out its kernel has more than {MOST_WEIGHTS} numbers")
     kernel = np.zeros((len(weight), len(view), numbers.size, taps.shape[2]))
     for answer, columns in enumerate(view):
         kernel[:, answer, columns[columns >= 0]] = taps[:, columns >= 0]
@@ -158,22 +155,25 @@ def _sliding(tracer: Tracer, reads: Ids, kernel: Floats, bias: Floats, window: W
     future = span - before  # rows after the present one that an answer needs
     if count < 1 or before > span:
         tracer.refuse(f"slides a window of {span + 1} rows over {steps} with {before} of padding before them")
-    if future > 0 and before and stride == 1:
-        return _centred(tracer, reads, kernel, bias, window, steps, groups)
     given: dict[str, object] = {
         "stride": stride,
         "dilation": dilation,
         "groups": groups,
         "padding": "valid" if not before and span else "causal",
     }
-    if tracer.open and after and stride > 1:
-        record = _conv(tracer, kernel, bias, {**given, "padding": (before, after)})
-        return _answers(tracer, record, reads, len(kernel), count, count)
+    if (before and future > 0 and (stride == 1 or future != stride - 1)) or (tracer.open and after and stride > 1):
+        given["padding"] = _around(tracer, before, after, span + 1)
+        return _answers(tracer, _conv(tracer, kernel, bias, given), reads, len(kernel), count, count)
     if before and future:
-        if future != stride - 1:
-            tracer.refuse(f"pads {before} rows before a window of {span + 1} that moves by {stride}, which is not imported")
         given["align"] = "last"
     return _answers(tracer, _conv(tracer, kernel, bias, given), reads, len(kernel), min(count, _last(steps, future, stride)), count)
+
+
+def _around(tracer: Tracer, before: int, after: int, rows: int) -> tuple[int, int]:
+    """Padding on both sides of a recording, of a window of so many rows."""
+    if before + after >= rows:
+        tracer.refuse(f"pads {before} and {after} rows around a window of {rows}; fewer than it spans are imported")
+    return before, after
 
 
 def _last(steps: int, future: int, stride: int) -> int:
@@ -183,6 +183,12 @@ def _last(steps: int, future: int, stride: int) -> int:
 
 def _conv(tracer: Tracer, kernel: Floats, bias: Floats, given: dict[str, object]) -> Layer:
     return layer("Conv1D", tracer.place, weight=kernel, bias=bias, **given)
+
+
+def turned(tracer: Tracer, refs: Ids, steps: int) -> Ids:
+    """Identities, at the last step, of the same numbers in the order from the recording's end."""
+    ids: Ids = _answers(tracer, layer("Reverse", tracer.place), refs, refs.size, steps, steps)[-1, 0]
+    return ids
 
 
 def _answers(tracer: Tracer, record: Layer, reads: Ids, width: int, steps: int, count: int) -> Ids:
@@ -195,22 +201,6 @@ def _answers(tracer: Tracer, record: Layer, reads: Ids, width: int, steps: int, 
     return np.concatenate([ids, np.full((count - steps, *ids.shape[1:]), behind.start)])
 
 
-def _centred(tracer: Tracer, reads: Ids, kernel: Floats, bias: Floats, window: Window, steps: int, groups: int) -> Ids:
-    """A window that needs rows to come: past and present forwards, what comes from the recording's end, and their sum."""
-    (taps,), _, (dilation,), (before,), (after,) = window
-    if before % dilation or before + after != dilation * (taps - 1):
-        tracer.refuse(f"pads {before} and {after} rows around a window of {dilation * (taps - 1) + 1}, which is not imported")
-    past = before // dilation + 1
-    given: dict[str, object] = {"dilation": dilation, "groups": groups}
-    width = len(kernel)
-    first = _answers(tracer, _conv(tracer, kernel[:, :, :past], bias, given), reads, width, steps, steps)
-    turned = _answers(tracer, layer("Reverse", tracer.place), reads, reads.size, steps, steps)
-    later = np.concatenate([kernel[:, :, past:][:, :, ::-1], np.zeros_like(kernel[:, :, :1])], axis=2)
-    second = _answers(tracer, _conv(tracer, later, np.zeros(width), given), turned[-1, 0], width, steps, steps)
-    back = _answers(tracer, layer("Reverse", tracer.place), second[-1, 0], width, steps, steps)
-    return tracer.combine("add", Flow(first), Flow(back)).ids
-
-
 def pool(tracer: Tracer, flow: Flow, window: Window, kind: str, whole: bool) -> Flow:
     """Largest (``"max"``) or mean (``"average"``) of windows along the last axes of flow (batch, channels, axes …).
 
@@ -221,15 +211,22 @@ def pool(tracer: Tracer, flow: Flow, window: Window, kind: str, whole: bool) -> 
         return _pooled_frame(tracer, flow, window, kind, whole)
     others = [a for a in range(2, flow.ids.ndim) if a != axis]
     time, rest = window.at([axis - 2]), window.at([a - 2 for a in others])
-    if any(n != 1 for n in rest.sizes + rest.strides) or any(time.before + time.after + rest.before + rest.after) or time.dilations != (1,):
-        tracer.refuse("pools along time with padding, dilation, or along another axis too, which is not imported")
+    (before,), (after,) = time.before, time.after
+    if any(n != 1 for n in rest.sizes + rest.strides) or any(rest.before + rest.after) or time.dilations != (1,):
+        tracer.refuse("pools along time with dilation, or along another axis too, which is not imported")
+    if before + after and kind == "average" and not whole:
+        tracer.refuse("averages along time over the rows that are there, without its padding, which is not imported")
     rows = np.transpose(flow.ids, [axis, 0, 1, *others])
+    if kind == "average":
+        rows, lead, trail = _bare(tracer, rows)
+        before, after = before + lead, after + trail
     reads, backward, steps = tracer.sequence(rows.reshape(*rows.shape[:2], -1))
     if backward:
         tracer.refuse("pools a recording from its end, which is not imported")
     size, stride = time.sizes[0], time.strides[0]
-    record = layer("MaxPool1D" if kind == "max" else "AveragePool1D", tracer.place, size=size, stride=stride)
-    count = (steps - size) // stride + 1
+    padding = _around(tracer, before, after, size) if before + after else "valid"
+    record = layer("MaxPool1D" if kind == "max" else "AveragePool1D", tracer.place, size=size, stride=stride, padding=padding)
+    count = (steps + before + after - size) // stride + 1
     ids = _answers(tracer, record, reads, reads.size, count, count).reshape(count, *rows.shape[1:])
     return Flow(np.transpose(ids, np.argsort([axis, 0, 1, *others])))
 

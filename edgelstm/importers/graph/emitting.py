@@ -9,15 +9,18 @@ import numpy as np
 from ...errors import UnsupportedModelError
 from ...layers import RECORDS, record_of
 from ...layers.feedforward import Activation, Add, Dense, Normalizer
+from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.window import Window
-from ...model import INPUT
 from .cells import Cells
-from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, spread
-from .wires import Ids, Space, Wire
+from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, Weights, spread
+from .wires import MOST_WEIGHTS, Ids, Space, Wire
 
 #: Most pieces of other layers' outputs that a layer reads as such; more are gathered by a matrix of zeros and ones.
 _MOST_PIECES = 32
+
+#: Most steps that one state may be behind another.
+_MOST_STEPS = 4096
 
 
 def layer(name: str, place: str, **fields: Any) -> Layer:
@@ -65,7 +68,7 @@ class Emitter:
                 if int(index) not in found:
                     wire = self.space.wires[index]
                     found[int(index)] = source = cells.match(wire) or wire.source
-                    waiting += source.operands()
+                    waiting += [self._taps(source)[0]] if isinstance(source, Affine) else source.operands()
         return found
 
     def _layer(self, wire: Wire, source: Expression) -> str:
@@ -80,8 +83,7 @@ class Emitter:
             names, weight = self._read_weighted(source.reads[0], getattr(record, source.weight), place)
             return self._add(_with(record, source.weight, weight), names)
         if isinstance(source, Affine):
-            names, weight = self._read_weighted(source.refs, source.weight, place)
-            return self._add(Dense(weight, source.bias), names)
+            return self._weighted(wire, source)
         if isinstance(source, Scale):
             return self._add(_scale(source), self._read(source.refs, place))
         if isinstance(source, Apply):
@@ -95,6 +97,47 @@ class Emitter:
         if isinstance(source, Constant):
             return self._add(Dense(np.zeros((wire.width, self._input_width())), source.values), (INPUT,))
         raise UnsupportedModelError(f"{place}: {_why_not(source)}.")
+
+    def _taps(self, source: Affine) -> tuple[Ids, Ids]:
+        """What a sum reads, as identities of the present step, and how many steps before each was: states are what came before."""
+        present, delays = source.refs.copy(), np.zeros(source.refs.size, np.int64)
+        for _ in range(_MOST_STEPS):
+            at = self.space.places(present)
+            steps = np.array([wire.steps for wire in self.space.wires])[at.wire]
+            late = np.where(at.step >= 0, steps - 1 - at.step, 0)
+            widths = np.array([wire.width for wire in self.space.wires])[at.wire]
+            present, delays = present + late * self.space.batch * widths, delays + late
+            states = [i for i, index in enumerate(at.wire) if isinstance(self.space.wires[index].source, State)]
+            if not states:
+                return present, delays
+            for i in states:
+                state = self.space.wires[at.wire[i]].source
+                if not self.space.wires[at.wire[i]].steps:
+                    raise UnsupportedModelError(f"{source.place}: reads {state.place}, of the call before, which holds several steps.")
+                if not isinstance(state, State) or state.following is None or state.initial[at.number[i]]:
+                    raise UnsupportedModelError(f"{source.place}: reads {state.place}, which no output of the graph becomes.")
+                present[i], delays[i] = state.following[at.number[i]], delays[i] + 1
+        raise UnsupportedModelError(f"{source.place}: {_why_not(State(source.place, np.zeros(0)))}.")
+
+    def _weighted(self, wire: Wire, source: Affine) -> str:
+        """A Dense layer, or a convolution along time where earlier steps are read."""
+        present, delays = self._taps(source)
+        if self.space.places(present).wire.max(initial=-1) >= wire.index:
+            raise UnsupportedModelError(f"{source.place}: {_why_not(State(source.place, np.zeros(0)))}.")
+        if not delays.any():
+            names, weight = self._read_weighted(present, source.weight, source.place)
+            return self._add(Dense(weight, source.bias), names)
+        numbers, place_of = np.unique(present, return_inverse=True)
+        taps = int(delays.max()) + 1
+        if len(source.weight) * numbers.size * taps > MOST_WEIGHTS:
+            raise UnsupportedModelError(f"{source.place}: reads {numbers.size} numbers of {taps} steps, more than is imported.")
+        kernel = np.zeros((len(source.weight), numbers.size, taps))
+        for column, (number, delay) in enumerate(zip(place_of.tolist(), delays.tolist(), strict=True)):
+            kernel[:, number, taps - 1 - delay] += source.weight[:, column]
+        spread_out = [self._read_weighted(numbers, kernel[:, :, tap], source.place) for tap in range(taps)]
+        weight = np.stack([columns for _, columns in spread_out], axis=2)
+        padding = "causal" if wire.steps == 1 else "valid"
+        return self._add(layer("Conv1D", source.place, weight=weight, bias=source.bias, padding=padding), spread_out[0][0])
 
     def _combine(self, source: Combine) -> str:
         names = []
@@ -217,4 +260,6 @@ def _why_not(source: Expression) -> str:
         return "its cell state goes to another operator, which no layer of edgelstm reads"
     if isinstance(source, State):
         return "its state goes round a loop that is no LSTM, GRU or RNN cell as edgelstm knows them"
+    if isinstance(source, Weights):
+        return "its softmax over the steps of a recording is imported where it weights a sum over them, and nowhere else"
     return f"{type(source).__name__} is not imported"

@@ -53,10 +53,14 @@ class Constant(Expression):
 
 @dataclass(eq=False)
 class State(Expression):
-    """What an expression gave one step before: initial (width,), and `following`, the identities that become it (width,)."""
+    """What an expression gave one step before: initial (width,), and `following`, the identities that become it (width,).
+
+    `reverse`: whether the step before is the later one, in a loop from the recording's end.
+    """
 
     initial: Floats
     following: Ids | None = None
+    reverse: bool = False
 
 
 @dataclass(eq=False)
@@ -101,6 +105,16 @@ class Apply(Expression):
 
     def key(self) -> tuple[Any, ...]:
         return self.word, self.refs.tobytes()
+
+
+@dataclass(eq=False)
+class Weights(Expression):
+    """What a softmax over all steps of the recording makes of scores `refs`: no number of one step, but a part of a weighted sum."""
+
+    refs: Ids
+
+    def operands(self) -> list[Ids]:
+        return [self.refs]
 
 
 @dataclass(eq=False)

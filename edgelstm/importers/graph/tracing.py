@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...errors import UnsupportedModelError
 from ...layers.record import Layer
 from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Last, Made, Scale, State, spread
-from .wires import MOST, Ids, Space, Wire
+from .wires import MOST, MOST_WEIGHTS, Ids, Space, Wire
 
 #: Most rows of one array that may have a layer each.
 _MOST_ROWS = 64
@@ -217,6 +217,8 @@ class Tracer:
     def combine(self, operation: str, left: Flow, right: Flow) -> Flow:
         """Sum or product of two flows that broadcast. Two weighted sums become one."""
         a, b = np.broadcast_arrays(left.ids, right.ids)
+        if a.size > MOST:
+            self.refuse(f"makes {a.size} numbers; at most {MOST} are imported")
         group = self.grouped([a.reshape(-1, 1), b.reshape(-1, 1)])
         refs = [r[:, 0] for r in group.refs]
         sums = [self._source(r) for r in refs]
@@ -255,7 +257,7 @@ class Tracer:
         if rows == 1 and columns.size == inputs:
             matrix, columns = weight.T, refs[0]
         else:
-            if rows * outputs * columns.size > 2 * MOST:
+            if rows * outputs * columns.size > MOST_WEIGHTS:
                 self.refuse(f"multiplies {rows} rows a step by one matrix, which would take a matrix of {rows * outputs} x {columns.size}")
             blocks = np.zeros((rows, outputs, columns.size))
             for row, columns_of in enumerate(place.reshape(rows, inputs)):
@@ -296,6 +298,11 @@ class Tracer:
             self.refuse("mixes the steps and sequences that it reads")
         return group.refs[0][0], bool((where != expected).any()), steps
 
-    def state(self, initial: Floats, timed: bool) -> Wire:
-        """A state that begins as `initial` (numbers,). `timed`: whether operators compute with it at every step."""
-        return self.space.allocate(State(self.place, initial), self.steps if timed else 0, initial.size)
+    def begun(self, ids: Ids) -> Floats | None:
+        """Where the state of the stream begins that `ids` are; None where they are none."""
+        wire = self.space.wire_of(ids)
+        return wire.source.initial[self.space.places(ids).number] if wire is not None and isinstance(wire.source, State) else None
+
+    def state(self, initial: Floats, steps: int) -> Wire:
+        """A state that begins as `initial` (numbers,). `steps`: how many there are, if operators compute with it at every step, else 0."""
+        return self.space.allocate(State(self.place, initial), steps, initial.size)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...layers.integers import GATE_BITS
-from ...layers.record import Layer, Recurrent
+from ...layers.record import Layer
+from ...layers.recurrent import Recurrent
 from ..calibration import cell_range
 from ..choosing import Choice
 from ..rules.scales import HIGHEST, LOWEST
@@ -40,7 +41,7 @@ def layer_record(choice: Choice, layer: Layer, decision: Decision) -> dict[str, 
     clipped = None if now.output_grid is None else at_ends(now, y)
     if isinstance(layer, Recurrent) and isinstance(now, Recurrent):
         told["gates"] = gate_record(choice, layer, now)
-        told["cell"] = cell_record(choice, layer.name)
+        told["cell"] = cell_record(choice, layer.name) if layer.name in choice.before_trace.cells else None
         clipped = form(now).clipped(y)
     told["output_saturated"] = None if clipped is None else float(clipped.mean())
     return told
@@ -96,9 +97,10 @@ def _saturated(option: Option, x: Floats) -> float:
 
 
 def gate_record(choice: Choice, layer: Recurrent, now: Recurrent) -> dict[str, dict[str, float]]:
-    """Decibels of each gate, of c and of h: ``teacher`` reads the float model's x and h, ``free`` what the int8 model made of them.
+    """Decibels of each gate, of c where there is one, and of h.
 
-    ``saturated``: how often an integer gate is clipped at +-8 before its activation.
+    ``teacher`` reads the float model's x and h, ``free`` what the int8 model made of them; ``saturated``: how often
+    an integer gate is clipped at +-8 before its activation.
     """
     before, after = choice.before_trace, choice.trace
     traces = ((before, layer), (before, now), (after, now))
@@ -117,7 +119,8 @@ def gate_record(choice: Choice, layer: Recurrent, now: Recurrent) -> dict[str, d
     if now.output_grid is not None:
         for gate, share in zip(now.gates, _clipped_gates(choice, now), strict=True):
             told[gate]["saturated"] = float(share)
-    told["c"] = {"free": snr_db(before.cells[layer.name][own], after.cells[layer.name][own])}
+    if layer.name in before.cells:
+        told["c"] = {"free": snr_db(before.cells[layer.name][own], after.cells[layer.name][own])}
     told["h"] = {"free": snr_db(before.values[layer.name][own], after.values[layer.name][own])}
     return told
 

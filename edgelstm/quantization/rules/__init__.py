@@ -6,7 +6,8 @@ from typing import Any
 
 from ...errors import UnsupportedModelError
 from ...layers import part
-from ...layers.record import Layer, Recurrent
+from ...layers.record import Layer
+from ...layers.recurrent import Recurrent
 from ..calibration import Range, Seen
 
 #: A layer, what it met, and the ranges of its input and of its state, or None for a scale of each step and for +-1 -> the quantised record.
@@ -48,6 +49,4 @@ def rule(layer: Layer, scheme: str) -> Rule:
     found = rules_of(layer.kind).get(scheme) if layer.numbers == "f32" else None
     if found is None:
         raise UnsupportedModelError(f"{layer.label}: {scheme} has no rule for layers of type {type(layer).__name__}.")
-    if variant := getattr(layer, "variant", ()):
-        raise UnsupportedModelError(f"{layer.label}: {scheme} does not have {', '.join(variant)}; keep the model in f32.")
     return found

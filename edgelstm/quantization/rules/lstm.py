@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,24 @@ from ...layers.record import Layer
 from ..calibration import Range, Seen
 from ..weights import joint_rows, quantised_rows
 from . import kept
-from .scales import HIGHEST, LOWEST, grid, multipliers, output_span, rows, step_of
+from .scales import HIGHEST, LOWEST, grid, multipliers, output_span, rows, state_step, step_of
 
 #: A cell may reach this many times what calibration saw before it is clipped; at ±64, the most there is, a settled one this many.
 CELL_MARGIN, LEAST_CELL_MARGIN = 2.0, 1.25
 
 
+def options(layer: LSTM, scheme: str) -> dict[str, Any]:
+    """What makes the cell no plain one, if layers with int8 weights have it."""
+    taken = {f.name for f in fields(record_of("lstm_int8"))}
+    if others := [name for name in layer.variant if name not in taken]:
+        raise UnsupportedModelError(f"{layer.label}: {scheme} does not have {', '.join(others)}. Keep this layer in f32.")
+    return {name: getattr(layer, name) for name in layer.variant}
+
+
 def weights_alone(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:
     """Of weights alone: no window changes it."""
     (weight_ih, scale_ih), (weight_hh, scale_hh) = (quantised_rows(weight) for weight in (layer.weight_ih, layer.weight_hh))
-    start: dict[str, Any] = {"h0": layer.h0, "c0": layer.c0, **kept(layer)}
+    start: dict[str, Any] = {"h0": layer.h0, "c0": layer.c0, **options(layer, "int8-weight"), **kept(layer)}
     int8: Callable[..., Layer] = record_of("lstm_int8")
     return int8("int8-weight", weight_ih, weight_hh, scale_hh, layer.bias, scale_ih=scale_ih, **start)
 
@@ -33,7 +42,7 @@ def dynamic(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -
     if hidden is not None and layer.h0 is not None:
         most = max(hidden.magnitude, float(np.abs(layer.h0).max()))
         hidden = hidden._replace(low=-most, high=most)
-    input_scale, hidden_scale = step_of(span), step_of(hidden)
+    input_scale, hidden_scale = step_of(span), step_of(hidden) if layer.within_one else state_step(layer, seen, hidden)
     powers = [float(np.square(values, dtype=np.float64).mean()) for values in (seen.inputs, seen.outputs)]
     # Where x is calibrated, its integers count as steps of h.
     steps = LIMIT if hidden_scale is None else 1 / float(hidden_scale[0])
@@ -54,6 +63,7 @@ def dynamic(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -
         joint.shift,
         layer.h0,
         layer.c0,
+        **options(layer, "int8-dynamic"),
         **kept(layer),
     )
 
@@ -61,6 +71,8 @@ def dynamic(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -
 def static(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:
     """Of everything; a cell that int16 cannot hold is refused."""
     assert span is not None
+    if others := [name for name in layer.variant if name != "cell_clip"]:
+        raise UnsupportedModelError(f"{layer.label}: int8-static does not have {', '.join(others)}; int8-weight may. Keep it in f32.")
     x, h = grid(span), grid(output_span(seen, layer.h0))
     bits = cell_bits(layer, seen)
     weight_ih, bias, products_ih = rows(layer.weight_ih, layer.bias, x.scale)
@@ -84,6 +96,7 @@ def static(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) ->
         hidden_zero_point=h.zero_point,
         cell_bits=bits,
         bias=bias,
+        cell_clip=None if layer.cell_clip is None else int(min(max(round(layer.cell_clip * 2.0**bits), 1), 32767)),
         h0=None if layer.h0 is None else (np.rint(layer.h0 / h.scale) + h.zero_point).clip(LOWEST, HIGHEST).astype(np.int8),
         c0=None if layer.c0 is None else np.rint(layer.c0 * 2.0**bits).astype(np.int16),
         **kept(layer),

@@ -4,16 +4,16 @@ Integer layers are simulated in float32: weights times their scales, activations
 `reference` has the exact arithmetic; nothing here is for production. Each family's file says how its kinds are simulated.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UnsupportedModelError
-from ...layers.record import Layer, Recurrent
-from ...model import INPUT
+from ...layers.order import INPUT
+from ...layers.record import Layer
+from ...layers.recurrent import Recurrent
 from ...reference import twin
 from ..places import Place
 from . import gru, lstm, minimal
@@ -24,7 +24,7 @@ from .recording import RECORDINGS, over
 Floats = NDArray[np.float32]
 
 #: How recurrent layers are simulated, by kind.
-FORMS = {**lstm.FORMS, **gru.FORMS, **minimal.FORMS}
+FORMS: dict[str, Callable[[Any], Float]] = {**lstm.FORMS, **gru.FORMS, **minimal.FORMS}
 
 
 class Batch(NamedTuple):
@@ -95,8 +95,6 @@ class Trace:
 
 def form(layer: Layer) -> Float:
     """How a recurrent layer is simulated."""
-    if variant := getattr(layer, "variant", ()):
-        raise UnsupportedModelError(f"{layer.label}: calibration does not know {', '.join(variant)}; the model stays in f32.")
     return FORMS[layer.kind](layer)
 
 

@@ -1,11 +1,14 @@
 """LSTM layers over many windows at once: one class for each form of numbers."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...layers.integers import GATE_BITS, LIMIT
+from ...reference.cells import advance, normalised
+from ...reference.functions import activation
 from .rounding import Floats, at_ends, factors, float_rows, int16, on_grid, rounded, to_steps
 
 
@@ -21,13 +24,14 @@ class Float:
         return None
 
     def start(self) -> tuple[Floats, Floats]:
-        """The h and c before the first step: (hidden_size,) each."""
-        zeros = np.zeros(self.layer.hidden_size, np.float32)
-        h0, c0 = self.layer.h0, self.layer.c0
-        return zeros if h0 is None else h0, zeros if c0 is None else c0
+        """The h and c before the first step: (projection_size,) and (hidden_size,)."""
+        sizes = self.layer.weight_hh.shape[1], self.layer.hidden_size
+        starts = zip((self.layer.h0, self.layer.c0), sizes, strict=True)
+        h, c = (np.zeros(size, np.float32) if start is None else start for start, size in starts)
+        return h, c
 
     def weights_hh(self) -> Floats:
-        """What h is multiplied by: (4*hidden_size, hidden_size)."""
+        """What h is multiplied by: (4*hidden_size, projection_size)."""
         weights: Floats = self.layer.weight_hh
         return weights
 
@@ -45,33 +49,78 @@ class Float:
 
     def updated(self, z: Floats, c: Floats) -> tuple[Floats, Floats]:
         """The new h and c of gates before their activations."""
+        if self.layer.variant:
+            return self.with_options(z, np.zeros(z.shape[-1], np.float32), c)
         i, f, g, o = np.split(activated(z), 4, axis=-1)
         c = f * c + i * g
         return o * np.tanh(c), c
+
+    def with_options(self, z: Floats, bias: Floats, c: Floats) -> tuple[Floats, Floats]:
+        """The same of a cell that is no plain one; z without the bias where that comes behind a norm."""
+        wide = (np.asarray(part, np.float64) for part in (z, bias, c))
+        h, new = advance(self.layer, *wide)
+        return np.asarray(h, np.float32), np.asarray(new, np.float32)
 
     def clipped(self, h: Floats) -> NDArray[np.bool_] | None:
         """Which h lie at or beyond the ends of their integers; None where h is never rounded."""
         return None
 
     def before_activation(self, x: Floats, h_before: Floats) -> Floats:
-        """The gates i f g o of single steps: (..., input_size), (..., hidden_size) -> (..., 4*hidden_size)."""
+        """The gates i f g o of single steps, without peepholes: (..., input_size), (..., projection_size) -> (..., 4*hidden_size)."""
         return self.summed(self.from_x(x), self.rounded_h(h_before) @ self.weights_hh().T)
 
     def gates(self, x: Floats, h_before: Floats) -> Floats:
         """The same after their activations."""
-        return activated(self.before_activation(x, h_before))
+        z = self.before_activation(x, h_before)
+        return self._activated(z) if getattr(self.layer, "variant", ()) else activated(z)
+
+    def _activated(self, z: Floats) -> Floats:
+        """Gates of a cell with options after its activations; the gate that another gives is made of it."""
+        i, f, o = self.layer.gate_activations
+        words = (i, f, self.layer.cell_activation, o)
+        most = self.layer.gate_limit or np.inf
+        parts = [activation(word)(np.clip(part, -most, most)) for word, part in zip(words, np.split(z, 4, axis=-1), strict=True)]
+        if self.layer.derived_gate is not None:
+            parts[self.layer.derived_gate] = 1 - parts[1 - self.layer.derived_gate]
+        return np.asarray(np.concatenate(parts, axis=-1), np.float32)
 
     def over(self, x: Floats) -> tuple[Floats, Floats]:
-        """The h and c of every step of x (windows, time, input_size): (windows, time, hidden_size) each."""
+        """The h and c of every step of x (windows, time, input_size): (windows, time, projection_size), (windows, time, hidden_size)."""
         from_x = self.from_x(x)  # (windows, time, 4*hidden_size)
         weights = np.ascontiguousarray(self.weights_hh().T)
         windows, steps = x.shape[:2]
-        hs, cs = np.empty((2, windows, steps, self.layer.hidden_size), np.float32)
-        h, c = (np.broadcast_to(start, (windows, self.layer.hidden_size)) for start in self.start())
+        h, c = (np.broadcast_to(start, (windows, start.size)) for start in self.start())
+        hs, cs = (np.empty((windows, steps, start.size), np.float32) for start in self.start())
         for t in range(steps):
             h, c = self.updated(self.summed(from_x[:, t], self.rounded_h(h) @ weights), c)
             hs[:, t], cs[:, t] = h, c
         return hs, cs
+
+
+class Normalised(Float):
+    """A layer in float32 whose gates are normalised: the bias comes behind the norm."""
+
+    def from_x(self, x: Floats) -> Floats:
+        return self._apart(np.asarray(x @ self.layer.weight_ih.T), self.layer.norm_weight)
+
+    def summed(self, from_x: Floats, from_h: Floats) -> Floats:
+        return from_x + self._apart(from_h, self.layer.norm_weight_hh)
+
+    def updated(self, z: Floats, c: Floats) -> tuple[Floats, Floats]:
+        return self.with_options(z, self.layer.bias, c)
+
+    def before_activation(self, x: Floats, h_before: Floats) -> Floats:
+        z = np.asarray(super().before_activation(x, h_before), np.float64)
+        if self.layer.norm != "torch":
+            gates = [normalised(part, self.layer.norm_epsilon) for part in np.split(z, 4, axis=-1)]
+            z = np.concatenate(gates, axis=-1) * self.layer.norm_weight
+        return np.asarray(z + self.layer.bias, np.float32)
+
+    def _apart(self, products: Floats, weight: Floats) -> Floats:
+        """Products of x or of h, normalised where they are so apart."""
+        if self.layer.norm != "torch":
+            return products
+        return np.asarray(normalised(np.asarray(products, np.float64), self.layer.norm_epsilon) * weight, np.float32)
 
 
 class Int8Weights(Float):
@@ -149,4 +198,9 @@ def sigmoid(z: Floats) -> Floats:
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * z), np.float32)
 
 
-FORMS: dict[str, type[Float]] = {"lstm": Float, "lstm_int8": Int8Weights, "lstm_int8_static": Integers}
+def float_form(layer: Any) -> Float:
+    """A layer in float32."""
+    return Normalised(layer) if layer.norm else Float(layer)
+
+
+FORMS: dict[str, Callable[[Any], Float]] = {"lstm": float_form, "lstm_int8": Int8Weights, "lstm_int8_static": Integers}

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ...layers.attention import AttentionPool
 from ...layers.fake_quantize import DynamicFakeQuantize
-from ...layers.record import Recurrent
 from ...layers.recording import Last, Mask, Reverse
+from ...layers.recurrent import Recurrent
 from .lstm import Float
 from .rounding import Floats
 

@@ -13,7 +13,8 @@ from .rounding import Floats
 def taken(layer: Sliding, x: Floats) -> Floats:
     """The rows that each answer reads, the oldest first, zeros around them: (windows, answers due, taps, size)."""
     left, right = layer.pads(x.shape[1]) if isinstance(layer, Padded) else (0, 0)
-    padded = np.pad(x[:, max(-left, 0) :], ((0, 0), (max(left, 0), right), (0, 0)))
+    fill = np.float32(layer.fill if isinstance(layer, Padded) else 0)
+    padded = np.pad(x[:, max(-left, 0) :], ((0, 0), (max(left, 0), right), (0, 0)), constant_values=fill)
     begins = np.arange(0, padded.shape[1] - layer.history, layer.stride)
     return np.asarray(padded[:, begins[:, None] + layer.spacing * np.arange(layer.taps)])
 

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ModelFileError, UnsupportedModelError, printable
+from ..errors import ModelFileError, UnsupportedModelError, printable
 
 #: Numbers may take this many bytes in memory beyond what they take in the file, and then as many times as much.
 _FREE_BYTES, _RATIO = 1 << 20, 200
@@ -76,6 +76,12 @@ class Group:
         with sound():
             self._check_stored(data, name)
             return np.asarray(data[()])
+
+    def is_float(self, name: str) -> bool:
+        """Whether the dataset at a path below holds floating-point numbers."""
+        data = self._follow(name)
+        with sound():
+            return data.shape is not None and data.dtype.kind == "f"
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a dataset at a path below; empty of what has none."""

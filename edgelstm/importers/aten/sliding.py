@@ -1,0 +1,131 @@
+"""ATen's convolutions, pooling and padding as ONNX's nodes. Schemas as in `operators`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..from_onnx.writer import Given, Ref, Writer
+from .recurrent import Handler
+
+
+def _each(w: Writer, value: Given, axes: int) -> list[int]:
+    """A whole number for each axis, of which one may stand for all."""
+    listed = list(value) if isinstance(value, list | tuple) else [value]
+    numbers = [n for n in listed if isinstance(n, int) and not isinstance(n, bool)]
+    if len(numbers) != len(listed) or len(numbers) not in (1, axes):
+        w.refuse(f"takes {value!r} where it should take {axes} whole number(s)")
+    return numbers * axes if len(numbers) == 1 else numbers
+
+
+def _convolution(axes: int) -> Handler:
+    def write(
+        w: Writer,
+        input: Ref,  # noqa: A002
+        weight: Ref,
+        bias: Ref | None = None,
+        stride: Given = 1,
+        padding: Given = 0,
+        dilation: Given = 1,
+        groups: int = 1,
+    ) -> Ref:
+        how: dict[str, Any] = {"strides": _each(w, stride, axes), "dilations": _each(w, dilation, axes), "group": int(groups)}
+        if isinstance(padding, str):
+            w.require(padding in ("same", "valid"), f"pads by {padding!r}")
+            how |= {"auto_pad": {"same": "SAME_UPPER", "valid": "VALID"}[padding]}
+        else:
+            how |= {"pads": _each(w, padding, axes) * 2}
+        kernel = [int(n) for n in w.array(weight).shape[2:]]
+        w.require(len(kernel) == axes and input.rank == axes + 2, f"needs {axes + 2} axes; export it with a batch")
+        return w.one("Conv", input, weight, bias, kernel_shape=kernel, **how)
+
+    return write
+
+
+def _general(
+    w: Writer,
+    input: Ref,  # noqa: A002
+    weight: Ref,
+    bias: Ref | None,
+    stride: Given,
+    padding: Given,
+    dilation: Given,
+    transposed: bool,
+    output_padding: Given,
+    groups: int,
+    *_: Any,
+) -> Ref:
+    """``aten.convolution``, of any number of axes; scripts say more behind it, which changes no number."""
+    w.require(not transposed, "is a transposed convolution")
+    made = _convolution(w.array(weight).ndim - 2)(w, input, weight, bias, stride, padding, dilation, groups)
+    assert isinstance(made, Ref)
+    return made
+
+
+def _pool(op: str, axes: int) -> Handler:
+    def largest(
+        w: Writer, x: Ref, kernel_size: Given, stride: Given = None, padding: Given = 0, dilation: Given = 1, ceil_mode: bool = False
+    ) -> Ref:
+        sizes = _each(w, kernel_size, axes)
+        steps = _each(w, stride, axes) if stride else sizes
+        pads = _each(w, padding, axes) * 2
+        how: dict[str, Any] = {"kernel_shape": sizes, "strides": steps, "pads": pads, "ceil_mode": int(ceil_mode)}
+        return w.one(op, x, dilations=_each(w, dilation, axes), **how)
+
+    def average(
+        w: Writer,
+        x: Ref,
+        kernel_size: Given,
+        stride: Given = None,
+        padding: Given = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: Given = None,
+    ) -> Ref:
+        w.require(divisor_override is None, "divides by a number of its own")
+        sizes = _each(w, kernel_size, axes)
+        steps = _each(w, stride, axes) if stride else sizes
+        pads = _each(w, padding, axes) * 2
+        how: dict[str, Any] = {"kernel_shape": sizes, "strides": steps, "pads": pads, "ceil_mode": int(ceil_mode)}
+        return w.one(op, x, count_include_pad=int(count_include_pad), **how)
+
+    return largest if op == "MaxPool" else average
+
+
+def _adaptive(op: str) -> Handler:
+    def write(w: Writer, x: Ref, output_size: Given) -> Ref:
+        w.require(output_size in (1, [1], (1,), [1, 1], (1, 1)), f"pools to {output_size}; it is imported to one")
+        return w.one(op, x)
+
+    return write
+
+
+def _pad(w: Writer, x: Ref, pad: Sequence[int], mode: Given = "constant", value: Given = None) -> Ref:
+    """ATen names the last axis first, each with what comes before and behind."""
+    if not isinstance(mode, str):
+        mode, value = "constant", mode
+    w.require(len(pad) % 2 == 0 and len(pad) // 2 <= x.rank and all(isinstance(n, int) for n in pad), f"pads by {pad}")
+    count = len(pad) // 2
+    axes = [x.rank - 1 - n for n in range(count)]
+    widths = w.ints([pad[2 * n] for n in range(count)] + [pad[2 * n + 1] for n in range(count)])
+    named = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    w.require(mode in named, f"pads in mode {mode!r}")
+    filled = None if mode != "constant" else w.constant(float(value) if isinstance(value, int | float) else 0.0)
+    return w.one("Pad", x, widths, filled, w.ints(axes), rank=x.rank, mode=named[mode])
+
+
+SLIDING: dict[str, Handler] = {
+    "conv1d": _convolution(1),
+    "conv2d": _convolution(2),
+    "convolution": _general,
+    "_convolution": _general,
+    "max_pool1d": _pool("MaxPool", 1),
+    "max_pool2d": _pool("MaxPool", 2),
+    "avg_pool1d": _pool("AveragePool", 1),
+    "avg_pool2d": _pool("AveragePool", 2),
+    "adaptive_avg_pool1d": _adaptive("GlobalAveragePool"),
+    "adaptive_avg_pool2d": _adaptive("GlobalAveragePool"),
+    "adaptive_max_pool1d": _adaptive("GlobalMaxPool"),
+    "pad": _pad,
+    "constant_pad_nd": _pad,
+    "reflection_pad1d": lambda w, x, padding: _pad(w, x, padding, "reflect"),
+    "replication_pad1d": lambda w, x, padding: _pad(w, x, padding, "replicate"),
+}

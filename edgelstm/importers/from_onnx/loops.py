@@ -1,0 +1,159 @@
+"""Loop over the steps of a recording, as tf2onnx writes a recurrent Keras layer: one pass over its body, at one step.
+
+Definition: https://onnx.ai/onnx/operators/onnx__Loop.html.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..graph.convolving import time_axis
+from ..graph.expressions import State
+from ..graph.tracing import Flow, Value
+from ..graph.wires import Ids, Wire
+from .calls import Array, Call
+from .file import Graph
+
+_NOWHERE: Ids = np.full((), -1, np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Counter(Flow):
+    """The number of the iteration, plus `offset`; it has no identity. `directions`: how rows are read by it, found as they are."""
+
+    offset: int = 0
+    directions: list[bool] = field(default_factory=list)
+
+    def element(self, call: Call, data: Flow, axis: int) -> Flow:
+        """The row of `data` that an iteration reads, at the present step."""
+        if self.offset or axis != time_axis(call.tracer, data.ids):
+            call.refuse("reads other rows than the iteration's own in a loop, which is not imported")
+        step = np.moveaxis(call.tracer.space.places(data.ids).step, axis, 0).reshape(data.shape[axis], -1)[:, 0]
+        last = len(step) - 1
+        backward = bool(step[0] == last)
+        self.directions.append(backward)
+        return Flow(np.take(data.ids, 0 if backward else last, axis), data.integer)
+
+
+def counted(call: Call) -> list[Value] | None:
+    """Results of an operator on a loop's counter: sums, comparisons with the loop's length (true), rows; None where there is no counter."""
+    place = next((i for i, value in enumerate(call.values) if isinstance(value, Counter)), None)
+    if place is None:
+        return None
+    counter, op = call.values[place], call.node.op
+    assert isinstance(counter, Counter)
+    if op in ("Identity", "Cast", "Squeeze", "Unsqueeze", "Reshape"):
+        for name in call.unused:
+            call.attribute(name)
+        return [counter]
+    if op == "Add":
+        return [replace(counter, offset=counter.offset + int(call.constant(1 - place).item()))]
+    if op in ("Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Not", "And"):
+        return [np.array(True)]
+    if op != "Gather" or place != 1 or not isinstance(data := call.value(0), Flow):
+        call.refuse("computes with the number of a loop's iteration, which is not imported")
+    return [counter.element(call, data, call.axis(call.attribute("axis", 0), data.ids.ndim))]
+
+
+def loop(call: Call) -> Sequence[Value]:
+    """A Loop whose iterations are the steps of the recording."""
+    body: Graph = call.attribute("body")
+    if call.has(1) and not call.constant(1).all():
+        call.refuse("runs no iteration")
+    names, changed, counters = _names(body), {}, [Counter(_NOWHERE)]
+    steps = _steps(call, body, names)
+    given: dict[str, Value] = {names[0]: counters[0], names[1]: np.array(True)}
+    for index, name in enumerate(names[2:], 2):
+        value = call.value(index)
+        if _origin(body, body.outputs[index - 1].name) == name:
+            given[name] = value
+        elif isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.size == 1:
+            given[name] = replace(counters[0], offset=int(value.item()))
+        else:
+            changed[index] = _state(call, value, name, steps)
+            given[name] = Flow(_present(call, changed[index]).reshape(value.shape))
+    found = call.runner.inside(body, given)
+    directions = set(counters[0].directions)
+    if len(directions) != 1:
+        call.refuse("reads no row of the recording, or reads it from both ends, which is not imported")
+    backward = directions.pop()
+    for index, wire in changed.items():
+        _close(call, wire, found[index - 1], backward)
+    back = steps - 1 if backward else 0
+    states = [_ended(call, found[i - 1], back) if i in changed else call.value(i) for i in range(2, len(names))]
+    for index in changed:
+        value, end = call.value(index), states[index - 2]
+        if isinstance(value, Flow) and isinstance(end, Flow):
+            call.tracer.ends.update(zip(value.ids.ravel().tolist(), end.ids.ravel().tolist(), strict=True))
+    return [*states, *(_every(call, value, steps, backward) for value in found[1 + len(states) :])]
+
+
+def _names(body: Graph) -> list[str]:
+    return [tensor.name for tensor in body.inputs]
+
+
+def _origin(body: Graph, name: str) -> str:
+    """The name that an output is an Identity of."""
+    made = {node.outputs[0]: node for node in body.nodes if node.op == "Identity" and node.outputs}
+    for _ in range(len(made) + 1):
+        if name in made:
+            name = made[name].inputs[0]
+    return name
+
+
+def _steps(call: Call, body: Graph, names: list[str]) -> int:
+    """How many rows the arrays have that the loop reads and leaves as they are."""
+    for index, name in enumerate(names[2:], 2):
+        value = call.value(index)
+        if isinstance(value, Flow) and _origin(body, body.outputs[index - 1].name) == name:
+            axis = time_axis(call.tracer, value.ids)
+            if axis is not None:
+                return int(value.shape[axis])
+    return call.tracer.steps
+
+
+def _state(call: Call, value: Value, name: str, steps: int) -> Wire:
+    if isinstance(value, Flow):
+        begun = call.tracer.begun(value.ids)
+        if begun is None:
+            call.refuse(f"begins {name!r} with numbers of the recording, which is not imported")
+        value = begun
+    rows: Array = np.asarray(value, np.float64).reshape(len(value) if value.ndim > 1 else 1, -1)
+    if (rows != rows[:1]).any():
+        call.refuse(f"begins {name!r} differently for each sequence of the batch")
+    return call.tracer.state(rows[0], steps)
+
+
+def _present(call: Call, wire: Wire) -> Ids:
+    """(sequences, numbers) at the present step."""
+    ids: Ids = call.tracer.space.ids(wire)[-1]
+    return ids
+
+
+def _close(call: Call, wire: Wire, value: Value, backward: bool) -> None:
+    if not isinstance(value, Flow) or not isinstance(wire.source, State) or value.ids.size != wire.width * call.tracer.space.batch:
+        call.refuse("carries a value round that changes its shape, or does not depend on the recording")
+    wire.source.following = value.ids.reshape(-1, wire.width)[0]
+    wire.source.reverse = backward
+    for index in np.unique(call.tracer.space.places(wire.source.following).wire):
+        call.tracer.space.wires[index].reverse = backward
+
+
+def _at(call: Call, ids: Ids, back: int) -> Ids:
+    """Identities of the present step, moved back."""
+    at = call.tracer.space.places(ids)
+    widths = np.array([wire.width for wire in call.tracer.space.wires])[at.wire]
+    return np.where(at.step >= 0, ids - back * widths * call.tracer.space.batch, ids)
+
+
+def _ended(call: Call, value: Value, back: int) -> Value:
+    return Flow(_at(call, value.ids, back)) if isinstance(value, Flow) else value
+
+
+def _every(call: Call, value: Value, steps: int, backward: bool) -> Value:
+    """What an iteration gives, for all iterations, one behind the other."""
+    if not isinstance(value, Flow):
+        call.refuse("gathers constants, one an iteration")
+    rows = [_at(call, value.ids, i if backward else steps - 1 - i) for i in range(steps)]
+    return Flow(np.stack(rows))

@@ -1,0 +1,82 @@
+"""Products of what flows with constant matrices.
+
+Definitions: https://onnx.ai/onnx/operators/onnx__MatMul.html, onnx__Gemm.html, onnx__Einsum.html.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..graph.attention import weighted
+from ..graph.tracing import Flow, Value
+from .calls import Array, Call, floats
+
+
+def _matmul(call: Call) -> list[Value]:
+    a, b = call.value(0), call.value(1)
+    if isinstance(a, Flow) and isinstance(b, Flow):
+        if (pooled := weighted(call.tracer, a, b)) is not None:
+            return [pooled]
+        call.refuse("multiplies two arrays that both depend on the recording, as attention does, which is not imported")
+    if isinstance(a, Flow):
+        return [call.tracer.affine(a, _matrix(call, call.constant(1)))]
+    flow = call.flow(1)
+    turned = Flow(np.swapaxes(flow.ids, -1, -2) if flow.ids.ndim > 1 else flow.ids)
+    out = call.tracer.affine(turned, _matrix(call, call.constant(0).T))
+    return [Flow(np.swapaxes(out.ids, -1, -2) if flow.ids.ndim > 1 else out.ids)]
+
+
+def _matrix(call: Call, weight: Array) -> Array:
+    while weight.ndim > 2 and weight.shape[0] == 1:
+        weight = weight[0]
+    if weight.ndim != 2:
+        call.refuse(f"multiplies by a constant of shape {weight.shape}, which is not imported; it needs a matrix")
+    return weight
+
+
+def _gemm(call: Call) -> list[Value]:
+    alpha, beta = call.attribute("alpha", 1.0), call.attribute("beta", 1.0)
+    a = call.flow(0)
+    a = Flow(a.ids.T) if call.attribute("transA", 0) else a
+    weight = call.constant(1)
+    weight = weight.T if call.attribute("transB", 0) else weight
+    weight = weight if alpha == 1 else alpha * floats(weight)
+    out = call.tracer.affine(a, weight)
+    if not call.has(2):
+        return [out]
+    bias = call.value(2)
+    if isinstance(bias, Flow):
+        return [call.tracer.combine("add", out, bias if beta == 1 else call.tracer.scale(bias, beta, 0))]
+    return [call.tracer.scale(out, 1, beta * floats(bias))]
+
+
+def _einsum(call: Call) -> list[Value]:
+    """A sum over axes of what flows, with one constant: axes in common are groups, or summed."""
+    equation = call.attribute("equation").replace(" ", "")
+    left, _, result = equation.partition("->")
+    terms = left.split(",")
+    flows = [i for i, value in enumerate(call.values) if isinstance(value, Flow)]
+    if "." in equation or not result or len(terms) != 2 or len(flows) != 1:
+        call.refuse(f"the sum {equation!r} is not imported; it needs one constant and one array of the recording")
+    x, w = terms[flows[0]], terms[1 - flows[0]]
+    weight = call.constant(1 - flows[0])
+    summed = [a for a in x if a in w and a not in result]
+    groups = [a for a in x if a in w and a in result]
+    rows = [a for a in x if a not in w]
+    outs = [a for a in w if a not in x]
+    if set(rows) - set(result) or set(outs) - set(result) or len(set(x)) != len(x):
+        call.refuse(f"the sum {equation!r} is not imported")
+    ids = np.transpose(call.flow(flows[0]).ids, [x.index(a) for a in (*groups, *rows, *summed)])
+    matrix = np.transpose(weight, [w.index(a) for a in (*groups, *summed, *outs)])
+    g, r = ids.shape[: len(groups)], ids.shape[len(groups) : len(groups) + len(rows)]
+    o = matrix.shape[len(groups) + len(summed) :]
+    k = int(np.prod(ids.shape[len(groups) + len(rows) :]))
+    ids, matrix = ids.reshape(int(np.prod(g)), -1, k), matrix.reshape(int(np.prod(g)), k, -1)
+    parts = [call.tracer.affine(Flow(i), m).ids for i, m in zip(ids, matrix, strict=True)]
+    out = np.stack(parts).reshape(*g, *r, *o)
+    order = [*groups, *rows, *outs]
+    return [Flow(np.transpose(out, [order.index(a) for a in result]))]
+
+
+#: By operator.
+PRODUCTS: dict[str, Callable[[Call], list[Value]]] = {"MatMul": _matmul, "Gemm": _gemm, "Einsum": _einsum}

@@ -1,0 +1,182 @@
+"""Networks around recurrent layers as PyTorch writes them to ONNX: convolutions, pooling, norms, branches; against ONNX Runtime."""
+
+import numpy as np
+import pytest
+from test_from_onnx import TOLERANCE, exported, imported
+
+from edgelstm import reference
+
+pytest.importorskip("onnx")
+ort = pytest.importorskip("onnxruntime")
+torch = pytest.importorskip("torch")
+nn, functional = torch.nn, torch.nn.functional
+
+
+class Network(nn.Module):
+    """A forward function over modules."""
+
+    def __init__(self, function, *modules):
+        super().__init__()
+        self.function, self.parts = function, nn.ModuleList(modules)
+
+    def forward(self, x):
+        return self.function(x, *self.parts)
+
+
+def turned(x):
+    return x.transpose(1, 2)
+
+
+def lstm(inputs, hidden, **options):
+    return nn.LSTM(inputs, hidden, batch_first=True, **options)
+
+
+def before_lstm(function, *modules, channels=5):
+    """A part in front of an LSTM and a Linear layer. The part takes and gives (batch, channels, time)."""
+
+    def forward(x, rnn, head, *rest):
+        return head(rnn(turned(function(turned(x), *rest)))[0])
+
+    return Network(forward, lstm(channels, 8), nn.Linear(8, 2), *modules)
+
+
+def behind_lstm(function, *modules):
+    """A part behind an LSTM of 8 units: it takes (batch, time, 8)."""
+    return Network(lambda x, rnn, *rest: function(rnn(x)[0], *rest), lstm(3, 8), *modules)
+
+
+NETWORKS = {
+    "a centred convolution": lambda: before_lstm(lambda x, c: torch.relu(c(x)), nn.Conv1d(3, 5, 3, padding=1)),
+    "a causal convolution": lambda: before_lstm(lambda x, c: c(functional.pad(x, (2, 0))), nn.Conv1d(3, 5, 3)),
+    "padded on both sides and cut": lambda: before_lstm(lambda x, c: c(x)[:, :, :-2], nn.Conv1d(3, 5, 3, padding=2)),
+    "a dilated, grouped convolution": lambda: before_lstm(
+        lambda x, c: c(functional.pad(x, (4, 0))), nn.Conv1d(3, 6, 3, dilation=2, groups=3), channels=6
+    ),
+    "a strided convolution and pooling": lambda: before_lstm(
+        lambda x, c, p: p(torch.relu(c(x))), nn.Conv1d(3, 5, 3, stride=2), nn.MaxPool1d(2)
+    ),
+    "a convolution along time and channels": lambda: before_lstm(
+        lambda x, c: c(functional.pad(x, (2, 0))[:, None])[:, 0], nn.Conv2d(1, 1, (3, 3), padding=(1, 0)), channels=3
+    ),
+    "batch normalisation": lambda: before_lstm(lambda x, b: b(x), nn.BatchNorm1d(3), channels=3),
+    "layer normalisation": lambda: behind_lstm(lambda y, n, h: h(n(y)), nn.LayerNorm(8), nn.Linear(8, 2)),
+    "layer normalisation in operators": lambda: behind_lstm(
+        lambda y, h: h((y - y.mean(-1, keepdim=True)) / torch.sqrt((y - y.mean(-1, keepdim=True)).pow(2).mean(-1, keepdim=True) + 1e-3)),
+        nn.Linear(8, 2),
+    ),
+    "mean over time": lambda: behind_lstm(lambda y, h: h(y.mean(1)), nn.Linear(8, 2)),
+    "maximum over time": lambda: behind_lstm(lambda y, h: h(y.max(1).values), nn.Linear(8, 2)),
+    "a weighted sum over time": lambda: behind_lstm(
+        lambda y, s, h: h((torch.softmax(s(y), 1) * y).sum(1)), nn.Linear(8, 1), nn.Linear(8, 2)
+    ),
+    "a product of weights over time": lambda: behind_lstm(
+        lambda y, s, h: h((turned(torch.softmax(s(y), 1)) @ y)[:, 0]),
+        nn.Linear(8, 1),
+        nn.Linear(8, 2),
+    ),
+    "two answers": lambda: behind_lstm(lambda y, a, b: (a(y), torch.log_softmax(b(y), -1)), nn.Linear(8, 2), nn.Linear(8, 3)),
+    "a gate between branches": lambda: behind_lstm(lambda y, a, b: a(y) * torch.sigmoid(b(y)), nn.Linear(8, 2), nn.Linear(8, 2)),
+    "half of the channels gates the other": lambda: behind_lstm(lambda y, a: functional.glu(a(y)), nn.Linear(8, 6)),
+    "samples joined to answers": lambda: Network(
+        lambda x, rnn, a, b: b(torch.cat([x, a(rnn(x)[0])], -1)), lstm(3, 8), nn.Linear(8, 2), nn.Linear(5, 2)
+    ),
+    "scaled samples": lambda: Network(lambda x, rnn: rnn((x - torch.tensor([1.0, 2, 3])) / torch.tensor([2.0, 4, 5]))[0], lstm(3, 8)),
+    "clipped": lambda: behind_lstm(lambda y: functional.leaky_relu(torch.clamp(y, -0.1, 0.2))),
+}
+
+
+def answers_of(data, x):
+    """The outputs of ONNX Runtime side by side, (rows, columns)."""
+    session = ort.InferenceSession(data)
+    found = session.run(None, {session.get_inputs()[0].name: x[None]})
+    return np.concatenate([array[0].reshape(-1, array.shape[-1]) for array in found], axis=1)
+
+
+def check(tmp_path, network, *, steps=24, open_time=True):
+    torch.manual_seed(1)
+    x = torch.randn(1, steps, 3)
+    data = exported(torch, network, (x,), open_time=open_time)
+    taken = imported(tmp_path, data)
+    expected = answers_of(data, x[0].numpy())
+    found = reference.run(taken.model, x[0].numpy())
+    found = found[~np.isnan(found).any(axis=1)]
+    assert len(found) >= len(expected)
+    assert np.abs(found[-len(expected) :] - expected).max() <= TOLERANCE
+    return taken
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_of_torch(tmp_path, name):
+    check(tmp_path, NETWORKS[name]())
+
+
+def test_a_whole_window_into_one_layer(tmp_path):
+    network = behind_lstm(lambda y, h: h(y.flatten(1)), nn.Linear(8 * 12, 2))
+    taken = check(tmp_path, network, steps=12, open_time=False)
+    assert taken.model.window == 12
+    assert any("last step" in note for note in taken.notes)
+
+
+def test_frames_with_a_cache_of_earlier_ones(tmp_path):
+    """A convolution whose history goes in and out beside the state of a GRU."""
+
+    class Frames(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.rnn, self.head = nn.Conv1d(3, 4, 3), nn.GRU(4, 5, batch_first=True), nn.Linear(5, 2)
+
+        def forward(self, x, cache, h):
+            rows = torch.cat([cache, x], 2)
+            y, h = self.rnn(turned(torch.relu(self.conv(rows))), h)
+            return self.head(y), rows[:, :, 1:], h
+
+    network = Frames().eval()
+    given = (torch.zeros(1, 3, 1), torch.zeros(1, 3, 2), torch.zeros(1, 1, 5))
+    model = imported(tmp_path, exported(torch, network, given, open_time=False)).model
+    xs, states, expected = torch.randn(15, 3), given[1:], []
+    for x in xs:
+        with torch.no_grad():
+            y, *states = network(x[None, :, None], *states)
+        expected.append(y[0, 0].numpy())
+    assert np.abs(reference.run(model, xs.numpy()) - expected).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("look_up", ["table", "one hot"])
+def test_indices(tmp_path, look_up):
+    if look_up == "table":
+        network = Network(lambda x, rnn, table: rnn(table(x))[0], lstm(5, 8), nn.Embedding(20, 5))
+    else:
+        network = Network(lambda x, rnn: rnn(functional.one_hot(x, 20).float())[0], lstm(20, 8))
+    ids = torch.randint(0, 20, (1, 24))
+    ids[0, 0] = 19
+    data = exported(torch, network, (ids,), open_time=False)
+    model = imported(tmp_path, data).model
+    assert model.vocabulary_size == 20
+    assert np.abs(reference.run(model, ids[0].numpy()[:, None]) - answers_of(data, ids[0].numpy())).max() <= TOLERANCE
+
+
+def test_grouped_linear_as_einsum(tmp_path):
+    """DeepFilterNet's form: channels in groups, each with a matrix of its own."""
+    weight = torch.randn(4, 2, 3)
+    network = behind_lstm(lambda y: torch.einsum("btgi,gih->btgh", y.reshape(1, -1, 4, 2), weight).reshape(1, -1, 12))
+    check(tmp_path, network)
+
+
+REFUSED = {
+    "attention": (lambda: behind_lstm(lambda y: torch.softmax(y @ turned(y), -1) @ y), "multiplies two arrays"),
+    "the first step": (lambda: behind_lstm(lambda y, h: h(y[:, 0]), nn.Linear(8, 2)), "leaves out its last one"),
+    "every other step": (lambda: behind_lstm(lambda y, h: h(y[:, ::2]), nn.Linear(8, 2)), "leaves out its last one"),
+    "a sum of several steps' own weights": (
+        lambda: behind_lstm(lambda y: y * torch.arange(24.0)[:, None]),
+        "another constant at every step",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_no_stream_computes_is_refused_by_name(tmp_path, name):
+    make, match = REFUSED[name]
+    data = exported(torch, make(), (torch.randn(1, 24, 3),), open_time=False)
+    with pytest.raises(Exception, match=rf"node \w+ \(.*{match}") as caught:
+        imported(tmp_path, data)
+    assert type(caught.value).__name__ == "UnsupportedModelError"
