@@ -53,8 +53,10 @@ __all__ = [
     "Dense",
     "DenseInt8",
     "DenseInt8Static",
+    "DynamicFakeQuantize",
     "EdgeLSTMError",
     "Embedding",
+    "FakeQuantize",
     "GRUInt8",
     "Gather",
     "GlobalAveragePool1D",
@@ -143,6 +145,8 @@ if TYPE_CHECKING:
     from .layers.convolution import Conv1D as Conv1D
     from .layers.dense_int8 import DenseInt8 as DenseInt8
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
+    from .layers.fake_quantize import DynamicFakeQuantize as DynamicFakeQuantize
+    from .layers.fake_quantize import FakeQuantize as FakeQuantize
     from .layers.feedforward import Activation as Activation
     from .layers.feedforward import Add as Add
     from .layers.feedforward import Dense as Dense

@@ -177,6 +177,18 @@ def attention(rng):
     ]
 
 
+def dynamic_fake_quantize(rng):
+    """Rows each over its own range, behind all rows over one."""
+    first, second = lstm_layers(rng, 4, 6, 2)
+    return [
+        el.Normalizer(np.zeros(4), np.ones(4)),
+        el.DynamicFakeQuantize(),
+        replace(first, name=""),
+        el.DynamicFakeQuantize("step"),
+        replace(second, name=""),
+    ]
+
+
 def both_ways(rng, **options):
     """Two layers that read a recording from both ends."""
     below, above = (lstm_layers(rng, size, 6, 2)[:1] + lstm_layers(rng, size, 6, 1) for size in (4, 12))
@@ -221,6 +233,8 @@ MAKERS = {
     "last": lambda rng: [*both_ways(rng, sequences=False), el.Dense(uniform(rng, 3, 12))],
     "reverse": lambda rng: [*both_ways(rng), el.Reverse()],
     "mask": masked,
+    "fake_quantize": before_lstm(lambda rng: el.FakeQuantize(rng.uniform(0.01, 0.1, 6), np.full(6, -117), np.full(6, 138)), 6),
+    "dynamic_fake_quantize": dynamic_fake_quantize,
     "min_gru": lambda rng: [el.MinGRU(uniform(rng, 26, 5), uniform(rng, 26), uniform(rng, 13), candidate="positive")],
     "min_lstm": lambda rng: [el.MinLSTM(uniform(rng, 54, 5), uniform(rng, 54))],
     "slstm": lambda rng: [

@@ -93,6 +93,11 @@ MODELS = {
     ],
     "lstm, norms": norms,
     "lstm, both ways": both_ways,
+    "lstm, rounded": lambda rng: [
+        lstm(rng, 5, 13, fake_quantize_hidden=True),
+        lstm(rng, 13, 70, fake_quantize_hidden=True, projection=6),
+        lstm(rng, 6, 9, fake_quantize_hidden=True, norm="torch"),
+    ],
     "lstm_int8, options": quantised,
     "lstm, activations": lambda rng: [lstm(rng, 5, 13, **HARD, **RELU), lstm(rng, 13, 7, coupled="f=1-i", peephole=True, **MIXED)],
 }

@@ -28,6 +28,8 @@ class CellOptions(NamedTuple):
         Outputs of the full tiles of the projection, and of the last, narrower one (0: none).
     panel_chains : int
         Whether the projection sums even and odd rows apart.
+    rounded : int
+        Whether recurrent products read h rounded over its range.
     """
 
     gates: tuple[str, str, str] = ("sigmoid", "sigmoid", "sigmoid")
@@ -46,6 +48,7 @@ class CellOptions(NamedTuple):
     panel: int = 0
     panel_tail: int = 0
     panel_chains: int = 0
+    rounded: int = 0
 
     @property
     def sigmoidal(self) -> bool:
@@ -72,6 +75,10 @@ class CellOptions(NamedTuple):
         """Floats of scratch for a step: sums that a norm waits for, and the h that is projected."""
         sums = 0 if not self.norm else self.count * padded * (2 if self.norm == "torch" else 1)
         return sums + (padded if self.projection else 0)
+
+    def room(self, padded: int) -> int:
+        """The same, and behind it the rounded h."""
+        return self.work(padded) + ((self.projection or padded) if self.rounded else 0)
 
 
 class Places:

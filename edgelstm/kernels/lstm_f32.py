@@ -15,6 +15,7 @@ from numba import njit
 from .cell_options import PLAIN
 from .cells import HALF, ONE, ZERO
 from .lstm_ends import ending
+from .range_rounding import range_rounder
 from .simd.vectors import Lanes, load, offset, row2, row3, store, zero
 from .tiles_f32 import TOGETHER, inputs_together, multiplication
 
@@ -61,7 +62,7 @@ def lstm_f32(
     row_of_o = row3 if count == 4 else row2
     finish, end = ending(options, division, padded, paired)
     given = options.projection or padded
-    z_row = count * padded + work if hoisted else 0
+    z_row = count * padded + options.room(padded) if hoisted else 0
     z_work = count * padded if hoisted else 0
     h_lanes = given if given <= 64 else 4
     every_h = Lanes(h_lanes)
@@ -96,6 +97,19 @@ def lstm_f32(
         a = recurrent(gates, offset(w, (1 + inputs) * size), h, hidden, size, zero(gates))
         finish(lanes, a, row_of_o(a), c, offset(y, count * padded), e)
 
+    round_h, rounded = range_rounder(hidden, 0, 0), options.rounded
+    z_rounded = z_work + work
+
+    @inlined
+    def multiplied_h(h, z):
+        """What recurrent products read: h, or what it is rounded to in z."""
+        if rounded:
+            read = offset(z, z_rounded)
+            round_h(h, read, 1)
+        else:
+            read = h
+        return read
+
     if options.norm == "torch":
         full_tile = last_tile = tile_apart
     else:
@@ -120,16 +134,17 @@ def lstm_f32(
             zt = offset(z, t * z_row)
             to = offset(zt, z_work) if work else yt
             ready = t < together
+            read = multiplied_h(h, zt)
             for i in range(tiles):
                 j = tiles - 1 - i if backwards else i
                 at = offset(w, j * rows * size)
                 u = j * units
-                full_tile(gates, lanes, at, size, xt, h, offset(to, u), offset(c, u), offset(zt, j * size), offset(e, u), ready)
+                full_tile(gates, lanes, at, size, xt, read, offset(to, u), offset(c, u), offset(zt, j * size), offset(e, u), ready)
             if tail:
                 at = offset(w, tiles * rows * size)
                 u = tiles * units
                 zu = offset(zt, tiles * size)
-                last_tile(tail_gates, tail_lanes, at, tail_size, xt, h, offset(to, u), offset(c, u), zu, offset(e, u), ready)
+                last_tile(tail_gates, tail_lanes, at, tail_size, xt, read, offset(to, u), offset(c, u), zu, offset(e, u), ready)
             end(to, c, e, yt)
             h = yt
             backwards = turning and not backwards

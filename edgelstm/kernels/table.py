@@ -10,6 +10,7 @@ from .elementwise_f32 import activation_f32, add_f32, embedding_f32, log_softmax
 from .entry.blocks import process
 from .entry.checks import first_bad_index, first_bad_vector
 from .entry.python_call import python_step
+from .fake_quantize_f32 import dynamic_fake_quantize_f32, fake_quantize_f32
 from .grouped_dense_f32 import grouped_dense_f32
 from .gru_f32 import gru_f32
 from .hidden_int8 import gru_int8_dynamic, rnn_int8_dynamic
@@ -82,6 +83,8 @@ LAYER_KERNELS = {
         reverse_f32,
         mask_f32,
         attention_pool_f32,
+        fake_quantize_f32,
+        dynamic_fake_quantize_f32,
     )
 }
 

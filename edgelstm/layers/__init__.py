@@ -45,6 +45,8 @@ KINDS = {
     "reverse": ("recording", "Reverse"),
     "attention_pool": ("attention", "AttentionPool"),
     "mask": ("recording", "Mask"),
+    "fake_quantize": ("fake_quantize", "FakeQuantize"),
+    "dynamic_fake_quantize": ("fake_quantize", "DynamicFakeQuantize"),
     "gru": ("gru", "GRU"),
     "rnn": ("rnn", "RNN"),
     "min_gru": ("minimal", "MinGRU"),

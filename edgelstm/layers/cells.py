@@ -33,6 +33,7 @@ class Plain(Recurrent):
     norm_weight_cell: Array = None
     norm_bias_cell: Array = None
     norm_epsilon: float | None = None
+    fake_quantize_hidden: bool = False
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

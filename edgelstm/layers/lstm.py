@@ -73,6 +73,8 @@ class LSTM(Cell):
         With "tf1" and "torch".
     norm_epsilon : float, optional
         With a `norm`. By default what the convention's own code adds: 1e-8, 1e-12, 1e-5.
+    fake_quantize_hidden : bool
+        Whether `weight_hh` multiplies h rounded as `DynamicFakeQuantize` with ``"step"`` rounds it (ONNX Runtime's DynamicQuantizeLSTM).
     reverse, mask
         See `layers.record.Recurrent`.
 
@@ -100,6 +102,7 @@ class LSTM(Cell):
     norm_weight_cell: Array = None
     norm_bias_cell: Array = None
     norm_epsilon: float | None = None
+    fake_quantize_hidden: bool = False
 
     def _check(self) -> None:
         self._set("weight_hh", checked_array(self.label, "weight_hh", self.weight_hh, 2))
@@ -110,6 +113,10 @@ class LSTM(Cell):
         self._check_activations()
         self._check_norm()
         self._check_options()
+        if not isinstance(self.fake_quantize_hidden, bool):
+            raise UnsupportedModelError(
+                f"{self.label}: fake_quantize_hidden must be true or false; got {printable(repr(self.fake_quantize_hidden), 60)}."
+            )
 
     def _check_activations(self) -> None:
         words = self.gate_activation

@@ -50,6 +50,17 @@ def stateless(function: Callable[[Any, Vector], Vector]) -> Twin:
     return Twin(lambda layer, xs, state: (function(layer, np.concatenate(xs)), state))
 
 
+def rounded_over_range(x: Rows) -> Rows:
+    """Values rounded to 256 levels over the range of all of them, in float32: `layers.fake_quantize.DynamicFakeQuantize`."""
+    x = x.astype(np.float32)
+    low, high = min(x.min(), np.float32(0)), max(x.max(), np.float32(0))
+    scale = (high - low) / np.float32(255)
+    scale = scale if scale > 0 else np.float32(1)
+    zero = np.rint(np.clip(-low / scale, 0, 255))
+    levels = np.clip(np.rint(x / scale) + zero, 0, 255) - zero
+    return np.asarray((levels * scale).astype(np.float64))
+
+
 def masked(twin: Twin) -> Twin:
     """The twin of a recurrent layer with a mask (`layers.record.Recurrent`). The output before stands first in its state."""
 

@@ -38,6 +38,7 @@ def cell_options(layer: Cell, target: Target) -> CellOptions:
         panel=panel,
         panel_tail=outputs % panel if panel else 0,
         panel_chains=int(0 < panel < SUMS_IN_FLIGHT * target.lanes),
+        rounded=int(layer.fake_quantize_hidden),
     )
 
 
@@ -116,7 +117,7 @@ def cell_reach(layer: Any, scales: tuple[Any, Any] = (1.0, 1.0), units: tuple[An
         r = largest(row_sums(layer.weight_hr)) * h + bias
         step, h = max(step, r), min(r, layer.projection_clip or inf)
     seen = 0.0 if layer.peephole is None else largest(layer.peephole) * cell
-    recurrent = row_sums(layer.weight_hh, scales[1]) * max(h, h0)
+    recurrent = row_sums(layer.weight_hh, scales[1]) * max(h, h0) * (1.01 if layer.fake_quantize_hidden else 1)
     weights = max(largest(row_sums(layer.weight_ih, scales[0]) / units[0]), factor)
     if layer.norm is None:
         return Reach(weights, max(largest((recurrent + np.abs(layer.bias)) / units[1]) + seen, step), max(h, h0))

@@ -55,7 +55,7 @@ def with_options(layer: LSTM, target: Target, constants: dict[str, Any]) -> Lowe
     options, padded = cells.cell_options(layer, target), constants["padded"]
     given = options.projection or padded
     weights = np.concatenate([cells.tiles(layer, options, padded, constants["units"]), cells.numbers(layer, options, padded)])
-    work, sums = options.work(padded), options.count * padded
+    work, sums = options.room(padded), options.count * padded
     scratch = (sums + work, 0) if constants["hoisted"] else (0, work)
     return Lowered("lstm_f32", constants | {"options": options}, given, weights, lstm_state(layer, padded, given), *scratch)
 

@@ -43,7 +43,7 @@ class Attempt:
     def followed(self, steps: int) -> tuple[Tracer, dict[Tensor, Value], dict[Tensor, Wire], list[str]]:
         """The graph followed for recordings of `steps` steps: its outputs, the wires of its states, and notes."""
         space = Space(self._batch())
-        tracer = Tracer(space, steps, chosen=self.chosen)
+        tracer = Tracer(space, steps, chosen=self.chosen, open=self.reading.steps() is None)
         walk = Walk(self.file, tracer, {**OPERATORS, **self.file.operators})
         states = self._states(tracer)
         names = self._samples(space, steps) | dict(self.constants)

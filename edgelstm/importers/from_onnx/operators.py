@@ -22,7 +22,7 @@ from .calls import Call, floats
 from .folding import DTYPES
 from .loops import loop
 from .products import PRODUCTS
-from .quantized import QUANTIZED
+from .quantised import QUANTISED
 from .recurrent import recurrent
 from .sliding import SLIDING
 
@@ -214,7 +214,7 @@ def _if(call: Call) -> list[Value]:
     return call.runner.inside(branches["then_branch" if condition.ravel()[0] else "else_branch"], {})
 
 
-OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = QUANTIZED | {
+OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = QUANTISED | {
     ("ai.onnx", op): handler
     for op, handler in {
         **ACTIVATIONS,

@@ -23,7 +23,13 @@ _GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
 
 def recurrent(call: Call) -> Sequence[Value]:
     """An LSTM, GRU or RNN node."""
+    return recurrent_with(call, {})
+
+
+def recurrent_with(call: Call, given: dict[str, Any]) -> Sequence[Value]:
+    """The same. given: fields of its records, beside those that its attributes give."""
     node = _Node(call)
+    node.options = [{**options, **given} for options in node.options]
     x = call.flow(0).ids
     if x.ndim != 3:
         call.refuse(f"reads an array of shape {x.shape} where it needs three dimensions")

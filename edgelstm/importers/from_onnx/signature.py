@@ -171,6 +171,8 @@ def _candidates(tensor: Tensor) -> Iterator[tuple[float, Axes]]:
         if time is not None and time == batch:
             continue
         others = [i for i in range(rank) if i not in (time, batch)]
+        if batch is not None and batch > 1 and not (isinstance(name := shape[batch], str) and _BATCH.search(name)):
+            continue
         if any(isinstance(shape[i], str) for i in others):
             continue
         yield _score(tensor, time, batch), Axes(time, batch)

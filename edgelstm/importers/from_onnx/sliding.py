@@ -13,7 +13,7 @@ from ..graph.tracing import Flow, Value
 from .calls import Call, floats
 
 
-def _window(call: Call, shape: tuple[int, ...], sizes: tuple[int, ...]) -> Window:
+def window_of(call: Call, shape: tuple[int, ...], sizes: tuple[int, ...]) -> Window:
     """The window of a node over axes of these lengths."""
     rank = len(sizes)
     strides, dilations = (tuple(call.attribute(name) or [1] * rank) for name in ("strides", "dilations"))
@@ -36,7 +36,7 @@ def _conv(call: Call) -> list[Value]:
     sizes = tuple(call.attribute("kernel_shape") or weight.shape[2:])
     if sizes != weight.shape[2:]:
         call.refuse(f"says a kernel of {sizes} and has weights of shape {weight.shape}")
-    window = _window(call, x.shape[2:], sizes)
+    window = window_of(call, x.shape[2:], sizes)
     bias = floats(call.constant(2)) if call.has(2) else None
     return [convolve(call.tracer, x, weight, bias, window, call.attribute("group", 1))]
 
@@ -44,7 +44,7 @@ def _conv(call: Call) -> list[Value]:
 def _pool(kind: str) -> Callable[[Call], list[Value]]:
     def pooled(call: Call) -> list[Value]:
         x, sizes = call.flow(0), tuple(call.attribute("kernel_shape"))
-        window = _window(call, x.shape[2:], sizes)
+        window = window_of(call, x.shape[2:], sizes)
         call.attribute("storage_order")
         if call.attribute("ceil_mode", 0):
             whole = (n + b + a - k for n, b, a, k in zip(x.shape[2:], window.before, window.after, sizes, strict=True))

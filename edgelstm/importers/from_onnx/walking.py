@@ -1,7 +1,7 @@
 """Follows the nodes of a graph: constants are computed, numbers of the recording are traced."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from .file import DEEPEST, File, Graph, Node, Reference
 from .folding import FOLDS
 from .loops import counted
 from .moving import MOVES
+from .quantised import TAKES_LEVELS
 
 Handler = Callable[[Call], Sequence[Value]]
 
@@ -91,10 +92,12 @@ class Walk:
         if op in MOVES and not isinstance(call.value(min(1, len(call.values) - 1)) if op == "Gather" else None, Flow):
             data = call.value(0)
             if isinstance(data, Flow):
-                return [Flow(moved, data.integer) for moved in MOVES[op](call, data.ids)]
+                return [replace(data, ids=moved) for moved in MOVES[op](call, data.ids)]
             return list(MOVES[op](call, data))
         if (node.domain, op) not in self.handlers:
             call.refuse("is imported for constants only; here it depends on the recording")
+        if op not in TAKES_LEVELS and any(isinstance(value, Flow) and value.levels is not None for value in call.values):
+            call.refuse("computes with quantised numbers before anything turns them back, which is not imported")
         return self.handlers[node.domain, op](call)
 
     def _resolved(self, node: Node) -> Node:

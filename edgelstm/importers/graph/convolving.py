@@ -161,7 +161,7 @@ def _sliding(tracer: Tracer, reads: Ids, kernel: Floats, bias: Floats, window: W
         "groups": groups,
         "padding": "valid" if not before and span else "causal",
     }
-    if before and future > 0 and (stride == 1 or future != stride - 1):
+    if (before and future > 0 and (stride == 1 or future != stride - 1)) or (tracer.open and after and stride > 1):
         given["padding"] = _around(tracer, before, after, span + 1)
         return _answers(tracer, _conv(tracer, kernel, bias, given), reads, len(kernel), count, count)
     if before and future:

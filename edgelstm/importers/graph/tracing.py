@@ -20,12 +20,23 @@ from .wires import MOST, MOST_WEIGHTS, Ids, Space, Wire
 _MOST_ROWS = 64
 
 
+class Levels(NamedTuple):
+    """How an array stands for numbers: ``number = scale * (level - zero)``."""
+
+    scale: float
+    zero: float
+
+
 @dataclass(frozen=True, eq=False)
 class Flow:
-    """An array of numbers that depend on the recording. `integer`: whether they are indices."""
+    """An array of numbers that depend on the recording.
+
+    `integer`: whether they are indices; `levels`: where the graph holds levels, how these stand for the numbers.
+    """
 
     ids: Ids
     integer: bool = False
+    levels: Levels | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -59,6 +70,8 @@ class Tracer:
     place: str = "the graph"
     #: The sequence of a batch whose initial states are taken where they differ.
     chosen: int | None = None
+    #: Whether `steps` stands for any length.
+    open: bool = False
     #: By identity of a state's number, what a recurrent layer that begins with it ends with.
     ends: dict[int, int] = field(default_factory=dict)
     _lasts: dict[tuple[int, ...], Wire] = field(default_factory=dict)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...layers.attention import AttentionPool
+from ...layers.fake_quantize import DynamicFakeQuantize
 from ...layers.recording import Last, Mask, Reverse
 from ...layers.recurrent import Recurrent
 from .lstm import Float
@@ -108,10 +109,22 @@ def _attention(layer: AttentionPool, xs: list[Floats], lengths: Steps) -> Floats
     return y
 
 
+def _fake_quantize(layer: DynamicFakeQuantize, xs: list[Floats], lengths: Steps) -> Floats:
+    x = np.concatenate(xs, axis=-1)
+    kept = np.where((np.arange(x.shape[1]) < lengths[:, None])[..., None], x, 0)
+    axes = (1, 2) if layer.whole else (2,)
+    low, high = (np.asarray(f(kept, axis=axes, keepdims=True, initial=0), np.float32) for f in (np.min, np.max))
+    scale = (high - low) / np.float32(255)
+    scale = np.where(scale > 0, scale, np.float32(1))
+    zero = np.rint(np.clip(-low / scale, 0, 255))
+    return np.asarray((np.clip(np.rint(x / scale) + zero, 0, 255) - zero) * scale, np.float32)
+
+
 #: By kind: a layer, (windows, time, size) of each input and the steps of each window -> (windows, time, output_size).
 RECORDINGS: dict[str, Callable[[Any, list[Floats], Steps], Floats]] = {
     "last": _last,
     "reverse": _reverse,
     "mask": _mask,
     "attention_pool": _attention,
+    "dynamic_fake_quantize": _fake_quantize,
 }

@@ -1,0 +1,217 @@
+"""Operators of quantised graphs: weights become floats, activations are rounded to the levels that the graph gives them.
+
+A Flow of levels has the identities of the numbers that they stand for. Products in integers are then products of these numbers, divided by
+the scale. The scale of DynamicQuantizeLinear is not known beforehand; since all that is computed with it is linear, any one will do in its
+place: `UNIT`, so small that what a graph rounds to whole levels keeps its value.
+
+Definitions: https://onnx.ai/onnx/operators/ and
+https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ...layers.fake_quantize import DynamicFakeQuantize, FakeQuantize
+from ..graph.convolving import convolve
+from ..graph.expressions import Made
+from ..graph.tracing import Flow, Levels, Value
+from .calls import Array, Call, floats
+from .file import Node
+from .recurrent import recurrent_with
+from .sliding import window_of
+
+#: What stands for a scale that depends on the recording.
+UNIT = 2.0**-16
+
+_MICROSOFT = "com.microsoft"
+_WHOLE = "The file rounds activations over the range of a whole recording, and so does the model: it answers whole recordings alone."
+
+
+def rounded(call: Call, x: Flow) -> Flow:
+    """Numbers as DynamicQuantizeLinear rounds them: over the range of the array, which is a recording's or a step's."""
+    tracer = call.tracer
+    group = tracer.grouped([x.ids.reshape(-1, 1)])
+    steps, sequences = group.where.shape[:2]
+    if sequences > 1:
+        call.refuse("rounds all sequences of a batch by one scale; export the model for one")
+    if steps not in (1, group.steps):
+        call.refuse("rounds some steps of the recording by a scale of their own, which is not imported")
+    record = DynamicFakeQuantize("recording" if steps > 1 else "step")
+    if record.whole and _WHOLE not in call.runner.notes:
+        call.runner.notes.append(_WHOLE)
+    return Flow(tracer.output(group, Made(tracer.place, record, [group.refs[0][:, 0]])).reshape(x.shape))
+
+
+def fixed(call: Call, x: Flow, scale: Array, zero: Array) -> Flow:
+    """Numbers as QuantizeLinear rounds them, as levels."""
+    if scale.size != 1 or zero.size != 1 or zero.dtype.kind not in "iu":
+        call.refuse("rounds numbers of the recording by several scales, or to no integers, which is not imported")
+    levels, bounds = Levels(float(scale.item()), float(zero.item())), np.iinfo(zero.dtype)
+    tracer = call.tracer
+    group = tracer.grouped([x.ids.reshape(-1, 1)])
+    refs = group.refs[0][:, 0]
+    full = [np.full(refs.size, v) for v in (levels.scale, bounds.min - levels.zero, bounds.max - levels.zero)]
+    made = tracer.output(group, Made(tracer.place, FakeQuantize(*full), [refs]))
+    return Flow(made.reshape(x.shape), levels=levels)
+
+
+def _numbers(call: Call, index: int, zero: int | None, scale: int | None = None) -> Flow:
+    """The numbers of an input of levels, whose zero point and scale stand in inputs `zero` and `scale`."""
+    x = call.flow(index)
+    if x.levels is None:
+        call.refuse(f"its input {index} holds integers that no QuantizeLinear before it made, which is not imported")
+    given = [0.0 if at is None or not call.has(at) else floats(call.constant(at)) for at in (zero, scale)]
+    if np.any(given[0] != x.levels.zero) or (scale is not None and np.any(given[1] != x.levels.scale)):
+        call.refuse(f"its input {index} is taken back by another scale or zero point than it was quantised by, which is not imported")
+    return replace(x, levels=None)
+
+
+def _weight(call: Call, index: int, zero: int, scale: int | None = None, axis: int = -1) -> Array:
+    """A constant of integers less its zero point, times its scale, each one number or one along `axis`."""
+    found = floats(call.constant(index))
+    for at, combine in ((zero, np.subtract), (scale, np.multiply)):
+        if at is not None and call.has(at):
+            given = floats(call.constant(at))
+            given = (
+                given.reshape(())
+                if given.size == 1
+                else np.expand_dims(given.ravel(), [i for i in range(found.ndim) if i != axis % found.ndim])
+            )
+            found = combine(found, given)
+    return found
+
+
+def _biased(call: Call, out: Flow, index: int) -> Flow:
+    return call.tracer.scale(out, 1, floats(call.constant(index))) if call.has(index) else out
+
+
+def _matrix(call: Call, weight: Array) -> Array:
+    while weight.ndim > 2 and weight.shape[0] == 1:
+        weight = weight[0]
+    if weight.ndim != 2:
+        call.refuse(f"multiplies by a constant of shape {weight.shape}, which is not imported; it needs a matrix")
+    return weight
+
+
+def _dynamic_quantize(call: Call) -> list[Value]:
+    levels = Levels(UNIT, 0.0)
+    return [replace(rounded(call, call.flow(0)), levels=levels), np.array(UNIT, np.float32), np.array(0, np.uint8)]
+
+
+def _quantize(call: Call) -> list[Value]:
+    call.attribute("axis")
+    call.attribute("saturate")
+    if call.attribute("block_size", 0) or call.attribute("output_dtype", 0) not in (0, 2):
+        call.refuse("quantises in blocks, or to a type that is not imported")
+    return [fixed(call, call.flow(0), call.constant(1), call.constant(2) if call.has(2) else np.array(0, np.uint8))]
+
+
+def _dequantize(call: Call) -> list[Value]:
+    call.attribute("axis")
+    return [_numbers(call, 0, 2, 1)]
+
+
+def _matmul_integer(call: Call) -> list[Value]:
+    x = _numbers(call, 0, 2)
+    levels = call.flow(0).levels
+    assert levels is not None
+    return [call.tracer.affine(x, _matrix(call, _weight(call, 1, 3)) / levels.scale)]
+
+
+def _matmul_to_float(call: Call) -> list[Value]:
+    """A, B, the scales of both, the zero points of both, bias."""
+    return [_biased(call, call.tracer.affine(_numbers(call, 0, 4, 2), _matrix(call, _weight(call, 1, 5, 3))), 6)]
+
+
+def _dynamic_matmul(call: Call) -> list[Value]:
+    """A in floats, B, its scale, its zero point, bias."""
+    return [_biased(call, call.tracer.affine(rounded(call, call.flow(0)), _matrix(call, _weight(call, 1, 3, 2))), 4)]
+
+
+def _qlinear_matmul(call: Call) -> list[Value]:
+    """A, its scale and zero point, B, its scale and zero point, those of the answer."""
+    out = call.tracer.affine(_numbers(call, 0, 2, 1), _matrix(call, _weight(call, 3, 5, 4)))
+    return [fixed(call, out, call.constant(6), call.constant(7))]
+
+
+def _qlinear(operation: str) -> Callable[[Call], list[Value]]:
+    """Sum or product of A and B, each with its scale and zero point behind it; then those of the answer."""
+
+    def apply(call: Call) -> list[Value]:
+        values = [
+            _numbers(call, at, at + 2, at + 1) if isinstance(call.value(at), Flow) else _weight(call, at, at + 2, at + 1) for at in (0, 3)
+        ]
+        flow, other = values if isinstance(values[0], Flow) else values[::-1]
+        assert isinstance(flow, Flow)
+        if isinstance(other, Flow):
+            out = call.tracer.combine(operation, flow, other)
+        else:
+            out = call.tracer.scale(flow, 1, other) if operation == "add" else call.tracer.scale(flow, other, 0)
+        return [fixed(call, out, call.constant(6), call.constant(7))]
+
+    return apply
+
+
+def _qlinear_sigmoid(call: Call) -> list[Value]:
+    """X, its scale and zero point, those of the answer."""
+    return [fixed(call, call.tracer.apply("sigmoid", _numbers(call, 0, 2, 1)), call.constant(3), call.constant(4))]
+
+
+def _convolved(call: Call, x: Flow, weight: Array, bias: Array | None) -> Flow:
+    sizes = tuple(call.attribute("kernel_shape") or weight.shape[2:])
+    if sizes != weight.shape[2:]:
+        call.refuse(f"says a kernel of {sizes} and has weights of shape {weight.shape}")
+    return convolve(call.tracer, x, weight, bias, window_of(call, x.shape[2:], sizes), call.attribute("group", 1))
+
+
+def _conv_integer(call: Call) -> list[Value]:
+    levels = call.flow(0).levels
+    x = _numbers(call, 0, 2)
+    assert levels is not None
+    return [_convolved(call, x, _weight(call, 1, 3, axis=0) / levels.scale, None)]
+
+
+def _qlinear_conv(call: Call) -> list[Value]:
+    """x, its scale and zero point, weights, their scale and zero point, those of the answer, bias in levels of both scales' product."""
+    x, weight = _numbers(call, 0, 2, 1), _weight(call, 3, 5, 4, axis=0)
+    bias = floats(call.constant(8)) * floats(call.constant(1)) * floats(call.constant(4)) if call.has(8) else None
+    return [fixed(call, _convolved(call, x, weight, bias), call.constant(6), call.constant(7))]
+
+
+def _dynamic_lstm(call: Call) -> Sequence[Value]:
+    """An LSTM node's inputs, its weights transposed; behind them scale and zero point of both weights. h is rounded at every step."""
+    weights = []
+    for index, scale, zero in ((1, 8, 9), (2, 10, 11)):
+        weight = floats(call.constant(index))  # (directions, columns, 4 * hidden)
+        factor, offset = (floats(call.constant(at)).reshape(len(weight), 1, -1) for at in (scale, zero))
+        weights.append(np.swapaxes((weight - offset) * factor, 1, 2))
+    given = {name: call.attribute(name) for name in call.unused}
+    node = Node("LSTM", call.node.domain, call.node.name, call.node.inputs, call.node.outputs, given)
+    inner = Call(node, [rounded(call, call.flow(0)), *weights, *call.values[3:8]], call.tracer, call.runner, call.opset)
+    outputs = recurrent_with(inner, {"fake_quantize_hidden": True})
+    if inner.unused:
+        call.refuse(f"has the attribute {', '.join(inner.unused)}, which edgelstm does not honour")
+    return outputs
+
+
+#: By domain and operator.
+QUANTISED: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
+    ("ai.onnx", "DynamicQuantizeLinear"): _dynamic_quantize,
+    **{(domain, "QuantizeLinear"): _quantize for domain in ("ai.onnx", _MICROSOFT)},
+    **{(domain, "DequantizeLinear"): _dequantize for domain in ("ai.onnx", _MICROSOFT)},
+    ("ai.onnx", "MatMulInteger"): _matmul_integer,
+    ("ai.onnx", "ConvInteger"): _conv_integer,
+    ("ai.onnx", "QLinearMatMul"): _qlinear_matmul,
+    ("ai.onnx", "QLinearConv"): _qlinear_conv,
+    (_MICROSOFT, "QLinearAdd"): _qlinear("add"),
+    (_MICROSOFT, "QLinearMul"): _qlinear("mul"),
+    (_MICROSOFT, "QLinearSigmoid"): _qlinear_sigmoid,
+    (_MICROSOFT, "MatMulIntegerToFloat"): _matmul_to_float,
+    (_MICROSOFT, "DynamicQuantizeMatMul"): _dynamic_matmul,
+    (_MICROSOFT, "DynamicQuantizeLSTM"): _dynamic_lstm,
+}
+
+#: Those that take levels; others compute with numbers.
+TAKES_LEVELS = frozenset(op for _, op in QUANTISED)

@@ -1,0 +1,84 @@
+"""Records of layers that round activations as an integer runtime does, and give the rounded values as floats."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import ShapeError, UnsupportedModelError, printable
+from .record import Array, Layer, checked_array, require_shape
+
+#: What `DynamicFakeQuantize` takes one scale for.
+OVER = ("recording", "step")
+
+#: Most levels above or below zero: those of 16 bits. Smallest scale: float32 divides by it.
+MOST_LEVELS, SMALLEST_SCALE = 65535, 1e-30
+
+
+@dataclass(eq=False, repr=False)
+class FakeQuantize(Layer):
+    """``y = scale * min(max(round(x / scale), low), high)``, halves to even: QuantizeLinear of ONNX, and back.
+
+    Parameters
+    ----------
+    scale : (input_size,)
+        Above 0.
+    low, high : (input_size,)
+        Whole numbers: the lowest and the highest level, less the zero point.
+    """
+
+    kind: ClassVar[str] = "fake_quantize"
+    channelwise: ClassVar[bool] = True
+    rounds: ClassVar[bool] = True
+    scale: Array
+    low: Array
+    high: Array
+
+    def _check(self) -> None:
+        for name in ("scale", "low", "high"):
+            self._set(name, checked_array(self.label, name, getattr(self, name), 1))
+            require_shape(self.label, name, getattr(self, name), self.scale.shape, f"scale has shape {self.scale.shape}")
+        if (self.scale < SMALLEST_SCALE).any():
+            raise ShapeError(f"{self.label}: scale must not be below {SMALLEST_SCALE:g}; got {self.scale.min():g}.")
+        levels = np.stack([self.low, self.high])
+        if (levels != np.rint(levels)).any() or np.abs(levels).max() > MOST_LEVELS or (self.low > self.high).any():
+            raise ShapeError(f"{self.label}: low and high must be whole numbers within {MOST_LEVELS}, low not above high.")
+
+    @property
+    def input_width(self) -> int:
+        return int(self.scale.size)
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        self._matches(sizes, self.scale.size, f"scale has shape {self.scale.shape}")
+        return int(self.scale.size)
+
+
+@dataclass(eq=False, repr=False)
+class DynamicFakeQuantize(Layer):
+    """Values rounded to 256 levels over their own range, which holds 0: DynamicQuantizeLinear of ONNX, and back.
+
+    ``scale = (highest - lowest) / 255``, ``zero = round(-lowest / scale)``,
+    ``y = scale * (min(max(round(x / scale) + zero, 0), 255) - zero)`` in float32, halves to even
+    (https://onnx.ai/onnx/operators/onnx__DynamicQuantizeLinear.html).
+
+    Parameters
+    ----------
+    over : {"recording", "step"}
+        Whether all rows of a recording have one range, so that it must be there whole, or each row has its own.
+    """
+
+    kind: ClassVar[str] = "dynamic_fake_quantize"
+    rounds: ClassVar[bool] = True
+    over: str = "recording"
+
+    def _check(self) -> None:
+        if self.over not in OVER:
+            raise UnsupportedModelError(f"{self.label}: over {printable(repr(self.over), 60)} is not one of {', '.join(OVER)}.")
+
+    @property
+    def whole(self) -> bool:
+        return self.over == "recording"
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        return sum(sizes)

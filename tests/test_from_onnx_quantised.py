@@ -1,0 +1,177 @@
+"""ONNX graphs that ONNX Runtime's own tool has quantised: the same roundings, so the same answers."""
+
+import numpy as np
+import pytest
+
+import edgelstm as el
+from edgelstm import reference
+from edgelstm.importers import import_file
+
+onnx = pytest.importorskip("onnx")
+runtime = pytest.importorskip("onnxruntime")
+
+WIDTH, TOLERANCE = 5, 1e-5
+
+
+def floats(rng, *shape):
+    return rng.normal(size=shape).astype(np.float32)
+
+
+def saved(path, nodes, constants, shape):
+    """A float model from x of this shape to y."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, dims) for name, dims in (("x", shape), ("y", None)))
+    held = [numpy_helper.from_array(np.asarray(a), name) for name, a in constants.items()]
+    made = [helper.make_node(op, inputs, outputs, **attributes) for op, inputs, outputs, attributes in nodes]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    onnx.save(helper.make_model(helper.make_graph(made, "g", [x], [y], held), opset_imports=opsets, ir_version=8), path)
+    return path
+
+
+def dense(rng):
+    nodes = [
+        ("MatMul", ["x", "w"], ["p"], {}),
+        ("Add", ["p", "b"], ["q"], {}),
+        ("Sigmoid", ["q"], ["r"], {}),
+        ("MatMul", ["r", "v"], ["y"], {}),
+    ]
+    return nodes, {"w": floats(rng, WIDTH, 16), "b": floats(rng, 16), "v": floats(rng, 16, 3)}
+
+
+def convolution(rng):
+    nodes = [
+        ("Transpose", ["x"], ["t"], {"perm": [0, 2, 1]}),
+        ("Conv", ["t", "w", "b"], ["c"], {"kernel_shape": [3], "pads": [2, 2], "dilations": [2]}),
+        ("Transpose", ["c"], ["y"], {"perm": [0, 2, 1]}),
+    ]
+    return nodes, {"w": floats(rng, 6, WIDTH, 3), "b": floats(rng, 6)}
+
+
+def recurrent(direction):
+    def make(rng):
+        count = 2 if direction == "bidirectional" else 1
+        nodes = [
+            ("Transpose", ["x"], ["t"], {"perm": [1, 0, 2]}),
+            ("LSTM", ["t", "w", "r", "b"], ["h"], {"hidden_size": 8, "direction": direction}),
+            ("Transpose", ["h"], ["rows"], {"perm": [2, 0, 1, 3]}),
+            ("Reshape", ["rows", "shape"], ["y"], {}),
+        ]
+        constants = {"w": floats(rng, count, 32, WIDTH), "r": floats(rng, count, 32, 8) / 2, "b": floats(rng, count, 64)}
+        return nodes, {**constants, "shape": np.array([0, 0, -1])}
+
+    return make
+
+
+DYNAMIC = {
+    "dense": dense,
+    "convolution": convolution,
+    "lstm": recurrent("forward"),
+    "lstm from the end": recurrent("reverse"),
+    "lstms both ways": recurrent("bidirectional"),
+}
+
+
+def imported(path):
+    return import_file(path).model
+
+
+def answers_of_runtime(path, x):
+    return runtime.InferenceSession(path).run(None, {"x": x[None]})[0][0]
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("name", DYNAMIC)
+def test_activations_are_rounded_over_the_recording(name, per_channel, tmp_path):
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    rng = np.random.default_rng(len(name))
+    path = saved(tmp_path / "float.onnx", *DYNAMIC[name](rng), ("batch", "time", WIDTH))
+    quantised = tmp_path / "int8.onnx"
+    kind = QuantType.QUInt8 if name == "convolution" else QuantType.QInt8
+    quantize_dynamic(path, quantised, weight_type=kind, per_channel=per_channel)
+    assert {"DynamicQuantizeLinear", "DynamicQuantizeLSTM"} & {node.op_type for node in onnx.load(quantised).graph.node}
+    model = imported(quantised)
+    assert any(layer.kind == "dynamic_fake_quantize" for layer in model.layers)
+    assert not model.streams
+    x = floats(rng, 40, WIDTH)
+    expected = answers_of_runtime(quantised, x)
+    assert np.abs(reference.run(model, x) - expected).max() <= TOLERANCE * np.ptp(expected)
+    if name in ("dense", "lstms both ways") and not per_channel:
+        assert np.abs(el.Stream(model).process(x) - expected).max() <= TOLERANCE * np.ptp(expected)
+
+
+def test_a_graph_that_takes_one_frame_rounds_each_frame_and_streams(tmp_path):
+    from onnxruntime.quantization import quantize_dynamic
+
+    rng = np.random.default_rng(5)
+    path = saved(tmp_path / "float.onnx", *dense(rng), (1, WIDTH))
+    quantize_dynamic(path, tmp_path / "int8.onnx")
+    model = imported(tmp_path / "int8.onnx")
+    assert model.streams
+    x = floats(rng, 9, WIDTH)
+    session = runtime.InferenceSession(tmp_path / "int8.onnx")
+    expected = np.concatenate([session.run(None, {"x": row[None]})[0] for row in x])
+    assert np.abs(reference.run(model, x) - expected).max() <= TOLERANCE * np.ptp(expected)
+
+
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+@pytest.mark.parametrize("name", ["dense", "convolution"])
+def test_activations_are_rounded_by_scales_of_the_file(name, form, tmp_path):
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+
+    rng = np.random.default_rng(7)
+    path = saved(tmp_path / "float.onnx", *DYNAMIC[name](rng), (1, "time", WIDTH))
+
+    class Reader(CalibrationDataReader):
+        given = iter([{"x": floats(rng, 1, 50, WIDTH)} for _ in range(2)])
+
+        def get_next(self):
+            return next(self.given, None)
+
+    quantised = tmp_path / "int8.onnx"
+    quantize_static(path, quantised, Reader(), quant_format=QuantFormat[form])
+    model = imported(quantised)
+    assert any(layer.kind == "fake_quantize" for layer in model.layers)
+    x = floats(rng, 40, WIDTH)
+    options = runtime.SessionOptions()
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    expected = runtime.InferenceSession(quantised, options).run(None, {"x": x[None]})[0][0]
+    off = np.abs(reference.run(model, x) - expected) > TOLERANCE * np.ptp(expected)
+    assert off.mean() <= 0.02  # where a number lies between two levels, float64 and integers may take either
+
+
+@pytest.mark.parametrize("op", ["DynamicQuantizeMatMul", "MatMulIntegerToFloat"])
+def test_fused_products(op, tmp_path):
+    rng = np.random.default_rng(8)
+    constants = {
+        "w": rng.integers(-128, 128, (WIDTH, 4)).astype(np.int8),
+        "s": rng.uniform(0.01, 0.1, 4).astype(np.float32),
+        "z": np.arange(-2, 2).astype(np.int8),
+        "b": floats(rng, 4),
+    }
+    if op == "DynamicQuantizeMatMul":
+        nodes = [(op, ["x", "w", "s", "z", "b"], ["y"], {"domain": "com.microsoft"})]
+    else:
+        nodes = [
+            ("DynamicQuantizeLinear", ["x"], ["q", "qs", "qz"], {}),
+            (op, ["q", "w", "qs", "s", "qz", "z", "b"], ["y"], {"domain": "com.microsoft"}),
+        ]
+    path = saved(tmp_path / "m.onnx", nodes, constants, (1, "time", WIDTH))
+    x = floats(rng, 20, WIDTH)
+    expected = answers_of_runtime(path, x)
+    assert np.abs(reference.run(imported(path), x) - expected).max() <= TOLERANCE * np.ptp(expected)
+
+
+REFUSED = {
+    "another scale or zero point": [("DynamicQuantizeLinear", ["x"], ["q", "s", "z"], {}), ("MatMulInteger", ["q", "w", "k"], ["y"], {})],
+    "before anything turns them back": [("DynamicQuantizeLinear", ["x"], ["q", "s", "z"], {}), ("Cast", ["q"], ["y"], {"to": 1})],
+    "no QuantizeLinear before": [("Cast", ["x"], ["q"], {"to": 1}), ("MatMulInteger", ["q", "w"], ["y"], {})],
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_levels_that_mean_something_else_are_refused(why, tmp_path):
+    path = saved(tmp_path / "m.onnx", REFUSED[why], {"w": np.ones((WIDTH, 2), np.int8), "k": np.array(3, np.uint8)}, (1, "time", WIDTH))
+    with pytest.raises(el.UnsupportedModelError, match=why):
+        import_file(path)
