@@ -123,7 +123,7 @@ class Value:
     def times_two_to(self, exponent):
         """self * 2**exponent, for whole exponents from -126 to 127."""
         kind = ir.VectorType(I32, self.value.type.count)
-        whole = self.builder.fptosi(exponent.value, kind)
+        whole = self.builder.bitcast((exponent + ROUNDER).value, kind)  # in its low bits; the others leave in the shift
         bits = self.builder.shl(self.builder.add(whole, ir.Constant(kind, [127] * kind.count)), ir.Constant(kind, [23] * kind.count))
         return self._wrap(self.builder.fmul(self.value, self.builder.bitcast(bits, self.value.type)))
 
