@@ -69,9 +69,14 @@ def uniform(rng, *shape):
     return rng.uniform(-0.5, 0.5, shape)
 
 
-def behind_lstm(layer, hidden=9):
-    """The layer behind an LSTM of `hidden` units that reads three values."""
-    return lambda rng: [*lstm_layers(rng, 3, hidden, 1), layer(rng)]
+def three_to_nine(rng):
+    """The one LSTM of most models below: a process makes the code of one size once, and that takes seconds."""
+    return lstm_layers(rng, 3, 9, 1)
+
+
+def behind_lstm(layer):
+    """The layer behind an LSTM of nine units that reads three values."""
+    return lambda rng: [*three_to_nine(rng), layer(rng)]
 
 
 def conv_lstm(rng, shape, channels, window, **options):
@@ -82,8 +87,8 @@ def conv_lstm(rng, shape, channels, window, **options):
 
 
 def before_lstm(layer, size):
-    """The layer before an LSTM that reads its `size` values."""
-    return lambda rng: [layer(rng), *lstm_layers(rng, size, 6, 1)]
+    """The layer before an LSTM, which reads three sums of its `size` values."""
+    return lambda rng: [layer(rng), el.Dense(uniform(rng, 3, size) * np.sqrt(4 / size)), *three_to_nine(rng)]
 
 
 def lstm(rng):
@@ -91,15 +96,16 @@ def lstm(rng):
 
 
 def embedding(rng):
-    return [el.Embedding(uniform(rng, 11, 6)), *lstm_layers(rng, 6, 7, 1)]
+    return [el.Embedding(uniform(rng, 11, 3)), *three_to_nine(rng)]
 
 
 def normalizer(rng):
-    return [el.Normalizer(uniform(rng, 4), rng.uniform(0.5, 2, 4)), *lstm_layers(rng, 4, 6, 1)]
+    return [el.Normalizer(uniform(rng, 3), rng.uniform(0.5, 2, 3)), *three_to_nine(rng)]
 
 
-def add(rng):
-    return [*lstm_layers(rng, 6, 6, 1), el.Add(inputs=("lstm0", "input"))]
+def around_lstm(layer):
+    """What joins the input with three sums of an LSTM's units."""
+    return lambda rng: [*three_to_nine(rng), el.Dense(uniform(rng, 3, 9), name="sums"), layer(inputs=("sums", "input"))]
 
 
 def conv1d(rng):
@@ -107,7 +113,8 @@ def conv1d(rng):
         el.Conv1D(uniform(rng, 8, 3, 5), uniform(rng, 8), stride=2, dilation=2),
         el.Activation("relu"),
         el.Conv1D(uniform(rng, 6, 4, 3), uniform(rng, 6), groups=2, padding="valid"),
-        *lstm_layers(rng, 6, 7, 1),
+        el.Dense(uniform(rng, 3, 6)),
+        *three_to_nine(rng),
     ]
 
 
@@ -166,7 +173,7 @@ def masked(rng):
 
 def attention(rng):
     """Over all samples, and over those that are no padding; the scores reach far."""
-    (first,) = lstm_layers(rng, 3, 9, 1)
+    (first,) = three_to_nine(rng)
     return [
         el.Mask(0.5, name="mask", inputs=("input",)),
         replace(first, name="values", inputs=("input",)),
@@ -207,9 +214,9 @@ MAKERS = {
     "log_softmax": behind_lstm(lambda rng: el.LogSoftmax()),
     "embedding": embedding,
     "normalizer": normalizer,
-    "add": add,
-    "mul": lambda rng: [*lstm_layers(rng, 6, 6, 1), el.Mul(inputs=("lstm0", "input"))],
-    "concat": lambda rng: [*lstm_layers(rng, 6, 7, 1), el.Concat(inputs=("input", "lstm0"))],
+    "add": around_lstm(el.Add),
+    "mul": around_lstm(el.Mul),
+    "concat": lambda rng: [*three_to_nine(rng), el.Concat(inputs=("input", "lstm0"))],
     "slice": behind_lstm(lambda rng: el.Slice(2, 7)),
     "batch_norm": behind_lstm(lambda rng: el.BatchNorm(uniform(rng, 9), uniform(rng, 9))),
     "prelu": behind_lstm(lambda rng: el.PReLU(uniform(rng, 9))),
@@ -227,7 +234,7 @@ MAKERS = {
     "average_pool1d": behind_lstm(lambda rng: el.AveragePool1D(4)),
     "global_max_pool1d": behind_lstm(lambda rng: el.GlobalMaxPool1D()),
     "global_average_pool1d": behind_lstm(lambda rng: el.GlobalAveragePool1D()),
-    "window": lambda rng: [*lstm_layers(rng, 3, 5, 1), el.Window(4, stride=4, padding="valid"), el.Dense(uniform(rng, 6, 20))],
+    "window": lambda rng: [*three_to_nine(rng), el.Window(4, stride=4, padding="valid"), el.Dense(uniform(rng, 6, 36))],
     "gru": gru,
     "rnn": rnn,
     "last": lambda rng: [*both_ways(rng, sequences=False), el.Dense(uniform(rng, 3, 12))],
@@ -237,10 +244,7 @@ MAKERS = {
     "dynamic_fake_quantize": dynamic_fake_quantize,
     "min_gru": lambda rng: [el.MinGRU(uniform(rng, 26, 5), uniform(rng, 26), uniform(rng, 13), candidate="positive")],
     "min_lstm": lambda rng: [el.MinLSTM(uniform(rng, 54, 5), uniform(rng, 54))],
-    "slstm": lambda rng: [
-        el.SLSTM(uniform(rng, 48, 5), uniform(rng, 48, 4), uniform(rng, 48)),
-        el.SLSTM(uniform(rng, 24, 12), uniform(rng, 24, 3)),
-    ],
+    "slstm": slstm,
     "attention_pool": attention,
     "lstm_int8": lambda rng: [lstm_int8(rng, 5, 14, "int8-dynamic", calibrated=True), lstm_int8(rng, 14, 9, "int8-weight")],
     "gru_int8": gru_int8,

@@ -2,9 +2,12 @@
 
 import ctypes
 import hashlib
+import os
+import pickle
 import shutil
 import subprocess
 from functools import cache
+from pathlib import Path
 
 import lstm_cells
 import numpy as np
@@ -122,7 +125,15 @@ def target_of(text):
 
 @cache
 def built(name, target):
-    return el.build(model_of(name), target_of(target))
+    """A model built for a target; once for all processes of a test run, for that takes seconds."""
+    if "EDGELSTM_BUILT_BY_TESTS" not in os.environ:
+        return el.build(model_of(name), target_of(target))
+    kept = Path(os.environ["EDGELSTM_BUILT_BY_TESTS"]) / f"{name}-{target}.build"
+    if not kept.exists():
+        unfinished = kept.with_suffix(f".{os.getpid()}")
+        unfinished.write_bytes(pickle.dumps(el.build(model_of(name), target_of(target))))
+        unfinished.replace(kept)
+    return pickle.loads(kept.read_bytes())
 
 
 def can_run(target):

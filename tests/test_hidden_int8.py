@@ -12,6 +12,7 @@ from test_kernels_int8 import FORMS
 import edgelstm as el
 from edgelstm import reference
 from edgelstm.compiler import plan
+from edgelstm.compiler.layout import lay_out
 from edgelstm.compiler.targets import host
 from edgelstm.quantization.choosing import choose
 from edgelstm.quantization.report.looks import layer_record
@@ -134,7 +135,7 @@ def test_weights_take_less_than_a_third(rng):
     """Large layers: a scale and a bias a row beside the weights."""
     model = el.Model([gru(rng, 128, 128)])
     made = el.quantize(model, samples(rng, model, 50), "int8-dynamic")
-    sizes = [el.Stream(m).program.about().weight_bytes for m in (made, model)]
+    sizes = [lay_out(m, host()).weights.nbytes for m in (made, model)]
     assert sizes[0] / sizes[1] <= 0.28
 
 
