@@ -18,12 +18,12 @@ PAGE = (Path(__file__).parents[1] / "docs" / "converting.md").read_text(encoding
 def test_what_the_page_shows_runs_and_gives_the_networks_numbers(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    for kind, text in re.findall(r"```(python|sh|toml)\n(.*?)```", PAGE, re.DOTALL):
+    for kind, file, text in re.findall(r"```(python|sh|toml)(?: (\S+))?\n(.*?)```", PAGE, re.DOTALL):
         if kind == "python":
             exec(compile(text, "docs/converting.md", "exec"), names)
             continue
         if kind == "toml":
-            Path(text.partition("\n")[0].removeprefix("# ")).write_text(text)
+            Path(file).write_text(text)
             continue
         for line in text.splitlines():
             command, _, target = line.partition(" > ")

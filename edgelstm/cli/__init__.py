@@ -25,7 +25,7 @@ READER_LEFT = 141
 #: Every verb, as `edgelstm --help` lists it; each is the command of that name in the module of that name.
 VERBS = {
     "demo": "See a trained network recognise activities, live.",
-    "convert": "Turn a trained file into a .elstm file.",
+    "convert": "Turn a trained file (PyTorch, Keras, ONNX, TensorFlow Lite, …) into a .elstm file.",
     "describe": "Show what a model file holds.",
     "verify": "Compare a model's answers with those of the framework that trained it.",
     "quantize": "Make a model small and fast with int8 weights, and see what that costs.",
@@ -133,14 +133,15 @@ def _os_error(problem: OSError) -> str:
 @click.version_option(__version__, message="edgelstm %(version)s")
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Streaming LSTM inference for edge CPUs.
+    """Streaming inference of LSTM, GRU and RNN networks for edge CPUs.
 
     A trained file in, one compiled step function out: no framework, no allocation, no surprise in the tail.
+    Every verb that takes a model takes a .elstm file, or a trained one: PyTorch, Keras, ONNX, TensorFlow Lite, and more.
 
     \b
     Begin here:
       edgelstm demo
-      edgelstm convert gesture.pt -o gesture.elstm
+      edgelstm convert gesture.keras -o gesture.elstm
       edgelstm run gesture.elstm --input recording.csv --output -
     """  # noqa: D301
     if ctx.invoked_subcommand is None:

@@ -8,6 +8,7 @@ import click
 
 from ..errors import UsageError
 from . import describe, given, scaler, show
+from . import diagram as drawing
 
 
 @click.command()
@@ -20,6 +21,7 @@ from . import describe, given, scaler, show
 @click.option("--rate", type=float, metavar="HZ", help="Samples a second that the network was trained on.")
 @click.option("--window", type=int, metavar="N", help="Steps of one training example.")
 @scaler.options
+@click.option("--diagram", type=click.Path(path_type=Path), metavar="OUT.svg", help="Draw the network: names, kinds, sizes and rates.")
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 def convert(
     *,
@@ -31,13 +33,18 @@ def convert(
     input_names: str | None,
     rate: float | None,
     window: int | None,
+    diagram: Path | None,
     as_json: bool,
     **scaling: Any,
 ) -> None:
     """Turn SOURCE, a trained file, into a .elstm file, and show what was taken from it.
 
-    A PyTorch state_dict names its tensors but not the order of its layers, nor the activations between. Where only one
-    chain fits it is taken and printed; anything else is refused with the list of tensors found, and --layers says it:
+    Files that hold the whole network need nothing but their path: Keras (.keras, .h5), ONNX, torch.export (.pt2),
+    TorchScript, TensorFlow Lite, amplifier models in JSON (GuitarML, RTNeural, AIDA-X, .nam), madmom.
+
+    A PyTorch state_dict (.pt, .pth, .ckpt, .safetensors) names its tensors but not the order of its layers, nor the
+    activations between; so do Keras' .weights.h5, Flax' .msgpack, and .npz. Where only one chain fits it is taken and
+    printed; anything else is refused with the list of tensors found, and --layers says it:
     a module and the function after it, "add:input" for a skip connection, "bn" for a BatchNorm in front.
     Neither PyTorch nor any other framework is needed. Nothing in SOURCE is executed.
     Files that hold nothing but named arrays are read by a recipe, --recipe; --draft-recipe prints one to begin from.
@@ -46,7 +53,8 @@ def convert(
 
     \b
     Examples:
-      edgelstm convert gesture.pt -o gesture.elstm
+      edgelstm convert gesture.keras -o gesture.elstm
+      edgelstm convert gesture.onnx -o gesture.elstm --diagram gesture.svg
       edgelstm convert gesture.pt --layers "lstm, fc1:relu, fc2:softmax" --labels idle,wave,tap --rate 50 -o gesture.elstm
       edgelstm convert weather.pt --mean 20.1,55 --scale 5.2,10.4 -o weather.elstm
       edgelstm convert research.npz --draft-recipe > research.toml
@@ -68,11 +76,13 @@ def convert(
     model = scaler.scaled(model, **scaling)
     save(model, target)
     told = describe.record(load(target), target)
+    if diagram is not None:
+        drawing.write(diagram, told, source, target)
     notes = [given.spelled(note) for note in taken.notes]
     if as_json:
         show.emit_json({"format": taken.format, "chain": taken.chain, "notes": notes, **told})
         return
-    click.echo(show.printable(f"{source} ({taken.format}): {taken.chain}"))
+    click.echo(show.printable(f"{source}, {taken.format}: {taken.chain}"))
     for note in notes:
         click.echo(show.printable(f"note: {note}"))
     describe.print_model(told)

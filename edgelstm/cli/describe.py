@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import UsageError
+from . import diagram as drawing
 from . import given, show, timing
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ def print_model(told: dict[str, Any]) -> None:
     rows = [
         (
             layer["name"],
-            ", ".join([layer["kind"], *(f"{name} {value}" for name, value in layer["options"].items())]),
+            ", ".join([layer["kind"], *unusual(layer)]),
             ", ".join(layer["inputs"]),
             layer["output_size"],
             f"{layer['parameters']:,}",
@@ -106,6 +108,26 @@ def print_model(told: dict[str, Any]) -> None:
     ]
     columns = ("layer", "kind", "reads", "outputs", "parameters", "multiply-acc.", *timing.columns(told["layers"]))
     show.table("Layers", columns, rows)
+
+
+def unusual(layer: dict[str, Any]) -> list[str]:
+    """The options of a layer that are not what its kind has when nothing is said."""
+    from dataclasses import fields
+
+    from ..layers import record_of
+
+    defaults = {field.name: field.default for field in fields(record_of(layer["kind"]))}
+    usual = {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()}
+    changed = {name: value for name, value in layer["options"].items() if value != usual.get(name)}
+    return [_option(name.replace("_", " "), value) for name, value in changed.items()]
+
+
+def _option(name: str, value: object) -> str:
+    """An option in words: ``"stride 2"``, ``"reverse"``, ``"no reset after"``."""
+    if isinstance(value, bool):
+        return name if value else f"no {name}"
+    values = value if isinstance(value, list) else [value]
+    return " ".join([name, *(f"{one:g}" if isinstance(one, float) else f"{one}" for one in values)])
 
 
 def library_record(file: "LibraryFile") -> dict[str, Any]:
@@ -192,7 +214,9 @@ def _names(names: object) -> str:
 
 def _regime(told: dict[str, Any]) -> str:
     if not told["streams"]:
-        return "answers whole recordings alone: " + ("one answer for each" if told["sums_up"] else "one answer for each sample")
+        answers = "one answer for each" if told["sums_up"] else "one answer for each sample"
+        examples = "" if told["window"] is None else f"; of {told['window']} steps in training"
+        return f"answers whole recordings alone: {answers}{examples}"
     window = "streams of any length" if told["window"] is None else f"windows of {told['window']} steps"
     if told["window"] is None and told["stateful"] is None:
         return "not stated"
@@ -208,8 +232,9 @@ def _probe_text(probe: dict[str, Any] | None) -> str:
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @given.how_to_read
+@click.option("--diagram", type=click.Path(path_type=Path), metavar="OUT.svg", help="Draw the network: names, kinds, sizes and rates.")
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
-def describe(*, model: Path, how: given.How, as_json: bool) -> None:
+def describe(*, model: Path, how: given.How, diagram: Path | None, as_json: bool) -> None:
     """Show what MODEL holds: layers, sizes, names, training regime, probe.
 
     MODEL is a .elstm file, any trained file that `edgelstm convert` takes, or a library that
@@ -219,12 +244,17 @@ def describe(*, model: Path, how: given.How, as_json: bool) -> None:
     Examples:
       edgelstm describe gesture.elstm
       edgelstm describe gesture.pt --json
+      edgelstm describe gesture.keras --diagram gesture.svg
       edgelstm describe gesture.so
     """  # noqa: D301
     from ..runtime.library_file import LibraryFile
 
     found = given.opened(model, how)
+    if diagram is not None and isinstance(found, LibraryFile):
+        raise UsageError(f"{model} is a built library, which does not say what reads what; draw the model that it was built from.")
     told = library_record(found) if isinstance(found, LibraryFile) else record(found, model)
+    if diagram is not None:
+        drawing.write(diagram, told, model)
     if as_json:
         show.emit_json(told)
     elif isinstance(found, LibraryFile):

@@ -18,13 +18,13 @@ def line(told: "Mapping[str, Any]") -> str:
     given = told["vocabulary_size"]
     sizes = f"{told['input_size'] if given is None else f'index of {given}'} → {told['output_size']}"
     layers = [(str(layer["kind"]), layer["output_size"]) for layer in told["layers"]]
-    shown = [layer for layer in layers if layer[0].startswith("lstm")] or layers
+    shown = [layer for layer in layers if _recurrent(layer[0])] or layers
     words: list[str] = []
     for place, layer in enumerate(shown):
         if place and layer == shown[place - 1]:
             continue
         end = next((k for k in range(place, len(shown)) if shown[k] != layer), len(shown))
-        words.append(f"{_title(layer[0])} {layer[1]}" + (f" ×{end - place}" if end - place > 1 else ""))
+        words.append(f"{kind_title(layer[0])} {layer[1]}" + (f" ×{end - place}" if end - place > 1 else ""))
     return ", ".join([sizes, *words, str(told["scheme"]), *([str(told["reads"])] if "reads" in told else [])])
 
 
@@ -42,8 +42,8 @@ def html(title: str, told: "Mapping[str, Any]", facts: "Iterable[tuple[str, obje
     """
     from html import escape
 
-    boxes = [("input", told["input_size"]), *((_title(str(layer["kind"])), layer["output_size"]) for layer in told["layers"])]
-    cells = [(str(layer["name"]), _title(str(layer["kind"])), str(layer["output_size"])) for layer in told["layers"]]
+    boxes = [("input", told["input_size"]), *((kind_title(str(layer["kind"])), layer["output_size"]) for layer in told["layers"])]
+    cells = [(str(layer["name"]), kind_title(str(layer["kind"])), str(layer["output_size"])) for layer in told["layers"]]
     named = [("inputs", ", ".join(map(str, told["input_names"]))), ("outputs", ", ".join(map(str, told["labels"])))]
     lines = [(name, str(value)) for name, value in (*named, *facts) if value != ""]
     rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in cells)
@@ -70,7 +70,14 @@ def _diagram(boxes: "list[tuple[str, Any]]") -> str:
     return f'<div style="overflow-x:auto"><svg xmlns="http://www.w3.org/2000/svg" {attributes}>{"".join(parts)}</svg></div>'
 
 
-def _title(kind: str) -> str:
-    """A kind of layer as people write it: ``lstm_int8`` is LSTM."""
-    word = kind.partition("_")[0]
-    return word.upper() if word == "lstm" else word.capitalize()
+#: Parts of names of kinds that people do not write as words.
+_ACRONYMS = {word.lower(): word for word in ("LSTM", "sLSTM", "GRU", "RNN", "RMS", "PReLU", "Conv1D", "Pool1D", "Conv2D", "Pool2D")}
+
+
+def kind_title(kind: str) -> str:
+    """A kind of layer as people write it: ``lstm_int8`` is LSTM, ``layer_norm`` is LayerNorm."""
+    return "".join(_ACRONYMS.get(word, word.capitalize()) for word in kind.partition("_int8")[0].split("_"))
+
+
+def _recurrent(kind: str) -> bool:
+    return kind.partition("_int8")[0].endswith(("lstm", "gru", "rnn"))
