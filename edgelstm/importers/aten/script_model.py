@@ -9,11 +9,11 @@ from ...errors import ShapeError, UnsupportedModelError, printable
 from ...model import Model
 from ..from_onnx.chains import from_onnx
 from ..from_onnx.settling import Sizes, parse
+from ..from_onnx.writer import Ref
 from ..from_torch.kinds import hidden_size
 from .program import Program
 from .script import Follower
 from .script_archive import Script
-from .writer import Ref
 
 #: Most readings of the samples' shape that are made.
 _MOST = 12

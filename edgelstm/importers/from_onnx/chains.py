@@ -62,7 +62,8 @@ def from_onnx(file: File, layers: str | None = None, *, sizes: str | None = None
             best = (attempt.met, problem) if best is None or attempt.met > best[0] else best
             continue
         steps = reading.steps()
-        model = Model(tuple(found), window=steps if steps is not None and steps > 1 else None, source=source)
+        window = steps if steps is not None and steps > 1 and not any(becomes for _, becomes in reading.states) else None
+        model = Model(tuple(found), window=window, source=source)
         return model, ", ".join(one.name for one in model.layers), notes
     raise _failure(graph, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
 

@@ -110,6 +110,8 @@ class Emitter:
                 return present, delays
             for i in states:
                 state = self.space.wires[at.wire[i]].source
+                if not self.space.wires[at.wire[i]].steps:
+                    raise UnsupportedModelError(f"{source.place}: reads {state.place}, of the call before, which holds several steps.")
                 if not isinstance(state, State) or state.following is None or state.initial[at.number[i]]:
                     raise UnsupportedModelError(f"{source.place}: reads {state.place}, which no output of the graph becomes.")
                 present[i], delays[i] = state.following[at.number[i]], delays[i] + 1

@@ -288,6 +288,11 @@ class Tracer:
             self.refuse("mixes the steps and sequences that it reads")
         return group.refs[0][0], bool((where != expected).any()), steps
 
-    def state(self, initial: Floats, timed: bool) -> Wire:
-        """A state that begins as `initial` (numbers,). `timed`: whether operators compute with it at every step."""
-        return self.space.allocate(State(self.place, initial), self.steps if timed else 0, initial.size)
+    def begun(self, ids: Ids) -> Floats | None:
+        """Where the state of the stream begins that `ids` are; None where they are none."""
+        wire = self.space.wire_of(ids)
+        return wire.source.initial[self.space.places(ids).number] if wire is not None and isinstance(wire.source, State) else None
+
+    def state(self, initial: Floats, steps: int) -> Wire:
+        """A state that begins as `initial` (numbers,). `steps`: how many there are, if operators compute with it at every step, else 0."""
+        return self.space.allocate(State(self.place, initial), steps, initial.size)
