@@ -17,6 +17,9 @@ Ids: TypeAlias = NDArray[np.int64]
 #: Most numbers of one array.
 MOST = 1 << 20
 
+#: As how many numbers that are only moved one that is computed counts: it is sorted by step and sequence.
+_COMPUTED = 8
+
 #: Most numbers of a matrix or kernel that is written out.
 MOST_WEIGHTS = 1 << 23
 
@@ -82,7 +85,7 @@ class Space:
         """A new wire of `width` numbers at each of `steps` steps; `steps` 0 makes a constant."""
         if max(width, width * steps * self.batch) > MOST:
             raise UnsupportedModelError(f"{source.place}: makes {width} numbers for {steps} steps; at most {MOST} together are imported.")
-        self.budget.take(source.place, wires=1)
+        self.budget.take(source.place, wires=1, numbers=_COMPUTED * width * max(1, steps) * self.batch)
         wire = Wire(len(self.wires), self._end, steps, width, source, reverse)
         if wire.index == self._table.shape[1]:
             self._table = np.concatenate([self._table, np.zeros_like(self._table)], axis=1)
