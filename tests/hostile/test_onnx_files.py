@@ -160,6 +160,41 @@ def long_range(model):
         model.graph.initializer.append(numpy_helper.from_array(np.array(value), name))
 
 
+def long_chain(model):
+    """Twelve thousand products, each of two others before it."""
+    names = ["x", *(f"p{i}" for i in range(12_000))]
+    nodes = [helper.make_node("Mul", [names[i], names[i // 2]], [names[i + 1]]) for i in range(12_000)]
+    for node in reversed(nodes):
+        model.graph.node.insert(0, node)
+
+
+def doubled(model):
+    """Arrays joined with themselves, again and again."""
+    for i in reversed(range(18)):
+        model.graph.node.insert(0, helper.make_node("Concat", [f"d{i}" if i else "x"] * 2, [f"d{i + 1}"], axis=2))
+    for i in reversed(range(60)):
+        model.graph.node.insert(18, helper.make_node("Concat", ["d18", f"d{i % 9}" if i % 9 else "x"], [f"e{i}"], axis=2))
+
+
+def outer_sum(model):
+    """A column and a row of constants, a sum of 2^40 numbers."""
+    model.graph.node.insert(0, helper.make_node("Add", ["column", "row"], ["big"]))
+    for name, shape in (("column", (1 << 20, 1)), ("row", (1, 1 << 20))):
+        model.graph.initializer.append(numpy_helper.from_array(np.zeros(shape, np.int8), name))
+
+
+def outer_product(model):
+    outer_sum(model)
+    model.graph.node[0].op_type = "MatMul"
+
+
+def gathered(model):
+    """A row of constants taken a million times."""
+    model.graph.node.insert(0, helper.make_node("Gather", ["row", "column"], ["big"]))
+    for name, shape in (("column", (1 << 20, 1)), ("row", (1, 1 << 16))):
+        model.graph.initializer.append(numpy_helper.from_array(np.zeros(shape, np.int32), name))
+
+
 def cycle(model):
     """Two nodes that read each other."""
     model.graph.node.insert(0, helper.make_node("Add", ["x", "v"], ["u"]))
@@ -189,6 +224,11 @@ def infinite(model):
         (expanded, "at most"),
         (long_range, "at most"),
         (long_recording, "at most"),
+        (long_chain, "larger than is imported"),
+        (doubled, "larger than is imported"),
+        (outer_sum, "at most"),
+        (outer_product, "at most"),
+        (gathered, "at most"),
         (cycle, "nothing before it makes"),
         (no_output, "nothing before it makes"),
         (other_height, "hidden_size"),

@@ -12,7 +12,7 @@ from ..graph.convolving import turned
 from ..graph.emitting import Emitter
 from ..graph.expressions import Cell, Input, State
 from ..graph.tracing import Flow, Tracer, Value
-from ..graph.wires import MOST, Ids, Space, Wire
+from ..graph.wires import MOST, Budget, Ids, Space, Wire
 from .file import File, Tensor
 from .operators import OPERATORS
 from .signature import Axes, Reading, choice
@@ -23,13 +23,15 @@ from .walking import Walk
 class Attempt:
     """One reading of a file's signature, followed through its graph.
 
-    `constants`: inputs that are given; `chosen`: the sequence of a batch whose initial state is taken; `met`: how many nodes were followed.
+    `constants`: inputs that are given; `chosen`: the sequence of a batch whose initial state is taken; `budget`: of all readings;
+    `met`: how many nodes were followed.
     """
 
     file: File
     reading: Reading
     constants: Mapping[str, Value] = field(default_factory=dict)
     chosen: int | None = None
+    budget: Budget = field(default_factory=Budget)
     met: int = 0
 
     def layers(self, steps: int) -> tuple[list[Layer], list[str]]:
@@ -42,7 +44,7 @@ class Attempt:
 
     def followed(self, steps: int) -> tuple[Tracer, dict[Tensor, Value], dict[Tensor, Wire], list[str]]:
         """The graph followed for recordings of `steps` steps: its outputs, the wires of its states, and notes."""
-        space = Space(self._batch())
+        space = Space(self._batch(), self.budget)
         tracer = Tracer(space, steps, chosen=self.chosen, open=self.reading.steps() is None)
         walk = Walk(self.file, tracer, {**OPERATORS, **self.file.operators})
         states = self._states(tracer)

@@ -9,6 +9,7 @@ from ...errors import EdgeLSTMError, UnsupportedModelError, UsageError, printabl
 from ...layers.record import Layer
 from ...model import Model
 from ..graph.tracing import Value
+from ..graph.wires import Budget
 from .attempts import Attempt
 from .file import File, Graph
 from .settling import Sizes, open_frame, parse, settled
@@ -52,8 +53,9 @@ def from_onnx(file: File, layers: str | None = None, *, sizes: str | None = None
     graph, values = settled(file.graph, parse(sizes) if sizes is not None else Sizes())
     file, constants = replace(file, graph=graph), dict[str, Value](values)
     best: tuple[int, EdgeLSTMError] | None = None
+    budget = Budget()
     for reading in readings(graph.inputs, graph.outputs):
-        attempt = Attempt(file, reading, constants)
+        attempt = Attempt(file, reading, constants, budget=budget)
         try:
             found, notes = _layers(attempt)
         except EdgeLSTMError as problem:

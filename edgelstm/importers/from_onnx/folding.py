@@ -3,15 +3,17 @@
 Definitions: https://onnx.ai/onnx/operators/.
 """
 
+import math
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
 from .calls import Array, Call
 
-#: Most numbers that a computed constant may have.
-_MOST = 1 << 26
+#: Most numbers that a computed constant may have, and most products that it may be made of.
+_MOST, _MOST_PRODUCTS = 1 << 24, 1 << 28
 
 #: NumPy's types by the number of ONNX's TensorProto.DataType.
 DTYPES = {
@@ -28,6 +30,25 @@ def bounded(call: Call, shape: Any) -> tuple[int, ...]:
     if any(n < 0 for n in found) or size > _MOST:
         call.refuse(f"makes a constant of shape {found}; at most {_MOST} numbers are imported")
     return found
+
+
+def bounded_inputs(call: Call) -> None:
+    """Refuse constants that would become too many numbers by broadcasting, or take too many products."""
+    shapes = [value.shape for value in call.values if isinstance(value, np.ndarray)]
+    if call.node.op == "MatMul" and len(shapes) == 2 and all(shapes):
+        rows, columns = math.prod(shapes[0][:-1]), math.prod(shapes[1]) // max(1, shapes[1][-2] if len(shapes[1]) > 1 else shapes[1][0])
+        bounded(call, (rows, columns))
+        products = rows * math.prod(shapes[1])
+    elif call.node.op == "Einsum":
+        terms = str(call.node.attributes.get("equation", "")).replace(" ", "").partition("->")[0].split(",")
+        products = math.prod({a: n for term, shape in zip(terms, shapes, strict=False) for a, n in zip(term, shape, strict=False)}.values())
+    else:
+        most = [max(lengths) for lengths in zip_longest(*(shape[::-1] for shape in shapes), fillvalue=1)]
+        products = min(math.prod(most), _MOST_PRODUCTS + 1) if call.node.op in BROADCASTING else 0
+        if products > _MOST:
+            bounded(call, most[::-1])
+    if products > _MOST_PRODUCTS:
+        call.refuse(f"takes {products} products of constants; at most {_MOST_PRODUCTS} are computed")
 
 
 def cast(call: Call, data: Array) -> Array:
@@ -175,4 +196,10 @@ FOLDS: dict[str, Callable[..., Array]] = {
     "OneHot": _one_hot,
     "Trilu": lambda call, data, *k: np.triu(data, *map(int, k)) if call.attribute("upper", 1) else np.tril(data, *map(int, k)),
     "DequantizeLinear": dequantize,
+}
+
+#: Those whose inputs broadcast.
+BROADCASTING = {
+    *("Add", "Sub", "Mul", "Div", "Mod", "Pow", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Where"),
+    *("Max", "Min", "Sum"),
 }

@@ -53,7 +53,9 @@ def _slice(call: Call, data: Array) -> list[Array]:
 
 def _gather(call: Call, data: Array) -> list[Array]:
     axis = call.axis(call.attribute("axis", 0), data.ndim)
-    return [np.take(data, call.constant(1).astype(np.int64), axis)]
+    index = call.constant(1).astype(np.int64)
+    _bounded(call, (*data.shape[:axis], *index.shape, *data.shape[axis + 1 :]))
+    return [np.take(data, index, axis)]
 
 
 def _split(call: Call, data: Array) -> list[Array]:

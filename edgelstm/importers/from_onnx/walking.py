@@ -10,7 +10,7 @@ from ...errors import EdgeLSTMError, ModelFileError, UnsupportedModelError, prin
 from ..graph.tracing import Flow, Tracer, Value
 from .calls import Call
 from .file import DEEPEST, File, Graph, Node, Reference
-from .folding import FOLDS
+from .folding import FOLDS, bounded_inputs
 from .loops import counted
 from .moving import MOVES
 from .quantised import TAKES_LEVELS
@@ -37,6 +37,7 @@ class Walk:
         self._scopes.append({**graph.constants, **names})
         for node in graph.nodes:
             outputs = self._node(node)
+            self.tracer.space.budget.take(str(node), operators=1, numbers=sum(map(_held, outputs)) if node.op != "Constant" else 0)
             for name, value in zip(node.outputs, outputs, strict=False):
                 if name:
                     self._scopes[-1][name] = value
@@ -87,6 +88,7 @@ class Walk:
         if (node.domain, op) not in self.handlers and op not in MOVES and op not in FOLDS:
             raise UnsupportedModelError(f"{node}: the operator {printable(op, 60)} of {printable(node.domain, 60)} is not imported.")
         if op in FOLDS and not any(isinstance(value, Flow) for value in call.values):
+            bounded_inputs(call)
             with np.errstate(all="ignore"):
                 return [FOLDS[op](call, *call.values)]
         if op in MOVES and not isinstance(call.value(min(1, len(call.values) - 1)) if op == "Gather" else None, Flow):
@@ -118,3 +120,9 @@ class Walk:
         finally:
             self._scopes = outer
             self._attributes.pop()
+
+
+def _held(value: Value | None) -> int:
+    """The numbers of an array that are its own; a view of another's has none."""
+    array = value.ids if isinstance(value, Flow) else value
+    return array.size if array is not None and array.base is None else 0

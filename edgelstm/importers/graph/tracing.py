@@ -262,6 +262,7 @@ class Tracer:
         else:
             if rows * outputs * columns.size > MOST_WEIGHTS:
                 self.refuse(f"multiplies {rows} rows a step by one matrix, which would take a matrix of {rows * outputs} x {columns.size}")
+            self.space.budget.take(self.place, numbers=rows * outputs * columns.size)
             blocks = np.zeros((rows, outputs, columns.size))
             for row, columns_of in enumerate(place.reshape(rows, inputs)):
                 blocks[row] = spread(weight.T, columns_of, columns.size)

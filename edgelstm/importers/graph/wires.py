@@ -17,6 +17,9 @@ Ids: TypeAlias = NDArray[np.int64]
 #: Most numbers of one array.
 MOST = 1 << 20
 
+#: As how many numbers that are only moved one that is computed counts: it is sorted by step and sequence.
+_COMPUTED = 8
+
 #: Most numbers of a matrix or kernel that is written out.
 MOST_WEIGHTS = 1 << 23
 
@@ -47,10 +50,33 @@ class Places(NamedTuple):
 
 
 @dataclass(eq=False)
+class Budget:
+    """What following a graph may still take, over all readings of its inputs: operators met, wires made, numbers held."""
+
+    operators: int = 1 << 16
+    wires: int = 1 << 13
+    numbers: int = 1 << 25
+
+    def take(self, place: str, *, operators: int = 0, wires: int = 0, numbers: int = 0) -> None:
+        """Count what an operator takes.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If nothing of a kind is left.
+        """
+        self.operators, self.wires, self.numbers = self.operators - operators, self.wires - wires, self.numbers - numbers
+        if min(self.operators, self.wires, self.numbers) < 0:
+            most = f"{Budget.wires} operators that compute, and {Budget.numbers} numbers held"
+            raise UnsupportedModelError(f"{place}: the graph is larger than is imported, which is at most {most}.")
+
+
+@dataclass(eq=False)
 class Space:
     """All wires of a network, for recordings of `batch` sequences."""
 
     batch: int = 1
+    budget: Budget = field(default_factory=Budget)
     wires: list[Wire] = field(default_factory=list)
     _table: Ids = field(default_factory=lambda: np.zeros((3, 64), np.int64))  # start, width and steps of every wire
     _end: int = 0
@@ -59,6 +85,7 @@ class Space:
         """A new wire of `width` numbers at each of `steps` steps; `steps` 0 makes a constant."""
         if max(width, width * steps * self.batch) > MOST:
             raise UnsupportedModelError(f"{source.place}: makes {width} numbers for {steps} steps; at most {MOST} together are imported.")
+        self.budget.take(source.place, wires=1, numbers=_COMPUTED * width * max(1, steps) * self.batch)
         wire = Wire(len(self.wires), self._end, steps, width, source, reverse)
         if wire.index == self._table.shape[1]:
             self._table = np.concatenate([self._table, np.zeros_like(self._table)], axis=1)
