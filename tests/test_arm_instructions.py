@@ -136,14 +136,16 @@ def test_every_cell_and_net_is_in_the_table(target):
 
 @targets
 def test_options_of_an_lstm_cost_little(target):
-    """Within a tenth of the plain layer at 128 units and a quarter at 32; a projection its share of the products, and a tenth."""
+    """Within a tenth of the plain layer at 128 units and a quarter at 32; a projection likewise, over its share of the products."""
     core, grid = committed(target), import_module("grid")
     for option in grid.OPTIONS:
         for row, counted in core["cells"][option].items():
             most = 1.1 if row == "40,128,1" else 1.25
             if option == "lstm projection":
-                plain, projected = (sum(layer.multiply_accumulates for layer in grid.make_case(grid.Row.parse(row), cell).layers)
-                                    for cell in ("lstm", option))
+                plain, projected = (
+                    sum(layer.multiply_accumulates for layer in grid.make_case(grid.Row.parse(row), cell).layers)
+                    for cell in ("lstm", option)
+                )
                 most *= projected / plain
             assert counted["instructions"] <= most * core["schemes"]["f32"][row]["instructions"], f"{option} {row}"
 
