@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 import quantised
-from grid import CHECKED, INT8_TOLERANCE, TOLERANCE, Case, Row, make_case
+from grid import CHECKED, INT8_TOLERANCE, OPTION_ROWS, OPTIONS, TOLERANCE, Case, Row, Workload, make_case
+from nets import make_net
 
 import edgelstm as el
 
@@ -24,8 +25,9 @@ CORES = {"rpi4": "cortex-a72", "rpi5": "cortex-a76"}
 
 SCHEMES = ("f32", "int8-dynamic", "int8-weight", "int8-static")
 
-#: Other recurrent layers, counted in float32.
-CELLS = ("gru", "rnn")
+#: Other recurrent layers, counted in float32: by a name of `grid.CELLS`, the models of the grid; None for all.
+CELL_ROWS = ("1,8,1", "1,24,1", "6,32,1", "9,64,1", "40,128,1")
+CELLS: dict[str, tuple[str, ...] | None] = {"gru": None, "rnn": CELL_ROWS, "min_gru": CELL_ROWS, **dict.fromkeys(OPTIONS, OPTION_ROWS)}
 
 #: Steps of the two runs whose difference is counted: in C, and in Python, whose caches need longer to fill.
 STEPS = (200, 400)
@@ -56,16 +58,16 @@ class Figures(NamedTuple):
     max_error: float
 
 
-def model_of(case: Case, scheme: str) -> el.Model:
-    """The case in a scheme."""
-    if scheme == "f32":
+def model_of(case: Workload, scheme: str) -> el.Model:
+    """The case in a scheme; of a net, in float32."""
+    if scheme == "f32" or not isinstance(case, Case):
         return case.model
     if scheme == "int8-static":
         return el.quantize(case.model, case.inputs[None], scheme=scheme)
     return quantised.model(case, scheme)
 
 
-def program(folder: Path, case: Case, scheme: str, target: str) -> Path:
+def program(folder: Path, case: Workload, scheme: str, target: str) -> Path:
     """The C program of a model, compiled in `folder` with its library beside it.
 
     Raises
@@ -90,7 +92,7 @@ def program(folder: Path, case: Case, scheme: str, target: str) -> Path:
     return folder / "step"
 
 
-def _error(pi: Path, target: str, step: Path, case: Case, scheme: str) -> float:
+def _error(pi: Path, target: str, step: Path, case: Workload, scheme: str) -> float:
     done = run(pi, CORES[target], step, [str(CHECKED), "print"], capture=True)
     answers = np.array(done.stdout.split(), np.float64)
     if done.returncode or len(answers) != CHECKED:
@@ -123,7 +125,15 @@ def measured(pi: Path, row: Row, scheme: str, target: str, *, static: bool = Tru
     EmulationError
         If something that this needs is missing, or the model's answers are wrong there.
     """
-    case = make_case(row, cell)
+    return _figures(pi, make_case(row, cell), scheme, target, static)
+
+
+def measured_net(pi: Path, name: str, target: str, *, static: bool = True) -> Figures:
+    """Figures of a model of `nets.NETS` on one core, in float32; the parameters are those of `measured`."""
+    return _figures(pi, make_net(name), "f32", target, static)
+
+
+def _figures(pi: Path, case: Workload, scheme: str, target: str, static: bool) -> Figures:
     with tempfile.TemporaryDirectory() as name:
         step = program(Path(name), case, scheme, target)
         error = _error(pi, target, step, case, scheme)

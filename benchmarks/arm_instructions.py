@@ -7,16 +7,21 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
+
+#: Parts of the result.
+PARTS = ("schemes", "cells", "nets")
 
 RESULT = Path(__file__).parent / "results" / "arm-instructions.json"
 
 ABOUT = """\
 Count what one step executes on an emulated Raspberry Pi 4 (Cortex-A72) and 5 (Cortex-A76).
 
-Each model of the grid is built for the board, as `edgelstm build` does it, and stepped by a C program, one timestep a call, its
-Dense head and the check of its input included. Counts are exact and repeat to the instruction on any machine. Static cycles are
+Each model of the grid and of nets.py is built for the board, as `edgelstm build` does it, and stepped by a C program, one timestep a
+call, its Dense head and the check of its input included. Counts are exact and repeat to the instruction on any machine. Static cycles are
 what LLVM's model of the core predicts. Neither is time: nothing here ran on a board.
 
 Needed: qemu-user, llvm-19, gcc-aarch64-linux-gnu (apt-get install), and an emulated Pi:
@@ -40,6 +45,13 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--rows", nargs="+", metavar="I,H,L", help="inputs,hidden,layers of the models, any sizes (default: the grid)")
     parser.add_argument("--schemes", nargs="+", metavar="NAME", help="f32, int8-dynamic, int8-weight, int8-static (default: all)")
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        choices=PARTS,
+        default=PARTS,
+        help="the LSTM in each scheme, other cells in float32, the nets of nets.py (default: all; with --rows no nets)",
+    )
     parser.add_argument(
         "--json", type=Path, default=RESULT, metavar="FILE", help=f"what to write; a table goes to FILE.md (default: {RESULT.name})"
     )
@@ -68,32 +80,47 @@ def _before(path: Path) -> dict[str, Any]:
         raise SystemExit(f"{path} holds no figures of this benchmark ({problem}); name another file with --json.") from None
 
 
-def _fill(cores: dict[str, Any], options: argparse.Namespace, rows: list[Any], schemes: list[str]) -> None:
-    """Count, and put the figures where the result has them."""
-    from arm_counting import CELLS, CORES, measured, python_step
+def _work(options: argparse.Namespace, rows: list[Any], schemes: list[str]) -> Iterator[tuple[tuple[str, ...], Callable[[str], Any]]]:
+    """What is to be counted: where the figures stand in a core's part of the result, and target -> figures."""
+    from arm_counting import CELLS, measured, measured_net, python_step
     from grid import GRID
+    from nets import NETS
+
+    folder = options.folder
+    if "schemes" in options.parts:
+        for scheme, row in product(schemes, rows):
+            yield ("schemes", scheme, str(row)), lambda target, scheme=scheme, row=row: measured(folder, row, scheme, target)._asdict()
+    if "cells" in options.parts and "f32" in schemes:
+        for (cell, counted), row in product(CELLS.items(), rows):
+            if options.rows or counted is None or str(row) in counted:
+                yield (
+                    ("cells", cell, str(row)),
+                    lambda target, cell=cell, row=row: measured(folder, row, "f32", target, cell=cell)._asdict(),
+                )
+    if "nets" in options.parts and "f32" in schemes and not options.rows:
+        for name in NETS:
+            yield ("nets", name), lambda target, name=name: measured_net(folder, name, target)._asdict()
+    if "schemes" in options.parts and "f32" in schemes and GRID[0] in rows:
+        yield ("python_step", str(GRID[0])), lambda target: python_step(folder, GRID[0], target)
+
+
+def _fill(cores: dict[str, Any], work: list[tuple[tuple[str, ...], Callable[[str], Any]]]) -> None:
+    """Count, and put the figures where the result has them."""
+    from arm_counting import CORES
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=len(CORES) * len(rows) * (len(schemes) + len(CELLS)))
+        task = progress.add_task("", total=len(CORES) * len(work))
         for target, cpu in CORES.items():
             core = cores.setdefault(target, {"cpu": cpu, "schemes": {}})
-            for scheme in schemes:
-                figures = core["schemes"].setdefault(scheme, {})
-                for row in rows:
-                    progress.update(task, description=f"{target} {scheme} {row}")
-                    figures[str(row)] = measured(options.folder, row, scheme, target)._asdict()
-                    progress.advance(task)
-            for cell in CELLS if "f32" in schemes else ():
-                figures = core.setdefault("cells", {}).setdefault(cell, {})
-                for row in rows:
-                    progress.update(task, description=f"{target} {cell} {row}")
-                    figures[str(row)] = measured(options.folder, row, "f32", target, cell=cell)._asdict()
-                    progress.advance(task)
-            if GRID[0] in rows and "f32" in schemes:
-                progress.update(task, description=f"{target} step(x) from Python")
-                core["python_step"] = {str(GRID[0]): python_step(options.folder, GRID[0], target)}
+            for (*groups, last), count in work:
+                progress.update(task, description=" ".join((target, *groups[1:], last)))
+                place = core
+                for group in groups:
+                    place = place.setdefault(group, {})
+                place[last] = count(target)
+                progress.advance(task)
 
 
 def main() -> None:
@@ -107,7 +134,7 @@ def main() -> None:
         raise SystemExit(f"--schemes takes {', '.join(SCHEMES)}; got {', '.join(sorted(unknown))}.")
     cores = _before(options.json)
     try:
-        _fill(cores, options, rows, schemes)
+        _fill(cores, list(_work(options, rows, schemes)))
     except EmulationError as problem:
         raise SystemExit(f"error: {problem}") from None
     import report_arm

@@ -1,54 +1,152 @@
-"""GRU and Elman layers beside the LSTM of the same size, and the GRU beside the C panel kernel: ``python benchmarks/cells.py --help``."""
+"""Other cells, the LSTM's options, and nets, beside the plain LSTM and other engines: ``python benchmarks/cells.py --help``.
+
+This file is the command; `report_cells` shows what it found.
+"""
 
 import argparse
-from random import Random
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from machine import describe, take_core
 
-#: What is timed of each cell.
+#: Chunks of each contender in one row.
 ROUNDS, QUICK_ROUNDS = 60, 10
+
+#: Figures of contenders, by name.
+Figures = dict[str, Any]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Time other cells beside the LSTM of the same size, interleaved, on one core; then nets.")
+    parser.add_argument("--rows", nargs="+", metavar="I,H,L", help="inputs,hidden,layers, any sizes, without the nets (default: the grid)")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} chunks instead of {ROUNDS}: a first look, not a result")
+    parser.add_argument("--core", type=int, default=1, metavar="N", help="the core to run on (default: %(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file")
+    return parser.parse_args()
+
+
+def _rows(texts: list[str] | None) -> list[Any]:
+    from grid import GRID, Row
+
+    try:
+        return [Row.parse(text) for text in texts] if texts else list(GRID)
+    except (ValueError, TypeError):
+        raise SystemExit(f"--rows takes inputs,hidden,layers, three positive numbers: 6,32,1; got {' '.join(texts or ())}.") from None
+
+
+def _timed(contenders: dict[str, tuple[Any, Any]], rounds: int) -> Figures:
+    """Every contender checked, then timed in turns. contenders: name -> the contender, and the case whose answers it must give."""
+    from measure import checked, interleaved
+
+    errors = {name: checked(contender, case) for name, (contender, case) in contenders.items()}
+    times = interleaved([contender.chunk for contender, _ in contenders.values()], rounds)
+    return {name: {"max_error": errors[name], **figures} for name, figures in zip(contenders, times, strict=True)}
+
+
+def measure_row(row: Any, rounds: int, *, options: bool) -> Figures:
+    """Figures of ``"cell process()"``, ``"cell step(x)"`` and ``"cell C panel kernel"``; `options`: whether those of the LSTM are in it."""
+    import grid
+    from peers import available
+
+    panels, _ = available(["panel"])
+    contenders = {}
+    for cell in grid.CELLS:
+        if options or cell not in grid.OPTIONS:
+            case = grid.make_case(row, cell)
+            ways = _own(case.model, case, grid.TOLERANCE)
+            for panel in panels.values():
+                ways |= {"C panel kernel": panel.contenders(case)[0]} if cell in panel.KERNELS else {}
+            contenders |= {f"{cell} {way}": (contender, case) for way, contender in ways.items()}
+    case = grid.make_case(row, "gru")
+    ways = _own(_int8(case), case, grid.INT8_TOLERANCE)
+    contenders |= {f"gru int8 {way}": (contender, case) for way, contender in ways.items()}
+    return _timed(contenders, rounds)
+
+
+def _own(model: Any, case: Any, tolerance: float) -> dict[str, Any]:
+    """The two ways to step a model here."""
+    from peers import stepwise
+    from peers.edgelstm_peer import process
+
+    import edgelstm as el
+
+    step = stepwise("edgelstm step(x)", el.Stream(model).step, case, value=lambda y: float(y.flat[0]), tolerance=tolerance)
+    return {"process()": process("edgelstm process()", model, case, tolerance), "step(x)": step}
+
+
+def _int8(case: Any) -> Any:
+    """The case in int8-dynamic, its ranges taken from its own inputs."""
+    import edgelstm as el
+
+    return el.quantize(case.model, case.inputs[None], scheme="int8-dynamic")
+
+
+def measure_net(name: str, rounds: int) -> Figures:
+    """Figures of ``"process()"``, ``"step(x)"`` and, of a ConvLSTM, ONNX Runtime's ways; and the net's multiply-accumulates."""
+    import grid
+    from nets import make_net
+    from peers import available
+
+    case = make_net(name)
+    contenders = {way: (contender, case) for way, contender in _own(case.model, case, grid.TOLERANCE).items()}
+    if case.layers[0].kind == "conv_lstm":
+        engines, _ = available(["onnxruntime"], {"onnxruntime": "onnxruntime_conv_lstm"})
+        contenders |= {c.name: (c, case) for engine in engines.values() for c in engine.contenders(case)}
+    return {"multiply_accumulates": case.multiply_accumulates, "contenders": _timed(contenders, rounds)}
+
+
+def _measure(names: Sequence[Any], one: Callable[[Any], Figures]) -> dict[str, Figures]:
+    from measure import WrongAnswerError
+
+    measured = {}
+    for name in names:
+        try:
+            measured[str(name)] = one(name)
+        except WrongAnswerError as problem:
+            raise SystemExit(str(problem)) from None
+        print(name, file=sys.stderr, flush=True)
+    return measured
+
+
+def _peak() -> float | None:
+    """GFLOP/s of multiply-adds on this core; None where no C compiler is there to measure it with."""
+    import limits
+    from native import NoCompilerError
+
+    try:
+        return limits.measure([limits.SMALLEST]).gflops
+    except NoCompilerError:
+        return None
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time GRU and Elman layers and the LSTM of the same size, interleaved, on one core.")
-    parser.add_argument("--rows", nargs="+", metavar="I,H,L", help="inputs,hidden,layers, any sizes (default: the grid)")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} chunks instead of {ROUNDS}: a first look, not a result")
-    parser.add_argument("--core", type=int, default=1, metavar="N", help="the core to run on (default: %(default)s)")
-    options = parser.parse_args()
+    options = _arguments()
     pinned = take_core(options.core)
-    from grid import GRID, Row
+    rows = _rows(options.rows)
+    import report_cells
+    from grid import OPTION_ROWS
+    from nets import NETS
 
-    rows = [Row.parse(text) for text in options.rows] if options.rows else list(GRID)
-    print(" · ".join([describe()["cpu"], pinned, describe()["date"]]))
-    print("Best chunk, ns a step. Ratios: process() and step(x) of the LSTM of the row are 1.")
-    for row in rows:
-        print(row_of(row, QUICK_ROUNDS if options.quick else ROUNDS), flush=True)
-
-
-def row_of(row, rounds):  # type: ignore[no-untyped-def]
-    """One line: every cell of a row, timed interleaved."""
-    from grid import CELLS, make_case
-    from measure import _Lane, checked
-    from peers import edgelstm_peer, panel_peer
-
-    lanes = {}
-    for cell in CELLS:
-        case = make_case(row, cell)
-        for contender in [*edgelstm_peer.contenders(case)[:2], *(panel_peer.contenders(case) if cell in panel_peer.KERNELS else [])]:
-            checked(contender, case)
-            lanes[cell, contender.name] = _Lane(contender.chunk)
-    everyone, order = list(lanes.values()), Random(0)
-    for lane in everyone:
-        lane.calibrate()
-    for _ in range(rounds):
-        order.shuffle(everyone)
-        for lane in everyone:
-            lane.run()
-    best = {key: min(lane.times) for key, lane in lanes.items()}
-    found = [f"{row!s:>9}"]
-    for (cell, name), ns in best.items():
-        found.append(f"{cell} {name.removeprefix('edgelstm ')} {ns:.0f} ({ns / best['lstm', name]:.2f})")
-    return "  ".join(found)
+    rounds, peak = (QUICK_ROUNDS if options.quick else ROUNDS), _peak()
+    result = {
+        "machine": describe(),
+        "pinned": pinned,
+        "rounds": rounds,
+        "gflops": peak,
+        "cells": _measure(rows, lambda row: measure_row(row, rounds, options=bool(options.rows) or str(row) in OPTION_ROWS)),
+        "nets": {} if options.rows else _measure(list(NETS), lambda name: measure_net(name, rounds)),
+    }
+    print(report_cells.markdown(result))
+    if options.json:
+        try:
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            options.json.write_text(json.dumps(result, indent=1) + "\n")
+        except OSError as problem:
+            raise SystemExit(f"The result could not be written: {problem}") from None
+        print(f"wrote {options.json}", file=sys.stderr)
 
 
 if __name__ == "__main__":

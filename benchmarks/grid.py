@@ -3,9 +3,10 @@
 It times nothing and knows no engine.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,19 @@ GRID = tuple(
 )
 
 
+class Workload(Protocol):
+    """A model, what it is called, its inputs (BLOCK, input_size), and the first output of each step of the float64 reference (CHECKED,)."""
+
+    @property
+    def row(self) -> object: ...
+    @property
+    def model(self) -> el.Model: ...
+    @property
+    def inputs(self) -> NDArray[np.float32]: ...
+    @property
+    def answers(self) -> NDArray[np.float64]: ...
+
+
 @dataclass(frozen=True)
 class Case:
     """A row filled with numbers.
@@ -121,20 +135,64 @@ class Case:
         return answers
 
 
-#: Recurrent layers by name: the record, gates, and biases.
-CELLS: dict[str, tuple[Any, int, int]] = {"lstm": (el.LSTM, 4, 1), "gru": (el.GRU, 3, 2), "rnn": (el.RNN, 1, 1)}
+#: Draws weights of a shape, uniform in +-1/sqrt(hidden_size).
+Draw = Callable[..., NDArray[np.float32]]
+
+
+def _recurrent(record: Any, gates: int, biases: int) -> Callable[[Draw, int, int], Any]:
+    """What makes a layer of so many gates and bias vectors that reads its own output."""
+
+    def make(draw: Draw, inputs: int, hidden: int) -> Any:
+        rows = gates * hidden
+        return record(draw(rows, inputs), draw(rows, hidden), *(draw(rows) for _ in range(biases)))
+
+    return make
+
+
+def _min_gru(draw: Draw, inputs: int, hidden: int) -> el.MinGRU:
+    return el.MinGRU(draw(2 * hidden, inputs), draw(2 * hidden))
+
+
+def _peephole(draw: Draw, inputs: int, hidden: int) -> el.LSTM:
+    return replace(_lstm(draw, inputs, hidden), peephole=draw(3, hidden))
+
+
+def _projected(draw: Draw, inputs: int, hidden: int) -> el.LSTM:
+    """Half of the units are given out and read again."""
+    kept = max(1, hidden // 2)
+    return el.LSTM(draw(4 * hidden, inputs), draw(4 * hidden, kept), draw(4 * hidden), weight_hr=draw(kept, hidden))
+
+
+_lstm = _recurrent(el.LSTM, 4, 1)
+
+#: Recurrent layers by name: draw, inputs, hidden units -> the record.
+CELLS: dict[str, Callable[[Draw, int, int], Any]] = {
+    "lstm": _lstm,
+    "lstm peephole": _peephole,
+    "lstm coupled": lambda *sizes: replace(_lstm(*sizes), coupled="i=1-f"),
+    "lstm clips": lambda *sizes: replace(_lstm(*sizes), cell_clip=0.3, gate_clip=0.6),
+    "lstm projection": _projected,
+    "gru": _recurrent(el.GRU, 3, 2),
+    "rnn": _recurrent(el.RNN, 1, 1),
+    "min_gru": _min_gru,
+}
+
+#: The options of the LSTM among them, and the models of the grid that they are measured on.
+OPTIONS = ("lstm peephole", "lstm coupled", "lstm clips", "lstm projection")
+OPTION_ROWS = ("6,32,1", "40,128,1")
 
 
 def make_case(row: Row, cell: str = "lstm") -> Case:
     """The same numbers for the same row, on every machine. cell: a name of `CELLS`."""
     rng = np.random.default_rng(row)
     bound = 1 / np.sqrt(row.hidden_size)
-    record, gates, biases = CELLS[cell]
 
-    def uniform(*shape: int) -> NDArray[np.float32]:
+    def draw(*shape: int) -> NDArray[np.float32]:
         return rng.uniform(-bound, bound, shape).astype(np.float32)
 
-    rows, hidden = gates * row.hidden_size, row.hidden_size
-    layers = tuple(record(uniform(rows, n), uniform(rows, hidden), *(uniform(rows) for _ in range(biases))) for n in row.inputs_of_layers)
-    dense = el.Dense(uniform(1, hidden), uniform(1))
-    return Case(row, layers, dense, rng.uniform(-1, 1, (BLOCK, row.input_size)).astype(np.float32))
+    layers, width = [], row.input_size
+    for _ in range(row.num_layers):
+        layers.append(CELLS[cell](draw, width, row.hidden_size))
+        width = layers[-1].output_size([width])
+    dense = el.Dense(draw(1, width), draw(1))
+    return Case(row, tuple(layers), dense, rng.uniform(-1, 1, (BLOCK, row.input_size)).astype(np.float32))

@@ -13,7 +13,7 @@ from typing import Any
 
 import limits
 import numpy as np
-from grid import BLOCK, CHECKED, TWIN_TOLERANCE, Case, Row, make_case
+from grid import BLOCK, CHECKED, TWIN_TOLERANCE, Row, Workload, make_case
 from peers import Chunk, Contender, empty_loop
 
 #: Length of a chunk, ns, within `FEWEST` to `BLOCK` steps.
@@ -62,7 +62,7 @@ def _switches() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
-def checked(contender: Contender, case: Case) -> float:
+def checked(contender: Contender, case: Workload) -> float:
     """Largest difference from the reference over the first steps.
 
     Raises
@@ -103,21 +103,33 @@ def measure_row(row: Row, peers: Sequence[ModuleType], rounds: int, tick: Callab
     case = make_case(row)
     contenders: list[Contender] = [contender for peer in peers for contender in peer.contenders(case)]
     errors = {contender.name: checked(contender, case) for contender in contenders}
-    lanes = {contender.name: _Lane(contender.chunk) for contender in contenders}
-    loop = _Lane(empty_loop)
-    everyone = [*lanes.values(), loop]
     weights = [row.int8_bytes if int8 else row.weight_bytes]
     before = limits.measure(weights)
-    for lane in everyone:
-        lane.calibrate()
-    order = Random(0)
-    for _ in range(rounds):
-        order.shuffle(everyone)  # no contender always follows the same one
-        for lane in everyone:
-            lane.run()
-        tick()
+    figures = interleaved([*(contender.chunk for contender in contenders), empty_loop], rounds, tick)
     return {
         "limit": _limit(row, before.best(limits.measure(weights)), int8),
-        "empty_loop": loop.figures(),
-        "contenders": {c.name: {"native": c.native, "max_error": errors[c.name], **lanes[c.name].figures()} for c in contenders},
+        "empty_loop": figures.pop(),
+        "contenders": {
+            c.name: {"native": c.native, "max_error": errors[c.name], **told} for c, told in zip(contenders, figures, strict=True)
+        },
     }
+
+
+def interleaved(chunks: Sequence[Chunk], rounds: int, tick: Callable[[], None] = lambda: None) -> list[dict[str, Any]]:
+    """Times of chunks that take turns, in their order.
+
+    Parameters
+    ----------
+    rounds : how often each is timed
+    tick : called after every round
+    """
+    lanes = [_Lane(chunk) for chunk in chunks]
+    for lane in lanes:
+        lane.calibrate()
+    order, turns = Random(0), list(lanes)
+    for _ in range(rounds):
+        order.shuffle(turns)  # no contender always follows the same one
+        for lane in turns:
+            lane.run()
+        tick()
+    return [lane.figures() for lane in lanes]

@@ -4,6 +4,8 @@ import subprocess
 from typing import Any
 
 from grid import GRID
+from nets import PUBLISHED, make_net
+from report_cells import TITLES
 
 import edgelstm as el
 
@@ -74,6 +76,10 @@ cell.
 Other engines were counted once, in this emulator with these models, and are quoted rounded: RTNeural 1fb1f07 and NAM core daae2d0, g++
 12.2 `-O3 -ffast-math` for the core; LiteRT 2.3.0, ONNX Runtime 1.31.1 and NumPy 2.4.6, PyPI's wheels, one thread, their call from Python
 included.
+
+The models below the grid's have no Dense layer of one output: a step writes all that they give, of a ConvLSTM the whole map. Products
+with the zeros around a map are not among the multiply-accumulates. The published times are those of arXiv:2005.06720, on a Pixel 4 and
+with the time for the features, which the counts leave out.
 """
 
 
@@ -106,7 +112,7 @@ def _section(target: str, core: dict[str, Any], rows: list[str]) -> str:
     schemes = core["schemes"]
 
     def own(figure: str) -> dict[str, dict[str, float]]:
-        kinds = {f"{kind.upper()} f32": cells for kind, cells in core.get("cells", {}).items()}
+        kinds = {f"{TITLES[kind]} f32": cells for kind, cells in core.get("cells", {}).items()}
         return {f"**edgelstm {name}**": {row: cell[figure] for row, cell in cells.items()} for name, cells in (schemes | kinds).items()}
 
     floors = {f"floor, {name}": _of_grid(values) for name, values in FLOORS[target].items()}
@@ -126,7 +132,20 @@ def _section(target: str, core: dict[str, Any], rows: list[str]) -> str:
     text += "\n" + _table("static cycles a step", rows, own("cycles") | cycles)
     errors = {name: f"{max(cell['max_error'] for cell in cells.values()):.0e}" for name, cells in schemes.items()}
     said = ", ".join(f"{name} {error}" for name, error in errors.items())
+    if "nets" in core:
+        text += _nets(core)
     return text + f"\nLargest difference from the float model in float64 over 64 steps, worst column: {said}.\n"
+
+
+def _nets(core: dict[str, Any]) -> str:
+    """Models that are no row of the grid."""
+    lines = ["| in float32 | multiply-accumulates | instructions a step | static cycles | µs a packet on a Pixel 4, published |"]
+    lines.append("| --- |" + " ---: |" * 4)
+    for name, figures in core["nets"].items():
+        published = "{} to {}".format(*PUBLISHED[name]) if name in PUBLISHED else ""
+        sizes = make_net(name).multiply_accumulates, figures["instructions"], figures["cycles"]
+        lines.append(f"| **{name}** | {' | '.join(map(_shown, sizes))} | {published} |")
+    return "\n" + "\n".join(lines) + "\n"
 
 
 def markdown(result: Result) -> str:

@@ -41,6 +41,20 @@ ERROR = 1e-7
 
 CHEAP = ("1,8,1", "1,16,1", "1,24,1", "1,40,1", "6,32,1", "9,64,1")
 
+#: Other cells, and the rows that are counted again.
+CELLS = {
+    **dict.fromkeys(("gru", "rnn"), ("1,8,1", "1,24,1", "6,32,1", "9,64,1")),
+    **dict.fromkeys(("min_gru", "lstm peephole", "lstm coupled", "lstm clips", "lstm projection"), ("6,32,1",)),
+}
+
+#: Models of `nets.NETS`.
+NETS = ("Conv1D 64 -> 64, 3 taps", "ConvLSTM 8x8x1 -> 16, 3x3")
+LARGE_NETS = (
+    "ConvLSTM 32x32x3 -> 8, 3x3",
+    "LSTM 500, peepholes, projection 200, of 20 features",
+    "GRU 400, Dense 128, Dense 256, of 20 features",
+)
+
 on_a_pi = pytest.mark.skipif(not PI.is_dir(), reason="EDGELSTM_EMULATED_PI names no emulated Pi (tools/emulated_pi.py build DIR)")
 compiled = pytest.mark.skipif(shutil.which("aarch64-linux-gnu-gcc") is None, reason="aarch64-linux-gnu-gcc is not installed")
 targets = pytest.mark.parametrize("target", ["rpi4", "rpi5"])
@@ -90,13 +104,50 @@ def test_counts_do_not_grow(target, scheme):
 @on_a_pi
 @compiled
 @targets
-@pytest.mark.parametrize("cell", ["gru", "rnn"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_counts_of_other_cells_do_not_grow(target, cell):
     counting, grid = import_module("arm_counting"), import_module("grid")
     cells = committed(target)["cells"][cell]
-    for row in (row for row in CHEAP if row in cells):
+    for row in CELLS[cell]:
         figures = counting.measured(PI, grid.Row.parse(row), "f32", target, static=False, cell=cell)
         within(figures.instructions, cells[row]["instructions"], f"{cell} {row} on {target}")
+
+
+@on_a_pi
+@compiled
+@targets
+@pytest.mark.parametrize("name", [*NETS, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE_NETS)])
+def test_counts_of_nets_do_not_grow(target, name):
+    figures = import_module("arm_counting").measured_net(PI, name, target, static=False)
+    within(figures.instructions, committed(target)["nets"][name]["instructions"], f"{name} on {target}")
+
+
+@targets
+def test_every_cell_and_net_is_in_the_table(target):
+    counting, grid, nets = import_module("arm_counting"), import_module("grid"), import_module("nets")
+    core = committed(target)
+    everywhere = [str(row) for row in grid.GRID]
+    assert {cell: sorted(rows) for cell, rows in core["cells"].items()} == {
+        cell: sorted(rows or everywhere) for cell, rows in counting.CELLS.items()
+    }
+    assert set(core["nets"]) == set(nets.NETS) == {*NETS, *LARGE_NETS}
+    assert set(core["cells"]) == set(CELLS)
+
+
+@targets
+def test_options_of_an_lstm_cost_little(target):
+    """Within a tenth of the plain layer at 128 units and a quarter at 32; a projection likewise, over its share of the products."""
+    core, grid = committed(target), import_module("grid")
+    for option in grid.OPTIONS:
+        for row, counted in core["cells"][option].items():
+            most = 1.1 if row == "40,128,1" else 1.25
+            if option == "lstm projection":
+                plain, projected = (
+                    sum(layer.multiply_accumulates for layer in grid.make_case(grid.Row.parse(row), cell).layers)
+                    for cell in ("lstm", option)
+                )
+                most *= projected / plain
+            assert counted["instructions"] <= most * core["schemes"]["f32"][row]["instructions"], f"{option} {row}"
 
 
 @targets
@@ -104,7 +155,7 @@ def test_a_gru_executes_less_than_an_lstm(target):
     """Three quarters of its products, from a size on; an Elman layer a third of its instructions."""
     core = committed(target)
     lstm = core["schemes"]["f32"]
-    for cell, share in (("gru", 0.8), ("rnn", 0.35)):
+    for cell, share in (("gru", 0.8), ("rnn", 0.35), ("min_gru", 0.5)):
         for row, counted in core["cells"][cell].items():
             most = share if row not in ("1,8,1", "1,16,1") else 1.0
             assert counted["instructions"] <= most * lstm[row]["instructions"], f"{cell} {row}"

@@ -219,6 +219,32 @@ def test_the_command_compares_int8_and_draws_it(tmp_path):
 
 
 @pytest.mark.slow
+def test_other_cells_and_options_are_timed_beside_the_lstm(tmp_path):
+    result = tmp_path / "result.json"
+    done = run("cells.py", "--rows", "3,8,1", "--quick", "--core", core(), "--json", str(result), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    grid, report = import_module("grid"), import_module("report_cells")
+    told = json.loads(result.read_text())
+    row = told["cells"]["3,8,1"]
+    ways = {f"{cell} {way}" for cell in (*grid.CELLS, "gru int8") for way in ("process()", "step(x)")}
+    assert ways <= set(row)
+    assert all(0 < figures["min_ns"] <= figures["median_ns"] for figures in row.values())
+    assert all(figures["max_error"] <= (0.2 if "int8" in name else 1e-6) for name, figures in row.items())
+    assert all(title in done.stdout for title in report.TITLES.values())
+    assert "no result" in done.stdout, "a first look says so"
+
+
+@pytest.mark.parametrize(("name", "products"), [("ConvLSTM 8x8x1 -> 16, 3x3", 22 * 22 * 17 * 64), ("Conv1D 64 -> 64, 3 taps", 3 * 64 * 64)])
+def test_nets_are_timed_beside_other_engines(name, products):
+    cells, nets = import_module("cells"), import_module("nets")
+    told = cells.measure_net(name, rounds=1)
+    assert told["multiply_accumulates"] == products
+    assert {"process()", "step(x)"} <= set(told["contenders"])
+    assert all(figures["max_error"] <= 1e-6 for figures in told["contenders"].values())
+    assert set(nets.PUBLISHED) <= set(nets.NETS)
+
+
+@pytest.mark.slow
 def test_cold_start_tells_time_and_memory(tmp_path):
     result = tmp_path / "result.json"
     done = run("cold_start.py", "--repeats", "1", "--compiles", "1", "--core", core(), "--json", str(result), folder=tmp_path)

@@ -41,6 +41,15 @@ def test_a_counted_model_costs_what_was_counted(target, row):
     assert abs(told.instructions / counted - 1) <= 0.05
 
 
+@pytest.mark.parametrize("target", CORES)
+@pytest.mark.parametrize("cell", instruction_table.KINDS)
+def test_a_counted_cell_costs_what_was_counted(target, cell):
+    """Up to the Dense layer, as an LSTM."""
+    for row, counted in CORES[target]["cells"][cell].items():
+        told = step_cost.instructions(instruction_table.make_case(instruction_table.Row.parse(row), cell).model, "aarch64", DOTS[target])
+        assert abs(told.instructions / counted["instructions"] - 1) <= 0.1, row
+
+
 @pytest.mark.parametrize(("scheme", "most"), [("f32", 0.05), ("int8-weight", 0.12), ("int8-dynamic", 0.25)])
 @pytest.mark.parametrize("target", CORES)
 def test_a_model_between_the_counted_is_near(target, scheme, most):

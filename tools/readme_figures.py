@@ -1,7 +1,8 @@
-"""Writes what was measured into the README: ``python tools/readme_figures.py``.
+"""Writes what was measured into the README and docs/performance.md: ``python tools/readme_figures.py``.
 
-Takes every JSON file of ``benchmarks/results/``, whichever of the three measurements wrote it: ``compare.py --save``,
-``cold_start.py --json`` or ``edgelstm bench --json``. Replaces what stands between the README's figures comments. It measures nothing.
+Takes every JSON file of ``benchmarks/results/``, whichever measurement wrote it: ``compare.py --save``, ``cold_start.py --json`` or
+``edgelstm bench --json`` for the README, ``cells.py --json`` for the other page. Replaces what stands between the figures comments. It
+measures nothing.
 """
 
 import json
@@ -98,13 +99,14 @@ def tail(told: Record) -> str:
 #: The name by which a file shows what wrote it, and how it is told.
 KINDS = {"rows": comparison, "programs": cold_start, "full_speed_ns": tail}
 
-#: The same of a result that has a page of its own: `arm_instructions.py` writes it.
-APART = "cores"
+#: The same of results that the README does not show: ``arm_instructions.py`` writes a page of its own, ``cells.py`` is for `PERFORMANCE`.
+APART = {"cores", "cells"}
+PERFORMANCE = ROOT / "docs" / "performance.md"
 
 
 def figures(results: Sequence[Record]) -> str:
     """Markdown of all results: comparisons first, then cold starts, then tails."""
-    results = [result for result in results if APART not in result]
+    results = [result for result in results if not APART & result.keys()]
     parts = [tell(result) for mark, tell in KINDS.items() for result in results if mark in result]
     if len(parts) != len(results):
         raise SystemExit(
@@ -113,20 +115,28 @@ def figures(results: Sequence[Record]) -> str:
     return "\n\n".join(parts) or NONE_YET
 
 
-def filled(text: str, told: str) -> str:
+def cells(results: Sequence[Record]) -> str:
+    """Markdown of what ``cells.py`` measured."""
+    from report_cells import markdown as told
+
+    return "\n\n".join(told(result) for result in results if "cells" in result) or NONE_YET.replace("compare.py", "cells.py")
+
+
+def filled(text: str, told: str, page: str = "README.md") -> str:
     """`text` with `told` between the two comments."""
     if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise SystemExit(f"README.md must hold {BEGIN} and {END} once each.")
+        raise SystemExit(f"{page} must hold {BEGIN} and {END} once each.")
     before, _, rest = text.partition(BEGIN)
     return f"{before}{BEGIN}\n\n{told}\n\n{END}{rest.partition(END)[2]}"
 
 
 def main() -> None:
-    readme = ROOT / "README.md"
+    pages = {ROOT / "README.md": figures, PERFORMANCE: cells}
     paths = sorted((ROOT / "benchmarks" / "results").rglob("*.json"))
     results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    readme.write_text(filled(readme.read_text(encoding="utf-8"), figures(results)), encoding="utf-8")
-    print(f"README.md: {', '.join(path.name for path in paths) or 'no results yet'}")
+    for page, told in pages.items():
+        page.write_text(filled(page.read_text(encoding="utf-8"), told(results), page.name), encoding="utf-8")
+    print(f"{', '.join(page.name for page in pages)}: {', '.join(path.name for path in paths) or 'no results yet'}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
-from grid import BLOCK, TOLERANCE, Case
+from grid import BLOCK, TOLERANCE, Workload
 from numpy.typing import NDArray
 
 #: Name on the command line -> module in this folder.
@@ -78,7 +78,7 @@ class Contender:
 def stepwise(
     name: str,
     step: Callable[[Any], Any],
-    case: Case,
+    case: Workload,
     *,
     ready: Callable[[NDArray[np.float32]], Any] = lambda x: x,
     value: Callable[[Any], float] = lambda y: float(y[0]),

@@ -8,7 +8,7 @@ from typing import Any
 
 import native
 import numpy as np
-from grid import TOLERANCE, Case
+from grid import TOLERANCE, Case, Workload
 from numpy.typing import NDArray
 
 import edgelstm as el
@@ -22,12 +22,12 @@ STEP_IN_PLACE = "edgelstm step()"
 STEP_IN_C = "edgelstm_step() in C"
 
 
-def process(name: str, model: el.Model, case: Case, tolerance: float = TOLERANCE) -> Contender:
+def process(name: str, model: el.Model, case: Workload, tolerance: float = TOLERANCE) -> Contender:
     """A block in one call."""
     call, inputs = el.Stream(model).process, case.inputs
 
     def answer(xs: NDArray[np.float32]) -> NDArray[Any]:
-        return np.asarray(call(xs)[:, 0])
+        return np.asarray(call(xs).reshape(len(xs), -1)[:, 0])
 
     def chunk(steps: int) -> float:
         block = inputs[:steps]

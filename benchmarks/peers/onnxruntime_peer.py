@@ -4,12 +4,13 @@
 before wrote.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime as ort
-from grid import TOLERANCE, Case
+from grid import TOLERANCE, Case, Workload
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -63,7 +64,16 @@ def _session(file: bytes) -> ort.InferenceSession:
     return ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
-def run(name: str, file: bytes, case: Case, tolerance: float = TOLERANCE) -> Contender:
+#: Makes the graph's input from a sample.
+Ready = Callable[[NDArray[np.float32]], NDArray[Any]]
+
+
+def _row(x: NDArray[np.float32]) -> NDArray[Any]:
+    """(input_size,) -> time, batch, width."""
+    return x[None, None]
+
+
+def run(name: str, file: bytes, case: Workload, tolerance: float = TOLERANCE, ready: Ready = _row) -> Contender:
     """NumPy arrays in and out."""
     session = _session(file)
     feed = {i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs()}
@@ -75,14 +85,14 @@ def run(name: str, file: bytes, case: Case, tolerance: float = TOLERANCE) -> Con
         feed.update(zip(states, new, strict=True))
         return y
 
-    return stepwise(name, step, case, ready=lambda x: x[None, None], value=lambda y: float(y[0, 0]), tolerance=tolerance)
+    return stepwise(name, step, case, ready=ready, value=lambda y: float(y.flat[0]), tolerance=tolerance)
 
 
-def io_binding(name: str, file: bytes, case: Case, tolerance: float = TOLERANCE) -> Contender:
+def io_binding(name: str, file: bytes, case: Workload, tolerance: float = TOLERANCE, ready: Ready = _row) -> Contender:
     """Every tensor bound once."""
     session = _session(file)
     arrays = [{i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs()} for _ in range(2)]
-    x, y = arrays[0]["x"], np.zeros((1, 1), np.float32)
+    x, y = arrays[0]["x"], np.zeros(session.get_outputs()[0].shape, np.float32)
     bindings = [session.io_binding(), session.io_binding()]
     for binding, old, new in zip(bindings, arrays, arrays[::-1], strict=True):
         for tensor, array in old.items():
@@ -94,12 +104,12 @@ def io_binding(name: str, file: bytes, case: Case, tolerance: float = TOLERANCE)
     call = session.run_with_iobinding
 
     def step(sample: NDArray[Any]) -> Any:
-        x[0, 0] = sample
+        x[...] = sample
         call(bindings[0])
         bindings.reverse()
         return y
 
-    return stepwise(name, step, case, value=lambda y: float(y[0, 0]), tolerance=tolerance)
+    return stepwise(name, step, case, ready=ready, value=lambda y: float(y.flat[0]), tolerance=tolerance)
 
 
 def contenders(case: Case) -> list[Contender]:

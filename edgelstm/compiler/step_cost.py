@@ -51,25 +51,32 @@ def instructions(model: Model, architecture: str, dot: str) -> Estimate | None:
             return None
         rows = _rows(counted.schemes[scheme])
         products = layer.multiply_accumulates
-        if layer.kind.startswith("lstm"):
+        if layer.kind.startswith("lstm") or layer.kind in counted.cells:
             work = products + _CELL * model.size_of(layer.name)
-            total += work * _interpolated(work, rows)
+            total += work * _interpolated(work, _cell_rows(counted.cells[layer.kind]) if layer.kind in counted.cells else rows)
         else:
             total += products * rows[-1][1]
     return Estimate(round(total), counted.cpu)
 
 
 class _Core(NamedTuple):
-    """A core's counted models: by scheme, rows of inputs, hidden units, layers, instructions."""
+    """A core's counted models.
+
+    Attributes
+    ----------
+    schemes : of LSTM layers by scheme, rows of inputs, hidden units, layers, instructions
+    cells : of other float32 layers by kind, rows of multiply-accumulates, units, instructions
+    """
 
     cpu: str
     schemes: dict[str, list[list[int]]]
+    cells: dict[str, list[list[int]]]
 
 
 @cache
 def _counted() -> dict[str, _Core]:
     told = json.loads((files(__package__) / "instruction_counts.json").read_text("utf-8"))
-    return {target: _Core(core.pop("cpu"), core) for target, core in told.items()}
+    return {target: _Core(core.pop("cpu"), cells=core.pop("cells"), schemes=core) for target, core in told.items()}
 
 
 def _work(inputs: int, hidden: int, layers: int) -> int:
@@ -81,6 +88,11 @@ def _work(inputs: int, hidden: int, layers: int) -> int:
 def _rows(counted: list[list[int]]) -> list[tuple[int, float]]:
     """Work and instructions for a unit of it, by work."""
     return sorted((_work(*row[:3]), row[3] / _work(*row[:3])) for row in counted)
+
+
+def _cell_rows(counted: list[list[int]]) -> list[tuple[int, float]]:
+    """As `_rows`."""
+    return sorted((products + _CELL * units, count / (products + _CELL * units)) for products, units, count in counted)
 
 
 def _interpolated(work: float, rows: list[tuple[int, float]]) -> float:

@@ -1,0 +1,105 @@
+"""Models that are no row of the grid: maps, a convolution along time, and two published nets. It times nothing and knows no engine."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+from grid import BLOCK, CHECKED, Draw
+from numpy.typing import NDArray
+
+import edgelstm as el
+from edgelstm import reference
+
+
+@dataclass(frozen=True)
+class Net:
+    """A model filled with numbers.
+
+    Parameters
+    ----------
+    row : str
+        Its name in `NETS`.
+    layers : records
+    inputs : (BLOCK, input_size) float32, uniform in [-1, 1]
+    """
+
+    row: str
+    layers: tuple[Any, ...]
+    inputs: NDArray[np.float32]
+
+    @cached_property
+    def model(self) -> el.Model:
+        """The net as edgelstm holds it."""
+        return el.Model(self.layers)
+
+    @cached_property
+    def answers(self) -> NDArray[np.float64]:
+        """(CHECKED,) first outputs of the float64 reference, from the initial state."""
+        answers: NDArray[np.float64] = reference.run(self.model, self.inputs[:CHECKED])[:, 0]
+        return answers
+
+    @property
+    def multiply_accumulates(self) -> int:
+        """Of one step, without those with the zeros around a map."""
+        return sum(_products(layer) for layer in self.layers)
+
+
+def _products(layer: Any) -> int:
+    if not isinstance(layer, el.ConvLSTM):
+        return int(layer.multiply_accumulates)
+    *sizes, inputs = layer.shape
+    *window, channels, gates = layer.recurrent_kernel.shape
+    read = (int(np.convolve(np.ones(size), np.ones(taps), "same").sum()) for size, taps in zip(sizes, window, strict=True))
+    return prod(read) * (inputs + channels) * gates
+
+
+def _conv_lstm(draw: Draw, shape: tuple[int, int, int], channels: int) -> list[Any]:
+    kernels = (draw(3, 3, inputs, 4 * channels) for inputs in (shape[-1], channels))
+    return [el.ConvLSTM(*kernels, draw(4 * channels), shape=shape)]
+
+
+def _conv1d(draw: Draw) -> list[Any]:
+    return [el.Conv1D(draw(64, 64, 3), draw(64))]
+
+
+def _peephole_net(draw: Draw) -> list[Any]:
+    """LSTM of 500 units with peepholes that gives out 200 values."""
+    weights = draw(2000, 20), draw(2000, 200), draw(2000)
+    return [el.LSTM(*weights, peephole=draw(3, 500), weight_hr=draw(200, 500))]
+
+
+def _gru_net(draw: Draw) -> list[Any]:
+    """GRU of 400 units, then Dense layers of 128 and 256 values."""
+    gru = el.GRU(draw(1200, 20), draw(1200, 400), draw(1200), draw(1200))
+    return [gru, el.Dense(draw(128, 400), draw(128)), el.Activation("relu"), el.Dense(draw(256, 128), draw(256))]
+
+
+#: By name: the shape of a sample, the width that weights are drawn for, and what makes the layers.
+NETS: dict[str, tuple[Sequence[int], int, Callable[[Draw], list[Any]]]] = {
+    "ConvLSTM 8x8x1 -> 16, 3x3": ((8, 8, 1), 9 * 17, lambda draw: _conv_lstm(draw, (8, 8, 1), 16)),
+    "ConvLSTM 32x32x3 -> 8, 3x3": ((32, 32, 3), 9 * 11, lambda draw: _conv_lstm(draw, (32, 32, 3), 8)),
+    "Conv1D 64 -> 64, 3 taps": ((64,), 3 * 64, _conv1d),
+    "LSTM 500, peepholes, projection 200, of 20 features": ((20,), 500, _peephole_net),
+    "GRU 400, Dense 128, Dense 256, of 20 features": ((20,), 400, _gru_net),
+}
+
+#: Microseconds a packet on a Pixel 4, features included, that arXiv:2005.06720 gives for nets of these layers.
+PUBLISHED = {
+    "LSTM 500, peepholes, projection 200, of 20 features": (462, 474),
+    "GRU 400, Dense 128, Dense 256, of 20 features": (485, 531),
+}
+
+
+def make_net(name: str) -> Net:
+    """The same numbers for the same name, on every machine."""
+    shape, width, make = NETS[name]
+    rng = np.random.default_rng(list(name.encode()))
+
+    def draw(*sizes: int) -> NDArray[np.float32]:
+        return rng.uniform(-1 / np.sqrt(width), 1 / np.sqrt(width), sizes).astype(np.float32)
+
+    layers = tuple(make(draw))
+    return Net(name, layers, rng.uniform(-1, 1, (BLOCK, prod(shape))).astype(np.float32))
