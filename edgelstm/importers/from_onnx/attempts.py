@@ -52,7 +52,10 @@ class Attempt:
         for tensor in self.reading.choices:
             value = choice(self.file.graph, tensor.name)
             if value is None:
-                raise UnsupportedModelError(f"has the input {printable(tensor.name, 60)!r}, a number that the file does not tell.")
+                raise UnsupportedModelError(
+                    f"has the input {printable(tensor.name, 60)!r}, a number that the file does not tell; "
+                    f'say it: sizes="{printable(tensor.name, 60)}=NUMBER".'
+                )
             names[tensor.name] = np.array(value)
             walk.notes.append(f"The input {tensor.name!r} is taken as {value}, which the graph asks for first.")
         try:

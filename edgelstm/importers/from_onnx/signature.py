@@ -94,7 +94,7 @@ def readings(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Iterator[Re
         if not any(_candidates(tensor)):
             raise UnsupportedModelError(
                 f"input {tensor.name!r} has the shape {tensor.shape}: which of its open axes is time, and how long is a frame? "
-                "Export the model with a fixed number of channels or samples."
+                f'Say the fixed lengths, with a name for time: sizes="{tensor.name}=1xTx40".'
             )
     for samples, states in _divisions(rest, outputs):
         for axes in islice(_axes(samples), _MOST_AXES):

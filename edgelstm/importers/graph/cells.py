@@ -56,8 +56,10 @@ class Cells:
         wire = self.space.wire_of(ids)
         if wire is None:
             return None
-        at = self.space.places(ids)
-        return View(wire.source, at.number) if not wire.steps or (at.step == wire.steps - 1).all() else None
+        offset = ids - wire.start
+        if wire.steps and (offset < (wire.steps - 1) * self.space.batch * wire.width).any():
+            return None
+        return View(wire.source, offset % wire.width if wire.steps else offset)
 
     def pair(self, ids: Ids, operation: str) -> list[Ids] | None:
         """The two operands of a sum or product."""
