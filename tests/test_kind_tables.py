@@ -39,8 +39,8 @@ def test_arrays_are_as_the_docstring_says(kind):
 def test_forms_of_numbers_are_declared(kind):
     record = record_of(kind)
     assert {layer.numbers for layer in model_of(kind).layers if layer.kind == kind} <= set(record.forms) <= set(kind_tables.FORMS)
-    assert (record.int8_of == "") == (record.forms == ("f32",))
-    assert record.int8_of in ("", *KINDS)
+    assert (record.float_kind == "") == (record.forms == ("f32",))
+    assert record.float_kind in ("", *KINDS)
 
 
 def test_the_readme_has_every_record():
