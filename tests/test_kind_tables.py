@@ -59,4 +59,4 @@ def test_a_changed_fact_changes_the_table(monkeypatch):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     monkeypatch.setattr(record_of("dense_int8"), "forms", ("int8-weight",))
     assert kind_tables.filled(text, kind_tables.support()) != text
-    assert text.count("\n| `Dense` | `DenseInt8` |") == 1
+    assert text.count("\n| `Dense` | `DenseHalf` | `DenseInt8` |") == 1

@@ -25,7 +25,7 @@ from edgelstm.runtime import snapshot
 CHECK = Path(__file__).with_name("board_check.c")
 ROOT = str(EXAMPLE.parents[1])
 STEPS, TURN = 24, 9
-SCHEME_NAMES = ("f32", "int8-weight", "int8-dynamic", "int8-static")
+SCHEME_NAMES = ("f32", "f16-weight", "int8-weight", "int8-dynamic", "int8-static")
 
 #: Bytes of stack that no call passes; the example's README promises it.
 STACK = 1024
@@ -92,6 +92,8 @@ def without_cell(rng):
 def in_scheme(model, windows, scheme):
     """`quantize`, and the Dense layers too that it leaves in f32 for being small; the layer "high" scales its input at each step."""
     newer = [layer.name for layer in model.layers if layer.kind in ("min_gru", "min_lstm", "slstm")]
+    if scheme == "f16-weight":
+        return el.quantize(model, windows, scheme)
     layers = el.quantize(model, windows, scheme, keep=newer).layers
     if scheme == "int8-static":
         assert not any(isinstance(layer, el.Dense) for layer in layers)
