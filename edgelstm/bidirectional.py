@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from .errors import UsageError, printable
 from .layers import record_of
-from .layers.record import Layer, Recurrent
+from .layers.record import Layer
+from .layers.recurrent import Recurrent
 
 MERGES = ("concat", "sum", "mul", "ave")
 

@@ -18,7 +18,7 @@ from . import reference
 from .errors import UsageError
 from .importers.from_onnx.bound import Bound, CellState, bound
 from .importers.from_onnx.file import File, from_proto
-from .layers.record import Recurrent
+from .layers.recurrent import Recurrent
 from .stream import Stream
 
 Array = NDArray[Any]

@@ -28,7 +28,10 @@ FLOAT32 = {
         "edgelstm.files.container",
         "edgelstm.files.elstm",
     ),
-    *(f"edgelstm.layers{name}" for name in ("", ".record", ".wire", ".activations", ".cells", ".lstm", ".feedforward")),
+    *(
+        f"edgelstm.layers{name}"
+        for name in ("", ".record", ".recurrent", ".order", ".wire", ".activations", ".cells", ".lstm", ".feedforward")
+    ),
     *(f"edgelstm.reference{name}" for name in ("", ".functions", ".cells", ".lstm", ".feedforward")),
     *(f"edgelstm.compiler{name}" for name in ("", ".cache", ".layout", ".library", ".plan", ".reach", ".targets")),
     *(f"edgelstm.compiler.lowering{name}" for name in ("", ".lstm", ".feedforward")),

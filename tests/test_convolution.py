@@ -185,5 +185,9 @@ def test_wrong_options_are_refused_by_name():
     ):
         with pytest.raises((el.ShapeError, el.UnsupportedModelError), match=said):
             el.Conv1D(weight, **options)
+    with pytest.raises(el.ShapeError, match="keeps 1998000 values of earlier rows"):
+        el.Model([el.Normalizer(np.zeros(2000), np.ones(2000)), el.Window(1000)])
+    with pytest.raises(el.ModelFileError, match="for the first time at step 5000"):
+        el.build(el.Model([el.Conv1D(np.ones((1, 1, 5000)), padding="valid")]))
     with pytest.raises(el.ShapeError, match="4 outputs must fall into 3 groups"):
         el.Conv1D(weight, groups=3)

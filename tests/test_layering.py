@@ -52,7 +52,7 @@ FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
 
 #: Rooms that hold every kind in a file of the same name, and the files there that all kinds share.
 ROOMS = {
-    "layers": {"__init__", "record", "wire", "integers", "activations", "maps", "cells", "halves", "sliding"},
+    "layers": {"__init__", "record", "recurrent", "order", "wire", "integers", "activations", "maps", "cells", "halves", "sliding"},
     "reference": {"__init__", "maps", "functions", "integers", "cells", "sliding"},
     "compiler.lowering": {"__init__", "maps", "cells", "halves", "hidden", "packing"},
     "quantization.rules": {"__init__", "scales"},

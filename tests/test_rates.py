@@ -10,7 +10,7 @@ import pytest
 from cli_calls import call
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kinds import uniform
+from kinds import model_of, uniform
 
 import edgelstm as el
 from edgelstm import device, reference
@@ -245,3 +245,23 @@ def test_describe_tells_delays_and_receptive_fields(tmp_path):
     printed = call("describe", tmp_path / "model.elstm").output
     assert "every 6 steps, the first at step 8" in printed
     assert "sees" in printed
+
+
+def test_a_map_is_taken_in_its_shape(tmp_path):
+    """As an array of its shape, flat, or as nested lists; by streams of every sort, fast and careful, with the same bits."""
+    model = model_of("conv_lstm")
+    xs = np.random.default_rng(0).uniform(-1, 1, (6, *model.input_shape)).astype(np.float32)
+    stream = el.Stream(model)
+    whole = stream.process(xs)
+    assert stream.input.shape == stream.input_shape == model.input_shape == (4, 5, 2)
+    np.testing.assert_array_equal(el.Stream(model).process(xs.reshape(6, -1)), whole)
+    for form in (lambda x: x, np.ndarray.tolist, np.ravel, np.asfortranarray, lambda x: x.astype(np.float64)):
+        stream.reset()
+        np.testing.assert_array_equal([stream.step(form(x)).copy() for x in xs], whole)
+    with pytest.raises(el.InputError, match=r"a sample has shape \(4, 5, 2\); got \(5, 4, 2\)"):
+        stream.step(xs[0].transpose(1, 0, 2))
+    el.build(model).write(tmp_path / "model.so")
+    library, small = el.Stream(tmp_path / "model.so"), device.Stream(tmp_path / "model.so")
+    np.testing.assert_array_equal(library.process(xs), whole)
+    assert (library.input_shape, small.input.shape) == ((4, 5, 2), (4, 5, 2))
+    np.testing.assert_array_equal([list(small.step(x)) for x in xs], whole)

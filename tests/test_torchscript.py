@@ -70,6 +70,22 @@ class Convolved(nn.Module):
         return self.fc(self.gru(y.transpose(1, 2))[0])
 
 
+class Many(nn.Module):
+    """Operators that move or change numbers around a GRU."""
+
+    def __init__(self):
+        super().__init__()
+        self.inp, self.gru, self.out = nn.Linear(3, 8), nn.GRU(8, 8, batch_first=True), nn.Linear(8, 2)
+
+    def forward(self, x):
+        z = nn.functional.mish(self.inp(x)).unflatten(-1, [2, 4]).swapaxes(2, 3).flatten(2)
+        y = self.gru(z)[0]
+        a, b = y.split(4, -1)
+        y = torch.cat([nn.functional.logsigmoid(a), torch.square(b)], -1)
+        y = torch.stack([y.narrow(-1, 0, 4), y[..., 4:].type_as(x)], -1).transpose(-1, -2).reshape(x.shape[0], x.shape[1], 8)
+        return 1 - self.out(nn.functional.leaky_relu(y, 0.2)) / 3
+
+
 def whole(net, xs):
     return net(xs[None])
 
@@ -80,6 +96,7 @@ NETWORKS = {
     "branches": (Branches, (torch.zeros(1, 7, 3),), whole),
     "stream": (Stream, (torch.zeros(7, 1, 3), torch.zeros(2, 1, 6)), lambda net, xs: net(xs[:, None], torch.zeros(2, 1, 6))[0][:, 0]),
     "convolved": (Convolved, (torch.zeros(1, 7, 3),), whole),
+    "many": (Many, (torch.zeros(1, 7, 3),), whole),
     "sequential": (lambda: nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2)), (torch.zeros(1, 7, 3),), whole),
 }
 
@@ -186,6 +203,9 @@ HEAD = "class Ends(Module):\n  def forward(self,\n    x: Tensor) -> Tensor:\n"
         "    return torch.permute(x, [7, 8, 9])\n",
         "    return torch.select(x, 9, 0)\n",
         "    return undefined\n",
+        "".join(f"    y{n + 1} = torch.cat([y{n}, y{n}], -1)\n" for n in range(40)).replace("y0", "x") + "    return y40\n",
+        "".join(f"    y{n + 1} = torch.add(y{n}, x)\n" for n in range(1200)).replace("y0", "x") + "    return y1200\n",
+        "    y = x\n" * 30_000,
         "return\n\x00",
         "    return (self.rnn).forward(x.y.z, )\n",
     ],

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from edgelstm.layers import KINDS, activations, record_of  # noqa: E402
-from edgelstm.layers.record import Layer, Recurrent  # noqa: E402
+from edgelstm.layers.record import Layer  # noqa: E402
+from edgelstm.layers.recurrent import Recurrent  # noqa: E402
 
 BEGIN, END = "<!-- kinds:begin -->", "<!-- kinds:end -->"
 

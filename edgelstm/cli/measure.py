@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..errors import EdgeLSTMError
 from ..layers.feedforward import Normalizer
-from ..model import INPUT
+from ..layers.order import INPUT
 from ..runtime.library_file import LibraryFile
 
 #: Nanoseconds, one number a step: (steps,).

@@ -28,7 +28,7 @@ class Timing(NamedTuple):
 
 def timings(model: "Model") -> dict[str, Timing]:
     """By the name of each layer."""
-    from ..model import INPUT
+    from ..layers.order import INPUT
 
     seen, found = {INPUT: 1}, {}
     for layer in model.layers:

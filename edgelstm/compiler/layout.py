@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..layers.order import INPUT
 from ..layers.wire import Wire
-from ..model import INPUT, Model
+from ..model import Model
 from .lowering import MOST_ROWS, Lowered, copy, lowered, up_to
 from .targets import Target
 

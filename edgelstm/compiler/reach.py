@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..errors import CompileError
-from ..model import INPUT, Model
+from ..layers.order import INPUT
+from ..model import Model
 from .lowering import rule
 
 

@@ -4,9 +4,11 @@ Rows lie in work memory, so many floats for each row of the recording; what no l
 What is one row for the whole recording lies in the arena.
 """
 
-from ..layers.record import Layer, Recurrent
+from ..layers.order import INPUT
+from ..layers.record import Layer
+from ..layers.recurrent import Recurrent
 from ..layers.wire import Wire
-from ..model import INPUT, Model
+from ..model import Model
 from .layout import LINE, Builder, Place, stride_of
 from .lowering import Lowered, copy, up_to
 from .targets import Target

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from .. import __version__, reference
 from ..errors import ModelFileError
 from ..layers.feedforward import Normalizer
+from ..layers.wire import Wire
 from ..model import Model, Probe
 from ..runtime import rates
+from .elstm import MAX_PROBE_STEPS
 
 #: Steps of a probe, at most and, of a wide model, at least; in between it holds at most this many numbers, so that files stay small.
 STEPS, FEWEST_STEPS, MOST_NUMBERS = 16, 4, 512
@@ -36,6 +38,11 @@ def reference_probe(model: Model) -> Probe:
     ModelFileError
         If the model overflows float32 on them, or no steady probe is found.
     """
+    if (first := model.output_wire.first) > MAX_PROBE_STEPS:
+        raise ModelFileError(
+            f"the model answers for the first time at step {first}, and a probe holds at most {MAX_PROBE_STEPS} steps; "
+            "let a sample be several of its timesteps, a frame, so that it answers earlier."
+        )
     for inputs in _candidates(model):
         with np.errstate(all="ignore"):
             outputs = reference.run(model, inputs)  # (steps, output_size)
@@ -48,11 +55,16 @@ def reference_probe(model: Model) -> Probe:
     raise ModelFileError("no inputs were found on which the model's rounding is not a matter of chance; its scales are likely wrong.")
 
 
+def _steps_to(answers: int, wire: Wire) -> int:
+    """How many steps give so many answers: fewer answers where they are seldom, and at least one."""
+    wanted = answers if wire.every == 1 else min(answers, FEWEST_STEPS)
+    return rates.step_of(max(1, min(wanted, wire.due(MAX_PROBE_STEPS))) - 1, wire.every, wire.first) + 1
+
+
 def _candidates(model: Model) -> Iterator[NDArray[np.float32]]:
     most = min(STEPS, max(FEWEST_STEPS, MOST_NUMBERS // (model.input_size + model.output_size)))
-    answer = model.output_wire
     for answers in (most, max(1, most // 4), 1):
-        steps = rates.step_of((answers if answer.every == 1 else min(answers, FEWEST_STEPS)) - 1, answer.every, answer.first) + 1
+        steps = _steps_to(answers, model.output_wire)
         for seed in range(TRIES):
             random = np.random.default_rng(seed)
             if model.vocabulary_size is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..errors import ShapeError
-from .record import Maskable
+from .recurrent import Maskable
 
 
 @dataclass(eq=False, repr=False)

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..errors import ShapeError, UnsupportedModelError, printable
 from . import activations
-from .record import Array, Recurrent, checked_array, require_shape
+from .record import Array, checked_array, require_shape
+from .recurrent import Recurrent
 
 #: Couplings of gates, and the index in i f g o of the gate that follows from the other and has no weights.
 COUPLED = {"f=1-i": 1, "i=1-f": 0}

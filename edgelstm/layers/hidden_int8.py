@@ -8,7 +8,8 @@ import numpy as np
 from ..errors import UnsupportedModelError
 from .activations import checked, parts, within_one
 from .integers import HALF_STEP, LIMIT, MOST_PRODUCTS, check_scheme, int8_matrix, positive
-from .record import Array, Recurrent, checked_array, require_shape
+from .record import Array, checked_array, require_shape
+from .recurrent import Recurrent
 
 
 @dataclass(eq=False, repr=False)

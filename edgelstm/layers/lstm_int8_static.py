@@ -6,7 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from .integers import CELL_BITS, check_matrix, check_multiplier, check_scale, check_sums, check_whole, integers
-from .record import Array, Recurrent, require_shape
+from .record import Array, require_shape
+from .recurrent import Recurrent
 
 
 @dataclass(eq=False, repr=False)

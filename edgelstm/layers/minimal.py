@@ -6,7 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from .activations import checked, within_one
-from .record import Array, Recurrent, checked_array, require_shape
+from .record import Array, checked_array, require_shape
+from .recurrent import Recurrent
 
 
 @dataclass(eq=False, repr=False)

@@ -1,6 +1,7 @@
 """What layers over a window of the last rows share: how far it reaches, and when an answer is due."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, ClassVar
 
 from ..errors import ShapeError, UnsupportedModelError, printable
@@ -13,6 +14,10 @@ PADDINGS = ("causal", "valid", "same", "same_lower")
 
 #: When a causal window that moves on by several rows answers: at the first of them, or at the last.
 ALIGNMENTS = ("first", "last")
+
+
+#: Most values of earlier rows that a layer keeps.
+MAX_HISTORY = 1 << 20
 
 
 class Sliding(Layer):
@@ -45,6 +50,11 @@ class Sliding(Layer):
     @property
     def rate(self) -> tuple[int, int]:
         return self.stride, self.receptive_field
+
+    def output_shape(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+        if (kept := self.history * sum(map(prod, shapes))) > MAX_HISTORY:
+            raise ShapeError(f"{self.label} keeps {kept} values of earlier rows; more than {MAX_HISTORY} are not supported.")
+        return super().output_shape(shapes)
 
     def _check_counts(self, *names: str) -> None:
         """Take fields for whole numbers from 1 on, or refuse them."""

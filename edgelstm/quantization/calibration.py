@@ -11,8 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..layers.integers import LIMIT
-from ..layers.record import Layer, Recurrent
-from ..model import INPUT, Model
+from ..layers.order import INPUT
+from ..layers.record import Layer
+from ..layers.recurrent import Recurrent
+from ..model import Model
 from ..runtime.conversion import Form, floats, is_table
 from .places import Place, channel
 from .spread import spread

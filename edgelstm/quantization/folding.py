@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..layers.feedforward import Normalizer
-from ..layers.record import Layer, Recurrent
-from ..model import INPUT, Model
+from ..layers.order import INPUT
+from ..layers.record import Layer
+from ..layers.recurrent import Recurrent
+from ..model import Model
 from .spread import COVERED, Spread, power_of_two, spread
 from .trace import Floats
 

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..layers import part
-from ..layers.record import Layer, Recurrent
-from ..model import INPUT, Model
+from ..layers.order import INPUT
+from ..layers.record import Layer
+from ..layers.recurrent import Recurrent
+from ..model import Model
 from .functions import Rows, State, Twin, Vector, masked
 
 

@@ -149,6 +149,11 @@ def expanded(model):
     model.graph.initializer.append(numpy_helper.from_array(np.array([1 << 20, 1 << 20, 1, 1, 3]), "s"))
 
 
+def long_recording(model):
+    """A window of 2^40 steps, fixed by the file."""
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1 << 40
+
+
 def long_range(model):
     model.graph.node.insert(0, helper.make_node("Range", ["a", "b", "c"], ["big"]))
     for name, value in (("a", 0), ("b", 1 << 62), ("c", 1)):
@@ -183,6 +188,7 @@ def infinite(model):
         (made_large, "at most"),
         (expanded, "at most"),
         (long_range, "at most"),
+        (long_recording, "at most"),
         (cycle, "nothing before it makes"),
         (no_output, "nothing before it makes"),
         (other_height, "hidden_size"),

@@ -123,6 +123,17 @@ def _repeat(w: Writer, x: Ref, repeats: Sequence[Given]) -> Ref:
     return w.one("Tile", x, w.ints(repeats))
 
 
+def _unflatten(w: Writer, x: Ref, dim: int, sizes: Sequence[int]) -> Ref:
+    axis = _axis(w, x, dim)
+    w.require(axis == x.rank - 1, "splits an axis that is not the array's last")
+    return w.one("Reshape", x, w.ints([*[0] * axis, *sizes]), rank=axis + len(sizes))
+
+
+def _narrow(w: Writer, x: Ref, dim: int, start: int, length: int) -> Ref:
+    w.require(isinstance(start, int) and isinstance(length, int), "cuts a length that is not known")
+    return w.one("Slice", x, w.ints([start]), w.ints([start + length]), w.ints([_axis(w, x, dim)]), rank=x.rank)
+
+
 def _flip(w: Writer, x: Ref, dims: Sequence[int]) -> Ref:
     axes = [_axis(w, x, dim) for dim in dims]
     parts = [w.ints([n] * len(axes)) for n in (-1, -_END, -1)]
@@ -177,7 +188,7 @@ def _size(w: Writer, x: Ref, dim: int) -> Ref:
 
 
 MOVING: dict[str, Handler] = {
-    **dict.fromkeys(("detach", "clone", "contiguous", "alias", "lift_fresh_copy", "detach_"), _same),
+    **dict.fromkeys(("detach", "clone", "contiguous", "alias", "lift_fresh_copy", "detach_", "type_as", "cpu"), _same),
     "to": _to,
     "_to_copy": _to,
     "dropout": _dropout,
@@ -200,6 +211,10 @@ MOVING: dict[str, Handler] = {
     "expand": _expand,
     "repeat": _repeat,
     "flip": _flip,
+    "unflatten": _unflatten,
+    "narrow": _narrow,
+    "swapaxes": _transpose,
+    "swapdims": _transpose,
     "chunk": _chunk,
     "split_with_sizes": _split_with_sizes,
     "zeros": _full(0.0),

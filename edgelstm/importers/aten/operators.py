@@ -104,6 +104,18 @@ def _silu(w: Writer, x: Ref) -> Ref:
     return w.one("Mul", x, w.one("Sigmoid", x))
 
 
+def _mish(w: Writer, x: Ref) -> Ref:
+    return w.one("Mul", x, w.one("Tanh", w.one("Softplus", x)))
+
+
+def _log_sigmoid(w: Writer, x: Ref) -> Ref:
+    return w.one("Neg", w.one("Softplus", w.one("Neg", x)))
+
+
+def _square(w: Writer, x: Ref) -> Ref:
+    return w.one("Mul", x, x)
+
+
 def _glu(w: Writer, x: Ref, dim: int = -1) -> Ref:
     """``a * sigmoid(b)`` of the two halves of an axis."""
     a, b = w.several("Split", [x], 2, [x.rank] * 2, axis=dim % x.rank, num_outputs=2)
@@ -202,6 +214,9 @@ PLAIN: dict[str, Handler] = {
     "hardsigmoid": _unary("HardSigmoid", alpha=1 / 6, beta=0.5),
     "relu6": _relu6,
     "silu": _silu,
+    "mish": _mish,
+    "log_sigmoid": _log_sigmoid,
+    "square": _square,
     "elu": _elu,
     "leaky_relu": _leaky,
     "gelu": _gelu,

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ...errors import UnsupportedModelError, printable
+from ...errors import ModelFileError, UnsupportedModelError, printable
 from ..from_torch import archive
 from ..pickles.reader import Thing
 from .program import Program
@@ -23,7 +23,7 @@ from .writer import Ref
 _DTYPES = {number: np.dtype(name) for number, name in {3: "<i4", 4: "<i8", 5: "<f2", 6: "<f4", 7: "<f8"}.items()}
 
 #: Deepest nesting of calls, and most statements that are read.
-_DEEPEST, _MOST = 60, 50_000
+_DEEPEST, _MOST = 60, 20_000
 
 
 @dataclass(eq=False)
@@ -102,15 +102,16 @@ class Follower:
 
     def _statements(self, body: Sequence[ast.stmt], scope: Scope) -> list[Any]:
         """The returned value in a list; an empty one where nothing is returned."""
+        apart = _taken_apart(body)
         for node in body:
             self._count += 1
             if self._count > _MOST:
-                raise UnsupportedModelError(f"its code has more than {_MOST} statements to follow.")
+                raise ModelFileError(f"its code has more than {_MOST} statements to follow; edgelstm reads no such models.")
             if isinstance(node, ast.Return):
                 return [None if node.value is None else self._value(node.value, scope)]
             if isinstance(node, ast.Assign) and len(node.targets) == 1:
                 target = node.targets[0]
-                self._names = len(target.elts) if isinstance(target, ast.Tuple) else 1
+                self._names = len(target.elts) if isinstance(target, ast.Tuple) else apart.get(ast.unparse(target), 1)
                 self._assign(node.targets[0], self._value(node.value, scope), scope)
             elif isinstance(node, ast.If):
                 chosen = self._value(node.test, scope)
@@ -245,6 +246,15 @@ def _dotted(node: ast.expr) -> str:
         owner = _dotted(node.value)
         return f"{owner}.{node.attr}" if owner else ""
     return ""
+
+
+def _taken_apart(body: Sequence[ast.stmt]) -> dict[str, int]:
+    """The names whose values a later assignment takes apart, ``a, b = _0``, and into how many."""
+    return {
+        node.value.id: len(node.targets[0].elts)
+        for node in body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and isinstance(node.targets[0], ast.Tuple)
+    }
 
 
 def _is_type(argument: ast.expr, call: ast.Call) -> bool:

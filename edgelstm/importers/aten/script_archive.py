@@ -16,7 +16,7 @@ from ..from_torch import archive
 from ..pickles.reader import Thing
 
 #: Longest text of all code.
-_MAX_CODE = 1 << 22
+_MAX_CODE = 1 << 20
 
 #: Names that only say the type of what they are given.
 _TYPES = ("restore_type_tag", "build_tensorlist", "build_intlist", "build_doublelist", "build_boollist")

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...errors import EdgeLSTMError, UnsupportedModelError, printable
+from ...errors import ShapeError, UnsupportedModelError, printable
 from ...model import Model
 from ..from_onnx.chains import from_onnx
 from ..from_torch.kinds import hidden_size
@@ -28,11 +28,11 @@ def from_script(script: Script, source: str) -> tuple[Model, str, list[str]]:
     UnsupportedModelError
         Naming what of its code is not imported.
     """
-    problem: EdgeLSTMError | None = None
+    problem: UnsupportedModelError | ShapeError | None = None
     for shape in itertools.islice(_shapes(script), _MOST):
         try:
             return from_onnx(_program(script, shape).file(), source=source)
-        except EdgeLSTMError as found:
+        except (UnsupportedModelError, ShapeError) as found:
             problem = problem or found
     raise problem or UnsupportedModelError("has no weights that would tell the shape of its samples.")
 

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from ...errors import UnsupportedModelError, printable
 from ..from_onnx.file import Node
 
+#: Most nodes of a graph.
+_MOST = 1000
+
 #: The operator set whose definitions are meant.
 OPSET = 20
 
@@ -77,6 +80,8 @@ class Writer:
         """A node of several outputs. Inputs that are None are absent."""
         refs = [None if value is None else self.ref(value) for value in inputs]
         names = tuple(self._name(op.lower()) for _ in range(outputs))
+        if len(self.nodes) >= _MOST:
+            self.refuse(f"is behind {_MOST} others, and edgelstm reads no such programs")
         inside = tuple("" if ref is None else ref.name for ref in refs)
         self.nodes.append(Node(op, "ai.onnx", self.place, inside, names, attributes))
         return [Ref(name, rank) for name, rank in zip(names, ranks, strict=True)]

@@ -7,9 +7,10 @@ from ...errors import UnsupportedModelError, printable
 from ...layers.feedforward import Add, Dense
 from ...layers.gru import GRU
 from ...layers.lstm import LSTM
+from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.rnn import RNN
-from ...model import INPUT, Model
+from ...model import Model
 from ..json_parts import Part
 
 #: Gates of a unit.

@@ -16,8 +16,9 @@ from ...errors import ModelFileError, ShapeError, UnsupportedModelError, printab
 from ...layers.channelwise import BatchNorm, PReLU
 from ...layers.convolution import Conv1D
 from ...layers.feedforward import Activation, Add, Dense, Softmax
+from ...layers.order import INPUT
 from ...layers.record import MAX_SIZE, Layer
-from ...model import INPUT, Model, Probe
+from ...model import Model, Probe
 from .. import keras_arrays
 from ..chain import Item, spell
 from ..json_parts import Part, array

@@ -12,8 +12,9 @@ from ...bidirectional import Bidirectional
 from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...layers.feedforward import Embedding, Softmax
 from ...layers.lstm import LSTM
+from ...layers.order import INPUT
 from ...layers.record import MAX_SIZE
-from ...model import INPUT, Model
+from ...model import Model
 from .. import keras_arrays
 from ..json_parts import Part, array
 

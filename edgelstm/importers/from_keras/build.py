@@ -5,9 +5,9 @@ from typing import Any
 
 from ...errors import UnsupportedModelError, printable
 from ...layers.feedforward import Activation
+from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.recording import Last, Mask
-from ...model import INPUT
 
 Shape = tuple[int | None, ...]
 

@@ -13,9 +13,9 @@ from ...layers.joining import Gather
 from ...layers.map_conv import MapConv, MapConvTranspose
 from ...layers.map_pool import MapPool
 from ...layers.maps import MapLayer
+from ...layers.order import INPUT
 from ...layers.record import MAX_SIZE
 from ...layers.window import Window
-from ...model import INPUT
 from .build import Value
 from .convolving import steps_after
 from .feedforward import activated

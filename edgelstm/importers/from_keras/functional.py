@@ -9,8 +9,8 @@ import numpy as np
 from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...layers.feedforward import Normalizer
 from ...layers.joining import Slice
+from ...layers.order import INPUT
 from ...layers.record import MAX_SIZE
-from ...model import INPUT
 from .build import Build, Shape, Value
 from .nodes import Place, node_call, node_inputs, places
 from .operations import KINDS as OPERATIONS

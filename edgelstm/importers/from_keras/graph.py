@@ -6,7 +6,8 @@ from typing import Any
 from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...layers.feedforward import Activation
 from ...layers.joining import Concat
-from ...model import INPUT, Model
+from ...layers.order import INPUT
+from ...model import Model
 from .build import Build, Shape, Value
 from .classes import INPUT_LAYER, MODELS, kind_of, layers_of, slots_of
 from .functional import Graph, given, stated_shape

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ...bidirectional import Bidirectional
 from ...errors import UnsupportedModelError
-from ...layers.record import Recurrent
 from ...layers.recording import Reverse
+from ...layers.recurrent import Recurrent
 from ...layers.rnn import RNN
 from .. import keras_arrays
 from .build import Value

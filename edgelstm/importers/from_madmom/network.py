@@ -6,8 +6,9 @@ from dataclasses import replace
 from ...bidirectional import Bidirectional
 from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...layers.feedforward import Activation, Add
+from ...layers.order import INPUT
 from ...layers.record import Layer
-from ...model import INPUT, Model
+from ...model import Model
 from ..pickles.reader import Thing
 from . import layers
 from .pickle_file import kind_of

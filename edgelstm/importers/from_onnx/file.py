@@ -4,7 +4,7 @@ Format: onnx.proto of IR version 3 to 13 (https://onnx.ai/onnx/repo-docs/IR.html
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -104,13 +104,18 @@ def from_proto(model: Any, folder: Path | None = None) -> File:
     """The model in an ``onnx.ModelProto``."""
     reading = _Reading(folder)
     functions = {
-        (f.domain, f.name): (
-            Graph(tuple(Tensor(n, None, "") for n in f.input), tuple(Tensor(n, None, "") for n in f.output), reading.nodes(f.node, 1), {}),
+        (_text(f.domain), _text(f.name)): (
+            Graph(
+                tuple(Tensor(n, None, "") for n in _texts(f.input)),
+                tuple(Tensor(n, None, "") for n in _texts(f.output)),
+                reading.nodes(f.node, 1),
+                {},
+            ),
             reading.attributes(f.attribute_proto, 1),
         )
         for f in model.functions
     }
-    opsets = {imported.domain or "ai.onnx": imported.version for imported in model.opset_import}
+    opsets = {_domain(imported.domain): imported.version for imported in model.opset_import}
     return File(reading.graph(model.graph, 0), functions, opsets, printable(f"{model.producer_name} {model.producer_version}".strip(), 60))
 
 
@@ -125,8 +130,8 @@ class _Reading:
             raise ModelFileError(f"nests graphs deeper than {DEEPEST}.")
         if len(proto.sparse_initializer):
             raise UnsupportedModelError("holds sparse weights, which are not imported; export dense ones.")
-        constants = {tensor.name: self.array(tensor) for tensor in proto.initializer}
-        inputs = tuple(_tensor(value) for value in proto.input if value.name not in constants)
+        constants = {_text(tensor.name): self.array(tensor) for tensor in proto.initializer}
+        inputs = tuple(_tensor(value) for value in proto.input if _text(value.name) not in constants)
         return Graph(inputs, tuple(map(_tensor, proto.output)), self.nodes(proto.node, depth), constants)
 
     def nodes(self, protos: Any, depth: int) -> tuple[Node, ...]:
@@ -134,15 +139,16 @@ class _Reading:
         if self._nodes > MOST_NODES:
             raise ModelFileError(f"holds more than {MOST_NODES} operators.")
         return tuple(
-            Node(p.op_type, _domain(p.domain), p.name, tuple(p.input), tuple(p.output), self.attributes(p.attribute, depth)) for p in protos
+            Node(_text(p.op_type), _domain(p.domain), _text(p.name), _texts(p.input), _texts(p.output), self.attributes(p.attribute, depth))
+            for p in protos
         )
 
     def attributes(self, protos: Any, depth: int) -> dict[str, Any]:
-        return {p.name: self._attribute(p, depth) for p in protos}
+        return {_text(p.name): self._attribute(p, depth) for p in protos}
 
     def _attribute(self, proto: Any, depth: int) -> Any:
         if proto.ref_attr_name:
-            return Reference(proto.ref_attr_name)
+            return Reference(_text(proto.ref_attr_name))
         kinds = {1: "f", 2: "i", 3: "s", 4: "t", 5: "g", 6: "floats", 7: "ints", 8: "strings"}
         if proto.type not in kinds:
             raise UnsupportedModelError(f"attribute {printable(proto.name, 60)!r} is of a type ({proto.type}) that is not imported.")
@@ -183,7 +189,7 @@ class _Reading:
 
     def _fetched(self, tensor: Any, called: str) -> Any:
         """The tensor with its bytes, which lie in a file of the model's folder."""
-        entries = {entry.key: entry.value for entry in tensor.external_data}
+        entries = {_text(entry.key): _text(entry.value) for entry in tensor.external_data}
         location = entries.get("location", "")
         if self._folder is None:
             raise ModelFileError(
@@ -221,17 +227,26 @@ class Reference:
     name: str
 
 
-def _domain(domain: str) -> str:
-    return domain or "ai.onnx"
+def _domain(domain: str | bytes) -> str:
+    return _text(domain) or "ai.onnx"
+
+
+def _text(value: str | bytes) -> str:
+    """A string field, which the parser gives as bytes where it is not UTF-8."""
+    return value if isinstance(value, str) else value.decode(errors="replace")
+
+
+def _texts(values: Iterable[str | bytes]) -> tuple[str, ...]:
+    return tuple(map(_text, values))
 
 
 def _tensor(value: Any) -> Tensor:
     if not value.type.HasField("tensor_type"):
-        return Tensor(value.name, None, "other")
+        return Tensor(_text(value.name), None, "other")
     kind = value.type.tensor_type
     shape = None
     if kind.HasField("shape"):
-        shape = tuple(d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else d.dim_param for d in kind.shape.dim)
+        shape = tuple(d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else _text(d.dim_param) for d in kind.shape.dim)
     dtype = {
         1: "float",
         10: "float",
@@ -247,4 +262,4 @@ def _tensor(value: Any) -> Tensor:
         12: "int",
         13: "int",
     }
-    return Tensor(value.name, shape, dtype.get(kind.elem_type, "other"))
+    return Tensor(_text(value.name), shape, dtype.get(kind.elem_type, "other"))

@@ -70,6 +70,7 @@ def _reduce(function: Callable[..., Any]) -> Callable[..., Array]:
 
 
 def _concat(call: Call, *parts: Array) -> Array:
+    bounded(call, [sum(part.size for part in parts)])
     return np.concatenate(parts, call.attribute("axis", 0))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from .calls import Array, Call
 
 #: Most numbers that a moved array may have.
-_MOST = 1 << 24
+_MOST = 1 << 21
 
 
 def _reshape(call: Call, data: Array) -> list[Array]:

@@ -3,6 +3,7 @@
 Definitions: https://onnx.ai/onnx/operators/.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..graph.convolving import larger
 from ..graph.emitting import layer
 from ..graph.norms import normalised
 from ..graph.tracing import Flow, Value
+from ..graph.wires import MOST
 from .activations import ACTIVATIONS, clipped
 from .calls import Call, floats
 from .folding import DTYPES
@@ -71,6 +73,8 @@ def _pow(call: Call) -> list[Value]:
 def _concat(call: Call) -> list[Value]:
     axis = call.attribute("axis", 0)
     values = [value for value in call.values if value is not None]
+    if sum(value.ids.size if isinstance(value, Flow) else value.size for value in values) > MOST:
+        call.refuse(f"joins more than {MOST} numbers, which is more than is imported")
     return [
         Flow(np.concatenate([call.tracer.ids(value) for value in values], axis), all(isinstance(v, Flow) and v.integer for v in values))
     ]
@@ -88,7 +92,8 @@ def _pad(call: Call) -> list[Value]:
     if any(n < 0 for pair in widths for n in pair):
         cut = tuple(slice(max(0, -a), n - max(0, -b)) for (a, b), n in zip(widths, x.shape, strict=True))
         x, widths = x[cut], [(max(0, a), max(0, b)) for a, b in widths]
-    if mode not in ("constant", "reflect", "edge", "wrap") or sum(map(sum, widths)) > 1 << 20:
+    size = math.prod(n + a + b for n, (a, b) in zip(x.shape, widths, strict=True))
+    if mode not in ("constant", "reflect", "edge", "wrap") or size > MOST:
         call.refuse(f"pads in mode {mode!r} by {widths}, which is not imported")
     if mode != "constant":
         return [Flow(np.pad(x, widths, mode=mode))]

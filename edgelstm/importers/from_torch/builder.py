@@ -6,9 +6,10 @@ from dataclasses import replace
 from ...bidirectional import Bidirectional
 from ...errors import UsageError
 from ...layers.feedforward import Activation, Add, Softmax
+from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.recording import Last
-from ...model import INPUT, Model
+from ...model import Model
 from .. import chain
 from ..chain import Item, quoted
 from . import records, recurrent

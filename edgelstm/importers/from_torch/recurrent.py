@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ShapeError, UnsupportedModelError
-from ...layers.record import Recurrent
+from ...layers.recurrent import Recurrent
 from .kinds import RECURRENT, hidden_size
 from .modules import Module
 from .records import numbers

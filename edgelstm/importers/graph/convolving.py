@@ -9,10 +9,7 @@ from ...layers.record import Layer
 from .emitting import layer
 from .expressions import Constant, Floats, Made
 from .tracing import Flow, Tracer
-from .wires import Ids
-
-#: Most numbers of a matrix or kernel that a convolution is written out to.
-_MOST = 1 << 23
+from .wires import MOST_WEIGHTS, Ids
 
 
 class Window(NamedTuple):
@@ -142,8 +139,8 @@ def _kernel(
     answers = view.shape[1 : 1 + rank]
     view = np.moveaxis(view, 0, rank).reshape(int(np.prod(answers)), -1)  # (answers, channels x taps)
     taps = np.moveaxis(weight, axis, -1).reshape(len(weight), view.shape[1], -1)  # (outputs, channels x taps, time taps)
-    if len(weight) * len(view) * numbers.size * taps.shape[2] > _MOST:
-        tracer.refuse(f"slides along time and frequency at once; written out its kernel has more than {_MOST} numbers")
+    if len(weight) * len(view) * numbers.size * taps.shape[2] > MOST_WEIGHTS:
+        tracer.refuse(f"slides along time and frequency at once; written out its kernel has more than {MOST_WEIGHTS} numbers")
     kernel = np.zeros((len(weight), len(view), numbers.size, taps.shape[2]))
     for answer, columns in enumerate(view):
         kernel[:, answer, columns[columns >= 0]] = taps[:, columns >= 0]

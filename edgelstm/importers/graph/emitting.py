@@ -9,12 +9,12 @@ import numpy as np
 from ...errors import UnsupportedModelError
 from ...layers import RECORDS, record_of
 from ...layers.feedforward import Activation, Add, Dense, Normalizer
+from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.window import Window
-from ...model import INPUT
 from .cells import Cells
 from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, Weights, spread
-from .wires import MOST, Ids, Space, Wire
+from .wires import MOST_WEIGHTS, Ids, Space, Wire
 
 #: Most pieces of other layers' outputs that a layer reads as such; more are gathered by a matrix of zeros and ones.
 _MOST_PIECES = 32
@@ -127,7 +127,7 @@ class Emitter:
             return self._add(Dense(weight, source.bias), names)
         numbers, place_of = np.unique(present, return_inverse=True)
         taps = int(delays.max()) + 1
-        if len(source.weight) * numbers.size * taps > MOST:
+        if len(source.weight) * numbers.size * taps > MOST_WEIGHTS:
             raise UnsupportedModelError(f"{source.place}: reads {numbers.size} numbers of {taps} steps, more than is imported.")
         kernel = np.zeros((len(source.weight), numbers.size, taps))
         for column, (number, delay) in enumerate(zip(place_of.tolist(), delays.tolist(), strict=True)):

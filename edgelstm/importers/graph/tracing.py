@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...errors import UnsupportedModelError
 from ...layers.record import Layer
 from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Last, Made, Scale, State, spread
-from .wires import MOST, Ids, Space, Wire
+from .wires import MOST, MOST_WEIGHTS, Ids, Space, Wire
 
 #: Most rows of one array that may have a layer each.
 _MOST_ROWS = 64
@@ -204,6 +204,8 @@ class Tracer:
     def combine(self, operation: str, left: Flow, right: Flow) -> Flow:
         """Sum or product of two flows that broadcast. Two weighted sums become one."""
         a, b = np.broadcast_arrays(left.ids, right.ids)
+        if a.size > MOST:
+            self.refuse(f"makes {a.size} numbers; at most {MOST} are imported")
         group = self.grouped([a.reshape(-1, 1), b.reshape(-1, 1)])
         refs = [r[:, 0] for r in group.refs]
         sums = [self._source(r) for r in refs]
@@ -242,7 +244,7 @@ class Tracer:
         if rows == 1 and columns.size == inputs:
             matrix, columns = weight.T, refs[0]
         else:
-            if rows * outputs * columns.size > 2 * MOST:
+            if rows * outputs * columns.size > MOST_WEIGHTS:
                 self.refuse(f"multiplies {rows} rows a step by one matrix, which would take a matrix of {rows * outputs} x {columns.size}")
             blocks = np.zeros((rows, outputs, columns.size))
             for row, columns_of in enumerate(place.reshape(rows, inputs)):

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 Ids: TypeAlias = NDArray[np.int64]
 
 #: Most numbers of one array.
-MOST = 1 << 23
+MOST = 1 << 20
+
+#: Most numbers of a matrix or kernel that is written out.
+MOST_WEIGHTS = 1 << 23
 
 
 @dataclass(eq=False)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from ...errors import ShapeError, UsageError, printable
 from ...layers import KINDS, record_of
 from ...layers.feedforward import Activation, Softmax
+from ...layers.order import INPUT
 from ...layers.record import Layer
-from ...model import INPUT, Model
+from ...model import Model
 from ..chain import listed
 from ..from_torch.tensors import Named
 from . import recurrent

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from ...bidirectional import Bidirectional
 from ...errors import ShapeError, UsageError, printable
 from ...layers import record_of
-from ...layers.record import Layer, Recurrent
+from ...layers.record import Layer
+from ...layers.recurrent import Recurrent
 from ..from_torch import recurrent as torch_recurrent
 from ..from_torch.kinds import RECURRENT as TORCH_NAMES
 from ..from_torch.modules import modules

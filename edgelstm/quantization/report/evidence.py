@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...layers.feedforward import Normalizer
-from ...layers.record import Recurrent
-from ...model import INPUT, Model
+from ...layers.order import INPUT
+from ...layers.recurrent import Recurrent
+from ...model import Model
 from ..places import channel
 from ..trace import Batch, Floats, Trace, before_activation, run
 

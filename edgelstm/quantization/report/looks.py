@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...layers.integers import GATE_BITS
-from ...layers.record import Layer, Recurrent
+from ...layers.record import Layer
+from ...layers.recurrent import Recurrent
 from ..calibration import cell_range
 from ..choosing import Choice
 from ..rules.scales import HIGHEST, LOWEST

@@ -7,7 +7,8 @@ from typing import Any
 
 from ...errors import UnsupportedModelError
 from ...layers import part, record_of
-from ...layers.record import Layer, Recurrent
+from ...layers.record import Layer
+from ...layers.recurrent import Recurrent
 from ..calibration import Range, Seen
 
 #: A layer, what it met, and the ranges of its input and of its state, or None for a scale of each step and for +-1 -> the quantised record.

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...layers.record import Layer, Recurrent
-from ...model import INPUT
+from ...layers.order import INPUT
+from ...layers.record import Layer
+from ...layers.recurrent import Recurrent
 from ...reference import twin
 from ..places import Place
 from . import gru, lstm, minimal

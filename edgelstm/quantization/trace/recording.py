@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...layers.attention import AttentionPool
-from ...layers.record import Recurrent
 from ...layers.recording import Last, Mask, Reverse
+from ...layers.recurrent import Recurrent
 from .lstm import Float
 from .rounding import Floats
 

@@ -1,0 +1,100 @@
+"""Layers in topological order: their names, what each reads, and what flows between them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from ..errors import ShapeError, UnsupportedModelError, UsageError, printable
+from . import KINDS, RECORDS
+from .record import MAX_SIZE, Layer
+from .wire import Wire
+
+#: The name under which layers refer to the model's own input.
+INPUT = "input"
+
+#: Most steps from one answer to the next, and to the first: keeps counts of steps far inside 64 bits.
+MAX_STEPS = 1 << 31
+
+
+def named(layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """The layers with every name and every input spelled out."""
+    found: list[Layer] = []
+    seen: set[str] = {INPUT}
+    previous = INPUT
+    layers = tuple(layers)
+    if not layers:
+        raise UsageError("a Model needs at least one layer; got none.")
+    for index, given in enumerate(layers):
+        if not isinstance(given, Layer) or given.kind not in KINDS:
+            kinds = ", ".join(RECORDS)
+            raise UnsupportedModelError(f"layer {index} must be one of {kinds}; got {printable(repr(given), 60)}.")
+        layer = replace(given, name=given.name or f"{given.kind}{index}", inputs=given.inputs or (previous,))
+        if layer.name in seen:
+            raise UsageError(f"layer {index}: the name {printable(layer.name, 60)!r} is taken; names must be unique and not {INPUT!r}.")
+        if missing := [n for n in layer.inputs if n not in seen]:
+            raise UsageError(
+                f"{layer.label} reads {printable(', '.join(missing), 60)}, not defined before it; "
+                f"known there: {printable(', '.join(sorted(seen)), 200)}."
+            )
+        seen.add(layer.name)
+        found.append(layer)
+        previous = layer.name
+    check_readers(found)
+    return tuple(found)
+
+
+def check_readers(layers: list[Layer]) -> None:
+    """An index goes to embeddings alone, and every layer but the last is read."""
+    embeddings = [layer for layer in layers if layer.takes_index]
+    for layer in embeddings:
+        if layer.inputs != (INPUT,):
+            raise UnsupportedModelError(f"{layer.label} must read the model's input; it reads {printable(', '.join(layer.inputs), 60)}.")
+    others = [layer.label for layer in layers if INPUT in layer.inputs and not (layer.takes_index or layer.takes_any)]
+    if embeddings and others:
+        raise UnsupportedModelError(
+            f"the model's input is an index for its embedding; {printable(', '.join(others), 200)} cannot read it as a measurement."
+        )
+    if unread := {n.name for n in layers[:-1]} - {i for n in layers for i in n.inputs}:
+        raise UsageError(f"no layer reads {printable(', '.join(sorted(unread)), 200)}; only the last layer's output leaves a model.")
+
+
+def input_shape(layers: Sequence[Layer]) -> tuple[int, ...]:
+    """The shape of the model's input, read off a layer that takes the input alone, or with masks, which are one wide."""
+    masks = {layer.name for layer in layers if layer.takes_any}
+    for layer in layers:
+        if layer.inputs == (INPUT,) and layer.input_shape is not None:
+            return layer.input_shape
+        others = [name for name in layer.inputs if name != INPUT]
+        if layer.inputs.count(INPUT) == 1 and masks.issuperset(others) and layer.input_width is not None:
+            return (layer.input_width - len(others),)
+    raise UnsupportedModelError(
+        "no layer with arrays (LSTM, Dense, Normalizer, Embedding) reads the model's input alone, so its width is unknown; "
+        "begin with Normalizer(mean=0, scale=1) of the right width."
+    )
+
+
+def wires(layers: tuple[Layer, ...]) -> dict[str, Wire]:
+    wires = {INPUT: Wire(input_shape(layers))}
+    for layer in layers:
+        wire = layer.output_wire([wires[n] for n in layer.inputs])
+        if wire.size > MAX_SIZE:
+            raise ShapeError(f"{layer.label} is {wire.size} wide; layers wider than {MAX_SIZE} are not supported.")
+        if max(wire.every, wire.first) > MAX_STEPS:
+            raise ShapeError(f"{layer.label} is due {wire.when}; more than {MAX_STEPS} steps to an answer are not supported.")
+        wires[layer.name] = wire
+    return wires
+
+
+def once(layers: tuple[Layer, ...]) -> frozenset[str]:
+    """The layers that give one row for a recording: those that sum it up, and those that read such layers alone."""
+    once: set[str] = set()
+    for layer in layers:
+        single = once.intersection(layer.inputs)
+        if single and not single.issuperset(layer.inputs):
+            others = set(layer.inputs) - single
+            raise ShapeError(
+                f"{layer.label} reads one row a recording from {printable(', '.join(sorted(single)), 60)} and one a sample from "
+                f"{printable(', '.join(sorted(others)), 60)}; put a Last behind the latter."
+            )
+        if layer.sums_up or single:
+            once.add(layer.name)
+    return frozenset(once)
