@@ -51,18 +51,21 @@ __all__ = [
     "Conv1D",
     "ConvLSTM",
     "Dense",
+    "DenseHalf",
     "DenseInt8",
     "DenseInt8Static",
     "DynamicFakeQuantize",
     "EdgeLSTMError",
     "Embedding",
     "FakeQuantize",
+    "GRUHalf",
     "GRUInt8",
     "Gather",
     "GlobalAveragePool1D",
     "GlobalMaxPool1D",
     "GroupedDense",
     "InputError",
+    "LSTMHalf",
     "LSTMInt8",
     "LSTMInt8Static",
     "Last",
@@ -150,12 +153,14 @@ if TYPE_CHECKING:
     from .layers.feedforward import Activation as Activation
     from .layers.feedforward import Add as Add
     from .layers.feedforward import Dense as Dense
+    from .layers.feedforward import DenseHalf as DenseHalf
     from .layers.feedforward import Embedding as Embedding
     from .layers.feedforward import LogSoftmax as LogSoftmax
     from .layers.feedforward import Normalizer as Normalizer
     from .layers.feedforward import Softmax as Softmax
     from .layers.grouped_dense import GroupedDense as GroupedDense
     from .layers.gru import GRU as GRU
+    from .layers.gru import GRUHalf as GRUHalf
     from .layers.hidden_int8 import GRUInt8 as GRUInt8
     from .layers.hidden_int8 import RNNInt8 as RNNInt8
     from .layers.joining import Concat as Concat
@@ -163,6 +168,7 @@ if TYPE_CHECKING:
     from .layers.joining import Mul as Mul
     from .layers.joining import Slice as Slice
     from .layers.lstm import LSTM as LSTM
+    from .layers.lstm import LSTMHalf as LSTMHalf
     from .layers.lstm_int8 import LSTMInt8 as LSTMInt8
     from .layers.lstm_int8_static import LSTMInt8Static as LSTMInt8Static
     from .layers.map_conv import MapConv as MapConv

@@ -155,6 +155,29 @@ def rnn_int8(rng):
     return [hidden_int8(rng, el.RNNInt8, 5, 14, "int8-dynamic", **calibrated), hidden_int8(rng, el.RNNInt8, 14, 9, "int8-weight")]
 
 
+def in_halves(layers):
+    """Layers with weights in half precision, where there is such a record of them."""
+    records = {record.float_kind: record for record in (el.LSTMHalf, el.GRUHalf, el.DenseHalf)}
+    return [
+        records[layer.kind](**{f.name: getattr(layer, f.name) for f in fields(layer)}) if layer.kind in records else layer
+        for layer in layers
+    ]
+
+
+def lstm_half(rng):
+    """A plain cell with a trained start, and one with options: three gates have rows, a norm, a projection."""
+    options = {"coupled": "f=1-i", "peephole": uniform(rng, 3, 11), "norm": "tflite", "norm_weight": uniform(rng, 44), "cell_clip": 2.0}
+    weights = [uniform(rng, 44, 13), uniform(rng, 44, 6), uniform(rng, 44)]
+    return in_halves([*lstm_layers(rng, 5, 13, 1, trained_start=True), el.LSTM(*weights, weight_hr=uniform(rng, 6, 11), **options)])
+
+
+def dense_half(rng):
+    """Many outputs, an odd number of them in the last tile, and few, of more inputs than one vector has."""
+    sizes = (9, 69), (69, 70), (70, 3)
+    dense = [el.Dense(uniform(rng, outputs, size) / 3, uniform(rng, outputs)) for size, outputs in sizes]
+    return [*lstm_layers(rng, 5, 9, 1), *in_halves(dense)]
+
+
 def slstm(rng):
     """Heads that vectors divide, and heads that they do not."""
     return [el.SLSTM(uniform(rng, 48, 5), uniform(rng, 48, 4), uniform(rng, 48)), el.SLSTM(uniform(rng, 24, 12), uniform(rng, 24, 3))]
@@ -246,6 +269,9 @@ MAKERS = {
     "min_lstm": lambda rng: [el.MinLSTM(uniform(rng, 54, 5), uniform(rng, 54))],
     "slstm": slstm,
     "attention_pool": attention,
+    "lstm_half": lstm_half,
+    "gru_half": lambda rng: in_halves(gru(rng)),
+    "dense_half": dense_half,
     "lstm_int8": lambda rng: [lstm_int8(rng, 5, 14, "int8-dynamic", calibrated=True), lstm_int8(rng, 14, 9, "int8-weight")],
     "gru_int8": gru_int8,
     "rnn_int8": rnn_int8,

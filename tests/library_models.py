@@ -48,6 +48,13 @@ def _gru_int8(scheme):
     return el.Model([first, hidden_int8(rng, el.GRUInt8, 18, 41, scheme, reset_after=False), hidden_int8(rng, el.RNNInt8, 41, 7, scheme)])
 
 
+def _half(name):
+    """Tiles with a tail, a reset gate before and after the product, outputs of an odd number and few."""
+    rng = _drawn(name)
+    between = el.Dense(uniform(rng, 5, 6))
+    return el.Model([*MAKERS["lstm_half"](rng), between, *MAKERS["gru_half"](rng), *MAKERS["dense_half"](rng)[1:]])
+
+
 def _newer(rng):
     """One after another: Elman, minimal and sLSTM layers."""
     widths = {"rnn": 9, "min_gru": 13, "min_lstm": 18, "slstm": 6}
@@ -71,6 +78,7 @@ MODELS = {
     "int8-weight-cells": lambda: el.Model(lstm_cells.quantised(_drawn("cells"))[1:2]),
     "f32-gru": lambda: el.Model(MAKERS["gru"](_drawn("gru"))),
     "f32-newer": lambda: _newer(_drawn("newer")),
+    "f16-weight": lambda: _half("f16-weight"),
     "int8-weight": lambda: _int8("int8-weight", "int8-weight"),
     "int8-dynamic": lambda: _int8("int8-dynamic", "int8-dynamic"),
     "int8-dynamic-calibrated": lambda: _int8("int8-dynamic-calibrated", "int8-dynamic", calibrated=True),

@@ -39,8 +39,8 @@ def test_arrays_are_as_the_docstring_says(kind):
 def test_forms_of_numbers_are_declared(kind):
     record = record_of(kind)
     assert {layer.numbers for layer in model_of(kind).layers if layer.kind == kind} <= set(record.forms) <= set(kind_tables.FORMS)
-    assert (record.int8_of == "") == (record.forms == ("f32",))
-    assert record.int8_of in ("", *KINDS)
+    assert (record.float_kind == "") == (record.forms == ("f32",))
+    assert record.float_kind in ("", *KINDS)
 
 
 def test_the_readme_has_every_record():
@@ -59,4 +59,4 @@ def test_a_changed_fact_changes_the_table(monkeypatch):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     monkeypatch.setattr(record_of("dense_int8"), "forms", ("int8-weight",))
     assert kind_tables.filled(text, kind_tables.support()) != text
-    assert text.count("\n| `Dense` | `DenseInt8` |") == 1
+    assert text.count("\n| `Dense` | `DenseHalf` | `DenseInt8` |") == 1

@@ -52,9 +52,9 @@ FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
 
 #: Rooms that hold every kind in a file of the same name, and the files there that all kinds share.
 ROOMS = {
-    "layers": {"__init__", "record", "recurrent", "order", "wire", "integers", "activations", "maps", "cells", "sliding"},
+    "layers": {"__init__", "record", "recurrent", "order", "wire", "integers", "activations", "maps", "cells", "halves", "sliding"},
     "reference": {"__init__", "maps", "functions", "integers", "cells", "sliding"},
-    "compiler.lowering": {"__init__", "maps", "cells", "hidden", "packing"},
+    "compiler.lowering": {"__init__", "maps", "cells", "halves", "hidden", "packing"},
     "quantization.rules": {"__init__", "scales"},
 }
 

@@ -26,7 +26,7 @@ from edgelstm.runtime import snapshot
 CHECK = Path(__file__).with_name("board_check.c")
 ROOT = str(EXAMPLE.parents[1])
 STEPS, TURN = 24, 9
-SCHEME_NAMES = ("f32", "int8-weight", "int8-dynamic", "int8-static")
+SCHEME_NAMES = ("f32", "f16-weight", "int8-weight", "int8-dynamic", "int8-static")
 
 #: Bytes of stack that no call passes; the example's README promises it.
 STACK = 1024
@@ -103,6 +103,8 @@ def widths(rng):
 def in_scheme(model, windows, scheme):
     """`quantize`, and the Dense layers too that it leaves in f32 for being small; the layer "high" scales its input at each step."""
     newer = [layer.name for layer in model.layers if layer.kind in ("min_gru", "min_lstm", "slstm")]
+    if scheme == "f16-weight":
+        return el.quantize(model, windows, scheme)
     layers = el.quantize(model, windows, scheme, keep=newer).layers
     if scheme == "int8-static":
         assert not any(isinstance(layer, el.Dense) for layer in layers)
@@ -217,7 +219,7 @@ def test_answers_are_those_of_this_machine_and_of_the_reference(found, target, k
     here, _ = run_here(target, kind, scheme, STEPS)
     assert np.abs(answers - here).max() < TOLERANCE["f32"]
     assert np.abs(answers - reference.run(model, xs)).max() < TOLERANCE["f32"]
-    if scheme != "f32":
+    if scheme.startswith("int8"):
         assert answers.tobytes() == here.tobytes()
 
 
@@ -228,7 +230,7 @@ def test_answers_are_those_of_this_machine_and_of_the_reference(found, target, k
 def test_a_snapshot_of_the_board_goes_on_here(found, target, kind, scheme):
     blob = found(target, kind, scheme)["snapshot"]
     _, ours = run_here(target, kind, scheme, TURN)
-    if scheme != "f32":
+    if scheme.startswith("int8"):
         assert blob == ours
     stream = twin(kind, scheme, TARGETS[target].fma)
     stream.restore(blob)

@@ -20,7 +20,13 @@ from edgelstm.layers.recurrent import Recurrent  # noqa: E402
 
 BEGIN, END = "<!-- kinds:begin -->", "<!-- kinds:end -->"
 
-FORMS = {"f32": "float32", "int8-weight": "int8-weight", "int8-dynamic": "int8-dynamic", "int8-static": "int8-static"}
+FORMS = {
+    "f32": "float32",
+    "f16-weight": "f16-weight",
+    "int8-weight": "int8-weight",
+    "int8-dynamic": "int8-dynamic",
+    "int8-static": "int8-static",
+}
 
 #: How docstrings spell shapes that need a word more in a table.
 SHAPES = {"the same shape": "as its mantissa"}
@@ -78,7 +84,7 @@ def _told(text: str) -> tuple[str, str]:
         return "", ", ".join(f"`{value}`" for value in text.strip("{}").split(", "))
     if not text.startswith("(") and "shape" not in text:
         return "", VALUES.get(text, text)
-    shape, dtype = re.fullmatch(r"(.*?),?(?: (u?int\d+))?", text).groups()  # type: ignore[union-attr]
+    shape, dtype = re.fullmatch(r"(.*?),?(?: (u?int\d+|float16))?", text).groups()  # type: ignore[union-attr]
     return dtype or "float32", SHAPES.get(shape) or " or ".join(f"`{one}`" for one in shape.split(" or "))
 
 
@@ -92,9 +98,9 @@ def support() -> str:
     records = [record_of(kind) for kind in KINDS]
     rows, alone = [], []
     for record in records:
-        if record.int8_of:
+        if record.float_kind:
             continue
-        forms = {form: other for other in records if record.kind in (other.kind, other.int8_of) for form in other.forms}
+        forms = {form: other for other in records if record.kind in (other.kind, other.float_kind) for form in other.forms}
         row = [f"`{forms[form].__name__}`" if form in forms else "—" for form in FORMS]
         if len(forms) > 1:
             rows.append(row)

@@ -41,6 +41,7 @@ def quantize(*, model: Path, data: tuple[Path, ...], target: Path, report: Path 
 
     \b
     Schemes (the cell is float32, but in int8-static):
+      f16-weight    weights in half precision, arithmetic in float32: half the memory
       int8-weight   weights in int8, arithmetic in float32: for memory
       int8-dynamic  x and h in int8 too, integer dot products: for speed
       int8-static   integers alone, cell in int16: for devices without an FPU

@@ -25,7 +25,7 @@ def compare(model: "Model") -> list[dict[str, Any]]:
     from ..stream import Stream
     from .measure import samples
 
-    if any("int8" in layer.kind for layer in model.layers):
+    if model.scheme != "f32":
         raise UsageError("--all-schemes starts from a float32 model; this one is quantised already. Give the one that it was made from.")
     xs = samples(model)[:64]
     found: list[dict[str, Any]] = []

@@ -104,7 +104,7 @@ def emit(texts: list[str], target: Target, exports: tuple[str, ...], shown: Mapp
     CompileError
         If LLVM refuses the code or it calls something that the module does not define.
     """
-    texts = defined(texts, target.bounds, fma=target.fma)
+    texts = defined(texts, target.bounds, fma=target.fma, halves=target.halves)
     machine = _machine(target)
     try:
         module = _linked(texts, machine, exports)

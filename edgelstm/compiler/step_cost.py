@@ -46,7 +46,7 @@ def instructions(model: Model, architecture: str, dot: str) -> Estimate | None:
     counted = _counted()["rpi5" if dot == "sdot" else "rpi4"]
     total = 0.0
     for layer in model.layers:
-        scheme = "int8-static" if "static" in layer.kind else str(getattr(layer, "scheme", "f32"))
+        scheme = "int8-static" if "static" in layer.kind else layer.numbers
         if scheme not in counted.schemes:
             return None
         rows = _rows(counted.schemes[scheme])

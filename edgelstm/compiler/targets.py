@@ -82,6 +82,13 @@ class Target(NamedTuple):
         return "passing" if self.lanes > 1 and self.architecture != "riscv64" else "selected"
 
     @property
+    def halves(self) -> bool:
+        """Whether an instruction makes float32 of half precision: F16C on x86, on ARM every FPU of the table's targets."""
+        if self.architecture == "x86_64":
+            return "f16c" in self.needs and not changed(self)
+        return self.architecture == "aarch64" or (self.bits == 32 and self.fma and (self.lanes > 1 or not changed(self)))
+
+    @property
     def fetches(self) -> bool:
         """Whether layers larger than the caches fetch their weights ahead of where they are read."""
         return self.cpu in FETCHING

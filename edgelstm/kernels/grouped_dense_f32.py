@@ -1,7 +1,9 @@
 """Fully connected layers side by side, in float32."""
 
-from .dense_f32 import columns
+from .dense_f32 import column_sums
 from .simd.vectors import Lanes, offset, store
+
+columns = column_sums()
 
 
 def grouped_dense_f32(groups, inputs, outputs, units, x_stride, y_stride):
@@ -18,8 +20,8 @@ def grouped_dense_f32(groups, inputs, outputs, units, x_stride, y_stride):
                 yt = offset(y, t * y_stride + g * outputs)
                 wg = offset(w, g * (1 + inputs) * outputs)
                 for j in range(tiles):
-                    store(yt, j * units, columns(lanes, units, offset(wg, j * size), xt, inputs))
+                    store(yt, j * units, columns(lanes, units, units, offset(wg, j * size), xt, inputs))
                 if tail:
-                    store(yt, tiles * units, columns(tail_lanes, tail, offset(wg, tiles * size), xt, inputs))
+                    store(yt, tiles * units, columns(tail_lanes, tail, tail, offset(wg, tiles * size), xt, inputs))
 
     return kernel

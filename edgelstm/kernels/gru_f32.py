@@ -5,6 +5,7 @@ side: `size` = 3 * units floats a row. Where the reset gate comes after the prod
 and behind them what of the bias of n it multiplies; where it comes before, rows of r and z alone, and then those of n.
 A tile's pre-activations stay in registers over all k. They are summed in the order bias, inputs, recurrent on every path below, so that
 any cut of a sequence into blocks gives the same bits. Rows of sigmoid gates come halved, as `gru_cell` wants them.
+Rows of inputs and recurrent weights may be in half precision: half as many floats. All else is float32.
 """
 
 from numba import njit
@@ -13,12 +14,13 @@ from .cells import HALF, ONE, ZERO
 from .gru_cell import Cell
 from .simd.rows import first_rows, with_last_row
 from .simd.vectors import Lanes, load, offset, row0, row1, row2, store
-from .tiles_f32 import TOGETHER, inputs_together, multiplication
+from .tiles_f32 import TOGETHER, multiplication
+from .tiles_f32 import together as together_of
 
 inlined = njit(inline="always")
 
 
-def gru_f32(inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, x_stride, y_stride):
+def gru_f32(inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, x_stride, y_stride, halves=0):
     """Kernel of one layer.
 
     Parameters
@@ -39,49 +41,52 @@ def gru_f32(inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, 
         What `gru_cell.Cell` takes.
     x_stride, y_stride : int
         Floats from one timestep to the next.
+    halves : int
+        Whether weights are in half precision.
     """
     (hoisted, turning), (paired, two_chains, ahead) = walk, sums
     gates, two, lanes, size = Lanes(units, 3), Lanes(units, 2), Lanes(units), 3 * units
     tail_gates, tail_two, tail_lanes, tail_size = Lanes(tail or 4, 3), Lanes(tail or 4, 2), Lanes(tail or 4), 3 * tail
     tiles = (padded - tail) // units
-    rows = 1 + inputs + hidden
-    whole = rows * size + (units if reset_after else 0)  # floats of one tile
+    row, tail_row = (size // 2, tail_size // 2) if halves else (size, tail_size)
+    whole = size + (inputs + hidden) * row + (units if reset_after else 0)  # floats of one tile
     z_row = (3 if reset_after else 4) * padded
     z_stride = z_row if hoisted else 0
-    multiply, recurrent = multiplication(paired, 0, ahead), multiplication(paired, two_chains, ahead)
-    second = multiplication(paired, 1, ahead)
+    multiply, recurrent = multiplication(paired, 0, ahead, halves), multiplication(paired, two_chains, ahead, halves)
+    second = multiplication(paired, 1, ahead, halves)
+    inputs_together = together_of(halves)
     next_h = Cell(*cell).after()
     seen, next_h_of_seen = Cell(*cell).before()
     h_lanes = padded if padded <= 64 else 4
     every_h = Lanes(h_lanes)
 
     @inlined
-    def from_inputs(gates, w, size, x, z, ready):
+    def from_inputs(gates, w, size, row, x, z, ready):
         """Bias and input products, which z holds where they are ready."""
-        return load(gates, z, 0) if ready else multiply(gates, offset(w, size), x, inputs, size, load(gates, w, 0))
+        return load(gates, z, 0) if ready else multiply(gates, offset(w, size), x, inputs, row, load(gates, w, 0))
 
     @inlined
-    def tile(gates, lanes, w, size, x, h, own, y, z, ready):
+    def tile(gates, lanes, w, size, row, x, h, own, y, z, ready):
         """One tile's step: from h, of which `own` is the tile's part, the new one to y."""
-        a = from_inputs(gates, w, size, x, z, ready)
-        b = with_last_row(a, load(lanes, w, rows * size))
-        b = recurrent(gates, offset(w, (1 + inputs) * size), h, hidden, size, b)
+        a = from_inputs(gates, w, size, row, x, z, ready)
+        b = with_last_row(a, load(lanes, w, size + (inputs + hidden) * row))
+        b = recurrent(gates, offset(w, size + inputs * row), h, hidden, row, b)
         store(y, 0, next_h(row0(b), row1(b), row2(a), row2(b), load(lanes, own, 0)))
 
     @inlined
-    def reset_tile(gates, two, lanes, w, units, x, h, own, z, reset, ready):
+    def reset_tile(gates, two, lanes, w, units, row, x, h, own, z, reset, ready):
         """The first half of a step: the part of h that passes the reset gate to `reset`, and what z and n are so far to z."""
-        a = from_inputs(gates, w, 3 * units, x, z, ready)
-        b = recurrent(two, offset(w, (1 + inputs) * 3 * units), h, hidden, 2 * units, first_rows(two, a))
+        a = from_inputs(gates, w, 3 * units, row, x, z, ready)
+        b = recurrent(two, offset(w, 3 * units + inputs * row), h, hidden, units if halves else 2 * units, first_rows(two, a))
         store(reset, 0, seen(row0(b), load(lanes, own, 0)))
         store(z, units, row1(b))
         store(z, 2 * units, row2(a))
 
     @inlined
-    def new_tile(lanes, w, units, own, y, z, reset):
+    def new_tile(lanes, w, units, row, own, y, z, reset):
         """The second half: the new h to y."""
-        at = (1 + inputs) * 3 * units + hidden * 2 * units
-        n = second(lanes, offset(w, at), reset, hidden, units, load(lanes, z, 2 * units))
+        at = 3 * units + inputs * row + hidden * (units if halves else 2 * units)
+        n = second(lanes, offset(w, at), reset, hidden, units // 2 if halves else units, load(lanes, z, 2 * units))
         store(y, 0, next_h_of_seen(load(lanes, z, units), n, load(lanes, own, 0)))
 
     @inlined
@@ -90,11 +95,11 @@ def gru_f32(inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, 
         for i in range(tiles):
             j = tiles - 1 - i if backwards else i
             at = j * units
-            tile(gates, lanes, offset(w, j * whole), size, x, h, offset(h, at), offset(y, at), offset(z, j * size), ready)
+            tile(gates, lanes, offset(w, j * whole), size, row, x, h, offset(h, at), offset(y, at), offset(z, j * size), ready)
         if tail:
             at = tiles * units
             last = offset(w, tiles * whole)
-            tile(tail_gates, tail_lanes, last, tail_size, x, h, offset(h, at), offset(y, at), offset(z, tiles * size), ready)
+            tile(tail_gates, tail_lanes, last, tail_size, tail_row, x, h, offset(h, at), offset(y, at), offset(z, tiles * size), ready)
 
     @inlined
     def before(w, x, h, y, z, ready, backwards):
@@ -103,14 +108,16 @@ def gru_f32(inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, 
         last = offset(w, tiles * whole)
         for i in range(tiles):
             k = i * units
-            reset_tile(gates, two, lanes, offset(w, i * whole), units, x, h, offset(h, k), offset(z, 3 * k), offset(reset, k), ready)
+            reset_tile(gates, two, lanes, offset(w, i * whole), units, row, x, h, offset(h, k), offset(z, 3 * k), offset(reset, k), ready)
         if tail:
-            reset_tile(tail_gates, tail_two, tail_lanes, last, tail, x, h, offset(h, at), offset(z, 3 * at), offset(reset, at), ready)
+            reset_tile(
+                tail_gates, tail_two, tail_lanes, last, tail, tail_row, x, h, offset(h, at), offset(z, 3 * at), offset(reset, at), ready
+            )
         for i in range(tiles):
             k = i * units
-            new_tile(lanes, offset(w, i * whole), units, offset(h, k), offset(y, k), offset(z, 3 * k), reset)
+            new_tile(lanes, offset(w, i * whole), units, row, offset(h, k), offset(y, k), offset(z, 3 * k), reset)
         if tail:
-            new_tile(tail_lanes, last, tail, offset(h, at), offset(y, at), offset(z, 3 * at), reset)
+            new_tile(tail_lanes, last, tail, tail_row, offset(h, at), offset(y, at), offset(z, 3 * at), reset)
 
     step = after if reset_after else before
 

@@ -8,6 +8,8 @@ Rows of i, f and o come halved, as `cells.cell` wants them.
 `CellOptions` change what a tile's sums become. Where gates are coupled, three of them have rows. Where a norm needs the sums of all tiles,
 tiles leave them in scratch, and the bias is not among them; where there is a projection, h waits there for it. What options have in
 numbers stands behind the tiles: what `lstm_ends.Ending` takes.
+
+Rows of inputs and recurrent weights may be in half precision: half as many floats. All else is float32.
 """
 
 from numba import njit
@@ -17,13 +19,15 @@ from .cells import HALF, ONE, ZERO
 from .lstm_ends import ending
 from .range_rounding import range_rounder
 from .simd.vectors import Lanes, load, offset, row2, row3, store, zero
-from .tiles_f32 import TOGETHER, inputs_together, multiplication
+from .tiles_f32 import TOGETHER, multiplication
+from .tiles_f32 import together as together_of
 
 inlined = njit(inline="always")
 
 
 def lstm_f32(
-    inputs, hidden, padded, units, tail, small, two_chains, ahead, hoisted, turning, paired, division, x_stride, y_stride, options=PLAIN
+    inputs, hidden, padded, units, tail, small, two_chains, ahead, hoisted, turning, paired, division, x_stride, y_stride,
+    options=PLAIN, halves=0
 ):  # fmt: skip
     """Kernel of one layer.
 
@@ -52,13 +56,17 @@ def lstm_f32(
     x_stride, y_stride : int
         Floats from one timestep to the next.
     options : CellOptions, optional
+    halves : int
+        Whether weights are in half precision.
     """
     count, work = options.count, options.work(padded)
     gates, before_o, lanes, size = Lanes(units, count), Lanes(units, count - 1), Lanes(units), count * units
     tail_gates, tail_lanes, tail_size = Lanes(tail or 4, count), Lanes(tail or 4), count * tail
     tiles = (padded - tail) // units
-    rows = 1 + inputs + hidden
-    multiply, recurrent = multiplication(paired, 0, ahead), multiplication(paired, two_chains, ahead)
+    row, tail_row = (size // 2, tail_size // 2) if halves else (size, tail_size)
+    whole, tail_whole = size + (inputs + hidden) * row, tail_size + (inputs + hidden) * tail_row
+    multiply, recurrent = multiplication(paired, 0, ahead, halves), multiplication(paired, two_chains, ahead, halves)
+    inputs_together = together_of(halves)
     row_of_o = row3 if count == 4 else row2
     finish, end = ending(options, division, padded, paired)
     given = options.projection or padded
@@ -68,33 +76,34 @@ def lstm_f32(
     every_h = Lanes(h_lanes)
 
     @inlined
-    def from_inputs(gates, w, size, x, z, ready):
+    def from_inputs(gates, bias, w, row, x, z, ready):
         """Bias and input products, which z holds where they are ready."""
-        return load(gates, z, 0) if ready else multiply(gates, offset(w, size), x, inputs, size, load(gates, w, 0))
+        return load(gates, z, 0) if ready else multiply(gates, w, x, inputs, row, load(gates, bias, 0))
 
     @inlined
-    def tile(gates, lanes, w, size, x, h, y, c, z, e, ready):
+    def tile(gates, lanes, w, size, row, x, h, y, c, z, e, ready):
         """One tile's step: new c in place, new h to y."""
-        a = from_inputs(gates, w, size, x, z, ready)
-        a = recurrent(gates, offset(w, (1 + inputs) * size), h, hidden, size, a)
+        a = from_inputs(gates, w, offset(w, size), row, x, z, ready)
+        a = recurrent(gates, offset(w, size + inputs * row), h, hidden, row, a)
         finish(lanes, a, row_of_o(a), c, y, e)
 
     @inlined
-    def small_tile(gates, lanes, w, size, x, h, y, c, z, e, ready):
+    def small_tile(gates, lanes, w, size, row, x, h, y, c, z, e, ready):
         """`tile` where the next step waits for this one's h: the new cell, which needs i, f and g, does not wait for the sums of o."""
         at_o = (count - 1) * units
-        a = from_inputs(before_o, w, size, x, z, ready)
-        o = from_inputs(lanes, offset(w, at_o), size, x, offset(z, at_o), ready)
-        a = recurrent(before_o, offset(w, (1 + inputs) * size), h, hidden, size, a)
-        o = recurrent(lanes, offset(w, (1 + inputs) * size + at_o), h, hidden, size, o)
+        w_o = offset(w, size + (at_o // 2 if halves else at_o))
+        a = from_inputs(before_o, w, offset(w, size), row, x, z, ready)
+        o = from_inputs(lanes, offset(w, at_o), w_o, row, x, offset(z, at_o), ready)
+        a = recurrent(before_o, offset(w, size + inputs * row), h, hidden, row, a)
+        o = recurrent(lanes, offset(w_o, inputs * row), h, hidden, row, o)
         finish(lanes, a, o, c, y, e)
 
     @inlined
-    def tile_apart(gates, lanes, w, size, x, h, y, c, z, e, ready):
+    def tile_apart(gates, lanes, w, size, row, x, h, y, c, z, e, ready):
         """Sums of x, and behind them those of h, where both are normalised apart."""
-        a = from_inputs(gates, w, size, x, z, ready)
+        a = from_inputs(gates, w, offset(w, size), row, x, z, ready)
         finish(lanes, a, row_of_o(a), c, y, e)
-        a = recurrent(gates, offset(w, (1 + inputs) * size), h, hidden, size, zero(gates))
+        a = recurrent(gates, offset(w, size + inputs * row), h, hidden, row, zero(gates))
         finish(lanes, a, row_of_o(a), c, offset(y, count * padded), e)
 
     round_h, rounded = range_rounder(hidden, 0, 0), options.rounded
@@ -120,13 +129,13 @@ def lstm_f32(
         together = n // TOGETHER * TOGETHER if hoisted else 0
         if hoisted:
             for j in range(tiles):
-                inputs_together(gates, offset(w, j * rows * size), x, x_stride, offset(z, j * size), z_row, inputs, size, together)
+                inputs_together(gates, offset(w, j * whole), x, x_stride, offset(z, j * size), z_row, inputs, size, together)
             if tail:
-                last = offset(w, tiles * rows * size)
+                last = offset(w, tiles * whole)
                 inputs_together(tail_gates, last, x, x_stride, offset(z, tiles * size), z_row, inputs, tail_size, together)
         h = s
         c = offset(s, given)
-        e = offset(w, rows * count * padded)
+        e = offset(w, tiles * whole + tail_whole)
         backwards = turning and s[given + padded] > HALF
         for t in range(n):
             xt = offset(x, t * x_stride)
@@ -137,14 +146,14 @@ def lstm_f32(
             read = multiplied_h(h, zt)
             for i in range(tiles):
                 j = tiles - 1 - i if backwards else i
-                at = offset(w, j * rows * size)
+                at = offset(w, j * whole)
                 u = j * units
-                full_tile(gates, lanes, at, size, xt, read, offset(to, u), offset(c, u), offset(zt, j * size), offset(e, u), ready)
+                full_tile(gates, lanes, at, size, row, xt, read, offset(to, u), offset(c, u), offset(zt, j * size), offset(e, u), ready)
             if tail:
-                at = offset(w, tiles * rows * size)
+                at = offset(w, tiles * whole)
                 u = tiles * units
                 zu = offset(zt, tiles * size)
-                last_tile(tail_gates, tail_lanes, at, tail_size, xt, read, offset(to, u), offset(c, u), zu, offset(e, u), ready)
+                last_tile(tail_gates, tail_lanes, at, tail_size, tail_row, xt, read, offset(to, u), offset(c, u), zu, offset(e, u), ready)
             end(to, c, e, yt)
             h = yt
             backwards = turning and not backwards

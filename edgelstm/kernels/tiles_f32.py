@@ -1,8 +1,12 @@
-"""Sums of one tile in float32: gates of any number, weights packed row by row, `size` floats a row."""
+"""Sums of one tile in float32: gates of any number, weights packed row by row, `size` floats a row.
+
+Weights may be in half precision, two in the place of a float32: each is converted as it is loaded. The bias is float32.
+"""
 
 from numba import njit
 
 from .simd.addresses import fetch
+from .simd.halves import load_halves
 from .simd.vectors import Lanes, add, fma, lane0, lane1, lane2, lane3, load, offset, opaque, splat, store, zero
 
 inlined = njit(inline="always")
@@ -16,8 +20,8 @@ FOUR = Lanes(4)
 LONG = 64
 
 
-def multiplication(paired, two_chains, ahead):
-    """An inlined function (gates, w, x, count, size, z): z + w x. w: (count, size) packed rows; x: (count,).
+def multiplication(paired, two_chains, ahead, halves=0):
+    """An inlined function (gates, w, x, count, size, z): z + w x. w: rows of weights, `size` floats from one to the next; x: (count,).
 
     Parameters
     ----------
@@ -27,7 +31,10 @@ def multiplication(paired, two_chains, ahead):
         Whether even and odd rows are summed apart: for tiles too narrow to hide a multiply-add's latency.
     ahead : int
         How many floats ahead weights are fetched; 0: never.
+    halves : int
+        Whether weights are in half precision.
     """
+    row = load_halves if halves else load
 
     @inlined
     def base(pointer):
@@ -36,20 +43,23 @@ def multiplication(paired, two_chains, ahead):
     @inlined
     def four_rows(gates, w, size, v, z, odd):
         """Four rows times the lanes of v."""
-        if ahead:
+        if ahead and halves:  # what two rows take up
+            fetch(gates, w, ahead)
+            fetch(gates, w, ahead + 2 * size)
+        elif ahead:
             fetch(gates, w, ahead)
             fetch(gates, w, ahead + size)
             fetch(gates, w, ahead + 2 * size)
             fetch(gates, w, ahead + 3 * size)
-        z = fma(load(gates, w, 0), lane0(gates, v), z)
+        z = fma(row(gates, w, 0), lane0(gates, v), z)
         if two_chains:
-            odd = fma(load(gates, w, size), lane1(gates, v), odd)
-            z = fma(load(gates, w, 2 * size), lane2(gates, v), z)
-            odd = fma(load(gates, w, 3 * size), lane3(gates, v), odd)
+            odd = fma(row(gates, w, size), lane1(gates, v), odd)
+            z = fma(row(gates, w, 2 * size), lane2(gates, v), z)
+            odd = fma(row(gates, w, 3 * size), lane3(gates, v), odd)
         else:
-            z = fma(load(gates, w, size), lane1(gates, v), z)
-            z = fma(load(gates, w, 2 * size), lane2(gates, v), z)
-            z = fma(load(gates, w, 3 * size), lane3(gates, v), z)
+            z = fma(row(gates, w, size), lane1(gates, v), z)
+            z = fma(row(gates, w, 2 * size), lane2(gates, v), z)
+            z = fma(row(gates, w, 3 * size), lane3(gates, v), z)
         return z, odd
 
     @inlined
@@ -70,31 +80,41 @@ def multiplication(paired, two_chains, ahead):
         if ones:
             rows = base(offset(w, fours * size))
             for k in range(ones):
-                z = fma(load(gates, rows, k * size), splat(gates, x[fours + k]), z)
+                z = fma(row(gates, rows, k * size), splat(gates, x[fours + k]), z)
         return add(z, odd) if two_chains else z
 
     return multiply
 
 
-@inlined
-def inputs_together(gates, w, x, x_stride, z, z_stride, count, size, steps):
-    """Bias and input products of `steps` timesteps, a multiple of TOGETHER, to z: one load of a weight serves all of TOGETHER."""
-    for t in range(0, steps, TOGETHER):
-        x0 = offset(x, t * x_stride)
-        x1 = offset(x0, x_stride)
-        x2 = offset(x1, x_stride)
-        x3 = offset(x2, x_stride)
-        z0 = load(gates, w, 0)
-        z1 = z0
-        z2 = z0
-        z3 = z0
-        for k in range(count):
-            row = load(gates, w, (k + 1) * size)
-            z0 = fma(row, splat(gates, x0[k]), z0)
-            z1 = fma(row, splat(gates, x1[k]), z1)
-            z2 = fma(row, splat(gates, x2[k]), z2)
-            z3 = fma(row, splat(gates, x3[k]), z3)
-        store(z, t * z_stride, z0)
-        store(z, (t + 1) * z_stride, z1)
-        store(z, (t + 2) * z_stride, z2)
-        store(z, (t + 3) * z_stride, z3)
+def together(halves=0):
+    """An inlined function: bias and input products of several timesteps. halves: whether weights are in half precision."""
+    row_of = load_halves if halves else load
+
+    @inlined
+    def inputs_together(gates, w, x, x_stride, z, z_stride, count, size, steps):
+        """Bias and input products of `steps` timesteps, a multiple of TOGETHER, to z: one load of a weight serves all of TOGETHER."""
+        row_floats = size // 2 if halves else size
+        for t in range(0, steps, TOGETHER):
+            x0 = offset(x, t * x_stride)
+            x1 = offset(x0, x_stride)
+            x2 = offset(x1, x_stride)
+            x3 = offset(x2, x_stride)
+            z0 = load(gates, w, 0)
+            z1 = z0
+            z2 = z0
+            z3 = z0
+            for k in range(count):
+                row = row_of(gates, w, size + k * row_floats)
+                z0 = fma(row, splat(gates, x0[k]), z0)
+                z1 = fma(row, splat(gates, x1[k]), z1)
+                z2 = fma(row, splat(gates, x2[k]), z2)
+                z3 = fma(row, splat(gates, x3[k]), z3)
+            store(z, t * z_stride, z0)
+            store(z, (t + 1) * z_stride, z1)
+            store(z, (t + 2) * z_stride, z2)
+            store(z, (t + 3) * z_stride, z3)
+
+    return inputs_together
+
+
+inputs_together = together()

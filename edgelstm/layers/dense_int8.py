@@ -26,7 +26,7 @@ class DenseInt8(Layer):
 
     kind: ClassVar[str] = "dense_int8"
     forms: ClassVar[tuple[str, ...]] = ("int8-weight", "int8-dynamic")
-    int8_of: ClassVar[str] = "dense"
+    float_kind: ClassVar[str] = "dense"
     rounds: ClassVar[bool] = True
     scheme: str
     weight: Array

@@ -29,7 +29,7 @@ class DenseInt8Static(Layer):
 
     kind: ClassVar[str] = "dense_int8_static"
     forms: ClassVar[tuple[str, ...]] = ("int8-static",)
-    int8_of: ClassVar[str] = "dense"
+    float_kind: ClassVar[str] = "dense"
     rounds: ClassVar[bool] = True
     weight: Array
     mantissa: Array

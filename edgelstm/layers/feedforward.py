@@ -26,7 +26,7 @@ class Dense(Layer):
     bias: Array = None
 
     def _check(self) -> None:
-        self._set("weight", checked_array(self.label, "weight", self.weight, 2))
+        self._check_matrix("weight")
         bias = np.zeros(self.weight.shape[0], np.float32) if self.bias is None else self.bias
         self._set("bias", checked_array(self.label, "bias", bias, 1))
         require_shape(self.label, "bias", self.bias, self.weight.shape[:1], f"weight has shape {self.weight.shape}")
@@ -38,6 +38,22 @@ class Dense(Layer):
     def output_size(self, sizes: Sequence[int]) -> int:
         self._matches(sizes, self.weight.shape[1], f"weight has shape {self.weight.shape}")
         return int(self.weight.shape[0])
+
+
+class DenseHalf(Dense):
+    """A fully connected layer with weights in half precision, in float32 arithmetic. Formula: `Dense`.
+
+    Parameters
+    ----------
+    weight : (output_size, input_size) float16
+        Rounded as `layers.halves.half_matrix` says.
+    bias : (output_size,), optional
+    """
+
+    kind: ClassVar[str] = "dense_half"
+    forms: ClassVar[tuple[str, ...]] = ("f16-weight",)
+    float_kind: ClassVar[str] = "dense"
+    halves: ClassVar[bool] = True
 
 
 @dataclass(eq=False, repr=False)

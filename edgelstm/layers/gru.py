@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from .activations import checked, parts, within_one
-from .record import Array, checked_array, require_shape
+from .record import Array, require_shape
 from .recurrent import Recurrent
 
 
@@ -59,8 +59,8 @@ class GRU(Recurrent):
         return parts(self.gate_activation).name in ("sigmoid", "hard_sigmoid")
 
     def _check(self) -> None:
-        self._set("weight_hh", checked_array(self.label, "weight_hh", self.weight_hh, 2))
-        self._set("weight_ih", checked_array(self.label, "weight_ih", self.weight_ih, 2))
+        self._check_matrix("weight_hh")
+        self._check_matrix("weight_ih")
         hidden = self.weight_hh.shape[1]
         because = f"weight_hh has hidden_size = {hidden} columns"
         require_shape(
@@ -76,3 +76,26 @@ class GRU(Recurrent):
         self._check_positive("gate_clip")
         for name in ("gate_activation", "cell_activation"):
             self._set(name, checked(f"{self.label}: {name}", getattr(self, name)))
+
+
+class GRUHalf(GRU):
+    """A GRU layer with weights in half precision, in float32 arithmetic. Formula: `GRU`.
+
+    Parameters
+    ----------
+    weight_ih : (3*hidden_size, input_size) float16
+    weight_hh : (3*hidden_size, hidden_size) float16
+        Rounded as `layers.halves.half_matrix` says.
+    bias_ih, bias_hh : (3*hidden_size,), optional
+    h0 : (hidden_size,), optional
+    reset_after : bool
+    gate_activation, cell_activation : str
+    gate_clip : float, optional
+    reverse, mask
+        As `GRU` has them.
+    """
+
+    kind: ClassVar[str] = "gru_half"
+    forms: ClassVar[tuple[str, ...]] = ("f16-weight",)
+    float_kind: ClassVar[str] = "gru"
+    halves: ClassVar[bool] = True

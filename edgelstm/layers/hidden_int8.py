@@ -96,7 +96,7 @@ class GRUInt8(HiddenInt8):
     """
 
     kind: ClassVar[str] = "gru_int8"
-    int8_of: ClassVar[str] = "gru"
+    float_kind: ClassVar[str] = "gru"
     gates: ClassVar[tuple[str, ...]] = ("r", "z", "n")
     bias_ih: Array = None
     bias_hh: Array = None
@@ -144,7 +144,7 @@ class RNNInt8(HiddenInt8):
     """
 
     kind: ClassVar[str] = "rnn_int8"
-    int8_of: ClassVar[str] = "rnn"
+    float_kind: ClassVar[str] = "rnn"
     gates: ClassVar[tuple[str, ...]] = ("h",)
     bias: Array = None
     h0: Array = None

@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import ShapeError, UnsupportedModelError, printable
 from . import activations
 from .cells import LARGEST, Cell
-from .record import Array, checked_array
+from .record import Array
 
 #: Conventions of layer normalisation, and what each adds to the variance.
 NORMS = {"tflite": 1e-8, "tf1": 1e-12, "torch": 1e-5}
@@ -105,8 +105,8 @@ class LSTM(Cell):
     fake_quantize_hidden: bool = False
 
     def _check(self) -> None:
-        self._set("weight_hh", checked_array(self.label, "weight_hh", self.weight_hh, 2))
-        self._set("weight_ih", checked_array(self.label, "weight_ih", self.weight_ih, 2))
+        self._check_matrix("weight_hh")
+        self._check_matrix("weight_ih")
         if self.bias is None:
             self._set("bias", np.zeros(self.weight_hh.shape[0], np.float32))
         self._check_shapes()
@@ -156,3 +156,36 @@ class LSTM(Cell):
             raise UnsupportedModelError(f"{self.label}: norm_epsilon belongs to a norm, and there is none; leave it out.")
         if self.norm is not None and self.norm_epsilon is None:
             self._set("norm_epsilon", float(np.float32(NORMS[self.norm])))
+
+
+class LSTMHalf(LSTM):
+    """An LSTM layer with weights of x and h in half precision, in float32 arithmetic. Formula: `LSTM`.
+
+    Parameters
+    ----------
+    weight_ih : (4*hidden_size, input_size) float16
+    weight_hh : (4*hidden_size, projection_size) float16
+        Rounded as `layers.halves.half_matrix` says.
+    bias : (4*hidden_size,), optional
+    h0 : (projection_size,), optional
+    c0 : (hidden_size,), optional
+    peephole : (3, hidden_size), optional
+    weight_hr : (projection_size, hidden_size), optional
+        In float32, as all that follows.
+    bias_hr : (projection_size,), optional
+    coupled : {"f=1-i", "i=1-f"}, optional
+    cell_clip, projection_clip, gate_clip : float, optional
+    gate_activation : str or three of them, those of i, f and o
+    cell_activation, output_activation : str
+    norm : {"tflite", "tf1", "torch"}, optional
+    norm_weight : (4*hidden_size,), optional
+    norm_weight_hh : (4*hidden_size,), optional
+    norm_weight_cell, norm_bias_cell : (hidden_size,), optional
+    norm_epsilon : float, optional
+        As `LSTM` has them.
+    """
+
+    kind: ClassVar[str] = "lstm_half"
+    forms: ClassVar[tuple[str, ...]] = ("f16-weight",)
+    float_kind: ClassVar[str] = "lstm"
+    halves: ClassVar[bool] = True

@@ -52,7 +52,7 @@ class LSTMInt8(Cell):
 
     kind: ClassVar[str] = "lstm_int8"
     forms: ClassVar[tuple[str, ...]] = ("int8-weight", "int8-dynamic")
-    int8_of: ClassVar[str] = "lstm"
+    float_kind: ClassVar[str] = "lstm"
     rounds: ClassVar[bool] = True
     scheme: str
     weight_ih: Array

@@ -44,7 +44,7 @@ class LSTMInt8Static(Recurrent):
 
     kind: ClassVar[str] = "lstm_int8_static"
     forms: ClassVar[tuple[str, ...]] = ("int8-static",)
-    int8_of: ClassVar[str] = "lstm"
+    float_kind: ClassVar[str] = "lstm"
     rounds: ClassVar[bool] = True
     weight_ih: Array
     weight_hh: Array

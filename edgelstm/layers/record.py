@@ -76,8 +76,10 @@ class Layer:
     rounds: ClassVar[bool] = False
     #: The forms that `numbers` can have.
     forms: ClassVar[tuple[str, ...]] = ("f32",)
-    #: The kind that computes the same in float32, for kinds in int8.
-    int8_of: ClassVar[str] = ""
+    #: The kind that computes the same in float32, for kinds of other numbers.
+    float_kind: ClassVar[str] = ""
+    #: Whether its matrices are in half precision.
+    halves: ClassVar[bool] = False
     #: Whether it takes an index as it takes a measurement.
     takes_any: ClassVar[bool] = False
     #: Whether it gives one row for a recording, however many it reads.
@@ -127,8 +129,8 @@ class Layer:
 
     @property
     def numbers(self) -> str:
-        """What it computes in: ``"f32"``, or a scheme of int8."""
-        return "f32"
+        """What it computes in: ``"f32"``, or the scheme by which it was quantised."""
+        return self.forms[0]
 
     @property
     def whole(self) -> bool:
@@ -243,6 +245,15 @@ class Layer:
             return cls(name=name, inputs=tuple(inputs), **options, **arrays)
         except TypeError as problem:
             raise ShapeError(f"{cls.kind} {printable(name, 60)!r}: {printable(problem, 200)}.") from None
+
+    def _check_matrix(self, name: str) -> None:
+        """A field that is a matrix of weights."""
+        if self.halves:
+            from .halves import half_matrix  # float32 models never need it
+
+            self._set(name, half_matrix(self.label, name, getattr(self, name)))
+        else:
+            self._set(name, checked_array(self.label, name, getattr(self, name), 2))
 
     def _matches(self, sizes: Sequence[int], expected: int, because: str) -> None:
         if sum(sizes) != expected:

@@ -144,9 +144,13 @@ def _fixed(search: Search, wanted: Sequence[Layer], asked: set[str], scheme: str
     if refused:
         raise _refusal(refused, findings(search.model, search.batch, search.float_trace))
     decisions = {
-        name: Decision(option, f"as asked; the output has {option.alone_db:.1f} dB with this layer alone in int8", {scheme: option})
+        name: Decision(
+            option,
+            f"as asked; the output has {option.alone_db:.1f} dB with this layer alone in {scheme.partition('-')[0]}",
+            {scheme: option},
+        )
         for name, option in options.items()
     }
-    if not SCHEMES[scheme].integers_only:
+    if SCHEMES[scheme].settles:
         settle_dense(search, wanted, asked, decisions)
     return decisions

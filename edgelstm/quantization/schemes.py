@@ -22,13 +22,16 @@ class Scheme(NamedTuple):
         What to try for a layer's input, most preferred first. A layer that reads integers takes their range instead.
     hidden : callable
         The same for its state: for layers without one, None alone.
-    integers_only : bool
-        Whether a float32 Dense layer beside would miss what the scheme is for.
+    settles : bool
+        Whether Dense layers may stay in float32, where the scheme saves next to nothing, is slower or costs something.
+    folds : bool
+        Whether channels of different sizes are brought to one first, for what is rounded.
     """
 
     candidates: Callable[[Seen], list[Range | None]]
     hidden: Callable[[Seen], list[Range | None]] = lambda seen: [None]
-    integers_only: bool = False
+    settles: bool = True
+    folds: bool = True
 
 
 def _input_ranges(seen: Seen) -> list[Range | None]:
@@ -58,10 +61,14 @@ def _static_input_ranges(seen: Seen) -> list[Range | None]:
 
 #: Every scheme, by name.
 SCHEMES: dict[str, Scheme] = {
+    "f16-weight": Scheme(lambda seen: [None], settles=False, folds=False),
     "int8-weight": Scheme(lambda seen: [None]),
     "int8-dynamic": Scheme(_input_ranges, _hidden_ranges),
-    "int8-static": Scheme(_static_input_ranges, integers_only=True),
+    "int8-static": Scheme(_static_input_ranges, settles=False),
 }
+
+#: Those that leave activations in float32.
+WEIGHTS_ALONE = ("f16-weight", "int8-weight")
 
 
 def quantised(layer: Layer, scheme: str, seen: Seen, span: Range | None, hidden: Range | None = None) -> Layer:

@@ -10,7 +10,7 @@ from .calibration import Range, Seen, every_row, louder, seen_by
 from .folding import Folded, folded, normalizer_of, weight_of
 from .report.metrics import snr_db
 from .rules.scales import output_range
-from .schemes import SCHEMES, quantised
+from .schemes import SCHEMES, WEIGHTS_ALONE, quantised
 from .trace import Batch, Trace, run
 
 #: Told the number of measurements done, how many there will be at most, and what is measured now.
@@ -56,7 +56,7 @@ class Search:
     def fold(self, wanted: Sequence[Layer], scheme: str) -> Folded:
         """Have the channels that `wanted` layers read in one size, where that gains something."""
         spreads = {}
-        for layer in wanted:
+        for layer in wanted if scheme not in SCHEMES or SCHEMES[scheme].folds else ():
             integers = scheme == "int8-static" and len(layer.inputs) == 1 and layer.inputs[0] in [maker.name for maker in wanted]
             if layer.numbers != "f32" or integers or self.bounded(layer) or layer.mask:
                 continue
@@ -170,4 +170,4 @@ class Search:
 
 
 def _method(scheme: str, span: Range | None) -> str:
-    return span.method if span else "" if scheme == "int8-weight" else "per step"
+    return span.method if span else "" if scheme in WEIGHTS_ALONE else "per step"

@@ -27,6 +27,7 @@ def normalizer(layer: Normalizer, x: Vector) -> Vector:
 
 TWINS = {
     "dense": stateless(dense),
+    "dense_half": stateless(dense),
     "activation": stateless(activation),
     "softmax": stateless(lambda _layer, x: softmax(x)),
     "log_softmax": stateless(lambda _layer, x: log_softmax(x)),

@@ -1,4 +1,4 @@
-"""Twin of the float32 GRU."""
+"""Twin of the GRU, its weights in float32 or in half precision."""
 
 import numpy as np
 
@@ -27,4 +27,4 @@ def start(layer: GRU) -> State:
     return (np.zeros(layer.hidden_size) if layer.h0 is None else layer.h0.astype(np.float64),)
 
 
-TWINS = {"gru": Twin(step, start)}
+TWINS = {kind: Twin(step, start) for kind in ("gru", "gru_half")}

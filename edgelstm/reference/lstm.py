@@ -1,4 +1,4 @@
-"""Twin of the float32 LSTM."""
+"""Twin of the LSTM, its weights in float32 or in half precision."""
 
 import numpy as np
 
@@ -20,4 +20,4 @@ def step(layer: LSTM, xs: list[Vector], state: State) -> tuple[Vector, State]:
     return h, (h, c)
 
 
-TWINS = {"lstm": Twin(step, start)}
+TWINS = {kind: Twin(step, start) for kind in ("lstm", "lstm_half")}

@@ -176,6 +176,20 @@ def tiled(rows: Any, units: int) -> Floats:
     return np.concatenate(tiles)
 
 
+def tiles_of(layer: Layer, rows: Any, units: int) -> Floats:
+    """As `tiled`; where the layer's weights are in half precision, all rows but the first, the bias, are packed so."""
+    if not layer.halves:
+        return tiled(rows, units)
+    from .halves import half_tiles  # float32 models never need it
+
+    return half_tiles(rows, units)
+
+
+def floats_of(layer: Any) -> int:
+    """How many floats the memory of a recurrent layer's weights would hold: what caches must hold at each step."""
+    return int(layer.weight_ih.size + layer.weight_hh.size) // (2 if layer.halves else 1)
+
+
 def lstm_state(layer: Any, padded: int, given: int) -> Floats:
     """Initial h (given,), c (padded,) and the turn; padding stays at 0."""
     state = np.zeros(given + padded + 1, np.float32)

@@ -10,7 +10,7 @@ from ...kernels.cell_options import CellOptions, Places
 from ...layers.activations import bound
 from ...layers.cells import LARGEST, Cell
 from ..targets import Target
-from . import Floats, Reach, checked_start, largest, row_sums, tiled, up_to
+from . import Floats, Reach, checked_start, largest, row_sums, tiles_of, up_to
 
 #: Registers of sums that keep a CPU busy: two multiply-adds a cycle, four cycles each.
 SUMS_IN_FLIGHT = 8
@@ -64,7 +64,7 @@ def tiles(layer: Any, options: CellOptions, padded: int, units: int) -> Floats:
     """Tiles of a layer in float32. With a norm the bias is not in them, and nothing is halved: what comes out of the norm is."""
     bias = layer.bias if layer.norm is None else np.zeros_like(layer.bias)
     rows = by_gate(layer, np.concatenate([bias[:, None], layer.weight_ih, layer.weight_hh], axis=1), padded)
-    return tiled(rows if layer.norm is not None else rows * halves(options)[kept_gates(layer)][:, None, None], units)
+    return tiles_of(layer, rows if layer.norm is not None else rows * halves(options)[kept_gates(layer)][:, None, None], units)
 
 
 def numbers(layer: Any, options: CellOptions, padded: int) -> Floats:

@@ -16,6 +16,8 @@ FEWEST_COLUMNS = 4
 
 def dense(layer: Dense, sizes: list[int], target: Target) -> Lowered:
     outputs, inputs = layer.weight.shape
+    if layer.halves:
+        return dense_half(layer, target)
     if outputs < FEWEST_COLUMNS:
         weights = np.concatenate([layer.weight.ravel(), layer.bias])
         return Lowered("dense_dot_f32", {"inputs": inputs, "outputs": outputs}, outputs, weights)
@@ -23,6 +25,19 @@ def dense(layer: Dense, sizes: list[int], target: Target) -> Lowered:
     rows = np.concatenate([layer.bias[:, None], layer.weight], axis=1)  # (outputs, 1 + inputs)
     weights = np.concatenate([rows[start : start + units].T.ravel() for start in range(0, outputs, units)])
     return Lowered("dense_columns_f32", {"inputs": inputs, "outputs": outputs, "units": units}, outputs, weights)
+
+
+def dense_half(layer: Dense, target: Target) -> Lowered:
+    """The same with weights in half precision."""
+    from .halves import half_tiles, packed
+
+    outputs, inputs = layer.weight.shape
+    constants = {"inputs": inputs, "outputs": outputs, "halves": 1}
+    if outputs < FEWEST_COLUMNS:
+        return Lowered("dense_dot_f32", constants, outputs, np.concatenate([packed(layer.weight).ravel(), layer.bias]))
+    units = min(outputs, 2 * target.lanes)
+    rows = np.concatenate([layer.bias[:, None], layer.weight], axis=1)  # (outputs, 1 + inputs)
+    return Lowered("dense_columns_f32", constants | {"units": units}, outputs, half_tiles(rows[None], units))
 
 
 def activation(layer: Activation, sizes: list[int], target: Target) -> Lowered:
@@ -65,6 +80,7 @@ def normalizer_reach(layer: Normalizer) -> Reach:
 
 RULES = {
     "dense": Rule(dense, dense_reach),
+    "dense_half": Rule(dense, dense_reach),
     "activation": Rule(activation, activation_reach),
     "softmax": Rule(softmax, lambda layer: Reach(1.0, 0.0, 1.0)),
     "log_softmax": Rule(log_softmax, lambda layer: Reach(2.0, math.log(MAX_SIZE))),

@@ -1,4 +1,4 @@
-"""GRU layers in float32 -> kernel and packed weights, in the layout of `kernels.gru_f32`."""
+"""GRU layers in float32, and with weights in half precision -> kernel and packed weights, in the layout of `kernels.gru_f32`."""
 
 import numpy as np
 
@@ -21,6 +21,8 @@ def lower(layer: GRU, sizes: list[int], target: Target) -> Lowered:
         **walk,
         "cell": gru_cell(layer, target.division),
     }
+    if layer.halves:
+        constants["halves"] = 1
     row = 3 * padded if layer.reset_after else 4 * padded
     hoisted = walk["walk"][0]
     scratch, workspace = (row, 0) if hoisted else (0, 0 if layer.reset_after else row)
@@ -39,11 +41,19 @@ def pack(layer: GRU, padded: int, units: int) -> Floats:
     parts = []
     for start in range(0, padded, units):
         tile = rows[:, start : start + units].transpose(2, 0, 1)  # (row, gate, unit)
-        if layer.reset_after:
-            parts += [tile, behind[start : start + units]]
-        else:
-            parts += [tile[:before], tile[before:, :2], tile[before:, 2]]
+        matrices = [tile[1:]] if layer.reset_after else [tile[1:before], tile[before:, :2], tile[before:, 2]]
+        last = [behind[start : start + units]] if layer.reset_after else []
+        parts += [tile[0], *(held(layer, matrix) for matrix in matrices), *last]
     return np.concatenate([part.ravel() for part in parts])
 
 
-RULES = {"gru": Rule(lower, gru_reach)}
+def held(layer: GRU, matrix: Floats) -> Floats:
+    """(row, ...) as the layer's kernel reads it: in float32, or packed in half precision."""
+    if not layer.halves:
+        return matrix
+    from .halves import packed
+
+    return packed(matrix.reshape(len(matrix), -1))
+
+
+RULES = {kind: Rule(lower, gru_reach) for kind in ("gru", "gru_half")}

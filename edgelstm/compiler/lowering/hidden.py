@@ -6,7 +6,7 @@ import numpy as np
 
 from ...layers.activations import within_one
 from ..targets import Target
-from . import FETCH_ABOVE, FETCH_AHEAD, HOIST_ABOVE, MULTIPLY_ADDS_IN_FLIGHT, TURN_ABOVE, Floats, Reach, largest, row_sums
+from . import FETCH_ABOVE, FETCH_AHEAD, HOIST_ABOVE, MULTIPLY_ADDS_IN_FLIGHT, TURN_ABOVE, Floats, Reach, floats_of, largest, row_sums
 
 #: Tiles of an Elman layer are so many times as wide as those of an LSTM, which has as many gates.
 WIDER = 4
@@ -32,7 +32,7 @@ def hidden_state(layer: Any, padded: int) -> Floats:
 
 def walk_of(layer: Any, gates: int, padded: int, units: int, target: Target) -> dict[str, tuple[int, ...]]:
     """Constants of kernels that take `gates` gates in tiles of `units` units: how blocks are walked, and how sums are taken."""
-    size = layer.weight_ih.size + layer.weight_hh.size
+    size = floats_of(layer)
     hoisted = layer.input_size >= 8 and size > HOIST_ABOVE
     enough = MULTIPLY_ADDS_IN_FLIGHT if units == padded else ENOUGH_OF_MEMORY
     two_chains = gates * -(-units // target.lanes) < enough

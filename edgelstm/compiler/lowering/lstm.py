@@ -1,4 +1,4 @@
-"""LSTM layers in float32 -> kernel and packed weights, in the layout of `kernels.lstm_f32`."""
+"""LSTM layers in float32, and with weights in half precision -> kernel and packed weights, in the layout of `kernels.lstm_f32`."""
 
 from typing import Any
 
@@ -16,9 +16,10 @@ from . import (
     Lowered,
     Reach,
     Rule,
+    floats_of,
     lstm_reach,
     lstm_state,
-    tiled,
+    tiles_of,
     tiling,
 )
 
@@ -26,7 +27,7 @@ from . import (
 def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
     inputs, hidden = layer.input_size, layer.hidden_size
     padded, units, tail = tiling(hidden, target)
-    size = layer.weight_ih.size + layer.weight_hh.size
+    size = floats_of(layer)
     hoisted = inputs >= 8 and size > HOIST_ABOVE
     constants = {
         "inputs": inputs,
@@ -42,6 +43,8 @@ def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
         "paired": int(target.pairs),
         "division": target.division,
     }
+    if layer.halves:
+        constants["halves"] = 1
     if layer.variant:
         return with_options(layer, target, constants)
     weights = pack(layer, padded, units)
@@ -74,7 +77,7 @@ def pack(layer: LSTM, padded: int, units: int) -> Floats:
     rows = np.zeros((4, padded, 1 + layer.input_size + hidden), np.float32)  # (gate, unit, row)
     rows[:, :hidden] = np.concatenate([layer.bias[:, None], layer.weight_ih, layer.weight_hh], axis=1).reshape(4, hidden, -1)
     rows[[0, 1, 3]] *= np.float32(0.5)
-    return tiled(rows, units)
+    return tiles_of(layer, rows, units)
 
 
-RULES = {"lstm": Rule(lower, reach)}
+RULES = {kind: Rule(lower, reach) for kind in ("lstm", "lstm_half")}

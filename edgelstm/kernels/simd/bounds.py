@@ -1,6 +1,6 @@
-"""What formulas call and each kind of CPU has in its own form: holding a number within bounds, and multiply-adds.
+"""What kernels call and each kind of CPU has in its own form: holding a number within bounds, multiply-adds, numbers in half precision.
 
-`formulas.Value` writes the calls; here their definitions are chosen, as LLVM's text, once the target is known.
+`formulas.Value` and `halves` write the calls; here their definitions are chosen, as LLVM's text, once the target is known.
 """
 
 import re
@@ -58,7 +58,39 @@ def within(n: int, bounds: str) -> str:
     return "".join([*called, _WITHIN]).replace("{held}", held.strip("\n")).format(**words)
 
 
-def defined(texts, bounds, *, fma):
+#: `halves.load_halves`: what the bits %x stand for. Without an instruction for it, exponents are moved by a product, which is exact.
+_HALVES = """
+define <{n} x float> @edgelstm_halves.v{n}f32(<{n} x i16> %x) alwaysinline {{
+{converted}
+  ret <{n} x float> %y
+}}
+"""
+
+_EXTENDED = """
+  %h = bitcast <{n} x i16> %x to <{n} x half>
+  %y = fpext <{n} x half> %h to <{n} x float>
+"""
+
+_SHIFTED = """
+  %wide = zext <{n} x i16> %x to <{n} x i32>
+  %placed = shl <{n} x i32> %wide, splat (i32 13)
+  %positive = and <{n} x i32> %placed, splat (i32 268427264)
+  %small = bitcast <{n} x i32> %positive to <{n} x float>
+  %magnitude = fmul <{n} x float> %small, splat (float 0x46F0000000000000)
+  %bits = bitcast <{n} x float> %magnitude to <{n} x i32>
+  %high = shl <{n} x i32> %wide, splat (i32 16)
+  %sign = and <{n} x i32> %high, splat (i32 -2147483648)
+  %all = or <{n} x i32> %bits, %sign
+  %y = bitcast <{n} x i32> %all to <{n} x float>
+"""
+
+
+def of_halves(n: int, extends: bool) -> str:
+    """The function for vectors of n numbers in half precision."""
+    return _HALVES.replace("{converted}", (_EXTENDED if extends else _SHIFTED).strip("\n")).format(n=n)
+
+
+def defined(texts, bounds, *, fma, halves):
     """IR texts with the functions that they call defined for a target.
 
     Parameters
@@ -68,8 +100,12 @@ def defined(texts, bounds, *, fma):
         How the target holds a number within bounds.
     fma : bool
         Whether it multiplies and adds with one rounding. If not, it rounds twice.
+    halves : bool
+        Whether it has an instruction that makes float32 of half precision.
     """
     if not fma:
         texts = [text.replace("@llvm.fma.", "@llvm.fmuladd.") for text in texts]
-    widths = sorted({int(n) for text in texts for n in re.findall(r"@edgelstm_within\.v(\d+)f32", text)})
-    return [*texts, *(within(n, bounds) for n in widths)]
+    widths, of_half = (
+        sorted({int(n) for text in texts for n in re.findall(rf"@edgelstm_{name}\.v(\d+)f32", text)}) for name in ("within", "halves")
+    )
+    return [*texts, *(within(n, bounds) for n in widths), *(of_halves(n, halves) for n in of_half)]

@@ -11,6 +11,7 @@ from ...layers.recurrent import Recurrent
 from ..calibration import cell_range
 from ..choosing import Choice
 from ..rules.scales import HIGHEST, LOWEST
+from ..schemes import WEIGHTS_ALONE
 from ..search import Decision, Option
 from ..trace import Floats, before_activation, form, gates, run
 from ..trace.rounding import at_ends, rounded
@@ -74,7 +75,7 @@ def _input_record(choice: Choice, layer: Layer, option: Option) -> dict[str, Any
         "saturated": None,
         "rounding_db": None,
     }
-    if option.scheme not in ("f32", "int8-weight"):
+    if option.scheme not in ("f32", *WEIGHTS_ALONE):
         x = choice.trace.inputs_of(option.layer)[own]
         told["range"] = "per step" if option.span is None else option.span.method
         told["ends"] = None if option.span is None else _ends(option)

@@ -1,11 +1,12 @@
-"""What int8 each scheme makes of each float layer. Each kind's file has its `RULES`: a rule by scheme, or `UNTOUCHED`."""
+"""What each scheme makes of each float layer. Each kind's file has its `RULES`: a rule by scheme, or `UNTOUCHED`."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
 from ...errors import UnsupportedModelError
-from ...layers import part
+from ...layers import part, record_of
 from ...layers.record import Layer
 from ...layers.recurrent import Recurrent
 from ..calibration import Range, Seen
@@ -31,6 +32,17 @@ def kept(layer: Layer) -> dict[str, Any]:
     """What every scheme leaves of a layer: its place in the model, and the order and the padding of its steps."""
     order = {"reverse": layer.reverse, "mask": layer.mask} if isinstance(layer, Recurrent) else {}
     return {"name": layer.name, "inputs": layer.inputs, **order}
+
+
+def in_half(layer: Layer, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:
+    """The rule of f16-weight: the same layer, its matrices in half precision. No window changes it."""
+    half: Callable[..., Layer] = record_of(f"{layer.kind}_half")
+    return half(**{f.name: getattr(layer, f.name) for f in fields(layer)})
+
+
+def without_half(layer: Layer, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:
+    """The rule of f16-weight for kinds that have no such form."""
+    raise UnsupportedModelError(f"{layer.label}: f16-weight has LSTM, GRU and Dense layers alone. Keep it in f32.")
 
 
 def untouched(layer: Layer) -> bool:

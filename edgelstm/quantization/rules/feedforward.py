@@ -7,7 +7,7 @@ from ...layers.feedforward import Dense
 from ...layers.record import Layer
 from ..calibration import Range, Seen
 from ..weights import quantised_rows
-from . import UNTOUCHED, Rule
+from . import UNTOUCHED, Rule, in_half
 from .scales import grid, multipliers, output_span, rows, step_of
 
 
@@ -33,7 +33,12 @@ def dense_static(layer: Dense, seen: Seen, span: Range | None, hidden: Range | N
 
 
 RULES = {
-    "dense": {"int8-weight": dense("int8-weight"), "int8-dynamic": dense("int8-dynamic"), "int8-static": dense_static},
+    "dense": {
+        "f16-weight": in_half,
+        "int8-weight": dense("int8-weight"),
+        "int8-dynamic": dense("int8-dynamic"),
+        "int8-static": dense_static,
+    },
     "activation": UNTOUCHED,
     "softmax": UNTOUCHED,
     "log_softmax": UNTOUCHED,

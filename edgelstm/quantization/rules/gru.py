@@ -9,7 +9,7 @@ from ...layers.record import Layer
 from ..calibration import Range, Seen
 from ..trace import Floats
 from ..weights import quantised_rows
-from . import Rule, kept
+from . import Rule, in_half, kept
 from .scales import state_step, step_of
 
 
@@ -50,4 +50,6 @@ def static(layer: GRU, seen: Seen, span: Range | None, hidden: Range | None) -> 
     raise UnsupportedModelError(f"{layer.label}: int8-static has no GRU layers; int8-weight and int8-dynamic have. Keep it in f32.")
 
 
-RULES = {"gru": {"int8-weight": of_rows("int8-weight"), "int8-dynamic": of_rows("int8-dynamic"), "int8-static": static}}
+RULES = {
+    "gru": {"f16-weight": in_half, "int8-weight": of_rows("int8-weight"), "int8-dynamic": of_rows("int8-dynamic"), "int8-static": static}
+}

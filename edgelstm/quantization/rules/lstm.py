@@ -14,7 +14,7 @@ from ...layers.lstm import LSTM
 from ...layers.record import Layer
 from ..calibration import Range, Seen
 from ..weights import joint_rows, quantised_rows
-from . import kept
+from . import in_half, kept
 from .scales import HIGHEST, LOWEST, grid, multipliers, output_span, rows, state_step, step_of
 
 #: A cell may reach this many times what calibration saw before it is clipped; at ±64, the most there is, a settled one this many.
@@ -117,4 +117,4 @@ def cell_bits(layer: LSTM, seen: Seen) -> int:
     return min(max(15 - math.ceil(math.log2(CELL_MARGIN * largest)), CELL_BITS[0]), CELL_BITS[-1])
 
 
-RULES = {"lstm": {"int8-weight": weights_alone, "int8-dynamic": dynamic, "int8-static": static}}
+RULES = {"lstm": {"f16-weight": in_half, "int8-weight": weights_alone, "int8-dynamic": dynamic, "int8-static": static}}

@@ -9,7 +9,7 @@ from ...layers.rnn import RNN
 from ..calibration import Range, Seen
 from ..trace import Floats
 from ..weights import quantised_rows
-from . import Rule, kept
+from . import Rule, kept, without_half
 from .scales import state_step, step_of
 
 
@@ -47,4 +47,11 @@ def static(layer: RNN, seen: Seen, span: Range | None, hidden: Range | None) -> 
     raise UnsupportedModelError(f"{layer.label}: int8-static has no RNN layers; int8-weight and int8-dynamic have. Keep it in f32.")
 
 
-RULES = {"rnn": {"int8-weight": of_rows("int8-weight"), "int8-dynamic": of_rows("int8-dynamic"), "int8-static": static}}
+RULES = {
+    "rnn": {
+        "f16-weight": without_half,
+        "int8-weight": of_rows("int8-weight"),
+        "int8-dynamic": of_rows("int8-dynamic"),
+        "int8-static": static,
+    }
+}

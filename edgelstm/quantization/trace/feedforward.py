@@ -18,7 +18,7 @@ def _joined(xs: list[Floats]) -> Floats:
 
 
 def _dense(layer: Dense, xs: list[Floats]) -> Floats:
-    return np.asarray(_joined(xs) @ layer.weight.T + layer.bias)
+    return np.asarray(_joined(xs) @ np.asarray(layer.weight, np.float32).T + layer.bias)
 
 
 def _dense_int8(layer: DenseInt8, xs: list[Floats]) -> Floats:
@@ -59,6 +59,7 @@ def _normalizer(layer: Normalizer, xs: list[Floats]) -> Floats:
 #: By kind: a layer and (windows, time, size) of each input -> (windows, time, output_size).
 ANSWERS: dict[str, Callable[[Any, list[Floats]], Floats]] = {
     "dense": _dense,
+    "dense_half": _dense,
     "dense_int8": _dense_int8,
     "dense_int8_static": _dense_int8_static,
     "softmax": _softmax,

@@ -33,11 +33,6 @@ class HiddenAlone(Float):
         """The h after one step, given input products and the h before."""
         raise NotImplementedError
 
-    def weights_ih(self) -> Floats:
-        """What x is multiplied by: (rows, input_size)."""
-        weights: Floats = self.layer.weight_ih
-        return weights
-
     def rounded_x(self, x: Floats) -> Floats:
         """What input products see of x."""
         return x
@@ -135,4 +130,4 @@ class ElmanInt8(Int8Weights, Elman):
     """An Elman layer with int8 weights."""
 
 
-FORMS: dict[str, type[Float]] = {"gru": Gated, "rnn": Elman, "gru_int8": GatedInt8, "rnn_int8": ElmanInt8}
+FORMS: dict[str, type[Float]] = {"gru": Gated, "gru_half": Gated, "rnn": Elman, "gru_int8": GatedInt8, "rnn_int8": ElmanInt8}

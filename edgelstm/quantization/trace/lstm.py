@@ -32,12 +32,15 @@ class Float:
 
     def weights_hh(self) -> Floats:
         """What h is multiplied by: (4*hidden_size, projection_size)."""
-        weights: Floats = self.layer.weight_hh
-        return weights
+        return np.asarray(self.layer.weight_hh, np.float32)
 
     def from_x(self, x: Floats) -> Floats:
         """The part of all pre-activations that does not recur: (..., input_size) -> (..., 4*hidden_size)."""
-        return np.asarray(x @ self.layer.weight_ih.T + self.layer.bias)
+        return np.asarray(x @ self.weights_ih().T + self.layer.bias)
+
+    def weights_ih(self) -> Floats:
+        """What x is multiplied by: (rows, input_size)."""
+        return np.asarray(self.layer.weight_ih, np.float32)
 
     def rounded_h(self, h: Floats) -> Floats:
         """What recurrent products see of h."""
@@ -101,7 +104,7 @@ class Normalised(Float):
     """A layer in float32 whose gates are normalised: the bias comes behind the norm."""
 
     def from_x(self, x: Floats) -> Floats:
-        return self._apart(np.asarray(x @ self.layer.weight_ih.T), self.layer.norm_weight)
+        return self._apart(np.asarray(x @ self.weights_ih().T), self.layer.norm_weight)
 
     def summed(self, from_x: Floats, from_h: Floats) -> Floats:
         return from_x + self._apart(from_h, self.layer.norm_weight_hh)
@@ -203,4 +206,9 @@ def float_form(layer: Any) -> Float:
     return Normalised(layer) if layer.norm else Float(layer)
 
 
-FORMS: dict[str, Callable[[Any], Float]] = {"lstm": float_form, "lstm_int8": Int8Weights, "lstm_int8_static": Integers}
+FORMS: dict[str, Callable[[Any], Float]] = {
+    "lstm": float_form,
+    "lstm_half": float_form,
+    "lstm_int8": Int8Weights,
+    "lstm_int8_static": Integers,
+}

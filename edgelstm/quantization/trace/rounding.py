@@ -26,6 +26,7 @@ def _dynamic(layer: Any, x: Floats) -> Floats:
 #: What a layer's products see of x, by what it computes in.
 _ROUNDED: dict[str, Callable[[Any, Floats], Floats]] = {
     "f32": lambda layer, x: x,
+    "f16-weight": lambda layer, x: x,
     "int8-weight": lambda layer, x: x,
     "int8-dynamic": _dynamic,
     "int8-static": lambda layer, x: on_grid(x, layer.input_scale, layer.input_zero_point),

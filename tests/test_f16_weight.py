@@ -1,0 +1,161 @@
+"""Weights in half precision: what the records hold, what quantisation makes and loses, and what code a CPU without a conversion gets."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from conftest import lstm_layers, lstm_model
+from hypothesis import given
+from hypothesis import strategies as st
+from kinds import uniform
+
+import edgelstm as el
+from edgelstm import building
+from edgelstm.compiler.targets import TARGETS, named
+from edgelstm.kernels.simd import bounds
+from edgelstm.quantization import schemes
+from edgelstm.quantization.choosing import choose
+
+#: Largest change of an answer that is printed for random networks (docs/quantization.md), with room for other draws.
+MOST_CHANGE = 3e-4
+
+
+def network(rng):
+    """One layer of each kind."""
+    gru = el.GRU(*(uniform(rng, *shape) / 2 for shape in ((60, 24), (60, 20), (60,), (60,))))
+    return el.Model([*lstm_layers(rng, 6, 24, 1), gru, el.Dense(uniform(rng, 3, 20), uniform(rng, 3))])
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """A float model, the same in half precision, and samples."""
+    rng = np.random.default_rng(16)
+    model, windows = network(rng), rng.uniform(-1, 1, (4, 120, 6)).astype(np.float32)
+    return model, el.quantize(model, windows, "f16-weight"), windows[0]
+
+
+def test_every_layer_is_converted(pair):
+    model, small, _ = pair
+    assert [type(layer) for layer in small.layers] == [el.LSTMHalf, el.GRUHalf, el.DenseHalf]
+    assert small.scheme == "f16-weight"
+    for before, after in zip(model.layers, small.layers, strict=True):
+        for name, array in before.arrays().items():
+            assert after.arrays()[name].dtype == (np.float16 if array.ndim == 2 else np.float32)
+            np.testing.assert_allclose(after.arrays()[name], array, rtol=2.0**-11, atol=2.0**-24)
+        assert after.options() == before.options()
+
+
+def test_answers_stay_near_float32(pair):
+    model, small, xs = pair
+    change = np.abs(el.Stream(small).process(xs) - el.Stream(model).process(xs)).max()
+    assert 0 < change <= MOST_CHANGE
+
+
+def test_a_file_gives_it_back_at_half_the_size(pair, tmp_path):
+    model, small, xs = pair
+    for each, name in ((model, "f32"), (small, "f16")):
+        el.save(each, tmp_path / f"{name}.elstm")
+    loaded = el.load(tmp_path / "f16.elstm")
+    np.testing.assert_array_equal(el.Stream(loaded).process(xs), el.Stream(small).process(xs))
+    held = [sum(array.nbytes for layer in each.layers for array in layer.arrays().values() if array.ndim == 2) for each in (model, loaded)]
+    assert held[0] == 2 * held[1]
+    assert el.Stream(loaded).program.about().weight_bytes < 0.6 * el.Stream(model).program.about().weight_bytes
+
+
+def test_windows_do_not_move_it(rng):
+    """Nor do channels of different sizes: nothing is rounded that scales would help."""
+    model = network(rng)
+    windows = rng.uniform(-1, 1, (4, 90, 6)).astype(np.float32)
+    small, wild = (el.quantize(model, w, "f16-weight") for w in (windows, windows * [1, 1000, 1, 1, 1, 0.001]))
+    for one, other in zip(small.layers, wild.layers, strict=True):
+        for name, array in one.arrays().items():
+            np.testing.assert_array_equal(array, other.arrays()[name])
+
+
+@given(st.lists(st.floats(-65504, 65504, width=32), min_size=1, max_size=40))
+def test_a_record_holds_the_nearest_numbers_whose_halves_are_exact(weights):
+    held = el.DenseHalf([weights]).weight[0].astype(np.float64)
+    assert ((held / 2).astype(np.float16) == held / 2).all()
+    error = np.abs(held - np.asarray(weights, np.float32))
+    assert (error <= np.maximum(2.0**-24, 2.0**-11 * np.abs(weights))).all()
+    np.testing.assert_array_equal(el.DenseHalf([held]).weight[0], held)
+
+
+def test_small_weights_and_those_at_the_end_of_the_range_are_computed_with(rng):
+    """Subnormal ones too, which no fast conversion may take for zeros."""
+    weight = np.concatenate([rng.uniform(-1, 1, (9, 12)) * 2.0**-15, [[65504.0] * 12], [[2.0**-23] * 12]])
+    layer = el.DenseHalf(weight)
+    stream = el.Stream(el.Model([layer]))
+    xs = rng.uniform(-1, 1, (20, 12)).astype(np.float32)
+    wanted = xs.astype(np.float64) @ layer.weight.astype(np.float64).T
+    error = np.abs(stream.process(xs) - wanted) / np.abs(layer.weight.astype(np.float64)).max(axis=1)
+    assert error.max() <= 2e-6
+
+
+@pytest.mark.parametrize("record", [el.LSTMHalf, el.GRUHalf])
+def test_weights_beyond_half_precision_are_refused_by_name(rng, record):
+    gates = len(record.gates)
+    weight = uniform(rng, gates * 4, 3)
+    weight[2, 1] = 7e4
+    with pytest.raises(el.ShapeError, match=r"weight_ih reaches 70000; half precision ends at 65504\. Keep this layer in f32"):
+        record(weight, uniform(rng, gates * 4, 4))
+
+
+def test_quantize_refuses_them_and_names_the_way_out(rng):
+    model = network(rng)
+    large = replace(model.layers[2], weight=model.layers[2].weight * 1e6)
+    model = el.Model([*model.layers[:2], large])
+    windows = rng.uniform(-1, 1, (4, 90, 6))
+    with pytest.raises(el.UnsupportedModelError, match=r"dense2.*half precision.*--keep dense2"):
+        el.quantize(model, windows, "f16-weight")
+    small = el.quantize(model, windows, "f16-weight", keep=["dense2"])
+    assert [layer.numbers for layer in small.layers] == ["f16-weight", "f16-weight", "f32"]
+
+
+def test_a_kind_without_it_is_refused_by_name(rng):
+    model = el.Model([el.RNN(uniform(rng, 8, 3), uniform(rng, 8, 8) / 4)])
+    with pytest.raises(el.UnsupportedModelError, match=r"rnn.*f16-weight has LSTM, GRU and Dense layers alone"):
+        el.quantize(model, rng.uniform(-1, 1, (4, 90, 3)), "f16-weight")
+
+
+def test_the_report_says_what_it_costs(rng):
+    choice = choose(lstm_model(rng, 6, 24), rng.uniform(-1, 1, (4, 120, 6)).astype(np.float32), "f16-weight")
+    options = [decision.option for decision in choice.decisions.values()]
+    assert all(option.scheme == "f16-weight" and 50 < option.alone_db < 120 for option in options)
+    assert set(schemes.SCHEMES) >= {"f16-weight"}
+
+
+def test_which_targets_convert_with_an_instruction():
+    without = {name for name, target in TARGETS.items() if not target.halves}
+    assert without == {"x86-64-v2", "riscv64", "riscv64-v", "cortex-m3"}
+    assert not named("x86-64-v3", features="-f16c").halves
+
+
+def test_no_library_of_conversions_is_called(rng):
+    """Objects for boards would have to find one when they are linked."""
+    data = building.build(el.Model([el.DenseHalf(uniform(rng, 5, 7))]), "cortex-m3").data
+    assert b"__aeabi_fmul" in data, "the control: what is called can be seen"
+    assert b"extendhf" not in data
+    assert b"h2f" not in data
+
+
+def test_both_conversions_give_the_same_bits(pair, tmp_path, monkeypatch):
+    """The product moves exponents exactly, those of subnormal numbers too."""
+    if named("host").architecture != "x86_64":
+        pytest.skip("tried with the libraries of x86-64-v3")
+    _, small, xs = pair
+    answers = []
+    for extends in (True, False):
+        with monkeypatch.context() as patch:
+            form = bounds.of_halves
+            patch.setattr(bounds, "of_halves", lambda n, _, form=form, extends=extends: form(n, extends))
+            building.build(small, "x86-64-v3").write(tmp_path / f"{extends}.so")
+        answers.append(el.Stream(tmp_path / f"{extends}.so").process(xs))
+    assert (tmp_path / "True.so").read_bytes() != (tmp_path / "False.so").read_bytes()
+    np.testing.assert_array_equal(*answers)
+
+
+def test_records_take_the_fields_of_their_float_kind():
+    for half, whole in ((el.LSTMHalf, el.LSTM), (el.GRUHalf, el.GRU), (el.DenseHalf, el.Dense)):
+        assert [f.name for f in fields(half)] == [f.name for f in fields(whole)]
+        assert half.float_kind == whole.kind
