@@ -55,6 +55,8 @@ class Stream:
     ----------
     input_size, output_size : int
         Values in a sample and in an answer.
+    input_shape, output_shape : tuple of int
+        Their shapes: ``(input_size,)`` and ``(output_size,)``, or those of maps.
     every, first : int
         Steps from one answer to the next, and to the first: 1 for most models.
     input : memoryview of float32 (input_size,)
@@ -73,6 +75,7 @@ class Stream:
         self._path, self._text = os.path.abspath(file.path), file.info_text
         self._sizes = sizes = file.sizes
         self.input_size, self.output_size = sizes.input_size, sizes.output_size
+        self.input_shape, self.output_shape = sizes.input_shape, sizes.output_shape
         self.every, self.first = sizes.every, sizes.first
         self._library = file.load()
         self._step = self._library.edgelstm_step
@@ -307,7 +310,7 @@ class Stream:
 
     def _added(self) -> "dict[str, Any]":
         """Attributes that the user has given this stream."""
-        own = {"input_size", "output_size", "every", "first", "input", "output"}
+        own = {"input_size", "output_size", "input_shape", "output_shape", "every", "first", "input", "output"}
         return {name: value for name, value in self.__dict__.items() if name not in own and name not in _PRIVATE}
 
     @property

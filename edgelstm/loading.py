@@ -17,6 +17,7 @@ def load(
     prefix: str | None = None,
     without: str | None = None,
     recurrent_activation: str | None = None,
+    sizes: str | None = None,
     recipe: str | os.PathLike[str] | None = None,
 ) -> Model:
     """Read a trained network from any supported file; its content decides, not its name.
@@ -32,6 +33,9 @@ def load(
         where in it the network is (``"model_state"``), and which parts are left out (``"aux, loss.weight"``).
     recurrent_activation : str, optional
         What the gates of a Keras file of weights alone are passed through: ``"sigmoid"`` or ``"hard_sigmoid"``.
+    sizes : str, optional
+        What an ONNX, torch.export or TorchScript file leaves open of its inputs: lengths of axes, and whole numbers
+        (``"input=1x576, sr=16000"``). An axis that is to stay open has a name: ``"x=1xTx40"``.
     recipe : str or os.PathLike, optional
         A small TOML file that says all of that, and more, of a file that holds tensors alone.
 
@@ -42,7 +46,7 @@ def load(
     ShapeError, UsageError
         If the path is no path, a foreign file's arrays do not fit together, or `layers`, `prefix` or `without` cannot be meant.
     """
-    how = {"layers": layers, "prefix": prefix, "without": without, "recurrent_activation": recurrent_activation}
+    how = {"layers": layers, "prefix": prefix, "without": without, "recurrent_activation": recurrent_activation, "sizes": sizes}
     model, notes = load_with_notes(path, verify=verify, recipe=recipe, **how)
     if notes:
         _warn(os.fspath(path), notes)

@@ -1,5 +1,6 @@
 """What tests share: a cache folder of their own, models of any size, the golden models, and the tolerances with their reasons."""
 
+import os
 import signal
 
 import numpy as np
@@ -24,8 +25,12 @@ ODD = [(1, 1, 1), (3, 3, 1), (2, 15, 2), (5, 20, 1), (7, 41, 1), (2, 118, 1), (1
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
+    """A cache folder of this run; xdist's processes share it, so that a model is compiled once for all of them."""
+    run = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        run = run.parent
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EDGELSTM_CACHE_DIR", str(tmp_path_factory.mktemp("cache") / "edgelstm"))
+        patch.setenv("EDGELSTM_CACHE_DIR", str(run / "cache"))
         yield
 
 

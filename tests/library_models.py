@@ -41,8 +41,8 @@ def _int8(name, scheme, *, calibrated=False):
 
 def _gru_int8(scheme):
     rng = _drawn(scheme)
-    first = hidden_int8(rng, el.GRUInt8, 5, 22, scheme)
-    return el.Model([first, hidden_int8(rng, el.GRUInt8, 22, 41, scheme, reset_after=False), hidden_int8(rng, el.RNNInt8, 41, 7, scheme)])
+    first = hidden_int8(rng, el.GRUInt8, 5, 18, scheme)
+    return el.Model([first, hidden_int8(rng, el.GRUInt8, 18, 41, scheme, reset_after=False), hidden_int8(rng, el.RNNInt8, 41, 7, scheme)])
 
 
 def _newer(rng):

@@ -127,12 +127,17 @@ def test_flattening_time_is_a_window_as_long_as_its_stride():
     assert np.abs(el.Stream(model).process(images) - expected).max() < TOLERANCE
 
 
-@pytest.mark.parametrize("padding", ["valid", "same", (2, 2), (4, 0)])
-@pytest.mark.parametrize(("stride", "dilation", "groups"), [(1, 1, 1), (1, 2, 2), (2, 1, 4), (3, 1, 1)])
+@pytest.mark.parametrize(
+    ("padding", "stride", "dilation", "groups"),
+    [
+        (padding, stride, dilation, groups)
+        for padding in ("valid", "same", (2, 2), (4, 0))
+        for stride, dilation, groups in ((1, 1, 1), (1, 2, 2), (2, 1, 4), (3, 1, 1))
+        if padding != "same" or stride == 1  # torch has no other
+    ],
+)
 def test_convolutions_are_those_of_torch(padding, stride, dilation, groups):
     torch = pytest.importorskip("torch")
-    if padding == "same" and stride > 1:
-        pytest.skip("torch has none")
     rng = np.random.default_rng(2)
     weight, bias, xs = uniform(rng, 8, 4 // groups, 5), uniform(rng, 8), signal(37, 4)
     x = torch.from_numpy(xs.T[None])

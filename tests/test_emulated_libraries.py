@@ -7,10 +7,12 @@ RISC-V run a C program under user-mode QEMU with their cross compiler's C librar
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from kinds import hidden_int8, integers, lstm_int8
 from library_models import LIMIT, MODELS, built, model_of, same_integers, samples_of, tool, worst
 
 import edgelstm as el
@@ -156,20 +158,44 @@ def test_every_model_on_every_core(pi, libraries, tmp_path, target, core, packag
         assert np.abs(rest - el.Stream(model_of(name)).process(samples_of(name))[len(answers) // 2 :]).max() <= bound, name
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("target", "toolchain", "emulator"), IN_C, ids=[target for target, *_ in IN_C])
-def test_c_programs_step_every_model(libraries, tmp_path, target, toolchain, emulator):
-    """Under glibc's loader; the program compares all ways of edgelstm.h."""
-    driver = tmp_path / "driver"
+def step_in_c(folder, names, toolchain, emulator):
+    """Step the libraries of a folder under glibc's loader; the program compares all ways of edgelstm.h and leaves the answers there."""
+    driver = folder / "driver"
     compiler, runner = tool(f"{toolchain}-gcc"), tool(emulator[0])
     source = TESTS / "library_driver.c"
     subprocess.run([compiler, "-std=gnu11", "-O1", "-Wall", "-Werror", "-I", HEADER, "-o", driver, source, "-ldl"], check=True)
-    folder = libraries(target)
-    words = [folder / f"{name}.{ending}" for name in MODELS for ending in ("so", "in", "out")]
+    words = [folder / f"{name}.{ending}" for name in names for ending in ("so", "in", "out")]
     done = subprocess.run([runner, *emulator[1:], "-L", f"/usr/{toolchain}", driver, *words], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "toolchain", "emulator"), IN_C, ids=[target for target, *_ in IN_C])
+def test_c_programs_step_every_model(libraries, target, toolchain, emulator):
+    folder = libraries(target)
+    step_in_c(folder, MODELS, toolchain, emulator)
     for name in MODELS:
         compare(folder, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "toolchain", "emulator"), IN_C[2:3], ids=["riscv64"])
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_every_width_of_int8_without_vectors(tmp_path, target, toolchain, emulator, calibrated):
+    """Widths that fill words of activations, quads of words and tiles, and those between: the integers of this machine."""
+    rng = np.random.default_rng(20261128)
+    widths = [12, *(range(12, 25) if calibrated else (12, 16, 18, 21))]
+    layers = [lstm_int8(rng, size, hidden, "int8-dynamic", calibrated=calibrated) for size, hidden in pairwise(widths)]
+    if not calibrated:
+        layers += [hidden_int8(rng, el.GRUInt8, 21, 16, "int8-dynamic"), hidden_int8(rng, el.RNNInt8, 16, 18, "int8-dynamic")]
+        layers += [el.DenseInt8("int8-dynamic", integers(rng, 5, 18), rng.uniform(0.5, 1, 5) / 400)]
+    model = el.Model(layers)
+    xs = rng.uniform(-1, 1, (30, 12)).astype(np.float32)
+    xs.tofile(tmp_path / "widths.in")
+    el.build(model, target).write(tmp_path / "widths.so")
+    step_in_c(tmp_path, ["widths"], toolchain, emulator)
+    answers = np.fromfile(tmp_path / "widths.out", np.float32).reshape(30, -1)
+    np.testing.assert_array_equal(answers, el.Stream(model).process(xs))
 
 
 @pytest.mark.slow

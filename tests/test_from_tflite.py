@@ -90,9 +90,24 @@ def test_the_golden_model_is_saved_and_loaded(mnist, tmp_path):
 
 
 @pytest.mark.parametrize("layers", [None, "lstm, dense:softmax"])
-def test_a_head_over_the_flattened_sequence_is_refused_with_the_way_out(mnist, layers):
-    with pytest.raises(el.UnsupportedModelError, match=r"RESHAPE.*mixes timesteps.*give the layers 'lstm' \(--layers\)"):
-        import_file(mnist[0], layers=layers)
+def test_a_head_over_the_flattened_sequence(mnist, layers):
+    """A window holds all steps of an image; every image is answered at its last step."""
+    path, answers = mnist
+    taken = import_file(path, layers=layers)
+    assert [layer.kind for layer in taken.model.layers] == ["lstm_int8_static", "window", "dense_int8_static", "softmax"]
+    lstm = taken.model.layers[0]
+    for x, out in zip(answers["syn_x_int8"], answers["syn_out_int8"], strict=True):
+        (found,) = reference.run(taken.model, (x.astype(float) - lstm.input_zero_point) * float(lstm.input_scale[0]))
+        assert np.abs(found * 256 - 128 - out).max() <= 8
+
+
+def test_the_golden_float_file_whole(golden):
+    """28 rows, a flattened sequence, a dense layer and a softmax."""
+    model = el.load(golden("tflm_mnist_lstm/trained_lstm.tflite"))
+    answers = np.load(golden("tflm_mnist_lstm/golden.npz"))
+    assert model.window == 28
+    for image, out in zip(answers["syn_images"], answers["syn_prob"], strict=True):
+        assert np.abs(reference.run(model, image / 255)[-1] - out).max() <= 1e-5
 
 
 def test_the_golden_float_file_clips_its_cell(golden):

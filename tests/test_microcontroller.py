@@ -9,6 +9,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,16 @@ def without_cell(rng):
     ]
 
 
+def widths(rng):
+    """LSTM layers whose widths fill words of activations, quads of words and tiles, and those between."""
+
+    def drawn(*shape):
+        return rng.uniform(-0.5, 0.5, shape)
+
+    sizes = pairwise([5, *range(12, 19), 20, 21, 24])
+    return [el.LSTM(drawn(4 * hidden, size), drawn(4 * hidden, hidden), drawn(4 * hidden)) for size, hidden in sizes]
+
+
 def in_scheme(model, windows, scheme):
     """`quantize`, and the Dense layers too that it leaves in f32 for being small; the layer "high" scales its input at each step."""
     newer = [layer.name for layer in model.layers if layer.kind in ("min_gru", "min_lstm", "slstm")]
@@ -113,7 +124,7 @@ def dense_in(layer, scheme):
 def case(kind, scheme):
     """A model and samples (STEPS, input_size)."""
     rng = np.random.default_rng(20261124)
-    model = el.Model({"vectors": vectors, "indices": indices, "without_cell": without_cell}[kind](rng))
+    model = el.Model({"vectors": vectors, "indices": indices, "without_cell": without_cell, "widths": widths}[kind](rng))
     draw = (lambda n: rng.integers(0, 11, (n, 1))) if kind == "indices" else (lambda n: rng.uniform(-2, 2, (n, 5)))
     xs = draw(STEPS).astype(np.float32)
     if scheme != "f32":
@@ -276,13 +287,16 @@ def test_an_object_keeps_to_its_fpu(shown, target, kind, scheme):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["f32", "int8-weight", "int8-dynamic"])
+@pytest.mark.parametrize(
+    ("kind", "scheme"), [*(("without_cell", scheme) for scheme in ("f32", "int8-weight", "int8-dynamic")), ("widths", "int8-dynamic")]
+)
 @pytest.mark.parametrize("target", ["cortex-m4f", "cortex-m3"])
-def test_layers_without_a_cell_answer_as_here(found, target, scheme):
-    model, xs = case("without_cell", scheme)
-    said = found(target, "without_cell", scheme)
+def test_other_layers_answer_as_here(found, target, kind, scheme):
+    """Layers without a cell, and LSTM layers of widths from 12 to 24."""
+    model, xs = case(kind, scheme)
+    said = found(target, kind, scheme)
     answers = np.frombuffer(said["answers"], np.float32).reshape(STEPS, -1)
-    here, _ = run_here(target, "without_cell", scheme, STEPS)
+    here, _ = run_here(target, kind, scheme, STEPS)
     assert np.abs(answers - here).max() < TOLERANCE["f32"]
     assert np.abs(answers - reference.run(model, xs)).max() < TOLERANCE["f32"]
     assert 0 < said["stack_step"] <= said["stack_all"] < STACK

@@ -44,7 +44,7 @@ def layer(index, **values):
         (put(layers=[]), {}, "at least one layer|no layer of it uses"),
         (put(layers=[{}] * 300), {}, "at most 256 layers"),
         (put(layers=[7]), {}, "layer 0 must be an object"),
-        (layer(0, kind="gru"), {}, "of kind 'gru'"),
+        (layer(0, kind="ghost"), {}, "of kind 'ghost', which is none of the"),
         (layer(0, colour=1), {}, "layer 0 has 'colour'"),
         (layer(0, name=""), {}, "name must be"),
         (layer(0, options={"epsilon": 1}), {}, "epsilon, which this version"),

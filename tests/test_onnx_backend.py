@@ -28,11 +28,7 @@ def test_there_are_six_of_each():
     assert [sum(kind in name for name in NAMES) for kind in ("lstm", "gru", "rnn")] == [6, 6, 6]
 
 
-#: Where a gate is one to the last bit the test wants zero within 1e-7; the kernels' sigmoid is within 1.8e-7.
-CLOSE = pytest.mark.xfail(reason="the sigmoid of float32 kernels is within 1.8e-7, the test's limit is 1e-7", strict=False)
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=CLOSE) if "gru_seq_length" in name else name for name in NAMES])
+@pytest.mark.parametrize("name", NAMES)
 def test_node(name):
     result = unittest.TestResult()
     CASES[TESTS](name).run(result)

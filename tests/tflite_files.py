@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int16": 7, "int8": 9}
+TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "bool": 6, "int16": 7, "int8": 9}
 CODES = {"DEQUANTIZE": 6, "FULLY_CONNECTED": 9, "LOGISTIC": 14, "RELU": 19, "RESHAPE": 22, "SOFTMAX": 25, "TANH": 28}
 CODES |= {"UNIDIRECTIONAL_SEQUENCE_LSTM": 44, "STRIDED_SLICE": 45, "REVERSE_V2": 105, "QUANTIZE": 114, "WHILE": 119}
+CODES |= {"ADD": 0, "SVDF": 27, "GATHER": 36, "LESS": 58, "CALL_ONCE": 129, "CONV_3D": 132}
 
 
 def flatbuffer(root: dict[int, Any], identifier: bytes = b"TFL3") -> bytes:
@@ -61,7 +62,8 @@ class Network:
     operators: list[dict[int, Any]] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
-    others: int = 0
+    graphs: list["Network"] = field(default_factory=list)
+    called: bool = False
 
     def tensor(self, dtype, shape, scale=None, zero_point=0, *, data=None, variable=False, name="t", signature=None) -> int:
         fields = {0: np.array(shape, np.int32), 1: ("b", TYPES[dtype]), 2: ("I", 0), 3: f"{name}{len(self.tensors)}", 5: ("B", variable)}
@@ -82,7 +84,11 @@ class Network:
 
     def operator(self, kind, inputs, outputs, options=None, *, options_type=0, intermediates=()) -> None:
         self.codes.append(kind)
-        fields = {0: ("I", len(self.operators)), 1: np.array(inputs, np.int32), 2: np.array(outputs, np.int32)}
+        fields = {
+            0: ("I", len(self.codes) - 1 if self.called else len(self.operators)),
+            1: np.array(inputs, np.int32),
+            2: np.array(outputs, np.int32),
+        }
         if options is not None:
             fields |= {3: ("B", options_type), 4: options}
         if intermediates:
@@ -91,9 +97,18 @@ class Network:
 
     def bytes(self, version=3) -> bytes:
         number = [CODES[kind] for kind in self.codes]
-        codes = [{0: ("b", n), 2: ("i", 1), 3: ("i", n)} for n in number]
-        main = {0: self.tensors, 1: np.array(self.inputs, np.int32), 2: np.array(self.outputs, np.int32), 3: self.operators}
-        return flatbuffer({0: ("I", version), 1: codes, 2: [main, *({} for _ in range(self.others))], 3: "test", 4: self.buffers})
+        codes = [{0: ("b", min(n, 127)), 2: ("i", 1), 3: ("i", n)} for n in number]
+        graphs = [
+            {0: graph.tensors, 1: np.array(graph.inputs, np.int32), 2: np.array(graph.outputs, np.int32), 3: graph.operators}
+            for graph in (self, *self.graphs)
+        ]
+        return flatbuffer({0: ("I", version), 1: codes, 2: graphs, 3: "test", 4: self.buffers})
+
+    def inside(self) -> "Network":
+        """One more graph of the same file, which operators call by its number."""
+        graph = Network(buffers=self.buffers, codes=self.codes, called=True)
+        self.graphs.append(graph)
+        return graph
 
 
 @dataclass

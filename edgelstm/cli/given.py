@@ -23,7 +23,7 @@ _FOREIGN = (
 )
 
 #: An option of `How` as Python spells it, with what tells whether a value follows.
-_OPTION = re.compile(r"\b(layers|prefix|without|recurrent_activation|recipe)=(?=([\"'])|[\s,.;)]|$)")
+_OPTION = re.compile(r"\b(layers|prefix|without|recurrent_activation|sizes|recipe)=(?=([\"'])|[\s,.;)]|$)")
 
 
 class How(NamedTuple):
@@ -33,6 +33,7 @@ class How(NamedTuple):
     prefix: str | None
     without: str | None
     recurrent_activation: str | None
+    sizes: str | None
     recipe: str | None
 
     @property
@@ -51,6 +52,7 @@ _READING = {
     "recurrent_activation": click.option(
         "--recurrent-activation", metavar="F", help="What gates of a Keras file of weights alone are passed through: sigmoid, hard_sigmoid."
     ),
+    "sizes": click.option("--sizes", metavar="A=1xN,B=K", help="What a graph leaves open of its inputs: input=1x576,sr=16000."),
     "recipe": click.option("--recipe", metavar="R.toml", help="TOML file that says what the tensors of a trained file are."),
     "without": click.option("--without", metavar="A,B,…", help="Parts of a trained file to leave out: modules, dicts or tensors."),
 }

@@ -207,8 +207,8 @@ def _layer(entry: dict[str, Any], tensors: Tensors) -> Layer:
     kind, name = entry["kind"], entry["name"]
     if kind not in KINDS:
         raise UnsupportedModelError(
-            f"layer {printable(name, 60)!r} is of kind {printable(kind, 60)!r}; this edgelstm ({__version__}) knows "
-            f"{', '.join(KINDS)}. Upgrade edgelstm."
+            f"layer {printable(name, 60)!r} is of kind {printable(kind, 60)!r}, which is none of the {len(KINDS)} that this edgelstm "
+            f"({__version__}) knows. Upgrade edgelstm."
         )
     given = {full.removeprefix(f"{name}."): tensors.pop(full) for full in list(tensors) if full.rpartition(".")[0] == name}
     layer = record_of(kind).from_parts(name, entry["inputs"], entry["options"], given)

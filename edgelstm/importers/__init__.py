@@ -44,6 +44,7 @@ class Asked(NamedTuple):
     prefix: str | None = None
     without: str | None = None
     recurrent_activation: str | None = None
+    sizes: str | None = None
 
     def refuse(self) -> None:
         """Raise UsageError if something was said of a file of which nothing is to be said."""
@@ -114,8 +115,8 @@ def _exported(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, li
     from .aten.exported import read
     from .from_onnx.chains import from_onnx
 
-    asked.refuse()
-    return from_onnx(read(file), source=source)
+    asked._replace(sizes=None).refuse()
+    return from_onnx(read(file), sizes=asked.sizes, source=source)
 
 
 def _script(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
@@ -123,9 +124,9 @@ def _script(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list
     from .aten.script_model import from_script
 
     script = read(file)
-    if any(value is not None for value in asked):
+    if any(value is not None for value in asked._replace(sizes=None)):
         return from_checkpoint(script.tensors(), asked, source)
-    return from_script(script, source)
+    return from_script(script, source, asked.sizes)
 
 
 def _madmom(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
@@ -143,7 +144,7 @@ def _onnx(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[s
     for name in ("prefix", "without"):
         if value := getattr(asked, name):
             raise UsageError(f'is a graph and has no prefixes or names to leave out ({name}="{value}").')
-    return from_onnx(read(file), asked.layers, source=source)
+    return from_onnx(read(file), asked.layers, sizes=asked.sizes, source=source)
 
 
 def _keras(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
@@ -184,6 +185,9 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "RTNeural (JSON)": _json("from_audio_json.rtneural"),
 }
 
+#: The formats of which `sizes` may be said.
+GRAPHS = ("ONNX", "torch.export", "TorchScript")
+
 
 def import_file(
     path: str | os.PathLike[str],
@@ -192,6 +196,7 @@ def import_file(
     prefix: str | None = None,
     without: str | None = None,
     recurrent_activation: str | None = None,
+    sizes: str | None = None,
     recipe: str | os.PathLike[str] | None = None,
 ) -> Imported:
     """Read a trained network of another framework.
@@ -209,6 +214,8 @@ def import_file(
         Modules, dicts or tensors to leave out, for example ``"aux, loss.weight"``.
     recurrent_activation : str, optional
         What the gates of a Keras file of weights alone are passed through: ``"sigmoid"`` or ``"hard_sigmoid"``.
+    sizes : str, optional
+        What a graph leaves open of its inputs: lengths of axes, and whole numbers, for example ``"input=1x576, sr=16000"``.
     recipe : str or os.PathLike, optional
         A TOML file that says what the tensors of a file are, in place of all the others: see `recipes.build`.
 
@@ -225,7 +232,7 @@ def import_file(
         If the layers, in that order, do not fit together.
     """
     path = container.path_text(path)
-    asked = Asked(layers, prefix, without, recurrent_activation)
+    asked = Asked(layers, prefix, without, recurrent_activation, sizes)
     with container.about(path), container.open_file(path) as file:
         found = sniff(file)
         if found == "edgelstm":
@@ -239,6 +246,8 @@ def import_file(
             )
         if recurrent_activation is not None and found != "Keras (HDF5)":
             raise UsageError(f'is a file of {found}; leave out recurrent_activation="{recurrent_activation}".')
+        if sizes is not None and found not in GRAPHS:
+            raise UsageError(f'is a file of {found}, whose inputs have no open sizes; leave out sizes="{sizes}".')
         file.seek(0)
         model, order, notes = READERS[found](file, asked, source)
     return Imported(model, order, found, tuple(notes))

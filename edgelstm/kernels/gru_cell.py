@@ -5,7 +5,7 @@ Pre-activations of sigmoid gates come halved, as `cells` has them.
 
 from numba import njit
 
-from .activations import TANH, formula, tanh_parts
+from .activations import LIMIT, TANH, formula, tanh_parts
 from .simd.vectors import elementwise
 
 inlined = njit(inline="always")
@@ -21,7 +21,7 @@ def quotient(numerator, denominator, division):
     return numerator.by_estimate(denominator) if division == "frecpe" else numerator / denominator
 
 
-def function(word, division, *, halved=False, clip=0.0, most=0.0):
+def function(word, division, *, halved=False, whole=False, clip=0.0, most=0.0):
     """A formula ``(Value, coefficients) -> Value`` of an activation.
 
     Parameters
@@ -31,6 +31,8 @@ def function(word, division, *, halved=False, clip=0.0, most=0.0):
         As `cells.advance` takes it.
     halved : bool
         Whether a sigmoid finds its argument halved.
+    whole : bool
+        Whether such a sigmoid is 1 itself where the formula of tanh ends, not 1 but for rounding.
     clip : float
         What the argument is clipped to; 0: nothing.
     most : float
@@ -39,8 +41,9 @@ def function(word, division, *, halved=False, clip=0.0, most=0.0):
     if word == "sigmoid" and halved:
 
         def value(x, coefficients):
-            x, p, q = tanh_parts(x, coefficients)
-            return quotient(x.fma(p, q), q + q, division)
+            held, p, q = tanh_parts(x, coefficients)
+            y = quotient(held.fma(p, q), q + q, division)
+            return y.unless_above(LIMIT, x, 1.0) if whole else y
 
         clip *= 0.5
     elif word == "tanh":
@@ -79,6 +82,7 @@ class Cell:
     def __init__(self, gate, candidate, clip, most, division):
         self.division = division
         self.gate = function(gate, division, halved=True, clip=clip, most=most[0])
+        self.update = function(gate, division, halved=True, whole=True, clip=clip, most=most[0])
         self.candidate = function(candidate, division, clip=clip, most=most[1])
         self.most = most[2]
 
@@ -88,9 +92,9 @@ class Cell:
 
     def moved(self, z, n, h, coefficients):
         """(1 - z) n + z h, for z and n before their activations. z has a quotient of its own, for which no later one waits; so h moves
-        by no more than the way to n.
+        by no more than the way to n, and by a rounding where z saturates.
         """
-        update, n = self.gate(z, coefficients), self.candidate(n, coefficients)
+        update, n = self.update(z, coefficients), self.candidate(n, coefficients)
         new = update.fma(h - n, n)
         return cut(new, self.most) if self.most else new
 

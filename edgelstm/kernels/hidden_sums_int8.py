@@ -10,7 +10,7 @@ from numba import njit
 from .cells import ONE
 from .packing import GROUP, OFFSET
 from .simd.sums import as_floats, load_sums, no_sums
-from .simd.vectors import fma, load, multiplied, offset, opaque, splat, store
+from .simd.vectors import fma, load, multiplied, offset, splat, store
 from .tiles_f32 import TOGETHER
 from .tiles_int8 import STEPS, largest, quantiser, summer
 
@@ -104,19 +104,6 @@ class Sizes(NamedTuple):
         return self.xq_at + (self.input_words + 3) // 4 * 4 + 4
 
 
-def placement(form):
-    """An inlined function (place): where activations are read from.
-
-    Without vectors LLVM 22 reads wrong numbers on RISC-V where it sees that words are bytes just written.
-    """
-
-    @inlined
-    def placed(place):
-        return opaque(place) if form == "generic" else place
-
-    return placed
-
-
 class Sums:
     """Inlined functions that quantise, and that multiply: input and recurrent products of a tile as float32."""
 
@@ -126,14 +113,7 @@ class Sums:
         early = apart and bool(sizes.turning)
         self.add_x, self.add_x_together = summer(sizes.form, sizes.width, sizes.input_words, apart, early)
         self.add_h = summer(sizes.form, sizes.width, sizes.hidden_words, apart, early)[0]
-        self.placed = placement(sizes.form)
-        quantise, placed = quantiser(sizes.form, sizes.padded), self.placed
-
-        @inlined
-        def quantise_h(place, h, steps):
-            return placed(quantise(place, h, steps))
-
-        self.quantise_h = quantise_h
+        self.quantise_h = quantiser(sizes.form, sizes.padded)
 
     def preparation(self):
         """An inlined function (w, x, row of scratch): quantise a timestep's x. w: the layer's header."""
@@ -151,7 +131,7 @@ class Sums:
 
     def of_inputs(self, gates, units):
         """(one, together): bias and input products of a tile, of one timestep and of many, to scratch."""
-        sizes, add_x, add_x_together, placed = self.sizes, self.add_x, self.add_x_together, self.placed
+        sizes, add_x, add_x_together = self.sizes, self.add_x, self.add_x_together
         size, at, row = sizes.gates * units, sizes.weights_at(units), sizes.row
         starts_at, offset_activations, xq_at, step_at = sizes.starts_at(units), sizes.offset, sizes.xq_at, sizes.hq_at - 1
 
@@ -165,7 +145,7 @@ class Sums:
 
         @inlined
         def one(w, zt):
-            return floats(w, add_x(begin(w), w, at, placed(offset(zt, xq_at)), size), zt)
+            return floats(w, add_x(begin(w), w, at, offset(zt, xq_at), size), zt)
 
         @inlined
         def together(w, z, place, steps):
@@ -175,7 +155,7 @@ class Sums:
                 z2 = offset(z1, row)
                 z3 = offset(z2, row)
                 start = begin(w)
-                s0, s1, s2, s3 = add_x_together(start, start, start, start, w, at, placed(offset(z0, xq_at)), row, size)
+                s0, s1, s2, s3 = add_x_together(start, start, start, start, w, at, offset(z0, xq_at), row, size)
                 store(z0, place, floats(w, s0, z0))
                 store(z1, place, floats(w, s1, z1))
                 store(z2, place, floats(w, s2, z2))

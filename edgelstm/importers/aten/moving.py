@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from ..from_onnx.folding import DTYPES
+from ..from_onnx.writer import Given, Ref, Writer
 from .recurrent import Handler
-from .writer import Given, Ref, Writer
 
 #: The end of an axis, as ATen writes it.
 _END = 1 << 62

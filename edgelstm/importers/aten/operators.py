@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..from_onnx.writer import Given, Ref, Writer
 from .recurrent import RECURRENT, Handler
 from .sliding import SLIDING
-from .writer import Given, Ref, Writer
 
 
 def _linear(w: Writer, input: Ref, weight: Ref, bias: Ref | None = None) -> Ref:  # noqa: A002

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from ...errors import UnsupportedModelError, printable
 from ..from_onnx.file import File, Graph, Node, Tensor
+from ..from_onnx.writer import OPSET, Ref, Writer
 from .moving import MOVING
 from .operators import PLAIN
-from .writer import OPSET, Ref, Writer
 
 _HANDLERS = {**PLAIN, **MOVING}
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .writer import Ref, Writer
+from ..from_onnx.writer import Ref, Writer
 
 #: Writes one call of an operator; its parameters are called as the operator's schema calls them.
 Handler: TypeAlias = Callable[..., "Ref | list[Ref]"]

@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ...errors import ModelFileError, UnsupportedModelError, printable
+from ..from_onnx.writer import Ref
 from ..from_torch import archive
 from ..pickles.reader import Thing
 from .program import Program
 from .script_archive import Script
 from .script_values import COMPARED, FUNCTIONS, Function, Method, Scope
-from .writer import Ref
 
 #: NumPy's types by TorchScript's numbers.
 _DTYPES = {number: np.dtype(name) for number, name in {3: "<i4", 4: "<i8", 5: "<f2", 6: "<f4", 7: "<f8"}.items()}

@@ -2,17 +2,18 @@
 
 import ast
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import ShapeError, UnsupportedModelError, printable
 from ...model import Model
 from ..from_onnx.chains import from_onnx
+from ..from_onnx.settling import Sizes, parse
+from ..from_onnx.writer import Ref
 from ..from_torch.kinds import hidden_size
 from .program import Program
 from .script import Follower
 from .script_archive import Script
-from .writer import Ref
 
 #: Most readings of the samples' shape that are made.
 _MOST = 12
@@ -20,8 +21,8 @@ _MOST = 12
 Shape = tuple[str, tuple[int | str, ...]]
 
 
-def from_script(script: Script, source: str) -> tuple[Model, str, list[str]]:
-    """The model that a script's ``forward`` describes.
+def from_script(script: Script, source: str, sizes: str | None = None) -> tuple[Model, str, list[str]]:
+    """The model that a script's ``forward`` describes. sizes: as `settling.parse` reads them, of its parameters.
 
     Raises
     ------
@@ -29,16 +30,20 @@ def from_script(script: Script, source: str) -> tuple[Model, str, list[str]]:
         Naming what of its code is not imported.
     """
     problem: UnsupportedModelError | ShapeError | None = None
-    for shape in itertools.islice(_shapes(script), _MOST):
+    said = parse(sizes) if sizes is not None else Sizes()
+    for shape in itertools.islice(_shapes(script, said), _MOST):
         try:
-            return from_onnx(_program(script, shape).file(), source=source)
+            return from_onnx(_program(script, shape, said.values).file(), source=source)
         except (UnsupportedModelError, ShapeError) as found:
             problem = problem or found
     raise problem or UnsupportedModelError("has no weights that would tell the shape of its samples.")
 
 
-def _shapes(script: Script) -> Iterator[Shape]:
-    """Types and shapes that the samples may have, by the widths that the modules take, the first module's first."""
+def _shapes(script: Script, said: Sizes) -> Iterator[Shape]:
+    """Types and shapes that the samples may have: what was said, or by the widths that the modules take, the first module's first."""
+    if said.shapes:
+        yield from (("float", shape) for shape in said.shapes.values())
+        return
     weights = {name: tuple(tensor.shape) for name, tensor in script.tensors().items() if name.rpartition(".")[2].startswith("weight")}
     widths = dict.fromkeys(shape[1] for name, shape in weights.items() if len(shape) in (2, 3) and "weight_hh" not in name)
     first = next(iter(weights), "")
@@ -55,7 +60,7 @@ def _shapes(script: Script) -> Iterator[Shape]:
         yield "float", ("first axis", width)
 
 
-def _program(script: Script, shape: Shape) -> Program:
+def _program(script: Script, shape: Shape, values: Mapping[str, int]) -> Program:
     program = Program("TorchScript")
     follower = Follower(script, program)
     dtype, sizes = shape
@@ -64,6 +69,8 @@ def _program(script: Script, shape: Shape) -> Program:
         text = ast.unparse(parameter.annotation) if parameter.annotation is not None else "Tensor"
         if index == 0 and text == "Tensor":
             given.append(program.input(parameter.arg, sizes, dtype))
+        elif text == "int" and parameter.arg in values:
+            given.append(values[parameter.arg])
         elif text.startswith("Optional"):
             given.append(None)
         elif text in ("Tensor", "Tuple[Tensor, Tensor]"):
@@ -71,7 +78,8 @@ def _program(script: Script, shape: Shape) -> Program:
             states = [program.input(f"state {name}", _state(script), "float") for name in names]
             given.append(states if len(states) > 1 else states[0])
         else:
-            raise UnsupportedModelError(f"takes {parameter.arg!r} of type {text}, which is not imported; script a module of tensors alone.")
+            way = f'say it: sizes="{parameter.arg}=NUMBER"' if text == "int" else "script a module of tensors alone"
+            raise UnsupportedModelError(f"takes {parameter.arg!r} of type {text}, which the file does not tell; {way}.")
     try:
         outputs = _flat(follower.run(given))
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as problem:

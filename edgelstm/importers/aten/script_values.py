@@ -5,8 +5,8 @@ import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
+from ..from_onnx.writer import Ref
 from ..pickles.reader import Thing
-from .writer import Ref
 
 Scope: TypeAlias = dict[str, Any]
 

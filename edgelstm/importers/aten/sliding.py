@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ..from_onnx.writer import Given, Ref, Writer
 from .recurrent import Handler
-from .writer import Given, Ref, Writer
 
 
 def _each(w: Writer, value: Given, axes: int) -> list[int]:

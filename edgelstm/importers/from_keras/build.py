@@ -90,6 +90,8 @@ class Build:
         self.whole = whole
         self.layers: list[Layer] = []
         self.notes: list[str] = []
+        #: Shapes of the file's own inputs.
+        self.given: list[Shape] = []
         self._names = {INPUT}
         self._masks: dict[Masked, str] = {}
 

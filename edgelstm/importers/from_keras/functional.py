@@ -11,9 +11,10 @@ from ...layers.feedforward import Normalizer
 from ...layers.joining import Slice
 from ...layers.order import INPUT
 from ...layers.record import MAX_SIZE
-from .build import Build, Shape, Value
-from .nodes import Place, node_call, node_inputs, places
+from .build import Build, Masked, Shape, Value
+from .nodes import Place, node_call, node_inputs, node_mask, places
 from .operations import KINDS as OPERATIONS
+from .operations import mask_argument
 from .settings import Spec
 
 #: What a layer gives: the layer and where it stands among those of its model, and its inputs.
@@ -38,8 +39,8 @@ def _all_inputs(spec: Spec) -> list[Place]:
 
 
 def _read(node: Any, spec: Spec) -> tuple[list[Place], dict[str, Any]]:
-    """The tensors that one call of a layer reads, and what else an operator is called with."""
-    return node_call(node) if spec.kind in OPERATIONS else (node_inputs(node, spec.label), {})
+    """The tensors that one call of a layer reads, its mask left out, and what else an operator is called with."""
+    return node_call(node) if spec.kind in OPERATIONS else (node_inputs(node_mask(node)[0], spec.label), {})
 
 
 class Graph:
@@ -67,6 +68,7 @@ class Graph:
         for name, _, _ in own:
             config = self._layer(name)[1].config
             shapes.append(stated_shape(config.get("batch_input_shape", config.get("batch_shape")), self._layer(name)[1].label))
+        self._build.given += shapes
         if len(own) == 1:
             return [given(INPUT, shapes[0])]
         build, values = self._build, [given(INPUT, shape) for shape in shapes]
@@ -100,12 +102,16 @@ class Graph:
             if place in self._values:
                 waiting.pop()
                 continue
-            inputs, more = self._inputs(place)
-            missing = [source[:2] for source in inputs if source[:2] not in self._values]
+            index, spec = self._layer(place[0])
+            node = self._node(place)
+            inputs, more = _read(node, spec)
+            mask = self._mask(node)
+            missing = [source[:2] for source in (*inputs, *mask) if source[:2] not in self._values]
             if not missing:
-                index, spec = self._layer(place[0])
                 called = spec.with_settings(call=more) if more else spec
-                self._values[place] = self._called(index, called, [self._tensor(source) for source in inputs])
+                masks = [Masked(self._tensor(source).name, value) for source, value in mask.items()]
+                tensors = [self._tensor(source) for source in inputs]
+                self._values[place] = self._called(index, called, [replace(x, mask=masks[0]) if masks else x for x in tensors])
             elif place in open_nodes:
                 raise ModelFileError(f"{self._spec.label}: layer {printable(place[0], 60)!r} follows from itself; the file is damaged.")
             else:
@@ -122,9 +128,24 @@ class Graph:
             f"{spec.label}: its tensor {place[2]} is used, a state that it returns; edgelstm imports its answers alone."
         )
 
-    def _inputs(self, place: tuple[str, int]) -> tuple[list[Place], dict[str, Any]]:
+    def _node(self, place: tuple[str, int]) -> Any:
+        """One call of a layer, as the file describes it."""
         spec = self._layer(place[0])[1]
         index = place[1] - self._first.get(place[0], 0)  # a model's first node is its own, and not in the file
         if not isinstance(spec.nodes, list) or index >= len(spec.nodes):
             raise ModelFileError(f"{spec.label} has no node {place[1]}; the file is damaged, save the model again.")
-        return _read(spec.nodes[index], spec)
+        return spec.nodes[index]
+
+    def _mask(self, node: Any) -> dict[Place, float]:
+        """The tensor whose values tell padding in a call of a layer that is given a mask, and the value that they then have."""
+        place = node_mask(node)[1]
+        for _ in range(2):  # Any of the numbers of a timestep, NotEqual to what padding has
+            if place is None:
+                return {}
+            spec = self._layer(place[0])[1]
+            inputs, more = _read(self._node(place[:2]), spec)
+            value = mask_argument(spec, len(inputs), more)
+            if value is not None:
+                return {inputs[0]: value}
+            place = inputs[0]
+        raise UnsupportedModelError(f"{spec.label}: it masks by more than one comparison, which edgelstm does not import.")

@@ -1,6 +1,7 @@
 """A model's configuration as records: Sequential, Functional and models within models, layer by layer from its inputs to its outputs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...errors import ModelFileError, UnsupportedModelError, printable
@@ -53,7 +54,6 @@ class _Walk:
     def __init__(self, build: Build, weights: Weights) -> None:
         self.build, self._weights = build, weights
         self._calls: list[str] = []
-        self._inputs: list[Value] = []
 
     def top(self, index: int, specs: Sequence[Spec]) -> Arrays:
         """The arrays of a layer of the file's own model."""
@@ -76,7 +76,9 @@ class _Walk:
         return Graph(self.build, spec, specs, called).outputs(inputs)
 
     def _sequential(self, spec: Spec, specs: list[Spec], arrays_of: Any, inputs: Sequence[Value] | None, depth: int) -> list[Value]:
-        values = list(inputs) if inputs is not None else [given(INPUT, _stated_shape(spec, specs))]
+        if inputs is None:
+            self.build.given.append(_stated_shape(spec, specs))
+        values = list(inputs) if inputs is not None else [given(INPUT, self.build.given[0])]
         for index, layer in enumerate(specs):
             if layer.kind != INPUT_LAYER:
                 values = self.call(layer, arrays_of(index, specs), values, depth)
@@ -105,11 +107,18 @@ class _Walk:
             build.add(Activation("linear", **build.at("output", outputs[0])))
         if not build.whole and any(v.time is False for v in outputs):
             build.notes.append("Every step gives an answer, as though the sequence ended with it.")
+        model = Model(tuple(build.layers), source=source)
         stateful = _says(spec, "stateful")
-        steps = {v.shape[0] for v in self._inputs if v.shape}
-        window = next(iter(steps)) if len(steps) == 1 and not stateful else None
-        model = Model(tuple(build.layers), window=window if window and window > 1 else None, stateful=stateful or None, source=source)
+        window = None if stateful else _timesteps(build.given, model.takes_index)
+        model = replace(model, window=window, stateful=stateful if stateful or window else None)
         return model, ", ".join(self._calls), build.notes
+
+
+def _timesteps(shapes: Sequence[Shape], indices: bool) -> int | None:
+    """How many timesteps an example has, where the inputs fix that. A vector has none, unless it holds indices, one a timestep."""
+    steps = {shape[0] for shape in shapes if len(shape) > 1 or indices}
+    found = steps.pop() if len(steps) == 1 else None
+    return found if found and found > 1 else None
 
 
 def _says(spec: Spec, name: str) -> bool:

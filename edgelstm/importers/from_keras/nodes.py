@@ -80,6 +80,19 @@ def node_call(node: Any) -> tuple[list[Place], dict[str, Any]]:
     return tensors, more
 
 
+def node_mask(node: Any) -> tuple[Any, Place | None]:
+    """One call of a layer without the mask that Keras 3 gives it by name, and the tensor that this mask is.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    named = node.get("kwargs") if isinstance(node, dict) else None
+    if not isinstance(named, dict) or len(found := _tensors(named.get("mask"))[0]) != 1:
+        return node, None
+    return {**node, "kwargs": {name: value for name, value in named.items() if name != "mask"}}, found[0]
+
+
 def _tensors(given: Any) -> tuple[list[Place], list[Any]]:
     """The tensors among a call's arguments, in order, and what else is there."""
     tensors: list[Place] = []

@@ -3,11 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
+from ...errors import UnsupportedModelError
 from ...layers.activations import spelled
 from ...layers.joining import Slice
 from . import joining
 from .build import Value
 from .kinds import Call, Kind
+from .settings import Spec
 
 #: TensorFlow's functions, by what follows ``tf.``, and the layers of Keras that compute the same.
 _FUNCTIONS = {"__operators__.add": "Add", "math.add": "Add", "math.multiply": "Multiply", "math.subtract": "Subtract"}
@@ -73,10 +75,35 @@ def _tensorflow(call: Call) -> Value:
     return made
 
 
+def mask_argument(spec: Spec, tensors: int, call: dict[str, Any]) -> float | None:
+    """The value of padding that NotEqual compares with; None of ``Any``, which joins the comparisons of a timestep's numbers.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If it is called otherwise, or the mask is another operator's.
+    """
+    args = call.get("args", [])
+    if tensors == 1 and spec.kind == "Any" and not args and spec.config.get("axis") in (-1, [-1]) and not spec.config.get("keepdims"):
+        return None
+    number = args[0] if tensors == 1 and isinstance(args, list) and len(args) == 1 else None
+    if spec.kind == "NotEqual" and isinstance(number, int | float) and not isinstance(number, bool):
+        return float(number)
+    raise UnsupportedModelError(
+        f"{spec.label} makes a mask; edgelstm imports those of Masking and mask_zero=True, which compare a timestep with one value."
+    )
+
+
+def _mask_alone(call: Call) -> Value:
+    raise call.refused("it is used for more than a mask")
+
+
 #: Classes whose calls may hold more than tensors: the rest arrives as the setting ``call``.
 KINDS = {
     "GetItem": Kind(_getitem),
     "SlicingOpLambda": Kind(_getitem),
     "TFOpLambda": Kind(_tensorflow),
+    "NotEqual": Kind(_mask_alone),
+    "Any": Kind(_mask_alone),
     **{kind: _arithmetic(kind) for kind in ("Add", "Subtract", "Multiply")},
 }

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...errors import UnsupportedModelError, printable
 from ...layers.record import Layer
+from ..graph.convolving import turned
 from ..graph.emitting import Emitter
 from ..graph.expressions import Cell, Input, State
 from ..graph.tracing import Flow, Tracer, Value
@@ -43,7 +44,7 @@ class Attempt:
         """The graph followed for recordings of `steps` steps: its outputs, the wires of its states, and notes."""
         space = Space(self._batch())
         tracer = Tracer(space, steps, chosen=self.chosen)
-        walk = Walk(self.file, tracer, OPERATORS)
+        walk = Walk(self.file, tracer, {**OPERATORS, **self.file.operators})
         states = self._states(tracer)
         names = self._samples(space, steps) | dict(self.constants)
         names |= {tensor.name: Flow(space.ids(wire).reshape(_open_as_one(tensor))) for tensor, wire in states.items()}
@@ -51,7 +52,10 @@ class Attempt:
         for tensor in self.reading.choices:
             value = choice(self.file.graph, tensor.name)
             if value is None:
-                raise UnsupportedModelError(f"has the input {printable(tensor.name, 60)!r}, a number that the file does not tell.")
+                raise UnsupportedModelError(
+                    f"has the input {printable(tensor.name, 60)!r}, a number that the file does not tell; "
+                    f'say it: sizes="{printable(tensor.name, 60)}=NUMBER".'
+                )
             names[tensor.name] = np.array(value)
             walk.notes.append(f"The input {tensor.name!r} is taken as {value}, which the graph asks for first.")
         try:
@@ -90,7 +94,8 @@ class Attempt:
             size = math.prod(_open_as_one(tensor))
             if size > MOST:
                 raise UnsupportedModelError(f"has a state of {size} numbers; at most {MOST} are imported.")
-            wire = tracer.state(np.zeros(size), timed=tracer.steps == 1)
+            initial = np.zeros(size) if tensor.initial is None else np.asarray(tensor.initial, np.float64).ravel()
+            wire = tracer.state(initial, 1 if tracer.steps == 1 else 0)
             wire.source.place = f"the graph's input {printable(tensor.name, 60)!r}"
             found[tensor] = wire
         return found
@@ -104,6 +109,8 @@ class Attempt:
             state = wires[tensor].source
             assert isinstance(state, State)
             output = seen.get(tensor, None if likely in taken else likely)
+            if tensor.becomes and output is not likely:
+                raise UnsupportedModelError(f"the state {tensor.name!r} does not become what the layer that begins with it ends with.")
             if output is None:
                 notes.append(f"The state {tensor.name!r} is no output: it begins as zeros with every recording.")
                 continue
@@ -111,7 +118,8 @@ class Attempt:
             if not isinstance(value, Flow) or value.ids.size != state.initial.size:
                 raise UnsupportedModelError(f"the output {output.name!r} is not what the state {tensor.name!r} becomes.")
             state.following = value.ids.ravel()
-            notes.append(f"{tensor.name!r} is a state of the stream, which {output.name!r} becomes; it begins as zeros.")
+            begin = "zeros" if not state.initial.any() else "the file's numbers"
+            notes.append(f"{tensor.name!r} is a state of the stream, which {output.name!r} becomes; it begins as {begin}.")
         return notes
 
     def _seen(self, tracer: Tracer, outputs: dict[Tensor, Value], wires: dict[Tensor, Wire]) -> dict[Tensor, Tensor | None]:
@@ -146,12 +154,19 @@ class Attempt:
         parts = []
         for tensor, ids in answers:
             tracer.place = f"the output {printable(tensor.name, 60)!r}"
-            parts.append(tracer.grouped([ids.reshape(-1, 1)]).refs[0][:, 0])
+            refs = tracer.grouped([ids.reshape(-1, 1)]).refs[0][:, 0]
+            parts.append(turned(tracer, refs, most) if _descends(tracer, ids) else refs)
         if len(parts) > 1:
             notes.append(f"The answers are those of {', '.join(tensor.name for tensor, _ in answers)}, one after the other.")
         if most == 1 and tracer.steps > 1:
             notes.append("The file answers once a recording: its answer is that of the last step.")
         return np.concatenate(parts), notes
+
+
+def _descends(tracer: Tracer, ids: Ids) -> bool:
+    """Whether rows lie in the order of the steps from the recording's end."""
+    step = tracer.space.places(ids).step.ravel()
+    return bool(step[0] > step[-1])
 
 
 def _holds(value: Value, ends: Ids) -> bool:

@@ -1,21 +1,24 @@
 """An ONNX graph as a `Model`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from ...errors import EdgeLSTMError, UnsupportedModelError, UsageError
+from ...errors import EdgeLSTMError, UnsupportedModelError, UsageError, printable
 from ...layers.record import Layer
 from ...model import Model
+from ..graph.tracing import Value
 from .attempts import Attempt
-from .file import File
+from .file import File, Graph
+from .settling import Sizes, open_frame, parse, settled
 from .signature import readings
 
 #: Steps of the recordings that graphs of open length are followed for: two lengths, since a network must not depend on it.
 STEPS = (32, 48)
 
 
-def from_onnx(file: File, layers: str | None = None, *, source: str = "ONNX") -> tuple[Model, str, list[str]]:
+def from_onnx(file: File, layers: str | None = None, *, sizes: str | None = None, source: str = "ONNX") -> tuple[Model, str, list[str]]:
     """Build a model from a graph.
 
     Parameters
@@ -24,6 +27,8 @@ def from_onnx(file: File, layers: str | None = None, *, source: str = "ONNX") ->
         As `file.read` gives it.
     layers : str, optional
         Refused: a graph says its order itself.
+    sizes : str, optional
+        What the file leaves open of its inputs, as `settling.parse` reads it.
     source : str
         What the model says it was made from.
 
@@ -44,18 +49,33 @@ def from_onnx(file: File, layers: str | None = None, *, source: str = "ONNX") ->
     """
     if layers is not None:
         raise UsageError(f"is a graph, which says itself what follows what; leave layers={layers!r} out.")
+    graph, values = settled(file.graph, parse(sizes) if sizes is not None else Sizes())
+    file, constants = replace(file, graph=graph), dict[str, Value](values)
     best: tuple[int, EdgeLSTMError] | None = None
-    for reading in readings(file.graph.inputs, file.graph.outputs):
-        attempt = Attempt(file, reading)
+    for reading in readings(graph.inputs, graph.outputs):
+        attempt = Attempt(file, reading, constants)
         try:
             found, notes = _layers(attempt)
         except EdgeLSTMError as problem:
             best = (attempt.met, problem) if best is None or attempt.met > best[0] else best
             continue
         steps = reading.steps()
-        model = Model(tuple(found), window=steps if steps is not None and steps > 1 else None, source=source)
+        window = steps if steps is not None and steps > 1 and not any(becomes for _, becomes in reading.states) else None
+        model = Model(tuple(found), window=window, source=source)
         return model, ", ".join(one.name for one in model.layers), notes
-    raise best[1] if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
+    raise _failure(graph, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
+
+
+def _failure(graph: Graph, met: int, problem: EdgeLSTMError) -> EdgeLSTMError:
+    """Why no reading of a graph's inputs leads to a model: where its frames have no length, that. met: how many nodes were followed."""
+    name = open_frame(graph)
+    if name is None or not met:
+        return problem
+    why = str(problem).rstrip(".")
+    return UnsupportedModelError(
+        f"leaves open how long its input {printable(name, 60)!r} is, and takes no recording of single numbers there ({why}). "
+        f'If that is a frame of fixed length, say its shape: sizes="{printable(name, 60)}=1xN" with the number for N.'
+    )
 
 
 def _layers(attempt: Attempt) -> tuple[list[Layer], list[str]]:

@@ -5,7 +5,7 @@ Format: onnx.proto of IR version 3 to 13 (https://onnx.ai/onnx/repo-docs/IR.html
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -40,11 +40,17 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """An input or output of a graph: shape with a number for a fixed axis, a name or "" for an open one; None where it is not said."""
+    """An input or output of a graph: shape with a number for a fixed axis, a name or "" for an open one; None where it is not said.
+
+    `becomes`: the name of the output that an input is at the next call, where the file says that it is a state; `initial`: what such
+    a state begins as.
+    """
 
     name: str
     shape: tuple[int | str, ...] | None
     dtype: str
+    becomes: str = ""
+    initial: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +65,16 @@ class Graph:
 
 @dataclass(frozen=True, eq=False)
 class File:
-    """A model: its main graph, the functions that it defines, by domain and name, and the version of each operator set."""
+    """A model: its main graph, the functions that it defines, by domain and name, and the version of each operator set.
+
+    `operators`: by domain and name, who follows operators of another format than ONNX, as `walking.Walk.handlers`.
+    """
 
     graph: Graph
     functions: Mapping[tuple[str, str], tuple[Graph, Mapping[str, Any]]]
     opsets: Mapping[str, int]
     producer: str
+    operators: Mapping[tuple[str, str], Any] = field(default_factory=dict)
 
 
 def read(file: BinaryIO) -> File:

@@ -62,6 +62,7 @@ def loop(call: Call) -> Sequence[Value]:
     if call.has(1) and not call.constant(1).all():
         call.refuse("runs no iteration")
     names, changed, counters = _names(body), {}, [Counter(_NOWHERE)]
+    steps = _steps(call, body, names)
     given: dict[str, Value] = {names[0]: counters[0], names[1]: np.array(True)}
     for index, name in enumerate(names[2:], 2):
         value = call.value(index)
@@ -70,7 +71,7 @@ def loop(call: Call) -> Sequence[Value]:
         elif isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.size == 1:
             given[name] = replace(counters[0], offset=int(value.item()))
         else:
-            changed[index] = _state(call, value, name)
+            changed[index] = _state(call, value, name, steps)
             given[name] = Flow(_present(call, changed[index]).reshape(value.shape))
     found = call.runner.inside(body, given)
     directions = set(counters[0].directions)
@@ -79,8 +80,13 @@ def loop(call: Call) -> Sequence[Value]:
     backward = directions.pop()
     for index, wire in changed.items():
         _close(call, wire, found[index - 1], backward)
-    states = [_ended(call, found[i - 1], backward) if i in changed else call.value(i) for i in range(2, len(names))]
-    return [*states, *(_every(call, value, backward) for value in found[1 + len(states) :])]
+    back = steps - 1 if backward else 0
+    states = [_ended(call, found[i - 1], back) if i in changed else call.value(i) for i in range(2, len(names))]
+    for index in changed:
+        value, end = call.value(index), states[index - 2]
+        if isinstance(value, Flow) and isinstance(end, Flow):
+            call.tracer.ends.update(zip(value.ids.ravel().tolist(), end.ids.ravel().tolist(), strict=True))
+    return [*states, *(_every(call, value, steps, backward) for value in found[1 + len(states) :])]
 
 
 def _names(body: Graph) -> list[str]:
@@ -96,13 +102,27 @@ def _origin(body: Graph, name: str) -> str:
     return name
 
 
-def _state(call: Call, value: Value, name: str) -> Wire:
+def _steps(call: Call, body: Graph, names: list[str]) -> int:
+    """How many rows the arrays have that the loop reads and leaves as they are."""
+    for index, name in enumerate(names[2:], 2):
+        value = call.value(index)
+        if isinstance(value, Flow) and _origin(body, body.outputs[index - 1].name) == name:
+            axis = time_axis(call.tracer, value.ids)
+            if axis is not None:
+                return int(value.shape[axis])
+    return call.tracer.steps
+
+
+def _state(call: Call, value: Value, name: str, steps: int) -> Wire:
     if isinstance(value, Flow):
-        call.refuse(f"begins {name!r} with numbers of the recording, which is not imported")
+        begun = call.tracer.begun(value.ids)
+        if begun is None:
+            call.refuse(f"begins {name!r} with numbers of the recording, which is not imported")
+        value = begun
     rows: Array = np.asarray(value, np.float64).reshape(len(value) if value.ndim > 1 else 1, -1)
     if (rows != rows[:1]).any():
         call.refuse(f"begins {name!r} differently for each sequence of the batch")
-    return call.tracer.state(rows[0], timed=True)
+    return call.tracer.state(rows[0], steps)
 
 
 def _present(call: Call, wire: Wire) -> Ids:
@@ -127,14 +147,13 @@ def _at(call: Call, ids: Ids, back: int) -> Ids:
     return np.where(at.step >= 0, ids - back * widths * call.tracer.space.batch, ids)
 
 
-def _ended(call: Call, value: Value, backward: bool) -> Value:
-    return Flow(_at(call, value.ids, call.tracer.steps - 1 if backward else 0)) if isinstance(value, Flow) else value
+def _ended(call: Call, value: Value, back: int) -> Value:
+    return Flow(_at(call, value.ids, back)) if isinstance(value, Flow) else value
 
 
-def _every(call: Call, value: Value, backward: bool) -> Value:
+def _every(call: Call, value: Value, steps: int, backward: bool) -> Value:
     """What an iteration gives, for all iterations, one behind the other."""
     if not isinstance(value, Flow):
         call.refuse("gathers constants, one an iteration")
-    steps = call.tracer.steps
     rows = [_at(call, value.ids, i if backward else steps - 1 - i) for i in range(steps)]
     return Flow(np.stack(rows))

@@ -81,6 +81,9 @@ def readings(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Iterator[Re
     UnsupportedModelError
         If an input has no shape, or none can hold samples.
     """
+    known = tuple((t, next((o for o in outputs if o.name == t.becomes), None)) for t in inputs if t.becomes)
+    inputs = [t for t in inputs if not t.becomes]
+    outputs = [o for o in outputs if all(o is not other for _, other in known)]
     for tensor in inputs:
         if tensor.shape is None or tensor.dtype == "other":
             raise UnsupportedModelError(f"input {tensor.name!r} has no shape or is of a type that is not imported.")
@@ -91,13 +94,13 @@ def readings(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Iterator[Re
         if not any(_candidates(tensor)):
             raise UnsupportedModelError(
                 f"input {tensor.name!r} has the shape {tensor.shape}: which of its open axes is time, and how long is a frame? "
-                "Export the model with a fixed number of channels or samples."
+                f'Say the fixed lengths, with a name for time: sizes="{tensor.name}=1xTx40".'
             )
     for samples, states in _divisions(rest, outputs):
         for axes in islice(_axes(samples), _MOST_AXES):
-            if not states and _is_window(samples[0], axes[0]):
+            if not states and not known and _is_window(samples[0], axes[0]):
                 continue
-            yield Reading(tuple(zip(samples, axes, strict=True)), states, lengths, choices)
+            yield Reading(tuple(zip(samples, axes, strict=True)), (*states, *known), lengths, choices)
 
 
 def _is_window(tensor: Tensor, axes: Axes) -> bool:

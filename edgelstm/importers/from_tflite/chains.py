@@ -1,19 +1,23 @@
-"""A TensorFlow Lite graph as a `Model`: a chain of fused LSTM, fully connected and elementwise operators, full int8 or float.
+"""A TensorFlow Lite graph as a `Model`. One chain of full-int8 operators becomes records in integers, any other graph records in float32.
 
-The operators become records in `tflite_layers`; the file is read by `tflite_file`. Here the chain is followed, from input to output.
+The operators of a chain become records in `operators`, and the chain is followed here, from input to output; `program` writes all else.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from ...errors import UnsupportedModelError, UsageError, printable
 from ...layers.record import Layer
+from ...layers.window import Window
 from ...model import Model
 from .. import chain
 from ..chain import Item
+from ..from_onnx.chains import from_onnx
 from . import operators as tflite_layers
 from .file import Graph, Operator, Tensor
 from .integers import same_scale
+from .program import program
 
 #: What a chain calls the operators that have weights, and those that are functions.
 _MODULES = {"UNIDIRECTIONAL_SEQUENCE_LSTM": "lstm", "FULLY_CONNECTED": "dense"}
@@ -23,25 +27,16 @@ _FUNCTIONS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid", "TANH": "tanh", "RELU
 _PASSING = ("RESHAPE", "STRIDED_SLICE", "QUANTIZE", "DEQUANTIZE")
 _KNOWN = (*_MODULES, *_FUNCTIONS, *_PASSING)
 
-#: What a graph that cannot be imported is made of, and the way out.
-_INSTEAD = {
-    "WHILE": "an LSTM with other functions than tanh and sigmoid, or a GRU, as a loop",
-    "VAR_HANDLE": "a stateful Keras layer",
-    "CALL_ONCE": "a stateful Keras layer",
-    "REVERSE_V2": "a layer that reads its sequence backwards, which cannot be stepped",
-    "BIDIRECTIONAL_SEQUENCE_LSTM": "a bidirectional LSTM, which cannot be stepped",
-}
-
 
 def from_tflite(graph: Graph, layers: str | None = None, *, source: str = "TensorFlow Lite") -> tuple[Model, str, list[str]]:
-    """Build a model from a graph that is one chain.
+    """Build a model from a graph.
 
     Parameters
     ----------
     graph : Graph
-        As `tflite_file.read` gives it.
+        As `file.read` gives it.
     layers : str, optional
-        How far the chain is taken, as `chain.parse` reads it: ``"lstm"`` leaves out what follows the LSTM. Default: all of it.
+        How far a chain is taken, as `chain.parse` reads it: ``"lstm"`` leaves out what follows the LSTM. Default: all of it.
     source : str
         What the model says it was made from.
 
@@ -49,7 +44,7 @@ def from_tflite(graph: Graph, layers: str | None = None, *, source: str = "Tenso
     -------
     Model
     str
-        The chain that was taken.
+        The chain that was taken, or the layers that were made.
     list of str
         Notes for the user.
 
@@ -64,22 +59,41 @@ def from_tflite(graph: Graph, layers: str | None = None, *, source: str = "Tenso
     """
     names = _names(graph.operators)
     taken = len(graph.operators) if layers is None else _cut(graph.operators, names, layers)
+    if not _is_chain(graph, taken):
+        return _through_graph(graph, taken, layers, source)
     steps = graph.operators[:taken]
-    _check_known(steps)
-    if layers is None and graph.others:
-        raise UnsupportedModelError(f"holds {graph.others} graphs beside its main one; convert it so that each LSTM is one fused operator.")
-    if len(graph.inputs) != 1:
-        raise UnsupportedModelError(f"has {len(graph.inputs)} inputs; a chain has one. A state given as an input is not imported.")
     walk = _Walk(graph.inputs[0])
     for operator, name in zip(steps, names, strict=False):
         walk.follow(operator, name)
-    if layers is None and (len(graph.outputs) != 1 or graph.outputs[0] is not walk.tensor):
-        raise UnsupportedModelError(f"has outputs that are not the end of one chain: {', '.join(map(str, graph.outputs))}.")
     notes = [*walk.notes]
     if left := [operator.kind for operator in graph.operators[taken:]]:
         notes.append(f"Left out, as the layers {layers!r} say: {', '.join(left)}.")
     model = Model(tuple(walk.layers), window=walk.window, source=printable(source))
     return model, chain.spell(_items(steps, names)), notes
+
+
+def _is_chain(graph: Graph, taken: int) -> bool:
+    """Whether the first operators are one chain, with all weights and what they are multiplied with in int8."""
+    before = graph.inputs[0] if len(graph.inputs) == 1 else None
+    for operator in graph.operators[:taken]:
+        if operator.kind not in _KNOWN or not operator.inputs or operator.inputs[0] is not before or len(operator.outputs) != 1:
+            return False
+        before = operator.outputs[0]
+    if taken == len(graph.operators) and graph.outputs != (before,):
+        return False
+    modules = [operator for operator in graph.operators[:taken] if operator.kind in _MODULES]
+    return bool(modules) and all(o.operand(0).type == o.operand(1 if o.inputs[1:2] != (None,) else 2).type == "int8" for o in modules)
+
+
+def _through_graph(graph: Graph, taken: int, layers: str | None, source: str) -> tuple[Model, str, list[str]]:
+    """A model of a graph of any other form."""
+    left = graph.operators[taken:]
+    cut = replace(graph, operators=graph.operators[:taken], outputs=graph.operators[taken - 1].outputs) if left else graph
+    file, notes = program(cut)
+    model, made, more = from_onnx(file, source=printable(source))
+    if left:
+        more.append(f"Left out, as the layers {layers!r} say: {', '.join(operator.kind for operator in left)}.")
+    return model, made, [*notes, *more]
 
 
 def _names(operators: Sequence[Operator]) -> list[str]:
@@ -124,14 +138,6 @@ def _cut(operators: Sequence[Operator], names: Sequence[str], layers: str) -> in
     )
 
 
-def _check_known(operators: Sequence[Operator]) -> None:
-    for operator in operators:
-        if operator.kind in _INSTEAD:
-            raise operator.refused(f"it belongs to {_INSTEAD[operator.kind]}")
-        if operator.kind not in _KNOWN:
-            raise operator.refused(f"edgelstm imports {', '.join(_KNOWN)}")
-
-
 class _Walk:
     """Follows one chain of operators and collects its records.
 
@@ -152,10 +158,6 @@ class _Walk:
 
     def follow(self, operator: Operator, name: str) -> None:
         """Take one more operator."""
-        if operator.kind == "DEQUANTIZE" and operator.operand(0).data is not None:
-            raise operator.refused("it holds weights as float16 constants; convert the model without that optimisation")
-        if operator.operand(0) is not self.tensor or len(operator.outputs) != 1:
-            raise operator.refused(f"it does not simply follow {self.tensor}; only one chain, without branches, is imported")
         if operator.kind in _MODULES and self.tensor.shape[-1:] != (tflite_layers.input_width(operator),):
             raise self._not_stepwise(operator, f"it takes {tflite_layers.input_width(operator)} values at once")
         match operator.kind:
@@ -191,6 +193,11 @@ class _Walk:
         if not same_scale(self.tensor, out):
             raise operator.refused("it changes the type or the scale of its values")
         if operator.kind == "RESHAPE":
+            if self.window is not None and self._flattens(out):
+                self.layers.append(Window(self.window, self.window, padding="valid"))
+                self._ended = True
+                self.notes.append(f"A recording is {self.window} steps, side by side; the model answers at the last of them.")
+                return
             if not out.shape or out.shape[-1:] != self.tensor.shape[-1:]:
                 raise self._not_stepwise(operator, f"it lays the values of {self.tensor} out anew")
             return
@@ -198,6 +205,12 @@ class _Walk:
             raise operator.refused("it takes something else than the last step of an LSTM")
         self._ended = True
         self.notes.append("Every step gives an answer, as though the sequence ended with it.")
+
+    def _flattens(self, out: Tensor) -> bool:
+        """Whether a RESHAPE lays all steps of one LSTM side by side."""
+        size = math.prod(self.tensor.shape)
+        fixed = not self._ended and self.tensor.shape[:2] == (1, self.window)
+        return fixed and len(self.tensor.shape) == 3 and math.prod(out.shape) == size == out.shape[-1]
 
     def _retype(self, operator: Operator) -> None:
         types = self.tensor.type, operator.outputs[0].type

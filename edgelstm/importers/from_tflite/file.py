@@ -4,7 +4,7 @@ What the operators mean is `from_tflite`'s part. Source of all field numbers: ``
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,29 +12,16 @@ from numpy.typing import NDArray
 
 from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...layers.record import MAX_SIZE
+from .codes import OPERATORS, TYPES
 
 #: The schema version that all files have.
 VERSION = 3
 
-#: More than any file with an LSTM in it has: tensors, operators or buffers; dimensions; tensors of one operator.
-_MAX_PARTS, _MAX_DIMENSIONS, _MAX_OPERANDS = 4096, 8, 64
-
-#: Names of element types, by number; NumPy's name where it has one.
-TYPES = ("float32", "float16", "int32", "uint8", "int64", "string", "bool", "int16", "complex64", "int8", "float64")
+#: More than any file with an LSTM in it has: tensors, operators or buffers; dimensions; tensors of one operator; graphs.
+_MAX_PARTS, _MAX_DIMENSIONS, _MAX_OPERANDS, _MAX_GRAPHS = 4096, 8, 64, 64
 
 #: Element types whose constants are read.
-_NUMBERS = ("float32", "float16", "int32", "int64", "int16", "int8")
-
-#: Builtin operators that stand in files with recurrent networks, by number.
-OPERATORS = {
-    0: "ADD", 2: "CONCATENATION", 3: "CONV_2D", 6: "DEQUANTIZE", 7: "EMBEDDING_LOOKUP", 9: "FULLY_CONNECTED", 14: "LOGISTIC", 16: "LSTM",
-    17: "MAX_POOL_2D", 18: "MUL", 19: "RELU", 21: "RELU6", 22: "RESHAPE", 24: "RNN", 25: "SOFTMAX", 27: "SVDF", 28: "TANH", 32: "CUSTOM",
-    34: "PAD", 35: "UNIDIRECTIONAL_SEQUENCE_RNN", 36: "GATHER", 39: "TRANSPOSE", 40: "MEAN", 41: "SUB", 43: "SQUEEZE",
-    44: "UNIDIRECTIONAL_SEQUENCE_LSTM", 45: "STRIDED_SLICE", 46: "BIDIRECTIONAL_SEQUENCE_RNN", 49: "SPLIT", 50: "LOG_SOFTMAX",
-    52: "BIDIRECTIONAL_SEQUENCE_LSTM", 65: "SLICE", 70: "EXPAND_DIMS", 77: "SHAPE", 83: "PACK", 88: "UNPACK", 98: "LEAKY_RELU",
-    102: "SPLIT_V", 105: "REVERSE_V2", 114: "QUANTIZE", 117: "HARD_SWISH", 118: "IF", 119: "WHILE", 126: "BATCH_MATMUL", 129: "CALL_ONCE",
-    142: "VAR_HANDLE", 143: "READ_VARIABLE", 144: "ASSIGN_VARIABLE",
-}  # fmt: skip
+_NUMBERS = ("float32", "float16", "float64", "int32", "int64", "int16", "int8", "uint8", "bool")
 
 
 class Table:
@@ -155,16 +142,16 @@ class Operator:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """The main graph of a file. `others`: how many more there are."""
+    """One graph of a file. The main one holds the `others`, which operators call by their number, from 1."""
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
-    others: int
+    others: "tuple[Graph, ...]" = ()
 
 
 def read(data: bytes) -> Graph:
-    """The graph in the bytes of a file.
+    """The graphs in the bytes of a file.
 
     Raises
     ------
@@ -173,7 +160,6 @@ def read(data: bytes) -> Graph:
     UnsupportedModelError
         If it is of another schema version, holds no graph, or keeps weights outside of the flatbuffer.
     """
-    empty = Table(_EMPTY, 4)
     root = Table(data, int.from_bytes(data[:4], "little"))
     if (version := root.number(0, "I")) != VERSION:
         raise UnsupportedModelError(f"has TensorFlow Lite schema version {version}; edgelstm reads version {VERSION}. Convert it again.")
@@ -181,11 +167,18 @@ def read(data: bytes) -> Graph:
     if not graphs:
         raise ModelFileError("holds no graph; the file is damaged, convert it again.")
     buffers = root.tables(4)
-    tensors = [_tensor(table, buffers) for table in graphs[0].tables(0)]
+    if len(graphs) > _MAX_GRAPHS:
+        raise ModelFileError(f"holds {len(graphs)} graphs where at most {_MAX_GRAPHS} make sense; the file is damaged, copy it again.")
     codes = [_kind(code) for code in root.tables(1)]
-    operators = tuple(_operator(table, codes, tensors, empty) for table in graphs[0].tables(3))
-    inputs, outputs = (_present(graphs[0].vector(field, "<i4", _MAX_OPERANDS), tensors) for field in (1, 2))
-    return Graph(inputs, outputs, operators, len(graphs) - 1)
+    main, *others = (_graph(table, codes, buffers) for table in graphs)
+    return replace(main, others=tuple(others))
+
+
+def _graph(graph: Table, codes: list[str], buffers: list[Table]) -> Graph:
+    tensors = [_tensor(table, buffers) for table in graph.tables(0)]
+    operators = tuple(_operator(table, codes, tensors) for table in graph.tables(3))
+    inputs, outputs = (_present(graph.vector(field, "<i4", _MAX_OPERANDS), tensors) for field in (1, 2))
+    return Graph(inputs, outputs, operators)
 
 
 #: A flatbuffer table without fields, at byte 4.
@@ -194,7 +187,9 @@ _EMPTY = struct.pack("<HHi", 4, 4, 4)
 
 def _kind(code: Table) -> str:
     number = max(code.number(0, "b"), code.number(3, "i"))
-    return f"CUSTOM {code.text(1)!r}" if number == 32 else OPERATORS.get(number, f"operator {number}")
+    if number == 32:
+        return f"CUSTOM {code.text(1)!r}"
+    return OPERATORS[number] if 0 <= number < len(OPERATORS) else f"operator {number}"
 
 
 def _tensor(table: Table, buffers: list[Table]) -> Tensor:
@@ -233,13 +228,13 @@ def _data(name: str, kind: str, shape: tuple[int, ...], index: int, buffers: lis
     return raw.view(dtype).reshape(shape)
 
 
-def _operator(table: Table, codes: list[str], tensors: list[Tensor], empty: Table) -> Operator:
+def _operator(table: Table, codes: list[str], tensors: list[Tensor]) -> Operator:
     index = table.number(0, "I")
     if index >= len(codes):
         raise ModelFileError(f"has an operator of code {index} of {len(codes)}; the file is damaged, convert it again.")
     inputs, intermediates = (_operands(table.vector(field, "<i4", _MAX_OPERANDS), tensors) for field in (1, 8))
     outputs = _present(table.vector(2, "<i4", _MAX_OPERANDS), tensors)
-    return Operator(codes[index], inputs, outputs, intermediates, table.table(4) or empty)
+    return Operator(codes[index], inputs, outputs, intermediates, table.table(4) or Table(_EMPTY, 4))
 
 
 def _operands(indices: NDArray[Any], tensors: list[Tensor]) -> tuple[Tensor | None, ...]:

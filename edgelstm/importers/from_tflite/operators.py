@@ -1,30 +1,22 @@
-"""Operators of TensorFlow Lite as records. Everything that an operator says is honoured, or refused by name.
+"""Full-int8 operators of TensorFlow Lite as records. Everything that an operator says is honoured, or refused by name.
 
-The order of the operators is `from_tflite`'s part, the integer forms are `tflite_int8`'s.
+The order of the operators is the part of `chains`, their numbers are that of `integers`.
 """
 
 import math
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ...layers.feedforward import Activation, Dense, Softmax
-from ...layers.lstm import LSTM
+from ...layers.feedforward import Activation, Softmax
 from ...layers.lstm_int8_static import LSTMInt8Static
 from ...layers.record import Layer
 from . import integers as tflite_int8
 from .file import Operator
-from .integers import BIAS, STATE, WEIGHT_HH, WEIGHT_IH
+from .integers import STATE, WEIGHT_IH
 
 #: Fused functions, by number.
 _FUSED = ("", "relu", "relu_n1_to_1", "relu6", "tanh", "sign_bit")
 
-#: Inputs of an LSTM whose cell is no plain one: peepholes of i, f and o; the projection and its bias; weights of the gates' norms.
-PEEPHOLE, PROJECTION, NORM = range(9, 12), range(16, 18), range(20, 24)
-
-#: What full int8 does not have of these.
-_ABSENT = ((PEEPHOLE, "peepholes"), (PROJECTION, "a projection"), (NORM, "layer normalization"))
+#: Inputs of an LSTM that must be absent, and whose they are.
+_ABSENT = ((slice(9, 12), "peepholes"), (slice(16, 18), "a projection"), (slice(20, 24), "layer normalization"))
 
 
 def fused(operator: Operator) -> str:
@@ -72,48 +64,11 @@ def function(operator: Operator, name: str) -> Layer:
     return Softmax()
 
 
-def lstm(operator: Operator, name: str) -> LSTM | LSTMInt8Static:
+def lstm(operator: Operator, name: str) -> LSTMInt8Static:
     """The record of a fused LSTM."""
     _check_form(operator)
-    types = operator.operand(0).type, operator.operand(WEIGHT_IH[1]).type
-    if types == ("float32", "int8"):
-        raise operator.refused("it is of the hybrid form (dynamic range); convert it as float, or as full int8 with calibration data")
-    if types == ("int8", "int8"):
-        _check_plain(operator)
-        return tflite_int8.lstm(operator, name, _clip(operator, 1, "cell_clip"))
-    if types != ("float32", "float32"):
-        raise operator.refused(f"its input is {types[0]} and its weights are {types[1]}; edgelstm takes full int8 and float32")
-    return _float_lstm(operator, name)
-
-
-def _float_lstm(operator: Operator, name: str) -> LSTM:
-    """The record of a layer in float32. Where its input gate is coupled (CIFG), the tensors of that gate are absent."""
-    coupled = operator.inputs[WEIGHT_IH[0]] is None
-
-    def stacked(part: range, ndim: int) -> NDArray[Any]:
-        if not coupled:
-            return operator.stacked(part, "float32", ndim)
-        if (tensor := operator.inputs[part[0]]) is not None:
-            raise operator.refused(f"its tensor {tensor} belongs to an input gate, which it couples to its forget gate")
-        rest = operator.stacked(part[1:], "float32", ndim)
-        return np.concatenate([np.zeros_like(rest[: len(rest) // len(part[1:])]), rest])
-
-    given: dict[str, Any] = {"coupled": "i=1-f"} if coupled else {}
-    if _present(operator, PEEPHOLE):
-        given["peephole"] = stacked(PEEPHOLE, 1).reshape(3, -1)
-    if _present(operator, PROJECTION):
-        weight, bias = PROJECTION
-        given |= {"weight_hr": operator.constant(weight, "float32", 2), "projection_clip": _clip(operator, 2, "proj_clip") or None}
-        given["bias_hr"] = None if operator.inputs[bias] is None else operator.constant(bias, "float32", 1)
-    if _present(operator, NORM):
-        given |= {"norm": "tflite", "norm_weight": stacked(NORM, 1)}
-    weights = stacked(WEIGHT_IH, 2), stacked(WEIGHT_HH, 2), stacked(BIAS, 1)
-    return LSTM(*weights, cell_clip=_clip(operator, 1, "cell_clip") or None, name=name, **given)
-
-
-def _present(operator: Operator, part: range) -> bool:
-    """Whether any of these inputs is there."""
-    return any(tensor is not None for tensor in operator.inputs[part.start : part.stop])
+    _check_plain(operator)
+    return tflite_int8.lstm(operator, name, _cell_clip(operator))
 
 
 def _check_form(operator: Operator) -> None:
@@ -132,7 +87,7 @@ def _check_form(operator: Operator) -> None:
 def _check_plain(operator: Operator) -> None:
     """What a layer of integers has no record of is absent."""
     for part, what in _ABSENT:
-        if present := next((t for t in operator.inputs[part.start : part.stop] if t is not None), None):
+        if present := next((t for t in operator.inputs[part] if t is not None), None):
             raise operator.refused(f"its tensor {present} belongs to {what}, which edgelstm has in float alone; convert it as float")
     if operator.inputs[WEIGHT_IH[0]] is None:
         raise operator.refused(
@@ -140,11 +95,11 @@ def _check_plain(operator: Operator) -> None:
         )
 
 
-def _clip(operator: Operator, field: int, name: str) -> float:
-    """The largest magnitude of the cell, or of what a projection gives; 0 for none."""
-    clip = float(operator.options.number(field, "f", 0.0))
+def _cell_clip(operator: Operator) -> float:
+    """The largest magnitude of the cell; 0 for none. proj_clip has no effect without a projection."""
+    clip = float(operator.options.number(1, "f", 0.0))
     if not 0 <= clip < math.inf:
-        raise operator.refused(f"its {name} is {clip:g}")
+        raise operator.refused(f"its cell_clip is {clip:g}")
     return clip
 
 
@@ -156,12 +111,5 @@ def dense(operator: Operator, name: str) -> list[Layer]:
     if operator.options.number(1, "b"):
         raise operator.refused("its weights are stored shuffled")
     biased = len(operator.inputs) == 3 and operator.inputs[2] is not None
-    types = operator.operand(0).type, operator.operand(1).type
-    layer: Layer
-    if types == ("int8", "int8"):
-        layer = tflite_int8.dense(operator, name, biased=biased)
-    elif types == ("float32", "float32"):
-        layer = Dense(operator.constant(1, "float32", 2), operator.constant(2, "float32", 1) if biased else None, name=name)
-    else:
-        raise operator.refused(f"its input is {types[0]} and its weights are {types[1]}; edgelstm takes full int8 and float32")
+    layer = tflite_int8.dense(operator, name, biased=biased)
     return [layer, Activation(after)] if after else [layer]

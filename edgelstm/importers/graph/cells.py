@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ...layers.activations import spelled
 from ...layers.gru import GRU
 from ...layers.lstm import LSTM
 from ...layers.rnn import RNN
@@ -55,8 +56,10 @@ class Cells:
         wire = self.space.wire_of(ids)
         if wire is None:
             return None
-        at = self.space.places(ids)
-        return View(wire.source, at.number) if not wire.steps or (at.step == wire.steps - 1).all() else None
+        offset = ids - wire.start
+        if wire.steps and (offset < (wire.steps - 1) * self.space.batch * wire.width).any():
+            return None
+        return View(wire.source, offset % wire.width if wire.steps else offset)
 
     def pair(self, ids: Ids, operation: str) -> list[Ids] | None:
         """The two operands of a sum or product."""
@@ -68,9 +71,20 @@ class Cells:
     def function(self, ids: Ids) -> tuple[str, Ids] | None:
         """A function's word and what it is applied to."""
         view = self.view(ids)
+        if view is not None and isinstance(view.source, Scale):
+            return self._hard_sigmoid(view.source, view.numbers)
         if view is None or not isinstance(view.source, Apply):
             return None
         return view.source.word, view.source.refs[view.numbers]
+
+    def _hard_sigmoid(self, source: Scale, numbers: Ids) -> tuple[str, Ids] | None:
+        """``relu6(x) / 6``."""
+        view = self.view(source.refs[numbers])
+        if view is None or not isinstance(view.source, Apply) or view.source.word not in ("relu6", spelled("clip", 0, 6)):
+            return None
+        if (np.abs(6 * source.scale[numbers] - 1) > 1e-6).any() or source.offset[numbers].any():
+            return None
+        return spelled("hard_sigmoid", 1 / 6, 0), view.source.refs[view.numbers]
 
     def initial(self, ids: Ids, following: Ids) -> Floats | None:
         """What `ids` begin as, if they are the state that `following` becomes."""
@@ -100,9 +114,9 @@ class Cells:
             weight_hh[:, own[column]] += weight[:, column]
         return Sum(weight_hh, weight[:, own < 0], view.source.bias[view.numbers], refs[own < 0], initial)
 
-    def gates(self, gates: list[Ids], h: Ids) -> Sum | None:
-        """The sums of several gates one above the other, over the same numbers."""
-        sums = [self.sum(ids, h) for ids in gates]
+    def gates(self, gates: list[Ids], h: Ids, last: Sum | None = None) -> Sum | None:
+        """The sums of several gates one above the other, and then `last`, over the same numbers."""
+        sums = [self.sum(ids, h) for ids in gates] + ([last] if last is not None else [])
         found = [s for s in sums if s is not None]
         if len(found) < len(sums):
             return None
@@ -127,8 +141,9 @@ class Cells:
             if not i[0] == f[0] == o[0]:
                 continue
             sums = self.gates([i[1], f[1], g[1], o[1]], h)
-            if sums is not None and (o[0], g[0], cell[0]) == ("sigmoid", "tanh", "tanh"):
-                record = LSTM(sums.weight_ih, sums.weight_hh, sums.bias, _state(sums.initial), _state(c0))
+            if sums is not None:
+                words: dict[str, Any] = {"gate_activation": o[0], "cell_activation": g[0], "output_activation": cell[0]}
+                record = LSTM(sums.weight_ih, sums.weight_hh, sums.bias, _state(sums.initial), _state(c0), **words)
                 return Made(product.place, record, [sums.reads], "weight_ih")
         return None
 
@@ -201,6 +216,11 @@ class Cells:
         return None
 
     def _gru_of(self, h: Ids, gate: tuple[str, Ids], candidate: tuple[str, Ids], h0: Floats, place: str) -> Made | None:
+        words: dict[str, Any] = {"gate_activation": gate[0], "cell_activation": candidate[0]}
+        if (found := self._reset_before(h, gate, candidate[1])) is not None:
+            both, weight_hh = found
+            record = GRU(both.weight_ih, weight_hh, both.bias, None, _state(h0), reset_after=False, **words)
+            return Made(place, record, [both.reads], "weight_ih")
         terms = self.pair(candidate[1], "add")
         for inner, given in (terms, terms[::-1]) if terms else ():
             for reset, state in (factors, factors[::-1]) if (factors := self.pair(inner, "mul")) else ():
@@ -213,9 +233,41 @@ class Cells:
                     continue
                 weight_hh = np.concatenate([sums.weight_hh[: 2 * h.size], own.weight_hh])
                 bias_hh = np.concatenate([np.zeros(2 * h.size), own.bias])
-                record = GRU(sums.weight_ih, weight_hh, sums.bias, bias_hh, _state(h0))
-                return Made(place, record, [sums.reads], "weight_ih") if (gate[0], candidate[0]) == ("sigmoid", "tanh") else None
+                record = GRU(sums.weight_ih, weight_hh, sums.bias, bias_hh, _state(h0), **words)
+                return Made(place, record, [sums.reads], "weight_ih")
         return None
+
+    def _reset_before(self, h: Ids, gate: tuple[str, Ids], candidate: Ids) -> tuple[Sum, Floats] | None:
+        """Sums of gates r z n and their weight_hh, where n reads ``r h_before``: the form of `reset_after` false."""
+        view = self.view(candidate)
+        if view is None or not isinstance(view.source, Affine):
+            return None
+        weight, refs = view.source.weight[view.numbers], view.source.refs
+        at = self.space.places(refs)
+        for index in np.unique(at.wire):
+            mine = at.wire == index
+            products = self.pair(refs[mine], "mul")
+            for reset, before in (products, products[::-1]) if products else ():
+                r = self.function(reset)
+                units = self._units(before, h)
+                if r is None or r[0] != gate[0] or units is None:
+                    continue
+                order = np.argsort(units)
+                whole = self.function(reset[order])
+                given = Sum(np.zeros((h.size, h.size)), weight[:, ~mine], view.source.bias[view.numbers], refs[~mine], np.zeros(h.size))
+                sums = None if whole is None else self.gates([whole[1], gate[1]], h, given)
+                if sums is not None:
+                    return sums, np.concatenate([sums.weight_hh[: 2 * h.size], weight[:, mine][:, order]])
+        return None
+
+    def _units(self, before: Ids, h: Ids) -> Ids | None:
+        """Which units of the state that `h` becomes `before` are, all of them once; None for others."""
+        view = self.view(before)
+        if view is None or not isinstance(view.source, State) or view.source.following is None or before.size != h.size:
+            return None
+        unit_of = {int(identity): unit for unit, identity in enumerate(h)}
+        units = np.array([unit_of.get(int(i), -1) for i in view.source.following[view.numbers]])
+        return units if np.array_equal(np.sort(units), np.arange(h.size)) else None
 
 
 def _state(initial: Floats) -> Floats | None:

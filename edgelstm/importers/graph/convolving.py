@@ -185,6 +185,12 @@ def _conv(tracer: Tracer, kernel: Floats, bias: Floats, given: dict[str, object]
     return layer("Conv1D", tracer.place, weight=kernel, bias=bias, **given)
 
 
+def turned(tracer: Tracer, refs: Ids, steps: int) -> Ids:
+    """Identities, at the last step, of the same numbers in the order from the recording's end."""
+    ids: Ids = _answers(tracer, layer("Reverse", tracer.place), refs, refs.size, steps, steps)[-1, 0]
+    return ids
+
+
 def _answers(tracer: Tracer, record: Layer, reads: Ids, width: int, steps: int, count: int) -> Ids:
     """Identities (count, batch, width) of a layer that gives `steps` answers; those behind the recording's end may not be used."""
     wire = tracer.space.allocate(Made(tracer.place, record, [reads]), steps, width)
@@ -206,17 +212,19 @@ def pool(tracer: Tracer, flow: Flow, window: Window, kind: str, whole: bool) -> 
     others = [a for a in range(2, flow.ids.ndim) if a != axis]
     time, rest = window.at([axis - 2]), window.at([a - 2 for a in others])
     (before,), (after,) = time.before, time.after
-    padded = before + after > 0
     if any(n != 1 for n in rest.sizes + rest.strides) or any(rest.before + rest.after) or time.dilations != (1,):
         tracer.refuse("pools along time with dilation, or along another axis too, which is not imported")
-    if padded and kind == "average" and not whole:
+    if before + after and kind == "average" and not whole:
         tracer.refuse("averages along time over the rows that are there, without its padding, which is not imported")
     rows = np.transpose(flow.ids, [axis, 0, 1, *others])
+    if kind == "average":
+        rows, lead, trail = _bare(tracer, rows)
+        before, after = before + lead, after + trail
     reads, backward, steps = tracer.sequence(rows.reshape(*rows.shape[:2], -1))
     if backward:
         tracer.refuse("pools a recording from its end, which is not imported")
     size, stride = time.sizes[0], time.strides[0]
-    padding = _around(tracer, before, after, size) if padded else "valid"
+    padding = _around(tracer, before, after, size) if before + after else "valid"
     record = layer("MaxPool1D" if kind == "max" else "AveragePool1D", tracer.place, size=size, stride=stride, padding=padding)
     count = (steps + before + after - size) // stride + 1
     ids = _answers(tracer, record, reads, reads.size, count, count).reshape(count, *rows.shape[1:])

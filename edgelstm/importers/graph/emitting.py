@@ -103,15 +103,15 @@ class Emitter:
         present, delays = source.refs.copy(), np.zeros(source.refs.size, np.int64)
         for _ in range(_MOST_STEPS):
             at = self.space.places(present)
-            steps = np.array([wire.steps for wire in self.space.wires])[at.wire]
-            late = np.where(at.step >= 0, steps - 1 - at.step, 0)
-            widths = np.array([wire.width for wire in self.space.wires])[at.wire]
-            present, delays = present + late * self.space.batch * widths, delays + late
+            late: Ids = np.where(at.step >= 0, self.space.steps(at.wire) - 1 - at.step, 0)
+            present, delays = present + late * self.space.batch * self.space.widths(at.wire), delays + late
             states = [i for i, index in enumerate(at.wire) if isinstance(self.space.wires[index].source, State)]
             if not states:
                 return present, delays
             for i in states:
                 state = self.space.wires[at.wire[i]].source
+                if not self.space.wires[at.wire[i]].steps:
+                    raise UnsupportedModelError(f"{source.place}: reads {state.place}, of the call before, which holds several steps.")
                 if not isinstance(state, State) or state.following is None or state.initial[at.number[i]]:
                     raise UnsupportedModelError(f"{source.place}: reads {state.place}, which no output of the graph becomes.")
                 present[i], delays[i] = state.following[at.number[i]], delays[i] + 1
@@ -165,8 +165,7 @@ class Emitter:
     def _recent(self, refs: Ids, place: str) -> Ids:
         """`refs` with those of wires that are read at earlier steps, too, in windows over these wires instead."""
         at = self.space.places(refs)
-        steps = np.array([wire.steps for wire in self.space.wires], np.int64)[at.wire]
-        back = np.where(at.step >= 0, steps - 1 - at.step, 0)
+        back = np.where(at.step >= 0, self.space.steps(at.wire) - 1 - at.step, 0)
         found = refs.copy()
         for index in np.unique(at.wire[back > 0]):
             mine = at.wire == index

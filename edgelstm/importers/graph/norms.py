@@ -12,23 +12,25 @@ from .wires import Ids
 def normalised(tracer: Tracer, numerator: Flow, divisor: Flow) -> Flow | None:
     """``(x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon)``, or ``x / sqrt(mean(x^2) + epsilon)``, as a layer; None for others.
 
-    numerator: (…, n); divisor: (…, 1), or broadcast to n.
+    The axes that are normalised are those along which the divisor, which broadcasts against the numerator, stays the same.
     """
-    width = numerator.shape[-1]
-    shape = np.broadcast_shapes(divisor.shape, (*numerator.shape[:-1], 1))
-    roots = np.broadcast_to(divisor.ids, shape)
-    if shape[:-1] != numerator.shape[:-1] or (roots != roots[..., :1]).any():
+    if np.broadcast_shapes(divisor.shape, numerator.shape) != numerator.shape:
         return None
-    group = tracer.grouped([numerator.ids.reshape(-1, width), roots.reshape(-1, shape[-1])[:, :1]])
+    roots = np.broadcast_to(divisor.ids, numerator.shape)
+    axes = [axis for axis in range(roots.ndim) if (roots == roots.take([0], axis)).all()]
+    order = [*(axis for axis in range(roots.ndim) if axis not in axes), *axes]
+    turned, width = np.transpose(numerator.ids, order), int(np.prod([roots.shape[axis] for axis in axes]))
+    group = tracer.grouped([turned.reshape(-1, width), np.transpose(roots, order).reshape(-1, width)[:, :1]])
     values, root = group.refs[0], group.refs[1][:, 0]
     if len(root) != 1:
         return None
-    found = _squares(Cells(tracer.space), root, values[0])
-    if found is None:
+    squares = _squares(Cells(tracer.space), root, values[0])
+    if squares is None:
         return None
-    epsilon, reads, name = found
+    epsilon, reads, name = squares
     given: dict[str, Floats | float] = {"weight": np.ones(width), "epsilon": epsilon}
-    return Flow(tracer.output(group, Made(tracer.place, layer(name, tracer.place, **given), [reads]), width=width).reshape(numerator.shape))
+    found = tracer.output(group, Made(tracer.place, layer(name, tracer.place, **given), [reads]), width=width)
+    return Flow(np.transpose(found.reshape(turned.shape), np.argsort(order)))
 
 
 def _squares(cells: Cells, root: Ids, values: Ids) -> tuple[float, Ids, str] | None:

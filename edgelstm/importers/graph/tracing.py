@@ -110,7 +110,7 @@ class Tracer:
         table = joined[order]  # (steps, sequences, items, M)
         base = table[-1, 0]
         at = self.space.places(base)
-        row = np.array([wire.width if wire.steps else 0 for wire in self.space.wires], np.int64)[at.wire]  # (items, M)
+        row = np.where(self.space.steps(at.wire) > 0, self.space.widths(at.wire), 0)  # (items, M)
         shift = (times - steps + 1)[:, None] * self.space.batch + (sequences - sequences[0])[None]  # (steps, sequences)
         differs = table != base + shift[:, :, None, None] * row
         if differs.any():
@@ -151,7 +151,8 @@ class Tracer:
             last = self.space.allocate(Last(self.place, reads), wires[0].steps, sum(wire.width for wire in wires))
             self._lasts[tuple(used)] = last
         starts = dict(zip(used, np.cumsum([0, *(wire.width for wire in wires[:-1])]), strict=True))
-        offset = np.array([starts.get(i, 0) for i in range(len(self.space.wires))])[at.wire]
+        found, place = np.unique(at.wire, return_inverse=True)
+        offset = np.array([starts.get(i, 0) for i in found])[place].reshape(ids.shape)
         new = last.start + ((wires[0].steps - 1) * self.space.batch + at.sequence) * last.width + offset + at.number
         return np.where(at.step >= 0, new, ids)
 
@@ -187,6 +188,8 @@ class Tracer:
         ids, scales, offsets = np.broadcast_arrays(flow.ids, np.asarray(scale, np.float64), np.asarray(offset, np.float64))
         if ids.size > MOST:
             self.refuse(f"makes {ids.size} numbers; at most {MOST} are imported")
+        if (scales == 1).all() and not offsets.any():
+            return Flow(ids, flow.integer)
         group = self.grouped([ids.reshape(-1, 1)], [scales.ravel(), offsets.ravel()])
         (refs,), (a, b) = group.refs, group.constants
         refs = refs[:, 0]
@@ -285,6 +288,11 @@ class Tracer:
             self.refuse("mixes the steps and sequences that it reads")
         return group.refs[0][0], bool((where != expected).any()), steps
 
-    def state(self, initial: Floats, timed: bool) -> Wire:
-        """A state that begins as `initial` (numbers,). `timed`: whether operators compute with it at every step."""
-        return self.space.allocate(State(self.place, initial), self.steps if timed else 0, initial.size)
+    def begun(self, ids: Ids) -> Floats | None:
+        """Where the state of the stream begins that `ids` are; None where they are none."""
+        wire = self.space.wire_of(ids)
+        return wire.source.initial[self.space.places(ids).number] if wire is not None and isinstance(wire.source, State) else None
+
+    def state(self, initial: Floats, steps: int) -> Wire:
+        """A state that begins as `initial` (numbers,). `steps`: how many there are, if operators compute with it at every step, else 0."""
+        return self.space.allocate(State(self.place, initial), steps, initial.size)

@@ -52,7 +52,7 @@ class Space:
 
     batch: int = 1
     wires: list[Wire] = field(default_factory=list)
-    _starts: list[int] = field(default_factory=list)
+    _table: Ids = field(default_factory=lambda: np.zeros((3, 64), np.int64))  # start, width and steps of every wire
     _end: int = 0
 
     def allocate(self, source: "Expression", steps: int, width: int, reverse: bool = False) -> Wire:
@@ -60,8 +60,10 @@ class Space:
         if max(width, width * steps * self.batch) > MOST:
             raise UnsupportedModelError(f"{source.place}: makes {width} numbers for {steps} steps; at most {MOST} together are imported.")
         wire = Wire(len(self.wires), self._end, steps, width, source, reverse)
+        if wire.index == self._table.shape[1]:
+            self._table = np.concatenate([self._table, np.zeros_like(self._table)], axis=1)
+        self._table[:, wire.index] = wire.start, width, steps
         self.wires.append(wire)
-        self._starts.append(self._end)
         self._end += max(1, steps * self.batch if steps else 1) * max(1, width)
         return wire
 
@@ -77,15 +79,25 @@ class Space:
 
     def places(self, ids: Ids) -> Places:
         """Take identities apart."""
-        index = np.searchsorted(np.asarray(self._starts), ids, side="right") - 1
-        starts, widths, timed = (np.array([getattr(w, f) for w in self.wires] or [0], np.int64) for f in ("start", "width", "steps"))
-        offset = ids - starts[index]
-        constant = timed[index] == 0
-        width = np.maximum(widths[index], 1)
+        index = np.searchsorted(self._table[0, : len(self.wires)], ids, side="right") - 1
+        start, width, steps = self._table[:, index]
+        offset, constant, width = ids - start, steps == 0, np.maximum(width, 1)
         row = np.where(constant, 0, offset // width)
         return Places(index, np.where(constant, -1, row // self.batch), row % self.batch, np.where(constant, offset, offset % width))
 
+    def widths(self, wires: Ids) -> Ids:
+        """Numbers a step of wires, by their indices."""
+        found: Ids = self._table[1, wires]
+        return found
+
+    def steps(self, wires: Ids) -> Ids:
+        """Steps of wires, by their indices; 0 of constants."""
+        found: Ids = self._table[2, wires]
+        return found
+
     def wire_of(self, ids: Ids) -> Wire | None:
         """The one wire that all identities belong to; None if there are several."""
-        found = np.unique(self.places(ids).wire)
-        return self.wires[found[0]] if found.size == 1 else None
+        if not ids.size:
+            return None
+        first, last = np.searchsorted(self._table[0, : len(self.wires)], (ids.min(), ids.max()), side="right") - 1
+        return self.wires[first] if first == last else None

@@ -98,8 +98,20 @@ def _generic(builder, sums, weights, words):
     values = builder.bitcast(words, weights.type)
     for k in range(4):
         w, x = (picked(builder, v, [4 * lane + k for lane in range(lanes)]) for v in (weights, values))
-        sums = builder.add(sums, builder.mul(builder.sext(w, sums.type), builder.sext(x, sums.type)))
+        w = builder.sext(w, sums.type)
+        x = _first_byte(builder, words) if (lanes, k) == (1, 0) else builder.sext(x, sums.type)
+        sums = builder.add(sums, builder.mul(w, x))
     return sums
+
+
+def _first_byte(builder, words):
+    """The first byte of a single word, as int32.
+
+    Of ``sext (trunc <1 x i32> word)``, LLVM's optimiser makes two shifts, which its code generator (LLVM 22, RISC-V without vectors) takes
+    for ``word`` itself. Those of a scalar it gets right.
+    """
+    first = builder.trunc(builder.extract_element(words, ir.Constant(I32, 0)), I8)
+    return builder.insert_element(ir.Constant(words.type, ir.Undefined), builder.sext(first, I32), ir.Constant(I32, 0))
 
 
 #: By form: what is made once of a vector of words, and what then multiplies one register of weights by it.

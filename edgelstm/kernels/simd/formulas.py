@@ -159,6 +159,11 @@ class Value:
         least, nothing = self._lift(bound), self._lift(0.0)
         return self._wrap(self.builder.select(self.builder.fcmp_ordered("<=", other.value, least), nothing, self.value))
 
+    def unless_above(self, bound, other, number):
+        """`number` where `other` is above `bound`, else self; where `other` is NaN, self."""
+        condition = self.builder.fcmp_ordered(">", other.value, self._lift(bound))
+        return self._wrap(self.builder.select(condition, self._lift(number), self.value))
+
     def within(self, most):
         """The value, where it is beyond +-most that bound; and the square of this, in which alone a NaN must stay one.
 

@@ -1,4 +1,4 @@
-"""Writes a graph of ONNX operators, node by node: what ATen's operators become."""
+"""Writes a graph of ONNX operators, node by node: what operators of other formats become."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UnsupportedModelError, printable
-from ..from_onnx.file import Node
+from .file import Node
 
 #: Most nodes of a graph.
 _MOST = 1000
@@ -91,6 +91,13 @@ class Writer:
         refs = [None if value is None else self.ref(value) for value in inputs]
         rank = max((ref.rank for ref in refs if ref is not None), default=0) if rank is None else rank
         return self.several(op, refs, 1, [rank], **attributes)[0]
+
+    def native(self, op: str, domain: str, inputs: Sequence[Given], rank: int, **attributes: Any) -> Ref:
+        """A node of one output of another format's domain."""
+        names = tuple("" if value is None else self.ref(value).name for value in inputs)
+        output = self._name(op.lower())
+        self.nodes.append(Node(op, domain, self.place, names, (output,), attributes))
+        return Ref(output, rank)
 
     def ints(self, values: Given) -> Ref:
         """Whole numbers, of which some may be tensors, as one tensor of one axis."""

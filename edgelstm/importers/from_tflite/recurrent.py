@@ -1,0 +1,121 @@
+"""The fused recurrent operators in float, as layer records. What they read is followed here; their arrays are read when written.
+
+Inputs and options: ``tensorflow/lite/kernels/unidirectional_sequence_lstm.cc``; gates stand in the order i f g o, as in edgelstm.
+"""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...layers.lstm import LSTM
+from ...layers.rnn import RNN
+from ..from_onnx.calls import Array, Call
+from ..from_onnx.writer import Ref
+from ..graph.expressions import Cell, Made
+from ..graph.tracing import Flow, Value
+from .file import Operator
+from .moving import DOMAIN
+from .scope import Handler, Scope
+
+#: Functions fused into a recurrent operator, by number.
+_WORDS = ("linear", "relu", "clip(-1, 1)", "relu6", "tanh")
+
+
+def _word(s: Scope, operator: Operator, field: int) -> str:
+    number = operator.options.number(field, "b")
+    if not 0 <= number < len(_WORDS):
+        s.refuse(f"its function has the number {number}, which edgelstm does not import")
+    return _WORDS[number]
+
+
+def _clip(s: Scope, operator: Operator, field: int, name: str) -> float | None:
+    clip = float(operator.options.number(field, "f"))
+    if not 0 <= clip < math.inf:
+        s.refuse(f"its {name} is {clip:g}")
+    return clip or None
+
+
+def _gates(s: Scope, operator: Operator, first: int, coupled: bool) -> Array:
+    """Arrays of the four gates, one above the other; zeros for an input gate that is derived."""
+    parts = [s.array(operator, index) for index in range(first + coupled, first + 4)]
+    if len({part.shape for part in parts}) != 1:
+        s.refuse(f"its inputs {first} to {first + 3} differ in shape: {', '.join(str(part.shape) for part in parts)}")
+    return np.concatenate([np.zeros_like(parts[0]), *parts] if coupled else parts)
+
+
+def _lstm(s: Scope, operator: Operator) -> Ref:
+    """Inputs: x; weights of x (1-4) and h (5-8), peepholes (9-11), biases (12-15); projection (16, 17), states (18, 19), norms (20-23)."""
+    if len(operator.inputs) not in (20, 24):
+        s.refuse(f"it has {len(operator.inputs)} inputs, not 24")
+    if operator.options.number(5, "B"):
+        s.refuse("its recurrent weights are diagonal, which edgelstm does not import")
+    coupled, word = not s.has(operator, 1), _word(s, operator, 0)
+    given: dict[str, Any] = {"cell_clip": _clip(s, operator, 1, "cell_clip")}
+    given |= {"cell_activation": word, "output_activation": word} if word != "tanh" else {}
+    given |= {"coupled": "i=1-f"} if coupled else {}
+    if any(s.has(operator, index) for index in (9, 10, 11)):
+        rows = [s.array(operator, index) if s.has(operator, index) else None for index in (9, 10, 11)]
+        if rows[1] is None or rows[2] is None or (rows[0] is None) != coupled:
+            s.refuse("it has peepholes for some of its gates alone")
+        given["peephole"] = np.stack([np.zeros_like(rows[1]) if rows[0] is None else rows[0], rows[1], rows[2]])
+    if s.has(operator, 16):
+        given |= {"weight_hr": s.array(operator, 16), "projection_clip": _clip(s, operator, 2, "proj_clip")}
+        given |= {"bias_hr": s.array(operator, 17)} if s.has(operator, 17) else {}
+    if any(s.has(operator, index) for index in range(20, 24)):
+        given |= {"norm": "tflite", "norm_weight": _gates(s, operator, 20, coupled)}
+    record = LSTM(*(_gates(s, operator, first, coupled) for first in (1, 5, 12)), **given)
+    return _node(s, operator, record, (18, 19), bool(operator.options.number(3, "B")))
+
+
+def _rnn(s: Scope, operator: Operator) -> Ref:
+    """Inputs: x, weights of x and of h, bias, state."""
+    weight_ih, weight_hh, bias = (s.array(operator, index) for index in (1, 2, 3))
+    record = RNN(weight_ih, weight_hh, bias, activation=_word(s, operator, 1))
+    return _node(s, operator, record, (4,), bool(operator.options.number(0, "B")))
+
+
+def _node(s: Scope, operator: Operator, record: LSTM | RNN, states: tuple[int, ...], time_major: bool) -> Ref:
+    """A node that reads x and, where they are no variables of its own, its states."""
+    x, begins = s.ref(operator, 0), []
+    if x.rank != 3:
+        s.refuse(f"its input {operator.operand(0)} has not three dimensions")
+    for index in states:
+        state = operator.operand(index)
+        own = state.variable and state.data is None and state not in s.values
+        begins.append(None if own else s.ref(operator, index))
+    return s.writer.native("RECURRENT", DOMAIN, [x, *begins], 3, record=record, time_major=time_major)
+
+
+def recurrent(call: Call) -> list[Value]:
+    """A layer over the steps of the recording, from its beginning or, where it reads a reversed array, from its end."""
+    record, time_major = call.attribute("record"), call.attribute("time_major")
+    x = call.flow(0).ids if time_major else np.swapaxes(call.flow(0).ids, 0, 1)  # (steps, sequences, inputs)
+    reads, backward, steps = call.tracer.sequence(x)
+    if reads.size != record.weight_ih.shape[1]:
+        call.refuse(f"reads {reads.size} numbers a step and has weights for {record.weight_ih.shape[1]}")
+    states = {name: call.value(index) for index, name in ((1, "h0"), (2, "c0")) if call.has(index)}
+    begins = {name: _begins(call, name, value) for name, value in states.items()}
+    fields: dict[str, Any] = {name: value for name, value in begins.items() if value.any()} | ({"reverse": True} if backward else {})
+    source = Made(call.tracer.place, replace(record, **fields), [reads], "weight_ih")
+    space = call.tracer.space
+    h = space.allocate(source, steps, record.weight_hh.shape[1], backward)
+    c = space.allocate(Cell(call.tracer.place, h.index), steps, record.weight_hh.shape[0] // 4 or 1, backward)
+    for name, wire in (("h0", h), ("c0", c)):
+        if isinstance(value := states.get(name), Flow):
+            call.tracer.ends.update(zip(value.ids.ravel().tolist(), space.ids(wire)[0 if backward else -1].ravel().tolist(), strict=True))
+    y = space.ids(h)[::-1] if backward else space.ids(h)
+    return [Flow(y if time_major else np.swapaxes(y, 0, 1))]
+
+
+def _begins(call: Call, name: str, value: Value) -> Array:
+    """(numbers,) that a state begins as."""
+    found = call.tracer.begun(value.ids) if isinstance(value, Flow) else value
+    if found is None or (found.ndim == 2 and (found != found[:1]).any()):
+        call.refuse(f"its {name} is computed in the graph, or differs between sequences; a stream's state begins with constants")
+    return np.asarray(found[0] if found.ndim == 2 else found)
+
+
+#: By operator.
+RECURRENT: dict[str, Handler] = {"UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm, "UNIDIRECTIONAL_SEQUENCE_RNN": _rnn}

@@ -1,0 +1,90 @@
+"""Functional models of Keras 3, which write out their masks as operators; and what a file says of its training examples."""
+
+import os
+
+import numpy as np
+import pytest
+
+import edgelstm as el
+from edgelstm import reference
+
+pytest.importorskip("h5py")
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning", "ignore:You are saving:UserWarning")
+
+
+@pytest.fixture(scope="module")
+def keras():
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    return pytest.importorskip("keras")
+
+
+def tagger(k):
+    L = k.layers
+    x = k.Input((6,))
+    y = L.Bidirectional(L.LSTM(3, return_sequences=True))(L.Embedding(9, 4, mask_zero=True)(x))
+    return k.Model(x, L.TimeDistributed(L.Dense(2, activation="softmax"))(y))
+
+
+def last_of_padded(k):
+    L = k.layers
+    x = k.Input((6, 2))
+    y = L.LSTM(3, return_sequences=True)(L.Dropout(0.1)(L.Masking(-1.0)(x)))
+    return k.Model(x, L.Dense(2)(L.GRU(4)(y)))
+
+
+def mean_of_padded(k):
+    L = k.layers
+    x = k.Input((6, 2))
+    y = L.Bidirectional(L.GRU(3, return_sequences=True))(L.Masking(-1.0)(x))
+    return k.Model(x, L.Dense(2)(L.GlobalAveragePooling1D()(y)))
+
+
+@pytest.mark.parametrize("form", ["keras", "h5"])
+@pytest.mark.parametrize("network", [tagger, last_of_padded, mean_of_padded])
+def test_masks_leave_padding_out_as_keras_does(keras, tmp_path, rng, network, form):
+    model = network(keras)
+    for weight in model.weights:
+        weight.assign(rng.uniform(-0.7, 0.7, weight.shape).astype(np.float32))
+    model.save(tmp_path / f"model.{form}")
+    found = el.load(tmp_path / f"model.{form}")
+    xs = np.array([3, 4, 0, 2, 0, 0], np.float32) if found.takes_index else rng.uniform(-1, 1, (6, 2)).astype(np.float32)
+    if not found.takes_index:
+        xs[[1, 4, 5]] = -1
+    expected = keras.ops.convert_to_numpy(model(xs[None]))[0].reshape(-1, 2)
+    answers = reference.run(found, xs.reshape(6, -1))
+    assert np.abs(answers[-len(expected) :] - expected).max() < 1e-6
+    assert found.window == 6
+    assert found.stateful is False
+
+
+def comparison(k, x):
+    return k.ops.not_equal(x, 2.0)
+
+
+def two_comparisons(k, x):
+    return k.ops.logical_and(k.ops.not_equal(x, 2.0), k.ops.not_equal(x, 3.0))
+
+
+@pytest.mark.parametrize(("made", "word"), [(comparison, None), (two_comparisons, "LogicalAnd")])
+def test_a_mask_of_the_users_own_is_one_comparison_or_refused(keras, tmp_path, made, word):
+    L = keras.layers
+    x = keras.Input((6, 1))
+    mask = keras.ops.any(made(keras, x), axis=-1)
+    model = keras.Model(x, L.LSTM(3)(x, mask=mask))
+    model.save(tmp_path / "model.keras")
+    if word:
+        with pytest.raises(el.UnsupportedModelError, match=word):
+            el.load(tmp_path / "model.keras")
+        return
+    xs = np.array([[0.5], [2.0], [-1.0], [2.0], [0.3], [2.0]], np.float32)
+    expected = keras.ops.convert_to_numpy(model(xs[None]))
+    assert np.abs(reference.run(el.load(tmp_path / "model.keras"), xs)[-1] - expected).max() < 1e-6
+
+
+def test_a_comparison_that_is_no_mask_is_refused_by_name(keras, tmp_path):
+    x = keras.Input((6, 1))
+    y = keras.ops.cast(keras.ops.not_equal(x, 2.0), "float32")
+    keras.Model(x, keras.layers.LSTM(3)(y)).save(tmp_path / "model.keras")
+    with pytest.raises(el.UnsupportedModelError, match="more than a mask"):
+        el.load(tmp_path / "model.keras")

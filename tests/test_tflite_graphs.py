@@ -1,0 +1,173 @@
+"""TensorFlow Lite graphs as TensorFlow's converter writes them (tests/golden/tflite.zip, by tools/tflite_files.py), and hostile ones."""
+
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_tflite_refusals import mutated
+from tflite_files import Network
+
+import edgelstm as el
+from edgelstm import reference
+from edgelstm.importers.from_tflite import file as tflite_file
+from edgelstm.importers.from_tflite.chains import from_tflite
+
+FILES = zipfile.ZipFile(Path(__file__).with_name("golden") / "tflite.zip")
+NAMES = sorted(name.removesuffix(".tflite") for name in FILES.namelist() if name.endswith(".tflite"))
+
+#: Files with weights or numbers in int8, and how far from the answers of TensorFlow Lite, which rounds what flows too, they may be.
+ROUNDED = {"hybrid": 4e-3, "int8": 2e-2}
+
+
+def load(name):
+    return from_tflite(tflite_file.read(FILES.read(f"{name}.tflite")))
+
+
+def calls(name):
+    """Inputs and outputs of each call, in the file's order, a row a step."""
+    held = np.load(io.BytesIO(FILES.read(f"{name}.npz")))
+    graph = tflite_file.read(FILES.read(f"{name}.tflite"))
+    found = {side: {} for side in "xy"}
+    for key in held:
+        side, number, tensor = re.fullmatch(r"(x|y)(\d+):(.*)", key).groups()
+        array, index = held[key], next(i for i, t in enumerate(graph.inputs if side == "x" else graph.outputs) if t.name == tensor)
+        found[side].setdefault(int(number), {})[index] = array
+    return [([v for _, v in sorted(found["x"][n].items())], [v for _, v in sorted(found["y"][n].items())]) for n in sorted(found["x"])]
+
+
+def rows(array):
+    return array.reshape(array.shape[1] if array.ndim == 3 else 1, -1)
+
+
+def expected_close(name):
+    return next((most for ending, most in ROUNDED.items() if name.endswith(ending)), 1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "state" not in name])
+def test_files_of_the_converter_answer_as_tensorflow_lite(name):
+    model = load(name)[0]
+    for inputs, outputs in calls(name):
+        x = inputs[0].ravel() if model.takes_index else rows(inputs[0])
+        found, wanted = np.asarray(reference.run(model, x)), rows(outputs[0])
+        assert np.abs(found[-len(wanted) :] - wanted).max() <= expected_close(name)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "stateful" in name])
+def test_variables_are_the_streams_state(name):
+    """Three calls one behind the other, without a reset, are one recording."""
+    model, _, notes = load(name)
+    assert model.window is None
+    assert any("is a state of the stream" in note for note in notes)
+    found = reference.run(model, np.concatenate([rows(inputs[0]) for inputs, _ in calls(name)]))
+    wanted = np.concatenate([rows(outputs[0]) for _, outputs in calls(name)])
+    assert np.abs(found - wanted).max() <= 1e-5
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("_states")])
+def test_states_as_inputs_and_outputs_go_round(name):
+    """The first call from states of zero cannot be compared, since its states are given; the layers and the notes can."""
+    model, _, notes = load(name)
+    assert [layer.kind for layer in model.layers] == ["lstm", "dense"]
+    assert sum("is a state of the stream" in note for note in notes) == 2
+
+
+def test_a_file_through_compiled_code():
+    model = load("keras2_gru")[0]
+    for inputs, outputs in calls("keras2_gru")[:1]:
+        assert np.abs(el.Stream(model).process(rows(inputs[0])) - rows(outputs[0])).max() <= 1e-5
+
+
+def test_weights_in_int8_are_noted():
+    assert any(note.startswith("Weights of int8 are taken as the float32 numbers") for note in load("keras2_hybrid")[2])
+
+
+def loop(cond=1, body=2, limit=5, step=1, once=None):
+    """A loop over the five rows of its input, ``h = tanh(x + h)``, whose graphs may be made wrong."""
+    network = Network()
+    x = network.tensor("float32", (5, 1, 2), name="x")
+    zero, h0 = network.constant(np.int32(0)), network.constant(np.zeros((1, 2), np.float32))
+    out = [network.tensor("int32", ()), network.tensor("float32", (1, 2)), network.tensor("float32", (5, 1, 2))]
+    network.operator("WHILE", [zero, h0, x], out, {0: ("i", cond), 1: ("i", body)}, options_type=93)
+    network.inputs, network.outputs = [x], [out[1]]
+    if once is not None:
+        network.operator("CALL_ONCE", [], [], {0: ("i", once)}, options_type=103)
+    condition = network.inside()
+    names = [condition.tensor("int32", ()), condition.tensor("float32", (1, 2)), condition.tensor("float32", (5, 1, 2))]
+    go = condition.tensor("bool", ())
+    condition.operator("LESS", [names[0], condition.constant(np.int32(limit))], [go])
+    condition.inputs, condition.outputs = names, [go]
+    inner = network.inside()
+    t, h, rows_in = inner.tensor("int32", ()), inner.tensor("float32", (1, 2)), inner.tensor("float32", (5, 1, 2))
+    row, total, after, count = (inner.tensor(kind, shape) for kind, shape in (("float32", (1, 2)),) * 3 + (("int32", ()),))
+    inner.operator("GATHER", [rows_in, t], [row])
+    weight = [inner.constant(np.array([[0.5, 0.1], [-0.3, 0.7]], np.float32)) for _ in "xh"]
+    sums = [inner.tensor("float32", (1, 2)) for _ in "xh"]
+    for value, matrix, sum_ in zip((row, h), weight, sums, strict=True):
+        inner.operator("FULLY_CONNECTED", [value, matrix, -1], [sum_])
+    inner.operator("ADD", sums, [total])
+    inner.operator("TANH", [total], [after])
+    inner.operator("ADD", [t, inner.constant(np.int32(step))], [count])
+    inner.inputs, inner.outputs = [t, h, rows_in], [count, after, rows_in]
+    return network
+
+
+def test_a_loop_is_a_layer():
+    model = from_tflite(tflite_file.read(loop().bytes()))[0]
+    assert ([layer.kind for layer in model.layers], model.window) == (["rnn"], 5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"limit": 4}, "it runs 4 times over"),
+        ({"limit": 0}, "it runs 0 times"),
+        ({"step": 2}, "grows by something else than 1"),
+        ({"cond": 9}, "calls the graph of number 9"),
+        ({"body": 0}, "take other variables than it has"),
+        ({"body": 1}, "take other variables than it has"),
+        ({"once": 2}, "it runs GATHER, which makes"),
+    ],
+)
+def test_loops_of_another_form_are_refused_by_name(wrong, message):
+    with pytest.raises(el.EdgeLSTMError, match=re.escape(message)) as caught:
+        from_tflite(tflite_file.read(loop(**wrong).bytes()))
+    assert re.search("WHILE|CALL_ONCE", str(caught.value))
+
+
+def test_a_graph_that_calls_itself_is_refused():
+    network = loop()
+    inner = network.graphs[1]
+    again = [inner.tensor("int32", ()), inner.tensor("float32", (1, 2)), inner.tensor("float32", (5, 1, 2))]
+    inner.operator("WHILE", inner.inputs, again, {0: ("i", 1), 1: ("i", 2)}, options_type=93)
+    inner.outputs[1] = again[1]
+    with pytest.raises(el.EdgeLSTMError, match="WHILE"):
+        from_tflite(tflite_file.read(network.bytes()))
+
+
+@pytest.mark.parametrize(("kind", "message"), [("SVDF", "filter over memory"), ("CONV_3D", "CONV_3D, which makes 't1'")])
+def test_operators_that_are_not_imported_are_named(kind, message):
+    network = Network()
+    x, y = network.tensor("float32", (1, 5, 2)), network.tensor("float32", (1, 5, 2))
+    network.operator(kind, [x], [y])
+    network.inputs, network.outputs = [x], [y]
+    with pytest.raises(el.UnsupportedModelError, match=message):
+        from_tflite(tflite_file.read(network.bytes()))
+
+
+@settings(
+    max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(st.data())
+def test_hostile_bytes_of_graphs_with_loops(data):
+    name = data.draw(st.sampled_from(["keras2_gru", "keras2_stateful_lstm", "keras2_conv_same"]))
+    message = ""
+    try:
+        from_tflite(tflite_file.read(data.draw(mutated(FILES.read(f"{name}.tflite")))))
+    except el.EdgeLSTMError as problem:
+        message = str(problem)
+    assert "\n" not in message
