@@ -182,6 +182,7 @@ class LSTMHalf(LSTM):
     norm_weight_hh : (4*hidden_size,), optional
     norm_weight_cell, norm_bias_cell : (hidden_size,), optional
     norm_epsilon : float, optional
+    fake_quantize_hidden : bool
         As `LSTM` has them.
     """
 
