@@ -118,6 +118,11 @@ def test_a_kind_without_it_is_refused_by_name(rng):
         el.quantize(model, rng.uniform(-1, 1, (4, 90, 3)), "f16-weight")
 
 
+def test_a_layer_is_quantised_once(pair):
+    with pytest.raises(el.UnsupportedModelError, match=r"lstm0.*int8-weight has no rule for layers of type LSTMHalf"):
+        el.quantize(pair[1], [pair[2]], "int8-weight")
+
+
 def test_the_report_says_what_it_costs(rng):
     choice = choose(lstm_model(rng, 6, 24), rng.uniform(-1, 1, (4, 120, 6)).astype(np.float32), "f16-weight")
     options = [decision.option for decision in choice.decisions.values()]

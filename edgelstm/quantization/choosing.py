@@ -66,7 +66,7 @@ def choose(
         raise UsageError(f"keep and int8 both name {', '.join(map(repr, both))}; say one of them.")
     weighted = [layer for layer in model.layers if not untouched(layer)]
     wanted = [layer for layer in weighted if layer.name not in kept]
-    if refused := [layer for layer in wanted if rules_of(layer.kind) is REFUSED]:
+    if refused := [layer for layer in wanted if layer.numbers == "f32" and rules_of(layer.kind) is REFUSED]:
         why = f"{scheme} has no rule for layers of type"
         raise _refusal([(layer.name, f"{layer.label}: {why} {type(layer).__name__}.") for layer in refused])
     if not wanted:
