@@ -138,11 +138,16 @@ class Clockwork:
     def step(self, _: object) -> None:
         self.now += next(self.costs)
 
+    @property
+    def stream(self) -> Any:
+        """What `measure` asks of a stream."""
+        return SimpleNamespace(step=self.step, program=SimpleNamespace(reads_recordings=False))
+
 
 def test_pacing_keeps_to_the_clock_of_the_sensor(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clockwork([100, 2500, 100, 100, 100])
     monkeypatch.setattr(measure, "time", clock)
-    step, response = measure.paced(SimpleNamespace(step=clock.step), np.zeros((measure.SAMPLES, 1), np.float32), 1e6, 5)  # type: ignore[arg-type]
+    step, response = measure.paced(clock.stream, np.zeros((measure.SAMPLES, 1), np.float32), 1e6, 5)
     assert step.tolist() == [100, 2500, 100, 100, 100]
     # The second step overruns two periods of 1000 ns: the two samples behind it are late too, the fifth is not.
     assert response.tolist() == [100, 2500, 1600, 700, 100]
@@ -153,7 +158,7 @@ def test_waking_late_counts_as_response_and_not_as_step(monkeypatch: pytest.Monk
     clock = Clockwork([100] * 3)
     clock.woken_late = 60
     monkeypatch.setattr(measure, "time", clock)
-    step, response = measure.paced(SimpleNamespace(step=clock.step), np.zeros((measure.SAMPLES, 1), np.float32), 1e6, 3)  # type: ignore[arg-type]
+    step, response = measure.paced(clock.stream, np.zeros((measure.SAMPLES, 1), np.float32), 1e6, 3)
     assert (step.tolist(), response.tolist()) == ([100] * 3, [160] * 3)
 
 
@@ -166,7 +171,7 @@ def test_the_timers_cost_is_subtracted_but_never_below_zero() -> None:
 def test_full_speed_stops_when_the_seconds_are_over(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clockwork([1000] * 10_000)
     monkeypatch.setattr(measure, "time", clock)
-    stream: Any = SimpleNamespace(step=clock.step)
+    stream = clock.stream
     xs = np.zeros((measure.SAMPLES, 1), np.float32)
     assert len(measure.full_speed(stream, xs, 0.002, 10**9)) == 2001
     assert len(measure.full_speed(stream, xs, float("inf"), 7)) == 7

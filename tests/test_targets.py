@@ -119,9 +119,8 @@ def test_this_machine_has_the_name_that_llvm_gives_it():
 
 #: Constants that were chosen by a stopwatch or a count, by file.
 TUNED = {
-    "compiler/lowering/__init__.py": ("HOIST_ABOVE", "TURN_ABOVE"),
+    "compiler/lowering/__init__.py": ("HOIST_ABOVE", "TURN_ABOVE", "MULTIPLY_ADDS_IN_FLIGHT", "FETCH_ABOVE"),
     "compiler/lowering/feedforward.py": ("FEWEST_COLUMNS",),
-    "compiler/lowering/lstm.py": ("MULTIPLY_ADDS_IN_FLIGHT", "FETCH_ABOVE"),
     "compiler/lowering/packing.py": ("SHORT",),
     "compiler/layout.py": ("LONGEST_BLOCK", "BLOCK_SCRATCH"),
     "compiler/targets.py": ("FETCHING",),

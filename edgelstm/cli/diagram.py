@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import UsageError
-from ..layers.order import INPUT
 from ..runtime.outline import kind_title
 from ..runtime.writing import write_atomic
 from . import show
+
+#: What outlines call the model's own input.
+INPUT = "input"
 
 #: Size of a box, and the space between two, in pixels.
 WIDTH, HEIGHT, GAP_X, GAP_Y = 190, 48, 34, 34
