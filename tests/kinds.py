@@ -247,7 +247,9 @@ MAKERS = {
     "rms_norm": behind_lstm(lambda rng: el.RMSNorm(uniform(rng, 9))),
     "unit_normalization": behind_lstm(lambda rng: el.UnitNormalization()),
     "gather": behind_lstm(lambda rng: el.Gather(rng.integers(0, 9, 14))),
-    "map_conv": before_lstm(lambda rng: el.MapConv(uniform(rng, 3, 2, 2, 7) / 3, uniform(rng, 7), shape=(5, 4, 2), padding="same"), 140),
+    "map_conv": before_lstm(
+        lambda rng: el.MapConv(uniform(rng, 3, 2, 2, 7) / 3, uniform(rng, 7), shape=(5, 4, 2), padding=((1, 1), (0, 1))), 140
+    ),
     "map_conv_transpose": before_lstm(lambda rng: el.MapConvTranspose(uniform(rng, 3, 2, 5), uniform(rng, 5), shape=(6, 2), strides=2), 65),
     "map_pool": before_lstm(lambda rng: el.MapPool("max", 2, shape=(5, 4, 3), strides=(1, 2), padding="same"), 30),
     "conv_lstm": lambda rng: [conv_lstm(rng, (4, 5, 2), 3, (3, 2), peephole=uniform(rng, 3, 4, 5, 3)), el.Dense(uniform(rng, 4, 60) / 5)],

@@ -18,6 +18,7 @@ from conftest import lstm_model, samples
 import edgelstm as el
 from edgelstm import reference
 from edgelstm.compiler import cache, numba_ir, plan
+from edgelstm.compiler.fuse import fuse
 from edgelstm.compiler.layout import lay_out
 from edgelstm.compiler.targets import Target, host
 
@@ -293,3 +294,12 @@ def test_an_allocation_in_a_kernel_does_not_compile():
 
     with pytest.raises(Exception, match=r"(?i)nrt|require"):
         numba_ir.kernel_ir("allocating", lambda: allocating, (types.int64,), types.int64)
+
+
+def test_names_of_blocks_stay_short_however_much_a_process_has_compiled(rng):
+    from numba.core import ir_utils
+
+    ir_utils._the_max_label._value = 10**4000
+    model = lstm_model(rng, 3, 21)
+    texts = fuse(lay_out(model, host()))
+    assert max(len(name) for text in texts for name in re.findall(r"^(\w+):", text, re.MULTILINE)) < 40

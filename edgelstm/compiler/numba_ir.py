@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 
 import numba
-from numba.core import codegen, compiler, types
+from numba.core import codegen, compiler, ir_utils, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
@@ -102,6 +102,9 @@ def kernel_ir(name, factory, argument_types, result=types.void, /, **constants):
     flags.nrt = False  # an allocation in a kernel is a compile-time error
     library = context.codegen().create_library(name)
     typing, kernel = cpu_target.typing_context, factory(**constants)
+    # Each function that is inlined about doubles the number that the next block is named by, for as long as the process lives: after some
+    # thousand kernels names have hundreds of digits, which LLVM refuses.
+    ir_utils._the_max_label._value = 0
     with _no_collection():
         compiled = compiler.compile_extra(typing, context, kernel, argument_types, result, flags, {}, library=library)
         if not library._finalized:

@@ -146,4 +146,4 @@ def _whole(value: Any) -> bool:
 
 def _listed(value: Any) -> Any:
     """Tuples as lists, at any depth: as JSON has them."""
-    return [_listed(v) for v in value] if isinstance(value, tuple) else value
+    return [_listed(v) for v in value] if isinstance(value, tuple | list) else value
