@@ -88,6 +88,7 @@ def test_random_stacks_give_the_same_bits_whole_cut_and_stepped(stack, cuts):
     np.testing.assert_array_equal(np.array(steps).reshape(whole.shape), whole)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=4)
 @given(stacks(whole=True), st.integers(24, 48))
 def test_random_stacks_over_whole_recordings_stay_with_the_twin(stack, steps):

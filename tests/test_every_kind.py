@@ -177,6 +177,7 @@ def test_inputs_at_the_limit_leave_a_finite_state(kind):
     assert np.isfinite(stream.process(inputs(kind, 5))).all()
 
 
+@pytest.mark.slow
 @stepping
 def test_a_built_library_equals_the_stream(kind, tmp_path):
     model, xs = model_of(kind), inputs(kind, 50)
@@ -229,6 +230,7 @@ def test_every_scheme_has_a_rule_for_a_float_kind_or_none_touches_it(kind):
     assert found is UNTOUCHED or found is REFUSED or set(found) == set(SCHEMES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FLOAT_KINDS)
 def test_quantize_gives_a_record_or_refuses_by_name(kind):
     model = model_of(kind)
