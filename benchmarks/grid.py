@@ -149,11 +149,12 @@ def _recurrent(record: Any, gates: int, biases: int) -> Callable[[Draw, int, int
     return make
 
 
-def _min_gru(draw: Draw, inputs: int, hidden: int) -> el.MinGRU:
-    return el.MinGRU(draw(2 * hidden, inputs), draw(2 * hidden))
+def _min_gru(draw: Draw, inputs: int, hidden: int) -> Any:
+    record: Any = el.MinGRU
+    return record(draw(2 * hidden, inputs), draw(2 * hidden))
 
 
-def _peephole(draw: Draw, inputs: int, hidden: int) -> el.LSTM:
+def _peephole(draw: Draw, inputs: int, hidden: int) -> Any:
     return replace(_lstm(draw, inputs, hidden), peephole=draw(3, hidden))
 
 

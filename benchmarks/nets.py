@@ -53,12 +53,13 @@ def _products(layer: Any) -> int:
     *sizes, inputs = layer.shape
     *window, channels, gates = layer.recurrent_kernel.shape
     read = (int(np.convolve(np.ones(size), np.ones(taps), "same").sum()) for size, taps in zip(sizes, window, strict=True))
-    return prod(read) * (inputs + channels) * gates
+    return int(prod(read) * (inputs + channels) * gates)
 
 
 def _conv_lstm(draw: Draw, shape: tuple[int, int, int], channels: int) -> list[Any]:
     kernels = (draw(3, 3, inputs, 4 * channels) for inputs in (shape[-1], channels))
-    return [el.ConvLSTM(*kernels, draw(4 * channels), shape=shape)]
+    record: Any = el.ConvLSTM
+    return [record(*kernels, draw(4 * channels), shape=shape)]
 
 
 def _conv1d(draw: Draw) -> list[Any]:

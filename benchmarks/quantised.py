@@ -30,14 +30,15 @@ def _range(case: Case, layers: int) -> float:
 def model(case: Case, scheme: str) -> el.Model:
     """The case as edgelstm holds it; scheme: ``int8-dynamic``, calibrated over the checked steps, or ``int8-weight``."""
     layers: list[Any] = []
+    record: Any = el.LSTMInt8
     for k, layer in enumerate(case.layers):
         if scheme == "int8-weight":
             (weight_ih, scale_ih), (weight_hh, scale_hh) = rows(layer.weight_ih), rows(layer.weight_hh)
-            layers.append(el.LSTMInt8(scheme, weight_ih, weight_hh, scale_hh, layer.bias, scale_ih=scale_ih))
+            layers.append(record(scheme, weight_ih, weight_hh, scale_hh, layer.bias, scale_ih=scale_ih))
             continue
         scales = [_range(case, number) / LIMIT for number in (k, k + 1)]
         joint = joint_rows(layer.weight_ih * np.float32(scales[0] / scales[1]), layer.weight_hh, (1.0, 1.0), (0, MOST_SHIFT))
         given, kept = ([scale] for scale in scales)
         parts = (joint.first, joint.second, joint.scale, layer.bias)
-        layers.append(el.LSTMInt8(scheme, *parts, input_scale=given, hidden_scale=kept, input_shift=joint.shift))
+        layers.append(record(scheme, *parts, input_scale=given, hidden_scale=kept, input_shift=joint.shift))
     return el.Model((*layers, case.dense))
