@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-from ..errors import ShapeError, printable
+from ..errors import ShapeError, UnsupportedModelError, printable
 from .record import MAX_SIZE, Layer
 
 PADDINGS = ("same", "valid")
@@ -35,7 +35,7 @@ class MapLayer(Layer):
     @property
     def answer_shape(self) -> tuple[int, ...]:
         """Shape of the output map."""
-        raise NotImplementedError
+        raise UnsupportedModelError(f"{self.label}: layers of type {type(self).__name__} do not say the shape of their map.")
 
     @property
     def input_shape(self) -> tuple[int, ...]:

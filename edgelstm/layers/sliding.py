@@ -31,7 +31,7 @@ class Sliding(Layer):
     @property
     def taps(self) -> int:
         """Rows that an answer reads."""
-        raise NotImplementedError
+        raise UnsupportedModelError(f"{self.label}: layers of type {type(self).__name__} do not say how many rows an answer reads.")
 
     @property
     def spacing(self) -> int:

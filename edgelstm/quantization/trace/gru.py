@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import UnsupportedModelError
 from ...layers.integers import LIMIT
 from ...reference.functions import activation
 from .lstm import Float
@@ -31,7 +32,7 @@ class HiddenAlone(Float):
 
     def stepped(self, from_x: Floats, h: Floats) -> Floats:
         """The h after one step, given input products and the h before."""
-        raise NotImplementedError
+        raise UnsupportedModelError(f"{self.layer.label}: calibration has no step for layers of this kind; keep it in f32.")
 
     def rounded_x(self, x: Floats) -> Floats:
         """What input products see of x."""
