@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .counts import LineCount
 
 if TYPE_CHECKING:
     from ..stream import Stream
-    from .counts import LineCount
 
 
 class Samples(NamedTuple):
@@ -58,7 +58,7 @@ class Sink(Protocol):
         """Take answers (count, output_size) float32, which may change after the call, and what stands beside each."""
 
 
-def run(stream: "Stream", source: Iterable[Samples], sink: Sink, replaced: "LineCount | None" = None) -> None:
+def run(stream: "Stream", source: Iterable[Samples], sink: Sink, replaced: LineCount | None = None) -> None:
     """Step every sample of `source` through `stream` and hand each answer that is due to `sink`, in order.
 
     See `whole` for models that cannot step.
@@ -82,31 +82,37 @@ def run(stream: "Stream", source: Iterable[Samples], sink: Sink, replaced: "Line
     for samples in source:
         if samples.begins:
             stream.reset()
-        before = stream.bad_inputs
-        _answer(stream, samples, sink)
-        if replaced is not None and stream.bad_inputs > before:
-            replaced.add(bad_lines(stream, samples), samples.file)
+        _answer(stream, samples, sink, LineCount() if replaced is None else replaced)
 
 
-def _answer(stream: "Stream", samples: Samples, sink: Sink) -> None:
+# A line is counted before its answer is written: whoever has read the answer and then ends the process is told of the line.
+
+
+def _answer(stream: "Stream", samples: Samples, sink: Sink, replaced: LineCount) -> None:
     if stream.program.sizes.each_step:
+        before = stream.bad_inputs
         try:
             answers = stream.process(samples.values)  # (count, output_size), or maps
         except InputError:
             pass  # `process` refuses all or takes all: stepping finds the culprit and answers what came before it
         else:
+            if stream.bad_inputs > before:
+                replaced.add(bad_lines(stream, samples), samples.file)
             sink.write(answers.reshape(len(answers), stream.output_size), samples.kept)
             return
-    _step_each(stream, samples, sink)
+    _step_each(stream, samples, sink, replaced)
 
 
-def _step_each(stream: "Stream", samples: Samples, sink: Sink) -> None:
+def _step_each(stream: "Stream", samples: Samples, sink: Sink, replaced: LineCount) -> None:
     for index, (line, x) in enumerate(zip(samples.lines, samples.values, strict=True)):
+        before = stream.bad_inputs
         try:
             answer = stream.step(x)  # (output_size,), or a map; None where none is due
         except InputError as problem:
             file = f"{samples.file}: " if samples.file else ""
             raise InputError(f"{file}line {line}: {problem}") from None
+        if stream.bad_inputs > before:
+            replaced.add((line,), samples.file)
         if answer is not None:
             sink.write(answer.reshape(1, -1), samples.kept[index : index + 1])
 
