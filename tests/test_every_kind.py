@@ -47,7 +47,7 @@ SPINE = (
         "compiler/plan.py",
         "kernels/entry",
     ),
-    *(f"runtime/{name}.py" for name in ("binding", "library_file", "memory", "native_call", "program", "samples", "snapshot")),
+    *(f"runtime/{name}.py" for name in ("binding", "library_file", "memory", "native_call", "program", "samples", "sizes", "snapshot")),
 )
 
 #: Largest difference from the twin, relative to max(1, |y|): float32 sums over 1000 steps. Integer layers equal theirs where a step
