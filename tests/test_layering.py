@@ -44,6 +44,7 @@ FOREIGN = {
     "kernels": {"numpy", "numba", "llvmlite", "math", "re", "typing"},
     "runtime": {*sys.stdlib_module_names, "_sha2", "_sha256", "numpy"},
     "runtime/library_file.py": set(sys.stdlib_module_names),
+    "runtime/recording_calls.py": set(sys.stdlib_module_names),
     "runtime/digests.py": {*sys.stdlib_module_names, "_sha2", "_sha256"},
     "device.py": set(sys.stdlib_module_names),
 }
