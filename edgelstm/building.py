@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import struct
 import time
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from .files.probes import reference_probe
 from .model import Model, Probe
 from .runtime import outline, snapshot
 from .runtime.cpu import MACHINES
-from .runtime.library_file import ABI, DIGEST_SIZE, MAGIC, NEEDS_SIZE, TRAILER, WIRED_ABI, WIRES, Sizes, digest_of
+from .runtime.library_file import ABI, DIGEST_SIZE, MAGIC, MIXED_ABI, NEEDS_SIZE, TRAILER, WIRED_ABI, WIRES, Sizes, digest_of
 from .runtime.writing import write_atomic
 
 #: Functions of the ARM run-time ABI that every compiler for bare metal brings: arithmetic of 64-bit integers, and of float32 without FPU.
@@ -223,7 +224,9 @@ def sealed(library: bytes, sizes: Sizes, architecture: str, needs: tuple[str, ..
     machine, bits = MACHINES[architecture]
     library += bytes(-len(library) % 4)
     body = library + probe[0] + probe[1]
-    plain = sizes.each_step and len(sizes.input_shape) == len(sizes.output_shape) == 1
+    mixed = sizes.vocabularies if sizes.input_size > 1 else ()
+    plain = sizes.each_step and len(sizes.input_shape) == len(sizes.output_shape) == 1 and not mixed
+    body += struct.pack(f"<{len(mixed)}I", *mixed)
     body += b"" if plain else WIRES.pack(sizes.every, sizes.first, *_three(sizes.input_shape), *_three(sizes.output_shape))
     fields = (sizes.input_size, sizes.output_size, sizes.vocabulary, probe[2])
     lengths = (library.index(info), len(info), sizes.arena_bytes, sizes.state_bytes)
@@ -234,7 +237,7 @@ def sealed(library: bytes, sizes: Sizes, architecture: str, needs: tuple[str, ..
             f"the names of what the CPU must have take {len(words)} bytes, more room than the trailer has. Please report this."
         )
     trailer = TRAILER.pack(
-        *(machine, bits, ABI if plain else WIRED_ABI, *fields, *lengths, *places),
+        *(machine, bits, ABI if plain else MIXED_ABI if mixed else WIRED_ABI, *fields, *lengths, *places),
         *(words, sizes.digest, MAGIC, len(library), bytes(DIGEST_SIZE)),
     )
     body += trailer[:-DIGEST_SIZE]

@@ -140,10 +140,13 @@ class Stream:
 
     def _complain(self) -> "NoReturn":
         """Say which value of `input` must not enter the state."""
-        if vocabulary := self._sizes.vocabulary:
-            _refuse("InputError", f"channel 0 must be a whole number from 0 to {vocabulary - 1}, an index; got {self._given[0]:g}.")
         limit = self._sizes.input_limit
-        channel, value = next((k, value) for k, value in enumerate(self._given) if not abs(value) <= limit)
+        tables = self._sizes.vocabularies or (0,) * self.input_size
+        for channel, (value, rows) in enumerate(zip(self._given, tables, strict=True)):
+            if rows and not (0 <= value < rows and value == int(value)):
+                _refuse("InputError", f"channel {channel} must be a whole number from 0 to {rows - 1}, an index; got {value:g}.")
+            if not rows and not abs(value) <= limit:
+                break
         _refuse("InputError", f"channel {channel} is {value:g}, which must not enter the state, which is as it was; repair the sample.")
 
     def _take(self, sample: "Any") -> None:

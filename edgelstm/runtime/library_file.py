@@ -42,6 +42,10 @@ DIGEST_SIZE, NEEDS_SIZE = 32, 256
 WIRED_ABI = 2
 WIRES = struct.Struct("<QQ3I3I")
 
+#: Version of the trailer of libraries whose samples hold indices beside other values: a uint32 for each value stands before `WIRES`,
+#: how many indices it may be, 0 for a measurement.
+MIXED_ABI = 3
+
 #: Where arenas begin: a cache line.
 ALIGNMENT = 64
 
@@ -69,7 +73,7 @@ class Sizes:
     input_size, output_size : int
         Values in a sample and in an answer.
     vocabulary : int
-        Number of indices that the input may take; 0 where it takes measurements.
+        Number of indices that the one input may be; 0 where it is a measurement, or there are several.
     arena_bytes, state_bytes : int
         Size of one stream's memory, and of the part at its beginning that is its state.
     sample_offset, input_offset, output_offset : int
@@ -86,6 +90,8 @@ class Sizes:
         Of a model that reads whole recordings: bytes of work memory for each of their rows. None of a model that steps.
     sums_up : bool
         Whether a recording gets one answer.
+    vocabularies : tuple of int
+        For each input, the number of indices that it may be, 0 for a measurement; empty where all are measurements.
     """
 
     __slots__ = (
@@ -104,6 +110,7 @@ class Sizes:
         "sample_offset",
         "state_bytes",
         "sums_up",
+        "vocabularies",
         "vocabulary",
     )
 
@@ -125,12 +132,14 @@ class Sizes:
         output_shape: "tuple[int, ...]" = (),
         row_bytes: int | None = None,
         sums_up: bool = False,
+        vocabularies: "tuple[int, ...]" = (),
     ) -> None:
         self.input_size, self.output_size, self.vocabulary = input_size, output_size, vocabulary
         self.arena_bytes, self.state_bytes = arena_bytes, state_bytes
         self.sample_offset, self.input_offset, self.output_offset = sample_offset, input_offset, output_offset
         self.input_limit, self.digest = input_limit, digest
         self.row_bytes, self.sums_up = row_bytes, sums_up
+        self.vocabularies = vocabularies or ((vocabulary,) if vocabulary else ())
         self.every, self.first = every, first
         self.input_shape, self.output_shape = input_shape or (input_size,), output_shape or (output_size,)
 
@@ -186,19 +195,20 @@ class LibraryFile:
             refuse(f"{self.path} is not a library that edgelstm built, or it is cut short. Copy it again, whole.")
         if digest_of(memoryview(data)[:-DIGEST_SIZE]) != digest:
             refuse(f"{self.path} is damaged (its digest does not match). Copy it again, or build it again.")
-        if abi not in (ABI, WIRED_ABI):
+        if abi not in (ABI, WIRED_ABI, MIXED_ABI):
             refuse(f"{self.path} has interface version {abi}; this edgelstm loads version {ABI}. Build it again with this version.")
-        wires = _wires(data, inputs, outputs) if abi == WIRED_ABI else (1, 1, (), ())
+        wires = (1, 1, (), ()) if abi == ABI else _wires(data, inputs, outputs)
+        tables = _tables(data, inputs) if abi == MIXED_ABI else ()
         if wires is None:
             refuse(f"{self.path} contradicts itself: its shapes are not those of its samples and answers. Build it again.")
-        self.sizes = Sizes(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model, *wires)
+        self.sizes = Sizes(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model, *wires, vocabularies=tables)
         answers = self.sizes.due(0, steps)
-        end = len(data) - TRAILER.size - (WIRES.size if abi == WIRED_ABI else 0)
+        end = len(data) - TRAILER.size - (WIRES.size if abi != ABI else 0) - 4 * len(tables)
         parts = size + 4 * (steps * inputs + answers * outputs) + len(data) - end
         ends = max(state, given + 4 * inputs, answer + 4 * outputs)
         if not answers or parts != len(data) or ends > arena or sample + 4 * inputs > state or min(given, answer) < state:
             refuse(f"{self.path} contradicts itself: its parts do not add up to its size. Build it again.")
-        if not 0 < limit < float("inf") or (vocabulary and (inputs, limit) != (1, vocabulary)):
+        if not 0 < limit < float("inf") or (vocabulary and (inputs, limit) != (1, vocabulary)) or (tables and not any(tables)):
             refuse(f"{self.path} contradicts itself: no input lies below its limit, {limit:g}. Build it again.")
         self.machine, self.bits, self.needs = machine, bits, needs.rstrip(b"\0").decode("ascii", "replace").split()
         self.size, self.probe_steps, self.probe_answers = size, steps, answers
@@ -279,6 +289,12 @@ def _wires(data: bytearray, inputs: int, outputs: int) -> "tuple[int, int, tuple
     return (every, first, *shapes) if sizes == [inputs, outputs] and 0 < every < limit and 0 < first < limit else None
 
 
+def _tables(data: bytearray, inputs: int) -> "tuple[int, ...]":
+    """How many indices each input of a library's file may be."""
+    start = len(data) - TRAILER.size - WIRES.size - 4 * inputs
+    return struct.unpack_from(f"<{inputs}I", data, start) if start >= 0 else ()
+
+
 def _contradiction(library: ctypes.CDLL, sizes: Sizes) -> str:
     """What of these sizes is not that of the code; empty if all is."""
     told = {
@@ -300,17 +316,16 @@ def _contradiction(library: ctypes.CDLL, sizes: Sizes) -> str:
         due = [library.edgelstm_due(arena, ctypes.c_size_t(sizes.first + n)) for n in (-1, 0, sizes.every - 1, sizes.every)]
         if due != [0, 1, 1, 2]:
             return "rate of answers"
-    # The limit is a power of two, or a number of indices.
-    limits = (
-        ((sizes.vocabulary - 1, 1), (sizes.vocabulary, 0), (0.5, 0))
-        if sizes.vocabulary
-        else ((sizes.input_limit, 1), (2 * sizes.input_limit, 0))
-    )
     x, y = (ctypes.c_float * sizes.input_size)(), (ctypes.c_float * sizes.output_size)()
-    for value, taken in limits:
-        x[0] = value
-        if (library.edgelstm_step(arena, x, y) != 1) != taken:
-            return "range of inputs"
+    for k in range(len(sizes.vocabularies) or 1):
+        rows = sizes.vocabularies[k] if sizes.vocabularies else 0
+        # The limit of a measurement is a power of two.
+        limits = ((rows - 1, 1), (rows, 0), (0.5, 0)) if rows else ((sizes.input_limit, 1), (2 * sizes.input_limit, 0))
+        for value, taken in limits:
+            x[k] = value
+            if (library.edgelstm_step(arena, x, y) != 1) != taken:
+                return "range of inputs"
+        x[k] = 0
     return ""
 
 

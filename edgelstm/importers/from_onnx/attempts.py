@@ -77,11 +77,9 @@ class Attempt:
 
     def _samples(self, space: Space, steps: int) -> dict[str, Value]:
         """Identities of all samples: the numbers of one step, over all inputs, in the file's order."""
-        widths = []
-        for tensor, axes in self.reading.samples:
-            shape = tensor.shape or ()
-            widths.append(math.prod(int(n) for i, n in enumerate(shape) if i not in (axes.time, axes.batch)))
-        wire = space.allocate(Input("the graph's input"), steps, sum(widths))
+        widths = self.reading.widths()
+        kinds = np.repeat([tensor.dtype == "int" for tensor, _ in self.reading.samples], widths)
+        wire = space.allocate(Input("the graph's input", frozenset(np.flatnonzero(kinds).tolist())), steps, sum(widths))
         ids = space.ids(wire)  # (steps, batch, width)
         found: dict[str, Value] = {}
         for (tensor, axes), part in zip(self.reading.samples, np.split(ids, np.cumsum(widths)[:-1], axis=2), strict=True):

@@ -63,7 +63,7 @@ def from_onnx(file: File, layers: str | None = None, *, sizes: str | None = None
             continue
         steps = reading.steps()
         window = steps if steps is not None and steps > 1 and not any(becomes for _, becomes in reading.states) else None
-        model = Model(tuple(found), window=window, source=source)
+        model = Model(tuple(found), input_names=reading.names(), window=window, source=source)
         return model, ", ".join(one.name for one in model.layers), notes
     raise _failure(graph, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
 
