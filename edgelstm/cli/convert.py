@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError
-from . import describe, given, scaler, show
+from . import describe, given, origins, scaler, show
 from . import diagram as drawing
 
 
@@ -70,7 +70,7 @@ def convert(
         raise UsageError("convert needs --output, the .elstm file to write.")
     given.refuse_overwriting("--output", target, source)
     given.refuse_foreign_ending("--output", target)
-    taken = import_file(source, **how.said)
+    taken = import_file(source, traced=True, **how.said)
     stated: dict[str, Any] = {"labels": _names(labels), "input_names": _names(input_names), "rate_hz": rate, "window": window}
     model = replace(taken.model, **{name: value for name, value in stated.items() if value is not None})
     model = scaler.scaled(model, **scaling)
@@ -80,11 +80,12 @@ def convert(
         drawing.write(diagram, told, source, target)
     notes = [given.spelled(note) for note in taken.notes]
     if as_json:
-        show.emit_json({"format": taken.format, "chain": taken.chain, "notes": notes, **told})
+        show.emit_json({"format": taken.format, "chain": taken.chain, "notes": notes, **origins.record(taken), **told})
         return
     click.echo(show.printable(f"{source}, {taken.format}: {taken.chain}"))
     for note in notes:
         click.echo(show.printable(f"note: {note}"))
+    origins.print_origins(taken)
     describe.print_model(told)
 
 
