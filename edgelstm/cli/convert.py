@@ -23,7 +23,7 @@ from . import diagram as drawing
 @scaler.options
 @click.option("--diagram", type=click.Path(path_type=Path), metavar="OUT.svg", help="Draw the network: names, kinds, sizes and rates.")
 @click.option("--verify", "verified", is_flag=True,
-              help="Run SOURCE in its own framework, if installed; print how far each layer is from it. Exit code 1 beyond 1e-5.")  # fmt: skip
+              help="Run SOURCE in its own framework, if installed; print how far each layer is from it. Exit 1 beyond 1e-5.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 def convert(
     *,
