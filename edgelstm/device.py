@@ -133,10 +133,13 @@ class Stream:
     def _complain(self) -> "NoReturn":
         """Say which value of `input` must not enter the state, or that there is no step."""
         self._check_steps("step reads a sample, and")
-        if vocabulary := self._sizes.vocabulary:
-            refuse("InputError", f"channel 0 must be a whole number from 0 to {vocabulary - 1}, an index; got {self._given[0]:g}.")
         limit = self._sizes.input_limit
-        channel, value = next((k, value) for k, value in enumerate(self._given) if not abs(value) <= limit)
+        tables = self._sizes.vocabularies or (0,) * self.input_size
+        for channel, (value, indices) in enumerate(zip(self._given, tables, strict=True)):
+            if indices and not (0 <= value < indices and value == int(value)):
+                refuse("InputError", f"channel {channel} must be a whole number from 0 to {indices - 1}, an index; got {value:g}.")
+            if not indices and not abs(value) <= limit:
+                break
         refuse("InputError", f"channel {channel} is {value:g}, which must not enter the state, which is as it was; repair the sample.")
 
     def _check_steps(self, what: str) -> None:

@@ -242,10 +242,9 @@ def _probe(inputs: NDArray[Any] | None, outputs: NDArray[Any] | None, source: st
 def _assemble(layers: list[Layer], probe: Probe, document: dict[str, Any]) -> Model:
     options = {name: document[name] for name in ("labels", "input_names", "rate_hz", "window", "stateful", "source")}
     model = Model(tuple(layers), probe=probe, **options)
-    if (vocabulary := model.vocabulary_size) is not None:
-        indices = probe.inputs
-        if (indices != np.floor(indices)).any() or indices.min() < 0 or indices.max() >= vocabulary:
-            raise ModelFileError(f"its probe inputs must be whole numbers from 0 to {vocabulary - 1}; convert the model again.")
+    for rows, column in zip(model.vocabularies, probe.inputs.T, strict=True):
+        if rows and ((column != np.floor(column)).any() or column.min() < 0 or column.max() >= rows):
+            raise ModelFileError(f"its probe inputs must be whole numbers from 0 to {rows - 1}; convert the model again.")
     return model
 
 

@@ -191,6 +191,10 @@ class Layer:
             return np.asarray((weight[wanted] != 0).any(axis=0))
         return np.full(width, wanted.any())
 
+    def moved(self, places: Sequence[int]) -> Sequence[int] | None:
+        """The places of its outputs among the model's inputs, given those of what it reads; None where it computes new values."""
+        return None
+
     def output_shape(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
         """Shape of the output, given the shapes of the inputs: a vector's, unless the layer is channelwise and all inputs are alike.
 

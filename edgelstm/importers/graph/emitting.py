@@ -216,12 +216,10 @@ class Emitter:
         at = self.space.places(refs)
         for wire in dict.fromkeys(wire for wire, _, _ in runs):
             mine = at.wire == wire.index
-            numbers = at.number[mine]
-            low, high = int(numbers.min()), int(numbers.max()) + 1
-            if 2 * (high - low) >= wire.width or "Slice" not in RECORDS:
-                low, high = 0, wire.width
-            names.append(self._piece(wire, low, high, place))
-            parts.append(spread(weight[:, mine], numbers - low, high - low))
+            for low, high in _spans(wire, at.number[mine]):
+                within = mine & (low <= at.number) & (at.number < high)
+                names.append(self._piece(wire, low, high, place))
+                parts.append(spread(weight[:, within], at.number[within] - low, high - low))
         return tuple(names), np.hstack(parts)
 
     def _input_width(self) -> int:
@@ -233,6 +231,10 @@ class Emitter:
         if any(one.inputs == (INPUT,) and one.input_width is not None for one in readers):
             return
         width = self._input_width()
+        if any(one.takes_index for one in self.layers):
+            if max((getattr(one, "stop", 0) for one in readers), default=0) < width:
+                raise UnsupportedModelError("its last input is read by nothing, and the others are indices; export the model without it.")
+            return
         name = "samples"
         first = Normalizer(np.zeros(width), np.ones(width), name=name, inputs=(INPUT,))
         rest = [replace(one, inputs=tuple(name if i == INPUT else i for i in one.inputs)) for one in self.layers]
@@ -242,6 +244,16 @@ class Emitter:
 def _with(record: Layer, name: str, value: Any) -> Layer:
     fields: dict[str, Any] = {name: value}
     return replace(record, **fields)
+
+
+def _spans(wire: Wire, numbers: Ids) -> list[tuple[int, int]]:
+    """Parts of a wire that hold `numbers`: few, with others between, but where some of the model's inputs may be indices."""
+    if isinstance(wire.source, Input) and wire.source.whole:
+        ordered = np.unique(numbers)
+        runs = np.split(ordered, np.flatnonzero(np.diff(ordered) != 1) + 1)
+        return [(int(run[0]), int(run[-1]) + 1) for run in runs]
+    low, high = int(numbers.min()), int(numbers.max()) + 1
+    return [(0, wire.width) if 2 * (high - low) >= wire.width else (low, high)]
 
 
 def _scale(source: Scale) -> Layer:
