@@ -72,6 +72,7 @@ __all__ = [
     "LayerNorm",
     "LibraryError",
     "LogSoftmax",
+    "Magnitude",
     "MapConv",
     "MapConvTranspose",
     "MapPool",
@@ -171,6 +172,7 @@ if TYPE_CHECKING:
     from .layers.lstm import LSTMHalf as LSTMHalf
     from .layers.lstm_int8 import LSTMInt8 as LSTMInt8
     from .layers.lstm_int8_static import LSTMInt8Static as LSTMInt8Static
+    from .layers.magnitude import Magnitude as Magnitude
     from .layers.map_conv import MapConv as MapConv
     from .layers.map_conv import MapConvTranspose as MapConvTranspose
     from .layers.map_pool import MapPool as MapPool

@@ -247,6 +247,12 @@ MAKERS = {
     "rms_norm": behind_lstm(lambda rng: el.RMSNorm(uniform(rng, 9))),
     "unit_normalization": behind_lstm(lambda rng: el.UnitNormalization()),
     "gather": behind_lstm(lambda rng: el.Gather(rng.integers(0, 9, 14))),
+    "magnitude": lambda rng: [
+        el.MapConv(uniform(rng, 4, 1, 10), shape=(13, 1), strides=3),
+        el.Magnitude(5),
+        el.Dense(uniform(rng, 3, 20)),
+        *three_to_nine(rng),
+    ],
     "map_conv": before_lstm(
         lambda rng: el.MapConv(uniform(rng, 3, 2, 2, 7) / 3, uniform(rng, 7), shape=(5, 4, 2), padding=((1, 1), (0, 1))), 140
     ),

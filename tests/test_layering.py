@@ -54,7 +54,7 @@ FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
 ROOMS = {
     "layers": {"__init__", "record", "recurrent", "order", "wire", "integers", "activations", "maps", "cells", "halves", "sliding"},
     "reference": {"__init__", "maps", "functions", "integers", "cells", "sliding"},
-    "compiler.lowering": {"__init__", "maps", "cells", "halves", "hidden", "packing"},
+    "compiler.lowering": {"__init__", "maps", "fourier", "cells", "halves", "hidden", "packing"},
     "quantization.rules": {"__init__", "scales"},
 }
 

@@ -31,6 +31,7 @@ KINDS = {
     "unit_normalization": ("norms", "UnitNormalization"),
     "grouped_dense": ("grouped_dense", "GroupedDense"),
     "gather": ("joining", "Gather"),
+    "magnitude": ("magnitude", "Magnitude"),
     "conv_lstm": ("conv_lstm", "ConvLSTM"),
     "map_conv": ("map_conv", "MapConv"),
     "map_conv_transpose": ("map_conv", "MapConvTranspose"),
