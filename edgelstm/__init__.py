@@ -88,6 +88,7 @@ __all__ = [
     "Probe",
     "RMSNorm",
     "RNNInt8",
+    "Requantize",
     "Reverse",
     "ShapeError",
     "Slice",
@@ -151,6 +152,7 @@ if TYPE_CHECKING:
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
     from .layers.fake_quantize import DynamicFakeQuantize as DynamicFakeQuantize
     from .layers.fake_quantize import FakeQuantize as FakeQuantize
+    from .layers.fake_quantize import Requantize as Requantize
     from .layers.feedforward import Activation as Activation
     from .layers.feedforward import Add as Add
     from .layers.feedforward import Dense as Dense

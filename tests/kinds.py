@@ -272,6 +272,7 @@ MAKERS = {
     "reverse": lambda rng: [*both_ways(rng), el.Reverse()],
     "mask": masked,
     "fake_quantize": before_lstm(lambda rng: el.FakeQuantize(rng.uniform(0.01, 0.1, 6), np.full(6, -117), np.full(6, 138)), 6),
+    "requantize": before_lstm(lambda rng: el.Requantize(rng.uniform(5, 50, 6), np.full(6, -128), np.full(6, 127)), 6),
     "dynamic_fake_quantize": dynamic_fake_quantize,
     "min_gru": lambda rng: [el.MinGRU(uniform(rng, 26, 5), uniform(rng, 26), uniform(rng, 13), candidate="positive")],
     "min_lstm": lambda rng: [el.MinLSTM(uniform(rng, 54, 5), uniform(rng, 54))],

@@ -10,7 +10,7 @@ from .elementwise_f32 import activation_f32, add_f32, embedding_f32, log_softmax
 from .entry.blocks import process
 from .entry.checks import first_bad_index, first_bad_vector
 from .entry.python_call import python_step
-from .fake_quantize_f32 import dynamic_fake_quantize_f32, fake_quantize_f32
+from .fake_quantize_f32 import dynamic_fake_quantize_f32, fake_quantize_f32, requantize_f32
 from .fourier_f32 import fourier_f32
 from .grouped_dense_f32 import grouped_dense_f32
 from .gru_f32 import gru_f32
@@ -88,6 +88,7 @@ LAYER_KERNELS = {
         mask_f32,
         attention_pool_f32,
         fake_quantize_f32,
+        requantize_f32,
         dynamic_fake_quantize_f32,
     )
 }

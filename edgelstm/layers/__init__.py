@@ -47,6 +47,7 @@ KINDS = {
     "attention_pool": ("attention", "AttentionPool"),
     "mask": ("recording", "Mask"),
     "fake_quantize": ("fake_quantize", "FakeQuantize"),
+    "requantize": ("fake_quantize", "Requantize"),
     "dynamic_fake_quantize": ("fake_quantize", "DynamicFakeQuantize"),
     "gru": ("gru", "GRU"),
     "rnn": ("rnn", "RNN"),
