@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 #: Where public names live, those of layer records apart: these stand in `layers.KINDS`.
 _HOME = {
     "Bidirectional": "bidirectional",
+    "InverseSTFT": "fourier",
+    "STFT": "fourier",
     "CalibrationWarning": "errors",
     "CompileError": "errors",
     "EdgeLSTMError": "errors",
@@ -39,6 +41,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "SLSTM",
+    "STFT",
     "Activation",
     "Add",
     "AttentionPool",
@@ -65,6 +68,7 @@ __all__ = [
     "GlobalMaxPool1D",
     "GroupedDense",
     "InputError",
+    "InverseSTFT",
     "LSTMHalf",
     "LSTMInt8",
     "LSTMInt8Static",
@@ -84,6 +88,7 @@ __all__ = [
     "ModelFileError",
     "Mul",
     "Normalizer",
+    "OverlapAdd",
     "PReLU",
     "Probe",
     "RMSNorm",
@@ -143,6 +148,8 @@ if TYPE_CHECKING:
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
     from .files.elstm import save as save
+    from .fourier import STFT as STFT
+    from .fourier import InverseSTFT as InverseSTFT
     from .layers.attention import AttentionPool as AttentionPool
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU
@@ -183,6 +190,7 @@ if TYPE_CHECKING:
     from .layers.norms import LayerNorm as LayerNorm
     from .layers.norms import RMSNorm as RMSNorm
     from .layers.norms import UnitNormalization as UnitNormalization
+    from .layers.overlap_add import OverlapAdd as OverlapAdd
     from .layers.pooling import AveragePool1D as AveragePool1D
     from .layers.pooling import GlobalAveragePool1D as GlobalAveragePool1D
     from .layers.pooling import GlobalMaxPool1D as GlobalMaxPool1D

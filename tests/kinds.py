@@ -253,6 +253,7 @@ MAKERS = {
         el.Dense(uniform(rng, 3, 20)),
         *three_to_nine(rng),
     ],
+    "overlap_add": behind_lstm(lambda rng: el.OverlapAdd(9, 2)),
     "map_conv": before_lstm(
         lambda rng: el.MapConv(uniform(rng, 3, 2, 2, 7) / 3, uniform(rng, 7), shape=(5, 4, 2), padding=((1, 1), (0, 1))), 140
     ),

@@ -102,3 +102,58 @@ def test_silero_vad_whole_answers_as_its_own_runtime():
     stream = el.Stream(model)
     found = np.array([stream.step(chunk)[0] for chunk in answers["audio"].reshape(-1, 512)])
     assert np.abs(found - answers["st_prob"]).max() < 1e-5
+
+
+#: Size and hop of blocks.
+BLOCKS = [(8, 8), (8, 4), (9, 2), (7, 5), (200, 66), (130, 1)]
+
+
+@pytest.mark.parametrize(("size", "hop"), BLOCKS, ids=str)
+def test_overlapping_blocks_are_added(size, hop):
+    xs = np.random.default_rng(size).uniform(-1, 1, (9, size)).astype(np.float32)
+    expected = np.zeros(8 * hop + size)
+    for t, x in enumerate(xs):
+        expected[t * hop : t * hop + size] += x
+    layer = el.OverlapAdd(size, hop)
+    np.testing.assert_allclose(reference.run(el.Model([layer]), xs).ravel(), expected[: 9 * hop], atol=1e-12)
+    if (size, hop) in BLOCKS[2:5]:
+        np.testing.assert_allclose(el.Stream(el.Model([layer])).process(xs).ravel(), expected[: 9 * hop], atol=2e-6)
+
+
+def test_torch_transposes_along_time_alike():
+    """A transposed convolution along time: products of each row, laid a stride apart."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(5)
+    layer, x = torch.nn.ConvTranspose1d(3, 4, 5, stride=2).double(), torch.randn(1, 3, 11, dtype=torch.float64)
+    with torch.no_grad():
+        expected = layer(x)[0].T.numpy()
+    weight, bias = (parameter.detach().numpy() for parameter in (layer.weight, layer.bias))
+    model = el.Model(
+        [
+            el.Dense(weight.transpose(2, 1, 0).reshape(20, 3)),
+            el.OverlapAdd(20, 8),
+            el.BatchNorm(np.ones(8), np.tile(bias, 2)),
+        ]
+    )
+    np.testing.assert_allclose(reference.run(model, x[0].T.numpy()).reshape(-1, 4), expected[:22], atol=1e-6)
+
+
+def test_a_transform_and_its_inverse_give_the_samples_back():
+    """Later by the size less the hop; Hann's windows, a quarter apart, sum to two."""
+    size, hop = 64, 16
+    model = el.Model([*el.STFT(size, hop), *el.InverseSTFT(size, hop, window=np.full(size, 0.5), inputs=["stft"])])
+    x = np.random.default_rng(6).uniform(-1, 1, (40, hop)).astype(np.float32)
+    y = el.Stream(model).process(x).ravel()
+    np.testing.assert_allclose(y[size - hop :], x.ravel()[: hop - size], atol=1e-6)
+
+
+def test_transforms_say_what_they_cannot_be():
+    for size, hop in ((7, 7), (8, 3), (8, 0), (True, 1)):
+        with pytest.raises(el.ShapeError, match="even and a multiple of hop"):
+            el.STFT(size, hop)
+    with pytest.raises(el.UsageError, match="window must be one of"):
+        el.InverseSTFT(8, 4, window="kaiser", inputs=["x"])
+    with pytest.raises(el.ShapeError, match="must have 8 values"):
+        el.STFT(8, 4, window=np.ones(7))
+    with pytest.raises(el.ShapeError, match="is longer than its blocks"):
+        el.OverlapAdd(4, 5)

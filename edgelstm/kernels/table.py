@@ -26,6 +26,7 @@ from .map_conv_f32 import depthwise_f32, map_conv_f32, map_conv_transpose_f32
 from .map_pool_f32 import map_pool_f32
 from .minimal_f32 import min_gru_f32, min_lstm_f32
 from .norms_f32 import layer_norm_f32, rms_norm_f32, unit_normalization_f32
+from .overlap_add_f32 import overlap_add_f32
 from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, reverse_f32, sweep
 from .rnn_f32 import rnn_f32
 from .sliding_f32 import average_pool_f32, global_average_f32, global_max_f32, max_pool_f32, window_f32
@@ -61,6 +62,7 @@ LAYER_KERNELS = {
         embedding_f32,
         fourier_f32,
         magnitude_f32,
+        overlap_add_f32,
         mul_f32,
         slice_f32,
         batch_norm_f32,

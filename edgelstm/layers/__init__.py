@@ -32,6 +32,7 @@ KINDS = {
     "grouped_dense": ("grouped_dense", "GroupedDense"),
     "gather": ("joining", "Gather"),
     "magnitude": ("magnitude", "Magnitude"),
+    "overlap_add": ("overlap_add", "OverlapAdd"),
     "conv_lstm": ("conv_lstm", "ConvLSTM"),
     "map_conv": ("map_conv", "MapConv"),
     "map_conv_transpose": ("map_conv", "MapConvTranspose"),
