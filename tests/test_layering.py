@@ -12,7 +12,19 @@ PACKAGE = Path(__file__).parents[1] / "edgelstm"
 
 #: Who may import whom, by the first part of the name below the package. "" is the package itself (its version).
 ALLOWED = {
-    "__init__": {"bidirectional", "building", "errors", "files", "layers", "loading", "model", "quantization", "stream", "verifying"},
+    "__init__": {
+        "bidirectional",
+        "fourier",
+        "building",
+        "errors",
+        "files",
+        "layers",
+        "loading",
+        "model",
+        "quantization",
+        "stream",
+        "verifying",
+    },
     "__main__": {"cli"},
     "errors": set(),
     "layers": {"errors", "runtime"},
@@ -25,6 +37,7 @@ ALLOWED = {
     "kernels": set(),
     "compiler": {"errors", "layers", "model", "kernels", "runtime"},
     "bidirectional": {"errors", "layers"},
+    "fourier": {"errors", "layers"},
     "building": {"", "compiler", "errors", "files", "model", "runtime"},
     "stream": {"compiler", "errors", "files", "model", "runtime"},
     "onnx_backend": {"errors", "importers", "layers", "reference", "stream"},
@@ -61,7 +74,7 @@ FRAMEWORKS = {"originals": {"torch", "tensorflow", "keras", "onnxruntime"}}
 ROOMS = {
     "layers": {"__init__", "record", "recurrent", "order", "wire", "integers", "activations", "maps", "cells", "halves", "sliding"},
     "reference": {"__init__", "maps", "functions", "integers", "cells", "sliding"},
-    "compiler.lowering": {"__init__", "maps", "cells", "halves", "hidden", "packing"},
+    "compiler.lowering": {"__init__", "maps", "fourier", "cells", "halves", "hidden", "packing"},
     "quantization.rules": {"__init__", "scales"},
 }
 

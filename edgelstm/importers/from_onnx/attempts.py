@@ -155,13 +155,23 @@ class Attempt:
         parts = []
         for tensor, ids in answers:
             tracer.place = f"the output {printable(tensor.name, 60)!r}"
-            refs = tracer.grouped([ids.reshape(-1, 1)]).refs[0][:, 0]
+            refs = _in_order(tracer, ids)
             parts.append(turned(tracer, refs, most) if _descends(tracer, ids) else refs)
         if len(parts) > 1:
             notes.append(f"The answers are those of {', '.join(tensor.name for tensor, _ in answers)}, one after the other.")
         if most == 1 and tracer.steps > 1:
             notes.append("The file answers once a recording: its answer is that of the last step.")
         return np.concatenate(parts), notes
+
+
+def _in_order(tracer: Tracer, ids: Ids) -> Ids:
+    """The numbers of the last step, in the order in which an output has them at every step."""
+    group = tracer.grouped([ids.reshape(-1, 1)])
+    orders = np.argsort(group.where, axis=2)  # (steps, sequences, numbers)
+    if (orders != orders[-1, 0]).any():
+        tracer.refuse("holds the numbers of each step in another order")
+    found: Ids = group.refs[0][orders[-1, 0], 0]
+    return found
 
 
 def _descends(tracer: Tracer, ids: Ids) -> bool:

@@ -10,6 +10,7 @@ from ...layers.gru import GRU
 from ...layers.lstm import LSTM
 from ...layers.rnn import RNN
 from .expressions import Affine, Apply, Combine, Expression, Floats, Made, Scale, State, spread
+from .magnitude import magnitude
 from .wires import Ids, Space, Wire
 
 
@@ -45,7 +46,7 @@ class Cells:
         if isinstance(wire.source, Combine):
             made = self._lstm(h, wire.source) or self._gru(h, wire.source)
         elif isinstance(wire.source, Apply):
-            made = self._rnn(h, wire.source)
+            made = self._rnn(h, wire.source) or magnitude(self, h, wire.source)
         if made is not None and wire.reverse:
             fields: dict[str, Any] = {"reverse": True}
             made = replace(made, record=replace(made.record, **fields))
