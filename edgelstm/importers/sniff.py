@@ -89,7 +89,6 @@ _TO_TFLITE = "Convert it to TensorFlow Lite, with tf.lite.TFLiteConverter.{}(…
 _INSTEAD = {
     "ONNX Runtime (.ort)": "Give the .onnx file that it was made from.",
     "TensorFlow SavedModel": _TO_TFLITE.format("from_saved_model"),
-    "TensorFlow 1 GraphDef (.pb)": "Convert it to TensorFlow Lite, with tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(…).convert().",
 }
 
 
@@ -132,7 +131,7 @@ def _sniff_binary(start: bytes, file: BinaryIO) -> str:
     if start[0] == 8 and start[1] < 32 and start[2:3] in b"\x12\x1a\x22\x28\x32\x3a\x42":
         return "ONNX"
     if _is_graph(start):
-        return "TensorFlow 1 GraphDef (.pb)"
+        return "TensorFlow (frozen .pb)"
     if _is_pickle(start):
         return _sniff_pickle(file)
     if msgpack_file.begins(start):
