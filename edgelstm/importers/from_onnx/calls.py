@@ -21,7 +21,7 @@ class Runner(Protocol):
     def inside(self, graph: Graph, names: dict[str, Value]) -> list[Value]:
         """The outputs of a graph inside a node; `names`: what its inputs are."""
 
-    def operator(self, node: Node, values: list[Value | None]) -> Sequence[Value]:
+    def operator(self, node: Node, values: Sequence[Value | None]) -> Sequence[Value]:
         """What a node gives that stands in the place of the present one."""
 
 

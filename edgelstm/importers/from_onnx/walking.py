@@ -50,9 +50,9 @@ class Walk:
 
     inside = run
 
-    def operator(self, node: Node, values: list[Value | None]) -> Sequence[Value]:
+    def operator(self, node: Node, values: Sequence[Value | None]) -> Sequence[Value]:
         """What a node gives that stands in the place of the present one."""
-        return self._outputs(node, values)
+        return self._outputs(node, list(values))
 
     def _look(self, name: str, place: str) -> Value:
         for scope in reversed(self._scopes):

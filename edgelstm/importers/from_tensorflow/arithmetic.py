@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..from_onnx.calls import Array, Call, floats
-from ..from_onnx.folding import bounded_inputs
+from ..from_onnx.folding import bounded
 from ..graph.tracing import Flow, Value
-from .values import Count, Drawn, Handler, one, onnx, plain
+from .values import Bounded, Count, Drawn, Handler, one, onnx, plain
 
 
 def _plain(op: str, **attributes: Any) -> Handler:
@@ -19,12 +19,12 @@ def _plain(op: str, **attributes: Any) -> Handler:
     return plain(lambda call: onnx(call, op, *(call.value(i) for i in range(len(call.values))), **attributes))
 
 
-def _folded(function: Callable[..., Any]) -> Handler:
+def folded(function: Callable[..., Any]) -> Handler:
     """A function of constants alone."""
 
     def fold(call: Call) -> list[Value]:
         arrays = [call.constant(index) for index in range(len(call.values))]
-        bounded_inputs(call)
+        bounded(call, np.broadcast_shapes(*(array.shape for array in arrays)))
         with np.errstate(all="ignore"):
             return [np.asarray(function(*arrays))]
 
@@ -75,20 +75,6 @@ def _mul(call: Call) -> list[Value]:
     return onnx(call, "Mul", call.value(0), call.value(1))
 
 
-def _floor(call: Call) -> list[Value]:
-    value = call.value(0)
-    if not isinstance(value, Drawn):
-        return [np.floor(call.constant(0))]
-    if np.floor(value.low) != np.ceil(value.high) - 1:
-        call.refuse("drops numbers at random, as in training; freeze the graph with dropout turned off")
-    return [np.asarray(np.floor(value.low), np.float32)]
-
-
-def _floor_div(call: Call) -> list[Value]:
-    with np.errstate(all="ignore"):
-        return [np.floor_divide(call.constant(0), call.constant(1))]
-
-
 def _turned(call: Call, index: int, turn: bool) -> Value:
     """An input, with its last two axes exchanged if `turn`."""
     x = call.value(index)
@@ -130,19 +116,19 @@ def _reduce(op: str) -> Handler:
     return plain(reduce)
 
 
-def _logical(function: Callable[..., Any]) -> Handler:
-    def reduce(call: Call) -> list[Value]:
-        axes, keep = tuple(int(a) for a in call.constant(1).ravel()), bool(call.attribute("keep_dims", False))
-        return [np.asarray(function(call.constant(0), axis=axes, keepdims=keep))]
-
-    return plain(reduce)
-
-
 def _bound(low: bool) -> Handler:
-    """Maximum or Minimum."""
+    """Maximum or Minimum; both, with constants, are one function."""
 
     def write(call: Call) -> list[Value]:
-        return onnx(call, "Max" if low else "Min", call.value(0), call.value(1))
+        a, b = call.value(0), call.value(1)
+        x, bound = (b, a) if isinstance(b, Flow) else (a, b)
+        found = one(call, "Max" if low else "Min", a, b)
+        if not isinstance(x, Flow) or isinstance(bound, Flow) or bound.size != 1:
+            return [found]
+        if isinstance(x, Bounded) and x.low != low and (x.bound <= bound.item() if not low else bound.item() <= x.bound):
+            ends = (bound.item(), x.bound) if low else (x.bound, bound.item())
+            return onnx(call, "Clip", x.inner, *ends)
+        return [Bounded(found.ids, inner=x, bound=bound.item(), low=low)] if isinstance(found, Flow) else [found]
 
     return plain(write)
 
@@ -151,44 +137,6 @@ def _clip(call: Call) -> list[Value]:
     low, high = (call.constant(index).item() for index in (1, 2))
     x = call.value(0)
     return onnx(call, "Clip", x, np.asarray(low), np.asarray(high)) if isinstance(x, Flow) else [np.clip(x, low, high)]
-
-
-def _compare(function: Callable[[Array, Array], Any]) -> Handler:
-    """Comparisons: of constants, of a count with a constant where all iterations agree, and of numbers drawn at random likewise."""
-
-    def compare(call: Call) -> list[Value]:
-        call.attribute("incompatible_shape_error")
-        sides: list[Array] = []
-        for index in (0, 1):
-            value = call.value(index)
-            if isinstance(value, Count):
-                sides.append(np.arange(value.trips) + value.offset)
-            elif isinstance(value, Drawn):
-                sides.append(np.array([value.low, np.nextafter(value.high, -np.inf)]))
-            else:
-                sides.append(call.constant(index))
-        special = [isinstance(value, Count | Drawn) for value in call.values]
-        if not any(special):
-            bounded_inputs(call)
-            return [np.asarray(function(*sides))]
-        found = function(*(side if own else side.reshape(-1)[:, None] for side, own in zip(sides, special, strict=True)))
-        if all(special) or (found != found[:, :1]).any():
-            call.refuse("compares the number of an iteration with one that divides the recording, which is not imported")
-        return [found[:, 0].reshape(call.constant(special.index(False)).shape)]
-
-    return plain(compare, Count, Drawn)
-
-
-def _select(call: Call) -> list[Value]:
-    """Select and SelectV2: in the first, a vector chooses rows."""
-    condition, a, b = call.constant(0).astype(bool), call.value(1), call.value(2)
-    if condition.all() or not condition.any():
-        chosen = a if condition.all() else b
-        shape = np.broadcast_shapes(a.shape, b.shape)
-        return [chosen if chosen.shape == shape else one(call, "Expand", chosen, np.array(shape, np.int64))]
-    if call.node.op == "Select" and condition.ndim == 1:
-        condition = condition.reshape(-1, *[1] * (len(a.shape) - 1))
-    return onnx(call, "Where", condition, a, b)
 
 
 def _leaky(call: Call) -> list[Value]:
@@ -202,62 +150,58 @@ def _rsqrt(call: Call) -> list[Value]:
     return [np.asarray(1 / np.sqrt(x)).astype(x.dtype)]
 
 
-def _random(call: Call) -> list[Value]:
-    for name in ("seed", "seed2"):
-        call.attribute(name)
-    return [Drawn()]
-
-
 def _batch_norm(call: Call) -> list[Value]:
     """FusedBatchNorm of all versions: (y, statistics), of which y alone is given."""
-    if call.attribute("is_training", True):
-        call.refuse("normalises by the statistics of its own batch, as in training; freeze the graph in inference mode")
     call.attribute("exponential_avg_factor")
-    x = call.value(0)
-    scale, offset, mean, variance = (floats(call.constant(index)) for index in range(1, 5))
-    factor = scale / np.sqrt(variance + call.attribute("epsilon", 1e-4))
-    shape = (-1, *[1] * (len(x.shape) - 2)) if call.attribute("data_format", "NHWC").startswith("NC") else (-1,)
+    x, epsilon = call.value(0), call.attribute("epsilon", 1e-4)
+    scale, offset = (floats(call.constant(index)) for index in (1, 2))
+    second = call.attribute("data_format", "NHWC").startswith("NC")
+    if call.attribute("is_training", True):
+        return [_own_statistics(call, x, 1 if second else len(x.shape) - 1, scale, offset, epsilon)]
+    mean, variance = (floats(call.constant(index)) for index in (3, 4))
+    factor = scale / np.sqrt(variance + epsilon)
+    shape = (-1, *[1] * (len(x.shape) - 2)) if second else (-1,)
     found = one(call, "Mul", x, factor.reshape(shape))
     return onnx(call, "Add", found, (offset - mean * factor).reshape(shape))
 
 
-_COMPARED = {
-    "Less": np.less,
-    "LessEqual": np.less_equal,
-    "Greater": np.greater,
-    "GreaterEqual": np.greater_equal,
-    "Equal": np.equal,
-    "NotEqual": np.not_equal,
-}
+def _own_statistics(call: Call, x: Value, axis: int, scale: Array, offset: Array, epsilon: float) -> Value:
+    """Each channel normalised by its own mean and variance: how Keras writes LayerNormalization, with rows as channels."""
+    order = [axis, *(a for a in range(len(x.shape)) if a != axis)]
+    turned = one(call, "Transpose", x, perm=order)
+    rows = one(call, "Reshape", turned, np.array([x.shape[axis], -1]))
+    found = one(call, "LayerNormalization", rows, np.ones(rows.shape[1], np.float32), axis=-1, epsilon=epsilon)
+    found = one(call, "Add", one(call, "Mul", found, scale[:, None]), offset[:, None])
+    back = one(call, "Reshape", found, np.array(turned.shape))
+    return one(call, "Transpose", back, perm=np.argsort(order).tolist())
+
 
 _SAME = {
     **{op: op for op in ("Sigmoid", "Tanh", "Relu", "Elu", "Selu", "Softplus", "Softsign", "Softmax", "LogSoftmax", "Exp", "Sqrt", "Abs")},
-    **{"Neg": "Neg", "RealDiv": "Div", "Div": "Div", "Pow": "Pow", "Inv": "Reciprocal", "Reciprocal": "Reciprocal"},
+    "Neg": "Neg",
+    "RealDiv": "Div",
+    "Div": "Div",
+    "Pow": "Pow",
+    "Inv": "Reciprocal",
+    "Reciprocal": "Reciprocal",
 }
 
 #: By operator.
 ARITHMETIC: dict[str, Handler] = {
     **{op: _plain(name) for op, name in _SAME.items()},
-    **{op: _compare(function) for op, function in _COMPARED.items()},
     **dict.fromkeys(("Add", "AddV2"), _sum(1)),
     "Sub": _sum(-1),
     "Relu6": plain(lambda call: onnx(call, "Clip", call.value(0), 0.0, 6.0)),
     "BiasAdd": plain(_bias),
     "BiasAddV1": plain(_bias),
     "Mul": plain(_mul, Drawn),
-    "Floor": plain(_floor, Drawn),
-    "FloorDiv": plain(_floor_div),
-    "FloorMod": _folded(np.mod),
-    "Ceil": _folded(np.ceil),
-    "Log": _folded(np.log),
-    "Round": _folded(np.round),
-    "Sign": _folded(np.sign),
+    "FloorDiv": folded(np.floor_divide),
+    "FloorMod": folded(np.mod),
+    "Ceil": folded(np.ceil),
+    "Log": folded(np.log),
+    "Round": folded(np.round),
+    "Sign": folded(np.sign),
     "Rsqrt": plain(_rsqrt),
-    "LogicalAnd": _folded(np.logical_and),
-    "LogicalOr": _folded(np.logical_or),
-    "LogicalNot": _folded(np.logical_not),
-    "All": _logical(np.all),
-    "Any": _logical(np.any),
     **dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"), plain(_matmul)),
     "Square": plain(_square),
     "SquaredDifference": plain(_squared_difference),
@@ -270,9 +214,6 @@ ARITHMETIC: dict[str, Handler] = {
     "Maximum": _bound(True),
     "Minimum": _bound(False),
     "ClipByValue": plain(_clip),
-    "Select": plain(_select),
-    "SelectV2": plain(_select),
     "LeakyRelu": plain(_leaky),
-    "RandomUniform": plain(_random),
     **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), plain(_batch_norm)),
 }

@@ -99,7 +99,7 @@ def read(file: BinaryIO) -> GraphDef:
 
 def parse(data: bytes) -> GraphDef:
     """The graph in the bytes of a file."""
-    reading, nodes, functions = _Reading(), [], {}
+    reading, nodes, functions = _Reading(), list[NodeDef](), dict[str, Function]()
     for number, value in fields(memoryview(data)):
         if number == 1:
             nodes.append(reading.node(value))
@@ -173,7 +173,7 @@ class _Reading:
         if number in (3, 5):
             return signed(value) if number == 3 else bool(value)
         if number == 4:
-            return float(fixed(value, "<f4")[0])  # type: ignore[arg-type]
+            return float(fixed(value, "<f4")[0])
         if number == 6:
             return Dtype(signed(value))
         if number == 7:
@@ -186,26 +186,28 @@ class _Reading:
 
     def function(self, value: Field) -> tuple[str, Function]:
         """A FunctionDef, with its name."""
-        name, arguments, results, nodes, returned = "", [], [], [], {}
+        name, nodes, returned = "", list[NodeDef](), dict[str, str]()
+        sides: dict[int, list[str]] = {2: [], 3: []}
         for number, part in fields(inside(value)):
             if number == 1:
                 for n, inner in fields(inside(part)):
                     if n == 1:
                         name = text(inner)
-                    elif n in (2, 3):
+                    elif n in sides:
                         called = next((text(last) for m, last in fields(inside(inner)) if m == 1), "")
-                        (arguments if n == 2 else results).append(called)
+                        sides[n].append(called)
             elif number == 3:
                 nodes.append(self.node(part))
             elif number == 4:
                 key, found = self._entry(part)
                 returned[key] = bytes(found).decode(errors="replace")
         _distinct(nodes)
-        return name, Function(tuple(arguments), tuple(results), tuple(nodes), returned)
+        return name, Function(tuple(sides[2]), tuple(sides[3]), tuple(nodes), returned)
 
     def tensor(self, value: Field, node: str) -> NDArray[Any] | None:
         """The numbers of a TensorProto; None for text and other types that no network computes with."""
-        kind, shape, raw, single = 0, (), None, []  # type: ignore[var-annotated]
+        kind, raw, single = 0, memoryview(b""), list[NDArray[Any]]()
+        shape: tuple[int, ...] | None = ()
         for number, part in fields(inside(value)):
             if number == 1:
                 kind = signed(part)
@@ -224,7 +226,7 @@ class _Reading:
         if shape is None or min((*shape, 0)) < 0 or math.prod(shape) > MOST_NUMBERS:
             raise ModelFileError(f"{called} has shape {printable(shape, 80)}; at most {MOST_NUMBERS} numbers are read.")
         size = math.prod(shape)
-        values = _raw(raw, kind, called) if raw else _written(np.concatenate(single) if single else np.zeros(1), kind)
+        values = _raw(raw, kind, called) if raw else _written(np.concatenate(single) if single else np.zeros(min(size, 1)), kind)
         if values.size != size:
             if raw or values.size > size or not values.size or size > MOST_FILLED:
                 raise ModelFileError(f"{called} of shape {shape} has {values.size} numbers; the file is damaged, or too large.")

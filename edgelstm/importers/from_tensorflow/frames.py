@@ -99,8 +99,8 @@ def _loop(nodes: tuple[NodeDef, ...], frame: str, enters: list[NodeDef]) -> tupl
 
 def _turns(node: NodeDef, known: dict[str, NodeDef]) -> bool:
     """Whether a node is where a loop's variable comes round."""
-    kinds = [known[name_of(one)].op for one in node.inputs if name_of(one) in known]
-    return node.op in ("Merge", "RefMerge") and len(node.inputs) == 2 and any(kind in ("NextIteration", "RefNextIteration") for kind in kinds)
+    kinds = {known[name_of(one)].op for one in node.inputs if name_of(one) in known}
+    return node.op in ("Merge", "RefMerge") and len(node.inputs) == 2 and bool(kinds & {"NextIteration", "RefNextIteration"})
 
 
 def _variable(merge: NodeDef, enters: list[NodeDef], known: dict[str, NodeDef], readers: dict[str, list[NodeDef]]) -> _Variable:
@@ -111,7 +111,5 @@ def _variable(merge: NodeDef, enters: list[NodeDef], known: dict[str, NodeDef], 
     switches = tuple(node for node in loops if (one := known.get(name_of(node.inputs[1]))) is not None and one.op == "LoopCond")
     if len(begins) != 1 or len(turns) != 1 or not turns[0].inputs or any(not enter.inputs for enter in enters):
         raise ModelFileError(f"has {merge}, which lacks what a loop's variable begins as or becomes; the file is damaged.")
-    exits = tuple(
-        f"{node.name}:0" for switch in switches for node in readers.get(switch.name, []) if node.op in ("Exit", "RefExit")
-    )
+    exits = tuple(f"{node.name}:0" for switch in switches for node in readers.get(switch.name, []) if node.op in ("Exit", "RefExit"))
     return _Variable(f"{merge.name}:0", begins[0], turns[0].inputs[0], switches, exits)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..from_onnx import loops as iterations
-from ..from_onnx.calls import Call
+from ..from_onnx.calls import Array, Call
 from ..from_onnx.file import Graph
 from ..graph.tracing import Flow, Value
 from ..graph.wires import Wire
@@ -14,6 +14,8 @@ from .values import Count, Handler, Rows, Special, plain
 
 #: What a condition is made of; counts grow, so that it holds for the first iterations and for none behind them.
 _CONDITIONS = {"Less", "LessEqual", "LogicalAnd", "Identity", "LoopCond", "Const", "Cast", "Enter"}
+
+_CONDITION = "edgelstm imports loops that compare a count of iterations with their number, and no other condition"
 
 
 def _loop(call: Call) -> Sequence[Value]:
@@ -23,9 +25,10 @@ def _loop(call: Call) -> Sequence[Value]:
     ends = [tensor.name for tensor in body.outputs]
     values = [call.value(index) for index in range(len(names))]
     kept = [index >= len(ends) or iterations.origin(body, ends[index]) == name for index, name in enumerate(names)]
-    counts = {index: int(v.item()) for index, v in enumerate(values) if not kept[index] and _counts(v)}
+    counts = {index: int(v.item()) for index, v in enumerate(values) if not kept[index] and isinstance(v, np.ndarray) and _counts(v)}
     trips = _trips(call, condition, values, kept, counts)
     if trips == 1 and call.tracer.steps == 1 and not call.tracer.open:
+        call.tracer.once = True
         return call.runner.inside(body, dict(zip(names, values, strict=True)))
     directions: list[bool] = []
     given = dict(zip(names, values, strict=True))
@@ -43,8 +46,8 @@ def _loop(call: Call) -> Sequence[Value]:
     return _ended(call, found, values, wires, counts, trips, _backward(call, directions))
 
 
-def _counts(value: Value) -> bool:
-    return isinstance(value, np.ndarray) and value.size == 1 and value.dtype.kind in "iu"
+def _counts(value: Array) -> bool:
+    return value.size == 1 and value.dtype.kind in "iu"
 
 
 def _backward(call: Call, directions: list[bool]) -> bool:
@@ -59,7 +62,7 @@ def _ended(
     """What the variables are behind the loop."""
     for index, wire in wires.items():
         iterations.close(call, wire, found[index], backward)
-    back, ends = trips - 1 if backward else 0, []
+    back, ends = trips - 1 if backward else 0, list[Value]()
     for index, (before, after) in enumerate(zip(values, found, strict=False)):
         if index in counts:
             ends.append(np.array(counts[index] + trips))
@@ -67,6 +70,8 @@ def _ended(
             if after.count != trips:
                 call.refuse(f"puts {trips} rows into a list of {after.count}, which is not imported")
             ends.append(replace(after, filled=iterations.every(call, after.written, trips, backward), written=None))
+        elif isinstance(after, Rows) and after.filled is not None and before is not after:
+            ends.append(replace(after, filled=iterations.ended(call, after.filled, back)))
         elif index in wires:
             end = iterations.ended(call, after, back)
             if isinstance(before, Flow) and isinstance(end, Flow):
@@ -80,12 +85,12 @@ def _ended(
 def _trips(call: Call, condition: Graph, values: list[Value], kept: list[bool], counts: dict[int, int]) -> int:
     """How often the condition holds."""
     if odd := next((node for node in condition.nodes if node.op not in _CONDITIONS), None):
-        call.refuse(f"runs as long as {odd} says; edgelstm imports loops that compare a count of iterations with their number")
+        call.refuse(f"has a condition with {odd}; {_CONDITION}")
     names = [tensor.name for tensor in condition.inputs]
     read = {name for node in condition.nodes for name in node.inputs} | {tensor.name for tensor in condition.outputs}
     for index, name in enumerate(names):
         if name in read and not kept[index] and index not in counts:
-            call.refuse("runs as long as what it computes says; edgelstm imports loops that compare a count of iterations with their number")
+            call.refuse(_CONDITION)
 
     def runs(trip: int) -> bool:
         given = dict(zip(names, values, strict=True)) | {names[i]: np.array(begin + trip) for i, begin in counts.items()}

@@ -9,15 +9,18 @@ import numpy as np
 from ...errors import ModelFileError, UnsupportedModelError, printable
 from ..from_onnx.file import File, Graph, Node, Tensor
 from .arithmetic import ARITHMETIC
+from .comparing import COMPARING
 from .file import Called, Dtype, GraphDef, NodeDef, check_frozen
 from .frames import structured
 from .lists import LISTS
 from .loops import LOOPS
 from .moving import MOVING
-from .sections import Section, consumers, name_of, needed, normalised, of_function
+from .recurrent import RECURRENT
+from .sections import Section, consumers, followed, name_of, needed, normalised, of_function
+from .sliding import SLIDING
 from .values import DOMAIN, Handler
 
-_OPERATORS: Mapping[str, Handler] = {**ARITHMETIC, **MOVING, **LISTS, **LOOPS}
+_OPERATORS: Mapping[str, Handler] = {**ARITHMETIC, **COMPARING, **MOVING, **SLIDING, **RECURRENT, **LISTS, **LOOPS}
 
 #: Attributes that change nothing.
 _SILENT = {"N", "parallel_iterations", "is_constant", "frame_name", "swap_memory", "output_shapes", "container", "shared_name"}
@@ -73,22 +76,16 @@ def _signature(node: NodeDef) -> Tensor:
 def _answers(nodes: Sequence[NodeDef], notes: list[str]) -> dict[str, str]:
     """The graph's outputs: what depends on an input and is read by no node. References, and how outputs are called."""
     readers = consumers(nodes)
-    reached: set[str] = set()
-    stack = [node for node in nodes if node.op == "Placeholder"]
-    while stack:
-        node = stack.pop()
-        if node.name not in reached:
-            reached.add(node.name)
-            stack += readers.get(node.name, [])
+    reached = followed(nodes, readers, "Placeholder") - followed(nodes, readers, "Enter", until="Exit")
     known, found = {node.name: node for node in nodes}, dict[str, str]()
     for node in nodes:
         if node.name not in reached or node.op in _SILENT_OPS or any(r.op not in _SILENT_OPS for r in readers.get(node.name, [])):
             continue
-        one = _outputs(node)
-        while node.op in (*_CHOOSING, "Identity", "Cast") and (end := _chosen(node, known)) is not None:
+        end = _chosen(node, known)
+        if end is not None:
             notes.append(f"The output {node.name!r} is {end.op} of {end.inputs[0]!r}, which is the answer here.")
-            one, node = [end.inputs[0]], known[name_of(end.inputs[0])]
-        found |= {ref: name_of(ref) if ref.endswith(":0") else ref for ref in one}
+        answers = _outputs(node) if end is None else [end.inputs[0]]
+        found |= {ref: name_of(ref) if ref.endswith(":0") else ref for ref in answers}
     if not found:
         raise UnsupportedModelError("holds no node that depends on an input (Placeholder) and is read by no other; freeze the graph again.")
     return found

@@ -14,9 +14,7 @@ _OUTPUTS: dict[str, tuple[str, ...]] = {
     "TopKV2": ("values", "indices"),
     **dict.fromkeys(("BlockLSTM", "BlockLSTMV2", "LSTMBlockCell"), ("i", "cs", "f", "o", "ci", "co", "h")),
     "GRUBlockCell": ("r", "u", "c", "h"),
-    **dict.fromkeys(
-        ("CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"), ("output", "output_h", "output_c", "reserve_space", "host_reserved")
-    ),
+    **dict.fromkeys(("CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"), ("output", "output_h", "output_c", "reserve_space", "host_reserved")),
     **dict.fromkeys(
         ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"),
         ("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2", "reserve_space_3"),
@@ -132,4 +130,16 @@ def consumers(nodes: Sequence[NodeDef]) -> dict[str, list[NodeDef]]:
     for node in nodes:
         for one in node.inputs:
             found.setdefault(name_of(one), []).append(node)
+    return found
+
+
+def followed(nodes: Sequence[NodeDef], readers: Mapping[str, list[NodeDef]], op: str, until: str = "") -> set[str]:
+    """Names of nodes that depend on a node of one operator; one of the operator `until` ends the way."""
+    found: set[str] = set()
+    stack = [node for node in nodes if node.op == op]
+    while stack:
+        node = stack.pop()
+        if node.name not in found and node.op != until:
+            found.add(node.name)
+            stack += readers.get(node.name, [])
     return found

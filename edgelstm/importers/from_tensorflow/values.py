@@ -59,6 +59,20 @@ class Drawn(Special):
     high: float = 1.0
 
 
+@dataclass(frozen=True, eq=False)
+class Inner(Special):
+    """What a fused operator has inside, which nothing else reads."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bounded(Flow):
+    """Numbers of which it is known that they are those of `inner`, held above (`low`) or below a bound."""
+
+    inner: Flow = field(default_factory=lambda: Flow(_NOWHERE))
+    bound: float = 0.0
+    low: bool = False
+
+
 def plain(handler: Handler, *takes: type) -> Handler:
     """A handler that is given what flows, constants, and special arrays of the types it `takes`. What reads something dead is dead."""
 
@@ -78,6 +92,7 @@ def plain(handler: Handler, *takes: type) -> Handler:
 _CALLED: dict[type, str] = {
     Count: "the number of a loop's iteration",
     Rows: "a list of rows as though it were an array",
+    Inner: "a gate of a fused operator",
     Drawn: "numbers drawn at random, as in training",
 }
 
