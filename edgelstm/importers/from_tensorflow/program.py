@@ -17,6 +17,7 @@ from .loops import LOOPS
 from .moving import MOVING
 from .recurrent import RECURRENT
 from .sections import Section, consumers, followed, name_of, needed, normalised, of_function
+from .settled import settled
 from .sliding import SLIDING
 from .values import DOMAIN, Handler
 
@@ -47,7 +48,8 @@ def program(graph: GraphDef) -> tuple[File, list[str]]:
         If parts of the file do not fit together.
     """
     check_frozen(graph)
-    nodes, notes = normalised(graph.nodes), list[str]()
+    notes: list[str] = []
+    nodes = settled(normalised(graph.nodes), notes)
     ends = _answers(nodes, notes)
     inputs = [node for node in nodes if node.op == "Placeholder"]
     section = Section(tuple(f"{node.name}:0" for node in inputs), tuple(ends), nodes)
