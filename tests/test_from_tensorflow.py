@@ -40,7 +40,7 @@ def calls(name):
     return [(rows(held[f"x{call}"]), np.concatenate(answers[call], axis=-1)) for call in range(2)]
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "states" not in name and "unrolled" not in name])
+@pytest.mark.parametrize("name", [name for name in NAMES if "states" not in name])
 def test_graphs_answer_as_tensorflow(name):
     model = load(FILES[f"{name}.pb"])[0]
     for x, wanted in calls(name):

@@ -140,9 +140,23 @@ def doubled(graph):
         graph.add(f"d{i}", "ConcatV2", f"d{i - 1}" if i else "y", f"d{i - 1}" if i else "y", "axis")
 
 
+def many_splits(graph):
+    """Thousands of arrays taken apart, each of which could be the steps of a recurrence."""
+    graph.constant("four", np.zeros((3, 4)))
+    graph.add("wide", "MatMul", "flat", "four")
+    last = "wide"
+    for i in range(4000):
+        graph.add(f"s{i}", "Split", "one", last, num_split=4)
+        for j in range(4):
+            graph.add(f"t{i}_{j}", "Tanh", f"s{i}:{j}")
+        last = graph.add(f"c{i}", "ConcatV2", *(f"t{i}_{j}" for j in range(4)), "one")
+    graph.constant("one", np.int32(1))
+
+
 @pytest.mark.parametrize(
     ("spoil", "match"),
     [
+        (many_splits, "larger than is imported|more than"),
         (many_nodes, "nodes; edgelstm reads no such"),
         (huge_shape, "numbers are read"),
         (filled, "too large"),

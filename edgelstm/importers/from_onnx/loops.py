@@ -170,3 +170,34 @@ def every(call: Call, value: Value, steps: int, backward: bool) -> Value:
         call.refuse("gathers constants, one an iteration")
     rows = [_at(call, value.ids, i if backward else steps - 1 - i) for i in range(steps)]
     return Flow(np.stack(rows))
+
+
+def unrolled(call: Call) -> Sequence[Value]:
+    """A recurrence that the graph spells out (`unrolled.rolled`): its inputs are the steps in order, and what its states begin as."""
+    body, count = call.attribute("body"), call.attribute("steps")
+    states = [tensor.name for tensor in body.inputs[1:]]
+    last, backward = _steps_of(call, [call.flow(step) for step in range(count)])
+    wires = [begin(call, call.value(count + index), name, count) for index, name in enumerate(states)]
+    given: dict[str, Value] = {body.inputs[0].name: last}
+    for index, (name, wire) in enumerate(zip(states, wires, strict=True)):
+        given[name] = Flow(present(call, wire).reshape(call.value(count + index).shape))
+    found = call.runner.inside(body, given)
+    for wire, value in zip(wires, found, strict=False):
+        close(call, wire, value, backward)
+    answers: list[Value] = []
+    for value in found[len(wires) :]:
+        rows = every(call, value, count, backward)
+        answers += [Flow(rows.ids[step]) if isinstance(rows, Flow) else rows for step in range(count)]
+    return answers
+
+
+def _steps_of(call: Call, steps: Sequence[Flow]) -> tuple[Flow, bool]:
+    """The one of arrays that is the recording's last step, of which the others are the earlier ones, and whether they come from the end."""
+    space = call.tracer.space
+    backward = bool(space.places(steps[0].ids).step.max() > space.places(steps[-1].ids).step.max())
+    rows = steps if backward else steps[::-1]
+    wires = np.unique(space.places(rows[0].ids).wire)
+    whole = all(space.wires[index].steps in (0, len(steps)) for index in wires)
+    if not whole or any(not np.array_equal(row.ids, _at(call, rows[0].ids, back)) for back, row in enumerate(rows)):
+        call.refuse("takes steps of a recording in another order than their own, or some alone, which is not imported")
+    return rows[0], backward

@@ -81,7 +81,7 @@ def _answers(nodes: Sequence[NodeDef], notes: list[str]) -> dict[str, str]:
     reached = followed(nodes, readers, "Placeholder") - followed(nodes, readers, "Enter", until="Exit")
     known, found = {node.name: node for node in nodes}, dict[str, str]()
     for node in nodes:
-        if node.name not in reached or node.op in _SILENT_OPS or any(r.op not in _SILENT_OPS for r in readers.get(node.name, [])):
+        if node.name not in reached or node.op in _SILENT_OPS or node.name in readers:
             continue
         end = _chosen(node, known)
         if end is not None:
