@@ -15,16 +15,16 @@ from .compiler.elf.archive import archive
 from .compiler.layout import Layout, lay_out
 from .compiler.plan import sizes_of
 from .compiler.room import within_memory
-from .compiler.sealing import sealed
 from .compiler.step_cost import instructions
 from .compiler.targets import Target, TargetName
-from .errors import CompileError, UnsupportedModelError, UsageError, printable
+from .errors import CompileError, LibraryError, UnsupportedModelError, UsageError, printable
 from .files import container
 from .files.elstm import model_digest
 from .files.probes import reference_probe
 from .model import Model, Probe
 from .runtime import outline, snapshot
-from .runtime.library_file import ABI, DIGEST_SIZE, digest_of
+from .runtime.cpu import MACHINES
+from .runtime.library_file import ABI, DIGEST_SIZE, MAGIC, NEEDS_SIZE, TRAILER, WIRED_ABI, WIRES, digest_of
 from .runtime.sizes import Sizes
 from .runtime.writing import write_atomic
 
@@ -202,6 +202,48 @@ def _checked(form: str, prefix: str, target: Target) -> str:
     if not _PREFIX.fullmatch(prefix):
         raise UsageError(f"a prefix is a name in C: a letter, then letters, digits and underscores, at most 40; got {prefix!r}.")
     return form
+
+
+def sealed(library: bytes, sizes: Sizes, architecture: str, needs: tuple[str, ...], info: bytes, probe: tuple[bytes, bytes, int]) -> bytes:
+    """A library as the file that `LibraryFile` reads.
+
+    Parameters
+    ----------
+    library : bytes
+        ELF shared library.
+    sizes : Sizes
+    architecture : str
+        First word of LLVM's triple.
+    needs : tuple of str
+        What /proc/cpuinfo must list where it is to run.
+    info : bytes
+        The JSON text that stands in the library.
+    probe : (bytes, bytes, int)
+        Inputs and outputs as float32, and the number of steps.
+    """
+    machine, bits = MACHINES[architecture]
+    library += bytes(-len(library) % 4)
+    body = library + probe[0] + probe[1]
+    plain = sizes.each_step and len(sizes.input_shape) == len(sizes.output_shape) == 1
+    body += b"" if plain else WIRES.pack(sizes.every, sizes.first, *_three(sizes.input_shape), *_three(sizes.output_shape))
+    fields = (sizes.input_size, sizes.output_size, sizes.vocabulary, probe[2])
+    lengths = (library.index(info), len(info), sizes.arena_bytes, sizes.state_bytes)
+    places = (sizes.sample_offset, sizes.input_offset, sizes.output_offset, sizes.input_limit)
+    words = " ".join(needs).encode()
+    if len(words) > NEEDS_SIZE:
+        raise LibraryError(
+            f"the names of what the CPU must have take {len(words)} bytes, more room than the trailer has. Please report this."
+        )
+    trailer = TRAILER.pack(
+        *(machine, bits, ABI if plain else WIRED_ABI, *fields, *lengths, *places),
+        *(words, sizes.digest, MAGIC, len(library), bytes(DIGEST_SIZE)),
+    )
+    body += trailer[:-DIGEST_SIZE]
+    return body + digest_of(body)
+
+
+def _three(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*shape, 0, 0, 0)[:3]
 
 
 def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from library_models import FIELDS, built, model_of, sealed_again
 
 import edgelstm as el
-from edgelstm import device
-from edgelstm.compiler import sealing, targets
+from edgelstm import building, device
+from edgelstm.compiler import targets
 from edgelstm.runtime import cpu, library_file
 
 SETTINGS = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -244,7 +244,7 @@ def test_what_a_target_needs_is_known_on_its_machine():
         if machine in cpu._HWCAP:
             assert set(target.needs) <= set(cpu._HWCAP[machine])
     with pytest.raises(el.LibraryError, match="more room"):
-        sealing.sealed(b"", el.Stream(model_of(NAME)).program.sizes, "x86_64", ("x" * 80,) * 9, b"", (b"", b"", 0))
+        building.sealed(b"", el.Stream(model_of(NAME)).program.sizes, "x86_64", ("x" * 80,) * 9, b"", (b"", b"", 0))
 
 
 def test_the_hosts_library_needs_what_its_compiler_may_use(sound):

@@ -32,7 +32,7 @@ RATE_FUNCTIONS = ("due",)
 #: Libraries that this process has loaded, by the digest of their files: none is ever unloaded.
 _loaded: "dict[bytes, ctypes.CDLL]" = {}
 
-#: The trailer, which `compiler.sealing` writes and `LibraryFile` reads.
+#: The trailer, which `building.sealed` writes and `LibraryFile` reads.
 MAGIC = b"\x7fEDGELSTM\r\n\x1a\n\0\0\0"
 TRAILER = struct.Struct("<HHIIIIIIIQQQQQf256s32s16sI32s")
 DIGEST_SIZE, NEEDS_SIZE = 32, 256
