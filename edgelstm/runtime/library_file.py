@@ -26,13 +26,19 @@ FUNCTIONS = (
     *("init", "reset", "step", "process", "snapshot", "restore"),
 )
 
-#: What it shows beside that where answers are not due at every step.
+#: What a library shows in their place whose model reads whole recordings.
+RECORDING_FUNCTIONS = (
+    *("abi", "info", "arena_bytes", "work_bytes", "input_size", "output_size"),
+    *("init", "reset", "step", "process_recording"),
+)
+
+#: What it shows beside that where not every sample has its answer.
 RATE_FUNCTIONS = ("due",)
 
 #: Libraries that this process has loaded, by the digest of their files: none is ever unloaded.
 _loaded: "dict[bytes, ctypes.CDLL]" = {}
 
-#: The trailer, which `building.sealed` writes and `LibraryFile` reads.
+#: The trailer, which `files.library.sealed` writes and `LibraryFile` reads.
 MAGIC = b"\x7fEDGELSTM\r\n\x1a\n\0\0\0"
 TRAILER = struct.Struct("<HHIIIIIIIQQQQQf256s32s16sI32s")
 DIGEST_SIZE, NEEDS_SIZE = 32, 256
@@ -41,6 +47,11 @@ DIGEST_SIZE, NEEDS_SIZE = 32, 256
 #: before it, which says when they are due, and both shapes, ended by zeros.
 WIRED_ABI = 2
 WIRES = struct.Struct("<QQ3I3I")
+
+#: Version of the trailer of libraries that answer whole recordings: `RECORDINGS` stands before `WIRES`, bytes of work memory for each row,
+#: and 1 where a recording gets one answer.
+RECORDINGS_ABI = 3
+RECORDINGS = struct.Struct("<QQ")
 
 #: Where arenas begin: a cache line.
 ALIGNMENT = 64
@@ -59,6 +70,12 @@ def refuse(message: str) -> "NoReturn":
     from ..errors import LibraryError
 
     raise LibraryError(message) from None
+
+
+def functions_of(sizes: Sizes) -> "tuple[str, ...]":
+    """What a library of these sizes shows to C."""
+    shown = RECORDING_FUNCTIONS if sizes.reads_recordings else FUNCTIONS
+    return shown if sizes.each_step and not sizes.sums_up else (*shown, *RATE_FUNCTIONS)
 
 
 class LibraryFile:
@@ -99,14 +116,14 @@ class LibraryFile:
             refuse(f"{self.path} is not a library that edgelstm built, or it is cut short. Copy it again, whole.")
         if digest_of(memoryview(data)[:-DIGEST_SIZE]) != digest:
             refuse(f"{self.path} is damaged (its digest does not match). Copy it again, or build it again.")
-        if abi not in (ABI, WIRED_ABI):
+        if abi not in (ABI, WIRED_ABI, RECORDINGS_ABI):
             refuse(f"{self.path} has interface version {abi}; this edgelstm loads version {ABI}. Build it again with this version.")
-        wires = _wires(data, inputs, outputs) if abi == WIRED_ABI else (1, 1, (), ())
+        wires = (1, 1, (), ()) if abi == ABI else _wires(data, abi, inputs, outputs)
         if wires is None:
             refuse(f"{self.path} contradicts itself: its shapes are not those of its samples and answers. Build it again.")
         self.sizes = Sizes(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model, *wires)
         answers = self.sizes.due(0, steps)
-        end = len(data) - TRAILER.size - (WIRES.size if abi == WIRED_ABI else 0)
+        end = len(data) - TRAILER.size - _BEFORE[abi]
         parts = size + 4 * (steps * inputs + answers * outputs) + len(data) - end
         ends = max(state, given + 4 * inputs, answer + 4 * outputs)
         if not answers or parts != len(data) or ends > arena or sample + 4 * inputs > state or min(given, answer) < state:
@@ -174,13 +191,19 @@ class LibraryFile:
         _, key, rest = self.info_text.partition(b'"prefix": "')  # within a text the quotes would stand behind backslashes
         prefix = rest.partition(b'"')[0].decode("ascii", "replace")
         if key and prefix != "edgelstm":
-            for function in FUNCTIONS if self.sizes.each_step else (*FUNCTIONS, *RATE_FUNCTIONS):
+            for function in functions_of(self.sizes):
                 setattr(handle, f"edgelstm_{function}", handle[f"{prefix}_{function}"])
 
 
-def _wires(data: bytearray, inputs: int, outputs: int) -> "tuple[int, int, tuple[int, ...], tuple[int, ...]] | None":
-    """(every, first, input_shape, output_shape) of a library's file; None where they are none, or none of these sizes."""
-    if len(data) < TRAILER.size + WIRES.size:
+#: Bytes between probe and trailer, by its version.
+_BEFORE = {ABI: 0, WIRED_ABI: WIRES.size, RECORDINGS_ABI: WIRES.size + RECORDINGS.size}
+
+
+def _wires(data: bytearray, abi: int, inputs: int, outputs: int) -> "tuple[Any, ...] | None":
+    """(every, first, input_shape, output_shape) of a library's file, and of one that answers recordings (row_bytes, sums_up); None where
+    they are none, or none of these sizes.
+    """
+    if len(data) < TRAILER.size + _BEFORE[abi]:
         return None
     every, first, *lengths = WIRES.unpack_from(data, len(data) - TRAILER.size - WIRES.size)
     shapes = [tuple(n for n in part if n) for part in (lengths[:3], lengths[3:])]
@@ -189,17 +212,19 @@ def _wires(data: bytearray, inputs: int, outputs: int) -> "tuple[int, int, tuple
         for n in shape:
             sizes[k] *= n
     limit = 1 << 32
-    return (every, first, *shapes) if sizes == [inputs, outputs] and 0 < every < limit and 0 < first < limit else None
+    if sizes != [inputs, outputs] or not (0 < every < limit and 0 < first < limit):
+        return None
+    if abi == WIRED_ABI:
+        return every, first, *shapes
+    row_bytes, sums_up = RECORDINGS.unpack_from(data, len(data) - TRAILER.size - _BEFORE[abi])
+    return (every, first, *shapes, row_bytes, bool(sums_up)) if row_bytes < limit and sums_up < 2 else None
 
 
 def _contradiction(library: ctypes.CDLL, sizes: Sizes) -> str:
     """What of these sizes is not that of the code; empty if all is."""
-    told = {
-        "input_size": sizes.input_size,
-        "output_size": sizes.output_size,
-        "arena_bytes": sizes.arena_bytes,
-        "snapshot_bytes": sizes.state_bytes + SNAPSHOT_FRAME,
-    }
+    told = {"input_size": sizes.input_size, "output_size": sizes.output_size, "arena_bytes": sizes.arena_bytes}
+    if not sizes.reads_recordings:
+        told["snapshot_bytes"] = sizes.state_bytes + SNAPSHOT_FRAME
     for name, size in told.items():
         function = getattr(library, f"edgelstm_{name}")
         function.restype = ctypes.c_size_t
@@ -208,10 +233,10 @@ def _contradiction(library: ctypes.CDLL, sizes: Sizes) -> str:
     memory = (ctypes.c_char * (sizes.arena_bytes + ALIGNMENT))()
     arena = ctypes.c_void_p(ctypes.addressof(memory) + -ctypes.addressof(memory) % ALIGNMENT)
     library.edgelstm_init(arena)
-    if not sizes.each_step:
+    if "due" in functions_of(sizes):
         library.edgelstm_due.restype = ctypes.c_size_t
-        due = [library.edgelstm_due(arena, ctypes.c_size_t(sizes.first + n)) for n in (-1, 0, sizes.every - 1, sizes.every)]
-        if due != [0, 1, 1, 2]:
+        steps = [sizes.first + n for n in (-1, 0, sizes.every - 1, sizes.every)]
+        if [library.edgelstm_due(arena, ctypes.c_size_t(n)) for n in steps] != [sizes.due(0, n) for n in steps]:
             return "rate of answers"
     # The limit is a power of two, or a number of indices.
     limits = (
@@ -220,9 +245,19 @@ def _contradiction(library: ctypes.CDLL, sizes: Sizes) -> str:
         else ((sizes.input_limit, 1), (2 * sizes.input_limit, 0))
     )
     x, y = (ctypes.c_float * sizes.input_size)(), (ctypes.c_float * sizes.output_size)()
+    if sizes.reads_recordings:
+        from . import recording_calls
+
+        if odd := recording_calls.odd_work(library, sizes):
+            return odd
+        places = ctypes.c_void_p(ctypes.addressof(x)), ctypes.c_void_p(ctypes.addressof(y))
     for value, taken in limits:
         x[0] = value
-        if (library.edgelstm_step(arena, x, y) != 1) != taken:
+        if sizes.reads_recordings:
+            done = recording_calls.process(library, sizes, arena, *places, 1)
+        else:
+            done = library.edgelstm_step(arena, x, y) != 1
+        if done != taken:
             return "range of inputs"
     return ""
 

@@ -84,6 +84,11 @@ class Sizes:
         """Whether an answer is due at every step."""
         return self.every == self.first == 1
 
+    @property
+    def reads_recordings(self) -> bool:
+        """Whether whole recordings alone are answered, each from the initial state."""
+        return self.row_bytes is not None
+
     def due(self, taken: int, steps: int) -> int:
         """How many answers `steps` steps give, behind the first `taken`."""
         if self.sums_up:
