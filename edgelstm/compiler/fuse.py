@@ -1,8 +1,8 @@
 """Operations -> one LLVM module: all layers in one function, and around it the entry points of a library.
 
 ===========================  ==================================================================================
-``edgelstm_run``             ``int64 (weights, arena, x, y, n, limit, checked)``: see `kernels.blocks`
-``edgelstm_python_step``     what Python calls as ``stream.step``: see `kernels.python_call`
+``edgelstm_run``             ``int64 (weights, arena, x, y, n, limit, checked)``: see `kernels.entry.blocks`
+``edgelstm_python_step``     what Python calls as ``stream.step``: see `kernels.entry.python_call`
 ===========================  ==================================================================================
 
 Only a cache miss comes here: this file imports Numba.

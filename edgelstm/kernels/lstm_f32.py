@@ -7,7 +7,7 @@ Rows of i, f and o come halved, as `cells.cell` wants them.
 
 `CellOptions` change what a tile's sums become. Where gates are coupled, three of them have rows. Where a norm needs the sums of all tiles,
 tiles leave them in scratch, and the bias is not among them; where there is a projection, h waits there for it. What options have in
-numbers stands behind the tiles: what `lstm_ends.Ending` takes.
+numbers stands behind the tiles: what `lstm_ends.ending` takes.
 
 Rows of inputs and recurrent weights may be in half precision: half as many floats. All else is float32.
 """

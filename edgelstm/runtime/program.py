@@ -14,7 +14,7 @@ from .memory import allocate
 from .rates import step_of
 from .sizes import PROBE_LIMIT, Sizes
 
-#: ``run(weights, arena, x, y, n, limit, checked) -> int``: see `kernels.blocks`.
+#: ``run(weights, arena, x, y, n, limit, checked) -> int``: see `kernels.entry.blocks`.
 Run = Callable[[int, int, int, int, int, float, int], int]
 
 
