@@ -112,10 +112,10 @@ def test_files_and_libraries_give_the_same(model, library, tmp_path):
 
 
 def test_a_library_whose_tables_are_others_is_refused(library, tmp_path):
-    from edgelstm.runtime.library_file import DIGEST_SIZE, TRAILER, WIRES, digest_of
+    from edgelstm.runtime.library_file import DIGEST_SIZE, RECORDINGS, TRAILER, WIRES, digest_of
 
     data = bytearray(library.read_bytes())
-    at = len(data) - TRAILER.size - WIRES.size - 4 * 4
+    at = len(data) - TRAILER.size - WIRES.size - RECORDINGS.size - 4 * 4
     assert data[at : at + 8] == np.array(TABLES, "<u4").tobytes()
     for place, value in ((0, 51), (4, 0), (8, 9)):
         changed = data.copy()
@@ -124,6 +124,20 @@ def test_a_library_whose_tables_are_others_is_refused(library, tmp_path):
         (tmp_path / "other.so").write_bytes(body + digest_of(body))
         with pytest.raises(el.LibraryError, match="range of inputs"):
             el.Stream(tmp_path / "other.so")
+
+
+def test_whole_recordings_of_indices(model, tmp_path):
+    """A recording read from its end, in process and as a library."""
+    whole = el.Model([dataclasses.replace(layer, reverse=True) if layer.kind == "gru" else layer for layer in model.layers])
+    xs = samples(np.random.default_rng(11), 15)
+    el.build(whole, "host").write(tmp_path / "whole.so")
+    expected = by_hand(model, xs[::-1])[::-1]
+    bad = xs.copy()
+    bad[9, 1] = 7
+    for stream in (el.Stream(whole), el.Stream(tmp_path / "whole.so")):
+        assert np.abs(stream.process(xs) - expected).max() < LIMIT
+        with pytest.raises(el.InputError, match="channel 1 of sample 9"):
+            stream.process(bad)
 
 
 def test_quantised_models_keep_their_tables(model):

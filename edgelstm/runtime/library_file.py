@@ -10,8 +10,8 @@ import ctypes
 import os
 import struct
 
-from . import rates
 from .digests import sha256_of
+from .sizes import Sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,13 +26,19 @@ FUNCTIONS = (
     *("init", "reset", "step", "process", "snapshot", "restore"),
 )
 
-#: What it shows beside that where answers are not due at every step.
+#: What a library shows in their place whose model reads whole recordings.
+RECORDING_FUNCTIONS = (
+    *("abi", "info", "arena_bytes", "work_bytes", "input_size", "output_size"),
+    *("init", "reset", "step", "process_recording"),
+)
+
+#: What it shows beside that where not every sample has its answer.
 RATE_FUNCTIONS = ("due",)
 
 #: Libraries that this process has loaded, by the digest of their files: none is ever unloaded.
 _loaded: "dict[bytes, ctypes.CDLL]" = {}
 
-#: The trailer, which `building.sealed` writes and `LibraryFile` reads.
+#: The trailer, which `files.library.sealed` writes and `LibraryFile` reads.
 MAGIC = b"\x7fEDGELSTM\r\n\x1a\n\0\0\0"
 TRAILER = struct.Struct("<HHIIIIIIIQQQQQf256s32s16sI32s")
 DIGEST_SIZE, NEEDS_SIZE = 32, 256
@@ -42,9 +48,15 @@ DIGEST_SIZE, NEEDS_SIZE = 32, 256
 WIRED_ABI = 2
 WIRES = struct.Struct("<QQ3I3I")
 
-#: Version of the trailer of libraries whose samples hold indices beside other values: a uint32 for each value stands before `WIRES`,
-#: how many indices it may be, 0 for a measurement.
-MIXED_ABI = 3
+#: Version of the trailer of libraries that answer whole recordings: `RECORDINGS` stands before `WIRES`, bytes of work memory for each row,
+#: and 1 where a recording gets one answer.
+RECORDINGS_ABI = 3
+RECORDINGS = struct.Struct("<QQ")
+
+#: Version of the trailer of libraries whose samples hold several indices, or indices beside measurements: a uint32 for each value stands
+#: before `RECORDINGS`, how many indices it may be, 0 for a measurement. Of models that step, the bytes for each row are `NO_ROWS`.
+MIXED_ABI = 4
+NO_ROWS = (1 << 64) - 1
 
 #: Where arenas begin: a cache line.
 ALIGNMENT = 64
@@ -65,96 +77,10 @@ def refuse(message: str) -> "NoReturn":
     raise LibraryError(message) from None
 
 
-class Sizes:
-    """What a stream must know of a program's memory.
-
-    Parameters
-    ----------
-    input_size, output_size : int
-        Values in a sample and in an answer.
-    vocabulary : int
-        Number of indices that the one input may be; 0 where it is a measurement, or there are several.
-    arena_bytes, state_bytes : int
-        Size of one stream's memory, and of the part at its beginning that is its state.
-    sample_offset, input_offset, output_offset : int
-        Bytes from the arena's beginning to the sample read last, to the place that the user may write a sample into, to the answer.
-    input_limit : float
-        Largest magnitude of an input for which no intermediate value can overflow float32; the vocabulary for an index.
-    digest : bytes
-        The model's SHA-256.
-    every, first : int
-        Steps from one answer to the next, and to the first.
-    input_shape, output_shape : tuple of int
-        Of a sample and of an answer; by default those of vectors.
-    row_bytes : int, optional
-        Of a model that reads whole recordings: bytes of work memory for each of their rows. None of a model that steps.
-    sums_up : bool
-        Whether a recording gets one answer.
-    vocabularies : tuple of int
-        For each input, the number of indices that it may be, 0 for a measurement; empty where all are measurements.
-    """
-
-    __slots__ = (
-        "arena_bytes",
-        "digest",
-        "every",
-        "first",
-        "input_limit",
-        "input_offset",
-        "input_shape",
-        "input_size",
-        "output_offset",
-        "output_shape",
-        "output_size",
-        "row_bytes",
-        "sample_offset",
-        "state_bytes",
-        "sums_up",
-        "vocabularies",
-        "vocabulary",
-    )
-
-    def __init__(
-        self,
-        input_size: int,
-        output_size: int,
-        vocabulary: int,
-        arena_bytes: int,
-        state_bytes: int,
-        sample_offset: int,
-        input_offset: int,
-        output_offset: int,
-        input_limit: float,
-        digest: bytes,
-        every: int = 1,
-        first: int = 1,
-        input_shape: "tuple[int, ...]" = (),
-        output_shape: "tuple[int, ...]" = (),
-        row_bytes: int | None = None,
-        sums_up: bool = False,
-        vocabularies: "tuple[int, ...]" = (),
-    ) -> None:
-        self.input_size, self.output_size, self.vocabulary = input_size, output_size, vocabulary
-        self.arena_bytes, self.state_bytes = arena_bytes, state_bytes
-        self.sample_offset, self.input_offset, self.output_offset = sample_offset, input_offset, output_offset
-        self.input_limit, self.digest = input_limit, digest
-        self.row_bytes, self.sums_up = row_bytes, sums_up
-        self.vocabularies = vocabularies or ((vocabulary,) if vocabulary else ())
-        self.every, self.first = every, first
-        self.input_shape, self.output_shape = input_shape or (input_size,), output_shape or (output_size,)
-
-    @property
-    def each_step(self) -> bool:
-        """Whether an answer is due at every step."""
-        return self.every == self.first == 1
-
-    def due(self, taken: int, steps: int) -> int:
-        """How many answers `steps` steps give, behind the first `taken`."""
-        if self.sums_up:
-            return int(steps >= self.first)
-        if self.each_step:
-            return steps
-        return rates.due(taken + steps, self.every, self.first) - rates.due(taken, self.every, self.first)
+def functions_of(sizes: Sizes) -> "tuple[str, ...]":
+    """What a library of these sizes shows to C."""
+    shown = RECORDING_FUNCTIONS if sizes.reads_recordings else FUNCTIONS
+    return shown if sizes.each_step and not sizes.sums_up else (*shown, *RATE_FUNCTIONS)
 
 
 class LibraryFile:
@@ -195,15 +121,15 @@ class LibraryFile:
             refuse(f"{self.path} is not a library that edgelstm built, or it is cut short. Copy it again, whole.")
         if digest_of(memoryview(data)[:-DIGEST_SIZE]) != digest:
             refuse(f"{self.path} is damaged (its digest does not match). Copy it again, or build it again.")
-        if abi not in (ABI, WIRED_ABI, MIXED_ABI):
+        if abi not in _BEFORE:
             refuse(f"{self.path} has interface version {abi}; this edgelstm loads version {ABI}. Build it again with this version.")
-        wires = (1, 1, (), ()) if abi == ABI else _wires(data, inputs, outputs)
-        tables = _tables(data, inputs) if abi == MIXED_ABI else ()
+        wires = (1, 1, (), ()) if abi == ABI else _wires(data, abi, inputs, outputs)
         if wires is None:
             refuse(f"{self.path} contradicts itself: its shapes are not those of its samples and answers. Build it again.")
-        self.sizes = Sizes(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model, *wires, vocabularies=tables)
+        self.sizes = Sizes(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model, *wires)
+        tables = self.sizes.vocabularies if abi == MIXED_ABI else ()
         answers = self.sizes.due(0, steps)
-        end = len(data) - TRAILER.size - (WIRES.size if abi != ABI else 0) - 4 * len(tables)
+        end = len(data) - TRAILER.size - _BEFORE[abi] - 4 * len(tables)
         parts = size + 4 * (steps * inputs + answers * outputs) + len(data) - end
         ends = max(state, given + 4 * inputs, answer + 4 * outputs)
         if not answers or parts != len(data) or ends > arena or sample + 4 * inputs > state or min(given, answer) < state:
@@ -271,13 +197,19 @@ class LibraryFile:
         _, key, rest = self.info_text.partition(b'"prefix": "')  # within a text the quotes would stand behind backslashes
         prefix = rest.partition(b'"')[0].decode("ascii", "replace")
         if key and prefix != "edgelstm":
-            for function in FUNCTIONS if self.sizes.each_step else (*FUNCTIONS, *RATE_FUNCTIONS):
+            for function in functions_of(self.sizes):
                 setattr(handle, f"edgelstm_{function}", handle[f"{prefix}_{function}"])
 
 
-def _wires(data: bytearray, inputs: int, outputs: int) -> "tuple[int, int, tuple[int, ...], tuple[int, ...]] | None":
-    """(every, first, input_shape, output_shape) of a library's file; None where they are none, or none of these sizes."""
-    if len(data) < TRAILER.size + WIRES.size:
+#: Bytes between probe and trailer, by its version.
+_BEFORE = {ABI: 0, WIRED_ABI: WIRES.size, **dict.fromkeys((RECORDINGS_ABI, MIXED_ABI), WIRES.size + RECORDINGS.size)}
+
+
+def _wires(data: bytearray, abi: int, inputs: int, outputs: int) -> "tuple[Any, ...] | None":
+    """(every, first, input_shape, output_shape) of a library's file, of one that answers recordings (row_bytes, sums_up), and of one whose
+    samples hold indices (vocabularies); None where they are none, or none of these sizes.
+    """
+    if len(data) < TRAILER.size + _BEFORE[abi]:
         return None
     every, first, *lengths = WIRES.unpack_from(data, len(data) - TRAILER.size - WIRES.size)
     shapes = [tuple(n for n in part if n) for part in (lengths[:3], lengths[3:])]
@@ -286,23 +218,24 @@ def _wires(data: bytearray, inputs: int, outputs: int) -> "tuple[int, int, tuple
         for n in shape:
             sizes[k] *= n
     limit = 1 << 32
-    return (every, first, *shapes) if sizes == [inputs, outputs] and 0 < every < limit and 0 < first < limit else None
-
-
-def _tables(data: bytearray, inputs: int) -> "tuple[int, ...]":
-    """How many indices each input of a library's file may be."""
-    start = len(data) - TRAILER.size - WIRES.size - 4 * inputs
-    return struct.unpack_from(f"<{inputs}I", data, start) if start >= 0 else ()
+    if sizes != [inputs, outputs] or not (0 < every < limit and 0 < first < limit):
+        return None
+    if abi == WIRED_ABI:
+        return every, first, *shapes
+    start = len(data) - TRAILER.size - _BEFORE[abi]
+    row_bytes, sums_up = RECORDINGS.unpack_from(data, start)
+    steps = abi == MIXED_ABI and row_bytes == NO_ROWS and not sums_up
+    if not (steps or (row_bytes < limit and sums_up < 2)) or (abi == MIXED_ABI and start < 4 * inputs):
+        return None
+    tables = struct.unpack_from(f"<{inputs}I", data, start - 4 * inputs) if abi == MIXED_ABI else ()
+    return every, first, *shapes, None if steps else row_bytes, bool(sums_up), tables
 
 
 def _contradiction(library: ctypes.CDLL, sizes: Sizes) -> str:
     """What of these sizes is not that of the code; empty if all is."""
-    told = {
-        "input_size": sizes.input_size,
-        "output_size": sizes.output_size,
-        "arena_bytes": sizes.arena_bytes,
-        "snapshot_bytes": sizes.state_bytes + SNAPSHOT_FRAME,
-    }
+    told = {"input_size": sizes.input_size, "output_size": sizes.output_size, "arena_bytes": sizes.arena_bytes}
+    if not sizes.reads_recordings:
+        told["snapshot_bytes"] = sizes.state_bytes + SNAPSHOT_FRAME
     for name, size in told.items():
         function = getattr(library, f"edgelstm_{name}")
         function.restype = ctypes.c_size_t
@@ -311,19 +244,27 @@ def _contradiction(library: ctypes.CDLL, sizes: Sizes) -> str:
     memory = (ctypes.c_char * (sizes.arena_bytes + ALIGNMENT))()
     arena = ctypes.c_void_p(ctypes.addressof(memory) + -ctypes.addressof(memory) % ALIGNMENT)
     library.edgelstm_init(arena)
-    if not sizes.each_step:
+    if "due" in functions_of(sizes):
         library.edgelstm_due.restype = ctypes.c_size_t
-        due = [library.edgelstm_due(arena, ctypes.c_size_t(sizes.first + n)) for n in (-1, 0, sizes.every - 1, sizes.every)]
-        if due != [0, 1, 1, 2]:
+        steps = [sizes.first + n for n in (-1, 0, sizes.every - 1, sizes.every)]
+        if [library.edgelstm_due(arena, ctypes.c_size_t(n)) for n in steps] != [sizes.due(0, n) for n in steps]:
             return "rate of answers"
     x, y = (ctypes.c_float * sizes.input_size)(), (ctypes.c_float * sizes.output_size)()
-    for k in range(len(sizes.vocabularies) or 1):
-        rows = sizes.vocabularies[k] if sizes.vocabularies else 0
-        # The limit of a measurement is a power of two.
+    if sizes.reads_recordings:
+        from . import recording_calls
+
+        if odd := recording_calls.odd_work(library, sizes):
+            return odd
+        places = ctypes.c_void_p(ctypes.addressof(x)), ctypes.c_void_p(ctypes.addressof(y))
+    for k, rows in enumerate(sizes.vocabularies or (0,)):
         limits = ((rows - 1, 1), (rows, 0), (0.5, 0)) if rows else ((sizes.input_limit, 1), (2 * sizes.input_limit, 0))
         for value, taken in limits:
             x[k] = value
-            if (library.edgelstm_step(arena, x, y) != 1) != taken:
+            if sizes.reads_recordings:
+                done = recording_calls.process(library, sizes, arena, *places, 1)
+            else:
+                done = library.edgelstm_step(arena, x, y) != 1
+            if done != taken:
                 return "range of inputs"
         x[k] = 0
     return ""
