@@ -231,7 +231,7 @@ class Emitter:
                 within = mine & (low <= at.number) & (at.number < high)
                 names.append(self._piece(wire, low, high, place))
                 parts.append(spread(weight[:, within], at.number[within] - low, high - low))
-        return tuple(names), np.hstack(parts)
+        return tuple(names), parts[0] if len(parts) == 1 else np.hstack(parts)
 
     def _input_width(self) -> int:
         return next(wire.width for wire in self.space.wires if isinstance(wire.source, Input))
