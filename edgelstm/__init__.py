@@ -53,6 +53,7 @@ __all__ = [
     "Concat",
     "Conv1D",
     "ConvLSTM",
+    "ConvLSTMInt8",
     "Dense",
     "DenseHalf",
     "DenseInt8",
@@ -154,6 +155,7 @@ if TYPE_CHECKING:
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU
     from .layers.conv_lstm import ConvLSTM as ConvLSTM
+    from .layers.conv_lstm import ConvLSTMInt8 as ConvLSTMInt8
     from .layers.convolution import Conv1D as Conv1D
     from .layers.dense_int8 import DenseInt8 as DenseInt8
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static

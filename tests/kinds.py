@@ -86,6 +86,22 @@ def conv_lstm(rng, shape, channels, window, **options):
     return el.ConvLSTM(*weights, uniform(rng, 4 * channels), shape=shape, **options)
 
 
+def conv_lstm_int8(rng, shape, channels, window, **options):
+    """Kernels of integers whose weights are as those."""
+    plain = conv_lstm(rng, shape, channels, window, **options)
+    kernels, scales = [], []
+    for kernel in (plain.kernel, plain.recurrent_kernel):
+        scales.append(rng.uniform(0.5, 1, 4 * channels) * np.abs(kernel).max() / 127)
+        kernels.append(rng.integers(-127, 128, kernel.shape).astype(np.int8))
+    given = {field.name: getattr(plain, field.name) for field in fields(plain)}
+    return el.ConvLSTMInt8(**given | dict(zip(("kernel", "recurrent_kernel", "scale", "recurrent_scale"), kernels + scales, strict=True)))
+
+
+def before_dense(rng):
+    """The maps of a layer with int8 kernels, summed up."""
+    return [conv_lstm_int8(rng, (5, 4, 3), 5, (2, 3), peephole=uniform(rng, 3, 5)), el.Dense(uniform(rng, 4, 100) / 5)]
+
+
 def before_lstm(layer, size):
     """The layer before an LSTM, which reads three sums of its `size` values."""
     return lambda rng: [layer(rng), el.Dense(uniform(rng, 3, size) * np.sqrt(4 / size)), *three_to_nine(rng)]
@@ -285,6 +301,7 @@ MAKERS = {
     "lstm_int8": lambda rng: [lstm_int8(rng, 5, 14, "int8-dynamic", calibrated=True), lstm_int8(rng, 14, 9, "int8-weight")],
     "gru_int8": gru_int8,
     "rnn_int8": rnn_int8,
+    "conv_lstm_int8": before_dense,
     "dense_int8": behind_lstm(lambda rng: el.DenseInt8("int8-dynamic", integers(rng, 5, 9), rng.uniform(0.5, 1, 5) / 400)),
     "lstm_int8_static": lambda rng: [lstm_int8_static(rng, 4, 11)],
     "dense_int8_static": lambda rng: [dense_int8_static(rng, 6, 5, 0.01, 3)],

@@ -61,6 +61,7 @@ KINDS = {
     "lstm_int8": ("lstm_int8", "LSTMInt8"),
     "gru_int8": ("hidden_int8", "GRUInt8"),
     "rnn_int8": ("hidden_int8", "RNNInt8"),
+    "conv_lstm_int8": ("conv_lstm", "ConvLSTMInt8"),
     "dense_int8": ("dense_int8", "DenseInt8"),
     "lstm_int8_static": ("lstm_int8_static", "LSTMInt8Static"),
     "dense_int8_static": ("dense_int8_static", "DenseInt8Static"),
