@@ -26,6 +26,7 @@ _HOME = {
     "UnsupportedModelError": "errors",
     "UsageError": "errors",
     "Verification": "verifying",
+    "Vocabulary": "vocabulary",
     "build": "building",
     "from_torch": "loading",
     "load": "loading",
@@ -97,6 +98,7 @@ __all__ = [
     "UnsupportedModelError",
     "UsageError",
     "Verification",
+    "Vocabulary",
     "Window",
     "__version__",
     "build",
@@ -197,3 +199,4 @@ if TYPE_CHECKING:
     from .stream import Stream as Stream
     from .verifying import Verification as Verification
     from .verifying import verify as verify
+    from .vocabulary import Vocabulary as Vocabulary

@@ -12,14 +12,18 @@ PACKAGE = Path(__file__).parents[1] / "edgelstm"
 
 #: Who may import whom, by the first part of the name below the package. "" is the package itself (its version).
 ALLOWED = {
-    "__init__": {"bidirectional", "building", "errors", "files", "layers", "loading", "model", "quantization", "stream", "verifying"},
+    "__init__": {
+        *("bidirectional", "building", "errors", "files", "layers", "loading", "model", "quantization", "stream", "verifying"),
+        "vocabulary",
+    },
     "__main__": {"cli"},
     "errors": set(),
     "layers": {"errors", "runtime"},
     "runtime": {"errors"},
-    "model": {"errors", "layers", "runtime"},
+    "vocabulary": {"errors"},
+    "model": {"errors", "layers", "runtime", "vocabulary"},
     "reference": {"layers", "model"},
-    "files": {"", "errors", "layers", "model", "reference", "runtime"},
+    "files": {"", "errors", "layers", "model", "reference", "runtime", "vocabulary"},
     "importers": {"bidirectional", "errors", "layers", "model", "files", "reference"},
     "loading": {"errors", "files", "importers", "model"},
     "kernels": set(),
@@ -35,7 +39,7 @@ ALLOWED = {
     "runners": {"errors", "runtime", "stream"},
     "cli": {
         *("", "building", "compiler", "doctor", "errors", "files", "importers", "layers", "loading", "model", "quantization"),
-        *("reference", "runners", "runtime", "stream", "verifying"),
+        *("reference", "runners", "runtime", "stream", "verifying", "vocabulary"),
     },
 }
 
