@@ -20,6 +20,7 @@ _HOME = {
     "Model": "model",
     "ModelFileError": "errors",
     "Probe": "model",
+    "Sampler": "generating",
     "ShapeError": "errors",
     "StateError": "errors",
     "Stream": "stream",
@@ -29,6 +30,7 @@ _HOME = {
     "Vocabulary": "vocabulary",
     "build": "building",
     "from_torch": "loading",
+    "generate": "generating",
     "load": "loading",
     "quantize": "quantization",
     "save": "files.elstm",
@@ -89,6 +91,7 @@ __all__ = [
     "RMSNorm",
     "RNNInt8",
     "Reverse",
+    "Sampler",
     "ShapeError",
     "Slice",
     "Softmax",
@@ -103,6 +106,7 @@ __all__ = [
     "__version__",
     "build",
     "from_torch",
+    "generate",
     "load",
     "quantize",
     "save",
@@ -143,6 +147,8 @@ if TYPE_CHECKING:
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
     from .files.elstm import save as save
+    from .generating import Sampler as Sampler
+    from .generating import generate as generate
     from .layers.attention import AttentionPool as AttentionPool
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU

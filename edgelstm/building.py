@@ -282,7 +282,7 @@ def _shown(exports: tuple[str, ...], prefix: str) -> dict[str, str]:
     """By the name of what is shown, its name in the file: what C calls has the prefix, what Python asks for keeps its name."""
     from .compiler import c_abi, fuse
 
-    own = {*c_abi.DATA, *fuse.EXPORTS}
+    own = {*c_abi.DATA, *fuse.EXPORTS, fuse.TOKENS}
     return {name: name if name in own else prefix + name.removeprefix(PREFIX) for name in exports}
 
 
@@ -297,8 +297,8 @@ def _exports(layout: Layout, target: Target, form: str) -> tuple[str, ...]:
     shown = c_abi.exports(layout)
     if form != "library":
         return shown
-    python = fuse.EXPORTS if target.bits == 64 else fuse.EXPORTS[:1]  # the call from Python reads structs of 64-bit CPython
-    return (*shown, *c_abi.DATA, *python)
+    structs = () if target.bits == 64 else fuse.EXPORTS[1:]  # the call from Python reads structs of 64-bit CPython
+    return (*shown, *c_abi.DATA, *(name for name in fuse.exports(layout) if name not in structs))
 
 
 def _linked(object_file: bytes, target: Target, exports: tuple[str, ...]) -> bytes:

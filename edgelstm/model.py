@@ -205,6 +205,11 @@ class Model:
         sizes = [int(layer.arrays()["weight"].shape[0]) for layer in self.layers if layer.takes_index]
         return min(sizes, default=None)
 
+    @property
+    def generates(self) -> bool:
+        """Whether it can read its own answers: it reads an index at each step, and answers with a number for each of the indices."""
+        return self.streams and self.vocabulary_size == self.output_size and self.output_wire.each_step
+
     def with_normalizer(self, mean: ArrayLike, scale: ArrayLike) -> "Model":
         """The same network, taking samples in the units of the sensor: each is brought to ``(x - mean) / scale`` first.
 

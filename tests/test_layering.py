@@ -13,7 +13,19 @@ PACKAGE = Path(__file__).parents[1] / "edgelstm"
 #: Who may import whom, by the first part of the name below the package. "" is the package itself (its version).
 ALLOWED = {
     "__init__": {
-        *("bidirectional", "building", "errors", "files", "layers", "loading", "model", "quantization", "stream", "verifying"),
+        *(
+            "bidirectional",
+            "building",
+            "errors",
+            "files",
+            "generating",
+            "layers",
+            "loading",
+            "model",
+            "quantization",
+            "stream",
+            "verifying",
+        ),
         "vocabulary",
     },
     "__main__": {"cli"},
@@ -31,6 +43,7 @@ ALLOWED = {
     "bidirectional": {"errors", "layers"},
     "building": {"", "compiler", "errors", "files", "model", "runtime"},
     "stream": {"compiler", "errors", "files", "model", "runtime"},
+    "generating": {"errors", "stream"},
     "onnx_backend": {"errors", "importers", "layers", "reference", "stream"},
     "device": {"errors", "runtime"},
     "verifying": {"errors", "model", "reference", "runtime", "stream"},

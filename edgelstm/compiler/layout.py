@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..layers.order import INPUT
 from ..layers.wire import Wire
 from ..model import Model
-from .lowering import MOST_ROWS, Lowered, copy, lowered, up_to
+from .lowering import LINE, MOST_ROWS, Lowered, copy, lowered, looked_up, up_to
 from .targets import Target
 
 #: Most and fewest timesteps that a layer takes before the next layer runs, in `process`: measured on Zen 4. Without an operating system
@@ -20,9 +20,6 @@ LONGEST_BLOCK, SHORTEST_BLOCK = MOST_ROWS, 4
 
 #: Floats of scratch that a block may fill: what stays in a first-level cache beside the weights streaming past. Measured on Zen 4.
 BLOCK_SCRATCH = 8192
-
-#: Floats in a cache line: where every region begins.
-LINE = 16
 
 
 class Place(NamedTuple):
@@ -59,6 +56,8 @@ class Layout(NamedTuple):
     """Operations and memory of a model on a target. Sizes and offsets of the arena are in bytes.
 
     work: floats of work memory for each row of a recording; None of a model that steps.
+    draws: what answers are that a token can be drawn from, ``"scores"`` or ``"probabilities"``; empty where they are no symbols' that the
+    model reads.
     """
 
     operations: tuple[Operation, ...]
@@ -78,6 +77,7 @@ class Layout(NamedTuple):
     every: int
     first: int
     work: int | None = None
+    draws: str = ""
 
     @property
     def each_step(self) -> bool:
@@ -105,6 +105,7 @@ class Layout(NamedTuple):
             self.every,
             self.first,
             self.work,
+            self.draws,
         )
 
 
@@ -124,11 +125,14 @@ class Builder:
         self.sample = LINE  # the steps taken stand before it
         self.state: list[NDArray[np.float32]] = [np.zeros(LINE + up_to(LINE, model.input_size), np.float32)]
         self.lowered = {layer.name: lowered(layer, [model.size_of(n) for n in layer.inputs], target) for layer in model.layers}
+        self.folded = looked_up(model.layers, target) if model.streams else {}
+        self.lowered |= {name: low for name, low in self.folded.items() if low}
         self.state_size = self.state[0].size + sum(up_to(LINE, low.state.size) for low in self.lowered.values())
         scratch = max(low.scratch for low in self.lowered.values())
         longest = SHORTEST_BLOCK if target.bare_metal else LONGEST_BLOCK
         self.block = min(longest, max(SHORTEST_BLOCK, BLOCK_SCRATCH // max(1, scratch)))
-        self.scratch = max(scratch * self.block, *(low.workspace for low in self.lowered.values()), 0)
+        weights = model.output_size if model.generates else 0
+        self.scratch = max(scratch * self.block, *(low.workspace for low in self.lowered.values()), weights)
         self.end = self.state_size + up_to(LINE, self.scratch)
         self.places = {INPUT: Place("input", 0, model.input_size)}
         self.work: int | None = None
@@ -165,6 +169,9 @@ class Builder:
         answer = Place("output", 0, self.model.output_size)
         for layer in self.model.layers:
             low = self.lowered[layer.name]
+            if layer.name in self.folded and layer.takes_index:  # those that read it take the index themselves
+                self.places[layer.name] = self.places[INPUT]
+                continue
             last = layer is self.model.layers[-1]
             exact = low.width == self.model.size_of(layer.name)
             self.places[layer.name] = answer if last and exact else self.room(low.width)
@@ -212,4 +219,5 @@ def laid_out(builder: Builder) -> Layout:
         every=model.output_wire.every,
         first=model.output_wire.first,
         work=builder.work,
+        draws=("probabilities" if model.layers[-1].probabilities else "scores") if model.generates else "",
     )

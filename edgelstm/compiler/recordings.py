@@ -9,8 +9,8 @@ from ..layers.record import Layer
 from ..layers.recurrent import Recurrent
 from ..layers.wire import Wire
 from ..model import Model
-from .layout import LINE, Builder, Place, stride_of
-from .lowering import Lowered, copy, up_to
+from .layout import Builder, Place, stride_of
+from .lowering import LINE, Lowered, copy, up_to
 from .targets import Target
 
 

@@ -9,6 +9,7 @@ from .dense_int8 import dense_int8_dynamic, dense_int8_weight
 from .elementwise_f32 import activation_f32, add_f32, embedding_f32, log_softmax_f32, normalizer_f32, softmax_f32
 from .entry.blocks import process
 from .entry.checks import first_bad_index, first_bad_vector
+from .entry.generation import generate
 from .entry.python_call import python_step
 from .fake_quantize_f32 import dynamic_fake_quantize_f32, fake_quantize_f32
 from .grouped_dense_f32 import grouped_dense_f32
@@ -94,4 +95,4 @@ AROUND = {factory.__name__: factory for factory in (masked, sweep, counted_sweep
 #: Factories of input checks: the number of inputs in, a function (x, limit, n) out.
 CHECKS = {factory.__name__: factory for factory in (first_bad_vector, first_bad_index)}
 
-__all__ = ["AROUND", "CHECKS", "LAYER_KERNELS", "process", "process_recording", "python_step"]
+__all__ = ["AROUND", "CHECKS", "LAYER_KERNELS", "generate", "process", "process_recording", "python_step"]

@@ -82,6 +82,8 @@ class Layer:
     halves: ClassVar[bool] = False
     #: Whether it takes an index as it takes a measurement.
     takes_any: ClassVar[bool] = False
+    #: Whether its outputs are the probabilities of so many symbols.
+    probabilities: ClassVar[bool] = False
     #: Whether it gives one row for a recording, however many it reads.
     sums_up: ClassVar[bool] = False
     #: What the layer does where its mask is 0; None for a layer without one.

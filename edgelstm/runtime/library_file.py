@@ -29,6 +29,9 @@ FUNCTIONS = (
 #: What it shows beside that where answers are not due at every step.
 RATE_FUNCTIONS = ("due",)
 
+#: And where the model can read its own answers.
+TOKEN_FUNCTIONS = ("generate",)
+
 #: Libraries that this process has loaded, by the digest of their files: none is ever unloaded.
 _loaded: "dict[bytes, ctypes.CDLL]" = {}
 

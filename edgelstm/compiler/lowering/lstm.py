@@ -17,10 +17,13 @@ from . import (
     Reach,
     Rule,
     floats_of,
+    input_products,
     lstm_reach,
     lstm_state,
     tiles_of,
     tiling,
+    with_table,
+    without_inputs,
 )
 
 
@@ -63,6 +66,23 @@ def with_options(layer: LSTM, target: Target, constants: dict[str, Any]) -> Lowe
     return Lowered("lstm_f32", constants | {"options": options}, given, weights, lstm_state(layer, padded, given), *scratch)
 
 
+def looked_up(layer: LSTM, table: Floats, target: Target) -> Lowered:
+    """The same where x is a row of a table. Behind a norm stands the bias, which is then not among the products."""
+    low = lower(without_inputs(layer), [0], target)
+    hidden, padded = layer.hidden_size, low.constants["padded"]
+    flat = input_products(layer, table, np.zeros_like(layer.bias) if layer.norm else layer.bias)
+    products = np.zeros((4, padded, len(table)), np.float32)  # (gate, unit, index)
+    products[:, :hidden] = flat.reshape(4, hidden, -1)
+    if not layer.variant:
+        products[[0, 1, 3]] *= np.float32(0.5)
+        return with_table(low, products)
+    from . import cells
+
+    kept = cells.kept_gates(layer)
+    scale = np.ones(4, np.float32) if layer.norm else cells.halves(low.constants["options"])
+    return with_table(low, (products * scale[:, None, None])[kept])
+
+
 def reach(layer: LSTM) -> Reach:
     if not layer.variant:
         return lstm_reach(layer)
@@ -80,4 +100,4 @@ def pack(layer: LSTM, padded: int, units: int) -> Floats:
     return tiles_of(layer, rows, units)
 
 
-RULES = {kind: Rule(lower, reach) for kind in ("lstm", "lstm_half")}
+RULES = {kind: Rule(lower, reach, looked_up) for kind in ("lstm", "lstm_half")}
