@@ -145,8 +145,7 @@ def _indices(stream: Stream, given: object, name: str) -> list[int]:
         if vocabulary is None:
             raise UsageError(f"{name} is a text, and the model has no vocabulary: give indices, or convert it again with --vocabulary.")
         return [vocabulary.index(given)] if name == "stop" else vocabulary.indices(given)
-    values = [given] if isinstance(given, int | np.integer) else list(given)  # type: ignore[call-overload]
-    found = [_whole(value, name) for value in values]
+    found = [_whole(value, name) for value in (given if isinstance(given, Iterable) else [given])]
     if bad := [index for index in found if not 0 <= index < stream.program.sizes.vocabulary]:
         raise InputError(f"{name} holds {bad[0]}, and the model reads indices from 0 to {stream.program.sizes.vocabulary - 1}.")
     return found

@@ -52,7 +52,7 @@ ALLOWED = {
     "runners": {"errors", "runtime", "stream"},
     "cli": {
         *("", "building", "compiler", "doctor", "errors", "files", "importers", "layers", "loading", "model", "quantization"),
-        *("reference", "runners", "runtime", "stream", "verifying", "vocabulary"),
+        *("generating", "reference", "runners", "runtime", "stream", "verifying", "vocabulary"),
     },
 }
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..layers.order import INPUT
 from ..layers.wire import Wire
 from ..model import Model
-from .lowering import LINE, MOST_ROWS, Lowered, copy, lowered, looked_up, up_to
+from .lowering import LINE, MOST_ROWS, Lowered, copy, looked_up, lowered, up_to
 from .targets import Target
 
 #: Most and fewest timesteps that a layer takes before the next layer runs, in `process`: measured on Zen 4. Without an operating system

@@ -204,7 +204,7 @@ def with_table(low: Lowered, products: Floats) -> Lowered:
     table = np.concatenate([tile.reshape(len(tile), -1) for tile in tiles], axis=1)  # (vocabulary, gates * padded)
     at = up_to(LINE, low.weights.size)
     weights = np.concatenate([low.weights, np.zeros(at - low.weights.size, np.float32), table.ravel()])
-    return low._replace(constants=low.constants | {"inputs": 0, "hoisted": 0, "table": at}, weights=weights)
+    return low._replace(constants=low.constants | {"table": at}, weights=weights)
 
 
 def up_to(multiple: int, size: int) -> int:
