@@ -180,3 +180,43 @@ def test_what_no_stream_computes_is_refused_by_name(tmp_path, name):
     with pytest.raises(Exception, match=rf"node \w+ \(.*{match}") as caught:
         imported(tmp_path, data)
     assert type(caught.value).__name__ == "UnsupportedModelError"
+
+
+def test_an_encoder_that_sorts_its_batch_by_length(tmp_path):
+    """What PyTorch writes of packed sequences: one sequence is in order as it is."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    torch.manual_seed(1)
+    cell, table = nn.LSTM(4, 6, bidirectional=True), torch.randn(9, 4)
+    ends = ("", "_reverse")
+    order = torch.tensor([0, 3, 1, 2])  # i f g o -> i o f g
+    weights = {
+        kind: torch.stack([getattr(cell, f"{kind}_l0{end}").reshape(4, 6, -1)[order].reshape(24, -1) for end in ends]).detach().numpy()
+        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    }
+    biases = np.concatenate([weights.pop("bias_ih"), weights.pop("bias_hh")], axis=1)[..., 0]
+    constants = {**weights, "biases": biases, "table": table.numpy(), "one": np.array([1]), "shape": np.array([0, 0, -1])}
+    nodes = [
+        helper.make_node("TopK", ["lengths", "one"], ["sorted", "order"]),
+        helper.make_node("TopK", ["order", "one"], ["places", "back"], largest=0),
+        helper.make_node("Gather", ["x", "order"], ["ordered"]),
+        helper.make_node("Gather", ["table", "ordered"], ["rows"]),
+        helper.make_node("Transpose", ["rows"], ["steps"], perm=[1, 0, 2]),
+        helper.make_node("Cast", ["sorted"], ["counts"], to=TensorProto.INT32),
+        helper.make_node("LSTM", ["steps", "weight_ih", "weight_hh", "biases", "counts"], ["y"], direction="bidirectional", hidden_size=6),
+        helper.make_node("Transpose", ["y"], ["turned"], perm=[2, 0, 1, 3]),
+        helper.make_node("Reshape", ["turned", "shape"], ["flat"]),
+        helper.make_node("Gather", ["flat", "back"], ["outputs"]),
+    ]
+    given = [("x", TensorProto.INT64, [1, "time"]), ("lengths", TensorProto.INT64, [1])]
+    inputs = [helper.make_tensor_value_info(*one) for one in given]
+    outputs = [helper.make_tensor_value_info("outputs", TensorProto.FLOAT, [1, "time", 12])]
+    stored = [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in constants.items()]
+    graph = helper.make_graph(nodes, "encoder", inputs, outputs, stored)
+    data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    onnx.checker.check_model(data)
+    x = np.arange(13) % 9
+    expected = ort.InferenceSession(data).run(None, {"x": x[None], "lengths": np.array([13])})[0][0]
+    found = reference.run(imported(tmp_path, data).model, x[:, None])
+    assert np.abs(found - expected).max() <= TOLERANCE
