@@ -44,6 +44,7 @@ __all__ = [
     "SLSTM",
     "Activation",
     "Add",
+    "Attention",
     "AttentionPool",
     "AveragePool1D",
     "BatchNorm",
@@ -149,6 +150,7 @@ if TYPE_CHECKING:
     from .files.elstm import save as save
     from .generating import Sampler as Sampler
     from .generating import generate as generate
+    from .layers.attention import Attention as Attention
     from .layers.attention import AttentionPool as AttentionPool
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU

@@ -163,6 +163,11 @@ def build(model: Model, target: TargetName | Target = "host", *, prefix: str = P
         raise UnsupportedModelError(
             "this model reads whole recordings, for which no library can be built yet; run the model file itself, with el.Stream."
         )
+    if waiting := [layer.label for layer in model.layers if layer.waits]:
+        raise UnsupportedModelError(
+            f"{waiting[0]} waits for a memory, which no library can be given yet; run the model file itself, with el.Stream, or build with "
+            "the memory in the layer, Attention(memory=…)."
+        )
     target = targets.named(target) if isinstance(target, str) else target
     form = _checked(form, prefix, target)
     layout = lay_out(model, target)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..layers.order import INPUT
+from ..layers.record import Layer
 from ..layers.wire import Wire
 from ..model import Model
 from .lowering import LINE, MOST_ROWS, Lowered, copy, looked_up, lowered, up_to
@@ -58,6 +59,7 @@ class Layout(NamedTuple):
     work: floats of work memory for each row of a recording; None of a model that steps.
     draws: what answers are that a token can be drawn from, ``"scores"`` or ``"probabilities"``; empty where they are no symbols' that the
     model reads.
+    keeps: by layer, what of its state other streams may give: name, offset in the arena and size, in floats.
     """
 
     operations: tuple[Operation, ...]
@@ -78,6 +80,7 @@ class Layout(NamedTuple):
     first: int
     work: int | None = None
     draws: str = ""
+    keeps: dict[str, tuple[tuple[str, int, int], ...]] = {}  # noqa: RUF012  never changed
 
     @property
     def each_step(self) -> bool:
@@ -136,6 +139,12 @@ class Builder:
         self.end = self.state_size + up_to(LINE, self.scratch)
         self.places = {INPUT: Place("input", 0, model.input_size)}
         self.work: int | None = None
+        self.keeps: dict[str, tuple[tuple[str, int, int], ...]] = {}
+
+    def keep(self, layer: Layer, low: Lowered) -> None:
+        """Note where the layer's state will stand, before its kernel is emitted."""
+        state = sum(part.size for part in self.state)
+        self.keeps[layer.name] = tuple((name, state + at, size) for name, at, size in low.keeps)
 
     def room(self, width: int) -> Place:
         """Rows of a block, in the arena."""
@@ -175,7 +184,9 @@ class Builder:
             last = layer is self.model.layers[-1]
             exact = low.width == self.model.size_of(layer.name)
             self.places[layer.name] = answer if last and exact else self.room(low.width)
-            self.emit(low, self.gathered(layer.inputs), self.places[layer.name], self.model.wire_of(layer.inputs[0]))
+            source = self.gathered(layer.inputs)
+            self.keep(layer, low)
+            self.emit(low, source, self.places[layer.name], self.model.wire_of(layer.inputs[0]))
             if last and not exact:
                 self.emit(copy(self.model.output_size), self.places[layer.name], answer, self.model.output_wire)
 
@@ -219,5 +230,6 @@ def laid_out(builder: Builder) -> Layout:
         every=model.output_wire.every,
         first=model.output_wire.first,
         work=builder.work,
+        keeps=builder.keeps,
         draws=("probabilities" if model.layers[-1].probabilities else "scores") if model.generates else "",
     )

@@ -34,6 +34,7 @@ class Recordings(Builder):
             exact = low.width == self.model.size_of(layer.name)
             self.places[layer.name] = answer if last and exact else self.row(low.width) if once else self.rows(low.width)
             self.backwards = isinstance(layer, Recurrent) and layer.reverse
+            self.keep(layer, low)
             self.emit(low, source, self.places[layer.name], self.model.wire_of(layer.inputs[0]))
             self.backwards, self.single = False, once
             if last and not exact:

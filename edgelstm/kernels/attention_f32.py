@@ -1,13 +1,21 @@
-"""Attention pooling in float32: a mean that moves towards each row by the row's share of all weights so far."""
+"""Attention in float32.
+
+Pooling: a mean that moves towards each row by the row's share of all weights so far. Over a memory, whose keys and values stand in the
+state: scores of all rows, their softmax, and the sum of the values by it.
+"""
 
 import numpy as np
 from numba import njit
 
 from . import activations
-from .simd.vectors import Lanes, fma, load, offset, splat, store, subtracted, total
+from .elementwise_f32 import chunks
+from .simd.vectors import Lanes, add, fma, load, multiplied, offset, splat, store, subtracted, total, zero
 
 ONE, ZERO = np.float32(1.0), np.float32(0.0)
 SCALAR = Lanes(1)
+
+#: Floats before the keys of a memory: how many rows there are, and room.
+HEADER = 16
 
 #: Values that are brought on at once.
 WIDEST = 64
@@ -56,5 +64,73 @@ def attention_pool_f32(size, x_stride, y_stride):
                 moved(lanes, xt, mean, yt, k, share)
             if rest:
                 moved(rest_lanes, xt, mean, yt, full, share)
+
+    return kernel
+
+
+def scorer(size, additive):
+    """An inlined function (q, k, v): q . k, or v . tanh(q + k); (size,) each."""
+    lanes, width, full, rest_lanes, rest = chunks(size)
+    tanh = activations.applied("tanh")
+
+    @inlined
+    def dot(lanes, q, k, v, at):
+        return total(multiplied(load(lanes, q, at), load(lanes, k, at)))
+
+    @inlined
+    def sum_of_tanh(lanes, q, k, v, at):
+        return total(multiplied(load(lanes, v, at), tanh(add(load(lanes, q, at), load(lanes, k, at)))))
+
+    part = sum_of_tanh if additive else dot
+
+    @inlined
+    def score(q, k, v):
+        value = ZERO
+        for at in range(0, full, width):
+            value += part(lanes, q, k, v, at)
+        if rest:
+            value += part(rest_lanes, q, k, v, full)
+        return value
+
+    return score
+
+
+def attention_f32(query, size, rows, heads, scale, additive, x_stride, y_stride):
+    """Kernel of what a query finds in a memory of at most `rows` rows. Weights: the vector of additive scores (query,), or none.
+
+    query, size: numbers in a query and in an answer, of all heads; scale: of scores.
+    """
+    part, own = query // heads, size // heads
+    lanes, width, full, rest_lanes, rest = chunks(own)
+    score, factor, most = scorer(part, additive), np.float32(scale), np.float32(rows)
+    values_at = HEADER + rows * query
+
+    @inlined
+    def mixed(lanes, v, z, y, at, count, share):
+        a = zero(lanes)
+        for r in range(count):
+            a = fma(load(lanes, v, r * size + at), splat(lanes, z[r]), a)
+        store(y, at, multiplied(a, splat(lanes, share)))
+
+    def kernel(w, x, y, s, z, n):
+        """x: (n, x_stride); y: (n, y_stride); s: rows in the memory, room, keys (rows, query), values (rows, size); z: (rows,)."""
+        count = int(np.int32(min(max(s[0], ZERO), most)))
+        for t in range(n):
+            for head in range(heads):
+                q, k = offset(x, t * x_stride + head * part), offset(s, HEADER + head * part)
+                v, to = offset(s, values_at + head * own), offset(y, t * y_stride + head * own)
+                top = ZERO
+                for r in range(count):
+                    z[r] = factor * score(q, offset(k, r * query), w)
+                    top = z[r] if r == 0 else max(top, z[r])
+                weights = ZERO
+                for r in range(count):
+                    z[r] = exp(z[r] - top)
+                    weights += z[r]
+                share = ONE / weights if count > 0 else ZERO
+                for at in range(0, full, width):
+                    mixed(lanes, v, z, to, at, count, share)
+                if rest:
+                    mixed(rest_lanes, v, z, to, full, count, share)
 
     return kernel

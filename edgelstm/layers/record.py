@@ -140,6 +140,11 @@ class Layer:
         return False
 
     @property
+    def waits(self) -> bool:
+        """Whether its answers are none before the stream is given something beside samples."""
+        return False
+
+    @property
     def within_one(self) -> bool:
         """Whether no output can leave -1 to 1."""
         return False

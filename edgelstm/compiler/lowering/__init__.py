@@ -91,6 +91,8 @@ class Lowered(NamedTuple):
         Of a kernel that takes, behind n, how many rows it has read before.
     whole : bool
         Whether the kernel takes all rows of a recording at once.
+    keeps : tuple of (str, int, int)
+        What of the state other streams may give: name, offset and size, in floats.
     """
 
     kernel: str
@@ -102,6 +104,7 @@ class Lowered(NamedTuple):
     workspace: int = 0
     counts: Counting | None = None
     whole: bool = False
+    keeps: tuple[tuple[str, int, int], ...] = ()
 
 
 class Reach(NamedTuple):
@@ -249,6 +252,11 @@ def lstm_state(layer: Any, padded: int, given: int) -> Floats:
         if value is not None:
             state[start : start + value.size] = value
     return state
+
+
+def lstm_keeps(layer: Any, given: int) -> tuple[tuple[str, int, int], ...]:
+    """What other streams may give of the state of `lstm_state`."""
+    return (("h", 0, layer.projection_size), ("c", given, layer.hidden_size))
 
 
 def copy(size: int) -> Lowered:

@@ -5,7 +5,7 @@ import numpy as np
 from ...layers.gru import GRU
 from ..targets import Target
 from . import Floats, Lowered, Rule, input_products, tiling, with_table, without_inputs
-from .hidden import gru_biases, gru_cell, gru_reach, gru_tile, hidden_state, walk_of
+from .hidden import gru_biases, gru_cell, gru_reach, gru_tile, hidden_keeps, hidden_state, walk_of
 
 
 def lower(layer: GRU, sizes: list[int], target: Target) -> Lowered:
@@ -26,7 +26,9 @@ def lower(layer: GRU, sizes: list[int], target: Target) -> Lowered:
     row = 3 * padded if layer.reset_after else 4 * padded
     hoisted = walk["walk"][0]
     scratch, workspace = (row, 0) if hoisted else (0, 0 if layer.reset_after else row)
-    return Lowered("gru_f32", constants, padded, pack(layer, padded, units), hidden_state(layer, padded), scratch, workspace)
+    return Lowered(
+        "gru_f32", constants, padded, pack(layer, padded, units), hidden_state(layer, padded), scratch, workspace, keeps=hidden_keeps(layer)
+    )
 
 
 def looked_up(layer: GRU, table: Floats, target: Target) -> Lowered:

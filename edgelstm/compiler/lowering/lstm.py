@@ -18,6 +18,7 @@ from . import (
     Rule,
     floats_of,
     input_products,
+    lstm_keeps,
     lstm_reach,
     lstm_state,
     tiles_of,
@@ -51,7 +52,8 @@ def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
     if layer.variant:
         return with_options(layer, target, constants)
     weights = pack(layer, padded, units)
-    return Lowered("lstm_f32", constants, padded, weights, lstm_state(layer, padded, padded), 4 * padded if hoisted else 0)
+    scratch, keeps = 4 * padded if hoisted else 0, lstm_keeps(layer, padded)
+    return Lowered("lstm_f32", constants, padded, weights, lstm_state(layer, padded, padded), scratch, keeps=keeps)
 
 
 def with_options(layer: LSTM, target: Target, constants: dict[str, Any]) -> Lowered:
@@ -62,8 +64,9 @@ def with_options(layer: LSTM, target: Target, constants: dict[str, Any]) -> Lowe
     given = options.projection or padded
     weights = np.concatenate([cells.tiles(layer, options, padded, constants["units"]), cells.numbers(layer, options, padded)])
     work, sums = options.room(padded), options.count * padded
-    scratch = (sums + work, 0) if constants["hoisted"] else (0, work)
-    return Lowered("lstm_f32", constants | {"options": options}, given, weights, lstm_state(layer, padded, given), *scratch)
+    scratch, workspace = (sums + work, 0) if constants["hoisted"] else (0, work)
+    state, keeps = lstm_state(layer, padded, given), lstm_keeps(layer, given)
+    return Lowered("lstm_f32", constants | {"options": options}, given, weights, state, scratch, workspace, keeps=keeps)
 
 
 def looked_up(layer: LSTM, table: Floats, target: Target) -> Lowered:

@@ -9,7 +9,7 @@ from ...kernels.packing import GROUP, OFFSET
 from ...layers.integers import LIMIT
 from ...layers.lstm_int8 import LSTMInt8
 from ..targets import Target
-from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, Reach, Rule, lstm_reach, lstm_state, with_table, without_inputs
+from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, Reach, Rule, lstm_keeps, lstm_reach, lstm_state, with_table, without_inputs
 from .packing import EXACT_DIVISION, float_header, floats, grouped, int8_tiling, least_unit, room, words_of
 
 
@@ -33,10 +33,10 @@ def lower(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
 
         options = constants["options"] = cells.cell_options(layer, target)
         given, work, numbers = options.projection or padded, options.work(padded), cells.numbers(layer, options, padded)
-    state = lstm_state(layer, padded, given)
+    state, keeps = lstm_state(layer, padded, given), lstm_keeps(layer, given)
     if layer.scheme == "int8-weight":
         weights = np.concatenate([*_tiles_of_weights(layer, padded, units), numbers])
-        return Lowered("lstm_int8_weight", constants, given, weights, state, workspace=work)
+        return Lowered("lstm_int8_weight", constants, given, weights, state, workspace=work, keeps=keeps)
     form, group = target.dot, GROUP[target.dot]
     input_words, hidden_words = words_of(layer.input_size, group), words_of(given, group)
     calibrated = layer.input_scale is not None
@@ -50,7 +50,7 @@ def lower(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
     else:
         header = float_header(0, layer.hidden_steps, layer.hidden_steps * np.float32(2.0**layer.input_shift))
     tiles = _tiles_of_words(layer, padded, units, form, (input_words, hidden_words))
-    return Lowered("lstm_int8_dynamic", constants, given, np.concatenate([header, *tiles, numbers]), state, scratch=row)
+    return Lowered("lstm_int8_dynamic", constants, given, np.concatenate([header, *tiles, numbers]), state, scratch=row, keeps=keeps)
 
 
 def looked_up(layer: LSTMInt8, table: Floats, target: Target) -> Lowered:

@@ -5,7 +5,7 @@ import numpy as np
 from ...layers.rnn import RNN
 from ..targets import Target
 from . import Floats, Lowered, Rule, input_products, up_to, with_table, without_inputs
-from .hidden import WIDER, hidden_state, rnn_cell, rnn_reach, walk_of
+from .hidden import WIDER, hidden_keeps, hidden_state, rnn_cell, rnn_reach, walk_of
 
 
 def lower(layer: RNN, sizes: list[int], target: Target) -> Lowered:
@@ -22,7 +22,9 @@ def lower(layer: RNN, sizes: list[int], target: Target) -> Lowered:
         "cell": rnn_cell(layer, target.division),
     }
     scratch = padded if walk["walk"][0] else 0
-    return Lowered("rnn_f32", constants, padded, pack(layer, padded, units), hidden_state(layer, padded), scratch)
+    return Lowered(
+        "rnn_f32", constants, padded, pack(layer, padded, units), hidden_state(layer, padded), scratch, keeps=hidden_keeps(layer)
+    )
 
 
 def looked_up(layer: RNN, table: Floats, target: Target) -> Lowered:
