@@ -61,7 +61,10 @@ ALLOWED = {
 FOREIGN = {
     "kernels": {"numpy", "numba", "llvmlite", "math", "re", "typing"},
     "runtime": {*sys.stdlib_module_names, "_sha2", "_sha256", "numpy"},
-    "runtime/library_file.py": set(sys.stdlib_module_names),
+    **{
+        f"runtime/{name}.py": set(sys.stdlib_module_names)
+        for name in ("cpu", "library_file", "library_text", "outline", "plain_samples", "sizes")
+    },
     "runtime/digests.py": {*sys.stdlib_module_names, "_sha2", "_sha256"},
     "device.py": set(sys.stdlib_module_names),
 }

@@ -19,6 +19,7 @@ from ..layers.record import Layer
 from ..model import Model, Probe
 from ..runtime import rates
 from ..runtime.digests import sha256_of
+from ..runtime.sizes import PROBE_LIMIT
 from ..runtime.writing import write_atomic
 from . import container
 from .container import Tensors
@@ -28,9 +29,6 @@ KEY = "edgelstm"
 
 #: Format version that this code writes, and the only one it reads.
 VERSION = 1
-
-#: Largest difference that a probe may show, relative to ``max(1, |output|)``.
-PROBE_LIMIT = 1e-4
 
 #: The most steps that a file's probe may hold.
 MAX_PROBE_STEPS = 1024

@@ -10,8 +10,8 @@ import ctypes
 import os
 import struct
 
-from . import rates
 from .digests import sha256_of
+from .sizes import Sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,93 +62,6 @@ def refuse(message: str) -> "NoReturn":
     from ..errors import LibraryError
 
     raise LibraryError(message) from None
-
-
-class Sizes:
-    """What a stream must know of a program's memory.
-
-    Parameters
-    ----------
-    input_size, output_size : int
-        Values in a sample and in an answer.
-    vocabulary : int
-        Number of indices that the input may take; 0 where it takes measurements.
-    arena_bytes, state_bytes : int
-        Size of one stream's memory, and of the part at its beginning that is its state.
-    sample_offset, input_offset, output_offset : int
-        Bytes from the arena's beginning to the sample read last, to the place that the user may write a sample into, to the answer.
-    input_limit : float
-        Largest magnitude of an input for which no intermediate value can overflow float32; the vocabulary for an index.
-    digest : bytes
-        The model's SHA-256.
-    every, first : int
-        Steps from one answer to the next, and to the first.
-    input_shape, output_shape : tuple of int
-        Of a sample and of an answer; by default those of vectors.
-    row_bytes : int, optional
-        Of a model that reads whole recordings: bytes of work memory for each of their rows. None of a model that steps.
-    sums_up : bool
-        Whether a recording gets one answer.
-    """
-
-    __slots__ = (
-        "arena_bytes",
-        "digest",
-        "every",
-        "first",
-        "input_limit",
-        "input_offset",
-        "input_shape",
-        "input_size",
-        "output_offset",
-        "output_shape",
-        "output_size",
-        "row_bytes",
-        "sample_offset",
-        "state_bytes",
-        "sums_up",
-        "vocabulary",
-    )
-
-    def __init__(
-        self,
-        input_size: int,
-        output_size: int,
-        vocabulary: int,
-        arena_bytes: int,
-        state_bytes: int,
-        sample_offset: int,
-        input_offset: int,
-        output_offset: int,
-        input_limit: float,
-        digest: bytes,
-        every: int = 1,
-        first: int = 1,
-        input_shape: "tuple[int, ...]" = (),
-        output_shape: "tuple[int, ...]" = (),
-        row_bytes: int | None = None,
-        sums_up: bool = False,
-    ) -> None:
-        self.input_size, self.output_size, self.vocabulary = input_size, output_size, vocabulary
-        self.arena_bytes, self.state_bytes = arena_bytes, state_bytes
-        self.sample_offset, self.input_offset, self.output_offset = sample_offset, input_offset, output_offset
-        self.input_limit, self.digest = input_limit, digest
-        self.row_bytes, self.sums_up = row_bytes, sums_up
-        self.every, self.first = every, first
-        self.input_shape, self.output_shape = input_shape or (input_size,), output_shape or (output_size,)
-
-    @property
-    def each_step(self) -> bool:
-        """Whether an answer is due at every step."""
-        return self.every == self.first == 1
-
-    def due(self, taken: int, steps: int) -> int:
-        """How many answers `steps` steps give, behind the first `taken`."""
-        if self.sums_up:
-            return int(steps >= self.first)
-        if self.each_step:
-            return steps
-        return rates.due(taken + steps, self.every, self.first) - rates.due(taken, self.every, self.first)
 
 
 class LibraryFile:

@@ -18,7 +18,7 @@ def line(told: "Mapping[str, Any]") -> str:
     given = told["vocabulary_size"]
     sizes = f"{told['input_size'] if given is None else f'index of {given}'} → {told['output_size']}"
     layers = [(str(layer["kind"]), layer["output_size"]) for layer in told["layers"]]
-    shown = [layer for layer in layers if _recurrent(layer[0])] or layers
+    shown = [layer for layer in layers if is_recurrent(layer[0])] or layers
     words: list[str] = []
     for place, layer in enumerate(shown):
         if place and layer == shown[place - 1]:
@@ -76,8 +76,14 @@ _ACRONYMS = {word.lower(): word for word in ("LSTM", "sLSTM", "GRU", "RNN", "RMS
 
 def kind_title(kind: str) -> str:
     """A kind of layer as people write it: ``lstm_int8`` is LSTM, ``layer_norm`` is LayerNorm."""
-    return "".join(_ACRONYMS.get(word, word.capitalize()) for word in kind.partition("_int8")[0].split("_"))
+    return "".join(_ACRONYMS.get(word, word.capitalize()) for word in float_kind(kind).split("_"))
 
 
-def _recurrent(kind: str) -> bool:
-    return kind.partition("_int8")[0].endswith(("lstm", "gru", "rnn"))
+def float_kind(kind: str) -> str:
+    """The kind that computes the same in float32, where no record says so: ``lstm`` of ``lstm_int8`` and of ``lstm_half``."""
+    return kind.partition("_int8")[0].removesuffix("_half")
+
+
+def is_recurrent(kind: str) -> bool:
+    """Whether layers of a kind keep a state of their own making, where no record says so."""
+    return float_kind(kind).endswith(("lstm", "gru", "rnn"))
