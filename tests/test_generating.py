@@ -1,10 +1,14 @@
 """Tokens from a model that reads its own answers: which are drawn, how calls go on, and the tables that embeddings are folded into."""
 
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 from cli_calls import call, refused
 from conftest import lstm_layers
 from kinds import lstm_int8, uniform
+from library_models import tool
 
 import edgelstm as el
 from edgelstm import reference
@@ -237,3 +241,30 @@ def test_from_the_command_line(model, stream, tmp_path):
     assert "'B', character 0" in refused(call("generate", path, "--prompt", "B"), 1)
     el.save(el.Model(model.layers), path)
     assert "convert it again with --vocabulary" in refused(call("generate", path, "--start", "a"), 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "compiler", "emulator"),
+    [
+        ("rpi4", "aarch64-linux-gnu-gcc", ["qemu-aarch64", "-cpu", "cortex-a72", "-L", "/usr/aarch64-linux-gnu"]),
+        ("armv7", "arm-linux-gnueabihf-gcc", ["qemu-arm", "-cpu", "cortex-a7", "-L", "/usr/arm-linux-gnueabihf"]),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["f32", "int8-dynamic"])
+def test_boards_draw_the_same(model, stream, tmp_path, target, compiler, emulator, scheme):
+    """In C, under emulation."""
+    if scheme != "f32":
+        model = el.quantize(model, np.random.default_rng(5).integers(SYMBOLS, size=(4, 60, 1)).astype(np.float32), scheme=scheme)
+        stream = el.Stream(model)
+    tests = Path(__file__).parent
+    include = tests.parent / "edgelstm" / "include"
+    subprocess.run([tool(compiler), "-O1", f"-I{include}", "-o", tmp_path / "draw", tests / "library_tokens.c", "-ldl"], check=True)
+    el.build(model, target).write(tmp_path / "model.so")
+    for sampler in SAMPLERS[:3]:
+        stream.reset()
+        here = list(el.generate(stream, 3, 400, sample=sampler))
+        said = (sampler.seed, sampler.temperature, sampler.top_k, sampler.top_p)
+        words = [tool(emulator[0]), *emulator[1:], tmp_path / "draw", tmp_path / "model.so", 3, 400, *said]
+        done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=True)
+        assert list(map(int, done.stdout.split())) == here
