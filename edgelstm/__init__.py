@@ -28,6 +28,7 @@ _HOME = {
     "UsageError": "errors",
     "Verification": "verifying",
     "Vocabulary": "vocabulary",
+    "beam_search": "generating",
     "build": "building",
     "from_torch": "loading",
     "generate": "generating",
@@ -105,6 +106,7 @@ __all__ = [
     "Vocabulary",
     "Window",
     "__version__",
+    "beam_search",
     "build",
     "from_torch",
     "generate",
@@ -149,6 +151,7 @@ if TYPE_CHECKING:
     from .errors import UsageError as UsageError
     from .files.elstm import save as save
     from .generating import Sampler as Sampler
+    from .generating import beam_search as beam_search
     from .generating import generate as generate
     from .layers.attention import Attention as Attention
     from .layers.attention import AttentionPool as AttentionPool

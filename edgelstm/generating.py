@@ -1,13 +1,14 @@
-"""Tokens from a model that reads its own answers: `generate`."""
+"""Tokens from a model that reads its own answers: `generate`, and `beam_search` over its snapshots."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import InputError, UsageError, printable
 
@@ -105,12 +106,7 @@ def generate(
     >>> tokens = el.generate(stream, "Once ", 200, sample=el.Sampler(temperature=0.7, seed=1), stop="<end>")
     >>> print(stream.model.vocabulary.text(tokens))
     """
-    run = stream.program.tokens
-    if run is None:
-        raise UsageError(
-            "this model does not read what it answers: generate needs one that reads an index at each step, and answers with a number for "
-            "each index."
-        )
+    _check_reads_itself(stream)
     if not isinstance(sample, Sampler) and sample != "greedy":
         raise UsageError(f'sample must be "greedy" or a Sampler; got {printable(repr(sample), 60)}.')
     count = _whole(steps, "steps")
@@ -119,7 +115,7 @@ def generate(
     *before, first = _indices(stream, start, "start") or [-1]
     if first < 0:
         raise InputError("start must hold at least one index or token; got none.")
-    stops = np.array([i for s in ([stop] if isinstance(stop, int | str) else stop) for i in _indices(stream, s, "stop")], np.int32)
+    stops = np.array(_stops(stream, stop), np.int32)
     tokens = np.empty(count, np.int32)
     if before:
         stream.process(np.array(before, np.float32))
@@ -127,8 +123,108 @@ def generate(
     seed, sharpness, most, share = (chosen.seed, 1 / chosen.temperature, chosen.top_k, chosen.top_p) if chosen else (0, 0.0, 0, 1.0)
     places = (tokens.ctypes.data, count, stops.ctypes.data, stops.size)
     signed = int(seed) - (1 << 64) if seed >= 1 << 63 else int(seed)
+    run = stream.program.tokens
+    assert run is not None
     done = run(*stream._arena.addresses, first, *places, signed, sharpness, int(most), share)
     return iter(tokens[:done].tolist())
+
+
+class Found(NamedTuple):
+    """A text of `beam_search`: its tokens, without the one that stopped it, and the logarithm of its probability, with that one."""
+
+    tokens: list[int]
+    log_probability: float
+
+
+def beam_search(
+    stream: Stream, start: int | str | Sequence[int], steps: int, *, width: int = 5, stop: int | str | Iterable[int | str] = ()
+) -> list[Found]:
+    """The likeliest texts behind `start` that a beam finds: at each step the `width` likeliest beginnings are kept.
+
+    The stream is stepped from Python, with a snapshot of each beginning, so that what it attends to and whatever state it has are theirs.
+    Afterwards it is as it was when `start` had been read but for its last token.
+
+    Parameters
+    ----------
+    stream : Stream
+        As `generate` takes it, of a model and not of a built library.
+    start, steps, stop
+        As `generate` takes them.
+    width : int
+        Beginnings that are kept.
+
+    Returns
+    -------
+    list of Found
+        At most `width` texts that a token of `stop` ended, or that have `steps` tokens; likeliest first.
+
+    Raises
+    ------
+    UsageError, InputError
+        As `generate`.
+    """
+    _check_reads_itself(stream)
+    count, kept = _whole(steps, "steps"), _whole(width, "width")
+    if count < 0 or kept < 1:
+        raise UsageError(f"steps must not be negative, and width at least 1; got {count} and {kept}.")
+    *before, first = _indices(stream, start, "start") or [-1]
+    if first < 0:
+        raise InputError("start must hold at least one index or token; got none.")
+    ends = set(_stops(stream, stop))
+    likely = np.log if stream.plan.layout.draws == "probabilities" else _log_softmax
+    if before:
+        stream.process(np.array(before, np.float32))
+    begun = stream.snapshot()
+    beams, ended = [_Beam([], 0.0, begun)], list[Found]()
+    for _ in range(count):
+        grown = [new for beam in beams for new in _grown(stream, beam, first, kept, likely)]
+        grown.sort(key=lambda new: -new.log_probability)
+        ended += [Found(new.tokens[:-1], new.log_probability) for new in grown[:kept] if new.tokens[-1] in ends]
+        beams = [new for new in grown[:kept] if new.tokens[-1] not in ends]
+        best = sorted((text.log_probability for text in ended), reverse=True)[:kept]
+        if not beams or (len(best) == kept and best[-1] >= beams[0].log_probability):
+            beams = []  # none of them can become likelier than what has ended
+            break
+    stream.restore(begun)
+    found = [*ended, *(Found(beam.tokens, beam.log_probability) for beam in beams)]
+    return sorted(found, key=lambda text: -text.log_probability)[:kept]
+
+
+class _Beam(NamedTuple):
+    """The beginning of a text, and the stream's state where all of it but its last token has been read."""
+
+    tokens: list[int]
+    log_probability: float
+    state: bytes
+
+
+def _grown(stream: Stream, beam: _Beam, first: int, kept: int, likely: Callable[[Any], NDArray[np.float64]]) -> list[_Beam]:
+    """A beginning with each of the likeliest tokens behind it, likeliest first."""
+    stream.restore(beam.state)
+    with np.errstate(divide="ignore"):
+        scores = likely(stream.step(np.array([[first, *beam.tokens][-1]], np.float32)).astype(np.float64))
+    after = stream.snapshot()
+    order = np.argsort(-scores, kind="stable")[:kept].tolist()
+    return [_Beam([*beam.tokens, token], beam.log_probability + float(scores[token]), after) for token in order]
+
+
+def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithms of probabilities (symbols,), of scores or of such logarithms."""
+    shifted = scores - scores.max()
+    return np.asarray(shifted - np.log(np.exp(shifted).sum()))
+
+
+def _check_reads_itself(stream: Stream) -> None:
+    if stream.program.tokens is None:
+        raise UsageError(
+            "this model does not read what it answers: generate needs one that reads an index at each step, and answers with a number for "
+            "each index."
+        )
+
+
+def _stops(stream: Stream, stop: int | str | Iterable[int | str]) -> list[int]:
+    """What ends a text, as indices."""
+    return [index for one in ([stop] if isinstance(stop, int | str) else stop) for index in _indices(stream, one, "stop")]
 
 
 def _whole(value: object, name: str) -> int:

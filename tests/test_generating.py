@@ -230,6 +230,38 @@ def test_what_is_not_folded(rng):
     assert "embedding_f32" in [op.kernel for op in board.operations]
 
 
+def log_probabilities(model, tokens):
+    """Of each symbol behind each of some tokens, by the twin: (tokens, symbols)."""
+    scores = reference.run(model, np.array(tokens)[:, None])
+    return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+
+
+def test_a_beam_as_wide_as_all_texts_finds_the_likeliest(model, stream):
+    found = el.beam_search(stream, [5, 3], 2, width=SYMBOLS**2)
+    assert len(found) == SYMBOLS**2
+    behind = np.array([log_probabilities(model, [5, 3, token])[1:] for token in range(SYMBOLS)])  # (first, step, symbols)
+    totals = behind[0, 0][:, None] + behind[:, 1]
+    assert found[0].tokens == list(np.unravel_index(totals.argmax(), totals.shape))
+    assert found[0].log_probability == pytest.approx(totals.max(), abs=1e-5)
+    assert stream.steps == 1
+
+
+def test_a_narrow_beam(model, stream):
+    greedy = el.beam_search(stream, 3, 12, width=1)
+    stream.reset()
+    assert greedy[0].tokens == list(el.generate(stream, 3, 12))
+    stream.reset()
+    wide = el.beam_search(stream, 3, 12, width=6, stop="<end>")
+    assert 0 < len(wide) <= 6
+    assert all(0 not in text.tokens for text in wide)
+    assert wide[0].log_probability >= greedy[0].log_probability or 0 in greedy[0].tokens
+    for tokens, total in wide:
+        read = [3, *tokens] if len(tokens) < 12 else [3, *tokens[:-1]]
+        given = [*tokens, 0] if len(tokens) < 12 else tokens
+        likely = log_probabilities(model, read)
+        assert total == pytest.approx(likely[np.arange(len(given)), given].sum(), abs=1e-4)
+
+
 def test_from_the_command_line(model, stream, tmp_path):
     path = tmp_path / "text.elstm"
     el.save(model, path)
