@@ -94,6 +94,7 @@ __all__ = [
     "RNNInt8",
     "Reverse",
     "Sampler",
+    "SelfAttention",
     "ShapeError",
     "Slice",
     "Softmax",
@@ -155,6 +156,7 @@ if TYPE_CHECKING:
     from .generating import generate as generate
     from .layers.attention import Attention as Attention
     from .layers.attention import AttentionPool as AttentionPool
+    from .layers.attention import SelfAttention as SelfAttention
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU
     from .layers.conv_lstm import ConvLSTM as ConvLSTM

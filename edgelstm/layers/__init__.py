@@ -45,6 +45,7 @@ KINDS = {
     "reverse": ("recording", "Reverse"),
     "attention_pool": ("attention", "AttentionPool"),
     "attention": ("attention", "Attention"),
+    "self_attention": ("attention", "SelfAttention"),
     "mask": ("recording", "Mask"),
     "fake_quantize": ("fake_quantize", "FakeQuantize"),
     "dynamic_fake_quantize": ("fake_quantize", "DynamicFakeQuantize"),

@@ -86,17 +86,10 @@ class Attention(Layer):
     memory: Array = None
 
     def _check(self) -> None:
-        for name in ("memory_size", "rows", "heads"):
-            value = getattr(self, name)
-            if type(value) is not int or not 1 <= value <= MAX_SIZE:
-                raise ShapeError(f"{self.label}: {name} must be a whole number from 1 to {MAX_SIZE}; got {printable(repr(value), 60)}.")
-        if self.score not in SCORES:
-            raise UsageError(f"{self.label}: score must be one of {', '.join(SCORES)}; got {printable(repr(self.score), 60)}.")
-        if isinstance(self.scale, bool) or not isinstance(self.scale, int | float | np.floating) or not 1e-6 <= abs(self.scale) <= 1e6:
-            raise ShapeError(f"{self.label}: scale must be a number of magnitude 1e-6 to 1e6; got {printable(repr(self.scale), 60)}.")
-        self._set("scale", float(np.float32(self.scale)))
+        check_counts(self, "memory_size", "rows", "heads")
         self._check_projection("key")
         self._check_projection("value")
+        check_score(self)
         self._check_parts()
 
     def _check_projection(self, name: str) -> None:
@@ -110,11 +103,6 @@ class Attention(Layer):
             require_shape(self.label, bias, getattr(self, bias), (size,), f"a {name} has {size} values")
 
     def _check_parts(self) -> None:
-        if self.vector is not None:
-            if self.score != "additive":
-                raise UsageError(f'{self.label}: a vector belongs to the score "additive"; leave it out, or say so.')
-            self._set("vector", checked_array(self.label, "vector", self.vector, 1))
-            require_shape(self.label, "vector", self.vector, (self.query_size,), f"a key has {self.query_size} values")
         if self.heads > 1 and (self.score != "dot" or self.query_size % self.heads or self._width("value") % self.heads):
             sizes = f"keys of {self.query_size} and values of {self._width('value')} numbers"
             raise ShapeError(f'{self.label}: {self.heads} heads divide {sizes} into equal parts, with the score "dot".')
@@ -175,3 +163,80 @@ class Attention(Layer):
         if not all((np.abs(rows) <= LARGEST).all() for rows in found):
             raise InputError(f"{self.label}: its memory holds NaN, infinity, or makes keys or values beyond {LARGEST:g}.")
         return found[0], found[1]
+
+
+@dataclass(eq=False, repr=False)
+class SelfAttention(Layer):
+    """What each row of a recording finds in all of them: ``sum over t of softmax(score)_t v_t``, with the scores of `Attention`.
+
+    A row that it reads is a query, a key and a value side by side, which other layers give; they may be the same. It needs the whole
+    recording.
+
+    Parameters
+    ----------
+    query_size : int
+        Numbers in a query, and in a key.
+    score : {"dot", "additive"}
+    heads : int
+        More than one with ``"dot"`` alone.
+    scale : float
+    vector : (query_size,), optional
+        With ``"additive"``; absent, ones.
+    causal : bool
+        Whether a row finds itself and those before it alone.
+    """
+
+    kind: ClassVar[str] = "self_attention"
+    query_size: int
+    score: str = "dot"
+    heads: int = 1
+    scale: float = 1.0
+    vector: Array = None
+    causal: bool = False
+
+    def _check(self) -> None:
+        check_counts(self, "query_size", "heads")
+        check_score(self)
+        if not isinstance(self.causal, bool):
+            raise ShapeError(f"{self.label}: causal must be true or false; got {printable(repr(self.causal), 60)}.")
+        if self.heads > 1 and (self.score != "dot" or self.query_size % self.heads):
+            raise ShapeError(f'{self.label}: {self.heads} heads divide keys of {self.query_size} into equal parts, with the score "dot".')
+
+    @property
+    def whole(self) -> bool:
+        return True
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        size = sum(sizes) - 2 * self.query_size
+        if size < 1 or size % self.heads:
+            raise ShapeError(
+                f"{self.label} reads a query and a key of {self.query_size} values each, and a value that {self.heads} heads divide; it is "
+                f"given {' + '.join(map(str, sizes))}."
+            )
+        return size
+
+
+def check_counts(layer: Any, *names: str) -> None:
+    """Fields that are whole numbers."""
+    for name in names:
+        value = getattr(layer, name)
+        if type(value) is not int or not 1 <= value <= MAX_SIZE:
+            raise ShapeError(f"{layer.label}: {name} must be a whole number from 1 to {MAX_SIZE}; got {printable(repr(value), 60)}.")
+
+
+def check_score(layer: Any) -> None:
+    """How a layer scores: `score`, `scale` and `vector`, which its `query_size` fits."""
+    if layer.score not in SCORES:
+        raise UsageError(f"{layer.label}: score must be one of {', '.join(SCORES)}; got {printable(repr(layer.score), 60)}.")
+    if (
+        isinstance(layer.scale, bool)
+        or not isinstance(layer.scale, int | float | np.floating)
+        or not 1e-6 <= abs(float(layer.scale)) <= 1e6
+    ):
+        raise ShapeError(f"{layer.label}: scale must be a number of magnitude 1e-6 to 1e6; got {printable(repr(layer.scale), 60)}.")
+    layer._set("scale", float(np.float32(layer.scale)))
+    if layer.vector is not None:
+        if layer.score != "additive":
+            raise UsageError(f'{layer.label}: a vector belongs to the score "additive"; leave it out, or say so.')
+        layer._set("vector", checked_array(layer.label, "vector", layer.vector, 1))
+        require_shape(layer.label, "vector", layer.vector, (layer.query_size,), f"a key has {layer.query_size} values")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..layers.attention import Attention, AttentionPool
-from .functions import State, Twin, Vector
+from ..layers.attention import Attention, AttentionPool, SelfAttention
+from .functions import Rows, State, Twin, Vector
 
 
 def step(_layer: AttentionPool, xs: list[Vector], state: State) -> tuple[Vector, State]:
@@ -21,14 +21,25 @@ def attended(layer: Attention, xs: list[Vector], state: State) -> tuple[Vector, 
     keys, values = state
     if not len(keys):
         return np.zeros(values.shape[1]), state
-    query, found = np.concatenate(xs), []
-    parts = zip(*(np.split(part, layer.heads, axis=-1) for part in (query, keys, values)), strict=True)
-    for q, k, v in parts:
+    return found(layer, np.concatenate(xs), keys, values), state
+
+
+def found(layer: Attention | SelfAttention, query: Vector, keys: Rows, values: Rows) -> Vector:
+    """What a query finds among keys (rows, query_size) and values (rows, output_size)."""
+    answers = []
+    for q, k, v in zip(*(np.split(part, layer.heads, axis=-1) for part in (query, keys, values)), strict=True):
         vector = np.ones(len(q)) if layer.vector is None else layer.vector.astype(np.float64)
         scores = layer.scale * (k @ q if layer.score == "dot" else np.tanh(q + k) @ vector)
         weights = np.exp(scores - scores.max())
-        found.append(weights @ v / weights.sum())
-    return np.concatenate(found), state
+        answers.append(weights @ v / weights.sum())
+    return np.concatenate(answers)
+
+
+def over_itself(layer: SelfAttention, xs: list[Rows]) -> Rows:
+    """Every row of a recording among all of them, or among those up to it."""
+    queries, keys, values = np.split(np.concatenate(xs, axis=1), [layer.query_size, 2 * layer.query_size], axis=1)
+    ends = [t + 1 if layer.causal else len(keys) for t in range(len(keys))]
+    return np.array([found(layer, query, keys[:end], values[:end]) for query, end in zip(queries, ends, strict=True)])
 
 
 def remembering(layer: Attention) -> State:
@@ -41,4 +52,5 @@ def remembering(layer: Attention) -> State:
 TWINS = {
     "attention_pool": Twin(step, lambda _layer: (np.full(1, -np.inf), np.zeros(1), np.zeros(1))),
     "attention": Twin(attended, remembering),
+    "self_attention": Twin(whole=over_itself),
 }

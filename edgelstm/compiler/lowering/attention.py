@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...layers.attention import LARGEST, Attention, AttentionPool
+from ...layers.attention import LARGEST, Attention, AttentionPool, SelfAttention
 from ..targets import Target
 from . import LINE, Floats, Lowered, Reach, Rule
 
@@ -15,9 +15,21 @@ def pool(layer: AttentionPool, sizes: list[int], target: Target) -> Lowered:
 def attention(layer: Attention, sizes: list[int], target: Target) -> Lowered:
     size, query, additive = layer.output_size(sizes), layer.query_size, layer.score == "additive"
     constants = {"query": query, "size": size, "rows": layer.rows, "heads": layer.heads, "scale": layer.scale, "additive": int(additive)}
-    vector = np.ones(query if additive else 0, np.float32) if layer.vector is None else layer.vector
     keeps = (("memory", 0, LINE + layer.rows * (query + size)),)
-    return Lowered("attention_f32", constants, size, vector, memory_of(layer, layer.memory), workspace=layer.rows, keeps=keeps)
+    return Lowered("attention_f32", constants, size, vector_of(layer), memory_of(layer, layer.memory), workspace=layer.rows, keeps=keeps)
+
+
+def self_attention(layer: SelfAttention, sizes: list[int], target: Target) -> Lowered:
+    size, additive = layer.output_size(sizes), int(layer.score == "additive")
+    constants = {"query": layer.query_size, "size": size, "heads": layer.heads, "scale": layer.scale, "additive": additive}
+    return Lowered("self_attention_f32", constants | {"causal": int(layer.causal)}, size, vector_of(layer), whole=True)
+
+
+def vector_of(layer: Attention | SelfAttention) -> Floats:
+    """What additive scores are weighted by: (query_size,); nothing for others."""
+    if layer.score != "additive":
+        return np.zeros(0, np.float32)
+    return np.ones(layer.query_size, np.float32) if layer.vector is None else np.asarray(layer.vector)
 
 
 def memory_of(layer: Attention, memory: Floats | None) -> Floats:
@@ -34,9 +46,23 @@ def memory_of(layer: Attention, memory: Floats | None) -> Floats:
 
 def reach(layer: Attention) -> Reach:
     """Scores of keys and queries, or of their sums; no answer is larger than a value."""
-    vector = layer.query_size if layer.vector is None else float(np.abs(layer.vector).sum())
     gain = abs(layer.scale) * (layer.query_size * LARGEST if layer.score == "dot" else 1)
-    return Reach(max(gain, 1.0), LARGEST + abs(layer.scale) * vector, LARGEST)
+    return Reach(max(gain, 1.0), LARGEST + abs(layer.scale) * float(np.abs(vector_of(layer)).sum()), LARGEST)
 
 
-RULES = {"attention_pool": Rule(pool, lambda layer: Reach(2.0)), "attention": Rule(attention, reach)}
+def own_reach(layer: SelfAttention) -> Reach:
+    """The same where keys are read too: products of two numbers that are read."""
+    scale, summed = abs(layer.scale), float(np.abs(vector_of(layer)).sum())
+
+    def grows(given: list[float]) -> float:
+        most = max(given)
+        return max(2 * most, scale * summed, scale * layer.query_size * most**2 if layer.score == "dot" else 0.0)
+
+    return Reach(1.0, grows=grows)
+
+
+RULES = {
+    "attention_pool": Rule(pool, lambda layer: Reach(2.0)),
+    "attention": Rule(attention, reach),
+    "self_attention": Rule(self_attention, own_reach),
+}

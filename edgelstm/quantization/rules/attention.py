@@ -2,4 +2,4 @@
 
 from . import UNTOUCHED
 
-RULES = {"attention_pool": UNTOUCHED, "attention": UNTOUCHED}
+RULES = {"attention_pool": UNTOUCHED, "attention": UNTOUCHED, "self_attention": UNTOUCHED}
