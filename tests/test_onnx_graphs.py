@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from test_from_onnx import TOLERANCE, exported, imported
 
+import edgelstm as el
 from edgelstm import reference
 
 pytest.importorskip("onnx")
@@ -220,3 +221,47 @@ def test_an_encoder_that_sorts_its_batch_by_length(tmp_path):
     expected = ort.InferenceSession(data).run(None, {"x": x[None], "lengths": np.array([13])})[0][0]
     found = reference.run(imported(tmp_path, data).model, x[:, None])
     assert np.abs(found - expected).max() <= TOLERANCE
+
+
+class Attending(nn.Module):
+    """Rows of a BiLSTM that look at each other."""
+
+    def __init__(self, find, *modules):
+        super().__init__()
+        self.lstm, self.find, self.parts, self.fc = lstm(3, 4, bidirectional=True), find, nn.ModuleList(modules), nn.Linear(8, 2)
+
+    def forward(self, x):
+        y, _ = self.lstm(x)
+        return self.fc(self.find(y, *self.parts))
+
+
+def by_heads(y, q, k, v):
+    q, k, v = (part(y).reshape(1, -1, 2, 4).transpose(1, 2) for part in (q, k, v))  # (1, heads, time, size)
+    shares = torch.softmax(q @ k.transpose(2, 3) / 2, dim=-1)
+    return (shares @ v).transpose(1, 2).reshape(1, -1, 8)
+
+
+ATTENTION = {
+    "products": lambda: Attending(lambda y: torch.softmax(y @ y.transpose(1, 2), dim=-1) @ y),
+    "scaled": lambda: Attending(lambda y, q: torch.bmm(torch.softmax(torch.bmm(q(y), turned(y)) * 0.3, dim=2), y), nn.Linear(8, 8)),
+    "heads": lambda: Attending(by_heads, *(nn.Linear(8, 8) for _ in range(3))),
+    "multi-head": lambda: Attending(lambda y, find: find(y, y, y, need_weights=False)[0], nn.MultiheadAttention(8, 2, batch_first=True)),
+    "with weights": lambda: Attending(lambda y, find: find(y, y, y)[0], nn.MultiheadAttention(8, 4, batch_first=True)),
+    "behind a sum": lambda: Attending(lambda y: y + functional.scaled_dot_product_attention(y, y, y)),
+}
+
+
+#: Those into whose files PyTorch writes the number of steps.
+FIXED = ("multi-head", "with weights")
+
+
+@pytest.mark.parametrize("name", ATTENTION)
+def test_rows_that_look_at_each_other(tmp_path, name):
+    for open_time in (False,) if name in FIXED else (True, False):
+        taken = check(tmp_path, ATTENTION[name]().eval(), open_time=open_time)
+        assert "self_attention" in [layer.kind for layer in taken.model.layers]
+
+
+def test_products_of_rows_that_weight_nothing_are_refused_by_name(tmp_path):
+    with pytest.raises(el.UnsupportedModelError, match="products of the rows of a recording"):
+        check(tmp_path, Attending(lambda y: (y @ y.transpose(1, 2)).mean(-1, keepdim=True) * y))
