@@ -36,8 +36,14 @@ def kept(stream: Stream, name: str) -> dict[str, NDArray[np.float32]]:
     return {part: floats[at : at + size] for part, at, size in parts}
 
 
+def _check_keeps(stream: Stream) -> None:
+    if stream.program.reads_recordings:
+        raise UsageError("this model begins each recording anew, from its own initial state: nothing can be given to it for the next one.")
+
+
 def start_from(stream: Stream, encoder: Stream, pairs: Pairs | None) -> None:
     """See `Stream.start_from`."""
+    _check_keeps(stream)
     if pairs is None:
         shared = [name for name, parts in stream.plan.layout.keeps.items() if parts and encoder.plan.layout.keeps.get(name)]
         pairs = {name: name for name in shared if any(part == "h" for part, _, _ in stream.plan.layout.keeps[name])}
@@ -60,6 +66,7 @@ def start_from(stream: Stream, encoder: Stream, pairs: Pairs | None) -> None:
 
 def give(stream: Stream, name: str, parts: Mapping[str, ArrayLike]) -> None:
     """See `Stream.set_state`."""
+    _check_keeps(stream)
     own = kept(stream, name)
     if unknown := sorted(set(parts) - set(own)):
         raise UsageError(f"the state of {printable(name, 60)!r} is {' and '.join(own)}; got {printable(unknown[0], 60)!r}.")
@@ -80,6 +87,7 @@ def _checked(what: str, values: ArrayLike, target: NDArray[np.float32]) -> NDArr
 
 def attend(stream: Stream, memory: ArrayLike, layer: str | None) -> None:
     """See `Stream.attend`."""
+    _check_keeps(stream)
     from .compiler.lowering.attention import memory_of
 
     layers: dict[str, Any] = {one.name: one for one in stream.model.layers if one.kind == "attention" and layer in (None, one.name)}

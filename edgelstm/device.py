@@ -32,7 +32,8 @@ class Stream:
 
     The state changes in `step`, `process`, `reset` and `restore`, and by nothing else. A stream belongs to one thread at a time.
     A sample with a value that must not enter the state (NaN, infinity, too large for float32 sums, no index of the model's table)
-    raises InputError, and the state is as it was. Copies and pickles are independent streams in the same state; a pickle holds the path
+    raises InputError, and the state is as it was. A model that reads whole recordings has `process`, which takes one, from the initial
+    state; `step`, `snapshot` and `restore` refuse. Copies and pickles are independent streams in the same state; a pickle holds the path
     of the library, which must then be there.
 
     Parameters
@@ -120,6 +121,8 @@ class Stream:
         Raises
         ------
         InputError
+        UsageError
+            If the model reads whole recordings.
         """
         if sample:
             self._take(*sample)
@@ -128,12 +131,21 @@ class Stream:
         return self._answer[:] if len(self._sizes.output_shape) == 1 else shaped(self._answer, self._sizes.output_shape)
 
     def _complain(self) -> "NoReturn":
-        """Say which value of `input` must not enter the state."""
-        if vocabulary := self._sizes.vocabulary:
-            refuse("InputError", f"channel 0 must be a whole number from 0 to {vocabulary - 1}, an index; got {self._given[0]:g}.")
+        """Say which value of `input` must not enter the state, or that there is no step."""
+        self._check_steps("step reads a sample, and")
         limit = self._sizes.input_limit
-        channel, value = next((k, value) for k, value in enumerate(self._given) if not abs(value) <= limit)
+        tables = self._sizes.vocabularies or (0,) * self.input_size
+        for channel, (value, indices) in enumerate(zip(self._given, tables, strict=True)):
+            if indices and not (0 <= value < indices and value == int(value)):
+                refuse("InputError", f"channel {channel} must be a whole number from 0 to {indices - 1}, an index; got {value:g}.")
+            if not indices and not abs(value) <= limit:
+                break
         refuse("InputError", f"channel {channel} is {value:g}, which must not enter the state, which is as it was; repair the sample.")
+
+    def _check_steps(self, what: str) -> None:
+        """Refuse what only models that step have."""
+        if self._sizes.reads_recordings:
+            refuse("UsageError", f"{what} this model answers whole recordings, each from the initial state: call process(recording).")
 
     def _take(self, sample: "Any") -> None:
         """Write a sample into `input`; all of it, or nothing."""
@@ -146,7 +158,7 @@ class Stream:
         self._given[:] = floats(values(sample, self.input_size, lambda: self.input_names))
 
     def process(self, samples: "Any", *answers: "Any") -> "list[memoryview[float]] | None":
-        """Many timesteps, bit-equal to stepping.
+        """Many timesteps, bit-equal to stepping; or, of a model that cannot step, one whole recording, from the initial state.
 
         Parameters
         ----------
@@ -163,7 +175,7 @@ class Stream:
         Raises
         ------
         InputError
-            If a buffer is of another type or size, or a value must not enter the state; nothing has changed then.
+            If a buffer is of another type or size, a recording too short, or a value must not enter the state; nothing has changed then.
         """
         width, size = self.input_size, self.output_size
         given = buffer(samples)
@@ -179,13 +191,16 @@ class Stream:
                 f"process takes float32 buffers of (time, {width}) and ({'time' if due == steps else due}, {size}), the second writable; "
                 f"got {sizes}.",
             )
+        if self._sizes.reads_recordings and steps < self.first:
+            least = "one sample" if self.first == 1 else f"{self.first} samples"
+            refuse("InputError", f"a recording needs at least {least}; got {steps or 'none'}.")
         if (done := self._run(given, taken, steps)) != steps:
             refuse("InputError", f"sample {done} holds a value that must not enter the state, which is as it was; repair the sample.")
         return None if answers else [shaped(taken[t * size : (t + 1) * size], self._sizes.output_shape) for t in range(due)]
 
     def due(self, steps: int) -> int:
-        """How many answers the next `steps` steps give."""
-        return self._sizes.due(self.steps, steps)
+        """How many answers the next `steps` steps give; or a recording of so many samples."""
+        return self._sizes.due(0 if self._sizes.reads_recordings else self.steps, steps)
 
     def _fit(self, given: "memoryview[Any]", taken: "memoryview[Any]", steps: int) -> bool:
         rows = given.ndim < 2 or (given.shape or ())[1:] in ((self.input_size,), self._sizes.input_shape)
@@ -197,10 +212,23 @@ class Stream:
         if not steps:
             return 0
         source = bytearray(samples) if samples.readonly else samples
+        if self._sizes.reads_recordings:
+            return self._recording(source, answers, steps)
         function = self._library.edgelstm_process
         function.restype = ctypes.c_size_t
         done: int = function(self._arena, ctypes.c_void_p(address(source)), ctypes.c_void_p(address(answers)), ctypes.c_size_t(steps))
         return done
+
+    def _recording(self, samples: "bytearray | memoryview[Any]", answers: "memoryview[Any]", rows: int) -> int:
+        """As `_run`, a whole recording."""
+        from .runtime.recording_calls import process
+
+        places = ctypes.c_void_p(address(samples)), ctypes.c_void_p(address(answers))
+        try:
+            return process(self._library, self._sizes, self._arena, *places, rows)
+        except MemoryError:
+            needed = rows * (self._sizes.row_bytes or 0)
+            refuse("InputError", f"a recording of {rows} samples needs {needed} bytes of memory, more than this machine gives.")
 
     def warmup(self, steps: int = 100) -> None:
         """Bring code and weights into the caches by some steps that leave no trace."""
@@ -214,7 +242,14 @@ class Stream:
         self._library.edgelstm_reset(self._arena)
 
     def snapshot(self) -> bytes:
-        """The state as bytes that `restore` takes, here, in `edgelstm.Stream` or in C."""
+        """The state as bytes that `restore` takes, here, in `edgelstm.Stream` or in C.
+
+        Raises
+        ------
+        UsageError
+            If the model reads whole recordings.
+        """
+        self._check_steps("a snapshot has no use:")
         blob = bytearray(self._library.edgelstm_snapshot_bytes())
         self._library.edgelstm_snapshot(self._arena, ctypes.c_void_p(address(blob)))
         return bytes(blob)
@@ -226,7 +261,10 @@ class Stream:
         ------
         StateError
             If it is damaged or of another model; the state is then as it was.
+        UsageError
+            As `snapshot`.
         """
+        self._check_steps("restore has no use:")
         try:
             view = memoryview(blob).cast("B")
         except Exception:  # noqa: BLE001  objects of others raise what they like
@@ -253,7 +291,8 @@ class Stream:
         return made
 
     def __reduce__(self) -> "tuple[Any, ...]":
-        return _taken_up, (type(self), self._path, self.snapshot(), self._given.tobytes()), self._added() or None
+        blob = b"" if self._sizes.reads_recordings else self.snapshot()
+        return _taken_up, (type(self), self._path, blob, self._given.tobytes()), self._added() or None
 
     def _added(self) -> "dict[str, Any]":
         """Attributes that the user has given this stream."""
@@ -313,6 +352,7 @@ def _taken_up(kind: "type[Stream]", path: str, blob: bytes, given: bytes) -> Str
     """The stream of a pickle."""
     made = kind.__new__(kind)
     Stream.__init__(made, path)
-    made.restore(blob)
+    if blob:
+        made.restore(blob)
     made._given[:] = memoryview(given).cast("f")
     return made

@@ -176,3 +176,9 @@ def test_as_attention_of_keras(rng, monkeypatch):
 def test_a_library_needs_the_memory(model):
     with pytest.raises(el.UnsupportedModelError, match="attention 'found' waits for a memory"):
         el.build(model)
+
+
+def test_what_reads_recordings_is_given_nothing(rng):
+    backwards = el.Stream(el.Model([el.LSTM(uniform(rng, 12, 2), uniform(rng, 12, 3), reverse=True, name="cell")]))
+    with pytest.raises(el.UsageError, match="begins each recording anew"):
+        backwards.set_state("cell", h=np.zeros(3))

@@ -43,11 +43,13 @@ SPINE = (
         "compiler/fuse.py",
         "compiler/fuse_recordings.py",
         "compiler/c_abi.py",
+        "compiler/c_abi_recordings.py",
         "compiler/elf",
         "compiler/plan.py",
         "kernels/entry",
     ),
     *(f"runtime/{name}.py" for name in ("binding", "library_file", "memory", "native_call", "program", "samples", "sizes", "snapshot")),
+    "runtime/recording_calls.py",
 )
 
 #: Largest difference from the twin, relative to max(1, |y|): float32 sums over 1000 steps. Integer layers equal theirs where a step
@@ -180,7 +182,7 @@ def test_inputs_at_the_limit_leave_a_finite_state(kind):
 
 
 @pytest.mark.slow
-@stepping
+@models
 def test_a_built_library_equals_the_stream(kind, tmp_path):
     model, xs = model_of(kind), inputs(kind, 50)
     path = tmp_path / "model.so"

@@ -123,6 +123,7 @@ def sizes_of(model: Model, layout: Layout, digest: bytes = b"") -> Sizes:
         output_shape=layout.output_shape,
         row_bytes=None if layout.work is None else 4 * layout.work,
         sums_up=model.sums_up,
+        vocabularies=model.vocabularies if model.takes_index else (),
     )
 
 

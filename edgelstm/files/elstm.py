@@ -250,10 +250,9 @@ def _assemble(layers: list[Layer], probe: Probe, document: dict[str, Any]) -> Mo
     if "vocabulary" in document:
         options["vocabulary"] = _vocabulary(document["vocabulary"])
     model = Model(tuple(layers), probe=probe, **options)
-    if (vocabulary := model.vocabulary_size) is not None:
-        indices = probe.inputs
-        if (indices != np.floor(indices)).any() or indices.min() < 0 or indices.max() >= vocabulary:
-            raise ModelFileError(f"its probe inputs must be whole numbers from 0 to {vocabulary - 1}; convert the model again.")
+    for rows, column in zip(model.vocabularies, probe.inputs.T, strict=True):
+        if rows and ((column != np.floor(column)).any() or column.min() < 0 or column.max() >= rows):
+            raise ModelFileError(f"its probe inputs must be whole numbers from 0 to {rows - 1}; convert the model again.")
     return model
 
 

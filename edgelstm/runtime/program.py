@@ -75,7 +75,7 @@ class Program(NamedTuple):
     @property
     def reads_recordings(self) -> bool:
         """Whether it takes whole recordings alone, each from the initial state."""
-        return self.sizes.row_bytes is not None
+        return self.sizes.reads_recordings
 
     @property
     def arena_bytes(self) -> int:

@@ -14,7 +14,7 @@ class Sizes:
     input_size, output_size : int
         Values in a sample and in an answer.
     vocabulary : int
-        Number of indices that the input may take; 0 where it takes measurements.
+        Number of indices that the one input may be; 0 where it is a measurement, or there are several.
     arena_bytes, state_bytes : int
         Size of one stream's memory, and of the part at its beginning that is its state.
     sample_offset, input_offset, output_offset : int
@@ -31,6 +31,8 @@ class Sizes:
         Of a model that reads whole recordings: bytes of work memory for each of their rows. None of a model that steps.
     sums_up : bool
         Whether a recording gets one answer.
+    vocabularies : tuple of int
+        For each input, the number of indices that it may be, 0 for a measurement; empty where all are measurements.
     """
 
     __slots__ = (
@@ -49,6 +51,7 @@ class Sizes:
         "sample_offset",
         "state_bytes",
         "sums_up",
+        "vocabularies",
         "vocabulary",
     )
 
@@ -70,12 +73,14 @@ class Sizes:
         output_shape: "tuple[int, ...]" = (),
         row_bytes: int | None = None,
         sums_up: bool = False,
+        vocabularies: "tuple[int, ...]" = (),
     ) -> None:
         self.input_size, self.output_size, self.vocabulary = input_size, output_size, vocabulary
         self.arena_bytes, self.state_bytes = arena_bytes, state_bytes
         self.sample_offset, self.input_offset, self.output_offset = sample_offset, input_offset, output_offset
         self.input_limit, self.digest = input_limit, digest
         self.row_bytes, self.sums_up = row_bytes, sums_up
+        self.vocabularies = vocabularies or ((vocabulary,) if vocabulary else ())
         self.every, self.first = every, first
         self.input_shape, self.output_shape = input_shape or (input_size,), output_shape or (output_size,)
 
@@ -83,6 +88,16 @@ class Sizes:
     def each_step(self) -> bool:
         """Whether an answer is due at every step."""
         return self.every == self.first == 1
+
+    @property
+    def generates(self) -> bool:
+        """Whether the model can read its own answers: an index at each step, and a number for each of the indices."""
+        return self.input_size == 1 and self.vocabulary == self.output_size > 0 and self.each_step and not self.reads_recordings
+
+    @property
+    def reads_recordings(self) -> bool:
+        """Whether whole recordings alone are answered, each from the initial state."""
+        return self.row_bytes is not None
 
     def due(self, taken: int, steps: int) -> int:
         """How many answers `steps` steps give, behind the first `taken`."""
