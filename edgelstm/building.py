@@ -17,7 +17,7 @@ from .compiler.plan import sizes_of
 from .compiler.room import within_memory
 from .compiler.step_cost import instructions
 from .compiler.targets import Target, TargetName
-from .errors import CompileError, LibraryError, UnsupportedModelError, UsageError, printable
+from .errors import CompileError, UnsupportedModelError, UsageError, printable
 from .files import container
 from .files.elstm import model_digest
 from .files.library import sealed
