@@ -178,6 +178,18 @@ def convolved() -> Made:
     return {"x": x}, [dense(y[:, -1])]
 
 
+def keras(*parts: Callable[[], Any], words: bool = False) -> Callable[[], Made]:
+    """A Keras model in TensorFlow 1, whose recurrent layers are loops of single nodes."""
+
+    def graph() -> Made:
+        x = y = v1.keras.layers.Input((STEPS,) if words else (STEPS, 3), name="x")
+        for part in parts:
+            y = part()(y)
+        return {"x": x}, [y]
+
+    return graph
+
+
 def projected() -> Any:
     return cells.LSTMCell(6, use_peepholes=True, num_proj=4, cell_clip=0.4, proj_clip=0.3)
 
@@ -185,6 +197,8 @@ def projected() -> Any:
 def several() -> Any:
     return cells.MultiRNNCell([cells.BasicLSTMCell(4), cells.BasicLSTMCell(5, forget_bias=0.3)])
 
+
+k1 = v1.keras.layers
 
 #: By name, what makes a graph.
 GRAPHS: dict[str, Callable[[], Made]] = {
@@ -216,6 +230,10 @@ GRAPHS: dict[str, Callable[[], Made]] = {
     "dropped": dropped,
     "training": training,
     "convolved": convolved,
+    "keras1_linear": keras(
+        lambda: k1.GRU(4, activation="linear", recurrent_activation="hard_sigmoid", dropout=0.2), lambda: k1.Dense(1, activation="sigmoid")
+    ),
+    "keras1_words": keras(lambda: k1.Embedding(9, 5), lambda: k1.Bidirectional(k1.LSTM(4)), lambda: k1.Dense(2), words=True),
 }
 
 
@@ -265,7 +283,7 @@ def drawn(rng: np.random.Generator, x: Any) -> NDArray[Any]:
     shape = x.shape.as_list()
     time = next((axis for axis, n in enumerate(shape) if n is None and (axis or shape[1] == 1)), None)
     shape = [STEPS if axis == time and n is None else n or 1 for axis, n in enumerate(shape)]
-    return rng.integers(0, 9, shape) if x.dtype == tf.int32 else np.asarray(rng.normal(0, 2, shape), np.float32)
+    return rng.integers(0, 9, shape) if x.dtype == tf.int32 or len(shape) == 2 else np.asarray(rng.normal(0, 2, shape), np.float32)
 
 
 def frozen_function(model: Any, **options: Any) -> tuple[bytes, dict[str, NDArray[Any]]]:
@@ -288,9 +306,7 @@ def main() -> None:
     for name, model, options in keras_models():
         tf_keras.utils.set_random_seed(3)
         files[name] = frozen_function(model, **options)
-    v1.disable_eager_execution()
-    v1.disable_control_flow_v2()
-    v1.disable_v2_tensorshape()
+    v1.disable_v2_behavior()
     files |= {name: frozen(make) for name, make in GRAPHS.items()}
     with tarfile.open(OUT, "w:xz", preset=9) as out:
         for name, (data, answers) in files.items():

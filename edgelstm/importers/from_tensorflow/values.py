@@ -65,6 +65,13 @@ class Inner(Special):
 
 
 @dataclass(frozen=True, eq=False)
+class Whole(Special):
+    """Samples that the graph makes whole numbers of: indices, which are whole already."""
+
+    integer: bool = True
+
+
+@dataclass(frozen=True, eq=False)
 class Bounded(Flow):
     """Numbers of which it is known that they are those of `inner`, held above (`low`) or below a bound."""
 
@@ -93,6 +100,7 @@ _CALLED: dict[type, str] = {
     Count: "the number of a loop's iteration",
     Rows: "a list of rows as though it were an array",
     Inner: "a gate of a fused operator",
+    Whole: "samples that are made whole numbers, beside looking them up in a table",
     Drawn: "numbers drawn at random, as in training",
 }
 
