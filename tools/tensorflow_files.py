@@ -170,6 +170,28 @@ def training() -> Made:
     return {"x": x}, [v1.cond(flag, lambda: tf.tensordot(y * 2, weight, 1), lambda: dense(y))]
 
 
+def block_states() -> Made:
+    x, (c, h) = samples(time_major=True), (v1.placeholder(tf.float32, [1, 4], name=f"previous_state_{name}") for name in "ch")
+    zeros, weight, bias = tf.zeros([4]), v1.get_variable("w", [7, 16]), v1.get_variable("w_bias", [16])
+    given = {"x": x, "cs_prev": c, "h_prev": h, "w": weight, "b": bias, "wci": zeros, "wcf": zeros, "wco": zeros}
+    made = tf.raw_ops.BlockLSTM(seq_len_max=tf.cast(tf.shape(x)[0], tf.int64), cell_clip=-1, **given)
+    return {"x": x, "previous_state_c": c, "previous_state_h": h}, [dense(made.h), made.cs[-1], made.h[-1]]
+
+
+def normalised() -> Made:
+    x = samples()
+    y, _ = v1.nn.dynamic_rnn(cells.BasicLSTMCell(4), x, dtype=tf.float32)
+    scale, offset = v1.get_variable("scale_bias", [4]), v1.get_variable("offset_bias", [4])
+    return {"x": x}, [dense(tf.nn.batch_normalization(y, *tf.nn.moments(y, [2], keepdims=True), offset, scale, 1e-12))]
+
+
+def attention() -> Made:
+    x = samples(steps=STEPS)
+    y, _ = v1.nn.dynamic_rnn(cells.MultiRNNCell([cells.GRUCell(3), cells.ResidualWrapper(cells.GRUCell(3))]), x, dtype=tf.float32)
+    scores = tf.tensordot(tf.tanh(tf.tensordot(y, v1.get_variable("w", [3, 5]), 1)), v1.get_variable("v", [5]), 1)
+    return {"x": x}, [dense(tf.reduce_sum(y * tf.nn.softmax(scores)[:, :, None], 1))]
+
+
 def convolved() -> Made:
     x = samples(steps=12)
     y = tf.nn.relu(tf.nn.conv1d(x, v1.get_variable("kernel", [3, 3, 4]), 1, "SAME") + v1.get_variable("kernel_bias", [4]))
@@ -230,6 +252,9 @@ GRAPHS: dict[str, Callable[[], Made]] = {
     "dropped": dropped,
     "training": training,
     "convolved": convolved,
+    "block_states": block_states,
+    "normalised": normalised,
+    "attention": attention,
     "keras1_linear": keras(
         lambda: k1.GRU(4, activation="linear", recurrent_activation="hard_sigmoid", dropout=0.2), lambda: k1.Dense(1, activation="sigmoid")
     ),

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelFileError, UnsupportedModelError, printable
+from ..from_onnx.calls import Call
 from ..from_onnx.file import File, Graph, Node, Tensor
+from ..graph.tracing import Value
 from .arithmetic import ARITHMETIC
 from .comparing import COMPARING
 from .file import Called, Dtype, GraphDef, NodeDef, check_frozen
@@ -19,9 +21,17 @@ from .recurrent import RECURRENT
 from .sections import Section, consumers, followed, name_of, needed, normalised, of_function
 from .settled import settled
 from .sliding import SLIDING
-from .values import DOMAIN, Handler
+from .values import DOMAIN, Dead, Handler, plain
 
-_OPERATORS: Mapping[str, Handler] = {**ARITHMETIC, **COMPARING, **MOVING, **SLIDING, **RECURRENT, **LISTS, **LOOPS}
+
+def _answer(call: Call) -> Sequence[Value]:
+    """An output of the graph, which is an array."""
+    if isinstance(call.value(0), Dead):
+        call.refuse("is an output in a branch that is not taken")
+    return plain(lambda inner: [inner.value(0)])(call)
+
+
+_OPERATORS: Mapping[str, Handler] = {"Answer": _answer, **ARITHMETIC, **COMPARING, **MOVING, **SLIDING, **RECURRENT, **LISTS, **LOOPS}
 
 #: Attributes that change nothing.
 _SILENT = {"N", "parallel_iterations", "is_constant", "frame_name", "swap_memory", "output_shapes", "container", "shared_name"}
@@ -59,7 +69,7 @@ def program(graph: GraphDef) -> tuple[File, list[str]]:
     signature = tuple(_signature(node) for node in inputs if f"{node.name}:0" in used)
     names = tuple(ends.values())
     begin = [_same(f"{tensor.name}:0", tensor.name, tensor.name) for tensor in signature]
-    finish = [_same(name, name, one.name) for name, one in zip(names, main.outputs, strict=True)]
+    finish = [Node("Answer", DOMAIN, name, (one.name,), (name,), {}) for name, one in zip(names, main.outputs, strict=True)]
     whole = Graph(signature, tuple(Tensor(n, None, "float") for n in names), (*begin, *main.nodes, *finish), main.constants)
     return File(whole, {}, {"ai.onnx": 20, DOMAIN: 1}, "TensorFlow", {(DOMAIN, op): handler for op, handler in _OPERATORS.items()}), notes
 

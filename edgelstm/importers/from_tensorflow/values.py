@@ -60,6 +60,15 @@ class Drawn(Special):
 
 
 @dataclass(frozen=True, eq=False)
+class Unwritten(Special):
+    """A value that is written out as an array where an operator needs one."""
+
+    def written(self, call: Call) -> Value:
+        """The value as an array."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
 class Inner(Special):
     """What a fused operator has inside, which nothing else reads."""
 
@@ -88,6 +97,9 @@ def plain(handler: Handler, *takes: type) -> Handler:
             for name in call.unused:
                 call.attribute(name)
             return [Dead()] * len(call.node.outputs)
+        call.values = [
+            value.written(call) if isinstance(value, Unwritten) and not isinstance(value, takes) else value for value in call.values
+        ]
         odd = next((v for v in call.values if isinstance(v, Special) and not isinstance(v, takes)), None)
         if odd is not None:
             call.refuse(f"computes with {_CALLED[type(odd)]}, which is not imported")
