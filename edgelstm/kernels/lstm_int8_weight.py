@@ -10,26 +10,10 @@ from numba import njit
 from .cell_options import PLAIN
 from .cells import HALF, ONE, ZERO
 from .lstm_ends import ending
-from .simd.sums import load_scaled_bytes
-from .simd.vectors import Lanes, fma, lane0, lane1, lane2, lane3, load, offset, row2, row3, splat, store, zero
-from .tiles_f32 import FOUR
+from .simd.vectors import Lanes, fma, load, offset, row2, row3, store, zero
+from .tiles_f32 import FOUR, multiply_bytes
 
 inlined = njit(inline="always")
-
-
-@inlined
-def multiply_bytes(gates, w, byte, x, count, size, a):
-    """a + w x with int8 weights and float32 x. w: (count, size) bytes from `byte`; x: (count,)."""
-    for k in range(count // 4):
-        v = load(FOUR, x, 4 * k)
-        at = byte + 4 * k * size
-        a = fma(load_scaled_bytes(gates, w, at), lane0(gates, v), a)
-        a = fma(load_scaled_bytes(gates, w, at + size), lane1(gates, v), a)
-        a = fma(load_scaled_bytes(gates, w, at + 2 * size), lane2(gates, v), a)
-        a = fma(load_scaled_bytes(gates, w, at + 3 * size), lane3(gates, v), a)
-    for k in range(count // 4 * 4, count):
-        a = fma(load_scaled_bytes(gates, w, byte + k * size), splat(gates, x[k]), a)
-    return a
 
 
 def lstm_int8_weight(inputs, hidden, padded, units, tail, turning, division, x_stride, y_stride, options=PLAIN):

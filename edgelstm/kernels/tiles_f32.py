@@ -1,12 +1,13 @@
 """Sums of one tile in float32: gates of any number, weights packed row by row, `size` floats a row.
 
-Weights may be in half precision, two in the place of a float32: each is converted as it is loaded. The bias is float32.
+Weights may be in half precision, two in the place of a float32, or bytes: each is converted as it is loaded. The bias is float32.
 """
 
 from numba import njit
 
 from .simd.addresses import fetch
 from .simd.halves import load_halves
+from .simd.sums import load_scaled_bytes
 from .simd.vectors import Lanes, add, fma, lane0, lane1, lane2, lane3, load, offset, opaque, splat, store, zero
 
 inlined = njit(inline="always")
@@ -84,6 +85,21 @@ def multiplication(paired, two_chains, ahead, halves=0):
         return add(z, odd) if two_chains else z
 
     return multiply
+
+
+@inlined
+def multiply_bytes(gates, w, byte, x, count, size, a):
+    """a + w x with int8 weights and float32 x. w: (count, size) bytes from `byte`; x: (count,)."""
+    for k in range(count // 4):
+        v = load(FOUR, x, 4 * k)
+        at = byte + 4 * k * size
+        a = fma(load_scaled_bytes(gates, w, at), lane0(gates, v), a)
+        a = fma(load_scaled_bytes(gates, w, at + size), lane1(gates, v), a)
+        a = fma(load_scaled_bytes(gates, w, at + 2 * size), lane2(gates, v), a)
+        a = fma(load_scaled_bytes(gates, w, at + 3 * size), lane3(gates, v), a)
+    for k in range(count // 4 * 4, count):
+        a = fma(load_scaled_bytes(gates, w, byte + k * size), splat(gates, x[k]), a)
+    return a
 
 
 def together(halves=0):

@@ -110,7 +110,9 @@ class LogSoftmax(Layer):
 
 @dataclass(eq=False, repr=False)
 class Embedding(Layer):
-    """A table: the model's input is one index a step, the output the table's row.
+    """A table: it reads one index a step, the output is the table's row.
+
+    The index is the model's input, or one of its inputs, which a `Slice` takes out of it; nothing that a layer computes is an index.
 
     Parameters
     ----------

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import EdgeLSTMError, UnsupportedModelError, UsageError, printable
 from ...layers.record import Layer
@@ -14,7 +16,7 @@ from ..graph.wires import Budget
 from .attempts import Attempt
 from .file import File, Graph
 from .settling import Sizes, open_frame, parse, settled
-from .signature import readings
+from .signature import Reading, readings
 from .unrolled import rolled
 
 #: Steps of the recordings that graphs of open length are followed for: two lengths, since a network must not depend on it.
@@ -52,6 +54,24 @@ def from_onnx(file: File, layers: str | None = None, *, sizes: str | None = None
     """
     if layers is not None:
         raise UsageError(f"is a graph, which says itself what follows what; leave layers={layers!r} out.")
+    taken = followed(file, sizes, source)
+    return taken.model, ", ".join(one.name for one in taken.model.layers), taken.notes
+
+
+class Followed(NamedTuple):
+    """A graph that was followed to its end: the model, by which reading of its inputs, and notes.
+
+    `given`: the inputs that `sizes` says, which the reading leaves out.
+    """
+
+    model: Model
+    reading: Reading
+    notes: list[str]
+    given: dict[str, NDArray[np.int64]]
+
+
+def followed(file: File, sizes: str | None, source: str) -> Followed:
+    """The same as `from_onnx`, with what the inputs were taken for."""
     graph, values = settled(file.graph, parse(sizes) if sizes is not None else Sizes())
     constants, budget = dict[str, Value](values), Budget()
     best: tuple[int, EdgeLSTMError] | None = None
@@ -64,7 +84,7 @@ def from_onnx(file: File, layers: str | None = None, *, sizes: str | None = None
             except EdgeLSTMError as problem:
                 best = (attempt.met, problem) if best is None or attempt.met > best[0] else best
                 continue
-            return model, ", ".join(one.name for one in model.layers), notes
+            return Followed(model, reading, notes, values)
     raise _failure(graph, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
 
 
@@ -89,7 +109,7 @@ def _model(attempt: Attempt, source: str) -> tuple[Model, list[str]]:
     found, notes = _layers(attempt)
     steps = attempt.reading.steps()
     window = steps if steps is not None and steps > 1 and not any(becomes for _, becomes in attempt.reading.states) else None
-    return Model(tuple(found), window=window, source=source), notes
+    return Model(tuple(found), input_names=attempt.reading.names(), window=window, source=source), notes
 
 
 def _failure(graph: Graph, met: int, problem: EdgeLSTMError) -> EdgeLSTMError:

@@ -5,6 +5,7 @@ recurrent node, a state and an output each require their own axes.
 """
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from itertools import islice, product
 import numpy as np
 
 from ...errors import UnsupportedModelError
+from ..names import numbered
 from .file import Graph, Tensor
 
 #: Names of axes, and of states.
@@ -48,6 +50,21 @@ class Reading:
     states: tuple[tuple[Tensor, Tensor | None], ...] = ()
     lengths: tuple[Tensor, ...] = ()
     choices: tuple[Tensor, ...] = field(default=())
+
+    def widths(self) -> list[int]:
+        """How many numbers of one step each of the samples' inputs has."""
+        found = []
+        for tensor, axes in self.samples:
+            shape = tensor.shape or ()
+            found.append(math.prod(int(n) for i, n in enumerate(shape) if i not in (axes.time, axes.batch)))
+        return found
+
+    def names(self) -> tuple[str, ...]:
+        """A name for each number of a sample that several inputs make up; none where one input does."""
+        if len(self.samples) == 1:
+            return ()
+        parts = zip(self.samples, self.widths(), strict=True)
+        return tuple(name for (tensor, _), width in parts for name in numbered(tensor.name, width))
 
     def steps(self) -> int | None:
         """The length of recordings where the file fixes it: 1 where samples have no time axis, None where it is open."""

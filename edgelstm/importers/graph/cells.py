@@ -10,6 +10,7 @@ from ...layers.gru import GRU
 from ...layers.rnn import RNN
 from .expressions import Affine, Apply, Combine, Expression, Floats, Made, Scale, State, spread
 from .lstm_cells import lstm
+from .magnitude import magnitude
 from .wires import Ids, Space, Wire
 
 
@@ -45,7 +46,7 @@ class Cells:
         if made is None and isinstance(wire.source, Combine):
             made = self._gru(h, wire.source)
         elif made is None and isinstance(wire.source, Apply):
-            made = self._rnn(h, wire.source)
+            made = self._rnn(h, wire.source) or magnitude(self, h, wire.source)
         if made is not None and wire.reverse:
             fields: dict[str, Any] = {"reverse": True}
             made = replace(made, record=replace(made.record, **fields))
