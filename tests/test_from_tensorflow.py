@@ -85,6 +85,16 @@ def test_a_loop_of_single_nodes_is_a_layer():
     assert [layer.kind for layer in model.layers] == ["rnn"]
 
 
+def test_of_two_networks_in_a_graph_the_recurrent_one_is_taken():
+    """As speech recognisers have, whose features are computed in the same file."""
+    graph = loop()
+    graph.placeholder("samples", sizes=(512,))
+    graph.add("features", "Mfcc", "samples")
+    model, _, notes = load(graph.bytes())
+    assert [layer.kind for layer in model.layers] == ["rnn"]
+    assert any("'features' is of another network" in note for note in notes)
+
+
 def test_an_answer_that_is_chosen_from_is_the_answer():
     graph = dense()
     graph.constant("axis", np.int32(1))

@@ -123,6 +123,14 @@ def _gather(call: Call) -> Sequence[Value]:
     return onnx(call, "Gather", data, index, axis=axis)
 
 
+def _gather_nd(call: Call) -> list[Value]:
+    """Numbers or rows at constant places: indices (…, axes)."""
+    call.attribute("bad_indices_policy")
+    data, places = call.value(0), call.constant(1).astype(np.int64)
+    bounded(call, (*places.shape[:-1], *data.shape[places.shape[-1] :]))
+    return [_cut(data, tuple(np.moveaxis(places, -1, 0)))]
+
+
 def _reverse(call: Call) -> list[Value]:
     x, given = call.value(0), call.constant(1)
     axes = np.flatnonzero(given) if given.dtype == np.bool_ else [call.axis(int(a), len(x.shape)) for a in given.ravel()]
@@ -254,6 +262,7 @@ MOVING: dict[str, Handler] = {
     "SplitV": plain(_split_v),
     "Unpack": plain(_unpack),
     **{op: plain(_gather, Count, Whole) for op in ("Gather", "GatherV2", "ResourceGather")},
+    "GatherNd": plain(_gather_nd),
     "ReverseV2": plain(_reverse),
     "Reverse": plain(_reverse),
     "ReverseSequence": plain(_reverse_sequence),
