@@ -24,7 +24,8 @@ from .files.library import sealed
 from .files.probes import reference_probe
 from .model import Model, Probe
 from .runtime import outline, snapshot
-from .runtime.library_file import ABI, DIGEST_SIZE, Sizes, digest_of
+from .runtime.library_file import ABI, DIGEST_SIZE, digest_of
+from .runtime.sizes import Sizes
 from .runtime.writing import write_atomic
 
 #: Functions of the ARM run-time ABI that every compiler for bare metal brings: arithmetic of 64-bit integers, and of float32 without FPU.

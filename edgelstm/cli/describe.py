@@ -41,6 +41,7 @@ def record(model: "Model", path: Path) -> dict[str, Any]:
         "input_size": model.input_size,
         "output_size": model.output_size,
         "vocabulary_size": model.vocabulary_size,
+        "vocabularies": list(model.vocabularies),
         "parameters": model.parameters,
         "parameter_bytes": sum(array.nbytes for layer in model.layers for array in layer.arrays().values()),
         "multiply_accumulates": sum(layer.multiply_accumulates for layer in model.layers),
@@ -78,7 +79,9 @@ def _probe(model: "Model") -> dict[str, Any] | None:
 
 def print_model(told: dict[str, Any]) -> None:
     """Print a `record` as tables."""
-    inputs = f"{told['input_size']}" if told["vocabulary_size"] is None else f"1 index, 0 to {told['vocabulary_size'] - 1}"
+    ranges = [f"0 to {rows - 1}" for rows in told["vocabularies"] if rows]
+    indices = f", {len(ranges)} of them {'an index' if len(ranges) == 1 else 'indices'}, {', '.join(ranges)}" if ranges else ""
+    inputs = f"1 index, {ranges[0]}" if told["vocabulary_size"] else f"{told['input_size']}{indices}"
     facts = [
         ("source", told["source"] or "not stated"),
         ("file size", show.bytes_text(told["file_bytes"])),

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ..kernels.entry.blocks import copier
 from ..kernels.entry.state import clear_arena, read_snapshot, reset_state, write_snapshot
 from ..kernels.simd.vectors import FLOATS
-from ..runtime.library_file import Sizes, functions_of
+from ..runtime.library_file import functions_of
+from ..runtime.sizes import Sizes
 from .fuse import due_function
 from .layout import LINE, Layout
 from .numba_ir import kernel_ir

@@ -2,7 +2,8 @@
 
 import json
 
-from .library_file import SNAPSHOT_FRAME, Sizes, refuse
+from .library_file import SNAPSHOT_FRAME, refuse
+from .sizes import Sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import ctypes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .library_file import Sizes
+    from .sizes import Sizes
 
 #: Where work memory begins: a cache line, as arenas do.
 _ALIGNMENT = 64
