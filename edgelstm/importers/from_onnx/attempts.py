@@ -91,6 +91,8 @@ class Attempt:
     def _samples(self, space: Space, steps: int) -> dict[str, Value]:
         """Identities of all samples: the numbers of one step, over all inputs, in the file's order."""
         widths = self.reading.widths()
+        if sum(widths) > MOST:
+            raise UnsupportedModelError(f"takes {sum(widths)} numbers a step; at most {MOST} are imported.")
         kinds = np.repeat([tensor.dtype == "int" for tensor, _ in self.reading.samples], widths)
         wire = space.allocate(Input("the graph's input", frozenset(np.flatnonzero(kinds).tolist())), steps, sum(widths))
         ids = space.ids(wire)  # (steps, batch, width)
