@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 #: Where public names live, those of layer records apart: these stand in `layers.KINDS`.
 _HOME = {
     "Bidirectional": "bidirectional",
+    "InverseSTFT": "fourier",
+    "STFT": "fourier",
     "CalibrationWarning": "errors",
     "CompileError": "errors",
     "EdgeLSTMError": "errors",
@@ -20,14 +22,18 @@ _HOME = {
     "Model": "model",
     "ModelFileError": "errors",
     "Probe": "model",
+    "Sampler": "generating",
     "ShapeError": "errors",
     "StateError": "errors",
     "Stream": "stream",
     "UnsupportedModelError": "errors",
     "UsageError": "errors",
     "Verification": "verifying",
+    "Vocabulary": "vocabulary",
+    "beam_search": "generating",
     "build": "building",
     "from_torch": "loading",
+    "generate": "generating",
     "load": "loading",
     "quantize": "quantization",
     "save": "files.elstm",
@@ -39,8 +45,10 @@ __all__ = [
     "LSTM",
     "RNN",
     "SLSTM",
+    "STFT",
     "Activation",
     "Add",
+    "Attention",
     "AttentionPool",
     "AveragePool1D",
     "BatchNorm",
@@ -50,6 +58,7 @@ __all__ = [
     "Concat",
     "Conv1D",
     "ConvLSTM",
+    "ConvLSTMInt8",
     "Dense",
     "DenseHalf",
     "DenseInt8",
@@ -65,6 +74,7 @@ __all__ = [
     "GlobalMaxPool1D",
     "GroupedDense",
     "InputError",
+    "InverseSTFT",
     "LSTMHalf",
     "LSTMInt8",
     "LSTMInt8Static",
@@ -72,6 +82,7 @@ __all__ = [
     "LayerNorm",
     "LibraryError",
     "LogSoftmax",
+    "Magnitude",
     "MapConv",
     "MapConvTranspose",
     "MapPool",
@@ -83,11 +94,15 @@ __all__ = [
     "ModelFileError",
     "Mul",
     "Normalizer",
+    "OverlapAdd",
     "PReLU",
     "Probe",
     "RMSNorm",
     "RNNInt8",
+    "Requantize",
     "Reverse",
+    "Sampler",
+    "SelfAttention",
     "ShapeError",
     "Slice",
     "Softmax",
@@ -97,10 +112,13 @@ __all__ = [
     "UnsupportedModelError",
     "UsageError",
     "Verification",
+    "Vocabulary",
     "Window",
     "__version__",
+    "beam_search",
     "build",
     "from_torch",
+    "generate",
     "load",
     "quantize",
     "save",
@@ -141,15 +159,24 @@ if TYPE_CHECKING:
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
     from .files.elstm import save as save
+    from .fourier import STFT as STFT
+    from .fourier import InverseSTFT as InverseSTFT
+    from .generating import Sampler as Sampler
+    from .generating import beam_search as beam_search
+    from .generating import generate as generate
+    from .layers.attention import Attention as Attention
     from .layers.attention import AttentionPool as AttentionPool
+    from .layers.attention import SelfAttention as SelfAttention
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU
     from .layers.conv_lstm import ConvLSTM as ConvLSTM
+    from .layers.conv_lstm import ConvLSTMInt8 as ConvLSTMInt8
     from .layers.convolution import Conv1D as Conv1D
     from .layers.dense_int8 import DenseInt8 as DenseInt8
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
     from .layers.fake_quantize import DynamicFakeQuantize as DynamicFakeQuantize
     from .layers.fake_quantize import FakeQuantize as FakeQuantize
+    from .layers.fake_quantize import Requantize as Requantize
     from .layers.feedforward import Activation as Activation
     from .layers.feedforward import Add as Add
     from .layers.feedforward import Dense as Dense
@@ -171,6 +198,7 @@ if TYPE_CHECKING:
     from .layers.lstm import LSTMHalf as LSTMHalf
     from .layers.lstm_int8 import LSTMInt8 as LSTMInt8
     from .layers.lstm_int8_static import LSTMInt8Static as LSTMInt8Static
+    from .layers.magnitude import Magnitude as Magnitude
     from .layers.map_conv import MapConv as MapConv
     from .layers.map_conv import MapConvTranspose as MapConvTranspose
     from .layers.map_pool import MapPool as MapPool
@@ -179,6 +207,7 @@ if TYPE_CHECKING:
     from .layers.norms import LayerNorm as LayerNorm
     from .layers.norms import RMSNorm as RMSNorm
     from .layers.norms import UnitNormalization as UnitNormalization
+    from .layers.overlap_add import OverlapAdd as OverlapAdd
     from .layers.pooling import AveragePool1D as AveragePool1D
     from .layers.pooling import GlobalAveragePool1D as GlobalAveragePool1D
     from .layers.pooling import GlobalMaxPool1D as GlobalMaxPool1D
@@ -197,3 +226,4 @@ if TYPE_CHECKING:
     from .stream import Stream as Stream
     from .verifying import Verification as Verification
     from .verifying import verify as verify
+    from .vocabulary import Vocabulary as Vocabulary

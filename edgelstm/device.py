@@ -135,10 +135,10 @@ class Stream:
         self._check_steps("step reads a sample, and")
         limit = self._sizes.input_limit
         tables = self._sizes.vocabularies or (0,) * self.input_size
-        for channel, (value, size) in enumerate(zip(self._given, tables, strict=True)):
-            if size and not (0 <= value < size and value == int(value)):
-                refuse("InputError", f"channel {channel} must be a whole number from 0 to {size - 1}, an index; got {value:g}.")
-            if not size and not abs(value) <= limit:
+        for channel, (value, indices) in enumerate(zip(self._given, tables, strict=True)):
+            if indices and not (0 <= value < indices and value == int(value)):
+                refuse("InputError", f"channel {channel} must be a whole number from 0 to {indices - 1}, an index; got {value:g}.")
+            if not indices and not abs(value) <= limit:
                 break
         refuse("InputError", f"channel {channel} is {value:g}, which must not enter the state, which is as it was; repair the sample.")
 

@@ -46,10 +46,12 @@ NOT_EXECUTED = {
     "examples/activity/README.md": {"pip install torch": INDEX},
     "examples/forecast/README.md": {"pip install torch": INDEX},
     "examples/vowels/README.md": {"pip install torch": INDEX},
+    "examples/voice/README.md": {"pip install": INDEX, "python examples/voice/run.py": f"{ELSEWHERE}test_voice.py"},
     "benchmarks/README.md": {
         "pip install": INDEX,
         "python benchmarks/compare.py": f"{ELSEWHERE}test_benchmarks.py, on small rows: all of them take minutes",
         "python benchmarks/cells.py": f"{ELSEWHERE}test_benchmarks.py, on a small row: all of it takes minutes",
+        "python benchmarks/published.py": f"{ELSEWHERE}test_benchmarks.py",
         "python benchmarks/cold_start.py": f"{ELSEWHERE}test_benchmarks.py",
         "python benchmarks/arm_instructions.py": f"{ELSEWHERE}test_arm_instructions.py",
         "python benchmarks/library_start.py": MINUTES,

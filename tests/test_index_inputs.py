@@ -212,8 +212,9 @@ def test_programs_of_torch_with_several_index_inputs(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["keras", "h5"])
-def test_keras_with_several_index_inputs(tmp_path, ending):
+def test_keras_with_several_index_inputs(tmp_path, monkeypatch, ending):
     pytest.importorskip("torch")
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
     keras = pytest.importorskip("keras")
     layers = keras.layers
     ids, classes, x = keras.Input((None,), name="ids"), keras.Input((None,), name="classes"), keras.Input((None, 3), name="x")

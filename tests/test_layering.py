@@ -12,21 +12,39 @@ PACKAGE = Path(__file__).parents[1] / "edgelstm"
 
 #: Who may import whom, by the first part of the name below the package. "" is the package itself (its version).
 ALLOWED = {
-    "__init__": {"bidirectional", "building", "errors", "files", "layers", "loading", "model", "quantization", "stream", "verifying"},
+    "__init__": {
+        "bidirectional",
+        "fourier",
+        "building",
+        "generating",
+        "vocabulary",
+        "errors",
+        "files",
+        "layers",
+        "loading",
+        "model",
+        "quantization",
+        "stream",
+        "verifying",
+    },
     "__main__": {"cli"},
     "errors": set(),
     "layers": {"errors", "runtime"},
     "runtime": {"errors"},
-    "model": {"errors", "layers", "runtime"},
+    "vocabulary": {"errors"},
+    "model": {"errors", "layers", "runtime", "vocabulary"},
     "reference": {"layers", "model"},
-    "files": {"", "errors", "layers", "model", "reference", "runtime"},
+    "files": {"", "errors", "layers", "model", "reference", "runtime", "vocabulary"},
     "importers": {"bidirectional", "errors", "layers", "model", "files", "reference"},
     "loading": {"errors", "files", "importers", "model"},
     "kernels": set(),
     "compiler": {"errors", "layers", "model", "kernels", "runtime"},
     "bidirectional": {"errors", "layers"},
+    "fourier": {"errors", "layers"},
     "building": {"", "compiler", "errors", "files", "model", "runtime"},
-    "stream": {"compiler", "errors", "files", "model", "runtime"},
+    "stream": {"compiler", "decoding", "errors", "files", "model", "runtime"},
+    "generating": {"errors", "stream"},
+    "decoding": {"compiler", "errors", "stream"},
     "onnx_backend": {"errors", "importers", "layers", "reference", "stream"},
     "device": {"errors", "runtime"},
     "verifying": {"errors", "model", "reference", "runtime", "stream"},
@@ -36,7 +54,7 @@ ALLOWED = {
     "runners": {"errors", "runtime", "stream"},
     "cli": {
         *("", "building", "compiler", "doctor", "errors", "files", "importers", "layers", "loading", "model", "quantization"),
-        *("originals", "reference", "runners", "runtime", "stream", "verifying"),
+        *("generating", "originals", "reference", "runners", "runtime", "stream", "verifying", "vocabulary"),
     },
 }
 
@@ -61,8 +79,8 @@ FRAMEWORKS = {"originals": {"torch", "tensorflow", "keras", "onnxruntime"}}
 ROOMS = {
     "layers": {"__init__", "record", "recurrent", "order", "wire", "integers", "activations", "maps", "cells", "halves", "sliding"},
     "reference": {"__init__", "maps", "functions", "integers", "cells", "sliding"},
-    "compiler.lowering": {"__init__", "maps", "cells", "halves", "hidden", "packing"},
-    "quantization.rules": {"__init__", "scales"},
+    "compiler.lowering": {"__init__", "maps", "fourier", "cells", "halves", "hidden", "packing"},
+    "quantization.rules": {"__init__", "hidden", "scales"},
 }
 
 FAMILIES = {file for file, _ in KINDS.values()}

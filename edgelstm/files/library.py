@@ -29,8 +29,8 @@ def sealed(library: bytes, sizes: Sizes, architecture: str, needs: tuple[str, ..
     machine, bits = MACHINES[architecture]
     library += bytes(-len(library) % 4)
     body = library + probe[0] + probe[1]
-    abi, wires = _wires(sizes)
-    body += wires
+    abi, extension = _extension(sizes)
+    body += extension
     fields = (sizes.input_size, sizes.output_size, sizes.vocabulary, probe[2])
     lengths = (library.index(info), len(info), sizes.arena_bytes, sizes.state_bytes)
     places = (sizes.sample_offset, sizes.input_offset, sizes.output_offset, sizes.input_limit)
@@ -47,16 +47,17 @@ def sealed(library: bytes, sizes: Sizes, architecture: str, needs: tuple[str, ..
     return body + digest_of(body)
 
 
-def _wires(sizes: Sizes) -> tuple[int, bytes]:
+def _extension(sizes: Sizes) -> tuple[int, bytes]:
     """The trailer's version, and what stands before it."""
-    wires = end.WIRES.pack(sizes.every, sizes.first, *_three(sizes.input_shape), *_three(sizes.output_shape))
-    if sizes.vocabularies and sizes.input_size > 1:
-        rows = end.RECORDINGS.pack(end.NO_ROWS if sizes.row_bytes is None else sizes.row_bytes, sizes.sums_up)
-        return end.MIXED_ABI, struct.pack(f"<{sizes.input_size}I", *sizes.vocabularies) + rows + wires
-    if sizes.row_bytes is not None:
-        return end.RECORDINGS_ABI, end.RECORDINGS.pack(sizes.row_bytes, sizes.sums_up) + wires
-    plain = sizes.each_step and len(sizes.input_shape) == len(sizes.output_shape) == 1
-    return (end.ABI, b"") if plain else (end.WIRED_ABI, wires)
+    mixed = sizes.input_size > 1 and any(sizes.vocabularies)
+    maps = max(len(sizes.input_shape), len(sizes.output_shape)) > 1
+    if sizes.each_step and not (mixed or maps or sizes.reads_recordings):
+        return end.ABI, b""
+    tables = struct.pack(f"<{sizes.input_size}I", *(sizes.vocabularies or (0,) * sizes.input_size))
+    recordings = end.RECORDINGS.pack(sizes.row_bytes or 0, sizes.sums_up)
+    return end.EXTENDED_ABI, tables + recordings + end.WIRES.pack(
+        sizes.every, sizes.first, *_three(sizes.input_shape), *_three(sizes.output_shape)
+    )
 
 
 def _three(shape: tuple[int, ...]) -> tuple[int, ...]:

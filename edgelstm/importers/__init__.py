@@ -118,6 +118,17 @@ def _tflite(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list
     return from_tflite(read(file.read()), asked.layers, source=source)
 
 
+def _tensorflow(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .from_onnx.chains import from_onnx
+    from .from_tensorflow.file import read
+    from .from_tensorflow.program import program
+
+    asked._replace(sizes=None).refuse()
+    graph, notes = program(read(file))
+    model, made, more = from_onnx(graph, sizes=asked.sizes, source=source)
+    return model, made, [*notes, *more]
+
+
 def _exported(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
     from .aten.exported import read
     from .from_onnx.chains import from_onnx
@@ -177,6 +188,7 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "PyTorch": _torch,
     "safetensors": _safetensors,
     "TensorFlow Lite": _tflite,
+    "TensorFlow (frozen .pb)": _tensorflow,
     "torch.export": _exported,
     "TorchScript": _script,
     "NumPy (npz)": _npz,
@@ -193,7 +205,7 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
 }
 
 #: The formats of which `sizes` may be said.
-GRAPHS = ("ONNX", "torch.export", "TorchScript")
+GRAPHS = ("ONNX", "torch.export", "TorchScript", "TensorFlow (frozen .pb)")
 
 
 def import_file(

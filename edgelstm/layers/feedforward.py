@@ -8,7 +8,10 @@ import numpy as np
 
 from ..errors import ShapeError, printable
 from . import activations
-from .record import Array, Layer, checked_array, require_shape
+from .record import MAX_SIZE, Array, Layer, checked_array, require_shape
+
+#: Most rows of a table, which indices in float32 still tell apart, and most numbers, whose offsets stay inside 32 bits.
+MAX_ROWS, MAX_TABLE = 1 << 21, 1 << 27
 
 
 @dataclass(eq=False, repr=False)
@@ -86,6 +89,7 @@ class Softmax(Layer):
     """``exp(x) / sum(exp(x))`` over all values."""
 
     kind: ClassVar[str] = "softmax"
+    probabilities: ClassVar[bool] = True
 
     @property
     def within_one(self) -> bool:
@@ -114,6 +118,7 @@ class Embedding(Layer):
     Parameters
     ----------
     weight : (vocabulary_size, output_size)
+        At most 2^21 rows, and 2^27 numbers.
     """
 
     kind: ClassVar[str] = "embedding"
@@ -121,7 +126,10 @@ class Embedding(Layer):
     weight: Array
 
     def _check(self) -> None:
-        self._set("weight", checked_array(self.label, "weight", self.weight, 2))
+        self._set("weight", checked_array(self.label, "weight", self.weight, 2, MAX_ROWS))
+        rows, width = self.weight.shape
+        if width > MAX_SIZE or rows * width > MAX_TABLE:
+            raise ShapeError(f"{self.label}: weight has shape {self.weight.shape}; tables beyond {MAX_TABLE} numbers are not supported.")
 
     @property
     def input_width(self) -> int:

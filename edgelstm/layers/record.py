@@ -29,10 +29,10 @@ Array: TypeAlias = Any
 _held: WeakValueDictionary[int, NDArray[np.float32]] = WeakValueDictionary()
 
 
-def checked_array(owner: str, name: str, value: ArrayLike, ndim: int) -> NDArray[np.float32]:
-    """`value` as a private, read-only, C-ordered float32 array of `ndim` dimensions; finite or refused."""
+def checked_array(owner: str, name: str, value: ArrayLike, ndim: int, most: int = MAX_SIZE) -> NDArray[np.float32]:
+    """`value` as a private, read-only, C-ordered float32 array of `ndim` dimensions of at most `most` entries; finite or refused."""
     held = _held.get(id(value))
-    if held is not None and held is value and held.ndim == ndim and not held.flags.writeable:
+    if held is not None and held is value and held.ndim == ndim and max(held.shape) <= most and not held.flags.writeable:
         return held
     try:
         given = np.asarray(value)
@@ -44,8 +44,8 @@ def checked_array(owner: str, name: str, value: ArrayLike, ndim: int) -> NDArray
         raise ShapeError(f"{owner}: {name} must be an array of numbers with {ndim} dimension(s); got {problem}.") from None
     if array.ndim != ndim or 0 in array.shape:
         raise ShapeError(f"{owner}: {name} must have {ndim} dimension(s), none of them empty; got shape {array.shape}.")
-    if max(array.shape) > MAX_SIZE:
-        raise ShapeError(f"{owner}: {name} has shape {array.shape}; dimensions beyond {MAX_SIZE} are not supported.")
+    if max(array.shape) > most:
+        raise ShapeError(f"{owner}: {name} has shape {array.shape}; dimensions beyond {most} are not supported.")
     if not np.isfinite(array).all():
         raise ShapeError(
             f"{owner}: {name} holds NaN, infinity or a value beyond float32; export the model again from a healthy checkpoint."
@@ -91,6 +91,8 @@ class Layer:
     halves: ClassVar[bool] = False
     #: Whether it takes an index as it takes a measurement.
     takes_any: ClassVar[bool] = False
+    #: Whether its outputs are the probabilities of so many symbols.
+    probabilities: ClassVar[bool] = False
     #: Whether it gives one row for a recording, however many it reads.
     sums_up: ClassVar[bool] = False
     #: What the layer does where its mask is 0; None for a layer without one.
@@ -144,6 +146,11 @@ class Layer:
     @property
     def whole(self) -> bool:
         """Whether an answer needs later samples, so that it reads whole recordings and cannot step."""
+        return False
+
+    @property
+    def waits(self) -> bool:
+        """Whether its answers are none before the stream is given something beside samples."""
         return False
 
     @property

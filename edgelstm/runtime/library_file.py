@@ -15,6 +15,7 @@ from .sizes import Sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
 #: Version of the C interface (`edgelstm.h`) and of the trailer.
@@ -35,6 +36,9 @@ RECORDING_FUNCTIONS = (
 #: What it shows beside that where not every sample has its answer.
 RATE_FUNCTIONS = ("due",)
 
+#: And where the model can read its own answers.
+TOKEN_FUNCTIONS = ("generate",)
+
 #: Libraries that this process has loaded, by the digest of their files: none is ever unloaded.
 _loaded: "dict[bytes, ctypes.CDLL]" = {}
 
@@ -43,20 +47,13 @@ MAGIC = b"\x7fEDGELSTM\r\n\x1a\n\0\0\0"
 TRAILER = struct.Struct("<HHIIIIIIIQQQQQf256s32s16sI32s")
 DIGEST_SIZE, NEEDS_SIZE = 32, 256
 
-#: Version of the trailer of libraries whose samples or answers are maps, or whose answers are not due at every step: `WIRES` stands
-#: before it, which says when they are due, and both shapes, ended by zeros.
-WIRED_ABI = 2
-WIRES = struct.Struct("<QQ3I3I")
-
-#: Version of the trailer of libraries that answer whole recordings: `RECORDINGS` stands before `WIRES`, bytes of work memory for each row,
-#: and 1 where a recording gets one answer.
-RECORDINGS_ABI = 3
+#: Version of the trailer of libraries with more to say: samples or answers that are maps, answers that are not due at every step, indices
+#: beside measurements, whole recordings. A uint32 for each input stands before it, how many indices that may be (0 for a measurement);
+#: then `RECORDINGS`: bytes of work memory for each row (0 where a model steps), and 1 where a recording gets one answer; then `WIRES`:
+#: steps from one answer to the next and to the first, and both shapes, ended by zeros.
+EXTENDED_ABI = 2
 RECORDINGS = struct.Struct("<QQ")
-
-#: Version of the trailer of libraries whose samples hold several indices, or indices beside measurements: a uint32 for each value stands
-#: before `RECORDINGS`, how many indices it may be, 0 for a measurement. Of models that step, the bytes for each row are `NO_ROWS`.
-MIXED_ABI = 4
-NO_ROWS = (1 << 64) - 1
+WIRES = struct.Struct("<QQ3I3I")
 
 #: Where arenas begin: a cache line.
 ALIGNMENT = 64
@@ -80,7 +77,8 @@ def refuse(message: str) -> "NoReturn":
 def functions_of(sizes: Sizes) -> "tuple[str, ...]":
     """What a library of these sizes shows to C."""
     shown = RECORDING_FUNCTIONS if sizes.reads_recordings else FUNCTIONS
-    return shown if sizes.each_step and not sizes.sums_up else (*shown, *RATE_FUNCTIONS)
+    shown = shown if sizes.each_step and not sizes.sums_up else (*shown, *RATE_FUNCTIONS)
+    return (*shown, *TOKEN_FUNCTIONS) if sizes.generates else shown
 
 
 class LibraryFile:
@@ -121,20 +119,19 @@ class LibraryFile:
             refuse(f"{self.path} is not a library that edgelstm built, or it is cut short. Copy it again, whole.")
         if digest_of(memoryview(data)[:-DIGEST_SIZE]) != digest:
             refuse(f"{self.path} is damaged (its digest does not match). Copy it again, or build it again.")
-        if abi not in _BEFORE:
+        if abi not in (ABI, EXTENDED_ABI):
             refuse(f"{self.path} has interface version {abi}; this edgelstm loads version {ABI}. Build it again with this version.")
-        wires = (1, 1, (), ()) if abi == ABI else _wires(data, abi, inputs, outputs)
+        end = len(data) - TRAILER.size - _extension(inputs) * (abi == EXTENDED_ABI)
+        wires = (1, 1, (), ()) if abi == ABI else _wires(data, inputs, outputs)
         if wires is None:
             refuse(f"{self.path} contradicts itself: its shapes are not those of its samples and answers. Build it again.")
         self.sizes = Sizes(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model, *wires)
-        tables = self.sizes.vocabularies if abi == MIXED_ABI else ()
         answers = self.sizes.due(0, steps)
-        end = len(data) - TRAILER.size - _BEFORE[abi] - 4 * len(tables)
         parts = size + 4 * (steps * inputs + answers * outputs) + len(data) - end
         ends = max(state, given + 4 * inputs, answer + 4 * outputs)
         if not answers or parts != len(data) or ends > arena or sample + 4 * inputs > state or min(given, answer) < state:
             refuse(f"{self.path} contradicts itself: its parts do not add up to its size. Build it again.")
-        if not 0 < limit < float("inf") or (vocabulary and (inputs, limit) != (1, vocabulary)) or (tables and not any(tables)):
+        if not 0 < limit < float("inf") or (vocabulary and (inputs, limit, self.sizes.vocabularies) != (1, vocabulary, (vocabulary,))):
             refuse(f"{self.path} contradicts itself: no input lies below its limit, {limit:g}. Build it again.")
         self.machine, self.bits, self.needs = machine, bits, needs.rstrip(b"\0").decode("ascii", "replace").split()
         self.size, self.probe_steps, self.probe_answers = size, steps, answers
@@ -201,34 +198,30 @@ class LibraryFile:
                 setattr(handle, f"edgelstm_{function}", handle[f"{prefix}_{function}"])
 
 
-#: Bytes between probe and trailer, by its version.
-_BEFORE = {ABI: 0, WIRED_ABI: WIRES.size, **dict.fromkeys((RECORDINGS_ABI, MIXED_ABI), WIRES.size + RECORDINGS.size)}
+def _extension(inputs: int) -> int:
+    """Bytes that stand before the trailer of a library with this many inputs, if it has more to say."""
+    return 4 * inputs + RECORDINGS.size + WIRES.size
 
 
-def _wires(data: bytearray, abi: int, inputs: int, outputs: int) -> "tuple[Any, ...] | None":
-    """(every, first, input_shape, output_shape) of a library's file, of one that answers recordings (row_bytes, sums_up), and of one whose
-    samples hold indices (vocabularies); None where they are none, or none of these sizes.
+def _wires(data: bytearray, inputs: int, outputs: int) -> "tuple[Any, ...] | None":
+    """(every, first, input_shape, output_shape, row_bytes, sums_up, vocabularies) of a library's file; None where they are none, or none of
+    these sizes.
     """
-    if len(data) < TRAILER.size + _BEFORE[abi]:
+    start = len(data) - TRAILER.size - _extension(inputs)
+    if start < 0:
         return None
-    every, first, *lengths = WIRES.unpack_from(data, len(data) - TRAILER.size - WIRES.size)
+    tables = struct.unpack_from(f"<{inputs}I", data, start)
+    row_bytes, sums_up = RECORDINGS.unpack_from(data, start + 4 * inputs)
+    every, first, *lengths = WIRES.unpack_from(data, start + 4 * inputs + RECORDINGS.size)
     shapes = [tuple(n for n in part if n) for part in (lengths[:3], lengths[3:])]
     sizes = [1, 1]
     for k, shape in enumerate(shapes):
         for n in shape:
             sizes[k] *= n
     limit = 1 << 32
-    if sizes != [inputs, outputs] or not (0 < every < limit and 0 < first < limit):
+    if sizes != [inputs, outputs] or not (0 < every < limit and 0 < first < limit and row_bytes < limit and sums_up < 2):
         return None
-    if abi == WIRED_ABI:
-        return every, first, *shapes
-    start = len(data) - TRAILER.size - _BEFORE[abi]
-    row_bytes, sums_up = RECORDINGS.unpack_from(data, start)
-    steps = abi == MIXED_ABI and row_bytes == NO_ROWS and not sums_up
-    if not (steps or (row_bytes < limit and sums_up < 2)) or (abi == MIXED_ABI and start < 4 * inputs):
-        return None
-    tables = struct.unpack_from(f"<{inputs}I", data, start - 4 * inputs) if abi == MIXED_ABI else ()
-    return every, first, *shapes, None if steps else row_bytes, bool(sums_up), tables
+    return every, first, *shapes, row_bytes or None, bool(sums_up), tables if any(tables) else ()
 
 
 def _contradiction(library: ctypes.CDLL, sizes: Sizes) -> str:
@@ -255,19 +248,27 @@ def _contradiction(library: ctypes.CDLL, sizes: Sizes) -> str:
 
         if odd := recording_calls.odd_work(library, sizes):
             return odd
-        places = ctypes.c_void_p(ctypes.addressof(x)), ctypes.c_void_p(ctypes.addressof(y))
-    for k, rows in enumerate(sizes.vocabularies or (0,)):
+    step = _one_step(library, sizes, arena, x, y)
+    for k in range(len(sizes.vocabularies) or 1):
+        rows = sizes.vocabularies[k] if sizes.vocabularies else 0
+        # The limit of a measurement is a power of two.
         limits = ((rows - 1, 1), (rows, 0), (0.5, 0)) if rows else ((sizes.input_limit, 1), (2 * sizes.input_limit, 0))
         for value, taken in limits:
             x[k] = value
-            if sizes.reads_recordings:
-                done = recording_calls.process(library, sizes, arena, *places, 1)
-            else:
-                done = library.edgelstm_step(arena, x, y) != 1
-            if done != taken:
+            if step() != taken:
                 return "range of inputs"
         x[k] = 0
     return ""
+
+
+def _one_step(library: ctypes.CDLL, sizes: Sizes, arena: ctypes.c_void_p, x: "Any", y: "Any") -> "Callable[[], bool]":
+    """A function that answers the sample x, and says whether it may enter the state."""
+    if not sizes.reads_recordings:
+        return lambda: library.edgelstm_step(arena, x, y) != 1
+    from . import recording_calls
+
+    places = ctypes.c_void_p(ctypes.addressof(x)), ctypes.c_void_p(ctypes.addressof(y))
+    return lambda: recording_calls.process(library, sizes, arena, *places, 1) == 1
 
 
 def is_library(path: "str | os.PathLike[str]", *, unreadable: bool = False) -> bool:

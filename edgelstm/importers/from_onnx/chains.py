@@ -1,7 +1,8 @@
 """An ONNX graph as a `Model`."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from .attempts import Attempt
 from .file import File, Graph
 from .settling import Sizes, open_frame, parse, settled
 from .signature import Reading, readings
+from .unrolled import rolled
 
 #: Steps of the recordings that graphs of open length are followed for: two lengths, since a network must not depend on it.
 STEPS = (32, 48)
@@ -71,21 +73,43 @@ class Followed(NamedTuple):
 def followed(file: File, sizes: str | None, source: str) -> Followed:
     """The same as `from_onnx`, with what the inputs were taken for."""
     graph, values = settled(file.graph, parse(sizes) if sizes is not None else Sizes())
-    file, constants = replace(file, graph=graph), dict[str, Value](values)
+    constants, budget = dict[str, Value](values), Budget()
     best: tuple[int, EdgeLSTMError] | None = None
-    budget = Budget()
+    forms = _Forms(graph)
     for reading in readings(graph.inputs, graph.outputs):
-        attempt = Attempt(file, reading, constants, budget=budget)
-        try:
-            found, notes = _layers(attempt)
-        except EdgeLSTMError as problem:
-            best = (attempt.met, problem) if best is None or attempt.met > best[0] else best
-            continue
-        steps = reading.steps()
-        window = steps if steps is not None and steps > 1 and not any(becomes for _, becomes in reading.states) else None
-        model = Model(tuple(found), input_names=reading.names(), window=window, source=source)
-        return Followed(model, reading, notes, values)
+        for form in forms:
+            attempt = Attempt(replace(file, graph=form), reading, constants, budget=budget)
+            try:
+                model, notes = _model(attempt, source)
+            except EdgeLSTMError as problem:
+                best = (attempt.met, problem) if best is None or attempt.met > best[0] else best
+                continue
+            return Followed(model, reading, notes, values)
     raise _failure(graph, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
+
+
+@dataclass(eq=False)
+class _Forms:
+    """A graph as it is, and then, if it spells out recurrences step by step, with these as nodes."""
+
+    graph: Graph
+
+    @cached_property
+    def _rolled(self) -> Graph | None:
+        return rolled(self.graph)
+
+    def __iter__(self) -> Iterator[Graph]:
+        yield self.graph
+        if self._rolled is not None:
+            yield self._rolled
+
+
+def _model(attempt: Attempt, source: str) -> tuple[Model, list[str]]:
+    """The model of one reading, and notes."""
+    found, notes = _layers(attempt)
+    steps = attempt.reading.steps()
+    window = steps if steps is not None and steps > 1 and not any(becomes for _, becomes in attempt.reading.states) else None
+    return Model(tuple(found), input_names=attempt.reading.names(), window=window, source=source), notes
 
 
 def _failure(graph: Graph, met: int, problem: EdgeLSTMError) -> EdgeLSTMError:

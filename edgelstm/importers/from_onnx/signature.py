@@ -135,7 +135,7 @@ def _divisions(rest: list[Tensor], outputs: Sequence[Tensor]) -> Iterator[tuple[
     first = next((t for t in rest if not _STATE.search(t.name)), rest[0])
     others = [t for t in rest if t is not first]
     found = []
-    for pairs in (_paired(others, outputs, True), _paired(others, outputs, False), {}):
+    for pairs in (_paired(others, outputs, True), _paired(others, outputs, False), _last(others, outputs), {}):
         alone = [t for t in others if pairs.get(t.name) is None]
         begins = [t for t in alone if _STATE.search(t.name) and t.dtype == "float"]
         states = tuple((t, pairs.get(t.name)) for t in others if t in begins or t not in alone)
@@ -161,6 +161,12 @@ def _paired(states: list[Tensor], outputs: Sequence[Tensor], by_name: bool) -> d
             found[states[i].name] = outputs[j]
             free.remove(outputs[j])
     return found
+
+
+def _last(states: list[Tensor], outputs: Sequence[Tensor]) -> dict[str, Tensor | None]:
+    """By name of an input, the output of its shape that lies as far from the end."""
+    pairs = zip(reversed(states), reversed(outputs), strict=False)
+    return {state.name: output for state, output in pairs if _alike(state, output)}
 
 
 def _alike(a: Tensor, b: Tensor) -> bool:

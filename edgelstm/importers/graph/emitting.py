@@ -13,11 +13,27 @@ from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.window import Window
 from .cells import Cells
-from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, Weights, spread
+from .expressions import (
+    Affine,
+    Apply,
+    Cell,
+    Combine,
+    Constant,
+    Expression,
+    Floats,
+    Input,
+    Last,
+    Made,
+    Scale,
+    Scores,
+    State,
+    Weights,
+    spread,
+)
 from .wires import MOST_WEIGHTS, Ids, Space, Wire
 
-#: Most pieces of other layers' outputs that a layer reads as such; more are gathered by a matrix of zeros and ones.
-_MOST_PIECES = 32
+#: Most pieces of other layers' outputs that a layer reads as slices; of more the numbers are taken one by one.
+_MOST_PIECES = 4
 
 #: Most steps that one state may be behind another.
 _MOST_STEPS = 4096
@@ -45,6 +61,7 @@ class Emitter:
     _pieces: dict[tuple[int, int, int], str] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
     _joins: dict[tuple[str, ...], str] = field(default_factory=dict)
+    _gathers: dict[tuple[tuple[int, ...], bytes], str] = field(default_factory=dict)
     _windows: dict[tuple[int, int], Wire] = field(default_factory=dict)
 
     def emit(self, refs: Ids, place: str) -> list[Layer]:
@@ -195,10 +212,20 @@ class Emitter:
         """Names of layers that together give `refs`, in order."""
         refs = self._recent(refs, place)
         runs = self._runs(refs)
-        if len(runs) > _MOST_PIECES:
-            names, weight = self._read_weighted(refs, np.eye(refs.size), place)
-            return (self._add(Dense(weight), names),)
+        if sum((start, stop) != (0, wire.width) for wire, start, stop in runs) > _MOST_PIECES:
+            return (self._gathered(refs),)
         return tuple(self._piece(wire, start, stop, place) for wire, start, stop in runs)
+
+    def _gathered(self, refs: Ids) -> str:
+        """The name of a layer that takes `refs` one by one."""
+        at = self.space.places(refs)
+        read = list(dict.fromkeys(at.wire.tolist()))
+        starts = dict(zip(read, np.cumsum([0, *self.space.widths(np.array(read))]).tolist(), strict=False))
+        indices = np.array([starts[wire] for wire in at.wire.tolist()]) + at.number
+        key = (tuple(read), indices.tobytes())
+        if key not in self._gathers:
+            self._gathers[key] = self._add(layer("Gather", "the graph", indices=indices), tuple(self._names[wire] for wire in read))
+        return self._gathers[key]
 
     def _piece(self, wire: Wire, start: int, stop: int, place: str) -> str:
         if (start, stop) == (0, wire.width):
@@ -269,6 +296,8 @@ def _why_not(source: Expression) -> str:
         return "its cell state goes to another operator, which no layer of edgelstm reads"
     if isinstance(source, State):
         return "its state goes round a loop that is no LSTM, GRU or RNN cell as edgelstm knows them"
+    if isinstance(source, Scores):
+        return "its products of the rows of a recording are imported where a softmax of them weights a sum of rows, and nowhere else"
     if isinstance(source, Weights):
         return "its softmax over the steps of a recording is imported where it weights a sum over them, and nowhere else"
     return f"{type(source).__name__} is not imported"
