@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ..errors import CompileError
 from ..model import Model
-from ..runtime.library_file import Sizes
 from ..runtime.memory import aligned
-from ..runtime.program import PROBE_LIMIT, About, Program, run_of, worst_difference
+from ..runtime.program import About, Program, run_of, tokens_of, worst_difference
+from ..runtime.sizes import PROBE_LIMIT, Sizes
 from . import cache
 from .layout import Layout, lay_out
 from .library import MADE_FOR, Library
@@ -98,6 +98,7 @@ def compile_model(model: Model) -> Plan:
         python_step=library.python_step,
         owner=(weights, library),
         about=lambda: about,
+        tokens=tokens_of(library.handle),
     )
     return Plan(program, layout, weights, target, cached, time.perf_counter() - started)
 
@@ -122,6 +123,7 @@ def sizes_of(model: Model, layout: Layout, digest: bytes = b"") -> Sizes:
         output_shape=layout.output_shape,
         row_bytes=None if layout.work is None else 4 * layout.work,
         sums_up=model.sums_up,
+        vocabularies=model.vocabularies if model.takes_index else (),
     )
 
 
@@ -163,6 +165,6 @@ def _made(layout: Layout, target: Target) -> bytes:
             f"and copy its cache folder to {cache.folder() or 'a folder that EDGELSTM_CACHE_DIR names'}."
         ) from None
     fuser: Any = fuse if layout.work is None else fuse_recordings
-    exports = (*fuser.EXPORTS, MADE_FOR)
+    exports = (*fuser.exports(layout), MADE_FOR)
     code = object_code.emit([object_code.text_constant(MADE_FOR, object_code.host_cpu()), *fuser.fuse(layout)], target, exports)
     return elf.link(code, exports)

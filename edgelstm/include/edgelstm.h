@@ -47,7 +47,8 @@ void edgelstm_reset(void *arena);
 /* One timestep. x: input_size floats; y: output_size floats, and may be x. Maps are flat: rows, columns, channels, the last fastest.
  * 0: done; 1: x holds a NaN, an infinity, a value too large for float32 sums or an index outside the model's table, and nothing changed;
  * 2: done, and no answer is due, y is as it was. Only models that do not answer each step give 2: their own header has
- * EDGELSTM_EVERY and EDGELSTM_FIRST, the steps from one answer to the next, and to the first after a reset. */
+ * EDGELSTM_EVERY and EDGELSTM_FIRST, the steps from one answer to the next, and to the first after a reset.
+ * 3: this model reads whole recordings and cannot step; nothing changed. See edgelstm_process_recording. */
 int32_t edgelstm_step(void *arena, const float *x, float *y);
 
 /* n timesteps, to the last bit what n steps give. x: n rows of input_size floats; y: n rows of output_size floats; they must not overlap.
@@ -55,8 +56,16 @@ int32_t edgelstm_step(void *arena, const float *x, float *y);
  * y of a model that does not answer each step: edgelstm_due(arena, n) rows, asked before. */
 size_t edgelstm_process(void *arena, const float *x, float *y, size_t n);
 
-/* How many answers the next n steps give. Only models that do not answer each step have this function. */
+/* How many answers the next n steps give, or a recording of n rows. Only models that do not answer each step have this function. */
 size_t edgelstm_due(const void *arena, size_t n);
+
+/* Text from a model that reads what it answers: `token` as the sample of a step, the next token drawn from the answer, and so on, up to n
+ * tokens. One of `stops` ends it and is not among `tokens`; the last one drawn has not been read. Returns how many were drawn; -1: `token` is
+ * no index, and nothing changed. temperature: 0 for the likeliest token each time, else 1e-4 to 1e4; top_k: draw one of so many likeliest, 0
+ * for all; top_p: of those that together have this probability, above 0 up to 1. Draws depend on the seed and on the number of steps taken.
+ * Only models that read an index and answer a number for each have this function. */
+int32_t edgelstm_generate(void *arena, int32_t token, int32_t *tokens, size_t n, const int32_t *stops, size_t stop_count, uint64_t seed,
+                          float temperature, uint32_t top_k, float top_p);
 
 /* The state as edgelstm_snapshot_bytes() bytes, for another process, another day or another machine. blob is aligned to 4.
  * Returns the number of bytes. Python's Stream.snapshot() gives the same. */
@@ -64,6 +73,19 @@ size_t edgelstm_snapshot(const void *arena, void *blob);
 
 /* Take up the state of a snapshot. 0: done; 1: it is damaged; 2: it is of another model. Where it is not 0, nothing changed. */
 int32_t edgelstm_restore(void *arena, const void *blob, size_t size);
+
+/* Of models that read whole recordings, since a layer begins at the end of one or needs later rows: these two functions, and neither
+ * edgelstm_process nor snapshots. Nothing is kept from one recording to the next. Their own header has EDGELSTM_ROW_BYTES, and
+ * EDGELSTM_SUMS_UP where a recording gets one answer.
+ *
+ * Bytes of work memory that a recording of n rows needs: n times EDGELSTM_ROW_BYTES. One block of it serves all streams of a thread. */
+size_t edgelstm_work_bytes(size_t n);
+
+/* A whole recording, from the initial state. work: work_bytes bytes, aligned to 8 (64 is fastest), and need not be clear. x: n rows of
+ * input_size floats; y: n rows of output_size floats, or edgelstm_due(arena, n) where the model has that function; none of them overlap.
+ * Returns n; the number of the first row that holds what edgelstm_step would refuse, and y is as it was; or SIZE_MAX where n rows need more
+ * work memory than there is. A recording shorter than EDGELSTM_FIRST rows has no answer, and y is as it was. */
+size_t edgelstm_process_recording(void *arena, void *work, size_t work_bytes, const float *x, float *y, size_t n);
 
 #ifdef __cplusplus
 }

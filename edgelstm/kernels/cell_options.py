@@ -28,6 +28,8 @@ class CellOptions(NamedTuple):
         Outputs of the full tiles of the projection, and of the last, narrower one (0: none).
     panel_chains : int
         Whether the projection sums even and odd rows apart.
+    panel_bytes : int
+        Whether the projection's weights are int8, with a scale for each output.
     rounded : int
         Whether recurrent products read h rounded over its range.
     """
@@ -48,6 +50,7 @@ class CellOptions(NamedTuple):
     panel: int = 0
     panel_tail: int = 0
     panel_chains: int = 0
+    panel_bytes: int = 0
     rounded: int = 0
 
     @property

@@ -7,7 +7,7 @@ Rows of i, f and o come halved, as `cells.cell` wants them.
 
 `CellOptions` change what a tile's sums become. Where gates are coupled, three of them have rows. Where a norm needs the sums of all tiles,
 tiles leave them in scratch, and the bias is not among them; where there is a projection, h waits there for it. What options have in
-numbers stands behind the tiles: what `lstm_ends.Ending` takes.
+numbers stands behind the tiles: what `lstm_ends.ending` takes.
 
 Rows of inputs and recurrent weights may be in half precision: half as many floats. All else is float32.
 """
@@ -19,7 +19,7 @@ from .cells import HALF, ONE, ZERO
 from .lstm_ends import ending
 from .range_rounding import range_rounder
 from .simd.vectors import Lanes, load, offset, row2, row3, store, zero
-from .tiles_f32 import TOGETHER, multiplication
+from .tiles_f32 import TOGETHER, multiplication, products_of
 from .tiles_f32 import together as together_of
 
 inlined = njit(inline="always")
@@ -27,7 +27,7 @@ inlined = njit(inline="always")
 
 def lstm_f32(
     inputs, hidden, padded, units, tail, small, two_chains, ahead, hoisted, turning, paired, division, x_stride, y_stride,
-    options=PLAIN, halves=0
+    options=PLAIN, halves=0, table=0
 ):  # fmt: skip
     """Kernel of one layer.
 
@@ -58,6 +58,8 @@ def lstm_f32(
     options : CellOptions, optional
     halves : int
         Whether weights are in half precision.
+    table : int
+        As `products_of` takes it. x is then an index, and tiles have no rows of inputs.
     """
     count, work = options.count, options.work(padded)
     gates, before_o, lanes, size = Lanes(units, count), Lanes(units, count - 1), Lanes(units), count * units
@@ -66,7 +68,7 @@ def lstm_f32(
     row, tail_row = (size // 2, tail_size // 2) if halves else (size, tail_size)
     whole, tail_whole = size + (inputs + hidden) * row, tail_size + (inputs + hidden) * tail_row
     multiply, recurrent = multiplication(paired, 0, ahead, halves), multiplication(paired, two_chains, ahead, halves)
-    inputs_together = together_of(halves)
+    inputs_together, products = together_of(halves), products_of(table, count * padded)
     row_of_o = row3 if count == 4 else row2
     finish, end = ending(options, division, padded, paired)
     given = options.projection or padded
@@ -76,14 +78,14 @@ def lstm_f32(
     every_h = Lanes(h_lanes)
 
     @inlined
-    def from_inputs(gates, bias, w, row, x, z, ready):
-        """Bias and input products, which z holds where they are ready."""
-        return load(gates, z, 0) if ready else multiply(gates, w, x, inputs, row, load(gates, bias, 0))
+    def from_inputs(gates, w, size, row, x, z, ready):
+        """Bias and input products, which z holds where they are ready. w: the bias; `size` floats on, the rows."""
+        return load(gates, z, 0) if ready else multiply(gates, offset(w, size), x, inputs, row, load(gates, w, 0))
 
     @inlined
     def tile(gates, lanes, w, size, row, x, h, y, c, z, e, ready):
         """One tile's step: new c in place, new h to y."""
-        a = from_inputs(gates, w, offset(w, size), row, x, z, ready)
+        a = from_inputs(gates, w, size, row, x, z, ready)
         a = recurrent(gates, offset(w, size + inputs * row), h, hidden, row, a)
         finish(lanes, a, row_of_o(a), c, y, e)
 
@@ -91,17 +93,17 @@ def lstm_f32(
     def small_tile(gates, lanes, w, size, row, x, h, y, c, z, e, ready):
         """`tile` where the next step waits for this one's h: the new cell, which needs i, f and g, does not wait for the sums of o."""
         at_o = (count - 1) * units
-        w_o = offset(w, size + (at_o // 2 if halves else at_o))
-        a = from_inputs(before_o, w, offset(w, size), row, x, z, ready)
-        o = from_inputs(lanes, offset(w, at_o), w_o, row, x, offset(z, at_o), ready)
+        to_rows = size - (at_o - at_o // 2 if halves else 0)
+        a = from_inputs(before_o, w, size, row, x, z, ready)
+        o = from_inputs(lanes, offset(w, at_o), to_rows, row, x, offset(z, at_o), ready)
         a = recurrent(before_o, offset(w, size + inputs * row), h, hidden, row, a)
-        o = recurrent(lanes, offset(w_o, inputs * row), h, hidden, row, o)
+        o = recurrent(lanes, offset(w, at_o + to_rows + inputs * row), h, hidden, row, o)
         finish(lanes, a, o, c, y, e)
 
     @inlined
     def tile_apart(gates, lanes, w, size, row, x, h, y, c, z, e, ready):
         """Sums of x, and behind them those of h, where both are normalised apart."""
-        a = from_inputs(gates, w, offset(w, size), row, x, z, ready)
+        a = from_inputs(gates, w, size, row, x, z, ready)
         finish(lanes, a, row_of_o(a), c, y, e)
         a = recurrent(gates, offset(w, size + inputs * row), h, hidden, row, zero(gates))
         finish(lanes, a, row_of_o(a), c, offset(y, count * padded), e)
@@ -142,17 +144,18 @@ def lstm_f32(
             yt = offset(y, t * y_stride)
             zt = offset(z, t * z_row)
             to = offset(zt, z_work) if work else yt
-            ready = t < together
+            ready = table or t < together
             read = multiplied_h(h, zt)
+            zx = products(w, xt, zt)
             for i in range(tiles):
                 j = tiles - 1 - i if backwards else i
                 at = offset(w, j * whole)
                 u = j * units
-                full_tile(gates, lanes, at, size, row, xt, read, offset(to, u), offset(c, u), offset(zt, j * size), offset(e, u), ready)
+                full_tile(gates, lanes, at, size, row, xt, read, offset(to, u), offset(c, u), offset(zx, j * size), offset(e, u), ready)
             if tail:
                 at = offset(w, tiles * whole)
                 u = tiles * units
-                zu = offset(zt, tiles * size)
+                zu = offset(zx, tiles * size)
                 last_tile(tail_gates, tail_lanes, at, tail_size, tail_row, xt, read, offset(to, u), offset(c, u), zu, offset(e, u), ready)
             end(to, c, e, yt)
             h = yt

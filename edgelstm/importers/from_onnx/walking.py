@@ -10,7 +10,7 @@ from ...errors import EdgeLSTMError, ModelFileError, UnsupportedModelError, prin
 from ..graph.tracing import Flow, Tracer, Value
 from .calls import Call
 from .file import DEEPEST, File, Graph, Node, Reference
-from .folding import FOLDS, bounded_inputs
+from .folding import FOLDS, bounded_inputs, largest
 from .loops import counted
 from .moving import MOVES
 from .quantised import TAKES_LEVELS
@@ -20,7 +20,10 @@ Handler = Callable[[Call], Sequence[Value]]
 
 @dataclass(eq=False)
 class Walk:
-    """One pass over a file's graph. `handlers`: by domain and operator, what flows is given to; `met`: how many nodes were followed."""
+    """One pass over a file's graph. `handlers`: by domain and operator, what flows is given to; `met`: how many nodes were followed.
+
+    Operators of the file's own format (`File.operators`) are given constants too.
+    """
 
     file: File
     tracer: Tracer
@@ -46,6 +49,10 @@ class Walk:
         return found
 
     inside = run
+
+    def operator(self, node: Node, values: Sequence[Value | None]) -> Sequence[Value]:
+        """What a node gives that stands in the place of the present one."""
+        return self._outputs(node, list(values))
 
     def _look(self, name: str, place: str) -> Value:
         for scope in reversed(self._scopes):
@@ -80,11 +87,15 @@ class Walk:
         node, op = call.node, call.node.op
         if (found := counted(call)) is not None:
             return found
+        if (native := self.file.operators.get((node.domain, op))) is not None:
+            return native(call)  # type: ignore[no-any-return]
         if op == "Shape":
             shape = np.array(call.value(0).shape, np.int64)
             return [shape[slice(call.attribute("start", 0), call.attribute("end"))]]
         if op == "Size":
             return [np.array(np.prod(call.value(0).shape), np.int64)]
+        if op == "TopK":
+            return largest(call)
         if (node.domain, op) not in self.handlers and op not in MOVES and op not in FOLDS:
             raise UnsupportedModelError(f"{node}: the operator {printable(op, 60)} of {printable(node.domain, 60)} is not imported.")
         if op in FOLDS and not any(isinstance(value, Flow) for value in call.values):

@@ -126,7 +126,7 @@ def _kernel(tracer: Tracer, weight: Floats, window: Window, shape: tuple[int, ..
     taps = np.moveaxis(weight, 2, -1).reshape(len(weight), view.shape[1], -1)  # (outputs, channels x taps, time taps)
     if len(weight) * len(view) * numbers.size * taps.shape[2] > MOST_WEIGHTS:
         tracer.refuse(f"slides along time and frequency at once; written out its kernel has more than {MOST_WEIGHTS} numbers")
-    kernel = np.zeros((len(weight), len(view), numbers.size, taps.shape[2]))
+    kernel = np.zeros((len(weight), len(view), numbers.size, taps.shape[2]), weight.dtype)
     for answer, columns in enumerate(view):
         kernel[:, answer, columns[columns >= 0]] = taps[:, columns >= 0]
     return kernel.reshape(-1, numbers.size, taps.shape[2]), (len(weight), *answers)

@@ -13,7 +13,23 @@ from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.window import Window
 from .cells import Cells
-from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, Weights, spread
+from .expressions import (
+    Affine,
+    Apply,
+    Cell,
+    Combine,
+    Constant,
+    Expression,
+    Floats,
+    Input,
+    Last,
+    Made,
+    Scale,
+    Scores,
+    State,
+    Weights,
+    spread,
+)
 from .wires import MOST_WEIGHTS, Ids, Space, Wire
 
 #: Most pieces of other layers' outputs that a layer reads as slices; of more the numbers are taken one by one.
@@ -227,13 +243,11 @@ class Emitter:
         at = self.space.places(refs)
         for wire in dict.fromkeys(wire for wire, _, _ in runs):
             mine = at.wire == wire.index
-            numbers = at.number[mine]
-            low, high = int(numbers.min()), int(numbers.max()) + 1
-            if 2 * (high - low) >= wire.width or "Slice" not in RECORDS:
-                low, high = 0, wire.width
-            names.append(self._piece(wire, low, high, place))
-            parts.append(spread(weight[:, mine], numbers - low, high - low))
-        return tuple(names), np.hstack(parts)
+            for low, high in _spans(wire, at.number[mine]):
+                within = mine & (low <= at.number) & (at.number < high)
+                names.append(self._piece(wire, low, high, place))
+                parts.append(spread(weight[:, within], at.number[within] - low, high - low))
+        return tuple(names), parts[0] if len(parts) == 1 else np.hstack(parts)
 
     def _input_width(self) -> int:
         return next(wire.width for wire in self.space.wires if isinstance(wire.source, Input))
@@ -244,6 +258,10 @@ class Emitter:
         if any(one.inputs == (INPUT,) and one.input_width is not None for one in readers):
             return
         width = self._input_width()
+        if any(one.takes_index for one in self.layers):
+            if max((getattr(one, "stop", 0) for one in readers), default=0) < width:
+                raise UnsupportedModelError("its last input is read by nothing, and the others are indices; export the model without it.")
+            return
         name = "samples"
         first = Normalizer(np.zeros(width), np.ones(width), name=name, inputs=(INPUT,))
         rest = [replace(one, inputs=tuple(name if i == INPUT else i for i in one.inputs)) for one in self.layers]
@@ -253,6 +271,16 @@ class Emitter:
 def _with(record: Layer, name: str, value: Any) -> Layer:
     fields: dict[str, Any] = {name: value}
     return replace(record, **fields)
+
+
+def _spans(wire: Wire, numbers: Ids) -> list[tuple[int, int]]:
+    """Parts of a wire that hold `numbers`: few, with others between, but where some of the model's inputs may be indices."""
+    if isinstance(wire.source, Input) and wire.source.whole:
+        ordered = np.unique(numbers)
+        runs = np.split(ordered, np.flatnonzero(np.diff(ordered) != 1) + 1)
+        return [(int(run[0]), int(run[-1]) + 1) for run in runs]
+    low, high = int(numbers.min()), int(numbers.max()) + 1
+    return [(0, wire.width) if 2 * (high - low) >= wire.width else (low, high)]
 
 
 def _scale(source: Scale) -> Layer:
@@ -268,6 +296,8 @@ def _why_not(source: Expression) -> str:
         return "its cell state goes to another operator, which no layer of edgelstm reads"
     if isinstance(source, State):
         return "its state goes round a loop that is no LSTM, GRU or RNN cell as edgelstm knows them"
+    if isinstance(source, Scores):
+        return "its products of the rows of a recording are imported where a softmax of them weights a sum of rows, and nowhere else"
     if isinstance(source, Weights):
         return "its softmax over the steps of a recording is imported where it weights a sum over them, and nowhere else"
     return f"{type(source).__name__} is not imported"

@@ -73,6 +73,8 @@ class Tracer:
     chosen: int | None = None
     #: Whether `steps` stands for any length.
     open: bool = False
+    #: Whether a loop ran once in place, over an axis of length 1.
+    once: bool = False
     #: By identity of a state's number, what a recurrent layer that begins with it ends with.
     ends: dict[int, int] = field(default_factory=dict)
     _lasts: dict[tuple[int, ...], Wire] = field(default_factory=dict)
