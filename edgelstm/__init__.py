@@ -22,14 +22,18 @@ _HOME = {
     "Model": "model",
     "ModelFileError": "errors",
     "Probe": "model",
+    "Sampler": "generating",
     "ShapeError": "errors",
     "StateError": "errors",
     "Stream": "stream",
     "UnsupportedModelError": "errors",
     "UsageError": "errors",
     "Verification": "verifying",
+    "Vocabulary": "vocabulary",
+    "beam_search": "generating",
     "build": "building",
     "from_torch": "loading",
+    "generate": "generating",
     "load": "loading",
     "quantize": "quantization",
     "save": "files.elstm",
@@ -44,6 +48,7 @@ __all__ = [
     "STFT",
     "Activation",
     "Add",
+    "Attention",
     "AttentionPool",
     "AveragePool1D",
     "BatchNorm",
@@ -96,6 +101,8 @@ __all__ = [
     "RNNInt8",
     "Requantize",
     "Reverse",
+    "Sampler",
+    "SelfAttention",
     "ShapeError",
     "Slice",
     "Softmax",
@@ -105,10 +112,13 @@ __all__ = [
     "UnsupportedModelError",
     "UsageError",
     "Verification",
+    "Vocabulary",
     "Window",
     "__version__",
+    "beam_search",
     "build",
     "from_torch",
+    "generate",
     "load",
     "quantize",
     "save",
@@ -151,7 +161,12 @@ if TYPE_CHECKING:
     from .files.elstm import save as save
     from .fourier import STFT as STFT
     from .fourier import InverseSTFT as InverseSTFT
+    from .generating import Sampler as Sampler
+    from .generating import beam_search as beam_search
+    from .generating import generate as generate
+    from .layers.attention import Attention as Attention
     from .layers.attention import AttentionPool as AttentionPool
+    from .layers.attention import SelfAttention as SelfAttention
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU
     from .layers.conv_lstm import ConvLSTM as ConvLSTM
@@ -211,3 +226,4 @@ if TYPE_CHECKING:
     from .stream import Stream as Stream
     from .verifying import Verification as Verification
     from .verifying import verify as verify
+    from .vocabulary import Vocabulary as Vocabulary

@@ -210,6 +210,32 @@ def masked(rng):
     ]
 
 
+def self_attention(rng):
+    """Of two heads over all rows, and by additive scores over those before."""
+    (first,) = three_to_nine(rng)
+    return [
+        replace(first, name="rows"),
+        el.Dense(4 * uniform(rng, 8, 9), name="query"),
+        el.Dense(4 * uniform(rng, 8, 9), name="key", inputs=("rows",)),
+        el.SelfAttention(8, heads=2, scale=0.5, name="all", inputs=("query", "key", "key", "query")),
+        el.SelfAttention(9, "additive", vector=4 * uniform(rng, 9), causal=True, name="before", inputs=("rows", "rows", "query")),
+        el.Dense(uniform(rng, 4, 24), inputs=("all", "before")),
+    ]
+
+
+def attention_over_memory(rng):
+    """Of several heads with projections, and by additive scores of the rows themselves, over memories shorter than there is room for."""
+    (first,) = three_to_nine(rng)
+    keys = {"key_weight": uniform(rng, 8, 5), "key_bias": uniform(rng, 8), "value_weight": uniform(rng, 6, 5)}
+    return [
+        replace(first, name="values"),
+        el.Dense(4 * uniform(rng, 8, 9), name="query"),
+        el.Attention(5, 20, heads=2, scale=3.0, memory=uniform(rng, 13, 5), **keys, name="heads", inputs=("query",)),
+        el.Attention(9, 7, "additive", vector=4 * uniform(rng, 9), memory=uniform(rng, 4, 9), name="rows", inputs=("values",)),
+        el.Dense(uniform(rng, 4, 15), inputs=("heads", "rows")),
+    ]
+
+
 def attention(rng):
     """Over all samples, and over those that are no padding; the scores reach far."""
     (first,) = three_to_nine(rng)
@@ -295,6 +321,8 @@ MAKERS = {
     "min_lstm": lambda rng: [el.MinLSTM(uniform(rng, 54, 5), uniform(rng, 54))],
     "slstm": slstm,
     "attention_pool": attention,
+    "attention": attention_over_memory,
+    "self_attention": self_attention,
     "lstm_half": lstm_half,
     "gru_half": lambda rng: in_halves(gru(rng)),
     "dense_half": dense_half,

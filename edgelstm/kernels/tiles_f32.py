@@ -3,6 +3,7 @@
 Weights may be in half precision, two in the place of a float32, or bytes: each is converted as it is loaded. The bias is float32.
 """
 
+import numpy as np
 from numba import njit
 
 from .simd.addresses import fetch
@@ -19,6 +20,28 @@ FOUR = Lanes(4)
 
 #: Values of x from which on they too keep a base of their own. Counted on Cortex-A72 and A76.
 LONG = 64
+
+
+def products_of(table, row):
+    """An inlined function (w, x, z): where the input products of a timestep are ready.
+
+    Parameters
+    ----------
+    table : int
+        Where behind w the products of each index begin, in floats; 0: none, and they are in z.
+    row : int
+        Floats for each index.
+    """
+
+    @inlined
+    def in_table(w, x, z):
+        return offset(w, table + int(np.int32(x[0])) * row)
+
+    @inlined
+    def in_scratch(w, x, z):
+        return z
+
+    return in_table if table else in_scratch
 
 
 def multiplication(paired, two_chains, ahead, halves=0):

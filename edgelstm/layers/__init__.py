@@ -46,6 +46,8 @@ KINDS = {
     "last": ("recording", "Last"),
     "reverse": ("recording", "Reverse"),
     "attention_pool": ("attention", "AttentionPool"),
+    "attention": ("attention", "Attention"),
+    "self_attention": ("attention", "SelfAttention"),
     "mask": ("recording", "Mask"),
     "fake_quantize": ("fake_quantize", "FakeQuantize"),
     "requantize": ("fake_quantize", "Requantize"),

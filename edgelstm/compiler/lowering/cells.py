@@ -38,10 +38,16 @@ def cell_options(layer: Cell, target: Target) -> CellOptions:
         projection=outputs,
         panel=panel,
         panel_tail=outputs % panel if panel else 0,
-        panel_chains=int(0 < panel < SUMS_IN_FLIGHT * target.lanes),
+        panel_chains=chains(panel, target),
         panel_bytes=int(projected and layer.weight_hr.dtype == np.int8),
         rounded=int(layer.fake_quantize_hidden),
     )
+
+
+def chains(outputs: int, target: Target) -> int:
+    """In how many parts the sums of so many outputs are kept apart, so that their latency is hidden."""
+    registers = max(1, -(-outputs // target.lanes))
+    return 1 if registers >= SUMS_IN_FLIGHT else 2 if 4 * registers > SUMS_IN_FLIGHT else 4
 
 
 def halves(options: CellOptions) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...layers.feedforward import Embedding, Softmax
 from ...layers.record import MAX_SIZE
-from ..graph.attention import over_steps, weights
+from ..graph.attention import over_steps, shares, weights
 from ..graph.convolving import larger
 from ..graph.emitting import layer
 from ..graph.norms import normalised
@@ -136,6 +136,9 @@ def _softmax(call: Call) -> list[Value]:
     x = call.flow(0)
     axis = call.axis(call.node.attributes.get("axis", -1 if call.opset >= 13 else 1), x.ids.ndim)
     turned = np.moveaxis(x.ids, axis, -1)
+    if (found := shares(call.tracer, turned)) is not None:
+        call.attribute("axis")
+        return [Flow(np.moveaxis(found.ids, -1, axis))]
     if over_steps(call.tracer, turned) and (call.opset >= 13 or turned.size == turned.shape[-1] * call.tracer.space.batch):
         call.attribute("axis")
         return [Flow(np.moveaxis(weights(call.tracer, Flow(turned)).ids, -1, axis))]

@@ -123,6 +123,24 @@ class Weights(Expression):
 
 
 @dataclass(eq=False)
+class Scores(Expression):
+    """Products of a step's query with the keys of all steps, times `scale`; or, as `shares`, a softmax of them. They weight a sum of rows.
+
+    query, key: identities of all heads, side by side; before: the axes before those of the steps, which are the heads.
+    """
+
+    query: Ids
+    key_refs: Ids
+    heads: int
+    before: tuple[int, ...]
+    scale: float = 1.0
+    shares: bool = False
+
+    def operands(self) -> list[Ids]:
+        return [self.query, self.key_refs]
+
+
+@dataclass(eq=False)
 class Combine(Expression):
     """Sum (``"add"``) or product (``"mul"``) of two operands, number by number."""
 
