@@ -87,6 +87,7 @@ __all__ = [
     "Probe",
     "RMSNorm",
     "RNNInt8",
+    "Repeat",
     "Reverse",
     "ShapeError",
     "Slice",
@@ -185,6 +186,7 @@ if TYPE_CHECKING:
     from .layers.pooling import MaxPool1D as MaxPool1D
     from .layers.recording import Last as Last
     from .layers.recording import Mask as Mask
+    from .layers.recording import Repeat as Repeat
     from .layers.recording import Reverse as Reverse
     from .layers.rnn import RNN as RNN
     from .layers.slstm import SLSTM as SLSTM

@@ -263,6 +263,7 @@ MAKERS = {
     "gru": gru,
     "rnn": rnn,
     "last": lambda rng: [*both_ways(rng, sequences=False), el.Dense(uniform(rng, 3, 12))],
+    "repeat": lambda rng: [*three_to_nine(rng), el.Repeat(), *lstm_layers(rng, 9, 9, 1)],
     "reverse": lambda rng: [*both_ways(rng), el.Reverse()],
     "mask": masked,
     "fake_quantize": before_lstm(lambda rng: el.FakeQuantize(rng.uniform(0.01, 0.1, 6), np.full(6, -117), np.full(6, 138)), 6),

@@ -24,7 +24,7 @@ from .map_conv_f32 import depthwise_f32, map_conv_f32, map_conv_transpose_f32
 from .map_pool_f32 import map_pool_f32
 from .minimal_f32 import min_gru_f32, min_lstm_f32
 from .norms_f32 import layer_norm_f32, rms_norm_f32, unit_normalization_f32
-from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, reverse_f32, sweep
+from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, repeat_f32, reverse_f32, sweep
 from .rnn_f32 import rnn_f32
 from .sliding_f32 import average_pool_f32, global_average_f32, global_max_f32, max_pool_f32, window_f32
 from .slstm_f32 import slstm_f32
@@ -80,6 +80,7 @@ LAYER_KERNELS = {
         global_average_f32,
         window_f32,
         last_f32,
+        repeat_f32,
         reverse_f32,
         mask_f32,
         attention_pool_f32,

@@ -42,6 +42,7 @@ KINDS = {
     "global_average_pool1d": ("pooling", "GlobalAveragePool1D"),
     "window": ("window", "Window"),
     "last": ("recording", "Last"),
+    "repeat": ("recording", "Repeat"),
     "reverse": ("recording", "Reverse"),
     "attention_pool": ("attention", "AttentionPool"),
     "mask": ("recording", "Mask"),

@@ -82,8 +82,6 @@ class Layer:
     halves: ClassVar[bool] = False
     #: Whether it takes an index as it takes a measurement.
     takes_any: ClassVar[bool] = False
-    #: Whether it gives one row for a recording, however many it reads.
-    sums_up: ClassVar[bool] = False
     #: What the layer does where its mask is 0; None for a layer without one.
     mask: ClassVar[str | None] = None
     #: Gates of a recurrent layer, in the order of its arrays.
@@ -136,6 +134,11 @@ class Layer:
     def whole(self) -> bool:
         """Whether an answer needs later samples, so that it reads whole recordings and cannot step."""
         return False
+
+    @property
+    def answers(self) -> int | None:
+        """How many rows it gives for a recording, whatever it reads; 0 for one at each sample, None for one at each row that it reads."""
+        return None
 
     @property
     def within_one(self) -> bool:

@@ -187,7 +187,7 @@ def _both(call: Call) -> Value | list[Value]:
     if merge is not None:
         y = call.build.add(*records)
         width = sum(half.hidden_size for half in found) if merge == "concat" else found[0].hidden_size
-        return x.with_features(y, (width,)) if sequences else Value(y, (width,), False)
+        return x.with_features(y, (width,)) if sequences else Value(y, (width,), False, over=x.steps)
     call.build.add(*records[:2])
     halves = [x.with_features(record.name, (half.hidden_size,)) for record, half in zip(records, found, strict=False)]
     return halves if sequences else [call.build.ended(v.name, v, end) for v, end in zip(halves, ("last", "first"), strict=True)]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from math import prod
 
+from ...layers.recording import MOST_REPEATED, Repeat
 from ...layers.window import Window
 from .build import Shape, Value
 from .kinds import Call, Kind
@@ -59,11 +60,14 @@ def _permute(call: Call) -> Value:
 
 
 def _repeat(call: Call) -> Value:
-    if call.options.count("n") != 1:
-        raise call.refused(
-            "it begins a second sequence with what the first ended in: an encoder and a decoder. Save the two as models of their own"
-        )
-    raise call.refused("it makes a sequence of one timestep out of a vector")
+    """What sums up a sequence, or a vector that the model begins with, at every timestep of another sequence."""
+    x, count = call.x, call.options.count("n")
+    if x.time or len(x.shape) != 1:
+        raise call.refused(f"it repeats a vector; it is given a tensor of shape {x.shape}")
+    if not 1 <= count <= MOST_REPEATED:
+        raise call.refused(f"it repeats its input {count} times; edgelstm imports from 1 to {MOST_REPEATED}")
+    name = call.build.add(Repeat(None if x.over == count else count, **call.at()))
+    return Value(name, (count, x.width), True)
 
 
 KINDS = {

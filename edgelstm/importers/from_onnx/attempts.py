@@ -156,7 +156,8 @@ class Attempt:
         parts = []
         for tensor, ids in answers:
             tracer.place = f"the output {printable(tensor.name, 60)!r}"
-            refs = tracer.grouped([ids.reshape(-1, 1)]).refs[0][:, 0]
+            group = tracer.grouped([ids.reshape(-1, 1)])
+            refs = group.refs[0][group.alike, 0]
             parts.append(turned(tracer, refs, most) if _descends(tracer, ids) else refs)
         if len(parts) > 1:
             notes.append(f"The answers are those of {', '.join(tensor.name for tensor, _ in answers)}, one after the other.")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import UnsupportedModelError
 from ...layers.record import Layer
+from ...layers.recording import Repeat
 from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Last, Made, Scale, State, spread
 from .wires import MOST, MOST_WEIGHTS, Ids, Space, Wire
 
@@ -48,15 +49,17 @@ Value: TypeAlias = Flow | NDArray[Any]
 
 
 class Group(NamedTuple):
-    """Items of an array sorted by step and sequence.
+    """Items of an array sorted by step and sequence; those that are the same stand in it once.
 
-    refs: for each operand (items a step, M), identities at the last step; constants: (items a step, …); where: (steps, sequences, items a
-    step), each item's position; rows: (steps, sequences), what to add to an identity of the first step and sequence, in rows.
+    refs: for each operand (items, M), identities at the last step; constants: (items, …); where: (steps, sequences, places a step), where
+    an item stands; alike: (places a step,), which item; rows: (steps, sequences), what to add to an identity of the first step and
+    sequence, in rows.
     """
 
     refs: list[Ids]
     constants: list[Floats]
     where: Ids
+    alike: Ids
     rows: Ids
     steps: int
 
@@ -134,8 +137,10 @@ class Tracer:
         if any((values != values[-1:, :1]).any() for values in found):
             self.refuse("uses another constant at every step")
         rows = times[:, None] * self.space.batch + sequences[None]
-        refs = np.split(base, np.cumsum(widths)[:-1], axis=1)
-        return Group(refs, [values[-1, 0] for values in found], order, rows, steps)
+        given = [values[-1, 0] for values in found]
+        first, alike = _distinct(base, given)
+        refs = np.split(base[first], np.cumsum(widths)[:-1], axis=1)
+        return Group(refs, [values[first] for values in given], order, alike, rows, steps)
 
     def values(self, ids: Ids) -> Floats:
         """Numbers that identities of constants stand for; NaN for others."""
@@ -169,12 +174,13 @@ class Tracer:
         new = last.start + ((wires[0].steps - 1) * self.space.batch + at.sequence) * last.width + offset + at.number
         return np.where(at.step >= 0, new, ids)
 
-    def output(self, group: Group, source: Expression, items: slice | int = slice(None), width: int = 1, out: Ids | None = None) -> Ids:
-        """(items, width) identities of a new wire that `source` makes: `width` numbers for each item of `group`."""
-        where = group.where[:, :, items].reshape(*group.rows.shape, -1)
-        each = where.shape[2]
-        wire = self._wire(source, group.steps, each * width)
-        numbers = wire.start + group.rows[:, :, None, None] * wire.width + np.arange(wire.width).reshape(each, width)
+    def output(self, group: Group, source: Expression, item: int | None = None, width: int = 1, out: Ids | None = None) -> Ids:
+        """(places, width) identities of a new wire that `source` makes: `width` numbers for each item of `group`, or for one alone."""
+        where, alike = group.where, group.alike
+        if item is not None:
+            where, alike = where[:, :, alike == item], np.zeros(int((alike == item).sum()), np.int64)
+        wire = self._wire(source, group.steps, (int(alike.max()) + 1) * width)
+        numbers = wire.start + group.rows[:, :, None, None] * wire.width + np.arange(wire.width).reshape(-1, width)[alike]
         out = np.empty((group.where.size, width), np.int64) if out is None else out
         out[where] = numbers
         return out
@@ -290,8 +296,22 @@ class Tracer:
             self.output(group, Made(self.place, make(), [reads]), row, width, out)
         return Flow(out.reshape(*flow.shape[:-1], width))
 
+    def repeated(self, ids: Ids) -> Ids | None:
+        """ids (rows, sequences, numbers), of which each row is the last of the recording, as those of a `Repeat`; None for others."""
+        rows, sequences, numbers = ids.shape
+        if rows < 2 or sequences != self.space.batch or (ids != ids[:1]).any() or (self.space.places(ids[0]).step < 0).all():
+            return None
+        group = self.grouped([ids[0]])
+        if group.steps < 2 or len(group.rows) > 1 or len(group.refs[0]) > 1:
+            return None
+        reads = group.refs[0][0]
+        made = Made(self.place, Repeat(None if rows == group.steps else rows), [reads])
+        return self.space.ids(self.space.allocate(made, rows, numbers))
+
     def sequence(self, ids: Ids) -> tuple[Ids, bool, int]:
         """What a layer reads from ids (steps, sequences, inputs): (inputs,), whether the steps run backward, and how many there are."""
+        found = self.repeated(ids)
+        ids = ids if found is None else found
         steps, sequences, inputs = ids.shape
         group = self.grouped([ids.reshape(-1, inputs)])
         expected = np.arange(steps * sequences).reshape(steps, sequences)
@@ -310,3 +330,16 @@ class Tracer:
     def state(self, initial: Floats, steps: int) -> Wire:
         """A state that begins as `initial` (numbers,). `steps`: how many there are, if operators compute with it at every step, else 0."""
         return self.space.allocate(State(self.place, initial), steps, initial.size)
+
+
+def _distinct(base: Ids, constants: Sequence[Floats]) -> tuple[Ids, Ids]:
+    """Of items base (items, M) with constants (items, …) each: the first of every different one, in order, and which of these each is."""
+    count = len(base)
+    every = np.arange(count)
+    if np.unique(base[:, 0]).size == count:
+        return every, every
+    number: dict[bytes, int] = {}
+    parts = [base, *(np.asarray(values, np.float64).reshape(count, -1) for values in constants)]
+    keys = [b"".join(row.tobytes() for row in rows) for rows in zip(*parts, strict=True)]
+    alike = np.array([number.setdefault(key, len(number)) for key in keys])
+    return np.unique(alike, return_index=True)[1], alike
