@@ -65,6 +65,8 @@ __all__ = [
     "GlobalMaxPool1D",
     "GroupedDense",
     "InputError",
+    "InterRNN",
+    "IntraRNN",
     "LSTMHalf",
     "LSTMInt8",
     "LSTMInt8Static",
@@ -159,6 +161,8 @@ if TYPE_CHECKING:
     from .layers.feedforward import LogSoftmax as LogSoftmax
     from .layers.feedforward import Normalizer as Normalizer
     from .layers.feedforward import Softmax as Softmax
+    from .layers.frames import InterRNN as InterRNN
+    from .layers.frames import IntraRNN as IntraRNN
     from .layers.grouped_dense import GroupedDense as GroupedDense
     from .layers.gru import GRU as GRU
     from .layers.gru import GRUHalf as GRUHalf

@@ -25,7 +25,8 @@ class Probe:
     ----------
     inputs : (steps, input_size) float32
     outputs : (answers, output_size) float32
-        Stepped from the initial state: one a step, unless the model answers more seldom; so many rows where it gives a fixed number for a recording.
+        Stepped from the initial state: one a step, unless the model answers more seldom, or gives a fixed number of rows for a
+        recording.
     source : str
         Who answered, for example ``"torch 2.13.0"`` or ``"edgelstm reference"``.
     """

@@ -11,6 +11,7 @@ from .entry.blocks import process
 from .entry.checks import first_bad_index, first_bad_vector
 from .entry.python_call import python_step
 from .fake_quantize_f32 import dynamic_fake_quantize_f32, fake_quantize_f32
+from .frames_f32 import inter_rnn, intra_rnn
 from .grouped_dense_f32 import grouped_dense_f32
 from .gru_f32 import gru_f32
 from .hidden_int8 import gru_int8_dynamic, rnn_int8_dynamic
@@ -65,6 +66,8 @@ LAYER_KERNELS = {
         rms_norm_f32,
         unit_normalization_f32,
         grouped_dense_f32,
+        intra_rnn,
+        inter_rnn,
         conv_lstm_f32,
         map_conv_f32,
         map_conv_transpose_f32,

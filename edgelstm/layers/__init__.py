@@ -31,6 +31,8 @@ KINDS = {
     "unit_normalization": ("norms", "UnitNormalization"),
     "grouped_dense": ("grouped_dense", "GroupedDense"),
     "gather": ("joining", "Gather"),
+    "intra_rnn": ("frames", "IntraRNN"),
+    "inter_rnn": ("frames", "InterRNN"),
     "conv_lstm": ("conv_lstm", "ConvLSTM"),
     "map_conv": ("map_conv", "MapConv"),
     "map_conv_transpose": ("map_conv", "MapConvTranspose"),

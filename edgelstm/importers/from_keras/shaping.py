@@ -3,6 +3,10 @@
 from dataclasses import replace
 from math import prod
 
+import numpy as np
+
+from ...layers.feedforward import Normalizer
+from ...layers.order import INPUT
 from ...layers.recording import MOST_REPEATED, Repeat
 from ...layers.window import Window
 from .build import Shape, Value
@@ -66,7 +70,10 @@ def _repeat(call: Call) -> Value:
         raise call.refused(f"it repeats a vector; it is given a tensor of shape {x.shape}")
     if not 1 <= count <= MOST_REPEATED:
         raise call.refused(f"it repeats its input {count} times; edgelstm imports from 1 to {MOST_REPEATED}")
-    name = call.build.add(Repeat(None if x.over == count else count, **call.at()))
+    source = x.name
+    if source == INPUT:  # a repeated row does not tell how wide the input is
+        source = call.build.add(Normalizer(np.zeros(x.width), np.ones(x.width), **call.build.at(f"{call.name}.vector", source)))
+    name = call.build.add(Repeat(None if x.over == count else count, **call.at(source)))
     return Value(name, (count, x.width), True)
 
 

@@ -97,6 +97,10 @@ def _same(a: Sequence[Layer], b: Sequence[Layer]) -> bool:
         return False
     for one, other in zip(a, b, strict=True):
         arrays, others = one.arrays(), other.arrays()
-        if one.options() != other.options() or arrays.keys() != others.keys() or any(not np.array_equal(arrays[n], others[n]) for n in arrays):
+        if (
+            one.options() != other.options()
+            or arrays.keys() != others.keys()
+            or any(not np.array_equal(arrays[n], others[n]) for n in arrays)
+        ):
             return False
     return True

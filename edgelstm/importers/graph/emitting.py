@@ -16,7 +16,7 @@ from .cells import Cells
 from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, Weights, spread
 from .wires import MOST_WEIGHTS, Ids, Space, Wire
 
-#: Most pieces of other layers' outputs that a layer reads as such; more are gathered by a matrix of zeros and ones.
+#: Most pieces of other layers' outputs that a layer reads as such; more are gathered place by place.
 _MOST_PIECES = 32
 
 #: Most steps that one state may be behind another.
@@ -196,9 +196,19 @@ class Emitter:
         refs = self._recent(refs, place)
         runs = self._runs(refs)
         if len(runs) > _MOST_PIECES:
-            names, weight = self._read_weighted(refs, np.eye(refs.size), place)
-            return (self._add(Dense(weight), names),)
+            return (self._gathered(refs, [wire for wire, _, _ in runs], place),)
         return tuple(self._piece(wire, start, stop, place) for wire, start, stop in runs)
+
+    def _gathered(self, refs: Ids, wires: list[Wire], place: str) -> str:
+        """A layer that takes `refs` from wherever they stand in these wires."""
+        at, behind = self.space.places(refs), 0
+        places = np.zeros(refs.size, np.int64)
+        found = list(dict.fromkeys(wires))
+        for wire in found:
+            mine = at.wire == wire.index
+            places[mine] = behind + at.number[mine]
+            behind += wire.width
+        return self._add(layer("Gather", place, indices=places), tuple(self._names[wire.index] for wire in found))
 
     def _piece(self, wire: Wire, start: int, stop: int, place: str) -> str:
         if (start, stop) == (0, wire.width):

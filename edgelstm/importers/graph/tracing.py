@@ -1,7 +1,6 @@
 """Operators on identities: each call is one operator of a graph, and makes the expression that computes its result.
 
-An operator must do the same at every step and for every sequence of the batch. That is checked on the identities it reads, whatever
-axes they lie along: sorted by step and sequence they must be one pattern.
+An operator must do the same at every step and for every sequence of the batch: see `grouping`.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from ...errors import UnsupportedModelError
 from ...layers.record import Layer
 from ...layers.recording import Repeat
 from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Last, Made, Scale, State, spread
+from .grouping import Group, grouped, values
 from .wires import MOST, MOST_WEIGHTS, Ids, Space, Wire
 
 #: Most rows of one array that may have a layer each.
@@ -46,22 +46,6 @@ class Flow:
 
 #: An array of a graph: constant, or what flows through it.
 Value: TypeAlias = Flow | NDArray[Any]
-
-
-class Group(NamedTuple):
-    """Items of an array sorted by step and sequence; those that are the same stand in it once.
-
-    refs: for each operand (items, M), identities at the last step; constants: (items, …); where: (steps, sequences, places a step), where
-    an item stands; alike: (places a step,), which item; rows: (steps, sequences), what to add to an identity of the first step and
-    sequence, in rows.
-    """
-
-    refs: list[Ids]
-    constants: list[Floats]
-    where: Ids
-    alike: Ids
-    rows: Ids
-    steps: int
 
 
 @dataclass(eq=False)
@@ -101,56 +85,11 @@ class Tracer:
     def grouped(self, operands: Sequence[Ids], constants: Sequence[Floats] = ()) -> Group:
         """Sort items by step and sequence and require one pattern. operands: (items, M) each; constants: (items, …) each."""
         joined = self._ends(np.concatenate(operands, axis=1))
-        at = self.space.places(joined)
-        timed = at.step >= 0
-        step, sequence = np.where(timed, at.step, -1).max(axis=1), np.where(timed, at.sequence, -1).max(axis=1)
-        if not joined.size or (step < 0).any():
-            self.refuse("computes with numbers that belong to no step: constants joined with the recording's, or a state")
-        if (timed & (at.sequence != sequence[:, None])).any():
-            self.refuse("mixes the sequences of a batch")
-        lengths = {self.space.wires[index].steps for index in np.unique(at.wire[timed])}
-        if len(lengths) != 1:
-            self.refuse(f"joins arrays of {' and '.join(map(str, sorted(lengths)))} steps")
-        return self._pattern(joined, constants, step, sequence, lengths.pop(), [o.shape[1] for o in operands])
-
-    def _pattern(self, joined: Ids, constants: Sequence[Floats], step: Ids, sequence: Ids, steps: int, widths: list[int]) -> Group:
-        times, sequences = np.unique(step), np.unique(sequence)
-        if times[-1] != steps - 1 or (times != np.arange(steps - times.size, steps)).any():
-            self.refuse("takes some steps of the recording and leaves out its last one, or some between")
-        key = step * self.space.batch + sequence
-        counts = np.unique(key, return_counts=True)[1]
-        if counts.size != times.size * sequences.size or (counts != counts[0]).any():
-            self.refuse("does not do the same at every step")
-        order = np.argsort(key, kind="stable").reshape(times.size, sequences.size, -1)
-        order = order[:, :, np.argsort(joined[order[-1, 0], 0], kind="stable")]  # items in the order of what they read first
-        table = joined[order]  # (steps, sequences, items, M)
-        base = table[-1, 0]
-        at = self.space.places(base)
-        row = np.where(self.space.steps(at.wire) > 0, self.space.widths(at.wire), 0)  # (items, M)
-        shift = (times - steps + 1)[:, None] * self.space.batch + (sequences - sequences[0])[None]  # (steps, sequences)
-        differs = table != base + shift[:, :, None, None] * row
-        if differs.any():
-            early = times[:, None, None, None] < np.where(at.step >= 0, steps - 1 - at.step, 0)
-            if (differs & ~early).any() or self.values(table[differs]).any():
-                self.refuse("does not do the same at every step")
-        found = [np.asarray(values)[order] for values in constants]
-        if any((values != values[-1:, :1]).any() for values in found):
-            self.refuse("uses another constant at every step")
-        rows = times[:, None] * self.space.batch + sequences[None]
-        given = [values[-1, 0] for values in found]
-        first, alike = _distinct(base, given)
-        refs = np.split(base[first], np.cumsum(widths)[:-1], axis=1)
-        return Group(refs, [values[first] for values in given], order, alike, rows, steps)
+        return grouped(self.space, self.refuse, joined, constants, [o.shape[1] for o in operands])
 
     def values(self, ids: Ids) -> Floats:
         """Numbers that identities of constants stand for; NaN for others."""
-        at = self.space.places(ids)
-        values = np.full(ids.shape, np.nan)
-        for index in np.unique(at.wire):
-            if isinstance(source := self.space.wires[index].source, Constant):
-                mine = at.wire == index
-                values[mine] = source.values[at.number[mine]]
-        return values
+        return values(self.space, ids)
 
     def _ends(self, ids: Ids) -> Ids:
         """Identities with those of a bidirectional layer's two ends replaced by those of a `Last`."""
@@ -330,16 +269,3 @@ class Tracer:
     def state(self, initial: Floats, steps: int) -> Wire:
         """A state that begins as `initial` (numbers,). `steps`: how many there are, if operators compute with it at every step, else 0."""
         return self.space.allocate(State(self.place, initial), steps, initial.size)
-
-
-def _distinct(base: Ids, constants: Sequence[Floats]) -> tuple[Ids, Ids]:
-    """Of items base (items, M) with constants (items, …) each: the first of every different one, in order, and which of these each is."""
-    count = len(base)
-    every = np.arange(count)
-    if np.unique(base[:, 0]).size == count:
-        return every, every
-    number: dict[bytes, int] = {}
-    parts = [base, *(np.asarray(values, np.float64).reshape(count, -1) for values in constants)]
-    keys = [b"".join(row.tobytes() for row in rows) for rows in zip(*parts, strict=True)]
-    alike = np.array([number.setdefault(key, len(number)) for key in keys])
-    return np.unique(alike, return_index=True)[1], alike
