@@ -11,6 +11,7 @@ from ...model import Model
 from ..graph.tracing import Value
 from ..graph.wires import Budget
 from .attempts import Attempt
+from .deciding import Found, decided
 from .file import File, Graph
 from .settling import Sizes, open_frame, parse, settled
 from .signature import readings
@@ -53,19 +54,23 @@ def from_onnx(file: File, layers: str | None = None, *, sizes: str | None = None
     graph, values = settled(file.graph, parse(sizes) if sizes is not None else Sizes())
     file, constants = replace(file, graph=graph), dict[str, Value](values)
     best: tuple[int, EdgeLSTMError] | None = None
-    budget = Budget()
+    budget, found = Budget(), list[Found]()
     for reading in readings(graph.inputs, graph.outputs):
         attempt = Attempt(file, reading, constants, budget=budget)
         try:
-            found, notes = _layers(attempt)
+            found.append(Found(reading, *_layers(attempt)))
         except EdgeLSTMError as problem:
             best = (attempt.met, problem) if best is None or attempt.met > best[0] else best
             continue
-        steps = reading.steps()
-        window = steps if steps is not None and steps > 1 and not any(becomes for _, becomes in reading.states) else None
-        model = Model(tuple(found), window=window, source=source)
-        return model, ", ".join(one.name for one in model.layers), notes
-    raise _failure(graph, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
+        if not found[0].in_frames:
+            break
+    if not found:
+        raise _failure(graph, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
+    taken = decided(found, best[1] if best else None)
+    steps = taken.reading.steps()
+    window = steps if steps is not None and steps > 1 and not any(becomes for _, becomes in taken.reading.states) else None
+    model = Model(tuple(taken.layers), window=window, source=source)
+    return model, ", ".join(one.name for one in model.layers), taken.notes
 
 
 def _failure(graph: Graph, met: int, problem: EdgeLSTMError) -> EdgeLSTMError:

@@ -12,9 +12,9 @@ import numpy as np
 from ...layers.feedforward import Embedding, Softmax
 from ...layers.record import MAX_SIZE
 from ..graph.attention import over_steps, weights
-from ..graph.convolving import larger
 from ..graph.emitting import layer
 from ..graph.norms import normalised
+from ..graph.pooling import larger
 from ..graph.tracing import Flow, Value
 from ..graph.wires import MOST
 from .activations import ACTIVATIONS, clipped

@@ -1,4 +1,4 @@
-"""Convolutions and pooling on identities: along time they become layers of their own, within a frame one matrix."""
+"""Convolutions on identities: along time they become layers of their own, within a frame one matrix."""
 
 from typing import NamedTuple
 
@@ -100,7 +100,7 @@ def _along(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None, wind
     """A convolution along time, and along other axes of a frame too."""
     others = [a for a in range(2, flow.ids.ndim) if a != axis]
     rows = np.transpose(flow.ids, [axis, 0, 1, *others])  # (steps, batch, channels, others …)
-    rows, lead, trail = _bare(tracer, rows)
+    rows, lead, trail = bare(tracer, rows)
     reads, backward, steps = tracer.sequence(rows.reshape(*rows.shape[:2], -1))
     if backward:
         tracer.refuse("slides over a recording from its end, which is not imported")
@@ -117,7 +117,7 @@ def _along(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None, wind
     return Flow(np.transpose(out, np.argsort([axis, 0, 1, *others])))
 
 
-def _bare(tracer: Tracer, rows: Ids) -> tuple[Ids, int, int]:
+def bare(tracer: Tracer, rows: Ids) -> tuple[Ids, int, int]:
     """Rows (steps, …) without those at both ends that are zeros, and how many these were."""
     at = tracer.space.places(rows.reshape(len(rows), -1))
     padding = np.asarray((at.step < 0).all(1))
@@ -162,14 +162,14 @@ def _sliding(tracer: Tracer, reads: Ids, kernel: Floats, bias: Floats, window: W
         "padding": "valid" if not before and span else "causal",
     }
     if (before and future > 0 and (stride == 1 or future != stride - 1)) or (tracer.open and after and stride > 1):
-        given["padding"] = _around(tracer, before, after, span + 1)
-        return _answers(tracer, _conv(tracer, kernel, bias, given), reads, len(kernel), count, count)
+        given["padding"] = around(tracer, before, after, span + 1)
+        return answers_of(tracer, _conv(tracer, kernel, bias, given), reads, len(kernel), count, count)
     if before and future:
         given["align"] = "last"
-    return _answers(tracer, _conv(tracer, kernel, bias, given), reads, len(kernel), min(count, _last(steps, future, stride)), count)
+    return answers_of(tracer, _conv(tracer, kernel, bias, given), reads, len(kernel), min(count, _last(steps, future, stride)), count)
 
 
-def _around(tracer: Tracer, before: int, after: int, rows: int) -> tuple[int, int]:
+def around(tracer: Tracer, before: int, after: int, rows: int) -> tuple[int, int]:
     """Padding on both sides of a recording, of a window of so many rows."""
     if before + after >= rows:
         tracer.refuse(f"pads {before} and {after} rows around a window of {rows}; fewer than it spans are imported")
@@ -187,11 +187,11 @@ def _conv(tracer: Tracer, kernel: Floats, bias: Floats, given: dict[str, object]
 
 def turned(tracer: Tracer, refs: Ids, steps: int) -> Ids:
     """Identities, at the last step, of the same numbers in the order from the recording's end."""
-    ids: Ids = _answers(tracer, layer("Reverse", tracer.place), refs, refs.size, steps, steps)[-1, 0]
+    ids: Ids = answers_of(tracer, layer("Reverse", tracer.place), refs, refs.size, steps, steps)[-1, 0]
     return ids
 
 
-def _answers(tracer: Tracer, record: Layer, reads: Ids, width: int, steps: int, count: int) -> Ids:
+def answers_of(tracer: Tracer, record: Layer, reads: Ids, width: int, steps: int, count: int) -> Ids:
     """Identities (count, batch, width) of a layer that gives `steps` answers; those behind the recording's end may not be used."""
     wire = tracer.space.allocate(Made(tracer.place, record, [reads]), steps, width)
     ids = tracer.space.ids(wire)
@@ -199,68 +199,3 @@ def _answers(tracer: Tracer, record: Layer, reads: Ids, width: int, steps: int, 
         return ids
     behind = tracer.space.allocate(Constant(tracer.place, np.full(1, np.nan)), 0, 1)
     return np.concatenate([ids, np.full((count - steps, *ids.shape[1:]), behind.start)])
-
-
-def pool(tracer: Tracer, flow: Flow, window: Window, kind: str, whole: bool) -> Flow:
-    """Largest (``"max"``) or mean (``"average"``) of windows along the last axes of flow (batch, channels, axes …).
-
-    `whole`: whether padding counts in a mean.
-    """
-    axis = time_axis(tracer, flow.ids)
-    if axis is None or axis < 2:
-        return _pooled_frame(tracer, flow, window, kind, whole)
-    others = [a for a in range(2, flow.ids.ndim) if a != axis]
-    time, rest = window.at([axis - 2]), window.at([a - 2 for a in others])
-    (before,), (after,) = time.before, time.after
-    if any(n != 1 for n in rest.sizes + rest.strides) or any(rest.before + rest.after) or time.dilations != (1,):
-        tracer.refuse("pools along time with dilation, or along another axis too, which is not imported")
-    if before + after and kind == "average" and not whole:
-        tracer.refuse("averages along time over the rows that are there, without its padding, which is not imported")
-    rows = np.transpose(flow.ids, [axis, 0, 1, *others])
-    if kind == "average":
-        rows, lead, trail = _bare(tracer, rows)
-        before, after = before + lead, after + trail
-    reads, backward, steps = tracer.sequence(rows.reshape(*rows.shape[:2], -1))
-    if backward:
-        tracer.refuse("pools a recording from its end, which is not imported")
-    size, stride = time.sizes[0], time.strides[0]
-    padding = _around(tracer, before, after, size) if before + after else "valid"
-    record = layer("MaxPool1D" if kind == "max" else "AveragePool1D", tracer.place, size=size, stride=stride, padding=padding)
-    count = (steps + before + after - size) // stride + 1
-    ids = _answers(tracer, record, reads, reads.size, count, count).reshape(count, *rows.shape[1:])
-    return Flow(np.transpose(ids, np.argsort([axis, 0, 1, *others])))
-
-
-def _pooled_frame(tracer: Tracer, flow: Flow, window: Window, kind: str, whole: bool) -> Flow:
-    rank = len(window.sizes)
-    if any(window.before + window.after) and (kind == "max" or not whole):
-        tracer.refuse("pools a frame with padding, which is not imported")
-    view = window.views(window.padded(flow.ids, _zero(tracer)))
-    taps = view.reshape(*view.shape[:-rank], -1)
-    if kind == "average":
-        return Flow(tracer.affine(Flow(taps), np.full((taps.shape[-1], 1), 1 / taps.shape[-1])).ids[..., 0])
-    found = Flow(taps[..., 0])
-    for tap in range(1, taps.shape[-1]):
-        found = larger(tracer, found, Flow(taps[..., tap]))
-    return found
-
-
-def larger(tracer: Tracer, a: Flow, b: Flow, sign: int = 1) -> Flow:
-    """The larger of two flows, number by number; the smaller one with `sign` -1. ``a + relu(b - a)``."""
-    difference = tracer.combine("add", tracer.scale(b, sign, 0), tracer.scale(a, -sign, 0))
-    return tracer.combine("add", a, tracer.scale(tracer.apply("relu", difference), sign, 0))
-
-
-def over_time(tracer: Tracer, ids: Ids, kind: str) -> Ids | None:
-    """Mean or maximum along the last axis of ids (…, rows), if that is the whole recording; else None."""
-    rows = ids.reshape(-1, ids.shape[-1])
-    at = tracer.space.places(rows)
-    wires = {int(i) for i in np.unique(at.wire)}
-    steps = {tracer.space.wires[i].steps for i in wires}
-    if len(steps) != 1 or steps & {0, 1} or (at.step != np.arange(rows.shape[1])).any() or steps != {rows.shape[1]}:
-        return None
-    if any((part != part[:, :1]).any() for part in (at.wire, at.number, at.sequence)):
-        return None
-    group = tracer.grouped([rows[:, -1:]])
-    record = layer("GlobalMaxPool1D" if kind == "max" else "GlobalAveragePool1D", tracer.place)
-    return tracer.output(group, Made(tracer.place, record, [group.refs[0][:, 0]])).reshape(ids.shape[:-1])

@@ -17,7 +17,7 @@ from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Flo
 from .wires import MOST_WEIGHTS, Ids, Space, Wire
 
 #: Most pieces of other layers' outputs that a layer reads as such; more are gathered place by place.
-_MOST_PIECES = 32
+_MOST_PIECES = 8
 
 #: Most steps that one state may be behind another.
 _MOST_STEPS = 4096

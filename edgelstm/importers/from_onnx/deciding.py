@@ -1,0 +1,68 @@
+"""Which axis of fixed length is time: that along which a recurrence runs that does not begin anew at every step."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ...errors import EdgeLSTMError, UnsupportedModelError, printable
+from ...layers.conv_lstm import ConvLSTM
+from ...layers.frames import InterRNN, IntraRNN, RowsRNN
+from ...layers.record import Layer
+from ...layers.recurrent import Recurrent
+from .signature import Reading
+
+
+class Found(NamedTuple):
+    """A reading of a graph's inputs by which it can be followed, its layers, and notes."""
+
+    reading: Reading
+    layers: Sequence[Layer]
+    notes: list[str]
+
+    @property
+    def in_frames(self) -> bool:
+        """Whether some recurrence runs over the rows of a frame, so that another axis may be time as well."""
+        return any(isinstance(layer, RowsRNN) for layer in self.layers)
+
+    @property
+    def along_steps(self) -> bool:
+        """Whether some recurrence runs along the recording's steps."""
+        return any(isinstance(layer, Recurrent | InterRNN | ConvLSTM) for layer in self.layers)
+
+    @property
+    def streams(self) -> bool:
+        return not any(layer.whole for layer in self.layers)
+
+    @property
+    def axis(self) -> int | None:
+        """The axis of the samples that is time."""
+        return self.reading.samples[0][1].time
+
+
+def decided(found: Sequence[Found], problem: EdgeLSTMError | None) -> Found:
+    """The one reading of several that is meant: with a recurrence along the steps; of those, one that streams; of those, the only axis.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If several axes are left, or a file of fixed sizes has no recurrence along any.
+    """
+    if not found[0].in_frames:
+        return found[0]
+    rest = [one for one in found if one.along_steps or one.reading.steps() is None]
+    if not rest:
+        layer = next(layer for layer in found[0].layers if isinstance(layer, IntraRNN))
+        raise problem or UnsupportedModelError(
+            f"has no axis along which a recurrence runs from step to step ({layer.label} begins anew at each). {_say(found[0])}"
+        )
+    rest = [one for one in rest if one.along_steps] or rest
+    rest = [one for one in rest if one.streams] or rest
+    if len({one.axis for one in rest if one.reading.steps() is not None}) > 1:
+        axes = ", ".join(str(axis) for axis in sorted({one.axis for one in rest if one.axis is not None}))
+        raise UnsupportedModelError(f"can be read with each of the axes {axes} as time. {_say(rest[0])}")
+    return rest[0]
+
+
+def _say(one: Found) -> str:
+    tensor, axes = one.reading.samples[0]
+    shape = ["T" if axis == axes.time else str(n) for axis, n in enumerate(tensor.shape or ())]
+    return f'Say which axis is time, by a name in place of its length: sizes="{printable(tensor.name, 60)}={"x".join(shape)}".'
