@@ -8,6 +8,7 @@ from conftest import TOLERANCE, lstm_layers, samples
 
 import edgelstm as el
 from edgelstm import reference
+from edgelstm.importers import import_file
 
 SMALL = 1e-6
 
@@ -165,26 +166,40 @@ def test_states_of_rows_go_round(tmp_path):
     np.testing.assert_allclose(reference.run(model, xs.reshape(6, 28)), expected, atol=SMALL)
 
 
-def test_two_axes_that_may_both_be_time_are_refused(tmp_path):
+@pytest.mark.parametrize("first", [True, False])
+def test_of_two_axes_that_may_be_time_the_usual_one_is_taken_or_the_one_that_was_said(first, tmp_path):
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnx")
 
     class Both(torch.nn.Module):
+        """One recurrence along each axis: either may be time."""
+
         def __init__(self):
             super().__init__()
             self.a, self.b = torch.nn.GRU(3, 4, batch_first=True), torch.nn.GRU(4, 5, batch_first=True)
 
         def forward(self, x):
             y = self.a(x.reshape(6, 8, 3))[0].reshape(6, 8, 4)
-            return self.b(y.permute(1, 0, 2))[0].permute(1, 0, 2).reshape(1, 6, 8, 5)
+            y = self.b(y.permute(1, 0, 2))[0].permute(1, 0, 2)
+            return y.reshape(1, 6, 8, 5) if first else y.reshape(6, 8, 5)
 
-    net, path, x = Both().eval(), str(tmp_path / "both.onnx"), torch.randn(1, 6, 8, 3)
+    net, path = Both().eval(), str(tmp_path / "both.onnx")
+    x = torch.randn(1, 6, 8, 3) if first else torch.randn(6, 8, 3)
     torch.onnx.export(net, (x,), path, dynamo=False, input_names=["x"])
-    with pytest.raises(el.UnsupportedModelError, match=r'axes 1, 2 as time\. .*sizes="x=1xTx8x3"'):
-        el.load(path)
     with torch.no_grad():
-        expected = net(x)[0].numpy()
-    np.testing.assert_allclose(reference.run(el.load(path, sizes="x=1xTx8x3"), x.reshape(6, 24)), expected.reshape(6, 40), atol=SMALL)
+        expected = net(x).numpy().reshape(6, 8, 5)
+    rows = x.numpy().reshape(6, 8, 3)
+    said = {"sizes": "x=1x6xTx3" if first else "x=6xTx3"}
+    across = reference.run(el.load(path, **said), rows.swapaxes(0, 1).reshape(8, 18))
+    np.testing.assert_allclose(across, expected.swapaxes(0, 1).reshape(8, 30), atol=SMALL)
+    if first:
+        np.testing.assert_allclose(reference.run(el.load(path), rows.reshape(6, 24)), expected.reshape(6, 40), atol=SMALL)
+        assert any("axis 1 is taken" in note for note in import_file(path).notes)
+    else:
+        with pytest.raises(el.UnsupportedModelError, match=r"axes 0, 1 as time\. Say which"):
+            el.load(path)
+    with pytest.raises(el.UsageError, match="must agree"):
+        el.load(path, sizes="x=1xAxBx3" if first else "x=AxBx3")
 
 
 @pytest.mark.parametrize("inner", ["lstm", "sums", "backwards", "both", "ave", "mul", "both ends"])

@@ -33,7 +33,7 @@ class RowsRNN(MapLayer):
         self._set("cell", replace(cell, name="", inputs=()))
 
     @property
-    def shape(self) -> tuple[int, int]:  # type: ignore[override]
+    def shape(self) -> tuple[int, int]:
         """Of the map that it reads."""
         return self.rows, self.cell.input_size
 
@@ -87,7 +87,7 @@ class IntraRNN(RowsRNN):
     Parameters
     ----------
     cell : LSTM, GRU, RNN or another recurrent layer in float32
-        Reads one row. Its name and inputs are left out.
+        Reads one row. Its name and inputs are left out. In a model file this is its kind, and its arrays and options stand beside.
     rows : int
         Of the map (rows, channels) that a timestep is, in C order.
     last : bool
@@ -119,7 +119,8 @@ class InterRNN(RowsRNN):
     Parameters
     ----------
     cell : LSTM, GRU, RNN or another recurrent layer in float32
-        Reads one row, from the first timestep on. Its name and inputs are left out.
+        Reads one row, from the first timestep on. Its name and inputs are left out. In a model file this is its kind, and its arrays and
+        options stand beside.
     rows : int
         Of the map (rows, channels) that a timestep is, in C order.
     """

@@ -40,7 +40,7 @@ def both(call: Call, cells: Sequence[Recurrent], merge: str | None, sequences: b
     if merge == "concat":
         sizes = [y.width for y in found]
         starts = (0, sizes[0])
-        places = [start + np.arange(size).reshape(y.shape) for start, size, y in zip(starts, sizes, found, strict=True)]
+        places = [start + np.arange(size).reshape([n or 0 for n in y.shape]) for start, size, y in zip(starts, sizes, found, strict=True)]
         return _gathered(call, found, np.concatenate(places, axis=-1))
     record = Mul if merge == "mul" else Add
     y = replace(found[0], name=call.build.add(record(**call.build.at(call.name, *found))))

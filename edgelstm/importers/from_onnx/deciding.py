@@ -8,7 +8,7 @@ from ...layers.conv_lstm import ConvLSTM
 from ...layers.frames import InterRNN, IntraRNN, RowsRNN
 from ...layers.record import Layer
 from ...layers.recurrent import Recurrent
-from .signature import Reading
+from .signature import Axes, Reading
 
 
 class Found(NamedTuple):
@@ -34,12 +34,18 @@ class Found(NamedTuple):
 
     @property
     def axis(self) -> int | None:
-        """The axis of the samples that is time."""
-        return self.reading.samples[0][1].time
+        """The axis of the samples that is time; None where a call holds one step."""
+        return None if self.reading.steps() == 1 else self.reading.samples[0][1].time
+
+    @property
+    def steps_by_call(self) -> bool:
+        """Whether a call is one step, whose states go round."""
+        return self.reading.steps() == 1 and any(becomes for _, becomes in self.reading.states)
 
 
 def decided(found: Sequence[Found], problem: EdgeLSTMError | None) -> Found:
-    """The one reading of several that is meant: with a recurrence along the steps; of those, one that streams; of those, the only axis.
+    """The one reading of several that is meant. One step a call whose states go round comes first; then a recurrence along the steps;
+    then what streams; and of several axes the one behind the batch, as PyTorch and Keras lay recordings out.
 
     Raises
     ------
@@ -54,12 +60,17 @@ def decided(found: Sequence[Found], problem: EdgeLSTMError | None) -> Found:
         raise problem or UnsupportedModelError(
             f"has no axis along which a recurrence runs from step to step ({layer.label} begins anew at each). {_say(found[0])}"
         )
+    rest = [one for one in rest if one.steps_by_call] or rest
     rest = [one for one in rest if one.along_steps] or rest
     rest = [one for one in rest if one.streams] or rest
-    if len({one.axis for one in rest if one.reading.steps() is not None}) > 1:
-        axes = ", ".join(str(axis) for axis in sorted({one.axis for one in rest if one.axis is not None}))
+    if len({one.axis for one in rest}) == 1:
+        return rest[0]
+    usual = next((one for one in rest if one.reading.samples[0][1] == Axes(1, 0)), None)
+    axes = ", ".join(map(str, sorted({-1 if one.axis is None else one.axis for one in rest})))
+    if usual is None:
         raise UnsupportedModelError(f"can be read with each of the axes {axes} as time. {_say(rest[0])}")
-    return rest[0]
+    usual.notes.append(f"Each of the axes {axes} could be time; axis 1 is taken. {_say(usual)}")
+    return usual
 
 
 def _say(one: Found) -> str:

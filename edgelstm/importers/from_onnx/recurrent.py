@@ -49,7 +49,7 @@ def recurrent_with(call: Call, given: dict[str, Any]) -> Sequence[Value]:
     return _arranged(node, y, [np.stack([m.end for m in made]), np.stack([m.cell_end for m in made])])
 
 
-def _arranged(node: "Node", y: Ids, ends: list[Ids]) -> list[Value]:
+def _arranged(node: "Node", y: Ids, ends: list[Ids]) -> Sequence[Value]:
     """The node's outputs: y (steps, directions, sequences, hidden), ends (directions, sequences, hidden)."""
     if node.batch_first:
         y, ends = y.transpose(2, 0, 1, 3), [np.swapaxes(end, 0, 1) for end in ends]
