@@ -104,8 +104,8 @@ class Stream:
         else:
             self._model, self._plan = model, _compiled(model)
             self.program = self._plan.program
-        if policy is NanPolicy.PROPAGATE and self.program.sizes.vocabulary:
-            raise UsageError("nan_policy='propagate' is for measurements; this model's input is an index, which must lie in its table.")
+        if policy is NanPolicy.PROPAGATE and self.program.sizes.vocabularies:
+            raise UsageError("nan_policy='propagate' is for measurements; this model takes an index, which must lie in its table.")
         if policy is NanPolicy.RESET and self.program.reads_recordings:
             raise UsageError("nan_policy='reset' is for models that step; this one reads whole recordings: choose 'raise' or 'hold'.")
         self._bind(Arena(self.program, policy))

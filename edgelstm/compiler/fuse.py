@@ -126,8 +126,8 @@ def fuse(layout: Layout, *, small: bool = False) -> list[str]:
     names, texts = kernels(layout)
     inputs, outputs, sample = layout.input_size, layout.output_size, layout.sample_offset
     number, limit = types.int64, types.float32
-    check = CHECKS["first_bad_index" if layout.takes_index else "first_bad_vector"]
-    texts.append(kernel_ir("edgelstm_first_bad", check, (FLOATS, limit, number), number, inputs=inputs))
+    check, constants = layout.checks
+    texts.append(kernel_ir("edgelstm_first_bad", CHECKS[check], (FLOATS, limit, number), number, **constants))
     when = {"every": layout.every, "first": layout.first}
     block = {"inputs": inputs, "outputs": outputs, "block": layout.block, "sample": sample // 4, **when}
     texts.append(kernel_ir("edgelstm_run", process, (*(FLOATS,) * 4, number, limit, number), number, **block))

@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, LibraryError
-from .library_file import LibraryFile, Sizes
+from .library_file import LibraryFile
 from .memory import allocate
 from .rates import step_of
-
-#: Largest difference from its probe that compiled code may show, relative to max(1, |output|).
-PROBE_LIMIT = 1e-4
+from .sizes import PROBE_LIMIT, Sizes
 
 #: ``run(weights, arena, x, y, n, limit, checked) -> int``: see `kernels.blocks`.
 Run = Callable[[int, int, int, int, int, float, int], int]
@@ -70,7 +68,7 @@ class Program(NamedTuple):
     @property
     def reads_recordings(self) -> bool:
         """Whether it takes whole recordings alone, each from the initial state."""
-        return self.sizes.row_bytes is not None
+        return self.sizes.reads_recordings
 
     @property
     def arena_bytes(self) -> int:

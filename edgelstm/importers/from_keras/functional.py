@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ...layers.feedforward import Normalizer
 from ...layers.joining import Slice
 from ...layers.order import INPUT
 from ...layers.record import MAX_SIZE
+from ..names import numbered
 from .build import Build, Masked, Shape, Value
 from .nodes import Place, node_call, node_inputs, node_mask, places
 from .operations import KINDS as OPERATIONS
@@ -72,19 +74,25 @@ class Graph:
         if len(own) == 1:
             return [given(INPUT, shapes[0])]
         build, values = self._build, [given(INPUT, shape) for shape in shapes]
-        if any(value.time is None or len(value.shape) != 2 for value in values) or len({shape[0] for shape in shapes}) != 1:
+        names = [name for name, _, _ in own]
+        tables = {place[0] for layer in self._specs.values() if layer[1].kind == "Embedding" for place in _all_inputs(layer[1])}
+        indices = [len(shape) == 1 and name in tables for name, shape in zip(names, shapes, strict=True)]
+        vectors = (len(shape) == 2 or index for shape, index in zip(shapes, indices, strict=True))
+        if not all(vectors) or len({shape[0] for shape in shapes}) != 1:
             raise UnsupportedModelError(
                 f"{self._spec.label} has inputs of shapes {printable(shapes, 100)}; "
-                "edgelstm imports several where each is one vector a timestep, and all have the same timesteps."
+                "edgelstm imports several where each is one vector or index a timestep, and all have the same timesteps."
             )
-        widths = [value.width for value in values]
-        sample = build.add(Normalizer(np.zeros(sum(widths)), np.ones(sum(widths)), **build.at("sample", INPUT)))
-        starts = np.cumsum([0, *widths])
-        names = [name for name, _, _ in own]
+        widths = [1 if index else value.width for index, value in zip(indices, values, strict=True)]
+        sample = INPUT
+        if not any(indices):
+            sample = build.add(Normalizer(np.zeros(sum(widths)), np.ones(sum(widths)), **build.at("sample", INPUT)))
+        starts = np.cumsum([0, *widths]).tolist()
+        build.input_names = tuple(each for name, width in zip(names, widths, strict=True) for each in numbered(name, width))
         build.notes.append(f"One sample is its inputs side by side: {', '.join(f'{n} ({w})' for n, w in zip(names, widths, strict=True))}.")
         return [
-            replace(value, name=build.add(Slice(int(start), int(start) + value.width, **build.at(name, sample))))
-            for name, value, start in zip(names, values, starts, strict=False)
+            replace(value, name=build.add(Slice(start, stop, **build.at(name, sample))))
+            for name, value, (start, stop) in zip(names, values, pairwise(starts), strict=True)
         ]
 
     def _layer(self, name: str) -> tuple[int, Spec]:

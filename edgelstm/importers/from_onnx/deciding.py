@@ -6,31 +6,31 @@ from typing import NamedTuple
 from ...errors import EdgeLSTMError, UnsupportedModelError, printable
 from ...layers.conv_lstm import ConvLSTM
 from ...layers.frames import InterRNN, IntraRNN, RowsRNN
-from ...layers.record import Layer
 from ...layers.recurrent import Recurrent
+from ...model import Model
 from .signature import Axes, Reading
 
 
 class Found(NamedTuple):
-    """A reading of a graph's inputs by which it can be followed, its layers, and notes."""
+    """A reading of a graph's inputs by which it can be followed, the model, and notes."""
 
     reading: Reading
-    layers: Sequence[Layer]
+    model: Model
     notes: list[str]
 
     @property
     def in_frames(self) -> bool:
         """Whether some recurrence runs over the rows of a frame, so that another axis may be time as well."""
-        return any(isinstance(layer, RowsRNN) for layer in self.layers)
+        return any(isinstance(layer, RowsRNN) for layer in self.model.layers)
 
     @property
     def along_steps(self) -> bool:
         """Whether some recurrence runs along the recording's steps."""
-        return any(isinstance(layer, Recurrent | InterRNN | ConvLSTM) for layer in self.layers)
+        return any(isinstance(layer, Recurrent | InterRNN | ConvLSTM) for layer in self.model.layers)
 
     @property
     def streams(self) -> bool:
-        return not any(layer.whole for layer in self.layers)
+        return self.model.streams
 
     @property
     def axis(self) -> int | None:
@@ -56,7 +56,7 @@ def decided(found: Sequence[Found], problem: EdgeLSTMError | None) -> Found:
         return found[0]
     rest = [one for one in found if one.along_steps or one.reading.steps() is None]
     if not rest:
-        layer = next(layer for layer in found[0].layers if isinstance(layer, IntraRNN))
+        layer = next(layer for layer in found[0].model.layers if isinstance(layer, IntraRNN))
         raise problem or UnsupportedModelError(
             f"has no axis along which a recurrence runs from step to step ({layer.label} begins anew at each). {_say(found[0])}"
         )

@@ -41,7 +41,9 @@ class Expression:
 
 @dataclass(eq=False)
 class Input(Expression):
-    """The samples of the recording."""
+    """The samples of the recording. `whole`: the places of numbers that are whole ones, which may be indices."""
+
+    whole: frozenset[int] = frozenset()
 
 
 @dataclass(eq=False)

@@ -3,9 +3,10 @@
 import numpy as np
 
 from ...layers.map_pool import MapPool
-from .convolving import Window, answers_of, around, bare, time_axis
+from .convolving import answers_of, around, bare, time_axis
 from .emitting import layer
 from .expressions import Made
+from .sliding import Window
 from .tracing import Flow, Tracer
 from .wires import Ids
 
