@@ -18,6 +18,7 @@ from ..graph.wires import Ids, Wire
 from .activations import words
 from .calls import Array, Call
 from .recurrent_rows import over_rows
+from .written import written_out
 
 #: By operator: gates in ONNX's order as rows of ours, and how many states.
 _GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
@@ -37,6 +38,9 @@ def recurrent_with(call: Call, given: dict[str, Any]) -> Sequence[Value]:
         call.refuse(f"reads an array of shape {x.shape} where it needs three dimensions")
     x = np.swapaxes(x, 0, 1) if node.batch_first else x  # (steps, sequences, inputs)
     node.check_lengths(x.shape[0])
+    if len(x) == 1 and call.tracer.steps > 1 and any(isinstance(value, Flow) for value in node.initial):
+        parts = [part.ids for part in written_out(call, node, Flow(x))]
+        return _arranged(node, parts[0], parts[1:])
     if (rows := rows_of(call.tracer, x)) is not None:
         found, *states = over_rows(call, node, rows, len(rows.step))
         return _arranged(node, np.stack(found, 1), [np.stack(one) for one in states])
