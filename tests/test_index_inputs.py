@@ -126,6 +126,20 @@ def test_a_library_whose_tables_are_others_is_refused(library, tmp_path):
             el.Stream(tmp_path / "other.so")
 
 
+def test_whole_recordings_of_indices(model, tmp_path):
+    """A recording read from its end, in process and as a library."""
+    whole = el.Model([dataclasses.replace(layer, reverse=True) if layer.kind == "gru" else layer for layer in model.layers])
+    xs = samples(np.random.default_rng(11), 15)
+    el.build(whole, "host").write(tmp_path / "whole.so")
+    expected = by_hand(model, xs[::-1])[::-1]
+    bad = xs.copy()
+    bad[9, 1] = 7
+    for stream in (el.Stream(whole), el.Stream(tmp_path / "whole.so")):
+        assert np.abs(stream.process(xs) - expected).max() < LIMIT
+        with pytest.raises(el.InputError, match="channel 1 of sample 9"):
+            stream.process(bad)
+
+
 def test_quantised_models_keep_their_tables(model):
     rng = np.random.default_rng(9)
     windows = [samples(rng, 30) for _ in range(8)]

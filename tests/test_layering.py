@@ -16,6 +16,8 @@ ALLOWED = {
         "bidirectional",
         "fourier",
         "building",
+        "generating",
+        "vocabulary",
         "errors",
         "files",
         "layers",
@@ -29,9 +31,10 @@ ALLOWED = {
     "errors": set(),
     "layers": {"errors", "runtime"},
     "runtime": {"errors"},
-    "model": {"errors", "layers", "runtime"},
+    "vocabulary": {"errors"},
+    "model": {"errors", "layers", "runtime", "vocabulary"},
     "reference": {"layers", "model"},
-    "files": {"", "errors", "layers", "model", "reference", "runtime"},
+    "files": {"", "errors", "layers", "model", "reference", "runtime", "vocabulary"},
     "importers": {"bidirectional", "errors", "layers", "model", "files", "reference"},
     "loading": {"errors", "files", "importers", "model"},
     "kernels": set(),
@@ -39,7 +42,9 @@ ALLOWED = {
     "bidirectional": {"errors", "layers"},
     "fourier": {"errors", "layers"},
     "building": {"", "compiler", "errors", "files", "model", "runtime"},
-    "stream": {"compiler", "errors", "files", "model", "runtime"},
+    "stream": {"compiler", "decoding", "errors", "files", "model", "runtime"},
+    "generating": {"errors", "stream"},
+    "decoding": {"compiler", "errors", "stream"},
     "onnx_backend": {"errors", "importers", "layers", "reference", "stream"},
     "device": {"errors", "runtime"},
     "verifying": {"errors", "model", "reference", "runtime", "stream"},
@@ -49,7 +54,7 @@ ALLOWED = {
     "runners": {"errors", "runtime", "stream"},
     "cli": {
         *("", "building", "compiler", "doctor", "errors", "files", "importers", "layers", "loading", "model", "quantization"),
-        *("originals", "reference", "runners", "runtime", "stream", "verifying"),
+        *("generating", "originals", "reference", "runners", "runtime", "stream", "verifying", "vocabulary"),
     },
 }
 
@@ -75,7 +80,7 @@ ROOMS = {
     "layers": {"__init__", "record", "recurrent", "order", "wire", "integers", "activations", "maps", "cells", "halves", "sliding"},
     "reference": {"__init__", "maps", "functions", "integers", "cells", "sliding"},
     "compiler.lowering": {"__init__", "maps", "fourier", "cells", "halves", "hidden", "packing"},
-    "quantization.rules": {"__init__", "scales"},
+    "quantization.rules": {"__init__", "hidden", "scales"},
 }
 
 FAMILIES = {file for file, _ in KINDS.values()}

@@ -173,7 +173,7 @@ def test_a_sparse_giant_is_refused(path, unloaded, kind):
 
 #: Fields of the trailer, and what is said of a file that holds another value there.
 CHANGED = {
-    "another version": ({"abi": 4}, "interface version 4; this edgelstm loads version 1"),
+    "another version": ({"abi": 5}, "interface version 5; this edgelstm loads version 1"),
     "an older version": ({"abi": 0}, "interface version 0"),
     "64-bit ARM": ({"machine": 183}, "64-bit programs on 64-bit ARM; this is a 64-bit Python on x86_64"),
     "32-bit ARM": ({"machine": 40, "bits": 32}, "32-bit programs on 32-bit ARM"),

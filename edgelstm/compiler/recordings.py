@@ -9,8 +9,8 @@ from ..layers.record import Layer
 from ..layers.recurrent import Recurrent
 from ..layers.wire import Wire
 from ..model import Model
-from .layout import LINE, Builder, Place, stride_of
-from .lowering import Lowered, copy, up_to
+from .layout import Builder, Place, stride_of
+from .lowering import LINE, Lowered, copy, up_to
 from .targets import Target
 
 
@@ -35,6 +35,7 @@ class Recordings(Builder):
             self.places[layer.name] = answer if last and exact else self.fixed_rows(low.width, given) if given else self.rows(low.width)
             self.backwards = isinstance(layer, Recurrent) and layer.reverse
             spread = self.spread(source) if layer.answers == 0 and self.fixed else source
+            self.keep(layer, low)
             self.emit(low, spread, self.places[layer.name], self.model.wire_of(layer.inputs[0]))
             self.backwards, self.fixed = False, given
             if last and not exact:

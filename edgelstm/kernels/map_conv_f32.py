@@ -6,7 +6,7 @@ of a row stay in registers over all of it.
 
 from numba import njit
 
-from .elementwise_f32 import chunks
+from .chunks import chunks
 from .maps_f32 import Window, copying, multiplication, spreading
 from .simd.together import in_each_row
 from .simd.vectors import Lanes, fma, load, offset, store

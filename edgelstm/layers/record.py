@@ -8,6 +8,7 @@ from dataclasses import FrozenInstanceError, dataclass, fields
 from functools import partial
 from math import prod
 from typing import Any, ClassVar, Self, TypeAlias
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,8 +25,15 @@ MAX_SIZE = 1 << 16
 Array: TypeAlias = Any
 
 
+#: The arrays that records hold, by identity: one that another record is given is not copied and checked again.
+_held: WeakValueDictionary[int, NDArray[np.float32]] = WeakValueDictionary()
+
+
 def checked_array(owner: str, name: str, value: ArrayLike, ndim: int, most: int = MAX_SIZE) -> NDArray[np.float32]:
     """`value` as a private, read-only, C-ordered float32 array of `ndim` dimensions of at most `most` entries; finite or refused."""
+    held = _held.get(id(value))
+    if held is not None and held is value and held.ndim == ndim and max(held.shape) <= most and not held.flags.writeable:
+        return held
     try:
         given = np.asarray(value)
         if given.dtype.kind not in "fiub":
@@ -43,6 +51,7 @@ def checked_array(owner: str, name: str, value: ArrayLike, ndim: int, most: int 
             f"{owner}: {name} holds NaN, infinity or a value beyond float32; export the model again from a healthy checkpoint."
         )
     array.flags.writeable = False
+    _held[id(array)] = array
     return array
 
 
@@ -82,6 +91,8 @@ class Layer:
     halves: ClassVar[bool] = False
     #: Whether it takes an index as it takes a measurement.
     takes_any: ClassVar[bool] = False
+    #: Whether its outputs are the probabilities of so many symbols.
+    probabilities: ClassVar[bool] = False
     #: What the layer does where its mask is 0; None for a layer without one.
     mask: ClassVar[str | None] = None
     #: Gates of a recurrent layer, in the order of its arrays.
@@ -139,6 +150,11 @@ class Layer:
     def answers(self) -> int | None:
         """How many rows it gives for a recording, whatever it reads; 0 for one at each sample, None for one at each row that it reads."""
         return None
+
+    @property
+    def waits(self) -> bool:
+        """Whether its answers are none before the stream is given something beside samples."""
+        return False
 
     @property
     def within_one(self) -> bool:

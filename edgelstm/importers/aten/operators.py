@@ -116,6 +116,19 @@ def _square(w: Writer, x: Ref) -> Ref:
     return w.one("Mul", x, x)
 
 
+def _attend(
+    w: Writer, query: Ref, key: Ref, value: Ref, attn_mask: Given = None, dropout_p: float = 0, is_causal: bool = False,
+    scale: float | None = None, enable_gqa: bool = False,
+) -> Ref:  # fmt: skip
+    plain = attn_mask is None and not (dropout_p or is_causal or enable_gqa)
+    w.require(plain, "attends with a mask, in causal order, with dropout or with groups of heads, which is not imported")
+    turned = w.one("Transpose", key, perm=[*range(key.rank - 2), key.rank - 1, key.rank - 2])
+    size = w.one("Cast", w.one("Shape", query, rank=1, start=-1), to=1)
+    scores = w.one("MatMul", query, turned)
+    scaled = w.one("Div", scores, w.one("Sqrt", size)) if scale is None else w.one("Mul", scores, float(scale))
+    return w.one("MatMul", w.one("Softmax", scaled, axis=-1), value)
+
+
 def _glu(w: Writer, x: Ref, dim: int = -1) -> Ref:
     """``a * sigmoid(b)`` of the two halves of an axis."""
     a, b = w.several("Split", [x], 2, [x.rank] * 2, axis=dim % x.rank, num_outputs=2)
@@ -241,6 +254,7 @@ PLAIN: dict[str, Handler] = {
     "sum": _mean("ReduceSum"),
     "amax": _mean("ReduceMax"),
     "glu": _glu,
+    "scaled_dot_product_attention": _attend,
 }
 
 #: In-place forms that write the same.

@@ -5,18 +5,19 @@ Definitions: https://onnx.ai/onnx/operators/.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ...layers.feedforward import Embedding, Softmax
 from ...layers.record import MAX_SIZE
-from ..graph.attention import over_steps, weights
+from ..graph.attention import over_steps, shares, weights
+from ..graph.convolving import larger
 from ..graph.emitting import layer
 from ..graph.gelu import gelu
 from ..graph.norms import normalised
-from ..graph.pooling import larger
-from ..graph.tracing import Flow, Value
+from ..graph.tracing import Flow, Levels, Value
 from ..graph.wires import MOST
 from .activations import ACTIVATIONS, clipped
 from .calls import Call, floats
@@ -122,7 +123,8 @@ def _gather(call: Call) -> list[Value]:
     table, index = call.constant(0), call.flow(1)
     if call.attribute("axis", 0) != 0 or table.ndim != 2:
         call.refuse(f"looks up numbers of the recording in an array of shape {table.shape}; an embedding is a matrix of rows")
-    return [call.tracer.rows(Flow(index.ids[..., None]), lambda: Embedding(table), table.shape[1])]
+    found = call.tracer.rows(Flow(index.ids[..., None]), lambda: Embedding(table), table.shape[1])
+    return [replace(found, levels=Levels(1.0, 0.0)) if table.dtype in (np.int8, np.uint8) else found]
 
 
 def _one_hot(call: Call) -> list[Value]:
@@ -139,6 +141,9 @@ def _softmax(call: Call) -> list[Value]:
     x = call.flow(0)
     axis = call.axis(call.node.attributes.get("axis", -1 if call.opset >= 13 else 1), x.ids.ndim)
     turned = np.moveaxis(x.ids, axis, -1)
+    if (found := shares(call.tracer, turned)) is not None:
+        call.attribute("axis")
+        return [Flow(np.moveaxis(found.ids, -1, axis))]
     if over_steps(call.tracer, turned) and (call.opset >= 13 or turned.size == turned.shape[-1] * call.tracer.space.batch):
         call.attribute("axis")
         return [Flow(np.moveaxis(weights(call.tracer, Flow(turned)).ids, -1, axis))]

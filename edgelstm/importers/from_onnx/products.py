@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..graph.attention import weighted
+from ..graph.attention import mixed, scores, weighted
 from ..graph.tracing import Flow, Value
 from .calls import Array, Call, floats
 
@@ -15,8 +15,8 @@ from .calls import Array, Call, floats
 def _matmul(call: Call) -> list[Value]:
     a, b = call.value(0), call.value(1)
     if isinstance(a, Flow) and isinstance(b, Flow):
-        if (pooled := weighted(call.tracer, a, b)) is not None:
-            return [pooled]
+        if found := mixed(call.tracer, a, b) or weighted(call.tracer, a, b) or scores(call.tracer, a, b):
+            return [found]
         call.refuse("multiplies two arrays that both depend on the recording, as attention does, which is not imported")
     if isinstance(a, Flow):
         return [call.tracer.affine(a, _matrix(call, call.constant(1)))]

@@ -13,7 +13,23 @@ from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.window import Window
 from .cells import Cells
-from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, Weights, spread
+from .expressions import (
+    Affine,
+    Apply,
+    Cell,
+    Combine,
+    Constant,
+    Expression,
+    Floats,
+    Input,
+    Last,
+    Made,
+    Scale,
+    Scores,
+    State,
+    Weights,
+    spread,
+)
 from .wires import MOST_WEIGHTS, Ids, Space, Wire
 
 #: Most pieces of other layers' outputs that a layer reads as slices; of more the numbers are taken one by one.
@@ -233,7 +249,7 @@ class Emitter:
                 within = mine & (low <= at.number) & (at.number < high)
                 names.append(self._piece(wire, low, high, place))
                 parts.append(spread(weight[:, within], at.number[within] - low, high - low))
-        return tuple(names), np.hstack(parts)
+        return tuple(names), parts[0] if len(parts) == 1 else np.hstack(parts)
 
     def _input_width(self) -> int:
         return next(wire.width for wire in self.space.wires if isinstance(wire.source, Input))
@@ -282,6 +298,8 @@ def _why_not(source: Expression) -> str:
         return "its cell state goes to another operator, which no layer of edgelstm reads"
     if isinstance(source, State):
         return "its state goes round a loop that is no LSTM, GRU or RNN cell as edgelstm knows them"
+    if isinstance(source, Scores):
+        return "its products of the rows of a recording are imported where a softmax of them weights a sum of rows, and nowhere else"
     if isinstance(source, Weights):
         return "its softmax over the steps of a recording is imported where it weights a sum over them, and nowhere else"
     return f"{type(source).__name__} is not imported"

@@ -15,10 +15,13 @@ Floats = NDArray[np.floating[Any]]
 
 def spread(weight: Floats, numbers: Ids, width: int) -> Floats:
     """The columns of `weight` (rows, columns) added into `width` columns, each at its number."""
-    out = np.zeros((len(weight), width))
+    if numbers.size == width and (numbers == np.arange(width)).all():
+        return weight
     if np.unique(numbers).size == numbers.size:
-        out[:, numbers] = weight
-        return out
+        found = np.zeros((len(weight), width), weight.dtype)
+        found[:, numbers] = weight
+        return found
+    out = np.zeros((len(weight), width))
     for column, number in enumerate(numbers.tolist()):
         out[:, number] += weight[:, column]
     return out
@@ -117,6 +120,24 @@ class Weights(Expression):
 
     def operands(self) -> list[Ids]:
         return [self.refs]
+
+
+@dataclass(eq=False)
+class Scores(Expression):
+    """Products of a step's query with the keys of all steps, times `scale`; or, as `shares`, a softmax of them. They weight a sum of rows.
+
+    query, key: identities of all heads, side by side; before: the axes before those of the steps, which are the heads.
+    """
+
+    query: Ids
+    key_refs: Ids
+    heads: int
+    before: tuple[int, ...]
+    scale: float = 1.0
+    shares: bool = False
+
+    def operands(self) -> list[Ids]:
+        return [self.query, self.key_refs]
 
 
 @dataclass(eq=False)

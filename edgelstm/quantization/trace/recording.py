@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UnsupportedModelError
-from ...layers.attention import AttentionPool
+from ...layers.attention import AttentionPool, SelfAttention
 from ...layers.fake_quantize import DynamicFakeQuantize
 from ...layers.recording import Last, Mask, Repeat, Reverse
 from ...layers.recurrent import Recurrent
+from ...reference import over as over_recording
 from .lstm import Float
 from .rounding import Floats
 
@@ -118,6 +119,15 @@ def _attention(layer: AttentionPool, xs: list[Floats], lengths: Steps) -> Floats
     return y
 
 
+def _self_attention(layer: SelfAttention, xs: list[Floats], lengths: Steps) -> Floats:
+    """By the twin; what stands behind a window's own steps is padding, whose rows are zeros."""
+    x = np.concatenate(xs, axis=-1)
+    y = np.zeros((*x.shape[:2], layer.output_size([x.shape[-1]])), np.float32)
+    for window, length in enumerate(lengths):
+        y[window, :length] = over_recording(layer, [x[window, :length].astype(np.float64)])
+    return y
+
+
 def _fake_quantize(layer: DynamicFakeQuantize, xs: list[Floats], lengths: Steps) -> Floats:
     x = np.concatenate(xs, axis=-1)
     kept = np.where((np.arange(x.shape[1]) < lengths[:, None])[..., None], x, 0)
@@ -136,5 +146,6 @@ RECORDINGS: dict[str, Callable[[Any, list[Floats], Steps], Floats]] = {
     "reverse": _reverse,
     "mask": _mask,
     "attention_pool": _attention,
+    "self_attention": _self_attention,
     "dynamic_fake_quantize": _fake_quantize,
 }
