@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from ...layers.feedforward import Embedding, Softmax
 from .. import keras_arrays
+from . import attending
 from .activations import LAYERS, SOFTMAX, of_layer
 from .build import Masked, Value
 from .kinds import Call, Kind, named
@@ -37,6 +38,8 @@ def _dense(call: Call) -> Value:
 
 def _activation(call: Call) -> Value:
     word = call.activation()
+    if word == SOFTMAX and call.x.turned:
+        return attending.weights(call)
     if word == SOFTMAX:
         return replace(call.flat, name=call.build.add(Softmax(**call.at())))
     return call.build.apply(word, call.name, call.x)
@@ -47,12 +50,18 @@ def _function(call: Call) -> Value:
 
 
 def _softmax(call: Call) -> Value:
+    if attending.over_time(call.x, call.options.take("axis", object, -1)):
+        return attending.weights(call)
     call.options.must_be("axis", -1, len(call.x.shape), [-1])
     return replace(call.flat, name=call.build.add(Softmax(**call.at())))
 
 
 def _embedding(call: Call) -> Value:
     x, size = call.x, call.options.count("output_dim" if call.spec.version > 1 else "units")
+    if x.static:
+        raise call.refused(
+            "it looks up an index that stands beside a sequence of measurements; give the network the row of its table instead"
+        )
     if x.features not in ((), (1,)) and not (x.time is None and len(x.shape) == 1):
         raise call.refused(f"it looks up one index a timestep; it is given a tensor of shape {x.shape}")
     table = call.arrays.get("embeddings", (None, size))
@@ -71,11 +80,11 @@ def _masking(call: Call) -> Value:
 
 
 KINDS = {
-    **{name: Kind(_identity) for name in _IDENTITIES},
+    **{name: Kind(_identity, attends=True) for name in _IDENTITIES},
     **{name: Kind(_function) for name in LAYERS},
     "Dense": Kind(_dense, named("kernel")),
-    "Activation": Kind(_activation),
-    "Softmax": Kind(_softmax),
+    "Activation": Kind(_activation, attends=True),
+    "Softmax": Kind(_softmax, attends=True),
     "Embedding": Kind(_embedding, named("embeddings", biased=False)),
     "Masking": Kind(_masking),
 }

@@ -71,17 +71,25 @@ class Graph:
         self._build.given += shapes
         if len(own) == 1:
             return [given(INPUT, shapes[0])]
+        return self._side_by_side([name for name, _, _ in own], shapes)
+
+    def _side_by_side(self, names: list[str], shapes: list[Shape]) -> list[Value]:
+        """Several inputs as parts of one sample; vectors beside sequences are part of every sample."""
         build, values = self._build, [given(INPUT, shape) for shape in shapes]
-        if any(value.time is None or len(value.shape) != 2 for value in values) or len({shape[0] for shape in shapes}) != 1:
+        if any(len(shape) > 2 for shape in shapes) or len({x.steps for x in values if x.time}) != 1:
             raise UnsupportedModelError(
-                f"{self._spec.label} has inputs of shapes {printable(shapes, 100)}; "
-                "edgelstm imports several where each is one vector a timestep, and all have the same timesteps."
+                f"{self._spec.label} has inputs of shapes {printable(shapes, 100)}; edgelstm imports several where each is one vector a "
+                "timestep, all with the same timesteps, or one vector beside them."
             )
+        values = [x if x.time else replace(x, time=False, static=True) for x in values]
         widths = [value.width for value in values]
         sample = build.add(Normalizer(np.zeros(sum(widths)), np.ones(sum(widths)), **build.at("sample", INPUT)))
         starts = np.cumsum([0, *widths])
-        names = [name for name, _, _ in own]
         build.notes.append(f"One sample is its inputs side by side: {', '.join(f'{n} ({w})' for n, w in zip(names, widths, strict=True))}.")
+        if static := [name for name, x in zip(names, values, strict=True) if x.static]:
+            build.notes.append(
+                f"{', '.join(static)}: for the whole sequence, so the same in each of its samples; an answer is made of its own sample's."
+            )
         return [
             replace(value, name=build.add(Slice(int(start), int(start) + value.width, **build.at(name, sample))))
             for name, value, start in zip(names, values, starts, strict=False)

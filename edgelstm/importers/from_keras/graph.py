@@ -9,6 +9,7 @@ from ...layers.feedforward import Activation
 from ...layers.joining import Concat
 from ...layers.order import INPUT
 from ...model import Model
+from .attending import settled
 from .build import Build, Shape, Value
 from .classes import INPUT_LAYER, MODELS, kind_of, layers_of, slots_of
 from .functional import Graph, given, stated_shape
@@ -93,13 +94,15 @@ class _Walk:
         self._calls.append(spec.name or spec.kind)
         kind = kind_of(spec)
         options = spec.options()
-        found = kind.make(Call(spec, options, arrays, inputs, self.build, lambda s, a, x: self.call(s, a, x, depth + 1)))
+        taken = inputs if kind.attends else [settled(self.build, spec.label, x) for x in inputs]
+        found = kind.make(Call(spec, options, arrays, taken, self.build, lambda s, a, x: self.call(s, a, x, depth + 1)))
         options.close()
         return found if isinstance(found, list) else [found]
 
     def finished(self, spec: Spec, outputs: list[Value], source: str) -> tuple[Model, str, list[str]]:
         """The model, whose last record gives the outputs."""
         build = self.build
+        outputs = [settled(build, "the model's output", output) for output in outputs]
         if len(outputs) > 1:
             build.notes.append(f"Its {len(outputs)} outputs stand side by side, in the file's order: {', '.join(v.name for v in outputs)}.")
             build.add(Concat(**build.at("outputs", *outputs)))
