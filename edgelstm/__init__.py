@@ -41,6 +41,7 @@ __all__ = [
     "SLSTM",
     "Activation",
     "Add",
+    "Attention",
     "AttentionPool",
     "AveragePool1D",
     "BatchNorm",
@@ -141,6 +142,7 @@ if TYPE_CHECKING:
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
     from .files.elstm import save as save
+    from .layers.attention import Attention as Attention
     from .layers.attention import AttentionPool as AttentionPool
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU

@@ -120,7 +120,7 @@ def test_timesteps_are_weighted_as_keras_does(keras, tmp_path, rng, network, for
     ("network", "words"),
     [
         (lambda k, x, h, w: k.Model(x, w), "softmax over time"),
-        (lambda k, x, h, w: k.Model(x, k.layers.LSTM(2)(w)), "lstm_1.*softmax over time"),
+        (lambda k, x, h, w: k.Model(x, k.layers.LSTM(2)(w)), "LSTM.*softmax over time"),
         (lambda k, x, h, w: k.Model(x, k.layers.GlobalMaxPooling1D()(w)), "GlobalMaxPooling1D.*softmax over time"),
     ],
 )
@@ -165,3 +165,84 @@ def test_a_vector_repeated_for_other_timesteps_is_refused(keras, tmp_path):
     keras.Model([x, v], h).save(tmp_path / "model.keras")
     with pytest.raises(el.UnsupportedModelError, match="repeat_vector"):
         el.load(tmp_path / "model.keras")
+
+
+def looking(make, size=3):
+    """What looks at an LSTM's timesteps, between a layer before it and a mean behind it."""
+
+    def network(k):
+        L = k.layers
+        x = k.Input((18, size))
+        h = L.LSTM(4, return_sequences=True)(x)
+        y = make(L, h)
+        return k.Model(x, L.Dense(2)(L.GlobalAveragePooling1D()(L.Concatenate()([h, y]))))
+
+    return network
+
+
+def transformer(L, h):
+    y = L.LayerNormalization()(h + L.MultiHeadAttention(2, 3, dropout=0.1)(h, h))
+    return L.LayerNormalization()(y + L.Dense(4)(L.Dense(6, activation="relu")(y)))
+
+
+LOOKING = {
+    "attention": looking(lambda L, h: L.Attention()([h, h])),
+    "keys": looking(lambda L, h: L.Attention(use_scale=True)([L.Dense(5)(h), L.Dense(2)(h), L.Dense(5)(h)])),
+    "causal": looking(lambda L, h: L.Attention()([h, h], use_causal_mask=True)),
+    "concat": looking(lambda L, h: L.Attention(use_scale=True, score_mode="concat")([h, h])),
+    "additive": looking(lambda L, h: L.AdditiveAttention()([h, h])),
+    "unscaled": looking(lambda L, h: L.AdditiveAttention(use_scale=False)([h, L.Dense(4)(h)])),
+    "heads": looking(lambda L, h: L.MultiHeadAttention(2, 3)(h, h)),
+    "named": looking(
+        lambda L, h: L.MultiHeadAttention(2, 3, value_dim=5, use_bias=False, output_shape=7)(
+            query=h, key=L.Dense(3)(h), value=h, use_causal_mask=True
+        )
+    ),
+    "transformer": looking(transformer),
+}
+
+
+@pytest.mark.parametrize("form", ["keras", "h5"])
+@pytest.mark.parametrize("network", LOOKING)
+def test_timesteps_look_at_each_other_as_in_keras(keras, tmp_path, rng, network, form):
+    found, expected = ran(keras, tmp_path / f"model.{form}", LOOKING[network](keras), rng)
+    assert np.abs(found - expected).max() < 1e-6
+
+
+def on_words(k, make):
+    L = k.layers
+    x = k.Input((6,))
+    return k.Model(x, L.Dense(2)(make(L, L.Embedding(9, 4, mask_zero=True)(x))))
+
+
+@pytest.mark.parametrize("kind", ["Attention", "AdditiveAttention"])
+def test_timesteps_of_padding_are_not_looked_at(keras, tmp_path, rng, kind):
+    model = on_words(keras, lambda L, h: getattr(L, kind)()([h, h]))
+    for weight in model.weights:
+        weight.assign(rng.uniform(-0.7, 0.7, weight.shape).astype(np.float32))
+    model.save(tmp_path / "model.keras")
+    words = np.array([3, 4, 0, 2, 0, 0], np.float32)
+    found = reference.run(el.load(tmp_path / "model.keras"), words.reshape(6, 1))
+    assert np.abs(found - keras.ops.convert_to_numpy(model(words[None]))[0]).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda L, h: L.MultiHeadAttention(2, 3)(h, h), "without a mask"),
+        (lambda L, h: L.Attention()([h, L.LSTM(4, return_sequences=True)(h[:, 1:])]), "takes"),
+        (lambda L, h: L.Attention()([L.Reshape((1, 4))(L.LSTM(4)(h)), h]), "timesteps of one sequence"),
+    ],
+)
+def test_attention_that_is_not_imported_is_refused_by_name(keras, tmp_path, make, words):
+    on_words(keras, make).save(tmp_path / "model.keras")
+    with pytest.raises(el.UnsupportedModelError, match=words):
+        el.load(tmp_path / "model.keras")
+
+
+def test_one_compiled_stream_of_two_heads(keras, tmp_path, rng):
+    model = LOOKING["transformer"](keras)
+    model.save(tmp_path / "model.keras")
+    xs = rng.uniform(-1, 1, (18, 3)).astype(np.float32)
+    found = el.Stream(el.load(tmp_path / "model.keras")).process(xs)
+    assert np.abs(found - keras.ops.convert_to_numpy(model(xs[None]))).max() < 1e-6

@@ -1,6 +1,6 @@
 """Every kernel of a layer, and every check of inputs, by name."""
 
-from .attention_f32 import attention_pool_f32
+from .attention_f32 import attention_f32, attention_pool_f32
 from .channelwise_f32 import batch_norm_f32, prelu_f32
 from .conv1d_f32 import conv1d_f32, depthwise_conv1d_f32, dilated_conv1d_f32
 from .conv_lstm_f32 import conv_lstm_f32
@@ -83,6 +83,7 @@ LAYER_KERNELS = {
         reverse_f32,
         mask_f32,
         attention_pool_f32,
+        attention_f32,
         fake_quantize_f32,
         dynamic_fake_quantize_f32,
     )

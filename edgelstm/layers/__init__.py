@@ -44,6 +44,7 @@ KINDS = {
     "last": ("recording", "Last"),
     "reverse": ("recording", "Reverse"),
     "attention_pool": ("attention", "AttentionPool"),
+    "attention": ("attention", "Attention"),
     "mask": ("recording", "Mask"),
     "fake_quantize": ("fake_quantize", "FakeQuantize"),
     "dynamic_fake_quantize": ("fake_quantize", "DynamicFakeQuantize"),

@@ -1,7 +1,7 @@
 """The classes of Keras' that are imported, and the arrays that each has."""
 
 from ...errors import ModelFileError, UnsupportedModelError
-from . import convolving, feedforward, framewise, joining, maps, normalising, operations, recurrent, shaping
+from . import attention, convolving, feedforward, framewise, joining, maps, normalising, operations, recurrent, shaping
 from .build import Value
 from .kinds import Call, Kind
 from .settings import Spec
@@ -81,6 +81,7 @@ _KINDS: dict[str, Kind] = {
     **recurrent.KINDS,
     **joining.KINDS,
     **operations.KINDS,
+    **attention.KINDS,
     **shaping.KINDS,
     **convolving.KINDS,
     **maps.KINDS,

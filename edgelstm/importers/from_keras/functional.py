@@ -11,6 +11,7 @@ from ...layers.feedforward import Normalizer
 from ...layers.joining import Slice
 from ...layers.order import INPUT
 from ...layers.record import MAX_SIZE
+from .attention import KINDS as ATTENTION
 from .build import Build, Masked, Shape, Value
 from .nodes import Place, node_call, node_inputs, node_mask, places
 from .operations import KINDS as OPERATIONS
@@ -40,7 +41,9 @@ def _all_inputs(spec: Spec) -> list[Place]:
 
 def _read(node: Any, spec: Spec) -> tuple[list[Place], dict[str, Any]]:
     """The tensors that one call of a layer reads, its mask left out, and what else an operator is called with."""
-    return node_call(node) if spec.kind in OPERATIONS else (node_inputs(node_mask(node)[0], spec.label), {})
+    if spec.kind in OPERATIONS or spec.kind in ATTENTION:
+        return node_call(node_mask(node)[0])
+    return node_inputs(node_mask(node)[0], spec.label), {}
 
 
 class Graph:

@@ -1,5 +1,5 @@
-"""Attention pooling stays as it is: it multiplies little."""
+"""Attention stays as it is: it holds little, and what it multiplies are activations."""
 
 from . import UNTOUCHED
 
-RULES = {"attention_pool": UNTOUCHED}
+RULES = {"attention_pool": UNTOUCHED, "attention": UNTOUCHED}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...layers.attention import AttentionPool
+from ...layers.attention import Attention, AttentionPool
 from ...layers.fake_quantize import DynamicFakeQuantize
 from ...layers.recording import Last, Mask, Reverse
 from ...layers.recurrent import Recurrent
@@ -109,6 +109,24 @@ def _attention(layer: AttentionPool, xs: list[Floats], lengths: Steps) -> Floats
     return y
 
 
+def _rows_of_attention(layer: Attention, xs: list[Floats], lengths: Steps) -> Floats:
+    x = np.concatenate(xs, axis=-1)
+    windows, steps = x.shape[:2]
+    keep = np.arange(steps) < lengths[:, None]  # (windows, time)
+    if layer.padding:
+        keep, x = keep & (x[..., -1] != 0), x[..., :-1]
+    q, k, v = np.split(x, [layer.heads * layer.size, 2 * layer.heads * layer.size], axis=-1)
+    q, k, v = (part.reshape(windows, steps, layer.heads, -1).transpose(2, 1, 0, 3) for part in (q, k, v))  # (heads, time, windows, …)
+    y = np.zeros_like(v)
+    for t in range(steps):
+        parts = np.tanh(q[:, t, None] + k) if layer.score == "additive" else q[:, t, None] * k
+        seen = keep.T & (np.arange(steps) <= (t if layer.causal else steps))[:, None]  # (time, windows)
+        score = np.where(seen, parts @ layer.weight, -np.float32(1e30))  # (heads, time, windows)
+        share = np.exp(score - score.max(axis=1, keepdims=True))
+        y[:, t] = ((share / share.sum(axis=1, keepdims=True))[..., None] * v).sum(axis=1) * keep[:, t, None]
+    return np.asarray(y.transpose(2, 1, 0, 3).reshape(windows, steps, -1), np.float32)
+
+
 def _fake_quantize(layer: DynamicFakeQuantize, xs: list[Floats], lengths: Steps) -> Floats:
     x = np.concatenate(xs, axis=-1)
     kept = np.where((np.arange(x.shape[1]) < lengths[:, None])[..., None], x, 0)
@@ -126,5 +144,6 @@ RECORDINGS: dict[str, Callable[[Any, list[Floats], Steps], Floats]] = {
     "reverse": _reverse,
     "mask": _mask,
     "attention_pool": _attention,
+    "attention": _rows_of_attention,
     "dynamic_fake_quantize": _fake_quantize,
 }
