@@ -13,7 +13,23 @@ from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.window import Window
 from .cells import Cells
-from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, Weights, spread
+from .expressions import (
+    Affine,
+    Apply,
+    Cell,
+    Combine,
+    Constant,
+    Expression,
+    Floats,
+    Input,
+    Last,
+    Made,
+    Scale,
+    Scores,
+    State,
+    Weights,
+    spread,
+)
 from .wires import MOST_WEIGHTS, Ids, Space, Wire
 
 #: Most pieces of other layers' outputs that a layer reads as such; more are gathered by a matrix of zeros and ones.
@@ -257,6 +273,8 @@ def _why_not(source: Expression) -> str:
         return "its cell state goes to another operator, which no layer of edgelstm reads"
     if isinstance(source, State):
         return "its state goes round a loop that is no LSTM, GRU or RNN cell as edgelstm knows them"
+    if isinstance(source, Scores):
+        return "its scores of steps by steps are imported where their softmax over the keys weights rows, and nowhere else"
     if isinstance(source, Weights):
         return "its softmax over the steps of a recording is imported where it weights a sum over them, and nowhere else"
     return f"{type(source).__name__} is not imported"

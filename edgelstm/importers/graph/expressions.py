@@ -118,6 +118,24 @@ class Weights(Expression):
 
 
 @dataclass(eq=False)
+class Scores(Expression):
+    """How each step's query fits the keys of all steps: number ``head * steps + s`` of a step is ``factor * sum(query * key of step s)``.
+
+    queries, keys: (heads * size,); causal: whether keys of later steps count for nothing; shares: whether it is the softmax over the keys.
+    """
+
+    heads: int
+    queries: Ids
+    keys: Ids
+    factor: float = 1.0
+    causal: bool = False
+    shares: bool = False
+
+    def operands(self) -> list[Ids]:
+        return [self.queries, self.keys]
+
+
+@dataclass(eq=False)
 class Combine(Expression):
     """Sum (``"add"``) or product (``"mul"``) of two operands, number by number."""
 
