@@ -78,6 +78,39 @@ def _gru_net(draw: Draw) -> list[Any]:
     return [gru, el.Dense(draw(128, 400), draw(128)), el.Activation("relu"), el.Dense(draw(256, 128), draw(256))]
 
 
+def _fourier(size: int) -> NDArray[np.float64]:
+    """(size, 1, size + 2): Hann's window times cosines and sines."""
+    turns = 2 * np.pi / size * np.outer(np.arange(size), np.arange(size // 2 + 1))
+    window = 0.5 - 0.5 * np.cos(2 * np.pi / size * np.arange(size))
+    found: NDArray[np.float64] = (window[:, None] * np.concatenate([np.cos(turns), -np.sin(turns)], axis=1))[:, None]
+    return found
+
+
+def _silero_vad(draw: Draw) -> list[Any]:
+    """Speech in 512 samples, of which the chunk before lends 64: examples/voice/silero_vad.toml."""
+    indices = [*range(448, 1024), *range(1022, 958, -1)]
+    layers: list[Any] = [el.Normalizer(np.zeros(512), np.ones(512)), el.Window(2), el.Gather(indices)]
+    layers += [el.MapConv(_fourier(256), shape=(640, 1), strides=128), el.Magnitude(129)]
+    for length, inputs, outputs, stride in ((4, 129, 128, 1), (4, 128, 64, 2), (2, 64, 64, 2), (1, 64, 128, 1)):
+        kernel, bias = draw(3, inputs, outputs), draw(outputs)
+        layers += [el.MapConv(kernel, bias, shape=(length, inputs), strides=stride, padding=((1, 1),)), el.Activation("relu")]
+    layers += [el.LSTM(draw(512, 128), draw(512, 128), draw(512)), el.Activation("relu")]
+    return [*layers, el.Dense(draw(1, 128), draw(1)), el.Activation("sigmoid")]
+
+
+def _mask(draw: Draw, inputs: int, outputs: int) -> list[Any]:
+    """Two LSTM layers of 128 units, and a mask."""
+    lstms = [el.LSTM(draw(512, size), draw(512, 128), draw(512)) for size in (inputs, 128)]
+    return [*lstms, el.Dense(draw(outputs, 128), draw(outputs)), el.Activation("sigmoid", name="mask")]
+
+
+def _dtln_second(draw: Draw) -> list[Any]:
+    """512 samples as 256 features, which are masked, and back."""
+    features = el.Dense(draw(256, 512), name="features")
+    normed = el.LayerNorm(draw(256), draw(256), epsilon=1e-7, name="normed")
+    return [features, normed, *_mask(draw, 256, 256), el.Mul(inputs=("features", "mask")), el.Dense(draw(512, 256))]
+
+
 #: By name: the shape of a sample, the width that weights are drawn for, and what makes the layers.
 NETS: dict[str, tuple[Sequence[int], int, Callable[[Draw], list[Any]]]] = {
     "ConvLSTM 8x8x1 -> 16, 3x3": ((8, 8, 1), 9 * 17, lambda draw: _conv_lstm(draw, (8, 8, 1), 16)),
@@ -85,6 +118,9 @@ NETS: dict[str, tuple[Sequence[int], int, Callable[[Draw], list[Any]]]] = {
     "Conv1D 64 -> 64, 3 taps": ((64,), 3 * 64, _conv1d),
     "LSTM 500, peepholes, projection 200, of 20 features": ((20,), 500, _peephole_net),
     "GRU 400, Dense 128, Dense 256, of 20 features": ((20,), 400, _gru_net),
+    "silero_vad, 512 samples": ((512,), 128, _silero_vad),
+    "DTLN's first net, a hop": ((257,), 128, lambda draw: _mask(draw, 257, 257)),
+    "DTLN's second net, a hop": ((512,), 128, _dtln_second),
 }
 
 #: Microseconds a packet on a Pixel 4, features included, that arXiv:2005.06720 gives for nets of these layers.

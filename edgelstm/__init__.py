@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 #: Where public names live, those of layer records apart: these stand in `layers.KINDS`.
 _HOME = {
     "Bidirectional": "bidirectional",
+    "InverseSTFT": "fourier",
+    "STFT": "fourier",
     "CalibrationWarning": "errors",
     "CompileError": "errors",
     "EdgeLSTMError": "errors",
@@ -39,6 +41,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "SLSTM",
+    "STFT",
     "Activation",
     "Add",
     "Attention",
@@ -66,6 +69,7 @@ __all__ = [
     "GlobalMaxPool1D",
     "GroupedDense",
     "InputError",
+    "InverseSTFT",
     "LSTMHalf",
     "LSTMInt8",
     "LSTMInt8Static",
@@ -73,6 +77,7 @@ __all__ = [
     "LayerNorm",
     "LibraryError",
     "LogSoftmax",
+    "Magnitude",
     "MapConv",
     "MapConvTranspose",
     "MapPool",
@@ -84,10 +89,12 @@ __all__ = [
     "ModelFileError",
     "Mul",
     "Normalizer",
+    "OverlapAdd",
     "PReLU",
     "Probe",
     "RMSNorm",
     "RNNInt8",
+    "Requantize",
     "Reverse",
     "ShapeError",
     "Slice",
@@ -142,6 +149,8 @@ if TYPE_CHECKING:
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
     from .files.elstm import save as save
+    from .fourier import STFT as STFT
+    from .fourier import InverseSTFT as InverseSTFT
     from .layers.attention import Attention as Attention
     from .layers.attention import AttentionPool as AttentionPool
     from .layers.channelwise import BatchNorm as BatchNorm
@@ -152,6 +161,7 @@ if TYPE_CHECKING:
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
     from .layers.fake_quantize import DynamicFakeQuantize as DynamicFakeQuantize
     from .layers.fake_quantize import FakeQuantize as FakeQuantize
+    from .layers.fake_quantize import Requantize as Requantize
     from .layers.feedforward import Activation as Activation
     from .layers.feedforward import Add as Add
     from .layers.feedforward import Dense as Dense
@@ -173,6 +183,7 @@ if TYPE_CHECKING:
     from .layers.lstm import LSTMHalf as LSTMHalf
     from .layers.lstm_int8 import LSTMInt8 as LSTMInt8
     from .layers.lstm_int8_static import LSTMInt8Static as LSTMInt8Static
+    from .layers.magnitude import Magnitude as Magnitude
     from .layers.map_conv import MapConv as MapConv
     from .layers.map_conv import MapConvTranspose as MapConvTranspose
     from .layers.map_pool import MapPool as MapPool
@@ -181,6 +192,7 @@ if TYPE_CHECKING:
     from .layers.norms import LayerNorm as LayerNorm
     from .layers.norms import RMSNorm as RMSNorm
     from .layers.norms import UnitNormalization as UnitNormalization
+    from .layers.overlap_add import OverlapAdd as OverlapAdd
     from .layers.pooling import AveragePool1D as AveragePool1D
     from .layers.pooling import GlobalAveragePool1D as GlobalAveragePool1D
     from .layers.pooling import GlobalMaxPool1D as GlobalMaxPool1D

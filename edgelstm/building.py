@@ -17,14 +17,15 @@ from .compiler.plan import sizes_of
 from .compiler.room import within_memory
 from .compiler.step_cost import instructions
 from .compiler.targets import Target, TargetName
-from .errors import CompileError, LibraryError, UnsupportedModelError, UsageError, printable
+from .errors import CompileError, UsageError, printable
 from .files import container
 from .files.elstm import model_digest
+from .files.library import sealed
 from .files.probes import reference_probe
 from .model import Model, Probe
 from .runtime import outline, snapshot
-from .runtime.cpu import MACHINES
-from .runtime.library_file import ABI, DIGEST_SIZE, MAGIC, NEEDS_SIZE, TRAILER, WIRED_ABI, WIRES, Sizes, digest_of
+from .runtime.library_file import ABI, DIGEST_SIZE, digest_of
+from .runtime.sizes import Sizes
 from .runtime.writing import write_atomic
 
 #: Functions of the ARM run-time ABI that every compiler for bare metal brings: arithmetic of 64-bit integers, and of float32 without FPU.
@@ -159,10 +160,6 @@ def build(model: Model, target: TargetName | Target = "host", *, prefix: str = P
         If a layer has no kernel there, LLVM refuses the CPU or its features, or the code calls what a microcontroller may not have.
     """
     started = time.perf_counter()
-    if not model.streams:
-        raise UnsupportedModelError(
-            "this model reads whole recordings, for which no library can be built yet; run the model file itself, with el.Stream."
-        )
     target = targets.named(target) if isinstance(target, str) else target
     form = _checked(form, prefix, target)
     layout = lay_out(model, target)
@@ -170,7 +167,7 @@ def build(model: Model, target: TargetName | Target = "host", *, prefix: str = P
     sizes = sizes_of(model, layout, bytes.fromhex(digest))
     info = _info(model, layout, target, digest) | {"prefix": prefix}
     with within_memory():
-        exports = _exports(layout, target, form)
+        exports = _exports(sizes, target, form)
         object_file, needs = _object_file(layout, target, info, sizes, exports)
     target = target._replace(needs=needs)
     loaded, helpers = _measured(object_file, target)
@@ -203,48 +200,6 @@ def _checked(form: str, prefix: str, target: Target) -> str:
     return form
 
 
-def sealed(library: bytes, sizes: Sizes, architecture: str, needs: tuple[str, ...], info: bytes, probe: tuple[bytes, bytes, int]) -> bytes:
-    """A library as the file that `LibraryFile` reads.
-
-    Parameters
-    ----------
-    library : bytes
-        ELF shared library.
-    sizes : Sizes
-    architecture : str
-        First word of LLVM's triple.
-    needs : tuple of str
-        What /proc/cpuinfo must list where it is to run.
-    info : bytes
-        The JSON text that stands in the library.
-    probe : (bytes, bytes, int)
-        Inputs and outputs as float32, and the number of steps.
-    """
-    machine, bits = MACHINES[architecture]
-    library += bytes(-len(library) % 4)
-    body = library + probe[0] + probe[1]
-    plain = sizes.each_step and len(sizes.input_shape) == len(sizes.output_shape) == 1
-    body += b"" if plain else WIRES.pack(sizes.every, sizes.first, *_three(sizes.input_shape), *_three(sizes.output_shape))
-    fields = (sizes.input_size, sizes.output_size, sizes.vocabulary, probe[2])
-    lengths = (library.index(info), len(info), sizes.arena_bytes, sizes.state_bytes)
-    places = (sizes.sample_offset, sizes.input_offset, sizes.output_offset, sizes.input_limit)
-    words = " ".join(needs).encode()
-    if len(words) > NEEDS_SIZE:
-        raise LibraryError(
-            f"the names of what the CPU must have take {len(words)} bytes, more room than the trailer has. Please report this."
-        )
-    trailer = TRAILER.pack(
-        *(machine, bits, ABI if plain else WIRED_ABI, *fields, *lengths, *places),
-        *(words, sizes.digest, MAGIC, len(library), bytes(DIGEST_SIZE)),
-    )
-    body += trailer[:-DIGEST_SIZE]
-    return body + digest_of(body)
-
-
-def _three(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (*shape, 0, 0, 0)[:3]
-
-
 def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str, Any]:
     estimate = instructions(model, target.architecture, target.dot)
     return {
@@ -259,7 +214,8 @@ def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str
         "instructions": estimate and estimate.instructions,
         "weight_bytes": layout.weights.nbytes,
         "arena_bytes": layout.arena_bytes,
-        "snapshot_bytes": snapshot.size(layout.state_bytes),
+        **({"snapshot_bytes": snapshot.size(layout.state_bytes)} if layout.work is None else {"row_bytes": 4 * layout.work}),
+        **({"sums_up": True} if model.sums_up else {}),
     }
 
 
@@ -274,29 +230,36 @@ def _object_file(
     from .compiler import c_abi, child, fuse
 
     constants = c_abi.Constants(ABI, _info_text(info).decode(), snapshot.header(layout.state_bytes, info["digest"]), sizes.input_limit)
-    texts = [*fuse.fuse(layout, small=True), *c_abi.interface(layout, constants, target)]
+    if layout.work is None:
+        texts = [*fuse.fuse(layout, small=True), *c_abi.interface(layout, constants, target)]
+    else:
+        from .compiler import c_abi_recordings, fuse_recordings
+
+        texts = [*fuse_recordings.fuse(layout), *c_abi_recordings.interface(layout, constants, target, sums_up=sizes.sums_up)]
     return child.emit_apart(texts, target, exports, _shown(exports, info["prefix"]))
 
 
 def _shown(exports: tuple[str, ...], prefix: str) -> dict[str, str]:
     """By the name of what is shown, its name in the file: what C calls has the prefix, what Python asks for keeps its name."""
-    from .compiler import c_abi, fuse
+    from .compiler import c_abi, fuse, fuse_recordings
 
-    own = {*c_abi.DATA, *fuse.EXPORTS}
+    own = {*c_abi.DATA, *fuse.EXPORTS, *fuse_recordings.EXPORTS}
     return {name: name if name in own else prefix + name.removeprefix(PREFIX) for name in exports}
 
 
-def _exports(layout: Layout, target: Target, form: str) -> tuple[str, ...]:
+def _exports(sizes: Sizes, target: Target, form: str) -> tuple[str, ...]:
     try:
         numba_start.ready()
-        from .compiler import c_abi, fuse
+        from .compiler import c_abi, fuse, fuse_recordings
     except ImportError as problem:
         raise CompileError(
             f"building needs Numba and llvmlite ({problem}). Build where they are installed, and copy the library."
         ) from None
-    shown = c_abi.exports(layout)
+    shown = c_abi.exports(sizes)
     if form != "library":
         return shown
+    if sizes.reads_recordings:
+        return (*shown, *c_abi.DATA, *fuse_recordings.EXPORTS)
     python = fuse.EXPORTS if target.bits == 64 else fuse.EXPORTS[:1]  # the call from Python reads structs of 64-bit CPython
     return (*shown, *c_abi.DATA, *python)
 

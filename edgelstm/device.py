@@ -12,30 +12,19 @@ import ctypes
 import os
 
 from .runtime.library_file import ALIGNMENT, LibraryFile
+from .runtime.plain_samples import address, buffer, flat, floats, refuse, rows, shaped, values
+from .runtime.sizes import PROBE_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, NoReturn
 
-#: Most samples read from what is neither list nor tuple nor buffer.
-_MOST_ITEMS = 1 << 20
-
 #: Larger snapshots are none.
 _MOST_BYTES = 1 << 28
 
-#: As `program.PROBE_LIMIT`: largest difference from the probe, relative to max(1, |output|).
-_PROBE_LIMIT = 1e-4
-
 #: What a step answers in C where none is due.
 _NONE_DUE = 2
-
-
-def _refuse(kind: str, message: str) -> "NoReturn":
-    """Raise an error of `errors`, which a healthy start has no need to load."""
-    from . import errors
-
-    raise getattr(errors, kind)(message) from None
 
 
 class Stream:
@@ -43,7 +32,8 @@ class Stream:
 
     The state changes in `step`, `process`, `reset` and `restore`, and by nothing else. A stream belongs to one thread at a time.
     A sample with a value that must not enter the state (NaN, infinity, too large for float32 sums, no index of the model's table)
-    raises InputError, and the state is as it was. Copies and pickles are independent streams in the same state; a pickle holds the path
+    raises InputError, and the state is as it was. A model that reads whole recordings has `process`, which takes one, from the initial
+    state; `step`, `snapshot` and `restore` refuse. Copies and pickles are independent streams in the same state; a pickle holds the path
     of the library, which must then be there.
 
     Parameters
@@ -88,8 +78,8 @@ class Stream:
         try:
             self._memory = bytearray(sizes.arena_bytes + ALIGNMENT)
         except MemoryError:
-            _refuse("LibraryError", f"{self._path} needs {sizes.arena_bytes} bytes for a stream, more than this machine gives.")
-        whole = _address(self._memory)
+            refuse("LibraryError", f"{self._path} needs {sizes.arena_bytes} bytes for a stream, more than this machine gives.")
+        whole = address(self._memory)
         start = -whole % ALIGNMENT
         places = (whole + start, whole + start + sizes.input_offset, whole + start + sizes.output_offset)
         self._arena, self._input, self._output = map(ctypes.c_void_p, places)
@@ -97,17 +87,17 @@ class Stream:
         # Users may release their views: they are others than ours.
         self._given = self._block[sizes.input_offset :][: 4 * self.input_size].cast("f")
         self._answer = self._block[sizes.output_offset :][: 4 * self.output_size].cast("f")
-        self.input, self.output = _shaped(self._given, sizes.input_shape), _shaped(self._answer, sizes.output_shape)
+        self.input, self.output = shaped(self._given, sizes.input_shape), shaped(self._answer, sizes.output_shape)
         self._library.edgelstm_init(self._arena)
 
     def _check(self, file: LibraryFile) -> None:
         """Replay the probe that the library was built with."""
         answers = memoryview(bytearray(file.probe_outputs.nbytes)).cast("f")
         if (done := self._run(file.probe_inputs, answers, file.probe_steps)) != file.probe_steps:
-            _refuse("LibraryError", f"{file.path} holds a probe that this model cannot have answered, at step {done}. Build it again.")
+            refuse("LibraryError", f"{file.path} holds a probe that this model cannot have answered, at step {done}. Build it again.")
         for index, (got, wanted) in enumerate(zip(answers, file.probe_outputs, strict=True)):
-            if not abs(got - wanted) <= _PROBE_LIMIT * max(1.0, abs(wanted)):
-                _refuse(
+            if not abs(got - wanted) <= PROBE_LIMIT * max(1.0, abs(wanted)):
+                refuse(
                     "LibraryError",
                     f"{file.path} differs from the answers it was built to give by {abs(got - wanted):.1e} at answer "
                     f"{index // self.output_size}. Build it again for this board; if it stays, please report this.",
@@ -131,64 +121,44 @@ class Stream:
         Raises
         ------
         InputError
+        UsageError
+            If the model reads whole recordings.
         """
         if sample:
             self._take(*sample)
         if done := self._step(self._arena, self._input, self._output):
             return None if done == _NONE_DUE else self._complain()
-        return self._answer[:] if len(self._sizes.output_shape) == 1 else _shaped(self._answer, self._sizes.output_shape)
+        return self._answer[:] if len(self._sizes.output_shape) == 1 else shaped(self._answer, self._sizes.output_shape)
 
     def _complain(self) -> "NoReturn":
-        """Say which value of `input` must not enter the state."""
-        if vocabulary := self._sizes.vocabulary:
-            _refuse("InputError", f"channel 0 must be a whole number from 0 to {vocabulary - 1}, an index; got {self._given[0]:g}.")
+        """Say which value of `input` must not enter the state, or that there is no step."""
+        self._check_steps("step reads a sample, and")
         limit = self._sizes.input_limit
-        channel, value = next((k, value) for k, value in enumerate(self._given) if not abs(value) <= limit)
-        _refuse("InputError", f"channel {channel} is {value:g}, which must not enter the state, which is as it was; repair the sample.")
+        tables = self._sizes.vocabularies or (0,) * self.input_size
+        for channel, (value, indices) in enumerate(zip(self._given, tables, strict=True)):
+            if indices and not (0 <= value < indices and value == int(value)):
+                refuse("InputError", f"channel {channel} must be a whole number from 0 to {indices - 1}, an index; got {value:g}.")
+            if not indices and not abs(value) <= limit:
+                break
+        refuse("InputError", f"channel {channel} is {value:g}, which must not enter the state, which is as it was; repair the sample.")
+
+    def _check_steps(self, what: str) -> None:
+        """Refuse what only models that step have."""
+        if self._sizes.reads_recordings:
+            refuse("UsageError", f"{what} this model answers whole recordings, each from the initial state: call process(recording).")
 
     def _take(self, sample: "Any") -> None:
         """Write a sample into `input`; all of it, or nothing."""
         if not hasattr(sample, "mask"):
             try:
-                self._given[:] = sample if len(self._sizes.input_shape) == 1 else _flat(sample, self._sizes.input_shape)
+                self._given[:] = sample if len(self._sizes.input_shape) == 1 else flat(sample, self._sizes.input_shape)
                 return
             except Exception:  # noqa: BLE001  not a buffer of float32; objects of others raise what they like
                 pass
-        self._given[:] = _floats(self._values(sample))
-
-    def _values(self, sample: "Any") -> "list[float]":
-        """The numbers of a sample."""
-        size = self.input_size
-        try:
-            if hasattr(type(sample), "keys") and (keys := list(_first(sample.keys(), _MOST_ITEMS))) and isinstance(keys[0], str):
-                return [_number(sample[name]) for name in self._all_named(keys)]
-            if isinstance(sample, dict | set | frozenset | str | bytes | bytearray):
-                raise TypeError
-            if hasattr(sample, "mask"):
-                sample = sample.tolist()  # None where a value is masked
-            if size == 1 and not hasattr(type(sample), "__iter__") and hasattr(type(sample), "__float__"):
-                sample = (sample,)
-            values = list(_first(sample, size + 1))
-            if len(values) == size:
-                return [_number(value) for value in values]
-        except Exception as problem:
-            if type(problem).__name__ == "InputError":
-                raise
-            values = []
-        counted = isinstance(sample, list | tuple) and len(sample) != size
-        return _refuse("InputError", f"a sample is {size} numbers; got {len(sample) if counted else type(sample).__name__}.")
-
-    def _all_named(self, keys: "list[Any]") -> "tuple[str, ...]":
-        """The names of the inputs, each of which must be among the keys."""
-        names = self.input_names
-        if not names:
-            _refuse("InputError", "values by name need a model with input names; give them in order.")
-        if missing := [name for name in names if name not in keys]:
-            _refuse("InputError", f"{missing[0]!r} is not among the names given; the model's inputs are {', '.join(names)}.")
-        return names
+        self._given[:] = floats(values(sample, self.input_size, lambda: self.input_names))
 
     def process(self, samples: "Any", *answers: "Any") -> "list[memoryview[float]] | None":
-        """Many timesteps, bit-equal to stepping.
+        """Many timesteps, bit-equal to stepping; or, of a model that cannot step, one whole recording, from the initial state.
 
         Parameters
         ----------
@@ -205,55 +175,60 @@ class Stream:
         Raises
         ------
         InputError
-            If a buffer is of another type or size, or a value must not enter the state; nothing has changed then.
+            If a buffer is of another type or size, a recording too short, or a value must not enter the state; nothing has changed then.
         """
         width, size = self.input_size, self.output_size
-        given = _buffer(samples)
+        given = buffer(samples)
         if not answers and given is None:
-            given = _floats([value for row in self._rows(samples) for value in self._values(row)])
+            given = floats([number for row in rows(samples, width) for number in values(row, width, lambda: self.input_names)])
         steps = given.nbytes // (4 * width) if given else 0
         due = self.due(steps)
-        taken = _buffer(*answers) if answers else memoryview(bytearray(4 * size * due)).cast("f")
+        taken = buffer(*answers) if answers else memoryview(bytearray(4 * size * due)).cast("f")
         if not (given is not None and taken is not None and self._fit(given, taken, steps)):
             sizes = " and ".join("no such buffer" if each is None else f"{each.nbytes} bytes" for each in (given, taken))
-            _refuse(
+            refuse(
                 "InputError",
                 f"process takes float32 buffers of (time, {width}) and ({'time' if due == steps else due}, {size}), the second writable; "
                 f"got {sizes}.",
             )
+        if self._sizes.reads_recordings and steps < self.first:
+            least = "one sample" if self.first == 1 else f"{self.first} samples"
+            refuse("InputError", f"a recording needs at least {least}; got {steps or 'none'}.")
         if (done := self._run(given, taken, steps)) != steps:
-            _refuse("InputError", f"sample {done} holds a value that must not enter the state, which is as it was; repair the sample.")
-        return None if answers else [_shaped(taken[t * size : (t + 1) * size], self._sizes.output_shape) for t in range(due)]
+            refuse("InputError", f"sample {done} holds a value that must not enter the state, which is as it was; repair the sample.")
+        return None if answers else [shaped(taken[t * size : (t + 1) * size], self._sizes.output_shape) for t in range(due)]
 
     def due(self, steps: int) -> int:
-        """How many answers the next `steps` steps give."""
-        return self._sizes.due(self.steps, steps)
+        """How many answers the next `steps` steps give; or a recording of so many samples."""
+        return self._sizes.due(0 if self._sizes.reads_recordings else self.steps, steps)
 
     def _fit(self, given: "memoryview[Any]", taken: "memoryview[Any]", steps: int) -> bool:
         rows = given.ndim < 2 or (given.shape or ())[1:] in ((self.input_size,), self._sizes.input_shape)
         sizes = (given.nbytes, taken.nbytes) == (4 * self.input_size * steps, 4 * self.output_size * self.due(steps))
         return rows and sizes and not taken.readonly
 
-    def _rows(self, samples: "Any") -> "list[Any]":
-        try:
-            if isinstance(samples, list | tuple):
-                return list(samples)
-            rows = list(_first(samples, _MOST_ITEMS + 1))
-        except Exception:  # noqa: BLE001  objects of others raise what they like
-            rows = [None] * (_MOST_ITEMS + 1)
-        if len(rows) > _MOST_ITEMS or isinstance(samples, dict | set | frozenset | str | bytes):
-            _refuse("InputError", f"process takes float32 buffers of (time, {self.input_size}), or samples; got {type(samples).__name__}.")
-        return rows
-
     def _run(self, samples: "memoryview[Any]", answers: "memoryview[Any]", steps: int) -> int:
         """Step over float32 buffers; the number of steps, or the first sample that must not enter, and nothing has changed."""
         if not steps:
             return 0
         source = bytearray(samples) if samples.readonly else samples
+        if self._sizes.reads_recordings:
+            return self._recording(source, answers, steps)
         function = self._library.edgelstm_process
         function.restype = ctypes.c_size_t
-        done: int = function(self._arena, ctypes.c_void_p(_address(source)), ctypes.c_void_p(_address(answers)), ctypes.c_size_t(steps))
+        done: int = function(self._arena, ctypes.c_void_p(address(source)), ctypes.c_void_p(address(answers)), ctypes.c_size_t(steps))
         return done
+
+    def _recording(self, samples: "bytearray | memoryview[Any]", answers: "memoryview[Any]", rows: int) -> int:
+        """As `_run`, a whole recording."""
+        from .runtime.recording_calls import process
+
+        places = ctypes.c_void_p(address(samples)), ctypes.c_void_p(address(answers))
+        try:
+            return process(self._library, self._sizes, self._arena, *places, rows)
+        except MemoryError:
+            needed = rows * (self._sizes.row_bytes or 0)
+            refuse("InputError", f"a recording of {rows} samples needs {needed} bytes of memory, more than this machine gives.")
 
     def warmup(self, steps: int = 100) -> None:
         """Bring code and weights into the caches by some steps that leave no trace."""
@@ -267,9 +242,16 @@ class Stream:
         self._library.edgelstm_reset(self._arena)
 
     def snapshot(self) -> bytes:
-        """The state as bytes that `restore` takes, here, in `edgelstm.Stream` or in C."""
+        """The state as bytes that `restore` takes, here, in `edgelstm.Stream` or in C.
+
+        Raises
+        ------
+        UsageError
+            If the model reads whole recordings.
+        """
+        self._check_steps("a snapshot has no use:")
         blob = bytearray(self._library.edgelstm_snapshot_bytes())
-        self._library.edgelstm_snapshot(self._arena, ctypes.c_void_p(_address(blob)))
+        self._library.edgelstm_snapshot(self._arena, ctypes.c_void_p(address(blob)))
         return bytes(blob)
 
     def restore(self, blob: bytes) -> None:
@@ -279,17 +261,20 @@ class Stream:
         ------
         StateError
             If it is damaged or of another model; the state is then as it was.
+        UsageError
+            As `snapshot`.
         """
+        self._check_steps("restore has no use:")
         try:
             view = memoryview(blob).cast("B")
         except Exception:  # noqa: BLE001  objects of others raise what they like
-            _refuse("StateError", f"a snapshot is the bytes that stream.snapshot() gave, one behind the other; got {type(blob).__name__}.")
+            refuse("StateError", f"a snapshot is the bytes that stream.snapshot() gave, one behind the other; got {type(blob).__name__}.")
         kept = bytearray(view if view.nbytes < _MOST_BYTES else b"") or bytearray(1)
-        answer = self._library.edgelstm_restore(self._arena, ctypes.c_void_p(_address(kept)), ctypes.c_size_t(len(kept)))
+        answer = self._library.edgelstm_restore(self._arena, ctypes.c_void_p(address(kept)), ctypes.c_size_t(len(kept)))
         if answer == 1:
-            _refuse("StateError", f"these {view.nbytes} bytes are no whole snapshot of this model; take another, or start with reset().")
+            refuse("StateError", f"these {view.nbytes} bytes are no whole snapshot of this model; take another, or start with reset().")
         if answer == 2:
-            _refuse("StateError", "the snapshot belongs to another model; load that model's library, or start with reset().")
+            refuse("StateError", "the snapshot belongs to another model; load that model's library, or start with reset().")
 
     def __copy__(self) -> "Stream":
         made = type(self).__new__(type(self))
@@ -306,7 +291,8 @@ class Stream:
         return made
 
     def __reduce__(self) -> "tuple[Any, ...]":
-        return _taken_up, (type(self), self._path, self.snapshot(), self._given.tobytes()), self._added() or None
+        blob = b"" if self._sizes.reads_recordings else self.snapshot()
+        return _taken_up, (type(self), self._path, blob, self._given.tobytes()), self._added() or None
 
     def _added(self) -> "dict[str, Any]":
         """Attributes that the user has given this stream."""
@@ -366,53 +352,7 @@ def _taken_up(kind: "type[Stream]", path: str, blob: bytes, given: bytes) -> Str
     """The stream of a pickle."""
     made = kind.__new__(kind)
     Stream.__init__(made, path)
-    made.restore(blob)
+    if blob:
+        made.restore(blob)
     made._given[:] = memoryview(given).cast("f")
     return made
-
-
-def _first(items: "Iterable[Any]", most: int) -> "Iterable[Any]":
-    from itertools import islice
-
-    return islice(iter(items), most)
-
-
-def _shaped(values: "memoryview[Any]", shape: "tuple[int, ...]") -> "memoryview[Any]":
-    """A view of vectors; of a map, one of its shape."""
-    return values[:] if len(shape) == 1 else values.cast("B").cast("f", shape)
-
-
-def _flat(sample: "Any", shape: "tuple[int, ...]") -> "memoryview[Any]":
-    """A map's values in a row, of a contiguous buffer of float32 in its shape or flat."""
-    view = _buffer(sample)
-    if view is None or view.shape not in (shape, (view.nbytes // 4,)):
-        raise TypeError
-    return view.cast("B").cast("f")
-
-
-def _floats(values: "list[float]") -> "memoryview[float]":
-    """Numbers as float32; infinite where they are beyond it."""
-    return memoryview((ctypes.c_float * len(values))(*values)).cast("B").cast("f")
-
-
-def _number(value: "Any") -> float:
-    """A number as a float. A string such as '12' is not a number here; neither is a date, nor a sequence of one number."""
-    if getattr(getattr(value, "dtype", None), "kind", "f") not in "fiub":
-        raise TypeError
-    if isinstance(value, str | bytes | bytearray) or (hasattr(type(value), "__iter__") and getattr(value, "shape", None) != ()):
-        raise TypeError
-    return float(value)
-
-
-def _buffer(x: "Any") -> "memoryview[Any] | None":
-    """A contiguous buffer of float32; None if it is none."""
-    try:
-        view = memoryview(x)
-    except Exception:  # noqa: BLE001  objects of others raise what they like
-        return None
-    return view if view.format == "f" and view.c_contiguous and not hasattr(x, "mask") else None
-
-
-def _address(buffer: "bytearray | memoryview[Any]") -> int:
-    """Where a writable buffer's data lies."""
-    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))

@@ -66,7 +66,7 @@ def load_with_notes(
             return model, ()
     from .importers import import_file
 
-    taken = import_file(path, recipe=recipe, **how)
+    taken = import_file(path, recipe=recipe, traced=False, **how)
     return taken.model, taken.notes
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import ShapeError, UsageError, printable
-from .layers.order import INPUT, named, once, wires
+from .layers.order import INPUT, named, once, vocabularies, wires
 from .layers.record import Layer
 from .layers.wire import Wire
 from .runtime import outline
@@ -82,6 +82,7 @@ class Model:
         object.__setattr__(self, "layers", named(self.layers))
         object.__setattr__(self, "_wires", wires(self.layers))
         object.__setattr__(self, "_once", once(self.layers))
+        object.__setattr__(self, "_vocabularies", vocabularies(self.layers, self.input_size))
         self._check_names()
         if self.probe is not None:
             object.__setattr__(self, "probe", _checked_probe(self.probe, self))
@@ -98,6 +99,7 @@ class Model:
             "input_size": self.input_size,
             "output_size": self.output_size,
             "vocabulary_size": self.vocabulary_size,
+            **({"vocabularies": list(self.vocabularies)} if self.takes_index and self.input_size > 1 else {}),
             "input_names": list(self.input_names),
             "labels": list(self.labels),
             "rate_hz": self.rate_hz,
@@ -186,14 +188,19 @@ class Model:
 
     @property
     def takes_index(self) -> bool:
-        """Whether a sample is one index into an embedding's table, and not a vector of measurements."""
-        return self.vocabulary_size is not None
+        """Whether a sample is an index into an embedding's table, or holds some, and is not a vector of measurements alone."""
+        return any(self.vocabularies)
+
+    @property
+    def vocabularies(self) -> tuple[int, ...]:
+        """For each input, the number of indices that it may be; 0 where it is a measurement. All 0 of a model without embeddings."""
+        found: tuple[int, ...] = self._vocabularies  # type: ignore[attr-defined]
+        return found
 
     @property
     def vocabulary_size(self) -> int | None:
-        """Number of indices that the model's input may take; None where it takes measurements."""
-        sizes = [int(layer.arrays()["weight"].shape[0]) for layer in self.layers if layer.takes_index]
-        return min(sizes, default=None)
+        """Number of indices that the model's one input may be; None where samples are vectors, or a measurement."""
+        return self.vocabularies[0] or None if self.input_size == 1 else None
 
     def with_normalizer(self, mean: ArrayLike, scale: ArrayLike) -> "Model":
         """The same network, taking samples in the units of the sensor: each is brought to ``(x - mean) / scale`` first.
@@ -220,7 +227,10 @@ class Model:
 
         readers = [layer for layer in self.layers if INPUT in layer.inputs]
         if self.takes_index:
-            raise UsageError("this model's input is an index for its embedding, which no normaliser can scale.")
+            raise UsageError(
+                "this model's input is an index for its embedding, or holds one, which no normaliser can scale; scale the measurements "
+                "beside it where they are taken."
+            )
         if present := [layer.label for layer in readers if isinstance(layer, Normalizer)]:
             raise UsageError(
                 f"the model begins with {present[0]} already, and a second one would scale its samples twice. Leave the scaler out; "

@@ -46,6 +46,7 @@ NOT_EXECUTED = {
     "examples/activity/README.md": {"pip install torch": INDEX},
     "examples/forecast/README.md": {"pip install torch": INDEX},
     "examples/vowels/README.md": {"pip install torch": INDEX},
+    "examples/voice/README.md": {"pip install": INDEX, "python examples/voice/run.py": f"{ELSEWHERE}test_voice.py"},
     "benchmarks/README.md": {
         "pip install": INDEX,
         "python benchmarks/compare.py": f"{ELSEWHERE}test_benchmarks.py, on small rows: all of them take minutes",

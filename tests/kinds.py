@@ -260,6 +260,13 @@ MAKERS = {
     "rms_norm": behind_lstm(lambda rng: el.RMSNorm(uniform(rng, 9))),
     "unit_normalization": behind_lstm(lambda rng: el.UnitNormalization()),
     "gather": behind_lstm(lambda rng: el.Gather(rng.integers(0, 9, 14))),
+    "magnitude": lambda rng: [
+        el.MapConv(uniform(rng, 4, 1, 10), shape=(13, 1), strides=3),
+        el.Magnitude(5),
+        el.Dense(uniform(rng, 3, 20)),
+        *three_to_nine(rng),
+    ],
+    "overlap_add": behind_lstm(lambda rng: el.OverlapAdd(9, 2)),
     "map_conv": before_lstm(
         lambda rng: el.MapConv(uniform(rng, 3, 2, 2, 7) / 3, uniform(rng, 7), shape=(5, 4, 2), padding=((1, 1), (0, 1))), 140
     ),
@@ -279,6 +286,7 @@ MAKERS = {
     "reverse": lambda rng: [*both_ways(rng), el.Reverse()],
     "mask": masked,
     "fake_quantize": before_lstm(lambda rng: el.FakeQuantize(rng.uniform(0.01, 0.1, 6), np.full(6, -117), np.full(6, 138)), 6),
+    "requantize": before_lstm(lambda rng: el.Requantize(rng.uniform(5, 50, 6), np.full(6, -128), np.full(6, 127)), 6),
     "dynamic_fake_quantize": dynamic_fake_quantize,
     "min_gru": lambda rng: [el.MinGRU(uniform(rng, 26, 5), uniform(rng, 26), uniform(rng, 13), candidate="positive")],
     "min_lstm": lambda rng: [el.MinLSTM(uniform(rng, 54, 5), uniform(rng, 54))],

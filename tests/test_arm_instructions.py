@@ -53,6 +53,9 @@ LARGE_NETS = (
     "ConvLSTM 32x32x3 -> 8, 3x3",
     "LSTM 500, peepholes, projection 200, of 20 features",
     "GRU 400, Dense 128, Dense 256, of 20 features",
+    "silero_vad, 512 samples",
+    "DTLN's first net, a hop",
+    "DTLN's second net, a hop",
 )
 
 on_a_pi = pytest.mark.skipif(not PI.is_dir(), reason="EDGELSTM_EMULATED_PI names no emulated Pi (tools/emulated_pi.py build DIR)")

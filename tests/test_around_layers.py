@@ -131,3 +131,12 @@ def test_products_of_large_inputs_stay_finite():
 def test_what_does_not_fit_is_refused(make, says):
     with pytest.raises(el.ShapeError, match=says):
         make()
+
+
+def test_tables_of_many_words():
+    """A vocabulary beyond 65536, as trained taggers have; its last rows are looked up as its first ones."""
+    weight = np.arange(100_000, dtype=np.float32)[:, None] * [1, -1]
+    rows = np.array([0, 65_536, 99_999])
+    assert np.array_equal(reference.run(el.Model((el.Embedding(weight),)), rows), weight[rows])
+    with pytest.raises(el.ShapeError, match="dimensions beyond 2097152"):
+        el.Embedding(np.ones((1 << 21 | 1, 1), np.float32))

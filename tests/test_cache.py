@@ -150,8 +150,8 @@ def test_what_writers_that_died_have_left_is_removed(fresh, stored):
     assert left.name.endswith(".new")
     (fresh / f"{'0' * 40}.so.{os.getpid()}.new").write_bytes(b"half")
     started(stored)
-    (entry,) = fresh.iterdir()
-    assert entry.suffix == ".so"
+    assert {path.suffix for path in fresh.iterdir()} <= {".so", ".noted"}
+    assert len(list(fresh.glob("*.so"))) == 1
 
 
 def test_files_of_living_writers_stay(fresh, rng):
@@ -257,31 +257,3 @@ def test_memory_that_ends_while_compiling_is_one_clear_error(fresh, rng, monkeyp
     monkeypatch.setattr(plan, "_made", full)
     with pytest.raises(el.CompileError, match="not enough memory"):
         el.Stream(lstm_model(rng, 2, 3))
-
-
-def test_the_key_covers_every_file_that_makes_code():
-    package = Path(cache.__file__).parents[1]
-    covered = {Path(source) for source in cache.sources(str(package / "compiler"), str(package / "kernels"))}
-    assert covered == {path for room in ("compiler", "kernels") for path in (package / room).rglob("*.py")}
-    assert package / "kernels" / "simd" / "formulas.py" in covered
-
-
-def test_a_change_below_a_room_changes_the_key(tmp_path):
-    (tmp_path / "simd").mkdir()
-    for name in ("a.py", "simd/b.py", "simd/c.txt"):
-        (tmp_path / name).write_text("")
-    assert [Path(source).name for source in cache.sources(str(tmp_path))] == ["a.py", "b.py"]
-
-
-def test_an_installed_wheel_is_known_by_its_record_until_a_file_is_written_to(tmp_path):
-    assert cache._record(str(tmp_path)) == b""
-    source, record = tmp_path / "edgelstm/kernels/simd/a.py", tmp_path / "edgelstm-1.0.dist-info/RECORD"
-    for path, text in ((source, "one"), (record, "edgelstm/kernels/simd/a.py,sha256=1,3\nedgelstm/stream.py,sha256=2,3\n")):
-        path.parent.mkdir(parents=True)
-        path.write_text(text)
-    os.utime(record, ns=(0, source.stat().st_mtime_ns))
-    assert cache._record(str(tmp_path)) == b"edgelstm/kernels/simd/a.py,sha256=1,3"
-    os.utime(record, ns=(0, source.stat().st_mtime_ns - 1))
-    assert cache._record(str(tmp_path)) == b""
-    source.unlink()
-    assert cache._record(str(tmp_path)) == b""

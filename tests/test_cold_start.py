@@ -14,7 +14,7 @@ RUNTIME = {
     "edgelstm.errors",
     "edgelstm.stream",
     "edgelstm.runtime",
-    *(f"edgelstm.runtime.{name}" for name in ("arena", "binding", "digests", "library_file", "memory")),
+    *(f"edgelstm.runtime.{name}" for name in ("arena", "binding", "digests", "library_file", "memory", "sizes")),
     *(f"edgelstm.runtime.{name}" for name in ("native_call", "outline", "program", "rates", "samples", "snapshot")),
 }
 

@@ -16,10 +16,12 @@ from edgelstm.compiler.lowering import rule
 from edgelstm.compiler.reach import input_limit
 from edgelstm.layers import KINDS, RECORDS, part, record_of
 from edgelstm.layers.record import Layer
+from edgelstm.layers.recurrent import Recurrent
 from edgelstm.quantization import trace
 from edgelstm.quantization.calibration import batch_of
 from edgelstm.quantization.rules import REFUSED, UNTOUCHED, rules_of
 from edgelstm.quantization.schemes import SCHEMES
+from edgelstm.runtime import outline
 
 PACKAGE = Path(el.__file__).parent
 ROOT = PACKAGE.parent
@@ -41,11 +43,13 @@ SPINE = (
         "compiler/fuse.py",
         "compiler/fuse_recordings.py",
         "compiler/c_abi.py",
+        "compiler/c_abi_recordings.py",
         "compiler/elf",
         "compiler/plan.py",
         "kernels/entry",
     ),
-    *(f"runtime/{name}.py" for name in ("binding", "library_file", "memory", "native_call", "program", "samples", "snapshot")),
+    *(f"runtime/{name}.py" for name in ("binding", "library_file", "memory", "native_call", "program", "samples", "sizes", "snapshot")),
+    "runtime/recording_calls.py",
 )
 
 #: Largest difference from the twin, relative to max(1, |y|): float32 sums over 1000 steps. Integer layers equal theirs where a step
@@ -178,7 +182,7 @@ def test_inputs_at_the_limit_leave_a_finite_state(kind):
 
 
 @pytest.mark.slow
-@stepping
+@models
 def test_a_built_library_equals_the_stream(kind, tmp_path):
     model, xs = model_of(kind), inputs(kind, 50)
     path = tmp_path / "model.so"
@@ -197,6 +201,14 @@ def test_facts_are_declared_on_the_record(kind):
         if layer.within_one and layer is model.layers[-1]:
             assert np.abs(el.Stream(model).process(xs)).max() <= 1
     assert model.scheme == (", ".join(sorted({layer.numbers for layer in model.layers} - {"f32"})) or "f32")
+
+
+@kinds
+def test_names_tell_what_records_declare_where_there_are_none(kind):
+    """A library says of its layers the kind alone."""
+    record = record_of(kind)
+    assert outline.float_kind(kind) == (record.float_kind or kind)
+    assert outline.is_recurrent(kind) == issubclass(record, (Recurrent, el.ConvLSTM))
 
 
 def quantised(model, windows, scheme):

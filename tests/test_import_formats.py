@@ -54,13 +54,14 @@ def pickle_of(module, name, protocol):
 @pytest.mark.parametrize(
     ("data", "name", "advice"),
     [
-        (graph(b"input", b"Placeholder"), "TensorFlow 1 GraphDef", "TFLiteConverter"),
-        (graph(b"a/long/" * 15, b"Const"), "TensorFlow 1 GraphDef", "TFLiteConverter"),
+        (b'node {\n  name: "x"\n  op: "Placeholder"\n}\n', "TensorFlow graph as text", "as_text=False"),
+        (b"\x0a\x10\x12\x0e\x0a\x0c\x0a\x05AddV2\x12\x03\x0a\x01x" + bytes(40), "TensorFlow MetaGraph", "restore its checkpoint"),
+        (bytes(80) + bytes.fromhex("57fb808b247547db"), "TensorFlow checkpoint", "convert_variables_to_constants"),
         (pickle_of(b"sklearn.pipeline", b"Pipeline", 2), "scikit-learn", ""),
         (b'{"model": "Thai_codepoints", "type": "codepoints", "dic": {}, "embedding": {"v": 1}}', "ICU4X", "from_torch"),
         (b"#Parameter# /vanilla-lstm-builder/_0 {40,5} 801 ZERO_GRAD\n+1.0e-02 ", "DyNet", "from_torch"),
         (b"#LookupParameter# /_0 {5,9} 12 FULL_GRAD\n", "DyNet", "from_torch"),
-        (b"\x08\x01\x12" + bytes(40), "SavedModel", "from_saved_model"),
+        (b"\x08\x01\x12" + bytes(40), "SavedModel", "model.keras.*from_saved_model"),
         (bytes(4) + b"ORTM" + bytes(40), "ONNX Runtime", "the .onnx file"),
     ],
 )

@@ -235,7 +235,7 @@ def test_nothing_is_left_to_a_run_time_library(rng, target, scheme):
     [
         ({"scheme": "int4"}, "scheme"),
         ({"weight_hh": np.full((16, 4), -128, np.int8)}, "-128"),
-        ({"weight_ih": np.zeros((16, 3))}, "int8 matrix"),
+        ({"weight_ih": np.zeros((16, 3))}, "weight_ih must be int8 of shape"),
         ({"scale_hh": np.zeros(16)}, "positive"),
         ({"hidden_scale": [-0.1]}, "hidden_scale must be positive"),
         ({"hidden_scale": [0.1, 0.1]}, "hidden_scale must have shape"),

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from library_models import FIELDS, built, model_of, sealed_again
 
 import edgelstm as el
-from edgelstm import building, device
+from edgelstm import device
 from edgelstm.compiler import targets
+from edgelstm.files.library import sealed
 from edgelstm.runtime import cpu, library_file
 
 SETTINGS = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -172,7 +173,7 @@ def test_a_sparse_giant_is_refused(path, unloaded, kind):
 
 #: Fields of the trailer, and what is said of a file that holds another value there.
 CHANGED = {
-    "another version": ({"abi": 3}, "interface version 3; this edgelstm loads version 1"),
+    "another version": ({"abi": 5}, "interface version 5; this edgelstm loads version 1"),
     "an older version": ({"abi": 0}, "interface version 0"),
     "64-bit ARM": ({"machine": 183}, "64-bit programs on 64-bit ARM; this is a 64-bit Python on x86_64"),
     "32-bit ARM": ({"machine": 40, "bits": 32}, "32-bit programs on 32-bit ARM"),
@@ -244,7 +245,7 @@ def test_what_a_target_needs_is_known_on_its_machine():
         if machine in cpu._HWCAP:
             assert set(target.needs) <= set(cpu._HWCAP[machine])
     with pytest.raises(el.LibraryError, match="more room"):
-        building.sealed(b"", el.Stream(model_of(NAME)).program.sizes, "x86_64", ("x" * 80,) * 9, b"", (b"", b"", 0))
+        sealed(b"", el.Stream(model_of(NAME)).program.sizes, "x86_64", ("x" * 80,) * 9, b"", (b"", b"", 0))
 
 
 def test_the_hosts_library_needs_what_its_compiler_may_use(sound):

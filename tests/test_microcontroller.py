@@ -19,9 +19,10 @@ from microcontroller_boards import BOARDS, COMPILER, EMULATOR, EXAMPLE, emulated
 
 import edgelstm as el
 from edgelstm import building, reference
-from edgelstm.compiler import c_abi, fuse, targets
+from edgelstm.compiler import fuse, targets
 from edgelstm.compiler.targets import TARGETS
 from edgelstm.runtime import snapshot
+from edgelstm.runtime.library_file import FUNCTIONS
 
 CHECK = Path(__file__).with_name("board_check.c")
 ROOT = str(EXAMPLE.parents[1])
@@ -268,7 +269,7 @@ def test_an_object_is_code_and_constants_alone(shown, target, kind, scheme):
     assert memory[".text"][0] + memory[".rodata"][0] == made.weight_bytes + made.code_bytes
     symbols = {line.split()[-1]: line.split()[-2] for line in shown("nm", "", made).splitlines()}
     assert symbols["edgelstm_weights"] == "r"
-    assert {name for name, letter in symbols.items() if letter.isupper()} == {*c_abi.EXPORTS, *made.helpers}
+    assert {name for name, letter in symbols.items() if letter.isupper()} == {*(f"edgelstm_{name}" for name in FUNCTIONS), *made.helpers}
 
 
 @pytest.mark.slow

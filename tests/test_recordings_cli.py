@@ -76,9 +76,15 @@ def test_bench_times_recordings(files):
     assert "a recording of 64, full speed" in call("bench", files / "tagger.elstm", "--rate", 5, "--steps", 20).output
 
 
-def test_build_refuses_by_name(files, tmp_path):
-    message = refused(call("build", files / "tagger.elstm", "--target", "rpi4", "-o", tmp_path / "model.so"), 1)
-    assert "reads whole recordings" in message
+def test_build_says_what_a_recording_takes(files, tmp_path):
+    done = call("build", files / "summary.elstm", "--target", "cortex-m4f", "-o", tmp_path / "model.o", "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    header = (tmp_path / "model.h").read_text()
+    assert f"#define EDGELSTM_ROW_BYTES {told['row_bytes']}\n" in header
+    assert "#define EDGELSTM_SUMS_UP 1\n" in header
+    assert "snapshot_bytes" not in told
+    assert "for each row of a recording" in call("build", files / "summary.elstm", "-o", tmp_path / "model.so").output
 
 
 def test_quantize_reports_what_recordings_cost(files, tmp_path):

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "bool": 6, "int16": 7, "int8": 9}
+TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "bool": 6, "int16": 7, "int8": 9, "resource": 13}
 CODES = {"DEQUANTIZE": 6, "FULLY_CONNECTED": 9, "LOGISTIC": 14, "RELU": 19, "RESHAPE": 22, "SOFTMAX": 25, "TANH": 28}
 CODES |= {"UNIDIRECTIONAL_SEQUENCE_LSTM": 44, "STRIDED_SLICE": 45, "REVERSE_V2": 105, "QUANTIZE": 114, "WHILE": 119}
-CODES |= {"ADD": 0, "SVDF": 27, "GATHER": 36, "LESS": 58, "CALL_ONCE": 129, "CONV_3D": 132}
+CODES |= {"CONCATENATION": 2, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 4, "SLICE": 65, "VAR_HANDLE": 142, "READ_VARIABLE": 143}
+CODES |= {"ASSIGN_VARIABLE": 144, "ADD": 0, "SVDF": 27, "GATHER": 36, "LESS": 58, "CALL_ONCE": 129, "CONV_3D": 132}
 
 
 def flatbuffer(root: dict[int, Any], identifier: bytes = b"TFL3") -> bytes:

@@ -5,9 +5,13 @@ import io
 import struct
 import zipfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from edgelstm import Model
+from edgelstm.importers import import_file
 
 MAGIC = 0x1950A86A20F9469CFC6C
 STORAGES = {"<f4": "Float", "<f8": "Double", "<f2": "Half", "<i8": "Long", "<i4": "Int", "<i2": "Short"}
@@ -157,3 +161,16 @@ def conv_arrays(outputs: int, inputs: int, size: int = 3) -> dict[str, np.ndarra
 
 def under(name: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {f"{name}.{key}": array for key, array in arrays.items()}
+
+
+def classifier(inputs: int = 6, hidden: int = 8, layers: int = 1, **options: Any) -> dict[str, np.ndarray]:
+    """The tensors of an LSTM with two linear layers behind it."""
+    lstm = under("lstm", lstm_arrays(inputs, hidden, layers, **options))
+    return lstm | under("fc1", linear_arrays(5, hidden)) | under("fc2", linear_arrays(3, 5))
+
+
+def imported(folder: Path, data: bytes, **options: Any) -> Model:
+    """What a file of these bytes becomes."""
+    path = folder / "model.bin"
+    path.write_bytes(data)
+    return import_file(path, **options)

@@ -119,7 +119,7 @@ def record(made: "Build", written: list[Path]) -> dict[str, Any]:
         "multiply_accumulates": made.info["multiply_accumulates"],
         "instructions": made.info["instructions"],
         "ram_bytes": made.arena_bytes,
-        "snapshot_bytes": made.info["snapshot_bytes"],
+        **{name: made.info[name] for name in ("snapshot_bytes", "row_bytes") if name in made.info},
         "helpers": list(made.helpers),
         "seconds": made.seconds,
         "tested": made.target.tested,
@@ -132,13 +132,18 @@ def _cost(told: dict[str, Any]) -> str:
     return products if told["instructions"] is None else f"{products}; {show.estimate_text(told['instructions'])}"
 
 
+def _ram(told: dict[str, Any]) -> str:
+    rows = f", and {told['row_bytes']:,} for each row of a recording" if "row_bytes" in told else ""
+    return f"{told['ram_bytes']:,} bytes a stream{rows}, from the caller"
+
+
 def print_build(told: dict[str, Any]) -> None:
     """Print a `record`."""
     rows = [
         ("target", told["target"] + (f" ({told['cpu']})" if told["cpu"] else "")),
         ("numbers", told["scheme"]),
         ("flash", f"{told['flash_bytes']:,} bytes: weights {told['weight_bytes']:,}, code and constants {told['code_bytes']:,}"),
-        ("RAM", f"{told['ram_bytes']:,} bytes a stream, from the caller"),
+        ("RAM", _ram(told)),
         ("a step", _cost(told)),
         ("built in", show.time_text(told["seconds"] * 1e9)),
         ("target tested", told["tested"] or "this machine"),

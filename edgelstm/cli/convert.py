@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError
-from . import describe, given, scaler, show
+from . import describe, given, originals, origins, scaler, show
 from . import diagram as drawing
 
 
@@ -22,6 +22,8 @@ from . import diagram as drawing
 @click.option("--window", type=int, metavar="N", help="Steps of one training example.")
 @scaler.options
 @click.option("--diagram", type=click.Path(path_type=Path), metavar="OUT.svg", help="Draw the network: names, kinds, sizes and rates.")
+@click.option("--verify", "verified", is_flag=True,
+              help="Run SOURCE in its own framework, if installed; print how far each layer is from it. Exit 1 beyond 1e-5.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 def convert(
     *,
@@ -34,6 +36,7 @@ def convert(
     rate: float | None,
     window: int | None,
     diagram: Path | None,
+    verified: bool,
     as_json: bool,
     **scaling: Any,
 ) -> None:
@@ -54,7 +57,7 @@ def convert(
     \b
     Examples:
       edgelstm convert gesture.keras -o gesture.elstm
-      edgelstm convert gesture.onnx -o gesture.elstm --diagram gesture.svg
+      edgelstm convert gesture.onnx -o gesture.elstm --diagram gesture.svg --verify
       edgelstm convert gesture.pt --layers "lstm, fc1:relu, fc2:softmax" --labels idle,wave,tap --rate 50 -o gesture.elstm
       edgelstm convert weather.pt --mean 20.1,55 --scale 5.2,10.4 -o weather.elstm
       edgelstm convert research.npz --draft-recipe > research.toml
@@ -70,7 +73,7 @@ def convert(
         raise UsageError("convert needs --output, the .elstm file to write.")
     given.refuse_overwriting("--output", target, source)
     given.refuse_foreign_ending("--output", target)
-    taken = import_file(source, **how.said)
+    taken = import_file(source, traced=True, **how.said)
     stated: dict[str, Any] = {"labels": _names(labels), "input_names": _names(input_names), "rate_hz": rate, "window": window}
     model = replace(taken.model, **{name: value for name, value in stated.items() if value is not None})
     model = scaler.scaled(model, **scaling)
@@ -79,13 +82,20 @@ def convert(
     if diagram is not None:
         drawing.write(diagram, told, source, target)
     notes = [given.spelled(note) for note in taken.notes]
+    compared = originals.compared(source, taken, how) if verified else None
     if as_json:
-        show.emit_json({"format": taken.format, "chain": taken.chain, "notes": notes, **told})
-        return
-    click.echo(show.printable(f"{source}, {taken.format}: {taken.chain}"))
-    for note in notes:
-        click.echo(show.printable(f"note: {note}"))
-    describe.print_model(told)
+        more = {"verification": originals.record(compared)} if compared else {}
+        show.emit_json({"format": taken.format, "chain": taken.chain, "notes": notes, **origins.record(taken), **told, **more})
+    else:
+        click.echo(show.printable(f"{source}, {taken.format}: {taken.chain}"))
+        for note in notes:
+            click.echo(show.printable(f"note: {note}"))
+        origins.print_origins(taken)
+        describe.print_model(told)
+        if compared:
+            originals.print_comparison(compared)
+    if compared and not compared.passed:
+        raise click.exceptions.Exit(1)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

@@ -41,6 +41,7 @@ def record(model: "Model", path: Path) -> dict[str, Any]:
         "input_size": model.input_size,
         "output_size": model.output_size,
         "vocabulary_size": model.vocabulary_size,
+        "vocabularies": list(model.vocabularies),
         "parameters": model.parameters,
         "parameter_bytes": sum(array.nbytes for layer in model.layers for array in layer.arrays().values()),
         "multiply_accumulates": sum(layer.multiply_accumulates for layer in model.layers),
@@ -78,7 +79,9 @@ def _probe(model: "Model") -> dict[str, Any] | None:
 
 def print_model(told: dict[str, Any]) -> None:
     """Print a `record` as tables."""
-    inputs = f"{told['input_size']}" if told["vocabulary_size"] is None else f"1 index, 0 to {told['vocabulary_size'] - 1}"
+    ranges = [f"0 to {rows - 1}" for rows in told["vocabularies"] if rows]
+    indices = f", {len(ranges)} of them {'an index' if len(ranges) == 1 else 'indices'}, {', '.join(ranges)}" if ranges else ""
+    inputs = f"1 index, {ranges[0]}" if told["vocabulary_size"] else f"{told['input_size']}{indices}"
     facts = [
         ("source", told["source"] or "not stated"),
         ("file size", show.bytes_text(told["file_bytes"])),
@@ -164,14 +167,14 @@ def print_library(told: dict[str, Any]) -> None:
         ("built for", f"{told.get('target')}" + (f" ({cpu})" if cpu else "") + f" by edgelstm {told.get('edgelstm')}"),
         ("runs here", f"no: it {told['misfit']}" if told["misfit"] else "yes"),
         ("numbers", told.get("scheme")),
-        ("in C", _c_text(told.get("prefix"))),
+        ("in C", _c_text(told.get("prefix"), recordings="row_bytes" in told)),
         ("file size", show.bytes_text(told["file_bytes"])),
         ("inputs", f"{told.get('input_size')}" + _names(told.get("input_names"))),
         ("outputs", f"{told.get('output_size')}" + _names(told.get("labels"))),
         ("rate", "not stated" if rate is None else f"{rate} Hz"),
         *_cost(told),
         *(
-            (name, f"{told[key]:,} bytes" + " of RAM" * (name == "a stream"))
+            (name, f"{told[key]:,} bytes" + " of RAM" * (name in ("a stream", "a row")))
             for key, name in _LIBRARY_SIZES.items()
             if isinstance(told.get(key), int)
         ),
@@ -186,7 +189,7 @@ def print_library(told: dict[str, Any]) -> None:
 
 
 #: Sizes that a library tells, and how people call them.
-_LIBRARY_SIZES = {"weight_bytes": "weights", "arena_bytes": "a stream", "snapshot_bytes": "snapshot"}
+_LIBRARY_SIZES = {"weight_bytes": "weights", "arena_bytes": "a stream", "row_bytes": "a row", "snapshot_bytes": "snapshot"}
 
 
 def _cost(told: dict[str, Any]) -> list[tuple[str, str]]:
@@ -196,9 +199,9 @@ def _cost(told: dict[str, Any]) -> list[tuple[str, str]]:
     return rows + ([("", show.estimate_text(count))] if isinstance(count, int) else [])
 
 
-def _c_text(prefix: object) -> str:
+def _c_text(prefix: object, *, recordings: bool) -> str:
     """How C programs call a library."""
-    calls = f"{prefix or 'edgelstm'}_step, {prefix or 'edgelstm'}_init, …"
+    calls = f"{prefix or 'edgelstm'}_{'process_recording' if recordings else 'step'}, {prefix or 'edgelstm'}_init, …"
     if prefix in (None, "edgelstm"):
         return f"{calls}; of two such libraries that one program is linked with, the second is never called: build --prefix NAME"
     return calls

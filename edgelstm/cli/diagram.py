@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ..errors import UsageError
 from ..runtime.outline import kind_title
+from ..runtime.outline import samples as samples_text
 from ..runtime.writing import write_atomic
 from . import show
 
@@ -80,8 +81,7 @@ def _boxes(told: Mapping[str, Any]) -> dict[str, _Box]:
     last, found = told["layers"][-1]["name"], {}
     for name, depth in row.items():
         place = beside[depth] = beside.get(depth, -1) + 1
-        given = told["vocabulary_size"]
-        sizes = (INPUT, f"index of {given}" if given else f"{told['input_size']}") if name == INPUT else (name, _sizes(layers[name]))
+        sizes = (INPUT, samples_text(told)) if name == INPUT else (name, _sizes(layers[name]))
         x, y = GAP_X // 2 + place * (WIDTH + GAP_X), GAP_Y // 2 + depth * (HEIGHT + GAP_Y)
         found[name] = _Box(x, y, sizes, "ends" if name in (INPUT, last) else "")
     return found

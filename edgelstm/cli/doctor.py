@@ -115,10 +115,10 @@ def _code(told: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _library(told: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [(name, told[key]) for name, key in (("target", "target"), ("numbers", "scheme"), ("digest", "digest")) if told.get(key)]
-    if "step_ns" in told:
+    if taken := [(name, told[key]) for name, key in (("a step", "step_ns"), ("the probe's recording", "recording_ns")) if key in told]:
         rows += [
             ("loaded in", show.time_text(told["load_ns"])),
             ("probe", f"{told['probe_steps']} steps, off by at most {told['difference']:.1e}"),
-            ("a step", f"{show.time_text(told['step_ns'])} through edgelstm.device"),
+            *((name, f"{show.time_text(ns)} through edgelstm.device") for name, ns in taken),
         ]
     return rows or [("", told["problem"])]

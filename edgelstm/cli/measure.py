@@ -78,16 +78,18 @@ def samples(given: "Model | LibraryFile", seed: int = 0) -> NDArray[np.float32]:
     """
     random = np.random.default_rng(seed)
     if isinstance(given, LibraryFile):
-        size, vocabulary = given.sizes.input_size, given.sizes.vocabulary
+        size, tables = given.sizes.input_size, given.sizes.vocabularies
         probe = np.array(given.probe_inputs, np.float64).reshape(-1, size)  # (steps, input_size)
         scale, mean = probe.std(axis=0), probe.mean(axis=0)
     else:
-        size, vocabulary = given.input_size, given.vocabulary_size or 0
+        size, tables = given.input_size, given.vocabularies
         first = next((layer for layer in given.layers if isinstance(layer, Normalizer) and layer.inputs == (INPUT,)), None)
         scale, mean = (np.ones(1), np.zeros(1)) if first is None else (first.scale, first.mean)
-    if vocabulary:
-        return random.integers(0, vocabulary, (SAMPLES, size)).astype(np.float32)
-    return np.asarray(random.standard_normal((SAMPLES, size)) * scale + mean, np.float32)
+    xs = random.standard_normal((SAMPLES, size)) * scale + mean
+    for column, rows in enumerate(tables):
+        if rows:
+            xs[:, column] = random.integers(0, rows, SAMPLES)
+    return np.asarray(xs, np.float32)
 
 
 def cold_start(path: Path, how: Mapping[str, str] | None = None, *, library: bool = False) -> dict[str, float | bool]:

@@ -12,17 +12,15 @@ from numpy.typing import NDArray
 from ..kernels.entry.blocks import copier
 from ..kernels.entry.state import clear_arena, read_snapshot, reset_state, write_snapshot
 from ..kernels.simd.vectors import FLOATS
-from ..runtime.library_file import FUNCTIONS, RATE_FUNCTIONS
+from ..runtime.library_file import functions_of
+from ..runtime.sizes import Sizes
 from .fuse import due_function
 from .layout import LINE, Layout
 from .numba_ir import kernel_ir
 from .object_code import text_constant
 from .targets import Target
 
-#: What every library shows to C.
-EXPORTS = tuple(f"edgelstm_{name}" for name in FUNCTIONS)
-
-#: What a library shows to Python beside that.
+#: What a library shows to Python beside its functions.
 DATA = ("edgelstm_weights", "edgelstm_initial_state")
 
 
@@ -45,7 +43,7 @@ class Constants(NamedTuple):
     input_limit: float
 
 
-_FUNCTIONS = """
+_ABOUT = """
 define i32 @edgelstm_abi() nounwind {{
   ret i32 {abi}
 }}
@@ -53,31 +51,23 @@ define i32 @edgelstm_abi() nounwind {{
 define ptr @edgelstm_info() nounwind {{
   ret ptr @edgelstm_info_text
 }}
+"""
 
-define {word} @edgelstm_arena_bytes() nounwind {{
-  ret {word} {arena_bytes}
+_SIZE = """
+define {word} @edgelstm_{name}() nounwind {{
+  ret {word} {size}
 }}
+"""
 
-define {word} @edgelstm_snapshot_bytes() nounwind {{
-  ret {word} {snapshot_bytes}
-}}
-
-define {word} @edgelstm_input_size() nounwind {{
-  ret {word} {input_size}
-}}
-
-define {word} @edgelstm_output_size() nounwind {{
-  ret {word} {output_size}
-}}
-
-define void @edgelstm_reset(ptr %arena) nounwind {{
+_STATE = """
+define void @edgelstm_reset(ptr %arena) nounwind {
   %a = ptrtoint ptr %arena to i64
   %s = ptrtoint ptr @edgelstm_initial_state to i64
   call void @edgelstm_reset_state(i64 %a, i64 %s)
   ret void
-}}
+}
 
-define i32 @edgelstm_init(ptr %arena) nounwind {{
+define i32 @edgelstm_init(ptr %arena) nounwind {
   %a = ptrtoint ptr %arena to i64
   %low = and i64 %a, 7
   %even = icmp eq i64 %low, 0
@@ -88,8 +78,10 @@ fit:
   ret i32 0
 unfit:
   ret i32 1
-}}
+}
+"""
 
+_STEPPING = """
 define i32 @edgelstm_step(ptr %arena, ptr %x, ptr %y) nounwind {{
   %good = call i64 @edgelstm_first_bad(ptr %x, float {limit}, i64 1) alwaysinline
   %fit = icmp ne i64 %good, 0
@@ -165,9 +157,9 @@ define {word} @edgelstm_due(ptr %arena, {word} %n) nounwind {{
 """
 
 
-def exports(layout: Layout) -> tuple[str, ...]:
-    """What a library of this layout shows to C."""
-    return EXPORTS if layout.each_step else (*EXPORTS, *(f"edgelstm_{name}" for name in RATE_FUNCTIONS))
+def exports(sizes: Sizes) -> tuple[str, ...]:
+    """What a library of these sizes shows to C."""
+    return tuple(f"edgelstm_{name}" for name in functions_of(sizes))
 
 
 def _bytes_constant(symbol: str, data: NDArray[np.generic] | bytes) -> str:
@@ -180,52 +172,70 @@ def _bytes_constant(symbol: str, data: NDArray[np.generic] | bytes) -> str:
     return f'@{symbol} = constant [{len(content)} x i8] c"{escaped}", align 64\n'
 
 
-def interface(layout: Layout, constants: Constants, target: Target) -> list[str]:
-    """IR texts to be linked behind those of `fuse`."""
+def words(target: Target) -> dict[str, str]:
+    """How the functions' IR calls C's word, and passes it on."""
     word = "i32" if target.bits == 32 else "i64"
-    state_words, header_words = layout.state_bytes // 4, len(constants.header) // 4
-    limit = np.float32(constants.input_limit)
-    words = {"header_words": header_words, "state_words": state_words}
-    read = {"counter_words": LINE, "sample": layout.sample_offset // 4, "limit": limit, "counted": not layout.each_step}
-    due = due_function(layout.every, layout.first)
-    words_of_c = {
+    return {
         "word": word,
         "to_i64": "zext i32 %n to i64" if word == "i32" else "add i64 %n, 0",
         "from_i64": "trunc i64 %done to i32" if word == "i32" else "add i64 %done, 0",
     }
-    functions = _FUNCTIONS.format(
-        **words_of_c,
-        abi=constants.abi,
+
+
+def float_text(value: float) -> str:
+    """A float32 as IR writes it."""
+    return f"0x{int(np.array(np.float32(value), np.float64).view(np.int64)):016X}"
+
+
+def about(layout: Layout, constants: Constants, target: Target, told: dict[str, int], data: str, functions: str) -> list[str]:
+    """IR texts of what every library has, and of `functions` with their `data`. told: sizes, in the order of their functions."""
+    word = words(target)["word"]
+    sizes = "".join(_SIZE.format(word=word, name=name, size=size) for name, size in told.items())
+    data = _bytes_constant("edgelstm_weights", layout.weights) + _bytes_constant("edgelstm_initial_state", layout.initial_state) + data
+    declared = "declare void @edgelstm_reset_state(i64, i64)\ndeclare void @edgelstm_clear_arena(i64)\n"
+    text = text_constant("edgelstm_info_text", constants.info)
+    return [
+        data + text + declared + _ABOUT.format(abi=constants.abi) + sizes + _STATE + functions,
+        kernel_ir("edgelstm_reset_state", reset_state, (types.int64,) * 2, state_words=layout.state_bytes // 4),
+        kernel_ir("edgelstm_clear_arena", clear_arena, (types.int64,), arena_words=layout.arena_bytes // 4),
+    ]
+
+
+def interface(layout: Layout, constants: Constants, target: Target) -> list[str]:
+    """IR texts to be linked behind those of `fuse`."""
+    state_words, header_words = layout.state_bytes // 4, len(constants.header) // 4
+    limit = np.float32(constants.input_limit)
+    parts = {"header_words": header_words, "state_words": state_words}
+    read = {"counter_words": LINE, "sample": layout.sample_offset // 4, "limit": limit, "counted": not layout.each_step}
+    due = due_function(layout.every, layout.first)
+    told = {
+        "arena_bytes": layout.arena_bytes,
+        "snapshot_bytes": 4 * (header_words + state_words + 1),
+        "input_size": layout.input_size,
+        "output_size": layout.output_size,
+    }
+    functions = _STEPPING.format(
+        **words(target),
         whether_due="" if layout.each_step else _WHETHER_DUE.format(due=due),
-        arena_bytes=layout.arena_bytes,
-        snapshot_bytes=4 * (header_words + state_words + 1),
+        snapshot_bytes=told["snapshot_bytes"],
         header_bytes=4 * header_words,
-        input_size=layout.input_size,
-        output_size=layout.output_size,
         sample=layout.sample_offset,
         output=layout.output_offset,
-        limit=f"0x{int(np.array(limit, np.float64).view(np.int64)):016X}",
+        limit=float_text(constants.input_limit),
     )
     if not layout.each_step:
-        functions += f"declare i64 @{due}(i64)\n" + _DUE.format(**words_of_c, due=due)
+        functions += f"declare i64 @{due}(i64)\n" + _DUE.format(**words(target), due=due)
     declared = (
-        "declare void @edgelstm_reset_state(i64, i64)\ndeclare void @edgelstm_clear_arena(i64)\n"
         "declare i64 @edgelstm_first_bad(ptr, float, i64)\ndeclare void @edgelstm_copy_sample(ptr, ptr)\n"
         "declare void @edgelstm_copy_answer(ptr, ptr)\ndeclare void @edgelstm_step_in_place(i64, i64)\n"
         "declare i64 @edgelstm_run(ptr, ptr, ptr, ptr, i64, float, i64)\ndeclare void @edgelstm_write_snapshot(i64, i64, i64)\n"
         "declare i64 @edgelstm_read_snapshot(i64, i64, i64, ptr)\n"
     )
-    data = (
-        _bytes_constant("edgelstm_weights", layout.weights)
-        + _bytes_constant("edgelstm_initial_state", layout.initial_state)
-        + _bytes_constant("edgelstm_snapshot_header", constants.header)
-    )
+    header = _bytes_constant("edgelstm_snapshot_header", constants.header)
     return [
-        data + text_constant("edgelstm_info_text", constants.info) + declared + functions,
-        kernel_ir("edgelstm_reset_state", reset_state, (types.int64,) * 2, state_words=state_words),
-        kernel_ir("edgelstm_clear_arena", clear_arena, (types.int64,), arena_words=layout.arena_bytes // 4),
+        *about(layout, constants, target, told, header, declared + functions),
         kernel_ir("edgelstm_copy_sample", copier, (FLOATS, FLOATS), count=layout.input_size),
         kernel_ir("edgelstm_copy_answer", copier, (FLOATS, FLOATS), count=layout.output_size),
-        kernel_ir("edgelstm_write_snapshot", write_snapshot, (types.int64,) * 3, **words),
-        kernel_ir("edgelstm_read_snapshot", read_snapshot, (*(types.int64,) * 3, FLOATS), types.int64, **words, **read),
+        kernel_ir("edgelstm_write_snapshot", write_snapshot, (types.int64,) * 3, **parts),
+        kernel_ir("edgelstm_read_snapshot", read_snapshot, (*(types.int64,) * 3, FLOATS), types.int64, **parts, **read),
     ]

@@ -26,8 +26,8 @@ def _about(info: dict[str, Any]) -> str:
 
 
 def _sizes(info: dict[str, Any]) -> list[str]:
-    names = ("arena_bytes", "snapshot_bytes", "input_size", "output_size", *(name for name in ("every", "first") if name in info))
-    return [f"#define {info['prefix'].upper()}_{name.upper()} {info[name]}" for name in names]
+    names = ("arena_bytes", "snapshot_bytes", "row_bytes", "input_size", "output_size", "every", "first", "sums_up")
+    return [f"#define {info['prefix'].upper()}_{name.upper()} {int(info[name])}" for name in names if name in info]
 
 
 def interface() -> str:

@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.machinery import PathFinder
 
@@ -22,7 +22,10 @@ _DIGEST = 32
 #: Bytes of the largest entry that is kept, and read.
 LARGEST = 1 << 26
 
-_SUFFIX, _UNFINISHED = ".so", ".new"
+_SUFFIX, _NOTES, _UNFINISHED = ".so", ".noted", ".new"
+
+#: Nanoseconds for which a file that was written to may be written to again without another time.
+_SETTLING = 2 * 10**9
 
 #: How often a writer asks for the folder, hundredths of a second apart, before it goes on without.
 _PATIENCE = 50
@@ -80,12 +83,7 @@ def makers() -> str:
     """Digest of all that turns a layout into code: kernels, compiler, Numba, llvmlite."""
     place = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
     digest = sha256(f"{_version('numba')} {_version('llvmlite')}".encode())
-    if record := _record(place):
-        digest.update(record)
-        return digest.hexdigest()
-    for source in sources(*(os.path.join(place, room) for room in _MAKERS)):
-        with open(source, "rb") as file:
-            digest.update(file.read())
+    digest.update(_record(place) or _contents(list(sources(*(os.path.join(place, room) for room in _MAKERS)))))
     return digest.hexdigest()
 
 
@@ -105,6 +103,31 @@ def _record(place: str) -> bytes:
     return b"".join(noted) if untouched else b""
 
 
+def _contents(files: list[str]) -> bytes:
+    """Digest of what files hold. They are read where one was written to, came or went since the cache noted it."""
+    states = [(file, status.st_size, status.st_mtime_ns, status.st_ctime_ns) for file in files for status in (os.stat(file),)]
+    seen = sha256(repr(states).encode()).digest()
+    name = sha256(os.path.commonpath(files).encode()).hexdigest()[:40]
+    noted = _entry(name, path_of(name, _NOTES))
+    if noted is not None and noted[:_DIGEST] == seen:
+        return noted[_DIGEST:]
+    digest = sha256()
+    for file in files:
+        with open(file, "rb") as source:
+            digest.update(source.read())
+    if all(max(times) < time.time_ns() - _SETTLING for _, _, *times in states):
+        _note(name, seen + digest.digest())
+    return digest.digest()
+
+
+def _note(name: str, data: bytes) -> None:
+    """Store what saves later starts some work, where there is a cache folder."""
+    with suppress(OSError):
+        if folder() and trusted(folder()):
+            with _writing():
+                _write(path_of(name, _NOTES), data + _seal(name, data))
+
+
 def sources(*rooms: str) -> Iterator[str]:
     """Every Python file in these folders and below, in one order on every machine."""
     for room in rooms:
@@ -118,9 +141,9 @@ def key(*parts: object) -> str:
     return sha256(repr((makers(), *parts)).encode()).hexdigest()[:40]
 
 
-def path_of(name: str) -> str:
+def path_of(name: str, suffix: str = _SUFFIX) -> str:
     """Where the entry of this name lies, if it exists; empty where there is no folder."""
-    return os.path.join(folder(), f"{name}{_SUFFIX}") if folder() else ""
+    return os.path.join(folder(), f"{name}{suffix}") if folder() else ""
 
 
 def trusted(place: str | int) -> bool:
@@ -131,10 +154,10 @@ def trusted(place: str | int) -> bool:
     return status.st_uid in (os.geteuid(), 0) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def _sealed(name: str, library: bytes) -> bytes:
-    """The digest of an entry."""
+def _seal(name: str, data: bytes) -> bytes:
+    """The digest of an entry's name and of what it holds."""
     digest = sha256(name.encode())
-    digest.update(library)
+    digest.update(data)
     return digest.digest()
 
 
@@ -153,7 +176,11 @@ def _read(place: str) -> bytes | None:
 
 def find(name: str) -> bytes | None:
     """The library of this name if it is there, whole, and in a folder that others cannot write to."""
-    place = path_of(name)
+    return _entry(name, path_of(name))
+
+
+def _entry(name: str, place: str) -> bytes | None:
+    """What an entry holds: as `find`, of any kind."""
     try:
         data = _read(place) if place else None
     except (FileNotFoundError, NotADirectoryError):
@@ -162,7 +189,7 @@ def find(name: str) -> bytes | None:
         data = b""
     if data is None:
         return None
-    if _sealed(name, data[:-_DIGEST]) != data[-_DIGEST:]:
+    if _seal(name, data[:-_DIGEST]) != data[-_DIGEST:]:
         warn("cache entry %s is damaged or another's, and will be made anew", place)
         return None
     return data[:-_DIGEST]
@@ -184,7 +211,7 @@ def keep(name: str, library: bytes) -> None:
             warn("cache folder %s is not used: others can write to it; %s", folder(), remedy)
             return
         with _writing():
-            _write(place, library + _sealed(name, library))
+            _write(place, library + _seal(name, library))
     except OSError as problem:
         warn("compiled code is not cached, the next start compiles again: %s; %s", problem, remedy)
 

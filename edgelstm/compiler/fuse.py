@@ -1,8 +1,8 @@
 """Operations -> one LLVM module: all layers in one function, and around it the entry points of a library.
 
 ===========================  ==================================================================================
-``edgelstm_run``             ``int64 (weights, arena, x, y, n, limit, checked)``: see `kernels.blocks`
-``edgelstm_python_step``     what Python calls as ``stream.step``: see `kernels.python_call`
+``edgelstm_run``             ``int64 (weights, arena, x, y, n, limit, checked)``: see `kernels.entry.blocks`
+``edgelstm_python_step``     what Python calls as ``stream.step``: see `kernels.entry.python_call`
 ===========================  ==================================================================================
 
 Only a cache miss comes here: this file imports Numba.
@@ -125,8 +125,8 @@ def fuse(layout: Layout, *, small: bool = False) -> list[str]:
     names, texts = kernels(layout)
     inputs, outputs, sample = layout.input_size, layout.output_size, layout.sample_offset
     number, limit = types.int64, types.float32
-    check = CHECKS["first_bad_index" if layout.takes_index else "first_bad_vector"]
-    texts.append(kernel_ir("edgelstm_first_bad", check, (FLOATS, limit, number), number, inputs=inputs))
+    check, constants = layout.checks
+    texts.append(kernel_ir("edgelstm_first_bad", CHECKS[check], (FLOATS, limit, number), number, **constants))
     when = {"every": layout.every, "first": layout.first}
     block = {"inputs": inputs, "outputs": outputs, "block": layout.block, "sample": sample // 4, **when}
     texts.append(kernel_ir("edgelstm_run", process, (*(FLOATS,) * 4, number, limit, number), number, **block))

@@ -53,8 +53,8 @@ def fuse(layout: Layout) -> list[str]:
     """The library's code as IR texts to be linked: the whole recording through all layers first, then what it calls."""
     names, texts = kernels(layout)
     inputs, number, limit = layout.input_size, types.int64, types.float32
-    check = CHECKS["first_bad_index" if layout.takes_index else "first_bad_vector"]
-    texts.append(kernel_ir("edgelstm_first_bad", check, (FLOATS, limit, number), number, inputs=inputs))
+    check, constants = layout.checks
+    texts.append(kernel_ir("edgelstm_first_bad", CHECKS[check], (FLOATS, limit, number), number, **constants))
     taken = (*(FLOATS,) * 5, number, limit, number)
     entry = {"inputs": inputs, "sample": layout.sample_offset // 4, "least": layout.first}
     texts.append(kernel_ir(EXPORTS[0], process_recording, taken, number, **entry))

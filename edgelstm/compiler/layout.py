@@ -72,7 +72,7 @@ class Layout(NamedTuple):
     arena_bytes: int
     input_size: int
     output_size: int
-    takes_index: bool
+    vocabularies: tuple[int, ...]
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     every: int
@@ -83,6 +83,13 @@ class Layout(NamedTuple):
     def each_step(self) -> bool:
         """Whether an answer is due at every step."""
         return self.every == self.first == 1
+
+    @property
+    def checks(self) -> tuple[str, dict[str, Any]]:
+        """The check of samples, by its name in `kernels.table.CHECKS`, and its constants. A single index is checked against the limit."""
+        if any(self.vocabularies) and self.input_size > 1:
+            return "first_bad_mixed", {"inputs": self.input_size, "vocabularies": self.vocabularies}
+        return "first_bad_index" if any(self.vocabularies) else "first_bad_vector", {"inputs": self.input_size}
 
     @property
     def state_bytes(self) -> int:
@@ -100,7 +107,7 @@ class Layout(NamedTuple):
             self.output_offset,
             self.input_size,
             self.output_size,
-            self.takes_index,
+            self.checks,
             self.input_shape,
             self.every,
             self.first,
@@ -206,7 +213,7 @@ def laid_out(builder: Builder) -> Layout:
         arena_bytes=4 * (given + up_to(LINE, model.input_size)),
         input_size=model.input_size,
         output_size=model.output_size,
-        takes_index=model.takes_index,
+        vocabularies=model.vocabularies,
         input_shape=model.input_shape,
         output_shape=model.output_shape,
         every=model.output_wire.every,

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ..errors import CompileError
 from ..model import Model
-from ..runtime.library_file import Sizes
 from ..runtime.memory import aligned
-from ..runtime.program import PROBE_LIMIT, About, Program, run_of, worst_difference
+from ..runtime.program import About, Program, run_of, worst_difference
+from ..runtime.sizes import PROBE_LIMIT, Sizes
 from . import cache
 from .layout import Layout, lay_out
 from .library import MADE_FOR, Library
@@ -122,6 +122,7 @@ def sizes_of(model: Model, layout: Layout, digest: bytes = b"") -> Sizes:
         output_shape=layout.output_shape,
         row_bytes=None if layout.work is None else 4 * layout.work,
         sums_up=model.sums_up,
+        vocabularies=model.vocabularies if model.takes_index else (),
     )
 
 

@@ -46,12 +46,11 @@ def instructions(model: Model, architecture: str, dot: str) -> Estimate | None:
     counted = _counted()["rpi5" if dot == "sdot" else "rpi4"]
     total = 0.0
     for layer in model.layers:
-        scheme = "int8-static" if "static" in layer.kind else layer.numbers
-        if scheme not in counted.schemes:
+        if layer.numbers not in counted.schemes:
             return None
-        rows = _rows(counted.schemes[scheme])
+        rows = _rows(counted.schemes[layer.numbers])
         products = layer.multiply_accumulates
-        if layer.kind.startswith("lstm") or layer.kind in counted.cells:
+        if "lstm" in (layer.kind, layer.float_kind) or layer.kind in counted.cells:
             work = products + _CELL * model.size_of(layer.name)
             total += work * _interpolated(work, _cell_rows(counted.cells[layer.kind]) if layer.kind in counted.cells else rows)
         else:

@@ -39,7 +39,7 @@ class Target(NamedTuple):
     boards : str
         Where it runs.
     division : str
-        Form of quotients: see `kernels.activations.advance`. Chosen by LLVM's models of the cores, for want of boards.
+        Form of quotients: see `kernels.cells.advance`. Chosen by LLVM's models of the cores, for want of boards.
     identity : str
         Of the host: changes when code compiled for another such CPU may not run.
     """

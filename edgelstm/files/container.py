@@ -90,7 +90,9 @@ def open_file(path: str) -> BinaryIO:
     """
     about_file = os.stat(path)
     if stat.S_ISDIR(about_file.st_mode):
-        raise ModelFileError("is a folder; name the model file in it (a TensorFlow SavedModel folder is not supported).")
+        raise ModelFileError(
+            "is a folder; name the model file in it. A TensorFlow SavedModel is not read: write Keras' .keras file, or a .tflite file."
+        )
     if not stat.S_ISREG(about_file.st_mode):
         raise ModelFileError("is no regular file; copy the model to disk and name that file.")
     if about_file.st_size == 0:

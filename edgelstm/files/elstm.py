@@ -19,6 +19,7 @@ from ..layers.record import Layer
 from ..model import Model, Probe
 from ..runtime import rates
 from ..runtime.digests import sha256_of
+from ..runtime.sizes import PROBE_LIMIT
 from ..runtime.writing import write_atomic
 from . import container
 from .container import Tensors
@@ -28,9 +29,6 @@ KEY = "edgelstm"
 
 #: Format version that this code writes, and the only one it reads.
 VERSION = 1
-
-#: Largest difference that a probe may show, relative to ``max(1, |output|)``.
-PROBE_LIMIT = 1e-4
 
 #: The most steps that a file's probe may hold.
 MAX_PROBE_STEPS = 1024
@@ -244,10 +242,9 @@ def _probe(inputs: NDArray[Any] | None, outputs: NDArray[Any] | None, source: st
 def _assemble(layers: list[Layer], probe: Probe, document: dict[str, Any]) -> Model:
     options = {name: document[name] for name in ("labels", "input_names", "rate_hz", "window", "stateful", "source")}
     model = Model(tuple(layers), probe=probe, **options)
-    if (vocabulary := model.vocabulary_size) is not None:
-        indices = probe.inputs
-        if (indices != np.floor(indices)).any() or indices.min() < 0 or indices.max() >= vocabulary:
-            raise ModelFileError(f"its probe inputs must be whole numbers from 0 to {vocabulary - 1}; convert the model again.")
+    for rows, column in zip(model.vocabularies, probe.inputs.T, strict=True):
+        if rows and ((column != np.floor(column)).any() or column.min() < 0 or column.max() >= rows):
+            raise ModelFileError(f"its probe inputs must be whole numbers from 0 to {rows - 1}; convert the model again.")
     return model
 
 

@@ -66,18 +66,22 @@ def _candidates(model: Model) -> Iterator[NDArray[np.float32]]:
     for answers in (most, max(1, most // 4), 1):
         steps = _steps_to(answers, model.output_wire)
         for seed in range(TRIES):
-            random = np.random.default_rng(seed)
-            if model.vocabulary_size is not None:
-                xs = random.integers(model.vocabulary_size, size=(steps, 1)).astype(np.float64)
-            else:
-                xs = random.uniform(-1, 1, (steps, model.input_size))
-                if isinstance(first := model.layers[0], Normalizer):
-                    xs = first.mean + first.scale.astype(np.float64) * xs
-            yield xs.astype(np.float32)  # (steps, input_size)
+            yield samples(model, steps, np.random.default_rng(seed))
+
+
+def samples(model: Model, steps: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """Inputs of ordinary size (steps, input_size): from -1 to 1 behind the model's normaliser; any index of a table."""
+    xs = random.uniform(-1, 1, (steps, model.input_size))
+    if isinstance(first := model.layers[0], Normalizer):
+        xs = first.mean + first.scale.astype(np.float64) * xs
+    for column, rows in enumerate(model.vocabularies):
+        if rows:
+            xs[:, column] = random.integers(rows, size=steps)
+    return xs.astype(np.float32)
 
 
 def _steady(model: Model, inputs: NDArray[np.float32], outputs: NDArray[np.float64]) -> bool:
-    if model.vocabulary_size is not None or not any(layer.rounds for layer in model.layers):
+    if model.takes_index or not any(layer.rounds for layer in model.layers):
         return True
     limit = STEADY * np.maximum(1, np.abs(outputs))
     nudged = (reference.run(model, inputs.astype(np.float64) * (1 + nudge)) for nudge in NUDGES)

@@ -5,7 +5,7 @@ Nothing here is imported on a device that loads a `.elstm` file. No framework is
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import BinaryIO, NamedTuple
 
@@ -13,6 +13,10 @@ from ..errors import ModelFileError, UnsupportedModelError, UsageError
 from ..files import container
 from ..model import Model
 from .sniff import instead, sniff
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .provenance import Provenance
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +33,15 @@ class Imported:
         What the file was.
     notes : sequence of str
         What the user should know: sentences.
+    provenance : Provenance, optional
+        What the model's arrays were made of, where that was asked for.
     """
 
     model: Model
     chain: str
     format: str
     notes: tuple[str, ...] = ()
+    provenance: "Provenance | None" = None
 
 
 class Asked(NamedTuple):
@@ -111,6 +118,17 @@ def _tflite(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list
     return from_tflite(read(file.read()), asked.layers, source=source)
 
 
+def _tensorflow(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .from_onnx.chains import from_onnx
+    from .from_tensorflow.file import read
+    from .from_tensorflow.program import program
+
+    asked._replace(sizes=None).refuse()
+    graph, notes = program(read(file))
+    model, made, more = from_onnx(graph, sizes=asked.sizes, source=source)
+    return model, made, [*notes, *more]
+
+
 def _exported(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
     from .aten.exported import read
     from .from_onnx.chains import from_onnx
@@ -170,6 +188,7 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "PyTorch": _torch,
     "safetensors": _safetensors,
     "TensorFlow Lite": _tflite,
+    "TensorFlow (frozen .pb)": _tensorflow,
     "torch.export": _exported,
     "TorchScript": _script,
     "NumPy (npz)": _npz,
@@ -186,7 +205,7 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
 }
 
 #: The formats of which `sizes` may be said.
-GRAPHS = ("ONNX", "torch.export", "TorchScript")
+GRAPHS = ("ONNX", "torch.export", "TorchScript", "TensorFlow (frozen .pb)")
 
 
 def import_file(
@@ -198,6 +217,7 @@ def import_file(
     recurrent_activation: str | None = None,
     sizes: str | None = None,
     recipe: str | os.PathLike[str] | None = None,
+    traced: bool = False,
 ) -> Imported:
     """Read a trained network of another framework.
 
@@ -218,6 +238,8 @@ def import_file(
         What a graph leaves open of its inputs: lengths of axes, and whole numbers, for example ``"input=1x576, sr=16000"``.
     recipe : str or os.PathLike, optional
         A TOML file that says what the tensors of a file are, in place of all the others: see `recipes.build`.
+    traced : bool
+        Whether to look up what each array of the model was made of.
 
     Raises
     ------
@@ -238,19 +260,29 @@ def import_file(
         if found == "edgelstm":
             raise ModelFileError("is a .elstm file already; load it with edgelstm.load, there is nothing to convert.")
         source = f"{found}: {os.path.basename(path)}"
-        if recipe is not None:
-            return _by_recipe(file, found, recipe, asked, source)
-        if found not in READERS:
+        if recipe is None and found not in READERS:
             raise UnsupportedModelError(
                 f"is a file of {found}, which edgelstm does not import yet; it imports {', '.join(READERS)}. {instead(found)}"
             )
-        if recurrent_activation is not None and found != "Keras (HDF5)":
+        if recipe is None and recurrent_activation is not None and found != "Keras (HDF5)":
             raise UsageError(f'is a file of {found}; leave out recurrent_activation="{recurrent_activation}".')
-        if sizes is not None and found not in GRAPHS:
+        if recipe is None and sizes is not None and found not in GRAPHS:
             raise UsageError(f'is a file of {found}, whose inputs have no open sizes; leave out sizes="{sizes}".')
         file.seek(0)
-        model, order, notes = READERS[found](file, asked, source)
-    return Imported(model, order, found, tuple(notes))
+        if recipe is not None:
+            taken = _by_recipe(file, found, recipe, asked, source)
+        else:
+            model, order, notes = READERS[found](file, asked, source)
+            taken = Imported(model, order, found, tuple(notes))
+        return replace(taken, provenance=_provenance(file, taken)) if traced else taken
+
+
+def _provenance(file: BinaryIO, taken: Imported) -> "Provenance":
+    from .provenance import provenance
+    from .provenance.tensors import tensors
+
+    names = taken.chain.split(", ") if taken.format.startswith("Keras") else ()
+    return provenance(taken.model, tensors(file, taken.format), names)
 
 
 def _by_recipe(file: BinaryIO, found: str, recipe: str | os.PathLike[str], asked: Asked, source: str) -> Imported:

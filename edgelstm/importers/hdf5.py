@@ -1,50 +1,65 @@
-"""HDF5 files, read with distrust: no other file is opened, and nothing larger than what a file really stores is made."""
+"""HDF5 files as trees of named arrays and texts. The HDF5 library reads them in a process of its own: see `hdf5_library`."""
 
-import contextlib
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelFileError, UnsupportedModelError, printable
 
-#: Numbers may take this many bytes in memory beyond what they take in the file, and then as many times as much.
-_FREE_BYTES, _RATIO = 1 << 20, 200
+#: Parts that Keras cuts a long list of texts into.
+_MAX_PARTS = 4096
 
-#: The most bytes of one dataset and of one attribute.
-_MAX_DATASET, _MAX_ATTRIBUTE = 1 << 28, 1 << 24
+#: Seconds after which the other process is given up; it ends by itself after a few of its own.
+_SECONDS = 120
 
-#: The most entries of a group, and how deep groups may lie in groups.
-_MAX_ENTRIES, _MAX_DEPTH = 4096, 24
-
-#: Filters that the HDF5 library has built in or that h5py adds; others are code from elsewhere.
-_FILTERS = (1, 2, 3, 4, 5, 6, 32000)
+_LOST = "is a damaged HDF5 file, on which the HDF5 library fails; copy it again."
 
 
 class Group:
-    """A group of a file, by hard links alone."""
+    """A group of a file, by hard links alone.
 
-    def __init__(self, group: Any, place: str = "") -> None:
-        self._group = group
-        self.place = place
+    Parameters
+    ----------
+    node : mapping
+        As `hdf5_library.Reading.group` describes it, with the arrays of its data sets.
+    place : str
+        How errors call it.
+    """
+
+    def __init__(self, node: Mapping[str, Any], place: str = "") -> None:
+        self._node, self.place = node, place
 
     def names(self) -> list[str]:
         """Its entries, in the file's order."""
-        with sound():
-            count = len(self._group)
-            names = list(self._group) if count <= _MAX_ENTRIES else []
-        if not names and count:
-            raise ModelFileError(f"group {printable(self.place, 100)!r} has {count} entries; at most {_MAX_ENTRIES} make sense.")
-        return names
+        return list(self._entries())
+
+    def _entries(self) -> Mapping[str, Any]:
+        if fault := self._node.get("fault"):
+            _refuse(fault)
+        found: Mapping[str, Any] = self._node["entries"]
+        return found
+
+    def _attributes(self) -> Mapping[str, Any]:
+        if fault := self._node.get("fault") or self._node.get("attributes_fault"):
+            _refuse(fault)
+        found: Mapping[str, Any] = self._node["attributes"]
+        return found
 
     def __contains__(self, name: str) -> bool:
-        with sound():
-            return name in self._group
-
-    def _has(self, name: str) -> bool:
-        with sound():
-            return name in self._group.attrs
+        node = self._node
+        for part in name.strip("/").split("/"):
+            if part not in node.get("entries", {}):
+                return False
+            node = node["entries"][part]
+        return True
 
     def group(self, name: str) -> "Group":
         """The group at a path below.
@@ -55,8 +70,8 @@ class Group:
             If there is none, or a link leads out of the file.
         """
         found = self._follow(name)
-        if not hasattr(found, "keys"):
-            raise ModelFileError(f"{self._at(name)} is no group; the file is damaged, or no Keras model.")
+        if "entries" not in found:
+            raise ModelFileError(f"{self._at(name)} is an array where a group should be; the file is damaged, save the model again.")
         return Group(found, f"{self.place}/{name}".lstrip("/"))
 
     def numbers(self, name: str) -> NDArray[Any]:
@@ -66,116 +81,79 @@ class Group:
         ------
         ModelFileError, UnsupportedModelError
         """
-        data = self._follow(name)
-        if hasattr(data, "keys"):
-            raise ModelFileError(f"{self._at(name)} is a group where an array should be; the file is damaged, save the model again.")
-        with sound():
-            kind, shape = data.dtype.kind, data.shape
-        if shape is None or kind not in "fiu":
-            raise UnsupportedModelError(f"{self._at(name)} holds no numbers; save the float model.")
-        with sound():
-            self._check_stored(data, name)
-            return np.asarray(data[()])
+        data = self._data(name)
+        if fault := data.get("unreadable"):
+            _refuse(fault)
+        found: NDArray[Any] = data["array"]
+        return found
 
     def is_float(self, name: str) -> bool:
         """Whether the dataset at a path below holds floating-point numbers."""
-        data = self._follow(name)
-        with sound():
-            return data.shape is not None and data.dtype.kind == "f"
+        return bool(self._data(name)["kind"] == "f")
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a dataset at a path below; empty of what has none."""
-        data = self._follow(name)
-        with sound():
-            return tuple(data.shape or ())
-
-    def _check_stored(self, data: Any, name: str) -> None:
-        plan = data.id.get_create_plist()
-        if data.is_virtual or plan.get_external_count():
-            raise ModelFileError(f"{self._at(name)} lies in another file, which edgelstm does not open; save the model into one file.")
-        if any(plan.get_filter(index)[0] not in _FILTERS for index in range(plan.get_nfilters())):
-            raise UnsupportedModelError(
-                f"{self._at(name)} is compressed by a filter that HDF5 does not have itself; save it with gzip or plain."
-            )
-        size, stored = int(np.prod(data.shape, dtype=object)) * data.dtype.itemsize, int(data.id.get_storage_size())
-        if size > min(_MAX_DATASET, _FREE_BYTES + _RATIO * stored):
-            raise ModelFileError(
-                f"{self._at(name)} has shape {printable(data.shape, 100)} and stores {stored} bytes of it; "
-                "the file is damaged, copy it again."
-            )
+        return tuple(self._data(name)["shape"])
 
     def texts(self, name: str) -> list[str] | None:
         """An attribute that is a list of texts, which Keras cuts into ``name0``, ``name1``, … where it is long; None where absent."""
-        if self._has(name):
-            return [_text(value) for value in np.ravel(self.attribute(name))]
+        known = self._attributes()
+        if name in known:
+            return self._listed(name)
         found: list[str] = []
-        for index in range(_MAX_ENTRIES):
-            if not self._has(f"{name}{index}"):
+        for index in range(_MAX_PARTS):
+            if f"{name}{index}" not in known:
                 return found if index else None
-            found += [_text(value) for value in np.ravel(self.attribute(f"{name}{index}"))]
+            found += self._listed(f"{name}{index}")
         return found
 
     def text(self, name: str) -> str | None:
         """An attribute that is one text; None where absent."""
-        return _text(self.attribute(name)) if self._has(name) else None
+        found = self._listed(name) if name in self._attributes() else None
+        return None if found is None else found[0] if len(found) == 1 else str(found)
 
-    def attribute(self, name: str) -> Any:
-        """An attribute's value."""
-        with sound():
-            given, value = self._group.attrs.get_id(name), None
-            if np.prod(given.shape, dtype=object) * given.dtype.itemsize <= _MAX_ATTRIBUTE:
-                value = self._group.attrs[name]
+    def _listed(self, name: str) -> list[str]:
+        value = self._attributes()[name]
         if value is None:
-            raise ModelFileError(
-                f"attribute {printable(name, 60)!r} has more than {_MAX_ATTRIBUTE} bytes; the file is damaged, copy it again."
-            )
-        return value
+            raise ModelFileError(f"attribute {printable(name, 60)!r} is larger than any of Keras; the file is damaged, copy it again.")
+        return [value] if isinstance(value, str) else list(value)
 
     def walk(self) -> Iterator[str]:
         """The paths of all datasets below, group by group."""
-        waiting = [(self, "", 0)]
-        seen = 0
+        waiting = [(self, "")]
         while waiting:
-            group, path, depth = waiting.pop(0)
+            group, path = waiting.pop(0)
             for name in group.names():
-                seen += 1
-                if seen > _MAX_ENTRIES or depth > _MAX_DEPTH:
-                    raise ModelFileError("has more groups and arrays than any Keras model; the file is damaged, copy it again.")
-                if hasattr(group._follow(name), "keys"):
-                    waiting.append((group.group(name), f"{path}{name}/", depth + 1))
+                node = group._follow(name)
+                if "entries" in node:
+                    waiting.append((group.group(name), f"{path}{name}/"))
                 else:
                     yield f"{path}{name}"
 
-    def _follow(self, path: str) -> Any:
-        import h5py
+    def _data(self, name: str) -> Mapping[str, Any]:
+        found = self._follow(name)
+        if "entries" in found:
+            raise ModelFileError(f"{self._at(name)} is a group where an array should be; the file is damaged, save the model again.")
+        return found
 
-        node = self._group
+    def _follow(self, path: str) -> Mapping[str, Any]:
+        node: Mapping[str, Any] = self._node
         for name in path.strip("/").split("/"):
-            with sound():
-                link = node.get(name, getlink=True) if hasattr(node, "keys") and name in node else None
-            if link is None:
+            if name not in node.get("entries", {}):
                 raise ModelFileError(f"{self._at(path)} is missing; save the model again.")
-            if not isinstance(link, h5py.HardLink):
-                raise ModelFileError(f"{self._at(path)} is a link to somewhere else, which edgelstm does not follow; save the model again.")
-            with sound():
-                node = node[name]
+            node = node["entries"][name]
+            if fault := node.get("fault"):
+                _refuse(fault)
         return node
 
     def _at(self, name: str) -> str:
         return printable(f"{self.place}/{name}".lstrip("/"), 200)
 
 
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-@contextlib.contextmanager
-def sound() -> Iterator[None]:
-    """What the HDF5 library says of a damaged file becomes a `ModelFileError`."""
-    try:
-        yield
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError) as problem:
-        raise ModelFileError(f"is a damaged HDF5 file ({printable(problem, 200)}); copy it again.") from None
+def _refuse(fault: list[str]) -> NoReturn:
+    """Raise what the other process said."""
+    kind, why = fault
+    raise (UnsupportedModelError if kind == "unsupported" else ModelFileError)(printable(why, 400))
 
 
 def opened(file: BinaryIO) -> Group:
@@ -188,9 +166,36 @@ def opened(file: BinaryIO) -> Group:
     ModelFileError
         If the file is damaged.
     """
+    if find_spec("h5py") is None:
+        raise UnsupportedModelError('is read by h5py, which is not installed; install it with pip install "edgelstm[convert]".')
+    file.seek(0)
+    program = Path(__file__).with_name("hdf5_library.py")
+    paths = os.pathsep.join(filter(None, sys.path))
+    surroundings = {**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"}
     try:
-        import h5py
-    except ImportError:
-        raise UnsupportedModelError('is read by h5py, which is not installed; install it with pip install "edgelstm[convert]".') from None
-    with sound():
-        return Group(h5py.File(file, "r"))
+        done = subprocess.run(
+            [sys.executable, "-P", program], input=file.read(), capture_output=True, timeout=_SECONDS, env=surroundings, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise ModelFileError(_LOST) from None
+    except OSError as problem:
+        raise UnsupportedModelError(f"is read by a second Python, which does not start here ({printable(problem, 100)}).") from None
+    length = int.from_bytes(done.stdout[:8], "little")
+    if done.returncode or len(done.stdout) < 8 + length:
+        raise ModelFileError(_LOST)
+    root: dict[str, Any] = json.loads(done.stdout[8 : 8 + length])
+    _fill(root, memoryview(done.stdout)[8 + length :])
+    if fault := root.get("fault"):
+        _refuse(fault)
+    return Group(root)
+
+
+def _fill(root: dict[str, Any], numbers: memoryview) -> None:
+    """Give each data set its array; they lie one behind the other, in the order of the tree."""
+    at, waiting = 0, [root]
+    while waiting:
+        node = waiting.pop()
+        if "dtype" in node:
+            part = numbers[at : at + node["bytes"]]
+            node["array"], at = np.frombuffer(part, node["dtype"]).reshape(node["shape"]), at + node["bytes"]
+        waiting += reversed(node.get("entries", {}).values())

@@ -33,6 +33,7 @@ _MAGIC = (
     (11, LEGACY_MAGIC, "PyTorch"),
     (0, b"\x93NUMPY", "NumPy"),
     (0, b"\x08\x01\x12", "TensorFlow SavedModel"),
+    (0, b"node {", "TensorFlow graph as text (.pbtxt)"),
     (0, b"GGUF", "GGUF"),
     (0, b"#Parameter#", "DyNet (text)"),
     (0, b"#LookupParameter#", "DyNet (text)"),
@@ -83,13 +84,21 @@ _PICKLES = (
 
 _FROM_TORCH = "If the model exists in PyTorch, write it with torch.save(model.state_dict(), path)."
 _BY_HAND = "Bring its arrays under the names that PyTorch gives them and call edgelstm.from_torch(arrays, layers)."
-_TO_TFLITE = "Convert it to TensorFlow Lite, with tf.lite.TFLiteConverter.{}(…).convert()."
+_FREEZE = "freeze the graph: tf.compat.v1.graph_util.convert_variables_to_constants(session, graph_def, outputs)"
+
+#: The end of a table of sorted strings, which checkpoints of TensorFlow are.
+_TABLE = bytes.fromhex("57fb808b247547db")
 
 #: What to do with a file of a format that no importer reads.
 _INSTEAD = {
     "ONNX Runtime (.ort)": "Give the .onnx file that it was made from.",
-    "TensorFlow SavedModel": _TO_TFLITE.format("from_saved_model"),
-    "TensorFlow 1 GraphDef (.pb)": "Convert it to TensorFlow Lite, with tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(…).convert().",
+    "TensorFlow SavedModel": (
+        "Load it in Keras and write model.save('model.keras'), or convert it to TensorFlow Lite: "
+        "tf.lite.TFLiteConverter.from_saved_model(folder).convert()."
+    ),
+    "TensorFlow checkpoint": f"It holds numbers without a network: restore it in TensorFlow and {_FREEZE}; or write Keras' .keras file.",
+    "TensorFlow MetaGraph (.meta)": f"It holds a network without its numbers: restore its checkpoint in TensorFlow and {_FREEZE}.",
+    "TensorFlow graph as text (.pbtxt)": "Write it as binary: tf.io.write_graph(graph, folder, name, as_text=False), frozen.",
 }
 
 
@@ -132,7 +141,12 @@ def _sniff_binary(start: bytes, file: BinaryIO) -> str:
     if start[0] == 8 and start[1] < 32 and start[2:3] in b"\x12\x1a\x22\x28\x32\x3a\x42":
         return "ONNX"
     if _is_graph(start):
-        return "TensorFlow 1 GraphDef (.pb)"
+        return "TensorFlow (frozen .pb)"
+    if _is_meta_graph(start):
+        return "TensorFlow MetaGraph (.meta)"
+    if file.seek(0, io.SEEK_END) >= 48 and file.seek(-8, io.SEEK_END) and file.read(8) == _TABLE:
+        return "TensorFlow checkpoint"
+    file.seek(0)
     if _is_pickle(start):
         return _sniff_pickle(file)
     if msgpack_file.begins(start):
@@ -150,6 +164,16 @@ def _is_graph(start: bytes) -> bool:
         return False
     operator, place = _field(start, place + name, b"\x12")
     return bool(operator) and re.fullmatch(rb"[A-Z][A-Za-z0-9_>]*", start[place : place + operator]) is not None
+
+
+def _is_meta_graph(start: bytes) -> bool:
+    """Whether a protobuf begins with a list of operators: ``MetaGraphDef.meta_info_def.stripped_op_list.op[0].name``."""
+    place = 0
+    for tag in (b"\x0a", b"\x12", b"\x0a", b"\x0a"):
+        size, place = _field(start, place, tag)
+        if not size:
+            return False
+    return re.fullmatch(rb"[A-Z][A-Za-z0-9_>]*", start[place : place + size]) is not None
 
 
 def _field(data: bytes, place: int, tag: bytes) -> tuple[int, int]:

@@ -47,7 +47,8 @@ void edgelstm_reset(void *arena);
 /* One timestep. x: input_size floats; y: output_size floats, and may be x. Maps are flat: rows, columns, channels, the last fastest.
  * 0: done; 1: x holds a NaN, an infinity, a value too large for float32 sums or an index outside the model's table, and nothing changed;
  * 2: done, and no answer is due, y is as it was. Only models that do not answer each step give 2: their own header has
- * EDGELSTM_EVERY and EDGELSTM_FIRST, the steps from one answer to the next, and to the first after a reset. */
+ * EDGELSTM_EVERY and EDGELSTM_FIRST, the steps from one answer to the next, and to the first after a reset.
+ * 3: this model reads whole recordings and cannot step; nothing changed. See edgelstm_process_recording. */
 int32_t edgelstm_step(void *arena, const float *x, float *y);
 
 /* n timesteps, to the last bit what n steps give. x: n rows of input_size floats; y: n rows of output_size floats; they must not overlap.
@@ -55,7 +56,7 @@ int32_t edgelstm_step(void *arena, const float *x, float *y);
  * y of a model that does not answer each step: edgelstm_due(arena, n) rows, asked before. */
 size_t edgelstm_process(void *arena, const float *x, float *y, size_t n);
 
-/* How many answers the next n steps give. Only models that do not answer each step have this function. */
+/* How many answers the next n steps give, or a recording of n rows. Only models that do not answer each step have this function. */
 size_t edgelstm_due(const void *arena, size_t n);
 
 /* The state as edgelstm_snapshot_bytes() bytes, for another process, another day or another machine. blob is aligned to 4.
@@ -64,6 +65,19 @@ size_t edgelstm_snapshot(const void *arena, void *blob);
 
 /* Take up the state of a snapshot. 0: done; 1: it is damaged; 2: it is of another model. Where it is not 0, nothing changed. */
 int32_t edgelstm_restore(void *arena, const void *blob, size_t size);
+
+/* Of models that read whole recordings, since a layer begins at the end of one or needs later rows: these two functions, and neither
+ * edgelstm_process nor snapshots. Nothing is kept from one recording to the next. Their own header has EDGELSTM_ROW_BYTES, and
+ * EDGELSTM_SUMS_UP where a recording gets one answer.
+ *
+ * Bytes of work memory that a recording of n rows needs: n times EDGELSTM_ROW_BYTES. One block of it serves all streams of a thread. */
+size_t edgelstm_work_bytes(size_t n);
+
+/* A whole recording, from the initial state. work: work_bytes bytes, aligned to 8 (64 is fastest), and need not be clear. x: n rows of
+ * input_size floats; y: n rows of output_size floats, or edgelstm_due(arena, n) where the model has that function; none of them overlap.
+ * Returns n; the number of the first row that holds what edgelstm_step would refuse, and y is as it was; or SIZE_MAX where n rows need more
+ * work memory than there is. A recording shorter than EDGELSTM_FIRST rows has no answer, and y is as it was. */
+size_t edgelstm_process_recording(void *arena, void *work, size_t work_bytes, const float *x, float *y, size_t n);
 
 #ifdef __cplusplus
 }

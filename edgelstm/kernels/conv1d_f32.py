@@ -6,10 +6,11 @@ four sums over interleaved inputs, in the same order on every path below, so tha
 
 from numba import njit
 
+from .chunks import LONGEST
 from .dense_f32 import FOUR
 from .entry.rates import rows_passed_over
 from .simd.vectors import Lanes, add, fma, lane0, lane1, lane2, lane3, load, offset, splat, store, zero
-from .sliding_f32 import LONGEST, rows_copier, sliding
+from .sliding_f32 import rows_copier, sliding
 
 inlined = njit(inline="always")
 

@@ -6,13 +6,13 @@ Weights may be in half precision, two in the place of a float32, a row filled up
 
 from numba import njit
 
+from .chunks import LONGEST
 from .simd.halves import load_halves
 from .simd.vectors import Lanes, add, fma, lane0, lane1, lane2, lane3, load, multiplied, offset, splat, store, total, zero
 
 inlined = njit(inline="always")
 
 FOUR = Lanes(4)
-LONGEST = 64
 
 
 def dense_dot_f32(inputs, outputs, x_stride, y_stride, halves=0):

@@ -7,148 +7,115 @@ import numpy as np
 from numba import njit
 
 from . import activations
+from .chunks import chunks, chunkwise
 from .simd.vectors import Lanes, add, highest, load, multiplied, offset, splat, store, subtracted, total
 
 inlined = njit(inline="always")
 
-LONGEST = 64
-
 ONE = Lanes(1)
-
-
-def chunks(size):
-    """Lanes of the full chunks of a row and of the rest, with the number of values in full chunks."""
-    width = min(size, LONGEST)
-    full = size // width * width
-    return Lanes(width), width, full, Lanes(size - full or 1), size - full
 
 
 def activation_f32(function, size, x_stride, y_stride):
     """Kernel of `function` (a word of `layers.activations`) on every value."""
-    apply = activations.applied(function)
-    lanes, width, full, rest_lanes, rest = chunks(size)
+    function = activations.applied(function)
 
-    def kernel(w, x, y, s, z, n):
-        """x: (n, x_stride); y: (n, y_stride); w, s, z: unused."""
-        for t in range(n):
-            xt = offset(x, t * x_stride)
-            yt = offset(y, t * y_stride)
-            for k in range(0, full, width):
-                store(yt, k, apply(load(lanes, xt, k)))
-            if rest:
-                store(yt, full, apply(load(rest_lanes, xt, full)))
+    @inlined
+    def apply(lanes, w, x, y, k):
+        store(y, k, function(load(lanes, x, k)))
 
-    return kernel
+    return chunkwise(size, x_stride, y_stride, apply)
 
 
 def normalizer_f32(size, x_stride, y_stride):
     """Kernel of (x - mean) / scale. Weights: mean (size,), 1 / scale (size,)."""
-    lanes, width, full, rest_lanes, rest = chunks(size)
 
     @inlined
-    def normalize(lanes, w, x, y, k):
+    def apply(lanes, w, x, y, k):
         store(y, k, multiplied(subtracted(load(lanes, x, k), load(lanes, w, k)), load(lanes, w, size + k)))
 
-    def kernel(w, x, y, s, z, n):
-        """w: mean and 1 / scale; x: (n, x_stride); y: (n, y_stride); s, z: unused."""
-        for t in range(n):
-            xt = offset(x, t * x_stride)
-            yt = offset(y, t * y_stride)
-            for k in range(0, full, width):
-                normalize(lanes, w, xt, yt, k)
-            if rest:
-                normalize(rest_lanes, w, xt, yt, full)
-
-    return kernel
+    return chunkwise(size, x_stride, y_stride, apply)
 
 
 def add_f32(terms, size, x_stride, y_stride):
-    """Kernel of the sum of `terms` vectors that stand one behind the other in x."""
-    lanes, width, full, rest_lanes, rest = chunks(size)
+    """Kernel of the sum of `terms` vectors that stand one behind the other in x, a row (terms * size,)."""
 
     @inlined
-    def summed(lanes, x, y, k):
+    def apply(lanes, w, x, y, k):
         a = load(lanes, x, k)
         for j in range(1, terms):
             a = add(a, load(lanes, x, j * size + k))
         store(y, k, a)
 
+    return chunkwise(size, x_stride, y_stride, apply)
+
+
+def _exponentials(size, x_stride, y_stride, write, finish):
+    """A kernel over rows whose exponentials are summed, shifted by the largest value first.
+
+    Parameters
+    ----------
+    write : inlined function (lanes, x, y, k, top)
+        Writes a chunk from k on to y and gives the sum of its exponentials, where `top` is the row's largest value.
+    finish : inlined function (y, summed)
+        Makes answers of a row, in place.
+    """
+    lanes, width, full, rest_lanes, rest = chunks(size)
+
     def kernel(w, x, y, s, z, n):
-        """x: (n, x_stride), a row (terms * size,); y: (n, y_stride); w, s, z: unused."""
+        """x: (n, x_stride); y: (n, y_stride); w, s, z: unused."""
         for t in range(n):
             xt = offset(x, t * x_stride)
             yt = offset(y, t * y_stride)
-            for k in range(0, full, width):
-                summed(lanes, xt, yt, k)
+            top = highest(load(lanes, xt, 0))
+            for k in range(width, full, width):
+                top = max(top, highest(load(lanes, xt, k)))
             if rest:
-                summed(rest_lanes, xt, yt, full)
+                top = max(top, highest(load(rest_lanes, xt, full)))
+            summed = write(lanes, xt, yt, 0, top)
+            for k in range(width, full, width):
+                summed += write(lanes, xt, yt, k, top)
+            if rest:
+                summed += write(rest_lanes, xt, yt, full, top)
+            finish(yt, summed)
 
     return kernel
 
 
 def softmax_f32(size, x_stride, y_stride):
-    """Kernel of exp(x) / sum(exp(x)), shifted by the largest value first."""
+    """Kernel of exp(x) / sum(exp(x))."""
     exp = activations.exp
-    lanes, width, full, rest_lanes, rest = chunks(size)
 
     @inlined
-    def exponentials(lanes, x, y, k, top):
+    def write(lanes, x, y, k, top):
         e = exp(subtracted(load(lanes, x, k), splat(lanes, top)))
         store(y, k, e)
         return total(e)
 
-    def kernel(w, x, y, s, z, n):
-        """x: (n, x_stride); y: (n, y_stride); w, s, z: unused."""
-        for t in range(n):
-            xt = offset(x, t * x_stride)
-            yt = offset(y, t * y_stride)
-            top = highest(load(lanes, xt, 0))
-            for k in range(width, full, width):
-                top = max(top, highest(load(lanes, xt, k)))
-            if rest:
-                top = max(top, highest(load(rest_lanes, xt, full)))
-            summed = exponentials(lanes, xt, yt, 0, top)
-            for k in range(width, full, width):
-                summed += exponentials(lanes, xt, yt, k, top)
-            if rest:
-                summed += exponentials(rest_lanes, xt, yt, full, top)
-            for k in range(size):
-                yt[k] = yt[k] / summed
+    @inlined
+    def finish(y, summed):
+        for k in range(size):
+            y[k] = y[k] / summed
 
-    return kernel
+    return _exponentials(size, x_stride, y_stride, write, finish)
 
 
 def log_softmax_f32(size, x_stride, y_stride):
-    """Kernel of x - log(sum(exp(x))), shifted by the largest value first."""
+    """Kernel of x - log(sum(exp(x)))."""
     exp, log = activations.exp, activations.log
-    lanes, width, full, rest_lanes, rest = chunks(size)
 
     @inlined
-    def exponentials(lanes, x, y, k, top):
+    def write(lanes, x, y, k, top):
         shifted = subtracted(load(lanes, x, k), splat(lanes, top))
         store(y, k, shifted)
         return total(exp(shifted))
 
-    def kernel(w, x, y, s, z, n):
-        """x: (n, x_stride); y: (n, y_stride); w, s, z: unused."""
-        for t in range(n):
-            xt = offset(x, t * x_stride)
-            yt = offset(y, t * y_stride)
-            top = highest(load(lanes, xt, 0))
-            for k in range(width, full, width):
-                top = max(top, highest(load(lanes, xt, k)))
-            if rest:
-                top = max(top, highest(load(rest_lanes, xt, full)))
-            summed = exponentials(lanes, xt, yt, 0, top)
-            for k in range(width, full, width):
-                summed += exponentials(lanes, xt, yt, k, top)
-            if rest:
-                summed += exponentials(rest_lanes, xt, yt, full, top)
-            logarithm = total(log(splat(ONE, summed)))
-            for k in range(size):
-                yt[k] = yt[k] - logarithm
+    @inlined
+    def finish(y, summed):
+        logarithm = total(log(splat(ONE, summed)))
+        for k in range(size):
+            y[k] = y[k] - logarithm
 
-    return kernel
+    return _exponentials(size, x_stride, y_stride, write, finish)
 
 
 def embedding_f32(size, x_stride, y_stride):

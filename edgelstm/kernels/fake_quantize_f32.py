@@ -19,6 +19,20 @@ def fake_quantize_f32(size, x_stride, y_stride):
     return kernel
 
 
+def requantize_f32(size, x_stride, y_stride):
+    """Kernel of products with a multiplier, rounded to levels. Weights: multiplier (size,), low (size,), high (size,)."""
+
+    def kernel(w, x, y, s, z, n):
+        """w: as above; x: (n, x_stride); y: (n, y_stride); s, z: unused."""
+        for t in range(n):
+            xt = offset(x, t * x_stride)
+            yt = offset(y, t * y_stride)
+            for k in range(size):
+                yt[k] = nearest(min(max(xt[k] * w[k], w[size + k]), w[2 * size + k]))
+
+    return kernel
+
+
 def dynamic_fake_quantize_f32(size, together, x_stride, y_stride):
     """Kernel of rounding to 256 levels over the range of all rows, or of each row where `together` is 0. Without weights."""
     round_rows = range_rounder(size, x_stride, y_stride)

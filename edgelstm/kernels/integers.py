@@ -8,7 +8,7 @@ from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
 
-from .simd.dots import ROUNDING, ROUNDING_BITS
+from .simd.formulas import ROUNDER, ROUNDER_BITS
 from .simd.vectors import FLOATS
 
 inlined = njit(inline="always")
@@ -42,8 +42,8 @@ def whole(typingctx, x):
     """The nearest whole number, ties to even, of a float32 within +-2**22, as int32: in the bits of a sum, as in `simd.dots`."""
 
     def codegen(context, builder, signature, args):
-        moved = builder.fadd(args[0], ir.Constant(ir.FloatType(), ROUNDING))
-        return builder.sub(builder.bitcast(moved, ir.IntType(32)), ir.Constant(ir.IntType(32), ROUNDING_BITS))
+        moved = builder.fadd(args[0], ir.Constant(ir.FloatType(), ROUNDER))
+        return builder.sub(builder.bitcast(moved, ir.IntType(32)), ir.Constant(ir.IntType(32), ROUNDER_BITS))
 
     return types.int32(types.float32), codegen
 

@@ -7,7 +7,7 @@ Rows of i, f and o come halved, as `cells.cell` wants them.
 
 `CellOptions` change what a tile's sums become. Where gates are coupled, three of them have rows. Where a norm needs the sums of all tiles,
 tiles leave them in scratch, and the bias is not among them; where there is a projection, h waits there for it. What options have in
-numbers stands behind the tiles: what `lstm_ends.Ending` takes.
+numbers stands behind the tiles: what `lstm_ends.ending` takes.
 
 Rows of inputs and recurrent weights may be in half precision: half as many floats. All else is float32.
 """
@@ -76,14 +76,14 @@ def lstm_f32(
     every_h = Lanes(h_lanes)
 
     @inlined
-    def from_inputs(gates, bias, w, row, x, z, ready):
-        """Bias and input products, which z holds where they are ready."""
-        return load(gates, z, 0) if ready else multiply(gates, w, x, inputs, row, load(gates, bias, 0))
+    def from_inputs(gates, w, size, row, x, z, ready):
+        """Bias and input products, which z holds where they are ready. w: the bias; `size` floats on, the rows."""
+        return load(gates, z, 0) if ready else multiply(gates, offset(w, size), x, inputs, row, load(gates, w, 0))
 
     @inlined
     def tile(gates, lanes, w, size, row, x, h, y, c, z, e, ready):
         """One tile's step: new c in place, new h to y."""
-        a = from_inputs(gates, w, offset(w, size), row, x, z, ready)
+        a = from_inputs(gates, w, size, row, x, z, ready)
         a = recurrent(gates, offset(w, size + inputs * row), h, hidden, row, a)
         finish(lanes, a, row_of_o(a), c, y, e)
 
@@ -91,17 +91,17 @@ def lstm_f32(
     def small_tile(gates, lanes, w, size, row, x, h, y, c, z, e, ready):
         """`tile` where the next step waits for this one's h: the new cell, which needs i, f and g, does not wait for the sums of o."""
         at_o = (count - 1) * units
-        w_o = offset(w, size + (at_o // 2 if halves else at_o))
-        a = from_inputs(before_o, w, offset(w, size), row, x, z, ready)
-        o = from_inputs(lanes, offset(w, at_o), w_o, row, x, offset(z, at_o), ready)
+        to_rows = size - (at_o - at_o // 2 if halves else 0)
+        a = from_inputs(before_o, w, size, row, x, z, ready)
+        o = from_inputs(lanes, offset(w, at_o), to_rows, row, x, offset(z, at_o), ready)
         a = recurrent(before_o, offset(w, size + inputs * row), h, hidden, row, a)
-        o = recurrent(lanes, offset(w_o, inputs * row), h, hidden, row, o)
+        o = recurrent(lanes, offset(w, at_o + to_rows + inputs * row), h, hidden, row, o)
         finish(lanes, a, o, c, y, e)
 
     @inlined
     def tile_apart(gates, lanes, w, size, row, x, h, y, c, z, e, ready):
         """Sums of x, and behind them those of h, where both are normalised apart."""
-        a = from_inputs(gates, w, offset(w, size), row, x, z, ready)
+        a = from_inputs(gates, w, size, row, x, z, ready)
         finish(lanes, a, row_of_o(a), c, y, e)
         a = recurrent(gates, offset(w, size + inputs * row), h, hidden, row, zero(gates))
         finish(lanes, a, row_of_o(a), c, offset(y, count * padded), e)

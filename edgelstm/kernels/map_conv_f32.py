@@ -6,7 +6,7 @@ of a row stay in registers over all of it.
 
 from numba import njit
 
-from .elementwise_f32 import chunks
+from .chunks import chunks
 from .maps_f32 import Window, copying, multiplication, spreading
 from .simd.together import in_each_row
 from .simd.vectors import Lanes, fma, load, offset, store
@@ -14,7 +14,7 @@ from .simd.vectors import Lanes, fma, load, offset, store
 inlined = njit(inline="always")
 
 
-def _walk(given, outputs, units, together, places, groups):
+def walking(given, outputs, units, together, places, groups):
     """An inlined function (w, x, y, z): every place of the answer, (rows, columns, groups * outputs). w: the tiles of all groups."""
     rows, columns = places
     taps = 1 + given.taps // groups
@@ -79,7 +79,7 @@ def map_conv_f32(places, outputs, units, together, given, groups, copied, x_stri
         Whether the map is copied between zeros.
     """
     given = Window(*given)
-    walk, copy = _walk(given, outputs, units, together, places, groups), copying(given, zeros=True)
+    walk, copy = walking(given, outputs, units, together, places, groups), copying(given, zeros=True)
     room = given.rows * given.row if copied else 0
 
     def kernel(w, x, y, s, z, n):
@@ -100,7 +100,7 @@ def map_conv_transpose_f32(places, outputs, units, together, given, strides, x_s
     given: how windows lie on the map with its zeros; strides: from one of its places to the next, along rows and columns.
     """
     given = Window(*given)
-    walk, spread = _walk(given, outputs, units, together, places, 1), spreading(given, strides)
+    walk, spread = walking(given, outputs, units, together, places, 1), spreading(given, strides)
     room = given.rows * given.row
 
     def kernel(w, x, y, s, z, n):

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from .elementwise_f32 import chunks
+from .chunks import chunks
 from .maps_f32 import Window
 from .simd.vectors import add, elementwise, load, multiplied, offset, splat, store, zero
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from numba import njit
 
-from .elementwise_f32 import chunks
+from .chunks import chunks
 from .simd.together import fma_each
 from .simd.vectors import load, offset, store
 

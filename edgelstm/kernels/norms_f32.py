@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from .elementwise_f32 import chunks
+from .chunks import chunks
 from .simd.vectors import Lanes, add, elementwise, fma, load, multiplied, offset, splat, store, subtracted, total
 
 inlined = njit(inline="always")

@@ -3,12 +3,13 @@
 import numpy as np
 from numba import njit
 
+from .simd.formulas import ROUNDER
+
 inlined = njit(inline="always")
 
 ZERO, ONE, TOP = np.float32(0.0), np.float32(1.0), np.float32(255.0)
 
-#: Added to a float32 within 2**22 it leaves no bits behind the point: the sum is rounded, halves to even.
-ROUNDING = np.float32(12582912.0)
+ROUNDING = np.float32(ROUNDER)
 
 
 @inlined

@@ -6,13 +6,11 @@ give an answer follows from how many rows were read before, which the caller cou
 
 from numba import njit
 
+from .chunks import LONGEST
 from .entry.rates import rows_passed_over
 from .simd.vectors import Lanes, add, highest_of, load, multiplied, offset, splat, store
 
 inlined = njit(inline="always")
-
-#: Most floats that are copied or pooled at once.
-LONGEST = 64
 
 
 def rows_copier(count):

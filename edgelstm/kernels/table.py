@@ -8,9 +8,10 @@ from .dense_f32 import dense_columns_f32, dense_dot_f32
 from .dense_int8 import dense_int8_dynamic, dense_int8_weight
 from .elementwise_f32 import activation_f32, add_f32, embedding_f32, log_softmax_f32, normalizer_f32, softmax_f32
 from .entry.blocks import process
-from .entry.checks import first_bad_index, first_bad_vector
+from .entry.checks import first_bad_index, first_bad_mixed, first_bad_vector
 from .entry.python_call import python_step
-from .fake_quantize_f32 import dynamic_fake_quantize_f32, fake_quantize_f32
+from .fake_quantize_f32 import dynamic_fake_quantize_f32, fake_quantize_f32, requantize_f32
+from .fourier_f32 import fourier_f32
 from .grouped_dense_f32 import grouped_dense_f32
 from .gru_f32 import gru_f32
 from .hidden_int8 import gru_int8_dynamic, rnn_int8_dynamic
@@ -20,10 +21,12 @@ from .lstm_f32 import lstm_f32
 from .lstm_int8 import lstm_int8_dynamic
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
 from .lstm_int8_weight import lstm_int8_weight
+from .magnitude_f32 import magnitude_f32
 from .map_conv_f32 import depthwise_f32, map_conv_f32, map_conv_transpose_f32
 from .map_pool_f32 import map_pool_f32
 from .minimal_f32 import min_gru_f32, min_lstm_f32
 from .norms_f32 import layer_norm_f32, rms_norm_f32, unit_normalization_f32
+from .overlap_add_f32 import overlap_add_f32
 from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, reverse_f32, sweep
 from .rnn_f32 import rnn_f32
 from .sliding_f32 import average_pool_f32, global_average_f32, global_max_f32, max_pool_f32, window_f32
@@ -57,6 +60,9 @@ LAYER_KERNELS = {
         softmax_f32,
         log_softmax_f32,
         embedding_f32,
+        fourier_f32,
+        magnitude_f32,
+        overlap_add_f32,
         mul_f32,
         slice_f32,
         batch_norm_f32,
@@ -85,6 +91,7 @@ LAYER_KERNELS = {
         attention_pool_f32,
         attention_f32,
         fake_quantize_f32,
+        requantize_f32,
         dynamic_fake_quantize_f32,
     )
 }
@@ -93,6 +100,6 @@ LAYER_KERNELS = {
 AROUND = {factory.__name__: factory for factory in (masked, sweep, counted_sweep)}
 
 #: Factories of input checks: the number of inputs in, a function (x, limit, n) out.
-CHECKS = {factory.__name__: factory for factory in (first_bad_vector, first_bad_index)}
+CHECKS = {factory.__name__: factory for factory in (first_bad_vector, first_bad_index, first_bad_mixed)}
 
 __all__ = ["AROUND", "CHECKS", "LAYER_KERNELS", "process", "process_recording", "python_step"]

@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit
 
 from .activations import magnitude
+from .chunks import LONGEST
 from .packing import GROUP
 from .simd.dots import dot_products, quantised, quantised_store, words_loader
 from .simd.sums import added, nothing
@@ -13,7 +14,6 @@ inlined = njit(inline="always")
 
 #: Steps of an activation of magnitude 1, or of the largest x of a timestep, which counts as no smaller than this.
 STEPS, SMALLEST = np.float32(127.0), np.float32(1e-30)
-LONGEST = 64
 
 #: Forms of x86, for which LLVM unrolls nothing: up to so many times four words are taken without a loop, whose end would be guessed wrong.
 #: Measured on Zen 5.

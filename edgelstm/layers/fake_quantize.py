@@ -41,9 +41,7 @@ class FakeQuantize(Layer):
             require_shape(self.label, name, getattr(self, name), self.scale.shape, f"scale has shape {self.scale.shape}")
         if (self.scale < SMALLEST_SCALE).any():
             raise ShapeError(f"{self.label}: scale must not be below {SMALLEST_SCALE:g}; got {self.scale.min():g}.")
-        levels = np.stack([self.low, self.high])
-        if (levels != np.rint(levels)).any() or np.abs(levels).max() > MOST_LEVELS or (self.low > self.high).any():
-            raise ShapeError(f"{self.label}: low and high must be whole numbers within {MOST_LEVELS}, low not above high.")
+        _check_levels(self)
 
     @property
     def input_width(self) -> int:
@@ -52,6 +50,39 @@ class FakeQuantize(Layer):
     def output_size(self, sizes: Sequence[int]) -> int:
         self._matches(sizes, self.scale.size, f"scale has shape {self.scale.shape}")
         return int(self.scale.size)
+
+
+@dataclass(eq=False, repr=False)
+class Requantize(Layer):
+    """``y = min(max(round(multiplier * x), low), high)``, halves to even: sums of integer products as the levels of the next layer.
+
+    Parameters
+    ----------
+    multiplier : (input_size,)
+    low, high : (input_size,)
+        Whole numbers: the lowest and the highest level, less the zero point.
+    """
+
+    kind: ClassVar[str] = "requantize"
+    channelwise: ClassVar[bool] = True
+    rounds: ClassVar[bool] = True
+    multiplier: Array
+    low: Array
+    high: Array
+
+    def _check(self) -> None:
+        for name in ("multiplier", "low", "high"):
+            self._set(name, checked_array(self.label, name, getattr(self, name), 1))
+            require_shape(self.label, name, getattr(self, name), self.multiplier.shape, f"multiplier has shape {self.multiplier.shape}")
+        _check_levels(self)
+
+    @property
+    def input_width(self) -> int:
+        return int(self.multiplier.size)
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        self._matches(sizes, self.multiplier.size, f"multiplier has shape {self.multiplier.shape}")
+        return int(self.multiplier.size)
 
 
 @dataclass(eq=False, repr=False)
@@ -82,3 +113,9 @@ class DynamicFakeQuantize(Layer):
 
     def output_size(self, sizes: Sequence[int]) -> int:
         return sum(sizes)
+
+
+def _check_levels(layer: "FakeQuantize | Requantize") -> None:
+    levels = np.stack([layer.low, layer.high])
+    if (levels != np.rint(levels)).any() or np.abs(levels).max() > MOST_LEVELS or (layer.low > layer.high).any():
+        raise ShapeError(f"{layer.label}: low and high must be whole numbers within {MOST_LEVELS}, low not above high.")

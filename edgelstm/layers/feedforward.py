@@ -8,7 +8,10 @@ import numpy as np
 
 from ..errors import ShapeError, printable
 from . import activations
-from .record import Array, Layer, checked_array, require_shape
+from .record import MAX_SIZE, Array, Layer, checked_array, require_shape
+
+#: Most rows of a table, which indices in float32 still tell apart, and most numbers, whose offsets stay inside 32 bits.
+MAX_ROWS, MAX_TABLE = 1 << 21, 1 << 27
 
 
 @dataclass(eq=False, repr=False)
@@ -107,11 +110,14 @@ class LogSoftmax(Layer):
 
 @dataclass(eq=False, repr=False)
 class Embedding(Layer):
-    """A table: the model's input is one index a step, the output the table's row.
+    """A table: it reads one index a step, the output is the table's row.
+
+    The index is the model's input, or one of its inputs, which a `Slice` takes out of it; nothing that a layer computes is an index.
 
     Parameters
     ----------
     weight : (vocabulary_size, output_size)
+        At most 2^21 rows, and 2^27 numbers.
     """
 
     kind: ClassVar[str] = "embedding"
@@ -119,7 +125,10 @@ class Embedding(Layer):
     weight: Array
 
     def _check(self) -> None:
-        self._set("weight", checked_array(self.label, "weight", self.weight, 2))
+        self._set("weight", checked_array(self.label, "weight", self.weight, 2, MAX_ROWS))
+        rows, width = self.weight.shape
+        if width > MAX_SIZE or rows * width > MAX_TABLE:
+            raise ShapeError(f"{self.label}: weight has shape {self.weight.shape}; tables beyond {MAX_TABLE} numbers are not supported.")
 
     @property
     def input_width(self) -> int:

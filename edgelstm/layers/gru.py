@@ -34,7 +34,7 @@ class GRU(Recurrent):
     gate_clip : float, optional
         What all pre-activations are clipped to, on either side (ONNX's ``clip``).
     reverse, mask
-        See `layers.record.Recurrent`.
+        See `layers.recurrent.Recurrent`.
     """
 
     kind: ClassVar[str] = "gru"

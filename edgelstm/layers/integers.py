@@ -31,13 +31,9 @@ SCHEMES = ("int8-weight", "int8-dynamic")
 
 def int8_matrix(owner: str, name: str, value: Array) -> NDArray[np.int8]:
     """`value` as a private, read-only int8 matrix without -128."""
-    array = np.asarray(value)
-    if array.dtype != np.int8 or array.ndim != 2 or 0 in array.shape:
-        raise ShapeError(f"{owner}: {name} must be an int8 matrix; got {array.dtype} of shape {array.shape}.")
+    array = integers(owner, name, value, np.int8, (None, None))
     if (array == -128).any():
         raise ShapeError(f"{owner}: {name} holds -128; quantised weights lie in -127 to 127.")
-    array = np.array(array, order="C")
-    array.flags.writeable = False
     return array
 
 
@@ -123,9 +119,7 @@ def integers(owner: str, name: str, value: Array, dtype: DTypeLike, shape: tuple
 
 
 def check_matrix(layer: Layer, name: str) -> NDArray[np.int8]:
-    array = integers(layer.label, name, getattr(layer, name), np.int8, (None, None))
-    if (array == -128).any():
-        raise ShapeError(f"{layer.label}: {name} holds -128; quantised weights lie in -127 to 127.")
+    array = int8_matrix(layer.label, name, getattr(layer, name))
     object.__setattr__(layer, name, array)
     return array
 

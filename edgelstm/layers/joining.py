@@ -70,6 +70,9 @@ class Slice(Layer):
     def reads(self, wanted: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
         return np.pad(wanted, (self.start, width - self.stop))
 
+    def moved(self, places: Sequence[int]) -> Sequence[int]:
+        return places[self.start : self.stop]
+
 
 @dataclass(eq=False, repr=False)
 class Gather(Layer):
@@ -99,3 +102,6 @@ class Gather(Layer):
 
     def reads(self, wanted: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
         return np.isin(np.arange(width), self.indices[wanted])
+
+    def moved(self, places: Sequence[int]) -> Sequence[int]:
+        return [places[i] for i in self.indices if i < len(places)]

@@ -76,7 +76,7 @@ class LSTM(Cell):
     fake_quantize_hidden : bool
         Whether `weight_hh` multiplies h rounded as `DynamicFakeQuantize` with ``"step"`` rounds it (ONNX Runtime's DynamicQuantizeLSTM).
     reverse, mask
-        See `layers.record.Recurrent`.
+        See `layers.recurrent.Recurrent`.
 
     Raises
     ------

@@ -44,12 +44,21 @@ def named(layers: Iterable[Layer]) -> tuple[Layer, ...]:
 
 def check_readers(layers: list[Layer]) -> None:
     """An index goes to embeddings alone, and every layer but the last is read."""
-    embeddings = [layer for layer in layers if layer.takes_index]
-    for layer in embeddings:
-        if layer.inputs != (INPUT,):
-            raise UnsupportedModelError(f"{layer.label} must read the model's input; it reads {printable(', '.join(layer.inputs), 60)}.")
-    others = [layer.label for layer in layers if INPUT in layer.inputs and not (layer.takes_index or layer.takes_any)]
-    if embeddings and others:
+    places = _places(layers)
+    for layer in (layer for layer in layers if layer.takes_index):
+        if layer.inputs != (INPUT,) and (len(layer.inputs) != 1 or len(places.get(layer.inputs[0], ())) != 1):
+            raise UnsupportedModelError(
+                f"{layer.label} must read the model's input, or a Slice of it that is one wide; "
+                f"it reads {printable(', '.join(layer.inputs), 60)}."
+            )
+    tables = _tables(layers)
+    others = [
+        layer.label
+        for layer in layers
+        if layer.name not in places and not (layer.takes_index or layer.takes_any)
+        if any(place in places.get(name, ()) for name in layer.inputs for place in tables)
+    ]
+    if others:
         raise UnsupportedModelError(
             f"the model's input is an index for its embedding; {printable(', '.join(others), 200)} cannot read it as a measurement."
         )
@@ -57,8 +66,37 @@ def check_readers(layers: list[Layer]) -> None:
         raise UsageError(f"no layer reads {printable(', '.join(sorted(unread)), 200)}; only the last layer's output leaves a model.")
 
 
+def _places(layers: Iterable[Layer]) -> dict[str, Sequence[int]]:
+    """By name of a layer that only moves some of the model's inputs, their places; the model's input itself has more than it may have."""
+    places: dict[str, Sequence[int]] = {INPUT: range(MAX_SIZE)}
+    for layer in layers:
+        if len(layer.inputs) == 1 and layer.inputs[0] in places and (found := layer.moved(places[layer.inputs[0]])) is not None:
+            places[layer.name] = found
+    return places
+
+
+def _tables(layers: Iterable[Layer]) -> dict[int, int]:
+    """By place among the model's inputs, the rows of the smallest table that an embedding looks it up in."""
+    layers = tuple(layers)
+    places, tables = _places(layers), dict[int, int]()
+    for layer in layers:
+        if layer.takes_index:
+            place, rows = places[layer.inputs[0]][0], len(layer.arrays()["weight"])
+            tables[place] = min(rows, tables.get(place, rows))
+    return tables
+
+
+def vocabularies(layers: Iterable[Layer], width: int) -> tuple[int, ...]:
+    """For each of the model's inputs, the number of indices that it may be; 0 where it is a measurement."""
+    tables = _tables(layers)
+    return tuple(tables.get(place, 0) for place in range(width))
+
+
 def input_shape(layers: Sequence[Layer]) -> tuple[int, ...]:
-    """The shape of the model's input, read off a layer that takes the input alone, or with masks, which are one wide."""
+    """The shape of the model's input, read off a layer that takes the input alone, or with masks, which are one wide.
+
+    Where all that read the input take parts of it, it ends where the last of these ends.
+    """
     masks = {layer.name for layer in layers if layer.takes_any}
     for layer in layers:
         if layer.inputs == (INPUT,) and layer.input_shape is not None:
@@ -66,6 +104,9 @@ def input_shape(layers: Sequence[Layer]) -> tuple[int, ...]:
         others = [name for name in layer.inputs if name != INPUT]
         if layer.inputs.count(INPUT) == 1 and masks.issuperset(others) and layer.input_width is not None:
             return (layer.input_width - len(others),)
+    places, readers = _places(layers), [layer for layer in layers if INPUT in layer.inputs]
+    if readers and all(len(places.get(layer.name, ())) for layer in readers):
+        return (1 + max(max(places[layer.name]) for layer in readers),)
     raise UnsupportedModelError(
         "no layer with arrays (LSTM, Dense, Normalizer, Embedding) reads the model's input alone, so its width is unknown; "
         "begin with Normalizer(mean=0, scale=1) of the right width."

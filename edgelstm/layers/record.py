@@ -8,6 +8,7 @@ from dataclasses import FrozenInstanceError, dataclass, fields
 from functools import partial
 from math import prod
 from typing import Any, ClassVar, Self, TypeAlias
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,8 +25,15 @@ MAX_SIZE = 1 << 16
 Array: TypeAlias = Any
 
 
-def checked_array(owner: str, name: str, value: ArrayLike, ndim: int) -> NDArray[np.float32]:
-    """`value` as a private, read-only, C-ordered float32 array of `ndim` dimensions; finite or refused."""
+#: The arrays that records hold, by identity: one that another record is given is not copied and checked again.
+_held: WeakValueDictionary[int, NDArray[np.float32]] = WeakValueDictionary()
+
+
+def checked_array(owner: str, name: str, value: ArrayLike, ndim: int, most: int = MAX_SIZE) -> NDArray[np.float32]:
+    """`value` as a private, read-only, C-ordered float32 array of `ndim` dimensions of at most `most` entries; finite or refused."""
+    held = _held.get(id(value))
+    if held is not None and held is value and held.ndim == ndim and max(held.shape) <= most and not held.flags.writeable:
+        return held
     try:
         given = np.asarray(value)
         if given.dtype.kind not in "fiub":
@@ -36,13 +44,14 @@ def checked_array(owner: str, name: str, value: ArrayLike, ndim: int) -> NDArray
         raise ShapeError(f"{owner}: {name} must be an array of numbers with {ndim} dimension(s); got {problem}.") from None
     if array.ndim != ndim or 0 in array.shape:
         raise ShapeError(f"{owner}: {name} must have {ndim} dimension(s), none of them empty; got shape {array.shape}.")
-    if max(array.shape) > MAX_SIZE:
-        raise ShapeError(f"{owner}: {name} has shape {array.shape}; dimensions beyond {MAX_SIZE} are not supported.")
+    if max(array.shape) > most:
+        raise ShapeError(f"{owner}: {name} has shape {array.shape}; dimensions beyond {most} are not supported.")
     if not np.isfinite(array).all():
         raise ShapeError(
             f"{owner}: {name} holds NaN, infinity or a value beyond float32; export the model again from a healthy checkpoint."
         )
     array.flags.writeable = False
+    _held[id(array)] = array
     return array
 
 
@@ -190,6 +199,10 @@ class Layer:
         if weight is not None and weight.shape == (wanted.size, width):
             return np.asarray((weight[wanted] != 0).any(axis=0))
         return np.full(width, wanted.any())
+
+    def moved(self, places: Sequence[int]) -> Sequence[int] | None:
+        """The places of its outputs among the model's inputs, given those of what it reads; None where it computes new values."""
+        return None
 
     def output_shape(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
         """Shape of the output, given the shapes of the inputs: a vector's, unless the layer is channelwise and all inputs are alike.

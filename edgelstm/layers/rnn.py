@@ -27,7 +27,7 @@ class RNN(Recurrent):
     gate_clip : float, optional
         What pre-activations are clipped to, on either side (ONNX's ``clip``).
     reverse, mask
-        See `layers.record.Recurrent`.
+        See `layers.recurrent.Recurrent`.
     """
 
     kind: ClassVar[str] = "rnn"

@@ -161,8 +161,6 @@ def refuse_wild(model: Model, batch: Batch) -> None:
     InputError
         With the place of the one furthest away.
     """
-    if model.takes_index:
-        return
     values = batch.xs[batch.own]
     ordered = np.sort(values, axis=0)
     median = ordered[(len(values) - 1) // 2].astype(np.float64)
@@ -172,6 +170,7 @@ def refuse_wild(model: Model, batch: Batch) -> None:
     floor = np.where(ordered[usual] > 0, ordered[usual], np.maximum(np.abs(median), 1))
     with np.errstate(over="ignore"):
         jumps = ordered[usual + 1 :] > FAR * np.maximum(ordered[usual:-1], floor)  # (rare steps, channels)
+    jumps &= np.equal(model.vocabularies, 0)
     if not jumps.any():
         return
     index = int(jumps.any(axis=0).argmax())
@@ -191,11 +190,11 @@ def _window(model: Model, size: int, place: Place, window: object) -> Floats:
     if not len(rows):
         raise InputError(f"{place.name} must have at least one step; got none.")
     good = np.isfinite(rows)
-    if (vocabulary := model.vocabulary_size) is not None:
-        good &= (rows >= 0) & (rows < vocabulary) & (rows == np.floor(rows))
+    tables = np.array(model.vocabularies)  # (input_size,), 0 for a measurement
+    good &= (tables == 0) | ((rows >= 0) & (rows < tables) & (rows == np.floor(rows)))
     if not good.all():
         step, index = (int(i) for i in np.argwhere(~good)[0])
-        what = "a finite number" if vocabulary is None else f"a whole number from 0 to {vocabulary - 1}"
+        what = f"a whole number from 0 to {tables[index] - 1}" if tables[index] else "a finite number"
         where = f"{place.at(step)}, {channel(index, model.input_names)}"
         raise InputError(f"{where} is {rows[step, index]:g}, not {what}; repair or remove it.")
     return rows
@@ -209,23 +208,26 @@ def seen_by(layer: Layer, trace: Trace, batch: Batch, endless: bool = False) -> 
 
 
 def louder(model: Model, batch: Batch) -> Batch | None:
-    """The same windows, in which every channel goes `LOUDER` times as far from its centre; None where samples are indices."""
-    if model.takes_index:
+    """The same windows, in which every measurement goes `LOUDER` times as far from its centre; None where all samples are indices."""
+    if all(model.vocabularies):
         return None
     most = np.finfo(np.float32).max / (8 * LOUDER)
     centre = spread(batch.xs[batch.own]).centre.astype(np.float32)
-    return Batch(np.asarray(centre + np.clip(batch.xs - centre, -most, most) * np.float32(LOUDER)), batch.lengths)
+    louder = centre + np.clip(batch.xs - centre, -most, most) * np.float32(LOUDER)  # (windows, time, input_size)
+    return Batch(np.where(np.equal(model.vocabularies, 0), louder, batch.xs), batch.lengths)
 
 
 def every_row(model: Model) -> Trace | None:
-    """What layers that keep no state make of every index; None where samples are measurements."""
-    if (size := model.vocabulary_size) is None:
+    """What layers that keep no state make of every index; None where measurements are among the samples."""
+    if not all(model.vocabularies):
         return None
     kept: list[Layer] = []
     for layer in model.layers:
         if not isinstance(layer, Recurrent) and {INPUT, *(k.name for k in kept)}.issuperset(layer.inputs):
             kept.append(layer)
-    return run(kept, Batch(np.arange(size, dtype=np.float32)[:, None, None], np.ones(size, np.int64)))
+    rows = np.arange(max(model.vocabularies))[:, None, None]
+    every = np.minimum(rows, np.array(model.vocabularies) - 1).astype(np.float32)  # (rows, 1, input_size)
+    return run(kept, Batch(every, np.ones(len(every), np.int64)))
 
 
 def cell_range(cells: Floats, batch: Batch) -> CellRange:

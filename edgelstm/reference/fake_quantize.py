@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..layers.fake_quantize import DynamicFakeQuantize, FakeQuantize
+from ..layers.fake_quantize import DynamicFakeQuantize, FakeQuantize, Requantize
 from .functions import Rows, State, Twin, Vector, rounded_over_range, stateless
 
 
@@ -10,6 +10,12 @@ def fake_quantize(layer: FakeQuantize, x: Vector) -> Vector:
     with np.errstate(over="ignore"):
         levels = np.rint(np.clip(x.astype(np.float32) / layer.scale, layer.low, layer.high))
     return np.asarray((levels * layer.scale).astype(np.float64))
+
+
+def requantize(layer: Requantize, x: Vector) -> Vector:
+    with np.errstate(over="ignore"):
+        levels = np.rint(np.clip(x.astype(np.float32) * layer.multiplier, layer.low, layer.high))
+    return np.asarray(levels.astype(np.float64))
 
 
 def dynamic_step(layer: DynamicFakeQuantize, xs: list[Vector], state: State) -> tuple[Vector, State]:
@@ -21,4 +27,8 @@ def dynamic_whole(layer: DynamicFakeQuantize, xs: list[Rows]) -> Rows:
     return rounded_over_range(x) if layer.whole else np.stack([rounded_over_range(row) for row in x])
 
 
-TWINS = {"fake_quantize": stateless(fake_quantize), "dynamic_fake_quantize": Twin(dynamic_step, whole=dynamic_whole)}
+TWINS = {
+    "fake_quantize": stateless(fake_quantize),
+    "requantize": stateless(requantize),
+    "dynamic_fake_quantize": Twin(dynamic_step, whole=dynamic_whole),
+}

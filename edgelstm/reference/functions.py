@@ -62,7 +62,7 @@ def rounded_over_range(x: Rows) -> Rows:
 
 
 def masked(twin: Twin) -> Twin:
-    """The twin of a recurrent layer with a mask (`layers.record.Recurrent`). The output before stands first in its state."""
+    """The twin of a recurrent layer with a mask (`layers.recurrent.Recurrent`). The output before stands first in its state."""
 
     def step(layer: Any, xs: list[Vector], state: State) -> tuple[Vector, State]:
         x = np.concatenate(xs)

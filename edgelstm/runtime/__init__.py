@@ -1,1 +1,1 @@
-"""What runs on a device: no Numba, no compiler, no model. `library_file` and `digests` need the standard library alone."""
+"""What runs on a device: no Numba, no compiler, no model. What `edgelstm.device` imports of it needs the standard library alone."""

@@ -270,7 +270,7 @@ def _numbers(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _number(value: Any) -> float:
-    """An object as a float; NaN where it is missing. Text that spells a number is none."""
+    """An object as a float; NaN where it is missing. A string such as '12' is not a number here."""
     if value is None or type(value).__name__ == "NAType":
         return float("nan")
     known = isinstance(value, np.generic | np.ndarray)

@@ -10,11 +10,12 @@ import ctypes
 import os
 import struct
 
-from . import rates
 from .digests import sha256_of
+from .sizes import Sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
 #: Version of the C interface (`edgelstm.h`) and of the trailer.
@@ -26,20 +27,29 @@ FUNCTIONS = (
     *("init", "reset", "step", "process", "snapshot", "restore"),
 )
 
-#: What it shows beside that where answers are not due at every step.
+#: What a library shows in their place whose model reads whole recordings.
+RECORDING_FUNCTIONS = (
+    *("abi", "info", "arena_bytes", "work_bytes", "input_size", "output_size"),
+    *("init", "reset", "step", "process_recording"),
+)
+
+#: What it shows beside that where not every sample has its answer.
 RATE_FUNCTIONS = ("due",)
 
 #: Libraries that this process has loaded, by the digest of their files: none is ever unloaded.
 _loaded: "dict[bytes, ctypes.CDLL]" = {}
 
-#: The trailer, which `building.sealed` writes and `LibraryFile` reads.
+#: The trailer, which `files.library.sealed` writes and `LibraryFile` reads.
 MAGIC = b"\x7fEDGELSTM\r\n\x1a\n\0\0\0"
 TRAILER = struct.Struct("<HHIIIIIIIQQQQQf256s32s16sI32s")
 DIGEST_SIZE, NEEDS_SIZE = 32, 256
 
-#: Version of the trailer of libraries whose samples or answers are maps, or whose answers are not due at every step: `WIRES` stands
-#: before it, which says when they are due, and both shapes, ended by zeros.
-WIRED_ABI = 2
+#: Version of the trailer of libraries with more to say: samples or answers that are maps, answers that are not due at every step, indices
+#: beside measurements, whole recordings. A uint32 for each input stands before it, how many indices that may be (0 for a measurement);
+#: then `RECORDINGS`: bytes of work memory for each row (0 where a model steps), and 1 where a recording gets one answer; then `WIRES`:
+#: steps from one answer to the next and to the first, and both shapes, ended by zeros.
+EXTENDED_ABI = 2
+RECORDINGS = struct.Struct("<QQ")
 WIRES = struct.Struct("<QQ3I3I")
 
 #: Where arenas begin: a cache line.
@@ -61,91 +71,10 @@ def refuse(message: str) -> "NoReturn":
     raise LibraryError(message) from None
 
 
-class Sizes:
-    """What a stream must know of a program's memory.
-
-    Parameters
-    ----------
-    input_size, output_size : int
-        Values in a sample and in an answer.
-    vocabulary : int
-        Number of indices that the input may take; 0 where it takes measurements.
-    arena_bytes, state_bytes : int
-        Size of one stream's memory, and of the part at its beginning that is its state.
-    sample_offset, input_offset, output_offset : int
-        Bytes from the arena's beginning to the sample read last, to the place that the user may write a sample into, to the answer.
-    input_limit : float
-        Largest magnitude of an input for which no intermediate value can overflow float32; the vocabulary for an index.
-    digest : bytes
-        The model's SHA-256.
-    every, first : int
-        Steps from one answer to the next, and to the first.
-    input_shape, output_shape : tuple of int
-        Of a sample and of an answer; by default those of vectors.
-    row_bytes : int, optional
-        Of a model that reads whole recordings: bytes of work memory for each of their rows. None of a model that steps.
-    sums_up : bool
-        Whether a recording gets one answer.
-    """
-
-    __slots__ = (
-        "arena_bytes",
-        "digest",
-        "every",
-        "first",
-        "input_limit",
-        "input_offset",
-        "input_shape",
-        "input_size",
-        "output_offset",
-        "output_shape",
-        "output_size",
-        "row_bytes",
-        "sample_offset",
-        "state_bytes",
-        "sums_up",
-        "vocabulary",
-    )
-
-    def __init__(
-        self,
-        input_size: int,
-        output_size: int,
-        vocabulary: int,
-        arena_bytes: int,
-        state_bytes: int,
-        sample_offset: int,
-        input_offset: int,
-        output_offset: int,
-        input_limit: float,
-        digest: bytes,
-        every: int = 1,
-        first: int = 1,
-        input_shape: "tuple[int, ...]" = (),
-        output_shape: "tuple[int, ...]" = (),
-        row_bytes: int | None = None,
-        sums_up: bool = False,
-    ) -> None:
-        self.input_size, self.output_size, self.vocabulary = input_size, output_size, vocabulary
-        self.arena_bytes, self.state_bytes = arena_bytes, state_bytes
-        self.sample_offset, self.input_offset, self.output_offset = sample_offset, input_offset, output_offset
-        self.input_limit, self.digest = input_limit, digest
-        self.row_bytes, self.sums_up = row_bytes, sums_up
-        self.every, self.first = every, first
-        self.input_shape, self.output_shape = input_shape or (input_size,), output_shape or (output_size,)
-
-    @property
-    def each_step(self) -> bool:
-        """Whether an answer is due at every step."""
-        return self.every == self.first == 1
-
-    def due(self, taken: int, steps: int) -> int:
-        """How many answers `steps` steps give, behind the first `taken`."""
-        if self.sums_up:
-            return int(steps >= self.first)
-        if self.each_step:
-            return steps
-        return rates.due(taken + steps, self.every, self.first) - rates.due(taken, self.every, self.first)
+def functions_of(sizes: Sizes) -> "tuple[str, ...]":
+    """What a library of these sizes shows to C."""
+    shown = RECORDING_FUNCTIONS if sizes.reads_recordings else FUNCTIONS
+    return shown if sizes.each_step and not sizes.sums_up else (*shown, *RATE_FUNCTIONS)
 
 
 class LibraryFile:
@@ -186,19 +115,19 @@ class LibraryFile:
             refuse(f"{self.path} is not a library that edgelstm built, or it is cut short. Copy it again, whole.")
         if digest_of(memoryview(data)[:-DIGEST_SIZE]) != digest:
             refuse(f"{self.path} is damaged (its digest does not match). Copy it again, or build it again.")
-        if abi not in (ABI, WIRED_ABI):
+        if abi not in (ABI, EXTENDED_ABI):
             refuse(f"{self.path} has interface version {abi}; this edgelstm loads version {ABI}. Build it again with this version.")
-        wires = _wires(data, inputs, outputs) if abi == WIRED_ABI else (1, 1, (), ())
+        end = len(data) - TRAILER.size - _extension(inputs) * (abi == EXTENDED_ABI)
+        wires = (1, 1, (), ()) if abi == ABI else _wires(data, inputs, outputs)
         if wires is None:
             refuse(f"{self.path} contradicts itself: its shapes are not those of its samples and answers. Build it again.")
         self.sizes = Sizes(inputs, outputs, vocabulary, arena, state, sample, given, answer, limit, model, *wires)
         answers = self.sizes.due(0, steps)
-        end = len(data) - TRAILER.size - (WIRES.size if abi == WIRED_ABI else 0)
         parts = size + 4 * (steps * inputs + answers * outputs) + len(data) - end
         ends = max(state, given + 4 * inputs, answer + 4 * outputs)
         if not answers or parts != len(data) or ends > arena or sample + 4 * inputs > state or min(given, answer) < state:
             refuse(f"{self.path} contradicts itself: its parts do not add up to its size. Build it again.")
-        if not 0 < limit < float("inf") or (vocabulary and (inputs, limit) != (1, vocabulary)):
+        if not 0 < limit < float("inf") or (vocabulary and (inputs, limit, self.sizes.vocabularies) != (1, vocabulary, (vocabulary,))):
             refuse(f"{self.path} contradicts itself: no input lies below its limit, {limit:g}. Build it again.")
         self.machine, self.bits, self.needs = machine, bits, needs.rstrip(b"\0").decode("ascii", "replace").split()
         self.size, self.probe_steps, self.probe_answers = size, steps, answers
@@ -261,32 +190,41 @@ class LibraryFile:
         _, key, rest = self.info_text.partition(b'"prefix": "')  # within a text the quotes would stand behind backslashes
         prefix = rest.partition(b'"')[0].decode("ascii", "replace")
         if key and prefix != "edgelstm":
-            for function in FUNCTIONS if self.sizes.each_step else (*FUNCTIONS, *RATE_FUNCTIONS):
+            for function in functions_of(self.sizes):
                 setattr(handle, f"edgelstm_{function}", handle[f"{prefix}_{function}"])
 
 
-def _wires(data: bytearray, inputs: int, outputs: int) -> "tuple[int, int, tuple[int, ...], tuple[int, ...]] | None":
-    """(every, first, input_shape, output_shape) of a library's file; None where they are none, or none of these sizes."""
-    if len(data) < TRAILER.size + WIRES.size:
+def _extension(inputs: int) -> int:
+    """Bytes that stand before the trailer of a library with this many inputs, if it has more to say."""
+    return 4 * inputs + RECORDINGS.size + WIRES.size
+
+
+def _wires(data: bytearray, inputs: int, outputs: int) -> "tuple[Any, ...] | None":
+    """(every, first, input_shape, output_shape, row_bytes, sums_up, vocabularies) of a library's file; None where they are none, or none of
+    these sizes.
+    """
+    start = len(data) - TRAILER.size - _extension(inputs)
+    if start < 0:
         return None
-    every, first, *lengths = WIRES.unpack_from(data, len(data) - TRAILER.size - WIRES.size)
+    tables = struct.unpack_from(f"<{inputs}I", data, start)
+    row_bytes, sums_up = RECORDINGS.unpack_from(data, start + 4 * inputs)
+    every, first, *lengths = WIRES.unpack_from(data, start + 4 * inputs + RECORDINGS.size)
     shapes = [tuple(n for n in part if n) for part in (lengths[:3], lengths[3:])]
     sizes = [1, 1]
     for k, shape in enumerate(shapes):
         for n in shape:
             sizes[k] *= n
     limit = 1 << 32
-    return (every, first, *shapes) if sizes == [inputs, outputs] and 0 < every < limit and 0 < first < limit else None
+    if sizes != [inputs, outputs] or not (0 < every < limit and 0 < first < limit and row_bytes < limit and sums_up < 2):
+        return None
+    return every, first, *shapes, row_bytes or None, bool(sums_up), tables if any(tables) else ()
 
 
 def _contradiction(library: ctypes.CDLL, sizes: Sizes) -> str:
     """What of these sizes is not that of the code; empty if all is."""
-    told = {
-        "input_size": sizes.input_size,
-        "output_size": sizes.output_size,
-        "arena_bytes": sizes.arena_bytes,
-        "snapshot_bytes": sizes.state_bytes + SNAPSHOT_FRAME,
-    }
+    told = {"input_size": sizes.input_size, "output_size": sizes.output_size, "arena_bytes": sizes.arena_bytes}
+    if not sizes.reads_recordings:
+        told["snapshot_bytes"] = sizes.state_bytes + SNAPSHOT_FRAME
     for name, size in told.items():
         function = getattr(library, f"edgelstm_{name}")
         function.restype = ctypes.c_size_t
@@ -295,23 +233,38 @@ def _contradiction(library: ctypes.CDLL, sizes: Sizes) -> str:
     memory = (ctypes.c_char * (sizes.arena_bytes + ALIGNMENT))()
     arena = ctypes.c_void_p(ctypes.addressof(memory) + -ctypes.addressof(memory) % ALIGNMENT)
     library.edgelstm_init(arena)
-    if not sizes.each_step:
+    if "due" in functions_of(sizes):
         library.edgelstm_due.restype = ctypes.c_size_t
-        due = [library.edgelstm_due(arena, ctypes.c_size_t(sizes.first + n)) for n in (-1, 0, sizes.every - 1, sizes.every)]
-        if due != [0, 1, 1, 2]:
+        steps = [sizes.first + n for n in (-1, 0, sizes.every - 1, sizes.every)]
+        if [library.edgelstm_due(arena, ctypes.c_size_t(n)) for n in steps] != [sizes.due(0, n) for n in steps]:
             return "rate of answers"
-    # The limit is a power of two, or a number of indices.
-    limits = (
-        ((sizes.vocabulary - 1, 1), (sizes.vocabulary, 0), (0.5, 0))
-        if sizes.vocabulary
-        else ((sizes.input_limit, 1), (2 * sizes.input_limit, 0))
-    )
     x, y = (ctypes.c_float * sizes.input_size)(), (ctypes.c_float * sizes.output_size)()
-    for value, taken in limits:
-        x[0] = value
-        if (library.edgelstm_step(arena, x, y) != 1) != taken:
-            return "range of inputs"
+    if sizes.reads_recordings:
+        from . import recording_calls
+
+        if odd := recording_calls.odd_work(library, sizes):
+            return odd
+    step = _one_step(library, sizes, arena, x, y)
+    for k in range(len(sizes.vocabularies) or 1):
+        rows = sizes.vocabularies[k] if sizes.vocabularies else 0
+        # The limit of a measurement is a power of two.
+        limits = ((rows - 1, 1), (rows, 0), (0.5, 0)) if rows else ((sizes.input_limit, 1), (2 * sizes.input_limit, 0))
+        for value, taken in limits:
+            x[k] = value
+            if step() != taken:
+                return "range of inputs"
+        x[k] = 0
     return ""
+
+
+def _one_step(library: ctypes.CDLL, sizes: Sizes, arena: ctypes.c_void_p, x: "Any", y: "Any") -> "Callable[[], bool]":
+    """A function that answers the sample x, and says whether it may enter the state."""
+    if not sizes.reads_recordings:
+        return lambda: library.edgelstm_step(arena, x, y) != 1
+    from . import recording_calls
+
+    places = ctypes.c_void_p(ctypes.addressof(x)), ctypes.c_void_p(ctypes.addressof(y))
+    return lambda: recording_calls.process(library, sizes, arena, *places, 1) == 1
 
 
 def is_library(path: "str | os.PathLike[str]", *, unreadable: bool = False) -> bool:

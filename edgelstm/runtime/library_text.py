@@ -2,7 +2,8 @@
 
 import json
 
-from .library_file import SNAPSHOT_FRAME, Sizes, refuse
+from .library_file import SNAPSHOT_FRAME, refuse
+from .sizes import Sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def sound_info(path: str, text: bytes, sizes: Sizes) -> "dict[str, Any]":
         If it is no such text, or lacks something.
     """
     said = info_of(path, text)
-    for name, fits in _SAID.items():
+    for name, fits in (_SAID | (_RECORDING if sizes.reads_recordings else _STEPPING)).items():
         if name not in said or not fits(said[name], sizes):
             refuse(f"{path} does not say what its {name} is. Build it again.")
     return said
@@ -67,10 +68,13 @@ _SAID: "dict[str, Callable[[Any, Sizes], bool]]" = {
     "input_size": lambda value, sizes: value == sizes.input_size,
     "output_size": lambda value, sizes: value == sizes.output_size,
     "arena_bytes": lambda value, sizes: value == sizes.arena_bytes,
-    "snapshot_bytes": lambda value, sizes: value == sizes.state_bytes + SNAPSHOT_FRAME,
     "vocabulary_size": lambda value, sizes: (value or 0) == sizes.vocabulary,
     "input_names": lambda value, sizes: _names(value, sizes.input_size),
     "labels": lambda value, sizes: _names(value, sizes.output_size),
     "rate_hz": lambda value, _sizes: value is None or type(value) in (int, float),
     "layers": _layers,
 }
+
+#: What one says beside that whose model steps, and one that answers whole recordings.
+_STEPPING: "dict[str, Callable[[Any, Sizes], bool]]" = {"snapshot_bytes": lambda value, sizes: value == sizes.state_bytes + SNAPSHOT_FRAME}
+_RECORDING: "dict[str, Callable[[Any, Sizes], bool]]" = {"row_bytes": lambda value, sizes: value == sizes.row_bytes, "reads": _text}

@@ -1,7 +1,7 @@
 """A Python builtin made over a compiled library's own entry point: calling it costs what calling a C extension's function costs.
 
 ctypes fills in a `PyMethodDef` and asks CPython for a builtin (`PyCFunction_NewEx`, stable ABI); its `self` is an array object over the
-binding (`compiler.binding`), which the native code reads. It stands on facts about CPython's and NumPy's public structs that `usable`
+binding (`runtime.binding`), which the native code reads. It stands on facts about CPython's and NumPy's public structs that `usable`
 checks once a process. Where they do not hold (other interpreters, free-threaded builds), streams call through ctypes instead.
 """
 

@@ -12,13 +12,13 @@ def line(told: "Mapping[str, Any]") -> str:
     Parameters
     ----------
     told : mapping
-        ``input_size``, ``output_size``, ``vocabulary_size`` (None for measurements), ``scheme``, and ``layers`` with the ``kind`` and
+        ``input_size``, ``output_size``, ``vocabulary_size`` (None for measurements), ``vocabularies`` where several inputs hold
+        indices, ``scheme``, and ``layers`` with the ``kind`` and
         ``output_size`` of each; ``reads`` where the network cannot step. Recurrent layers are named; where there are none, the others are.
     """
-    given = told["vocabulary_size"]
-    sizes = f"{told['input_size'] if given is None else f'index of {given}'} → {told['output_size']}"
+    sizes = f"{samples(told)} → {told['output_size']}"
     layers = [(str(layer["kind"]), layer["output_size"]) for layer in told["layers"]]
-    shown = [layer for layer in layers if _recurrent(layer[0])] or layers
+    shown = [layer for layer in layers if is_recurrent(layer[0])] or layers
     words: list[str] = []
     for place, layer in enumerate(shown):
         if place and layer == shown[place - 1]:
@@ -26,6 +26,14 @@ def line(told: "Mapping[str, Any]") -> str:
         end = next((k for k in range(place, len(shown)) if shown[k] != layer), len(shown))
         words.append(f"{kind_title(layer[0])} {layer[1]}" + (f" ×{end - place}" if end - place > 1 else ""))
     return ", ".join([sizes, *words, str(told["scheme"]), *([str(told["reads"])] if "reads" in told else [])])
+
+
+def samples(told: "Mapping[str, Any]") -> str:
+    """What a sample is in a few words: ``"6"`` values, ``"index of 64"``, or ``"indices of 64, 10 and 3 values"``."""
+    tables = [rows for rows in told.get("vocabularies", [told["vocabulary_size"]]) if rows]
+    others = told["input_size"] - len(tables)
+    indices = f"{'index' if len(tables) == 1 else 'indices'} of {', '.join(map(str, tables))}"
+    return f"{others}" if not tables else indices if not others else f"{indices} and {others} value{'s' * (others > 1)}"
 
 
 def html(title: str, told: "Mapping[str, Any]", facts: "Iterable[tuple[str, object]]" = ()) -> str:
@@ -76,8 +84,14 @@ _ACRONYMS = {word.lower(): word for word in ("LSTM", "sLSTM", "GRU", "RNN", "RMS
 
 def kind_title(kind: str) -> str:
     """A kind of layer as people write it: ``lstm_int8`` is LSTM, ``layer_norm`` is LayerNorm."""
-    return "".join(_ACRONYMS.get(word, word.capitalize()) for word in kind.partition("_int8")[0].split("_"))
+    return "".join(_ACRONYMS.get(word, word.capitalize()) for word in float_kind(kind).split("_"))
 
 
-def _recurrent(kind: str) -> bool:
-    return kind.partition("_int8")[0].endswith(("lstm", "gru", "rnn"))
+def float_kind(kind: str) -> str:
+    """The kind that computes the same in float32, where no record says so: ``lstm`` of ``lstm_int8`` and of ``lstm_half``."""
+    return kind.partition("_int8")[0].removesuffix("_half")
+
+
+def is_recurrent(kind: str) -> bool:
+    """Whether layers of a kind keep a state of their own making, where no record says so."""
+    return float_kind(kind).endswith(("lstm", "gru", "rnn"))

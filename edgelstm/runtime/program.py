@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, LibraryError
-from .library_file import LibraryFile, Sizes
+from .library_file import LibraryFile
 from .memory import allocate
 from .rates import step_of
+from .sizes import PROBE_LIMIT, Sizes
 
-#: Largest difference from its probe that compiled code may show, relative to max(1, |output|).
-PROBE_LIMIT = 1e-4
-
-#: ``run(weights, arena, x, y, n, limit, checked) -> int``: see `kernels.blocks`.
+#: ``run(weights, arena, x, y, n, limit, checked) -> int``: see `kernels.entry.blocks`.
 Run = Callable[[int, int, int, int, int, float, int], int]
 
 
@@ -70,7 +68,7 @@ class Program(NamedTuple):
     @property
     def reads_recordings(self) -> bool:
         """Whether it takes whole recordings alone, each from the initial state."""
-        return self.sizes.row_bytes is not None
+        return self.sizes.reads_recordings
 
     @property
     def arena_bytes(self) -> int:

@@ -33,7 +33,7 @@ class Samples:
 
     def __init__(self, program: Program) -> None:
         self.size, self.shape = program.sizes.input_size, program.sizes.input_shape
-        self.vocabulary = program.sizes.vocabulary
+        self.vocabularies = np.array(program.sizes.vocabularies, np.float32)  # (input_size,), 0 for a measurement; empty without indices
         self._about = program.about
         self.limit = np.float32(program.sizes.input_limit)
 
@@ -55,9 +55,11 @@ class Samples:
 
     def good(self, rows: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which values may enter the state: bool of the same shape."""
-        if self.vocabulary:
-            return np.asarray((rows >= 0) & (rows < self.limit) & (rows == np.floor(rows)))
-        return np.asarray(np.abs(rows) <= self.limit)
+        fit = np.abs(rows) <= self.limit
+        if not self.vocabularies.size:
+            return np.asarray(fit)
+        index = (rows >= 0) & (rows < self.vocabularies) & (rows == np.floor(rows))
+        return np.where(self.vocabularies > 0, index, fit)
 
     def refusal(self, value: float, channel: int, step: int | None) -> InputError:
         """The error for a value that may not enter the state."""
@@ -66,10 +68,8 @@ class Samples:
             + (f" ({printable(names[channel], 60)})" if (names := self._names()) else "")
             + ("" if step is None else f" of sample {step}")
         )
-        if self.vocabulary:
-            return InputError(
-                f"{where} must be a whole number from 0 to {self.vocabulary - 1}, an index of the model's table; got {value:g}."
-            )
+        if self.vocabularies.size and (rows := int(self.vocabularies[channel])):
+            return InputError(f"{where} must be a whole number from 0 to {rows - 1}, an index of the model's table; got {value:g}.")
         fault = "beyond what this model's float32 sums can hold" if np.isfinite(value) else "not a number that can enter the state"
         return InputError(
             f"{where} is {value:g}, {fault}. The state is as it was; repair the sample, or choose nan_policy='hold' or 'reset'."

@@ -7,7 +7,8 @@ from typing import Any
 
 from ...errors import ShapeError, UnsupportedModelError, printable
 from ...model import Model
-from ..from_onnx.chains import from_onnx
+from ..from_onnx.chains import Followed
+from ..from_onnx.chains import followed as graph_followed
 from ..from_onnx.settling import Sizes, parse
 from ..from_onnx.writer import Ref
 from ..from_torch.kinds import hidden_size
@@ -29,11 +30,17 @@ def from_script(script: Script, source: str, sizes: str | None = None) -> tuple[
     UnsupportedModelError
         Naming what of its code is not imported.
     """
+    taken = followed(script, source, sizes)
+    return taken.model, ", ".join(layer.name for layer in taken.model.layers), taken.notes
+
+
+def followed(script: Script, source: str, sizes: str | None = None) -> Followed:
+    """The same, with what the inputs were taken for."""
     problem: UnsupportedModelError | ShapeError | None = None
     said = parse(sizes) if sizes is not None else Sizes()
     for shape in itertools.islice(_shapes(script, said), _MOST):
         try:
-            return from_onnx(_program(script, shape, said.values).file(), source=source)
+            return graph_followed(_program(script, shape, said.values).file(), None, source)
         except (UnsupportedModelError, ShapeError) as found:
             problem = problem or found
     raise problem or UnsupportedModelError("has no weights that would tell the shape of its samples.")

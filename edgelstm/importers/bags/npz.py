@@ -5,6 +5,7 @@ Source: ``numpy/lib/format.py``. Entries are read only if their headers agree wi
 
 import io
 import math
+import tokenize
 import zipfile
 import zlib
 from typing import BinaryIO
@@ -18,7 +19,10 @@ from ...errors import ModelFileError, UnsupportedModelError, printable
 #: Most bytes that all arrays may have together.
 MAX_BYTES = 1 << 28
 
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, NotImplementedError, RuntimeError, ValueError, TypeError, SyntaxError)
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, LookupError, NotImplementedError, RuntimeError, ValueError, TypeError, SyntaxError),
+    tokenize.TokenError,
+)
 
 
 def read(file: BinaryIO) -> dict[str, NDArray[np.generic]]:

@@ -106,6 +106,8 @@ class Build:
         self.whole = whole
         self.layers: list[Layer] = []
         self.notes: list[str] = []
+        #: A name for each number of a sample, where the file has several inputs.
+        self.input_names: tuple[str, ...] = ()
         #: Shapes of the file's own inputs.
         self.given: list[Shape] = []
         self._names = {INPUT}

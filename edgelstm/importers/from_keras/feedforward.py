@@ -58,15 +58,13 @@ def _softmax(call: Call) -> Value:
 
 def _embedding(call: Call) -> Value:
     x, size = call.x, call.options.count("output_dim" if call.spec.version > 1 else "units")
-    if x.static:
-        raise call.refused(
-            "it looks up an index that stands beside a sequence of measurements; give the network the row of its table instead"
-        )
     if x.features not in ((), (1,)) and not (x.time is None and len(x.shape) == 1):
         raise call.refused(f"it looks up one index a timestep; it is given a tensor of shape {x.shape}")
     table = call.arrays.get("embeddings", (None, size))
     name = call.build.add(Embedding(table, **call.at(x)))
     masked = Masked(x.name, 0.0) if call.options.take("mask_zero", bool, False) else None
+    if x.static:
+        return replace(x, name=name, shape=(*x.shape, size))
     return Value(name, (*x.shape, size), True, masked)
 
 

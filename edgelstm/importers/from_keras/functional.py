@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ...layers.feedforward import Normalizer
 from ...layers.joining import Slice
 from ...layers.order import INPUT
 from ...layers.record import MAX_SIZE
+from ..names import numbered
 from .attention import KINDS as ATTENTION
 from .build import Build, Masked, Shape, Value
 from .nodes import Place, node_call, node_inputs, node_mask, places
@@ -77,25 +79,32 @@ class Graph:
         return self._side_by_side([name for name, _, _ in own], shapes)
 
     def _side_by_side(self, names: list[str], shapes: list[Shape]) -> list[Value]:
-        """Several inputs as parts of one sample; vectors beside sequences are part of every sample."""
-        build, values = self._build, [given(INPUT, shape) for shape in shapes]
-        if any(len(shape) > 2 for shape in shapes) or len({x.steps for x in values if x.time}) != 1:
+        """Several inputs as parts of one sample; what stands beside sequences, for all of each, is part of every sample."""
+        tables = {place[0] for layer in self._specs.values() if layer[1].kind == "Embedding" for place in _all_inputs(layer[1])}
+        indices = [len(shape) == 1 and name in tables for name, shape in zip(names, shapes, strict=True)]
+        steps = {shape[0] for shape, index in zip(shapes, indices, strict=True) if len(shape) > 1 or (index and shape[0] != 1)} or {1}
+        beside = [len(shape) == 1 and not (index and shape[0] in steps) for shape, index in zip(shapes, indices, strict=True)]
+        if any(len(shape) > 2 for shape in shapes) or len(steps) != 1 or all(beside):
             raise UnsupportedModelError(
-                f"{self._spec.label} has inputs of shapes {printable(shapes, 100)}; edgelstm imports several where each is one vector a "
-                "timestep, all with the same timesteps, or one vector beside them."
+                f"{self._spec.label} has inputs of shapes {printable(shapes, 100)}; edgelstm imports several where each is one vector or "
+                "index a timestep, all with the same timesteps, or one beside them."
             )
-        values = [x if x.time else replace(x, time=False, static=True) for x in values]
-        widths = [value.width for value in values]
-        sample = build.add(Normalizer(np.zeros(sum(widths)), np.ones(sum(widths)), **build.at("sample", INPUT)))
-        starts = np.cumsum([0, *widths])
+        build, values = self._build, [given(INPUT, shape) for shape in shapes]
+        values = [replace(x, time=False, static=True) if alone else x for x, alone in zip(values, beside, strict=True)]
+        widths = [1 if index else value.width for index, value in zip(indices, values, strict=True)]
+        sample = INPUT
+        if not any(indices):
+            sample = build.add(Normalizer(np.zeros(sum(widths)), np.ones(sum(widths)), **build.at("sample", INPUT)))
+        starts = np.cumsum([0, *widths]).tolist()
+        build.input_names = tuple(each for name, width in zip(names, widths, strict=True) for each in numbered(name, width))
         build.notes.append(f"One sample is its inputs side by side: {', '.join(f'{n} ({w})' for n, w in zip(names, widths, strict=True))}.")
-        if static := [name for name, x in zip(names, values, strict=True) if x.static]:
+        if static := [name for name, alone in zip(names, beside, strict=True) if alone]:
             build.notes.append(
                 f"{', '.join(static)}: for the whole sequence, so the same in each of its samples; an answer is made of its own sample's."
             )
         return [
-            replace(value, name=build.add(Slice(int(start), int(start) + value.width, **build.at(name, sample))))
-            for name, value, start in zip(names, values, starts, strict=False)
+            replace(value, name=build.add(Slice(start, stop, **build.at(name, sample))))
+            for name, value, (start, stop) in zip(names, values, pairwise(starts), strict=True)
         ]
 
     def _layer(self, name: str) -> tuple[int, Spec]:

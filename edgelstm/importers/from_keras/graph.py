@@ -110,7 +110,7 @@ class _Walk:
             build.add(Activation("linear", **build.at("output", outputs[0])))
         if not build.whole and any(v.time is False for v in outputs):
             build.notes.append("Every step gives an answer, as though the sequence ended with it.")
-        model = Model(tuple(build.layers), source=source)
+        model = Model(tuple(build.layers), input_names=build.input_names, source=source)
         stateful = _says(spec, "stateful")
         window = None if stateful else _timesteps(build.given, model.takes_index)
         model = replace(model, window=window, stateful=stateful if stateful or window else None)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,9 +13,10 @@ from ..graph.emitting import Emitter
 from ..graph.expressions import Cell, Input, State
 from ..graph.tracing import Flow, Tracer, Value
 from ..graph.wires import MOST, Budget, Ids, Space, Wire
+from .arranging import arranged, open_as_one
 from .file import File, Tensor
 from .operators import OPERATORS
-from .signature import Axes, Reading, choice
+from .signature import Reading, choice
 from .walking import Walk
 
 
@@ -24,7 +25,7 @@ class Attempt:
     """One reading of a file's signature, followed through its graph.
 
     `constants`: inputs that are given; `chosen`: the sequence of a batch whose initial state is taken; `budget`: of all readings;
-    `met`: how many nodes were followed.
+    `met`: how many nodes were followed; `sequences`: how many a batch holds whose size is open.
     """
 
     file: File
@@ -33,10 +34,13 @@ class Attempt:
     chosen: int | None = None
     budget: Budget = field(default_factory=Budget)
     met: int = 0
+    sequences: int = 1
 
     def layers(self, steps: int) -> tuple[list[Layer], list[str]]:
         """The layers for recordings of `steps` steps, and notes."""
         tracer, outputs, states, notes = self.followed(steps)
+        if tracer.once and self._is_open():
+            replace(self, sequences=2).followed(steps)
         notes += self._close(tracer, outputs, states)
         refs, more = self._answers(tracer, outputs)
         self.met += 1
@@ -49,7 +53,10 @@ class Attempt:
         walk = Walk(self.file, tracer, {**OPERATORS, **self.file.operators})
         states = self._states(tracer)
         names = self._samples(space, steps) | dict(self.constants)
-        names |= {tensor.name: Flow(space.ids(wire).reshape(_open_as_one(tensor))) for tensor, wire in states.items()}
+        if self.sequences == 1:
+            names |= {tensor.name: Flow(space.ids(wire).reshape(open_as_one(tensor))) for tensor, wire in states.items()}
+        else:
+            names |= {tensor.name: np.zeros([n if isinstance(n, int) else self.sequences for n in tensor.shape or ()]) for tensor in states}
         names |= {tensor.name: np.full(space.batch, steps, np.int64) for tensor in self.reading.lengths}
         for tensor in self.reading.choices:
             value = choice(self.file.graph, tensor.name)
@@ -73,27 +80,31 @@ class Attempt:
         }  # fmt: skip
         if len(sizes) > 1:
             raise UnsupportedModelError("has inputs of several batch sizes.")
-        return sizes.pop() if sizes else 1
+        return sizes.pop() if sizes else self.sequences
+
+    def _is_open(self) -> bool:
+        """Whether the file leaves open how many sequences there are."""
+        batches = [(tensor.shape or ())[axes.batch] for tensor, axes in self.reading.samples if axes.batch is not None]
+        states = [tensor.shape or () for tensor, _ in self.reading.states]
+        return any(isinstance(n, str) for n in batches) and all(any(isinstance(n, str) for n in shape) for shape in states)
 
     def _samples(self, space: Space, steps: int) -> dict[str, Value]:
         """Identities of all samples: the numbers of one step, over all inputs, in the file's order."""
-        widths = []
-        for tensor, axes in self.reading.samples:
-            shape = tensor.shape or ()
-            widths.append(math.prod(int(n) for i, n in enumerate(shape) if i not in (axes.time, axes.batch)))
-        wire = space.allocate(Input("the graph's input"), steps, sum(widths))
+        widths = self.reading.widths()
+        kinds = np.repeat([tensor.dtype == "int" for tensor, _ in self.reading.samples], widths)
+        wire = space.allocate(Input("the graph's input", frozenset(np.flatnonzero(kinds).tolist())), steps, sum(widths))
         ids = space.ids(wire)  # (steps, batch, width)
         found: dict[str, Value] = {}
         for (tensor, axes), part in zip(self.reading.samples, np.split(ids, np.cumsum(widths)[:-1], axis=2), strict=True):
-            found[tensor.name] = Flow(_arranged(part, tensor, axes, steps), tensor.dtype == "int")
+            found[tensor.name] = Flow(arranged(part, tensor, axes, steps), tensor.dtype == "int")
         return found
 
     def _states(self, tracer: Tracer) -> dict[Tensor, Wire]:
         found = {}
-        if self.reading.states and tracer.space.batch > 1:
+        if self.reading.states and tracer.space.batch > self.sequences:
             raise UnsupportedModelError(f"has states for {tracer.space.batch} sequences at once; export it for one.")
         for tensor, _ in self.reading.states:
-            size = math.prod(_open_as_one(tensor))
+            size = math.prod(open_as_one(tensor))
             if size > MOST:
                 raise UnsupportedModelError(f"has a state of {size} numbers; at most {MOST} are imported.")
             initial = np.zeros(size) if tensor.initial is None else np.asarray(tensor.initial, np.float64).ravel()
@@ -156,13 +167,23 @@ class Attempt:
         parts = []
         for tensor, ids in answers:
             tracer.place = f"the output {printable(tensor.name, 60)!r}"
-            refs = tracer.grouped([ids.reshape(-1, 1)]).refs[0][:, 0]
+            refs = _in_order(tracer, ids)
             parts.append(turned(tracer, refs, most) if _descends(tracer, ids) else refs)
         if len(parts) > 1:
             notes.append(f"The answers are those of {', '.join(tensor.name for tensor, _ in answers)}, one after the other.")
         if most == 1 and tracer.steps > 1:
             notes.append("The file answers once a recording: its answer is that of the last step.")
         return np.concatenate(parts), notes
+
+
+def _in_order(tracer: Tracer, ids: Ids) -> Ids:
+    """The numbers of the last step, in the order in which an output has them at every step."""
+    group = tracer.grouped([ids.reshape(-1, 1)])
+    orders = np.argsort(group.where, axis=2)  # (steps, sequences, numbers)
+    if (orders != orders[-1, 0]).any():
+        tracer.refuse("holds the numbers of each step in another order")
+    found: Ids = group.refs[0][orders[-1, 0], 0]
+    return found
 
 
 def _descends(tracer: Tracer, ids: Ids) -> bool:
@@ -174,16 +195,3 @@ def _descends(tracer: Tracer, ids: Ids) -> bool:
 def _holds(value: Value, ends: Ids) -> bool:
     """Whether an output is, in order, the identities `ends`, where these are known (not negative)."""
     return isinstance(value, Flow) and value.ids.size == ends.size and not (value.ids.ravel() != ends)[ends >= 0].any()
-
-
-def _arranged(ids: Ids, tensor: Tensor, axes: Axes, steps: int) -> Ids:
-    """ids (steps, batch, width) in the axes of an input."""
-    shape = tensor.shape or ()
-    rest = [i for i in range(len(shape)) if i not in (axes.time, axes.batch)]
-    order = [a for a in (axes.time, axes.batch) if a is not None] + rest
-    sizes = [steps if i == axes.time else ids.shape[1] if i == axes.batch else int(shape[i]) for i in order]
-    return np.transpose(ids.reshape(sizes), np.argsort(order))
-
-
-def _open_as_one(tensor: Tensor) -> tuple[int, ...]:
-    return tuple(n if isinstance(n, int) else 1 for n in tensor.shape or ())

@@ -1,5 +1,6 @@
 """One operator met in a graph: its values and attributes, each of which must be used."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
 
@@ -19,6 +20,9 @@ class Runner(Protocol):
 
     def inside(self, graph: Graph, names: dict[str, Value]) -> list[Value]:
         """The outputs of a graph inside a node; `names`: what its inputs are."""
+
+    def operator(self, node: Node, values: Sequence[Value | None]) -> Sequence[Value]:
+        """What a node gives that stands in the place of the present one."""
 
 
 @dataclass(eq=False)

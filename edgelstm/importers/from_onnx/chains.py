@@ -1,9 +1,11 @@
 """An ONNX graph as a `Model`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import EdgeLSTMError, UnsupportedModelError, UsageError, printable
 from ...layers.record import Layer
@@ -13,7 +15,8 @@ from ..graph.wires import Budget
 from .attempts import Attempt
 from .file import File, Graph
 from .settling import Sizes, open_frame, parse, settled
-from .signature import readings
+from .signature import Reading, readings
+from .unrolled import rolled
 
 #: Steps of the recordings that graphs of open length are followed for: two lengths, since a network must not depend on it.
 STEPS = (32, 48)
@@ -50,22 +53,52 @@ def from_onnx(file: File, layers: str | None = None, *, sizes: str | None = None
     """
     if layers is not None:
         raise UsageError(f"is a graph, which says itself what follows what; leave layers={layers!r} out.")
+    taken = followed(file, sizes, source)
+    return taken.model, ", ".join(one.name for one in taken.model.layers), taken.notes
+
+
+class Followed(NamedTuple):
+    """A graph that was followed to its end: the model, by which reading of its inputs, and notes.
+
+    `given`: the inputs that `sizes` says, which the reading leaves out.
+    """
+
+    model: Model
+    reading: Reading
+    notes: list[str]
+    given: dict[str, NDArray[np.int64]]
+
+
+def followed(file: File, sizes: str | None, source: str) -> Followed:
+    """The same as `from_onnx`, with what the inputs were taken for."""
     graph, values = settled(file.graph, parse(sizes) if sizes is not None else Sizes())
-    file, constants = replace(file, graph=graph), dict[str, Value](values)
+    constants, budget = dict[str, Value](values), Budget()
     best: tuple[int, EdgeLSTMError] | None = None
-    budget = Budget()
-    for reading in readings(graph.inputs, graph.outputs):
-        attempt = Attempt(file, reading, constants, budget=budget)
-        try:
-            found, notes = _layers(attempt)
-        except EdgeLSTMError as problem:
-            best = (attempt.met, problem) if best is None or attempt.met > best[0] else best
-            continue
-        steps = reading.steps()
-        window = steps if steps is not None and steps > 1 and not any(becomes for _, becomes in reading.states) else None
-        model = Model(tuple(found), window=window, source=source)
-        return model, ", ".join(one.name for one in model.layers), notes
+    for form in _forms(graph):
+        for reading in readings(form.inputs, form.outputs):
+            attempt = Attempt(replace(file, graph=form), reading, constants, budget=budget)
+            try:
+                model, notes = _model(attempt, source)
+            except EdgeLSTMError as problem:
+                best = (attempt.met, problem) if best is None or attempt.met > best[0] else best
+                continue
+            return Followed(model, reading, notes, values)
     raise _failure(graph, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
+
+
+def _forms(graph: Graph) -> Iterator[Graph]:
+    """A graph as it is, and then, if it spells out recurrences step by step, with these as nodes."""
+    yield graph
+    if (found := rolled(graph)) is not None:
+        yield found
+
+
+def _model(attempt: Attempt, source: str) -> tuple[Model, list[str]]:
+    """The model of one reading, and notes."""
+    found, notes = _layers(attempt)
+    steps = attempt.reading.steps()
+    window = steps if steps is not None and steps > 1 and not any(becomes for _, becomes in attempt.reading.states) else None
+    return Model(tuple(found), input_names=attempt.reading.names(), window=window, source=source), notes
 
 
 def _failure(graph: Graph, met: int, problem: EdgeLSTMError) -> EdgeLSTMError:

@@ -17,6 +17,8 @@ from .file import Graph
 
 _NOWHERE: Ids = np.full((), -1, np.int64)
 
+_OTHER_ROWS = "reads other rows than the iteration's own in a loop, which is not imported"
+
 
 @dataclass(frozen=True, eq=False)
 class Counter(Flow):
@@ -27,13 +29,21 @@ class Counter(Flow):
 
     def element(self, call: Call, data: Flow, axis: int) -> Flow:
         """The row of `data` that an iteration reads, at the present step."""
-        if self.offset or axis != time_axis(call.tracer, data.ids):
-            call.refuse("reads other rows than the iteration's own in a loop, which is not imported")
-        step = np.moveaxis(call.tracer.space.places(data.ids).step, axis, 0).reshape(data.shape[axis], -1)[:, 0]
-        last = len(step) - 1
-        backward = bool(step[0] == last)
+        if self.offset:
+            call.refuse(_OTHER_ROWS)
+        row, backward = row_of(call, data, axis)
         self.directions.append(backward)
-        return Flow(np.take(data.ids, 0 if backward else last, axis), data.integer)
+        return row
+
+
+def row_of(call: Call, data: Flow, axis: int) -> tuple[Flow, bool]:
+    """The row of `data` that an iteration of its own number reads, at the present step, and whether rows come from the recording's end."""
+    if axis != time_axis(call.tracer, data.ids):
+        call.refuse(_OTHER_ROWS)
+    step = np.moveaxis(call.tracer.space.places(data.ids).step, axis, 0).reshape(data.shape[axis], -1)[:, 0]
+    last = len(step) - 1
+    backward = bool(step[0] == last)
+    return Flow(np.take(data.ids, 0 if backward else last, axis), data.integer), backward
 
 
 def counted(call: Call) -> list[Value] | None:
@@ -66,34 +76,34 @@ def loop(call: Call) -> Sequence[Value]:
     given: dict[str, Value] = {names[0]: counters[0], names[1]: np.array(True)}
     for index, name in enumerate(names[2:], 2):
         value = call.value(index)
-        if _origin(body, body.outputs[index - 1].name) == name:
+        if origin(body, body.outputs[index - 1].name) == name:
             given[name] = value
         elif isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.size == 1:
             given[name] = replace(counters[0], offset=int(value.item()))
         else:
-            changed[index] = _state(call, value, name, steps)
-            given[name] = Flow(_present(call, changed[index]).reshape(value.shape))
+            changed[index] = begin(call, value, name, steps)
+            given[name] = Flow(present(call, changed[index]).reshape(value.shape))
     found = call.runner.inside(body, given)
     directions = set(counters[0].directions)
     if len(directions) != 1:
         call.refuse("reads no row of the recording, or reads it from both ends, which is not imported")
     backward = directions.pop()
     for index, wire in changed.items():
-        _close(call, wire, found[index - 1], backward)
+        close(call, wire, found[index - 1], backward)
     back = steps - 1 if backward else 0
-    states = [_ended(call, found[i - 1], back) if i in changed else call.value(i) for i in range(2, len(names))]
+    states = [ended(call, found[i - 1], back) if i in changed else call.value(i) for i in range(2, len(names))]
     for index in changed:
         value, end = call.value(index), states[index - 2]
         if isinstance(value, Flow) and isinstance(end, Flow):
             call.tracer.ends.update(zip(value.ids.ravel().tolist(), end.ids.ravel().tolist(), strict=True))
-    return [*states, *(_every(call, value, steps, backward) for value in found[1 + len(states) :])]
+    return [*states, *(every(call, value, steps, backward) for value in found[1 + len(states) :])]
 
 
 def _names(body: Graph) -> list[str]:
     return [tensor.name for tensor in body.inputs]
 
 
-def _origin(body: Graph, name: str) -> str:
+def origin(body: Graph, name: str) -> str:
     """The name that an output is an Identity of."""
     made = {node.outputs[0]: node for node in body.nodes if node.op == "Identity" and node.outputs}
     for _ in range(len(made) + 1):
@@ -106,14 +116,15 @@ def _steps(call: Call, body: Graph, names: list[str]) -> int:
     """How many rows the arrays have that the loop reads and leaves as they are."""
     for index, name in enumerate(names[2:], 2):
         value = call.value(index)
-        if isinstance(value, Flow) and _origin(body, body.outputs[index - 1].name) == name:
+        if isinstance(value, Flow) and origin(body, body.outputs[index - 1].name) == name:
             axis = time_axis(call.tracer, value.ids)
             if axis is not None:
                 return int(value.shape[axis])
     return call.tracer.steps
 
 
-def _state(call: Call, value: Value, name: str, steps: int) -> Wire:
+def begin(call: Call, value: Value, name: str, steps: int) -> Wire:
+    """A state that goes round a loop of `steps` iterations; `name`: how errors call it."""
     if isinstance(value, Flow):
         begun = call.tracer.begun(value.ids)
         if begun is None:
@@ -125,13 +136,14 @@ def _state(call: Call, value: Value, name: str, steps: int) -> Wire:
     return call.tracer.state(rows[0], steps)
 
 
-def _present(call: Call, wire: Wire) -> Ids:
-    """(sequences, numbers) at the present step."""
+def present(call: Call, wire: Wire) -> Ids:
+    """Identities (sequences, numbers) of a state at the present step."""
     ids: Ids = call.tracer.space.ids(wire)[-1]
     return ids
 
 
-def _close(call: Call, wire: Wire, value: Value, backward: bool) -> None:
+def close(call: Call, wire: Wire, value: Value, backward: bool) -> None:
+    """Say what a state becomes."""
     if not isinstance(value, Flow) or not isinstance(wire.source, State) or value.ids.size != wire.width * call.tracer.space.batch:
         call.refuse("carries a value round that changes its shape, or does not depend on the recording")
     wire.source.following = value.ids.reshape(-1, wire.width)[0]
@@ -147,13 +159,45 @@ def _at(call: Call, ids: Ids, back: int) -> Ids:
     return np.where(at.step >= 0, ids - back * widths * call.tracer.space.batch, ids)
 
 
-def _ended(call: Call, value: Value, back: int) -> Value:
+def ended(call: Call, value: Value, back: int) -> Value:
+    """What the last iteration gives, `back` steps before the recording's last one."""
     return Flow(_at(call, value.ids, back)) if isinstance(value, Flow) else value
 
 
-def _every(call: Call, value: Value, steps: int, backward: bool) -> Value:
+def every(call: Call, value: Value, steps: int, backward: bool) -> Value:
     """What an iteration gives, for all iterations, one behind the other."""
     if not isinstance(value, Flow):
         call.refuse("gathers constants, one an iteration")
     rows = [_at(call, value.ids, i if backward else steps - 1 - i) for i in range(steps)]
     return Flow(np.stack(rows))
+
+
+def unrolled(call: Call) -> Sequence[Value]:
+    """A recurrence that the graph spells out (`unrolled.rolled`): its inputs are the steps in order, and what its states begin as."""
+    body, count = call.attribute("body"), call.attribute("steps")
+    states = [tensor.name for tensor in body.inputs[1:]]
+    last, backward = _steps_of(call, [call.flow(step) for step in range(count)])
+    wires = [begin(call, call.value(count + index), name, count) for index, name in enumerate(states)]
+    given: dict[str, Value] = {body.inputs[0].name: last}
+    for index, (name, wire) in enumerate(zip(states, wires, strict=True)):
+        given[name] = Flow(present(call, wire).reshape(call.value(count + index).shape))
+    found = call.runner.inside(body, given)
+    for wire, value in zip(wires, found, strict=False):
+        close(call, wire, value, backward)
+    answers: list[Value] = []
+    for value in found[len(wires) :]:
+        rows = every(call, value, count, backward)
+        answers += [Flow(rows.ids[step]) if isinstance(rows, Flow) else rows for step in range(count)]
+    return answers
+
+
+def _steps_of(call: Call, steps: Sequence[Flow]) -> tuple[Flow, bool]:
+    """The one of arrays that is the recording's last step, of which the others are the earlier ones, and whether they come from the end."""
+    space = call.tracer.space
+    backward = bool(space.places(steps[0].ids).step.max() > space.places(steps[-1].ids).step.max())
+    rows = steps if backward else steps[::-1]
+    wires = np.unique(space.places(rows[0].ids).wire)
+    whole = all(space.wires[index].steps in (0, len(steps)) for index in wires)
+    if not whole or any(not np.array_equal(row.ids, _at(call, rows[0].ids, back)) for back, row in enumerate(rows)):
+        call.refuse("takes steps of a recording in another order than their own, or some alone, which is not imported")
+    return rows[0], backward

@@ -21,11 +21,12 @@ from ..graph.wires import MOST
 from .activations import ACTIVATIONS, clipped
 from .calls import Call, floats
 from .folding import DTYPES
-from .loops import loop
+from .loops import loop, unrolled
 from .products import PRODUCTS
 from .quantised import QUANTISED
 from .recurrent import recurrent
 from .sliding import SLIDING
+from .unrolled import UNROLLED
 
 
 def _add(call: Call) -> list[Value]:
@@ -224,35 +225,39 @@ def _if(call: Call) -> list[Value]:
     return call.runner.inside(branches["then_branch" if condition.ravel()[0] else "else_branch"], {})
 
 
-OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = QUANTISED | {
-    ("ai.onnx", op): handler
-    for op, handler in {
-        **ACTIVATIONS,
-        **SLIDING,
-        "LSTM": recurrent,
-        "GRU": recurrent,
-        "RNN": recurrent,
-        **PRODUCTS,
-        "Add": _add,
-        "Sub": _sub,
-        "Mul": _mul,
-        "Div": _div,
-        "Pow": _pow,
-        "Neg": lambda call: [call.tracer.scale(call.flow(0), -1, 0)],
-        "Concat": _concat,
-        "Pad": _pad,
-        "Cast": _cast,
-        "CastLike": lambda call: [call.value(0)],
-        "Gather": _gather,
-        "OneHot": _one_hot,
-        "Softmax": _softmax,
-        "LogSoftmax": _log_softmax,
-        "BatchNormalization": _batch_norm,
-        "LayerNormalization": _layer_norm,
-        "Max": _max,
-        "Min": _min,
-        "Where": _where,
-        "If": _if,
-        "Loop": loop,
-    }.items()
-}
+OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = (
+    QUANTISED
+    | {
+        ("ai.onnx", op): handler
+        for op, handler in {
+            **ACTIVATIONS,
+            **SLIDING,
+            "LSTM": recurrent,
+            "GRU": recurrent,
+            "RNN": recurrent,
+            **PRODUCTS,
+            "Add": _add,
+            "Sub": _sub,
+            "Mul": _mul,
+            "Div": _div,
+            "Pow": _pow,
+            "Neg": lambda call: [call.tracer.scale(call.flow(0), -1, 0)],
+            "Concat": _concat,
+            "Pad": _pad,
+            "Cast": _cast,
+            "CastLike": lambda call: [call.value(0)],
+            "Gather": _gather,
+            "OneHot": _one_hot,
+            "Softmax": _softmax,
+            "LogSoftmax": _log_softmax,
+            "BatchNormalization": _batch_norm,
+            "LayerNormalization": _layer_norm,
+            "Max": _max,
+            "Min": _min,
+            "Where": _where,
+            "If": _if,
+            "Loop": loop,
+        }.items()
+    }
+    | {UNROLLED: unrolled}
+)

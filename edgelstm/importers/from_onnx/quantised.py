@@ -155,7 +155,7 @@ def _qlinear(operation: str) -> Callable[[Call], list[Value]]:
 
 
 def _qlinear_sigmoid(call: Call) -> list[Value]:
-    """X, its scale and zero point, those of the answer."""
+    """Inputs: x, its scale and zero point, those of the answer."""
     return [fixed(call, call.tracer.apply("sigmoid", _numbers(call, 0, 2, 1)), call.constant(3), call.constant(4))]
 
 

@@ -5,6 +5,7 @@ recurrent node, a state and an output each require their own axes.
 """
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from itertools import islice, product
 import numpy as np
 
 from ...errors import UnsupportedModelError
+from ..names import numbered
 from .file import Graph, Tensor
 
 #: Names of axes, and of states.
@@ -48,6 +50,21 @@ class Reading:
     states: tuple[tuple[Tensor, Tensor | None], ...] = ()
     lengths: tuple[Tensor, ...] = ()
     choices: tuple[Tensor, ...] = field(default=())
+
+    def widths(self) -> list[int]:
+        """How many numbers of one step each of the samples' inputs has."""
+        found = []
+        for tensor, axes in self.samples:
+            shape = tensor.shape or ()
+            found.append(math.prod(int(n) for i, n in enumerate(shape) if i not in (axes.time, axes.batch)))
+        return found
+
+    def names(self) -> tuple[str, ...]:
+        """A name for each number of a sample that several inputs make up; none where one input does."""
+        if len(self.samples) == 1:
+            return ()
+        parts = zip(self.samples, self.widths(), strict=True)
+        return tuple(name for (tensor, _), width in parts for name in numbered(tensor.name, width))
 
     def steps(self) -> int | None:
         """The length of recordings where the file fixes it: 1 where samples have no time axis, None where it is open."""
@@ -118,7 +135,7 @@ def _divisions(rest: list[Tensor], outputs: Sequence[Tensor]) -> Iterator[tuple[
     first = next((t for t in rest if not _STATE.search(t.name)), rest[0])
     others = [t for t in rest if t is not first]
     found = []
-    for pairs in (_paired(others, outputs, True), _paired(others, outputs, False), {}):
+    for pairs in (_paired(others, outputs, True), _paired(others, outputs, False), _last(others, outputs), {}):
         alone = [t for t in others if pairs.get(t.name) is None]
         begins = [t for t in alone if _STATE.search(t.name) and t.dtype == "float"]
         states = tuple((t, pairs.get(t.name)) for t in others if t in begins or t not in alone)
@@ -144,6 +161,12 @@ def _paired(states: list[Tensor], outputs: Sequence[Tensor], by_name: bool) -> d
             found[states[i].name] = outputs[j]
             free.remove(outputs[j])
     return found
+
+
+def _last(states: list[Tensor], outputs: Sequence[Tensor]) -> dict[str, Tensor | None]:
+    """By name of an input, the output of its shape that lies as far from the end."""
+    pairs = zip(reversed(states), reversed(outputs), strict=False)
+    return {state.name: output for state, output in pairs if _alike(state, output)}
 
 
 def _alike(a: Tensor, b: Tensor) -> bool:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ..graph.attention import weighted_sum
-from ..graph.convolving import Window, convolve, larger, over_time, pool
+from ..graph.convolving import convolve, larger, over_time, pool
+from ..graph.sliding import Window
 from ..graph.tracing import Flow, Value
 from .calls import Call, floats
 

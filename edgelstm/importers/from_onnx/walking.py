@@ -20,7 +20,10 @@ Handler = Callable[[Call], Sequence[Value]]
 
 @dataclass(eq=False)
 class Walk:
-    """One pass over a file's graph. `handlers`: by domain and operator, what flows is given to; `met`: how many nodes were followed."""
+    """One pass over a file's graph. `handlers`: by domain and operator, what flows is given to; `met`: how many nodes were followed.
+
+    Operators of the file's own format (`File.operators`) are given constants too.
+    """
 
     file: File
     tracer: Tracer
@@ -46,6 +49,10 @@ class Walk:
         return found
 
     inside = run
+
+    def operator(self, node: Node, values: Sequence[Value | None]) -> Sequence[Value]:
+        """What a node gives that stands in the place of the present one."""
+        return self._outputs(node, list(values))
 
     def _look(self, name: str, place: str) -> Value:
         for scope in reversed(self._scopes):
@@ -80,6 +87,8 @@ class Walk:
         node, op = call.node, call.node.op
         if (found := counted(call)) is not None:
             return found
+        if (native := self.file.operators.get((node.domain, op))) is not None:
+            return native(call)  # type: ignore[no-any-return]
         if op == "Shape":
             shape = np.array(call.value(0).shape, np.int64)
             return [shape[slice(call.attribute("start", 0), call.attribute("end"))]]

@@ -17,6 +17,7 @@ from ..from_onnx.chains import from_onnx
 from . import operators as tflite_layers
 from .file import Graph, Operator, Tensor
 from .integers import same_scale
+from .levels import is_whole
 from .program import program
 
 #: What a chain calls the operators that have weights, and those that are functions.
@@ -89,11 +90,22 @@ def _through_graph(graph: Graph, taken: int, layers: str | None, source: str) ->
     """A model of a graph of any other form."""
     left = graph.operators[taken:]
     cut = replace(graph, operators=graph.operators[:taken], outputs=graph.operators[taken - 1].outputs) if left else graph
-    file, notes = program(cut)
-    model, made, more = from_onnx(file, source=printable(source))
+    (model, made, more), notes = _followed(cut, source)
     if left:
         more.append(f"Left out, as the layers {layers!r} say: {', '.join(operator.kind for operator in left)}.")
     return model, made, [*notes, *more]
+
+
+def _followed(graph: Graph, source: str) -> tuple[tuple[Model, str, list[str]], list[str]]:
+    """A graph as a model, in whole numbers where it holds them and that can be done, and the notes of writing it."""
+    if is_whole(graph):
+        try:
+            file, notes = program(graph, exact=True)
+            return from_onnx(file, source=printable(source)), notes
+        except UnsupportedModelError:
+            pass
+    file, notes = program(graph)
+    return from_onnx(file, source=printable(source)), notes
 
 
 def _names(operators: Sequence[Operator]) -> list[str]:

@@ -12,6 +12,7 @@ from ..from_onnx.writer import OPSET, Ref, Writer
 from ..graph.tracing import Value
 from .arithmetic import ARITHMETIC, unit_normalization
 from .file import Graph, Tensor
+from .levels import LevelScope, in_levels, requantize, settled, take_inputs
 from .loops import control
 from .moving import DOMAIN, MOVING, sliced, strided_slice
 from .recurrent import RECURRENT, recurrent
@@ -29,13 +30,20 @@ _NATIVE: Mapping[tuple[str, str], Callable[[Call], list[Value]]] = {
     (DOMAIN, "SLICE"): sliced,
     (DOMAIN, "UNIT_NORMALIZATION"): unit_normalization,
     (DOMAIN, "RECURRENT"): recurrent,
+    (DOMAIN, "REQUANTIZE"): requantize,
 }
 
 _DTYPES = {"float32": "float", "float16": "float", "float64": "float", "int32": "int", "int64": "int", "bool": "bool"}
 
 
-def program(graph: Graph) -> tuple[File, list[str]]:
+def program(graph: Graph, *, exact: bool = False) -> tuple[File, list[str]]:
     """The main graph of a file, written as nodes of ONNX, and notes for the user.
+
+    Parameters
+    ----------
+    graph
+    exact : bool
+        Whether whole numbers are computed as such; otherwise as the numbers that they stand for, and nothing is rounded.
 
     Raises
     ------
@@ -45,10 +53,16 @@ def program(graph: Graph) -> tuple[File, list[str]]:
         If parts of the file do not fit together.
     """
     shared = Shared((graph, *graph.others))
-    scope = Scope(graph, shared, Writer())
+    scope = LevelScope(graph, shared, Writer()) if exact else Scope(graph, shared, Writer())
     inputs = _inputs(scope)
-    scope.follow(_WRITERS)
-    if any(tensor.type in ("int8", "uint8", "int16") and tensor.scale.size for tensor in graph.inputs):
+    if isinstance(scope, LevelScope):
+        take_inputs(scope)
+        scope.follow(in_levels(_WRITERS))
+        settled(scope)
+        shared.note("The file computes in whole numbers, and so does edgelstm; samples and answers are the numbers that they stand for.")
+    else:
+        scope.follow(_WRITERS)
+    if not exact and any(tensor.type in ("int8", "uint8", "int16") and tensor.scale.size for tensor in graph.inputs):
         shared.note("The file computes in integers; edgelstm computes it in float32, with the weights that the file holds.")
     outputs: dict[str, Ref] = {}
     for index, tensor in enumerate(graph.outputs):

@@ -4,7 +4,6 @@ Inputs and options: ``tensorflow/lite/kernels/unidirectional_sequence_lstm.cc``;
 """
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ import numpy as np
 from ...layers.lstm import LSTM
 from ...layers.rnn import RNN
 from ..from_onnx.calls import Array, Call
+from ..from_onnx.records import over_steps
 from ..from_onnx.writer import Ref
-from ..graph.expressions import Cell, Made
 from ..graph.tracing import Flow, Value
 from .file import Operator
 from .moving import DOMAIN
@@ -92,29 +91,9 @@ def recurrent(call: Call) -> list[Value]:
     """A layer over the steps of the recording, from its beginning or, where it reads a reversed array, from its end."""
     record, time_major = call.attribute("record"), call.attribute("time_major")
     x = call.flow(0).ids if time_major else np.swapaxes(call.flow(0).ids, 0, 1)  # (steps, sequences, inputs)
-    reads, backward, steps = call.tracer.sequence(x)
-    if reads.size != record.weight_ih.shape[1]:
-        call.refuse(f"reads {reads.size} numbers a step and has weights for {record.weight_ih.shape[1]}")
     states = {name: call.value(index) for index, name in ((1, "h0"), (2, "c0")) if call.has(index)}
-    begins = {name: _begins(call, name, value) for name, value in states.items()}
-    fields: dict[str, Any] = {name: value for name, value in begins.items() if value.any()} | ({"reverse": True} if backward else {})
-    source = Made(call.tracer.place, replace(record, **fields), [reads], "weight_ih")
-    space = call.tracer.space
-    h = space.allocate(source, steps, record.weight_hh.shape[1], backward)
-    c = space.allocate(Cell(call.tracer.place, h.index), steps, record.weight_hh.shape[0] // 4 or 1, backward)
-    for name, wire in (("h0", h), ("c0", c)):
-        if isinstance(value := states.get(name), Flow):
-            call.tracer.ends.update(zip(value.ids.ravel().tolist(), space.ids(wire)[0 if backward else -1].ravel().tolist(), strict=True))
-    y = space.ids(h)[::-1] if backward else space.ids(h)
+    y, _ = over_steps(call, record, x, states)
     return [Flow(y if time_major else np.swapaxes(y, 0, 1))]
-
-
-def _begins(call: Call, name: str, value: Value) -> Array:
-    """(numbers,) that a state begins as."""
-    found = call.tracer.begun(value.ids) if isinstance(value, Flow) else value
-    if found is None or (found.ndim == 2 and (found != found[:1]).any()):
-        call.refuse(f"its {name} is computed in the graph, or differs between sequences; a stream's state begins with constants")
-    return np.asarray(found[0] if found.ndim == 2 else found)
 
 
 #: By operator.

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ModelFileError
+from ...errors import ModelFileError, printable
 from ..from_onnx.writer import Ref, Writer
 from .file import Graph, Operator, Tensor
 
@@ -81,7 +81,12 @@ class Scope:
             self.writer.place = f"{operator}".rstrip(",")
             if operator.kind not in handlers:
                 self.refuse(_UNKNOWN.get(operator.kind, "edgelstm does not import this operator"))
-            found = handlers[operator.kind](self, operator)
+            try:
+                found = handlers[operator.kind](self, operator)
+            except (IndexError, ValueError, TypeError, KeyError, ZeroDivisionError, OverflowError, MemoryError, AttributeError) as problem:
+                raise ModelFileError(
+                    f"{self.writer.place}: its tensors and options do not fit together ({printable(problem, 160)})."
+                ) from None
             for tensor, ref in zip(operator.outputs, [found] if isinstance(found, Ref) else found, strict=False):
                 if tensor in self.values or tensor.data is not None:
                     raise ModelFileError(f"makes tensor {tensor} twice; the file is damaged, convert it again.")

@@ -7,9 +7,10 @@ import numpy as np
 
 from ...layers.activations import spelled
 from ...layers.gru import GRU
-from ...layers.lstm import LSTM
 from ...layers.rnn import RNN
 from .expressions import Affine, Apply, Combine, Expression, Floats, Made, Scale, State, spread
+from .lstm_cells import lstm
+from .magnitude import magnitude
 from .wires import Ids, Space, Wire
 
 
@@ -41,11 +42,11 @@ class Cells:
     def match(self, wire: Wire) -> Made | None:
         """The layer whose output is `wire`; None where it is no cell's."""
         h = self.space.last(wire)
-        made = None
-        if isinstance(wire.source, Combine):
-            made = self._lstm(h, wire.source) or self._gru(h, wire.source)
-        elif isinstance(wire.source, Apply):
-            made = self._rnn(h, wire.source)
+        made = lstm(self, wire) if isinstance(wire.source, Combine | Affine | Apply) else None
+        if made is None and isinstance(wire.source, Combine):
+            made = self._gru(h, wire.source)
+        elif made is None and isinstance(wire.source, Apply):
+            made = self._rnn(h, wire.source) or magnitude(self, h, wire.source)
         if made is not None and wire.reverse:
             fields: dict[str, Any] = {"reverse": True}
             made = replace(made, record=replace(made.record, **fields))
@@ -127,41 +128,6 @@ class Cells:
         hh, bias = np.concatenate([s.weight_hh for s in found]), np.concatenate([s.bias for s in found])
         initial = next((s.initial for s in found if s.initial.any()), found[0].initial)
         return Sum(hh, np.concatenate(weights), bias, reads, initial) if hh.any() and reads.size else None
-
-    def _lstm(self, h: Ids, product: Combine) -> Made | None:
-        """``h = o act(c)``, ``c = f c_before + i g``."""
-        for out, squashed in ((product.left, product.right), (product.right, product.left)):
-            o, cell = self.function(out), self.function(squashed)
-            if product.operation != "mul" or o is None or cell is None:
-                continue
-            parts = self._cell(cell[1])
-            if parts is None:
-                continue
-            i, f, g, c0 = parts
-            if not i[0] == f[0] == o[0]:
-                continue
-            sums = self.gates([i[1], f[1], g[1], o[1]], h)
-            if sums is not None:
-                words: dict[str, Any] = {"gate_activation": o[0], "cell_activation": g[0], "output_activation": cell[0]}
-                record = LSTM(sums.weight_ih, sums.weight_hh, sums.bias, _state(sums.initial), _state(c0), **words)
-                return Made(product.place, record, [sums.reads], "weight_ih")
-        return None
-
-    def _cell(self, c: Ids) -> tuple[tuple[str, Ids], tuple[str, Ids], tuple[str, Ids], Floats] | None:
-        """Gates i, f and g, and c0, of a cell state."""
-        terms = self.pair(c, "add")
-        for kept, new in (terms, terms[::-1]) if terms else ():
-            old, fresh = self.pair(kept, "mul"), self.pair(new, "mul")
-            if old is None or fresh is None:
-                continue
-            for forget, before in (old, old[::-1]):
-                c0, f = self.initial(before, c), self.function(forget)
-                gates = [self.function(ids) for ids in fresh]
-                if c0 is None or f is None or gates[0] is None or gates[1] is None:
-                    continue
-                i, g = (gates[0], gates[1]) if gates[0][0] == f[0] else (gates[1], gates[0])
-                return i, f, g, c0
-        return None
 
     def _rnn(self, h: Ids, source: Apply) -> Made | None:
         """``h = act(weight_ih x + weight_hh h_before + bias)``."""

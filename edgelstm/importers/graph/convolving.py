@@ -1,43 +1,14 @@
-"""Convolutions and pooling on identities: along time they become layers of their own, within a frame one matrix."""
-
-from typing import NamedTuple
+"""Convolutions and pooling on identities: along time they become layers of their own."""
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from ...layers.record import Layer
 from .emitting import layer
 from .expressions import Constant, Floats, Made
+from .inside import inside, ungrouped
+from .sliding import Window
 from .tracing import Flow, Tracer
 from .wires import MOST_WEIGHTS, Ids
-
-
-class Window(NamedTuple):
-    """A window that slides along axes, one number an axis each: taps, rows from one answer to the next, rows between taps, padding."""
-
-    sizes: tuple[int, ...]
-    strides: tuple[int, ...]
-    dilations: tuple[int, ...]
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-
-    def at(self, axes: list[int]) -> "Window":
-        """The same along some of the axes."""
-        return Window(*(tuple(values[a] for a in axes) for values in self))
-
-    def views(self, padded: Ids) -> Ids:
-        """(…, answers along each axis, taps along each axis) of an array whose last axes are padded already."""
-        rank = len(self.sizes)
-        spans = tuple(d * (k - 1) + 1 for k, d in zip(self.sizes, self.dilations, strict=True))
-        view = sliding_window_view(padded, spans, axis=tuple(range(-rank, 0)))
-        cut = (slice(None),) * (padded.ndim - rank)
-        found: Ids = view[(*cut, *(slice(None, None, s) for s in self.strides), *(slice(None, None, d) for d in self.dilations))]
-        return found
-
-    def padded(self, array: Ids, value: int) -> Ids:
-        """`array` with its last axes padded."""
-        widths = [(0, 0)] * (array.ndim - len(self.sizes)) + list(zip(self.before, self.after, strict=True))
-        return np.pad(array, widths, constant_values=value)
 
 
 def time_axis(tracer: Tracer, ids: Ids) -> int | None:
@@ -66,34 +37,8 @@ def convolve(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None, wi
         tracer.refuse(f"convolves an array of shape {flow.shape} with weights of shape {weight.shape} in {groups} groups")
     axis = time_axis(tracer, flow.ids)
     if axis is None or axis < 2:
-        return _within(tracer, flow, _full(weight, groups), bias, window)
+        return inside(tracer, flow, weight, bias, window, groups)
     return _along(tracer, flow, weight, bias, window, groups, axis)
-
-
-def _full(weight: Floats, groups: int) -> Floats:
-    """Weights of a grouped convolution with zeros for the channels that a group does not read."""
-    if groups == 1:
-        return weight
-    outputs, channels = weight.shape[:2]
-    full = np.zeros((outputs, channels * groups, *weight.shape[2:]), weight.dtype)
-    each = outputs // groups
-    for group in range(groups):
-        full[group * each : (group + 1) * each, group * channels : (group + 1) * channels] = weight[group * each : (group + 1) * each]
-    return full
-
-
-def _zero(tracer: Tracer) -> int:
-    return int(tracer.ids(np.zeros(1))[0])
-
-
-def _within(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None, window: Window) -> Flow:
-    """A convolution inside one frame."""
-    rank = len(window.sizes)
-    view = window.views(window.padded(flow.ids, _zero(tracer)))  # (batch, channels, answers …, taps …)
-    view = np.moveaxis(view, 1, 1 + rank)  # (batch, answers …, channels, taps …)
-    rows = view.reshape(*view.shape[: 1 + rank], -1)
-    out = tracer.affine(Flow(rows), weight.reshape(len(weight), -1).T, bias)
-    return Flow(np.moveaxis(out.ids, -1, 1))
 
 
 def _along(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None, window: Window, groups: int, axis: int) -> Flow:
@@ -107,7 +52,7 @@ def _along(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None, wind
     kernel: Floats = weight
     answers: tuple[int, ...] = (len(weight),)
     if others:
-        kernel, answers = _kernel(tracer, _full(weight, groups), window.at([a - 2 for a in others]), rows.shape[2:], others, axis)
+        kernel, answers = _kernel(tracer, ungrouped(weight, groups), window.at([a - 2 for a in others]), rows.shape[2:], others, axis)
         groups = 1
     time = window.at([axis - 2])
     time = time._replace(before=(time.before[0] + lead,), after=(time.after[0] + trail,))
@@ -141,7 +86,7 @@ def _kernel(
     taps = np.moveaxis(weight, axis, -1).reshape(len(weight), view.shape[1], -1)  # (outputs, channels x taps, time taps)
     if len(weight) * len(view) * numbers.size * taps.shape[2] > MOST_WEIGHTS:
         tracer.refuse(f"slides along time and frequency at once; written out its kernel has more than {MOST_WEIGHTS} numbers")
-    kernel = np.zeros((len(weight), len(view), numbers.size, taps.shape[2]))
+    kernel = np.zeros((len(weight), len(view), numbers.size, taps.shape[2]), weight.dtype)
     for answer, columns in enumerate(view):
         kernel[:, answer, columns[columns >= 0]] = taps[:, columns >= 0]
     return kernel.reshape(-1, numbers.size, taps.shape[2]), (len(weight), *answers)
@@ -235,7 +180,7 @@ def _pooled_frame(tracer: Tracer, flow: Flow, window: Window, kind: str, whole: 
     rank = len(window.sizes)
     if any(window.before + window.after) and (kind == "max" or not whole):
         tracer.refuse("pools a frame with padding, which is not imported")
-    view = window.views(window.padded(flow.ids, _zero(tracer)))
+    view = window.views(window.padded(flow.ids, int(tracer.ids(np.zeros(1))[0])))
     taps = view.reshape(*view.shape[:-rank], -1)
     if kind == "average":
         return Flow(tracer.affine(Flow(taps), np.full((taps.shape[-1], 1), 1 / taps.shape[-1])).ids[..., 0])

@@ -32,8 +32,8 @@ from .expressions import (
 )
 from .wires import MOST_WEIGHTS, Ids, Space, Wire
 
-#: Most pieces of other layers' outputs that a layer reads as such; more are gathered by a matrix of zeros and ones.
-_MOST_PIECES = 32
+#: Most pieces of other layers' outputs that a layer reads as slices; of more the numbers are taken one by one.
+_MOST_PIECES = 4
 
 #: Most steps that one state may be behind another.
 _MOST_STEPS = 4096
@@ -61,6 +61,7 @@ class Emitter:
     _pieces: dict[tuple[int, int, int], str] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
     _joins: dict[tuple[str, ...], str] = field(default_factory=dict)
+    _gathers: dict[tuple[tuple[int, ...], bytes], str] = field(default_factory=dict)
     _windows: dict[tuple[int, int], Wire] = field(default_factory=dict)
 
     def emit(self, refs: Ids, place: str) -> list[Layer]:
@@ -211,10 +212,20 @@ class Emitter:
         """Names of layers that together give `refs`, in order."""
         refs = self._recent(refs, place)
         runs = self._runs(refs)
-        if len(runs) > _MOST_PIECES:
-            names, weight = self._read_weighted(refs, np.eye(refs.size), place)
-            return (self._add(Dense(weight), names),)
+        if sum((start, stop) != (0, wire.width) for wire, start, stop in runs) > _MOST_PIECES:
+            return (self._gathered(refs),)
         return tuple(self._piece(wire, start, stop, place) for wire, start, stop in runs)
+
+    def _gathered(self, refs: Ids) -> str:
+        """The name of a layer that takes `refs` one by one."""
+        at = self.space.places(refs)
+        read = list(dict.fromkeys(at.wire.tolist()))
+        starts = dict(zip(read, np.cumsum([0, *self.space.widths(np.array(read))]).tolist(), strict=False))
+        indices = np.array([starts[wire] for wire in at.wire.tolist()]) + at.number
+        key = (tuple(read), indices.tobytes())
+        if key not in self._gathers:
+            self._gathers[key] = self._add(layer("Gather", "the graph", indices=indices), tuple(self._names[wire] for wire in read))
+        return self._gathers[key]
 
     def _piece(self, wire: Wire, start: int, stop: int, place: str) -> str:
         if (start, stop) == (0, wire.width):
@@ -232,13 +243,11 @@ class Emitter:
         at = self.space.places(refs)
         for wire in dict.fromkeys(wire for wire, _, _ in runs):
             mine = at.wire == wire.index
-            numbers = at.number[mine]
-            low, high = int(numbers.min()), int(numbers.max()) + 1
-            if 2 * (high - low) >= wire.width or "Slice" not in RECORDS:
-                low, high = 0, wire.width
-            names.append(self._piece(wire, low, high, place))
-            parts.append(spread(weight[:, mine], numbers - low, high - low))
-        return tuple(names), np.hstack(parts)
+            for low, high in _spans(wire, at.number[mine]):
+                within = mine & (low <= at.number) & (at.number < high)
+                names.append(self._piece(wire, low, high, place))
+                parts.append(spread(weight[:, within], at.number[within] - low, high - low))
+        return tuple(names), parts[0] if len(parts) == 1 else np.hstack(parts)
 
     def _input_width(self) -> int:
         return next(wire.width for wire in self.space.wires if isinstance(wire.source, Input))
@@ -249,6 +258,10 @@ class Emitter:
         if any(one.inputs == (INPUT,) and one.input_width is not None for one in readers):
             return
         width = self._input_width()
+        if any(one.takes_index for one in self.layers):
+            if max((getattr(one, "stop", 0) for one in readers), default=0) < width:
+                raise UnsupportedModelError("its last input is read by nothing, and the others are indices; export the model without it.")
+            return
         name = "samples"
         first = Normalizer(np.zeros(width), np.ones(width), name=name, inputs=(INPUT,))
         rest = [replace(one, inputs=tuple(name if i == INPUT else i for i in one.inputs)) for one in self.layers]
@@ -258,6 +271,16 @@ class Emitter:
 def _with(record: Layer, name: str, value: Any) -> Layer:
     fields: dict[str, Any] = {name: value}
     return replace(record, **fields)
+
+
+def _spans(wire: Wire, numbers: Ids) -> list[tuple[int, int]]:
+    """Parts of a wire that hold `numbers`: few, with others between, but where some of the model's inputs may be indices."""
+    if isinstance(wire.source, Input) and wire.source.whole:
+        ordered = np.unique(numbers)
+        runs = np.split(ordered, np.flatnonzero(np.diff(ordered) != 1) + 1)
+        return [(int(run[0]), int(run[-1]) + 1) for run in runs]
+    low, high = int(numbers.min()), int(numbers.max()) + 1
+    return [(0, wire.width) if 2 * (high - low) >= wire.width else (low, high)]
 
 
 def _scale(source: Scale) -> Layer:

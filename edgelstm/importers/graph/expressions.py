@@ -15,10 +15,13 @@ Floats = NDArray[np.floating[Any]]
 
 def spread(weight: Floats, numbers: Ids, width: int) -> Floats:
     """The columns of `weight` (rows, columns) added into `width` columns, each at its number."""
-    out = np.zeros((len(weight), width))
+    if numbers.size == width and (numbers == np.arange(width)).all():
+        return weight
     if np.unique(numbers).size == numbers.size:
-        out[:, numbers] = weight
-        return out
+        found = np.zeros((len(weight), width), weight.dtype)
+        found[:, numbers] = weight
+        return found
+    out = np.zeros((len(weight), width))
     for column, number in enumerate(numbers.tolist()):
         out[:, number] += weight[:, column]
     return out
@@ -41,7 +44,9 @@ class Expression:
 
 @dataclass(eq=False)
 class Input(Expression):
-    """The samples of the recording."""
+    """The samples of the recording. `whole`: the places of numbers that are whole ones, which may be indices."""
+
+    whole: frozenset[int] = frozenset()
 
 
 @dataclass(eq=False)

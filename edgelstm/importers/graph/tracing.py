@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...errors import UnsupportedModelError
 from ...layers.record import Layer
 from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Last, Made, Scale, State, spread
+from .maps import Mapped
 from .scores import adjusted
 from .wires import MOST, MOST_WEIGHTS, Ids, Space, Wire
 
@@ -73,6 +74,8 @@ class Tracer:
     chosen: int | None = None
     #: Whether `steps` stands for any length.
     open: bool = False
+    #: Whether a loop ran once in place, over an axis of length 1.
+    once: bool = False
     #: By identity of a state's number, what a recurrent layer that begins with it ends with.
     ends: dict[int, int] = field(default_factory=dict)
     _lasts: dict[tuple[int, ...], Wire] = field(default_factory=dict)
@@ -218,6 +221,8 @@ class Tracer:
         elif isinstance(before, Scale):
             rows = self.space.places(refs).number
             source = Scale(self.place, before.scale[rows] * a, before.offset[rows] * a + b, before.refs[rows])
+        elif isinstance(before, Mapped):
+            source = before.scaled(self.space.places(refs).number, a, b, self.place) or source
         return Flow(self.output(group, source).reshape(ids.shape), flow.integer)
 
     def combine(self, operation: str, left: Flow, right: Flow) -> Flow:
@@ -228,6 +233,8 @@ class Tracer:
         group = self.grouped([a.reshape(-1, 1), b.reshape(-1, 1)])
         refs = [r[:, 0] for r in group.refs]
         sums = [self._source(r) for r in refs]
+        if any(isinstance(one, Affine) for one in sums):
+            sums = [one.affine() if isinstance(one, Mapped) else one for one in sums]
         source: Expression = Combine(self.place, operation, *refs)
         apart = self._apart(sums, refs)
         if operation == "add" and isinstance(sums[0], Affine) and isinstance(sums[1], Affine) and apart:

@@ -6,6 +6,8 @@ What a layer may have, beside `kind`, `name`, `inputs` and `activation` (a funct
   each other, or numbers; for anything else its value;
 * ``prefix``: takes all tensors below a name, by the names that the layout has for the record's arrays;
 * ``transpose``: whether matrices stand as (inputs, outputs); a convolution's weight as (taps, inputs, outputs);
+* `samples`: ``size``, how many numbers a timestep has, where no layer behind it says that;
+* `gather`: ``indices`` as a list, or as ranges of places, ``"448:1024, 1022:958:-1"``;
 * recurrent layers: what `recurrent` tells.
 """
 
@@ -26,7 +28,7 @@ from ..chain import listed
 from ..from_torch.tensors import Named
 from . import recurrent
 from .bag import Bag
-from .parts import array_fields, flag, made, text
+from .parts import array_fields, flag, made, places, samples, text
 from .text import Recipe, Step
 
 #: Names of other libraries for kinds of this one.
@@ -41,6 +43,9 @@ _NAMES = {
 
 #: Kinds whose weight is a matrix or a kernel, which layouts store in two ways.
 _TURNED = {"dense": (1, 0), "conv1d": (2, 1, 0)}
+
+#: Kinds whose kernel stands as layouts other than PyTorch's have it: how axes of PyTorch's are exchanged, by their number.
+_MAPS = {"map_conv": {3: (2, 1, 0), 4: (2, 3, 1, 0)}, "map_conv_transpose": {3: (2, 0, 1), 4: (2, 3, 0, 1)}}
 
 
 class Cooked(NamedTuple):
@@ -119,6 +124,8 @@ class Kitchen:
 
     def _record(self, step: Step, label: str, inputs: tuple[str, ...]) -> Layer:
         """The record of a kind without a state."""
+        if step.kind == "samples":
+            return samples(step, name=label, inputs=inputs)
         if step.kind not in KINDS:
             raise UsageError(f"{step.place} is of no kind that edgelstm has; its kinds are {', '.join(KINDS)}.")
         said = dict(step.said)
@@ -127,12 +134,21 @@ class Kitchen:
         if step.kind == "batch_norm":
             return replace(self._batch_norm(said, prefix, step), name=label, inputs=inputs)
         if prefix is not None:
-            said |= self.under(text(prefix, step), _NAMES[self.layout], step)
+            said |= self.under(text(prefix, step), self._names_of(step.kind), step)
         cls = record_of(step.kind)
         for name in array_fields(cls):
-            if name in said:
+            if name == "indices" and name in said:
+                said[name] = places(said[name], step)
+            elif name in said:
                 said[name] = self.array(said[name], step, _TURNED.get(step.kind) if turned and name == "weight" else None)
+                if name == "kernel" and not turned and step.kind in _MAPS:
+                    said[name] = said[name].transpose(_MAPS[step.kind].get(said[name].ndim))
         return made(cls, said, step, name=label, inputs=inputs)
+
+    def _names_of(self, kind: str) -> dict[str, str]:
+        """What the arrays of a kind are called below a prefix."""
+        named = {"weight": "kernel"} if kind in _MAPS else {}
+        return {full: named.get(field, field) for full, field in _NAMES[self.layout].items()}
 
     def _batch_norm(self, said: dict[str, Any], prefix: Any, step: Step) -> Layer:
         """``(x - mean) / sqrt(variance + epsilon) * weight + bias`` as one scale and one offset."""

@@ -31,6 +31,29 @@ def first_bad_vector(inputs):
     return kernel
 
 
+def first_bad_mixed(inputs, vocabularies):
+    """Kernel: index of the first timestep with a value that may not be where it stands; n where there is none.
+
+    vocabularies: (inputs,) how many indices each value may be, 0 for measurements, which may reach +-limit.
+    """
+    lowest = np.float32(0.0)
+    rows = tuple(np.float32(size) for size in vocabularies)
+
+    def kernel(x, limit, n):
+        """x: (n, inputs); limit: float32."""
+        for t in range(n):
+            for k in range(inputs):
+                value = x[t * inputs + k]
+                if rows[k] == lowest:
+                    if not abs(value) <= limit:
+                        return t
+                elif not (lowest <= value < rows[k] and value == np.float32(np.int32(value))):
+                    return t
+        return n
+
+    return kernel
+
+
 def first_bad_index(inputs):
     """Kernel: position of the first value that is no whole number from 0 to limit - 1; n where there is none."""
     lowest = np.float32(0.0)

@@ -59,7 +59,7 @@ def python_step(shape, arena_input, at, every, first):
     arena_input : int
         Byte offset in the arena of the sample that the model reads.
     at : module
-        Byte offsets of the binding's fields and of CPython's and NumPy's own (`compiler.binding`).
+        Byte offsets of the binding's fields and of CPython's and NumPy's own (`runtime.binding`).
     every, first : int
         When answers are due (`layers.wire.Wire`).
     """

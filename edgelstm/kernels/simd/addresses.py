@@ -48,7 +48,7 @@ def _poke(width):
 
 
 peek_i64, peek_i32, peek_f32 = _peek("i64"), _peek("i32"), _peek("f32")
-poke_i64, poke_i32, poke_f32 = _poke("i64"), _poke("i32"), _poke("f32")
+poke_i32 = _poke("i32")
 
 
 @intrinsic

@@ -5,7 +5,7 @@
 
 import re
 
-#: `kernels.formulas.Value.within`: %x within +-%most, and its square. Both forms of the square are the same number.
+#: `formulas.Value.within`: %x within +-%most, and its square. Both forms of the square are the same number.
 _WITHIN = """
 define {{ {v}, {v} }} @edgelstm_within.v{n}f32({v} %x, {v} %most) alwaysinline {{
   %least = fneg {v} %most

@@ -24,7 +24,7 @@ from numba.core.datamodel.models import PrimitiveModel
 from numba.extending import intrinsic
 
 from ..packing import GROUP, OFFSET
-from .formulas import I32, Value, call, cut, joined, picked
+from .formulas import I32, ROUNDER, ROUNDER_BITS, Value, call, cut, joined, picked
 from .sums import I8, Sums, bytes_at, load_bytes
 from .vectors import I64, REGISTER, broadcast, join, split
 
@@ -217,13 +217,6 @@ def words_loader(form):
     return load_words
 
 
-#: Added to a float32 within +-2**22 it leaves the nearest whole number, ties to even, in the low bits: no CPU needs a function for that.
-ROUNDING = 12582912.0
-
-#: The bits of ROUNDING itself.
-ROUNDING_BITS = 0x4B400000
-
-
 def quantised_store(form):
     """An intrinsic ``(pointer, index, vector, steps)`` that writes activations from value `index` on.
 
@@ -270,10 +263,10 @@ def _rounded(builder, values, steps, moved_by):
     """
     kind, whole = values.type, ir.VectorType(I32, values.type.count)
     factor = broadcast(builder, steps, kind.count)
-    bits = Value(builder, values).fma(Value(builder, factor), ROUNDING + moved_by).value
+    bits = Value(builder, values).fma(Value(builder, factor), ROUNDER + moved_by).value
     bits = builder.bitcast(bits, whole)
     for bound, order in ((127, "smin"), (-127, "smax")):
-        limit = ir.Constant(whole, [ROUNDING_BITS + moved_by + bound] * kind.count)
+        limit = ir.Constant(whole, [ROUNDER_BITS + moved_by + bound] * kind.count)
         bits = call(builder, f"llvm.{order}.v{kind.count}i32", whole, [bits, limit])
     return bits
 

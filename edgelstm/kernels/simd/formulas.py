@@ -7,8 +7,12 @@ F32 = ir.FloatType()
 I32 = ir.IntType(32)
 
 
-#: 1.5 * 2**23: float32 numbers of this size are whole.
+#: 1.5 * 2**23: added to a float32 within +-2**22 it leaves the nearest whole number, ties to even, in the low bits. No CPU needs a
+#: function for that.
 ROUNDER = 12582912.0
+
+#: The bits of ROUNDER itself.
+ROUNDER_BITS = 0x4B400000
 
 
 def call(builder, name, result, args):

@@ -67,7 +67,8 @@ def outliers(model: Model, batch: Batch) -> list[str]:
         if (nonzero := column[column > 0]).size > 1:
             usual[index] = np.median(np.sort(nonzero)[:-1])
     odd = batch.own[..., None] & (np.abs(batch.xs) > OUTLIER * usual)
-    if model.takes_index or not odd.any():
+    odd &= np.equal(model.vocabularies, 0)
+    if not odd.any():
         return []
     window, step, index = (int(i) for i in np.argwhere(odd)[0])
     where = f"{batch.place(window).at(step)}, {channel(index, model.input_names)}"

@@ -1,0 +1,280 @@
+"""Recurrences that a graph spells out step by step: the same nodes again and again, each time for the next step of a recording.
+
+Steps are found by what nodes depend on: in a recurrence over x_0, x_1, … the nodes of step k depend on x_0 to x_k, or, where it runs
+from the end, on x_(T-1-k) to x_(T-1). The nodes of the second step are the pattern; those of all others must be like them, node by node,
+and read what they read: their own step's sample, nodes of their step or of the one before, and the same constants.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .file import Graph, Node, Tensor
+
+#: The domain and operator of a recurrence that was found.
+UNROLLED = ("edgelstm", "Unrolled")
+
+#: Fewest steps that are taken for a recurrence; most that are looked for in one graph.
+_FEWEST, _MOST = 3, 16
+
+#: About how many nodes are visited in looking for one recurrence.
+_MOST_VISITED = 1 << 17
+
+#: Operators that read no number of what they are given.
+_SHAPES = ("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike")
+
+#: What a node depends on: the first and the last step; None for nothing.
+_Span: TypeAlias = "tuple[int, int] | None"
+
+#: A node of the pattern by its number, and one of its outputs.
+_Place: TypeAlias = tuple[int, int]
+
+
+def rolled(graph: Graph) -> Graph | None:
+    """The graph with recurrences as single nodes; None where there are none."""
+    found = None
+    for _ in range(_MOST):
+        after = _once(found or graph)
+        if after is None:
+            return found
+        found = after
+    return found
+
+
+def _once(graph: Graph) -> Graph | None:
+    """The graph with its first recurrence as one node."""
+    keys = _Keys(graph)
+    for steps in islice(_sources(graph, keys), max(4, _MOST_VISITED // max(1, len(graph.nodes)))):
+        for names in (steps, steps[::-1]):
+            pattern = _Pattern(graph, keys, names)
+            if pattern.fits():
+                return pattern.rewritten()
+    return None
+
+
+def _sources(graph: Graph, keys: "_Keys") -> Iterator[tuple[str, ...]]:
+    """Tensors that may be the steps of a recording: outputs of one node, or of nodes that take one part after the other of one tensor."""
+    slices: dict[tuple[Any, ...], list[str]] = {}
+    for node in graph.nodes:
+        if node.op == UNROLLED[1]:
+            continue
+        if len(node.outputs) >= _FEWEST:
+            yield node.outputs
+        elif len(node.outputs) == 1 and len(node.inputs) > 1 and all(keys.constant(name) for name in node.inputs[1:] if name):
+            slices.setdefault((node.op, node.inputs[0], keys.attributes(node)), []).append(node.outputs[0])
+    yield from (tuple(names) for names in slices.values() if len(names) >= _FEWEST)
+
+
+class _Keys:
+    """What tells constants, and what is made of them alone, apart: by content, not by name."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._names: dict[str, tuple[Any, ...]] = {name: _plain(array) for name, array in graph.constants.items()}
+        self._constants = set(graph.constants)
+        for node in graph.nodes:
+            inputs = tuple(hash(self._names.get(name, name)) for name in node.inputs)
+            for index, name in enumerate(node.outputs):
+                self._names[name] = (node.op, inputs, self.attributes(node), index)
+            if all(name in self._constants for name in node.inputs):
+                self._constants.update(node.outputs)
+
+    def constant(self, name: str) -> bool:
+        return name in self._constants
+
+    def of(self, name: str) -> Any:
+        """Equal for tensors that are computed alike."""
+        return self._names.get(name, name)
+
+    def attributes(self, node: Node) -> tuple[Any, ...]:
+        """The attributes of a node, in a form that compares."""
+        return tuple((name, _plain(value)) for name, value in sorted(node.attributes.items()))
+
+
+def _plain(value: Any) -> Any:
+    """A value in a form that compares: of an array a digest."""
+    if isinstance(value, np.ndarray):
+        data = np.array(repr(value.tolist()).encode()) if value.dtype.hasobject else np.ascontiguousarray(value)
+        return value.dtype.str, value.shape, hashlib.blake2b(data.data).digest()
+    return id(value) if isinstance(value, Graph) else repr(value)
+
+
+@dataclass(eq=False)
+class _Pattern:
+    """A recurrence over `steps`, the names of a recording's steps in the order in which it runs.
+
+    nodes: those of the second step; same: by step, the node that is like each of them; before: by node and input of the pattern that reads
+    the step before, what it reads there; initial: what that is before the first step.
+    """
+
+    graph: Graph
+    keys: _Keys
+    steps: tuple[str, ...]
+    nodes: list[Node] = field(default_factory=list)
+    same: list[list[Node | None]] = field(default_factory=list)
+    before: dict[tuple[int, int], _Place] = field(default_factory=dict)
+    initial: dict[_Place, str] = field(default_factory=dict)
+
+    def fits(self) -> bool:
+        """Whether there is such a recurrence; it is then known."""
+        self._spans = _spans(self.graph, self.steps)
+        last = len(self.steps) - 1
+        bodies = self._bodies(last + 1)
+        if not self._matched(bodies, _feeding(bodies[1], [node for node in bodies[1] if self._span(node) == (0, 1)])):
+            return False
+        early = [index for index, node in enumerate(self.same[last]) if node is None]
+        if early:
+            bodies = self._moved(bodies, early)
+            if not self._matched(bodies, bodies[1]) or None in self.same[last]:
+                return False
+        return bool(self.before) and self._begins()
+
+    def _matched(self, bodies: list[list[Node]], nodes: list[Node]) -> bool:
+        """Whether all steps but the last are like `nodes`, those of the second; `same` and `before` are then known."""
+        self.nodes, self.before = nodes, {}
+        self._places = {name: (i, out) for i, node in enumerate(nodes) for out, name in enumerate(node.outputs)}
+        found: dict[int, list[Node | None]] = {1: list(nodes)}
+        last = len(bodies) - 1
+        for step in (*range(2, last + 1), 0):
+            found[step] = self._like(bodies[step], step, found.get(step - 1, []))
+            if not nodes or (None in found[step] and (step != last or not any(found[step]))):
+                return False
+        self.same = [found[step] for step in range(last + 1)]
+        return True
+
+    def _moved(self, bodies: list[list[Node]], early: list[int]) -> list[list[Node]]:
+        """The nodes of each step, with those that the last step lacks, which read a state alone, in the step that they lead to."""
+        moving = [[node for index in early if (node := step[index]) is not None] for step in self.same]
+        gone = {id(node) for nodes in moving for node in nodes}
+        first = [node for node in self.graph.nodes if node.outputs and self._span(node) is None]
+        own = [_feeding(bodies[1], self.nodes), *bodies[2:]]
+        stay = [[node for node in body if id(node) not in gone] for body in (bodies[0], *own)]
+        return [[*first, *stay[0]], *([*moving[step - 1], *stay[step]] for step in range(1, len(bodies)))]
+
+    def _span(self, node: Node) -> _Span:
+        return self._spans[node.outputs[0]]
+
+    def _bodies(self, count: int) -> list[list[Node]]:
+        """By step, the nodes that depend on it alone, or on all up to it."""
+        found: list[list[Node]] = [[] for _ in range(count)]
+        for node in self.graph.nodes:
+            span = self._span(node) if node.outputs else None
+            if span is not None and span[0] in (0, span[1]) and node.outputs[0] not in self.steps:
+                found[span[1]].append(node)
+        return found
+
+    def _like(self, body: Sequence[Node], step: int, earlier: Sequence[Node | None]) -> list[Node | None]:
+        """The node of a step that is like each of the pattern; None where there is none."""
+        free: dict[Any, list[Node]] = {}
+        for node in body:
+            free.setdefault(self._kind(node), []).append(node)
+        here: dict[str, _Place] = {}
+        past = {name: (i, out) for i, node in enumerate(earlier) if node is not None for out, name in enumerate(node.outputs)}
+        found: list[Node | None] = []
+        for index, node in enumerate(self.nodes):
+            candidates = free.get(self._kind(node), [])
+            match = next((one for one in candidates if self._reads_alike(index, one, step, here, past)), None)
+            found.append(match)
+            if match is not None:
+                candidates.remove(match)
+                here |= {name: (index, out) for out, name in enumerate(match.outputs)}
+        return found
+
+    def _kind(self, node: Node) -> tuple[Any, ...]:
+        return node.domain, node.op, len(node.inputs), self.keys.attributes(node)
+
+    def _reads_alike(self, index: int, node: Node, step: int, here: Mapping[str, _Place], past: Mapping[str, _Place]) -> bool:
+        """Whether a node reads, in its step, what that of the pattern reads in the second one. What is learned of steps before is kept."""
+        learned: dict[tuple[int, int], _Place] = {}
+        for slot, (own, name) in enumerate(zip(self.nodes[index].inputs, node.inputs, strict=True)):
+            if own == self.steps[1]:
+                alike = name == self.steps[step]
+            elif own in self._places:
+                alike = here.get(name) == self._places[own]
+            elif self._spans.get(own) is None:
+                alike = self._spans.get(name) is None and self.keys.of(name) == self.keys.of(own)
+            elif step == 0:
+                alike = self._spans.get(name) is None
+            else:
+                place = past.get(name)
+                alike = place is not None and self.before.get((index, slot), place) == place
+                if place is not None:
+                    learned[index, slot] = place
+            if not alike:
+                return False
+        self.before |= learned
+        return True
+
+    def _begins(self) -> bool:
+        """Whether what is read before the first step is one thing each, and the second step reads the first; it is then known."""
+        self._steps = [[node for node in step if node is not None] for step in self.same]
+        first = self._steps[0]
+        for (index, slot), (of, out) in self.before.items():
+            begin = first[index].inputs[slot]
+            known = self.initial.setdefault((of, out), begin)
+            if self.keys.of(known) != self.keys.of(begin) or self.nodes[index].inputs[slot] != first[of].outputs[out]:
+                return False
+        return True
+
+    def rewritten(self) -> Graph:
+        """The graph with the recurrence as one node, which gives for each output of the pattern that is read outside those of all steps."""
+        steps = self._steps
+        gone = {id(node) for step in steps for node in step}
+        rest = [node for node in self.graph.nodes if id(node) not in gone]
+        read = {name for node in rest for name in node.inputs} | {tensor.name for tensor in self.graph.outputs}
+        every = [(i, out) for i, node in enumerate(self.nodes) for out in range(len(node.outputs))]
+        places = [(i, out) for i, out in every if any(step[i].outputs[out] in read for step in steps)]
+        carried = list(self.initial)
+        states = [steps[0][of].outputs[out] for of, out in carried]
+        ends = [self.nodes[of].outputs[out] for of, out in (*carried, *places)]
+        inputs, outputs = (tuple(Tensor(name, None, "") for name in side) for side in ((self.steps[1], *states), ends))
+        body = Graph(inputs, outputs, tuple(self.nodes), {})
+        given = (*self.steps, *(self.initial[place] for place in carried))
+        made = tuple(step[i].outputs[out] for i, out in places for step in steps)
+        domain, op = UNROLLED
+        node = Node(op, domain, self.nodes[-1].name, given, made, {"body": body, "steps": len(self.steps)})
+        return Graph(self.graph.inputs, self.graph.outputs, _ordered([*rest, node]), self.graph.constants)
+
+
+def _spans(graph: Graph, steps: Sequence[str]) -> dict[str, _Span]:
+    """By tensor, the steps that it depends on."""
+    found: dict[str, _Span] = {}
+    times = {name: step for step, name in enumerate(steps)}
+    for node in graph.nodes:
+        reads = [span for name in node.inputs if (span := found.get(name)) is not None] if node.op not in _SHAPES else []
+        span = (min(a for a, _ in reads), max(b for _, b in reads)) if reads else None
+        for name in node.outputs:
+            found[name] = (times[name], times[name]) if name in times else span
+    return found
+
+
+def _feeding(body: Sequence[Node], ends: Sequence[Node]) -> list[Node]:
+    """The nodes of a body that others of `ends` need, and these."""
+    wanted = {name for node in ends for name in node.outputs}
+    kept = []
+    for node in reversed(body):
+        if wanted & set(node.outputs):
+            kept.append(node)
+            wanted |= set(node.inputs)
+    return kept[::-1]
+
+
+def _ordered(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """Nodes, each behind those whose outputs it reads."""
+    makers = {name: node for node in nodes for name in node.outputs if name}
+    order: dict[int, Node] = {}
+    begun: set[int] = set()
+    for first in nodes:
+        stack = [(first, False)]
+        while stack:
+            node, done = stack.pop()
+            if done:
+                order[id(node)] = node
+            elif id(node) not in begun:
+                begun.add(id(node))
+                stack.append((node, True))
+                stack += [(makers[name], False) for name in node.inputs if name in makers]
+    return tuple(order.values())

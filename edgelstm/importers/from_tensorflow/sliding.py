@@ -1,0 +1,104 @@
+"""Convolutions and pooling: channels come last here, if ``data_format`` does not say otherwise, and second in ONNX.
+
+Definitions: https://www.tensorflow.org/api_docs/python/tf/raw_ops.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..from_onnx.calls import Array, Call
+from ..graph.tracing import Value
+from .values import Handler, one, onnx, plain
+
+
+class _Frame(NamedTuple):
+    """An input (batch, channels, axes …), which of height and width it keeps, and whether channels come last in the graph."""
+
+    x: Value
+    kept: list[int]
+    last: bool
+
+
+def _frame(call: Call, sizes: tuple[int, int]) -> _Frame:
+    x, last = call.value(0), call.attribute("data_format", "NHWC") == "NHWC"
+    if len(x.shape) != 4:
+        call.refuse(f"its input has {len(x.shape)} dimensions, not 4")
+    x = one(call, "Transpose", x, perm=[0, 3, 1, 2]) if last else x
+    single = [axis for axis in (0, 1) if x.shape[2 + axis] == 1 == sizes[axis]][:1]
+    if single:
+        x = one(call, "Squeeze", x, np.array([2 + single[0]]))
+    return _Frame(x, [axis for axis in (0, 1) if axis not in single], last)
+
+
+def _back(call: Call, found: Value, frame: _Frame) -> list[Value]:
+    gone = [axis for axis in (0, 1) if axis not in frame.kept]
+    found = one(call, "Unsqueeze", found, np.array([2 + gone[0]])) if gone else found
+    return onnx(call, "Transpose", found, perm=[0, 2, 3, 1]) if frame.last else [found]
+
+
+def _pair(call: Call, name: str) -> tuple[int, int]:
+    """Height and width of a list over all four axes."""
+    given = call.attribute(name) or [1, 1, 1, 1]
+    last = call.node.attributes.get("data_format", "NHWC") == "NHWC"
+    if len(given) != 4 or given[0] != 1 or given[3 if last else 1] != 1:
+        call.refuse(f"its {name} are {given}, which is not imported")
+    return (given[1], given[2]) if last else (given[2], given[3])
+
+
+def _window(call: Call, frame_axes: list[int], strides: tuple[int, int]) -> dict[str, Any]:
+    """Strides and padding along the axes that are kept."""
+    padding, given = call.attribute("padding"), call.attribute("explicit_paddings") or []
+    found: dict[str, Any] = {"strides": [strides[axis] for axis in frame_axes]}
+    if padding != "EXPLICIT":
+        return found | {"auto_pad": {"SAME": "SAME_UPPER"}.get(padding, padding)}
+    last = call.node.attributes.get("data_format", "NHWC") == "NHWC"
+    first = 1 if last else 2
+    around = [given[2 * (first + axis) : 2 * (first + axis) + 2] for axis in frame_axes]
+    return found | {"pads": [pair[0] for pair in around] + [pair[1] for pair in around]}
+
+
+def _convolved(call: Call, weight: Array, groups: int) -> list[Value]:
+    """weight: (outputs, channels / groups, height, width)."""
+    strides, dilations = _pair(call, "strides"), _pair(call, "dilations")
+    sizes = (weight.shape[2], weight.shape[3])
+    frame = _frame(call, sizes)
+    kernel = weight if len(frame.kept) == 2 else weight.reshape(*weight.shape[:2], sizes[frame.kept[0]])
+    given = _window(call, frame.kept, strides)
+    found = one(call, "Conv", frame.x, kernel, group=groups, dilations=[dilations[axis] for axis in frame.kept], **given)
+    return _back(call, found, frame)
+
+
+def _conv(call: Call) -> list[Value]:
+    weight = call.constant(1)
+    channels = call.value(0).shape[-1 if call.node.attributes.get("data_format", "NHWC") == "NHWC" else 1]
+    if weight.ndim != 4 or not weight.shape[2] or channels % weight.shape[2]:
+        call.refuse(f"its weights have shape {weight.shape} for {channels} channels")
+    return _convolved(call, weight.transpose(3, 2, 0, 1), channels // weight.shape[2])
+
+
+def _depthwise(call: Call) -> list[Value]:
+    weight = call.constant(1)  # (height, width, channels, multiplier)
+    if weight.ndim != 4:
+        call.refuse(f"its weights have shape {weight.shape}")
+    height, width, channels, multiplier = weight.shape
+    return _convolved(call, weight.reshape(height, width, 1, channels * multiplier).transpose(3, 2, 0, 1), channels)
+
+
+def _pool(op: str) -> Handler:
+    def pool(call: Call) -> list[Value]:
+        sizes, strides = _pair(call, "ksize"), _pair(call, "strides")
+        frame = _frame(call, sizes)
+        given = _window(call, frame.kept, strides)
+        return _back(call, one(call, op, frame.x, kernel_shape=[sizes[axis] for axis in frame.kept], **given), frame)
+
+    return plain(pool)
+
+
+#: By operator.
+SLIDING: dict[str, Handler] = {
+    "Conv2D": plain(_conv),
+    "DepthwiseConv2dNative": plain(_depthwise),
+    "MaxPool": _pool("MaxPool"),
+    "AvgPool": _pool("AveragePool"),
+}

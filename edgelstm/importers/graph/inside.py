@@ -1,0 +1,96 @@
+"""Convolutions inside the frame that one timestep is: over a map where windows lie side by side, else as one matrix."""
+
+from typing import Any
+
+import numpy as np
+
+from ...layers.map_conv import MapConv
+from .expressions import Floats, State
+from .maps import Mapped
+from .sliding import Window
+from .tracing import Flow, Tracer
+from .wires import Ids
+
+
+def inside(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None, window: Window, groups: int) -> Flow:
+    """Convolution of flow (batch, channels, axes …), along none of which the step changes.
+
+    weight: (outputs, channels / groups, taps …); bias: (outputs,).
+    """
+    found = _mapped(tracer, flow.ids, weight, bias, window, groups) if len(window.sizes) <= 2 else None
+    return _written_out(tracer, flow, ungrouped(weight, groups), bias, window) if found is None else found
+
+
+def ungrouped(weight: Floats, groups: int) -> Floats:
+    """Weights of a grouped convolution with zeros for the channels that a group does not read."""
+    if groups == 1:
+        return weight
+    outputs, channels = weight.shape[:2]
+    full = np.zeros((outputs, channels * groups, *weight.shape[2:]), weight.dtype)
+    each = outputs // groups
+    for group in range(groups):
+        full[group * each : (group + 1) * each, group * channels : (group + 1) * channels] = weight[group * each : (group + 1) * each]
+    return full
+
+
+def _written_out(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None, window: Window) -> Flow:
+    rank = len(window.sizes)
+    zero = int(tracer.ids(np.zeros(1))[0])
+    view = window.views(window.padded(flow.ids, zero))  # (batch, channels, answers …, taps …)
+    view = np.moveaxis(view, 1, 1 + rank)  # (batch, answers …, channels, taps …)
+    rows = view.reshape(*view.shape[: 1 + rank], -1)
+    out = tracer.affine(Flow(rows), weight.reshape(len(weight), -1).T, bias)
+    return Flow(np.moveaxis(out.ids, -1, 1))
+
+
+def _mapped(tracer: Tracer, ids: Ids, weight: Floats, bias: Floats | None, window: Window, groups: int) -> Flow | None:
+    """A `MapConv`; None where there is one window, or where the map is not the present step's alone."""
+    ids, window = _bare(tracer, ids, window)
+    turned = np.moveaxis(ids, 1, -1)  # (batch, axes …, channels)
+    spans = [d * (k - 1) + 1 for k, d in zip(window.sizes, window.dilations, strict=True)]
+    sizes = zip(turned.shape[1:], window.before, window.after, spans, window.strides, strict=False)
+    answers = tuple((n + before + after - span) // stride + 1 for n, before, after, span, stride in sizes)
+    if min(answers) < 1 or max(answers) == 1 or not _present(tracer, turned):
+        return None
+    group = tracer.grouped([turned.reshape(len(turned), -1)])
+    rows = len(group.refs[0])
+    if rows > 1 and len(answers) > 1:
+        return None
+    given: dict[str, Any] = {
+        "shape": turned.shape[1:],
+        "strides": window.strides,
+        "dilation": window.dilations,
+        "padding": tuple(zip(window.before, window.after, strict=True)),
+    }
+    kernel = np.moveaxis(weight, (0, 1), (-1, -2))  # (taps …, channels / groups, outputs)
+    if rows > 1:  # several rows a step: the map's first axis, along which windows are one wide
+        ones = {"shape": (rows,), "strides": (1,), "dilation": (1,), "padding": ((0, 0),)}
+        given, kernel = {name: ones[name] + given[name] for name in given}, kernel[None]
+    record = MapConv(kernel, bias, groups=groups, **given)
+    source = Mapped(tracer.place, record, [group.refs[0].ravel()])
+    out = tracer.output(group, source, width=record.output_size([record.input_width]) // rows)
+    return Flow(np.moveaxis(out.reshape(len(turned), *answers, len(weight)), -1, 1))
+
+
+def _present(tracer: Tracer, turned: Ids) -> bool:
+    """Whether each item of `turned` (items, …) is numbers of one step alone, none of them a state or a constant."""
+    at = tracer.space.places(turned.reshape(len(turned), -1))
+    if (at.step < 0).any() or (at.step != at.step[:, :1]).any():
+        return False
+    return not any(isinstance(tracer.space.wires[index].source, State) for index in np.unique(at.wire))
+
+
+def _bare(tracer: Tracer, ids: Ids, window: Window) -> tuple[Ids, Window]:
+    """ids (batch, channels, axes …) without the zeros around it, which become padding of the window."""
+    zeros = tracer.values(ids) == 0
+    before, after = list(window.before), list(window.after)
+    for axis in range(2, ids.ndim):
+        empty = np.asarray(zeros.all(tuple(a for a in range(ids.ndim) if a != axis)))
+        if not empty.any() or empty.all():
+            continue
+        lead, trail = int(np.argmin(empty)), int(np.argmin(empty[::-1]))
+        cut = (slice(None),) * axis + (slice(lead, empty.size - trail),)
+        ids, zeros = ids[cut], zeros[cut]
+        before[axis - 2] += lead
+        after[axis - 2] += trail
+    return ids, window._replace(before=tuple(before), after=tuple(after))

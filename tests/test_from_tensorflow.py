@@ -1,0 +1,176 @@
+"""Frozen graphs as TensorFlow writes them (tests/golden/tensorflow.tar.xz, by tools/tensorflow_files.py), and what is refused."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from graphdefs import GraphDef, dense, function_name, loop, node
+
+import edgelstm as el
+from edgelstm import reference
+from edgelstm.importers import import_file
+from edgelstm.importers.from_onnx.chains import from_onnx
+from edgelstm.importers.from_tensorflow.file import parse
+from edgelstm.importers.from_tensorflow.program import program
+
+with tarfile.open(Path(__file__).with_name("golden") / "tensorflow.tar.xz") as archive:
+    FILES = {member.name: archive.extractfile(member).read() for member in archive}
+
+NAMES = sorted(name.removesuffix(".pb") for name in FILES if name.endswith(".pb"))
+
+
+def load(data, sizes=None):
+    graph, notes = program(parse(data))
+    model, order, more = from_onnx(graph, sizes=sizes)
+    return model, order, [*notes, *more]
+
+
+def rows(array):
+    """A row a step: the sequence is one."""
+    array = array[0] if len(array) == 1 else array[:, 0]
+    return array if array.dtype.kind == "i" else array.reshape(-1, array.shape[-1])
+
+
+def calls(name):
+    """Samples and answers of each call, in the graph's order."""
+    held = np.load(io.BytesIO(FILES[f"{name}.npz"]))
+    answers = [[rows(held[key]) for key in sorted(held) if key.startswith(f"y{call}:")] for call in range(2)]
+    return [(rows(held[f"x{call}"]), np.concatenate(answers[call], axis=-1)) for call in range(2)]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "states" not in name])
+def test_graphs_answer_as_tensorflow(name):
+    model = load(FILES[f"{name}.pb"])[0]
+    for x, wanted in calls(name):
+        found = np.asarray(reference.run(model, x))
+        assert np.abs(found[-len(wanted) :] - wanted).max() <= 1e-5
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "states" in name])
+def test_states_that_are_inputs_and_outputs_go_round(name):
+    """Two calls one behind the other, without a reset, are one recording."""
+    model, _, notes = load(FILES[f"{name}.pb"])
+    assert [layer.kind for layer in model.layers] == ["lstm", "dense"]
+    assert sum("is a state of the stream" in note for note in notes) == 2
+    found = reference.run(model, np.concatenate([x for x, _ in calls(name)]))
+    assert np.abs(found - np.concatenate([wanted for _, wanted in calls(name)])).max() <= 1e-5
+
+
+def test_a_file_through_compiled_code(tmp_path):
+    (tmp_path / "model.pb").write_bytes(FILES["all_options.pb"])
+    model = el.load(tmp_path / "model.pb")
+    assert import_file(tmp_path / "model.pb").format == "TensorFlow (frozen .pb)"
+    (layer, _) = model.layers
+    assert layer.peephole.shape == (3, 6)
+    assert layer.weight_hr.shape == (4, 6)
+    assert (layer.cell_clip, layer.projection_clip) == pytest.approx((0.4, 0.3))
+    for x, wanted in calls("all_options"):
+        assert np.abs(el.Stream(model).process(x) - wanted).max() <= 1e-5
+
+
+def test_the_forget_bias_is_in_the_bias():
+    """BasicLSTMCell adds 1 at run time; the second cell of the stack 0.3."""
+    graph = parse(FILES["several.pb"])
+    stored = [n.attributes["value"] for n in graph.nodes if n.op == "Const" and n.name.endswith("cell/bias")]
+    model = load(FILES["several.pb"])[0]
+    for layer, bias, added in zip(model.layers[:2], stored, (1, 0.3), strict=True):
+        i, j, f, o = bias.reshape(4, -1)
+        assert layer.bias == pytest.approx(np.concatenate([i, f + added, j, o]), abs=1e-6)
+
+
+def test_a_loop_of_single_nodes_is_a_layer():
+    model = load(loop().bytes())[0]
+    assert [layer.kind for layer in model.layers] == ["rnn"]
+
+
+def test_an_answer_that_is_chosen_from_is_the_answer():
+    graph = dense()
+    graph.constant("axis", np.int32(1))
+    graph.add("largest", "ArgMax", "y", "axis")
+    model, _, notes = load(graph.bytes())
+    assert model.output_size == 2
+    assert any("ArgMax of 'y:0'" in note for note in notes)
+
+
+def unknown(graph):
+    graph.add("z", "Betainc", "y", "y", "y")
+
+
+def variable(graph):
+    graph.add("v", "VariableV2")
+    graph.add("z", "Mul", "y", "v")
+
+
+def attribute(graph):
+    graph.nodes[-1] = node("y", "MatMul", ["flat", "weight"], saturate=True)
+
+
+def training(graph):
+    graph.constant("keep", 0.8)
+    graph.add("noise", "RandomUniform", "rows")
+    graph.add("sum", "Add", "noise", "keep")
+    graph.add("mask", "Floor", "sum")
+    graph.add("z", "Mul", "y", "mask")
+
+
+def both_branches(graph):
+    graph.constant("yes", np.array(True))
+    graph.add("switch", "Switch", "y", "yes")
+    graph.add("z", "Merge", "switch:1", "y")
+
+
+def inner_gate(graph):
+    for name, size in (("w", (5, 8)), ("b", (8,)), ("p", (2,)), ("h", (1, 2))):
+        graph.constant(name, np.zeros(size))
+    graph.add("cell", "LSTMBlockCell", "flat", "h", "h", "w", "p", "p", "p", "b")
+    graph.add("z", "Tanh", "cell:2")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "match"),
+    [
+        (unknown, r"node Betainc \(z\).*not imported"),
+        (variable, "variable 'v'.*checkpoint; freeze the graph"),
+        (attribute, r"node MatMul \(y\).*saturate"),
+        (training, "drops numbers at random, as in training"),
+        (both_branches, "not exactly one is taken"),
+        (inner_gate, r"node Tanh \(z\).*a gate of a fused operator"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_is_not_imported_is_named(spoil, match):
+    graph = dense()
+    spoil(graph)
+    with pytest.raises(el.UnsupportedModelError, match=match) as caught:
+        load(graph.bytes())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("graph", "match"),
+    [
+        (loop(limit=3), "reads .* rows in 3 iterations"),
+        (loop(step=2), "rows in|no count of iterations"),
+        (loop(becomes="xW"), ""),
+        (loop(step=0), "no count of iterations|runs"),
+    ],
+)
+def test_loops_of_another_form_are_refused_or_no_recurrence(graph, match):
+    if not match:
+        assert [layer.kind for layer in load(graph.bytes())[0].layers] == ["dense"]
+        return
+    with pytest.raises(el.UnsupportedModelError, match=match):
+        load(graph.bytes())
+
+
+def test_functions_are_called_in_place():
+    graph = GraphDef()
+    graph.placeholder(sizes=(1, -1, 3))
+    graph.function("twice", ["a"], {"b": "sum:z:0"}, [node("sum", "AddV2", ["a", "a"])])
+    graph.add("inside", "PartitionedCall", "x", f=function_name("twice"))
+    graph.add("y", "Tanh", "inside")
+    model = load(graph.bytes())[0]
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    assert reference.run(model, x) == pytest.approx(np.tanh(2 * x), abs=1e-6)

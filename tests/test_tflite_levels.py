@@ -1,0 +1,134 @@
+"""TensorFlow Lite graphs of whole numbers, with variables between calls: every answer is the level that TensorFlow Lite gives."""
+
+import numpy as np
+import pytest
+from tflite_files import Network
+
+import edgelstm as el
+from edgelstm import reference
+from edgelstm.importers.from_tflite import file as tflite_file
+from edgelstm.importers.from_tflite.chains import from_tflite
+
+#: Scale and zero point of what flows: samples, the first and the second convolution, sums, answers.
+SAMPLES, FIRST, SECOND, SUMS, ANSWERS = (0.05, -7), (0.03, -128), (0.02, 5), (0.06, 11), (1 / 256, -128)
+
+
+def conv_options(fields):
+    """Padding VALID, strides of one, and what else is given."""
+    return {0: ("b", 1), 1: ("i", 1), 2: ("i", 1), **fields}
+
+
+class Streaming:
+    """Two convolutions along time, each with its own earlier rows in a variable, and a dense layer; all in int8."""
+
+    def __init__(self, seed=0):
+        rng = np.random.default_rng(seed)
+        self.kernel, self.apart = rng.integers(-127, 128, (6, 3, 1, 4)), rng.integers(-127, 128, (1, 4, 1, 6))
+        self.matrix = rng.integers(-127, 128, (3, 6))
+        self.biases = [rng.integers(-4000, 4000, n) for n in (6, 6, 3)]
+        self.scales = [rng.uniform(0.002, 0.02, n).astype(np.float32) for n in (6, 6, 3)]
+
+    def bytes(self):
+        """The file, as converters write streaming networks."""
+        self.n = Network()
+        x = self.n.tensor("int8", (1, 1, 1, 4), *SAMPLES, name="x")
+        self.n.operator("CALL_ONCE", [], [], {0: ("i", 1)}, options_type=103)
+        first = self.n.tensor("int8", (1, 1, 1, 6), *FIRST)
+        weight, bias = self._weights(self.kernel, 0, SAMPLES, 0)
+        rows = self._rows("first", x, 2, 4, SAMPLES)
+        self.n.operator("CONV_2D", [rows, weight, bias], [first], conv_options({3: ("b", 1)}), options_type=1)
+        second = self.n.tensor("int8", (1, 1, 1, 6), *SECOND)
+        weight, bias = self._weights(self.apart, 1, FIRST, 3)
+        rows = self._rows("second", first, 3, 6, FIRST)
+        self.n.operator("DEPTHWISE_CONV_2D", [rows, weight, bias], [second], conv_options({3: ("i", 1)}), options_type=2)
+        flat, sums, gates, out = (self.n.tensor(kind, shape, *grid) for kind, shape, grid in (
+            ("int8", (1, 6), SECOND), ("int8", (1, 3), SUMS), ("int8", (1, 3), ANSWERS), ("uint8", (1, 3), (1 / 256, 0))))  # fmt: skip
+        self.n.operator("RESHAPE", [second, self.n.constant(np.array([1, 6], np.int32))], [flat], {}, options_type=17)
+        weight, bias = self._weights(self.matrix, 2, SECOND, 0)
+        self.n.operator("FULLY_CONNECTED", [flat, weight, bias], [sums], {}, options_type=8)
+        self.n.operator("LOGISTIC", [sums], [gates])
+        self.n.operator("QUANTIZE", [gates], [out])
+        self.n.inputs, self.n.outputs = [x], [out]
+        self._begin("first", (1, 2, 1, 4), SAMPLES)
+        self._begin("second", (1, 3, 1, 6), FIRST)
+        return self.n.bytes()
+
+    def _begin(self, name, shape, grid):
+        """What a variable begins with, in the graph that runs before the first call."""
+        once = self.n.graphs[0] if self.n.graphs else self.n.inside()
+        handle = once.tensor("resource", ())
+        once.operator("VAR_HANDLE", [], [handle], {1: name}, options_type=111)
+        zeros = once.tensor("int8", shape, *grid, data=np.full(shape, grid[1], np.int8))
+        once.operator("ASSIGN_VARIABLE", [handle, zeros], [], {}, options_type=113)
+
+    def _weights(self, kernel, index, grid, axis):
+        weight = self.n.constant(kernel.astype(np.int8), self.scales[index])
+        self.n.tensors[weight][4][6] = ("i", axis)
+        return weight, self.n.constant(self.biases[index].astype(np.int32), self.scales[index] * np.float32(grid[0]))
+
+    def _rows(self, name, x, held, channels, grid):
+        """The variable's rows and the present one; the variable keeps the last of them."""
+        handle, rows = self.n.tensor("resource", ()), self.n.tensor("int8", (1, held, 1, channels), *grid)
+        joined, kept = (self.n.tensor("int8", (1, n, 1, channels), *grid) for n in (held + 1, held))
+        self.n.operator("VAR_HANDLE", [], [handle], {1: name}, options_type=111)
+        self.n.operator("READ_VARIABLE", [handle], [rows], {}, options_type=112)
+        self.n.operator("CONCATENATION", [rows, x], [joined], {0: ("i", 1)}, options_type=10)
+        begin, size = (self.n.constant(np.array(v, np.int32)) for v in ([0, 1, 0, 0], [1, held, 1, channels]))
+        self.n.operator("SLICE", [joined, begin, size], [kept], {}, options_type=48)
+        self.n.operator("ASSIGN_VARIABLE", [handle, kept], [], {}, options_type=113)
+        return joined
+
+    def answers(self, xs):
+        """Levels of the answers, (steps, 3), by whole numbers. xs: levels of samples, (steps, 4)."""
+        early, later, found = np.zeros((2, 4), int), np.zeros((3, 6), int), []
+        for x in xs:
+            rows = np.vstack([early, x - SAMPLES[1]])
+            a = self._levels(np.einsum("oti,ti->o", self.kernel[:, :, 0], rows), 0, SAMPLES, FIRST, lowest=0)
+            more = np.vstack([later, a])
+            b = self._levels(np.einsum("tc,tc->c", self.apart[0, :, 0], more), 1, FIRST, SECOND)
+            c = self._levels(self.matrix @ b, 2, SECOND, SUMS)
+            early, later = rows[1:], more[1:]
+            found.append(np.clip(np.rint(256 / (1 + np.exp(-c * SUMS[0]))), 0, 255))
+        return np.array(found)
+
+    def _levels(self, sums, index, before, after, lowest=-np.inf):
+        sums = (sums + self.biases[index]).astype(np.float32)
+        levels = np.rint(sums * (np.float32(before[0]) * self.scales[index] / np.float32(after[0])))
+        return np.clip(levels, max(-128 - after[1], lowest), 127 - after[1]).astype(int)
+
+
+@pytest.fixture(scope="module")
+def streaming():
+    """The network, its file, levels of samples, and the answers as numbers."""
+    network = Streaming()
+    xs = np.random.default_rng(1).integers(-128, 128, (200, 4))
+    return network, network.bytes(), xs, network.answers(xs) / 256
+
+
+def numbers(xs):
+    return ((xs - SAMPLES[1]) * SAMPLES[0]).astype(np.float32)
+
+
+def imported(data):
+    return from_tflite(tflite_file.read(data))
+
+
+def test_every_answer_is_the_level_of_whole_numbers(streaming):
+    _, data, xs, expected = streaming
+    model, _, notes = imported(data)
+    assert np.unique(expected).size > 50
+    np.testing.assert_array_equal(reference.run(model, numbers(xs)), expected)
+    np.testing.assert_array_equal(el.Stream(model).process(numbers(xs)), expected)
+    assert any(note.startswith("The file computes in whole numbers, and so does edgelstm") for note in notes)
+
+
+def test_every_answer_is_that_of_tensorflow_lite(streaming):
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    _, data, xs, expected = streaming
+    runtime = interpreter.Interpreter(model_content=data)
+    runtime.allocate_tensors()
+    x, y = runtime.get_input_details()[0]["index"], runtime.get_output_details()[0]["index"]
+    for row, wanted in zip(xs, expected, strict=True):
+        runtime.set_tensor(x, row.astype(np.int8).reshape(1, 1, 1, 4))
+        runtime.invoke()
+        np.testing.assert_array_equal(runtime.get_tensor(y)[0], wanted * 256)

@@ -1,0 +1,79 @@
+"""Recurrences that a graph spells out step by step become layers, and only where all steps do the same."""
+
+import numpy as np
+import pytest
+
+import edgelstm as el
+from edgelstm import reference
+from edgelstm.importers.from_onnx.chains import from_onnx
+from edgelstm.importers.from_onnx.file import File, Graph, Node, Tensor
+from edgelstm.importers.from_onnx.unrolled import rolled
+
+STEPS, HIDDEN = 6, 4
+
+
+class Unrolled:
+    """``h = tanh(x W + h U)`` over six steps of three numbers as ONNX nodes, of which parts may be made wrong."""
+
+    def __init__(self, begins="zeros", slices=False, backward=False, other_weight=False, skip=False, projected_first=False):
+        rng = np.random.default_rng(3)
+        self.w, self.u, self.head = (rng.normal(size=shape).astype(np.float32) for shape in ((3, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, 2)))
+        self.constants = {"W": self.w, "U": self.u, "V": self.u + 1, "head": self.head}
+        self.constants["h0"] = np.zeros((1, HIDDEN), np.float32) if begins == "zeros" else np.ones((1, HIDDEN), np.float32)
+        self.nodes = []
+        names = [f"x{step}" for step in range(STEPS)]
+        if slices:
+            for step, name in enumerate(names):
+                self.constants[f"at{step}"] = np.array(step)
+                self.add("Gather", ["x", f"at{step}"], name, axis=1)
+        else:
+            self.constants["ones"], self.constants["axis"] = np.ones(STEPS, np.int64), np.array([1])
+            self.nodes.append(Node("Split", "ai.onnx", "split", ("x", "ones"), tuple(f"row{s}" for s in range(STEPS)), {"axis": 1}))
+            for step, name in enumerate(names):
+                self.add("Squeeze", [f"row{step}", "axis"], name)
+        state = "h0"
+        for step, name in enumerate(names[::-1] if backward else names):
+            before = "h0" if skip and step == 4 else state
+            self.add("MatMul", [name, "W"], f"xW{step}")
+            self.add("MatMul", [before, "V" if other_weight and step == 3 else "U"], f"hU{step}")
+            self.add("Add", [f"xW{step}", f"hU{step}"], f"z{step}")
+            self.add("Tanh", [f"z{step}"], state := f"h{step + 1}")
+        self.add("MatMul", [state, "head"], "y")
+
+    def add(self, op, inputs, output, **attributes):
+        self.nodes.append(Node(op, "ai.onnx", output, tuple(inputs), (output,), attributes))
+
+    def graph(self):
+        return Graph((Tensor("x", (1, STEPS, 3), "float"),), (Tensor("y", (1, 2), "float"),), tuple(self.nodes), self.constants)
+
+    def model(self):
+        return from_onnx(File(self.graph(), {}, {"ai.onnx": 17}, "test"))[0]
+
+    def answer(self, x, backward=False):
+        h = self.constants["h0"].astype(np.float64)
+        for row in x[::-1] if backward else x:
+            h = np.tanh(row @ self.w + h @ self.u)
+        return (h @ self.head)[0]
+
+
+@pytest.mark.parametrize("options", [{}, {"slices": True}, {"backward": True}, {"begins": "ones"}], ids=str)
+def test_steps_that_do_the_same_are_a_layer(options):
+    net = Unrolled(**options)
+    model = net.model()
+    assert [layer.kind for layer in model.layers if layer.kind != "last"] == ["rnn", "dense"]
+    x = np.random.default_rng(0).normal(size=(STEPS, 3))
+    found = reference.run(model, x)[-1]
+    assert found == pytest.approx(net.answer(x, options.get("backward", False)), abs=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"other_weight": True}, {"skip": True}], ids=str)
+def test_steps_that_differ_are_no_recurrence(options):
+    assert rolled(Unrolled(**options).graph()) is None
+    with pytest.raises(el.EdgeLSTMError):
+        Unrolled(**options).model()
+
+
+def test_a_graph_without_recurrence_stays_as_it_is():
+    net = Unrolled()
+    net.nodes = net.nodes[:3]
+    assert rolled(net.graph()) is None
