@@ -44,7 +44,6 @@ __all__ = [
     "STFT",
     "Activation",
     "Add",
-    "Attention",
     "AttentionPool",
     "AveragePool1D",
     "BatchNorm",
@@ -96,6 +95,7 @@ __all__ = [
     "RNNInt8",
     "Requantize",
     "Reverse",
+    "SelfAttention",
     "ShapeError",
     "Slice",
     "Softmax",
@@ -151,7 +151,6 @@ if TYPE_CHECKING:
     from .files.elstm import save as save
     from .fourier import STFT as STFT
     from .fourier import InverseSTFT as InverseSTFT
-    from .layers.attention import Attention as Attention
     from .layers.attention import AttentionPool as AttentionPool
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU
@@ -201,6 +200,7 @@ if TYPE_CHECKING:
     from .layers.recording import Mask as Mask
     from .layers.recording import Reverse as Reverse
     from .layers.rnn import RNN as RNN
+    from .layers.self_attention import SelfAttention as SelfAttention
     from .layers.slstm import SLSTM as SLSTM
     from .layers.window import Window as Window
     from .loading import from_torch as from_torch

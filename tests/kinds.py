@@ -214,9 +214,9 @@ def rows_that_look(rng):
         el.Mask(0.5, name="mask", inputs=("input",)),
         replace(first, name="values", inputs=("input",)),
         el.Dense(2 * uniform(rng, 26, 9), name="first", inputs=("values",)),
-        el.Attention(np.full(3, 0.6), heads=2, padding=True, name="products", inputs=("first", "mask")),
+        el.SelfAttention(np.full(3, 0.6), heads=2, padding=True, name="products", inputs=("first", "mask")),
         el.Dense(uniform(rng, 19, 14), uniform(rng, 19), inputs=("products",)),
-        el.Attention(uniform(rng, 7), score="additive", causal=True),
+        el.SelfAttention(uniform(rng, 7), score="additive", causal=True),
     ]
 
 
@@ -292,7 +292,7 @@ MAKERS = {
     "min_lstm": lambda rng: [el.MinLSTM(uniform(rng, 54, 5), uniform(rng, 54))],
     "slstm": slstm,
     "attention_pool": attention,
-    "attention": rows_that_look,
+    "self_attention": rows_that_look,
     "lstm_half": lstm_half,
     "gru_half": lambda rng: in_halves(gru(rng)),
     "dense_half": dense_half,

@@ -1,6 +1,6 @@
 """Every kernel of a layer, and every check of inputs, by name."""
 
-from .attention_f32 import attention_f32, attention_pool_f32
+from .attention_f32 import attention_pool_f32
 from .channelwise_f32 import batch_norm_f32, prelu_f32
 from .conv1d_f32 import conv1d_f32, depthwise_conv1d_f32, dilated_conv1d_f32
 from .conv_lstm_f32 import conv_lstm_f32
@@ -29,6 +29,7 @@ from .norms_f32 import layer_norm_f32, rms_norm_f32, unit_normalization_f32
 from .overlap_add_f32 import overlap_add_f32
 from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, reverse_f32, sweep
 from .rnn_f32 import rnn_f32
+from .self_attention_f32 import self_attention_f32
 from .sliding_f32 import average_pool_f32, global_average_f32, global_max_f32, max_pool_f32, window_f32
 from .slstm_f32 import slstm_f32
 
@@ -89,7 +90,7 @@ LAYER_KERNELS = {
         reverse_f32,
         mask_f32,
         attention_pool_f32,
-        attention_f32,
+        self_attention_f32,
         fake_quantize_f32,
         requantize_f32,
         dynamic_fake_quantize_f32,

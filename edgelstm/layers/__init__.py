@@ -46,7 +46,7 @@ KINDS = {
     "last": ("recording", "Last"),
     "reverse": ("recording", "Reverse"),
     "attention_pool": ("attention", "AttentionPool"),
-    "attention": ("attention", "Attention"),
+    "self_attention": ("self_attention", "SelfAttention"),
     "mask": ("recording", "Mask"),
     "fake_quantize": ("fake_quantize", "FakeQuantize"),
     "requantize": ("fake_quantize", "Requantize"),

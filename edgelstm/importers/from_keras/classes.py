@@ -1,7 +1,7 @@
 """The classes of Keras' that are imported, and the arrays that each has."""
 
 from ...errors import ModelFileError, UnsupportedModelError
-from . import attention, convolving, feedforward, framewise, joining, maps, normalising, operations, recurrent, shaping
+from . import convolving, feedforward, framewise, joining, maps, normalising, operations, recurrent, self_attention, shaping
 from .build import Value
 from .kinds import Call, Kind
 from .settings import Spec
@@ -81,7 +81,7 @@ _KINDS: dict[str, Kind] = {
     **recurrent.KINDS,
     **joining.KINDS,
     **operations.KINDS,
-    **attention.KINDS,
+    **self_attention.KINDS,
     **shaping.KINDS,
     **convolving.KINDS,
     **maps.KINDS,

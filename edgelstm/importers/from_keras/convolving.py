@@ -10,7 +10,7 @@ from ...layers.attention import AttentionPool
 from ...layers.convolution import Conv1D
 from ...layers.feedforward import Dense
 from ...layers.pooling import AveragePool1D, GlobalAveragePool1D, GlobalMaxPool1D, MaxPool1D
-from . import attending
+from . import weighting
 from .build import Value
 from .feedforward import activated
 from .kinds import Call, Kind, named
@@ -99,8 +99,8 @@ def over_all(call: Call, kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D]
     """The largest, or the mean, of all timesteps."""
     x, build = call.sequence, call.build
     if x.scores and kind is GlobalAveragePool1D:
-        return attending.mean(call)
-    x = attending.settled(build, call.spec.label, x)
+        return weighting.mean(call)
+    x = weighting.settled(build, call.spec.label, x)
     past_padding = x.mask is not None and kind is GlobalAveragePool1D
     pooled = _mean_of_unmasked(call, x) if past_padding else build.add(kind(**call.at(x)))
     return build.ended(call.name, replace(x, name=pooled))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ...layers.feedforward import Embedding, Softmax
 from .. import keras_arrays
-from . import attending
+from . import weighting
 from .activations import LAYERS, SOFTMAX, of_layer
 from .build import Masked, Value
 from .kinds import Call, Kind, named
@@ -39,7 +39,7 @@ def _dense(call: Call) -> Value:
 def _activation(call: Call) -> Value:
     word = call.activation()
     if word == SOFTMAX and call.x.turned:
-        return attending.weights(call)
+        return weighting.weights(call)
     if word == SOFTMAX:
         return replace(call.flat, name=call.build.add(Softmax(**call.at())))
     return call.build.apply(word, call.name, call.x)
@@ -50,8 +50,8 @@ def _function(call: Call) -> Value:
 
 
 def _softmax(call: Call) -> Value:
-    if attending.over_time(call.x, call.options.take("axis", object, -1)):
-        return attending.weights(call)
+    if weighting.over_time(call.x, call.options.take("axis", object, -1)):
+        return weighting.weights(call)
     call.options.must_be("axis", -1, len(call.x.shape), [-1])
     return replace(call.flat, name=call.build.add(Softmax(**call.at())))
 

@@ -9,13 +9,13 @@ from ...layers.feedforward import Activation
 from ...layers.joining import Concat
 from ...layers.order import INPUT
 from ...model import Model
-from .attending import settled
 from .build import Build, Shape, Value
 from .classes import INPUT_LAYER, MODELS, kind_of, layers_of, slots_of
 from .functional import Graph, given, stated_shape
 from .kinds import Call
 from .settings import Spec
 from .store import Stored
+from .weighting import settled
 from .weights import Arrays, Weights, numbered
 
 #: How deep models may lie in models, and the most layers.

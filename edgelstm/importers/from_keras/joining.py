@@ -7,7 +7,7 @@ import numpy as np
 from ...layers.activations import spelled
 from ...layers.feedforward import Add, Dense
 from ...layers.joining import Concat, Mul
-from . import attending
+from . import weighting
 from .build import Masked, Value
 from .kinds import Call, Kind
 
@@ -56,8 +56,8 @@ def _add(call: Call) -> Value:
 
 def _multiply(call: Call) -> Value:
     if any(x.weights for x in call.inputs):
-        return attending.weighted(call)
-    call = replace(call, inputs=[attending.settled(call.build, call.spec.label, x) for x in call.inputs])
+        return weighting.weighted(call)
+    call = replace(call, inputs=[weighting.settled(call.build, call.spec.label, x) for x in call.inputs])
     x, mask, names = _alike(replace(call, inputs=call.build.ends(call.inputs)))
     return replace(x, name=call.build.add(Mul(**call.at(*names))), mask=mask)
 
@@ -88,7 +88,7 @@ KINDS = {
     "Concatenate": Kind(_concatenate),
     "Add": Kind(_add),
     "Multiply": Kind(_multiply, attends=True),
-    "Dot": Kind(attending.dot, attends=True),
+    "Dot": Kind(weighting.dot, attends=True),
     "Average": Kind(_average),
     "Subtract": Kind(_subtract),
     "Merge": Kind(_merge),

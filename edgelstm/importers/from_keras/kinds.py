@@ -108,7 +108,7 @@ class Kind(NamedTuple):
     slots : callable
         A `Spec` -> the arrays that the layer has, in Keras' order.
     attends : bool
-        Whether it takes what is not timestep by timestep on its way to attention (`attending`) as it is.
+        Whether it takes what is not timestep by timestep on its way to attention (`weighting`) as it is.
     """
 
     make: Callable[[Call], Value | list[Value]]

@@ -8,7 +8,7 @@ from ...errors import UnsupportedModelError
 from ...layers.activations import spelled
 from ...layers.joining import Slice
 from ...layers.pooling import GlobalAveragePool1D, GlobalMaxPool1D
-from . import attending, convolving, joining
+from . import convolving, joining, weighting
 from .build import Value
 from .kinds import Call, Kind
 from .settings import Spec
@@ -87,7 +87,7 @@ def _over_time(kind: str) -> Callable[[Call], Value]:
             raise call.refused(f"it is imported over time, axis 1 of (batch, time, features); it goes over {axis} of {x.shape}")
         call.options.must_be("initial", None)
         if x.scores and kind == "Sum":
-            return attending.total(call)
+            return weighting.total(call)
         unmasked = replace(call, inputs=[replace(x, mask=None)])
         found = convolving.over_all(unmasked, GlobalMaxPool1D if kind == "Max" else GlobalAveragePool1D)
         if kind == "Sum" and x.steps is None:
@@ -102,7 +102,7 @@ def _tensorflow(call: Call) -> Value:
     if function not in _FUNCTIONS:
         raise call.refused(f"it is TensorFlow's {function}; edgelstm imports {', '.join(_FUNCTIONS)}, and Keras' own layers")
     kind = KINDS[_FUNCTIONS[function]]
-    taken = call.inputs if kind.attends else [attending.settled(call.build, call.spec.label, x) for x in call.inputs]
+    taken = call.inputs if kind.attends else [weighting.settled(call.build, call.spec.label, x) for x in call.inputs]
     made = kind.make(replace(call, inputs=taken))
     assert isinstance(made, Value)
     return made

@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import prod
 
 from ...layers.window import Window
-from . import attending
+from . import weighting
 from .build import Shape, Value
 from .kinds import Call, Kind
 
@@ -17,7 +17,7 @@ def _flatten(call: Call) -> Value:
     if not x.time or x.steps == 1:
         return replace(x, shape=(x.width,), time=False, mask=None)
     if x.width == 1:
-        return attending.turned(call, (x.steps,))
+        return weighting.turned(call, (x.steps,))
     if x.steps is None:
         raise call.refused("it lays all timesteps side by side, and the file leaves their number open")
     name = call.build.add(Window(x.steps, stride=x.steps, padding="valid", **call.at()))
@@ -29,8 +29,8 @@ def _reshape(call: Call) -> Value:
     if not all(type(size) is int and size >= -1 for size in wanted) or wanted.count(-1) > 1:
         raise call.refused(f"its target_shape is {wanted}")
     target = _solved(wanted, x.shape)
-    if attending.turns(x, target):
-        return attending.turned(call, target)
+    if weighting.turns(x, target):
+        return weighting.turned(call, target)
     if x.time is None and len(x.shape) == 1:
         if len(target) < 2 or (x.shape[0] is not None and target[0] != x.shape[0]) or prod(size or 1 for size in target[1:]) != 1:
             raise call.refused(f"it makes {target} of a vector of {x.shape[0]}; edgelstm imports it where each number becomes a timestep")
@@ -57,8 +57,8 @@ def _solved(wanted: list[int], shape: Shape) -> Shape:
 def _permute(call: Call) -> Value:
     dims = tuple(call.options.take("dims", list))
     x = call.x
-    if len(x.shape) == 2 and dims == (2, 1) and attending.turns(x, x.shape[::-1]):
-        return attending.turned(call, x.shape[::-1])
+    if len(x.shape) == 2 and dims == (2, 1) and weighting.turns(x, x.shape[::-1]):
+        return weighting.turned(call, x.shape[::-1])
     moved = [axis for axis in dims if axis <= len(x.shape) and x.shape[axis - 1] != 1]
     if sorted(dims) != list(range(1, len(x.shape) + 1)) or moved != sorted(moved) or (x.time and dims[0] != 1):
         raise call.refused(f"it moves axes of {x.shape} to the order {dims}; edgelstm imports it where numbers stay in their order")
@@ -68,7 +68,7 @@ def _permute(call: Call) -> Value:
 def _repeat(call: Call) -> Value:
     x, count = call.x, call.options.count("n")
     if x.turned:
-        return attending.repeated(call, count)
+        return weighting.repeated(call, count)
     if x.static and len(x.shape) == 1 and {count} == {shape[0] for shape in call.build.given if len(shape) > 1}:
         return replace(x, shape=(count, *x.shape), time=True, static=False)
     if count != 1:

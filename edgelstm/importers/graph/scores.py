@@ -103,7 +103,7 @@ def _weighted(tracer: "Tracer", found: Looking, rows: Ids) -> Ids | None:
         return None
     source = found.source
     weight = np.full(source.queries.size // source.heads, source.factor)
-    record = layer("Attention", tracer.place, weight=weight, heads=source.heads, causal=source.causal)
+    record = layer("SelfAttention", tracer.place, weight=weight, heads=source.heads, causal=source.causal)
     wire = tracer.space.allocate(Made(tracer.place, record, [source.queries, source.keys, values]), found.wire.steps, values.size)
     return _arranged(tracer.space.ids(wire), found.order, rows.shape)
 

@@ -1,5 +1,5 @@
-"""Attention stays as it is: it holds little, and what it multiplies are activations."""
+"""Attention pooling stays as it is: it multiplies little."""
 
 from . import UNTOUCHED
 
-RULES = {"attention_pool": UNTOUCHED, "attention": UNTOUCHED}
+RULES = {"attention_pool": UNTOUCHED}

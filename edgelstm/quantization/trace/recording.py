@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...layers.attention import Attention, AttentionPool
+from ...layers.attention import AttentionPool
 from ...layers.fake_quantize import DynamicFakeQuantize
 from ...layers.recording import Last, Mask, Reverse
 from ...layers.recurrent import Recurrent
+from ...layers.self_attention import SelfAttention
 from .lstm import Float
 from .rounding import Floats
 
@@ -109,7 +110,7 @@ def _attention(layer: AttentionPool, xs: list[Floats], lengths: Steps) -> Floats
     return y
 
 
-def _rows_of_attention(layer: Attention, xs: list[Floats], lengths: Steps) -> Floats:
+def _self_attention(layer: SelfAttention, xs: list[Floats], lengths: Steps) -> Floats:
     x = np.concatenate(xs, axis=-1)
     windows, steps = x.shape[:2]
     keep = np.arange(steps) < lengths[:, None]  # (windows, time)
@@ -144,6 +145,6 @@ RECORDINGS: dict[str, Callable[[Any, list[Floats], Steps], Floats]] = {
     "reverse": _reverse,
     "mask": _mask,
     "attention_pool": _attention,
-    "attention": _rows_of_attention,
+    "self_attention": _self_attention,
     "dynamic_fake_quantize": _fake_quantize,
 }

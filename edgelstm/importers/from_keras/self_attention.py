@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...layers import attention
 from ...layers.activations import spelled
+from ...layers.self_attention import SelfAttention
 from .. import keras_arrays
 from .build import Masked, Value
 from .kinds import Call, Kind
@@ -49,7 +49,7 @@ def _attention(call: Call) -> Value:
         weight = np.full(size, call.arrays.get("concat_score_weight", ()))
     names = (query, key, value) if mask is None else (query, key, value, call.build.mask(mask))
     score = "additive" if additive else "dot"
-    record = attention.Attention(weight, score=score, causal=causal, padding=mask is not None, **call.at(*names))
+    record = SelfAttention(weight, score=score, causal=causal, padding=mask is not None, **call.at(*names))
     return replace(query, name=call.build.add(record), shape=value.shape)
 
 
@@ -82,7 +82,7 @@ def _multi_head(call: Call) -> Value:
         for name, (x, kernel, bias) in zip(parts, read, strict=True):
             reads.append(call.build.add(keras_arrays.dense(kernel, bias, **call.build.at(f"{call.name}.{name}", x))))
     weight = np.full(size, 1 / np.sqrt(size))
-    looked = call.build.add(attention.Attention(weight, heads=heads, causal=causal, **call.build.at(f"{call.name}.heads", *reads)))
+    looked = call.build.add(SelfAttention(weight, heads=heads, causal=causal, **call.build.at(f"{call.name}.heads", *reads)))
     arrays = call.arrays.below("output_dense")
     kernel = arrays.get("kernel", (heads, width, outputs)).reshape(heads * width, outputs)
     last = keras_arrays.dense(kernel, arrays.get("bias", (outputs,)) if biased else None, **call.at(looked))
