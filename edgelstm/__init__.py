@@ -22,14 +22,18 @@ _HOME = {
     "Model": "model",
     "ModelFileError": "errors",
     "Probe": "model",
+    "Sampler": "generating",
     "ShapeError": "errors",
     "StateError": "errors",
     "Stream": "stream",
     "UnsupportedModelError": "errors",
     "UsageError": "errors",
     "Verification": "verifying",
+    "Vocabulary": "vocabulary",
+    "beam_search": "generating",
     "build": "building",
     "from_torch": "loading",
+    "generate": "generating",
     "load": "loading",
     "quantize": "quantization",
     "save": "files.elstm",
@@ -44,6 +48,7 @@ __all__ = [
     "STFT",
     "Activation",
     "Add",
+    "Attention",
     "AttentionPool",
     "AveragePool1D",
     "BatchNorm",
@@ -53,6 +58,7 @@ __all__ = [
     "Concat",
     "Conv1D",
     "ConvLSTM",
+    "ConvLSTMInt8",
     "Dense",
     "DenseHalf",
     "DenseInt8",
@@ -95,6 +101,7 @@ __all__ = [
     "RNNInt8",
     "Requantize",
     "Reverse",
+    "Sampler",
     "SelfAttention",
     "ShapeError",
     "Slice",
@@ -105,10 +112,13 @@ __all__ = [
     "UnsupportedModelError",
     "UsageError",
     "Verification",
+    "Vocabulary",
     "Window",
     "__version__",
+    "beam_search",
     "build",
     "from_torch",
+    "generate",
     "load",
     "quantize",
     "save",
@@ -151,10 +161,16 @@ if TYPE_CHECKING:
     from .files.elstm import save as save
     from .fourier import STFT as STFT
     from .fourier import InverseSTFT as InverseSTFT
+    from .generating import Sampler as Sampler
+    from .generating import beam_search as beam_search
+    from .generating import generate as generate
+    from .layers.attention import Attention as Attention
     from .layers.attention import AttentionPool as AttentionPool
+    from .layers.attention import SelfAttention as SelfAttention
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU
     from .layers.conv_lstm import ConvLSTM as ConvLSTM
+    from .layers.conv_lstm import ConvLSTMInt8 as ConvLSTMInt8
     from .layers.convolution import Conv1D as Conv1D
     from .layers.dense_int8 import DenseInt8 as DenseInt8
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
@@ -200,7 +216,6 @@ if TYPE_CHECKING:
     from .layers.recording import Mask as Mask
     from .layers.recording import Reverse as Reverse
     from .layers.rnn import RNN as RNN
-    from .layers.self_attention import SelfAttention as SelfAttention
     from .layers.slstm import SLSTM as SLSTM
     from .layers.window import Window as Window
     from .loading import from_torch as from_torch
@@ -211,3 +226,4 @@ if TYPE_CHECKING:
     from .stream import Stream as Stream
     from .verifying import Verification as Verification
     from .verifying import verify as verify
+    from .vocabulary import Vocabulary as Vocabulary

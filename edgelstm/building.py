@@ -17,7 +17,7 @@ from .compiler.plan import sizes_of
 from .compiler.room import within_memory
 from .compiler.step_cost import instructions
 from .compiler.targets import Target, TargetName
-from .errors import CompileError, UsageError, printable
+from .errors import CompileError, UnsupportedModelError, UsageError, printable
 from .files import container
 from .files.elstm import model_digest
 from .files.library import sealed
@@ -160,6 +160,11 @@ def build(model: Model, target: TargetName | Target = "host", *, prefix: str = P
         If a layer has no kernel there, LLVM refuses the CPU or its features, or the code calls what a microcontroller may not have.
     """
     started = time.perf_counter()
+    if waiting := [layer.label for layer in model.layers if layer.waits]:
+        raise UnsupportedModelError(
+            f"{waiting[0]} waits for a memory, which no library can be given yet; run the model file itself, with el.Stream, or build with "
+            "the memory in the layer, Attention(memory=…)."
+        )
     target = targets.named(target) if isinstance(target, str) else target
     form = _checked(form, prefix, target)
     layout = lay_out(model, target)
@@ -243,7 +248,7 @@ def _shown(exports: tuple[str, ...], prefix: str) -> dict[str, str]:
     """By the name of what is shown, its name in the file: what C calls has the prefix, what Python asks for keeps its name."""
     from .compiler import c_abi, fuse, fuse_recordings
 
-    own = {*c_abi.DATA, *fuse.EXPORTS, *fuse_recordings.EXPORTS}
+    own = {*c_abi.DATA, *fuse.EXPORTS, fuse.TOKENS, *fuse_recordings.EXPORTS}
     return {name: name if name in own else prefix + name.removeprefix(PREFIX) for name in exports}
 
 
@@ -261,7 +266,7 @@ def _exports(sizes: Sizes, target: Target, form: str) -> tuple[str, ...]:
     if sizes.reads_recordings:
         return (*shown, *c_abi.DATA, *fuse_recordings.EXPORTS)
     python = fuse.EXPORTS if target.bits == 64 else fuse.EXPORTS[:1]  # the call from Python reads structs of 64-bit CPython
-    return (*shown, *c_abi.DATA, *python)
+    return (*shown, *c_abi.DATA, *python, *([fuse.TOKENS] if sizes.generates else []))
 
 
 def _linked(object_file: bytes, target: Target, exports: tuple[str, ...]) -> bytes:

@@ -5,7 +5,7 @@ It computes nothing and knows neither files nor kernels.
 
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +15,9 @@ from .layers.order import INPUT, named, once, vocabularies, wires
 from .layers.record import Layer
 from .layers.wire import Wire
 from .runtime import outline
+
+if TYPE_CHECKING:
+    from .vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,6 +63,8 @@ class Model:
         See `Probe`. Converters add one.
     source : str, optional
         What the model was converted from.
+    vocabulary : Vocabulary, optional
+        The tokens that the model's indices stand for, or the places of a vector that it reads; those behind the last stand for nothing.
 
     Raises
     ------
@@ -75,6 +80,7 @@ class Model:
     stateful: bool | None = None
     probe: Probe | None = None
     source: str = ""
+    vocabulary: "Vocabulary | None" = None
 
     def __post_init__(self) -> None:
         for name in ("labels", "input_names"):
@@ -142,6 +148,9 @@ class Model:
                 f"input_names must name all {self.input_size} inputs; got {len(self.input_names)}: "
                 f"{printable(', '.join(self.input_names), 200)}."
             )
+        most = self.vocabulary_size or self.input_size
+        if self.vocabulary is not None and len(self.vocabulary) > most:
+            raise ShapeError(f"a vocabulary names at most the {most} symbols that the model reads; got {len(self.vocabulary)} tokens.")
         if self.rate_hz is not None and not 0 < self.rate_hz < float("inf"):
             raise UsageError(f"rate_hz must be a positive number of samples a second; got {self.rate_hz}.")
         if self.window is not None and self.window < 1:
@@ -201,6 +210,11 @@ class Model:
     def vocabulary_size(self) -> int | None:
         """Number of indices that the model's one input may be; None where samples are vectors, or a measurement."""
         return self.vocabularies[0] or None if self.input_size == 1 else None
+
+    @property
+    def generates(self) -> bool:
+        """Whether it can read its own answers: it reads an index at each step, and answers with a number for each of the indices."""
+        return self.streams and self.vocabulary_size == self.output_size and self.output_wire.each_step
 
     def with_normalizer(self, mean: ArrayLike, scale: ArrayLike) -> "Model":
         """The same network, taking samples in the units of the sensor: each is brought to ``(x - mean) / scale`` first.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .compiler.plan import Plan
+    from .decoding import Pairs
     from .model import Model
 
 
@@ -270,6 +271,62 @@ class Stream:
         """
         self._check_kept("restore")
         self._arena.restore(snapshot.unpack(blob, self._arena.state.nbytes, self._digest))
+
+    def start_from(self, encoder: Stream, pairs: Pairs | None = None) -> None:
+        """Begin with the state that another stream ended with: a decoder with its encoder's.
+
+        Parameters
+        ----------
+        encoder : Stream
+            Of another model, whole recordings included.
+        pairs : dict, optional
+            By name of a recurrent layer here, that of the encoder's layer; of several, whose states are put side by side. By default those
+            of one name.
+
+        Raises
+        ------
+        UsageError, InputError
+            If the layers have no states of one form and size. Nothing has changed then.
+        """
+        from .decoding import start_from
+
+        start_from(self, encoder, pairs)
+
+    def state_of(self, layer: str) -> dict[str, NDArray[np.float32]]:
+        """A copy of what a recurrent layer keeps: ``h``, and ``c`` of an LSTM."""
+        from .decoding import kept
+
+        return {name: part.copy() for name, part in kept(self, layer).items()}
+
+    def set_state(self, layer: str, **parts: ArrayLike) -> None:
+        """Give a recurrent layer its ``h`` or ``c``, finite numbers of its size.
+
+        Raises
+        ------
+        UsageError, InputError
+            If the layer keeps no such part, or the numbers do not fit. Nothing has changed then.
+        """
+        from .decoding import give
+
+        give(self, layer, parts)
+
+    def attend(self, memory: ArrayLike, layer: str | None = None) -> None:
+        """Let `Attention` layers read these rows, an encoder's outputs, until `reset` or another memory.
+
+        Parameters
+        ----------
+        memory : (rows, memory_size)
+        layer : str, optional
+            Name of one layer; by default all of them.
+
+        Raises
+        ------
+        UsageError, InputError
+            If there is no such layer, or the rows do not fit. Nothing has changed then.
+        """
+        from .decoding import attend
+
+        attend(self, memory, layer)
 
     def __repr__(self) -> str:
         return printable(f"Stream({outline.line(self.program.about().outline)}, {self.steps} step{'s' * (self.steps != 1)})")

@@ -51,6 +51,7 @@ NOT_EXECUTED = {
         "pip install": INDEX,
         "python benchmarks/compare.py": f"{ELSEWHERE}test_benchmarks.py, on small rows: all of them take minutes",
         "python benchmarks/cells.py": f"{ELSEWHERE}test_benchmarks.py, on a small row: all of it takes minutes",
+        "python benchmarks/published.py": f"{ELSEWHERE}test_benchmarks.py",
         "python benchmarks/cold_start.py": f"{ELSEWHERE}test_benchmarks.py",
         "python benchmarks/arm_instructions.py": f"{ELSEWHERE}test_arm_instructions.py",
         "python benchmarks/library_start.py": MINUTES,

@@ -86,6 +86,22 @@ def conv_lstm(rng, shape, channels, window, **options):
     return el.ConvLSTM(*weights, uniform(rng, 4 * channels), shape=shape, **options)
 
 
+def conv_lstm_int8(rng, shape, channels, window, **options):
+    """Kernels of integers whose weights are as those."""
+    plain = conv_lstm(rng, shape, channels, window, **options)
+    kernels, scales = [], []
+    for kernel in (plain.kernel, plain.recurrent_kernel):
+        scales.append(rng.uniform(0.5, 1, 4 * channels) * np.abs(kernel).max() / 127)
+        kernels.append(rng.integers(-127, 128, kernel.shape).astype(np.int8))
+    given = {field.name: getattr(plain, field.name) for field in fields(plain)}
+    return el.ConvLSTMInt8(**given | dict(zip(("kernel", "recurrent_kernel", "scale", "recurrent_scale"), kernels + scales, strict=True)))
+
+
+def before_dense(rng):
+    """The maps of a layer with int8 kernels, summed up."""
+    return [conv_lstm_int8(rng, (5, 4, 3), 5, (2, 3), peephole=uniform(rng, 3, 5)), el.Dense(uniform(rng, 4, 100) / 5)]
+
+
 def before_lstm(layer, size):
     """The layer before an LSTM, which reads three sums of its `size` values."""
     return lambda rng: [layer(rng), el.Dense(uniform(rng, 3, size) * np.sqrt(4 / size)), *three_to_nine(rng)]
@@ -194,6 +210,32 @@ def masked(rng):
     ]
 
 
+def self_attention(rng):
+    """Of two heads over all rows, and by additive scores over those before."""
+    (first,) = three_to_nine(rng)
+    return [
+        replace(first, name="rows"),
+        el.Dense(4 * uniform(rng, 8, 9), name="query"),
+        el.Dense(4 * uniform(rng, 8, 9), name="key", inputs=("rows",)),
+        el.SelfAttention(8, heads=2, scale=0.5, name="all", inputs=("query", "key", "key", "query")),
+        el.SelfAttention(9, "additive", vector=4 * uniform(rng, 9), causal=True, name="before", inputs=("rows", "rows", "query")),
+        el.Dense(uniform(rng, 4, 24), inputs=("all", "before")),
+    ]
+
+
+def attention_over_memory(rng):
+    """Of several heads with projections, and by additive scores of the rows themselves, over memories shorter than there is room for."""
+    (first,) = three_to_nine(rng)
+    keys = {"key_weight": uniform(rng, 8, 5), "key_bias": uniform(rng, 8), "value_weight": uniform(rng, 6, 5)}
+    return [
+        replace(first, name="values"),
+        el.Dense(4 * uniform(rng, 8, 9), name="query"),
+        el.Attention(5, 20, heads=2, scale=3.0, memory=uniform(rng, 13, 5), **keys, name="heads", inputs=("query",)),
+        el.Attention(9, 7, "additive", vector=4 * uniform(rng, 9), memory=uniform(rng, 4, 9), name="rows", inputs=("values",)),
+        el.Dense(uniform(rng, 4, 15), inputs=("heads", "rows")),
+    ]
+
+
 def attention(rng):
     """Over all samples, and over those that are no padding; the scores reach far."""
     (first,) = three_to_nine(rng)
@@ -204,19 +246,6 @@ def attention(rng):
         el.AttentionPool(name="all", inputs=("values", "score")),
         el.AttentionPool(name="some", inputs=("values", "score", "mask"), mask="repeat"),
         el.Dense(uniform(rng, 4, 18), inputs=("all", "some")),
-    ]
-
-
-def rows_that_look(rng):
-    """Two heads over rows that are no padding, and one that adds queries to keys and looks back alone."""
-    (first,) = three_to_nine(rng)
-    return [
-        el.Mask(0.5, name="mask", inputs=("input",)),
-        replace(first, name="values", inputs=("input",)),
-        el.Dense(2 * uniform(rng, 26, 9), name="first", inputs=("values",)),
-        el.SelfAttention(np.full(3, 0.6), heads=2, padding=True, name="products", inputs=("first", "mask")),
-        el.Dense(uniform(rng, 19, 14), uniform(rng, 19), inputs=("products",)),
-        el.SelfAttention(uniform(rng, 7), score="additive", causal=True),
     ]
 
 
@@ -292,13 +321,15 @@ MAKERS = {
     "min_lstm": lambda rng: [el.MinLSTM(uniform(rng, 54, 5), uniform(rng, 54))],
     "slstm": slstm,
     "attention_pool": attention,
-    "self_attention": rows_that_look,
+    "attention": attention_over_memory,
+    "self_attention": self_attention,
     "lstm_half": lstm_half,
     "gru_half": lambda rng: in_halves(gru(rng)),
     "dense_half": dense_half,
     "lstm_int8": lambda rng: [lstm_int8(rng, 5, 14, "int8-dynamic", calibrated=True), lstm_int8(rng, 14, 9, "int8-weight")],
     "gru_int8": gru_int8,
     "rnn_int8": rnn_int8,
+    "conv_lstm_int8": before_dense,
     "dense_int8": behind_lstm(lambda rng: el.DenseInt8("int8-dynamic", integers(rng, 5, 9), rng.uniform(0.5, 1, 5) / 400)),
     "lstm_int8_static": lambda rng: [lstm_int8_static(rng, 4, 11)],
     "dense_int8_static": lambda rng: [dense_int8_static(rng, 6, 5, 0.01, 3)],

@@ -78,6 +78,8 @@ MODELS = {
     "int8-weight-cells": lambda: el.Model(lstm_cells.quantised(_drawn("cells"))[1:2]),
     "f32-gru": lambda: el.Model(MAKERS["gru"](_drawn("gru"))),
     "f32-newer": lambda: _newer(_drawn("newer")),
+    "f32-maps": lambda: el.Model(MAKERS["conv_lstm"](_drawn("maps"))),
+    "int8-weight-maps": lambda: el.Model(MAKERS["conv_lstm_int8"](_drawn("maps"))),
     "f16-weight": lambda: _half("f16-weight"),
     "int8-weight": lambda: _int8("int8-weight", "int8-weight"),
     "int8-dynamic": lambda: _int8("int8-dynamic", "int8-dynamic"),

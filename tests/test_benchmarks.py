@@ -244,6 +244,20 @@ def test_nets_are_timed_beside_other_engines(name, products):
     assert set(nets.PUBLISHED) <= set(nets.NETS)
 
 
+def test_published_networks_are_faster_than_their_own_files():
+    """In one run, each against all others."""
+    pytest.importorskip("onnxruntime")
+    published = import_module("published")
+    try:
+        folders = published.folder(published.SILERO), published.folder(published.DTLN)
+    except SystemExit as problem:
+        pytest.skip(str(problem))
+    rng = np.random.default_rng(0)
+    for contenders in (published.silero_vad(folders[0], rng), published.dtln(folders[1], rng)):
+        best = published.timed(contenders, 3)
+        assert min(spent for name, spent in best.items() if name != "edgelstm") > best["edgelstm"]
+
+
 @pytest.mark.slow
 def test_cold_start_tells_time_and_memory(tmp_path):
     result = tmp_path / "result.json"

@@ -1,9 +1,11 @@
 """Convolutional LSTM layers: the twin against Keras and against identities, the kernel against the twin in odd sizes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import TOLERANCE, samples
-from kinds import conv_lstm, uniform
+from kinds import conv_lstm, conv_lstm_int8, uniform
 
 import edgelstm as el
 from edgelstm import reference
@@ -49,6 +51,42 @@ def test_the_kernel_stays_with_the_twin(rng, case):
     answers = el.Stream(model).process(xs)
     assert answers.shape == (100, *model.layers[0].answer_shape)
     assert np.abs(answers.reshape(100, -1) - expected).max() <= TOLERANCE["f32"] * max(1, np.abs(expected).max())
+
+
+@pytest.mark.parametrize("case", ["odd", "strides", "a wide line", "other functions", "trained start"])
+def test_int8_kernels_stay_with_their_twin_and_near_the_float_layer(rng, case):
+    plain = el.Model([layer_of(rng, *CASES[case])])
+    xs = samples(rng, plain, 100)
+    model = el.quantize(plain, xs, "int8-weight")
+    (layer,) = model.layers
+    assert (model.scheme, layer.kernel.dtype, layer.recurrent_kernel.dtype) == ("int8-weight", np.int8, np.int8)
+    expected = reference.run(model, xs)
+    answers = el.Stream(model).process(xs).reshape(100, -1)
+    assert np.abs(answers - expected).max() <= TOLERANCE["f32"] * max(1, np.abs(expected).max())
+    floats = reference.run(plain, xs)
+    assert np.abs(floats - expected).max() <= 0.02 * np.abs(floats).max()
+
+
+@pytest.mark.parametrize("scheme", ["int8-dynamic", "int8-static", "f16-weight"])
+def test_schemes_without_a_rule_are_refused_by_name(rng, scheme):
+    model = el.Model([layer_of(rng, *CASES["one of each"])])
+    with pytest.raises(el.UnsupportedModelError, match=rf"conv_lstm.*{scheme}.*kept in f32"):
+        el.quantize(model, [samples(rng, model, 40)], scheme)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"kernel": np.zeros((3, 2, 3, 20), np.float32)}, "int8 matrix"),
+        ({"kernel": np.zeros((6, 3, 20), np.int8)}, "4 axes"),
+        ({"scale": np.ones(19)}, r"\(20,\)"),
+        ({"recurrent_scale": np.zeros(20)}, "must be positive"),
+    ],
+)
+def test_wrong_integers_are_refused(rng, change, match):
+    layer = conv_lstm_int8(rng, (5, 7, 3), 5, (3, 2))
+    with pytest.raises(el.EdgeLSTMError, match=match):
+        replace(layer, **change)
 
 
 def keras_layer(monkeypatch, shape, channels, window, **options):
@@ -169,3 +207,13 @@ def test_gates_without_bound_are_refused(rng):
     layer = layer_of(rng, (4, 4, 1), 2, (3, 3), {"gate_activation": "relu"})
     with pytest.raises(el.CompileError, match="gate_activation relu has no bound"):
         el.Stream(el.Model([layer]))
+
+
+def test_windows_of_maps_are_taken_in_every_form(rng):
+    model = el.Model([layer_of(rng, *CASES["one of each"]), el.Dense(uniform(rng, 2, 1))])
+    maps = rng.uniform(-1, 1, (30, 1, 1, 1)).astype(np.float32)
+    made = [el.quantize(model, windows, "int8-weight") for windows in (maps, [maps, maps], np.stack([maps, maps]), maps.reshape(30, 1))]
+    for other in made[1:]:
+        np.testing.assert_array_equal(other.layers[0].kernel, made[0].layers[0].kernel)
+    with pytest.raises(el.InputError, match=r"\(time, 1, 1, 1\)"):
+        el.quantize(model, [maps[..., 0, 0, 0][None, None, None]], "int8-weight")

@@ -175,3 +175,26 @@ def test_levels_that_mean_something_else_are_refused(why, tmp_path):
     path = saved(tmp_path / "m.onnx", REFUSED[why], {"w": np.ones((WIDTH, 2), np.int8), "k": np.array(3, np.uint8)}, (1, "time", WIDTH))
     with pytest.raises(el.UnsupportedModelError, match=why):
         import_file(path)
+
+
+def test_a_table_in_integers_is_looked_up_and_taken_back(tmp_path):
+    """As ONNX Runtime's tool quantises an embedding: rows of levels, and a DequantizeLinear behind them."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(0)
+    constants = {"table": rng.integers(0, 255, (9, 6)).astype(np.uint8), "scale": np.float32(0.02), "zero": np.uint8(117)}
+    nodes = [
+        helper.make_node("Gather", ["table", "x"], ["levels"], axis=0),
+        helper.make_node("DequantizeLinear", ["levels", "scale", "zero"], ["rows"]),
+        helper.make_node("Tanh", ["rows"], ["y"]),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.INT64, ["batch", "time"])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    held = [numpy_helper.from_array(np.asarray(a), name) for name, a in constants.items()]
+    path = tmp_path / "table.onnx"
+    onnx.save(
+        helper.make_model(helper.make_graph(nodes, "g", [x], [y], held), opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path
+    )
+    words = rng.integers(0, 9, (1, 7))
+    (expected,) = runtime.InferenceSession(path).run(None, {"x": words})
+    assert np.abs(reference.run(import_file(path).model, words[0]) - expected[0]).max() <= TOLERANCE

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graphdefs import GraphDef, dense, function_name, loop, node
+from graphdefs import GraphDef, dense, dtype, function_name, loop, node
 
 import edgelstm as el
 from edgelstm import reference
@@ -85,6 +85,16 @@ def test_a_loop_of_single_nodes_is_a_layer():
     assert [layer.kind for layer in model.layers] == ["rnn"]
 
 
+def test_of_two_networks_in_a_graph_the_recurrent_one_is_taken():
+    """As speech recognisers have, whose features are computed in the same file."""
+    graph = loop()
+    graph.placeholder("samples", sizes=(512,))
+    graph.add("features", "Mfcc", "samples")
+    model, _, notes = load(graph.bytes())
+    assert [layer.kind for layer in model.layers] == ["rnn"]
+    assert any("'features' is of another network" in note for note in notes)
+
+
 def test_an_answer_that_is_chosen_from_is_the_answer():
     graph = dense()
     graph.constant("axis", np.int32(1))
@@ -121,6 +131,12 @@ def both_branches(graph):
     graph.add("z", "Merge", "switch:1", "y")
 
 
+def dead_output(graph):
+    graph.constant("yes", np.array(True))
+    graph.add("switch", "Switch", "y", "yes")
+    graph.add("z", "Tanh", "switch")
+
+
 def inner_gate(graph):
     for name, size in (("w", (5, 8)), ("b", (8,)), ("p", (2,)), ("h", (1, 2))):
         graph.constant(name, np.zeros(size))
@@ -136,6 +152,7 @@ def inner_gate(graph):
         (attribute, r"node MatMul \(y\).*saturate"),
         (training, "drops numbers at random, as in training"),
         (both_branches, "not exactly one is taken"),
+        (dead_output, "a branch that is not taken"),
         (inner_gate, r"node Tanh \(z\).*a gate of a fused operator"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -163,6 +180,21 @@ def test_loops_of_another_form_are_refused_or_no_recurrence(graph, match):
         return
     with pytest.raises(el.UnsupportedModelError, match=match):
         load(graph.bytes())
+
+
+@pytest.mark.parametrize(("op", "taken"), [("Add", 1), ("GreaterEqual", 0)])
+def test_placeholders_of_dropout_drop_nothing(op, taken):
+    """The probability to keep, as TensorFlow 1.12 and before have it, and the rate behind it."""
+    graph = dense()
+    graph.placeholder("drop", sizes=())
+    graph.add("noise", "RandomUniform", "rows")
+    graph.add("sum", op, *(("drop", "noise") if op == "Add" else ("noise", "drop")))
+    graph.add("mask", *(("Floor", "sum") if op == "Add" else ("Cast", "sum")), **({} if op == "Add" else {"DstT": dtype("float32")}))
+    graph.add("z", "Mul", "y", "mask")
+    model, _, notes = load(graph.bytes())
+    assert any(f"'drop' is taken as {taken}" in note for note in notes)
+    x = np.ones((2, 3))
+    assert reference.run(model, x) == pytest.approx(x @ np.arange(6.0).reshape(3, 2), abs=1e-5)
 
 
 def test_functions_are_called_in_place():

@@ -121,8 +121,8 @@ def test_a_trace_of_attention_answers_as_pytorch(tmp_path):
 FAR = torch.eye(STEPS) * -1e9
 
 REFUSED = {
-    "its scores are answers": (lambda y: y @ turned(y), "scores of steps by steps"),
-    "shares are answers": (lambda y: torch.softmax(y @ turned(y), -1), "scores of steps by steps"),
+    "its scores are answers": (lambda y: y @ turned(y), "products of the rows of a recording"),
+    "shares are answers": (lambda y: torch.softmax(y @ turned(y), -1), "products of the rows of a recording"),
     "a mask of its own": (lambda y: weighted(y @ turned(y) + FAR, y), "more than one factor"),
     "a softmax over queries": (lambda y: torch.softmax(y @ turned(y), -2) @ y, "MatMul"),
 }

@@ -1,5 +1,7 @@
 """Options of an LSTM cell in layers with int8 weights, and what schemes lack."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import TOLERANCE
@@ -26,12 +28,45 @@ def test_a_quantised_layer_keeps_its_options(rng, windows, scheme, options):
     (before,), (after,) = model.layers, small.layers
     assert after.variant == before.variant
     assert after.numbers == scheme
+    if after.weight_hr is not None:
+        assert after.weight_hr.dtype == np.int8
     xs = windows[0]
     twin, exact = reference.run(small, xs), reference.run(model, xs)
     assert np.abs(twin - exact).max() <= 0.01
     error = np.abs(el.Stream(small).process(xs) - twin).max(axis=1)
     assert np.mean(error <= TOLERANCE["f32"]) > 0.95
     assert error.max() <= 0.01
+
+
+@pytest.mark.parametrize("scheme", ["int8-weight", "int8-dynamic"])
+@pytest.mark.parametrize(
+    ("hidden", "projection"), [(15, 5), *(pytest.param(*sizes, marks=pytest.mark.slow) for sizes in ((3, 1), (70, 118)))]
+)
+def test_a_projection_in_integers_stays_with_its_twin(rng, windows, scheme, hidden, projection):
+    """In tiles with a tail and without, with a bias and a limit, and beside the same projection in float32, as older files have it."""
+    (layer,) = el.quantize(el.Model([lstm(rng, 5, hidden, projection=projection, projection_clip=0.4)]), windows, scheme=scheme).layers
+    older = replace(layer, weight_hr=layer.projection_weights, scale_hr=None)
+    assert older.weight_hr.dtype == np.float32
+    exact = reference.run(el.Model([layer]), windows[0])
+    for each in (layer, older):
+        error = np.abs(el.Stream(el.Model([each])).process(windows[0]) - exact).max(axis=1)
+        assert np.mean(error <= TOLERANCE["f32"]) > 0.95
+        assert error.max() <= 0.01
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"scale_hr": np.ones(6)}, r"scale_hr must have shape \(7,\)"),
+        ({"scale_hr": np.zeros(7)}, "must be positive"),
+        ({"weight_hr": np.zeros((7, 14))}, "weight_hr must be an int8 matrix"),
+        ({"weight_hr": None, "bias_hr": None, "weight_hh": np.zeros((56, 14), np.int8), "h0": None}, "scale_hr belongs to a weight_hr"),
+    ],
+)
+def test_a_wrong_projection_is_refused(rng, windows, change, match):
+    (layer,) = el.quantize(el.Model([lstm(rng, 5, 14, projection=7)]), windows, scheme="int8-weight").layers
+    with pytest.raises(el.EdgeLSTMError, match=match):
+        replace(layer, **change)
 
 
 @pytest.mark.parametrize("scheme", ["int8-weight", "int8-dynamic", "int8-static"])

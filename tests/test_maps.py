@@ -26,6 +26,8 @@ CONVOLUTIONS = {
     "depthwise": ((6, 5, 70), (3, 3), 70, {"groups": 70, "padding": "same", "dilation": (1, 2)}),
     "depthwise, twice the channels": ((6, 5, 3), (3, 3), 6, {"groups": 3, "padding": "same"}),
     "a line": ((65, 1), (16,), 20, {"strides": 7}),
+    "taps that meet nothing": ((2, 6), (3,), 4, {"strides": 2, "padding": ((1, 1),)}),
+    "taps that meet nothing on both sides": ((1, 2, 3), (5, 3), 4, {"padding": ((2, 2), (2, 1)), "dilation": (1, 2)}),
     "a line of channels": ((12, 40), (1,), 33, {}),
 }
 TRANSPOSED = {

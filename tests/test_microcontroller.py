@@ -12,9 +12,11 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+import lstm_cells
 import numpy as np
 import pytest
 from conftest import TOLERANCE
+from kinds import conv_lstm
 from microcontroller_boards import BOARDS, COMPILER, EMULATOR, EXAMPLE, emulated, linked, need
 
 import edgelstm as el
@@ -91,6 +93,14 @@ def without_cell(rng):
     ]
 
 
+def options(rng):
+    """LSTM layers with each option of a cell, and maps that a convolutional LSTM reads."""
+    first = lstm_cells.lstm(rng, 5, 13, projection=7, peephole=True, cell_clip=0.5, projection_clip=0.4, name="first")
+    coupled = lstm_cells.lstm(rng, 7, 9, coupled="f=1-i", gate_clip=2.0, name="coupled")
+    maps = conv_lstm(rng, (9, 1), 6, (3,), peephole=rng.uniform(-0.5, 0.5, (3, 9, 6)), name="maps")
+    return [first, coupled, maps, el.Dense(rng.uniform(-0.5, 0.5, (4, 54)) / 2)]
+
+
 def widths(rng):
     """LSTM layers whose widths fill words of activations, quads of words and tiles, and those between."""
 
@@ -99,6 +109,10 @@ def widths(rng):
 
     sizes = pairwise([5, *range(12, 19), 20, 21, 24])
     return [el.LSTM(drawn(4 * hidden, size), drawn(4 * hidden, hidden), drawn(4 * hidden)) for size, hidden in sizes]
+
+
+#: By name, what makes the layers of a model.
+MAKERS = {maker.__name__: maker for maker in (vectors, indices, without_cell, options, widths)}
 
 
 def in_scheme(model, windows, scheme):
@@ -127,7 +141,7 @@ def dense_in(layer, scheme):
 def case(kind, scheme):
     """A model and samples (STEPS, input_size)."""
     rng = np.random.default_rng(20261124)
-    model = el.Model({"vectors": vectors, "indices": indices, "without_cell": without_cell, "widths": widths}[kind](rng))
+    model = el.Model(MAKERS[kind](rng))
     draw = (lambda n: rng.integers(0, 11, (n, 1))) if kind == "indices" else (lambda n: rng.uniform(-2, 2, (n, 5)))
     xs = draw(STEPS).astype(np.float32)
     if scheme != "f32":
@@ -294,12 +308,13 @@ def test_an_object_keeps_to_its_fpu(shown, target, kind, scheme):
     ("target", "kind", "scheme"),
     [
         *((target, "without_cell", scheme) for target in ("cortex-m4f", "cortex-m3") for scheme in ("f32", "int8-weight", "int8-dynamic")),
+        *((target, "options", scheme) for target in ("cortex-m4f", "cortex-m3") for scheme in ("f32", "int8-weight")),
         # Without a fused multiply-add the twin of so many rounding layers answers beside its probe.
         ("cortex-m4f", "widths", "int8-dynamic"),
     ],
 )
 def test_other_layers_answer_as_here(found, target, kind, scheme):
-    """Layers without a cell, and LSTM layers of widths from 12 to 24."""
+    """Layers without a cell, those with options, maps, and LSTM layers of widths from 12 to 24."""
     model, xs = case(kind, scheme)
     said = found(target, kind, scheme)
     answers = np.frombuffer(said["answers"], np.float32).reshape(STEPS, -1)

@@ -86,6 +86,69 @@ def test_convolutions_inside_a_frame(tmp_path, name):
     assert np.abs(reference.run(model, x[0].numpy()) - expected[0]).max() <= TOLERANCE
 
 
+class Spectrogram(nn.Module):
+    """Convolutions along time and along 12 features at once, in front of an LSTM."""
+
+    def __init__(self, width, function, *modules):
+        super().__init__()
+        self.function, self.parts, self.rnn = function, nn.ModuleList(modules), nn.LSTM(width, 6, batch_first=True)
+
+    def forward(self, x):
+        return self.rnn(self.function(x[:, None], *self.parts).transpose(1, 2).flatten(2))[0]
+
+
+def normed_2d(size):
+    norm = nn.BatchNorm2d(size)
+    norm.running_mean, norm.running_var = torch.randn(size), torch.rand(size) + 0.5
+    return norm
+
+
+def earlier(x, rows):
+    """x (batch, channels, time, features) behind rows of zeros."""
+    return functional.pad(x, (0, 0, rows, 0))
+
+
+#: By name: the kinds in front of the LSTM, and the network.
+SPECTROGRAMS = {
+    "causal, normed, pooled": (
+        ["window", "map_conv", "activation", "map_pool", "window", "map_conv"],
+        lambda: Spectrogram(
+            18,
+            lambda x, a, n, p, b: b(earlier(p(torch.relu(n(a(earlier(x, 2))))), 1)),
+            nn.Conv2d(1, 4, 3, padding=(0, 1)),
+            normed_2d(4),
+            nn.MaxPool2d((1, 2)),
+            nn.Conv2d(4, 6, (2, 3), stride=(1, 2), padding=(0, 1)),
+        ),
+    ),
+    "centred": (["window", "map_conv"], lambda: Spectrogram(24, convolved, nn.Conv2d(1, 2, 3, padding=1))),
+    "groups and one row": (
+        ["map_conv", "map_conv"],
+        lambda: Spectrogram(48, lambda x, a, b: b(a(x)), nn.Conv2d(1, 4, (1, 1)), nn.Conv2d(4, 4, (1, 3), padding=(0, 1), groups=2)),
+    ),
+    "pooled along both": (["map_pool", "max_pool1d"], lambda: Spectrogram(6, lambda x, p: p(x), nn.MaxPool2d(2))),
+    "means along both": (["map_pool", "average_pool1d"], lambda: Spectrogram(4, lambda x, p: p(x), nn.AvgPool2d((2, 3)))),
+    "dilated, every other row": (
+        ["window", "map_conv"],
+        lambda: Spectrogram(16, lambda x, a: a(earlier(x, 4)), nn.Conv2d(1, 2, 3, stride=(2, 1), dilation=(2, 2))),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPECTROGRAMS)
+def test_convolutions_along_time_and_features(tmp_path, name):
+    kinds, network = SPECTROGRAMS[name]
+    torch.manual_seed(1)
+    network, x = network().eval(), torch.randn(1, 14, 12)
+    data = exported(torch, network, (x,), open_time=False)
+    session = ort.InferenceSession(data)
+    (expected,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    model = imported(tmp_path, data).model
+    found = [layer.kind for layer in model.layers if layer.kind not in ("normalizer", "gather")]
+    assert found == [*kinds, "lstm"]
+    assert np.abs(reference.run(model, x[0].numpy())[-expected.shape[1] :] - expected[0]).max() <= TOLERANCE
+
+
 def test_a_cell_that_reads_a_map_and_its_state_stays_a_cell(tmp_path):
     """A sum of a convolution over the frame and of a matrix times the state."""
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from test_from_onnx import TOLERANCE, exported, imported
 
+import edgelstm as el
 from edgelstm import reference
 
 pytest.importorskip("onnx")
@@ -163,7 +164,7 @@ def test_grouped_linear_as_einsum(tmp_path):
 
 
 REFUSED = {
-    "a product with the last step": (lambda: behind_lstm(lambda y: y @ turned(y[:, -1:])), "multiplies two arrays"),
+    "products of columns": (lambda: behind_lstm(lambda y: y @ (turned(y) @ y)), "multiplies two arrays"),
     "the first step": (lambda: behind_lstm(lambda y, h: h(y[:, 0]), nn.Linear(8, 2)), "leaves out its last one"),
     "every other step": (lambda: behind_lstm(lambda y, h: h(y[:, ::2]), nn.Linear(8, 2)), "leaves out its last one"),
     "a sum of several steps' own weights": (
@@ -180,3 +181,87 @@ def test_what_no_stream_computes_is_refused_by_name(tmp_path, name):
     with pytest.raises(Exception, match=rf"node \w+ \(.*{match}") as caught:
         imported(tmp_path, data)
     assert type(caught.value).__name__ == "UnsupportedModelError"
+
+
+def test_an_encoder_that_sorts_its_batch_by_length(tmp_path):
+    """What PyTorch writes of packed sequences: one sequence is in order as it is."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    torch.manual_seed(1)
+    cell, table = nn.LSTM(4, 6, bidirectional=True), torch.randn(9, 4)
+    ends = ("", "_reverse")
+    order = torch.tensor([0, 3, 1, 2])  # i f g o -> i o f g
+    weights = {
+        kind: torch.stack([getattr(cell, f"{kind}_l0{end}").reshape(4, 6, -1)[order].reshape(24, -1) for end in ends]).detach().numpy()
+        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    }
+    biases = np.concatenate([weights.pop("bias_ih"), weights.pop("bias_hh")], axis=1)[..., 0]
+    constants = {**weights, "biases": biases, "table": table.numpy(), "one": np.array([1]), "shape": np.array([0, 0, -1])}
+    nodes = [
+        helper.make_node("TopK", ["lengths", "one"], ["sorted", "order"]),
+        helper.make_node("TopK", ["order", "one"], ["places", "back"], largest=0),
+        helper.make_node("Gather", ["x", "order"], ["ordered"]),
+        helper.make_node("Gather", ["table", "ordered"], ["rows"]),
+        helper.make_node("Transpose", ["rows"], ["steps"], perm=[1, 0, 2]),
+        helper.make_node("Cast", ["sorted"], ["counts"], to=TensorProto.INT32),
+        helper.make_node("LSTM", ["steps", "weight_ih", "weight_hh", "biases", "counts"], ["y"], direction="bidirectional", hidden_size=6),
+        helper.make_node("Transpose", ["y"], ["turned"], perm=[2, 0, 1, 3]),
+        helper.make_node("Reshape", ["turned", "shape"], ["flat"]),
+        helper.make_node("Gather", ["flat", "back"], ["outputs"]),
+    ]
+    given = [("x", TensorProto.INT64, [1, "time"]), ("lengths", TensorProto.INT64, [1])]
+    inputs = [helper.make_tensor_value_info(*one) for one in given]
+    outputs = [helper.make_tensor_value_info("outputs", TensorProto.FLOAT, [1, "time", 12])]
+    stored = [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in constants.items()]
+    graph = helper.make_graph(nodes, "encoder", inputs, outputs, stored)
+    data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    onnx.checker.check_model(data)
+    x = np.arange(13) % 9
+    expected = ort.InferenceSession(data).run(None, {"x": x[None], "lengths": np.array([13])})[0][0]
+    found = reference.run(imported(tmp_path, data).model, x[:, None])
+    assert np.abs(found - expected).max() <= TOLERANCE
+
+
+class Attending(nn.Module):
+    """Rows of a BiLSTM that look at each other."""
+
+    def __init__(self, find, *modules):
+        super().__init__()
+        self.lstm, self.find, self.parts, self.fc = lstm(3, 4, bidirectional=True), find, nn.ModuleList(modules), nn.Linear(8, 2)
+
+    def forward(self, x):
+        y, _ = self.lstm(x)
+        return self.fc(self.find(y, *self.parts))
+
+
+def by_heads(y, q, k, v):
+    q, k, v = (part(y).reshape(1, -1, 2, 4).transpose(1, 2) for part in (q, k, v))  # (1, heads, time, size)
+    shares = torch.softmax(q @ k.transpose(2, 3) / 2, dim=-1)
+    return (shares @ v).transpose(1, 2).reshape(1, -1, 8)
+
+
+ATTENTION = {
+    "products": lambda: Attending(lambda y: torch.softmax(y @ y.transpose(1, 2), dim=-1) @ y),
+    "scaled": lambda: Attending(lambda y, q: torch.bmm(torch.softmax(torch.bmm(q(y), turned(y)) * 0.3, dim=2), y), nn.Linear(8, 8)),
+    "heads": lambda: Attending(by_heads, *(nn.Linear(8, 8) for _ in range(3))),
+    "multi-head": lambda: Attending(lambda y, find: find(y, y, y, need_weights=False)[0], nn.MultiheadAttention(8, 2, batch_first=True)),
+    "with weights": lambda: Attending(lambda y, find: find(y, y, y)[0], nn.MultiheadAttention(8, 4, batch_first=True)),
+    "behind a sum": lambda: Attending(lambda y: y + functional.scaled_dot_product_attention(y, y, y)),
+}
+
+
+#: Those into whose files PyTorch writes the number of steps.
+FIXED = ("multi-head", "with weights")
+
+
+@pytest.mark.parametrize("name", ATTENTION)
+def test_rows_that_look_at_each_other(tmp_path, name):
+    for open_time in (False,) if name in FIXED else (True, False):
+        taken = check(tmp_path, ATTENTION[name]().eval(), open_time=open_time)
+        assert "self_attention" in [layer.kind for layer in taken.model.layers]
+
+
+def test_products_of_rows_that_weight_nothing_are_refused_by_name(tmp_path):
+    with pytest.raises(el.UnsupportedModelError, match="products of the rows of a recording"):
+        check(tmp_path, Attending(lambda y: (y @ y.transpose(1, 2)).mean(-1, keepdim=True) * y))

@@ -247,6 +247,35 @@ def made_draft(tmp_path, arrays):
     return draft_recipe(tmp_path / "d")
 
 
+def test_a_front_end_is_told_by_places_and_maps(tmp_path):
+    """Samples by ranges of places, and a kernel as torch has it: (channels, inputs, taps)."""
+    weight, bias = numbers(5, 2, 3), numbers(5)
+    recipe = layers(
+        'kind = "samples"\nsize = 6',
+        'kind = "gather"\nindices = "0:6, 4:0:-2, 5, 5"',
+        'kind = "map_conv"\nprefix = "conv"\nshape = [5, 2]\nstrides = 2\npadding = [[1, 0]]\nactivation = "relu"',
+    )
+    model = made(tmp_path, under("conv", {"weight": weight, "bias": bias}), recipe).model
+    assert [layer.kind for layer in model.layers] == ["normalizer", "gather", "map_conv", "activation"]
+    assert model.layers[1].indices.tolist() == [0, 1, 2, 3, 4, 5, 4, 2, 5, 5]
+    np.testing.assert_array_equal(model.layers[2].kernel, weight.transpose(2, 1, 0))
+    said = layers('kind = "samples"\nsize = 6', 'kind = "gather"\nindices = [5, 0]', without='["w"]')
+    assert made(tmp_path, {"w": bias}, said).model.layers[1].indices.tolist() == [5, 0]
+
+
+@pytest.mark.parametrize("indices", ['"5:2"', '"a"', '"1:2:0"', '"-1"', '""', "[0.5]", "[-1]", "true", '"0:99999"', "{}"])
+def test_places_that_are_none_are_refused(tmp_path, indices):
+    recipe = layers('kind = "samples"\nsize = 6', f'kind = "gather"\nindices = {indices}', without='["w"]')
+    with pytest.raises((el.UsageError, el.ShapeError), match=r"indices are places|whole numbers|takes place"):
+        made(tmp_path, {"w": numbers(2)}, recipe)
+
+
+@pytest.mark.parametrize("size", ["0", "1.5", '"six"', "true", "99999"])
+def test_samples_of_no_size_are_refused(tmp_path, size):
+    with pytest.raises(el.UsageError, match="takes size, a whole number"):
+        made(tmp_path, {"w": numbers(2)}, layers(f'kind = "samples"\nsize = {size}', without='["w"]'))
+
+
 def test_the_command_line_drafts_and_takes_recipes(tmp_path):
     (tmp_path / "m.npz").write_bytes(WRITERS["npz"](OWN_NAMES))
     (tmp_path / "r.toml").write_text(OWN)

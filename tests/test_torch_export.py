@@ -105,6 +105,19 @@ class InFrame(nn.Module):
         return self.fc(self.lstm(y.reshape(x.shape[0], x.shape[1], 8))[0])
 
 
+class Attending(nn.Module):
+    """Rows that look at each other, with two heads."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.fc = nn.LSTM(3, 8, batch_first=True), nn.Linear(8, 2)
+        self.find = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x):
+        y, _ = self.lstm(x)
+        return self.fc(y + self.find(y, y, y, need_weights=False)[0])
+
+
 def whole(net, xs):
     return net(xs[None])
 
@@ -115,6 +128,7 @@ NETWORKS = {
     "branches": (Branches, lambda n: (torch.zeros(n, 7, 3),), whole),
     "convolved": (Convolved, lambda n: (torch.zeros(n, 24, 3),), whole),
     "in frame": (InFrame, lambda n: (torch.zeros(n, 7, 11),), whole),
+    "attending": (Attending, lambda n: (torch.zeros(n, 7, 3),), whole),
     "both ends": (BothEnds, lambda n: (torch.zeros(7, n, 3),), lambda net, xs: net(xs[:, None])),
 }
 

@@ -235,3 +235,34 @@ def test_archives_made_to_mislead_are_refused(sound, tmp_path):
             el.load(rewritten(entries, tmp_path / "n.pt"))
     with pytest.raises(el.ModelFileError, match="compressed"):
         el.load(rewritten(sound, tmp_path / "c.pt", zipfile.ZIP_DEFLATED))
+
+
+class Keeps(nn.Module):
+    """A module that keeps its state itself, from call to call."""
+
+    def __init__(self, counted=False):
+        super().__init__()
+        self.gru, self.fc, self.counted, self.calls = nn.GRU(3, 5, batch_first=True), nn.Linear(5, 2), counted, 0
+        self.register_buffer("h", torch.full((1, 1, 5), 0.25))
+
+    def forward(self, x):
+        y, h = self.gru(x, self.h)
+        self.h = h
+        if self.counted:
+            self.calls = self.calls + 1
+        return torch.tanh(self.fc(y))
+
+
+def test_a_state_that_a_module_keeps_is_the_streams(tmp_path):
+    torch.manual_seed(2)
+    taken = import_file(saved(Keeps(), (), "script", tmp_path / "n.pt"))
+    assert any("is a state of the stream" in note and "the file's numbers" in note for note in taken.notes)
+    module, xs = torch.jit.load(tmp_path / "n.pt"), np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32)
+    with torch.no_grad():
+        calls = [module(torch.from_numpy(part[None])).numpy()[0] for part in (xs[:4], xs[4:5], xs[5:])]
+    np.testing.assert_allclose(reference.run(taken.model, xs), np.concatenate(calls), atol=LIMIT)
+
+
+def test_a_number_that_changes_from_call_to_call_is_refused(tmp_path):
+    with pytest.raises(el.UnsupportedModelError, match=r"changes from call to call|cannot be followed"):
+        import_file(saved(Keeps(counted=True), (), "script", tmp_path / "n.pt"))

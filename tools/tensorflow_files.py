@@ -170,12 +170,46 @@ def training() -> Made:
     return {"x": x}, [v1.cond(flag, lambda: tf.tensordot(y * 2, weight, 1), lambda: dense(y))]
 
 
+def block_states() -> Made:
+    x, (c, h) = samples(time_major=True), (v1.placeholder(tf.float32, [1, 4], name=f"previous_state_{name}") for name in "ch")
+    zeros, weight, bias = tf.zeros([4]), v1.get_variable("w", [7, 16]), v1.get_variable("w_bias", [16])
+    given = {"x": x, "cs_prev": c, "h_prev": h, "w": weight, "b": bias, "wci": zeros, "wcf": zeros, "wco": zeros}
+    made = tf.raw_ops.BlockLSTM(seq_len_max=tf.cast(tf.shape(x)[0], tf.int64), cell_clip=-1, **given)
+    return {"x": x, "previous_state_c": c, "previous_state_h": h}, [dense(made.h), made.cs[-1], made.h[-1]]
+
+
+def normalised() -> Made:
+    x = samples()
+    y, _ = v1.nn.dynamic_rnn(cells.BasicLSTMCell(4), x, dtype=tf.float32)
+    scale, offset = v1.get_variable("scale_bias", [4]), v1.get_variable("offset_bias", [4])
+    return {"x": x}, [dense(tf.nn.batch_normalization(y, *tf.nn.moments(y, [2], keepdims=True), offset, scale, 1e-12))]
+
+
+def attention() -> Made:
+    x = samples(steps=STEPS)
+    y, _ = v1.nn.dynamic_rnn(cells.MultiRNNCell([cells.GRUCell(3), cells.ResidualWrapper(cells.GRUCell(3))]), x, dtype=tf.float32)
+    scores = tf.tensordot(tf.tanh(tf.tensordot(y, v1.get_variable("w", [3, 5]), 1)), v1.get_variable("v", [5]), 1)
+    return {"x": x}, [dense(tf.reduce_sum(y * tf.nn.softmax(scores)[:, :, None], 1))]
+
+
 def convolved() -> Made:
     x = samples(steps=12)
     y = tf.nn.relu(tf.nn.conv1d(x, v1.get_variable("kernel", [3, 3, 4]), 1, "SAME") + v1.get_variable("kernel_bias", [4]))
     y = v1.nn.fused_batch_norm(y[:, :, None], *(tf.constant([0.5, 2, 1, 3.0]) for _ in range(4)), is_training=False)[0][:, :, 0]
     y, _ = v1.nn.dynamic_rnn(cells.BasicLSTMCell(4), tf.nn.max_pool1d(y, 2, 2, "VALID"), dtype=tf.float32)
     return {"x": x}, [dense(y[:, -1])]
+
+
+def keras(*parts: Callable[[], Any], words: bool = False) -> Callable[[], Made]:
+    """A Keras model in TensorFlow 1, whose recurrent layers are loops of single nodes."""
+
+    def graph() -> Made:
+        x = y = v1.keras.layers.Input((STEPS,) if words else (STEPS, 3), name="x")
+        for part in parts:
+            y = part()(y)
+        return {"x": x}, [y]
+
+    return graph
 
 
 def projected() -> Any:
@@ -185,6 +219,8 @@ def projected() -> Any:
 def several() -> Any:
     return cells.MultiRNNCell([cells.BasicLSTMCell(4), cells.BasicLSTMCell(5, forget_bias=0.3)])
 
+
+k1 = v1.keras.layers
 
 #: By name, what makes a graph.
 GRAPHS: dict[str, Callable[[], Made]] = {
@@ -216,6 +252,13 @@ GRAPHS: dict[str, Callable[[], Made]] = {
     "dropped": dropped,
     "training": training,
     "convolved": convolved,
+    "block_states": block_states,
+    "normalised": normalised,
+    "attention": attention,
+    "keras1_linear": keras(
+        lambda: k1.GRU(4, activation="linear", recurrent_activation="hard_sigmoid", dropout=0.2), lambda: k1.Dense(1, activation="sigmoid")
+    ),
+    "keras1_words": keras(lambda: k1.Embedding(9, 5), lambda: k1.Bidirectional(k1.LSTM(4)), lambda: k1.Dense(2), words=True),
 }
 
 
@@ -265,7 +308,7 @@ def drawn(rng: np.random.Generator, x: Any) -> NDArray[Any]:
     shape = x.shape.as_list()
     time = next((axis for axis, n in enumerate(shape) if n is None and (axis or shape[1] == 1)), None)
     shape = [STEPS if axis == time and n is None else n or 1 for axis, n in enumerate(shape)]
-    return rng.integers(0, 9, shape) if x.dtype == tf.int32 else np.asarray(rng.normal(0, 2, shape), np.float32)
+    return rng.integers(0, 9, shape) if x.dtype == tf.int32 or len(shape) == 2 else np.asarray(rng.normal(0, 2, shape), np.float32)
 
 
 def frozen_function(model: Any, **options: Any) -> tuple[bytes, dict[str, NDArray[Any]]]:
@@ -288,9 +331,7 @@ def main() -> None:
     for name, model, options in keras_models():
         tf_keras.utils.set_random_seed(3)
         files[name] = frozen_function(model, **options)
-    v1.disable_eager_execution()
-    v1.disable_control_flow_v2()
-    v1.disable_v2_tensorshape()
+    v1.disable_v2_behavior()
     files |= {name: frozen(make) for name, make in GRAPHS.items()}
     with tarfile.open(OUT, "w:xz", preset=9) as out:
         for name, (data, answers) in files.items():

@@ -20,6 +20,7 @@ from . import diagram as drawing
 @click.option("--input-names", metavar="A,B,…", help="Names of the inputs, in order; `run` finds columns by them.")
 @click.option("--rate", type=float, metavar="HZ", help="Samples a second that the network was trained on.")
 @click.option("--window", type=int, metavar="N", help="Steps of one training example.")
+@click.option("--vocabulary", type=click.Path(path_type=Path), metavar="FILE", help="Tokens by index: one a line, or in JSON.")
 @scaler.options
 @click.option("--diagram", type=click.Path(path_type=Path), metavar="OUT.svg", help="Draw the network: names, kinds, sizes and rates.")
 @click.option("--verify", "verified", is_flag=True,
@@ -35,6 +36,7 @@ def convert(
     input_names: str | None,
     rate: float | None,
     window: int | None,
+    vocabulary: Path | None,
     diagram: Path | None,
     verified: bool,
     as_json: bool,
@@ -60,11 +62,13 @@ def convert(
       edgelstm convert gesture.onnx -o gesture.elstm --diagram gesture.svg --verify
       edgelstm convert gesture.pt --layers "lstm, fc1:relu, fc2:softmax" --labels idle,wave,tap --rate 50 -o gesture.elstm
       edgelstm convert weather.pt --mean 20.1,55 --scale 5.2,10.4 -o weather.elstm
+      edgelstm convert text.pt --vocabulary vocabulary.json -o text.elstm
       edgelstm convert research.npz --draft-recipe > research.toml
     """  # noqa: D301
     from ..files.elstm import save
     from ..importers import draft_recipe, import_file
     from ..loading import load
+    from ..vocabulary import read_vocabulary
 
     if drafting:
         click.echo(draft_recipe(source), nl=False)
@@ -75,6 +79,8 @@ def convert(
     given.refuse_foreign_ending("--output", target)
     taken = import_file(source, traced=True, **how.said)
     stated: dict[str, Any] = {"labels": _names(labels), "input_names": _names(input_names), "rate_hz": rate, "window": window}
+    if vocabulary is not None:
+        stated["vocabulary"] = read_vocabulary(vocabulary)
     model = replace(taken.model, **{name: value for name, value in stated.items() if value is not None})
     model = scaler.scaled(model, **scaling)
     save(model, target)

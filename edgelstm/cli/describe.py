@@ -48,6 +48,7 @@ def record(model: "Model", path: Path) -> dict[str, Any]:
         "instructions": _instructions(model),
         "input_names": list(model.input_names),
         "labels": list(model.labels),
+        "vocabulary": None if model.vocabulary is None else model.vocabulary.document(),
         "rate_hz": model.rate_hz,
         "window": model.window,
         "stateful": model.stateful,
@@ -87,6 +88,7 @@ def print_model(told: dict[str, Any]) -> None:
         ("file size", show.bytes_text(told["file_bytes"])),
         ("inputs", inputs + (f": {', '.join(told['input_names'])}" if told["input_names"] else "")),
         ("outputs", f"{told['output_size']}" + (f": {', '.join(told['labels'])}" if told["labels"] else "")),
+        *((("vocabulary", _tokens(told["vocabulary"])),) if told["vocabulary"] else ()),
         *timing.facts(told["layers"]),
         ("rate", "not stated" if told["rate_hz"] is None else f"{told['rate_hz']:g} Hz"),
         ("trained on", _regime(told)),
@@ -111,6 +113,12 @@ def print_model(told: dict[str, Any]) -> None:
     ]
     columns = ("layer", "kind", "reads", "outputs", "parameters", "multiply-acc.", *timing.columns(told["layers"]))
     show.table("Layers", columns, rows)
+
+
+def _tokens(vocabulary: dict[str, Any]) -> str:
+    """The first tokens of a vocabulary, as Python writes them."""
+    tokens = vocabulary["tokens"]
+    return f"{len(tokens)} tokens: {' '.join(map(repr, tokens[:12]))}{' …' * (len(tokens) > 12)}"
 
 
 def unusual(layer: dict[str, Any]) -> list[str]:

@@ -14,8 +14,9 @@ from ..kernels.entry.state import clear_arena, read_snapshot, reset_state, write
 from ..kernels.simd.vectors import FLOATS
 from ..runtime.library_file import functions_of
 from ..runtime.sizes import Sizes
-from .fuse import due_function
-from .layout import LINE, Layout
+from .fuse import TOKENS, due_function
+from .layout import Layout
+from .lowering import LINE
 from .numba_ir import kernel_ir
 from .object_code import text_constant
 from .targets import Target
@@ -157,6 +158,28 @@ define {word} @edgelstm_due(ptr %arena, {word} %n) nounwind {{
 """
 
 
+_GENERATE = """
+define i32 @edgelstm_generate(ptr %arena, i32 %token, ptr %tokens, {word} %n, ptr %stops, {word} %stop_count,
+                              i64 %seed, float %temperature, i32 %top_k, float %top_p) nounwind {{
+  %w = ptrtoint ptr @edgelstm_weights to i64
+  %a = ptrtoint ptr %arena to i64
+  %first = sext i32 %token to i64
+  %to = ptrtoint ptr %tokens to i64
+  %count = {to_i64}
+  %s = ptrtoint ptr %stops to i64
+  %ends = {stops_to_i64}
+  %greedy = fcmp oeq float %temperature, 0.0
+  %inverse = fdiv float 1.0, %temperature
+  %sharpness = select i1 %greedy, float 0.0, float %inverse
+  %most = zext i32 %top_k to i64
+  %done = call i64 @edgelstm_run_tokens(i64 %w, i64 %a, i64 %first, i64 %to, i64 %count, i64 %s, i64 %ends, i64 %seed,
+                                        float %sharpness, i64 %most, float %top_p)
+  %answer = trunc i64 %done to i32
+  ret i32 %answer
+}}
+"""
+
+
 def exports(sizes: Sizes) -> tuple[str, ...]:
     """What a library of these sizes shows to C."""
     return tuple(f"edgelstm_{name}" for name in functions_of(sizes))
@@ -225,6 +248,10 @@ def interface(layout: Layout, constants: Constants, target: Target) -> list[str]
     )
     if not layout.each_step:
         functions += f"declare i64 @{due}(i64)\n" + _DUE.format(**words(target), due=due)
+    if layout.draws:
+        tokens = f"declare i64 @{TOKENS}(i64, i64, i64, i64, i64, i64, i64, i64, float, i64, float)\n"
+        stops = words(target)["to_i64"].replace("%n", "%stop_count")
+        functions += tokens + _GENERATE.format(**words(target), stops_to_i64=stops)
     declared = (
         "declare i64 @edgelstm_first_bad(ptr, float, i64)\ndeclare void @edgelstm_copy_sample(ptr, ptr)\n"
         "declare void @edgelstm_copy_answer(ptr, ptr)\ndeclare void @edgelstm_step_in_place(i64, i64)\n"

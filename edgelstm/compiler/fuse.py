@@ -3,6 +3,7 @@
 ===========================  ==================================================================================
 ``edgelstm_run``             ``int64 (weights, arena, x, y, n, limit, checked)``: see `kernels.entry.blocks`
 ``edgelstm_python_step``     what Python calls as ``stream.step``: see `kernels.entry.python_call`
+``edgelstm_run_tokens``      of a model that can read its own answers: see `kernels.entry.generation`
 ===========================  ==================================================================================
 
 Only a cache miss comes here: this file imports Numba.
@@ -14,12 +15,12 @@ from numba.core import types
 
 from ..kernels.entry.rates import due
 from ..kernels.simd.vectors import FLOATS
-from ..kernels.table import AROUND, CHECKS, LAYER_KERNELS, process, python_step
+from ..kernels.table import AROUND, CHECKS, LAYER_KERNELS, generate, process, python_step
 from ..runtime import binding
 from .layout import Layout, Operation, Place
 from .numba_ir import kernel_ir
 
-EXPORTS = ("edgelstm_run", "edgelstm_python_step")
+EXPORTS, TOKENS = ("edgelstm_run", "edgelstm_python_step"), "edgelstm_run_tokens"
 
 _MODEL = """
 define void @edgelstm_step_in_place(i64 %weights, i64 %arena) {inlining} nounwind "no-builtins" {{
@@ -36,6 +37,9 @@ define void @edgelstm_block(ptr %w, ptr %a, ptr %x, ptr %y, i64 %n) alwaysinline
   ret void
 }}
 """
+
+#: Arguments of `TOKENS`.
+TOKENS_TYPES = (*(types.int64,) * 8, types.float32, types.int64, types.float32)
 
 KERNEL_TYPES = (FLOATS, FLOATS, FLOATS, FLOATS, FLOATS, types.int64)
 
@@ -117,6 +121,11 @@ def kernels(layout: Layout) -> tuple[dict[Any, str], list[str]]:
     return names, texts
 
 
+def exports(layout: Layout) -> tuple[str, ...]:
+    """The entry points of a library of this layout."""
+    return (*EXPORTS, TOKENS) if layout.draws else EXPORTS
+
+
 def fuse(layout: Layout, *, small: bool = False) -> list[str]:
     """The library's code as IR texts to be linked: the fused model first, then what it calls.
 
@@ -132,6 +141,10 @@ def fuse(layout: Layout, *, small: bool = False) -> list[str]:
     texts.append(kernel_ir("edgelstm_run", process, (*(FLOATS,) * 4, number, limit, number), number, **block))
     called = {"shape": layout.input_shape, "arena_input": sample, "at": binding, **when}
     texts.append(kernel_ir("edgelstm_python_step", python_step, (number,) * 3, number, **called))
+    if layout.draws:
+        at = {"sample": sample, "output": layout.output_offset, "scratch": layout.scratch_offset}
+        draws = {"size": outputs, "probabilities": int(layout.draws == "probabilities")}
+        texts.append(kernel_ir(TOKENS, generate, TOKENS_TYPES, number, **draws, **at))
     counting = {names[op.kernel, op.constants] for op in layout.operations if op.counts}
     declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr, ptr, i64{', i64' * (name in counting)})\n" for name in names.values())
     rates = {(op.every, op.first) for op in layout.operations if any(map(_is_rated, layout.operations))}

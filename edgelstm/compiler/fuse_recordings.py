@@ -26,6 +26,11 @@ define void @edgelstm_recording(ptr %w, ptr %a, ptr %m, ptr %x, ptr %y, i64 %n) 
 """
 
 
+def exports(_layout: Layout) -> tuple[str, ...]:
+    """The entry points of a library of this layout."""
+    return EXPORTS
+
+
 def _pointer(place: Place, name: str) -> str:
     base = {"input": "%x", "output": "%y", "arena": "%a", "work": "%m"}[place.region]
     if place.region != "work":

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..layers.order import INPUT
+from ..layers.record import Layer
 from ..layers.wire import Wire
 from ..model import Model
-from .lowering import MOST_ROWS, Lowered, copy, lowered, up_to
+from .lowering import LINE, MOST_ROWS, Lowered, copy, looked_up, lowered, up_to
 from .targets import Target
 
 #: Most and fewest timesteps that a layer takes before the next layer runs, in `process`: measured on Zen 4. Without an operating system
@@ -20,9 +21,6 @@ LONGEST_BLOCK, SHORTEST_BLOCK = MOST_ROWS, 4
 
 #: Floats of scratch that a block may fill: what stays in a first-level cache beside the weights streaming past. Measured on Zen 4.
 BLOCK_SCRATCH = 8192
-
-#: Floats in a cache line: where every region begins.
-LINE = 16
 
 
 class Place(NamedTuple):
@@ -59,6 +57,9 @@ class Layout(NamedTuple):
     """Operations and memory of a model on a target. Sizes and offsets of the arena are in bytes.
 
     work: floats of work memory for each row of a recording; None of a model that steps.
+    draws: what answers are that a token can be drawn from, ``"scores"`` or ``"probabilities"``; empty where they are no symbols' that the
+    model reads.
+    keeps: by layer, what of its state other streams may give: name, offset in the arena and size, in floats.
     """
 
     operations: tuple[Operation, ...]
@@ -78,6 +79,8 @@ class Layout(NamedTuple):
     every: int
     first: int
     work: int | None = None
+    draws: str = ""
+    keeps: dict[str, tuple[tuple[str, int, int], ...]] = {}  # noqa: RUF012  never changed
 
     @property
     def each_step(self) -> bool:
@@ -112,6 +115,7 @@ class Layout(NamedTuple):
             self.every,
             self.first,
             self.work,
+            self.draws,
         )
 
 
@@ -131,14 +135,23 @@ class Builder:
         self.sample = LINE  # the steps taken stand before it
         self.state: list[NDArray[np.float32]] = [np.zeros(LINE + up_to(LINE, model.input_size), np.float32)]
         self.lowered = {layer.name: lowered(layer, [model.size_of(n) for n in layer.inputs], target) for layer in model.layers}
+        self.folded = looked_up(model.layers, target) if model.streams else {}
+        self.lowered |= {name: low for name, low in self.folded.items() if low}
         self.state_size = self.state[0].size + sum(up_to(LINE, low.state.size) for low in self.lowered.values())
         scratch = max(low.scratch for low in self.lowered.values())
         longest = SHORTEST_BLOCK if target.bare_metal else LONGEST_BLOCK
         self.block = min(longest, max(SHORTEST_BLOCK, BLOCK_SCRATCH // max(1, scratch)))
-        self.scratch = max(scratch * self.block, *(low.workspace for low in self.lowered.values()), 0)
+        weights = model.output_size if model.generates else 0
+        self.scratch = max(scratch * self.block, *(low.workspace for low in self.lowered.values()), weights)
         self.end = self.state_size + up_to(LINE, self.scratch)
         self.places = {INPUT: Place("input", 0, model.input_size)}
         self.work: int | None = None
+        self.keeps: dict[str, tuple[tuple[str, int, int], ...]] = {}
+
+    def keep(self, layer: Layer, low: Lowered) -> None:
+        """Note where the layer's state will stand, before its kernel is emitted."""
+        state = sum(part.size for part in self.state)
+        self.keeps[layer.name] = tuple((name, state + at, size) for name, at, size in low.keeps)
 
     def room(self, width: int) -> Place:
         """Rows of a block, in the arena."""
@@ -172,10 +185,15 @@ class Builder:
         answer = Place("output", 0, self.model.output_size)
         for layer in self.model.layers:
             low = self.lowered[layer.name]
+            if layer.name in self.folded and layer.takes_index:  # those that read it take the index themselves
+                self.places[layer.name] = self.gathered(layer.inputs)
+                continue
             last = layer is self.model.layers[-1]
             exact = low.width == self.model.size_of(layer.name)
             self.places[layer.name] = answer if last and exact else self.room(low.width)
-            self.emit(low, self.gathered(layer.inputs), self.places[layer.name], self.model.wire_of(layer.inputs[0]))
+            source = self.gathered(layer.inputs)
+            self.keep(layer, low)
+            self.emit(low, source, self.places[layer.name], self.model.wire_of(layer.inputs[0]))
             if last and not exact:
                 self.emit(copy(self.model.output_size), self.places[layer.name], answer, self.model.output_wire)
 
@@ -219,4 +237,6 @@ def laid_out(builder: Builder) -> Layout:
         every=model.output_wire.every,
         first=model.output_wire.first,
         work=builder.work,
+        keeps=builder.keeps,
+        draws=("probabilities" if model.layers[-1].probabilities else "scores") if model.generates else "",
     )

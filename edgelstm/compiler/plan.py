@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..errors import CompileError
 from ..model import Model
 from ..runtime.memory import aligned
-from ..runtime.program import About, Program, run_of, worst_difference
+from ..runtime.program import About, Program, run_of, tokens_of, worst_difference
 from ..runtime.sizes import PROBE_LIMIT, Sizes
 from . import cache
 from .layout import Layout, lay_out
@@ -98,6 +98,7 @@ def compile_model(model: Model) -> Plan:
         python_step=library.python_step,
         owner=(weights, library),
         about=lambda: about,
+        tokens=tokens_of(library.handle),
     )
     return Plan(program, layout, weights, target, cached, time.perf_counter() - started)
 
@@ -164,6 +165,6 @@ def _made(layout: Layout, target: Target) -> bytes:
             f"and copy its cache folder to {cache.folder() or 'a folder that EDGELSTM_CACHE_DIR names'}."
         ) from None
     fuser: Any = fuse if layout.work is None else fuse_recordings
-    exports = (*fuser.EXPORTS, MADE_FOR)
+    exports = (*fuser.exports(layout), MADE_FOR)
     code = object_code.emit([object_code.text_constant(MADE_FOR, object_code.host_cpu()), *fuser.fuse(layout)], target, exports)
     return elf.link(code, exports)

@@ -9,8 +9,8 @@ from ..layers.record import Layer
 from ..layers.recurrent import Recurrent
 from ..layers.wire import Wire
 from ..model import Model
-from .layout import LINE, Builder, Place, stride_of
-from .lowering import Lowered, copy, up_to
+from .layout import Builder, Place, stride_of
+from .lowering import LINE, Lowered, copy, up_to
 from .targets import Target
 
 
@@ -34,6 +34,7 @@ class Recordings(Builder):
             exact = low.width == self.model.size_of(layer.name)
             self.places[layer.name] = answer if last and exact else self.row(low.width) if once else self.rows(low.width)
             self.backwards = isinstance(layer, Recurrent) and layer.reverse
+            self.keep(layer, low)
             self.emit(low, source, self.places[layer.name], self.model.wire_of(layer.inputs[0]))
             self.backwards, self.single = False, once
             if last and not exact:

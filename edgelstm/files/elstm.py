@@ -76,6 +76,10 @@ _LAYER: dict[str, tuple[Callable[[object], bool], str]] = {
 }
 
 
+#: Names of the document that may be absent, with the same.
+_OPTIONAL: dict[str, tuple[Callable[[object], bool], str]] = {"vocabulary": (lambda v: isinstance(v, dict), "an object")}
+
+
 def read(path: str, *, verify: bool) -> Model | None:
     """The model in a `.elstm` file, its digest checked and its probe replayed if `verify`; None if the file is of another format.
 
@@ -143,6 +147,7 @@ def _encode(model: Model) -> tuple[dict[str, Any], Tensors]:
         "stateful": None if model.stateful is None else bool(model.stateful),
         "source": model.source,
         "probe_source": model.probe.source,
+        **({} if model.vocabulary is None else {"vocabulary": model.vocabulary.document()}),
     }
     # A layer's tensor has a dot in its name, so these two can never clash with one.
     return document, {**_layer_tensors(model), "probe_inputs": model.probe.inputs, "probe_outputs": model.probe.outputs}
@@ -185,7 +190,8 @@ def _decode(text: str, tensors: Tensors, *, verify: bool) -> Model:
     version = found.get("version") if isinstance(found, dict) else None
     if isinstance(version, int) and version > VERSION:
         raise ModelFileError(f"has format version {version}; this edgelstm ({__version__}) reads version {VERSION}. Upgrade edgelstm.")
-    document = _checked(found, _DOCUMENT, "the model description")
+    present = {name: check for name, check in _OPTIONAL.items() if isinstance(found, dict) and name in found}
+    document = _checked(found, _DOCUMENT | present, "the model description")
     claimed = document.pop("sha256")
     if verify and claimed != _digest(document, tensors):
         raise ModelFileError("its content does not match its SHA-256 digest; the file was changed or damaged, copy or convert it again.")
@@ -241,11 +247,21 @@ def _probe(inputs: NDArray[Any] | None, outputs: NDArray[Any] | None, source: st
 
 def _assemble(layers: list[Layer], probe: Probe, document: dict[str, Any]) -> Model:
     options = {name: document[name] for name in ("labels", "input_names", "rate_hz", "window", "stateful", "source")}
+    if "vocabulary" in document:
+        options["vocabulary"] = _vocabulary(document["vocabulary"])
     model = Model(tuple(layers), probe=probe, **options)
     for rows, column in zip(model.vocabularies, probe.inputs.T, strict=True):
         if rows and ((column != np.floor(column)).any() or column.min() < 0 or column.max() >= rows):
             raise ModelFileError(f"its probe inputs must be whole numbers from 0 to {rows - 1}; convert the model again.")
     return model
+
+
+def _vocabulary(found: dict[str, Any]) -> Any:
+    from ..vocabulary import Vocabulary, fault_of  # few models have one
+
+    if fault := fault_of(found):
+        raise ModelFileError(f"its vocabulary needs {fault}; convert the model again.")
+    return Vocabulary(**found)
 
 
 def _replay(model: Model) -> None:

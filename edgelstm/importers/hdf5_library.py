@@ -56,14 +56,14 @@ class Reading:
         self._seen += len(names)
         if count > _MAX_ENTRIES or self._seen > _MAX_ENTRIES or depth > _MAX_DEPTH:
             return {"fault": ["damaged", f"group {place!r} has more groups and arrays than any Keras model; copy it again."]}
-        entries = {name: self._entry(group, name, f"{place}/{name}".lstrip("/"), depth) for name in names}
+        entries = {_text(name): self._entry(group, name, f"{place}/{_text(name)}".lstrip("/"), depth) for name in names}
         return {"entries": entries, **self._attributes(group)}
 
     def _attributes(self, group: Any) -> dict[str, Any]:
         found: dict[str, Any] = {}
         try:
             for name in list(group.attrs)[:_MAX_ENTRIES]:
-                found[name] = _attribute(group, name)
+                found[_text(name)] = _attribute(group, name)
         except _DAMAGE as problem:
             return {"attributes": found, "attributes_fault": _damaged(problem)}
         return {"attributes": found}
@@ -132,16 +132,9 @@ def _damaged(problem: BaseException) -> list[str]:
     return ["damaged", f"is a damaged HDF5 file ({str(problem)[:200]}); copy it again."]
 
 
-def main() -> None:
-    """Read the file that stands in the input."""
-    data = sys.stdin.buffer.read()
-    try:
-        import resource
-
-        most = int(_SECONDS + _PER_MB * (len(data) >> 20))
-        resource.setrlimit(resource.RLIMIT_CPU, (most, most))
-    except (ImportError, ValueError, OSError):
-        pass
+def described(data: bytes) -> bytes:
+    """What is in a file: the length of a JSON text, the text, and the numbers of all arrays."""
+    _limit(len(data))
     reading = Reading()
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
@@ -149,9 +142,20 @@ def main() -> None:
     except _DAMAGE as problem:
         tree = {"fault": _damaged(problem)}
     text = json.dumps(tree).encode()
-    sys.stdout.buffer.write(len(text).to_bytes(8, "little") + text + b"".join(reading.blobs))
-    sys.stdout.buffer.flush()
+    return len(text).to_bytes(8, "little") + text + b"".join(reading.blobs)
+
+
+def _limit(size: int) -> None:
+    """End this process where it takes more time than a file of so many bytes should."""
+    try:
+        import resource
+
+        most = int(_SECONDS + _PER_MB * (size >> 20))
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most))
+    except (ImportError, ValueError, OSError):
+        pass
 
 
 if __name__ == "__main__":
-    main()
+    sys.stdout.buffer.write(described(sys.stdin.buffer.read()))
+    sys.stdout.buffer.flush()

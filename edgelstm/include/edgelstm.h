@@ -59,6 +59,14 @@ size_t edgelstm_process(void *arena, const float *x, float *y, size_t n);
 /* How many answers the next n steps give, or a recording of n rows. Only models that do not answer each step have this function. */
 size_t edgelstm_due(const void *arena, size_t n);
 
+/* Text from a model that reads what it answers: `token` as the sample of a step, the next token drawn from the answer, and so on, up to n
+ * tokens. One of `stops` ends it and is not among `tokens`; the last one drawn has not been read. Returns how many were drawn; -1: `token` is
+ * no index, and nothing changed. temperature: 0 for the likeliest token each time, else 1e-4 to 1e4; top_k: draw one of so many likeliest, 0
+ * for all; top_p: of those that together have this probability, above 0 up to 1. Draws depend on the seed and on the number of steps taken.
+ * Only models that read an index and answer a number for each have this function. */
+int32_t edgelstm_generate(void *arena, int32_t token, int32_t *tokens, size_t n, const int32_t *stops, size_t stop_count, uint64_t seed,
+                          float temperature, uint32_t top_k, float top_p);
+
 /* The state as edgelstm_snapshot_bytes() bytes, for another process, another day or another machine. blob is aligned to 4.
  * Returns the number of bytes. Python's Stream.snapshot() gives the same. */
 size_t edgelstm_snapshot(const void *arena, void *blob);

@@ -30,6 +30,9 @@ LOG = (2.0, 0.6666586995, 0.4003933966, 0.2778758109, 0.2887001634)
 #: selu's scale and slope (Klambauer et al. 2017).
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
+#: Weight of the likeliest symbol, of which others have a whole number of parts; a probability below the other counts as that.
+HEAVIEST, LEAST_PROBABILITY = 1 << 22, 1e-30
+
 #: Taylor's series of exp.
 EXP = (1.0, 1.0, 1 / 2, 1 / 6, 1 / 24, 1 / 120, 1 / 720)
 
@@ -193,6 +196,17 @@ def _log(x):
     return n.fma(math.log(2), s * horner(s * s, LOG))
 
 
+def _score_weight(y, top, sharpness):
+    """exp(sharpness * (y - top)) in whole parts of 1 / HEAVIEST, of which float32 holds all."""
+    return (_exp((y - top) * sharpness) * HEAVIEST).rounded()
+
+
+def _probability_weight(y, top, sharpness):
+    """(y / top)**sharpness in the same parts."""
+    ratio = top.above(LEAST_PROBABILITY) / y.above(LEAST_PROBABILITY)
+    return (_exp(_log(ratio.above(1.0)) * sharpness * -1.0) * HEAVIEST).rounded()
+
+
 #: By name of `layers.activations.FUNCTIONS`, whose formulas these are: (Value, *numbers) -> Value.
 FORMULAS = {
     "linear": _linear,
@@ -252,3 +266,5 @@ def applied(word):
 magnitude = elementwise(_magnitude)
 exp = elementwise(_exp)
 log = elementwise(_log)
+score_weight = elementwise(_score_weight)
+probability_weight = elementwise(_probability_weight)

@@ -27,7 +27,9 @@ class CellOptions(NamedTuple):
     panel, panel_tail : int
         Outputs of the full tiles of the projection, and of the last, narrower one (0: none).
     panel_chains : int
-        Whether the projection sums even and odd rows apart.
+        Chains in which a tile of the projection is summed: 1, 2 or 4.
+    panel_bytes : int
+        Whether the projection's weights are int8, with a scale for each output.
     rounded : int
         Whether recurrent products read h rounded over its range.
     """
@@ -47,7 +49,8 @@ class CellOptions(NamedTuple):
     projection: int = 0
     panel: int = 0
     panel_tail: int = 0
-    panel_chains: int = 0
+    panel_chains: int = 1
+    panel_bytes: int = 0
     rounded: int = 0
 
     @property

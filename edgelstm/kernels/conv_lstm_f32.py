@@ -1,8 +1,9 @@
-"""One convolutional LSTM layer in float32.
+"""One convolutional LSTM layer in float32, its weights float32 or int8.
 
 Weights are packed in tiles of some channels. A tile holds its bias, then for each value that a window meets, of x and then of h, the four
 gates i f g o of its channels side by side: `size` = 4 * units floats a row. The sums of some neighbouring windows of a row stay in
-registers over all of it. With sigmoid and tanh, what belongs to i, f and o comes halved, as `cells.cell` wants it.
+registers over all of it. Of int8 weights, the scales of x and of h stand behind a tile's bias, and a weight is one byte. With sigmoid and
+tanh, what belongs to i, f and o comes halved, as `cells.cell` wants it.
 """
 
 from numba import njit
@@ -11,7 +12,7 @@ from .activations import formula
 from .cells import cell, finisher, output
 from .maps_f32 import Window, copying, multiplication
 from .simd.together import in_each_row
-from .simd.vectors import Lanes, elementwise, fma, load, offset, store
+from .simd.vectors import Lanes, elementwise, fma, load, offset, store, zero
 
 inlined = njit(inline="always")
 
@@ -60,7 +61,9 @@ def _finisher(words, division, peephole, per_gate):
     return finish
 
 
-def conv_lstm_f32(rows, columns, channels, units, together, given, recurrent, copied, peephole, words, division, x_stride, y_stride):
+def conv_lstm_f32(
+    rows, columns, channels, units, together, given, recurrent, copied, peephole, words, division, x_stride, y_stride, in_bytes=0
+):
     """Kernel of one layer.
 
     Parameters
@@ -78,10 +81,13 @@ def conv_lstm_f32(rows, columns, channels, units, together, given, recurrent, co
         Activations of gates, candidate and answer.
     division : str
         As `cells.advance` takes it.
+    in_bytes : int
+        Whether weights are int8.
     """
     given, recurrent = Window(*given), Window(*recurrent)
     values = rows * columns * channels
-    taps = 1 + given.taps + recurrent.taps
+    before_x, row = (12, 1) if in_bytes else (4, 4)  # floats of a channel's bias and scales, and of what one value is multiplied by
+    each = before_x + row * (given.taps + recurrent.taps)
     tiles, tail = channels // units, channels % units
     blocks, last = columns // together, columns % together
     copy_x, copy_h = copying(given, zeros=True), copying(recurrent, zeros=False)
@@ -93,14 +99,20 @@ def conv_lstm_f32(rows, columns, channels, units, together, given, recurrent, co
         """An inlined function: the step of one tile of `units` channels at `together` places."""
         size = 4 * units
         lanes, gates, sums = Lanes(units), Lanes(size), Lanes(size, together)
-        from_x, from_h = multiplication(given, size), multiplication(recurrent, size)
-        behind_x = (1 + given.taps) * size
+        from_x, from_h = (multiplication(window, size, in_bytes=in_bytes) for window in (given, recurrent))
+        at_x, at_h = before_x * units, (before_x + row * given.taps) * units
 
         @inlined
         def step(w, p, x, h, c, y, z, r, k):
-            a = in_each_row(sums, load(gates, w, 0))
-            a = from_x(gates, offset(w, size), x, r, k, a)
-            a = from_h(gates, offset(w, behind_x), h, r, k, a)
+            if in_bytes:
+                a = from_x(gates, offset(w, at_x), x, r, k, zero(sums))
+                store(z, 0, fma(a, in_each_row(sums, load(gates, w, size)), in_each_row(sums, load(gates, w, 0))))
+                a = from_h(gates, offset(w, at_h), h, r, k, zero(sums))
+                a = fma(a, in_each_row(sums, load(gates, w, 2 * size)), load(sums, z, 0))
+            else:
+                a = in_each_row(sums, load(gates, w, 0))
+                a = from_x(gates, offset(w, at_x), x, r, k, a)
+                a = from_h(gates, offset(w, at_h), h, r, k, a)
             store(z, 0, a)
             for j in range(together):
                 place = r * columns + k + j
@@ -124,11 +136,11 @@ def conv_lstm_f32(rows, columns, channels, units, together, given, recurrent, co
         return step
 
     whole, narrow = tile(units), tile(tail or 1)
-    size = 4 * units * taps
+    size = units * each
 
     def kernel(w, x, y, s, z, n):
         """w: tiles, then peepholes; x: (n, x_stride); y: (n, y_stride); s: the padded h and c; z: the padded x and a block's sums."""
-        p, c, sums = offset(w, 4 * channels * taps), offset(s, state), offset(z, room)
+        p, c, sums = offset(w, channels * each), offset(s, state), offset(z, room)
         for t in range(n):
             xt = offset(x, t * x_stride)
             yt = offset(y, t * y_stride)

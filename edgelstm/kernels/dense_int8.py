@@ -7,10 +7,10 @@ activations are offset: what sums begin at (units,); then the weights' bytes.
 import numpy as np
 from numba import njit
 
-from .lstm_int8_weight import multiply_bytes
 from .packing import GROUP, HEADER, OFFSET
 from .simd.sums import as_floats, load_sums, no_sums
 from .simd.vectors import Lanes, fma, load, multiplied, offset, splat, store, zero
+from .tiles_f32 import multiply_bytes
 from .tiles_int8 import STEPS, largest, quantiser, summer
 
 inlined = njit(inline="always")

@@ -7,7 +7,7 @@ multiplied:
 
 from numba import njit
 
-from .elementwise_f32 import chunks
+from .chunks import chunks
 from .map_conv_f32 import walking
 from .maps_f32 import Window
 from .simd.vectors import load, multiplied, offset, store, total

@@ -14,13 +14,13 @@ from .cells import HALF, ONE, ZERO
 from .gru_cell import Cell
 from .simd.rows import first_rows, with_last_row
 from .simd.vectors import Lanes, load, offset, row0, row1, row2, store
-from .tiles_f32 import TOGETHER, multiplication
+from .tiles_f32 import TOGETHER, multiplication, products_of
 from .tiles_f32 import together as together_of
 
 inlined = njit(inline="always")
 
 
-def gru_f32(inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, x_stride, y_stride, halves=0):
+def gru_f32(inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, x_stride, y_stride, halves=0, table=0):
     """Kernel of one layer.
 
     Parameters
@@ -43,6 +43,8 @@ def gru_f32(inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, 
         Floats from one timestep to the next.
     halves : int
         Whether weights are in half precision.
+    table : int
+        As `products_of` takes it. x is then an index, and tiles have no rows of inputs.
     """
     (hoisted, turning), (paired, two_chains, ahead) = walk, sums
     gates, two, lanes, size = Lanes(units, 3), Lanes(units, 2), Lanes(units), 3 * units
@@ -54,7 +56,7 @@ def gru_f32(inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, 
     z_stride = z_row if hoisted else 0
     multiply, recurrent = multiplication(paired, 0, ahead, halves), multiplication(paired, two_chains, ahead, halves)
     second = multiplication(paired, 1, ahead, halves)
-    inputs_together = together_of(halves)
+    inputs_together, products = together_of(halves), products_of(table, 3 * padded)
     next_h = Cell(*cell).after()
     seen, next_h_of_seen = Cell(*cell).before()
     h_lanes = padded if padded <= 64 else 4
@@ -74,9 +76,9 @@ def gru_f32(inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, 
         store(y, 0, next_h(row0(b), row1(b), row2(a), row2(b), load(lanes, own, 0)))
 
     @inlined
-    def reset_tile(gates, two, lanes, w, units, row, x, h, own, z, reset, ready):
+    def reset_tile(gates, two, lanes, w, units, row, x, h, own, zx, z, reset, ready):
         """The first half of a step: the part of h that passes the reset gate to `reset`, and what z and n are so far to z."""
-        a = from_inputs(gates, w, 3 * units, row, x, z, ready)
+        a = from_inputs(gates, w, 3 * units, row, x, zx, ready)
         b = recurrent(two, offset(w, 3 * units + inputs * row), h, hidden, units if halves else 2 * units, first_rows(two, a))
         store(reset, 0, seen(row0(b), load(lanes, own, 0)))
         store(z, units, row1(b))
@@ -90,29 +92,29 @@ def gru_f32(inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, 
         store(y, 0, next_h_of_seen(load(lanes, z, units), n, load(lanes, own, 0)))
 
     @inlined
-    def after(w, x, h, y, z, ready, backwards):
+    def after(w, x, h, y, zx, z, ready, backwards):
         """One step of all tiles, the reset gate after the product."""
         for i in range(tiles):
             j = tiles - 1 - i if backwards else i
             at = j * units
-            tile(gates, lanes, offset(w, j * whole), size, row, x, h, offset(h, at), offset(y, at), offset(z, j * size), ready)
+            tile(gates, lanes, offset(w, j * whole), size, row, x, h, offset(h, at), offset(y, at), offset(zx, j * size), ready)
         if tail:
             at = tiles * units
             last = offset(w, tiles * whole)
-            tile(tail_gates, tail_lanes, last, tail_size, tail_row, x, h, offset(h, at), offset(y, at), offset(z, tiles * size), ready)
+            tile(tail_gates, tail_lanes, last, tail_size, tail_row, x, h, offset(h, at), offset(y, at), offset(zx, tiles * size), ready)
 
     @inlined
-    def before(w, x, h, y, z, ready, backwards):
+    def before(w, x, h, y, zx, z, ready, backwards):
         """One step of all tiles, the reset gate before the product."""
         reset, at = offset(z, 3 * padded), tiles * units
         last = offset(w, tiles * whole)
         for i in range(tiles):
             k = i * units
-            reset_tile(gates, two, lanes, offset(w, i * whole), units, row, x, h, offset(h, k), offset(z, 3 * k), offset(reset, k), ready)
+            own, zu = offset(h, k), offset(z, 3 * k)
+            reset_tile(gates, two, lanes, offset(w, i * whole), units, row, x, h, own, offset(zx, 3 * k), zu, offset(reset, k), ready)
         if tail:
-            reset_tile(
-                tail_gates, tail_two, tail_lanes, last, tail, tail_row, x, h, offset(h, at), offset(z, 3 * at), offset(reset, at), ready
-            )
+            own, zu, ru = offset(h, at), offset(z, 3 * at), offset(reset, at)
+            reset_tile(tail_gates, tail_two, tail_lanes, last, tail, tail_row, x, h, own, offset(zx, 3 * at), zu, ru, ready)
         for i in range(tiles):
             k = i * units
             new_tile(lanes, offset(w, i * whole), units, row, offset(h, k), offset(y, k), offset(z, 3 * k), reset)
@@ -134,7 +136,8 @@ def gru_f32(inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, 
         backwards = turning and s[padded] > HALF
         for t in range(n):
             yt = offset(y, t * y_stride)
-            step(w, offset(x, t * x_stride), h, yt, offset(z, t * z_stride), t < together, backwards)
+            xt, zt = offset(x, t * x_stride), offset(z, t * z_stride)
+            step(w, xt, h, yt, products(w, xt, zt), zt, table or t < together, backwards)
             h = yt
             backwards = turning and not backwards
         if turning:

@@ -11,11 +11,10 @@ from numba import njit
 
 from .cells import HALF, ONE, ZERO
 from .gru_cell import Cell
-from .lstm_int8_weight import multiply_bytes
 from .rnn_f32 import activated
 from .simd.rows import first_rows
 from .simd.vectors import Lanes, add, fma, load, multiplied, offset, row0, row1, row2, store, zero
-from .tiles_f32 import FOUR
+from .tiles_f32 import FOUR, multiply_bytes
 
 inlined = njit(inline="always")
 

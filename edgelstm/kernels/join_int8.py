@@ -36,6 +36,8 @@ class Sizes(NamedTuple):
         Floats of scratch for a timestep: input products (count*padded,), quantised x, what its sums are multiplied by, quantised h, and
         what the options need.
     options : CellOptions, optional
+    table : int, optional
+        As `tiles_f32.products_of` takes it. x is then an index, and tiles have no weights of inputs.
     """
 
     inputs: int
@@ -56,6 +58,7 @@ class Sizes(NamedTuple):
     x_stride: int
     y_stride: int
     options: CellOptions = PLAIN
+    table: int = 0
 
     @property
     def count(self):
@@ -132,7 +135,7 @@ def recurrent_products(sizes):
 
 def preparation(sizes):
     """An inlined function (w, x, row of scratch): quantise a timestep's x. w: the layer's header."""
-    quantise, largest_of = quantiser(sizes.form, sizes.inputs), largest(sizes.inputs)
+    quantise, largest_of = quantiser(sizes.form, max(sizes.inputs, 1)), largest(max(sizes.inputs, 1))
     calibrated, xq_at, factor_at = sizes.calibrated, sizes.xq_at, sizes.hq_at - 1
 
     @inlined

@@ -5,8 +5,8 @@ from numba import njit
 from .cell_options import Places
 from .lstm_cells import finisher, held
 from .lstm_norms import cell_walk
-from .simd.vectors import Lanes, elementwise, load, offset, row0, row1, row2, store
-from .tiles_f32 import multiplication
+from .simd.vectors import Lanes, add, elementwise, fma, lane0, lane1, lane2, lane3, load, offset, row0, row1, row2, splat, store, zero
+from .tiles_f32 import FOUR, multiplication, multiply_bytes
 
 inlined = njit(inline="always")
 
@@ -26,22 +26,52 @@ def keeper(options, padded):
     return keep
 
 
+@inlined
+def in_four_chains(lanes, w, h, count, size, a):
+    """a + w h of a tile too narrow to hide a multiply-add's latency otherwise. w: (count, size); h: (count,)."""
+    b = c = d = zero(lanes)
+    for k in range(0, count // 4 * 4, 4):
+        v = load(FOUR, h, k)
+        at = offset(w, k * size)
+        a = fma(load(lanes, at, 0), lane0(lanes, v), a)
+        b = fma(load(lanes, at, size), lane1(lanes, v), b)
+        c = fma(load(lanes, at, 2 * size), lane2(lanes, v), c)
+        d = fma(load(lanes, at, 3 * size), lane3(lanes, v), d)
+    for k in range(count // 4 * 4, count):
+        a = fma(load(lanes, w, k * size), splat(lanes, h[k]), a)
+    return add(add(a, b), add(c, d))
+
+
 def projector(options, paired):
-    """An inlined function (w, h, y): y = w h and its bias, within the limit. w: tiles of outputs, each (1 + units, outputs)."""
+    """An inlined function (w, h, y): y = w h and its bias, within the limit.
+
+    w: tiles of outputs, each (1 + units, outputs); of bytes, bias and scale of each output, then (units, outputs) bytes.
+    """
     units, panel, tail = options.units, options.panel, options.panel_tail
     lanes, tail_lanes = Lanes(panel or 4), Lanes(tail or 4)
     full = options.projection - tail
-    multiply = multiplication(paired, options.panel_chains, 0)
+    multiply = in_four_chains if options.panel_chains == 4 else multiplication(paired, int(options.panel_chains == 2), 0)
     within = elementwise(lambda r: held(r, options.projection_limit))
+
+    in_bytes = options.panel_bytes
+
+    @inlined
+    def output(lanes, w, outputs, h, y, k):
+        """A tile of outputs, from output k on."""
+        if in_bytes:
+            at = offset(w, (8 + units) * (k // 4))
+            a = multiply_bytes(lanes, at, 8 * outputs, h, units, outputs, zero(lanes))
+            store(y, k, within(fma(a, load(lanes, at, outputs), load(lanes, at, 0))))
+        else:
+            at = offset(w, (1 + units) * k)
+            store(y, k, within(multiply(lanes, offset(at, outputs), h, units, outputs, load(lanes, at, 0))))
 
     @inlined
     def project(w, h, y):
         for k in range(0, full, panel):
-            at = offset(w, (1 + units) * k)
-            store(y, k, within(multiply(lanes, offset(at, panel), h, units, panel, load(lanes, at, 0))))
+            output(lanes, w, panel, h, y, k)
         if tail:
-            at = offset(w, (1 + units) * full)
-            store(y, full, within(multiply(tail_lanes, offset(at, tail), h, units, tail, load(tail_lanes, at, 0))))
+            output(tail_lanes, w, tail, h, y, full)
 
     return project
 

@@ -19,7 +19,7 @@ from .cells import HALF, ONE, ZERO
 from .lstm_ends import ending
 from .range_rounding import range_rounder
 from .simd.vectors import Lanes, load, offset, row2, row3, store, zero
-from .tiles_f32 import TOGETHER, multiplication
+from .tiles_f32 import TOGETHER, multiplication, products_of
 from .tiles_f32 import together as together_of
 
 inlined = njit(inline="always")
@@ -27,7 +27,7 @@ inlined = njit(inline="always")
 
 def lstm_f32(
     inputs, hidden, padded, units, tail, small, two_chains, ahead, hoisted, turning, paired, division, x_stride, y_stride,
-    options=PLAIN, halves=0
+    options=PLAIN, halves=0, table=0
 ):  # fmt: skip
     """Kernel of one layer.
 
@@ -58,6 +58,8 @@ def lstm_f32(
     options : CellOptions, optional
     halves : int
         Whether weights are in half precision.
+    table : int
+        As `products_of` takes it. x is then an index, and tiles have no rows of inputs.
     """
     count, work = options.count, options.work(padded)
     gates, before_o, lanes, size = Lanes(units, count), Lanes(units, count - 1), Lanes(units), count * units
@@ -66,7 +68,7 @@ def lstm_f32(
     row, tail_row = (size // 2, tail_size // 2) if halves else (size, tail_size)
     whole, tail_whole = size + (inputs + hidden) * row, tail_size + (inputs + hidden) * tail_row
     multiply, recurrent = multiplication(paired, 0, ahead, halves), multiplication(paired, two_chains, ahead, halves)
-    inputs_together = together_of(halves)
+    inputs_together, products = together_of(halves), products_of(table, count * padded)
     row_of_o = row3 if count == 4 else row2
     finish, end = ending(options, division, padded, paired)
     given = options.projection or padded
@@ -142,17 +144,18 @@ def lstm_f32(
             yt = offset(y, t * y_stride)
             zt = offset(z, t * z_row)
             to = offset(zt, z_work) if work else yt
-            ready = t < together
+            ready = table or t < together
             read = multiplied_h(h, zt)
+            zx = products(w, xt, zt)
             for i in range(tiles):
                 j = tiles - 1 - i if backwards else i
                 at = offset(w, j * whole)
                 u = j * units
-                full_tile(gates, lanes, at, size, row, xt, read, offset(to, u), offset(c, u), offset(zt, j * size), offset(e, u), ready)
+                full_tile(gates, lanes, at, size, row, xt, read, offset(to, u), offset(c, u), offset(zx, j * size), offset(e, u), ready)
             if tail:
                 at = offset(w, tiles * whole)
                 u = tiles * units
-                zu = offset(zt, tiles * size)
+                zu = offset(zx, tiles * size)
                 last_tile(tail_gates, tail_lanes, at, tail_size, tail_row, xt, read, offset(to, u), offset(c, u), zu, offset(e, u), ready)
             end(to, c, e, yt)
             h = yt

@@ -15,7 +15,7 @@ from .join_int8 import Sizes, float_join, input_products, integer_join, preparat
 from .lstm_ends import ending
 from .packing import HEADER
 from .simd.vectors import Lanes, load, multiplied, offset, opaque, row2, row3, store
-from .tiles_f32 import FOUR, TOGETHER
+from .tiles_f32 import FOUR, TOGETHER, products_of
 
 inlined = njit(inline="always")
 
@@ -32,15 +32,15 @@ def lstm_int8_dynamic(**constants):
     all_floats = count * padded * sizes.weights_at + (sizes.input_words + sizes.hidden_words) * sizes.group * count * padded // 4
     quantise_h, add_h = recurrent_products(sizes)
     begin, of_x, with_h, keep, kept = (integer_join if sizes.calibrated else float_join)(sizes, add_h)
-    prepare_x = preparation(sizes)
+    prepare_x, table, products = preparation(sizes), sizes.table, products_of(sizes.table, count * padded)
     inputs_together, from_x = input_products(sizes, begin, of_x, keep, kept)
     finish, end = ending(sizes.options, sizes.division, padded, 0)
     row_of_o = row3 if count == 4 else row2
 
     @inlined
-    def tile(gates, lanes, w, size, unit, zt, of_h, h, c, y, e, ready):
+    def tile(gates, lanes, w, size, unit, zx, of_h, h, c, y, e, ready):
         """One step of the tile that begins at `unit`: new h and c in place, h to y too."""
-        a = with_h(gates, from_x(gates, w, size, zt, count * unit, ready), w, h_byte * size, of_h, size)
+        a = with_h(gates, from_x(gates, w, size, zx, count * unit, ready), w, h_byte * size, of_h, size)
         a = multiplied(a, load(gates, w, size))
         finish(lanes, a, row_of_o(a), offset(c, unit), offset(y, unit), offset(e, unit))
         if not work:
@@ -53,7 +53,7 @@ def lstm_int8_dynamic(**constants):
         e = offset(tiles_at, all_floats)
         last_at = tiles * tile_floats
         done = tiles * units
-        for t in range(n):
+        for t in range(0 if table else n):
             prepare_x(w, offset(x, t * x_stride), offset(z, t * row))
         if hoisted:
             for j in range(tiles):
@@ -68,13 +68,14 @@ def lstm_int8_dynamic(**constants):
             zt = offset(z, t * row)
             to = offset(zt, work_at) if work else yt
             of_h = quantise_h(offset(zt, hq_at), h, w[1])
-            ready = t < together
+            ready = table or t < together
+            zx = products(w, offset(x, t * x_stride), zt)
             now = opaque(tiles_at)
             for i in range(tiles):
                 j = tiles - 1 - i if backwards else i
-                tile(gates, lanes, offset(now, j * tile_floats), size, j * units, zt, of_h, h, c, to, e, ready)
+                tile(gates, lanes, offset(now, j * tile_floats), size, j * units, zx, of_h, h, c, to, e, ready)
             if tail:
-                tile(tail_gates, tail_lanes, offset(now, last_at), tail_size, done, zt, of_h, h, c, to, e, ready)
+                tile(tail_gates, tail_lanes, offset(now, last_at), tail_size, done, zx, of_h, h, c, to, e, ready)
             end(to, c, e, yt)
             if work:
                 for k in range(0, given, 4):

@@ -10,29 +10,13 @@ from numba import njit
 from .cell_options import PLAIN
 from .cells import HALF, ONE, ZERO
 from .lstm_ends import ending
-from .simd.sums import load_scaled_bytes
-from .simd.vectors import Lanes, fma, lane0, lane1, lane2, lane3, load, offset, row2, row3, splat, store, zero
-from .tiles_f32 import FOUR
+from .simd.vectors import Lanes, fma, load, offset, row2, row3, store, zero
+from .tiles_f32 import FOUR, multiply_bytes, products_of
 
 inlined = njit(inline="always")
 
 
-@inlined
-def multiply_bytes(gates, w, byte, x, count, size, a):
-    """a + w x with int8 weights and float32 x. w: (count, size) bytes from `byte`; x: (count,)."""
-    for k in range(count // 4):
-        v = load(FOUR, x, 4 * k)
-        at = byte + 4 * k * size
-        a = fma(load_scaled_bytes(gates, w, at), lane0(gates, v), a)
-        a = fma(load_scaled_bytes(gates, w, at + size), lane1(gates, v), a)
-        a = fma(load_scaled_bytes(gates, w, at + 2 * size), lane2(gates, v), a)
-        a = fma(load_scaled_bytes(gates, w, at + 3 * size), lane3(gates, v), a)
-    for k in range(count // 4 * 4, count):
-        a = fma(load_scaled_bytes(gates, w, byte + k * size), splat(gates, x[k]), a)
-    return a
-
-
-def lstm_int8_weight(inputs, hidden, padded, units, tail, turning, division, x_stride, y_stride, options=PLAIN):
+def lstm_int8_weight(inputs, hidden, padded, units, tail, turning, division, x_stride, y_stride, options=PLAIN, table=0):
     """Kernel of a layer with int8 weights and float32 activations. Parameters as for `lstm_f32` and `lstm_int8_dynamic`."""
     tiles, count, work = (padded - tail) // units, options.count, options.work(padded)
     gates, lanes, tail_gates, tail_lanes = Lanes(units, count), Lanes(units), Lanes(tail or 4, count), Lanes(tail or 4)
@@ -40,11 +24,16 @@ def lstm_int8_weight(inputs, hidden, padded, units, tail, turning, division, x_s
     tile_floats = 3 * size + (inputs + hidden) * size // 4
     all_floats = 3 * count * padded + (inputs + hidden) * count * padded // 4
     finish, end = ending(options, division, padded, 0)
-    row_of_o = row3 if count == 4 else row2
+    row_of_o, products = row3 if count == 4 else row2, products_of(table, count * padded)
 
     @inlined
-    def tile(gates, lanes, w, size, x, h, c, y, e):
-        a = fma(multiply_bytes(gates, w, 12 * size, x, inputs, size, zero(gates)), load(gates, w, size), load(gates, w, 0))
+    def from_inputs(gates, w, size, x):
+        return fma(multiply_bytes(gates, w, 12 * size, x, inputs, size, zero(gates)), load(gates, w, size), load(gates, w, 0))
+
+    @inlined
+    def tile(gates, lanes, w, size, x, unit, h, c, y, e):
+        """One step of the tile that begins at `unit`. x: a row of the table where there is one."""
+        a = load(gates, x, count * unit) if table else from_inputs(gates, w, size, x)
         from_h = multiply_bytes(gates, w, (12 + inputs) * size, h, hidden, size, zero(gates))
         a = fma(from_h, load(gates, w, 2 * size), a)
         finish(lanes, a, row_of_o(a), c, y, e)
@@ -56,16 +45,16 @@ def lstm_int8_weight(inputs, hidden, padded, units, tail, turning, division, x_s
         e = offset(w, all_floats)
         backwards = turning and s[given + padded] > HALF
         for t in range(n):
-            xt = offset(x, t * x_stride)
+            xt = products(w, offset(x, t * x_stride), offset(x, t * x_stride))
             yt = offset(y, t * y_stride)
             to = z if work else yt
             for i in range(tiles):
                 j = tiles - 1 - i if backwards else i
                 u = j * units
-                tile(gates, lanes, offset(w, j * tile_floats), size, xt, h, offset(c, u), offset(to, u), offset(e, u))
+                tile(gates, lanes, offset(w, j * tile_floats), size, xt, u, h, offset(c, u), offset(to, u), offset(e, u))
             if tail:
                 u = tiles * units
-                tile(tail_gates, tail_lanes, offset(w, tiles * tile_floats), tail_size, xt, h, offset(c, u), offset(to, u), offset(e, u))
+                tile(tail_gates, tail_lanes, offset(w, tiles * tile_floats), tail_size, xt, u, h, offset(c, u), offset(to, u), offset(e, u))
             end(to, c, e, yt)
             h = yt
             backwards = turning and not backwards

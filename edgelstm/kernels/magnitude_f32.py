@@ -3,7 +3,7 @@
 from numba import njit
 
 from . import activations
-from .elementwise_f32 import chunks
+from .chunks import chunks
 from .simd.vectors import fma, load, multiplied, offset, store
 
 inlined = njit(inline="always")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from numba import njit
 
 from .chunks import chunks
+from .simd.sums import load_scaled_bytes
 from .simd.together import fma_each
 from .simd.vectors import load, offset, store
 
@@ -95,12 +96,13 @@ def spreading(window, strides):
     return spread
 
 
-def multiplication(window, size, groups=1):
+def multiplication(window, size, groups=1, in_bytes=False):
     """An inlined function (lanes, w, x, r, c, sums): adds the products of neighbouring windows, the first at row r and column c.
 
-    w: (taps / groups, size); x: the padded map, from the first channel of a group on; sums: a row of `size` lanes for each window.
-    lanes: of a row of w.
+    w: (taps / groups, size), float32 or bytes; x: the padded map, from the first channel of a group on; sums: a row of `size` lanes for
+    each window. lanes: of a row of w. Bytes fill whole floats: `size` is a multiple of four then.
     """
+    row_of, row_floats = (load_scaled_bytes, size // 4) if in_bytes else (load, size)
     rows, row, channels, taken, times = window.rows, window.row, window.channels // groups, window.window_rows, window.window_columns
     together = times * channels if window.column_dilation == groups == 1 else channels
     pieces = times * channels // together
@@ -115,11 +117,11 @@ def multiplication(window, size, groups=1):
         last = min(taken, (rows - 1 - top) // row_dilation + 1)
         for i in range(first, last):
             line = offset(x, (top + i * row_dilation) * row + c * next_window)
-            weights = offset(w, i * times * channels * size)
+            weights = offset(w, i * times * channels * row_floats)
             for piece in range(pieces):
                 values = offset(line, piece * apart)
                 for k in range(together):
-                    sums = fma_each(load(lanes, weights, (piece * together + k) * size), values, k, next_window, sums)
+                    sums = fma_each(row_of(lanes, weights, (piece * together + k) * size), values, k, next_window, sums)
         return sums
 
     return multiply

@@ -2,7 +2,7 @@
 
 from numba import njit
 
-from .elementwise_f32 import chunks
+from .chunks import chunks
 from .simd.vectors import add, load, offset, store
 from .sliding_f32 import rows_copier
 

@@ -11,7 +11,7 @@ from .activations import TANH
 from .cells import HALF, ONE, ZERO
 from .gru_cell import function
 from .simd.vectors import Lanes, elementwise, load, offset, store
-from .tiles_f32 import TOGETHER, inputs_together, multiplication
+from .tiles_f32 import TOGETHER, inputs_together, multiplication, products_of
 
 inlined = njit(inline="always")
 
@@ -22,7 +22,7 @@ def activated(word, clip, most, division):
     return elementwise(lambda z: value(z, z.in_lanes(TANH) if division else TANH))
 
 
-def rnn_f32(inputs, hidden, padded, units, tail, walk, sums, cell, x_stride, y_stride):
+def rnn_f32(inputs, hidden, padded, units, tail, walk, sums, cell, x_stride, y_stride, table=0):
     """Kernel of one layer.
 
     Parameters
@@ -35,13 +35,15 @@ def rnn_f32(inputs, hidden, padded, units, tail, walk, sums, cell, x_stride, y_s
         What `activated` takes.
     x_stride, y_stride : int
         Floats from one timestep to the next.
+    table : int
+        As `products_of` takes it. x is then an index, and tiles have no rows of inputs.
     """
     (hoisted, turning), (paired, two_chains, ahead) = walk, sums
     lanes, tail_lanes = Lanes(units), Lanes(tail or 4)
     tiles = (padded - tail) // units
     rows = 1 + inputs + hidden
     multiply, recurrent = multiplication(paired, 0, ahead), multiplication(paired, two_chains, ahead)
-    new = activated(*cell)
+    new, products = activated(*cell), products_of(table, padded)
     h_lanes = padded if padded <= 64 else 4
     every_h = Lanes(h_lanes)
 
@@ -64,11 +66,12 @@ def rnn_f32(inputs, hidden, padded, units, tail, walk, sums, cell, x_stride, y_s
         backwards = turning and s[padded] > HALF
         for t in range(n):
             xt, yt, zt = offset(x, t * x_stride), offset(y, t * y_stride), offset(z, t * padded)
+            zx, ready = products(w, xt, zt), table or t < together
             for i in range(tiles):
                 j = tiles - 1 - i if backwards else i
-                tile(lanes, offset(w, j * rows * units), units, xt, h, offset(yt, j * units), offset(zt, j * units), t < together)
+                tile(lanes, offset(w, j * rows * units), units, xt, h, offset(yt, j * units), offset(zx, j * units), ready)
             if tail:
-                tile(tail_lanes, last, tail, xt, h, offset(yt, done), offset(zt, done), t < together)
+                tile(tail_lanes, last, tail, xt, h, offset(yt, done), offset(zx, done), ready)
             h = yt
             backwards = turning and not backwards
         if turning:

@@ -1,6 +1,6 @@
 """Every kernel of a layer, and every check of inputs, by name."""
 
-from .attention_f32 import attention_pool_f32
+from .attention_f32 import attention_f32, attention_pool_f32, self_attention_f32
 from .channelwise_f32 import batch_norm_f32, prelu_f32
 from .conv1d_f32 import conv1d_f32, depthwise_conv1d_f32, dilated_conv1d_f32
 from .conv_lstm_f32 import conv_lstm_f32
@@ -9,6 +9,7 @@ from .dense_int8 import dense_int8_dynamic, dense_int8_weight
 from .elementwise_f32 import activation_f32, add_f32, embedding_f32, log_softmax_f32, normalizer_f32, softmax_f32
 from .entry.blocks import process
 from .entry.checks import first_bad_index, first_bad_mixed, first_bad_vector
+from .entry.generation import generate
 from .entry.python_call import python_step
 from .fake_quantize_f32 import dynamic_fake_quantize_f32, fake_quantize_f32, requantize_f32
 from .fourier_f32 import fourier_f32
@@ -29,7 +30,6 @@ from .norms_f32 import layer_norm_f32, rms_norm_f32, unit_normalization_f32
 from .overlap_add_f32 import overlap_add_f32
 from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, reverse_f32, sweep
 from .rnn_f32 import rnn_f32
-from .self_attention_f32 import self_attention_f32
 from .sliding_f32 import average_pool_f32, global_average_f32, global_max_f32, max_pool_f32, window_f32
 from .slstm_f32 import slstm_f32
 
@@ -89,6 +89,7 @@ LAYER_KERNELS = {
         last_f32,
         reverse_f32,
         mask_f32,
+        attention_f32,
         attention_pool_f32,
         self_attention_f32,
         fake_quantize_f32,
@@ -103,4 +104,4 @@ AROUND = {factory.__name__: factory for factory in (masked, sweep, counted_sweep
 #: Factories of input checks: the number of inputs in, a function (x, limit, n) out.
 CHECKS = {factory.__name__: factory for factory in (first_bad_vector, first_bad_index, first_bad_mixed)}
 
-__all__ = ["AROUND", "CHECKS", "LAYER_KERNELS", "process", "process_recording", "python_step"]
+__all__ = ["AROUND", "CHECKS", "LAYER_KERNELS", "generate", "process", "process_recording", "python_step"]

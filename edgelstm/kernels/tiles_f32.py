@@ -1,12 +1,14 @@
 """Sums of one tile in float32: gates of any number, weights packed row by row, `size` floats a row.
 
-Weights may be in half precision, two in the place of a float32: each is converted as it is loaded. The bias is float32.
+Weights may be in half precision, two in the place of a float32, or bytes: each is converted as it is loaded. The bias is float32.
 """
 
+import numpy as np
 from numba import njit
 
 from .simd.addresses import fetch
 from .simd.halves import load_halves
+from .simd.sums import load_scaled_bytes
 from .simd.vectors import Lanes, add, fma, lane0, lane1, lane2, lane3, load, offset, opaque, splat, store, zero
 
 inlined = njit(inline="always")
@@ -18,6 +20,28 @@ FOUR = Lanes(4)
 
 #: Values of x from which on they too keep a base of their own. Counted on Cortex-A72 and A76.
 LONG = 64
+
+
+def products_of(table, row):
+    """An inlined function (w, x, z): where the input products of a timestep are ready.
+
+    Parameters
+    ----------
+    table : int
+        Where behind w the products of each index begin, in floats; 0: none, and they are in z.
+    row : int
+        Floats for each index.
+    """
+
+    @inlined
+    def in_table(w, x, z):
+        return offset(w, table + int(np.int32(x[0])) * row)
+
+    @inlined
+    def in_scratch(w, x, z):
+        return z
+
+    return in_table if table else in_scratch
 
 
 def multiplication(paired, two_chains, ahead, halves=0):
@@ -84,6 +108,21 @@ def multiplication(paired, two_chains, ahead, halves=0):
         return add(z, odd) if two_chains else z
 
     return multiply
+
+
+@inlined
+def multiply_bytes(gates, w, byte, x, count, size, a):
+    """a + w x with int8 weights and float32 x. w: (count, size) bytes from `byte`; x: (count,)."""
+    for k in range(count // 4):
+        v = load(FOUR, x, 4 * k)
+        at = byte + 4 * k * size
+        a = fma(load_scaled_bytes(gates, w, at), lane0(gates, v), a)
+        a = fma(load_scaled_bytes(gates, w, at + size), lane1(gates, v), a)
+        a = fma(load_scaled_bytes(gates, w, at + 2 * size), lane2(gates, v), a)
+        a = fma(load_scaled_bytes(gates, w, at + 3 * size), lane3(gates, v), a)
+    for k in range(count // 4 * 4, count):
+        a = fma(load_scaled_bytes(gates, w, byte + k * size), splat(gates, x[k]), a)
+    return a
 
 
 def together(halves=0):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ShapeError, UnsupportedModelError, printable
 from . import activations
@@ -127,7 +128,7 @@ class Cell(Plain):
         hidden, because = columns, f"weight_hh has hidden_size = {columns} columns"
         rows = "its rows are the gates i f g o of hidden_size rows each"
         if self.weight_hr is not None:
-            self._set("weight_hr", checked_array(self.label, "weight_hr", self.weight_hr, 2))
+            self._set("weight_hr", self._projection())
             columns, hidden = map(int, self.weight_hr.shape)
             rows = because = f"weight_hr, (projection_size, hidden_size), has shape {self.weight_hr.shape}"
         elif self.bias_hr is not None:
@@ -136,6 +137,15 @@ class Cell(Plain):
         require_shape(self.label, "weight_ih", self.weight_ih, (4 * hidden, self.weight_ih.shape[1]), because)
         for name, size in (("bias", 4 * hidden), ("h0", columns), ("c0", hidden), ("bias_hr", columns)):
             self._check_vector(name, size, because)
+
+    def _projection(self) -> Array:
+        """The checked weight_hr."""
+        return checked_array(self.label, "weight_hr", self.weight_hr, 2)
+
+    @property
+    def projection_weights(self) -> NDArray[np.float64]:
+        """What weight_hr stands for: (projection_size, hidden_size)."""
+        return np.asarray(self.weight_hr, np.float64)
 
     def _check_options(self) -> None:
         """Of what `_check_shapes` leaves."""

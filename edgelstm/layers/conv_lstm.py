@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from . import activations
+from .integers import int8_matrix, positive
 from .maps import Axis, MapLayer, axes, map_shape, numbers, padding
 from .record import Array, checked_array, require_shape
 
@@ -63,7 +64,7 @@ class ConvLSTM(MapLayer):
         self._set("shape", map_shape(self.label, self.shape))
         rank = len(self.shape) - 1
         for name in ("kernel", "recurrent_kernel"):
-            self._set(name, checked_array(self.label, name, getattr(self, name), rank + 2))
+            self._set(name, self._kernel(name, rank + 2))
         *window, channels, gates = self.recurrent_kernel.shape
         if gates != 4 * channels:
             raise ShapeError(f"{self.label}: recurrent_kernel must end in (channels, 4*channels); got shape {self.recurrent_kernel.shape}.")
@@ -78,6 +79,10 @@ class ConvLSTM(MapLayer):
         self._check_maps(f"the output map has shape {map_shape(self.label, self.answer_shape)}")
         for name in ("gate_activation", "cell_activation", "output_activation"):
             self._set(name, activations.checked(f"{self.label}: {name}", getattr(self, name)))
+
+    def _kernel(self, name: str, axes: int) -> Array:
+        """A kernel of so many axes, checked."""
+        return checked_array(self.label, name, getattr(self, name), axes)
 
     def _check_maps(self, because: str) -> None:
         """What has the output map's shape, or is absent."""
@@ -119,3 +124,44 @@ class ConvLSTM(MapLayer):
     def multiply_accumulates(self) -> int:
         """Those of all windows, zeros of the padding included."""
         return int(self.kernel.size + self.recurrent_kernel.size) * prod(self.answer_shape[:-1])
+
+
+@dataclass(eq=False, repr=False)
+class ConvLSTMInt8(ConvLSTM):
+    """A convolutional LSTM with int8 kernels, a scale for each of their outputs, and float32 arithmetic. Formula: `ConvLSTM`.
+
+    Parameters
+    ----------
+    kernel : (rows, columns, input_channels, 4*channels) or (length, input_channels, 4*channels) int8
+    recurrent_kernel : (rows, columns, channels, 4*channels) or (length, channels, 4*channels) int8
+    scale, recurrent_scale : (4*channels,)
+        A weight is its integer times the scale of its output.
+    bias : (4*channels,), optional
+    h0, c0 : (map_rows, map_columns, channels) or (map_length, channels), optional
+    shape : whole numbers
+    strides, dilation : whole numbers
+    padding : "same", "valid" or pairs of zeros before and after
+    peephole : (3, channels) or (3, map_rows, map_columns, channels) or (3, map_length, channels), optional
+    gate_activation, cell_activation, output_activation : activation word
+        As `ConvLSTM` has them, in float32.
+    """
+
+    kind: ClassVar[str] = "conv_lstm_int8"
+    forms: ClassVar[tuple[str, ...]] = ("int8-weight",)
+    float_kind: ClassVar[str] = "conv_lstm"
+    scale: Array = field(kw_only=True)
+    recurrent_scale: Array = field(kw_only=True)
+
+    def _check(self) -> None:
+        super()._check()
+        for name in ("scale", "recurrent_scale"):
+            self._set(name, checked_array(self.label, name, getattr(self, name), 1))
+            because = f"recurrent_kernel has shape {self.recurrent_kernel.shape}"
+            require_shape(self.label, name, getattr(self, name), (4 * self.channels,), because)
+            positive(self.label, name, getattr(self, name))
+
+    def _kernel(self, name: str, axes: int) -> Array:
+        given = np.asarray(getattr(self, name))
+        if given.ndim != axes:
+            raise ShapeError(f"{self.label}: {name} must have {axes} axes; got shape {given.shape}.")
+        return int8_matrix(self.label, name, given.reshape(-1, given.shape[-1])).reshape(given.shape)

@@ -89,6 +89,7 @@ class Softmax(Layer):
     """``exp(x) / sum(exp(x))`` over all values."""
 
     kind: ClassVar[str] = "softmax"
+    probabilities: ClassVar[bool] = True
 
     @property
     def within_one(self) -> bool:

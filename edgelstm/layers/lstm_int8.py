@@ -44,6 +44,9 @@ class LSTMInt8(Cell):
         With "int8-weight" alone: the scales of input weights. Absent, ``scale_hh * 2**input_shift``; the record then holds that.
     peephole : (3, hidden_size), optional
     weight_hr : (projection_size, hidden_size), optional
+        In float32, or int8 where there is a `scale_hr`; h is float32 before it in either scheme.
+    scale_hr : (projection_size,), optional
+        A weight of the projection is its integer times its row's scale.
     bias_hr : (projection_size,), optional
     coupled : {"f=1-i", "i=1-f"}, optional
     cell_clip, projection_clip, gate_clip : float, optional
@@ -65,6 +68,7 @@ class LSTMInt8(Cell):
     h0: Array = None
     c0: Array = None
     scale_ih: Array = None
+    scale_hr: Array = None
 
     @property
     def hidden_steps(self) -> np.float32:
@@ -111,6 +115,7 @@ class LSTMInt8(Cell):
             self._set("bias", np.zeros(self.weight_hh.shape[0], np.float32))
         self._check_shapes()
         self._check_options()
+        self._check_scale_hr()
         for name in ("scale_hh", "scale_ih"):
             self._check_vector(name, 4 * self.hidden_size, f"hidden_size is {self.hidden_size}")
         positive(self.label, "scale_hh", self.scale_hh)
@@ -122,6 +127,23 @@ class LSTMInt8(Cell):
             raise UnsupportedModelError(
                 f"{self.label}: h0 reaches {np.abs(self.h0).max():g}; quantised h lies within {limit:g}. Keep this layer in f32."
             )
+
+    def _projection(self) -> Array:
+        return super()._projection() if self.scale_hr is None else int8_matrix(self.label, "weight_hr", self.weight_hr)
+
+    @property
+    def projection_weights(self) -> NDArray[np.float64]:
+        weights = super().projection_weights
+        return weights if self.scale_hr is None else weights * self.scale_hr.astype(np.float64)[:, None]
+
+    def _check_scale_hr(self) -> None:
+        """A scale for each output of a projection in integers."""
+        if self.scale_hr is None:
+            return
+        if self.weight_hr is None:
+            raise UnsupportedModelError(f"{self.label}: scale_hr belongs to a weight_hr, and there is none; leave it out.")
+        self._check_vector("scale_hr", self.projection_size, f"weight_hr has shape {self.weight_hr.shape}")
+        positive(self.label, "scale_hr", self.scale_hr)
 
     def _check_shift(self) -> None:
         lowest, most = (-MOST_FLOAT_SHIFT, MOST_FLOAT_SHIFT) if self.input_scale is None else (0, MOST_SHIFT)

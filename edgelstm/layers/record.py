@@ -91,6 +91,8 @@ class Layer:
     halves: ClassVar[bool] = False
     #: Whether it takes an index as it takes a measurement.
     takes_any: ClassVar[bool] = False
+    #: Whether its outputs are the probabilities of so many symbols.
+    probabilities: ClassVar[bool] = False
     #: Whether it gives one row for a recording, however many it reads.
     sums_up: ClassVar[bool] = False
     #: What the layer does where its mask is 0; None for a layer without one.
@@ -144,6 +146,11 @@ class Layer:
     @property
     def whole(self) -> bool:
         """Whether an answer needs later samples, so that it reads whole recordings and cannot step."""
+        return False
+
+    @property
+    def waits(self) -> bool:
+        """Whether its answers are none before the stream is given something beside samples."""
         return False
 
     @property

@@ -71,7 +71,8 @@ def _scripted(path: str, sizes: str | None, xs: NDArray[np.float32]) -> tuple[Ar
         answers = _flat(module(**{k: v for k, v in arguments.items() if v is not None}, **said))
         return {f"output {number}": answer for number, answer in enumerate(answers)}, {}
 
-    return fed(taken, Graph((), (), (), {}), call, xs)
+    held = {tensor.name for tensor, _ in taken.reading.states if tensor.becomes}
+    return fed(without(taken, held), Graph((), (), (), {}), call, xs)
 
 
 def _pair(tensors: Mapping[str, Any], name: str) -> Any:

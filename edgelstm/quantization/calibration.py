@@ -123,7 +123,7 @@ def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any], places: 
     ----------
     model : Model
     windows : iterable of (time, input_size), or one such array, or (windows, time, input_size)
-        (time,) does as well where input_size is 1.
+        (time,) does as well where input_size is 1, and (time, height, width, channels) where samples are maps.
     places : sequence of Place, optional
         Where each window begins, for messages and the report.
 
@@ -133,7 +133,7 @@ def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any], places: 
         If there are none, or one has the wrong shape or holds what must not enter a state.
     """
     size = model.input_size
-    alone = is_table(windows) or (isinstance(windows, np.ndarray) and windows.ndim < 3)
+    alone = is_table(windows) or (isinstance(windows, np.ndarray) and _is_window(windows.shape, model))
     checked = [
         _window(model, size, places[number] if places else Place(f"window {number}"), window)
         for number, window in enumerate([windows] if alone else windows)
@@ -141,6 +141,11 @@ def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any], places: 
     if not checked:
         raise InputError(f"calibration needs at least one window of samples, (time, {size}); got none.")
     return side_by_side(checked, places)
+
+
+def _is_window(shape: tuple[int, ...], model: Model) -> bool:
+    """Whether an array of this shape is one window: rows, or maps of a map's own shape."""
+    return len(shape) < 3 or (len(model.input_shape) > 1 and shape[1:] == model.input_shape)
 
 
 def side_by_side(windows: Sequence[Floats], places: Sequence[Place] = ()) -> Batch:
@@ -184,7 +189,7 @@ def refuse_wild(model: Model, batch: Batch) -> None:
 
 def _window(model: Model, size: int, place: Place, window: object) -> Floats:
     try:
-        rows = floats(window, Form(size, 2, lambda: model.input_names))
+        rows = floats(window, Form(size, 2, lambda: model.input_names, model.input_shape))
     except InputError as problem:
         raise InputError(f"{place.name}: {problem}") from None
     if not len(rows):

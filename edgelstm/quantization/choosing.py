@@ -16,7 +16,7 @@ from .auto import auto
 from .calibration import batch_of, refuse_wild
 from .folding import Folded, quantised_layers
 from .report.evidence import findings
-from .rules import REFUSED, rules_of, untouched
+from .rules import untouched
 from .rules.scales import output_range
 from .schemes import SCHEMES
 from .search import Decision, Option, Progress, Search
@@ -66,9 +66,6 @@ def choose(
         raise UsageError(f"keep and int8 both name {', '.join(map(repr, both))}; say one of them.")
     weighted = [layer for layer in model.layers if not untouched(layer)]
     wanted = [layer for layer in weighted if layer.name not in kept]
-    if refused := [layer for layer in wanted if layer.numbers == "f32" and rules_of(layer.kind) is REFUSED]:
-        why = f"{scheme} has no rule for layers of type"
-        raise _refusal([(layer.name, f"{layer.label}: {why} {type(layer).__name__}.") for layer in refused])
     if not wanted:
         raise UsageError("no layer is left to quantise; keep fewer layers in f32.")
     batch = windows if isinstance(windows, Batch) else batch_of(model, windows)

@@ -36,6 +36,11 @@ def weight_of(layer: Layer) -> Floats:
     return layer.arrays()[_weight_name(layer)]
 
 
+def has_channels(layer: Layer) -> bool:
+    """Whether each value that it reads is multiplied by a column of one matrix: a kernel's weights meet many."""
+    return _weight_name(layer) in layer.arrays()
+
+
 def _weight_name(layer: Layer) -> str:
     return "weight_ih" if isinstance(layer, Recurrent) else "weight"
 

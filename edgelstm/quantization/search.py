@@ -7,7 +7,7 @@ from functools import cached_property
 from ..layers.record import Layer
 from ..model import Model
 from .calibration import Range, Seen, every_row, louder, seen_by
-from .folding import Folded, folded, normalizer_of, weight_of
+from .folding import Folded, folded, has_channels, normalizer_of, weight_of
 from .report.metrics import snr_db
 from .rules.scales import output_range
 from .schemes import SCHEMES, WEIGHTS_ALONE, quantised
@@ -58,7 +58,7 @@ class Search:
         spreads = {}
         for layer in wanted if scheme not in SCHEMES or SCHEMES[scheme].folds else ():
             integers = scheme == "int8-static" and len(layer.inputs) == 1 and layer.inputs[0] in [maker.name for maker in wanted]
-            if layer.numbers != "f32" or integers or self.bounded(layer) or layer.mask:
+            if not has_channels(layer) or layer.numbers != "f32" or integers or self.bounded(layer) or layer.mask:
                 continue
             seen = self.seen_by(layer)
             values = seen.inputs if seen.every_input is None else seen.every_input

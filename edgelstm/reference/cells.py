@@ -65,7 +65,7 @@ def projected(layer: Any, h: Vector) -> Vector:
     """What the layer gives: (hidden_size,) -> (projection_size,)."""
     if layer.weight_hr is None:
         return h
-    r = h @ layer.weight_hr.astype(np.float64).T
+    r = h @ layer.projection_weights.T
     return clipped(r if layer.bias_hr is None else r + layer.bias_hr, layer.projection_clip)
 
 

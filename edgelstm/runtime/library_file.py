@@ -36,6 +36,9 @@ RECORDING_FUNCTIONS = (
 #: What it shows beside that where not every sample has its answer.
 RATE_FUNCTIONS = ("due",)
 
+#: And where the model can read its own answers.
+TOKEN_FUNCTIONS = ("generate",)
+
 #: Libraries that this process has loaded, by the digest of their files: none is ever unloaded.
 _loaded: "dict[bytes, ctypes.CDLL]" = {}
 
@@ -74,7 +77,8 @@ def refuse(message: str) -> "NoReturn":
 def functions_of(sizes: Sizes) -> "tuple[str, ...]":
     """What a library of these sizes shows to C."""
     shown = RECORDING_FUNCTIONS if sizes.reads_recordings else FUNCTIONS
-    return shown if sizes.each_step and not sizes.sums_up else (*shown, *RATE_FUNCTIONS)
+    shown = shown if sizes.each_step and not sizes.sums_up else (*shown, *RATE_FUNCTIONS)
+    return (*shown, *TOKEN_FUNCTIONS) if sizes.generates else shown
 
 
 class LibraryFile:

@@ -18,6 +18,10 @@ from .sizes import PROBE_LIMIT, Sizes
 Run = Callable[[int, int, int, int, int, float, int], int]
 
 
+#: ``tokens(weights, arena, first, tokens, n, stops, stop_count, seed, sharpness, most, share) -> int``: see `kernels.entry.generation`.
+Tokens = Callable[[int, int, int, int, int, int, int, int, float, int, float], int]
+
+
 class About(NamedTuple):
     """What is told of a program and not needed to run it.
 
@@ -55,6 +59,8 @@ class Program(NamedTuple):
         Keeps the memory and the library alive.
     about : callable
         Gives an `About`, which a library reads when asked: JSON takes longer to import than a library to open.
+    tokens : callable, optional
+        Of a model that can read its own answers.
     """
 
     sizes: Sizes
@@ -64,6 +70,7 @@ class Program(NamedTuple):
     python_step: int
     owner: object
     about: Callable[[], About]
+    tokens: Tokens | None = None
 
     @property
     def reads_recordings(self) -> bool:
@@ -84,6 +91,17 @@ def run_of(handle: ctypes.CDLL, sizes: Sizes, initial_state: NDArray[np.uint8]) 
     run.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int64, ctypes.c_float, ctypes.c_int64]
     run.restype = ctypes.c_int64
     return run
+
+
+def tokens_of(handle: ctypes.CDLL) -> Tokens | None:
+    """The entry point of a loaded library that draws tokens; None where its model cannot read its own answers."""
+    if not address_of(handle, "edgelstm_run_tokens"):
+        return None
+    tokens = handle.edgelstm_run_tokens
+    word, number = ctypes.c_int64, ctypes.c_float
+    tokens.argtypes = [*(ctypes.c_void_p,) * 2, word, ctypes.c_void_p, word, ctypes.c_void_p, word, word, number, word, number]
+    tokens.restype = word
+    return tokens
 
 
 def _recordings(handle: ctypes.CDLL, row_bytes: int, initial_state: NDArray[np.uint8]) -> Run:
@@ -163,6 +181,7 @@ def open_library(path: str) -> Program:
         python_step=address_of(handle, "edgelstm_python_step"),
         owner=handle,
         about=_told_by(path, file.info_text, file.size, file.sizes),
+        tokens=tokens_of(handle),
     )
     inputs = np.array(file.probe_inputs, np.float32).reshape(file.probe_steps, -1)  # (steps, input_size)
     outputs = np.array(file.probe_outputs, np.float32).reshape(file.probe_answers, -1)  # (answers, output_size)

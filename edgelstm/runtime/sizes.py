@@ -90,6 +90,11 @@ class Sizes:
         return self.every == self.first == 1
 
     @property
+    def generates(self) -> bool:
+        """Whether the model can read its own answers: an index at each step, and a number for each of the indices."""
+        return self.input_size == 1 and self.vocabulary == self.output_size > 0 and self.each_step and not self.reads_recordings
+
+    @property
     def reads_recordings(self) -> bool:
         """Whether whole recordings alone are answered, each from the initial state."""
         return self.row_bytes is not None

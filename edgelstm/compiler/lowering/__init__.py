@@ -3,7 +3,7 @@
 Packing is described where it is read, in the kernels. Nothing here compiles. Each kind's file has its `RULES`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,9 @@ HOIST_ABOVE = 4096
 #: Measured on Zen 5: a step of (40,128) and (128,128) gains a fifth and a quarter.
 TURN_ABOVE = 8192
 
+#: Floats in a cache line: where every region of memory begins.
+LINE = 16
+
 #: Most timesteps that a layer takes before the next layer runs.
 MOST_ROWS = 16
 #: Independent multiply-adds that keep a CPU busy: two a cycle, four cycles each. True of Zen 4, Zen 5, Cortex-A72 and A76.
@@ -32,6 +35,9 @@ MULTIPLY_ADDS_IN_FLIGHT = 8
 #: A recurrent layer whose weights exceed this many floats (a usual second-level cache) fetches them this many floats ahead.
 #: Measured on Zen 5, one of `targets.FETCHING`; Zen 4 loses by it, with any distance.
 FETCH_ABOVE, FETCH_AHEAD = 1 << 18, 256
+
+#: Tables of input products have at most so many floats (16 MiB); without an operating system, no more than what they replace.
+MOST_TABLE = 1 << 22
 
 #: Largest magnitude of an initial cell for which the gates' common denominator cannot overflow. A cell that grows by itself stays below
 #: 2**24, where float32 no longer counts ones.
@@ -85,6 +91,8 @@ class Lowered(NamedTuple):
         Of a kernel that takes, behind n, how many rows it has read before.
     whole : bool
         Whether the kernel takes all rows of a recording at once.
+    keeps : tuple of (str, int, int)
+        What of the state other streams may give: name, offset and size, in floats.
     """
 
     kernel: str
@@ -96,6 +104,7 @@ class Lowered(NamedTuple):
     workspace: int = 0
     counts: Counting | None = None
     whole: bool = False
+    keeps: tuple[tuple[str, int, int], ...] = ()
 
 
 class Reach(NamedTuple):
@@ -127,10 +136,14 @@ class Rule(NamedTuple):
         ``(layer, sizes of the inputs, target) -> Lowered``.
     reach : callable
         ``layer -> Reach``: the bound by which inputs are checked, so that no value overflows.
+    looked_up : callable, optional
+        ``(layer, table, target) -> Lowered`` of the same layer where it reads rows of a table (vocabulary, input_size): it takes an index,
+        and its input products from a table of its own.
     """
 
     lower: Callable[[Any, list[int], Target], Lowered]
     reach: Callable[[Any], Reach]
+    looked_up: Callable[[Any, Floats, Target], Lowered] | None = None
 
 
 def rule(layer: Layer) -> Rule:
@@ -153,6 +166,48 @@ def lowered(layer: Layer, sizes: list[int], target: Target) -> Lowered:
         "repeat": int(layer.mask == "repeat"),
     }
     return low._replace(kernel="masked", constants=constants, state=np.concatenate([low.state, np.zeros(low.width, np.float32)]))
+
+
+def looked_up(layers: Sequence[Layer], target: Target) -> dict[str, Lowered | None]:
+    """Embeddings that are folded into all layers that read them, None; and these layers, which take the index themselves."""
+    found: dict[str, Lowered | None] = {}
+    for embedding in layers:
+        readers = [layer for layer in layers if embedding.name in layer.inputs] if embedding.takes_index else []
+        if not readers or any(layer.mask or layer.whole or len(layer.inputs) > 1 for layer in readers):
+            continue
+        table, folding = embedding.arrays()["weight"], [rule(layer).looked_up for layer in readers]
+        replaced = table.size + sum(layer.arrays()["weight_ih"].size for layer, fold in zip(readers, folding, strict=True) if fold)
+        most = replaced if target.bare_metal else MOST_TABLE
+        if all(folding) and sum(len(table) * len(layer.arrays()["weight_ih"]) for layer in readers) <= most:
+            folded = {layer.name: fold(layer, table, target) for layer, fold in zip(readers, folding, strict=True) if fold}
+            found |= {embedding.name: None, **folded}
+    return found
+
+
+def without_inputs(layer: Any) -> Any:
+    """A recurrent layer that reads nothing, as kernels are packed for that take input products from a table."""
+    bare = object.__new__(type(layer))
+    bare.__dict__.update(layer.__dict__, weight_ih=layer.weight_ih[:, :0])
+    return bare
+
+
+def input_products(layer: Any, table: Floats, bias: Any) -> Floats:
+    """Bias and input products (rows, vocabulary) of each row of a table."""
+    products = layer.weight_ih.astype(np.float64) @ table.T.astype(np.float64)
+    return np.asarray(products + np.asarray(bias)[:, None], np.float32)
+
+
+def with_table(low: Lowered, products: Floats) -> Lowered:
+    """A layer whose kernel takes its input products from a table.
+
+    products: (gates, padded, vocabulary), of each index in the table; they stand behind the layer's weights, tile by tile for each index.
+    """
+    units = low.constants["units"]
+    tiles = [products[:, start : start + units].transpose(2, 0, 1) for start in range(0, products.shape[1], units)]
+    table = np.concatenate([tile.reshape(len(tile), -1) for tile in tiles], axis=1)  # (vocabulary, gates * padded)
+    at = up_to(LINE, low.weights.size)
+    weights = np.concatenate([low.weights, np.zeros(at - low.weights.size, np.float32), table.ravel()])
+    return low._replace(constants=low.constants | {"table": at}, weights=weights)
 
 
 def up_to(multiple: int, size: int) -> int:
@@ -197,6 +252,11 @@ def lstm_state(layer: Any, padded: int, given: int) -> Floats:
         if value is not None:
             state[start : start + value.size] = value
     return state
+
+
+def lstm_keeps(layer: Any, given: int) -> tuple[tuple[str, int, int], ...]:
+    """What other streams may give of the state of `lstm_state`."""
+    return (("h", 0, layer.projection_size), ("c", given, layer.hidden_size))
 
 
 def copy(size: int) -> Lowered:

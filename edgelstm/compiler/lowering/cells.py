@@ -11,6 +11,7 @@ from ...layers.activations import bound
 from ...layers.cells import LARGEST, Cell
 from ..targets import Target
 from . import Floats, Reach, checked_start, largest, row_sums, tiles_of, up_to
+from .packing import floats
 
 #: Registers of sums that keep a CPU busy: two multiply-adds a cycle, four cycles each.
 SUMS_IN_FLIGHT = 8
@@ -37,9 +38,16 @@ def cell_options(layer: Cell, target: Target) -> CellOptions:
         projection=outputs,
         panel=panel,
         panel_tail=outputs % panel if panel else 0,
-        panel_chains=int(0 < panel < SUMS_IN_FLIGHT * target.lanes),
+        panel_chains=chains(panel, target),
+        panel_bytes=int(projected and layer.weight_hr.dtype == np.int8),
         rounded=int(layer.fake_quantize_hidden),
     )
+
+
+def chains(outputs: int, target: Target) -> int:
+    """In how many parts the sums of so many outputs are kept apart, so that their latency is hidden."""
+    registers = max(1, -(-outputs // target.lanes))
+    return 1 if registers >= SUMS_IN_FLIGHT else 2 if 4 * registers > SUMS_IN_FLIGHT else 4
 
 
 def halves(options: CellOptions) -> NDArray[np.float32]:
@@ -97,11 +105,23 @@ def projection_tiles(layer: Cell, options: CellOptions) -> list[Floats]:
     """Tiles of outputs: bias and weights row by row."""
     if layer.weight_hr is None:
         return []
+    if options.panel_bytes:
+        return projection_bytes(layer, options)
     rows = np.zeros((options.projection, 1 + layer.hidden_size), np.float32)
     rows[: layer.projection_size, 1:] = layer.weight_hr
     if layer.bias_hr is not None:
         rows[: layer.projection_size, 0] = layer.bias_hr
     return [rows[start : start + options.panel].T.ravel() for start in range(0, options.projection, options.panel)]
+
+
+def projection_bytes(layer: Any, options: CellOptions) -> list[Floats]:
+    """Tiles of outputs: bias, scale, and bytes row by row."""
+    constant, weights = np.zeros((2, options.projection), np.float32), np.zeros((options.projection, layer.hidden_size), np.int8)
+    constant[1, : layer.projection_size], weights[: layer.projection_size] = layer.scale_hr, layer.weight_hr
+    if layer.bias_hr is not None:
+        constant[0, : layer.projection_size] = layer.bias_hr
+    parts = [slice(start, start + options.panel) for start in range(0, options.projection, options.panel)]
+    return [floats(constant[:, part], weights[part].T) for part in parts]
 
 
 def cell_reach(layer: Any, scales: tuple[Any, Any] = (1.0, 1.0), units: tuple[Any, Any] = (1.0, 1.0), factor: float = 0.0) -> Reach:
@@ -114,7 +134,8 @@ def cell_reach(layer: Any, scales: tuple[Any, Any] = (1.0, 1.0), units: tuple[An
     h = min(gates[2] * answer, layer.output_limit or inf)
     if layer.weight_hr is not None:
         bias = 0.0 if layer.bias_hr is None else largest(layer.bias_hr)
-        r = largest(row_sums(layer.weight_hr)) * h + bias
+        scale = np.maximum(layer.scale_hr, 1) if layer.weight_hr.dtype == np.int8 else 1.0  # sums are of integers before they are scaled
+        r = largest(row_sums(layer.weight_hr, scale)) * h + bias
         step, h = max(step, r), min(r, layer.projection_clip or inf)
     seen = 0.0 if layer.peephole is None else largest(layer.peephole) * cell
     recurrent = row_sums(layer.weight_hh, scales[1]) * max(h, h0) * (1.01 if layer.fake_quantize_hidden else 1)

@@ -4,8 +4,8 @@ import numpy as np
 
 from ...layers.gru import GRU
 from ..targets import Target
-from . import Floats, Lowered, Rule, tiling
-from .hidden import gru_biases, gru_cell, gru_reach, gru_tile, hidden_state, walk_of
+from . import Floats, Lowered, Rule, input_products, tiling, with_table, without_inputs
+from .hidden import gru_biases, gru_cell, gru_reach, gru_tile, hidden_keeps, hidden_state, walk_of
 
 
 def lower(layer: GRU, sizes: list[int], target: Target) -> Lowered:
@@ -26,7 +26,20 @@ def lower(layer: GRU, sizes: list[int], target: Target) -> Lowered:
     row = 3 * padded if layer.reset_after else 4 * padded
     hoisted = walk["walk"][0]
     scratch, workspace = (row, 0) if hoisted else (0, 0 if layer.reset_after else row)
-    return Lowered("gru_f32", constants, padded, pack(layer, padded, units), hidden_state(layer, padded), scratch, workspace)
+    return Lowered(
+        "gru_f32", constants, padded, pack(layer, padded, units), hidden_state(layer, padded), scratch, workspace, keeps=hidden_keeps(layer)
+    )
+
+
+def looked_up(layer: GRU, table: Floats, target: Target) -> Lowered:
+    """The same where x is a row of a table."""
+    low = lower(without_inputs(layer), [0], target)
+    hidden = layer.hidden_size
+    products = np.zeros((3, low.constants["padded"], len(table)), np.float32)  # (gate, unit, index)
+    products[:, :hidden] = input_products(layer, table, gru_biases(layer)[0]).reshape(3, hidden, -1)
+    if layer.gate_activation == "sigmoid":
+        products[:2] *= np.float32(0.5)
+    return with_table(low, products)
 
 
 def pack(layer: GRU, padded: int, units: int) -> Floats:
@@ -56,4 +69,4 @@ def held(layer: GRU, matrix: Floats) -> Floats:
     return packed(matrix.reshape(len(matrix), -1))
 
 
-RULES = {kind: Rule(lower, gru_reach) for kind in ("gru", "gru_half")}
+RULES = {kind: Rule(lower, gru_reach, looked_up) for kind in ("gru", "gru_half")}

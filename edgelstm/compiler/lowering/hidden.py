@@ -30,6 +30,11 @@ def hidden_state(layer: Any, padded: int) -> Floats:
     return state
 
 
+def hidden_keeps(layer: Any) -> tuple[tuple[str, int, int], ...]:
+    """What other streams may give of that state."""
+    return (("h", 0, layer.hidden_size),)
+
+
 def walk_of(layer: Any, gates: int, padded: int, units: int, target: Target) -> dict[str, tuple[int, ...]]:
     """Constants of kernels that take `gates` gates in tiles of `units` units: how blocks are walked, and how sums are taken."""
     size = floats_of(layer)

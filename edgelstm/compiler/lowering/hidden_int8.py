@@ -9,7 +9,7 @@ from ...kernels.packing import GROUP, OFFSET
 from ...layers.hidden_int8 import GRUInt8, HiddenInt8, RNNInt8
 from ..targets import Target
 from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, Reach, Rule, tiling, up_to
-from .hidden import WIDER, gru_biases, gru_cell, gru_reach, gru_tile, hidden_state, rnn_cell, rnn_reach
+from .hidden import WIDER, gru_biases, gru_cell, gru_reach, gru_tile, hidden_keeps, hidden_state, rnn_cell, rnn_reach
 from .packing import EXACT_DIVISION, float_header, floats, grouped, int8_tiling, least_unit, room, words_of
 
 
@@ -74,7 +74,15 @@ def lower(layer: GRUInt8 | RNNInt8, sizes: list[int], target: Target) -> Lowered
     if layer.scheme == "int8-weight":
         constants |= {"cell": cell(layer, target.division), **({"after": after} if gru else {})}
         weights = _by_row(layer, rows, shape)
-        return Lowered(f"{layer.kind}_weight", constants, padded, weights, state, workspace=4 * padded if gru and not after else 0)
+        return Lowered(
+            f"{layer.kind}_weight",
+            constants,
+            padded,
+            weights,
+            state,
+            workspace=4 * padded if gru and not after else 0,
+            keeps=hidden_keeps(layer),
+        )
     group = GROUP[target.dot]
     words = words_of(layer.input_size, group), words_of(padded, group)
     row = (rows.gates + 1) * padded + room(words[0]) + room(words[1])
@@ -83,7 +91,7 @@ def lower(layer: GRUInt8 | RNNInt8, sizes: list[int], target: Target) -> Lowered
     constants |= {"hoisted": int(layer.input_size >= 16 and size > 4 * HOIST_ABOVE)}
     constants["cell"] = cell(layer, EXACT_DIVISION.get(target.division, target.division))
     weights = _by_word(layer, rows, shape, target.dot, words)
-    return Lowered(f"{layer.kind}_dynamic", constants, padded, weights, state, scratch=row)
+    return Lowered(f"{layer.kind}_dynamic", constants, padded, weights, state, scratch=row, keeps=hidden_keeps(layer))
 
 
 def _by_row(layer: HiddenInt8, rows: _Rows, shape: _Shape) -> Floats:

@@ -17,10 +17,14 @@ from . import (
     Reach,
     Rule,
     floats_of,
+    input_products,
+    lstm_keeps,
     lstm_reach,
     lstm_state,
     tiles_of,
     tiling,
+    with_table,
+    without_inputs,
 )
 
 
@@ -48,7 +52,8 @@ def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
     if layer.variant:
         return with_options(layer, target, constants)
     weights = pack(layer, padded, units)
-    return Lowered("lstm_f32", constants, padded, weights, lstm_state(layer, padded, padded), 4 * padded if hoisted else 0)
+    scratch, keeps = 4 * padded if hoisted else 0, lstm_keeps(layer, padded)
+    return Lowered("lstm_f32", constants, padded, weights, lstm_state(layer, padded, padded), scratch, keeps=keeps)
 
 
 def with_options(layer: LSTM, target: Target, constants: dict[str, Any]) -> Lowered:
@@ -59,8 +64,26 @@ def with_options(layer: LSTM, target: Target, constants: dict[str, Any]) -> Lowe
     given = options.projection or padded
     weights = np.concatenate([cells.tiles(layer, options, padded, constants["units"]), cells.numbers(layer, options, padded)])
     work, sums = options.room(padded), options.count * padded
-    scratch = (sums + work, 0) if constants["hoisted"] else (0, work)
-    return Lowered("lstm_f32", constants | {"options": options}, given, weights, lstm_state(layer, padded, given), *scratch)
+    scratch, workspace = (sums + work, 0) if constants["hoisted"] else (0, work)
+    state, keeps = lstm_state(layer, padded, given), lstm_keeps(layer, given)
+    return Lowered("lstm_f32", constants | {"options": options}, given, weights, state, scratch, workspace, keeps=keeps)
+
+
+def looked_up(layer: LSTM, table: Floats, target: Target) -> Lowered:
+    """The same where x is a row of a table. Behind a norm stands the bias, which is then not among the products."""
+    low = lower(without_inputs(layer), [0], target)
+    hidden, padded = layer.hidden_size, low.constants["padded"]
+    flat = input_products(layer, table, np.zeros_like(layer.bias) if layer.norm else layer.bias)
+    products = np.zeros((4, padded, len(table)), np.float32)  # (gate, unit, index)
+    products[:, :hidden] = flat.reshape(4, hidden, -1)
+    if not layer.variant:
+        products[[0, 1, 3]] *= np.float32(0.5)
+        return with_table(low, products)
+    from . import cells
+
+    kept = cells.kept_gates(layer)
+    scale = np.ones(4, np.float32) if layer.norm else cells.halves(low.constants["options"])
+    return with_table(low, (products * scale[:, None, None])[kept])
 
 
 def reach(layer: LSTM) -> Reach:
@@ -80,4 +103,4 @@ def pack(layer: LSTM, padded: int, units: int) -> Floats:
     return tiles_of(layer, rows, units)
 
 
-RULES = {kind: Rule(lower, reach) for kind in ("lstm", "lstm_half")}
+RULES = {kind: Rule(lower, reach, looked_up) for kind in ("lstm", "lstm_half")}

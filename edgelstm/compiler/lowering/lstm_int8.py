@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.packing import GROUP, OFFSET
+from ...layers.integers import LIMIT
 from ...layers.lstm_int8 import LSTMInt8
 from ..targets import Target
-from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, Reach, Rule, lstm_reach, lstm_state
+from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, Reach, Rule, lstm_keeps, lstm_reach, lstm_state, with_table, without_inputs
 from .packing import EXACT_DIVISION, float_header, floats, grouped, int8_tiling, least_unit, room, words_of
 
 
@@ -32,10 +33,10 @@ def lower(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
 
         options = constants["options"] = cells.cell_options(layer, target)
         given, work, numbers = options.projection or padded, options.work(padded), cells.numbers(layer, options, padded)
-    state = lstm_state(layer, padded, given)
+    state, keeps = lstm_state(layer, padded, given), lstm_keeps(layer, given)
     if layer.scheme == "int8-weight":
         weights = np.concatenate([*_tiles_of_weights(layer, padded, units), numbers])
-        return Lowered("lstm_int8_weight", constants, given, weights, state, workspace=work)
+        return Lowered("lstm_int8_weight", constants, given, weights, state, workspace=work, keeps=keeps)
     form, group = target.dot, GROUP[target.dot]
     input_words, hidden_words = words_of(layer.input_size, group), words_of(given, group)
     calibrated = layer.input_scale is not None
@@ -49,7 +50,27 @@ def lower(layer: LSTMInt8, sizes: list[int], target: Target) -> Lowered:
     else:
         header = float_header(0, layer.hidden_steps, layer.hidden_steps * np.float32(2.0**layer.input_shift))
     tiles = _tiles_of_words(layer, padded, units, form, (input_words, hidden_words))
-    return Lowered("lstm_int8_dynamic", constants, given, np.concatenate([header, *tiles, numbers]), state, scratch=row)
+    return Lowered("lstm_int8_dynamic", constants, given, np.concatenate([header, *tiles, numbers]), state, scratch=row, keeps=keeps)
+
+
+def looked_up(layer: LSTMInt8, table: Floats, target: Target) -> Lowered:
+    """The same where x is a row of a table: what kernels make of its products, to the bit where x is quantised."""
+    low = lower(without_inputs(layer), [0], target)
+    if layer.scheme == "int8-weight":
+        sums = layer.weight_ih.astype(np.float64) @ table.T.astype(np.float64)  # (4*hidden, vocabulary)
+        half = np.repeat(_HALF, layer.hidden_size)[:, None]
+        rows = np.asarray((sums * layer.scale_ih[:, None] + layer.bias[:, None]) * half, np.float32)
+        return with_table(low, _by_gate(rows, low.constants["padded"], _kept(layer)))
+    largest = np.maximum(np.abs(table).max(axis=1), np.float32(1e-30))  # (vocabulary,)
+    steps = np.float32(1) / layer.input_scale[0] if layer.input_scale is not None else (np.float32(LIMIT) / largest)[:, None]
+    integers = np.clip(np.rint(table * steps), -LIMIT, LIMIT).astype(np.int64)  # (vocabulary, input_size)
+    sums = layer.weight_ih.astype(np.int64) @ integers.T
+    if layer.input_scale is None:
+        factor = largest / np.float32(LIMIT) * (layer.hidden_steps * np.float32(2.0**layer.input_shift))
+        return with_table(low, _by_gate(sums.astype(np.float32) * factor, low.constants["padded"], _kept(layer)))
+    begun = sums if OFFSET[target.dot] else sums + layer.bias_steps[:, None]
+    shifted = (begun * 2**layer.input_shift).astype(np.int32).view(np.float32)
+    return with_table(low, _by_gate(shifted, low.constants["padded"], _kept(layer)))
 
 
 def _kept(layer: LSTMInt8) -> list[int]:
@@ -60,7 +81,7 @@ def _kept(layer: LSTMInt8) -> list[int]:
 def _by_tile(arrays: list[NDArray[Any]], padded: int, units: int) -> list[list[NDArray[Any]]]:
     """Rows (gates, padded, ...) of several arrays, tile by tile."""
     tiles = [slice(start, min(start + units, padded)) for start in range(0, padded, units)]
-    return [[np.asarray(array[:, tile].reshape(-1, *array.shape[2:])) for array in arrays] for tile in tiles]
+    return [[np.concatenate(list(array[:, tile])) for array in arrays] for tile in tiles]
 
 
 #: What rows of i, f, g and o come multiplied by: i, f and o come halved.
@@ -114,4 +135,4 @@ def reach(layer: LSTMInt8) -> Reach:
     return cell_reach(layer, scales, units, factor)
 
 
-RULES = {"lstm_int8": Rule(lower, reach)}
+RULES = {"lstm_int8": Rule(lower, reach, looked_up)}

@@ -4,8 +4,8 @@ import numpy as np
 
 from ...layers.rnn import RNN
 from ..targets import Target
-from . import Floats, Lowered, Rule, up_to
-from .hidden import WIDER, hidden_state, rnn_cell, rnn_reach, walk_of
+from . import Floats, Lowered, Rule, input_products, up_to, with_table, without_inputs
+from .hidden import WIDER, hidden_keeps, hidden_state, rnn_cell, rnn_reach, walk_of
 
 
 def lower(layer: RNN, sizes: list[int], target: Target) -> Lowered:
@@ -22,7 +22,17 @@ def lower(layer: RNN, sizes: list[int], target: Target) -> Lowered:
         "cell": rnn_cell(layer, target.division),
     }
     scratch = padded if walk["walk"][0] else 0
-    return Lowered("rnn_f32", constants, padded, pack(layer, padded, units), hidden_state(layer, padded), scratch)
+    return Lowered(
+        "rnn_f32", constants, padded, pack(layer, padded, units), hidden_state(layer, padded), scratch, keeps=hidden_keeps(layer)
+    )
+
+
+def looked_up(layer: RNN, table: Floats, target: Target) -> Lowered:
+    """The same where x is a row of a table."""
+    low = lower(without_inputs(layer), [0], target)
+    products = np.zeros((1, low.constants["padded"], len(table)), np.float32)  # (1, unit, index)
+    products[0, : layer.hidden_size] = input_products(layer, table, layer.bias)
+    return with_table(low, products)
 
 
 def pack(layer: RNN, padded: int, units: int) -> Floats:
@@ -32,4 +42,4 @@ def pack(layer: RNN, padded: int, units: int) -> Floats:
     return np.concatenate([rows[start : start + units].T.ravel() for start in range(0, padded, units)])
 
 
-RULES = {"rnn": Rule(lower, rnn_reach)}
+RULES = {"rnn": Rule(lower, rnn_reach, looked_up)}

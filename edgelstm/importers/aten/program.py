@@ -41,6 +41,11 @@ class Program:
         self._inputs.append(Tensor(name, shape, dtype))
         return self._put(name, Ref(name, len(shape)))
 
+    def state(self, name: str, initial: NDArray[Any], becomes: str) -> Ref:
+        """A number that is kept from call to call: what it begins as, and the output that it becomes."""
+        self._inputs.append(Tensor(name, tuple(initial.shape), "float", becomes, initial))
+        return self._put(name, Ref(name, initial.ndim))
+
     def constant(self, name: str, array: NDArray[Any]) -> Ref:
         """A weight or buffer."""
         return self._put(name, self._writer.constant(array, name))

@@ -36,6 +36,12 @@ class Follower:
     _count: int = 0
     _names: int = 1  # how many names the present assignment has
     _weights: dict[tuple[object, ...], Ref] = field(default_factory=dict)
+    _held: dict[tuple[int, str], Any] = field(default_factory=dict)  # attributes that the code sets, by owner and name
+    _states: dict[tuple[int, str], str] = field(default_factory=dict)  # those of them that are read before: their outputs' names
+
+    def states(self) -> dict[str, Ref]:
+        """Behind a run: what each tensor that a module keeps from call to call has become, by the name of its output."""
+        return {name: self._held[key] for key, name in self._states.items()}
 
     def run(self, arguments: Sequence[Any]) -> Any:
         """What ``forward`` of the whole module returns for these arguments."""
@@ -129,6 +135,9 @@ class Follower:
         if isinstance(target, ast.Name):
             scope[target.id] = value
             return
+        if isinstance(target, ast.Attribute):
+            self._keep(target, value, scope)
+            return
         if not isinstance(target, ast.Tuple) or not isinstance(value, list | tuple) or len(target.elts) != len(value):
             self._refuse(target, "it takes another number of values")
         for part, one in zip(target.elts, value, strict=True):
@@ -161,7 +170,23 @@ class Follower:
             self._refuse(node, "it is an attribute of what has none")
         return self._member(owner, node.attr, node)
 
+    def _keep(self, target: ast.Attribute, value: Any, scope: Scope) -> None:
+        """An attribute that is set: a tensor is the module's own until the next call, and a state if that reads it."""
+        owner = self._value(target.value, scope)
+        if not isinstance(owner, Thing):
+            self._refuse(target, "it is an attribute of what has none")
+        if not isinstance(value, Ref) and value != owner.state.get(target.attr):
+            self._refuse(target, "an attribute that is no tensor changes from call to call")
+        self._held[id(owner), target.attr] = value
+
     def _member(self, owner: Thing, name: str, node: ast.AST) -> Any:
+        key = (id(owner), name)
+        if key not in self._held and name in owner.state and isinstance(owner.state[name], archive.Tensor) and self._sets(owner, name):
+            number = len(self._states)
+            self._states[key] = f"{name} {number} after"
+            self._held[key] = self.program.state(f"state {name} {number}", np.asarray(owner.state[name]), self._states[key])
+        if key in self._held:
+            return self._held[key]
         if name not in owner.state:
             stated = self.constants(owner)
             return stated[name] if name in stated else Method(owner, name)
@@ -169,6 +194,11 @@ class Follower:
         if isinstance(value, list):
             return [self._weight(one) if isinstance(one, archive.Tensor) else one for one in value]
         return self._weight(value) if isinstance(value, archive.Tensor) else value
+
+    def _sets(self, owner: Thing, name: str) -> bool:
+        """Whether some method of a module's class sets an attribute of this name."""
+        targets = (target for node in ast.walk(self._class(owner.name)) if isinstance(node, ast.Assign) for target in node.targets)
+        return any(isinstance(target, ast.Attribute) and target.attr == name for target in targets)
 
     def _named(self, name: str, node: ast.AST) -> Any:
         if name.startswith("CONSTANTS.c"):

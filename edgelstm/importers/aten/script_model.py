@@ -89,10 +89,13 @@ def _program(script: Script, shape: Shape, values: Mapping[str, int]) -> Program
             raise UnsupportedModelError(f"takes {parameter.arg!r} of type {text}, which the file does not tell; {way}.")
     try:
         outputs = _flat(follower.run(given))
+        kept = follower.states()
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as problem:
         raise UnsupportedModelError(f"its code cannot be followed ({printable(problem, 100)}).") from None
     for index, ref in enumerate(outputs):
         program.returns(f"output {index}", ref)
+    for name, ref in kept.items():
+        program.returns(name, ref)
     return program
 
 

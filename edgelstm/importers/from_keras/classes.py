@@ -1,7 +1,7 @@
 """The classes of Keras' that are imported, and the arrays that each has."""
 
 from ...errors import ModelFileError, UnsupportedModelError
-from . import convolving, feedforward, framewise, joining, maps, normalising, operations, recurrent, self_attention, shaping
+from . import attending, convolving, feedforward, framewise, joining, maps, normalising, operations, recurrent, shaping
 from .build import Value
 from .kinds import Call, Kind
 from .settings import Spec
@@ -80,8 +80,8 @@ _KINDS: dict[str, Kind] = {
     **normalising.KINDS,
     **recurrent.KINDS,
     **joining.KINDS,
+    **attending.KINDS,
     **operations.KINDS,
-    **self_attention.KINDS,
     **shaping.KINDS,
     **convolving.KINDS,
     **maps.KINDS,

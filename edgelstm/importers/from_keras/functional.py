@@ -13,11 +13,11 @@ from ...layers.joining import Slice
 from ...layers.order import INPUT
 from ...layers.record import MAX_SIZE
 from ..names import numbered
+from .attending import KINDS as ATTENTION
 from .build import Build, Masked, Shape, Value
 from .nodes import Place, node_call, node_inputs, node_mask, places
 from .operations import KINDS as OPERATIONS
 from .operations import mask_argument
-from .self_attention import KINDS as ATTENTION
 from .settings import Spec
 
 #: What a layer gives: the layer and where it stands among those of its model, and its inputs.

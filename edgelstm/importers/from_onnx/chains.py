@@ -1,7 +1,8 @@
 """An ONNX graph as a `Model`."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -74,8 +75,9 @@ def followed(file: File, sizes: str | None, source: str) -> Followed:
     graph, values = settled(file.graph, parse(sizes) if sizes is not None else Sizes())
     constants, budget = dict[str, Value](values), Budget()
     best: tuple[int, EdgeLSTMError] | None = None
-    for form in _forms(graph):
-        for reading in readings(form.inputs, form.outputs):
+    forms = _Forms(graph)
+    for reading in readings(graph.inputs, graph.outputs):
+        for form in forms:
             attempt = Attempt(replace(file, graph=form), reading, constants, budget=budget)
             try:
                 model, notes = _model(attempt, source)
@@ -86,11 +88,20 @@ def followed(file: File, sizes: str | None, source: str) -> Followed:
     raise _failure(graph, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
 
 
-def _forms(graph: Graph) -> Iterator[Graph]:
+@dataclass(eq=False)
+class _Forms:
     """A graph as it is, and then, if it spells out recurrences step by step, with these as nodes."""
-    yield graph
-    if (found := rolled(graph)) is not None:
-        yield found
+
+    graph: Graph
+
+    @cached_property
+    def _rolled(self) -> Graph | None:
+        return rolled(self.graph)
+
+    def __iter__(self) -> Iterator[Graph]:
+        yield self.graph
+        if self._rolled is not None:
+            yield self._rolled
 
 
 def _model(attempt: Attempt, source: str) -> tuple[Model, list[str]]:

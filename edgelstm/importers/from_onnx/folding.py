@@ -110,6 +110,19 @@ def _one_hot(call: Call, indices: Array, depth: Array, values: Array) -> Array:
     return np.moveaxis(np.where(hot, values[1], values[0]), -1, axis)
 
 
+def largest(call: Call) -> list[Array]:
+    """TopK of a constant, as of the lengths by which a batch is sorted: values and their places, the first of equals first."""
+    data, count = call.constant(0), int(call.constant(1).item()) if call.has(1) else call.attribute("k")
+    axis = call.axis(call.attribute("axis", -1), data.ndim)
+    call.attribute("sorted", 1)
+    keys = np.moveaxis(data, axis, -1).astype(np.float64)
+    order = np.argsort(-keys if call.attribute("largest", 1) else keys, axis=-1, kind="stable")[..., :count]
+    if not 0 <= count <= data.shape[axis]:
+        call.refuse(f"takes {count} of {data.shape[axis]} numbers")
+    places = np.moveaxis(order, -1, axis).astype(np.int64)
+    return [np.take_along_axis(data, places, axis), places]
+
+
 def _scaled(call: Call, scale: Array, data: Array) -> Array:
     """A scale or zero point that broadcasts along the axis of a quantised constant."""
     axis = call.attribute("axis", 1)

@@ -5,6 +5,7 @@ Definitions: https://onnx.ai/onnx/operators/.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..graph.attention import over_steps, weights
 from ..graph.convolving import larger
 from ..graph.emitting import layer
 from ..graph.norms import normalised
-from ..graph.tracing import Flow, Value
+from ..graph.tracing import Flow, Levels, Value
 from ..graph.wires import MOST
 from .activations import ACTIVATIONS, clipped
 from .calls import Call, floats
@@ -118,7 +119,8 @@ def _gather(call: Call) -> list[Value]:
     table, index = call.constant(0), call.flow(1)
     if call.attribute("axis", 0) != 0 or table.ndim != 2:
         call.refuse(f"looks up numbers of the recording in an array of shape {table.shape}; an embedding is a matrix of rows")
-    return [call.tracer.rows(Flow(index.ids[..., None]), lambda: Embedding(table), table.shape[1])]
+    found = call.tracer.rows(Flow(index.ids[..., None]), lambda: Embedding(table), table.shape[1])
+    return [replace(found, levels=Levels(1.0, 0.0)) if table.dtype in (np.int8, np.uint8) else found]
 
 
 def _one_hot(call: Call) -> list[Value]:

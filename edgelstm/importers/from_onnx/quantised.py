@@ -63,6 +63,9 @@ def _numbers(call: Call, index: int, zero: int | None, scale: int | None = None)
     if x.levels is None:
         call.refuse(f"its input {index} holds integers that no QuantizeLinear before it made, which is not imported")
     given = [0.0 if at is None or not call.has(at) else floats(call.constant(at)) for at in (zero, scale)]
+    if x.levels == (1, 0):  # the numbers are the levels, as those of a table are
+        factor = 1.0 if scale is None else given[1]
+        return call.tracer.scale(replace(x, levels=None), factor, -np.multiply(given[0], factor))
     if np.any(given[0] != x.levels.zero) or (scale is not None and np.any(given[1] != x.levels.scale)):
         call.refuse(f"its input {index} is taken back by another scale or zero point than it was quantised by, which is not imported")
     return replace(x, levels=None)

@@ -10,7 +10,7 @@ from ...errors import EdgeLSTMError, ModelFileError, UnsupportedModelError, prin
 from ..graph.tracing import Flow, Tracer, Value
 from .calls import Call
 from .file import DEEPEST, File, Graph, Node, Reference
-from .folding import FOLDS, bounded_inputs
+from .folding import FOLDS, bounded_inputs, largest
 from .loops import counted
 from .moving import MOVES
 from .quantised import TAKES_LEVELS
@@ -94,6 +94,8 @@ class Walk:
             return [shape[slice(call.attribute("start", 0), call.attribute("end"))]]
         if op == "Size":
             return [np.array(np.prod(call.value(0).shape), np.int64)]
+        if op == "TopK":
+            return largest(call)
         if (node.domain, op) not in self.handlers and op not in MOVES and op not in FOLDS:
             raise UnsupportedModelError(f"{node}: the operator {printable(op, 60)} of {printable(node.domain, 60)} is not imported.")
         if op in FOLDS and not any(isinstance(value, Flow) for value in call.values):

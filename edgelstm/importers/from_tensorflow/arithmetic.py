@@ -11,6 +11,7 @@ import numpy as np
 from ..from_onnx.calls import Array, Call, floats
 from ..from_onnx.folding import bounded
 from ..graph.tracing import Flow, Value
+from .quotients import Quotient, product, total, written
 from .values import Bounded, Count, Drawn, Handler, one, onnx, plain
 
 
@@ -42,9 +43,10 @@ def _sum(sign: int) -> Handler:
             if isinstance(value, Drawn) and (sign == 1 or place == 0):
                 more = sign * _number(call, other)
                 return [Drawn(low=value.low + more, high=value.high + more)]
-        return onnx(call, "Add" if sign == 1 else "Sub", call.value(0), call.value(1))
+        found = total(call, call.value(0), call.value(1), sign)
+        return [found] if found is not None else onnx(call, "Add" if sign == 1 else "Sub", written(call, 0), written(call, 1))
 
-    return plain(add, Count, Drawn)
+    return plain(add, Count, Drawn, Quotient)
 
 
 def _number(call: Call, value: Value) -> float:
@@ -72,7 +74,8 @@ def _mul(call: Call) -> list[Value]:
             if factor < 0:
                 call.refuse("multiplies numbers drawn at random by a negative one, which is not imported")
             return [Drawn(low=value.low * factor, high=value.high * factor)]
-    return onnx(call, "Mul", call.value(0), call.value(1))
+    found = product(call, call.value(0), call.value(1))
+    return [found] if found is not None else onnx(call, "Mul", written(call, 0), written(call, 1))
 
 
 def _turned(call: Call, index: int, turn: bool) -> Value:
@@ -146,7 +149,7 @@ def _leaky(call: Call) -> list[Value]:
 def _rsqrt(call: Call) -> list[Value]:
     x = call.value(0)
     if isinstance(x, Flow):
-        return onnx(call, "Div", np.ones((), np.float32), one(call, "Sqrt", x))
+        return [Quotient(root=one(call, "Sqrt", x))]
     return [np.asarray(1 / np.sqrt(x)).astype(x.dtype)]
 
 
@@ -194,7 +197,7 @@ ARITHMETIC: dict[str, Handler] = {
     "Relu6": plain(lambda call: onnx(call, "Clip", call.value(0), 0.0, 6.0)),
     "BiasAdd": plain(_bias),
     "BiasAddV1": plain(_bias),
-    "Mul": plain(_mul, Drawn),
+    "Mul": plain(_mul, Drawn, Quotient),
     "FloorDiv": folded(np.floor_divide),
     "FloorMod": folded(np.mod),
     "Ceil": folded(np.ceil),

@@ -10,9 +10,10 @@ import numpy as np
 
 from ..from_onnx.calls import Call
 from ..from_onnx.folding import bounded
+from ..graph.expressions import Input
 from ..graph.tracing import Flow, Value
 from .lists import row
-from .values import Count, Dead, Drawn, Handler, Rows, like, one, onnx, plain
+from .values import Count, Dead, Drawn, Handler, Rows, Whole, like, one, onnx, plain
 
 #: The end of an axis.
 _END = 1 << 62
@@ -32,12 +33,19 @@ def _checked(call: Call) -> list[Value]:
 def _cast(call: Call) -> list[Value]:
     dtype, x = call.attribute("DstT"), call.value(0)
     call.attribute("Truncate")
-    if isinstance(x, Count | Drawn):
+    if isinstance(x, Count | Drawn | Whole):
         return [x]
     number = {"float": 1, "int": 7, "bool": 9}.get(dtype.kind)
     if number is None:
         call.refuse(f"converts to the type of number {int(dtype)}, which is not imported")
+    if isinstance(x, Flow) and dtype.kind == "int" and not x.integer and _samples(call, x):
+        return [Whole(x.ids)]
     return onnx(call, "Cast", x, to=number)
+
+
+def _samples(call: Call, x: Flow) -> bool:
+    wire = call.tracer.space.wire_of(x.ids)
+    return wire is not None and isinstance(wire.source, Input)
 
 
 def _reshape(call: Call) -> list[Value]:
@@ -113,6 +121,14 @@ def _gather(call: Call) -> Sequence[Value]:
     if isinstance(index, Count):
         return [row(call, index, data, axis)]
     return onnx(call, "Gather", data, index, axis=axis)
+
+
+def _gather_nd(call: Call) -> list[Value]:
+    """Numbers or rows at constant places: indices (…, axes)."""
+    call.attribute("bad_indices_policy")
+    data, places = call.value(0), call.constant(1).astype(np.int64)
+    bounded(call, (*places.shape[:-1], *data.shape[places.shape[-1] :]))
+    return [_cut(data, tuple(np.moveaxis(places, -1, 0)))]
 
 
 def _reverse(call: Call) -> list[Value]:
@@ -230,22 +246,23 @@ def _inverted(call: Call) -> list[Value]:
 #: By operator.
 MOVING: dict[str, Handler] = {
     **{
-        op: plain(_same, Count, Rows, Drawn)
+        op: plain(_same, Count, Rows, Drawn, Whole)
         for op in ("Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot", "LoopCond", "ReadVariableOp", "Exit", "Enter")
     },
     **{op: plain(_checked) for op in ("CheckNumerics", "EnsureShape", "PlaceholderWithDefault")},
-    "Cast": plain(_cast, Count, Drawn),
-    "Reshape": plain(_reshape),
-    "Transpose": plain(_transpose),
-    "Squeeze": plain(_squeeze),
-    "ExpandDims": plain(_expand),
+    "Cast": plain(_cast, Count, Drawn, Whole),
+    "Reshape": plain(_reshape, Whole),
+    "Transpose": plain(_transpose, Whole),
+    "Squeeze": plain(_squeeze, Whole),
+    "ExpandDims": plain(_expand, Whole),
     "ConcatV2": plain(_concat),
     "Concat": plain(_concat),
     "Pack": plain(_pack),
     "Split": plain(_split),
     "SplitV": plain(_split_v),
     "Unpack": plain(_unpack),
-    **{op: plain(_gather, Count) for op in ("Gather", "GatherV2", "ResourceGather")},
+    **{op: plain(_gather, Count, Whole) for op in ("Gather", "GatherV2", "ResourceGather")},
+    "GatherNd": plain(_gather_nd),
     "ReverseV2": plain(_reverse),
     "Reverse": plain(_reverse),
     "ReverseSequence": plain(_reverse_sequence),
@@ -255,14 +272,14 @@ MOVING: dict[str, Handler] = {
     "Fill": plain(_fill),
     "ZerosLike": _filled_like(0),
     "OnesLike": _filled_like(1),
-    "Shape": plain(_shape),
+    "Shape": plain(_shape, Whole),
     "ShapeN": plain(_shape),
     "Size": plain(_size),
     "Rank": plain(_rank),
     "StridedSlice": plain(_strided_slice),
     "Slice": plain(_slice),
     "Range": plain(_range),
-    "OneHot": plain(_one_hot),
+    "OneHot": plain(_one_hot, Whole),
     "Switch": plain(_switch, Count, Rows),
     "Merge": _merge,
     "InvertPermutation": plain(_inverted),

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelFileError, UnsupportedModelError, printable
+from ..from_onnx.calls import Call
 from ..from_onnx.file import File, Graph, Node, Tensor
+from ..graph.tracing import Value
 from .arithmetic import ARITHMETIC
 from .comparing import COMPARING
 from .file import Called, Dtype, GraphDef, NodeDef, check_frozen
@@ -19,9 +21,17 @@ from .recurrent import RECURRENT
 from .sections import Section, consumers, followed, name_of, needed, normalised, of_function
 from .settled import settled
 from .sliding import SLIDING
-from .values import DOMAIN, Handler
+from .values import DOMAIN, Dead, Handler, plain
 
-_OPERATORS: Mapping[str, Handler] = {**ARITHMETIC, **COMPARING, **MOVING, **SLIDING, **RECURRENT, **LISTS, **LOOPS}
+
+def _answer(call: Call) -> Sequence[Value]:
+    """An output of the graph, which is an array."""
+    if isinstance(call.value(0), Dead):
+        call.refuse("is an output in a branch that is not taken")
+    return plain(lambda inner: [inner.value(0)])(call)
+
+
+_OPERATORS: Mapping[str, Handler] = {"Answer": _answer, **ARITHMETIC, **COMPARING, **MOVING, **SLIDING, **RECURRENT, **LISTS, **LOOPS}
 
 #: Attributes that change nothing.
 _SILENT = {"N", "parallel_iterations", "is_constant", "frame_name", "swap_memory", "output_shapes", "container", "shared_name"}
@@ -29,6 +39,12 @@ _SILENT |= {"config", "config_proto", "executor_type", "use_cudnn_on_gpu", "max_
 
 #: Operators whose result no one reads, that are no answers.
 _SILENT_OPS = ("NoOp", "Assert", "Print", "PrintV2", "Const", "Placeholder", "PlaceholderWithDefault", "SaveV2", "RestoreV2")
+
+#: Most outputs of a graph that may hold several networks.
+_MOST_ANSWERS = 64
+
+#: Operators that tell that a network is recurrent.
+_RECURRENT = {*RECURRENT, "LoopCond", "While", "StatelessWhile"}
 
 #: Operators at the end that choose from an answer; what they choose from is the answer.
 _CHOOSING = ("ArgMax", "TopKV2", "TopK", "CTCGreedyDecoder", "CTCBeamSearchDecoder")
@@ -52,6 +68,7 @@ def program(graph: GraphDef) -> tuple[File, list[str]]:
     nodes = settled(normalised(graph.nodes), notes)
     ends = _answers(nodes, notes)
     inputs = [node for node in nodes if node.op == "Placeholder"]
+    ends = _one_network(nodes, ends, notes)
     section = Section(tuple(f"{node.name}:0" for node in inputs), tuple(ends), nodes)
     main = _Library(graph).graph(needed(structured(section)))
     called = {f"{node.name}:0" for node in inputs}
@@ -59,7 +76,7 @@ def program(graph: GraphDef) -> tuple[File, list[str]]:
     signature = tuple(_signature(node) for node in inputs if f"{node.name}:0" in used)
     names = tuple(ends.values())
     begin = [_same(f"{tensor.name}:0", tensor.name, tensor.name) for tensor in signature]
-    finish = [_same(name, name, one.name) for name, one in zip(names, main.outputs, strict=True)]
+    finish = [Node("Answer", DOMAIN, name, (one.name,), (name,), {}) for name, one in zip(names, main.outputs, strict=True)]
     whole = Graph(signature, tuple(Tensor(n, None, "float") for n in names), (*begin, *main.nodes, *finish), main.constants)
     return File(whole, {}, {"ai.onnx": 20, DOMAIN: 1}, "TensorFlow", {(DOMAIN, op): handler for op, handler in _OPERATORS.items()}), notes
 
@@ -91,6 +108,26 @@ def _answers(nodes: Sequence[NodeDef], notes: list[str]) -> dict[str, str]:
     if not found:
         raise UnsupportedModelError("holds no node that depends on an input (Placeholder) and is read by no other; freeze the graph again.")
     return found
+
+
+def _one_network(nodes: Sequence[NodeDef], ends: dict[str, str], notes: list[str]) -> dict[str, str]:
+    """The outputs that share inputs with a recurrence, where the graph holds several networks; all, where none or each of them has one."""
+    known, sets = {node.name: node for node in nodes}, dict[str, set[str]]()
+    for end in ends if 1 < len(ends) <= _MOST_ANSWERS else ():
+        sets[end] = {n.name for n in needed(Section((), (end,), tuple(nodes)), circles=True).nodes}
+    groups: list[set[str]] = []
+    for end, names in sets.items():
+        inputs = {name for name in names if known[name].op == "Placeholder"}
+        joined = [group for group in groups if any(inputs & sets[other] for other in group)]
+        groups = [group for group in groups if group not in joined] + [{end}.union(*joined)]
+    recurrent = [group for group in groups if any(known[name].op in _RECURRENT for end in group for name in sets[end])]
+    if not recurrent or len(recurrent) == len(groups):
+        return ends
+    kept = {end: name for end, name in ends.items() if any(end in group for group in recurrent)}
+    notes += [
+        f"The output {name!r} is of another network in the same graph, and left out." for end, name in ends.items() if end not in kept
+    ]
+    return kept
 
 
 def _chosen(node: NodeDef, known: Mapping[str, NodeDef]) -> NodeDef | None:

@@ -94,8 +94,8 @@ def renamed(nodes: Iterable[NodeDef], names: Mapping[str, str]) -> tuple[NodeDef
     return tuple(replace(node, inputs=tuple(names.get(one, one) for one in node.inputs)) for node in nodes)
 
 
-def needed(section: Section) -> Section:
-    """The section with those nodes alone that its results need, each behind what it reads.
+def needed(section: Section, circles: bool = False) -> Section:
+    """The section with those nodes alone that its results need, each behind what it reads; `circles`: whether loops are still spelled out.
 
     Raises
     ------
@@ -114,6 +114,8 @@ def needed(section: Section) -> Section:
             open_.discard(name)
             order[name] = known[name]
         elif one not in outside and name not in order:
+            if name in open_ and circles:
+                continue
             if name in open_:
                 raise ModelFileError(f"has nodes that need one another in a circle, among them {printable(name, 80)!r}.")
             if name not in known:

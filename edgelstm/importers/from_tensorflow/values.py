@@ -60,8 +60,24 @@ class Drawn(Special):
 
 
 @dataclass(frozen=True, eq=False)
+class Unwritten(Special):
+    """A value that is written out as an array where an operator needs one."""
+
+    def written(self, call: Call) -> Value:
+        """The value as an array."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
 class Inner(Special):
     """What a fused operator has inside, which nothing else reads."""
+
+
+@dataclass(frozen=True, eq=False)
+class Whole(Special):
+    """Samples that the graph makes whole numbers of: indices, which are whole already."""
+
+    integer: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +97,9 @@ def plain(handler: Handler, *takes: type) -> Handler:
             for name in call.unused:
                 call.attribute(name)
             return [Dead()] * len(call.node.outputs)
+        call.values = [
+            value.written(call) if isinstance(value, Unwritten) and not isinstance(value, takes) else value for value in call.values
+        ]
         odd = next((v for v in call.values if isinstance(v, Special) and not isinstance(v, takes)), None)
         if odd is not None:
             call.refuse(f"computes with {_CALLED[type(odd)]}, which is not imported")
@@ -93,6 +112,7 @@ _CALLED: dict[type, str] = {
     Count: "the number of a loop's iteration",
     Rows: "a list of rows as though it were an array",
     Inner: "a gate of a fused operator",
+    Whole: "samples that are made whole numbers, beside looking them up in a table",
     Drawn: "numbers drawn at random, as in training",
 }
 

@@ -1,4 +1,4 @@
-"""Attention pooling that a graph spells out: a softmax over the steps of a recording, and the sum of rows weighted by it."""
+"""Attention that a graph spells out: a softmax over the steps of a recording, and the sum of rows weighted by it."""
 
 import numpy as np
 

@@ -140,8 +140,8 @@ class Cells:
     def _gru(self, h: Ids, source: Combine) -> Made | None:
         """``h = z h_before + (1 - z) n``, in the forms that exporters write."""
         for z, n, h0 in self._blends(h, source):
-            gate, candidate = self.function(z), self.function(n)
-            if gate is None or candidate is None:
+            gate, candidate = self.function(z), self.function(n) or ("linear", n)
+            if gate is None:
                 continue
             made = self._gru_of(h, gate, candidate, h0, source.place)
             if made is not None:

@@ -1,11 +1,13 @@
 """Convolutions and pooling on identities: along time they become layers of their own."""
 
+from typing import Any
+
 import numpy as np
 
 from ...layers.record import Layer
 from .emitting import layer
 from .expressions import Constant, Floats, Made
-from .inside import inside, ungrouped
+from .inside import inside, mapped, pooled, ungrouped
 from .sliding import Window
 from .tracing import Flow, Tracer
 from .wires import MOST_WEIGHTS, Ids
@@ -46,20 +48,60 @@ def _along(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None, wind
     others = [a for a in range(2, flow.ids.ndim) if a != axis]
     rows = np.transpose(flow.ids, [axis, 0, 1, *others])  # (steps, batch, channels, others …)
     rows, lead, trail = _bare(tracer, rows)
-    reads, backward, steps = tracer.sequence(rows.reshape(*rows.shape[:2], -1))
+    time, frame = window.at([axis - 2]), window.at([a - 2 for a in others])
+    time = time._replace(before=(time.before[0] + lead,), after=(time.after[0] + trail,))
+    weight = np.moveaxis(weight, axis, 2)  # (outputs, channels / groups, time taps, other taps …)
+    out = _over_map(tracer, rows, weight, bias, time, frame, groups) if others and max(frame.places(rows.shape[3:])) > 1 else None
+    if out is None:
+        out = _over_rows(tracer, rows, weight, bias, time, frame, groups)
+    return Flow(np.transpose(out, np.argsort([axis, 0, 1, *others])))
+
+
+def _over_rows(tracer: Tracer, rows: Ids, weight: Floats, bias: Floats | None, time: Window, frame: Window, groups: int) -> Ids:
+    """One kernel over all numbers of a row."""
+    reads, steps = _forward(tracer, rows.reshape(*rows.shape[:2], -1))
+    answers: tuple[int, ...] = (len(weight),)
+    kernel: Floats = weight
+    if frame.sizes:
+        kernel, answers = _kernel(tracer, ungrouped(weight, groups), frame, rows.shape[2:])
+        groups = 1
+    full = np.zeros(len(kernel)) if bias is None else np.repeat(bias, len(kernel) // len(weight))
+    given = {"weight": kernel, "bias": full, "groups": groups}
+    ids = _sliding(tracer, reads, "Conv1D", given, len(kernel), time, steps)  # (answers along time, batch, outputs)
+    return ids.reshape(*ids.shape[:2], *answers)
+
+
+def _over_map(tracer: Tracer, rows: Ids, weight: Floats, bias: Floats | None, time: Window, frame: Window, groups: int) -> Ids | None:
+    """The rows that a window meets side by side, and a convolution over them as one map; None where they make none."""
+    axes, channels = rows.shape[3:], rows.shape[2]
+    if len(axes) > 2 or (len(axes) == 2 and groups > 1):
+        return None
+    steps, batch, taps = len(rows), rows.shape[1], time.sizes[0]
+    turned = np.moveaxis(rows, 2, -1).reshape(steps, batch, -1)  # (steps, batch, others … channels)
+    if time != Window((1,), (1,), (1,), (0,), (0,)):
+        reads, steps = _forward(tracer, turned)
+        turned = _sliding(tracer, reads, "Window", {"steps": taps}, taps * reads.size, time, steps)
+    there = turned[: int((tracer.space.places(turned[:, 0, 0]).step >= 0).sum())]
+    frames = np.moveaxis(there.reshape(-1, taps, *axes, channels), -1, 1)  # (frames, channels, taps, others …)
+    if len(axes) == 2:
+        frames = frames.reshape(len(frames), -1, *axes)
+        weight = weight.reshape(len(weight), -1, *weight.shape[3:])
+    else:
+        frame = Window(*((first, *rest) for first, rest in zip((taps, 1, 1, 0, 0), frame, strict=True)))
+    found = mapped(tracer, frames, weight, bias, frame, groups)
+    if found is None:
+        return None
+    out = found.ids.reshape(len(there), batch, len(weight), *found.shape[2 + (len(axes) == 1) :])
+    behind = np.broadcast_to(turned[len(there) :, :, :1, *(None,) * len(axes)], (len(turned) - len(there), *out.shape[1:]))
+    return np.concatenate([out, behind])
+
+
+def _forward(tracer: Tracer, rows: Ids) -> tuple[Ids, int]:
+    """What a layer reads from rows (steps, batch, numbers), and how many steps there are."""
+    reads, backward, steps = tracer.sequence(rows)
     if backward:
         tracer.refuse("slides over a recording from its end, which is not imported")
-    kernel: Floats = weight
-    answers: tuple[int, ...] = (len(weight),)
-    if others:
-        kernel, answers = _kernel(tracer, ungrouped(weight, groups), window.at([a - 2 for a in others]), rows.shape[2:], others, axis)
-        groups = 1
-    time = window.at([axis - 2])
-    time = time._replace(before=(time.before[0] + lead,), after=(time.after[0] + trail,))
-    full = np.zeros(len(kernel)) if bias is None else np.repeat(bias, len(kernel) // len(weight))
-    ids = _sliding(tracer, reads, kernel, full, time, steps, groups)  # (answers along time, batch, outputs)
-    out = ids.reshape(*ids.shape[:2], *answers)
-    return Flow(np.transpose(out, np.argsort([axis, 0, 1, *others])))
+    return reads, steps
 
 
 def _bare(tracer: Tracer, rows: Ids) -> tuple[Ids, int, int]:
@@ -74,16 +116,14 @@ def _bare(tracer: Tracer, rows: Ids) -> tuple[Ids, int, int]:
     return rows[lead : len(rows) - trail], lead, trail
 
 
-def _kernel(
-    tracer: Tracer, weight: Floats, window: Window, shape: tuple[int, ...], others: list[int], axis: int
-) -> tuple[Floats, tuple[int, ...]]:
+def _kernel(tracer: Tracer, weight: Floats, window: Window, shape: tuple[int, ...]) -> tuple[Floats, tuple[int, ...]]:
     """The kernel along time, (outputs x answers, channels x numbers, taps), of one that slides along other axes too."""
     numbers = np.arange(int(np.prod(shape))).reshape(shape)
     view = window.views(window.padded(numbers, -1))  # (channels, answers …, taps …)
-    rank = len(others)
+    rank = len(window.sizes)
     answers = view.shape[1 : 1 + rank]
     view = np.moveaxis(view, 0, rank).reshape(int(np.prod(answers)), -1)  # (answers, channels x taps)
-    taps = np.moveaxis(weight, axis, -1).reshape(len(weight), view.shape[1], -1)  # (outputs, channels x taps, time taps)
+    taps = np.moveaxis(weight, 2, -1).reshape(len(weight), view.shape[1], -1)  # (outputs, channels x taps, time taps)
     if len(weight) * len(view) * numbers.size * taps.shape[2] > MOST_WEIGHTS:
         tracer.refuse(f"slides along time and frequency at once; written out its kernel has more than {MOST_WEIGHTS} numbers")
     kernel = np.zeros((len(weight), len(view), numbers.size, taps.shape[2]), weight.dtype)
@@ -92,26 +132,21 @@ def _kernel(
     return kernel.reshape(-1, numbers.size, taps.shape[2]), (len(weight), *answers)
 
 
-def _sliding(tracer: Tracer, reads: Ids, kernel: Floats, bias: Floats, window: Window, steps: int, groups: int) -> Ids:
-    """Identities (answers, batch, outputs) of a convolution along time over `reads` of `steps` steps."""
+def _sliding(tracer: Tracer, reads: Ids, name: str, given: dict[str, Any], width: int, window: Window, steps: int) -> Ids:
+    """Identities (answers, batch, width) of a layer along time over `reads` of `steps` steps. name, given: its record and fields."""
     (taps,), (stride,), (dilation,), (before,), (after,) = window
     span = dilation * (taps - 1)
     count = (steps + before + after - span - 1) // stride + 1
     future = span - before  # rows after the present one that an answer needs
     if count < 1 or before > span:
         tracer.refuse(f"slides a window of {span + 1} rows over {steps} with {before} of padding before them")
-    given: dict[str, object] = {
-        "stride": stride,
-        "dilation": dilation,
-        "groups": groups,
-        "padding": "valid" if not before and span else "causal",
-    }
+    given = given | {"stride": stride, "dilation": dilation, "padding": "valid" if not before and span else "causal"}
     if (before and future > 0 and (stride == 1 or future != stride - 1)) or (tracer.open and after and stride > 1):
         given["padding"] = _around(tracer, before, after, span + 1)
-        return _answers(tracer, _conv(tracer, kernel, bias, given), reads, len(kernel), count, count)
+        return _answers(tracer, layer(name, tracer.place, **given), reads, width, count, count)
     if before and future:
         given["align"] = "last"
-    return _answers(tracer, _conv(tracer, kernel, bias, given), reads, len(kernel), min(count, _last(steps, future, stride)), count)
+    return _answers(tracer, layer(name, tracer.place, **given), reads, width, min(count, _last(steps, future, stride)), count)
 
 
 def _around(tracer: Tracer, before: int, after: int, rows: int) -> tuple[int, int]:
@@ -124,10 +159,6 @@ def _around(tracer: Tracer, before: int, after: int, rows: int) -> tuple[int, in
 def _last(steps: int, future: int, stride: int) -> int:
     """How many answers need no row after the recording's end."""
     return (steps - 1 - future) // stride + 1
-
-
-def _conv(tracer: Tracer, kernel: Floats, bias: Floats, given: dict[str, object]) -> Layer:
-    return layer("Conv1D", tracer.place, weight=kernel, bias=bias, **given)
 
 
 def turned(tracer: Tracer, refs: Ids, steps: int) -> Ids:
@@ -157,17 +188,20 @@ def pool(tracer: Tracer, flow: Flow, window: Window, kind: str, whole: bool) -> 
     others = [a for a in range(2, flow.ids.ndim) if a != axis]
     time, rest = window.at([axis - 2]), window.at([a - 2 for a in others])
     (before,), (after,) = time.before, time.after
-    if any(n != 1 for n in rest.sizes + rest.strides) or any(rest.before + rest.after) or time.dilations != (1,):
-        tracer.refuse("pools along time with dilation, or along another axis too, which is not imported")
+    if time.dilations != (1,):
+        tracer.refuse("pools along time with dilation, which is not imported")
     if before + after and kind == "average" and not whole:
         tracer.refuse("averages along time over the rows that are there, without its padding, which is not imported")
     rows = np.transpose(flow.ids, [axis, 0, 1, *others])
     if kind == "average":
         rows, lead, trail = _bare(tracer, rows)
         before, after = before + lead, after + trail
-    reads, backward, steps = tracer.sequence(rows.reshape(*rows.shape[:2], -1))
-    if backward:
-        tracer.refuse("pools a recording from its end, which is not imported")
+    if any(n != 1 for n in rest.sizes + rest.strides):
+        frames = _pooled_frame(tracer, Flow(rows.reshape(-1, *rows.shape[2:])), rest, kind, whole).ids
+        rows = frames.reshape(*rows.shape[:2], *frames.shape[1:])
+    if time.sizes == time.strides == (1,) and not before + after:
+        return Flow(np.transpose(rows, np.argsort([axis, 0, 1, *others])))
+    reads, steps = _forward(tracer, rows.reshape(*rows.shape[:2], -1))
     size, stride = time.sizes[0], time.strides[0]
     padding = _around(tracer, before, after, size) if before + after else "valid"
     record = layer("MaxPool1D" if kind == "max" else "AveragePool1D", tracer.place, size=size, stride=stride, padding=padding)
@@ -178,6 +212,8 @@ def pool(tracer: Tracer, flow: Flow, window: Window, kind: str, whole: bool) -> 
 
 def _pooled_frame(tracer: Tracer, flow: Flow, window: Window, kind: str, whole: bool) -> Flow:
     rank = len(window.sizes)
+    if (found := pooled(tracer, flow.ids, window, kind, whole)) is not None:
+        return found
     if any(window.before + window.after) and (kind == "max" or not whole):
         tracer.refuse("pools a frame with padding, which is not imported")
     view = window.views(window.padded(flow.ids, int(tracer.ids(np.zeros(1))[0])))

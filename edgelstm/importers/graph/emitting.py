@@ -297,7 +297,7 @@ def _why_not(source: Expression) -> str:
     if isinstance(source, State):
         return "its state goes round a loop that is no LSTM, GRU or RNN cell as edgelstm knows them"
     if isinstance(source, Scores):
-        return "its scores of steps by steps are imported where their softmax over the keys weights rows, and nowhere else"
+        return "its products of the rows of a recording are imported where a softmax of them weights a sum of rows, and nowhere else"
     if isinstance(source, Weights):
         return "its softmax over the steps of a recording is imported where it weights a sum over them, and nowhere else"
     return f"{type(source).__name__} is not imported"

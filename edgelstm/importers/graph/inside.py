@@ -1,11 +1,13 @@
-"""Convolutions inside the frame that one timestep is: over a map where windows lie side by side, else as one matrix."""
+"""Convolutions and pooling inside the frame that one timestep is: over a map where windows lie side by side, else as one matrix."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ...layers.map_conv import MapConv
-from .expressions import Floats, State
+from ...layers.map_pool import MapPool
+from .expressions import Floats, Made, State
 from .maps import Mapped
 from .sliding import Window
 from .tracing import Flow, Tracer
@@ -17,7 +19,7 @@ def inside(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None, wind
 
     weight: (outputs, channels / groups, taps …); bias: (outputs,).
     """
-    found = _mapped(tracer, flow.ids, weight, bias, window, groups) if len(window.sizes) <= 2 else None
+    found = mapped(tracer, flow.ids, weight, bias, window, groups) if len(window.sizes) <= 2 else None
     return _written_out(tracer, flow, ungrouped(weight, groups), bias, window) if found is None else found
 
 
@@ -43,14 +45,34 @@ def _written_out(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None
     return Flow(np.moveaxis(out.ids, -1, 1))
 
 
-def _mapped(tracer: Tracer, ids: Ids, weight: Floats, bias: Floats | None, window: Window, groups: int) -> Flow | None:
+def mapped(tracer: Tracer, ids: Ids, weight: Floats, bias: Floats | None, window: Window, groups: int) -> Flow | None:
     """A `MapConv`; None where there is one window, or where the map is not the present step's alone."""
     ids, window = _bare(tracer, ids, window)
-    turned = np.moveaxis(ids, 1, -1)  # (batch, axes …, channels)
-    spans = [d * (k - 1) + 1 for k, d in zip(window.sizes, window.dilations, strict=True)]
-    sizes = zip(turned.shape[1:], window.before, window.after, spans, window.strides, strict=False)
-    answers = tuple((n + before + after - span) // stride + 1 for n, before, after, span, stride in sizes)
-    if min(answers) < 1 or max(answers) == 1 or not _present(tracer, turned):
+    kernel = np.moveaxis(weight, (0, 1), (-1, -2))  # (taps …, channels / groups, outputs)
+
+    def make(given: dict[str, Any], rows: int) -> Made:
+        wide = kernel if rows == 1 else kernel[None]
+        return Mapped(tracer.place, MapConv(wide, bias, groups=groups, **given), [])
+
+    return _on_map(tracer, ids, window, make) if max(window.places(ids.shape[2:])) > 1 else None
+
+
+def pooled(tracer: Tracer, ids: Ids, window: Window, kind: str, whole: bool) -> Flow | None:
+    """A `MapPool` over ids (batch, channels, axes …); None where a mean has one window, or the map is not the present step's alone."""
+    if len(window.sizes) > 2 or (kind == "average" and max(window.places(ids.shape[2:])) == 1):
+        return None
+
+    def make(given: dict[str, Any], rows: int) -> Made:
+        size = window.sizes if rows == 1 else (1, *window.sizes)
+        return Made(tracer.place, MapPool(kind, size, include_padding=whole, **given), [])
+
+    return _on_map(tracer, ids, window, make)
+
+
+def _on_map(tracer: Tracer, ids: Ids, window: Window, make: Callable[[dict[str, Any], int], Made]) -> Flow | None:
+    """A layer over the map of each step. make: from how windows lie on it, and the rows a step, which are its first axis if several."""
+    turned, answers = np.moveaxis(ids, 1, -1), window.places(ids.shape[2:])  # (batch, axes …, channels)
+    if min(answers) < 1 or not _present(tracer, turned):
         return None
     group = tracer.grouped([turned.reshape(len(turned), -1)])
     rows = len(group.refs[0])
@@ -62,14 +84,14 @@ def _mapped(tracer: Tracer, ids: Ids, weight: Floats, bias: Floats | None, windo
         "dilation": window.dilations,
         "padding": tuple(zip(window.before, window.after, strict=True)),
     }
-    kernel = np.moveaxis(weight, (0, 1), (-1, -2))  # (taps …, channels / groups, outputs)
-    if rows > 1:  # several rows a step: the map's first axis, along which windows are one wide
+    if rows > 1:
         ones = {"shape": (rows,), "strides": (1,), "dilation": (1,), "padding": ((0, 0),)}
-        given, kernel = {name: ones[name] + given[name] for name in given}, kernel[None]
-    record = MapConv(kernel, bias, groups=groups, **given)
-    source = Mapped(tracer.place, record, [group.refs[0].ravel()])
-    out = tracer.output(group, source, width=record.output_size([record.input_width]) // rows)
-    return Flow(np.moveaxis(out.reshape(len(turned), *answers, len(weight)), -1, 1))
+        given = {name: ones[name] + given[name] for name in given}
+    source = make(given, rows)
+    source.reads.append(group.refs[0].ravel())
+    width = source.record.output_size([group.refs[0].size]) // rows
+    out = tracer.output(group, source, width=width)
+    return Flow(np.moveaxis(out.reshape(len(turned), *answers, -1), -1, 1))
 
 
 def _present(tracer: Tracer, turned: Ids) -> bool:

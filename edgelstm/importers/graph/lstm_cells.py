@@ -50,9 +50,7 @@ def _readings(cells: "Cells", h: Ids) -> Iterator[tuple[dict[str, Any], Ids]]:
     """Each reading of h as an LSTM's: the fields of its record, and what it reads."""
     for m, projection in _projected(cells, h):
         for out, squashed in _orders(cells.pair(m, "mul")):
-            cell = cells.function(squashed)
-            if cell is None:
-                continue
+            cell = cells.function(squashed) or ("linear", squashed)
             before, clip = _unclipped(cells, cell[1])
             for gates in _gates(cells, before, cell[1]):
                 if (sums := _sums(cells, h, gates, out, cell[1])) is not None:
@@ -124,8 +122,8 @@ def _sums(cells: "Cells", h: Ids, gates: _Gates, out: Ids, after: Ids) -> tuple[
     """The fields of the record that the gates give, and what they read."""
     given = [(gates.i, True), (gates.f, True), (out, False)]
     found = [None if ids is None else _gate(cells, ids, after, old) for ids, old in given]
-    candidate = cells.function(gates.g)
-    if candidate is None or any(gate is None and ids is not None for gate, (ids, _) in zip(found, given, strict=True)):
+    candidate = cells.function(gates.g) or ("linear", gates.g)
+    if any(gate is None and ids is not None for gate, (ids, _) in zip(found, given, strict=True)):
         return None
     known = [gate for gate in found if gate is not None]
     rows = [gate.sums for gate in known]

@@ -102,8 +102,8 @@ def _weighted(tracer: "Tracer", found: Looking, rows: Ids) -> Ids | None:
     if not _over_steps(tracer, rows) or (values := _read(tracer, rows, found.order)) is None:
         return None
     source = found.source
-    weight = np.full(source.queries.size // source.heads, source.factor)
-    record = layer("SelfAttention", tracer.place, weight=weight, heads=source.heads, causal=source.causal)
+    options = {"heads": source.heads, "scale": source.factor, "causal": source.causal}
+    record = layer("SelfAttention", tracer.place, query_size=source.queries.size, **options)
     wire = tracer.space.allocate(Made(tracer.place, record, [source.queries, source.keys, values]), found.wire.steps, values.size)
     return _arranged(tracer.space.ids(wire), found.order, rows.shape)
 

@@ -21,6 +21,12 @@ class Window(NamedTuple):
         """The same along some of the axes."""
         return Window(*(tuple(values[a] for a in axes) for values in self))
 
+    def places(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """How many answers lie along each axis of an array of that shape."""
+        spans = (d * (k - 1) + 1 for k, d in zip(self.sizes, self.dilations, strict=True))
+        sizes = zip(shape, self.before, self.after, spans, self.strides, strict=True)
+        return tuple((n + before + after - span) // stride + 1 for n, before, after, span, stride in sizes)
+
     def views(self, padded: Ids) -> Ids:
         """(…, answers along each axis, taps along each axis) of an array whose last axes are padded already."""
         rank = len(self.sizes)

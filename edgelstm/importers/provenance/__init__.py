@@ -46,7 +46,8 @@ class Provenance:
     ----------
     origins : tuple of Origin
     unused : tuple of str
-        Tensors of the file whose numbers are in no array as they are: left out, folded into others, or of no use.
+        Tensors of the file whose numbers are in no array as they are: left out, folded into others, or of no use. Those of one value
+        alone, such as states that begin as zeros, are not told.
     passed : tuple of str
         Layers of the file that leave nothing to compute, such as dropout.
     """
@@ -60,7 +61,7 @@ def provenance(model: Model, tensors: Mapping[str, NDArray[np.float32]], names: 
     """What the arrays of a model were made of, given those of its file, and the names of the file's own layers, where it has such."""
     found = tuple(_Tracing(tensors).all(model))
     used = {name for origin in found for name in origin.sources}
-    unused = tuple(name for name, tensor in tensors.items() if name not in used and tensor.size > 1)
+    unused = tuple(name for name, tensor in tensors.items() if name not in used and (tensor != tensor.flat[0]).any())
     made = [layer.name for layer in model.layers]
     passed = (name for name in names if not any(one == name or one.startswith((f"{name}.", f"{name}_")) for one in made))
     return Provenance(found, unused, tuple(dict.fromkeys(passed)))

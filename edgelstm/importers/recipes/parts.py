@@ -94,7 +94,7 @@ def places(said: Any, step: Step) -> NDArray[np.int64]:
             counted = range(*numbers) if len(numbers) > 1 else range(numbers[0], numbers[0] + 1)
         except (ValueError, TypeError):
             counted = range(0)
-        if not counted or len(counted) + len(found) > MAX_SIZE or min(counted[0], counted[-1]) < 0:
+        if isinstance(part, bool) or not counted or len(counted) + len(found) > MAX_SIZE or min(counted[0], counted[-1]) < 0:
             raise UsageError(f"{step.place}: indices are places, or ranges as '448:1024, 1022:958:-1'; got {printable(repr(part), 60)}.")
         found += counted
     return np.array(found, np.int64)

@@ -18,10 +18,6 @@ Rule = Callable[[Any, Seen, Range | None, Range | None], Layer]
 UNTOUCHED: Mapping[str, Rule] = MappingProxyType({})
 
 
-#: In place of the rules of kinds that hold much and that no scheme has a rule for: `quantize` refuses them by name.
-REFUSED: Mapping[str, Rule] = MappingProxyType({})
-
-
 def rules_of(kind: str) -> Mapping[str, Rule]:
     """The rules of a float kind, by scheme."""
     found: Mapping[str, Rule] = part(__name__, kind).RULES[kind]

@@ -26,7 +26,10 @@ def options(layer: LSTM, scheme: str) -> dict[str, Any]:
     taken = {f.name for f in fields(record_of("lstm_int8"))}
     if others := [name for name in layer.variant if name not in taken]:
         raise UnsupportedModelError(f"{layer.label}: {scheme} does not have {', '.join(others)}. Keep this layer in f32.")
-    return {name: getattr(layer, name) for name in layer.variant}
+    found = {name: getattr(layer, name) for name in layer.variant}
+    if layer.weight_hr is not None:
+        found["weight_hr"], found["scale_hr"] = quantised_rows(layer.weight_hr)
+    return found
 
 
 def weights_alone(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...layers.attention import AttentionPool
+from ...layers.attention import AttentionPool, SelfAttention
 from ...layers.fake_quantize import DynamicFakeQuantize
 from ...layers.recording import Last, Mask, Reverse
 from ...layers.recurrent import Recurrent
-from ...layers.self_attention import SelfAttention
+from ...reference import over as over_recording
 from .lstm import Float
 from .rounding import Floats
 
@@ -111,21 +111,12 @@ def _attention(layer: AttentionPool, xs: list[Floats], lengths: Steps) -> Floats
 
 
 def _self_attention(layer: SelfAttention, xs: list[Floats], lengths: Steps) -> Floats:
+    """By the twin; what stands behind a window's own steps is padding, whose rows are zeros."""
     x = np.concatenate(xs, axis=-1)
-    windows, steps = x.shape[:2]
-    keep = np.arange(steps) < lengths[:, None]  # (windows, time)
-    if layer.padding:
-        keep, x = keep & (x[..., -1] != 0), x[..., :-1]
-    q, k, v = np.split(x, [layer.heads * layer.size, 2 * layer.heads * layer.size], axis=-1)
-    q, k, v = (part.reshape(windows, steps, layer.heads, -1).transpose(2, 1, 0, 3) for part in (q, k, v))  # (heads, time, windows, …)
-    y = np.zeros_like(v)
-    for t in range(steps):
-        parts = np.tanh(q[:, t, None] + k) if layer.score == "additive" else q[:, t, None] * k
-        seen = keep.T & (np.arange(steps) <= (t if layer.causal else steps))[:, None]  # (time, windows)
-        score = np.where(seen, parts @ layer.weight, -np.float32(1e30))  # (heads, time, windows)
-        share = np.exp(score - score.max(axis=1, keepdims=True))
-        y[:, t] = ((share / share.sum(axis=1, keepdims=True))[..., None] * v).sum(axis=1) * keep[:, t, None]
-    return np.asarray(y.transpose(2, 1, 0, 3).reshape(windows, steps, -1), np.float32)
+    y = np.zeros((*x.shape[:2], layer.output_size([x.shape[-1]])), np.float32)
+    for window, length in enumerate(lengths):
+        y[window, :length] = over_recording(layer, [x[window, :length].astype(np.float64)])
+    return y
 
 
 def _fake_quantize(layer: DynamicFakeQuantize, xs: list[Floats], lengths: Steps) -> Floats:

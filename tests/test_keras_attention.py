@@ -1,0 +1,58 @@
+"""Keras' attention of a recording's rows to each other, from its files; against Keras."""
+
+import os
+
+import numpy as np
+import pytest
+
+import edgelstm as el
+from edgelstm import reference
+
+pytest.importorskip("h5py")
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning", "ignore:You are saving:UserWarning")
+
+
+@pytest.fixture(scope="module")
+def keras():
+    pytest.importorskip("torch")
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    return pytest.importorskip("keras")
+
+
+NETWORKS = {
+    "dot": lambda k, x: k.layers.Attention()([x, x]),
+    "scaled": lambda k, x: k.layers.Attention(use_scale=True)([x, x]),
+    "concat": lambda k, x: k.layers.Attention(use_scale=True, score_mode="concat")([x, x, x]),
+    "additive": lambda k, x: k.layers.AdditiveAttention()([x, x]),
+    "additive of others": lambda k, x: k.layers.AdditiveAttention(use_scale=False)([x, k.layers.Dense(3)(x), k.layers.Dense(8)(x)]),
+    "heads": lambda k, x: k.layers.MultiHeadAttention(2, 5)(x, x),
+    "heads of values": lambda k, x: k.layers.MultiHeadAttention(2, 5, value_dim=3, output_shape=6, use_bias=False)(x, x),
+}
+
+
+@pytest.mark.parametrize("form", ["keras", "h5"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_files_answer_as_keras(keras, tmp_path, rng, network, form):
+    k = keras
+    x = k.Input((None, 3))
+    y = k.layers.Bidirectional(k.layers.LSTM(4, return_sequences=True))(x)
+    y = k.layers.GlobalAveragePooling1D()(NETWORKS[network](k, y))
+    model = k.Model(x, k.layers.Dense(2)(y))
+    for weight in model.weights:
+        weight.assign(rng.uniform(-1, 1, weight.shape).astype(np.float32))
+    path = tmp_path / f"model.{form}"
+    model.save(path)
+    samples = rng.normal(size=(13, 3)).astype(np.float32)
+    wanted = model(samples[None]).detach().numpy()[0]
+    loaded = el.load(path)
+    assert "self_attention" in [layer.kind for layer in loaded.layers]
+    np.testing.assert_allclose(reference.run(loaded, samples)[-1], wanted, rtol=0, atol=1e-5)
+
+
+def test_attention_to_another_sequence_is_refused(keras, tmp_path):
+    k = keras
+    x, other = k.Input((7, 3)), k.Input((5, 3))
+    k.Model([x, other], k.layers.Attention()([x, other])).save(tmp_path / "model.keras")
+    with pytest.raises(el.EdgeLSTMError, match="imports several where each"):
+        el.load(tmp_path / "model.keras")
