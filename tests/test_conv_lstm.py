@@ -77,7 +77,7 @@ def test_schemes_without_a_rule_are_refused_by_name(rng, scheme):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"kernel": np.zeros((3, 2, 3, 20), np.float32)}, "int8 matrix"),
+        ({"kernel": np.zeros((3, 2, 3, 20), np.float32)}, "must be int8"),
         ({"kernel": np.zeros((6, 3, 20), np.int8)}, "4 axes"),
         ({"scale": np.ones(19)}, r"\(20,\)"),
         ({"recurrent_scale": np.zeros(20)}, "must be positive"),

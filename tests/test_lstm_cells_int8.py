@@ -59,7 +59,7 @@ def test_a_projection_in_integers_stays_with_its_twin(rng, windows, scheme, hidd
     [
         ({"scale_hr": np.ones(6)}, r"scale_hr must have shape \(7,\)"),
         ({"scale_hr": np.zeros(7)}, "must be positive"),
-        ({"weight_hr": np.zeros((7, 14))}, "weight_hr must be an int8 matrix"),
+        ({"weight_hr": np.zeros((7, 14))}, "weight_hr must be int8"),
         ({"weight_hr": None, "bias_hr": None, "weight_hh": np.zeros((56, 14), np.int8), "h0": None}, "scale_hr belongs to a weight_hr"),
     ],
 )

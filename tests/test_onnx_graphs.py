@@ -56,6 +56,12 @@ NETWORKS = {
     "a strided convolution and pooling": lambda: before_lstm(
         lambda x, c, p: p(torch.relu(c(x))), nn.Conv1d(3, 5, 3, stride=2), nn.MaxPool1d(2)
     ),
+    "pooling of a frame, rounded up": lambda: before_lstm(
+        lambda x, p: p(x[:, None])[:, 0], nn.MaxPool2d((2, 1), ceil_mode=True), channels=2
+    ),
+    "means of a frame, rounded up": lambda: before_lstm(
+        lambda x, p: p(x[:, None])[:, 0], nn.AvgPool2d((2, 1), ceil_mode=True, count_include_pad=False), channels=2
+    ),
     "a convolution along time and channels": lambda: before_lstm(
         lambda x, c: c(functional.pad(x, (2, 0))[:, None])[:, 0], nn.Conv2d(1, 1, (3, 3), padding=(1, 0)), channels=3
     ),

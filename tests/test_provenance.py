@@ -8,8 +8,8 @@ from cli_calls import call
 from test_from_keras import KERAS2
 
 import edgelstm as el
-from edgelstm.importers import import_file
-from edgelstm.importers.provenance import provenance
+from edgelstm.importers import READERS, import_file
+from edgelstm.importers.provenance import provenance, tensors
 
 
 def uniform(seed, *shape):
@@ -24,9 +24,9 @@ def gates(array, order):
     return array.reshape(4, -1, *array.shape[1:])[list(order)].reshape(array.shape)
 
 
-def told(layers, **tensors):
+def told(layers, **arrays):
     """By array, the sources and what was done; and the tensors that are in none."""
-    found = provenance(el.Model(layers), tensors)
+    found = provenance(el.Model(layers), arrays)
     return {origin.array: (origin.sources, origin.how) for origin in found.origins}, found.unused
 
 
@@ -69,13 +69,17 @@ def test_gates_that_a_file_keeps_apart():
 def test_a_batchs_normalisation_and_one_that_is_folded_into_a_matrix():
     gamma, beta, mean, variance = uniform(5, 6), uniform(6, 6), uniform(7, 6), np.abs(uniform(8, 6)) + 0.1
     scale = gamma / np.sqrt(variance.astype(np.float64) + 1e-3)
-    tensors = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance, "w": uniform(9, 6, 6)}
-    said, unused = told([el.BatchNorm(scale, beta - mean * scale)], **tensors)
+    arrays = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance, "w": uniform(9, 6, 6)}
+    said, unused = told([el.BatchNorm(scale, beta - mean * scale)], **arrays)
     assert said["scale"] == (("gamma", "variance"), "a normalisation's factor, gamma / sqrt(variance + 0.001)")
     assert said["offset"] == (("beta", "mean"), "a normalisation's offset, beta - mean * factor")
     assert unused == ("w",)
-    said, _ = told([el.Dense(tensors["w"] * scale[:, None], beta)], **tensors)
+    said, _ = told([el.Dense(arrays["w"] * scale[:, None], beta)], **arrays)
     assert said == {"weight": (("w",), "each output times a factor that is folded in"), "bias": (("beta",), "")}
+
+
+def test_every_format_that_is_read_is_told_of():
+    assert set(tensors._READERS) == set(READERS)
 
 
 def test_nothing_is_said_where_nothing_holds():

@@ -132,3 +132,29 @@ def test_every_answer_is_that_of_tensorflow_lite(streaming):
         runtime.set_tensor(x, row.astype(np.int8).reshape(1, 1, 1, 4))
         runtime.invoke()
         np.testing.assert_array_equal(runtime.get_tensor(y)[0], wanted * 256)
+
+
+def meeting(seed=3):
+    """A dense layer of int8 weights that reads float32."""
+    rng, network = np.random.default_rng(seed), Network()
+    x, y = network.tensor("float32", (1, 20), name="x"), network.tensor("float32", (1, 5))
+    weight = network.constant(rng.integers(-127, 128, (5, 20)).astype(np.int8), rng.uniform(0.002, 0.02, 5))
+    network.tensors[weight][4][6] = ("i", 0)
+    bias = network.constant(rng.normal(size=5).astype(np.float32))
+    network.operator("FULLY_CONNECTED", [x, weight, bias], [y], {3: ("B", 1)}, options_type=8)
+    network.inputs, network.outputs = [x], [y]
+    return network.bytes()
+
+
+def test_numbers_that_meet_weights_of_int8_are_rounded_as_tensorflow_lite_rounds_them():
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    (model, _, notes), runtime = imported(meeting()), interpreter.Interpreter(model_content=meeting())
+    assert not any(note.startswith("Weights of int8") for note in notes)
+    assert [layer.kind for layer in model.layers if layer.kind != "normalizer"] == ["dynamic_fake_quantize", "dense"]
+    runtime.allocate_tensors()
+    x, y = runtime.get_input_details()[0]["index"], runtime.get_output_details()[0]["index"]
+    xs = np.random.default_rng(4).normal(size=(50, 20)).astype(np.float32)
+    for row, found in zip(xs, reference.run(model, xs), strict=True):
+        runtime.set_tensor(x, row[None])
+        runtime.invoke()
+        np.testing.assert_allclose(found, runtime.get_tensor(y)[0], atol=1e-5)

@@ -258,6 +258,9 @@ GRAPHS: dict[str, Callable[[], Made]] = {
     "keras1_linear": keras(
         lambda: k1.GRU(4, activation="linear", recurrent_activation="hard_sigmoid", dropout=0.2), lambda: k1.Dense(1, activation="sigmoid")
     ),
+    "keras1_dilated": keras(
+        lambda: k1.Conv1D(5, 3, dilation_rate=2, padding="causal"), lambda: k1.LSTM(4, return_sequences=True), lambda: k1.Dense(2)
+    ),
     "keras1_words": keras(lambda: k1.Embedding(9, 5), lambda: k1.Bidirectional(k1.LSTM(4)), lambda: k1.Dense(2), words=True),
 }
 

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from graphdefs import GraphDef, dense, function_name, loop, message, node
+from graphdefs import GraphDef, dense, dtype, function_name, loop, message, node, shape
 
 import edgelstm as el
 from edgelstm.importers import import_file
@@ -42,6 +42,11 @@ def filled(graph):
     data = b"\x08\x01" + message(2, message(2, b"\x08\x80\x80\x80\x20")) + b"\x2d\0\0\x80\x3f"
     graph.add("c", "Const", value=message(8, data))
     graph.add("z", "Mul", "y", "c")
+
+
+def wide_sample(graph):
+    """A step of 2^40 numbers."""
+    graph.nodes[0] = node("x", "Placeholder", dtype=dtype("float32"), shape=message(7, shape([1, -1, 1 << 40])))
 
 
 def made_large(graph):
@@ -160,6 +165,7 @@ def many_splits(graph):
         (many_nodes, "nodes; edgelstm reads no such"),
         (huge_shape, "numbers are read"),
         (filled, "too large"),
+        (wide_sample, "at most"),
         (made_large, "at most"),
         (padded, "pads|at most"),
         (repeated, "at most"),

@@ -46,6 +46,8 @@ class Value:
         The record, one score a timestep, of which a softmax over time weights this tensor's timesteps.
     static : bool
         Whether it is a vector for the whole sequence that its record gives at every step, a model of whole recordings too.
+    over : int, optional
+        Of what sums up a sequence, the timesteps of that, where the file fixes them.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Value:
     weights: bool = False
     scores: str = ""
     static: bool = False
+    over: int | None = None
 
     @property
     def steps(self) -> int | None:
@@ -141,7 +144,7 @@ class Build:
     def ended(self, name: str, x: Value, end: str = "last") -> Value:
         """The last timestep as the network's state of knowledge: every step gives one, unless the model answers whole recordings."""
         found = self.add(Last(ends=(end,), **self.at(f"{name}.{end}", x))) if self.whole else x.name
-        return Value(found, x.features, False)
+        return Value(found, x.features, False, over=x.steps)
 
     def ends(self, xs: Sequence[Value]) -> list[Value]:
         """Tensors that are joined: where some are a sequence's end, what stands beside the sequence is its last timestep."""

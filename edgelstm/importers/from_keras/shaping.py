@@ -3,6 +3,11 @@
 from dataclasses import replace
 from math import prod
 
+import numpy as np
+
+from ...layers.feedforward import Normalizer
+from ...layers.order import INPUT
+from ...layers.recording import MOST_REPEATED, Repeat
 from ...layers.window import Window
 from . import weighting
 from .build import Shape, Value
@@ -65,17 +70,30 @@ def _permute(call: Call) -> Value:
     return replace(x, shape=tuple(x.shape[axis - 1] for axis in dims))
 
 
+def _beside(call: Call, count: int) -> Value:
+    """What stands beside a sequence, at each of its timesteps."""
+    x = call.x
+    if len(x.shape) != 1 or {count} != {shape[0] for shape in call.build.given if len(shape) > 1}:
+        raise call.refused(f"it repeats {x.shape}, which stands beside a sequence, {count} times; edgelstm imports one for each timestep")
+    return replace(x, shape=(count, *x.shape), time=True, static=False)
+
+
 def _repeat(call: Call) -> Value:
+    """What sums up a sequence, or a vector that the model begins with, at every timestep of another sequence."""
     x, count = call.x, call.options.count("n")
     if x.turned:
         return weighting.repeated(call, count)
-    if x.static and len(x.shape) == 1 and {count} == {shape[0] for shape in call.build.given if len(shape) > 1}:
-        return replace(x, shape=(count, *x.shape), time=True, static=False)
-    if count != 1:
-        raise call.refused(
-            "it begins a second sequence with what the first ended in: an encoder and a decoder. Save the two as models of their own"
-        )
-    raise call.refused("it makes a sequence of one timestep out of a vector")
+    if x.static:
+        return _beside(call, count)
+    if x.time or len(x.shape) != 1:
+        raise call.refused(f"it repeats a vector; it is given a tensor of shape {x.shape}")
+    if not 1 <= count <= MOST_REPEATED:
+        raise call.refused(f"it repeats its input {count} times; edgelstm imports from 1 to {MOST_REPEATED}")
+    source = x.name
+    if source == INPUT:  # a repeated row does not tell how wide the input is
+        source = call.build.add(Normalizer(np.zeros(x.width), np.ones(x.width), **call.build.at(f"{call.name}.vector", source)))
+    name = call.build.add(Repeat(None if x.over == count else count, **call.at(source)))
+    return Value(name, (count, x.width), True)
 
 
 KINDS = {

@@ -91,6 +91,8 @@ class Attempt:
     def _samples(self, space: Space, steps: int) -> dict[str, Value]:
         """Identities of all samples: the numbers of one step, over all inputs, in the file's order."""
         widths = self.reading.widths()
+        if sum(widths) > MOST:
+            raise UnsupportedModelError(f"takes {sum(widths)} numbers a step; at most {MOST} are imported.")
         kinds = np.repeat([tensor.dtype == "int" for tensor, _ in self.reading.samples], widths)
         wire = space.allocate(Input("the graph's input", frozenset(np.flatnonzero(kinds).tolist())), steps, sum(widths))
         ids = space.ids(wire)  # (steps, batch, width)
@@ -182,7 +184,7 @@ def _in_order(tracer: Tracer, ids: Ids) -> Ids:
     orders = np.argsort(group.where, axis=2)  # (steps, sequences, numbers)
     if (orders != orders[-1, 0]).any():
         tracer.refuse("holds the numbers of each step in another order")
-    found: Ids = group.refs[0][orders[-1, 0], 0]
+    found: Ids = group.refs[0][group.alike[orders[-1, 0]], 0]
     return found
 
 

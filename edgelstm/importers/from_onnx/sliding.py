@@ -47,13 +47,25 @@ def _pool(kind: str) -> Callable[[Call], list[Value]]:
         x, sizes = call.flow(0), tuple(call.attribute("kernel_shape"))
         window = window_of(call, x.shape[2:], sizes)
         call.attribute("storage_order")
-        if call.attribute("ceil_mode", 0):
-            whole = (n + b + a - k for n, b, a, k in zip(x.shape[2:], window.before, window.after, sizes, strict=True))
-            if any(n % s for n, s in zip(whole, window.strides, strict=True)):
-                call.refuse("rounds the number of its answers up, which is not imported")
-        return [pool(call.tracer, x, window, kind, bool(call.attribute("count_include_pad", 0)))]
+        whole = bool(call.attribute("count_include_pad", 0))
+        if call.attribute("ceil_mode", 0) and (rounded := _rounded_up(window, x.shape[2:])) != window:
+            if kind == "average" and whole:
+                call.refuse("rounds the number of its answers up and counts padding in its means, which is not imported")
+            window = rounded
+        return [pool(call.tracer, x, window, kind, whole)]
 
     return pooled
+
+
+def _rounded_up(window: Window, shape: tuple[int, ...]) -> Window:
+    """A window with as much padding behind as rounding the number of answers up takes; none begins behind the input."""
+    after = []
+    for n, k, s, d, b, a in zip(shape, *window, strict=True):
+        span = d * (k - 1) + 1
+        answers = -(-(n + b + a - span) // s) + 1
+        answers -= (answers - 1) * s >= n + b
+        after.append(max(a, (answers - 1) * s + span - n - b))
+    return window._replace(after=tuple(after))
 
 
 def _global(kind: str) -> Callable[[Call], list[Value]]:

@@ -13,7 +13,8 @@ from ..from_onnx.folding import bounded
 from ..graph.expressions import Input
 from ..graph.tracing import Flow, Value
 from .lists import row
-from .values import Count, Dead, Drawn, Handler, Rows, Whole, like, one, onnx, plain
+from .sliding import moved
+from .values import Count, Dead, Drawn, Handler, Rows, Spaced, Whole, like, one, onnx, plain
 
 #: The end of an axis.
 _END = 1 << 62
@@ -68,6 +69,19 @@ def _expand(call: Call) -> list[Value]:
     x = call.value(0)
     axis = call.axis(int(call.constant(1).item()), len(x.shape) + 1)
     return onnx(call, "Unsqueeze", x, np.array([axis], np.int64))
+
+
+def _less(call: Call, block: tuple[int, ...]) -> list[int]:
+    """By axis, what is left of something that holds a number for each, behind a Squeeze of named axes."""
+    if not (named := call.node.attributes.get("squeeze_dims")):
+        call.refuse("takes axes away from rows that are dealt out, and does not name them")
+    axes = [call.axis(a, len(block)) for a in named]
+    return [n for axis, n in enumerate(block) if axis not in axes]
+
+
+def _more(call: Call, block: tuple[int, ...]) -> list[int]:
+    axis = call.axis(int(call.constant(1).item()), len(block) + 1)
+    return [*block[:axis], 1, *block[axis:]]
 
 
 def _concat(call: Call) -> list[Value]:
@@ -189,10 +203,6 @@ def _size(call: Call) -> list[Value]:
     return [np.array(np.prod(call.value(0).shape), np.int64)]
 
 
-def _rank(call: Call) -> list[Value]:
-    return [np.array(len(call.value(0).shape), np.int64)]
-
-
 def _strided_slice(call: Call) -> list[Value]:
     """``data[begin:end:stride]`` with the masks: begin, end, ellipsis, new axis, shrink."""
     masks = [call.attribute(f"{name}_mask", 0) for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")]
@@ -253,8 +263,8 @@ MOVING: dict[str, Handler] = {
     "Cast": plain(_cast, Count, Drawn, Whole),
     "Reshape": plain(_reshape, Whole),
     "Transpose": plain(_transpose, Whole),
-    "Squeeze": plain(_squeeze, Whole),
-    "ExpandDims": plain(_expand, Whole),
+    "Squeeze": plain(moved(_squeeze, _less), Whole, Spaced),
+    "ExpandDims": plain(moved(_expand, _more), Whole, Spaced),
     "ConcatV2": plain(_concat),
     "Concat": plain(_concat),
     "Pack": plain(_pack),
@@ -275,7 +285,7 @@ MOVING: dict[str, Handler] = {
     "Shape": plain(_shape, Whole),
     "ShapeN": plain(_shape),
     "Size": plain(_size),
-    "Rank": plain(_rank),
+    "Rank": plain(lambda call: [np.array(len(call.value(0).shape), np.int64)]),
     "StridedSlice": plain(_strided_slice),
     "Slice": plain(_slice),
     "Range": plain(_range),

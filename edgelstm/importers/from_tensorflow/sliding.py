@@ -3,13 +3,14 @@
 Definitions: https://www.tensorflow.org/api_docs/python/tf/raw_ops.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..from_onnx.calls import Array, Call
-from ..graph.tracing import Value
-from .values import Handler, one, onnx, plain
+from ..graph.tracing import Flow, Value
+from .values import Handler, Spaced, one, onnx, plain
 
 
 class _Frame(NamedTuple):
@@ -58,20 +59,62 @@ def _window(call: Call, frame_axes: list[int], strides: tuple[int, int]) -> dict
     return found | {"pads": [pair[0] for pair in around] + [pair[1] for pair in around]}
 
 
+def _space_to_batch(call: Call) -> list[Value]:
+    """SpaceToBatchND, which stands before a convolution with dilation: pads, and deals rows out."""
+    x, block, widths = call.flow(0), call.constant(1).ravel(), call.constant(2)
+    around = np.zeros((len(x.shape), 2), np.int64)
+    around[1 : 1 + len(block)] = widths
+    padded = one(call, "Pad", x, around.T.ravel(), np.zeros((), np.float32))
+    every = [1, *(int(n) for n in block), *[1] * (len(x.shape) - 1 - len(block))]
+    if not isinstance(padded, Flow) or any(n < 1 or size % n for n, size in zip(every, padded.shape, strict=True)):
+        call.refuse(f"deals rows out by {every}, which does not divide their number")
+    return [Spaced(inner=padded, block=tuple(every))]
+
+
+def _batch_to_space(call: Call) -> list[Value]:
+    """BatchToSpaceND, which lays the rows out again and cuts some off."""
+    x, block, crops = call.value(0), call.constant(1).ravel().tolist(), call.constant(2)
+    if not isinstance(x, Spaced) or list(x.block[1 : 1 + len(block)]) != block or max(x.block) != max(block):
+        call.refuse("lays rows out that SpaceToBatchND did not deal out so")
+    cut = [slice(None), *(slice(int(a), size - int(b)) for (a, b), size in zip(crops, x.inner.shape[1:], strict=False))]
+    return [Flow(x.inner.ids[tuple(cut)])]
+
+
+def moved(handler: Handler, block: Callable[[Call, tuple[int, ...]], Sequence[int]]) -> Handler:
+    """A handler that gives an axis more or less, and does so to rows that are dealt out."""
+
+    def run(call: Call) -> Sequence[Value]:
+        x = call.value(0)
+        if not isinstance(x, Spaced):
+            return handler(call)
+        axes = tuple(block(call, x.block))
+        call.values[0] = x.inner
+        (found,) = handler(call)
+        return [Spaced(inner=found, block=axes)] if isinstance(found, Flow) else [found]
+
+    return run
+
+
 def _convolved(call: Call, weight: Array, groups: int) -> list[Value]:
     """weight: (outputs, channels / groups, height, width)."""
-    strides, dilations = _pair(call, "strides"), _pair(call, "dilations")
+    strides, dilations, x = _pair(call, "strides"), _pair(call, "dilations"), call.value(0)
+    if isinstance(x, Spaced):
+        if strides != (1, 1) or dilations != (1, 1) or call.node.attributes.get("padding") != "VALID":
+            call.refuse("convolves rows that are dealt out, with strides or padding, which is not imported")
+        call.values[0], dilations = x.inner, (x.block[1], x.block[2])
     sizes = (weight.shape[2], weight.shape[3])
     frame = _frame(call, sizes)
     kernel = weight if len(frame.kept) == 2 else weight.reshape(*weight.shape[:2], sizes[frame.kept[0]])
     given = _window(call, frame.kept, strides)
     found = one(call, "Conv", frame.x, kernel, group=groups, dilations=[dilations[axis] for axis in frame.kept], **given)
-    return _back(call, found, frame)
+    made = _back(call, found, frame)
+    return [Spaced(inner=made[0], block=x.block)] if isinstance(x, Spaced) and isinstance(made[0], Flow) else made
 
 
 def _conv(call: Call) -> list[Value]:
     weight = call.constant(1)
-    channels = call.value(0).shape[-1 if call.node.attributes.get("data_format", "NHWC") == "NHWC" else 1]
+    x = call.value(0)
+    channels = (x.inner if isinstance(x, Spaced) else x).shape[-1 if call.node.attributes.get("data_format", "NHWC") == "NHWC" else 1]
     if weight.ndim != 4 or not weight.shape[2] or channels % weight.shape[2]:
         call.refuse(f"its weights have shape {weight.shape} for {channels} channels")
     return _convolved(call, weight.transpose(3, 2, 0, 1), channels // weight.shape[2])
@@ -97,8 +140,10 @@ def _pool(op: str) -> Handler:
 
 #: By operator.
 SLIDING: dict[str, Handler] = {
-    "Conv2D": plain(_conv),
-    "DepthwiseConv2dNative": plain(_depthwise),
+    "Conv2D": plain(_conv, Spaced),
+    "DepthwiseConv2dNative": plain(_depthwise, Spaced),
+    "SpaceToBatchND": plain(_space_to_batch),
+    "BatchToSpaceND": plain(_batch_to_space, Spaced),
     "MaxPool": _pool("MaxPool"),
     "AvgPool": _pool("AveragePool"),
 }

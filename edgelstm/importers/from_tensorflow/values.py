@@ -81,6 +81,14 @@ class Whole(Special):
 
 
 @dataclass(frozen=True, eq=False)
+class Spaced(Special):
+    """Rows dealt out to sequences for a convolution with dilation: `inner` is the array before, `block` into how many, by axis."""
+
+    inner: Flow = field(default_factory=lambda: Flow(_NOWHERE))
+    block: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Bounded(Flow):
     """Numbers of which it is known that they are those of `inner`, held above (`low`) or below a bound."""
 
@@ -113,6 +121,7 @@ _CALLED: dict[type, str] = {
     Rows: "a list of rows as though it were an array",
     Inner: "a gate of a fused operator",
     Whole: "samples that are made whole numbers, beside looking them up in a table",
+    Spaced: "rows that are dealt out to sequences, beside convolving them",
     Drawn: "numbers drawn at random, as in training",
 }
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UnsupportedModelError
-from ...layers.fake_quantize import Requantize
+from ...layers.fake_quantize import DynamicFakeQuantize, Requantize
 from ..from_onnx.calls import Call
 from ..from_onnx.writer import Ref
 from ..graph.expressions import Made
@@ -42,8 +42,16 @@ def flows(tensor: Tensor) -> bool:
 
 
 def is_whole(graph: Graph) -> bool:
-    """Whether whole numbers flow through a graph."""
-    return any(flows(tensor) for operator in graph.operators for tensor in operator.outputs)
+    """Whether whole numbers flow through a graph, or numbers meet weights of whole numbers."""
+    return any(meets(operator) or any(map(flows, operator.outputs)) for operator in graph.operators)
+
+
+def meets(operator: Operator) -> bool:
+    """Whether numbers that are no levels meet weights that are: TensorFlow Lite rounds them first, over the range of each row."""
+    if operator.kind != "FULLY_CONNECTED" or len(operator.inputs) < 2:
+        return False
+    x, weight = operator.operand(0), operator.operand(1)
+    return x.data is None and x.type == "float32" and weight.data is not None and weight.type == "int8" and bool(weight.scale.size)
 
 
 @dataclass(eq=False)
@@ -51,11 +59,13 @@ class LevelScope(Scope):
     """A graph of whole numbers. `mode`: what the present operator is given, ``"numbers"``, ``"levels"`` or ``"sums"`` of their products."""
 
     mode: str = "numbers"
+    #: What the present operator is given in the place of a tensor.
+    instead: dict[Tensor, Ref] = field(default_factory=dict)
     _numbers: dict[Tensor, Ref] = field(default_factory=dict)
 
     def given(self, tensor: Tensor) -> Ref:
         """What a tensor has become, as the present operator takes it."""
-        ref = super().given(tensor)
+        ref = self.instead.get(tensor) or super().given(tensor)
         if self.mode != "numbers":
             if tensor.data is not None and tensor.type in _TYPES and tensor.scale.size == 1 and self.mode == "levels":
                 return self.writer.constant(np.rint(self.writer.constants[ref.name] / tensor.scale).astype(np.float32))
@@ -69,6 +79,8 @@ class LevelScope(Scope):
     def array(self, operator: Operator, index: int) -> NDArray[Any]:
         """An input that must be constant; its levels, if products of them are summed."""
         tensor = operator.operand(index)
+        if self.instead and (found := self.known(tensor)) is not None:
+            return found
         if self.mode != "sums" or not tensor.scale.size or tensor.data is None:
             return super().array(operator, index)
         levels = tensor.data.astype(np.int64)
@@ -141,6 +153,12 @@ def _summing(handler: Handler, otherwise: Callable[[Scope, Operator], list[Ref]]
     def write(s: Scope, operator: Operator) -> "Ref | list[Ref]":
         s, x, weight, y = _scope(s), operator.operand(0), operator.operand(1), operator.outputs[0]
         number = operator.options.number(_SUMS[operator.kind], "b")
+        if meets(operator):
+            before = s.ref(operator, 0)
+            s.instead[x] = s.writer.native("ROUND_ROWS", DOMAIN, [before], before.rank)
+            made = otherwise(s, operator)
+            s.instead.clear()
+            return made
         if not (flows(x) and flows(y) and weight.data is not None and weight.type == "int8" and number in _BOUNDS):
             return otherwise(s, operator)
         s.mode = "sums"
@@ -172,6 +190,12 @@ def requantize(call: Call) -> list[Value]:
     refs, factors = group.refs[0][:, 0], group.constants[0]
     record = Requantize(factors, np.full(refs.size, low), np.full(refs.size, high))
     return [Flow(call.tracer.output(group, Made(call.tracer.place, record, [refs])).reshape(x.shape))]
+
+
+def round_rows(call: Call) -> list[Value]:
+    """Each row along the last axis rounded to 256 levels over its own range."""
+    x = call.flow(0)
+    return [call.tracer.rows(x, lambda: DynamicFakeQuantize("step"), x.shape[-1])]
 
 
 def settled(scope: LevelScope) -> None:

@@ -12,7 +12,7 @@ from ..from_onnx.writer import OPSET, Ref, Writer
 from ..graph.tracing import Value
 from .arithmetic import ARITHMETIC, unit_normalization
 from .file import Graph, Tensor
-from .levels import LevelScope, in_levels, requantize, settled, take_inputs
+from .levels import LevelScope, flows, in_levels, requantize, round_rows, settled, take_inputs
 from .loops import control
 from .moving import DOMAIN, MOVING, sliced, strided_slice
 from .recurrent import RECURRENT, recurrent
@@ -31,6 +31,7 @@ _NATIVE: Mapping[tuple[str, str], Callable[[Call], list[Value]]] = {
     (DOMAIN, "UNIT_NORMALIZATION"): unit_normalization,
     (DOMAIN, "RECURRENT"): recurrent,
     (DOMAIN, "REQUANTIZE"): requantize,
+    (DOMAIN, "ROUND_ROWS"): round_rows,
 }
 
 _DTYPES = {"float32": "float", "float16": "float", "float64": "float", "int32": "int", "int64": "int", "bool": "bool"}
@@ -59,7 +60,10 @@ def program(graph: Graph, *, exact: bool = False) -> tuple[File, list[str]]:
         take_inputs(scope)
         scope.follow(in_levels(_WRITERS))
         settled(scope)
-        shared.note("The file computes in whole numbers, and so does edgelstm; samples and answers are the numbers that they stand for.")
+        if any(flows(tensor) for operator in graph.operators for tensor in operator.outputs):
+            shared.note(
+                "The file computes in whole numbers, and so does edgelstm; samples and answers are the numbers that they stand for."
+            )
     else:
         scope.follow(_WRITERS)
     if not exact and any(tensor.type in ("int8", "uint8", "int16") and tensor.scale.size for tensor in graph.inputs):

@@ -73,6 +73,14 @@ def _tflite(file: BinaryIO) -> Arrays:
             yield from ((tensor.name, tensor.data) for tensor in operator.inputs if tensor is not None and tensor.data is not None)
 
 
+def _tensorflow(file: BinaryIO) -> Arrays:
+    from ..from_tensorflow.file import read
+
+    graph = read(file)
+    for nodes in (graph.nodes, *(function.nodes for function in graph.functions.values())):
+        yield from ((node.name, node.attributes.get("value")) for node in nodes if node.op == "Const")
+
+
 def _json(file: BinaryIO) -> Arrays:
     from ..json_parts import document
 
@@ -113,6 +121,7 @@ _READERS: dict[str, Callable[[BinaryIO], Arrays]] = {
     "torch.export": _exported,
     "TorchScript": _script,
     "TensorFlow Lite": _tflite,
+    "TensorFlow (frozen .pb)": _tensorflow,
     "madmom (pickle)": _madmom,
     **dict.fromkeys(("Neural Amp Modeler (.nam)", "GuitarML (JSON)", "ICU word segmentation (JSON)", "RTNeural (JSON)"), _json),
 }
