@@ -91,8 +91,10 @@ class Attempt:
     def _samples(self, space: Space, steps: int) -> dict[str, Value]:
         """Identities of all samples: the numbers of one step, over all inputs, in the file's order."""
         widths = self.reading.widths()
+        source = Input("the graph's input")
+        wire = space.allocate(source, steps, sum(widths))  # refuses sizes without end
         kinds = np.repeat([tensor.dtype == "int" for tensor, _ in self.reading.samples], widths)
-        wire = space.allocate(Input("the graph's input", frozenset(np.flatnonzero(kinds).tolist())), steps, sum(widths))
+        source.whole = frozenset(np.flatnonzero(kinds).tolist())
         ids = space.ids(wire)  # (steps, batch, width)
         found: dict[str, Value] = {}
         for (tensor, axes), part in zip(self.reading.samples, np.split(ids, np.cumsum(widths)[:-1], axis=2), strict=True):
