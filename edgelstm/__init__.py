@@ -74,6 +74,8 @@ __all__ = [
     "GlobalMaxPool1D",
     "GroupedDense",
     "InputError",
+    "InterRNN",
+    "IntraRNN",
     "InverseSTFT",
     "LSTMHalf",
     "LSTMInt8",
@@ -99,6 +101,7 @@ __all__ = [
     "Probe",
     "RMSNorm",
     "RNNInt8",
+    "Repeat",
     "Requantize",
     "Reverse",
     "Sampler",
@@ -185,6 +188,8 @@ if TYPE_CHECKING:
     from .layers.feedforward import LogSoftmax as LogSoftmax
     from .layers.feedforward import Normalizer as Normalizer
     from .layers.feedforward import Softmax as Softmax
+    from .layers.frames import InterRNN as InterRNN
+    from .layers.frames import IntraRNN as IntraRNN
     from .layers.grouped_dense import GroupedDense as GroupedDense
     from .layers.gru import GRU as GRU
     from .layers.gru import GRUHalf as GRUHalf
@@ -214,6 +219,7 @@ if TYPE_CHECKING:
     from .layers.pooling import MaxPool1D as MaxPool1D
     from .layers.recording import Last as Last
     from .layers.recording import Mask as Mask
+    from .layers.recording import Repeat as Repeat
     from .layers.recording import Reverse as Reverse
     from .layers.rnn import RNN as RNN
     from .layers.slstm import SLSTM as SLSTM

@@ -220,7 +220,7 @@ def _info(model: Model, layout: Layout, target: Target, digest: str) -> dict[str
         "weight_bytes": layout.weights.nbytes,
         "arena_bytes": layout.arena_bytes,
         **({"snapshot_bytes": snapshot.size(layout.state_bytes)} if layout.work is None else {"row_bytes": 4 * layout.work}),
-        **({"sums_up": True} if model.sums_up else {}),
+        **({"sums_up": True} if model.sums_up else {"answers": model.answers} if model.answers else {}),
     }
 
 
@@ -240,7 +240,7 @@ def _object_file(
     else:
         from .compiler import c_abi_recordings, fuse_recordings
 
-        texts = [*fuse_recordings.fuse(layout), *c_abi_recordings.interface(layout, constants, target, sums_up=sizes.sums_up)]
+        texts = [*fuse_recordings.fuse(layout), *c_abi_recordings.interface(layout, constants, target, answers=sizes.answers)]
     return child.emit_apart(texts, target, exports, _shown(exports, info["prefix"]))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import ShapeError, UsageError, printable
-from .layers.order import INPUT, named, once, vocabularies, wires
+from .layers.order import INPUT, named, rows_of, vocabularies, wires
 from .layers.record import Layer
 from .layers.wire import Wire
 from .runtime import outline
@@ -28,7 +28,8 @@ class Probe:
     ----------
     inputs : (steps, input_size) float32
     outputs : (answers, output_size) float32
-        Stepped from the initial state: one a step, unless the model answers more seldom; one row where it gives one for a recording.
+        Stepped from the initial state: one a step, unless the model answers more seldom, or gives a fixed number of rows for a
+        recording.
     source : str
         Who answered, for example ``"torch 2.13.0"`` or ``"edgelstm reference"``.
     """
@@ -87,7 +88,7 @@ class Model:
             object.__setattr__(self, name, tuple(str(n) for n in getattr(self, name)))
         object.__setattr__(self, "layers", named(self.layers))
         object.__setattr__(self, "_wires", wires(self.layers))
-        object.__setattr__(self, "_once", once(self.layers))
+        object.__setattr__(self, "_rows", rows_of(self.layers))
         object.__setattr__(self, "_vocabularies", vocabularies(self.layers, self.input_size))
         self._check_names()
         if self.probe is not None:
@@ -189,11 +190,17 @@ class Model:
     @property
     def sums_up(self) -> bool:
         """Whether its answer to a recording is one row."""
-        return self.is_once(self.layers[-1].name)
+        return self.answers == 1
 
-    def is_once(self, name: str) -> bool:
-        """Whether the layer called `name` gives one row for a recording."""
-        return name in self._once  # type: ignore[attr-defined]
+    @property
+    def answers(self) -> int | None:
+        """How many rows its answer to a recording has, whatever that holds; None where the samples decide."""
+        return self.rows_of(self.layers[-1].name)
+
+    def rows_of(self, name: str) -> int | None:
+        """How many rows the layer called `name` gives for a recording; None for one at each sample."""
+        found: dict[str, int | None] = self._rows  # type: ignore[attr-defined]
+        return found[name]
 
     @property
     def takes_index(self) -> bool:
@@ -285,9 +292,9 @@ def _checked_probe(probe: Probe, model: Model) -> Probe:
     steps = inputs.shape[0] if inputs.ndim else 0
     answer = model.output_wire
     due = answer.due(steps)
-    rows = min(due, 1) if model.sums_up else due
+    rows = due if model.answers is None or not due else model.answers
     if inputs.shape != (steps, model.input_size) or outputs.shape != (rows, answer.size) or rows == 0:
-        told = "1" if model.sums_up else "steps" if answer.each_step else "answers"
+        told = str(model.answers) if model.answers else "steps" if answer.each_step else "answers"
         rate = "" if answer.each_step else f", one {answer.when}"
         raise ShapeError(
             f"a probe needs inputs (steps, {model.input_size}) and outputs ({told}, {answer.size}){rate}; "

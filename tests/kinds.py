@@ -142,6 +142,26 @@ def gru(rng):
     return [first, el.GRU(*(uniform(rng, *shape) for shape in shapes), reset_after=False, gate_clip=0.7)]
 
 
+def intra_rnn(rng):
+    """Rows from either end, and what the cell ends with; more rows than a block has, widths that vectors do not divide."""
+    (first,) = lstm_layers(rng, 3, 5, 1, trained_start=True)
+    last = el.GRU(uniform(rng, 18, 10), uniform(rng, 18, 6), uniform(rng, 18), uniform(rng, 18))
+    return [
+        el.IntraRNN(first, 19, name="forward", inputs=("input",)),
+        el.IntraRNN(replace(first, reverse=True), 19, name="backward", inputs=("input",)),
+        el.Add(name="both", inputs=("forward", "backward")),
+        el.Gather(np.arange(90)),
+        el.IntraRNN(replace(last, reverse=True), 9, last=True),
+    ]
+
+
+def inter_rnn(rng):
+    """A state for each row, of two kinds of cells."""
+    (first,) = lstm_layers(rng, 3, 5, 1, trained_start=True)
+    second = el.RNN(uniform(rng, 6, 5) / 2, uniform(rng, 6, 6) / 4, uniform(rng, 6), uniform(rng, 6))
+    return [el.InterRNN(first, 7), el.InterRNN(second, 7), el.Dense(uniform(rng, 4, 42))]
+
+
 def rnn(rng):
     first = el.RNN(uniform(rng, 13, 5), uniform(rng, 13, 13), uniform(rng, 13), uniform(rng, 13))
     return [first, el.RNN(uniform(rng, 9, 13), uniform(rng, 9, 9) / 4, uniform(rng, 9), activation="relu", gate_clip=3)]
@@ -301,6 +321,8 @@ MAKERS = {
     ),
     "map_conv_transpose": before_lstm(lambda rng: el.MapConvTranspose(uniform(rng, 3, 2, 5), uniform(rng, 5), shape=(6, 2), strides=2), 65),
     "map_pool": before_lstm(lambda rng: el.MapPool("max", 2, shape=(5, 4, 3), strides=(1, 2), padding="same"), 30),
+    "intra_rnn": intra_rnn,
+    "inter_rnn": inter_rnn,
     "conv_lstm": lambda rng: [conv_lstm(rng, (4, 5, 2), 3, (3, 2), peephole=uniform(rng, 3, 4, 5, 3)), el.Dense(uniform(rng, 4, 60) / 5)],
     "grouped_dense": behind_lstm(lambda rng: el.GroupedDense(uniform(rng, 3, 4, 3), uniform(rng, 12))),
     "conv1d": conv1d,
@@ -312,6 +334,7 @@ MAKERS = {
     "gru": gru,
     "rnn": rnn,
     "last": lambda rng: [*both_ways(rng, sequences=False), el.Dense(uniform(rng, 3, 12))],
+    "repeat": lambda rng: [*three_to_nine(rng), el.Repeat(), *lstm_layers(rng, 9, 9, 1)],
     "reverse": lambda rng: [*both_ways(rng), el.Reverse()],
     "mask": masked,
     "fake_quantize": before_lstm(lambda rng: el.FakeQuantize(rng.uniform(0.01, 0.1, 6), np.full(6, -117), np.full(6, 138)), 6),

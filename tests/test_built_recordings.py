@@ -150,7 +150,7 @@ def forged(path, place, **changes):
     data = path.read_bytes()
     end = len(data) - library_file.TRAILER.size
     wires, rows = end - library_file.WIRES.size, end - library_file.WIRES.size - library_file.RECORDINGS.size
-    fields = dict(zip(("row_bytes", "sums_up"), library_file.RECORDINGS.unpack_from(data, rows), strict=True))
+    fields = dict(zip(("row_bytes", "answers"), library_file.RECORDINGS.unpack_from(data, rows), strict=True))
     times = dict(zip(("every", "first"), struct.unpack_from("<QQ", data, wires), strict=True))
     for name, value in changes.items():
         (fields if name in fields else times)[name] = value
@@ -167,8 +167,8 @@ def test_an_end_that_is_not_that_of_the_code_is_refused(library, tmp_path, kind,
     place = tmp_path / "forged.so"
     kind(forged(library(name), place))  # unchanged
     wrong = [{"row_bytes": n} for n in (sound.row_bytes - 4, sound.row_bytes + 64, 1 << 31, 1 << 62)]
-    wrong += [{"sums_up": int(not sound.sums_up)}, {"sums_up": 2}, {"first": 2}, {"first": 1 << 40}, {"every": 0}]
-    wrong += [] if sound.sums_up else [{"every": 3}]
+    wrong += [{"answers": int(not sound.answers)}, {"answers": 2}, {"first": 2}, {"first": 1 << 40}, {"every": 0}]
+    wrong += [] if sound.answers else [{"every": 3}]
     for changes in wrong:
         with pytest.raises(el.LibraryError, match="contradicts itself") as refused:
             kind(forged(library(name), place, **changes))

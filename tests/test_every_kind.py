@@ -208,7 +208,7 @@ def test_names_tell_what_records_declare_where_there_are_none(kind):
     """A library says of its layers the kind alone."""
     record = record_of(kind)
     assert outline.float_kind(kind) == (record.float_kind or kind)
-    assert outline.is_recurrent(kind) == issubclass(record, (Recurrent, el.ConvLSTM))
+    assert outline.is_recurrent(kind) == issubclass(record, (Recurrent, el.ConvLSTM, el.IntraRNN, el.InterRNN))
 
 
 def quantised(model, windows, scheme):

@@ -294,7 +294,7 @@ def replaced(index, **entries):
         (setting(2, axis=[1]), ["axis", "[1]"]),
         (replaced(0, config={"batch_input_shape": [None, None, "3"]}), ["shape"]),
         (replaced(0, config={}), ["shape"]),
-        (replaced(6, class_name="RepeatVector", config={"n": 5}), ["encoder and a decoder"]),
+        (replaced(6, class_name="RepeatVector", config={"n": 5000}), ["repeats its input 5000 times"]),
         (lambda layers, file: layers.pop(), ["belong to no layer", "dense_2"]),
         (lambda layers, file: layers.clear(), ["lists no layers"]),
         (lambda layers, file: file["model_weights"].pop("layer_normalization"), ["layer_normalization", "holds 0"]),

@@ -24,8 +24,10 @@ def test_a_page_has_the_table_that_the_records_give(page):
 
 @kinds
 def test_arrays_are_as_the_docstring_says(kind):
-    told = {part.name: part for part in kind_tables.parts(record_of(kind))}
+    """The arrays and options of a cell that a layer holds are those of the cell's kind."""
     for layer in (layer for layer in model_of(kind).layers if layer.kind == kind):
+        records = [*([type(layer.cell)] if hasattr(layer, "cell") else []), record_of(kind)]
+        told = {part.name: part for record in records for part in kind_tables.parts(record)}
         arrays, options = layer.arrays(), layer.options()
         assert {name: str(array.dtype) for name, array in arrays.items()} == {name: told[name].dtype for name in arrays}
         for name, array in arrays.items():

@@ -132,7 +132,7 @@ def test_the_file_holds_a_whole_recording_as_its_probe(summary, tmp_path, rng):
 
 def test_inputs_of_different_numbers_of_rows_are_refused(rng):
     layer = lstm_layers(rng, 3, 3, 1)[0]
-    with pytest.raises(el.ShapeError, match="one row a recording from last1 and one a sample from lstm0; put a Last behind"):
+    with pytest.raises(el.ShapeError, match=r"lstm0 \(one at each sample\), last1 \(1\); put a Last, or a Repeat, before it"):
         el.Model([layer, el.Last(), el.Add(inputs=("lstm0", "last1"))])
 
 

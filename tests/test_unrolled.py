@@ -77,3 +77,35 @@ def test_a_graph_without_recurrence_stays_as_it_is():
     net = Unrolled()
     net.nodes = net.nodes[:3]
     assert rolled(net.graph()) is None
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("form", ["pt2", "trace"])
+@pytest.mark.parametrize("cell", ["LSTMCell", "GRUCell", "RNNCell"])
+def test_cells_called_step_by_step_answer_as_pytorch(cell, form, tmp_path):
+    torch = pytest.importorskip("torch")
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.out = getattr(torch.nn, cell)(3, 5), torch.nn.Linear(5, 2)
+
+        def forward(self, x):
+            state = x.new_zeros(1, 5)
+            state = (state, state) if cell == "LSTMCell" else state
+            for step in range(STEPS):
+                state = self.cell(x[:, step], state)
+            return self.out(state[0] if cell == "LSTMCell" else state)
+
+    torch.manual_seed(2)
+    net, x = Net().eval(), torch.randn(1, STEPS, 3)
+    path = str(tmp_path / f"net.{form}")
+    if form == "pt2":
+        torch.export.save(torch.export.export(net, (x,)), path)
+    else:
+        torch.jit.trace(net, (x,)).save(path)
+    model = el.load(path)
+    assert [layer.kind for layer in model.layers] == [cell.removesuffix("Cell").lower(), "dense"]
+    assert model.window == STEPS
+    with torch.no_grad():
+        np.testing.assert_allclose(reference.run(model, x[0])[-1:], net(x), atol=1e-6)

@@ -45,7 +45,8 @@ def convert(
     """Turn SOURCE, a trained file, into a .elstm file, and show what was taken from it.
 
     Files that hold the whole network need nothing but their path: Keras (.keras, .h5), ONNX, torch.export (.pt2),
-    TorchScript, TensorFlow Lite, amplifier models in JSON (GuitarML, RTNeural, AIDA-X, .nam), madmom.
+    TorchScript, TensorFlow Lite, frozen TensorFlow graphs (.pb), amplifier models in JSON (GuitarML, RTNeural, AIDA-X,
+    .nam), madmom.
 
     A PyTorch state_dict (.pt, .pth, .ckpt, .safetensors) names its tensors but not the order of its layers, nor the
     activations between; so do Keras' .weights.h5, Flax' .msgpack, and .npz. Where only one chain fits it is taken and

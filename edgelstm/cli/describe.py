@@ -54,6 +54,7 @@ def record(model: "Model", path: Path) -> dict[str, Any]:
         "stateful": model.stateful,
         "streams": model.streams,
         "sums_up": model.sums_up,
+        "answers": model.answers,
         "probe": _probe(model),
         "layers": layers,
     }
@@ -225,7 +226,8 @@ def _names(names: object) -> str:
 
 def _regime(told: dict[str, Any]) -> str:
     if not told["streams"]:
-        answers = "one answer for each" if told["sums_up"] else "one answer for each sample"
+        count = told["answers"]
+        answers = "one answer for each sample" if count is None else "one answer for each" if count == 1 else f"{count} answers for each"
         examples = "" if told["window"] is None else f"; of {told['window']} steps in training"
         return f"answers whole recordings alone: {answers}{examples}"
     window = "streams of any length" if told["window"] is None else f"windows of {told['window']} steps"

@@ -46,8 +46,8 @@ define {word} @edgelstm_due(ptr %arena, {word} %n) nounwind {{
 """
 
 
-def interface(layout: Layout, constants: Constants, target: Target, *, sums_up: bool) -> list[str]:
-    """IR texts to be linked behind those of `fuse_recordings`. sums_up: whether a recording gets one answer."""
+def interface(layout: Layout, constants: Constants, target: Target, *, answers: int) -> list[str]:
+    """IR texts to be linked behind those of `fuse_recordings`. answers: how many a recording gets, if its samples do not decide."""
     told = {"arena_bytes": layout.arena_bytes, "input_size": layout.input_size, "output_size": layout.output_size}
     word, row_bytes = words(target), 4 * (layout.work or 0)
     functions = _RECORDINGS.format(
@@ -57,8 +57,8 @@ def interface(layout: Layout, constants: Constants, target: Target, *, sums_up: 
         needed=f"add {word['word']} {'%n' if row_bytes else '0'}, 0",
         limit=float_text(constants.input_limit),
     )
-    if sums_up:
-        enough = f"%enough = icmp uge i64 %count, {layout.first}\n  %done = zext i1 %enough to i64"
+    if answers:
+        enough = f"%enough = icmp uge i64 %count, {layout.first}\n  %done = select i1 %enough, i64 {answers}, i64 0"
         functions += _DUE.format(**word, answers=enough)
     elif not layout.each_step:
         name = due_function(layout.every, layout.first)

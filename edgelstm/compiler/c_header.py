@@ -26,7 +26,7 @@ def _about(info: dict[str, Any]) -> str:
 
 
 def _sizes(info: dict[str, Any]) -> list[str]:
-    names = ("arena_bytes", "snapshot_bytes", "row_bytes", "input_size", "output_size", "every", "first", "sums_up")
+    names = ("arena_bytes", "snapshot_bytes", "row_bytes", "input_size", "output_size", "every", "first", "sums_up", "answers")
     return [f"#define {info['prefix'].upper()}_{name.upper()} {int(info[name])}" for name in names if name in info]
 
 

@@ -107,9 +107,10 @@ def kernels(layout: Layout) -> tuple[dict[Any, str], list[str]]:
         key = (kernel, constants)
         if key not in names:
             given = dict(constants)
-            if kernel in AROUND:
+            if "kernel" in given:
                 turn = -1 if given.get("backwards") else 1
-                strides = tuple((name, turn * given[name]) for name in ("x_stride", "y_stride"))
+                own = tuple((name, turn * given[name]) for name in ("x_stride", "y_stride"))
+                strides = given.pop("strides", own)
                 given["kernel"] = symbol(given["kernel"], (*given.pop("constants"), *strides), kernel == "counted_sweep")
             names[key] = f"{kernel}_{len(names)}"
             taken = (*KERNEL_TYPES, types.int64) if counts else KERNEL_TYPES

@@ -45,7 +45,7 @@ def _call(i: int, op: Operation, name: str) -> str:
     return (
         f"  %w{i} = getelementptr float, ptr %w, i64 {op.weights}\n  %s{i} = getelementptr float, ptr %a, i64 {op.state}\n"
         f"{_pointer(op.source, f'%x{i}')}{_pointer(op.target, f'%y{i}')}"
-        f"  call void @{name}(ptr %w{i}, ptr %x{i}, ptr %y{i}, ptr %s{i}, ptr %z, i64 {1 if op.single else _rows(op)}) noinline\n"
+        f"  call void @{name}(ptr %w{i}, ptr %x{i}, ptr %y{i}, ptr %s{i}, ptr %z, i64 {op.fixed or _rows(op)}) noinline\n"
     )
 
 

@@ -38,7 +38,7 @@ class Operation(NamedTuple):
     """One call of a kernel. Offsets are in floats.
 
     `every`, `first`: when the rows that it reads are due (`layers.wire.Wire`); `counts`: as `lowering.Lowered` has it.
-    `single`: it reads one row for the whole recording.
+    `fixed`: how many rows of a recording it reads, where their number is fixed; else 0.
     """
 
     kernel: str
@@ -50,7 +50,7 @@ class Operation(NamedTuple):
     every: int = 1
     first: int = 1
     counts: bool = False
-    single: bool = False
+    fixed: int = 0
 
 
 class Layout(NamedTuple):

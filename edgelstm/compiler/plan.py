@@ -122,7 +122,7 @@ def sizes_of(model: Model, layout: Layout, digest: bytes = b"") -> Sizes:
         input_shape=layout.input_shape,
         output_shape=layout.output_shape,
         row_bytes=None if layout.work is None else 4 * layout.work,
-        sums_up=model.sums_up,
+        answers=model.answers or 0,
         vocabularies=model.vocabularies if model.takes_index else (),
     )
 

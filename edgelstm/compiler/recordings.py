@@ -1,7 +1,7 @@
 """Layout of models that read whole recordings: each layer runs over all rows before the next one begins.
 
 Rows lie in work memory, so many floats for each row of the recording; what no layer reads any more makes room for others.
-What is one row for the whole recording lies in the arena.
+What is a fixed number of rows for the whole recording lies in the arena.
 """
 
 from ..layers.order import INPUT
@@ -22,44 +22,50 @@ class Recordings(Builder):
         self.work: int = 0
         self.free: list[tuple[int, int]] = []
         self.last_reader = {name: layer.name for layer in model.layers for name in layer.inputs}
-        self.single = self.backwards = False
+        self.fixed, self.backwards = 0, False
 
     def run(self) -> None:
         answer = Place("output", 0, self.model.output_size)
         for layer in self.model.layers:
-            low, once = self.lowered[layer.name], self.model.is_once(layer.name)
-            self.single = self.model.is_once(layer.inputs[0])
+            low, given = self.lowered[layer.name], self.model.rows_of(layer.name) or 0
+            self.fixed = self.model.rows_of(layer.inputs[0]) or 0
             source = self.gathered(layer.inputs)
             last = layer is self.model.layers[-1]
             exact = low.width == self.model.size_of(layer.name)
-            self.places[layer.name] = answer if last and exact else self.row(low.width) if once else self.rows(low.width)
+            self.places[layer.name] = answer if last and exact else self.fixed_rows(low.width, given) if given else self.rows(low.width)
             self.backwards = isinstance(layer, Recurrent) and layer.reverse
+            spread = self.spread(source) if layer.answers == 0 and self.fixed else source
             self.keep(layer, low)
-            self.emit(low, source, self.places[layer.name], self.model.wire_of(layer.inputs[0]))
-            self.backwards, self.single = False, once
+            self.emit(low, spread, self.places[layer.name], self.model.wire_of(layer.inputs[0]))
+            self.backwards, self.fixed = False, given
             if last and not exact:
                 self.emit(copy(self.model.output_size), self.places[layer.name], answer, self.model.output_wire)
             self.release(layer, source)
 
+    def spread(self, source: Place) -> Place:
+        """The last of a fixed number of rows, as if it were each row of the recording."""
+        last, self.fixed = self.fixed - 1, 0
+        return source._replace(offset=source.offset + last * source.stride, stride=0)
+
     def emit(self, low: Lowered, source: Place, target: Place, wire: Wire) -> None:
         """A kernel over all rows of the source, or over its single one."""
-        if not (low.whole or self.single):
+        if not (low.whole or self.fixed == 1):
             around = {"kernel": low.kernel, "constants": tuple(low.constants.items()), "block": self.block}
             if low.counts:
                 low = low._replace(kernel="counted_sweep", constants={**around, **low.counts._asdict()}, counts=None)
             else:
                 low = low._replace(kernel="sweep", constants={**around, "backwards": int(self.backwards)})
         super().emit(low, source, target, wire)
-        self.operations[-1] = self.operations[-1]._replace(single=self.single)
+        self.operations[-1] = self.operations[-1]._replace(fixed=self.fixed)
 
     def room(self, width: int) -> Place:
         """What inputs are gathered in."""
-        return self.row(width) if self.single else self.rows(width)
+        return self.fixed_rows(width, self.fixed) if self.fixed else self.rows(width)
 
-    def row(self, width: int) -> Place:
-        """A single row."""
+    def fixed_rows(self, width: int, count: int) -> Place:
+        """A fixed number of rows."""
         place = Place("arena", self.end, stride_of(width))
-        self.end += up_to(LINE, place.stride)
+        self.end += up_to(LINE, count * place.stride)
         return place
 
     def rows(self, width: int) -> Place:

@@ -54,7 +54,7 @@ def _extension(sizes: Sizes) -> tuple[int, bytes]:
     if sizes.each_step and not (mixed or maps or sizes.reads_recordings):
         return end.ABI, b""
     tables = struct.pack(f"<{sizes.input_size}I", *(sizes.vocabularies or (0,) * sizes.input_size))
-    recordings = end.RECORDINGS.pack(sizes.row_bytes or 0, sizes.sums_up)
+    recordings = end.RECORDINGS.pack(sizes.row_bytes or 0, sizes.answers)
     return end.EXTENDED_ABI, tables + recordings + end.WIRES.pack(
         sizes.every, sizes.first, *_three(sizes.input_shape), *_three(sizes.output_shape)
     )

@@ -76,7 +76,7 @@ int32_t edgelstm_restore(void *arena, const void *blob, size_t size);
 
 /* Of models that read whole recordings, since a layer begins at the end of one or needs later rows: these two functions, and neither
  * edgelstm_process nor snapshots. Nothing is kept from one recording to the next. Their own header has EDGELSTM_ROW_BYTES, and
- * EDGELSTM_SUMS_UP where a recording gets one answer.
+ * EDGELSTM_SUMS_UP where a recording gets one answer, or EDGELSTM_ANSWERS, another number of them that every recording gets.
  *
  * Bytes of work memory that a recording of n rows needs: n times EDGELSTM_ROW_BYTES. One block of it serves all streams of a thread. */
 size_t edgelstm_work_bytes(size_t n);

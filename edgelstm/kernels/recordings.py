@@ -149,6 +149,19 @@ def last_f32(size, x_stride, y_stride):
     return kernel
 
 
+def repeat_f32(size, rows, x_stride, y_stride):
+    """Kernel of a recording's last row, `rows` times; where that is 0, as often as there are rows."""
+    copy = inlined(copier(size))
+
+    def kernel(w, x, y, s, z, n):
+        """x: (n, x_stride), all rows of a recording, at least one; y: (rows or n, y_stride); w, s, z: unused."""
+        last = offset(x, (n - 1) * x_stride)
+        for t in range(rows or n):
+            copy(offset(y, t * y_stride), last)
+
+    return kernel
+
+
 def reverse_f32(size, x_stride, y_stride):
     """Kernel of the rows in opposite order."""
     copy = inlined(copier(size))

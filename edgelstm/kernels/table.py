@@ -13,6 +13,7 @@ from .entry.generation import generate
 from .entry.python_call import python_step
 from .fake_quantize_f32 import dynamic_fake_quantize_f32, fake_quantize_f32, requantize_f32
 from .fourier_f32 import fourier_f32
+from .frames_f32 import inter_rnn, intra_rnn
 from .grouped_dense_f32 import grouped_dense_f32
 from .gru_f32 import gru_f32
 from .hidden_int8 import gru_int8_dynamic, rnn_int8_dynamic
@@ -28,7 +29,7 @@ from .map_pool_f32 import map_pool_f32
 from .minimal_f32 import min_gru_f32, min_lstm_f32
 from .norms_f32 import layer_norm_f32, rms_norm_f32, unit_normalization_f32
 from .overlap_add_f32 import overlap_add_f32
-from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, reverse_f32, sweep
+from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, repeat_f32, reverse_f32, sweep
 from .rnn_f32 import rnn_f32
 from .sliding_f32 import average_pool_f32, global_average_f32, global_max_f32, max_pool_f32, window_f32
 from .slstm_f32 import slstm_f32
@@ -72,6 +73,8 @@ LAYER_KERNELS = {
         rms_norm_f32,
         unit_normalization_f32,
         grouped_dense_f32,
+        intra_rnn,
+        inter_rnn,
         conv_lstm_f32,
         map_conv_f32,
         map_conv_transpose_f32,
@@ -87,6 +90,7 @@ LAYER_KERNELS = {
         global_average_f32,
         window_f32,
         last_f32,
+        repeat_f32,
         reverse_f32,
         mask_f32,
         attention_f32,

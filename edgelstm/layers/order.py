@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ..errors import ShapeError, UnsupportedModelError, UsageError, printable
+from ..runtime import rates
 from . import KINDS, RECORDS
 from .record import MAX_SIZE, Layer
 from .wire import Wire
@@ -13,6 +14,9 @@ INPUT = "input"
 
 #: Most steps from one answer to the next, and to the first: keeps counts of steps far inside 64 bits.
 MAX_STEPS = 1 << 31
+
+#: Most rows of the widest layer, where a layer gives a fixed number of rows for a recording.
+MAX_ROWS = 256
 
 
 def named(layers: Iterable[Layer]) -> tuple[Layer, ...]:
@@ -114,9 +118,13 @@ def input_shape(layers: Sequence[Layer]) -> tuple[int, ...]:
 
 
 def wires(layers: tuple[Layer, ...]) -> dict[str, Wire]:
-    wires = {INPUT: Wire(input_shape(layers))}
+    wires, rows = {INPUT: Wire(input_shape(layers))}, rows_of(layers)
     for layer in layers:
         wire = layer.output_wire([wires[n] for n in layer.inputs])
+        if rows[layer.inputs[0]] is not None:
+            wire = wires[layer.inputs[0]]._replace(shape=wire.shape)
+        if wire.size * (rows[layer.name] or 1) > MAX_SIZE * MAX_ROWS:
+            raise ShapeError(f"{layer.label} gives {rows[layer.name]} rows of {wire.size}, more than is supported.")
         if wire.size > MAX_SIZE:
             raise ShapeError(f"{layer.label} is {wire.size} wide; layers wider than {MAX_SIZE} are not supported.")
         if max(wire.every, wire.first) > MAX_STEPS:
@@ -125,17 +133,20 @@ def wires(layers: tuple[Layer, ...]) -> dict[str, Wire]:
     return wires
 
 
-def once(layers: tuple[Layer, ...]) -> frozenset[str]:
-    """The layers that give one row for a recording: those that sum it up, and those that read such layers alone."""
-    once: set[str] = set()
+def rows_of(layers: tuple[Layer, ...]) -> dict[str, int | None]:
+    """How many rows each layer, and the input, gives for a recording: None for one at each sample."""
+    rows: dict[str, int | None] = {INPUT: None}
     for layer in layers:
-        single = once.intersection(layer.inputs)
-        if single and not single.issuperset(layer.inputs):
-            others = set(layer.inputs) - single
+        read = {name: rows[name] for name in layer.inputs}
+        if len(set(read.values())) > 1:
+            told = ", ".join(f"{name} ({'one at each sample' if count is None else count})" for name, count in read.items())
             raise ShapeError(
-                f"{layer.label} reads one row a recording from {printable(', '.join(sorted(single)), 60)} and one a sample from "
-                f"{printable(', '.join(sorted(others)), 60)}; put a Last behind the latter."
+                f"{layer.label} reads different numbers of rows of a recording: {printable(told, 200)}; put a Last, or a Repeat, before it."
             )
-        if layer.sums_up or single:
-            once.add(layer.name)
-    return frozenset(once)
+        own, count = layer.answers, read[layer.inputs[0]]
+        if own is None and count is not None:
+            own = rates.due(count, *layer.rate)
+            if not own:
+                raise ShapeError(f"{layer.label} answers first when it has read {layer.rate[1]} rows; it reads {count} for a recording.")
+        rows[layer.name] = own or None
+    return rows

@@ -93,8 +93,6 @@ class Layer:
     takes_any: ClassVar[bool] = False
     #: Whether its outputs are the probabilities of so many symbols.
     probabilities: ClassVar[bool] = False
-    #: Whether it gives one row for a recording, however many it reads.
-    sums_up: ClassVar[bool] = False
     #: What the layer does where its mask is 0; None for a layer without one.
     mask: ClassVar[str | None] = None
     #: Gates of a recurrent layer, in the order of its arrays.
@@ -147,6 +145,11 @@ class Layer:
     def whole(self) -> bool:
         """Whether an answer needs later samples, so that it reads whole recordings and cannot step."""
         return False
+
+    @property
+    def answers(self) -> int | None:
+        """How many rows it gives for a recording, whatever it reads; 0 for one at each sample, None for one at each row that it reads."""
+        return None
 
     @property
     def waits(self) -> bool:

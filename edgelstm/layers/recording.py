@@ -12,6 +12,9 @@ from .record import Layer
 #: The rows that `Last` can take.
 ENDS = ("last", "first")
 
+#: Most rows that `Repeat` gives where it states their number.
+MOST_REPEATED = 4096
+
 
 @dataclass(eq=False, repr=False)
 class Last(Layer):
@@ -27,7 +30,6 @@ class Last(Layer):
 
     kind: ClassVar[str] = "last"
     channelwise: ClassVar[bool] = True
-    sums_up: ClassVar[bool] = True
     ends: Sequence[str] = ()
 
     def _check(self) -> None:
@@ -42,6 +44,42 @@ class Last(Layer):
     @property
     def whole(self) -> bool:
         return True
+
+    @property
+    def answers(self) -> int | None:
+        return 1
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        return sum(sizes)
+
+
+@dataclass(eq=False, repr=False)
+class Repeat(Layer):
+    """The last row of a recording, again and again: what the decoder of an autoencoder reads (Keras: ``RepeatVector``).
+
+    Parameters
+    ----------
+    rows : int, optional
+        How many rows it gives, up to 4096. Where absent, one at each sample of the recording.
+    """
+
+    kind: ClassVar[str] = "repeat"
+    channelwise: ClassVar[bool] = True
+    rows: int | None = None
+
+    def _check(self) -> None:
+        rows = self.rows
+        if rows is not None and (type(rows) is not int or not 1 <= rows <= MOST_REPEATED):
+            told = printable(repr(rows), 60)
+            raise UsageError(f"{self.label}: rows must be a whole number from 1 to {MOST_REPEATED}, or None; got {told}.")
+
+    @property
+    def whole(self) -> bool:
+        return True
+
+    @property
+    def answers(self) -> int | None:
+        return self.rows or 0
 
     def output_size(self, sizes: Sequence[int]) -> int:
         return sum(sizes)

@@ -66,7 +66,11 @@ def whole(model: Model, xs: Rows) -> Rows:
     """A whole recording, layer by layer: (time, input_size) -> (rows, output_size)."""
     values: dict[str, Rows] = {INPUT: xs}
     for layer in model.layers:
-        values[layer.name] = over(layer, [values[name] for name in layer.inputs])
+        read = [values[name] for name in layer.inputs]
+        if layer.answers == 0 and model.rows_of(layer.inputs[0]):
+            count = model.wire_of(layer.inputs[0]).due(len(xs))
+            read = [np.repeat(x[-1:], count, axis=0) for x in read]
+        values[layer.name] = over(layer, read)
     return values[model.layers[-1].name]
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def run(stream: "Stream", source: Iterable[Samples], sink: Sink, replaced: "LineCount | None" = None) -> None:
-    """Answer each recording of `source` when it is whole. One answer for a recording stands beside what was kept of its last sample.
+    """Answer each recording of `source` when it is whole. The last answer stands beside what was kept of the last sample, those
+    before it beside what was kept of the samples before it; answers that are more than the samples, beside the first.
 
     Raises
     ------
@@ -32,7 +33,8 @@ def run(stream: "Stream", source: Iterable[Samples], sink: Sink, replaced: "Line
             raise InputError(f"{file}line {bad[0]}: {problem}") from None
         if replaced is not None and stream.bad_inputs > before:
             replaced.add(bad_lines(stream, recording), recording.file)
-        sink.write(answers, recording.kept[-len(answers) :])
+        kept = list(recording.kept[-len(answers) :])
+        sink.write(answers, kept[:1] * (len(answers) - len(kept)) + kept if kept else ())
 
 
 def gathered(source: Iterable[Samples]) -> Iterator[Samples]:

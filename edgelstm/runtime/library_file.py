@@ -77,7 +77,7 @@ def refuse(message: str) -> "NoReturn":
 def functions_of(sizes: Sizes) -> "tuple[str, ...]":
     """What a library of these sizes shows to C."""
     shown = RECORDING_FUNCTIONS if sizes.reads_recordings else FUNCTIONS
-    shown = shown if sizes.each_step and not sizes.sums_up else (*shown, *RATE_FUNCTIONS)
+    shown = shown if sizes.each_step and not sizes.answers else (*shown, *RATE_FUNCTIONS)
     return (*shown, *TOKEN_FUNCTIONS) if sizes.generates else shown
 
 
@@ -204,14 +204,14 @@ def _extension(inputs: int) -> int:
 
 
 def _wires(data: bytearray, inputs: int, outputs: int) -> "tuple[Any, ...] | None":
-    """(every, first, input_shape, output_shape, row_bytes, sums_up, vocabularies) of a library's file; None where they are none, or none of
+    """(every, first, input_shape, output_shape, row_bytes, answers, vocabularies) of a library's file; None where they are none, or none of
     these sizes.
     """
     start = len(data) - TRAILER.size - _extension(inputs)
     if start < 0:
         return None
     tables = struct.unpack_from(f"<{inputs}I", data, start)
-    row_bytes, sums_up = RECORDINGS.unpack_from(data, start + 4 * inputs)
+    row_bytes, answers = RECORDINGS.unpack_from(data, start + 4 * inputs)
     every, first, *lengths = WIRES.unpack_from(data, start + 4 * inputs + RECORDINGS.size)
     shapes = [tuple(n for n in part if n) for part in (lengths[:3], lengths[3:])]
     sizes = [1, 1]
@@ -219,9 +219,9 @@ def _wires(data: bytearray, inputs: int, outputs: int) -> "tuple[Any, ...] | Non
         for n in shape:
             sizes[k] *= n
     limit = 1 << 32
-    if sizes != [inputs, outputs] or not (0 < every < limit and 0 < first < limit and row_bytes < limit and sums_up < 2):
+    if sizes != [inputs, outputs] or not (0 < every < limit and 0 < first < limit and row_bytes < limit and answers < limit):
         return None
-    return every, first, *shapes, row_bytes or None, bool(sums_up), tables if any(tables) else ()
+    return every, first, *shapes, row_bytes or None, answers, tables if any(tables) else ()
 
 
 def _contradiction(library: ctypes.CDLL, sizes: Sizes) -> str:

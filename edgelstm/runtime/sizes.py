@@ -29,13 +29,14 @@ class Sizes:
         Of a sample and of an answer; by default those of vectors.
     row_bytes : int, optional
         Of a model that reads whole recordings: bytes of work memory for each of their rows. None of a model that steps.
-    sums_up : bool
-        Whether a recording gets one answer.
+    answers : int
+        How many a recording gets, whatever it holds; 0 where its samples decide.
     vocabularies : tuple of int
         For each input, the number of indices that it may be, 0 for a measurement; empty where all are measurements.
     """
 
     __slots__ = (
+        "answers",
         "arena_bytes",
         "digest",
         "every",
@@ -50,7 +51,6 @@ class Sizes:
         "row_bytes",
         "sample_offset",
         "state_bytes",
-        "sums_up",
         "vocabularies",
         "vocabulary",
     )
@@ -72,14 +72,14 @@ class Sizes:
         input_shape: "tuple[int, ...]" = (),
         output_shape: "tuple[int, ...]" = (),
         row_bytes: int | None = None,
-        sums_up: bool = False,
+        answers: int = 0,
         vocabularies: "tuple[int, ...]" = (),
     ) -> None:
         self.input_size, self.output_size, self.vocabulary = input_size, output_size, vocabulary
         self.arena_bytes, self.state_bytes = arena_bytes, state_bytes
         self.sample_offset, self.input_offset, self.output_offset = sample_offset, input_offset, output_offset
         self.input_limit, self.digest = input_limit, digest
-        self.row_bytes, self.sums_up = row_bytes, sums_up
+        self.row_bytes, self.answers = row_bytes, answers
         self.vocabularies = vocabularies or ((vocabulary,) if vocabulary else ())
         self.every, self.first = every, first
         self.input_shape, self.output_shape = input_shape or (input_size,), output_shape or (output_size,)
@@ -101,8 +101,8 @@ class Sizes:
 
     def due(self, taken: int, steps: int) -> int:
         """How many answers `steps` steps give, behind the first `taken`."""
-        if self.sums_up:
-            return int(steps >= self.first)
+        if self.answers:
+            return self.answers if steps >= self.first else 0
         if self.each_step:
             return steps
         return rates.due(taken + steps, self.every, self.first) - rates.due(taken, self.every, self.first)

@@ -216,6 +216,7 @@ MOVING: dict[str, Handler] = {
     "swapaxes": _transpose,
     "swapdims": _transpose,
     "chunk": _chunk,
+    "unsafe_chunk": _chunk,
     "split_with_sizes": _split_with_sizes,
     "zeros": _full(0.0),
     "ones": _full(1.0),

@@ -248,7 +248,7 @@ class Follower:
         if short == "to":
             arguments = [arguments[0], _DTYPES.get(arguments[1]) if len(arguments) > 1 and isinstance(arguments[1], int) else None]
         results = self.program.call(f"torch.{short}" if name.startswith("torch.") else name, arguments, named, [None] * count)
-        return results[0] if len(results) == 1 and short not in ("chunk", "split", "unbind") else results
+        return results[0] if len(results) == 1 and short not in ("chunk", "unsafe_chunk", "split", "unbind") else results
 
     def _recurrent(self, thing: Thing, stated: dict[str, Any], arguments: list[Any]) -> Any:
         """``nn.LSTM``, ``nn.GRU`` or ``nn.RNN`` by what its class states."""

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...errors import ShapeError, UnsupportedModelError, printable
+from ...errors import ModelFileError, ShapeError, UnsupportedModelError, printable
 from ...model import Model
 from ..from_onnx.chains import Followed
 from ..from_onnx.chains import followed as graph_followed
@@ -36,12 +36,12 @@ def from_script(script: Script, source: str, sizes: str | None = None) -> tuple[
 
 def followed(script: Script, source: str, sizes: str | None = None) -> Followed:
     """The same, with what the inputs were taken for."""
-    problem: UnsupportedModelError | ShapeError | None = None
+    problem: UnsupportedModelError | ShapeError | ModelFileError | None = None
     said = parse(sizes) if sizes is not None else Sizes()
     for shape in itertools.islice(_shapes(script, said), _MOST):
         try:
             return graph_followed(_program(script, shape, said.values).file(), None, source)
-        except (UnsupportedModelError, ShapeError) as found:
+        except (UnsupportedModelError, ShapeError, ModelFileError) as found:
             problem = problem or found
     raise problem or UnsupportedModelError("has no weights that would tell the shape of its samples.")
 

@@ -36,6 +36,8 @@ class Value:
         Which of its timesteps are padding.
     zeros : tuple
         Timesteps of zeros that stand before the record's first and behind its last, and are part of what the next layer reads.
+    over : int, optional
+        Of what sums up a sequence, the timesteps of that, where the file fixes them.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Value:
     time: bool | None
     mask: Masked | None = None
     zeros: tuple[int, int] = (0, 0)
+    over: int | None = None
 
     @property
     def steps(self) -> int | None:
@@ -125,4 +128,4 @@ class Build:
     def ended(self, name: str, x: Value, end: str = "last") -> Value:
         """The last timestep as the network's state of knowledge: every step gives one, unless the model answers whole recordings."""
         found = self.add(Last(ends=(end,), **self.at(f"{name}.{end}", x))) if self.whole else x.name
-        return Value(found, x.features, False)
+        return Value(found, x.features, False, over=x.steps)

@@ -13,6 +13,7 @@ from ...layers.recording import Reverse
 from ...layers.recurrent import Recurrent
 from ...layers.rnn import RNN
 from .. import keras_arrays
+from . import frames
 from .build import Value
 from .kinds import Call, Kind
 from .settings import Spec
@@ -80,9 +81,11 @@ def _layer(call: Call) -> Value:
 
 def _followed(call: Call, cells: Callable[..., list[Recurrent]]) -> Value:
     """A sequence through the records of a layer's cells, and what the layer gives of it."""
-    x = call.sequence
+    x = call.x
     backwards, sequences = call.options.take("go_backwards", bool, False), call.options.take("return_sequences", bool, False)
     mask = _mask(call, x)
+    if frames.has_rows(call):
+        return frames.followed(call, cells(x.features[-1] or 0, reverse=backwards), sequences)
     if backwards and sequences and mask:
         raise call.refused("it reads a masked sequence backwards and gives it reversed, which edgelstm does not import")
     y = x
@@ -170,7 +173,8 @@ def _both_slots(spec: Spec) -> list[Slot]:
 
 
 def _both(call: Call) -> Value | list[Value]:
-    x, merge = call.sequence, call.options.take("merge_mode", str, None)
+    x, merge = call.x, call.options.take("merge_mode", str, None)
+    in_rows = frames.has_rows(call)
     call.options.drop("layer", "backward_layer")
     found, sequences = [], True
     for name, spec in zip(("forward_layer", "backward_layer"), _directions(call.spec), strict=True):
@@ -179,15 +183,17 @@ def _both(call: Call) -> Value | list[Value]:
         backwards = half.options.take("go_backwards", bool, False)
         if backwards and name == "forward_layer":
             raise half.refused("it reads backwards where the forward half of a Bidirectional should read forwards")
-        found.append(_cell(half, _width(call), mask=_mask(half, x, zeros=sequences)))
+        found.append(_cell(half, x.features[-1] or 0 if in_rows else _width(call), mask=_mask(half, x, zeros=sequences)))
         half.options.close()
+    if in_rows:
+        return frames.both(call, found, merge, sequences)
     inputs = [x.name, *([call.build.mask(x.mask)] if x.mask else [])]
     name = call.build.at(call.name)["name"]
     records = Bidirectional(found[0], found[1], inputs=inputs, merge=merge or "concat", sequences=sequences, name=name)
     if merge is not None:
         y = call.build.add(*records)
         width = sum(half.hidden_size for half in found) if merge == "concat" else found[0].hidden_size
-        return x.with_features(y, (width,)) if sequences else Value(y, (width,), False)
+        return x.with_features(y, (width,)) if sequences else Value(y, (width,), False, over=x.steps)
     call.build.add(*records[:2])
     halves = [x.with_features(record.name, (half.hidden_size,)) for record, half in zip(records, found, strict=False)]
     return halves if sequences else [call.build.ended(v.name, v, end) for v, end in zip(halves, ("last", "first"), strict=True)]

@@ -3,6 +3,11 @@
 from dataclasses import replace
 from math import prod
 
+import numpy as np
+
+from ...layers.feedforward import Normalizer
+from ...layers.order import INPUT
+from ...layers.recording import MOST_REPEATED, Repeat
 from ...layers.window import Window
 from .build import Shape, Value
 from .kinds import Call, Kind
@@ -59,11 +64,17 @@ def _permute(call: Call) -> Value:
 
 
 def _repeat(call: Call) -> Value:
-    if call.options.count("n") != 1:
-        raise call.refused(
-            "it begins a second sequence with what the first ended in: an encoder and a decoder. Save the two as models of their own"
-        )
-    raise call.refused("it makes a sequence of one timestep out of a vector")
+    """What sums up a sequence, or a vector that the model begins with, at every timestep of another sequence."""
+    x, count = call.x, call.options.count("n")
+    if x.time or len(x.shape) != 1:
+        raise call.refused(f"it repeats a vector; it is given a tensor of shape {x.shape}")
+    if not 1 <= count <= MOST_REPEATED:
+        raise call.refused(f"it repeats its input {count} times; edgelstm imports from 1 to {MOST_REPEATED}")
+    source = x.name
+    if source == INPUT:  # a repeated row does not tell how wide the input is
+        source = call.build.add(Normalizer(np.zeros(x.width), np.ones(x.width), **call.build.at(f"{call.name}.vector", source)))
+    name = call.build.add(Repeat(None if x.over == count else count, **call.at(source)))
+    return Value(name, (count, x.width), True)
 
 
 KINDS = {

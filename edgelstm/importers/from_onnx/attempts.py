@@ -184,7 +184,7 @@ def _in_order(tracer: Tracer, ids: Ids) -> Ids:
     orders = np.argsort(group.where, axis=2)  # (steps, sequences, numbers)
     if (orders != orders[-1, 0]).any():
         tracer.refuse("holds the numbers of each step in another order")
-    found: Ids = group.refs[0][orders[-1, 0], 0]
+    found: Ids = group.refs[0][group.alike[orders[-1, 0]], 0]
     return found
 
 

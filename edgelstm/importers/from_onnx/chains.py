@@ -14,6 +14,7 @@ from ...model import Model
 from ..graph.tracing import Value
 from ..graph.wires import Budget
 from .attempts import Attempt
+from .deciding import Found, decided
 from .file import File, Graph
 from .settling import Sizes, open_frame, parse, settled
 from .signature import Reading, readings
@@ -75,16 +76,22 @@ def followed(file: File, sizes: str | None, source: str) -> Followed:
     graph, values = settled(file.graph, parse(sizes) if sizes is not None else Sizes())
     constants, budget = dict[str, Value](values), Budget()
     best: tuple[int, EdgeLSTMError] | None = None
-    forms = _Forms(graph)
+    forms, found = _Forms(graph), list[Found]()
     for reading in readings(graph.inputs, graph.outputs):
         for form in forms:
             attempt = Attempt(replace(file, graph=form), reading, constants, budget=budget)
             try:
-                model, notes = _model(attempt, source)
+                layers, notes = _layers(attempt)
+                found.append(Found(reading, _model(reading, layers, source), notes))
             except EdgeLSTMError as problem:
                 best = (attempt.met, problem) if best is None or attempt.met > best[0] else best
                 continue
-            return Followed(model, reading, notes, values)
+            break
+        if found and not found[0].in_frames:
+            break
+    if found:
+        taken = decided(found, best[1] if best else None)
+        return Followed(taken.model, taken.reading, taken.notes, values)
     raise _failure(graph, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
 
 
@@ -104,12 +111,11 @@ class _Forms:
             yield self._rolled
 
 
-def _model(attempt: Attempt, source: str) -> tuple[Model, list[str]]:
-    """The model of one reading, and notes."""
-    found, notes = _layers(attempt)
-    steps = attempt.reading.steps()
-    window = steps if steps is not None and steps > 1 and not any(becomes for _, becomes in attempt.reading.states) else None
-    return Model(tuple(found), input_names=attempt.reading.names(), window=window, source=source), notes
+def _model(reading: Reading, layers: Sequence[Layer], source: str) -> Model:
+    """The model of one reading."""
+    steps = reading.steps()
+    window = steps if steps is not None and steps > 1 and not any(becomes for _, becomes in reading.states) else None
+    return Model(tuple(layers), input_names=reading.names(), window=window, source=source)
 
 
 def _failure(graph: Graph, met: int, problem: EdgeLSTMError) -> EdgeLSTMError:
@@ -141,6 +147,10 @@ def _same(a: Sequence[Layer], b: Sequence[Layer]) -> bool:
         return False
     for one, other in zip(a, b, strict=True):
         arrays, others = one.arrays(), other.arrays()
-        if arrays.keys() != others.keys() or any(not np.array_equal(arrays[n], others[n]) for n in arrays):
+        if (
+            one.options() != other.options()
+            or arrays.keys() != others.keys()
+            or any(not np.array_equal(arrays[n], others[n]) for n in arrays)
+        ):
             return False
     return True

@@ -43,7 +43,7 @@ class Tensor:
     """An input or output of a graph: shape with a number for a fixed axis, a name or "" for an open one; None where it is not said.
 
     `becomes`: the name of the output that an input is at the next call, where the file says that it is a state; `initial`: what such
-    a state begins as.
+    a state begins as. `time`: the axis of fixed length that was said to be time.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Tensor:
     dtype: str
     becomes: str = ""
     initial: NDArray[Any] | None = None
+    time: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

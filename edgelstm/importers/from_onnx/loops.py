@@ -71,6 +71,7 @@ def loop(call: Call) -> Sequence[Value]:
     body: Graph = call.attribute("body")
     if call.has(1) and not call.constant(1).all():
         call.refuse("runs no iteration")
+    call.values = [_sequence(call, value) for value in call.values]
     names, changed, counters = _names(body), {}, [Counter(_NOWHERE)]
     steps = _steps(call, body, names)
     given: dict[str, Value] = {names[0]: counters[0], names[1]: np.array(True)}
@@ -97,6 +98,14 @@ def loop(call: Call) -> Sequence[Value]:
         if isinstance(value, Flow) and isinstance(end, Flow):
             call.tracer.ends.update(zip(value.ids.ravel().tolist(), end.ids.ravel().tolist(), strict=True))
     return [*states, *(every(call, value, steps, backward) for value in found[1 + len(states) :])]
+
+
+def _sequence(call: Call, value: Value | None) -> Value | None:
+    """A sequence whose every row is the last of the recording, as one that has a row at each step; all else as it is."""
+    if not isinstance(value, Flow) or value.ids.ndim != 3 or len(value.ids) < 2 or (value.ids != value.ids[:1]).any():
+        return value
+    found = call.tracer.repeated(value.ids)
+    return value if found is None else Flow(found)
 
 
 def _names(body: Graph) -> list[str]:

@@ -15,6 +15,7 @@ from ...layers.record import MAX_SIZE
 from ..graph.attention import over_steps, shares, weights
 from ..graph.convolving import larger
 from ..graph.emitting import layer
+from ..graph.gelu import gelu
 from ..graph.norms import normalised
 from ..graph.tracing import Flow, Levels, Value
 from ..graph.wires import MOST
@@ -48,7 +49,7 @@ def _sum(call: Call, a: Value, b: Value, sign: int) -> Value:
 def _mul(call: Call) -> list[Value]:
     a, b = call.value(0), call.value(1)
     if isinstance(a, Flow) and isinstance(b, Flow):
-        return [call.tracer.combine("mul", a, b)]
+        return [gelu(call.tracer, a, b) or call.tracer.combine("mul", a, b)]
     flow, factor = (a, b) if isinstance(a, Flow) else (b, a)
     return [call.tracer.scale(flow, floats(factor), 0)]  # type: ignore[arg-type]
 
@@ -67,8 +68,12 @@ def _pow(call: Call) -> list[Value]:
     exponent, x = np.unique(call.constant(1)), call.flow(0)
     if exponent.size == 1 and exponent[0] == 2:
         return [call.tracer.combine("mul", x, x)]
+    if exponent.size == 1 and exponent[0] == 3:
+        return [call.tracer.combine("mul", call.tracer.combine("mul", x, x), x)]
+    if exponent.size == 1 and exponent[0] == 0.5:
+        return [call.tracer.apply("sqrt", x)]
     if exponent.size != 1 or exponent[0] != 1:
-        call.refuse(f"raises to the power {exponent}, which is not imported; 1 and 2 are")
+        call.refuse(f"raises to the power {exponent}, which is not imported; 1, 2, 3 and 0.5 are")
     return [x]
 
 

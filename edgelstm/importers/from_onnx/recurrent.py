@@ -12,10 +12,13 @@ import numpy as np
 from ...layers import RECORDS, record_of
 from ...layers.record import Layer
 from ..graph.expressions import Cell, Made, State
+from ..graph.frames import rows_of
 from ..graph.tracing import Flow, Value
 from ..graph.wires import Ids, Wire
 from .activations import words
 from .calls import Array, Call
+from .recurrent_rows import over_rows
+from .written import written_out
 
 #: By operator: gates in ONNX's order as rows of ours, and how many states.
 _GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
@@ -28,20 +31,30 @@ def recurrent(call: Call) -> Sequence[Value]:
 
 def recurrent_with(call: Call, given: dict[str, Any]) -> Sequence[Value]:
     """The same. given: fields of its records, beside those that its attributes give."""
-    node = _Node(call)
+    node = Node(call)
     node.options = [{**options, **given} for options in node.options]
     x = call.flow(0).ids
     if x.ndim != 3:
         call.refuse(f"reads an array of shape {x.shape} where it needs three dimensions")
     x = np.swapaxes(x, 0, 1) if node.batch_first else x  # (steps, sequences, inputs)
     node.check_lengths(x.shape[0])
+    if len(x) == 1 and call.tracer.steps > 1 and any(isinstance(value, Flow) for value in node.initial):
+        parts = [part.ids for part in written_out(call, node, Flow(x))]
+        return _arranged(node, parts[0], parts[1:])
+    if (rows := rows_of(call.tracer, x)) is not None:
+        found, *states = over_rows(call, node, rows, len(rows.step))
+        return _arranged(node, np.stack(found, 1), [np.stack(one) for one in states])
     reads, backward, steps = call.tracer.sequence(x)
     if reads.size != node.w.shape[-1]:
         call.refuse(f"reads {reads.size} numbers a step and has input weights for {node.w.shape[-1]}")
     made = [node.direction(index, reads, backward, steps) for index in range(len(node.directions))]
     y = np.stack([m.y for m in made], 1)  # (steps, directions, sequences, hidden)
     y = y[::-1] if backward else y
-    ends = [np.stack([m.end for m in made]), np.stack([m.cell_end for m in made])]  # (directions, sequences, hidden)
+    return _arranged(node, y, [np.stack([m.end for m in made]), np.stack([m.cell_end for m in made])])
+
+
+def _arranged(node: "Node", y: Ids, ends: list[Ids]) -> Sequence[Value]:
+    """The node's outputs: y (steps, directions, sequences, hidden), ends (directions, sequences, hidden)."""
     if node.batch_first:
         y, ends = y.transpose(2, 0, 1, 3), [np.swapaxes(end, 0, 1) for end in ends]
     return [Flow(y), *map(Flow, ends)][: 3 if node.op == "LSTM" else 2]
@@ -56,7 +69,7 @@ class _Direction:
     cell_end: Ids
 
 
-class _Node:
+class Node:
     """Attributes and arrays of a node, checked."""
 
     def __init__(self, call: Call) -> None:
@@ -140,7 +153,7 @@ class _Node:
         parts = array.reshape(self.count, self.hidden, *array.shape[1:])
         return parts[list(_GATES[self.op])].reshape(array.shape)
 
-    def _record(self, index: int, reverse: bool) -> Layer:
+    def record(self, index: int, reverse: bool) -> Layer:
         bias = np.zeros((2, self.count * self.hidden)) if self.b is None else self.b[index].reshape(2, -1)
         bias = np.stack([self._gates(one) for one in bias])
         given: dict[str, Any] = {"weight_ih": self._gates(self.w[index]), "weight_hh": self._gates(self.r[index]), **self.options[index]}
@@ -152,7 +165,7 @@ class _Node:
         """The wires of one direction; `backward`: the node reads the recording from its end already."""
         tracer = self.call.tracer
         reverse = self.directions[index] != backward
-        source = Made(tracer.place, self._record(index, reverse), [reads], "weight_ih")
+        source = Made(tracer.place, self.record(index, reverse), [reads], "weight_ih")
         h = tracer.space.allocate(source, steps, self.hidden, reverse)
         c = tracer.space.allocate(Cell(tracer.place, h.index), steps, self.hidden, reverse)
         source.check = lambda: self._begun(source.record, index, h, c)

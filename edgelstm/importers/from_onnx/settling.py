@@ -18,14 +18,14 @@ _ITEM = re.compile(r"\s*(.+?)\s*=\s*(-?\d{1,9}|\w+(?:x\w+)+|x?[A-Za-z]\w*)\s*")
 
 @dataclass(frozen=True)
 class Sizes:
-    """What was said: of arrays their shapes, with a name for an axis that stays open, and of numbers their values."""
+    """What was said: of arrays their shapes, with a name for an axis that stays open or is time, and of numbers their values."""
 
     shapes: Mapping[str, tuple[int | str, ...]] = field(default_factory=dict)
     values: Mapping[str, int] = field(default_factory=dict)
 
 
 def parse(text: str) -> Sizes:
-    """Read sizes such as ``"input=1x576, sr=16000"``; ``"x=1xTx40"`` leaves an axis open.
+    """Read sizes such as ``"input=1x576, sr=16000"``; ``"x=1xTx40"`` leaves an axis open, or says of a fixed one that it is time.
 
     Raises
     ------
@@ -64,23 +64,23 @@ def settled(graph: Graph, sizes: Sizes) -> tuple[Graph, dict[str, NDArray[np.int
             values[name] = np.full((1,) if shape else (), value, np.int64)
     shapes = dict(sizes.shapes) | {name: (value,) for name, value in sizes.values.items() if name not in values}
     inputs = tuple(
-        replace(tensor, shape=_shape(tensor, shapes[tensor.name])) if tensor.name in shapes else tensor
-        for tensor in graph.inputs
-        if tensor.name not in values
+        _settled(tensor, shapes[tensor.name]) if tensor.name in shapes else tensor for tensor in graph.inputs if tensor.name not in values
     )
     return replace(graph, inputs=inputs), values
 
 
-def _shape(tensor: Tensor, said: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """The shape that was said of an input, which agrees with what the file says."""
+def _settled(tensor: Tensor, said: tuple[int | str, ...]) -> Tensor:
+    """An input with what was said of its shape, which agrees with what the file says; a name for a fixed axis says that it is time."""
     own = tensor.shape
-    fits = own is None or (len(own) == len(said) and all(isinstance(n, str) or n == m for n, m in zip(own, said, strict=True)))
-    if not fits or any(isinstance(n, int) and n < 1 for n in said):
+    named = [axis for axis, (n, m) in enumerate(zip(own or (), said, strict=False)) if isinstance(n, int) and isinstance(m, str)]
+    sizes = tuple(own[axis] if own is not None and axis in named else m for axis, m in enumerate(said))
+    fits = own is None or (len(own) == len(said) and all(isinstance(n, str) or n == m for n, m in zip(own, sizes, strict=True)))
+    if not fits or len(named) > 1 or any(isinstance(n, int) and n < 1 for n in sizes):
         text = "x".join(str(n) or "?" for n in own or ())
         raise UsageError(
             f'has the input {printable(tensor.name, 60)!r} of shape {text or "()"}; sizes="{tensor.name}=…" must agree with it.'
         )
-    return said
+    return replace(tensor, shape=sizes, time=named[0] if named else None)
 
 
 def open_frame(graph: Graph) -> str | None:

@@ -191,7 +191,7 @@ def _candidates(tensor: Tensor) -> Iterator[tuple[float, Axes]]:
     shape = tensor.shape or ()
     rank = len(shape)
     for time, batch in product([*range(rank), None], [*range(rank), None]):
-        if time is not None and time == batch:
+        if (time is not None and time == batch) or (tensor.time is not None and time != tensor.time):
             continue
         others = [i for i in range(rank) if i not in (time, batch)]
         if batch is not None and batch > 1 and not (isinstance(name := shape[batch], str) and _BATCH.search(name)):

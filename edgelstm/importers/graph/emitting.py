@@ -103,6 +103,8 @@ class Emitter:
             return self._weighted(wire, source)
         if isinstance(source, Scale):
             return self._add(_scale(source), self._read(source.refs, place))
+        if isinstance(source, Apply) and source.word == "erf":
+            raise UnsupportedModelError(f"{place}: computes the error function, which is imported as a part of GELU alone.")
         if isinstance(source, Apply):
             return self._add(Activation(source.word), self._read(source.refs, place))
         if isinstance(source, Combine):

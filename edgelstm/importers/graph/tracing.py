@@ -1,7 +1,6 @@
 """Operators on identities: each call is one operator of a graph, and makes the expression that computes its result.
 
-An operator must do the same at every step and for every sequence of the batch. That is checked on the identities it reads, whatever
-axes they lie along: sorted by step and sequence they must be one pattern.
+An operator must do the same at every step and for every sequence of the batch: see `grouping`.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +12,9 @@ from numpy.typing import NDArray
 
 from ...errors import UnsupportedModelError
 from ...layers.record import Layer
+from ...layers.recording import Repeat
 from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Last, Made, Scale, State, spread
+from .grouping import Group, grouped, values
 from .maps import Mapped
 from .wires import MOST, MOST_WEIGHTS, Ids, Space, Wire
 
@@ -46,20 +47,6 @@ class Flow:
 
 #: An array of a graph: constant, or what flows through it.
 Value: TypeAlias = Flow | NDArray[Any]
-
-
-class Group(NamedTuple):
-    """Items of an array sorted by step and sequence.
-
-    refs: for each operand (items a step, M), identities at the last step; constants: (items a step, …); where: (steps, sequences, items a
-    step), each item's position; rows: (steps, sequences), what to add to an identity of the first step and sequence, in rows.
-    """
-
-    refs: list[Ids]
-    constants: list[Floats]
-    where: Ids
-    rows: Ids
-    steps: int
 
 
 @dataclass(eq=False)
@@ -101,54 +88,11 @@ class Tracer:
     def grouped(self, operands: Sequence[Ids], constants: Sequence[Floats] = ()) -> Group:
         """Sort items by step and sequence and require one pattern. operands: (items, M) each; constants: (items, …) each."""
         joined = self._ends(np.concatenate(operands, axis=1))
-        at = self.space.places(joined)
-        timed = at.step >= 0
-        step, sequence = np.where(timed, at.step, -1).max(axis=1), np.where(timed, at.sequence, -1).max(axis=1)
-        if not joined.size or (step < 0).any():
-            self.refuse("computes with numbers that belong to no step: constants joined with the recording's, or a state")
-        if (timed & (at.sequence != sequence[:, None])).any():
-            self.refuse("mixes the sequences of a batch")
-        lengths = {self.space.wires[index].steps for index in np.unique(at.wire[timed])}
-        if len(lengths) != 1:
-            self.refuse(f"joins arrays of {' and '.join(map(str, sorted(lengths)))} steps")
-        return self._pattern(joined, constants, step, sequence, lengths.pop(), [o.shape[1] for o in operands])
-
-    def _pattern(self, joined: Ids, constants: Sequence[Floats], step: Ids, sequence: Ids, steps: int, widths: list[int]) -> Group:
-        times, sequences = np.unique(step), np.unique(sequence)
-        if times[-1] != steps - 1 or (times != np.arange(steps - times.size, steps)).any():
-            self.refuse("takes some steps of the recording and leaves out its last one, or some between")
-        key = step * self.space.batch + sequence
-        counts = np.unique(key, return_counts=True)[1]
-        if counts.size != times.size * sequences.size or (counts != counts[0]).any():
-            self.refuse("does not do the same at every step")
-        order = np.argsort(key, kind="stable").reshape(times.size, sequences.size, -1)
-        order = order[:, :, np.argsort(joined[order[-1, 0], 0], kind="stable")]  # items in the order of what they read first
-        table = joined[order]  # (steps, sequences, items, M)
-        base = table[-1, 0]
-        at = self.space.places(base)
-        row = np.where(self.space.steps(at.wire) > 0, self.space.widths(at.wire), 0)  # (items, M)
-        shift = (times - steps + 1)[:, None] * self.space.batch + (sequences - sequences[0])[None]  # (steps, sequences)
-        differs = table != base + shift[:, :, None, None] * row
-        if differs.any():
-            early = times[:, None, None, None] < np.where(at.step >= 0, steps - 1 - at.step, 0)
-            if (differs & ~early).any() or self.values(table[differs]).any():
-                self.refuse("does not do the same at every step")
-        found = [np.asarray(values)[order] for values in constants]
-        if any((values != values[-1:, :1]).any() for values in found):
-            self.refuse("uses another constant at every step")
-        rows = times[:, None] * self.space.batch + sequences[None]
-        refs = np.split(base, np.cumsum(widths)[:-1], axis=1)
-        return Group(refs, [values[-1, 0] for values in found], order, rows, steps)
+        return grouped(self.space, self.refuse, joined, constants, [o.shape[1] for o in operands])
 
     def values(self, ids: Ids) -> Floats:
         """Numbers that identities of constants stand for; NaN for others."""
-        at = self.space.places(ids)
-        values = np.full(ids.shape, np.nan)
-        for index in np.unique(at.wire):
-            if isinstance(source := self.space.wires[index].source, Constant):
-                mine = at.wire == index
-                values[mine] = source.values[at.number[mine]]
-        return values
+        return values(self.space, ids)
 
     def _ends(self, ids: Ids) -> Ids:
         """Identities with those of a bidirectional layer's two ends replaced by those of a `Last`."""
@@ -172,12 +116,13 @@ class Tracer:
         new = last.start + ((wires[0].steps - 1) * self.space.batch + at.sequence) * last.width + offset + at.number
         return np.where(at.step >= 0, new, ids)
 
-    def output(self, group: Group, source: Expression, items: slice | int = slice(None), width: int = 1, out: Ids | None = None) -> Ids:
-        """(items, width) identities of a new wire that `source` makes: `width` numbers for each item of `group`."""
-        where = group.where[:, :, items].reshape(*group.rows.shape, -1)
-        each = where.shape[2]
-        wire = self._wire(source, group.steps, each * width)
-        numbers = wire.start + group.rows[:, :, None, None] * wire.width + np.arange(wire.width).reshape(each, width)
+    def output(self, group: Group, source: Expression, item: int | None = None, width: int = 1, out: Ids | None = None) -> Ids:
+        """(places, width) identities of a new wire that `source` makes: `width` numbers for each item of `group`, or for one alone."""
+        where, alike = group.where, group.alike
+        if item is not None:
+            where, alike = where[:, :, alike == item], np.zeros(int((alike == item).sum()), np.int64)
+        wire = self._wire(source, group.steps, (int(alike.max()) + 1) * width)
+        numbers = wire.start + group.rows[:, :, None, None] * wire.width + np.arange(wire.width).reshape(-1, width)[alike]
         out = np.empty((group.where.size, width), np.int64) if out is None else out
         out[where] = numbers
         return out
@@ -297,8 +242,22 @@ class Tracer:
             self.output(group, Made(self.place, make(), [reads]), row, width, out)
         return Flow(out.reshape(*flow.shape[:-1], width))
 
+    def repeated(self, ids: Ids) -> Ids | None:
+        """ids (rows, sequences, numbers), of which each row is the last of the recording, as those of a `Repeat`; None for others."""
+        rows, sequences, numbers = ids.shape
+        if rows < 2 or sequences != self.space.batch or (ids != ids[:1]).any() or (self.space.places(ids[0]).step < 0).all():
+            return None
+        group = self.grouped([ids[0]])
+        if group.steps < 2 or len(group.rows) > 1 or len(group.refs[0]) > 1:
+            return None
+        reads = group.refs[0][0]
+        made = Made(self.place, Repeat(None if rows == group.steps else rows), [reads])
+        return self.space.ids(self.space.allocate(made, rows, numbers))
+
     def sequence(self, ids: Ids) -> tuple[Ids, bool, int]:
         """What a layer reads from ids (steps, sequences, inputs): (inputs,), whether the steps run backward, and how many there are."""
+        found = self.repeated(ids)
+        ids = ids if found is None else found
         steps, sequences, inputs = ids.shape
         group = self.grouped([ids.reshape(-1, inputs)])
         expected = np.arange(steps * sequences).reshape(steps, sequences)

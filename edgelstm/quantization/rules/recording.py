@@ -2,4 +2,4 @@
 
 from . import UNTOUCHED
 
-RULES = {"last": UNTOUCHED, "reverse": UNTOUCHED, "mask": UNTOUCHED}
+RULES = {"last": UNTOUCHED, "repeat": UNTOUCHED, "reverse": UNTOUCHED, "mask": UNTOUCHED}

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import UnsupportedModelError
 from ...layers.attention import AttentionPool, SelfAttention
 from ...layers.fake_quantize import DynamicFakeQuantize
-from ...layers.recording import Last, Mask, Reverse
+from ...layers.recording import Last, Mask, Repeat, Reverse
 from ...layers.recurrent import Recurrent
 from ...reference import over as over_recording
 from .lstm import Float
@@ -85,6 +86,14 @@ def _last(layer: Last, xs: list[Floats], lengths: Steps) -> Floats:
     return np.repeat(row, xs[0].shape[1], axis=1)
 
 
+def _repeat(layer: Repeat, xs: list[Floats], lengths: Steps) -> Floats:
+    if layer.rows is not None:
+        raise UnsupportedModelError(
+            f"{layer.label}: gives {layer.rows} rows for any recording, and calibration follows one at each sample; keep the model in f32."
+        )
+    return rows(np.concatenate(xs, axis=-1), np.repeat((lengths - 1)[:, None], xs[0].shape[1], axis=1))
+
+
 def _reverse(layer: Reverse, xs: list[Floats], lengths: Steps) -> Floats:
     return rows(np.concatenate(xs, axis=-1), turned(xs[0].shape[1], lengths))
 
@@ -133,6 +142,7 @@ def _fake_quantize(layer: DynamicFakeQuantize, xs: list[Floats], lengths: Steps)
 #: By kind: a layer, (windows, time, size) of each input and the steps of each window -> (windows, time, output_size).
 RECORDINGS: dict[str, Callable[[Any, list[Floats], Steps], Floats]] = {
     "last": _last,
+    "repeat": _repeat,
     "reverse": _reverse,
     "mask": _mask,
     "attention_pool": _attention,

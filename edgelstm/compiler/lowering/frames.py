@@ -1,0 +1,57 @@
+"""Recurrent layers over the rows of a map -> their cells' kernels and weights, in the layout of `kernels.frames_f32`."""
+
+from typing import Any
+
+import numpy as np
+
+from ...layers.frames import InterRNN, IntraRNN, RowsRNN
+from ..targets import Target
+from . import MOST_ROWS, Floats, Lowered, Reach, Rule, rule, up_to
+
+#: Floats in a cache line.
+_LINE = 16
+
+
+def _cell(layer: RowsRNN, target: Target) -> tuple[Lowered, dict[str, Any]]:
+    """The cell alone, and the constants of a kernel around it."""
+    low = rule(layer.cell).lower(layer.cell, [layer.cell.input_size], target)
+    constants = {"kernel": low.kernel, "constants": tuple(low.constants.items()), "rows": layer.rows}
+    return low, {**constants, "channels": layer.cell.input_size, "hidden": layer.hidden_size}
+
+
+def _whole_lines(array: Floats) -> Floats:
+    return np.pad(array, (0, -array.size % _LINE))
+
+
+def intra(layer: IntraRNN, sizes: list[int], target: Target) -> Lowered:
+    low, constants = _cell(layer, target)
+    state, weights = _whole_lines(low.state), _whole_lines(low.weights)
+    block, turn = min(MOST_ROWS, layer.rows), -1 if layer.cell.reverse else 1
+    constants |= {
+        "strides": (("x_stride", turn * layer.cell.input_size), ("y_stride", turn * low.width)),
+        "width": low.width,
+        "block": block,
+        "state": state.size,
+        "initial": weights.size,
+        "backwards": int(layer.cell.reverse),
+        "last": int(layer.last),
+    }
+    workspace = state.size + up_to(_LINE, layer.rows * low.width) + max(low.scratch * block, low.workspace)
+    outputs = layer.hidden_size * (1 if layer.last else layer.rows)
+    return Lowered("intra_rnn", constants, outputs, np.concatenate([weights, state]), workspace=workspace)
+
+
+def inter(layer: InterRNN, sizes: list[int], target: Target) -> Lowered:
+    low, constants = _cell(layer, target)
+    state = _whole_lines(low.state)
+    width = (layer.rows - 1) * layer.hidden_size + low.width
+    constants |= {"state": state.size}
+    return Lowered("inter_rnn", constants, width, low.weights, np.tile(state, layer.rows), low.scratch, low.workspace)
+
+
+def reach(layer: RowsRNN) -> Reach:
+    """That of its cell."""
+    return rule(layer.cell).reach(layer.cell)
+
+
+RULES = {"intra_rnn": Rule(intra, reach), "inter_rnn": Rule(inter, reach)}

@@ -1,0 +1,137 @@
+"""Records of recurrent layers over the rows of each timestep's map: inside a frame, and from frame to frame for every row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import ShapeError, UnsupportedModelError, printable
+from . import KINDS, record_of
+from .maps import MapLayer
+from .record import MAX_SIZE, Layer
+from .recurrent import Recurrent
+
+
+@dataclass(eq=False, repr=False)
+class RowsRNN(MapLayer):
+    """What recurrent layers over the rows of a map share. Files hold the cell's arrays and options as the layer's own."""
+
+    cell: Any
+    rows: int
+
+    def _check(self) -> None:
+        cell = self.cell
+        if not isinstance(cell, Recurrent) or cell.numbers != "f32" or cell.mask is not None:
+            told = printable(repr(cell), 60)
+            raise UnsupportedModelError(f"{self.label}: cell must be a recurrent layer in float32 without a mask, as LSTM; got {told}.")
+        if type(self.rows) is not int or not 1 <= self.rows * cell.input_size <= MAX_SIZE:
+            raise ShapeError(
+                f"{self.label}: rows must be a whole number, and rows of {cell.input_size} at most {MAX_SIZE} values; "
+                f"got {printable(repr(self.rows), 60)}."
+            )
+        self._set("cell", replace(cell, name="", inputs=()))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the map that it reads."""
+        return self.rows, self.cell.input_size
+
+    @property
+    def hidden_size(self) -> int:
+        """Numbers that the cell gives for a row."""
+        size: int = self.cell.output_size([self.cell.input_size])
+        return size
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        return self.rows, self.hidden_size
+
+    @property
+    def within_one(self) -> bool:
+        return bool(self.cell.within_one)
+
+    @property
+    def multiply_accumulates(self) -> int:
+        return self.rows * int(self.cell.multiply_accumulates)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        found: dict[str, NDArray[Any]] = self.cell.arrays()
+        return found
+
+    def options(self) -> dict[str, Any]:
+        """Those of the cell, whose kind is ``cell``, and its own."""
+        return {**self.cell.options(), "cell": self.cell.kind, "rows": self.rows}
+
+    @classmethod
+    def from_parts(cls, name: str, inputs: Sequence[str], options: Mapping[str, Any], arrays: Mapping[str, ArrayLike]) -> Self:
+        own = {key: value for key, value in options.items() if key in cls._own}
+        rest = {key: value for key, value in options.items() if key not in cls._own}
+        kind = own.pop("cell", None)
+        record: type[Layer] = record_of(kind) if isinstance(kind, str) and kind in KINDS else Layer
+        if not issubclass(record, Recurrent):
+            told = printable(repr(kind), 60)
+            raise UnsupportedModelError(f"{cls.kind} {printable(name, 60)!r} has a cell {told}, which is no recurrent layer.")
+        cell = record.from_parts(name, (), rest, arrays)
+        return super().from_parts(name, inputs, {**own, "cell": cell}, {})
+
+    _own: ClassVar[tuple[str, ...]] = ("cell", "rows")
+
+
+@dataclass(eq=False, repr=False)
+class IntraRNN(RowsRNN):
+    """A recurrent cell along the rows of each timestep's map, from its initial state at every timestep: the intra-frame RNN of dual-path
+    networks (Luo, Chen and Yoshioka 2020), ``keras.layers.TimeDistributed(LSTM(…))``. A cell with ``reverse=True`` begins at the last row,
+    and the layer streams nevertheless.
+
+    Parameters
+    ----------
+    cell : LSTM, GRU, RNN or another recurrent layer in float32
+        Reads one row. Its name and inputs are left out. In a model file this is its kind, and its arrays and options stand beside.
+    rows : int
+        Of the map (rows, channels) that a timestep is, in C order.
+    last : bool
+        Whether it gives what the cell ends with, (hidden_size,), in place of a map (rows, hidden_size).
+    """
+
+    kind: ClassVar[str] = "intra_rnn"
+    _own: ClassVar[tuple[str, ...]] = ("cell", "rows", "last")
+    last: bool = False
+
+    def _check(self) -> None:
+        super()._check()
+        if not isinstance(self.last, bool):
+            raise ShapeError(f"{self.label}: last must be true or false; got {printable(repr(self.last), 60)}.")
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        return (self.hidden_size,) if self.last else (self.rows, self.hidden_size)
+
+    def options(self) -> dict[str, Any]:
+        return {**super().options(), "last": self.last}
+
+
+@dataclass(eq=False, repr=False)
+class InterRNN(RowsRNN):
+    """A recurrent cell from timestep to timestep for every row of the map, each with a state of its own: the inter-frame RNN of dual-path
+    networks, whose weights all rows share.
+
+    Parameters
+    ----------
+    cell : LSTM, GRU, RNN or another recurrent layer in float32
+        Reads one row, from the first timestep on. Its name and inputs are left out. In a model file this is its kind, and its arrays and
+        options stand beside.
+    rows : int
+        Of the map (rows, channels) that a timestep is, in C order.
+    """
+
+    kind: ClassVar[str] = "inter_rnn"
+
+    def _check(self) -> None:
+        super()._check()
+        if self.cell.reverse:
+            raise UnsupportedModelError(f"{self.label}: reads a recording from its end; put a Reverse before and behind it.")
+
+    @property
+    def receptive_field(self) -> int:
+        return 0
