@@ -1,6 +1,6 @@
 """How well the text network guesses the next character of the held-out fortunes, beside what counting and bzip2 reach.
 
-Writes `data/results.json`, with 10 minutes of work, and draws `text.png` from it (needs matplotlib); ``--plot`` only draws.
+Writes `data/results.json`, with two minutes of work, and draws `text.png` from it (needs matplotlib); ``--plot`` only draws.
 
     apt-get install fortunes fortunes-min
     python examples/text/evaluate.py [--plot] [/usr/share/games/fortunes]
@@ -51,8 +51,8 @@ class Guesses:
     likelier: NDArray[np.int64]  # (characters - 1,) how many others were thought likelier
 
     def figures(self) -> dict[str, Any]:
-        among = [round(float((self.likelier < offered).mean()), 4) for offered in range(1, OFFERED + 1)]
-        return {"bits": round(float(self.bits.mean()), 4), "among": among}
+        among = [round(float((self.likelier < offered).mean()), 6) for offered in range(1, OFFERED + 1)]
+        return {"bits": round(float(self.bits.mean()), 6), "among": among}
 
 
 def network_guesses(model: el.Model, text: NDArray[np.int64]) -> Guesses:
@@ -115,7 +115,7 @@ def evaluate(texts: list[str]) -> dict[str, Any]:
         "fortunes": [len(part) for part in fortunes.parted(texts)],
         "characters": [len(training), len(held_out)],
         **{name: found.figures() for name, found in guesses.items()},
-        "bzip2": {"bits": round(8 * len(bz2.compress(whole, 9)) / len(whole), 4)},
+        "bzip2": {"bits": round(8 * len(bz2.compress(whole, 9)) / len(whole), 6)},
     }
 
 
