@@ -190,6 +190,10 @@ class Stream:
         """Of the values of an answer; empty where they have none."""
         return self.program.about().labels
 
+    def _is_batch(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of this shape holds several recordings: (batch, time, …), samples flat or as maps."""
+        return len(shape) == 2 + len(self.input_shape) or (len(shape) == 3 and shape[1:] != self.input_shape)
+
     def process(self, xs: ArrayLike, *, length: int | Sequence[int] | None = None) -> NDArray[np.float32]:
         """Many timesteps, bit-equal to stepping; or, of a model that cannot step, one whole recording, from the initial state.
 
@@ -212,7 +216,7 @@ class Stream:
         InputError
             If the shape is wrong or a value must not enter the state, which is then as it was.
         """
-        if self.program.reads_recordings and isinstance(xs, np.ndarray) and xs.ndim == 3:
+        if self.program.reads_recordings and isinstance(xs, np.ndarray) and self._is_batch(xs.shape):
             from .runtime.recordings import each
 
             return each(self.process, xs, length)

@@ -38,6 +38,19 @@ def spectrogram(*layers, steps=12):
     return make
 
 
+def next_frame(**options):
+    """Maps from a recurrence over maps and a convolution over time, of which a dense layer takes sums."""
+    return lambda k: k.Sequential(
+        [
+            k.Input((7, 4, 5, 1)),
+            k.layers.ConvLSTM2D(2, 3, padding="same", return_sequences=True),
+            k.layers.Conv3D(3, (3, 2, 3), activation="tanh", **options),
+            k.layers.TimeDistributed(k.layers.Flatten()),
+            k.layers.Dense(2),
+        ]
+    )
+
+
 NETWORKS = {
     "a network of frames": lambda k: k.Sequential(
         [
@@ -70,6 +83,9 @@ NETWORKS = {
     "larger": video(lambda x: x.AveragePooling2D(2), lambda x: x.UpSampling2D((1, 2)), lambda x: x.Flatten()),
     "along features": video(lambda x: x.Conv1D(3, 4, padding="same"), lambda x: x.MaxPooling1D(2), lambda x: x.Flatten(), shape=(9, 2)),
     "along features, transposed": video(lambda x: x.Conv1DTranspose(3, 2, strides=3), lambda x: x.GlobalMaxPooling1D(), shape=(5, 2)),
+    "next frame": next_frame(padding="same"),
+    "over time and maps": next_frame(strides=(2, 1, 2), use_bias=False),
+    "apart in time": next_frame(dilation_rate=(2, 1, 1), padding="same"),
     "spectrogram": spectrogram(
         lambda x: x.Conv2D(3, (3, 2)), lambda x: x.MaxPooling2D((1, 2)), lambda x: x.Conv2D(4, (1, 3), padding="same")
     ),

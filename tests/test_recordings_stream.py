@@ -98,6 +98,14 @@ def test_padding_is_not_read_and_answered_by_zeros(model, summary, rng):
             stream.process(xs, length=wrong)
 
 
+def test_a_recording_of_maps_is_no_batch(rng):
+    stream = el.Stream(el.Model([el.MapPool("max", 2, shape=(4, 2)), el.Reverse()]))
+    batch = rng.uniform(-1, 1, (3, 10, 4, 2)).astype(np.float32)
+    answers = stream.process(batch)
+    np.testing.assert_array_equal(stream.process(batch[1]), answers[1])
+    np.testing.assert_array_equal(stream.process(batch.reshape(3, 10, 8)), answers)
+
+
 def test_a_batch_of_recordings(model, summary, rng):
     batch = rng.uniform(-1, 1, (3, 10, 3)).astype(np.float32)
     for each in (model, summary):

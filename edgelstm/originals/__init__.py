@@ -34,6 +34,7 @@ _RUNNERS = {
     "TorchScript": ("torch_programs", "torch"),
     "Keras (HDF5)": ("keras_networks", "keras and one of its backends"),
     "Keras (.keras)": ("keras_networks", "keras and one of its backends"),
+    "TensorFlow (frozen .pb)": ("tensorflow_graphs", "tensorflow"),
     "TensorFlow Lite": ("lite_interpreter", "ai-edge-litert, or tensorflow"),
 }
 

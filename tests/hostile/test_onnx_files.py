@@ -266,3 +266,10 @@ def test_mutations(tmp_path, seed):
         path.write_bytes(bytes(data))
         with contextlib.suppress(el.ModelFileError, el.UnsupportedModelError, el.ShapeError, el.UsageError):
             import_file(path)
+
+
+def test_an_input_of_sizes_without_end_is_refused(tmp_path):
+    """The places of its numbers are not counted before their number is."""
+    node = helper.make_node("Identity", ["x"], ["y"])
+    for shape in (("time", 1, 1 << 31), ("time", 1, 1 << 20, 1 << 20)):
+        refused(tmp_path / "m.onnx", model_of([node], [], {"x": shape}, {"y": shape}).SerializeToString(), "at most")

@@ -30,6 +30,24 @@ def _mm(w: Writer, x: Ref, mat2: Ref) -> Ref:
     return w.one("MatMul", x, mat2)
 
 
+def _dot_product_attention(
+    w: Writer,
+    query: Ref,
+    key: Ref,
+    value: Ref,
+    attn_mask: Ref | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Ref:
+    """ONNX's Attention; where heads have no axis, there is one."""
+    w.require(not enable_gqa, "shares keys among heads")
+    heads: dict[str, Any] = {} if query.rank == 4 else {"q_num_heads": 1, "kv_num_heads": 1}
+    how: dict[str, Any] = {} if scale is None else {"scale": float(scale)}
+    return w.one("Attention", query, key, value, attn_mask, rank=query.rank, is_causal=int(is_causal), **heads, **how)
+
+
 def _einsum(w: Writer, equation: str, tensors: Sequence[Ref], path: Any = None) -> Ref:
     rank = len(equation.replace(" ", "").partition("->")[2])
     return w.one("Einsum", *tensors, rank=rank, equation=equation)
@@ -52,8 +70,9 @@ def _binary(op: str) -> Handler:
 
 
 def _div(w: Writer, x: Given, other: Given, rounding_mode: str | None = None) -> Ref:
-    w.require(rounding_mode is None, f"divides with rounding_mode {rounding_mode!r}")
-    return w.one("Div", x, other)
+    w.require(rounding_mode in (None, "trunc"), f"divides with rounding_mode {rounding_mode!r}")
+    quotient = w.one("Div", x, other)
+    return quotient if rounding_mode is None else w.one("Mul", w.one("Sign", quotient), w.one("Floor", w.one("Abs", quotient)))
 
 
 def _pow(w: Writer, x: Ref, exponent: Given) -> Ref:
@@ -114,19 +133,6 @@ def _log_sigmoid(w: Writer, x: Ref) -> Ref:
 
 def _square(w: Writer, x: Ref) -> Ref:
     return w.one("Mul", x, x)
-
-
-def _attend(
-    w: Writer, query: Ref, key: Ref, value: Ref, attn_mask: Given = None, dropout_p: float = 0, is_causal: bool = False,
-    scale: float | None = None, enable_gqa: bool = False,
-) -> Ref:  # fmt: skip
-    plain = attn_mask is None and not (dropout_p or is_causal or enable_gqa)
-    w.require(plain, "attends with a mask, in causal order, with dropout or with groups of heads, which is not imported")
-    turned = w.one("Transpose", key, perm=[*range(key.rank - 2), key.rank - 1, key.rank - 2])
-    size = w.one("Cast", w.one("Shape", query, rank=1, start=-1), to=1)
-    scores = w.one("MatMul", query, turned)
-    scaled = w.one("Div", scores, w.one("Sqrt", size)) if scale is None else w.one("Mul", scores, float(scale))
-    return w.one("MatMul", w.one("Softmax", scaled, axis=-1), value)
 
 
 def _glu(w: Writer, x: Ref, dim: int = -1) -> Ref:
@@ -208,6 +214,7 @@ PLAIN: dict[str, Handler] = {
     "mm": _mm,
     "bmm": _mm,
     "einsum": _einsum,
+    "scaled_dot_product_attention": _dot_product_attention,
     "add": _sum_of(1),
     "add_": _sum_of(1),
     "sub": _sum_of(-1),
@@ -254,7 +261,6 @@ PLAIN: dict[str, Handler] = {
     "sum": _mean("ReduceSum"),
     "amax": _mean("ReduceMax"),
     "glu": _glu,
-    "scaled_dot_product_attention": _attend,
 }
 
 #: In-place forms that write the same.

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...errors import printable
 from ...layers.activations import spelled
 from ...layers.attention import SelfAttention
 from ...layers.feedforward import Dense
@@ -29,6 +30,15 @@ def _rows(call: Call) -> tuple[Value, Value, Value]:
     return query, key, value
 
 
+def _causal(call: Call) -> bool:
+    """Whether a row finds none behind it, as a setting of old or an argument of the call says."""
+    given = call.options.take("call", dict, {})
+    other = [name for name, value in given.items() if name not in ("use_causal_mask", "training") and value not in (None, False, [])]
+    if other:
+        raise call.refused(f"it is called with {printable(', '.join(map(str, other)), 60)}, which edgelstm does not import")
+    return bool(given.get("use_causal_mask")) or call.options.take("causal", bool, False)
+
+
 def _drop_training(call: Call) -> None:
     call.options.drop("dropout", "seed")
 
@@ -41,7 +51,7 @@ def _attention_slots(spec: Spec) -> list[Slot]:
 def _attention(call: Call) -> Value:
     query, key, value = _rows(call)
     additive = call.options.take("score_mode", str, "dot") == "concat"
-    causal = call.options.take("causal", bool, False)
+    causal = _causal(call)
     scale = float(call.arrays.get("scale", ())) if call.options.take("use_scale", bool, False) else 1.0
     _drop_training(call)
     score = scale
@@ -59,7 +69,7 @@ def _additive_slots(spec: Spec) -> list[Slot]:
 
 def _additive(call: Call) -> Value:
     query, key, value = _rows(call)
-    causal = call.options.take("causal", bool, False)
+    causal = _causal(call)
     vector = call.arrays.get("scale", (key.width,)) if call.options.take("use_scale", bool, True) else None
     _drop_training(call)
     record = SelfAttention(key.width, "additive", vector=vector, causal=causal, **call.at(query, key, value))
@@ -95,7 +105,7 @@ def _multi_head(call: Call) -> Value:
     if not isinstance(width, int):
         raise call.refused(f"its output_shape is {answers}; edgelstm imports one number")
     read = [_projected(call, part, x, heads, n) for part, x, n in (("query", query, size), ("key", key, size), ("value", value, of_value))]
-    record = SelfAttention(heads * size, heads=heads, scale=size**-0.5, **call.at(*read))
+    record = SelfAttention(heads * size, heads=heads, scale=size**-0.5, causal=_causal(call), **call.at(*read))
     found = replace(read[2], name=call.build.add(record), shape=(*query.shape[:1], heads * of_value))
     return _projected(call, "output", found, heads, width)
 

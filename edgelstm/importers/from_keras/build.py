@@ -1,5 +1,6 @@
 """The records of a network in the making, and what is known of each of Keras' tensors on the way."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,6 +37,15 @@ class Value:
         Which of its timesteps are padding.
     zeros : tuple
         Timesteps of zeros that stand before the record's first and behind its last, and are part of what the next layer reads.
+    turned : str
+        The layer that made time, with one number a timestep in the record, the last dimension and not the first; those before it repeat
+        that number.
+    weights : bool
+        Whether the tensor is a softmax over time, of the scores that the record gives, one a timestep.
+    scores : str
+        The record, one score a timestep, of which a softmax over time weights this tensor's timesteps.
+    static : bool
+        Whether it is a vector for the whole sequence that its record gives at every step, a model of whole recordings too.
     over : int, optional
         Of what sums up a sequence, the timesteps of that, where the file fixes them.
     """
@@ -45,17 +55,23 @@ class Value:
     time: bool | None
     mask: Masked | None = None
     zeros: tuple[int, int] = (0, 0)
+    turned: str = ""
+    weights: bool = False
+    scores: str = ""
+    static: bool = False
     over: int | None = None
 
     @property
     def steps(self) -> int | None:
         """Timesteps, where the file fixes them."""
-        return self.shape[0] if self.time else None
+        return self.shape[-1 if self.turned else 0] if self.time else None
 
     @property
     def features(self) -> Shape:
         """The shape of one timestep."""
-        return self.shape[1:] if self.time else self.shape
+        if not self.time:
+            return self.shape
+        return self.shape[:-1] if self.turned else self.shape[1:]
 
     @property
     def width(self) -> int:
@@ -129,3 +145,9 @@ class Build:
         """The last timestep as the network's state of knowledge: every step gives one, unless the model answers whole recordings."""
         found = self.add(Last(ends=(end,), **self.at(f"{name}.{end}", x))) if self.whole else x.name
         return Value(found, x.features, False, over=x.steps)
+
+    def ends(self, xs: Sequence[Value]) -> list[Value]:
+        """Tensors that are joined: where some are a sequence's end, what stands beside the sequence is its last timestep."""
+        if not self.whole or len({x.static for x in xs}) == 1:
+            return list(xs)
+        return [self.ended(x.name, x) if x.static else x for x in xs]

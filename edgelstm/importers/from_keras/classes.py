@@ -72,7 +72,7 @@ def _either(name: str) -> Kind:
         on_frames = len(call.inputs) == 1 and call.inputs[0].time is False and len(call.inputs[0].features) == 2
         return framewise.ON_FRAMES[name](call) if on_frames else along_time.make(call)
 
-    return Kind(make, along_time.slots)
+    return Kind(make, along_time.slots, along_time.attends)
 
 
 _KINDS: dict[str, Kind] = {

@@ -10,6 +10,7 @@ from ...layers.attention import AttentionPool
 from ...layers.convolution import Conv1D
 from ...layers.feedforward import Dense
 from ...layers.pooling import AveragePool1D, GlobalAveragePool1D, GlobalMaxPool1D, MaxPool1D
+from . import weighting
 from .build import Value
 from .feedforward import activated
 from .kinds import Call, Kind, named
@@ -94,16 +95,24 @@ def _zero_padding(call: Call) -> Value:
     return replace(x, zeros=counts if len(counts) == 2 else (counts[0], counts[0]))
 
 
+def over_all(call: Call, kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D]) -> Value:
+    """The largest, or the mean, of all timesteps."""
+    x, build = call.sequence, call.build
+    if x.scores and kind is GlobalAveragePool1D:
+        return weighting.mean(call)
+    x = weighting.settled(build, call.spec.label, x)
+    past_padding = x.mask is not None and kind is GlobalAveragePool1D
+    pooled = _mean_of_unmasked(call, x) if past_padding else build.add(kind(**call.at(x)))
+    return build.ended(call.name, replace(x, name=pooled))
+
+
 def _global(kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D]) -> Kind:
     def make(call: Call) -> Value:
-        x = call.sequence
         call.options.must_be("data_format", "channels_last", None)
         call.options.must_be("keepdims", False)
-        past_padding = x.mask is not None and kind is GlobalAveragePool1D
-        pooled = _mean_of_unmasked(call, x) if past_padding else call.build.add(kind(**call.at()))
-        return call.build.ended(call.name, replace(x, name=pooled))
+        return over_all(call, kind)
 
-    return Kind(make)
+    return Kind(make, attends=kind is GlobalAveragePool1D)
 
 
 def _mean_of_unmasked(call: Call, x: Value) -> str:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from ...layers.feedforward import Embedding, Softmax
 from .. import keras_arrays
+from . import weighting
 from .activations import LAYERS, SOFTMAX, of_layer
 from .build import Masked, Value
 from .kinds import Call, Kind, named
@@ -37,6 +38,8 @@ def _dense(call: Call) -> Value:
 
 def _activation(call: Call) -> Value:
     word = call.activation()
+    if word == SOFTMAX and call.x.turned:
+        return weighting.weights(call)
     if word == SOFTMAX:
         return replace(call.flat, name=call.build.add(Softmax(**call.at())))
     return call.build.apply(word, call.name, call.x)
@@ -47,6 +50,8 @@ def _function(call: Call) -> Value:
 
 
 def _softmax(call: Call) -> Value:
+    if weighting.over_time(call.x, call.options.take("axis", object, -1)):
+        return weighting.weights(call)
     call.options.must_be("axis", -1, len(call.x.shape), [-1])
     return replace(call.flat, name=call.build.add(Softmax(**call.at())))
 
@@ -58,6 +63,8 @@ def _embedding(call: Call) -> Value:
     table = call.arrays.get("embeddings", (None, size))
     name = call.build.add(Embedding(table, **call.at(x)))
     masked = Masked(x.name, 0.0) if call.options.take("mask_zero", bool, False) else None
+    if x.static:
+        return replace(x, name=name, shape=(*x.shape, size))
     return Value(name, (*x.shape, size), True, masked)
 
 
@@ -71,11 +78,11 @@ def _masking(call: Call) -> Value:
 
 
 KINDS = {
-    **{name: Kind(_identity) for name in _IDENTITIES},
+    **{name: Kind(_identity, attends=True) for name in _IDENTITIES},
     **{name: Kind(_function) for name in LAYERS},
     "Dense": Kind(_dense, named("kernel")),
-    "Activation": Kind(_activation),
-    "Softmax": Kind(_softmax),
+    "Activation": Kind(_activation, attends=True),
+    "Softmax": Kind(_softmax, attends=True),
     "Embedding": Kind(_embedding, named("embeddings", biased=False)),
     "Masking": Kind(_masking),
 }

@@ -13,6 +13,7 @@ from ...layers.joining import Slice
 from ...layers.order import INPUT
 from ...layers.record import MAX_SIZE
 from ..names import numbered
+from .attending import KINDS as ATTENTION
 from .build import Build, Masked, Shape, Value
 from .nodes import Place, node_call, node_inputs, node_mask, places
 from .operations import KINDS as OPERATIONS
@@ -42,7 +43,9 @@ def _all_inputs(spec: Spec) -> list[Place]:
 
 def _read(node: Any, spec: Spec) -> tuple[list[Place], dict[str, Any]]:
     """The tensors that one call of a layer reads, its mask left out, and what else an operator is called with."""
-    return node_call(node) if spec.kind in OPERATIONS else (node_inputs(node_mask(node)[0], spec.label), {})
+    if spec.kind in OPERATIONS or spec.kind in ATTENTION:
+        return node_call(node_mask(node)[0])
+    return node_inputs(node_mask(node)[0], spec.label), {}
 
 
 class Graph:
@@ -73,16 +76,21 @@ class Graph:
         self._build.given += shapes
         if len(own) == 1:
             return [given(INPUT, shapes[0])]
-        build, values = self._build, [given(INPUT, shape) for shape in shapes]
-        names = [name for name, _, _ in own]
+        return self._side_by_side([name for name, _, _ in own], shapes)
+
+    def _side_by_side(self, names: list[str], shapes: list[Shape]) -> list[Value]:
+        """Several inputs as parts of one sample; what stands beside sequences, for all of each, is part of every sample."""
         tables = {place[0] for layer in self._specs.values() if layer[1].kind == "Embedding" for place in _all_inputs(layer[1])}
         indices = [len(shape) == 1 and name in tables for name, shape in zip(names, shapes, strict=True)]
-        vectors = (len(shape) == 2 or index for shape, index in zip(shapes, indices, strict=True))
-        if not all(vectors) or len({shape[0] for shape in shapes}) != 1:
+        steps = {shape[0] for shape, index in zip(shapes, indices, strict=True) if len(shape) > 1 or (index and shape[0] != 1)} or {1}
+        beside = [len(shape) == 1 and not (index and shape[0] in steps) for shape, index in zip(shapes, indices, strict=True)]
+        if any(len(shape) > 2 for shape in shapes) or len(steps) != 1 or all(beside):
             raise UnsupportedModelError(
-                f"{self._spec.label} has inputs of shapes {printable(shapes, 100)}; "
-                "edgelstm imports several where each is one vector or index a timestep, and all have the same timesteps."
+                f"{self._spec.label} has inputs of shapes {printable(shapes, 100)}; edgelstm imports several where each is one vector or "
+                "index a timestep, all with the same timesteps, or one beside them."
             )
+        build, values = self._build, [given(INPUT, shape) for shape in shapes]
+        values = [replace(x, time=False, static=True) if alone else x for x, alone in zip(values, beside, strict=True)]
         widths = [1 if index else value.width for index, value in zip(indices, values, strict=True)]
         sample = INPUT
         if not any(indices):
@@ -90,6 +98,10 @@ class Graph:
         starts = np.cumsum([0, *widths]).tolist()
         build.input_names = tuple(each for name, width in zip(names, widths, strict=True) for each in numbered(name, width))
         build.notes.append(f"One sample is its inputs side by side: {', '.join(f'{n} ({w})' for n, w in zip(names, widths, strict=True))}.")
+        if static := [name for name, alone in zip(names, beside, strict=True) if alone]:
+            build.notes.append(
+                f"{', '.join(static)}: for the whole sequence, so the same in each of its samples; an answer is made of its own sample's."
+            )
         return [
             replace(value, name=build.add(Slice(start, stop, **build.at(name, sample))))
             for name, value, (start, stop) in zip(names, values, pairwise(starts), strict=True)

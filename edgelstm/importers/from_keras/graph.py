@@ -15,6 +15,7 @@ from .functional import Graph, given, stated_shape
 from .kinds import Call
 from .settings import Spec
 from .store import Stored
+from .weighting import settled
 from .weights import Arrays, Weights, numbered
 
 #: How deep models may lie in models, and the most layers.
@@ -93,13 +94,15 @@ class _Walk:
         self._calls.append(spec.name or spec.kind)
         kind = kind_of(spec)
         options = spec.options()
-        found = kind.make(Call(spec, options, arrays, inputs, self.build, lambda s, a, x: self.call(s, a, x, depth + 1)))
+        taken = inputs if kind.attends else [settled(self.build, spec.label, x) for x in inputs]
+        found = kind.make(Call(spec, options, arrays, taken, self.build, lambda s, a, x: self.call(s, a, x, depth + 1)))
         options.close()
         return found if isinstance(found, list) else [found]
 
     def finished(self, spec: Spec, outputs: list[Value], source: str) -> tuple[Model, str, list[str]]:
         """The model, whose last record gives the outputs."""
         build = self.build
+        outputs = [settled(build, "the model's output", output) for output in outputs]
         if len(outputs) > 1:
             build.notes.append(f"Its {len(outputs)} outputs stand side by side, in the file's order: {', '.join(v.name for v in outputs)}.")
             build.add(Concat(**build.at("outputs", *outputs)))

@@ -7,6 +7,7 @@ import numpy as np
 from ...layers.activations import spelled
 from ...layers.feedforward import Add, Dense
 from ...layers.joining import Concat, Mul
+from . import weighting
 from .build import Masked, Value
 from .kinds import Call, Kind
 
@@ -23,6 +24,7 @@ def _together(call: Call) -> tuple[Value, Masked | None]:
 
 
 def _concatenate(call: Call) -> Value:
+    call = replace(call, inputs=call.build.ends(call.inputs))
     first, mask = _together(call)
     rank = len(first.shape)
     axis = call.options.take("axis", int, call.options.take("concat_axis", int, -1))
@@ -48,12 +50,15 @@ def _alike(call: Call) -> tuple[Value, Masked | None, list[str]]:
 
 
 def _add(call: Call) -> Value:
-    x, mask, names = _alike(call)
+    x, mask, names = _alike(replace(call, inputs=call.build.ends(call.inputs)))
     return replace(x, name=call.build.add(Add(**call.at(*names))), mask=mask)
 
 
 def _multiply(call: Call) -> Value:
-    x, mask, names = _alike(call)
+    if any(x.weights for x in call.inputs):
+        return weighting.weighted(call)
+    call = replace(call, inputs=[weighting.settled(call.build, call.spec.label, x) for x in call.inputs])
+    x, mask, names = _alike(replace(call, inputs=call.build.ends(call.inputs)))
     return replace(x, name=call.build.add(Mul(**call.at(*names))), mask=mask)
 
 
@@ -82,7 +87,8 @@ def _merge(call: Call) -> Value:
 KINDS = {
     "Concatenate": Kind(_concatenate),
     "Add": Kind(_add),
-    "Multiply": Kind(_multiply),
+    "Multiply": Kind(_multiply, attends=True),
+    "Dot": Kind(weighting.dot, attends=True),
     "Average": Kind(_average),
     "Subtract": Kind(_subtract),
     "Merge": Kind(_merge),

@@ -107,10 +107,13 @@ class Kind(NamedTuple):
         A `Call` -> its value, or several where the layer gives several tensors.
     slots : callable
         A `Spec` -> the arrays that the layer has, in Keras' order.
+    attends : bool
+        Whether it takes what is not timestep by timestep on its way to attention (`weighting`) as it is.
     """
 
     make: Callable[[Call], Value | list[Value]]
     slots: Callable[[Spec], list[Slot]] = lambda spec: []
+    attends: bool = False
 
 
 def named(*names: str, biased: bool = True) -> Callable[[Spec], list[Slot]]:

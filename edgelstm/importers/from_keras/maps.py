@@ -1,8 +1,16 @@
 """Keras' layers whose timesteps are maps: images, spectrogram frames, rows of sensors."""
 
+from math import prod
+
+import numpy as np
+
 from ...layers.conv_lstm import ConvLSTM
+from ...layers.convolution import Conv1D
+from ...layers.map_conv import MapConv
 from .build import Value
-from .kinds import Call, Kind
+from .convolving import steps_after
+from .feedforward import activated
+from .kinds import Call, Kind, named
 from .settings import Spec
 from .weights import Slot
 
@@ -40,6 +48,37 @@ def _conv_lstm(axes: int) -> Kind:
     return Kind(make, _slots)
 
 
+def _conv3d(call: Call) -> Value:
+    """A convolution over time and maps: what each place in time makes of a map, and the sums of these over time."""
+    x, options, filters = call.sequence, call.options, call.options.count("filters")
+    options.must_be("data_format", "channels_last", None)
+    options.must_be("groups", 1)
+    (taps, *size), (stride, *strides), (apart, *dilation) = (
+        _each(options.counts(name, default), 3) for name, default in (("kernel_size", ...), ("strides", 1), ("dilation_rate", 1))
+    )
+    padding = options.take("padding", str, "valid")
+    if len(x.features) != 3 or x.mask is not None or padding not in ("same", "valid"):
+        raise call.refused(f"it is imported on a sequence of maps, (time, rows, columns, channels), without a mask; it is given {x.shape}")
+    kernel = call.arrays.get("kernel", (taps, *size, x.features[-1], filters))
+    parts = np.moveaxis(kernel, 0, -1).reshape(*size, -1, filters * taps)  # what is summed stands together
+    record = MapConv(parts, shape=x.features, strides=strides, dilation=dilation, padding=padding, **call.at(name=f"{call.name}.maps"))
+    shape = (*record.answer_shape[:-1], filters)
+    sums = np.tile(np.eye(taps), (prod(shape), 1, 1))  # (rows * columns * filters, taps of the maps, taps in time)
+    bias = call.bias(filters)
+    over_time = Conv1D(
+        sums,
+        None if bias is None else np.tile(bias, prod(shape[:-1])),
+        stride=stride,
+        dilation=apart,
+        groups=len(sums),
+        padding=padding,
+        **call.at(call.build.add(record)),
+    )
+    steps = steps_after(x.steps, 0 if padding == "same" else over_time.history, stride)
+    y = Value(call.build.add(over_time), (steps, *shape), True)
+    return activated(call, call.activation(), call.name, y)
+
+
 def _slots(spec: Spec) -> list[Slot]:
     names = ("kernel", "recurrent_kernel", *(("bias",) if spec.flag("use_bias", True) else ()))
     return [Slot(("cell",), name) for name in names]
@@ -50,4 +89,4 @@ def _each(numbers: tuple[int, ...], axes: int) -> tuple[int, ...]:
     return numbers * axes if len(numbers) == 1 else numbers
 
 
-KINDS = {"ConvLSTM1D": _conv_lstm(1), "ConvLSTM2D": _conv_lstm(2)}
+KINDS = {"Conv3D": Kind(_conv3d, named("kernel")), "ConvLSTM1D": _conv_lstm(1), "ConvLSTM2D": _conv_lstm(2)}

@@ -10,6 +10,9 @@ Place = tuple[str, int, int]
 #: Arguments of a call that change no answer when they are absent, or false.
 _SILENT = ("mask", "training", "initial_state", "constants")
 
+#: Names under which tensors are given, in the order in which they are given without a name.
+_ORDER = {"query": 1, "value": 2, "key": 3}
+
 
 def places(given: Any) -> list[Place]:
     """Tensors such as ``[["input_1", 0, 0], ["input_2", 0, 0]]``, or one alone.
@@ -72,9 +75,12 @@ def node_call(node: Any) -> tuple[list[Place], dict[str, Any]]:
         entry = node[0] if isinstance(node, list) and node and isinstance(node[0], list) else node
         tensors = places(node)
         named, more = (entry[3] if isinstance(entry, list) and len(entry) > 3 and isinstance(entry[3], dict) else {}), {}
-    for name, value in named.items():
+    for name, value in sorted(named.items(), key=lambda item: _ORDER.get(item[0], 0)):
+        found = _tensors(value)[0] if isinstance(value, dict) else []
         if isinstance(value, list) and len(value) == 3 and isinstance(value[0], str):
             tensors = [*tensors, _place(value)]
+        elif found and name in _ORDER:
+            tensors = [*tensors, *found]
         elif value is not None and name != "name":
             more[name] = value
     return tensors, more
@@ -88,9 +94,9 @@ def node_mask(node: Any) -> tuple[Any, Place | None]:
     ModelFileError
     """
     named = node.get("kwargs") if isinstance(node, dict) else None
-    if not isinstance(named, dict) or len(found := _tensors(named.get("mask"))[0]) != 1:
+    if not isinstance(named, dict) or len(found := set(_tensors(named.get("mask"))[0])) != 1:
         return node, None
-    return {**node, "kwargs": {name: value for name, value in named.items() if name != "mask"}}, found[0]
+    return {**node, "kwargs": {name: value for name, value in named.items() if name != "mask"}}, found.pop()
 
 
 def _tensors(given: Any) -> tuple[list[Place], list[Any]]:

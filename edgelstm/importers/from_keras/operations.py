@@ -1,18 +1,28 @@
 """Operators that a Functional model holds beside layers: the last timestep of a sequence, parts of a vector, sums and products."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from ...errors import UnsupportedModelError
 from ...layers.activations import spelled
 from ...layers.joining import Slice
-from . import joining
+from ...layers.pooling import GlobalAveragePool1D, GlobalMaxPool1D
+from . import convolving, joining, weighting
 from .build import Value
 from .kinds import Call, Kind
 from .settings import Spec
 
 #: TensorFlow's functions, by what follows ``tf.``, and the layers of Keras that compute the same.
-_FUNCTIONS = {"__operators__.add": "Add", "math.add": "Add", "math.multiply": "Multiply", "math.subtract": "Subtract"}
+_FUNCTIONS = {
+    "__operators__.add": "Add",
+    "math.add": "Add",
+    "math.multiply": "Multiply",
+    "math.subtract": "Subtract",
+    "math.reduce_sum": "Sum",
+    "math.reduce_mean": "Mean",
+    "math.reduce_max": "Max",
+}
 
 _FULL = {"start": None, "stop": None, "step": None}
 
@@ -63,14 +73,37 @@ def _arithmetic(kind: str) -> Kind:
         words = {"Add": (1.0, number), "Subtract": (1.0, -number), "Multiply": (number, 0.0)}
         return call.build.apply(spelled("affine", *words[kind]), call.name, call.x)
 
-    return Kind(make)
+    return Kind(make, attends=kind == "Multiply")
+
+
+def _over_time(kind: str) -> Callable[[Call], Value]:
+    """The sum, mean or largest over time."""
+
+    def make(call: Call) -> Value:
+        given = call.options.take("call", dict, {})
+        x = call.x
+        axis = call.options.take("axis", object, given.get("axis", (given.get("args") or [None])[0]))
+        if call.options.take("keepdims", bool, given.get("keepdims", False)) or axis not in (1, -2, [1], [-2]) or len(x.shape) != 2:
+            raise call.refused(f"it is imported over time, axis 1 of (batch, time, features); it goes over {axis} of {x.shape}")
+        call.options.must_be("initial", None)
+        if x.scores and kind == "Sum":
+            return weighting.total(call)
+        unmasked = replace(call, inputs=[replace(x, mask=None)])
+        found = convolving.over_all(unmasked, GlobalMaxPool1D if kind == "Max" else GlobalAveragePool1D)
+        if kind == "Sum" and x.steps is None:
+            raise call.refused("it sums timesteps, and the file leaves their number open")
+        return call.build.apply(spelled("affine", float(x.steps or 1), 0.0), f"{call.name}.sum", found) if kind == "Sum" else found
+
+    return make
 
 
 def _tensorflow(call: Call) -> Value:
     function = call.options.take("function", str, "")
     if function not in _FUNCTIONS:
         raise call.refused(f"it is TensorFlow's {function}; edgelstm imports {', '.join(_FUNCTIONS)}, and Keras' own layers")
-    made = _arithmetic(_FUNCTIONS[function]).make(replace(call))
+    kind = KINDS[_FUNCTIONS[function]]
+    taken = call.inputs if kind.attends else [weighting.settled(call.build, call.spec.label, x) for x in call.inputs]
+    made = kind.make(replace(call, inputs=taken))
     assert isinstance(made, Value)
     return made
 
@@ -99,11 +132,12 @@ def _mask_alone(call: Call) -> Value:
 
 
 #: Classes whose calls may hold more than tensors: the rest arrives as the setting ``call``.
-KINDS = {
+KINDS: dict[str, Kind] = {
     "GetItem": Kind(_getitem),
     "SlicingOpLambda": Kind(_getitem),
-    "TFOpLambda": Kind(_tensorflow),
+    "TFOpLambda": Kind(_tensorflow, attends=True),
     "NotEqual": Kind(_mask_alone),
     "Any": Kind(_mask_alone),
     **{kind: _arithmetic(kind) for kind in ("Add", "Subtract", "Multiply")},
+    **{kind: Kind(_over_time(kind), attends=True) for kind in ("Sum", "Mean", "Max")},
 }

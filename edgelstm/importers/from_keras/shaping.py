@@ -9,6 +9,7 @@ from ...layers.feedforward import Normalizer
 from ...layers.order import INPUT
 from ...layers.recording import MOST_REPEATED, Repeat
 from ...layers.window import Window
+from . import weighting
 from .build import Shape, Value
 from .kinds import Call, Kind
 
@@ -19,7 +20,9 @@ def _flatten(call: Call) -> Value:
     if x.time is None:
         return x
     if not x.time or x.steps == 1:
-        return Value(x.name, (x.width,), False)
+        return replace(x, shape=(x.width,), time=False, mask=None)
+    if x.width == 1:
+        return weighting.turned(call, (x.steps,))
     if x.steps is None:
         raise call.refused("it lays all timesteps side by side, and the file leaves their number open")
     name = call.build.add(Window(x.steps, stride=x.steps, padding="valid", **call.at()))
@@ -31,6 +34,8 @@ def _reshape(call: Call) -> Value:
     if not all(type(size) is int and size >= -1 for size in wanted) or wanted.count(-1) > 1:
         raise call.refused(f"its target_shape is {wanted}")
     target = _solved(wanted, x.shape)
+    if weighting.turns(x, target):
+        return weighting.turned(call, target)
     if x.time is None and len(x.shape) == 1:
         if len(target) < 2 or (x.shape[0] is not None and target[0] != x.shape[0]) or prod(size or 1 for size in target[1:]) != 1:
             raise call.refused(f"it makes {target} of a vector of {x.shape[0]}; edgelstm imports it where each number becomes a timestep")
@@ -57,15 +62,29 @@ def _solved(wanted: list[int], shape: Shape) -> Shape:
 def _permute(call: Call) -> Value:
     dims = tuple(call.options.take("dims", list))
     x = call.x
+    if len(x.shape) == 2 and dims == (2, 1) and weighting.turns(x, x.shape[::-1]):
+        return weighting.turned(call, x.shape[::-1])
     moved = [axis for axis in dims if axis <= len(x.shape) and x.shape[axis - 1] != 1]
     if sorted(dims) != list(range(1, len(x.shape) + 1)) or moved != sorted(moved) or (x.time and dims[0] != 1):
         raise call.refused(f"it moves axes of {x.shape} to the order {dims}; edgelstm imports it where numbers stay in their order")
     return replace(x, shape=tuple(x.shape[axis - 1] for axis in dims))
 
 
+def _beside(call: Call, count: int) -> Value:
+    """What stands beside a sequence, at each of its timesteps."""
+    x = call.x
+    if len(x.shape) != 1 or {count} != {shape[0] for shape in call.build.given if len(shape) > 1}:
+        raise call.refused(f"it repeats {x.shape}, which stands beside a sequence, {count} times; edgelstm imports one for each timestep")
+    return replace(x, shape=(count, *x.shape), time=True, static=False)
+
+
 def _repeat(call: Call) -> Value:
     """What sums up a sequence, or a vector that the model begins with, at every timestep of another sequence."""
     x, count = call.x, call.options.count("n")
+    if x.turned:
+        return weighting.repeated(call, count)
+    if x.static:
+        return _beside(call, count)
     if x.time or len(x.shape) != 1:
         raise call.refused(f"it repeats a vector; it is given a tensor of shape {x.shape}")
     if not 1 <= count <= MOST_REPEATED:
@@ -78,8 +97,8 @@ def _repeat(call: Call) -> Value:
 
 
 KINDS = {
-    "Flatten": Kind(_flatten),
-    "Reshape": Kind(_reshape),
-    "Permute": Kind(_permute),
-    "RepeatVector": Kind(_repeat),
+    "Flatten": Kind(_flatten, attends=True),
+    "Reshape": Kind(_reshape, attends=True),
+    "Permute": Kind(_permute, attends=True),
+    "RepeatVector": Kind(_repeat, attends=True),
 }

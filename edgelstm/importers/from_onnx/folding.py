@@ -177,7 +177,7 @@ FOLDS: dict[str, Callable[..., Array]] = {
     "Sqrt": _plain(np.sqrt),
     "Exp": _plain(np.exp),
     "Log": _plain(np.log),
-    "Floor": _plain(np.floor),
+    "Floor": _float(np.floor),
     "Ceil": _plain(np.ceil),
     "Round": _plain(np.round),
     "Sign": _plain(np.sign),

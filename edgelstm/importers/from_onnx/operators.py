@@ -12,7 +12,8 @@ import numpy as np
 
 from ...layers.feedforward import Embedding, Softmax
 from ...layers.record import MAX_SIZE
-from ..graph.attention import over_steps, shares, weights
+from ..graph import scores
+from ..graph.attention import over_steps, weights
 from ..graph.convolving import larger
 from ..graph.emitting import layer
 from ..graph.gelu import gelu
@@ -141,9 +142,9 @@ def _softmax(call: Call) -> list[Value]:
     x = call.flow(0)
     axis = call.axis(call.node.attributes.get("axis", -1 if call.opset >= 13 else 1), x.ids.ndim)
     turned = np.moveaxis(x.ids, axis, -1)
-    if (found := shares(call.tracer, turned)) is not None:
+    if (found := scores.softmax(call.tracer, turned)) is not None and call.opset >= 13:
         call.attribute("axis")
-        return [Flow(np.moveaxis(found.ids, -1, axis))]
+        return [Flow(np.moveaxis(found, -1, axis))]
     if over_steps(call.tracer, turned) and (call.opset >= 13 or turned.size == turned.shape[-1] * call.tracer.space.batch):
         call.attribute("axis")
         return [Flow(np.moveaxis(weights(call.tracer, Flow(turned)).ids, -1, axis))]
@@ -215,6 +216,12 @@ def _bound(call: Call, side: int) -> Value:
 
 def _where(call: Call) -> list[Value]:
     condition = call.constant(0).astype(bool)
+    for kept, put, where in ((1, 2, ~condition), (2, 1, condition)):
+        flow, number = call.value(kept), call.value(put)
+        if isinstance(flow, Flow) and not isinstance(number, Flow) and number.size == 1:
+            masked = scores.adjusted(call.tracer, flow.ids, np.ones(()), np.where(where, floats(number).ravel()[0], 0.0))
+            if masked is not None:
+                return [Flow(masked)]
     a, b = (call.tracer.ids(call.value(index)) for index in (1, 2))
     return [Flow(np.where(condition, a, b))]
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..graph.attention import mixed, scores, weighted
+from ..graph.attention import weighted
+from ..graph.scores import looked, product
 from ..graph.tracing import Flow, Value
 from .calls import Array, Call, floats
 
@@ -15,9 +16,13 @@ from .calls import Array, Call, floats
 def _matmul(call: Call) -> list[Value]:
     a, b = call.value(0), call.value(1)
     if isinstance(a, Flow) and isinstance(b, Flow):
-        if found := mixed(call.tracer, a, b) or weighted(call.tracer, a, b) or scores(call.tracer, a, b):
-            return [found]
-        call.refuse("multiplies two arrays that both depend on the recording, as attention does, which is not imported")
+        if (pooled := weighted(call.tracer, a, b)) is not None:
+            return [pooled]
+        if (found := product(call.tracer, a, b)) is not None:
+            return [Flow(found)]
+        call.refuse(
+            "multiplies two arrays that both depend on the recording, which is imported where steps look at each other, as attention does"
+        )
     if isinstance(a, Flow):
         return [call.tracer.affine(a, _matrix(call, call.constant(1)))]
     flow = call.flow(1)
@@ -78,5 +83,28 @@ def _einsum(call: Call) -> list[Value]:
     return [Flow(np.transpose(out, [order.index(a) for a in result]))]
 
 
+def _attention(call: Call) -> list[Value]:
+    """Definition: https://onnx.ai/onnx/operators/onnx__Attention.html."""
+    heads = call.attribute("q_num_heads", 0)
+    if call.attribute("kv_num_heads", heads) != heads or call.has(4) or call.has(5) or call.attribute("softcap", 0.0):
+        call.refuse("shares keys among heads, or has keys of earlier calls or a softcap, none of which is imported")
+    call.attribute("qk_matmul_output_mode", 0)
+    call.attribute("softmax_precision", 0)
+    parts = [call.flow(i).ids for i in range(3)]
+    apart = parts[0].ndim == 3 and heads > 0
+    if apart:
+        parts = [np.moveaxis(ids.reshape(*ids.shape[:2], heads, -1), 2, 1) for ids in parts]
+    steps = parts[0].shape[-2]
+    mask = call.constant(3) if call.has(3) else np.zeros(())
+    mask = np.where(mask, 0.0, -np.inf) if mask.dtype == bool else floats(mask)
+    if call.attribute("is_causal", 0):
+        mask = mask + np.where(np.tri(steps) > 0, 0.0, -np.inf)
+    scale = float(call.attribute("scale", parts[0].shape[-1] ** -0.5))
+    found = looked(call.tracer, parts, scale, mask)
+    if found is None:
+        call.refuse("is imported where a recording's steps look at each other")
+    return [Flow(np.moveaxis(found, 1, 2).reshape(found.shape[0], found.shape[2], -1) if apart else found)]
+
+
 #: By operator.
-PRODUCTS: dict[str, Callable[[Call], list[Value]]] = {"MatMul": _matmul, "Gemm": _gemm, "Einsum": _einsum}
+PRODUCTS: dict[str, Callable[[Call], list[Value]]] = {"MatMul": _matmul, "Gemm": _gemm, "Einsum": _einsum, "Attention": _attention}

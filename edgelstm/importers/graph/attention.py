@@ -1,16 +1,10 @@
-"""Attention that a graph spells out: a softmax over the steps of a recording, and the sum of rows weighted by it.
-
-Pooling has one score a step; the rows of a recording that look at each other have one for each pair.
-"""
-
-import math
-from dataclasses import replace
+"""Attention that a graph spells out: a softmax over the steps of a recording, and the sum of rows weighted by it."""
 
 import numpy as np
 
 from .cells import Cells
 from .emitting import layer
-from .expressions import Made, Scale, Scores, Weights
+from .expressions import Made, Weights
 from .tracing import Flow, Tracer
 from .wires import Ids
 
@@ -73,67 +67,3 @@ def _pooled(tracer: Tracer, rows: Ids, score: Ids) -> Ids:
     wire = tracer.space.allocate(Made(tracer.place, record, [rows, score]), tracer.steps, rows.size)
     ids: Ids = tracer.space.ids(wire)[-1]
     return ids
-
-
-def scores(tracer: Tracer, left: Flow, right: Flow) -> Flow | None:
-    """Products (…, steps, steps) of queries (…, steps, size) and keys (…, size, steps); None where they are none."""
-    before = left.shape[:-2]
-    if left.ids.ndim < 2 or right.ids.ndim < 2 or right.shape[:-2] != before or left.shape[-2] != right.shape[-1]:
-        return None
-    query, key = _side(tracer, left.ids), _side(tracer, np.swapaxes(right.ids, -1, -2))
-    if query is None or key is None:
-        return None
-    return _scored(tracer, Scores(tracer.place, query, key, math.prod(before) // tracer.space.batch, before))
-
-
-def shares(tracer: Tracer, ids: Ids) -> Flow | None:
-    """Softmax over the last axis of such products, perhaps scaled; None where they are none."""
-    found = _found(tracer, ids, shares=False)
-    return None if found is None else _scored(tracer, replace(found, place=tracer.place, shares=True))
-
-
-def mixed(tracer: Tracer, left: Flow, right: Flow) -> Flow | None:
-    """Rows (…, steps, size) weighted by such shares (…, steps, steps); None where they are none."""
-    found = _found(tracer, left.ids, shares=True)
-    if found is None or right.ids.ndim < 2 or right.shape[:-2] != found.before or (value := _side(tracer, right.ids)) is None:
-        return None
-    record = layer("SelfAttention", tracer.place, query_size=found.query.size, heads=found.heads, scale=found.scale)
-    wire = tracer.space.allocate(Made(tracer.place, record, [found.query, found.key_refs, value]), tracer.steps, value.size)
-    return Flow(_arranged(tracer, tracer.space.ids(wire), found))
-
-
-def _side(tracer: Tracer, rows: Ids) -> Ids | None:
-    """What a step's row of all heads (…, steps, size) is; None where its second axis from the end is not that of the steps."""
-    steps = rows.shape[-2]
-    if not over_steps(tracer, np.swapaxes(rows, -1, -2)) or steps != tracer.steps:
-        return None
-    refs, backward, _ = tracer.sequence(np.moveaxis(rows, -2, 0).reshape(steps, tracer.space.batch, -1))
-    return None if backward else refs
-
-
-def _scored(tracer: Tracer, source: Scores) -> Flow:
-    """Scores as the graph has them: (…, steps, steps)."""
-    wire = tracer.space.allocate(source, tracer.steps, source.heads * tracer.steps)
-    return Flow(_arranged(tracer, tracer.space.ids(wire), source))
-
-
-def _arranged(tracer: Tracer, ids: Ids, source: Scores) -> Ids:
-    """(steps, batch, heads * size) -> (…, steps, size)."""
-    by_head = ids.reshape(tracer.steps, tracer.space.batch, source.heads, -1)
-    turned: Ids = np.moveaxis(by_head, 0, -2)
-    return turned.reshape(*source.before, tracer.steps, -1)
-
-
-def _found(tracer: Tracer, ids: Ids, *, shares: bool) -> Scores | None:
-    """The scores, or shares, that all of these are, with the factor by which they come."""
-    space, factor = tracer.space, 1.0
-    wire = space.wire_of(ids)
-    inner = wire
-    if wire is not None and isinstance(scaled := wire.source, Scale):
-        inner, factor = space.wire_of(scaled.refs), float(scaled.scale[0])
-        if (scaled.scale != factor).any() or scaled.offset.any() or inner is None or not np.array_equal(scaled.refs, space.last(inner)):
-            return None
-    if wire is None or inner is None or not isinstance(inner.source, Scores) or inner.source.shares != shares:
-        return None
-    same = np.array_equal(ids, _arranged(tracer, space.ids(wire), inner.source))
-    return replace(inner.source, scale=inner.source.scale * factor) if same and not (shares and factor != 1) else None

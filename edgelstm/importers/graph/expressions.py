@@ -124,20 +124,20 @@ class Weights(Expression):
 
 @dataclass(eq=False)
 class Scores(Expression):
-    """Products of a step's query with the keys of all steps, times `scale`; or, as `shares`, a softmax of them. They weight a sum of rows.
+    """How each step's query fits the keys of all steps: number ``head * steps + s`` of a step is ``factor * sum(query * key of step s)``.
 
-    query, key: identities of all heads, side by side; before: the axes before those of the steps, which are the heads.
+    queries, keys: (heads * size,); causal: whether keys of later steps count for nothing; shares: whether it is the softmax over the keys.
     """
 
-    query: Ids
-    key_refs: Ids
     heads: int
-    before: tuple[int, ...]
-    scale: float = 1.0
+    queries: Ids
+    keys: Ids
+    factor: float = 1.0
+    causal: bool = False
     shares: bool = False
 
     def operands(self) -> list[Ids]:
-        return [self.query, self.key_refs]
+        return [self.queries, self.keys]
 
 
 @dataclass(eq=False)

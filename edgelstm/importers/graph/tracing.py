@@ -16,6 +16,7 @@ from ...layers.recording import Repeat
 from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Last, Made, Scale, State, spread
 from .grouping import Group, grouped, values
 from .maps import Mapped
+from .scores import adjusted
 from .wires import MOST, MOST_WEIGHTS, Ids, Space, Wire
 
 #: Most rows of one array that may have a layer each.
@@ -151,6 +152,8 @@ class Tracer:
             self.refuse(f"makes {ids.size} numbers; at most {MOST} are imported")
         if (scales == 1).all() and not offsets.any():
             return Flow(ids, flow.integer)
+        if (scores := adjusted(self, ids, scales, offsets)) is not None:
+            return Flow(scores)
         group = self.grouped([ids.reshape(-1, 1)], [scales.ravel(), offsets.ravel()])
         (refs,), (a, b) = group.refs, group.constants
         refs = refs[:, 0]
