@@ -11,9 +11,9 @@ __version__ = "0.1.0"
 
 #: Where public names live, those of layer records apart: these stand in `layers.KINDS`.
 _HOME = {
-    "Bidirectional": "bidirectional",
-    "InverseSTFT": "fourier",
-    "STFT": "fourier",
+    "Bidirectional": "layers.bidirectional",
+    "InverseSTFT": "layers.fourier",
+    "STFT": "layers.fourier",
     "CalibrationWarning": "errors",
     "CompileError": "errors",
     "EdgeLSTMError": "errors",
@@ -22,18 +22,18 @@ _HOME = {
     "Model": "model",
     "ModelFileError": "errors",
     "Probe": "model",
-    "Sampler": "generating",
+    "Sampler": "generation.sampling",
     "ShapeError": "errors",
     "StateError": "errors",
     "Stream": "stream",
     "UnsupportedModelError": "errors",
     "UsageError": "errors",
     "Verification": "verifying",
-    "Vocabulary": "vocabulary",
-    "beam_search": "generating",
+    "Vocabulary": "generation.vocabulary",
+    "beam_search": "generation.beam",
     "build": "building",
     "from_torch": "loading",
-    "generate": "generating",
+    "generate": "generation.sampling",
     "load": "loading",
     "quantize": "quantization",
     "save": "files.elstm",
@@ -149,7 +149,6 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from .bidirectional import Bidirectional as Bidirectional
     from .building import build as build
     from .errors import CalibrationWarning as CalibrationWarning
     from .errors import CompileError as CompileError
@@ -162,14 +161,14 @@ if TYPE_CHECKING:
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
     from .files.elstm import save as save
-    from .fourier import STFT as STFT
-    from .fourier import InverseSTFT as InverseSTFT
-    from .generating import Sampler as Sampler
-    from .generating import beam_search as beam_search
-    from .generating import generate as generate
+    from .generation.beam import beam_search as beam_search
+    from .generation.sampling import Sampler as Sampler
+    from .generation.sampling import generate as generate
+    from .generation.vocabulary import Vocabulary as Vocabulary
     from .layers.attention import Attention as Attention
     from .layers.attention import AttentionPool as AttentionPool
     from .layers.attention import SelfAttention as SelfAttention
+    from .layers.bidirectional import Bidirectional as Bidirectional
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU
     from .layers.conv_lstm import ConvLSTM as ConvLSTM
@@ -188,6 +187,8 @@ if TYPE_CHECKING:
     from .layers.feedforward import LogSoftmax as LogSoftmax
     from .layers.feedforward import Normalizer as Normalizer
     from .layers.feedforward import Softmax as Softmax
+    from .layers.fourier import STFT as STFT
+    from .layers.fourier import InverseSTFT as InverseSTFT
     from .layers.frames import InterRNN as InterRNN
     from .layers.frames import IntraRNN as IntraRNN
     from .layers.grouped_dense import GroupedDense as GroupedDense
@@ -232,4 +233,3 @@ if TYPE_CHECKING:
     from .stream import Stream as Stream
     from .verifying import Verification as Verification
     from .verifying import verify as verify
-    from .vocabulary import Vocabulary as Vocabulary

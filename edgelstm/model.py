@@ -17,7 +17,7 @@ from .layers.wire import Wire
 from .runtime import outline
 
 if TYPE_CHECKING:
-    from .vocabulary import Vocabulary
+    from .generation.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False, repr=False)

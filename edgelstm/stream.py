@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .compiler.plan import Plan
-    from .decoding import Pairs
+    from .generation.decoding import Pairs
     from .model import Model
 
 
@@ -288,13 +288,13 @@ class Stream:
         UsageError, InputError
             If the layers have no states of one form and size. Nothing has changed then.
         """
-        from .decoding import start_from
+        from .generation.decoding import start_from
 
         start_from(self, encoder, pairs)
 
     def state_of(self, layer: str) -> dict[str, NDArray[np.float32]]:
         """A copy of what a recurrent layer keeps: ``h``, and ``c`` of an LSTM."""
-        from .decoding import kept
+        from .generation.decoding import kept
 
         return {name: part.copy() for name, part in kept(self, layer).items()}
 
@@ -306,7 +306,7 @@ class Stream:
         UsageError, InputError
             If the layer keeps no such part, or the numbers do not fit. Nothing has changed then.
         """
-        from .decoding import give
+        from .generation.decoding import give
 
         give(self, layer, parts)
 
@@ -324,7 +324,7 @@ class Stream:
         UsageError, InputError
             If there is no such layer, or the rows do not fit. Nothing has changed then.
         """
-        from .decoding import attend
+        from .generation.decoding import attend
 
         attend(self, memory, layer)
 

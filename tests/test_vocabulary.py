@@ -7,7 +7,7 @@ import pytest
 from cli_calls import arrays, call
 
 import edgelstm as el
-from edgelstm.vocabulary import read_vocabulary
+from edgelstm.generation.vocabulary import read_vocabulary
 
 TOKENS = ["<end>", "a", "b", "\n", "é"]
 

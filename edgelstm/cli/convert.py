@@ -67,9 +67,9 @@ def convert(
       edgelstm convert research.npz --draft-recipe > research.toml
     """  # noqa: D301
     from ..files.elstm import save
+    from ..generation.vocabulary import read_vocabulary
     from ..importers import draft_recipe, import_file
     from ..loading import load
-    from ..vocabulary import read_vocabulary
 
     if drafting:
         click.echo(draft_recipe(source), nl=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
-from ..generating import Sampler
+from ..generation.sampling import Sampler
 from . import given
 
 
@@ -42,7 +42,7 @@ def generate(
       edgelstm generate text.elstm --prompt "The best " --temperature 0.7 --stop "<end>"
       edgelstm generate text.elstm --start "<end>" --tokens 1000 --seed 3
     """
-    from ..generating import generate as drawn
+    from ..generation.sampling import generate as drawn
     from ..stream import Stream
 
     network = given.loaded(model, how)

@@ -257,7 +257,7 @@ def _assemble(layers: list[Layer], probe: Probe, document: dict[str, Any]) -> Mo
 
 
 def _vocabulary(found: dict[str, Any]) -> Any:
-    from ..vocabulary import Vocabulary, fault_of  # few models have one
+    from ..generation.vocabulary import Vocabulary, fault_of  # few models have one
 
     if fault := fault_of(found):
         raise ModelFileError(f"its vocabulary needs {fault}; convert the model again.")

@@ -1,16 +1,20 @@
 """How well the text network guesses the next character of the held-out fortunes, beside what counting and bzip2 reach.
 
-apt-get install fortunes fortunes-min
-python examples/text/evaluate.py [/usr/share/games/fortunes]
+Writes `data/results.json`, with two minutes of work, and draws `text.png` from it (needs matplotlib); ``--plot`` only draws.
+
+    apt-get install fortunes fortunes-min
+    python examples/text/evaluate.py [--plot] [/usr/share/games/fortunes]
 """
 
+import argparse
 import bz2
-import gzip
 import json
-import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import fortunes
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +22,13 @@ import edgelstm as el
 
 HERE = Path(__file__).parent
 
-#: What stands between two fortunes in a file.
-SEPARATOR = "\n%\n"
+RESULTS = HERE / "data" / "results.json"
+
+#: Characters that the n-gram models count together.
+ORDERS = (3, 5)
+
+#: Most characters that a keyboard might offer.
+OFFERED = 8
 
 
 def load() -> el.Model:
@@ -29,23 +38,30 @@ def load() -> el.Model:
     return el.Model(model.layers, vocabulary=el.Vocabulary(**known))
 
 
-def held_out() -> list[str]:
-    """The fortunes that training did not see."""
-    return gzip.decompress((HERE / "data" / "held_out.txt.gz").read_bytes()).decode().split(SEPARATOR)
-
-
 def indices(texts: list[str], vocabulary: el.Vocabulary) -> NDArray[np.int64]:
     """Texts one behind the other, each between two ends: (characters,)."""
     return np.array([0, *(index for text in texts for index in (*vocabulary.indices(text), 0))])
 
 
-def network_guesses(model: el.Model, text: NDArray[np.int64]) -> tuple[float, float]:
-    """Bits a character, and how often the right one is among the three likeliest."""
+@dataclass(frozen=True)
+class Guesses:
+    """Of each character of a text but the first, from those before it."""
+
+    bits: NDArray[np.float64]  # (characters - 1,) of the probability that the right one had
+    likelier: NDArray[np.int64]  # (characters - 1,) how many others were thought likelier
+
+    def figures(self) -> dict[str, Any]:
+        among = [round(float((self.likelier < offered).mean()), 6) for offered in range(1, OFFERED + 1)]
+        return {"bits": round(float(self.bits.mean()), 6), "among": among}
+
+
+def network_guesses(model: el.Model, text: NDArray[np.int64]) -> Guesses:
+    """Those of the network over a text (characters,)."""
     scores = el.Stream(model).process(text[:-1]).astype(np.float64)  # (characters - 1, vocabulary)
     right = scores[np.arange(len(scores)), text[1:]]
     top = scores.max(axis=1)
     nats = top + np.log(np.exp(scores - top[:, None]).sum(axis=1)) - right
-    return float(nats.mean() / np.log(2)), float(((scores > right[:, None]).sum(axis=1) < 3).mean())
+    return Guesses(nats / np.log(2), (scores > right[:, None]).sum(axis=1))
 
 
 class Counts:
@@ -74,34 +90,69 @@ class Counts:
         return mixed
 
 
-def counted_guesses(training: NDArray[np.int64], text: NDArray[np.int64], order: int, size: int) -> tuple[float, float]:
+def counted_guesses(training: NDArray[np.int64], text: NDArray[np.int64], order: int, size: int) -> Guesses:
     """The same of an n-gram model."""
     counts, characters = Counts(training, order, size), text.tolist()
-    bits, among = 0.0, 0
+    found = []
     for at in range(1, len(characters)):
         chances = counts.probabilities(tuple(characters[max(0, at - order + 1) : at]))
         right = chances[characters[at]]
-        bits -= np.log2(right)
-        among += int((chances > right).sum() < 3)
-    return bits / (len(characters) - 1), among / (len(characters) - 1)
+        found.append((-np.log2(right), (chances > right).sum()))
+    bits, likelier = np.array(found).T
+    return Guesses(bits, likelier.astype(np.int64))
+
+
+def evaluate(texts: list[str]) -> dict[str, Any]:
+    """What `data/results.json` holds: counts of the fortunes, bits a character, and how often the right one is among 1, 2, … likeliest."""
+    model = load()
+    assert model.vocabulary is not None
+    training, held_out = (indices(part, model.vocabulary) for part in fortunes.parted(texts))
+    guesses = {"network": network_guesses(model, held_out)}
+    guesses |= {f"{order}-gram": counted_guesses(training, held_out, order, len(model.vocabulary)) for order in ORDERS}
+    whole = fortunes.SEPARATOR.join(texts).encode()
+    return {
+        "packages": f"{fortunes.PACKAGES} {fortunes.VERSION}",
+        "fortunes": [len(part) for part in fortunes.parted(texts)],
+        "characters": [len(training), len(held_out)],
+        **{name: found.figures() for name, found in guesses.items()},
+        "bzip2": {"bits": round(8 * len(bz2.compress(whole, 9)) / len(whole), 6)},
+    }
+
+
+def plot(results: dict[str, Any], path: Path) -> None:
+    """Bits a character, and how often the right one is among so many likeliest."""
+    from matplotlib.figure import Figure
+
+    colours = {"network": "C0", "5-gram": "C1", "3-gram": "0.6", "bzip2": "0.8"}
+    figure = Figure((9, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    bits = [results[name]["bits"] for name in colours]
+    left.bar_label(left.bar(list(colours), bits, color=list(colours.values())), fmt="%.3f")
+    left.set_ylabel("bits a character")
+    left.margins(y=0.12)
+    offered = np.arange(1, OFFERED + 1)
+    for name in list(colours)[:3]:
+        right.plot(offered, 100 * np.array(results[name]["among"]), color=colours[name], marker=".", label=name)
+    right.set_xlabel("characters offered")
+    right.set_ylabel("right one among them, %")
+    right.legend()
+    figure.savefig(path, dpi=100)
 
 
 def main() -> None:
-    model = load()
-    assert model.vocabulary is not None
-    kept = held_out()
-    text = indices(kept, model.vocabulary)
-    print("network: {:.3f} bits a character, right among three {:.1%}".format(*network_guesses(model, text)))
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "/usr/share/games/fortunes")
-    from train import fortunes
-
-    texts = fortunes(folder)
-    training = indices(texts[: len(texts) - len(kept)], model.vocabulary)
-    for order in (3, 5):
-        guesses = counted_guesses(training, text, order, len(model.vocabulary))
-        print(f"{order}-gram: {{:.3f}} bits a character, right among three {{:.1%}}".format(*guesses))
-    whole = SEPARATOR.join(texts).encode()
-    print(f"bzip2 of the whole text: {8 * len(bz2.compress(whole, 9)) / len(whole):.3f} bits a character")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=fortunes.FOLDER, help="where the fortunes lie")
+    parser.add_argument("--plot", action="store_true", help="draw what data/results.json holds, and nothing else")
+    options = parser.parse_args()
+    if not options.plot:
+        texts = fortunes.read(options.folder)
+        fortunes.check(texts)
+        RESULTS.write_text(json.dumps(evaluate(texts), indent=1) + "\n")
+    results = json.loads(RESULTS.read_text())
+    for name in ("network", *(f"{order}-gram" for order in ORDERS)):
+        print(f"{name}: {results[name]['bits']:.3f} bits a character, right among three {results[name]['among'][2]:.1%}")
+    print(f"bzip2 of the whole text: {results['bzip2']['bits']:.3f} bits a character")
+    plot(results, HERE / "text.png")
 
 
 if __name__ == "__main__":

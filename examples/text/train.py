@@ -1,15 +1,13 @@
 """Train the text network: after every character of a fortune, the probabilities of the next one.
 
-The fortunes come from Debian's packages; none is copied into the network but by learning. They are put into an order drawn by a seed; the
-last twentieth is held out, and is read once, at the end, to report. The number of iterations was settled beforehand: nothing is chosen by
-the held-out fortunes.
+The fortunes come from Debian's packages (`fortunes.py`). They are put into an order drawn by a seed; the last twentieth is held out, and is
+read once, at the end, to report. The number of iterations was settled beforehand: nothing is chosen by the held-out fortunes.
 
     apt-get install fortunes fortunes-min
     pip install torch          (any version from 2.4)
     python examples/text/train.py [/usr/share/games/fortunes]
 """
 
-import gzip
 import json
 import sys
 import time
@@ -17,29 +15,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from fortunes import FOLDER, SEED, parted, read
 from torch import nn
 
 HERE = Path(__file__).parent
-CHECKPOINT, VOCABULARY, HELD_OUT = HERE / "data" / "text.pt", HERE / "data" / "vocabulary.json", HERE / "data" / "held_out.txt.gz"
+CHECKPOINT, VOCABULARY = HERE / "data" / "text.pt", HERE / "data" / "vocabulary.json"
 
 State = tuple[torch.Tensor, torch.Tensor]  # h and c, (1, batch, HIDDEN)
 
-#: What stands between two fortunes, as a token and as the packages' files have it.
-END, SEPARATOR = "<end>", "\n%\n"
+#: The token that stands between two fortunes.
+END = "<end>"
 
-SEED = 7
 FEATURES, HIDDEN = 32, 160
 ITERATIONS = 4200
 STREAMS, STEPS = 64, 96  # texts read side by side, and characters between two updates
 DROPOUT = 0.1
-
-
-def fortunes(folder: Path) -> list[str]:
-    """Every fortune once, in an order drawn by the seed; without those that hold more than ASCII."""
-    texts = [path.read_text("utf-8") for path in sorted(folder.iterdir()) if path.is_file() and path.suffix not in (".dat", ".u8")]
-    each = (fortune.expandtabs().strip("\n") for text in texts for fortune in text.split(SEPARATOR))
-    unique = [text for text in dict.fromkeys(each) if text and all(c == "\n" or " " <= c <= "~" for c in text)]
-    return [unique[i] for i in np.random.default_rng(SEED).permutation(len(unique))]
 
 
 def indices(texts: list[str], vocabulary: list[str]) -> torch.Tensor:
@@ -108,17 +98,15 @@ def main() -> None:
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
     began = time.perf_counter()
-    texts = fortunes(Path(sys.argv[1] if len(sys.argv) > 1 else "/usr/share/games/fortunes"))
+    texts = read(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
+    training, held_out = parted(texts)
     vocabulary = [END, *sorted(set("".join(texts)))]
-    cut = len(texts) - len(texts) // 20
-    net = train(indices(texts[:cut], vocabulary), len(vocabulary))
+    net = train(indices(training, vocabulary), len(vocabulary))
     net = net.half().float()  # what the file holds
     torch.save({name: value.half() for name, value in net.state_dict().items()}, CHECKPOINT)
     VOCABULARY.write_text(json.dumps({"tokens": vocabulary, "between": ""}) + "\n")
-    with gzip.GzipFile(HELD_OUT, "wb", mtime=0) as file:
-        file.write(SEPARATOR.join(texts[cut:]).encode())
     print(f"{CHECKPOINT.name}: {CHECKPOINT.stat().st_size} bytes, {time.perf_counter() - began:.0f} s")
-    print(f"held-out fortunes: {bits(net, indices(texts[cut:], vocabulary)):.3f} bits a character")
+    print(f"held-out fortunes: {bits(net, indices(held_out, vocabulary)):.3f} bits a character")
 
 
 if __name__ == "__main__":

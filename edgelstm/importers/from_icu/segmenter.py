@@ -8,8 +8,8 @@ Source: ``lstm_word_segmentation`` of the Unicode Consortium and ``icu4c/source/
 import numpy as np
 from numpy.typing import NDArray
 
-from ...bidirectional import Bidirectional
 from ...errors import ModelFileError, UnsupportedModelError, printable
+from ...layers.bidirectional import Bidirectional
 from ...layers.feedforward import Embedding, Softmax
 from ...layers.lstm import LSTM
 from ...layers.order import INPUT

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...bidirectional import Bidirectional
 from ...errors import UnsupportedModelError
+from ...layers.bidirectional import Bidirectional
 from ...layers.recording import Reverse
 from ...layers.recurrent import Recurrent
 from ...layers.rnn import RNN

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ...bidirectional import Bidirectional
 from ...errors import ModelFileError, UnsupportedModelError, printable
+from ...layers.bidirectional import Bidirectional
 from ...layers.feedforward import Activation, Add
 from ...layers.order import INPUT
 from ...layers.record import Layer

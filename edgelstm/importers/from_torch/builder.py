@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ...bidirectional import Bidirectional
 from ...errors import UsageError
+from ...layers.bidirectional import Bidirectional
 from ...layers.feedforward import Activation, Add, Softmax
 from ...layers.order import INPUT
 from ...layers.record import Layer

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...bidirectional import Bidirectional
 from ...errors import ShapeError, UsageError, printable
 from ...layers import record_of
+from ...layers.bidirectional import Bidirectional
 from ...layers.record import Layer
 from ...layers.recurrent import Recurrent
 from ..from_torch import recurrent as torch_recurrent

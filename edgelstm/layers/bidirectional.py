@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .errors import UsageError, printable
-from .layers import record_of
-from .layers.record import Layer
-from .layers.recurrent import Recurrent
+from ..errors import UsageError, printable
+from . import record_of
+from .record import Layer
+from .recurrent import Recurrent
 
 MERGES = ("concat", "sum", "mul", "ave")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
-from .errors import InputError, ModelFileError, UsageError, printable
+from ..errors import InputError, ModelFileError, UsageError, printable
 
 #: Most bytes of a file of tokens.
 MOST_BYTES = 16 << 20

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import InputError, UsageError, printable
+from ..errors import InputError, UsageError, printable
 
 if TYPE_CHECKING:
-    from .stream import Stream
+    from ..stream import Stream
 
 #: Which layer of an encoder each layer of a decoder begins with the state of; of several, their states side by side.
 Pairs = Mapping[str, str | Sequence[str]]
@@ -88,7 +88,7 @@ def _checked(what: str, values: ArrayLike, target: NDArray[np.float32]) -> NDArr
 def attend(stream: Stream, memory: ArrayLike, layer: str | None) -> None:
     """See `Stream.attend`."""
     _check_keeps(stream)
-    from .compiler.lowering.attention import memory_of
+    from ..compiler.lowering.attention import memory_of
 
     layers: dict[str, Any] = {one.name: one for one in stream.model.layers if one.kind == "attention" and layer in (None, one.name)}
     if not layers:

@@ -6,9 +6,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import ShapeError, UsageError, printable
-from .layers import record_of
-from .layers.record import Layer, checked_array
+from ..errors import ShapeError, UsageError, printable
+from . import record_of
+from .record import Layer, checked_array
 
 Floats = NDArray[np.float64]
 
