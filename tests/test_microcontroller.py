@@ -224,6 +224,11 @@ def shown(tmp_path):
     return said
 
 
+def same_bits(kind, scheme):
+    """Whether the board rounds as this machine does. Here the float products of int8-weight stand in a table, rounded once from float64."""
+    return scheme.startswith("int8") and (kind, scheme) != ("indices", "int8-weight")
+
+
 @pytest.mark.slow
 @each_scheme
 @each_model
@@ -234,7 +239,7 @@ def test_answers_are_those_of_this_machine_and_of_the_reference(found, target, k
     here, _ = run_here(target, kind, scheme, STEPS)
     assert np.abs(answers - here).max() < TOLERANCE["f32"]
     assert np.abs(answers - reference.run(model, xs)).max() < TOLERANCE["f32"]
-    if scheme.startswith("int8"):
+    if same_bits(kind, scheme):
         assert answers.tobytes() == here.tobytes()
 
 
@@ -245,7 +250,7 @@ def test_answers_are_those_of_this_machine_and_of_the_reference(found, target, k
 def test_a_snapshot_of_the_board_goes_on_here(found, target, kind, scheme):
     blob = found(target, kind, scheme)["snapshot"]
     _, ours = run_here(target, kind, scheme, TURN)
-    if scheme.startswith("int8"):
+    if same_bits(kind, scheme):
         assert blob == ours
     stream = twin(kind, scheme, TARGETS[target].fma)
     stream.restore(blob)
