@@ -1,6 +1,6 @@
 """Mutations of one sound file of every format, in a process of its own that a crash ends: see `mutations`.
 
-A few hundred each here; twenty thousand each in the slow form, which prints them as a table.
+A few hundred each here; twenty thousand each in the nightly form, which prints them as a table.
 """
 
 import json
@@ -22,7 +22,7 @@ from torch_files import linear_arrays, lstm_arrays, torch_legacy, torch_zip, und
 HERE = Path(__file__).parent
 STATE_DICT = under("lstm", lstm_arrays(2, 3)) | under("fc", linear_arrays(1, 3))
 
-#: Mutations of the quick form, and of the slow form.
+#: Mutations of the quick form, and of the nightly form.
 FEW, MANY = 150, 20_000
 
 
@@ -111,7 +111,7 @@ def test_a_few_mutations(kind, tmp_path):
     assert summary["findings"] == 0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", SOUND)
 def test_twenty_thousand_mutations(kind, tmp_path, capsys):
