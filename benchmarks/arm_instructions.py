@@ -61,15 +61,6 @@ def _arguments() -> argparse.Namespace:
     return options
 
 
-def _rows(texts: list[str] | None) -> list[Any]:
-    from grid import GRID, Row
-
-    try:
-        return [Row.parse(text) for text in texts] if texts else list(GRID)
-    except (ValueError, TypeError):
-        raise SystemExit(f"--rows takes inputs,hidden,layers, three positive numbers: 6,32,1; got {' '.join(texts or ())}.") from None
-
-
 def _before(path: Path) -> dict[str, Any]:
     """Figures that the file has already."""
     try:
@@ -125,7 +116,9 @@ def _fill(cores: dict[str, Any], work: list[tuple[tuple[str, ...], Callable[[str
 
 def main() -> None:
     options = _arguments()
-    rows = _rows(options.rows)
+    from grid import rows_of
+
+    rows = rows_of(options.rows)
     from arm_counting import SCHEMES
     from emulated_system import EmulationError
 

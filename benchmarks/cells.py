@@ -28,15 +28,6 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _rows(texts: list[str] | None) -> list[Any]:
-    from grid import GRID, Row
-
-    try:
-        return [Row.parse(text) for text in texts] if texts else list(GRID)
-    except (ValueError, TypeError):
-        raise SystemExit(f"--rows takes inputs,hidden,layers, three positive numbers: 6,32,1; got {' '.join(texts or ())}.") from None
-
-
 def _timed(contenders: dict[str, tuple[Any, Any]], rounds: int) -> Figures:
     """Every contender checked, then timed in turns. contenders: name -> the contender, and the case whose answers it must give."""
     from measure import checked, interleaved
@@ -125,10 +116,11 @@ def _peak() -> float | None:
 def main() -> None:
     options = _arguments()
     pinned = take_core(options.core)
-    rows = _rows(options.rows)
     import report_cells
-    from grid import OPTION_ROWS
+    from grid import OPTION_ROWS, rows_of
     from nets import NETS
+
+    rows = rows_of(options.rows)
 
     rounds, peak = (QUICK_ROUNDS if options.quick else ROUNDS), _peak()
     result = {

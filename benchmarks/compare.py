@@ -35,23 +35,15 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _rows(texts: list[str] | None) -> list[Any]:
-    from grid import GRID, Row
-
-    try:
-        return [Row.parse(text) for text in texts] if texts else list(GRID)
-    except (ValueError, TypeError):
-        raise SystemExit(f"--rows takes inputs,hidden,layers, three positive numbers: 6,32,1; got {' '.join(texts or ())}.") from None
-
-
 def _compare(options: argparse.Namespace, pinned: str) -> dict[str, Any]:
+    from grid import rows_of
     from measure import WrongAnswerError, measure_row
     from native import NoCompilerError
     from peers import INT8_PEERS, PEERS, available
     from rich.console import Console
     from rich.progress import Progress
 
-    rows = _rows(options.rows)
+    rows = rows_of(options.rows)
     modules = INT8_PEERS if options.int8 else PEERS
     if unknown := set(options.peers or ()) - set(modules):
         raise SystemExit(f"--peers takes {', '.join(modules)}; got {', '.join(sorted(unknown))}.")

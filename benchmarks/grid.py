@@ -93,6 +93,14 @@ GRID = tuple(
 )
 
 
+def rows_of(texts: list[str] | None) -> list[Row]:
+    """What ``--rows`` names; without it, the grid."""
+    try:
+        return [Row.parse(text) for text in texts] if texts else list(GRID)
+    except (ValueError, TypeError):
+        raise SystemExit(f"--rows takes inputs,hidden,layers, three positive numbers: 6,32,1; got {' '.join(texts or ())}.") from None
+
+
 class Workload(Protocol):
     """A model, what it is called, its inputs (BLOCK, input_size), and the first output of each step of the float64 reference (CHECKED,)."""
 

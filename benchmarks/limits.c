@@ -1,24 +1,11 @@
 /* What one core can do at best: clock, multiply-adds from registers, reading a buffer again and again. Times in nanoseconds. */
 #include <stdint.h>
-#include <time.h>
 
-#if defined(__AVX512F__)
-enum { LANES = 16 };
-#elif defined(__AVX__)
-enum { LANES = 8 };
-#else
-enum { LANES = 4 };
-#endif
+#include "lanes.h"
+
 enum { CHAINS = 12, STREAMS = 8 }; /* chains cover two units with a latency of up to six cycles and leave four of sixteen registers */
 
-typedef float lanes __attribute__((vector_size(4 * LANES)));
 typedef uint32_t words __attribute__((vector_size(4 * LANES)));
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e9 * (double)t.tv_sec + (double)t.tv_nsec;
-}
 
 /* `count` rotations, each waiting for the one before: one cycle each on every CPU of interest. */
 double rotations(long count, uint64_t *sink) {

@@ -6,15 +6,8 @@
  * LANES is one vector register of the CPU: compilers spill vectors that are wider.
  */
 #include <string.h>
-#include <time.h>
 
-#if defined(__AVX512F__)
-enum { LANES = 16 };
-#elif defined(__AVX__)
-enum { LANES = 8 };
-#else
-enum { LANES = 4 };
-#endif
+#include "panel_lanes.h"
 
 enum {
     TILES = (HIDDEN + LANES - 1) / LANES,
@@ -27,42 +20,12 @@ enum {
     WIDEST = (INPUT > HIDDEN ? INPUT : HIDDEN) + PADDED,
 };
 
-typedef float lanes __attribute__((vector_size(4 * LANES)));
-typedef int mask __attribute__((vector_size(4 * LANES)));
-
 static struct {
     float weights[WEIGHTS] __attribute__((aligned(64)));
     float xh[LAYERS][WIDEST] __attribute__((aligned(64))); /* inputs, then the layer's h */
     float c[LAYERS][PADDED] __attribute__((aligned(64)));
     float h[PADDED] __attribute__((aligned(64)));
 } stream;
-
-static inline lanes load(const float *p) { return *(const lanes *)p; }
-static inline void store(float *p, lanes v) { *(lanes *)p = v; }
-
-static inline lanes clamp(lanes x, float limit) {
-    const lanes high = (lanes){} + limit, low = -high;
-    const mask above = x > high, below = x < low;
-    x = (lanes)(((mask)x & ~above) | ((mask)high & above));
-    return (lanes)(((mask)x & ~below) | ((mask)low & below));
-}
-
-/* Rational approximation, degree 13 over 6, absolute error about 1e-7; the coefficients are those of Eigen's generic float tanh. */
-static inline lanes tanh_of(lanes x) {
-    x = clamp(x, 7.90531110763549805f);
-    const lanes y = x * x;
-    lanes p = y * -2.76076847742355e-16f + 2.00018790482477e-13f;
-    p = p * y - 8.60467152213735e-11f;
-    p = p * y + 5.12229709037114e-08f;
-    p = p * y + 1.48572235717979e-05f;
-    p = p * y + 6.37261928875436e-04f;
-    p = p * y + 4.89352455891786e-03f;
-    lanes q = y * 1.19825839466702e-06f + 1.18534705686654e-04f;
-    q = q * y + 2.26843463243900e-03f;
-    q = q * y + 4.89352518554385e-03f;
-    return p * x / q;
-}
-static inline lanes sigmoid(lanes x) { return 0.5f * tanh_of(0.5f * x) + 0.5f; }
 
 #define ACCUMULATE(a, w, v) \
     (a##i += load(w) * (v), a##f += load((w) + LANES) * (v), a##g += load((w) + 2 * LANES) * (v), a##o += load((w) + 3 * LANES) * (v))
@@ -102,27 +65,4 @@ static inline __attribute__((always_inline)) float step(const float *x) {
     return y;
 }
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e9 * (double)t.tv_sec + (double)t.tv_nsec;
-}
-
-/* Units of a tile. */
-int panel_lanes(void) { return LANES; }
-
-/* Number of floats that panel_load() reads. */
-int panel_size(void) { return WEIGHTS; }
-
-/* Takes the weights and puts the stream into its initial state. */
-void panel_load(const float *weights) {
-    memset(&stream, 0, sizeof stream);
-    memcpy(stream.weights, weights, sizeof stream.weights);
-}
-
-/* n steps: xs [n][INPUT] to ys [n]. Returns nanoseconds. */
-double panel_run(const float *xs, float *ys, long n) {
-    const double start = now();
-    for (long t = 0; t < n; t++) ys[t] = step(xs + t * INPUT);
-    return now() - start;
-}
+#include "panel_calls.h"

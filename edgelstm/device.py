@@ -11,6 +11,7 @@
 import ctypes
 import os
 
+from .runtime.facts import StreamFacts
 from .runtime.library_file import ALIGNMENT, LibraryFile
 from .runtime.plain_samples import address, buffer, flat, floats, refuse, rows, shaped, values
 from .runtime.sizes import PROBE_LIMIT
@@ -27,7 +28,7 @@ _MOST_BYTES = 1 << 28
 _NONE_DUE = 2
 
 
-class Stream:
+class Stream(StreamFacts):
     """A built library at work on one stream of samples.
 
     The state changes in `step`, `process`, `reset` and `restore`, and by nothing else. A stream belongs to one thread at a time.
@@ -60,13 +61,15 @@ class Stream:
         If the file is damaged, foreign, of another version, for another machine, or does not give the answers it was built to give.
     """
 
+    _OWN = frozenset(
+        {"input", "output", "_path", "_text", "_sizes", "_library", "_step"}
+        | {"_memory", "_arena", "_input", "_output", "_block", "_given", "_answer"}
+    )
+
     def __init__(self, path: "str | os.PathLike[str]") -> None:
         file = LibraryFile(path)
         self._path, self._text = os.path.abspath(file.path), file.info_text
-        self._sizes = sizes = file.sizes
-        self.input_size, self.output_size = sizes.input_size, sizes.output_size
-        self.input_shape, self.output_shape = sizes.input_shape, sizes.output_shape
-        self.every, self.first = sizes.every, sizes.first
+        self._sizes = file.sizes
         self._library = file.load()
         self._step = self._library.edgelstm_step
         self._settle()
@@ -283,21 +286,9 @@ class Stream:
         made._block[:] = self._block
         return made
 
-    def __deepcopy__(self, memo: "dict[int, Any]") -> "Stream":
-        from copy import deepcopy
-
-        made = memo[id(self)] = self.__copy__()
-        made.__dict__.update(deepcopy(self._added(), memo))
-        return made
-
     def __reduce__(self) -> "tuple[Any, ...]":
         blob = b"" if self._sizes.reads_recordings else self.snapshot()
         return _taken_up, (type(self), self._path, blob, self._given.tobytes()), self._added() or None
-
-    def _added(self) -> "dict[str, Any]":
-        """Attributes that the user has given this stream."""
-        own = {"input_size", "output_size", "input_shape", "output_shape", "every", "first", "input", "output"}
-        return {name: value for name, value in self.__dict__.items() if name not in own and name not in _PRIVATE}
 
     @property
     def info(self) -> "dict[str, Any]":
@@ -312,15 +303,8 @@ class Stream:
 
         return sound_info(self._path, self._text, self._sizes)
 
-    @property
-    def input_names(self) -> "tuple[str, ...]":
-        """Of the channels of a sample; empty where they have none."""
-        return tuple(self.info["input_names"])
-
-    @property
-    def labels(self) -> "tuple[str, ...]":
-        """Of the values of an answer; empty where they have none."""
-        return tuple(self.info["labels"])
+    def _told(self) -> "dict[str, Any]":
+        return self.info
 
     @property
     def steps(self) -> int:
@@ -331,21 +315,6 @@ class Stream:
     def bad_inputs(self) -> int:
         """Samples that were repaired or dropped: none, since this stream refuses them."""
         return 0
-
-    def __repr__(self) -> str:
-        from .runtime.outline import line
-
-        return f"Stream({line(self.info)}, {self.steps} step{'s' * (self.steps != 1)})"
-
-    def _repr_html_(self) -> str:
-        from .runtime.outline import html
-
-        info = self.info
-        return html("Stream", info, (("target", info["target"]), ("steps", self.steps)))
-
-
-#: Attributes of a stream that a copy makes for itself.
-_PRIVATE = {"_path", "_text", "_sizes", "_library", "_step", "_memory", "_arena", "_input", "_output", "_block", "_given", "_answer"}
 
 
 def _taken_up(kind: "type[Stream]", path: str, blob: bytes, given: bytes) -> Stream:

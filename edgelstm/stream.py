@@ -6,7 +6,6 @@ Start here to follow a step: `Stream.step` is a builtin over `kernels/entry/pyth
 
 from __future__ import annotations
 
-import copy
 import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError, UsageError, printable
-from .runtime import native_call, outline, snapshot
+from .runtime import native_call, snapshot
 from .runtime.arena import Arena
+from .runtime.facts import StreamFacts
 from .runtime.program import Program
 from .runtime.samples import NanPolicy, NanPolicyName
 
@@ -51,7 +51,7 @@ InputError
 """
 
 
-class Stream:
+class Stream(StreamFacts):
     """A model at work on one stream of samples.
 
     The state changes in `step`, `process`, `reset` and `restore`, and by nothing else. A stream belongs to one thread at a time;
@@ -91,6 +91,8 @@ class Stream:
 
     __slots__ = {"step": _STEP, "__dict__": "", "__weakref__": ""}  # noqa: RUF023
 
+    _OWN = frozenset({"program", "input", "_sizes", "_plan", "_model", "_path", "_arena", "_digest"})
+
     def __init__(self, model: Model | str | os.PathLike[str], *, nan_policy: NanPolicyName = "raise") -> None:
         try:
             policy = NanPolicy(nan_policy)
@@ -105,7 +107,8 @@ class Stream:
         else:
             self._model, self._plan = model, _compiled(model)
             self.program = self._plan.program
-        if policy is NanPolicy.PROPAGATE and self.program.sizes.vocabularies:
+        self._sizes = self.program.sizes
+        if policy is NanPolicy.PROPAGATE and self._sizes.vocabularies:
             raise UsageError("nan_policy='propagate' is for measurements; this model takes an index, which must lie in its table.")
         if policy is NanPolicy.RESET and self.program.reads_recordings:
             raise UsageError("nan_policy='reset' is for models that step; this one reads whole recordings: choose 'raise' or 'hold'.")
@@ -149,46 +152,6 @@ class Stream:
         if self._plan is None:
             raise UsageError("this stream steps a built library, which was compiled elsewhere; see stream.program.")
         return self._plan
-
-    @property
-    def input_size(self) -> int:
-        """Values in a sample."""
-        return self.program.sizes.input_size
-
-    @property
-    def output_size(self) -> int:
-        """Values in an answer."""
-        return self.program.sizes.output_size
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of a sample: ``(input_size,)``, or that of a map."""
-        return self.program.sizes.input_shape
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """Shape of an answer: ``(output_size,)``, or that of a map."""
-        return self.program.sizes.output_shape
-
-    @property
-    def every(self) -> int:
-        """Steps from one answer to the next: 1 for most models."""
-        return self.program.sizes.every
-
-    @property
-    def first(self) -> int:
-        """Steps from the initial state to the first answer: 1 for most models."""
-        return self.program.sizes.first
-
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        """Of the channels of a sample; empty where they have none."""
-        return self.program.about().input_names
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Of the values of an answer; empty where they have none."""
-        return self.program.about().labels
 
     def _is_batch(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape holds several recordings: (batch, time, …), samples flat or as maps."""
@@ -328,12 +291,9 @@ class Stream:
 
         attend(self, memory, layer)
 
-    def __repr__(self) -> str:
-        return printable(f"Stream({outline.line(self.program.about().outline)}, {self.steps} step{'s' * (self.steps != 1)})")
-
-    def _repr_html_(self) -> str:
+    def _told(self) -> dict[str, Any]:
         about = self.program.about()
-        return outline.html("Stream", about.outline, (("target", about.target), ("steps", self.steps)))
+        return {**about.outline, "target": about.target}
 
     def __copy__(self) -> Stream:
         made = type(self).__new__(type(self))
@@ -341,21 +301,11 @@ class Stream:
         made._bind(self._arena.twin())
         return made
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Stream:
-        made = memo[id(self)] = self.__copy__()
-        made.__dict__.update(copy.deepcopy(self._added(), memo))
-        return made
-
     def __reduce__(self) -> tuple[Any, ...]:
         arena = self._arena
         source = self._path if self._model is None else self._model
         kept = (arena.policy.value, snapshot.pack(arena.state, self._digest), arena.given.tobytes(), arena.bad_inputs)
         return _taken_up, (type(self), source, *kept), self._added() or None
-
-    def _added(self) -> dict[str, Any]:
-        """Attributes that the user has given this stream."""
-        own = {"program", "input", "_plan", "_model", "_path", "_arena", "_digest"}
-        return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def warmup(self, steps: int = 100) -> None:
         """Bring code and weights into the caches by some steps that leave no trace in the state."""

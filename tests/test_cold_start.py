@@ -14,8 +14,8 @@ RUNTIME = {
     "edgelstm.errors",
     "edgelstm.stream",
     "edgelstm.runtime",
-    *(f"edgelstm.runtime.{name}" for name in ("arena", "binding", "digests", "library_file", "memory", "sizes")),
-    *(f"edgelstm.runtime.{name}" for name in ("native_call", "outline", "program", "rates", "samples", "snapshot")),
+    *(f"edgelstm.runtime.{name}" for name in ("arena", "binding", "digests", "facts", "library_file", "memory", "sizes")),
+    *(f"edgelstm.runtime.{name}" for name in ("native_call", "program", "rates", "samples", "snapshot")),
 }
 
 #: What a float32 LSTM with a Dense head needs beside, from a file, with its code in the cache.
@@ -23,6 +23,7 @@ FLOAT32 = {
     *(
         "edgelstm.loading",
         "edgelstm.model",
+        "edgelstm.runtime.outline",
         "edgelstm.runtime.writing",
         "edgelstm.files",
         "edgelstm.files.container",

@@ -59,7 +59,7 @@ FOREIGN = {
     "runtime": {*sys.stdlib_module_names, "_sha2", "_sha256", "numpy"},
     **{
         f"runtime/{name}.py": set(sys.stdlib_module_names)
-        for name in ("cpu", "library_file", "library_text", "outline", "plain_samples", "recording_calls", "sizes")
+        for name in ("cpu", "facts", "library_file", "library_text", "outline", "plain_samples", "recording_calls", "sizes")
     },
     "runtime/digests.py": {*sys.stdlib_module_names, "_sha2", "_sha256"},
     "device.py": set(sys.stdlib_module_names),

@@ -1,14 +1,13 @@
 """Records of layers with numbers of their own for each channel."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .record import Array, Layer, checked_array, require_shape
+from .record import Array, PerChannel, checked_array, require_shape
 
 
 @dataclass(eq=False, repr=False)
-class BatchNorm(Layer):
+class BatchNorm(PerChannel):
     """``y = scale x + offset``: batch normalisation as inference computes it (Ioffe and Szegedy 2015).
 
     Of a framework's four arrays: ``scale = gamma / sqrt(variance + epsilon)``, ``offset = beta - scale mean``.
@@ -19,6 +18,7 @@ class BatchNorm(Layer):
     """
 
     kind: ClassVar[str] = "batch_norm"
+    per_channel: ClassVar[str] = "scale"
     channelwise: ClassVar[bool] = True
     scale: Array
     offset: Array
@@ -28,17 +28,9 @@ class BatchNorm(Layer):
         self._set("offset", checked_array(self.label, "offset", self.offset, 1))
         require_shape(self.label, "offset", self.offset, self.scale.shape, f"scale has shape {self.scale.shape}")
 
-    @property
-    def input_width(self) -> int:
-        return int(self.scale.size)
-
-    def output_size(self, sizes: Sequence[int]) -> int:
-        self._matches(sizes, self.scale.size, f"scale has shape {self.scale.shape}")
-        return int(self.scale.size)
-
 
 @dataclass(eq=False, repr=False)
-class PReLU(Layer):
+class PReLU(PerChannel):
     """``x`` where it is above zero, else ``slope x`` (He et al. 2015).
 
     Parameters
@@ -47,16 +39,9 @@ class PReLU(Layer):
     """
 
     kind: ClassVar[str] = "prelu"
+    per_channel: ClassVar[str] = "slope"
     channelwise: ClassVar[bool] = True
     slope: Array
 
     def _check(self) -> None:
         self._set("slope", checked_array(self.label, "slope", self.slope, 1))
-
-    @property
-    def input_width(self) -> int:
-        return int(self.slope.size)
-
-    def output_size(self, sizes: Sequence[int]) -> int:
-        self._matches(sizes, self.slope.size, f"slope has shape {self.slope.shape}")
-        return int(self.slope.size)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import ShapeError, UnsupportedModelError, printable
-from .record import Array, Layer, checked_array, require_shape
+from .record import Array, Layer, PerChannel, checked_array, require_shape
 
 #: What `DynamicFakeQuantize` takes one scale for.
 OVER = ("recording", "step")
@@ -17,7 +17,7 @@ MOST_LEVELS, SMALLEST_SCALE = 65535, 1e-30
 
 
 @dataclass(eq=False, repr=False)
-class FakeQuantize(Layer):
+class FakeQuantize(PerChannel):
     """``y = scale * min(max(round(x / scale), low), high)``, halves to even: QuantizeLinear of ONNX, and back.
 
     Parameters
@@ -29,6 +29,7 @@ class FakeQuantize(Layer):
     """
 
     kind: ClassVar[str] = "fake_quantize"
+    per_channel: ClassVar[str] = "scale"
     channelwise: ClassVar[bool] = True
     rounds: ClassVar[bool] = True
     scale: Array
@@ -43,17 +44,9 @@ class FakeQuantize(Layer):
             raise ShapeError(f"{self.label}: scale must not be below {SMALLEST_SCALE:g}; got {self.scale.min():g}.")
         _check_levels(self)
 
-    @property
-    def input_width(self) -> int:
-        return int(self.scale.size)
-
-    def output_size(self, sizes: Sequence[int]) -> int:
-        self._matches(sizes, self.scale.size, f"scale has shape {self.scale.shape}")
-        return int(self.scale.size)
-
 
 @dataclass(eq=False, repr=False)
-class Requantize(Layer):
+class Requantize(PerChannel):
     """``y = min(max(round(multiplier * x), low), high)``, halves to even: sums of integer products as the levels of the next layer.
 
     Parameters
@@ -64,6 +57,7 @@ class Requantize(Layer):
     """
 
     kind: ClassVar[str] = "requantize"
+    per_channel: ClassVar[str] = "multiplier"
     channelwise: ClassVar[bool] = True
     rounds: ClassVar[bool] = True
     multiplier: Array
@@ -75,14 +69,6 @@ class Requantize(Layer):
             self._set(name, checked_array(self.label, name, getattr(self, name), 1))
             require_shape(self.label, name, getattr(self, name), self.multiplier.shape, f"multiplier has shape {self.multiplier.shape}")
         _check_levels(self)
-
-    @property
-    def input_width(self) -> int:
-        return int(self.multiplier.size)
-
-    def output_size(self, sizes: Sequence[int]) -> int:
-        self._matches(sizes, self.multiplier.size, f"multiplier has shape {self.multiplier.shape}")
-        return int(self.multiplier.size)
 
 
 @dataclass(eq=False, repr=False)

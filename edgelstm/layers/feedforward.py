@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ShapeError, printable
 from . import activations
-from .record import MAX_SIZE, Array, Layer, checked_array, require_shape
+from .record import MAX_SIZE, Array, Layer, PerChannel, checked_array, require_shape
 
 #: Most rows of a table, which indices in float32 still tell apart, and most numbers, whose offsets stay inside 32 bits.
 MAX_ROWS, MAX_TABLE = 1 << 21, 1 << 27
@@ -145,7 +145,7 @@ class Embedding(Layer):
 
 
 @dataclass(eq=False, repr=False)
-class Normalizer(Layer):
+class Normalizer(PerChannel):
     """Physical units to what the network was trained on: ``(x - mean) / scale``, as scikit-learn's StandardScaler.
 
     Parameters
@@ -155,6 +155,7 @@ class Normalizer(Layer):
     """
 
     kind: ClassVar[str] = "normalizer"
+    per_channel: ClassVar[str] = "mean"
     channelwise: ClassVar[bool] = True
     mean: Array
     scale: Array
@@ -166,14 +167,6 @@ class Normalizer(Layer):
         with np.errstate(divide="ignore", over="ignore"):
             if not np.isfinite(np.float32(1) / self.scale).all():
                 raise ShapeError(f"{self.label}: scale must not be zero; give a constant channel the scale 1.")
-
-    @property
-    def input_width(self) -> int:
-        return int(self.mean.shape[0])
-
-    def output_size(self, sizes: Sequence[int]) -> int:
-        self._matches(sizes, self.mean.shape[0], f"mean has shape {self.mean.shape}")
-        return int(self.mean.shape[0])
 
 
 @dataclass(eq=False, repr=False)

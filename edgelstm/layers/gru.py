@@ -5,13 +5,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from .activations import checked, parts, within_one
+from .activations import checked
 from .record import Array, require_shape
-from .recurrent import Recurrent
+from .recurrent import Mixing, Recurrent
 
 
 @dataclass(eq=False, repr=False)
-class GRU(Recurrent):
+class GRU(Mixing, Recurrent):
     """Gated recurrent unit, one direction.
 
     With ``a = weight_ih x + bias_ih`` and ``b = weight_hh h + bias_hh``, both split in the order r z n (reset, update, candidate, as
@@ -48,15 +48,6 @@ class GRU(Recurrent):
     gate_activation: str = "sigmoid"
     cell_activation: str = "tanh"
     gate_clip: float | None = None
-
-    @property
-    def within_one(self) -> bool:
-        return self.mixes and within_one(self.cell_activation) and (self.h0 is None or bool(np.abs(self.h0).max() <= 1))
-
-    @property
-    def mixes(self) -> bool:
-        """Whether gates lie within 0 to 1, so that h lies between its old value and the candidate."""
-        return parts(self.gate_activation).name in ("sigmoid", "hard_sigmoid")
 
     def _check(self) -> None:
         self._check_matrix("weight_hh")

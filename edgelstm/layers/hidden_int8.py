@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from ..errors import UnsupportedModelError
-from .activations import checked, parts, within_one
+from .activations import checked, within_one
 from .integers import HALF_STEP, LIMIT, MOST_PRODUCTS, check_scheme, int8_matrix, positive
 from .record import Array, checked_array, require_shape
-from .recurrent import Recurrent
+from .recurrent import Mixing, Recurrent
 
 
 @dataclass(eq=False, repr=False)
@@ -70,7 +70,7 @@ class HiddenInt8(Recurrent):
 
 
 @dataclass(eq=False, repr=False)
-class GRUInt8(HiddenInt8):
+class GRUInt8(Mixing, HiddenInt8):
     """A GRU layer with int8 weights, one scale a row, and a float32 h. Formula: `layers.gru.GRU`.
 
     Parameters
@@ -107,15 +107,6 @@ class GRUInt8(HiddenInt8):
     gate_activation: str = "sigmoid"
     cell_activation: str = "tanh"
     gate_clip: float | None = None
-
-    @property
-    def within_one(self) -> bool:
-        return self.mixes and within_one(self.cell_activation) and (self.h0 is None or bool(np.abs(self.h0).max() <= 1))
-
-    @property
-    def mixes(self) -> bool:
-        """As in the float layer."""
-        return parts(self.gate_activation).name in ("sigmoid", "hard_sigmoid")
 
     def _check(self) -> None:
         self._check_rows(("bias_ih", "bias_hh"))

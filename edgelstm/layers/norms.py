@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import ShapeError, printable
-from .record import MAX_SIZE, Array, Layer, checked_array, require_shape
+from .record import MAX_SIZE, Array, Layer, PerChannel, checked_array, require_shape
 
 
 def _whole(owner: str, name: str, value: Any) -> int:
@@ -24,7 +24,7 @@ def _epsilon(owner: str, value: Any) -> float:
 
 
 @dataclass(eq=False, repr=False)
-class LayerNorm(Layer):
+class LayerNorm(PerChannel):
     """``(x - mean(x)) / sqrt(variance(x) + epsilon) weight + bias`` over each group of channels (Ba, Kiros and Hinton 2016).
 
     One group is the layer normalisation of all frameworks, and the instant layer normalisation of DTLN (Westhausen and Meyer 2020);
@@ -54,17 +54,9 @@ class LayerNorm(Layer):
         if self.weight.size % _whole(self.label, "groups", self.groups):
             raise ShapeError(f"{self.label}: groups must divide the {self.weight.size} channels; got {self.groups}.")
 
-    @property
-    def input_width(self) -> int:
-        return int(self.weight.size)
-
-    def output_size(self, sizes: Sequence[int]) -> int:
-        self._matches(sizes, self.weight.size, f"weight has shape {self.weight.shape}")
-        return int(self.weight.size)
-
 
 @dataclass(eq=False, repr=False)
-class RMSNorm(Layer):
+class RMSNorm(PerChannel):
     """``x / sqrt(mean(x^2) + epsilon) weight`` (Zhang and Sennrich 2019).
 
     Parameters
@@ -80,14 +72,6 @@ class RMSNorm(Layer):
     def _check(self) -> None:
         self._set("weight", checked_array(self.label, "weight", self.weight, 1))
         self._set("epsilon", _epsilon(self.label, self.epsilon))
-
-    @property
-    def input_width(self) -> int:
-        return int(self.weight.size)
-
-    def output_size(self, sizes: Sequence[int]) -> int:
-        self._matches(sizes, self.weight.size, f"weight has shape {self.weight.shape}")
-        return int(self.weight.size)
 
 
 @dataclass(eq=False, repr=False)

@@ -281,3 +281,17 @@ class Layer:
     def _matches(self, sizes: Sequence[int], expected: int, because: str) -> None:
         if sum(sizes) != expected:
             raise ShapeError(f"{self.label} takes {expected} inputs because {because}; it is given {' + '.join(map(str, sizes))}.")
+
+
+class PerChannel(Layer):
+    """A layer of as many channels as the array that `per_channel` names, (input_size,)."""
+
+    per_channel: ClassVar[str] = "weight"
+
+    @property
+    def input_width(self) -> int:
+        return int(getattr(self, self.per_channel).size)
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        self._matches(sizes, self.input_width, f"{self.per_channel} has shape ({self.input_width},)")
+        return self.input_width

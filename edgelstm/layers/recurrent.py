@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ShapeError, UnsupportedModelError, UsageError, printable
+from .activations import parts, within_one
 from .record import Array, Layer, checked_array, require_shape
 
 #: What layers do where their mask is 0.
@@ -122,3 +123,21 @@ class Recurrent(Maskable):
         if (value := getattr(self, name)) is not None:
             self._set(name, checked_array(self.label, name, value, 1))
             require_shape(self.label, name, getattr(self, name), (size,), because)
+
+
+class Mixing:
+    """What the GRUs of all number formats share: the gate z mixes the state before with a candidate."""
+
+    if TYPE_CHECKING:
+        gate_activation: str
+        cell_activation: str
+        h0: Array
+
+    @property
+    def within_one(self) -> bool:
+        return self.mixes and within_one(self.cell_activation) and (self.h0 is None or bool(np.abs(self.h0).max() <= 1))
+
+    @property
+    def mixes(self) -> bool:
+        """Whether gates lie within 0 to 1, so that h lies between its old value and the candidate."""
+        return parts(self.gate_activation).name in ("sigmoid", "hard_sigmoid")

@@ -24,14 +24,15 @@ def _matmul(call: Call) -> list[Value]:
             "multiplies two arrays that both depend on the recording, which is imported where steps look at each other, as attention does"
         )
     if isinstance(a, Flow):
-        return [call.tracer.affine(a, _matrix(call, call.constant(1)))]
+        return [call.tracer.affine(a, matrix(call, call.constant(1)))]
     flow = call.flow(1)
     turned = Flow(np.swapaxes(flow.ids, -1, -2) if flow.ids.ndim > 1 else flow.ids)
-    out = call.tracer.affine(turned, _matrix(call, call.constant(0).T))
+    out = call.tracer.affine(turned, matrix(call, call.constant(0).T))
     return [Flow(np.swapaxes(out.ids, -1, -2) if flow.ids.ndim > 1 else out.ids)]
 
 
-def _matrix(call: Call, weight: Array) -> Array:
+def matrix(call: Call, weight: Array) -> Array:
+    """A constant factor without axes of size one in front."""
     while weight.ndim > 2 and weight.shape[0] == 1:
         weight = weight[0]
     if weight.ndim != 2:

@@ -19,6 +19,7 @@ from ..graph.expressions import Made
 from ..graph.tracing import Flow, Levels, Value
 from .calls import Array, Call, floats
 from .file import Node
+from .products import matrix
 from .recurrent import recurrent_with
 from .sliding import window_of
 
@@ -90,14 +91,6 @@ def _biased(call: Call, out: Flow, index: int) -> Flow:
     return call.tracer.scale(out, 1, floats(call.constant(index))) if call.has(index) else out
 
 
-def _matrix(call: Call, weight: Array) -> Array:
-    while weight.ndim > 2 and weight.shape[0] == 1:
-        weight = weight[0]
-    if weight.ndim != 2:
-        call.refuse(f"multiplies by a constant of shape {weight.shape}, which is not imported; it needs a matrix")
-    return weight
-
-
 def _dynamic_quantize(call: Call) -> list[Value]:
     levels = Levels(UNIT, 0.0)
     return [replace(rounded(call, call.flow(0)), levels=levels), np.array(UNIT, np.float32), np.array(0, np.uint8)]
@@ -120,22 +113,22 @@ def _matmul_integer(call: Call) -> list[Value]:
     x = _numbers(call, 0, 2)
     levels = call.flow(0).levels
     assert levels is not None
-    return [call.tracer.affine(x, _matrix(call, _weight(call, 1, 3)) / levels.scale)]
+    return [call.tracer.affine(x, matrix(call, _weight(call, 1, 3)) / levels.scale)]
 
 
 def _matmul_to_float(call: Call) -> list[Value]:
     """A, B, the scales of both, the zero points of both, bias."""
-    return [_biased(call, call.tracer.affine(_numbers(call, 0, 4, 2), _matrix(call, _weight(call, 1, 5, 3))), 6)]
+    return [_biased(call, call.tracer.affine(_numbers(call, 0, 4, 2), matrix(call, _weight(call, 1, 5, 3))), 6)]
 
 
 def _dynamic_matmul(call: Call) -> list[Value]:
     """A in floats, B, its scale, its zero point, bias."""
-    return [_biased(call, call.tracer.affine(rounded(call, call.flow(0)), _matrix(call, _weight(call, 1, 3, 2))), 4)]
+    return [_biased(call, call.tracer.affine(rounded(call, call.flow(0)), matrix(call, _weight(call, 1, 3, 2))), 4)]
 
 
 def _qlinear_matmul(call: Call) -> list[Value]:
     """A, its scale and zero point, B, its scale and zero point, those of the answer."""
-    out = call.tracer.affine(_numbers(call, 0, 2, 1), _matrix(call, _weight(call, 3, 5, 4)))
+    out = call.tracer.affine(_numbers(call, 0, 2, 1), matrix(call, _weight(call, 3, 5, 4)))
     return [fixed(call, out, call.constant(6), call.constant(7))]
 
 
