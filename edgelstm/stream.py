@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import InputError, UsageError, printable
+from .errors import InputError, UsageError
 from .runtime import native_call, snapshot
 from .runtime.arena import Arena
 from .runtime.facts import StreamFacts
-from .runtime.program import Program
-from .runtime.samples import NanPolicy, NanPolicyName
+from .runtime.program import open_library
+from .runtime.samples import NanPolicy, NanPolicyName, check_policy, policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,24 +94,18 @@ class Stream(StreamFacts):
     _OWN = frozenset({"program", "input", "_sizes", "_plan", "_model", "_path", "_arena", "_digest"})
 
     def __init__(self, model: Model | str | os.PathLike[str], *, nan_policy: NanPolicyName = "raise") -> None:
-        try:
-            policy = NanPolicy(nan_policy)
-        except ValueError:
-            raise UsageError(f"nan_policy must be one of {', '.join(NanPolicy)}; got {printable(repr(nan_policy), 60)}.") from None
+        policy = policy_of(nan_policy)
         self._plan: Plan | None = None
         self._model: Model | None = None
         self._path = ""
         if isinstance(model, str | os.PathLike):
             self._path = os.path.abspath(os.fspath(model))
-            self.program = _opened(os.fspath(model))
+            self.program = open_library(os.fspath(model))
         else:
             self._model, self._plan = model, _compiled(model)
             self.program = self._plan.program
         self._sizes = self.program.sizes
-        if policy is NanPolicy.PROPAGATE and self._sizes.vocabularies:
-            raise UsageError("nan_policy='propagate' is for measurements; this model takes an index, which must lie in its table.")
-        if policy is NanPolicy.RESET and self.program.reads_recordings:
-            raise UsageError("nan_policy='reset' is for models that step; this one reads whole recordings: choose 'raise' or 'hold'.")
+        check_policy(policy, self._sizes)
         self._bind(Arena(self.program, policy))
 
     def _bind(self, arena: Arena) -> None:
@@ -351,12 +345,3 @@ def _compiled(model: Model) -> Plan:
     if not isinstance(model, Model):
         raise UsageError(f"Stream takes a Model, or the path of a built library; got {type(model).__name__}.")
     return plan_of(model)
-
-
-def _opened(path: str) -> Program:
-    from .runtime.library_file import is_library
-    from .runtime.program import open_library
-
-    if not is_library(path, unreadable=True):  # what cannot be read is told by the attempt
-        raise UsageError(f"{path} is no built library. Read a model file with edgelstm.load(path) and pass the model.")
-    return open_library(path)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, LibraryError
-from .library_file import LibraryFile
+from ..errors import InputError, LibraryError, UsageError
+from .library_file import LibraryFile, is_library
 from .memory import allocate
 from .rates import step_of
 from .sizes import PROBE_LIMIT, Sizes
@@ -168,7 +168,11 @@ def open_library(path: str) -> Program:
     ------
     LibraryError
         If it is damaged, foreign, of another version, for another machine, or does not reproduce its probe.
+    UsageError
+        If it is no library at all.
     """
+    if not is_library(path, unreadable=True):  # what cannot be read is told by the attempt
+        raise UsageError(f"{path} is no built library. Read a model file with edgelstm.load(path) and pass the model.")
     file = LibraryFile(path)
     handle = file.load()
     state = address_of(handle, "edgelstm_initial_state")

@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, printable
+from ..errors import InputError, UsageError, printable
 from .program import Program
+from .sizes import Sizes
 
 #: What users write for a `NanPolicy`.
 NanPolicyName = Literal["raise", "hold", "reset", "propagate"]
@@ -26,6 +27,22 @@ class NanPolicy(StrEnum):
     """Go back to the initial state and drop the sample; its output is NaN. Where answers are not due at every step, it has none."""
     PROPAGATE = "propagate"
     """Let it into the state."""
+
+
+def policy_of(name: str) -> NanPolicy:
+    """The policy of a name that a user gave."""
+    try:
+        return NanPolicy(name)
+    except ValueError:
+        raise UsageError(f"nan_policy must be one of {', '.join(NanPolicy)}; got {printable(repr(name), 60)}.") from None
+
+
+def check_policy(policy: NanPolicy, sizes: Sizes) -> None:
+    """Refuse a policy that has no sense for a model."""
+    if policy is NanPolicy.PROPAGATE and sizes.vocabularies:
+        raise UsageError("nan_policy='propagate' is for measurements; this model takes an index, which must lie in its table.")
+    if policy is NanPolicy.RESET and sizes.reads_recordings:
+        raise UsageError("nan_policy='reset' is for models that step; this one reads whole recordings: choose 'raise' or 'hold'.")
 
 
 class Samples:
