@@ -54,7 +54,8 @@ class EdgeLSTMRep:
         for stream, cells, rows in zip(streams, made.cells, made.recordings(arrays[names[0]]), strict=True):
             if stream.model.streams:
                 stream.reset()
-            found = np.array(stream.process(rows))  # (steps, columns)
+            found = np.array(stream.process(rows))  # (steps, columns), or maps
+            found = found.reshape(len(found), -1)
             answers.append(np.hstack([found, *(_cell_states(cell, found) for cell in cells)]))
         return tuple(made.filled(np.array(answers)))
 

@@ -14,6 +14,7 @@ from ..graph.emitting import Emitter
 from ..graph.expressions import Cell, Made
 from ..graph.tracing import Flow, Tracer, Value
 from .attempts import Attempt
+from .deciding import Found
 from .file import File
 from .signature import Axes, readings
 
@@ -68,6 +69,7 @@ def bound(file: File, given: Mapping[str, Array]) -> Bound:
     samples = replace(first, shape=given[first.name].shape)
     constants: dict[str, Value] = {name: value for name, value in given.items() if name != first.name}
     problem: EdgeLSTMError | None = None
+    in_frames: Bound | None = None
     for reading in readings([samples], file.graph.outputs):
         batch = 1 if (axes := reading.samples[0][1]).batch is None else given[first.name].shape[axes.batch]
         try:
@@ -76,7 +78,12 @@ def bound(file: File, given: Mapping[str, Array]) -> Bound:
             problem = problem or error
             continue
         models, cells, outputs = zip(*found, strict=True)
-        return Bound(list(models), list(cells), axes, reading.steps() or 1, outputs[0])
+        made = Bound(list(models), list(cells), axes, reading.steps() or 1, outputs[0])
+        if not Found(reading, models[0], []).in_frames:
+            return made
+        in_frames = in_frames or made
+    if in_frames is not None:
+        return in_frames
     raise problem or UnsupportedModelError("has no input whose axes could be time, batch and channels.")
 
 
