@@ -121,9 +121,12 @@ def _pool(op: str, axes: int) -> Handler:
 
 
 def _adaptive(op: str) -> Handler:
-    def write(w: Writer, x: Ref, output_size: Given) -> Ref:
+    """The mean of all places; or the largest, with where it stands behind it."""
+
+    def write(w: Writer, x: Ref, output_size: Given) -> Ref | list[Ref]:
         w.require(output_size in (1, [1], (1,), [1, 1], (1, 1)), f"pools to {output_size}; it is imported to one")
-        return w.one(op, x)
+        y = w.one(op, x)
+        return [y, w.one("ArgMax", x)] if op == "GlobalMaxPool" else y
 
     return write
 
@@ -157,6 +160,7 @@ SLIDING: dict[str, Handler] = {
     "adaptive_avg_pool1d": _adaptive("GlobalAveragePool"),
     "adaptive_avg_pool2d": _adaptive("GlobalAveragePool"),
     "adaptive_max_pool1d": _adaptive("GlobalMaxPool"),
+    "adaptive_max_pool2d": _adaptive("GlobalMaxPool"),
     "pad": _pad,
     "constant_pad_nd": _pad,
     "reflection_pad1d": lambda w, x, padding: _pad(w, x, padding, "reflect"),

@@ -5,6 +5,7 @@ Of stride s and padding p, answer ``s q + r`` is the sum of ``x[q + c - m] w[j +
 """
 
 from itertools import product
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,9 @@ from .convolving import convolve, time_axis
 from .expressions import Floats
 from .sliding import Window
 from .tracing import Flow, Tracer
+
+#: Most numbers of all answers, over the steps that are followed.
+_MOST = 1 << 22
 
 
 class _Phase(NamedTuple):
@@ -42,8 +46,8 @@ def transposed(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None, 
     grouped = weight.reshape(groups, channels // groups, *weight.shape[1:]).swapaxes(1, 2)
     turned = grouped.reshape(outputs, channels // groups, *weight.shape[2:])
     answers = tuple((n - 1) * s + d * (k - 1) + 1 - b - a for n, k, s, d, b, a in zip(flow.shape[2:], *window, strict=True))
-    if min(answers) < 1:
-        tracer.refuse(f"leaves nothing of an array of shape {flow.shape}")
+    if min(answers) < 1 or flow.shape[0] * outputs * prod(answers) > _MOST:
+        tracer.refuse(f"makes {(outputs, *answers)} of an array of shape {flow.shape}, which is nothing or more than {_MOST} numbers")
     ids = np.zeros((flow.shape[0], outputs, *answers), flow.ids.dtype)
     each = zip(flow.shape[2:], answers, *window[:4], strict=True)
     axes = [_phases(tracer, rows, count, *how) for rows, count, *how in each]
