@@ -97,6 +97,40 @@ def operators(k):
     return k.Model(x, k.layers.Dense(2)(y[:, -1]) + y[:, -1, :2] * 3.0)
 
 
+def last_states(k):
+    """h of layers that return their states, beside their answers and in place of them."""
+    L = k.layers
+    x = k.Input((6, 3))
+    y, h, _ = L.LSTM(4, return_sequences=True, return_state=True)(x)
+    _, forward, _, backward, _ = L.Bidirectional(L.LSTM(3, return_sequences=True, return_state=True))(y)
+    z, end = L.GRU(3, return_sequences=True, return_state=True, go_backwards=True)(y)
+    last, same = L.SimpleRNN(2, return_state=True)(z)
+    return k.Model(x, L.Dense(2)(L.Concatenate()([h, forward, backward, end, last, same])))
+
+
+def extremes(k):
+    L = k.layers
+    x = k.Input((6, 3))
+    y = L.LSTM(4, return_sequences=True)(x)
+    three = [L.Dense(3)(y) for _ in range(3)]
+    return k.Model(x, L.Concatenate()([L.Maximum()(three), L.Minimum()([*three, x])]))
+
+
+def shuffled(k):
+    """The one timestep of LSTM-FCN: an LSTM reads it as a vector, convolutions along its numbers."""
+    L = k.layers
+    x = k.Input((1, 9))
+    y = L.GlobalAveragePooling1D()(L.Conv1D(4, 3, padding="same", activation="relu")(L.Permute((2, 1))(x)))
+    return k.Model(x, L.Dense(2)(L.Concatenate()([L.LSTM(3)(x), y])))
+
+
+def turned_maps(k):
+    L = k.layers
+    x = k.Input((1, 6, 3))
+    y = L.LSTM(3)(L.Reshape((3, 6))(L.Permute((3, 2, 1))(x)))
+    return k.Model(x, L.Dense(2)(y))
+
+
 def gates(k):
     """Every activation that has a word, in cells and behind layers."""
     L = k.layers
@@ -174,6 +208,11 @@ CASES = {
         lambda L: L.GlobalAveragePooling1D(),
     ),
     "branches": branches,
+    "shuffled": shuffled,
+    "turned maps": turned_maps,
+    "rows of a vector": of_shape((12,), lambda L: L.Reshape((4, 3)), lambda L: L.Bidirectional(L.GRU(3)), lambda L: L.Dense(2)),
+    "last states": last_states,
+    "extremes": extremes,
     "models in models": models_in_models,
     "operators": operators,
     "activations": gates,
@@ -221,10 +260,12 @@ def test_a_file_answers_as_keras(keras, tmp_path, rng, case, form):
     model.compile("adam", "mse")  # the optimizer's numbers are not the network's
     model.save(tmp_path / f"model.{form}")
     shape = model.input_shape[1:]
-    xs = IDS if len(shape) == 1 else rng.uniform(-1, 1, shape).astype(np.float32)
+    one = case == "rows of a vector"
+    xs = IDS if len(shape) == 1 and not one else rng.uniform(-1, 1, shape).astype(np.float32)
     if case == "masked":
         xs[[0, 4]] = 0
-    close(answers(el.load(tmp_path / f"model.{form}"), xs), keras.ops.convert_to_numpy(model(xs[None]))[0])
+    found = answers(el.load(tmp_path / f"model.{form}"), xs[None] if one else xs)
+    close(found, keras.ops.convert_to_numpy(model(xs[None]))[0])
 
 
 @pytest.mark.parametrize("name", [name for name in KERAS2.namelist() if not name.endswith(".npz")])
@@ -398,3 +439,22 @@ def test_one_compiled_stream(tmp_path):
     with np.load(io.BytesIO(KERAS2.read("stateful.npz"))) as file:
         xs, ys = file["x0"], file["y0"]
     assert np.abs(el.Stream(el.load(path)).process(xs) - ys).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("layer", "setting"),
+    [
+        (lambda L, x: L.DepthwiseConv1D(3)(x), {"groups": 1}),
+        (lambda L, x: L.MultiHeadAttention(2, 4)(x, x), {"softmax_robust_masking": None}),
+    ],
+)
+def test_settings_that_keras_2_alone_writes(keras, tmp_path, rng, layer, setting):
+    x = keras.Input((6, 3))
+    model = drawn(keras.Model(x, keras.layers.LSTM(4)(layer(keras.layers, x))), rng)
+    model.save(tmp_path / "model.h5")
+    with h5py.File(tmp_path / "model.h5", "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"][1]["config"].update(setting)
+        file.attrs["model_config"] = json.dumps(config)
+    xs = rng.uniform(-1, 1, (6, 3)).astype(np.float32)
+    close(answers(el.load(tmp_path / "model.h5"), xs), keras.ops.convert_to_numpy(model(xs[None]))[0])

@@ -94,3 +94,63 @@ def test_the_last_rows_of_a_recording_of_any_length(tmp_path):
     x = floats(rng, 9, WIDTH)
     (expected,) = runtime.InferenceSession(path).run(None, {"x": x[None]})
     assert np.abs(reference.run(import_file(path).model, x)[-1] - expected[0]).max() <= 1e-5
+
+
+@pytest.mark.parametrize("shapes", [((1, STEPS), (1, STEPS, 2)), ((1, STEPS, 3), (1, STEPS, 2))])
+def test_two_inputs_of_one_length_stand_side_by_side(shapes, tmp_path, rng):
+    """Indices or vectors beside vectors, all of fixed length."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    index = len(shapes[0]) == 2
+    kinds = (TensorProto.INT32 if index else TensorProto.FLOAT, TensorProto.FLOAT)
+    inputs = [helper.make_tensor_value_info(name, kind, shape) for name, kind, shape in zip("ab", kinds, shapes, strict=True)]
+    held = {"table": floats(rng, 7, 3), "w": floats(rng, 5, 4)}
+    nodes = [helper.make_node("Gather", ["table", "a"], ["e"])] if index else [helper.make_node("Tanh", ["a"], ["e"])]
+    nodes += [helper.make_node("Concat", ["e", "b"], ["j"], axis=2), helper.make_node("MatMul", ["j", "w"], ["y"])]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        inputs,
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(array, name) for name, array in held.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    a = rng.integers(0, 7, shapes[0]).astype(np.int32) if index else floats(rng, *shapes[0])
+    b = floats(rng, *shapes[1])
+    wanted = runtime.InferenceSession(str(tmp_path / "m.onnx")).run(None, {"a": a, "b": b})[0][0]
+    found = reference.run(el.load(tmp_path / "m.onnx"), np.concatenate([a.reshape(STEPS, -1), b[0]], axis=1))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+
+
+def test_inputs_that_no_reading_fits_are_refused(tmp_path):
+    from onnx import TensorProto, helper
+
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("a", (1, STEPS)), ("b", (1, STEPS, 2)))]
+    nodes = [helper.make_node("NonZero", ["b"], ["z"]), helper.make_node("MatMul", ["a", "z"], ["y"])]
+    graph = helper.make_graph(nodes, "g", inputs, [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(el.UnsupportedModelError, match="NonZero"):
+        el.load(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize(("threshold", "loads"), [(20.0, True), (2.0, False)])
+def test_softplus_with_a_threshold(threshold, loads, tmp_path, rng):
+    """As PyTorch's exporter writes it: above 20 both sides of the choice are the same."""
+    nodes = [
+        ("MatMul", ["x", "w"], ["z"], {}),
+        ("Softplus", ["z"], ["s"], {}),
+        ("Greater", ["z", "far"], ["c"], {}),
+        ("Where", ["c", "z", "s"], ["y"], {}),
+    ]
+    data = graph(nodes, {"w": 12 * floats(rng, WIDTH, 3), "far": np.array(threshold, np.float32)})
+    (tmp_path / "m.onnx").write_bytes(data)
+    if not loads:
+        with pytest.raises(el.UnsupportedModelError, match="Greater"):
+            el.load(tmp_path / "m.onnx")
+        return
+    xs = floats(rng, STEPS, WIDTH)
+    wanted = runtime.InferenceSession(data).run(None, {"x": xs[None]})[0][0]
+    assert wanted.max() > 21
+    np.testing.assert_allclose(reference.run(el.load(tmp_path / "m.onnx"), xs), wanted, rtol=0, atol=1e-5)

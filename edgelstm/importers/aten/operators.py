@@ -10,6 +10,7 @@ import numpy as np
 
 from ..from_onnx.writer import Given, Ref, Writer
 from .recurrent import RECURRENT, Handler
+from .reducing import REDUCING
 from .sliding import SLIDING
 
 
@@ -197,17 +198,22 @@ def _batch_norm_of_running(
     return _batch_norm(w, input, weight, bias, running_mean, running_var, False, momentum, eps)
 
 
-def _mean(op: str) -> Handler:
-    def write(w: Writer, x: Ref, dim: Given = None, keepdim: bool = False, dtype: Any = None) -> Ref:
-        axes = [dim] if isinstance(dim, int) else list(dim) if isinstance(dim, list | tuple) else list(range(x.rank))
-        return w.one(op, x, w.ints(axes), rank=x.rank if keepdim else x.rank - len(axes), keepdims=int(keepdim))
+def _weight_norm(w: Writer, v: Ref, g: Ref, dim: int = 0) -> Ref:
+    """``g v / |v|``, the norm over all axes but `dim`; over all where that is -1."""
+    directions, sizes = w.array(v).astype(np.float64), w.array(g).astype(np.float64)
+    axes = tuple(axis for axis in range(directions.ndim) if dim == -1 or axis != dim % directions.ndim)
+    return w.constant(sizes * directions / np.sqrt((directions**2).sum(axes, keepdims=True)))
 
-    return write
+
+def _celu(w: Writer, x: Ref, alpha: float = 1) -> Ref:
+    """``max(x, 0) + min(alpha (exp(x / alpha) - 1), 0)``, which is ELU of ``x / alpha``, times alpha."""
+    return _elu(w, x) if alpha == 1 else w.one("Mul", _elu(w, w.one("Mul", x, 1 / float(alpha))), float(alpha))
 
 
 PLAIN: dict[str, Handler] = {
     **RECURRENT,
     **SLIDING,
+    **REDUCING,
     "linear": _linear,
     "addmm": _addmm,
     "matmul": _matmul,
@@ -257,10 +263,11 @@ PLAIN: dict[str, Handler] = {
     "native_layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
     "_native_batch_norm_legit_no_training": _batch_norm_of_running,
-    "mean": _mean("ReduceMean"),
-    "sum": _mean("ReduceSum"),
-    "amax": _mean("ReduceMax"),
     "glu": _glu,
+    "maximum": _binary("Max"),
+    "minimum": _binary("Min"),
+    "_weight_norm": _weight_norm,
+    "celu": _celu,
 }
 
 #: In-place forms that write the same.

@@ -1,7 +1,7 @@
 """A program of ATen calls, call by call, as a graph of ONNX's operators."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -142,8 +142,18 @@ class Program:
             if self._values[name].name != name
         ]
         outputs = tuple(Tensor(name, shape, "float") for name, shape in self._outputs.items())
-        graph = Graph(tuple(self._inputs), outputs, (*self._writer.nodes, *ends), dict(self._writer.constants))
+        graph = Graph(tuple(self._inputs), outputs, _read([*self._writer.nodes, *ends], self._outputs), dict(self._writer.constants))
         return File(graph, {}, {"ai.onnx": OPSET}, self._producer)
+
+
+def _read(nodes: Sequence[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
+    """The nodes from which the outputs follow: of what an operator gives beside its values, as ``max`` their places, often none is read."""
+    wanted, found = set(outputs), []
+    for node in reversed(nodes):
+        if wanted.intersection(node.outputs):
+            wanted.update(node.inputs)
+            found.append(node)
+    return tuple(reversed(found))
 
 
 def _base(target: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import ModelFileError, ShapeError, UnsupportedModelError, printable
+from ...layers.frames import IntraRNN, RowsRNN
+from ...layers.recurrent import Recurrent
 from ...model import Model
 from ..from_onnx.chains import Followed
 from ..from_onnx.chains import followed as graph_followed
@@ -40,10 +42,27 @@ def followed(script: Script, source: str, sizes: str | None = None) -> Followed:
     said = parse(sizes) if sizes is not None else Sizes()
     for shape in itertools.islice(_shapes(script, said), _MOST):
         try:
-            return graph_followed(_program(script, shape, said.values).file(), None, source)
+            taken = graph_followed(_program(script, shape, said.values).file(), None, source)
+            if said.shapes or not _in_frames(taken.model):
+                return taken
+            raise UnsupportedModelError(
+                f"runs no recurrence from step to step where its samples are {'x'.join(map(str, shape[1]))}; say what they are: "
+                f'sizes="{printable(_first(script), 60)}=1xTx40".'
+            )
         except (UnsupportedModelError, ShapeError, ModelFileError) as found:
             problem = problem or found
     raise problem or UnsupportedModelError("has no weights that would tell the shape of its samples.")
+
+
+def _in_frames(model: Model) -> bool:
+    """Whether all its recurrence begins anew at every step, as when a recording is taken for a frame."""
+    found = [layer for layer in model.layers if isinstance(layer, Recurrent | RowsRNN)]
+    return bool(found) and all(isinstance(layer, IntraRNN) for layer in found)
+
+
+def _first(script: Script) -> str:
+    """The name of the samples."""
+    return next((parameter.arg for parameter in Follower(script, Program("TorchScript")).parameters()), "x")
 
 
 def _shapes(script: Script, said: Sizes) -> Iterator[Shape]:

@@ -40,6 +40,33 @@ def _convolution(axes: int) -> Handler:
     return write
 
 
+def _transposed(axes: int) -> Handler:
+    def write(
+        w: Writer,
+        input: Ref,  # noqa: A002
+        weight: Ref,
+        bias: Ref | None = None,
+        stride: Given = 1,
+        padding: Given = 0,
+        output_padding: Given = 0,
+        groups: int = 1,
+        dilation: Given = 1,
+    ) -> Ref:
+        how: dict[str, Any] = {"strides": _each(w, stride, axes), "dilations": _each(w, dilation, axes), "group": int(groups)}
+        how |= {"pads": _each(w, padding, axes) * 2, "output_padding": _each(w, output_padding, axes)}
+        w.require(w.array(weight).ndim == input.rank == axes + 2, f"needs {axes + 2} axes; export it with a batch")
+        return w.one("ConvTranspose", input, weight, bias, **how)
+
+    return write
+
+
+def _mode(w: Writer, x: Ref, weight: Ref, bias: Ref | None, stride: Given, padding: Given, dilation: Given, groups: int) -> Ref:
+    """``aten._convolution_mode``, whose padding is a word."""
+    made = _convolution(w.array(weight).ndim - 2)(w, x, weight, bias, stride, padding, dilation, groups)
+    assert isinstance(made, Ref)
+    return made
+
+
 def _general(
     w: Writer,
     input: Ref,  # noqa: A002
@@ -54,8 +81,11 @@ def _general(
     *_: Any,
 ) -> Ref:
     """``aten.convolution``, of any number of axes; scripts say more behind it, which changes no number."""
-    w.require(not transposed, "is a transposed convolution")
-    made = _convolution(w.array(weight).ndim - 2)(w, input, weight, bias, stride, padding, dilation, groups)
+    axes = w.array(weight).ndim - 2
+    if transposed:
+        made = _transposed(axes)(w, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    else:
+        made = _convolution(axes)(w, input, weight, bias, stride, padding, dilation, groups)
     assert isinstance(made, Ref)
     return made
 
@@ -91,9 +121,12 @@ def _pool(op: str, axes: int) -> Handler:
 
 
 def _adaptive(op: str) -> Handler:
-    def write(w: Writer, x: Ref, output_size: Given) -> Ref:
+    """The mean of all places; or the largest, with where it stands behind it."""
+
+    def write(w: Writer, x: Ref, output_size: Given) -> Ref | list[Ref]:
         w.require(output_size in (1, [1], (1,), [1, 1], (1, 1)), f"pools to {output_size}; it is imported to one")
-        return w.one(op, x)
+        y = w.one(op, x)
+        return [y, w.one("ArgMax", x)] if op == "GlobalMaxPool" else y
 
     return write
 
@@ -117,6 +150,9 @@ SLIDING: dict[str, Handler] = {
     "conv2d": _convolution(2),
     "convolution": _general,
     "_convolution": _general,
+    "_convolution_mode": _mode,
+    "conv_transpose1d": _transposed(1),
+    "conv_transpose2d": _transposed(2),
     "max_pool1d": _pool("MaxPool", 1),
     "max_pool2d": _pool("MaxPool", 2),
     "avg_pool1d": _pool("AveragePool", 1),
@@ -124,6 +160,7 @@ SLIDING: dict[str, Handler] = {
     "adaptive_avg_pool1d": _adaptive("GlobalAveragePool"),
     "adaptive_avg_pool2d": _adaptive("GlobalAveragePool"),
     "adaptive_max_pool1d": _adaptive("GlobalMaxPool"),
+    "adaptive_max_pool2d": _adaptive("GlobalMaxPool"),
     "pad": _pad,
     "constant_pad_nd": _pad,
     "reflection_pad1d": lambda w, x, padding: _pad(w, x, padding, "reflect"),

@@ -99,7 +99,7 @@ def _multi_head(call: Call) -> Value:
     options.must_be("attention_axes", None, 1, [1], -2, [-2])
     options.must_be("use_gate", False)
     options.must_be("sliding_window", None)
-    options.drop("use_bias", "query_shape", "key_shape", "value_shape", "flash_attention")
+    options.drop("use_bias", "query_shape", "key_shape", "value_shape", "flash_attention", "softmax_robust_masking")
     _drop_training(call)
     width = query.width if answers is None else answers[0] if isinstance(answers, list) and len(answers) == 1 else answers
     if not isinstance(width, int):

@@ -48,6 +48,9 @@ class Value:
         Whether it is a vector for the whole sequence that its record gives at every step, a model of whole recordings too.
     over : int, optional
         Of what sums up a sequence, the timesteps of that, where the file fixes them.
+    states : tuple
+        What a recurrent layer returns behind its answers: of each state the sequence, and at which of its ends the state stands; None of
+        a state that no record gives.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Value:
     scores: str = ""
     static: bool = False
     over: int | None = None
+    states: tuple["tuple[Value, str] | None", ...] = ()
 
     @property
     def steps(self) -> int | None:
@@ -130,6 +134,14 @@ class Build:
         self.layers += records
         self._names.update(record.name for record in records)
         return records[-1].name
+
+    def keep(self, outputs: Sequence[Value]) -> None:
+        """Leave out the records from which no output follows, as the answers of a layer of which only the states are read."""
+        read = {name for x in outputs for name in (x.name, x.scores)}
+        for before, layer in reversed(list(zip([INPUT, *(layer.name for layer in self.layers)], self.layers, strict=False))):
+            if layer.name in read:
+                read.update(layer.inputs or (before,))
+        self.layers = [layer for layer in self.layers if layer.name in read]
 
     def mask(self, masked: Masked) -> str:
         """The record of a mask."""

@@ -43,6 +43,7 @@ def _separable(call: Call) -> Value:
 
 
 def _depthwise_weight(call: Call) -> NDArray[Any]:
+    call.options.must_be("groups", 1)
     width, taps, multiplier = call.padded[0].width, call.options.count("kernel_size"), call.options.count("depth_multiplier", 1)
     kernel = call.arrays.get("depthwise_kernel", (taps, width, multiplier))
     return kernel.transpose(1, 2, 0).reshape(width * multiplier, 1, taps)

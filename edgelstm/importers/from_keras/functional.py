@@ -55,6 +55,7 @@ class Graph:
         self._build, self._spec, self._called = build, spec, called
         self._specs = {layer.name: (index, layer) for index, layer in enumerate(specs)}
         self._values: dict[tuple[str, int], list[Value]] = {}
+        self._states: dict[Place, Value] = {}
         self._first: dict[str, int] = {}
         if len(self._specs) != len(specs):
             raise ModelFileError(f"{spec.label} has two layers of one name; save the model again.")
@@ -143,10 +144,15 @@ class Graph:
         values = self._values[place[:2]]
         if place[2] < len(values):
             return values[place[2]]
-        spec = self._layer(place[0])[1]
-        raise UnsupportedModelError(
-            f"{spec.label}: its tensor {place[2]} is used, a state that it returns; edgelstm imports its answers alone."
-        )
+        spec, states = self._layer(place[0])[1], values[0].states
+        state = states[place[2] - len(values)] if place[2] - len(values) < len(states) else None
+        if state is None:
+            raise UnsupportedModelError(
+                f"{spec.label}: its tensor {place[2]} is used, a state that it returns; edgelstm imports its answers and the last of them."
+            )
+        if place not in self._states:
+            self._states[place] = self._build.ended(f"{place[0]}.state", *state)
+        return self._states[place]
 
     def _node(self, place: tuple[str, int]) -> Any:
         """One call of a layer, as the file describes it."""

@@ -46,7 +46,9 @@ def model_of(stored: Stored, source: str) -> tuple[Model, str, list[str]]:
 def _walked(spec: Spec, stored: Stored, *, whole: bool) -> "tuple[_Walk, list[Value]]":
     """The records of a model that steps, or of one that answers whole recordings; and its outputs."""
     walk = _Walk(Build(whole), stored.weights)
-    return walk, walk.network(spec, walk.top, None, 0)
+    outputs = walk.network(spec, walk.top, None, 0)
+    walk.build.keep(outputs)
+    return walk, outputs
 
 
 class _Walk:

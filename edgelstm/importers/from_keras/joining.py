@@ -1,5 +1,6 @@
 """Keras' layers that join several tensors of one timestep."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -74,6 +75,25 @@ def _subtract(call: Call) -> Value:
     return _add(replace(call, inputs=(call.inputs[0], minus)))
 
 
+def _extreme(sign: int) -> Callable[[Call], Value]:
+    """The largest of all inputs, number by number: ``a + relu(b - a)`` one by one; the smallest with `sign` -1."""
+
+    def make(call: Call) -> Value:
+        found, *rest = call.build.ends(call.inputs)
+        for x in rest:
+            minus = call.build.apply(spelled("affine", -1.0, 0.0), f"{call.name}.minus", found)
+            difference = _add(replace(call, inputs=(x, minus)))
+            if sign < 0:
+                difference = call.build.apply(spelled("affine", -1.0, 0.0), f"{call.name}.turned", difference)
+            beyond = call.build.apply("relu", f"{call.name}.beyond", difference)
+            if sign < 0:
+                beyond = call.build.apply(spelled("affine", -1.0, 0.0), f"{call.name}.back", beyond)
+            found = _add(replace(call, inputs=(found, beyond)))
+        return found
+
+    return make
+
+
 def _merge(call: Call) -> Value:
     """Keras 1's one class for all of them."""
     mode = call.options.take("mode", str, "sum")
@@ -91,5 +111,7 @@ KINDS = {
     "Dot": Kind(weighting.dot, attends=True),
     "Average": Kind(_average),
     "Subtract": Kind(_subtract),
+    "Maximum": Kind(_extreme(1)),
+    "Minimum": Kind(_extreme(-1)),
     "Merge": Kind(_merge),
 }

@@ -88,14 +88,23 @@ def _followed(call: Call, cells: Callable[..., list[Recurrent]]) -> Value:
         return frames.followed(call, cells(x.features[-1] or 0, reverse=backwards), sequences)
     if backwards and sequences and mask:
         raise call.refused("it reads a masked sequence backwards and gives it reversed, which edgelstm does not import")
-    y = x
-    for number, record in enumerate(cells(_width(call), reverse=backwards, mask=mask)):
+    y, records = x, cells(_width(call), reverse=backwards, mask=mask)
+    for number, record in enumerate(records):
         inputs = (y, call.build.mask(x.mask)) if mask and x.mask else (y,)
         name = f"{call.name}.{number}" if number else call.name
         y = y.with_features(call.build.add(replace(record, **call.build.at(name, *inputs))), (record.output_size([record.input_width]),))
+    end = "first" if backwards else "last"
+    states = _states(y, records[0], end) if len(records) == 1 else ()
     if not sequences:
-        return call.build.ended(call.name, y, "first" if backwards else "last")
-    return replace(y, name=call.build.add(Reverse(**call.at(y, name=f"{call.name}.reversed")))) if backwards else y
+        return replace(call.build.ended(call.name, y, end), states=states)
+    answers = call.build.add(Reverse(**call.at(y, name=f"{call.name}.reversed"))) if backwards else y.name
+    return replace(y, name=answers, states=states)
+
+
+def _states(y: Value, cell: Recurrent, end: str) -> tuple[tuple[Value, str] | None, ...]:
+    """The states that a cell whose answers are `y` ends with: h is the answer at one end, where padding does not make it zero."""
+    h = None if cell.mask == "zero" else (y, end)
+    return (h, None) if cell.kind == "lstm" else (h,)
 
 
 def _width(call: Call) -> int:
@@ -190,13 +199,17 @@ def _both(call: Call) -> Value | list[Value]:
     inputs = [x.name, *([call.build.mask(x.mask)] if x.mask else [])]
     name = call.build.at(call.name)["name"]
     records = Bidirectional(found[0], found[1], inputs=inputs, merge=merge or "concat", sequences=sequences, name=name)
+    halves = [x.with_features(record.name, (half.hidden_size,)) for record, half in zip(records, found, strict=False)]
+    ends = ("last", "first")
+    states = tuple(state for v, half, end in zip(halves, found, ends, strict=True) for state in _states(v, half, end))
     if merge is not None:
         y = call.build.add(*records)
         width = sum(half.hidden_size for half in found) if merge == "concat" else found[0].hidden_size
-        return x.with_features(y, (width,)) if sequences else Value(y, (width,), False, over=x.steps)
+        merged = x.with_features(y, (width,)) if sequences else Value(y, (width,), False, over=x.steps)
+        return replace(merged, states=states)
     call.build.add(*records[:2])
-    halves = [x.with_features(record.name, (half.hidden_size,)) for record, half in zip(records, found, strict=False)]
-    return halves if sequences else [call.build.ended(v.name, v, end) for v, end in zip(halves, ("last", "first"), strict=True)]
+    given = halves if sequences else [call.build.ended(v.name, v, end) for v, end in zip(halves, ends, strict=True)]
+    return [replace(given[0], states=states), given[1]]
 
 
 KINDS = {

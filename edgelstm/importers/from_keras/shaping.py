@@ -6,6 +6,7 @@ from math import prod
 import numpy as np
 
 from ...layers.feedforward import Normalizer
+from ...layers.joining import Gather
 from ...layers.order import INPUT
 from ...layers.recording import MOST_REPEATED, Repeat
 from ...layers.window import Window
@@ -36,9 +37,11 @@ def _reshape(call: Call) -> Value:
     target = _solved(wanted, x.shape)
     if weighting.turns(x, target):
         return weighting.turned(call, target)
+    if x.time is None and len(x.shape) == 1 and None not in target and prod(n or 0 for n in target) == x.width > (target[0] or 0):
+        return replace(x, shape=target, time=False)
     if x.time is None and len(x.shape) == 1:
         if len(target) < 2 or (x.shape[0] is not None and target[0] != x.shape[0]) or prod(size or 1 for size in target[1:]) != 1:
-            raise call.refused(f"it makes {target} of a vector of {x.shape[0]}; edgelstm imports it where each number becomes a timestep")
+            raise call.refused(f"it makes {target} of a vector of {x.shape[0]}; edgelstm imports it where all are there")
         return replace(x, shape=target, time=True)
     if x.time and (target[:1] != x.shape[:1] or prod(size or 0 for size in target[1:]) != x.width):
         if x.steps is not None and target == (x.steps * x.width,):
@@ -64,10 +67,21 @@ def _permute(call: Call) -> Value:
     x = call.x
     if len(x.shape) == 2 and dims == (2, 1) and weighting.turns(x, x.shape[::-1]):
         return weighting.turned(call, x.shape[::-1])
+    if x.steps == 1 and sorted(dims) == list(range(1, len(x.shape) + 1)) and dims[0] != 1:
+        return _turned(call, dims)
     moved = [axis for axis in dims if axis <= len(x.shape) and x.shape[axis - 1] != 1]
     if sorted(dims) != list(range(1, len(x.shape) + 1)) or moved != sorted(moved) or (x.time and dims[0] != 1):
         raise call.refused(f"it moves axes of {x.shape} to the order {dims}; edgelstm imports it where numbers stay in their order")
     return replace(x, shape=tuple(x.shape[axis - 1] for axis in dims))
+
+
+def _turned(call: Call, dims: tuple[int, ...]) -> Value:
+    """The one timestep that there is as a map, whose axes are moved: LSTM-FCN's dimension shuffle."""
+    x = call.x
+    places = np.arange(x.width).reshape([n or 0 for n in x.shape]).transpose([axis - 1 for axis in dims])
+    if (places.ravel() == np.arange(x.width)).all():
+        return replace(x, shape=places.shape, time=False)
+    return Value(call.build.add(Gather(places.ravel(), **call.at())), places.shape, False)
 
 
 def _beside(call: Call, count: int) -> Value:

@@ -78,7 +78,7 @@ class Attempt:
             size for tensor, axes in self.reading.samples
             if axes.batch is not None and isinstance(size := (tensor.shape or ())[axes.batch], int)
         }  # fmt: skip
-        if len(sizes) > 1:
+        if len(sizes | {1 for _, axes in self.reading.samples if axes.batch is None}) > 1:
             raise UnsupportedModelError("has inputs of several batch sizes.")
         return sizes.pop() if sizes else self.sequences
 

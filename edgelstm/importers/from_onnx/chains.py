@@ -18,6 +18,7 @@ from .deciding import Found, decided
 from .file import File, Graph
 from .settling import Sizes, open_frame, parse, settled
 from .signature import Reading, readings
+from .thresholds import without_thresholds
 from .unrolled import rolled
 
 #: Steps of the recordings that graphs of open length are followed for: two lengths, since a network must not depend on it.
@@ -74,6 +75,7 @@ class Followed(NamedTuple):
 def followed(file: File, sizes: str | None, source: str) -> Followed:
     """The same as `from_onnx`, with what the inputs were taken for."""
     graph, values = settled(file.graph, parse(sizes) if sizes is not None else Sizes())
+    graph = without_thresholds(graph)
     constants, budget = dict[str, Value](values), Budget()
     best: tuple[int, EdgeLSTMError] | None = None
     forms, found = _Forms(graph), list[Found]()

@@ -177,12 +177,14 @@ def _alike(a: Tensor, b: Tensor) -> bool:
 
 
 def _axes(samples: list[Tensor]) -> Iterator[tuple[Axes, ...]]:
-    """Axes of all samples, best first; all have a time axis or none has."""
+    """Axes of all samples, best first; all have a time axis, of one length where that is fixed, or none has."""
     ranked = [sorted(_candidates(tensor), key=lambda found: -found[0]) for tensor in samples]
     together = sorted(product(*(found[:8] for found in ranked[:4])), key=lambda choice: -sum(score for score, _ in choice))
     for choice in together:
         axes = tuple(a for _, a in choice)
-        if len({a.time is None for a in axes}) == 1 and len(axes) == len(samples):
+        lengths = {(tensor.shape or ())[a.time] for tensor, a in zip(samples, axes, strict=False) if a.time is not None}
+        fixed = {n for n in lengths if isinstance(n, int)}
+        if len({a.time is None for a in axes}) == 1 and len(axes) == len(samples) and len(fixed) < 2:
             yield axes
 
 

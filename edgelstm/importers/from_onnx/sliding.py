@@ -1,6 +1,6 @@
 """Convolutions and pooling.
 
-Definitions: https://onnx.ai/onnx/operators/onnx__Conv.html, onnx__MaxPool.html, onnx__AveragePool.html.
+Definitions: https://onnx.ai/onnx/operators/onnx__Conv.html, onnx__ConvTranspose.html, onnx__MaxPool.html, onnx__AveragePool.html.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from ..graph.attention import weighted_sum
 from ..graph.convolving import convolve, larger, over_time, pool
 from ..graph.sliding import Window
 from ..graph.tracing import Flow, Value
+from ..graph.transposing import transposed
 from .calls import Call, floats
 
 
@@ -40,6 +41,26 @@ def _conv(call: Call) -> list[Value]:
     window = window_of(call, x.shape[2:], sizes)
     bias = floats(call.constant(2)) if call.has(2) else None
     return [convolve(call.tracer, x, weight, bias, window, call.attribute("group", 1))]
+
+
+def _conv_transpose(call: Call) -> list[Value]:
+    x, weight = call.flow(0), call.constant(1)
+    rank = weight.ndim - 2
+    sizes = tuple(call.attribute("kernel_shape") or weight.shape[2:])
+    pads, more = call.attribute("pads") or [0] * 2 * rank, call.attribute("output_padding") or [0] * rank
+    if sizes != weight.shape[2:] or x.ids.ndim != weight.ndim:
+        call.refuse(f"says a kernel of {sizes} and has weights of shape {weight.shape} for an array of shape {x.shape}")
+    if call.attribute("auto_pad", "NOTSET") not in ("NOTSET", "VALID") or call.attribute("output_shape"):
+        call.refuse("states the shape of its answers, which is not imported; export it with pads")
+    strides, dilations = (tuple(call.attribute(name) or [1] * rank) for name in ("strides", "dilations"))
+    if len(pads) != 2 * rank or {len(strides), len(dilations), len(more)} != {rank} or min(*pads, *more) < 0:
+        call.refuse("has a window with sizes that make no sense")
+    if min(strides + dilations) < 1 or max((*pads, *more, *sizes, *strides, *dilations)) > 1 << 16:
+        call.refuse("has a window with sizes that make no sense")
+    after = tuple(cut - added for cut, added in zip(pads[rank:], more, strict=True))
+    window = Window(sizes, strides, dilations, tuple(pads[:rank]), after)
+    bias = floats(call.constant(2)) if call.has(2) else None
+    return [transposed(call.tracer, x, floats(weight), bias, window, call.attribute("group", 1))]
 
 
 def _pool(kind: str) -> Callable[[Call], list[Value]]:
@@ -108,6 +129,7 @@ def _reduce(kind: str) -> Callable[[Call], list[Value]]:
 #: By operator.
 SLIDING: dict[str, Callable[[Call], list[Value]]] = {
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
     "MaxPool": _pool("max"),
     "AveragePool": _pool("average"),
     "GlobalMaxPool": _global("max"),

@@ -1,0 +1,105 @@
+"""Operators of ATen in exported programs, scripts and traces: made and answered by PyTorch."""
+
+import numpy as np
+import pytest
+
+import edgelstm as el
+from edgelstm import reference
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+class Extremes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.fc = nn.LSTM(3, 6, batch_first=True), nn.Linear(6, 2)
+
+    def forward(self, x):
+        y, _ = self.lstm(x)
+        z = torch.maximum(y, -2 * y) + torch.minimum(y, y * y) - torch.max(y, 3 * y) + torch.min(y, y - 1)
+        return self.fc(z) + z.max(2, keepdim=True)[0] - z.min(-1, keepdim=True).values
+
+
+class Pooled(nn.Module):
+    """The largest of all steps, as sentence classifiers take it."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.fc = nn.LSTM(3, 6, batch_first=True), nn.Linear(12, 2)
+
+    def forward(self, x):
+        y, _ = self.lstm(x)
+        return self.fc(torch.cat([torch.max(y, 1)[0], y.mean(1)], 1))
+
+
+class Normed(nn.Module):
+    """Weights that are a direction and a length, in both of PyTorch's forms."""
+
+    def __init__(self):
+        super().__init__()
+        self.old = nn.utils.weight_norm(nn.Conv1d(3, 4, 2))
+        self.new = nn.utils.parametrizations.weight_norm(nn.Conv1d(4, 5, 2), dim=1)
+        self.gru = nn.GRU(5, 3, batch_first=True)
+
+    def forward(self, x):
+        y = nn.functional.celu(self.new(torch.celu(self.old(x.transpose(1, 2)), 0.7)))
+        return self.gru(y.transpose(1, 2))[0]
+
+
+class OneChannel(nn.Module):
+    """A signal as it comes, without an axis of numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.pool, self.second = nn.Conv1d(1, 4, 5, 2, 2), nn.MaxPool1d(3, 2, 1), nn.Conv1d(4, 4, 3, padding="same")
+        self.lstm, self.largest, self.fc = nn.LSTM(4, 6, 2, batch_first=True, bidirectional=True), nn.AdaptiveMaxPool1d(1), nn.Linear(12, 2)
+
+    def forward(self, x):
+        y = self.pool(torch.relu(self.first(x)))
+        y = self.lstm((y + self.second(y)).transpose(1, 2))[0].transpose(1, 2)
+        return self.fc(self.largest(y).squeeze(-1))
+
+
+NETWORKS = {"extremes": Extremes, "pooled": Pooled, "normed": Normed, "one channel": OneChannel}
+
+
+def saved(network, x, form, path):
+    if form == "pt2":
+        torch.export.save(torch.export.export(network, (x,)), path)
+    else:
+        (torch.jit.script(network) if form == "script" else torch.jit.trace(network, (x,))).save(path)
+
+
+@pytest.mark.parametrize("form", ["pt2", "script", "trace"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_answers_as_pytorch(name, form, tmp_path):
+    if (name, form) == ("normed", "script"):
+        pytest.skip("PyTorch scripts no module with a norm of its weights")
+    torch.manual_seed(3)
+    network = NETWORKS[name]().eval()
+    x = torch.randn(1, 1, 64) if name == "one channel" else torch.randn(1, 9, 3)
+    path = tmp_path / ("model.pt2" if form == "pt2" else "model.pt")
+    saved(network, x, form, path)
+    model = el.load(path)
+    wanted = network(x).detach().numpy().reshape(-1, model.output_size)
+    found = reference.run(model, x.numpy().reshape(-1, model.input_size))
+    np.testing.assert_allclose(found[-len(wanted) :], wanted, rtol=0, atol=1e-6)
+
+
+class WithPlaces(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(3, 6, batch_first=True)
+
+    def forward(self, x):
+        values, places = self.lstm(x)[0].max(2)
+        return values * places
+
+
+def test_places_of_the_largest_are_refused_where_they_are_read(tmp_path):
+    saved(WithPlaces().eval(), torch.randn(1, 9, 3), "pt2", tmp_path / "model.pt2")
+    with pytest.raises(el.UnsupportedModelError, match="ArgMax"):
+        el.load(tmp_path / "model.pt2")
