@@ -1,5 +1,7 @@
 """Networks that need whole recordings: bidirectional layers, the ends of a recording, its order, its padding."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import TOLERANCE
@@ -239,8 +241,8 @@ def test_ends_of_several_rates_are_joined(rng):
     model = el.Model(
         [
             el.MaxPool1D(2, name="pool", inputs=("input",)),
-            lstm(rng, 3, 4, name="every", inputs=("input",)),
-            lstm(rng, 3, 3, name="second", inputs=("pool",)),
+            replace(lstm(rng, 3, 4), name="every", inputs=("input",)),
+            replace(lstm(rng, 3, 3), name="second", inputs=("pool",)),
             el.Window(3, stride=3, padding="valid", name="all", inputs=("second",)),
             *(el.Last(name=f"end of {name}", inputs=(name,)) for name in ("every", "second", "all")),
             el.Concat(inputs=("end of every", "end of second", "end of all")),
