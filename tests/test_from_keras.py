@@ -116,6 +116,22 @@ def extremes(k):
     return k.Model(x, L.Concatenate()([L.Maximum()(three), L.Minimum()([*three, x])]))
 
 
+def all_beside_the_last(k):
+    """Heads of several rates, some laid side by side, and what recurrent layers end with."""
+    L = k.layers
+    x = k.Input((12, 3))
+    heads = [L.MaxPooling1D(2)(L.Conv1D(2, size, activation="relu")(x)) for size in (2, 4)]
+    ends = [L.LSTM(3)(x), L.GRU(2)(heads[0]), L.GlobalMaxPooling1D()(heads[1])]
+    return k.Model(x, L.Dense(2)(L.Concatenate()([*(L.Flatten()(head) for head in heads), *ends])) + L.Dense(2)(L.Flatten()(x)))
+
+
+def heads_of_two_rates(k):
+    L = k.layers
+    x = k.Input((12, 3))
+    heads = [L.GRU(3)(L.MaxPooling1D(size)(L.Conv1D(2, 2)(x))) for size in (2, 3)]
+    return k.Model(x, L.Dense(2)(L.Concatenate()(heads)))
+
+
 def shuffled(k):
     """The one timestep of LSTM-FCN: an LSTM reads it as a vector, convolutions along its numbers."""
     L = k.layers
@@ -208,6 +224,8 @@ CASES = {
         lambda L: L.GlobalAveragePooling1D(),
     ),
     "branches": branches,
+    "all beside the last": all_beside_the_last,
+    "heads of two rates": heads_of_two_rates,
     "shuffled": shuffled,
     "turned maps": turned_maps,
     "rows of a vector": of_shape((12,), lambda L: L.Reshape((4, 3)), lambda L: L.Bidirectional(L.GRU(3)), lambda L: L.Dense(2)),

@@ -1,5 +1,7 @@
 """Networks that need whole recordings: bidirectional layers, the ends of a recording, its order, its padding."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import TOLERANCE
@@ -232,3 +234,24 @@ def test_torch_convolutions_and_pooling_before_both_directions(rng):
     with pytest.raises(el.InputError, match="needs at least 4 samples; got 3"):
         stream.process(xs[:3])
     stream.warmup(1)  # too short for a row: nothing runs
+
+
+def test_ends_of_several_rates_are_joined(rng):
+    """Each is there when the recording ends; fewer rows than the slowest answers are refused."""
+    model = el.Model(
+        [
+            el.MaxPool1D(2, name="pool", inputs=("input",)),
+            replace(lstm(rng, 3, 4), name="every", inputs=("input",)),
+            replace(lstm(rng, 3, 3), name="second", inputs=("pool",)),
+            el.Window(3, stride=3, padding="valid", name="all", inputs=("second",)),
+            *(el.Last(name=f"end of {name}", inputs=(name,)) for name in ("every", "second", "all")),
+            el.Concat(inputs=("end of every", "end of second", "end of all")),
+            el.Dense(rng.uniform(-1, 1, (2, 16))),
+        ]
+    )
+    stream = el.Stream(model)
+    for count in (6, 7, 11):
+        xs = rng.uniform(-1, 1, (count, 3)).astype(np.float32)
+        np.testing.assert_allclose(stream.process(xs), reference.run(model, xs), rtol=0, atol=1e-5)
+    with pytest.raises(el.EdgeLSTMError, match="at least 6 samples"):
+        stream.process(np.zeros((5, 3), np.float32))

@@ -120,9 +120,13 @@ def input_shape(layers: Sequence[Layer]) -> tuple[int, ...]:
 def wires(layers: tuple[Layer, ...]) -> dict[str, Wire]:
     wires, rows = {INPUT: Wire(input_shape(layers))}, rows_of(layers)
     for layer in layers:
-        wire = layer.output_wire([wires[n] for n in layer.inputs])
-        if rows[layer.inputs[0]] is not None:
-            wire = wires[layer.inputs[0]]._replace(shape=wire.shape)
+        read = [wires[n] for n in layer.inputs]
+        if rows[layer.inputs[0]] is not None:  # rows of a recording, all there when its last one is
+            latest = max(read, key=lambda one: one.first)
+            read = [latest._replace(shape=one.shape) for one in read]
+            wire = latest._replace(shape=layer.output_wire(read).shape)
+        else:
+            wire = layer.output_wire(read)
         if wire.size * (rows[layer.name] or 1) > MAX_SIZE * MAX_ROWS:
             raise ShapeError(f"{layer.label} gives {rows[layer.name]} rows of {wire.size}, more than is supported.")
         if wire.size > MAX_SIZE:

@@ -107,10 +107,12 @@ class Build:
     ----------
     whole : bool
         Whether some layer needs later samples, so that the model answers whole recordings.
+    joins : bool
+        Whether timesteps side by side are joined with what else sums a recording up, so that they are due when it ends.
     """
 
-    def __init__(self, whole: bool) -> None:
-        self.whole = whole
+    def __init__(self, whole: bool, joins: bool = False) -> None:
+        self.whole, self.joins = whole, joins
         self.layers: list[Layer] = []
         self.notes: list[str] = []
         #: A name for each number of a sample, where the file has several inputs.

@@ -38,14 +38,19 @@ def model_of(stored: Stored, source: str) -> tuple[Model, str, list[str]]:
     walk, outputs = _walked(spec, stored, whole=False)
     if any(layer.whole for layer in walk.build.layers):
         walk, outputs = _walked(spec, stored, whole=True)
+    try:
+        made = walk.finished(spec, outputs, source)
+    except UnsupportedModelError:
+        walk, outputs = _walked(spec, stored, whole=True, joins=True)
+        made = walk.finished(spec, outputs, source)
     if left := stored.weights.unused():
         raise ModelFileError(f"holds arrays that belong to no layer of its configuration: {printable(', '.join(left), 200)}.")
-    return walk.finished(spec, outputs, source)
+    return made
 
 
-def _walked(spec: Spec, stored: Stored, *, whole: bool) -> "tuple[_Walk, list[Value]]":
+def _walked(spec: Spec, stored: Stored, *, whole: bool, joins: bool = False) -> "tuple[_Walk, list[Value]]":
     """The records of a model that steps, or of one that answers whole recordings; and its outputs."""
-    walk = _Walk(Build(whole), stored.weights)
+    walk = _Walk(Build(whole, joins), stored.weights)
     outputs = walk.network(spec, walk.top, None, 0)
     walk.build.keep(outputs)
     return walk, outputs

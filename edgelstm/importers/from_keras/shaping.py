@@ -27,7 +27,8 @@ def _flatten(call: Call) -> Value:
     if x.steps is None:
         raise call.refused("it lays all timesteps side by side, and the file leaves their number open")
     name = call.build.add(Window(x.steps, stride=x.steps, padding="valid", **call.at()))
-    return Value(name, (x.steps * x.width,), False)
+    rows = Value(name, (1, x.steps * x.width), True)
+    return call.build.ended(f"{call.name}.rows", rows) if call.build.joins else Value(name, rows.features, False)
 
 
 def _reshape(call: Call) -> Value:
