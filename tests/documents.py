@@ -64,6 +64,7 @@ NOT_EXECUTED = {
 NOT_RUN_AT_ALL = {
     ("docs/raspberry-pi.md", "ini"): BOARD,
     ("examples/from_rust/README.md", "rust"): "needs Cargo; the same arguments stand in the command above it",
+    ("docs/generating.md", "c"): f"{ELSEWHERE}test_generating.py",
     ("docs/emulated-pi.md", "python"): f"{ELSEWHERE}test_emulated_pi.py",
     ("docs/adding-a-layer.md", "python"): f"{ELSEWHERE}test_adding_a_layer.py",
     ("docs/adding-a-layer.md", "text"): f"{ELSEWHERE}test_adding_a_layer.py",
