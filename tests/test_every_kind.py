@@ -247,6 +247,10 @@ def test_every_scheme_has_a_rule_for_a_float_kind_or_none_touches_it(kind):
 def test_quantize_gives_a_record_or_refuses_by_name(kind):
     model = model_of(kind)
     windows = [inputs(kind, 300, seed) for seed in range(4)]
+    if all(rules_of(layer.kind) is UNTOUCHED for layer in model.layers):
+        with pytest.raises(el.UsageError, match="no layer is left to quantise"):
+            el.quantize(model, windows)
+        return
     for scheme in ("int8-weight", "int8-dynamic", "int8-static"):
         made, refusal = quantised(model, windows, scheme)
         if made is None:

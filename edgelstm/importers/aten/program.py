@@ -147,13 +147,9 @@ class Program:
 
 
 def _read(nodes: Sequence[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
-    """The nodes from which the outputs follow: of what an operator gives beside its values, as ``max`` their places, often none is read."""
-    wanted, found = set(outputs), []
-    for node in reversed(nodes):
-        if wanted.intersection(node.outputs):
-            wanted.update(node.inputs)
-            found.append(node)
-    return tuple(reversed(found))
+    """The nodes without those for places that nothing reads: ``max`` and ``min`` give them beside their values."""
+    wanted = {name for node in nodes for name in node.inputs} | set(outputs)
+    return tuple(node for node in nodes if node.op not in ("ArgMax", "ArgMin") or wanted.intersection(node.outputs))
 
 
 def _base(target: str) -> str:
