@@ -25,9 +25,8 @@ class StreamFacts:
 
         def __copy__(self) -> Self: ...
 
-    def _told(self) -> "dict[str, Any]":
-        """What `outline.line` and `outline.html` read, and the target."""
-        raise NotImplementedError
+        def _told(self) -> "dict[str, Any]":
+            """What `outline.line` and `outline.html` read, and the target."""
 
     @property
     def input_size(self) -> int:

@@ -1,5 +1,6 @@
 """What an array of a TensorFlow graph may be beside constant or flowing: a count of iterations, a list of rows, dead."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -60,12 +61,12 @@ class Drawn(Special):
 
 
 @dataclass(frozen=True, eq=False)
-class Unwritten(Special):
+class Unwritten(Special, ABC):
     """A value that is written out as an array where an operator needs one."""
 
+    @abstractmethod
     def written(self, call: Call) -> Value:
         """The value as an array."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
