@@ -26,10 +26,12 @@ _HOME = {
     "ShapeError": "errors",
     "StateError": "errors",
     "Stream": "stream",
+    "StreamBank": "bank",
     "UnsupportedModelError": "errors",
     "UsageError": "errors",
     "Verification": "verifying",
     "Vocabulary": "generation.vocabulary",
+    "Windowed": "windowed",
     "beam_search": "generation.beam",
     "build": "building",
     "from_torch": "loading",
@@ -111,12 +113,14 @@ __all__ = [
     "Softmax",
     "StateError",
     "Stream",
+    "StreamBank",
     "UnitNormalization",
     "UnsupportedModelError",
     "UsageError",
     "Verification",
     "Vocabulary",
     "Window",
+    "Windowed",
     "__version__",
     "beam_search",
     "build",
@@ -149,6 +153,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from .bank import StreamBank as StreamBank
     from .building import build as build
     from .errors import CalibrationWarning as CalibrationWarning
     from .errors import CompileError as CompileError
@@ -233,3 +238,4 @@ if TYPE_CHECKING:
     from .stream import Stream as Stream
     from .verifying import Verification as Verification
     from .verifying import verify as verify
+    from .windowed import Windowed as Windowed
