@@ -24,7 +24,7 @@ _OPTIONS = (
         default="hold",
         show_default=True,
         help="For instants without a sample: repeat the last; draw a line; restart from the initial state; pass them by.",
-    ),  # fmt: skip
+    ),
     click.option("--max-gap", type=float, metavar="S", help="After a longer gap the stream begins anew.  [default: 10 periods]"),
     click.option("--jitter", type=float, metavar="S", help="What a sample may be off without being counted.  [default: a quarter period]"),
     click.option(
