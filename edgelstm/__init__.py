@@ -18,6 +18,7 @@ _HOME = {
     "CompileError": "errors",
     "EdgeLSTMError": "errors",
     "InputError": "errors",
+    "InputStatistics": "statistics",
     "LibraryError": "errors",
     "Model": "model",
     "ModelFileError": "errors",
@@ -27,6 +28,7 @@ _HOME = {
     "StateError": "errors",
     "Stream": "stream",
     "StreamBank": "bank",
+    "Timed": "timed",
     "UnsupportedModelError": "errors",
     "UsageError": "errors",
     "Verification": "verifying",
@@ -76,6 +78,7 @@ __all__ = [
     "GlobalMaxPool1D",
     "GroupedDense",
     "InputError",
+    "InputStatistics",
     "InterRNN",
     "IntraRNN",
     "InverseSTFT",
@@ -114,6 +117,7 @@ __all__ = [
     "StateError",
     "Stream",
     "StreamBank",
+    "Timed",
     "UnitNormalization",
     "UnsupportedModelError",
     "UsageError",
@@ -235,7 +239,9 @@ if TYPE_CHECKING:
     from .model import Model as Model
     from .model import Probe as Probe
     from .quantization import quantize as quantize
+    from .statistics import InputStatistics as InputStatistics
     from .stream import Stream as Stream
+    from .timed import Timed as Timed
     from .verifying import Verification as Verification
     from .verifying import verify as verify
     from .windowed import Windowed as Windowed
