@@ -20,7 +20,7 @@ from . import binding as at
 from .memory import allocate
 from .program import Program
 
-_FASTCALL = 0x80  # METH_FASTCALL
+_FASTCALL, _KEYWORDS = 0x80, 0x02  # METH_FASTCALL, METH_KEYWORDS
 
 _NAME = ctypes.create_string_buffer(b"step")
 _DOC = ctypes.create_string_buffer(
@@ -90,7 +90,14 @@ def address(array: NDArray[np.float32]) -> int:
 
 
 def bind(
-    program: Program, arena: NDArray[np.uint8], source: NDArray[np.float32], answer: NDArray[np.float32], careful: Step, *, checked: bool
+    program: Program,
+    arena: NDArray[np.uint8],
+    source: NDArray[np.float32],
+    answer: NDArray[np.float32],
+    careful: Step,
+    *,
+    checked: bool,
+    windowed: int = 0,
 ) -> Step:
     """A builtin that steps one arena.
 
@@ -106,6 +113,8 @@ def bind(
         Takes the same arguments where they are anything but one float32 vector fit to enter the state.
     checked : bool
         Whether values are checked at all.
+    windowed : int
+        Address of what is called in place of the program's own step: of windows, whose call `arena` is.
     """
     memory = allocate(at.SIZE).view(_Binding)
     memory.kept = (program, arena, source, answer, careful)
@@ -123,8 +132,8 @@ def bind(
     words[at.NOTHING // 8] = id(None)
     words[at.METHOD // 8 : at.METHOD // 8 + 4] = (
         ctypes.addressof(_NAME),
-        program.python_step,
-        _FASTCALL,
+        windowed or program.python_step,
+        _FASTCALL | (_KEYWORDS if windowed else 0),
         ctypes.addressof(_DOC),
     )
     make = ctypes.pythonapi.PyCFunction_NewEx
