@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from cli_calls import ROWS, call, make_model
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import edgelstm as el
 from edgelstm.field.grid import Grid, TimeCounts
 from edgelstm.field.sensors import MEMORY, SensorChecks
+from edgelstm.runners import Samples, timed_rows
 
 NAN = float("nan")
 MODEL = replace(make_model(), window=None)
@@ -111,7 +112,11 @@ def moments():
     return st.lists(st.tuples(usual, st.tuples(values, values, st.just(1.0))), min_size=1, max_size=14)
 
 
-@settings(max_examples=80, deadline=None)
+GOOD = (0.5, 0.25, 1.0)
+
+
+@settings(max_examples=60, deadline=None)
+@example([(8, GOOD), (-60, GOOD), (80, GOOD), (-40, GOOD), (8, GOOD)], "hold", "raise", "drop", 0.25)
 @given(
     moments(),
     st.sampled_from(["hold", "interpolate", "reset", "skip"]),
@@ -291,3 +296,27 @@ def test_the_grid_alone_is_pure():
     assert grid.judge(3.0) == first
     assert grid.counts.samples == 0
     assert np.isnan(grid.state).all()
+
+
+# ---------------------------------------------------------------- lines
+
+
+class Kept:
+    def __init__(self):
+        self.lines = []
+
+    def write(self, answers, kept=()):
+        self.lines += [(*before, *answer) for before, answer in zip(kept or [()] * len(answers), answers.tolist(), strict=True)]
+
+
+def test_lines_with_times_are_answered_at_their_instants():
+    times = ["2026-11-28T15:00:00Z", "2026-11-28T16:00:00.020+01:00", "2026-11-28 15:00:00.080", "2026-11-28T15:00:00.02Z", 1795878000.1]
+    kept, timed = Kept(), el.Timed(el.Stream(MODEL), 0.02)
+    timed_rows.run(timed, [Samples(ROWS[:5], range(1, 6), [[i, t] for i, t in enumerate(times)])], kept)
+    expected = el.Stream(MODEL).process(ROWS[[0, 1, 1, 1, 2, 4]])
+    assert [line[0] for line in kept.lines] == [0, 1, None, None, 2, 4]
+    assert np.array_equal(np.array([line[1:] for line in kept.lines], np.float32), expected)
+    assert timed_rows.seconds("1500", "ms") == timed_rows.seconds(1.5) == 1.5
+    for odd in ("noon", "", True, None):
+        with pytest.raises(el.InputError, match="line 7: a time must be a number"):
+            timed_rows.run(timed, [Samples(ROWS[:1], (7,), [[odd]])], kept)
