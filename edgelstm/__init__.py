@@ -30,6 +30,7 @@ _HOME = {
     "UsageError": "errors",
     "Verification": "verifying",
     "Vocabulary": "generation.vocabulary",
+    "arun": "sources.asynchronous",
     "beam_search": "generation.beam",
     "build": "building",
     "from_torch": "loading",
@@ -118,6 +119,7 @@ __all__ = [
     "Vocabulary",
     "Window",
     "__version__",
+    "arun",
     "beam_search",
     "build",
     "from_torch",
@@ -230,6 +232,7 @@ if TYPE_CHECKING:
     from .model import Model as Model
     from .model import Probe as Probe
     from .quantization import quantize as quantize
+    from .sources.asynchronous import arun as arun
     from .stream import Stream as Stream
     from .verifying import Verification as Verification
     from .verifying import verify as verify

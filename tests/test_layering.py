@@ -22,6 +22,7 @@ ALLOWED = {
         "loading",
         "model",
         "quantization",
+        "sources",
         "stream",
         "verifying",
     },
@@ -45,11 +46,13 @@ ALLOWED = {
     "verifying": {"errors", "model", "reference", "runtime", "stream"},
     "originals": {"errors", "files", "importers", "layers", "model", "reference", "stream"},
     "quantization": {"", "errors", "files", "layers", "model", "reference", "runtime", "stream"},
-    "doctor": {"building", "compiler", "device", "errors", "layers", "model", "reference", "runtime", "stream"},
+    "doctor": {"building", "compiler", "device", "errors", "layers", "model", "reference", "runtime", "sources", "stream"},
     "runners": {"errors", "runtime", "stream"},
+    "sources": {"errors", "runners"},
+    "web": {"errors"},
     "cli": {
         *("", "building", "compiler", "doctor", "errors", "files", "importers", "layers", "loading", "model", "quantization"),
-        *("generation", "originals", "reference", "runners", "runtime", "stream", "verifying"),
+        *("generation", "originals", "reference", "runners", "runtime", "sources", "stream", "verifying", "web"),
     },
 }
 
