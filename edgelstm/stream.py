@@ -173,29 +173,30 @@ class Stream(StreamFacts):
         InputError
             If the shape is wrong or a value must not enter the state, which is then as it was.
         """
-        if self.program.reads_recordings and isinstance(xs, np.ndarray) and self._is_batch(xs.shape):
+        arena, sizes = self._arena, self._sizes
+        if sizes.reads_recordings and isinstance(xs, np.ndarray) and self._is_batch(xs.shape):
             from .runtime.recordings import each
 
             return each(self.process, xs, length)
-        rows = self._arena.samples.many(xs)
+        rows = arena.samples.many(xs)
         used = rows
         if length is not None:
             from .runtime.recordings import checked_length
 
             used = rows[: checked_length(length, len(rows))]
-        if self.program.reads_recordings and len(used) < self.first:
-            least = "one sample" if self.first == 1 else f"{self.first} samples"
+        if sizes.reads_recordings and len(used) < sizes.first:
+            least = "one sample" if sizes.first == 1 else f"{sizes.first} samples"
             raise InputError(f"a recording needs at least {least}; got {len(used) or 'none'}.")
         # A stream that goes back to its initial state within the block may give other answers than those due now.
-        most = len(rows) if self._arena.policy is NanPolicy.RESET else self._arena.due(len(rows))
+        most = len(rows) if arena.policy is NanPolicy.RESET else arena.due(len(rows))
         try:
-            answers = np.zeros((most, self.output_size), np.float32)
+            answers = np.zeros((most, *sizes.output_shape), np.float32)
         except MemoryError:
             raise InputError(f"the answers to {len(rows)} samples need more memory than this machine gives; pass shorter blocks.") from None
-        given = self._arena.process(used, answers, counted=True)
-        if length is not None and self.program.sizes.each_step:
-            given = most  # those to the padding are 0
-        return answers[:given].reshape(given, *self.output_shape)
+        given = arena.process(used, answers, counted=True)
+        if given == most or (length is not None and sizes.each_step):
+            return answers  # those to the padding are 0
+        return answers[:given]
 
     def reset(self) -> None:
         """Go back to the state before the first step."""
