@@ -1,5 +1,6 @@
 """Samples with their times: what each policy does on each event, against a slow twin; statistics; sensors."""
 
+import json
 import struct
 from dataclasses import replace
 from fractions import Fraction
@@ -7,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cli_calls import ROWS, call, make_model
+from cli_calls import ROWS, arrays, call, make_model, refused
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -242,7 +243,6 @@ def test_a_model_file_and_a_library_keep_statistics(tmp_path):
 
 def test_convert_takes_statistics_of_recordings(tmp_path):
     el.save(MODEL, tmp_path / "m.elstm")
-    from cli_calls import arrays
 
     np.savez(tmp_path / "m.npz", **arrays())
     (tmp_path / "a.csv").write_text("ax;ay;az\n" + "".join(";".join(map(str, row)) + "\n" for row in ROWS[:20].tolist()))
@@ -320,3 +320,26 @@ def test_lines_with_times_are_answered_at_their_instants():
     for odd in ("noon", "", True, None):
         with pytest.raises(el.InputError, match="line 7: a time must be a number"):
             timed_rows.run(timed, [Samples(ROWS[:1], (7,), [[odd]])], kept)
+
+
+def test_run_steps_lines_at_their_times(tmp_path):
+    el.save(MODEL, tmp_path / "m.elstm")
+    times = [0, 20, 20, 80, 40, 100, 5000]
+    given = "t,n,ax,ay,az\n" + "".join(f"{t},{i},{','.join(map(repr, ROWS[i].tolist()))}\n" for i, t in enumerate(times))
+    told = ("run", tmp_path / "m.elstm", "--time", "t", "--time-unit", "ms", "--keep", "n", "--metrics", tmp_path / "m.jsonl")
+    result = call(*told, "--state", f"{tmp_path}/s/", given=given)
+    assert result.exit_code == 0, result.output
+    header, *lines = [line.split(",") for line in result.stdout.splitlines()]
+    assert header == ["n", "rest", "walk"]
+    stream = el.Stream(MODEL)
+    expected = np.concatenate([stream.process(ROWS[[0, 1, 1, 1, 3, 5]]), el.Stream(MODEL).process(ROWS[6:7])])
+    assert [line[0] for line in lines] == ["0", "1", "", "", "3", "5", "6"]
+    assert np.array_equal(np.array([line[1:] for line in lines], np.float32), expected)
+    counted = json.loads((tmp_path / "m.jsonl").read_text())
+    assert [counted[name] for name in ("duplicates", "late", "missing", "long_gaps")] == [1, 1, 2, 1]
+    again = call(*told, "--state", f"{tmp_path}/s/", "--late", "error", given=given + "5020,7,1,2,3\n")
+    assert "line 2: this sample is 5 s older" in refused(again, 1)
+    again = call(*told, "--state", f"{tmp_path}/s/", "--max-gap", 100, given=given + "5020,7,1,2,3\n")
+    assert len(again.stdout.splitlines()) == 2
+    for odd in (["--key", "n"], ["--max-gap", "0.001"], ["--period", "-1"]):
+        refused(call(*told, *odd, given=given), 2)

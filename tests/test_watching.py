@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cli_calls import ROWS, make_model
+from cli_calls import ROWS, call, make_model, refused
 
 import edgelstm as el
 from edgelstm.cli.watching import Asked
@@ -68,3 +68,17 @@ def test_what_cannot_be_watched(tmp_path):
     assert Asked(None, 1, False).over(stream, tmp_path / "m", "raise", print) is None
     with pytest.raises(el.UsageError, match="is no folder"):
         Asked(str(tmp_path / "none"), 1, False).over(stream, tmp_path / "m", "raise", print)
+
+
+def test_a_run_begins_with_the_newest_model_that_is_sound(tmp_path):
+    for number in (1, 2):
+        el.save(model_of(number), tmp_path / f"{number}.elstm")
+    (tmp_path / "3.elstm").write_bytes(b"half")
+    lines = "ax,ay,az\n" + "".join(",".join(map(repr, row)) + "\n" for row in ROWS.tolist())
+    result = call("run", tmp_path / "1.elstm", "--watch", tmp_path, "--state", f"{tmp_path}/s/", given=lines)
+    assert result.exit_code == 0, result.output
+    written = np.array([line.split(",") for line in result.stdout.splitlines()[1:]], np.float32)
+    assert np.array_equal(written, el.Stream(model_of(2)).process(ROWS))
+    assert "model 3 is not taken" in result.stderr
+    refused(call("run", tmp_path / "1.elstm", "--watch", tmp_path / "none", given=lines), 2)
+    refused(call("run", tmp_path / "1.elstm", "--watch", tmp_path, "--key", "ax", given=lines), 2)
