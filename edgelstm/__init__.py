@@ -18,6 +18,7 @@ _HOME = {
     "CompileError": "errors",
     "EdgeLSTMError": "errors",
     "InputError": "errors",
+    "InputStatistics": "statistics",
     "LibraryError": "errors",
     "Model": "model",
     "ModelFileError": "errors",
@@ -26,6 +27,7 @@ _HOME = {
     "ShapeError": "errors",
     "StateError": "errors",
     "Stream": "stream",
+    "Timed": "timed",
     "UnsupportedModelError": "errors",
     "UsageError": "errors",
     "Verification": "verifying",
@@ -75,6 +77,7 @@ __all__ = [
     "GlobalMaxPool1D",
     "GroupedDense",
     "InputError",
+    "InputStatistics",
     "InterRNN",
     "IntraRNN",
     "InverseSTFT",
@@ -112,6 +115,7 @@ __all__ = [
     "Softmax",
     "StateError",
     "Stream",
+    "Timed",
     "UnitNormalization",
     "UnsupportedModelError",
     "UsageError",
@@ -233,6 +237,8 @@ if TYPE_CHECKING:
     from .model import Probe as Probe
     from .quantization import quantize as quantize
     from .sources.asynchronous import arun as arun
+    from .statistics import InputStatistics as InputStatistics
     from .stream import Stream as Stream
+    from .timed import Timed as Timed
     from .verifying import Verification as Verification
     from .verifying import verify as verify

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .compiler.plan import Plan
     from .generation.decoding import Pairs
     from .model import Model
+    from .statistics import InputStatistics
 
 
 #: What `help` says of ``stream.step``. Every stream has a builtin of its own in that slot: a method in the class would cost 10 ns a call.
@@ -318,6 +319,18 @@ class Stream(StreamFacts):
     def bad_inputs(self) -> int:
         """Samples that the NaN policy acted upon."""
         return self._arena.bad_inputs
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the model's layers and weights, hexadecimal: snapshots are bound to it."""
+        return self._digest
+
+    @property
+    def statistics(self) -> InputStatistics | None:
+        """What the inputs looked like in training; None where the model, or the library, does not say."""
+        from .statistics import told
+
+        return told(self._told())
 
     @cached_property
     def _digest(self) -> str:

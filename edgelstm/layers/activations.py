@@ -176,6 +176,7 @@ def bound(word: str, x: float = _INFINITE) -> float:
     return FUNCTIONS[name].bound(x, *numbers)
 
 
+@lru_cache(64)
 def within_one(word: str) -> bool:
     """Whether no value of the function can leave -1 to 1."""
     return bound(word) <= 1

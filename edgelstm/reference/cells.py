@@ -37,6 +37,7 @@ def advance(layer: Any, sums: Vector, bias: Vector, c: Vector) -> tuple[Vector, 
     gates = [activation(word) for word in layer.gate_activations]
     biases = bias.reshape(4, -1)
     products = sums.reshape(*sums.shape[:-1], *biases.shape)
+    limit = layer.gate_limit
 
     def before_activation(gate: int, from_cell: Vector | float = 0.0) -> Vector:
         z: Vector = products[..., gate, :]
@@ -46,7 +47,7 @@ def advance(layer: Any, sums: Vector, bias: Vector, c: Vector) -> tuple[Vector, 
             z = normalised(z, layer.norm_epsilon) * np.split(layer.norm_weight, 4)[gate] + biases[gate] + from_cell
         else:
             z = z + biases[gate] + from_cell
-        return clipped(z, layer.gate_limit)
+        return clipped(z, limit)
 
     def peeped(row: int, c: Vector) -> Vector | float:
         return 0.0 if layer.peephole is None else layer.peephole[row].astype(np.float64) * c
