@@ -6,7 +6,6 @@ A group is a fully connected layer over the rows that its taps read, one behind 
 from numba import njit
 
 from .dense_int8 import answers_dynamic, answers_weight
-from .packing import HEADER
 from .simd.vectors import offset
 from .sliding_f32 import rows_copier, sliding
 from .tiles_int8 import STEPS, largest, quantiser
@@ -66,7 +65,7 @@ def conv1d_int8_dynamic(
             steps = STEPS / most
         for g in range(groups):
             quantise(z, values_of(window, g, offset(z, answers_at + units)), steps)
-            answer_of(offset(w, HEADER + g * floats), z, steps, offset(y, g * outputs), offset(z, answers_at))
+            answer_of(offset(w, g * floats), z, steps, offset(y, g * outputs), offset(z, answers_at))
 
     return sliding(answer, (taps - 1) * spacing, row, stride, first, x_stride, y_stride, scratch=scratch)
 

@@ -28,7 +28,7 @@ def exactly(lanes, y, count, units, a, z):
 
 
 def answers_dynamic(outputs, units, words, form, width, calibrated):
-    """An inlined function (w, q, steps, y, z): all answers. w: tiles; q: quantised x, in so many steps a unit; z: one tile of answers."""
+    """An inlined function (w, q, steps, y, z): all answers. w: tiles behind a header; q: x as integers, so many a unit; z: one tile."""
     lanes, tiles = Lanes(units), -(-outputs // units)
     add_products, offset_inputs = summer(form, width, words)[0], OFFSET[form] != 0
     weights_at = 3 if offset_inputs else 2
@@ -43,7 +43,7 @@ def answers_dynamic(outputs, units, words, form, width, calibrated):
     @inlined
     def answer(w, q, steps, y, z):
         for j in range(tiles):
-            at = offset(w, j * tile_floats)
+            at = offset(w, HEADER + j * tile_floats)
             a = as_floats(add_products(before(at), at, 4 * weights_at * units, q, units))
             if not calibrated:
                 a = multiplied(a, splat(lanes, np.float32(1.0) / steps))
@@ -76,11 +76,13 @@ def dense_int8_dynamic(inputs, outputs, units, words, form, width, calibrated, x
 
     def kernel(w, x, y, s, z, n):
         """w: packed weights; x: (n, x_stride); y: (n, y_stride); s: unused; z: quantised x, then one tile of answers."""
+        answers = offset(z, (words + 3) // 4 * 4 + 4)
         for t in range(n):
             xt = offset(x, t * x_stride)
+            yt = offset(y, t * y_stride)
             steps = w[0] if calibrated else STEPS / largest_x(xt)
             quantise(z, xt, steps)
-            answer(offset(w, HEADER), z, steps, offset(y, t * y_stride), offset(z, (words + 3) // 4 * 4 + 4))
+            answer(w, z, steps, yt, answers)
 
     return kernel
 
