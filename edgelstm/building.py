@@ -260,7 +260,7 @@ def _exports(sizes: Sizes, target: Target, form: str) -> tuple[str, ...]:
         raise CompileError(
             f"building needs Numba and llvmlite ({problem}). Build where they are installed, and copy the library."
         ) from None
-    shown = c_abi.exports(sizes)
+    shown = c_abi.exports(sizes, target)
     if form != "library":
         return shown
     if sizes.reads_recordings:

@@ -17,10 +17,12 @@ from .fourier_f32 import fourier_f32
 from .frames_f32 import inter_rnn, intra_rnn
 from .grouped_dense_f32 import grouped_dense_f32
 from .gru_f32 import gru_f32
+from .gru_f32_streams import gru_f32_streams
 from .hidden_int8 import gru_int8_dynamic, rnn_int8_dynamic
 from .hidden_int8_weight import gru_int8_weight, rnn_int8_weight
 from .joining_f32 import gather_f32, mul_f32, slice_f32
 from .lstm_f32 import lstm_f32
+from .lstm_f32_streams import lstm_f32_streams
 from .lstm_int8 import lstm_int8_dynamic
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
 from .lstm_int8_weight import lstm_int8_weight
@@ -106,10 +108,13 @@ LAYER_KERNELS = {
     )
 }
 
+#: By name of a layer kernel, the factory of the one that takes a timestep of four streams at once.
+IN_GROUPS = {"lstm_f32": lstm_f32_streams, "gru_f32": gru_f32_streams}
+
 #: Factories of kernels that stand around another: its symbol as `kernel` and sizes in, the same function out.
 AROUND = {factory.__name__: factory for factory in (masked, sweep, counted_sweep)}
 
 #: Factories of input checks: the number of inputs in, a function (x, limit, n) out.
 CHECKS = {factory.__name__: factory for factory in (first_bad_vector, first_bad_index, first_bad_mixed)}
 
-__all__ = ["AROUND", "CHECKS", "LAYER_KERNELS", "generate", "process", "process_recording", "python_step"]
+__all__ = ["AROUND", "CHECKS", "IN_GROUPS", "LAYER_KERNELS", "generate", "process", "process_recording", "python_step"]
