@@ -1,13 +1,14 @@
 """A Keras file as a `Model`."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ...errors import EdgeLSTMError, ModelFileError, UsageError, printable
 from ...model import Model
 from .bare import described
+from .description import beside
 from .graph import model_of
-from .store import read
+from .store import Stored, read
 
 if TYPE_CHECKING:
     from .. import Asked
@@ -28,6 +29,8 @@ def from_keras(file: BinaryIO, asked: "Asked", source: str) -> tuple[Model, str,
         for option in ("prefix", "without"):
             if value := getattr(asked, option):
                 raise UsageError(f'is a Keras file; leave out {option}="{value}".')
+        if asked == type(asked)() and (found := beside(file)):
+            return _by_description(stored, found, source)
         config, weights = described(stored.root, asked, stored.version)
         return model_of(replace(stored, config=config, weights=weights), source)
     except EdgeLSTMError:
@@ -38,3 +41,14 @@ def from_keras(file: BinaryIO, asked: "Asked", source: str) -> tuple[Model, str,
         ) from None
     except RecursionError:
         raise ModelFileError("holds layers in layers without end; the file is damaged.") from None
+
+
+def _by_description(stored: Stored, found: tuple[str, dict[str, Any], int], source: str) -> tuple[Model, str, list[str]]:
+    """The network of a file of weights alone that a file beside it describes."""
+    name, config, version = found
+    told = f"Its layers are those of {printable(name, 100)}, which stands beside it."
+    try:
+        model, chain, notes = model_of(replace(stored, config=config, version=version), source)
+    except EdgeLSTMError as problem:
+        raise type(problem)(f"holds weights alone, whose layers {printable(name, 100)} beside it describes: {problem}") from None
+    return model, chain, [told, *notes]

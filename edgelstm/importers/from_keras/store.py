@@ -12,7 +12,7 @@ from ..hdf5 import Group, opened
 from .weights import ByName, ByPath, Weights
 
 #: The most bytes of a description, and of weights in a zip archive.
-_MAX_TEXT, _MAX_WEIGHTS = 8 << 20, 1 << 27
+MOST_TEXT, _MAX_WEIGHTS = 8 << 20, 1 << 27
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +50,9 @@ def read(file: BinaryIO) -> Stored:
     described = root.text("model_config")
     if described is not None:
         weights = root.group("model_weights") if "model_weights" in root else root
-        return Stored(_config(described, "model_config"), _version(root.text("keras_version")), ByName(weights), root)
+        return Stored(_config(described, "model_config"), version_of(root.text("keras_version")), ByName(weights), root)
     if root.texts("layer_names") is not None:
-        return Stored(None, _version(root.text("keras_version")), ByName(root), root)
+        return Stored(None, version_of(root.text("keras_version")), ByName(root), root)
     if "layers" in root or "_layer_checkpoint_dependencies" in root:
         return Stored(None, 3, ByPath(root), root)
     raise UnsupportedModelError("is an HDF5 file without a Keras model (no model_config, layer_names or layers).")
@@ -62,14 +62,14 @@ def _archive(file: BinaryIO) -> Stored:
     file.seek(0)
     try:
         archive = zipfile.ZipFile(file)
-        config, metadata = (_part(archive, name, _MAX_TEXT) for name in ("config.json", "metadata.json"))
+        config, metadata = (_part(archive, name, MOST_TEXT) for name in ("config.json", "metadata.json"))
         weights = _part(archive, "model.weights.h5", _MAX_WEIGHTS)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as problem:
         raise ModelFileError(f"is a damaged zip archive ({printable(problem, 200)}); copy it again.") from None
     about = container.read_json(metadata, "metadata.json")
     version = about.get("keras_version") if isinstance(about, dict) else None
     root = opened(io.BytesIO(weights))
-    return Stored(_config(config, "config.json"), _version(str(version)), ByPath(root), root)
+    return Stored(_config(config, "config.json"), version_of(str(version)), ByPath(root), root)
 
 
 def _part(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
@@ -84,15 +84,15 @@ def _part(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
 
 
 def _config(text: bytes | str, what: str) -> dict[str, Any]:
-    if len(text) > _MAX_TEXT:
-        raise ModelFileError(f"{what} has {len(text)} characters; at most {_MAX_TEXT} make sense. Copy the file again.")
+    if len(text) > MOST_TEXT:
+        raise ModelFileError(f"{what} has {len(text)} characters; at most {MOST_TEXT} make sense. Copy the file again.")
     found = container.read_json(text, what)
     if not isinstance(found, dict):
         raise ModelFileError(f"{what} describes no model; save the model again.")
     return found
 
 
-def _version(text: str | None) -> int:
+def version_of(text: str | None) -> int:
     """The first number of a version such as ``2.2.4-tf``; Keras 2 where there is none."""
     first = (text or "").partition(".")[0]
     return int(first) if first in ("1", "2", "3") else 2
