@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 from ...errors import EdgeLSTMError
 from ...files import container
-from .store import MOST_TEXT, version_of
+from .store import MOST_TEXT, config_of
 
 #: What may stand behind the name of the weights' file, or in place of its ending.
 _NAMES = ("{}.json", "{}_config.json", "{}_architecture.json", "{}_arch.json", "{}_model.json")
@@ -31,16 +31,14 @@ def beside(file: BinaryIO) -> tuple[str, dict[str, Any], int] | None:
     for candidate in [*(pattern.format(s) for s in stems if s for pattern in _NAMES), *_ALONE]:
         place = os.path.join(folder, candidate)
         if os.path.isfile(place) and not os.path.islink(place) and (found := _described(place)):
-            return candidate, found, version_of(found.get("keras_version")) if "keras_version" in found else 3
+            return candidate, *found
     return None
 
 
-def _described(path: str) -> dict[str, Any] | None:
-    """A JSON file that describes a model of Keras; None for others."""
+def _described(path: str) -> tuple[dict[str, Any], int] | None:
+    """What a JSON file that describes a model of Keras says; None of others."""
     try:
         with container.open_file(path) as file:
-            text = file.read(MOST_TEXT + 1)
-        found = container.read_json(text, path) if len(text) <= MOST_TEXT else None
+            return config_of(file.read(MOST_TEXT + 1), path)
     except (EdgeLSTMError, OSError):
         return None
-    return found if isinstance(found, dict) and {"class_name", "config"} <= set(found) else None

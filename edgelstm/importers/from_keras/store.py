@@ -1,6 +1,7 @@
 """The forms of Keras files: what describes the network, and where its weights lie."""
 
 import io
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -50,10 +51,10 @@ def read(file: BinaryIO) -> Stored:
     described = root.text("model_config")
     if described is not None:
         weights = root.group("model_weights") if "model_weights" in root else root
-        return Stored(_config(described, "model_config"), version_of(root.text("keras_version")), ByName(weights), root)
+        return Stored(_config(described, "model_config"), _version(root.text("keras_version")), ByName(weights), root)
     if root.texts("layer_names") is not None:
-        return Stored(None, version_of(root.text("keras_version")), ByName(root), root)
-    if "layers" in root or "_layer_checkpoint_dependencies" in root:
+        return Stored(None, _version(root.text("keras_version")), ByName(root), root)
+    if any(re.search(r"(^|/)vars/[0-9]+$", path) for path in root.walk()):
         return Stored(None, 3, ByPath(root), root)
     raise UnsupportedModelError("is an HDF5 file without a Keras model (no model_config, layer_names or layers).")
 
@@ -69,7 +70,7 @@ def _archive(file: BinaryIO) -> Stored:
     about = container.read_json(metadata, "metadata.json")
     version = about.get("keras_version") if isinstance(about, dict) else None
     root = opened(io.BytesIO(weights))
-    return Stored(_config(config, "config.json"), version_of(str(version)), ByPath(root), root)
+    return Stored(_config(config, "config.json"), _version(str(version)), ByPath(root), root)
 
 
 def _part(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
@@ -92,7 +93,24 @@ def _config(text: bytes | str, what: str) -> dict[str, Any]:
     return found
 
 
-def version_of(text: str | None) -> int:
+def config_of(description: bytes, what: str) -> tuple[dict[str, Any], int]:
+    """A model's class and configuration, and the version of Keras, in the JSON that ``model.to_json()`` gave.
+
+    Raises
+    ------
+    ModelFileError
+        If it is none.
+    """
+    found = _config(description, what)
+    version = found.pop("keras_version", None)
+    found.pop("backend", None)
+    if not {"class_name", "config"} <= set(found):
+        raise ModelFileError(f"{what} is no JSON that model.to_json() of Keras gives.")
+    newer = version is None and ("module" in found or "registered_name" in found)
+    return found, 3 if newer else _version(version if isinstance(version, str) else None)
+
+
+def _version(text: str | None) -> int:
     """The first number of a version such as ``2.2.4-tf``; Keras 2 where there is none."""
     first = (text or "").partition(".")[0]
     return int(first) if first in ("1", "2", "3") else 2
