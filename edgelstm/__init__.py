@@ -18,6 +18,7 @@ _HOME = {
     "CompileError": "errors",
     "EdgeLSTMError": "errors",
     "InputError": "errors",
+    "InputStatistics": "statistics",
     "LibraryError": "errors",
     "Model": "model",
     "ModelFileError": "errors",
@@ -26,6 +27,7 @@ _HOME = {
     "ShapeError": "errors",
     "StateError": "errors",
     "Stream": "stream",
+    "Timed": "timed",
     "UnsupportedModelError": "errors",
     "UsageError": "errors",
     "Verification": "verifying",
@@ -74,6 +76,7 @@ __all__ = [
     "GlobalMaxPool1D",
     "GroupedDense",
     "InputError",
+    "InputStatistics",
     "InterRNN",
     "IntraRNN",
     "InverseSTFT",
@@ -111,6 +114,7 @@ __all__ = [
     "Softmax",
     "StateError",
     "Stream",
+    "Timed",
     "UnitNormalization",
     "UnsupportedModelError",
     "UsageError",
@@ -230,6 +234,8 @@ if TYPE_CHECKING:
     from .model import Model as Model
     from .model import Probe as Probe
     from .quantization import quantize as quantize
+    from .statistics import InputStatistics as InputStatistics
     from .stream import Stream as Stream
+    from .timed import Timed as Timed
     from .verifying import Verification as Verification
     from .verifying import verify as verify

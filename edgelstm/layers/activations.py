@@ -6,6 +6,7 @@ Definitions in float64 stand in `reference.functions.activation`, SIMD formulas 
 import math
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,8 @@ import numpy as np
 from ..errors import UnsupportedModelError, printable
 
 _INFINITE = math.inf
-_WORD = re.compile(r"\s*([a-z_0-9]{1,40})\s*(?:\(([^()]{0,100})\))?\s*")
+#: A name and its numbers. No compiled pattern: a start that meets plain names alone needs none.
+_WORD = r"\s*([a-z_0-9]{1,40})\s*(?:\(([^()]{0,100})\))?\s*"
 
 #: The magnitude that silu, gelu and mish have at most below zero, and selu's scale and slope (Klambauer et al. 2017).
 _DIP, SELU_SCALE, SELU_ALPHA = 0.31, 1.0507009873554805, 1.6732632423543772
@@ -115,7 +117,9 @@ def checked(owner: str, word: object) -> str:
     UnsupportedModelError
         If the name is unknown, or its numbers are too many, too few, or none that it can have.
     """
-    match = _WORD.fullmatch(word) if isinstance(word, str) else None
+    if isinstance(word, str) and word in FUNCTIONS and not FUNCTIONS[word].numbers:
+        return word
+    match = re.fullmatch(_WORD, word) if isinstance(word, str) else None
     shown = printable(repr(word), 60)
     if match is None or match[1] not in FUNCTIONS:
         raise UnsupportedModelError(f"{owner} must be one of {', '.join(map(form, FUNCTIONS))}; got {shown}.")
@@ -159,6 +163,7 @@ def form(name: str) -> str:
     return f"{name}({numbers})" if numbers else name
 
 
+@lru_cache(64)
 def parts(word: str) -> Word:
     """Name and numbers of a word in its one spelling."""
     name, _, numbers = word.rstrip(")").partition("(")
@@ -171,6 +176,7 @@ def bound(word: str, x: float = _INFINITE) -> float:
     return FUNCTIONS[name].bound(x, *numbers)
 
 
+@lru_cache(64)
 def within_one(word: str) -> bool:
     """Whether no value of the function can leave -1 to 1."""
     return bound(word) <= 1

@@ -119,7 +119,7 @@ def _output_span(layer: LSTM, seen: Seen) -> Range:
     return span._replace(low=max(span.low, -most), high=min(span.high, most))
 
 
-def static_options(layer: LSTM, bits: int, step: np.float32) -> tuple[dict[str, Any], float]:
+def static_options(layer: LSTM, bits: int, step: np.float32) -> tuple[dict[str, Any], np.float32]:
     """What makes the cell no plain one, in integers; and the size of a step of o * tanh(c). bits, step: of the cell and of h."""
     options: dict[str, Any] = {"coupled": layer.coupled}
     if layer.peephole is not None:
@@ -127,10 +127,10 @@ def static_options(layer: LSTM, bits: int, step: np.float32) -> tuple[dict[str, 
         options["peephole"] = np.rint(layer.peephole / scale[:, None]).astype(np.int16)
         options["mantissa_peephole"], options["shift_peephole"] = multipliers(layer, scale * 2.0 ** (GATE_BITS - bits))
     if layer.weight_hr is None:
-        return options, float(step)
-    gated = math.tanh(2.0 ** (15 - bits)) / LIMIT  # a cell of int16 ends there
+        return options, step
+    gated = np.float32(math.tanh(2.0 ** (15 - bits)) / LIMIT)  # a cell of int16 ends there
     bias = np.zeros(layer.projection_size, np.float32) if layer.bias_hr is None else layer.bias_hr
-    options["weight_hr"], options["bias_hr"], products = rows(layer.weight_hr, bias, np.float32(gated))
+    options["weight_hr"], options["bias_hr"], products = rows(layer.weight_hr, bias, gated)
     options["mantissa_hr"], options["shift_hr"] = multipliers(layer, products / float(step))
     return options, gated
 
