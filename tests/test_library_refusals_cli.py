@@ -13,8 +13,9 @@ NAME = "f32-table"
 
 
 @pytest.fixture(scope="module")
-def broken(tmp_path_factory, sound):
+def broken(tmp_path_factory):
     """Files that must be refused, by what is wrong with them."""
+    sound = built(NAME, "host").data
     folder = tmp_path_factory.mktemp("broken")
     files = {
         "truncated": sound[:-1],
