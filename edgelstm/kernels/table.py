@@ -25,6 +25,7 @@ from .lstm_f32 import lstm_f32
 from .lstm_f32_streams import lstm_f32_streams
 from .lstm_int8 import lstm_int8_dynamic
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
+from .lstm_int8_static_cells import lstm_int8_static_cell
 from .lstm_int8_weight import lstm_int8_weight
 from .magnitude_f32 import magnitude_f32
 from .map_conv_f32 import depthwise_f32, map_conv_f32, map_conv_transpose_f32
@@ -54,6 +55,7 @@ LAYER_KERNELS = {
         lstm_int8_dynamic,
         lstm_int8_weight,
         lstm_int8_static,
+        lstm_int8_static_cell,
         dense_dot_f32,
         dense_columns_f32,
         dense_int8_dynamic,
