@@ -1,6 +1,7 @@
 """`edgelstm run`: stream lines of text through a model."""
 
 import os
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,12 +9,14 @@ import click
 
 from ..errors import UsageError
 from . import given
+from .field import Field, field_options
 from .inputs import check, is_url
 from .log import settle
 from .reading import reading_options
 from .run_lines import Lines
 from .session import Session
-from .state import StateFile
+from .state import SECONDS, StateFile
+from .state_folder import StateFolder, is_folder
 from .target import Target
 
 if TYPE_CHECKING:
@@ -34,11 +37,16 @@ if TYPE_CHECKING:
 @click.option("--on-change", is_flag=True, help="Write an answer only when it decides otherwise than the one before.")
 @click.option("--keep", "kept", multiple=True, metavar="LIST", help="Columns to write beside the answers, such as a time.")
 @click.option("--append", is_flag=True, help="Write behind what the output file holds, without a second header.")
-@click.option("--state", metavar="FILE", help="Take up the state of FILE, if it exists, and keep it there at the end.")
+@click.option(
+    "--state", metavar="FILE|DIR/", help="Take up the state kept there, and keep it: in a file at the end, in a folder all along."
+)
+@click.option("--state-every", type=click.FloatRange(min=0), default=SECONDS, show_default=True, metavar="S",
+              help="Seconds between two states of an input that goes on.")  # fmt: skip
 @click.option("--web", metavar="[HOST:]PORT", help="Show it live on a page, for this machine alone unless HOST is said.")
 @click.option("--log", type=click.Choice(["text", "json"]), help="How stderr is written by a service; SIGHUP then opens the output anew.")
 @click.option("--reset-every", type=click.IntRange(min=1), metavar="N", help="Go back to the initial state after every N samples.")
 @click.option("--reset-on", metavar="COLUMN", help="Go back to the initial state where this column changes.")
+@field_options
 @reading_options
 @click.option("--key", metavar="COLUMN", help="Step a stream for each value of this column.  [default: what + and # in a topic stand for]")
 @click.option("--sequence", metavar="COLUMN", help="Leave out samples whose number here is not beyond the last one of their stream.")
@@ -64,12 +72,14 @@ def run(
     on_change: bool,
     append: bool,
     state: str | None,
+    state_every: float,
     reading: "Reading",
     nan_policy: "NanPolicyName | None",
     full: str | None,
     discovery: str,
     web: str | None,
     log: str | None,
+    field: Field,
     **asked: Any,
 ) -> None:
     """Stream lines through MODEL: one sample a line in, one answer a line out, each flushed before more input is awaited.
@@ -89,17 +99,23 @@ def run(
       edgelstm run gesture.so -i mqtt://localhost/sensors/+/imu -o mqtt://localhost/gestures/{key} --state gestures.state
     """  # noqa: D301
     settle(log or "text")
-    lines = Lines(paths := sources or ("-",), reading, nan_policy, **asked)
+    lines = Lines(paths := sources or ("-",), reading, nan_policy, time=field.clock.column, **asked)
     where = Target(target, kind, on_change=on_change, append=append, discovery=discovery)
-    _check(where, state, lines)
+    _check(where, state, lines, field)
     check(paths)
     _refuse_overwriting(where.path, state, model, *(path for path in paths if not is_url(path)))
-    kept = None if state is None else StateFile(state)
-    with where:
-        Session(given.opened(model, how), lines, where, kept, full=full or "", web=web, reopens=log is not None).run()
+    model = field.followers.first(model)
+    with ExitStack() as stack:
+        kept = None
+        if state is not None:
+            kept = stack.enter_context(closing((StateFolder if is_folder(state) else StateFile)(state, state_every)))
+        stack.enter_context(where)
+        Session(given.opened(model, how), model, lines, where, kept, field, full=full or "", web=web, reopens=log is not None).run()
 
 
-def _check(where: Target, state: str | None, lines: Lines) -> None:
+def _check(where: Target, state: str | None, lines: Lines, field: Field) -> None:
+    if lines.keyed and field.followers.folder is not None:
+        raise UsageError("--watch lets models follow one another in one stream; leave out --key and topics with wildcards.")
     if state is not None and lines.resets:
         raise UsageError("--state carries one stream from run to run; leave out --reset-every, --reset-on and further --input.")
     if state is not None and where.path is not None and os.path.realpath(state) == os.path.realpath(where.path):

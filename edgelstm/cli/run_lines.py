@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Lines:
     """What is read, and how.
 
-    Columns that are not for the eye stand behind those of --keep: the key, the mark of --reset-on, the sequence number, in this order.
+    Columns that are not for the eye stand behind those of --keep: the key, the time, the mark of --reset-on, the sequence number, in
+    this order.
 
     Raises
     ------
@@ -36,6 +37,7 @@ class Lines:
         reset_on: str | None,
         key: str | None,
         sequence: str | None,
+        time: str | None,
     ) -> None:
         from ..runners.reading import parse_columns
         from ..sources import has_keys
@@ -49,16 +51,21 @@ class Lines:
             )
         if reset_every is not None and reset_on is not None:
             raise UsageError("say either --reset-every or --reset-on; got both.")
-        keys, marks, numbers = (_one(name, option) for name, option in ((key, "--key"), (reset_on, "--reset-on"), (sequence, "--sequence")))
+        asked = ((key, "--key"), (time, "--time"), (reset_on, "--reset-on"), (sequence, "--sequence"))
+        keys, times, marks, numbers = (_one(name, option) for name, option in asked)
         self.paths, self.reset_every = paths, reset_every
         self.key_column, self.reset_on, self.sequence = bool(keys), bool(marks), bool(numbers)
         self.keyed = self.key_column or any(map(has_keys, paths))
         self.resets = len(paths) > 1 or self.reset_on or reset_every is not None
+        if self.keyed and times:
+            raise UsageError("--time steps one stream on its grid; leave out --key and topics with wildcards.")
         if self.keyed and self.resets:
             raise UsageError("streams by key go on and on; leave out --reset-every, --reset-on and further --input.")
         keep = [column for text in kept for column in parse_columns(text)]
-        self._hidden = len(keys) + len(marks) + len(numbers)
-        self.reading = reading._replace(bad_lines=bad_lines, keep=[*keep, *keys, *marks, *numbers], absent=self.nan_policy != "raise")
+        self._hidden = len(keys) + len(times) + len(marks) + len(numbers)
+        self.reading = reading._replace(
+            bad_lines=bad_lines, keep=[*keep, *keys, *times, *marks, *numbers], absent=self.nan_policy != "raise"
+        )
 
     def cut(self, samples: "Iterable[Samples]", ledger: "Ledger") -> "Iterable[Samples]":
         """Samples that are new, know their stream, and say where a recording begins."""

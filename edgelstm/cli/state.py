@@ -1,11 +1,13 @@
-"""`run --state FILE`: a state that outlives the process."""
+"""`run --state FILE`: a state that outlives the process. In a folder: `state_folder`."""
 
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..errors import StateError, UsageError
+from ..errors import ModelFileError, StateError, UsageError
+from .log import say
 
 if TYPE_CHECKING:
     from ..runners import Samples
@@ -30,6 +32,8 @@ class StateFile:
     Parameters
     ----------
     path : str
+    every : float
+        Seconds between two times that the state is written.
 
     Attributes
     ----------
@@ -42,18 +46,40 @@ class StateFile:
         If no file could be written there.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        folder = os.path.dirname(os.path.realpath(path))
-        if not os.path.isdir(folder):
-            raise UsageError(f"--state {path}: there is no folder {folder}; create it first.")
-        if not os.access(folder, os.W_OK) or (os.path.lexists(path) and not os.path.isfile(path)):
-            raise UsageError(f"--state {path}: no file can be written there; name another.")
+    kind = "file"
+
+    def __init__(self, path: str, every: float = SECONDS) -> None:
+        self.path, self.every = path, every
+        self._check()
         self._streams: Stateful | None = None
         self._blob = b""
-        self._whole = False
+        self._noted: Mapping[str, Any] = {}
+        self._whole = self._warned = False
         self._tell: Callable[[], Mapping[str, Any]] = dict
         self.notes: Mapping[str, Any] = {}
+
+    def _check(self) -> None:
+        folder = os.path.dirname(os.path.realpath(self.path))
+        if not os.path.isdir(folder):
+            raise UsageError(f"--state {self.path}: there is no folder {folder}; create it first.")
+        if not os.access(folder, os.W_OK) or (os.path.lexists(self.path) and not os.path.isfile(self.path)):
+            raise UsageError(f"--state {self.path}: no file can be written there; name another.")
+
+    def _load(self) -> tuple[bytes, Mapping[str, Any]] | None:
+        """The state that is there, and its notes."""
+        from ..runners import checkpoint
+
+        if not os.path.exists(self.path):
+            return None
+        with open(self.path, "rb") as file:
+            return checkpoint.unpack(file.read(1 << 30))
+
+    def _save(self, blob: bytes, notes: Mapping[str, Any]) -> None:
+        """Put a state there, whole or not at all."""
+        from ..runners import checkpoint
+        from ..runtime.writing import write_atomic
+
+        write_atomic(self.path, checkpoint.pack(blob, notes))
 
     def take_up(self, streams: Stateful) -> None:
         """Put a stream, or many, into the state of the file, if there is one.
@@ -63,21 +89,19 @@ class StateFile:
         StateError
             If it is damaged or of another model.
         """
-        from ..runners import checkpoint
-
-        if os.path.exists(self.path):
-            with open(self.path, "rb") as file:
-                data = file.read(1 << 30)
-            try:
-                blob, self.notes = checkpoint.unpack(data)
-                streams.restore(blob)
-            except StateError as problem:
-                fact = str(problem).partition("; ")[0].rstrip(".")
-                raise StateError(
-                    f"--state {self.path}: {fact}. Name another file, or remove this one to start from the initial state."
-                ) from None
+        try:
+            kept = self._load()
+            if kept is not None:
+                streams.restore(kept[0])
+                self.notes = kept[1]
+        except StateError as problem:
+            fact = str(problem).partition("; ")[0].rstrip(".")
+            raise StateError(
+                f"--state {self.path}: {fact}. Name another {self.kind}, or remove this one to start from the initial state."
+            ) from None
         self._streams = streams
         self.remember()
+        self._noted = self.notes
 
     def note(self, tell: Callable[[], Mapping[str, Any]]) -> None:
         """Let `tell` say what stands beside the state from now on."""
@@ -85,17 +109,22 @@ class StateFile:
 
     def keep(self) -> None:
         """Write the state, whole or not at all."""
-        from ..runtime.writing import write_atomic
-
         if self._blob:
-            write_atomic(self.path, self._blob)
+            self._save(self._blob, self._noted)
+
+    def keep_or_go_on(self) -> None:
+        """The same; a disk that is full, or fails, is told once, and the stream goes on."""
+        try:
+            self.keep()
+        except ModelFileError as problem:
+            if not self._warned:
+                say(f"{problem} The stream goes on; the state on the disk is the last that could be written.", "warning")
+            self._warned = True
 
     def remember(self) -> None:
         """Take the state now for the one to keep."""
-        from ..runners import checkpoint
-
         if self._streams is not None:
-            self._blob = checkpoint.pack(self._streams.snapshot(), self._tell())
+            self._blob, self._noted = self._streams.snapshot(), deepcopy(self._tell())
 
     def finish(self) -> None:
         """Keep the last state that belongs to whole bursts of samples, however the run ended."""
@@ -103,21 +132,30 @@ class StateFile:
             self.remember()
         self.keep()
 
-    def kept_after_each(self, source: "Iterable[Samples]", settle: Callable[[], None], seconds: float) -> "Iterator[Samples]":
-        """Samples, the state being written after those before were answered: before any more are asked for, every `seconds` at most.
+    def kept_after_each(self, source: "Iterable[Samples]", settle: Callable[[], None], *, told: bool) -> "Iterator[Samples]":
+        """Samples, the state being written after those before were answered, before any more are asked for.
 
         Parameters
         ----------
         settle : callable
             Waits until the answers are where they shall go.
+        told : bool
+            Whether a sender is told that the state holds its samples: then it is written each time, and where it cannot be the run ends.
         """
         last = time.monotonic()
         for samples in source:
             self._whole = False
             yield samples
             self._whole = True
-            if (now := time.monotonic()) - last >= seconds:
-                last = now
+            if told or time.monotonic() - last >= self.every:
+                last = time.monotonic()
                 settle()
                 self.remember()
-                self.keep()
+                self.keep() if told else self.keep_or_go_on()
+
+    def counts(self) -> dict[str, Any]:
+        """What telemetry tells of it: nothing, of a file."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing is held open."""
