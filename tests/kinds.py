@@ -359,7 +359,10 @@ MAKERS = {
 }
 
 #: Models that have a kind once more, with other options, by a name that begins with the kind's.
-MORE = LSTM_MODELS
+MORE = {
+    **LSTM_MODELS,
+    "layer_norm_recording": behind_lstm(lambda rng: el.LayerNorm(uniform(rng, 9), uniform(rng, 9), groups=3, over="recording")),
+}
 
 if missing := sorted(set(KINDS) ^ set(MAKERS)):
     raise AssertionError(f"tests/kinds.py and layers.KINDS differ in {', '.join(missing)}: every kind has a maker here, and no other has")

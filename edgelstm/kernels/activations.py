@@ -27,6 +27,9 @@ ERF_Q = (910.71282959, 476.24035645, 110.01384735, 14.162595749, 1.0)
 #: log((1 + s) / (1 - s)) / s as a polynomial in s^2, for s up to 1/3: largest error 1.4e-9.
 LOG = (2.0, 0.6666586995, 0.4003933966, 0.2778758109, 0.2887001634)
 
+#: What `_log` takes larger numbers for: half of the largest.
+LARGEST_LOG = 2.0**126
+
 #: selu's scale and slope (Klambauer et al. 2017).
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
@@ -189,11 +192,20 @@ def _sqrt(x):
 
 
 def _log(x):
-    """log(x) of x from 1 up: that of its power of two, and of the rest by its series."""
+    """log(x) of normal numbers below 2**127: that of its power of two, and of the rest by its series."""
     n = x.exponent()
     m = x.times_two_to(n * -1.0)
     s = (m - 1.0) / (m + 1.0)
     return n.fma(math.log(2), s * horner(s * s, LOG))
+
+
+def _log_of_any(x, a):
+    return _log(x.above(a).below(LARGEST_LOG))
+
+
+def _reciprocal(x, a):
+    size = x.magnitude().above(a)
+    return x / size / size
 
 
 def _score_weight(y, top, sharpness):
@@ -239,6 +251,8 @@ FORMULAS = {
     "exp": _exp_of_any,
     "abs": _magnitude,
     "sqrt": _sqrt,
+    "log": _log_of_any,
+    "reciprocal": _reciprocal,
 }
 
 
