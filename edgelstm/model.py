@@ -18,6 +18,7 @@ from .runtime import outline
 
 if TYPE_CHECKING:
     from .generation.vocabulary import Vocabulary
+    from .statistics import InputStatistics
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -66,6 +67,8 @@ class Model:
         What the model was converted from.
     vocabulary : Vocabulary, optional
         The tokens that the model's indices stand for, or the places of a vector that it reads; those behind the last stand for nothing.
+    statistics : InputStatistics, optional
+        What the inputs looked like in training, in the units that the model takes.
 
     Raises
     ------
@@ -82,6 +85,7 @@ class Model:
     probe: Probe | None = None
     source: str = ""
     vocabulary: "Vocabulary | None" = None
+    statistics: "InputStatistics | None" = None
 
     def __post_init__(self) -> None:
         for name in ("labels", "input_names"):
@@ -113,6 +117,7 @@ class Model:
             "layers": [{"name": layer.name, "kind": layer.kind, "output_size": self.size_of(layer.name)} for layer in self.layers],
             **self._wires_told(),
             **({} if self.streams else {"reads": "whole recordings"}),
+            **({} if self.statistics is None else {"input_statistics": self.statistics.document()}),
         }
 
     def _wires_told(self) -> dict[str, Any]:
@@ -152,6 +157,8 @@ class Model:
         most = self.vocabulary_size or self.input_size
         if self.vocabulary is not None and len(self.vocabulary) > most:
             raise ShapeError(f"a vocabulary names at most the {most} symbols that the model reads; got {len(self.vocabulary)} tokens.")
+        if self.statistics is not None and self.statistics.input_size != self.input_size:
+            raise ShapeError(f"statistics must be of all {self.input_size} inputs; got {self.statistics.input_size} channels.")
         if self.rate_hz is not None and not 0 < self.rate_hz < float("inf"):
             raise UsageError(f"rate_hz must be a positive number of samples a second; got {self.rate_hz}.")
         if self.window is not None and self.window < 1:
@@ -226,7 +233,7 @@ class Model:
     def with_normalizer(self, mean: ArrayLike, scale: ArrayLike) -> "Model":
         """The same network, taking samples in the units of the sensor: each is brought to ``(x - mean) / scale`` first.
 
-        Whatever reads the model's input reads the normaliser instead. The probe, which had the old inputs, is left out.
+        Whatever reads the model's input reads the normaliser instead. The probe and the statistics, which had the old inputs, are left out.
 
         Parameters
         ----------
@@ -263,7 +270,7 @@ class Model:
         full = {k: np.full(self.input_size, v) if np.ndim(v) == 0 else v for k, v in given.items()}
         first = Normalizer(**full, name=name, inputs=(INPUT,))
         rest = [replace(layer, inputs=tuple(name if i == INPUT else i for i in layer.inputs)) for layer in self.layers]
-        return replace(self, layers=(first, *rest), probe=None)
+        return replace(self, layers=(first, *rest), probe=None, statistics=None)
 
     def size_of(self, name: str) -> int:
         """Width of the output of the layer called `name` (or of ``"input"``)."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .compiler.plan import Plan
     from .generation.decoding import Pairs
     from .model import Model
+    from .statistics import InputStatistics
 
 
 #: What `help` says of ``stream.step``. Every stream has a builtin of its own in that slot: a method in the class would cost 10 ns a call.
@@ -173,29 +174,30 @@ class Stream(StreamFacts):
         InputError
             If the shape is wrong or a value must not enter the state, which is then as it was.
         """
-        if self.program.reads_recordings and isinstance(xs, np.ndarray) and self._is_batch(xs.shape):
+        arena, sizes = self._arena, self._sizes
+        if sizes.reads_recordings and isinstance(xs, np.ndarray) and self._is_batch(xs.shape):
             from .runtime.recordings import each
 
             return each(self.process, xs, length)
-        rows = self._arena.samples.many(xs)
+        rows = arena.samples.many(xs)
         used = rows
         if length is not None:
             from .runtime.recordings import checked_length
 
             used = rows[: checked_length(length, len(rows))]
-        if self.program.reads_recordings and len(used) < self.first:
-            least = "one sample" if self.first == 1 else f"{self.first} samples"
+        if sizes.reads_recordings and len(used) < sizes.first:
+            least = "one sample" if sizes.first == 1 else f"{sizes.first} samples"
             raise InputError(f"a recording needs at least {least}; got {len(used) or 'none'}.")
         # A stream that goes back to its initial state within the block may give other answers than those due now.
-        most = len(rows) if self._arena.policy is NanPolicy.RESET else self._arena.due(len(rows))
+        most = len(rows) if arena.policy is NanPolicy.RESET else arena.due(len(rows))
         try:
-            answers = np.zeros((most, self.output_size), np.float32)
+            answers = np.zeros((most, *sizes.output_shape), np.float32)
         except MemoryError:
             raise InputError(f"the answers to {len(rows)} samples need more memory than this machine gives; pass shorter blocks.") from None
-        given = self._arena.process(used, answers, counted=True)
-        if length is not None and self.program.sizes.each_step:
-            given = most  # those to the padding are 0
-        return answers[:given].reshape(given, *self.output_shape)
+        given = arena.process(used, answers, counted=True)
+        if given == most or (length is not None and sizes.each_step):
+            return answers  # those to the padding are 0
+        return answers[:given]
 
     def reset(self) -> None:
         """Go back to the state before the first step."""
@@ -317,6 +319,18 @@ class Stream(StreamFacts):
     def bad_inputs(self) -> int:
         """Samples that the NaN policy acted upon."""
         return self._arena.bad_inputs
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the model's layers and weights, hexadecimal: snapshots are bound to it."""
+        return self._digest
+
+    @property
+    def statistics(self) -> InputStatistics | None:
+        """What the inputs looked like in training; None where the model, or the library, does not say."""
+        from .statistics import told
+
+        return told(self._told())
 
     @cached_property
     def _digest(self) -> str:

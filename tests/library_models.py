@@ -90,7 +90,10 @@ MODELS = {
     "int8-static-lstm": lambda: el.Model([lstm_int8_static(_drawn("lstm"), 3, 33)]),
 }
 
-models = pytest.mark.parametrize("name", MODELS)
+#: Of these, what takes longest to build, and is left to slow tests.
+LONGEST = ("f32-cells", "f32-newer", "f16-weight", "f32-gru", "int8-dynamic-gru", "int8-weight-gru", "int8-weight-cells")
+
+models = pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in LONGEST else name for name in MODELS])
 
 
 @cache

@@ -259,7 +259,10 @@ def test_wrong_blocks_are_refused_without_numpy_too(library):
     assert stream.snapshot() == before
 
 
-@pytest.mark.parametrize("name", ["f32-odd", "f32-table", "int8-weight", "int8-dynamic", "int8-static"])
+@pytest.mark.parametrize(
+    "name",
+    ["f32-odd", "f32-table", *(pytest.param(name, marks=pytest.mark.slow) for name in ("int8-weight", "int8-dynamic", "int8-static"))],
+)
 def test_snapshots_move_between_every_kind_of_stream(file_of, name):
     """Taken in one, restored in any other, of this machine's code and of a library for an older PC."""
     path, xs = file_of(name), samples_of(name)

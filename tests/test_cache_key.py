@@ -24,17 +24,21 @@ def test_a_change_below_a_room_changes_the_key(tmp_path):
 
 
 def test_an_installed_wheel_is_known_by_its_record_until_a_file_is_written_to(tmp_path):
-    assert cache._record(str(tmp_path)) == b""
+    place = str(tmp_path)
+    assert cache._record(place, []) == b""
     source, record = tmp_path / "edgelstm/kernels/simd/a.py", tmp_path / "edgelstm-1.0.dist-info/RECORD"
-    for path, text in ((source, "one"), (record, "edgelstm/kernels/simd/a.py,sha256=1,3\nedgelstm/stream.py,sha256=2,3\n")):
+    noted = "edgelstm/kernels/simd/a.py,sha256=1,3\nedgelstm/stream.py,sha256=2,3\n"
+    for path, text in ((source, "one"), (record, noted)):
         path.parent.mkdir(parents=True)
         path.write_text(text)
     os.utime(record, ns=(0, source.stat().st_mtime_ns))
-    assert cache._record(str(tmp_path)) == b"edgelstm/kernels/simd/a.py,sha256=1,3"
+    known = cache._record(place, [str(source)])
+    assert known == f"{noted}/edgelstm/kernels/simd/a.py".encode()
+    assert cache._record(place, []) not in (b"", known)  # a file went
     os.utime(record, ns=(0, source.stat().st_mtime_ns - 1))
-    assert cache._record(str(tmp_path)) == b""
-    source.unlink()
-    assert cache._record(str(tmp_path)) == b""
+    assert cache._record(place, [str(source)]) == b""
+    record.write_text("../../../_edgelstm.pth,sha256=1,3\n")  # of an editable install
+    assert cache._record(place, [str(source)]) == b""
 
 
 @pytest.fixture

@@ -28,12 +28,18 @@ ROOT = PACKAGE.parent
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
+
+def over(names):
+    """A test of all these; models of a kind with other options are slow ones."""
+    return pytest.mark.parametrize("kind", [pytest.param(name, marks=pytest.mark.slow) if name in MORE else name for name in names])
+
+
 #: Those, and models of a kind with other options.
-models = pytest.mark.parametrize("kind", [*KINDS, *MORE])
+models = over([*KINDS, *MORE])
 
 #: Of these, those that step, and those that read whole recordings.
-stepping = pytest.mark.parametrize("kind", [kind for kind in [*KINDS, *MORE] if model_of(kind).streams])
-whole = pytest.mark.parametrize("kind", [kind for kind in [*KINDS, *MORE] if not model_of(kind).streams])
+stepping = over([kind for kind in [*KINDS, *MORE] if model_of(kind).streams])
+whole = over([kind for kind in [*KINDS, *MORE] if not model_of(kind).streams])
 
 #: What knows models and memory, and no kind: it stays as it is when a kind comes.
 SPINE = (

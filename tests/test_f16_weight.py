@@ -45,6 +45,7 @@ def test_every_layer_is_converted(pair):
         assert after.options() == before.options()
 
 
+@pytest.mark.slow
 def test_answers_stay_near_float32(pair):
     model, small, xs = pair
     change = np.abs(el.Stream(small).process(xs) - el.Stream(model).process(xs)).max()

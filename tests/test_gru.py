@@ -163,7 +163,7 @@ def test_keras_simple_rnn(rng, monkeypatch):
 # Kernels against twins
 
 
-@pytest.mark.parametrize(("inputs", "hidden"), [(3, 5), (9, 64), (17, 118)])
+@pytest.mark.parametrize(("inputs", "hidden"), [(3, 5), (9, 64), pytest.param(17, 118, marks=pytest.mark.slow)])
 def test_layers_stay_with_the_reference_for_1000_steps(rng, inputs, hidden):
     start = {"h0": rng.uniform(-1, 1, hidden)}
     layers = [gru(rng, inputs, hidden, **start), gru(rng, inputs, hidden, reset_after=False, **start), rnn(rng, inputs, hidden, **start)]
@@ -186,6 +186,7 @@ def test_every_gate_is_where_it_belongs(rng):
     assert worst(model, samples(rng, model, 10)) <= TOLERANCE["f32"]
 
 
+@pytest.mark.slow
 @settings(max_examples=2, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(st.data())
 def test_random_sizes_and_options(data):

@@ -71,6 +71,7 @@ def test_every_step_follows_its_exact_twin(rng, kind):
             assert max(errors) <= 1e-6
 
 
+@pytest.mark.slow
 def test_blocks_take_input_products_together(rng):
     """Of sizes from which on blocks do: any cut gives the same bits, and tiles are taken in turn."""
     layers = [LAYERS[kind](rng, 160, 150, name=kind, inputs=("input",)) for kind in LAYERS]

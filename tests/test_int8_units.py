@@ -164,6 +164,7 @@ def branches(rng):
     ), deviation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_an_input_that_many_read_stays_what_it_is_for_each(rng, scheme):
     model, deviation = branches(rng)

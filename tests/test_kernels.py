@@ -146,7 +146,7 @@ def test_wide_add(rng):
     assert worst(model, samples(rng, model, 20)) <= TOLERANCE["f32"] * 4  # sums of two rows of three products around 4
 
 
-@pytest.mark.parametrize("hidden", [5, 8, 70])
+@pytest.mark.parametrize("hidden", [5, pytest.param(8, marks=pytest.mark.slow), pytest.param(70, marks=pytest.mark.slow)])
 def test_lstm_may_be_the_last_layer(rng, hidden):
     model = el.Model(lstm_layers(rng, 9, hidden, 2))
     whole = el.Stream(model).process(samples(rng, model, 37))
@@ -154,6 +154,7 @@ def test_lstm_may_be_the_last_layer(rng, hidden):
     assert worst(model, samples(rng, model, 37)) <= TOLERANCE["f32"]
 
 
+@pytest.mark.slow
 def test_same_bits_for_every_cut_at_every_size(rng):
     for inputs, hidden, layers in [(6, 32, 1), (9, 64, 1), (17, 70, 2), (40, 128, 1)]:
         model = lstm_model(rng, inputs, hidden, layers)

@@ -62,7 +62,7 @@ def test_rounding_and_saturation_of_inputs(form):
 
 
 @pytest.mark.parametrize("calibrated", [True, False])
-@pytest.mark.parametrize("extreme", [True, False])
+@pytest.mark.parametrize("extreme", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_lstm_dynamic_has_the_same_bits_in_every_form(rng, monkeypatch, calibrated, extreme):
     for inputs, hidden in SIZES:
         layer = lstm_int8(rng, inputs, hidden, "int8-dynamic", calibrated=calibrated, extreme=extreme)

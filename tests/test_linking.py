@@ -133,6 +133,7 @@ def test_two_models_in_one_program(stored, tmp_path, ending):
     assert not (ending != ".so" and {name for name in names if not name.startswith("one_")})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("standard", ["-std=c99", "-std=c23", "c++"])
 def test_the_header_of_a_prefix_is_clean(stored, tmp_path, standard):
     make(stored, FIRST, "--prefix", "one", "-o", tmp_path / "one.a", "--target", "rpi4")
@@ -145,6 +146,7 @@ def test_the_header_of_a_prefix_is_clean(stored, tmp_path, standard):
     run(compiler, *words, "-Wall", "-Wextra", "-Wpedantic", "-Wundef", "-Werror", "-c", "main.c", cwd=tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".a", ".o"])
 @pytest.mark.parametrize("target", MACHINES)
 def test_static_programs(stored, tmp_path, target, ending):

@@ -211,6 +211,7 @@ def test_a_record_is_made_again_from_its_parts(inputs, hidden, options, seed):
     assert again.output_size([inputs]) == options.get("projection", hidden)
 
 
+@pytest.mark.slow
 @given(inputs=SIZES, hidden=SIZES, options=OPTIONS, seed=st.integers(0, 9))
 @settings(max_examples=3, deadline=None)
 def test_kernels_stay_with_the_twin_at_any_size(inputs, hidden, options, seed):

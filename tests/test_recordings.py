@@ -236,6 +236,7 @@ def test_torch_convolutions_and_pooling_before_both_directions(rng):
     stream.warmup(1)  # too short for a row: nothing runs
 
 
+@pytest.mark.slow
 def test_ends_of_several_rates_are_joined(rng):
     """Each is there when the recording ends; fewer rows than the slowest answers are refused."""
     model = el.Model(

@@ -69,6 +69,7 @@ def test_describe_says_so(files):
     assert (told["streams"], told["sums_up"]) == (False, True)
 
 
+@pytest.mark.slow
 def test_bench_times_recordings(files):
     done = call("bench", files / "tagger.elstm", "--rate", 5, "--steps", 20, "--json")
     assert done.exit_code == 0, done.output

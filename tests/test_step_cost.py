@@ -68,7 +68,13 @@ def test_larger_models_cost_more():
     assert told[-1] > 456_426
 
 
-@pytest.mark.parametrize("name", ["f32-all-layers", "f32-table", "int8-dynamic", "int8-static", "int8-weight"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "f32-all-layers",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("f32-table", "int8-dynamic", "int8-static", "int8-weight")),
+    ],
+)
 def test_build_tells_the_cost(tmp_path, name):
     el.save(model_of(name), tmp_path / "m.elstm")
     path = tmp_path / "m.so"

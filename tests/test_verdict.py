@@ -211,6 +211,7 @@ def test_one_step_cannot_be_split(rng, model):
     assert any("1 step of 1 window that calibration saw" in reason for reason in told["verdict"]["reasons"])
 
 
+@pytest.mark.slow
 def test_layers_keep_their_schemes_when_ranges_are_taken_again(rng):
     model = lstm_model(rng, 6, 16, 2, 9)
     for keep, int8 in (((), ()), (("lstm0",), ()), ((), ("dense2",))):

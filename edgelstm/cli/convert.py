@@ -2,13 +2,18 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import UsageError
 from . import describe, given, originals, origins, scaler, show
 from . import diagram as drawing
+from .reading import reading_options
+
+if TYPE_CHECKING:
+    from ..model import Model
+    from ..runners.reading import Reading
 
 
 @click.command()
@@ -22,6 +27,9 @@ from . import diagram as drawing
 @click.option("--window", type=int, metavar="N", help="Steps of one training example.")
 @click.option("--vocabulary", type=click.Path(path_type=Path), metavar="FILE", help="Tokens by index: one a line, or in JSON.")
 @scaler.options
+@click.option("--stats", "recordings", type=click.Path(path_type=Path), multiple=True, metavar="DATA.csv",
+              help="Recordings from training, CSV, JSON lines or .npz: OUT keeps each input's mean, range and longest run.")  # fmt: skip
+@reading_options
 @click.option("--diagram", type=click.Path(path_type=Path), metavar="OUT.svg", help="Draw the network: names, kinds, sizes and rates.")
 @click.option("--verify", "verified", is_flag=True,
               help="Run SOURCE in its own framework, if installed; print how far each layer is from it. Exit 1 beyond 1e-5.")  # fmt: skip
@@ -40,6 +48,8 @@ def convert(
     diagram: Path | None,
     verified: bool,
     as_json: bool,
+    recordings: tuple[Path, ...],
+    reading: "Reading",
     **scaling: Any,
 ) -> None:
     """Turn SOURCE, a trained file, into a .elstm file, and show what was taken from it.
@@ -57,12 +67,16 @@ def convert(
 
     If samples were scaled before training, --scaler, or --mean and --scale, put the same in front of the network: (x - mean) / scale.
 
+    --stats takes recordings from training, in the units of the sensors, and keeps what their channels looked like: sensors in the
+    field are judged by it. Lines are read as `run` reads them, by --columns, --delimiter and the others.
+
     \b
     Examples:
       edgelstm convert gesture.keras -o gesture.elstm
       edgelstm convert gesture.onnx -o gesture.elstm --diagram gesture.svg --verify
       edgelstm convert gesture.pt --layers "lstm, fc1:relu, fc2:softmax" --labels idle,wave,tap --rate 50 -o gesture.elstm
       edgelstm convert weather.pt --mean 20.1,55 --scale 5.2,10.4 -o weather.elstm
+      edgelstm convert gesture.keras --stats training.csv -o gesture.elstm
       edgelstm convert text.pt --vocabulary vocabulary.json -o text.elstm
       edgelstm convert research.npz --draft-recipe > research.toml
     """  # noqa: D301
@@ -84,6 +98,7 @@ def convert(
         stated["vocabulary"] = read_vocabulary(vocabulary)
     model = replace(taken.model, **{name: value for name, value in stated.items() if value is not None})
     model = scaler.scaled(model, **scaling)
+    model = _with_statistics(model, recordings, reading)
     save(model, target)
     told = describe.record(load(target), target)
     if diagram is not None:
@@ -103,6 +118,17 @@ def convert(
             originals.print_comparison(compared)
     if compared and not compared.passed:
         raise click.exceptions.Exit(1)
+
+
+def _with_statistics(model: "Model", recordings: tuple[Path, ...], reading: "Reading") -> "Model":
+    """The model with the statistics of recordings, if there are any."""
+    if not recordings:
+        return model
+    from ..statistics import InputStatistics
+    from .quantize_data import read
+
+    rows, _ = read(recordings, replace(model, window=None), reading._replace(absent=True), None, None)
+    return replace(model, statistics=InputStatistics.of(rows))
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

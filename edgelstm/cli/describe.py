@@ -49,6 +49,7 @@ def record(model: "Model", path: Path) -> dict[str, Any]:
         "input_names": list(model.input_names),
         "labels": list(model.labels),
         "vocabulary": None if model.vocabulary is None else model.vocabulary.document(),
+        "input_statistics": None if model.statistics is None else model.statistics.document(),
         "rate_hz": model.rate_hz,
         "window": model.window,
         "stateful": model.stateful,
@@ -93,6 +94,7 @@ def print_model(told: dict[str, Any]) -> None:
         *timing.facts(told["layers"]),
         ("rate", "not stated" if told["rate_hz"] is None else f"{told['rate_hz']:g} Hz"),
         ("trained on", _regime(told)),
+        *((("its inputs", _statistics_text(told)),) if told["input_statistics"] else ()),
         ("parameters", f"{told['parameters']:,} ({show.bytes_text(told['parameter_bytes'])})"),
         ("a step", f"{told['multiply_accumulates']:,} multiply-accumulates"),
         *((f"on {name}", show.estimate_text(count)) for name, count in told["instructions"].items()),
@@ -114,6 +116,14 @@ def print_model(told: dict[str, Any]) -> None:
     ]
     columns = ("layer", "kind", "reads", "outputs", "parameters", "multiply-acc.", *timing.columns(told["layers"]))
     show.table("Layers", columns, rows)
+
+
+def _statistics_text(told: dict[str, Any]) -> str:
+    """The range of each input in training."""
+    found = told["input_statistics"]
+    names = told["input_names"] or [f"x{i}" for i in range(told["input_size"])]
+    ranges = [f"{name} {low:.4g} to {high:.4g}" for name, low, high in zip(names, found["low"], found["high"], strict=True)]
+    return f"{', '.join(ranges[:12])}{', …' * (len(ranges) > 12)} in {found['count']:,} samples"
 
 
 def _tokens(vocabulary: dict[str, Any]) -> str:

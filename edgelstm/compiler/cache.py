@@ -83,24 +83,25 @@ def makers() -> str:
     """Digest of all that turns a layout into code: kernels, compiler, Numba, llvmlite."""
     place = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
     digest = sha256(f"{_version('numba')} {_version('llvmlite')}".encode())
-    digest.update(_record(place) or _contents(list(sources(*(os.path.join(place, room) for room in _MAKERS)))))
+    files = list(sources(*(os.path.join(place, room) for room in _MAKERS)))
+    digest.update(_record(place, files) or _contents(files))
     return digest.hexdigest()
 
 
-def _record(place: str) -> bytes:
-    """What a wheel's installer noted of these files, with their digests; nothing where it knows none, or one was written to since.
+def _record(place: str, files: list[str]) -> bytes:
+    """What a wheel's installer noted of the package, and which of its files are there; nothing where it noted none, or one is younger.
 
     Reading them all at every start would take longer than loading the library.
     """
     notes = [n for n in os.listdir(place) if n.startswith("edgelstm-") and n.endswith(".dist-info")]
     try:
         with open(os.path.join(place, *notes, "RECORD"), "rb") as file:
-            lines, written = file.read().splitlines(), os.fstat(file.fileno()).st_mtime_ns
-        noted = [line for line in lines if line.startswith(tuple(room.encode() for room in _MAKERS)) and b".py,sha256=" in line]
-        untouched = all(os.stat(os.path.join(place, line.split(b",")[0].decode())).st_mtime_ns <= written for line in noted)
+            noted, written = file.read(), os.fstat(file.fileno()).st_mtime_ns
     except OSError:
         return b""
-    return b"".join(noted) if untouched else b""
+    if not all(os.stat(source).st_mtime_ns <= written for source in files) or _MAKERS[1].encode() not in noted:
+        return b""
+    return noted + "\n".join(source.removeprefix(place) for source in files).encode()
 
 
 def _contents(files: list[str]) -> bytes:

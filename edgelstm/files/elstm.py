@@ -77,7 +77,10 @@ _LAYER: dict[str, tuple[Callable[[object], bool], str]] = {
 
 
 #: Names of the document that may be absent, with the same.
-_OPTIONAL: dict[str, tuple[Callable[[object], bool], str]] = {"vocabulary": (lambda v: isinstance(v, dict), "an object")}
+_OPTIONAL: dict[str, tuple[Callable[[object], bool], str]] = {
+    "vocabulary": (lambda v: isinstance(v, dict), "an object"),
+    "input_statistics": (lambda v: isinstance(v, dict), "an object"),
+}
 
 
 def read(path: str, *, verify: bool) -> Model | None:
@@ -148,6 +151,7 @@ def _encode(model: Model) -> tuple[dict[str, Any], Tensors]:
         "source": model.source,
         "probe_source": model.probe.source,
         **({} if model.vocabulary is None else {"vocabulary": model.vocabulary.document()}),
+        **({} if model.statistics is None else {"input_statistics": model.statistics.document()}),
     }
     # A layer's tensor has a dot in its name, so these two can never clash with one.
     return document, {**_layer_tensors(model), "probe_inputs": model.probe.inputs, "probe_outputs": model.probe.outputs}
@@ -249,6 +253,8 @@ def _assemble(layers: list[Layer], probe: Probe, document: dict[str, Any]) -> Mo
     options = {name: document[name] for name in ("labels", "input_names", "rate_hz", "window", "stateful", "source")}
     if "vocabulary" in document:
         options["vocabulary"] = _vocabulary(document["vocabulary"])
+    if "input_statistics" in document:
+        options["statistics"] = _statistics(document["input_statistics"])
     model = Model(tuple(layers), probe=probe, **options)
     for rows, column in zip(model.vocabularies, probe.inputs.T, strict=True):
         if rows and ((column != np.floor(column)).any() or column.min() < 0 or column.max() >= rows):
@@ -262,6 +268,14 @@ def _vocabulary(found: dict[str, Any]) -> Any:
     if fault := fault_of(found):
         raise ModelFileError(f"its vocabulary needs {fault}; convert the model again.")
     return Vocabulary(**found)
+
+
+def _statistics(found: dict[str, Any]) -> Any:
+    from ..statistics import InputStatistics, fault_of  # few models have them
+
+    if fault := fault_of(found):
+        raise ModelFileError(f"its input statistics need {fault}; convert the model again.")
+    return InputStatistics(**found)
 
 
 def _replay(model: Model) -> None:

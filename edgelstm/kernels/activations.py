@@ -27,9 +27,6 @@ ERF_Q = (910.71282959, 476.24035645, 110.01384735, 14.162595749, 1.0)
 #: log((1 + s) / (1 - s)) / s as a polynomial in s^2, for s up to 1/3: largest error 1.4e-9.
 LOG = (2.0, 0.6666586995, 0.4003933966, 0.2778758109, 0.2887001634)
 
-#: What `_log` takes larger numbers for: half of the largest.
-LARGEST_LOG = 2.0**126
-
 #: selu's scale and slope (Klambauer et al. 2017).
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
@@ -192,15 +189,22 @@ def _sqrt(x):
 
 
 def _log(x):
-    """log(x) of normal numbers below 2**127: that of its power of two, and of the rest by its series."""
+    """log(x) of normal x below 2**127: that of its power of two, and of the rest by its series."""
     n = x.exponent()
-    m = x.times_two_to(n * -1.0)
+    return n.fma(math.log(2), _log_of_rest(x.times_two_to(n * -1.0)))
+
+
+def _log_of_rest(m):
+    """log(m) of m from 1 to 2."""
     s = (m - 1.0) / (m + 1.0)
-    return n.fma(math.log(2), s * horner(s * s, LOG))
+    return s * horner(s * s, LOG)
 
 
 def _log_of_any(x, a):
-    return _log(x.above(a).below(LARGEST_LOG))
+    """log(max(x, a)), of half of it, so that no power of two is too large."""
+    half = x.above(a) * 0.5
+    n = half.exponent()
+    return (n + 1.0).fma(math.log(2), _log_of_rest(half.times_two_to(n * -1.0)))
 
 
 def _reciprocal(x, a):

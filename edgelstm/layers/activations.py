@@ -6,6 +6,7 @@ Definitions in float64 stand in `reference.functions.activation`, SIMD formulas 
 import math
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -13,14 +14,18 @@ import numpy as np
 from ..errors import UnsupportedModelError, printable
 
 _INFINITE = math.inf
-_WORD = re.compile(r"\s*([a-z_0-9]{1,40})\s*(?:\(([^()]{0,100})\))?\s*")
+#: A name and its numbers. No compiled pattern: a start that meets plain names alone needs none.
+_WORD = r"\s*([a-z_0-9]{1,40})\s*(?:\(([^()]{0,100})\))?\s*"
 
 #: The magnitude that silu, gelu and mish have at most below zero, and selu's scale and slope (Klambauer et al. 2017).
 _DIP, SELU_SCALE, SELU_ALPHA = 0.31, 1.0507009873554805, 1.6732632423543772
 
+#: The smallest number of which a logarithm is taken: half of it is a normal float32 still.
+LEAST_LOG = 2.4e-38
 
-#: The smallest numbers that `log` and `reciprocal` may keep away from zero by: these, and the square of the second, are normal in float32.
-LEAST_LOG, LEAST_DIVISOR = 1e-37, 1e-18
+
+#: The smallest number that is divided by: its square is a normal float32 still.
+LEAST_DIVISOR = 1e-18
 
 
 class Function(NamedTuple):
@@ -97,7 +102,7 @@ FUNCTIONS = {
     "exp": Function("exp(x)", _exp),
     "abs": Function("|x|", _same),
     "sqrt": Function("sqrt(max(x, 0))", math.sqrt),
-    "log": Function("log(max(x, a))", lambda x, a: max(abs(_log(a)), abs(_log(max(x, a)))), ("a",), (LEAST_LOG,)),
+    "log": Function("log(max(x, a))", lambda x, a: max(abs(_log(a)), _log(max(x, a))), ("a",), (LEAST_LOG,)),
     "reciprocal": Function("x / max(|x|, a)^2", lambda x, a: 1 / a, ("a",), (LEAST_DIVISOR,)),
 }
 
@@ -129,7 +134,9 @@ def checked(owner: str, word: object) -> str:
     UnsupportedModelError
         If the name is unknown, or its numbers are too many, too few, or none that it can have.
     """
-    match = _WORD.fullmatch(word) if isinstance(word, str) else None
+    if isinstance(word, str) and word in FUNCTIONS and not FUNCTIONS[word].numbers:
+        return word
+    match = re.fullmatch(_WORD, word) if isinstance(word, str) else None
     shown = printable(repr(word), 60)
     if match is None or match[1] not in FUNCTIONS:
         raise UnsupportedModelError(f"{owner} must be one of {', '.join(map(form, FUNCTIONS))}; got {shown}.")
@@ -175,6 +182,7 @@ def form(name: str) -> str:
     return f"{name}({numbers})" if numbers else name
 
 
+@lru_cache(64)
 def parts(word: str) -> Word:
     """Name and numbers of a word in its one spelling."""
     name, _, numbers = word.rstrip(")").partition("(")
@@ -187,6 +195,7 @@ def bound(word: str, x: float = _INFINITE) -> float:
     return FUNCTIONS[name].bound(x, *numbers)
 
 
+@lru_cache(64)
 def within_one(word: str) -> bool:
     """Whether no value of the function can leave -1 to 1."""
     return bound(word) <= 1

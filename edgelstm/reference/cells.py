@@ -35,20 +35,24 @@ def advance(layer: Any, sums: Vector, bias: Vector, c: Vector) -> tuple[Vector, 
     h (projection_size,), c (hidden_size,)
     """
     gates = [activation(word) for word in layer.gate_activations]
-    products, biases = np.split(sums, 4, axis=-1), np.split(bias, 4)
-    peephole = np.zeros((3, layer.hidden_size)) if layer.peephole is None else layer.peephole.astype(np.float64)
+    biases = bias.reshape(4, -1)
+    products = sums.reshape(*sums.shape[:-1], *biases.shape)
+    limit = layer.gate_limit
 
     def before_activation(gate: int, from_cell: Vector | float = 0.0) -> Vector:
-        z = products[gate]
+        z: Vector = products[..., gate, :]
         if layer.norm == "tflite":
             z = normalised(z + from_cell, layer.norm_epsilon) * np.split(layer.norm_weight, 4)[gate] + biases[gate]
         elif layer.norm == "tf1":
             z = normalised(z, layer.norm_epsilon) * np.split(layer.norm_weight, 4)[gate] + biases[gate] + from_cell
         else:
             z = z + biases[gate] + from_cell
-        return clipped(z, layer.gate_limit)
+        return clipped(z, limit)
 
-    i, f = (gates[k](before_activation(k, peephole[k] * c)) for k in range(2))
+    def peeped(row: int, c: Vector) -> Vector | float:
+        return 0.0 if layer.peephole is None else layer.peephole[row].astype(np.float64) * c
+
+    i, f = (gates[k](before_activation(k, peeped(k, c))) for k in range(2))
     if layer.coupled == "f=1-i":
         f = 1 - i
     elif layer.coupled == "i=1-f":
@@ -57,7 +61,7 @@ def advance(layer: Any, sums: Vector, bias: Vector, c: Vector) -> tuple[Vector, 
     if layer.norm in ("tf1", "torch"):
         c = normalised(c, layer.norm_epsilon) * layer.norm_weight_cell + layer.norm_bias_cell
     c = clipped(c, layer.cell_limit)
-    h = gates[2](before_activation(3, peephole[2] * c)) * activation(layer.output_activation)(c)
+    h = gates[2](before_activation(3, peeped(2, c))) * activation(layer.output_activation)(c)
     return projected(layer, clipped(h, layer.output_limit)), c
 
 

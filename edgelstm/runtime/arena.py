@@ -53,7 +53,8 @@ class Arena:
 
     def due(self, steps: int) -> int:
         """How many answers the next `steps` steps give."""
-        return self.program.sizes.due(0 if self.program.reads_recordings else self.steps, steps)
+        sizes = self.program.sizes
+        return sizes.due(0 if sizes.each_step or sizes.reads_recordings else self.steps, steps)
 
     def reset(self) -> None:
         self.state[:] = self.program.initial_state

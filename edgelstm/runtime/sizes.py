@@ -33,12 +33,20 @@ class Sizes:
         How many a recording gets, whatever it holds; 0 where its samples decide.
     vocabularies : tuple of int
         For each input, the number of indices that it may be, 0 for a measurement; empty where all are measurements.
+
+    Attributes
+    ----------
+    each_step : bool
+        Whether an answer is due at every step.
+    reads_recordings : bool
+        Whether whole recordings alone are answered, each from the initial state.
     """
 
     __slots__ = (
         "answers",
         "arena_bytes",
         "digest",
+        "each_step",
         "every",
         "first",
         "input_limit",
@@ -48,6 +56,7 @@ class Sizes:
         "output_offset",
         "output_shape",
         "output_size",
+        "reads_recordings",
         "row_bytes",
         "sample_offset",
         "state_bytes",
@@ -83,21 +92,12 @@ class Sizes:
         self.vocabularies = vocabularies or ((vocabulary,) if vocabulary else ())
         self.every, self.first = every, first
         self.input_shape, self.output_shape = input_shape or (input_size,), output_shape or (output_size,)
-
-    @property
-    def each_step(self) -> bool:
-        """Whether an answer is due at every step."""
-        return self.every == self.first == 1
+        self.each_step, self.reads_recordings = every == first == 1, row_bytes is not None
 
     @property
     def generates(self) -> bool:
         """Whether the model can read its own answers: an index at each step, and a number for each of the indices."""
         return self.input_size == 1 and self.vocabulary == self.output_size > 0 and self.each_step and not self.reads_recordings
-
-    @property
-    def reads_recordings(self) -> bool:
-        """Whether whole recordings alone are answered, each from the initial state."""
-        return self.row_bytes is not None
 
     def due(self, taken: int, steps: int) -> int:
         """How many answers `steps` steps give, behind the first `taken`."""

@@ -1,0 +1,161 @@
+"""What a running stream counts of itself: how long answers took, what was refused, lost or made up, and how its inputs look.
+
+Samples are counted as they pass, a block at a time: two looks at the clock and some additions, whatever the block holds. All else is
+read when somebody asks.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .sensors import SensorChecks
+
+#: The smallest latency that is told apart, in nanoseconds, and how often it is doubled: the last bucket ends at 4.2 s.
+FINEST, DOUBLINGS = 250, 24
+
+#: So many samples are collected before the sensors are looked at, or so many nanoseconds.
+LOOKED_AT, LOOKED_AFTER = 2048, 2_000_000_000
+
+
+class Block(Protocol):
+    """Samples that arrived together: `runners.Samples`."""
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """(count, input_size)."""
+
+    @property
+    def begins(self) -> bool:
+        """Whether the stream is reset before them."""
+
+
+class About(NamedTuple):
+    """What is told of the model.
+
+    Parameters
+    ----------
+    digest : str
+    version : str
+        Of edgelstm.
+    input_names : tuple of str
+        Of the channels; empty where they have none.
+    """
+
+    digest: str
+    version: str
+    input_names: tuple[str, ...] = ()
+
+
+class Telemetry:
+    """Counters of one stream, or of one bank.
+
+    Parameters
+    ----------
+    about : About
+    deadline : float, optional
+        Seconds within which a sample is to be answered: the period of a stream.
+    sensors : SensorChecks, optional
+        Look at what passes.
+    clock : callable
+        Nanoseconds that never go back.
+
+    Attributes
+    ----------
+    latency : list of int
+        How many samples were answered within 250 ns, 500 ns, … 4.2 s; the last one counts those that took longer.
+    latency_ns : int
+        The sum of what they took.
+    steps, resets, deadline_misses, refused : int
+    asked : list of callable
+        Each gives further numbers by name when a `record` is made; the names are those of `exposition`.
+
+    A sample's latency is the time from its arrival until its answer, and those of all that arrived with it, have been written.
+    """
+
+    def __init__(
+        self,
+        about: About,
+        *,
+        deadline: float | None = None,
+        sensors: SensorChecks | None = None,
+        clock: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        self.about, self.deadline, self.sensors, self._clock = about, deadline, sensors, clock
+        self._deadline_ns = float("inf") if deadline is None else deadline * 1e9
+        self.latency = [0] * (DOUBLINGS + 2)
+        self.latency_ns = self.steps = self.resets = self.deadline_misses = self.refused = 0
+        self.asked: list[Callable[[], Mapping[str, Any]]] = []
+        self._passed: list[NDArray[np.float32]] = []
+        self._collected = self._due = 0
+
+    def observe(self, blocks: Iterable[Any]) -> Iterator[Any]:
+        """Blocks as they come, each counted when the next one is asked for: whoever iterates has answered it then."""
+        clock = self._clock
+        for block in blocks:
+            started = clock()
+            yield block
+            ended = clock()
+            self.answered(block, ended - started)
+            if self.sensors is not None and ended >= self._due:
+                self._due = ended + LOOKED_AFTER
+                self.look()
+
+    def answered(self, block: Block, took: int) -> None:
+        """Count a block of samples that were answered, `took` nanoseconds after they had arrived."""
+        count = len(block.values)
+        place = ((took - 1) // FINEST).bit_length() if took > 0 else 0
+        self.latency[place if place <= DOUBLINGS else DOUBLINGS + 1] += count
+        self.latency_ns += took * count
+        self.steps += count
+        if block.begins:
+            self.resets += 1
+        if took > self._deadline_ns:
+            self.deadline_misses += count
+        if self.sensors is not None:
+            self._passed.append(block.values)
+            self._collected += count
+            if self._collected >= LOOKED_AT:
+                self.look()
+
+    def look(self) -> None:
+        """Look at the samples that have passed since the last time."""
+        passed, self._passed, self._collected = self._passed, [], 0
+        if self.sensors is not None and passed:
+            self.sensors.look(np.concatenate(passed))
+
+    def record(self) -> dict[str, Any]:
+        """All of it as plain JSON values; times in nanoseconds where the name says so, else in seconds."""
+        told: dict[str, Any] = {
+            "digest": self.about.digest,
+            "version": self.about.version,
+            "steps": self.steps,
+            "resets": self.resets,
+            "refused_samples": self.refused,
+            "latency_ns": {"buckets": dict(zip(edges(), self.latency, strict=True)), "sum": self.latency_ns, "count": sum(self.latency)},
+            "deadline": self.deadline,
+            "deadline_misses": self.deadline_misses,
+        }
+        if self.sensors is not None:
+            names = self.about.input_names or tuple(f"x{i}" for i in range(len(self.sensors.stuck)))
+            told["inputs"] = dict(zip(names, _channels(self.sensors), strict=True))
+        for ask in self.asked:
+            told.update(ask())
+        return told
+
+
+def edges() -> list[str]:
+    """The upper ends of the buckets in nanoseconds, as the record spells them; the last has none."""
+    return [*(str(FINEST << k) for k in range(DOUBLINGS + 1)), "inf"]
+
+
+def _channels(sensors: SensorChecks) -> list[dict[str, Any]]:
+    """What is told of each channel."""
+    drift = [value if np.isfinite(value) else None for value in sensors.drift.tolist()]
+    parts = (sensors.out_of_range.tolist(), sensors.stuck.tolist(), sensors.stuck_total.tolist(), drift)
+    return [
+        {"out_of_range": beyond, "stuck": stuck, "stuck_total": often, "drift": off}
+        for beyond, stuck, often, off in zip(*parts, strict=True)
+    ]

@@ -1,0 +1,149 @@
+"""What a running stream counts: latencies, drift, what was refused; as JSON lines and as Prometheus reads it."""
+
+import json
+import re
+import urllib.request
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cli_calls import CSV, ROWS, call, launch, line_of, make_model, refused
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import edgelstm as el
+from edgelstm.field import exposition
+from edgelstm.field.sensors import SensorChecks
+from edgelstm.field.telemetry import LOOKED_AT, About, Telemetry
+from edgelstm.runners import Samples
+from edgelstm.runners.saturation import saturation
+
+ABOUT = About("ab" * 32, "0.1.0", ("ax", 'a"y\\\n', "az"))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return replace(make_model(), window=None, statistics=el.InputStatistics.of(ROWS))
+
+
+@pytest.fixture(scope="module")
+def path(model, tmp_path_factory):
+    file = tmp_path_factory.mktemp("telemetry") / "model.elstm"
+    el.save(model, file)
+    return file
+
+
+def block(count=1, begins=False):
+    return Samples(ROWS[:count], range(count), begins=begins)
+
+
+def parsed(text):
+    """Samples of the text format by name and labels, as its grammar has them."""
+    found, types = {}, {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            kind, name, rest = re.fullmatch(r"# (HELP|TYPE) ([a-z_]+) (.+)", line).groups()
+            types |= {name: rest} if kind == "TYPE" else {}
+            continue
+        name, labels, value = re.fullmatch(r'([a-z_]+)(\{(?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)+\})? (\S+)', line).groups()
+        family = re.sub(r"_(bucket|sum|count)$", "", name) if name not in types else name
+        assert family in types, line
+        assert (family, labels, name) not in found
+        found[name + (labels or "")] = float(value)
+    for name, kind in types.items():
+        assert name.endswith("_total") == (kind == "counter"), name
+    return found
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 10**10), st.integers(1, 5)), min_size=1, max_size=20))
+def test_latencies_fall_into_their_buckets(taken):
+    telemetry = Telemetry(ABOUT, deadline=0.001)
+    for took, count in taken:
+        telemetry.answered(block(count), took)
+    record = telemetry.record()
+    total = 0
+    for edge, count in record["latency_ns"]["buckets"].items():
+        total += count
+        assert total == sum(n for took, n in taken if took <= float(edge))
+    assert record["latency_ns"]["sum"] == sum(took * n for took, n in taken)
+    assert record["deadline_misses"] == sum(n for took, n in taken if took > 1_000_000)
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+
+
+def test_blocks_are_counted_when_they_are_answered():
+    now = iter([100, 350, 1000, 2500])
+    telemetry = Telemetry(ABOUT, clock=lambda: next(now))
+    passing = telemetry.observe([block(3), block(2, begins=True)])
+    assert len(next(passing).values) == 3
+    assert telemetry.steps == 0
+    assert len(next(passing).values) == 2
+    assert (telemetry.steps, telemetry.resets, telemetry.latency[0]) == (3, 0, 3)
+    assert list(passing) == []
+    assert (telemetry.steps, telemetry.resets, telemetry.latency[3]) == (5, 1, 2)
+
+
+def test_what_prometheus_reads():
+    statistics = el.InputStatistics.of(ROWS)
+    telemetry = Telemetry(ABOUT, deadline=0.02, sensors=SensorChecks(statistics))
+    for _ in range(LOOKED_AT):
+        telemetry.answered(Samples(ROWS[:1] + np.float32(50), (1,)), 300)
+    telemetry.asked += [lambda: {"late": 3, "snapshot_age": 1.5}, lambda: {"saturation": {"lstm": 0.25}}]
+    text = exposition.text(telemetry.record())
+    found = parsed(text)
+    assert found[f'edgelstm_model_info{{digest="{"ab" * 32}",version="0.1.0"}}'] == 1
+    assert found["edgelstm_steps_total"] == found['edgelstm_latency_seconds_bucket{le="+Inf"}'] == LOOKED_AT
+    assert found['edgelstm_latency_seconds_bucket{le="2.5e-07"}'] == 0
+    assert found['edgelstm_latency_seconds_bucket{le="5e-07"}'] == LOOKED_AT
+    assert found["edgelstm_latency_seconds_sum"] == pytest.approx(300e-9 * LOOKED_AT)
+    assert found["edgelstm_deadline_seconds"] == 0.02
+    assert found["edgelstm_late_samples_total"] == 3
+    assert found["edgelstm_snapshot_age_seconds"] == 1.5
+    assert found['edgelstm_hidden_saturation_ratio{layer="lstm"}'] == 0.25
+    assert found['edgelstm_input_out_of_range_total{channel="ax"}'] == LOOKED_AT
+    assert found['edgelstm_input_stuck{channel="a\\"y\\\\\\n"}'] == 1
+    drift = (float(ROWS[0, 0] + np.float32(50)) - statistics.mean[0]) / statistics.std[0]
+    assert found['edgelstm_input_drift_ratio{channel="ax"}'] == pytest.approx(drift, rel=1e-6)
+    parser = pytest.importorskip("prometheus_client.parser")
+    families = {family.name: family for family in parser.text_string_to_metric_families(text)}
+    assert {sample.labels["channel"] for sample in families["edgelstm_input_stuck"].samples} == {"ax", 'a"y\\\n', "az"}
+
+
+def test_saturation_is_the_share_of_h_near_its_limit(model):
+    stream = el.Stream(model)
+    assert saturation(stream) == {"lstm0": 0.0}
+    stream.set_state("lstm0", h=[0.995, -1.0, 0.9, 0.0])
+    assert saturation(stream) == {"lstm0": 0.5}
+
+
+def test_a_run_writes_what_it_counts(path, model, tmp_path):
+    odd = CSV + "9,x,9\n" + "900,nan,1\n"
+    told = ("--bad-lines", "skip", "--nan-policy", "hold", "--metrics", tmp_path / "m.jsonl", "--metrics-every", 0)
+    result = call("run", path, *told, given=odd)
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in (tmp_path / "m.jsonl").read_text().splitlines()]
+    last = lines[-1]
+    assert len(lines) > 1
+    assert (last["steps"], last["bad_lines"], last["held_samples"], last["refused_samples"]) == (41, 1, 1, 0)
+    assert last["digest"] == el.Stream(model).digest
+    assert last["deadline"] == 0.02
+    assert [last["inputs"][name]["out_of_range"] for name in ("ax", "ay", "az")] == [1, 0, 0]
+    refused(call("run", path, "--metrics", tmp_path / "m.jsonl", given=CSV + "x,1,2\n"), 1)
+    assert json.loads((tmp_path / "m.jsonl").read_text().splitlines()[-1])["refused_samples"] == 1
+    refused(call("run", path, "--metrics", tmp_path / "none" / "m", given=CSV), 1)
+    refused(call("run", path, "--web", "no:port", given=CSV), 2)
+
+
+def test_a_live_run_is_scraped(path):
+    with launch("run", path, "--web", "0") as process:
+        process.stdin.write(CSV.encode())
+        for _ in range(41):
+            line_of(process)
+        (url,) = re.findall(r"http://\S+/", process.stderr.readline().decode())
+        with urllib.request.urlopen(f"{url}metrics", timeout=30) as answer:
+            assert answer.headers["Content-Type"] == exposition.CONTENT_TYPE
+            found = parsed(answer.read().decode())
+        process.stdin.close()
+        process.wait(60)
+    assert found["edgelstm_steps_total"] >= 0
+    assert process.returncode == 0
