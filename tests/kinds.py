@@ -243,6 +243,39 @@ def self_attention(rng):
     ]
 
 
+def window_attention(rng):
+    """Over few rows of two heads, and over more than a block by additive scores."""
+    (first,) = three_to_nine(rng)
+    few = el.WindowAttention(8, 3, heads=2, scale=0.5, name="few", inputs=("query", "key", "key"))
+    more = el.WindowAttention(9, 23, "additive", vector=4 * uniform(rng, 9), name="more", inputs=("rows", "rows", "query"))
+    return [
+        replace(first, name="rows"),
+        el.Dense(4 * uniform(rng, 8, 9), name="query"),
+        el.Dense(4 * uniform(rng, 8, 9), name="key", inputs=("rows",)),
+        few,
+        more,
+        el.Dense(uniform(rng, 4, 16), inputs=("few", "more")),
+    ]
+
+
+def conv1d_int8(rng):
+    """Both schemes: neighbouring rows calibrated, rows apart by a step of their own, groups, a stride."""
+
+    def drawn(outputs, inputs, taps):
+        return integers(rng, outputs, inputs, taps), rng.uniform(0.5, 1, outputs) / (70 * np.sqrt(inputs * taps)), uniform(rng, outputs)
+
+    (head,) = lstm_layers(rng, 5, 9, 1)
+    return [
+        el.Conv1DInt8("int8-dynamic", *drawn(37, 3, 5), input_scale=[4 / 127]),
+        el.Activation("tanh"),
+        el.Conv1DInt8("int8-dynamic", *drawn(8, 37, 3), dilation=2, padding="valid"),
+        el.Conv1DInt8("int8-dynamic", *drawn(6, 4, 2), groups=2),
+        el.Conv1DInt8("int8-weight", *drawn(10, 3, 3), groups=2, dilation=3),
+        el.Conv1DInt8("int8-weight", *drawn(5, 10, 2), stride=2),
+        head,
+    ]
+
+
 def attention_over_memory(rng):
     """Of several heads with projections, and by additive scores of the rows themselves, over memories shorter than there is room for."""
     (first,) = three_to_nine(rng)
@@ -346,6 +379,7 @@ MAKERS = {
     "attention_pool": attention,
     "attention": attention_over_memory,
     "self_attention": self_attention,
+    "window_attention": window_attention,
     "lstm_half": lstm_half,
     "gru_half": lambda rng: in_halves(gru(rng)),
     "dense_half": dense_half,
@@ -353,6 +387,7 @@ MAKERS = {
     "gru_int8": gru_int8,
     "rnn_int8": rnn_int8,
     "conv_lstm_int8": before_dense,
+    "conv1d_int8": conv1d_int8,
     "dense_int8": behind_lstm(lambda rng: el.DenseInt8("int8-dynamic", integers(rng, 5, 9), rng.uniform(0.5, 1, 5) / 400)),
     "lstm_int8_static": lambda rng: [lstm_int8_static(rng, 4, 11)],
     "dense_int8_static": lambda rng: [dense_int8_static(rng, 6, 5, 0.01, 3)],

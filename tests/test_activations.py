@@ -18,6 +18,7 @@ WORDS = (
     *(activations.checked("test", name) for name in activations.ALONE),
     *("clip(-0.5, 3)", "clip(1, 1)", "hard_sigmoid(0.16666667, 0.5)", "softplus(3.5)", "elu(-0.7)", "celu(0.3)", "leaky_relu(-2)"),
     *("leaky_relu(0)", "thresholded_relu(-1)", "hard_shrink(0)", "soft_shrink(2)", "scaled_tanh(1.7159, 0.6666667)", "affine(-3, 0.25)"),
+    *("log(1e-05)", "log(2.5)"),
 )
 
 

@@ -1,8 +1,9 @@
 """Every kernel of a layer, and every check of inputs, by name."""
 
-from .attention_f32 import attention_f32, attention_pool_f32, self_attention_f32
+from .attention_f32 import attention_f32, attention_pool_f32, self_attention_f32, window_attention_f32
 from .channelwise_f32 import batch_norm_f32, prelu_f32
 from .conv1d_f32 import conv1d_f32, depthwise_conv1d_f32, dilated_conv1d_f32
+from .conv1d_int8 import conv1d_int8_dynamic, conv1d_int8_weight
 from .conv_lstm_f32 import conv_lstm_f32
 from .dense_f32 import dense_columns_f32, dense_dot_f32
 from .dense_int8 import dense_int8_dynamic, dense_int8_weight
@@ -84,6 +85,8 @@ LAYER_KERNELS = {
         conv1d_f32,
         dilated_conv1d_f32,
         depthwise_conv1d_f32,
+        conv1d_int8_dynamic,
+        conv1d_int8_weight,
         max_pool_f32,
         average_pool_f32,
         global_max_f32,
@@ -96,6 +99,7 @@ LAYER_KERNELS = {
         attention_f32,
         attention_pool_f32,
         self_attention_f32,
+        window_attention_f32,
         fake_quantize_f32,
         requantize_f32,
         dynamic_fake_quantize_f32,

@@ -20,6 +20,9 @@ _WORD = r"\s*([a-z_0-9]{1,40})\s*(?:\(([^()]{0,100})\))?\s*"
 #: The magnitude that silu, gelu and mish have at most below zero, and selu's scale and slope (Klambauer et al. 2017).
 _DIP, SELU_SCALE, SELU_ALPHA = 0.31, 1.0507009873554805, 1.6732632423543772
 
+#: The smallest number of which a logarithm is taken: half of it is a normal float32 still.
+LEAST_LOG = 2.4e-38
+
 
 class Function(NamedTuple):
     """One name.
@@ -90,6 +93,7 @@ FUNCTIONS = {
     "exp": Function("exp(x)", _exp),
     "abs": Function("|x|", _same),
     "sqrt": Function("sqrt(max(x, 0))", math.sqrt),
+    "log": Function("log(max(x, a))", lambda x, a: max(abs(math.log(a)), math.log(max(x, a))), ("a",), (LEAST_LOG,)),
 }
 
 #: Names that mean something without numbers.
@@ -143,6 +147,8 @@ def _check(name: str, numbers: tuple[float, ...]) -> None:
         raise ValueError("a must not be above b")
     if name in ("softplus", "celu") and numbers[0] < 1e-6:
         raise ValueError("a must not be below 1e-6")
+    if name == "log" and numbers[0] < LEAST_LOG:
+        raise ValueError(f"a must not be below {LEAST_LOG:g}")
     if name in ("hard_shrink", "soft_shrink") and numbers[0] < 0:
         raise ValueError("a must not be below 0")
 

@@ -235,6 +235,7 @@ PLAIN: dict[str, Handler] = {
     "exp": _unary("Exp"),
     "abs": _unary("Abs"),
     "sqrt": _unary("Sqrt"),
+    "log": _unary("Log"),
     "selu": _unary("Selu"),
     "hardswish": _unary("HardSwish"),
     "hardsigmoid": _unary("HardSigmoid", alpha=1 / 6, beta=0.5),

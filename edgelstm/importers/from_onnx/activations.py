@@ -116,6 +116,7 @@ ACTIVATIONS: dict[str, Callable[[Call], list[Value]]] = {
     "ThresholdedRelu": _fixed("thresholded_relu", ("alpha", 1.0)),
     "HardSigmoid": _fixed("hard_sigmoid", ("alpha", 0.2), ("beta", 0.5)),
     "Sqrt": _fixed("sqrt"),
+    "Log": _fixed("log"),
     "Erf": _fixed("erf"),
     "Abs": _fixed("abs"),
     "Mish": _fixed("mish"),

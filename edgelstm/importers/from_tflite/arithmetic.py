@@ -187,6 +187,7 @@ _PLAIN: dict[str, Handler] = {
         "HARD_SWISH": "HardSwish",
         "EXP": "Exp",
         "SQRT": "Sqrt",
+        "LOG": "Log",
         "ABS": "Abs",
         "NEG": "Neg",
         "PRELU": "PRelu",
