@@ -202,7 +202,7 @@ def test_objects_and_vocabularies_beside_the_weights_are_passed_over(zipped, tmp
     assert any(f"vocabulary ({__name__}.Vocabulary)" in note for note in taken.notes)
     for value in (net, {"net": net}, {"state_dict": {**net.state_dict(), "fc1.weight": Vocabulary(1)}}):
         torch.save(value, path, _use_new_zipfile_serialization=zipped)
-        with pytest.raises(el.ModelFileError, match="its pickle asks for .*no plain data"):
+        with pytest.raises(el.ModelFileError, match=r"its pickle asks for .*no plain data"):
             el.load(path)
 
 
