@@ -14,6 +14,7 @@ from edgelstm.importers import import_file
 from edgelstm.importers.from_onnx.chains import from_onnx
 from edgelstm.importers.from_tensorflow.file import parse
 from edgelstm.importers.from_tensorflow.program import program
+from edgelstm.importers.from_tensorflow.settled import settled
 
 with tarfile.open(Path(__file__).with_name("golden") / "tensorflow.tar.xz") as archive:
     FILES = {member.name: archive.extractfile(member).read() for member in archive}
@@ -182,23 +183,29 @@ def test_loops_of_another_form_are_refused_or_no_recurrence(graph, match):
         load(graph.bytes())
 
 
-@pytest.mark.parametrize(("op", "taken", "sizes"), [("Add", 1, ()), ("GreaterEqual", 0, ()), ("Add", 1, None)])
-def test_placeholders_of_dropout_drop_nothing(op, taken, sizes):
-    """The probability to keep, as TensorFlow 1.12 and before have it, and the rate behind it; in a loop, without a shape."""
+@pytest.mark.parametrize(("op", "taken"), [("Add", 1), ("GreaterEqual", 0)])
+def test_placeholders_of_dropout_drop_nothing(op, taken):
+    """The probability to keep, as TensorFlow 1.12 and before have it, and the rate behind it."""
     graph = dense()
-    if sizes is None:
-        graph.add("keep", "Placeholder", dtype=dtype("float32"))
-        graph.add("drop", "Enter", "keep")
-    else:
-        graph.placeholder("drop", sizes=sizes)
+    graph.placeholder("drop", sizes=())
     graph.add("noise", "RandomUniform", "rows")
     graph.add("sum", op, *(("drop", "noise") if op == "Add" else ("noise", "drop")))
     graph.add("mask", *(("Floor", "sum") if op == "Add" else ("Cast", "sum")), **({} if op == "Add" else {"DstT": dtype("float32")}))
     graph.add("z", "Mul", "y", "mask")
     model, _, notes = load(graph.bytes())
-    assert any(f"{'drop' if sizes is not None else 'keep'!r} is taken as {taken}" in note for note in notes)
+    assert any(f"'drop' is taken as {taken}" in note for note in notes)
     x = np.ones((2, 3))
     assert reference.run(model, x) == pytest.approx(x @ np.arange(6.0).reshape(3, 2), abs=1e-5)
+
+
+def test_a_probability_without_a_shape_is_followed_into_a_loop():
+    graph, notes = GraphDef(), []
+    graph.add("keep", "Placeholder", dtype=dtype("float32"))
+    graph.add("inside", "Enter", "keep")
+    graph.add("noise", "RandomUniform", "inside")
+    graph.add("sum", "Add", "inside", "noise")
+    assert [node.op for node in settled(parse(graph.bytes()).nodes, notes)] == ["Const", "Enter", "RandomUniform", "Add"]
+    assert notes == ["The input 'keep' is taken as 1, so that nothing is dropped or trained."]
 
 
 def test_functions_are_called_in_place():
