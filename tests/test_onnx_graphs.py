@@ -88,6 +88,7 @@ NETWORKS = {
         lambda x, rnn, a, b: b(torch.cat([x, a(rnn(x)[0])], -1)), lstm(3, 8), nn.Linear(8, 2), nn.Linear(5, 2)
     ),
     "scaled samples": lambda: Network(lambda x, rnn: rnn((x - torch.tensor([1.0, 2, 3])) / torch.tensor([2.0, 4, 5]))[0], lstm(3, 8)),
+    "logarithms of bands": lambda: before_lstm(lambda x, m: turned(torch.log(torch.clamp(m(turned(x)) ** 2, min=1e-4))), nn.Linear(3, 5)),
     "clipped": lambda: behind_lstm(lambda y: functional.leaky_relu(torch.clamp(y, -0.1, 0.2))),
 }
 

@@ -132,6 +132,14 @@ def _log_sigmoid(w: Writer, x: Ref) -> Ref:
     return w.one("Neg", w.one("Softplus", w.one("Neg", x)))
 
 
+def _log1p(w: Writer, x: Ref) -> Ref:
+    return w.one("Log", w.one("Add", x, 1.0))
+
+
+def _log_to(base: float) -> Handler:
+    return lambda w, x: w.one("Mul", w.one("Log", x), float(1 / np.log(base)))
+
+
 def _square(w: Writer, x: Ref) -> Ref:
     return w.one("Mul", x, x)
 
@@ -236,6 +244,9 @@ PLAIN: dict[str, Handler] = {
     "abs": _unary("Abs"),
     "sqrt": _unary("Sqrt"),
     "log": _unary("Log"),
+    "log2": _log_to(2),
+    "log10": _log_to(10),
+    "log1p": _log1p,
     "selu": _unary("Selu"),
     "hardswish": _unary("HardSwish"),
     "hardsigmoid": _unary("HardSigmoid", alpha=1 / 6, beta=0.5),
