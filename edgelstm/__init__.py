@@ -33,6 +33,7 @@ _HOME = {
     "UsageError": "errors",
     "Verification": "verifying",
     "Vocabulary": "generation.vocabulary",
+    "arun": "sources.asynchronous",
     "beam_search": "generation.beam",
     "build": "building",
     "from_torch": "loading",
@@ -126,6 +127,7 @@ __all__ = [
     "Window",
     "WindowAttention",
     "__version__",
+    "arun",
     "beam_search",
     "build",
     "from_torch",
@@ -241,6 +243,7 @@ if TYPE_CHECKING:
     from .model import Model as Model
     from .model import Probe as Probe
     from .quantization import quantize as quantize
+    from .sources.asynchronous import arun as arun
     from .statistics import InputStatistics as InputStatistics
     from .stream import Stream as Stream
     from .timed import Timed as Timed

@@ -22,6 +22,7 @@ ALLOWED = {
         "loading",
         "model",
         "quantization",
+        "sources",
         "statistics",
         "stream",
         "timed",
@@ -50,11 +51,14 @@ ALLOWED = {
     "verifying": {"errors", "model", "reference", "runtime", "stream"},
     "originals": {"errors", "files", "importers", "layers", "model", "reference", "stream"},
     "quantization": {"", "errors", "files", "layers", "model", "reference", "runtime", "stream"},
-    "doctor": {"building", "compiler", "device", "errors", "layers", "model", "reference", "runtime", "stream"},
+    "doctor": {"building", "compiler", "device", "errors", "layers", "model", "reference", "runtime", "sources", "stream"},
     "runners": {"errors", "field", "runtime", "stream", "timed"},
+    "sources": {"errors", "runners"},
+    "web": {"errors"},
     "cli": {
         *("", "building", "compiler", "doctor", "errors", "files", "importers", "layers", "loading", "model", "quantization"),
-        *("field", "generation", "originals", "reference", "runners", "runtime", "statistics", "stream", "timed", "verifying"),
+        *("field", "generation", "originals", "reference", "runners", "runtime", "sources", "statistics", "stream", "timed"),
+        *("verifying", "web"),
     },
 }
 

@@ -8,6 +8,7 @@ import numpy as np
 from ...layers.activations import spelled
 from ...layers.feedforward import Add, Dense
 from ...layers.joining import Concat, Mul
+from ..extremes import extreme
 from . import weighting
 from .build import Masked, Value
 from .kinds import Call, Kind
@@ -75,21 +76,10 @@ def _subtract(call: Call) -> Value:
     return _add(replace(call, inputs=(call.inputs[0], minus)))
 
 
-def _extreme(sign: int) -> Callable[[Call], Value]:
-    """The largest of all inputs, number by number: ``a + relu(b - a)`` one by one; the smallest with `sign` -1."""
-
+def _extreme(*, largest: bool) -> Callable[[Call], Value]:
     def make(call: Call) -> Value:
-        found, *rest = call.build.ends(call.inputs)
-        for x in rest:
-            minus = call.build.apply(spelled("affine", -1.0, 0.0), f"{call.name}.minus", found)
-            difference = _add(replace(call, inputs=(x, minus)))
-            if sign < 0:
-                difference = call.build.apply(spelled("affine", -1.0, 0.0), f"{call.name}.turned", difference)
-            beyond = call.build.apply("relu", f"{call.name}.beyond", difference)
-            if sign < 0:
-                beyond = call.build.apply(spelled("affine", -1.0, 0.0), f"{call.name}.back", beyond)
-            found = _add(replace(call, inputs=(found, beyond)))
-        return found
+        x, mask, names = _alike(replace(call, inputs=call.build.ends(call.inputs)))
+        return replace(x, name=call.build.add(*extreme(names, call.at(*names)["name"], largest=largest)), mask=mask)
 
     return make
 
@@ -111,7 +101,7 @@ KINDS = {
     "Dot": Kind(weighting.dot, attends=True),
     "Average": Kind(_average),
     "Subtract": Kind(_subtract),
-    "Maximum": Kind(_extreme(1)),
-    "Minimum": Kind(_extreme(-1)),
+    "Maximum": Kind(_extreme(largest=True)),
+    "Minimum": Kind(_extreme(largest=False)),
     "Merge": Kind(_merge),
 }

@@ -51,7 +51,7 @@ def _cell(call: Call, width: int, **options: Any) -> Recurrent:
     recurrent = call.arrays.get("recurrent_kernel", (units, gates * units))
     bias = call.arrays.get("bias", None) if call.options.take("use_bias", bool, True) else None
     if cudnn or (bias is not None and computes == "LSTM" and bias.shape == (8 * units,)):
-        kernel, recurrent, bias = _from_cudnn(kernel, recurrent, bias, gates)
+        kernel, recurrent, bias = keras_arrays.from_cudnn(kernel, recurrent, bias, gates)
     cell = call.cell_activation("activation", "tanh")
     if computes == "SimpleRNN":
         return RNN(kernel.T, recurrent.T, bias, activation=cell, **options)
@@ -61,16 +61,6 @@ def _cell(call: Call, width: int, **options: Any) -> Recurrent:
     after = call.options.take("reset_after", bool, None)
     after = cudnn or (bias is not None and bias.ndim == 2) if after is None else after
     return keras_arrays.gru(kernel, recurrent, bias, reset_after=after, gate_activation=gate, cell_activation=cell, **options)
-
-
-def _from_cudnn(kernel: Floats, recurrent: Floats, bias: Floats | None, gates: int) -> tuple[Floats, Floats, Floats | None]:
-    """Weights as cuDNN's layers store them, in the layout of the others: input blocks scrambled, state blocks transposed, two biases."""
-    kernel = np.hstack([block.reshape(block.shape[::-1]).T for block in np.hsplit(kernel, gates)])
-    recurrent = np.hstack([block.T for block in np.hsplit(recurrent, gates)])
-    if bias is not None:
-        pair = bias.reshape(2, -1)
-        bias = pair.astype(np.float64).sum(axis=0) if gates == _GATES["LSTM"] else pair
-    return kernel, recurrent, bias
 
 
 def _layer(call: Call) -> Value:

@@ -1,6 +1,7 @@
 """The forms of Keras files: what describes the network, and where its weights lie."""
 
 import io
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def read(file: BinaryIO) -> Stored:
         return Stored(_config(described, "model_config"), _version(root.text("keras_version")), ByName(weights), root)
     if root.texts("layer_names") is not None:
         return Stored(None, _version(root.text("keras_version")), ByName(root), root)
-    if "layers" in root or "_layer_checkpoint_dependencies" in root:
+    if any(re.search(r"(^|/)vars/[0-9]+$", path) for path in root.walk()):
         return Stored(None, 3, ByPath(root), root)
     raise UnsupportedModelError("is an HDF5 file without a Keras model (no model_config, layer_names or layers).")
 
@@ -90,6 +91,23 @@ def _config(text: bytes | str, what: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ModelFileError(f"{what} describes no model; save the model again.")
     return found
+
+
+def config_of(description: bytes, what: str) -> tuple[dict[str, Any], int]:
+    """A model's class and configuration, and the version of Keras, in the JSON that ``model.to_json()`` gave.
+
+    Raises
+    ------
+    ModelFileError
+        If it is none.
+    """
+    found = _config(description, what)
+    version = found.pop("keras_version", None)
+    found.pop("backend", None)
+    if not {"class_name", "config"} <= set(found):
+        raise ModelFileError(f"{what} is no JSON that model.to_json() of Keras gives.")
+    newer = version is None and ("module" in found or "registered_name" in found)
+    return found, 3 if newer else _version(version if isinstance(version, str) else None)
 
 
 def _version(text: str | None) -> int:

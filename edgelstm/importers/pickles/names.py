@@ -1,5 +1,7 @@
 """What the names in a checkpoint's pickle mean: what is passed over, and why the rest is refused."""
 
+import sys
+
 from ...errors import printable
 
 #: NumPy arrays and scikit-learn's scalers: not read either, but a user may miss them.
@@ -88,6 +90,14 @@ _OTHER_TENSORS = (
         'holds an object of scikit-learn ({}), which is not read; save its numbers, np.savez("scaler.npz", mean=…, scale=…), apart.',
     ),
 )
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a name is a library's or a script's, of an object that may stand beside weights and need not be read to have these.
+
+    Names of the standard library would be code, and those of other kinds of tensors are weights.
+    """
+    return name.partition(".")[0] not in sys.stdlib_module_names and not any(word in name for words, _ in _OTHER_TENSORS for word in words)
 
 
 def refusal(name: str, advice: str = ADVICE) -> str:
