@@ -18,8 +18,8 @@ import machine
 
 SYMBOLS, FEATURES, UNITS = 64, 32, 128
 
-#: Characters of a chunk: here, and in the others' loops.
-HERE, THERE = 4000, 400
+#: Characters of a chunk: here, and in the others' loops. A chunk takes 2 ms or less, so that some pass without another program on the core.
+HERE, THERE = 1000, 40
 
 #: Writes so many characters behind the first one, from the initial state.
 Writer = Callable[[int], list[int]]
@@ -152,7 +152,7 @@ def writers() -> dict[str, tuple[Writer, int]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--core", type=int, default=0)
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     machine.take_core(asked.core)

@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Bidirectional": "layers.bidirectional",
     "InverseSTFT": "layers.fourier",
+    "Mel": "layers.fourier",
     "STFT": "layers.fourier",
     "CalibrationWarning": "errors",
     "CompileError": "errors",
@@ -34,6 +35,7 @@ _HOME = {
     "Verification": "verifying",
     "Vocabulary": "generation.vocabulary",
     "Windowed": "windowed",
+    "arun": "sources.asynchronous",
     "beam_search": "generation.beam",
     "build": "building",
     "from_torch": "loading",
@@ -61,6 +63,7 @@ __all__ = [
     "CompileError",
     "Concat",
     "Conv1D",
+    "Conv1DInt8",
     "ConvLSTM",
     "ConvLSTMInt8",
     "Dense",
@@ -95,6 +98,7 @@ __all__ = [
     "MapPool",
     "Mask",
     "MaxPool1D",
+    "Mel",
     "MinGRU",
     "MinLSTM",
     "Model",
@@ -124,8 +128,10 @@ __all__ = [
     "Verification",
     "Vocabulary",
     "Window",
+    "WindowAttention",
     "Windowed",
     "__version__",
+    "arun",
     "beam_search",
     "build",
     "from_torch",
@@ -177,12 +183,14 @@ if TYPE_CHECKING:
     from .layers.attention import Attention as Attention
     from .layers.attention import AttentionPool as AttentionPool
     from .layers.attention import SelfAttention as SelfAttention
+    from .layers.attention import WindowAttention as WindowAttention
     from .layers.bidirectional import Bidirectional as Bidirectional
     from .layers.channelwise import BatchNorm as BatchNorm
     from .layers.channelwise import PReLU as PReLU
     from .layers.conv_lstm import ConvLSTM as ConvLSTM
     from .layers.conv_lstm import ConvLSTMInt8 as ConvLSTMInt8
     from .layers.convolution import Conv1D as Conv1D
+    from .layers.convolution import Conv1DInt8 as Conv1DInt8
     from .layers.dense_int8 import DenseInt8 as DenseInt8
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
     from .layers.fake_quantize import DynamicFakeQuantize as DynamicFakeQuantize
@@ -198,6 +206,7 @@ if TYPE_CHECKING:
     from .layers.feedforward import Softmax as Softmax
     from .layers.fourier import STFT as STFT
     from .layers.fourier import InverseSTFT as InverseSTFT
+    from .layers.fourier import Mel as Mel
     from .layers.frames import InterRNN as InterRNN
     from .layers.frames import IntraRNN as IntraRNN
     from .layers.grouped_dense import GroupedDense as GroupedDense
@@ -239,6 +248,7 @@ if TYPE_CHECKING:
     from .model import Model as Model
     from .model import Probe as Probe
     from .quantization import quantize as quantize
+    from .sources.asynchronous import arun as arun
     from .statistics import InputStatistics as InputStatistics
     from .stream import Stream as Stream
     from .timed import Timed as Timed

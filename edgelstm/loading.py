@@ -37,7 +37,8 @@ def load(
         What an ONNX, torch.export or TorchScript file leaves open of its inputs: lengths of axes, and whole numbers
         (``"input=1x576, sr=16000"``). An axis that is to stay open has a name: ``"x=1xTx40"``.
     recipe : str or os.PathLike, optional
-        A small TOML file that says all of that, and more, of a file that holds tensors alone.
+        A small TOML file that says all of that, and more, of a file that holds tensors alone; of Keras' weights alone the JSON that
+        ``model.to_json()`` gave will do.
 
     Raises
     ------

@@ -47,6 +47,15 @@ NOT_EXECUTED = {
     "examples/forecast/README.md": {"pip install torch": INDEX},
     "examples/vowels/README.md": {"pip install torch": INDEX},
     "examples/voice/README.md": {"pip install": INDEX, "python examples/voice/run.py": f"{ELSEWHERE}test_voice.py"},
+    "docs/gateway.md": {
+        "pip install 'edgelstm[": INDEX,
+        "edgelstm run gesture.elstm -i 'serial:": f"{ELSEWHERE}test_sources.py",
+        "edgelstm run gesture.elstm -i 'mqtt:": f"{ELSEWHERE}test_mqtt.py",
+        "edgelstm run keyword.elstm -i": f"{ELSEWHERE}test_sources.py",
+        "edgelstm doctor --mqtt": f"{ELSEWHERE}test_gateway_example.py",
+        "edgelstm demo --web": f"{ELSEWHERE}test_web.py",
+    },
+    "examples/gateway/README.md": {"pip install": INDEX, "python examples/gateway/gateway.py": f"{ELSEWHERE}test_gateway_example.py"},
     "benchmarks/README.md": {
         "pip install": INDEX,
         "python benchmarks/compare.py": f"{ELSEWHERE}test_benchmarks.py, on small rows: all of them take minutes",

@@ -157,3 +157,60 @@ def test_transforms_say_what_they_cannot_be():
         el.STFT(8, 4, window=np.ones(7))
     with pytest.raises(el.ShapeError, match="is longer than its blocks"):
         el.OverlapAdd(4, 5)
+
+
+#: Hz that lie evenly on the mel scale from 0 to 11025, as librosa's documentation of ``mel_frequencies(n_mels=40)`` prints them.
+EDGES = """
+    0 85.317 170.635 255.952 341.269 426.586 511.904 597.221 682.538 767.855 853.173 938.49 1024.856 1119.114 1222.042 1334.436 1457.167
+    1591.187 1737.532 1897.337 2071.84 2262.393 2470.47 2697.686 2945.799 3216.731 3512.582 3835.643 4188.417 4573.636 4994.285 5453.621
+    5955.205 6502.92 7101.009 7754.107 8467.272 9246.028 10096.408 11025
+"""
+
+
+def test_bands_of_the_mel_scale():
+    edges = np.array(EDGES.split(), float)
+    size, rate = 1 << 15, 22050
+    layer = el.Mel(38, size, rate, norm=None)
+    bins = np.arange(size // 2 + 1) * rate / size
+    triangles = [np.interp(bins, edges[k : k + 3], (0, 1, 0)) for k in range(38)]
+    np.testing.assert_allclose(layer.weight, triangles, rtol=0, atol=2e-4)
+    areas = el.Mel(38, size, rate).weight.sum(axis=1, dtype=np.float64) * rate / size
+    np.testing.assert_allclose(areas, 1, rtol=0, atol=1e-4)
+
+
+def test_bands_of_the_htk_scale():
+    """1000 Hz are 1000 mels: ten bands of 100 mels, each highest where the next one begins. A bin is 1 Hz wide."""
+    layer = el.Mel(9, 16000, 16000, high=1000, scale="htk", norm=None)
+    edges = 700 * (10 ** (np.arange(11) * 100 / 2595) - 1)
+    np.testing.assert_allclose(layer.weight.argmax(axis=1), edges[1:-1], rtol=0, atol=0.6)
+    assert not layer.weight[:, 1001:].any()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"bands": 0}, "at least one band"),
+        ({"high": 9000.0}, "half the rate"),
+        ({"scale": "bark"}, "scale is one of"),
+        ({"size": 5}, "even"),
+    ],
+)
+def test_bands_that_cannot_be(given, told):
+    with pytest.raises(el.EdgeLSTMError, match=told):
+        el.Mel(**{"bands": 4, "size": 64, "rate": 16000, **given})
+
+
+def test_a_front_end_of_log_mels(rng):
+    """Samples, hop by hop, to logarithms of bands: as NumPy's transform of each block gives them."""
+    size, hop, bands = 64, 16, 7
+    front = [*el.STFT(size, hop), el.Magnitude(size // 2 + 1, squared=True), el.Mel(bands, size, 8000), el.Activation("log(1e-4)")]
+    model = el.Model(front)
+    xs = rng.normal(size=(20, hop)).astype(np.float32)
+    xs[12:18] = 0
+    padded = np.concatenate([np.zeros(size - hop), xs.ravel()])
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+    blocks = np.array([padded[t * hop : t * hop + size] for t in range(20)]) * window
+    powers = np.abs(np.fft.rfft(blocks)) ** 2
+    expected = np.log(np.maximum(powers @ model.layers[-2].weight.T.astype(np.float64), 1e-4))
+    assert (expected == np.log(1e-4)).any()
+    np.testing.assert_allclose(el.Stream(model).process(xs), expected, rtol=0, atol=2e-5)

@@ -95,8 +95,29 @@ class BidirectionalLayer(Part):
         return np.hstack((self.fwd_layer.run(xs), self.bwd_layer.run(xs[::-1])[::-1]))
 
 
+class BatchNormLayer(Part):
+    def run(self, xs):
+        return self.activation_fn((xs - self.mean) * (self.gamma * self.inv_std) + self.beta)
+
+
 class ConvolutionalLayer(Part):
-    pass
+    def run(self, xs):
+        """xs: (frames, bins, channels). What lies in a window is multiplied by the reversed kernel."""
+        windows = np.lib.stride_tricks.sliding_window_view(xs, self.weights.shape[2:], axis=(0, 1))
+        return self.activation_fn(np.einsum("tbcij,cfij->tbf", windows, self.weights[:, :, ::-1, ::-1]) + self.bias)
+
+
+class MaxPoolLayer(Part):
+    def run(self, xs):
+        stride = (self.stride or self.size)[1]
+        windows = np.lib.stride_tricks.sliding_window_view(xs, self.size[1], axis=1)[:, ::stride]
+        return windows.max(axis=-1)
+
+
+class StrideLayer(Part):
+    def run(self, xs):
+        windows = np.lib.stride_tricks.sliding_window_view(xs.reshape(len(xs), -1), self.block_size, axis=0)
+        return windows.transpose(0, 2, 1).reshape(len(windows), -1)
 
 
 class NeuralNetwork(Part):
@@ -121,7 +142,8 @@ def average_predictions(predictions):
 PLACES = {
     "madmom.ml.nn.activations": (linear, tanh, sigmoid, relu, softmax),
     "madmom.ml.nn.layers": (
-        *(FeedForwardLayer, RecurrentLayer, Gate, Cell, GRUCell, LSTMLayer, GRULayer, BidirectionalLayer, ConvolutionalLayer),
+        *(FeedForwardLayer, RecurrentLayer, Gate, Cell, GRUCell, LSTMLayer, GRULayer, BidirectionalLayer),
+        *(BatchNormLayer, ConvolutionalLayer, MaxPoolLayer, StrideLayer),
     ),
     "madmom.ml.nn": (NeuralNetwork, NeuralNetworkEnsemble, average_predictions),
     "madmom.processors": (ParallelProcessor,),
@@ -176,6 +198,16 @@ def both(kind, inputs, hidden):
     return BidirectionalLayer(fwd_layer=kind(inputs, hidden), bwd_layer=kind(inputs, hidden))
 
 
+def norm(*shape, function=linear):
+    return BatchNormLayer(mean=numbers(*shape), inv_std=abs(numbers(*shape)), beta=numbers(shape[-1]), gamma=1.5, activation_fn=function)
+
+
+def conv(channels, features, steps, taps, function=tanh, pad="valid"):
+    return ConvolutionalLayer(
+        weights=numbers(channels, features, steps, taps), bias=numbers(features), stride=1, pad=pad, activation_fn=function
+    )
+
+
 NETWORKS = {
     "peepholes": lambda: [lstm(4, 6), lstm(6, 6), dense(6, 2)],
     "without peepholes": lambda: [lstm(4, 6, peephole=False), dense(6, 3, softmax)],
@@ -184,6 +216,7 @@ NETWORKS = {
     "bidirectional lstm": lambda: [both(lstm, 4, 6), both(lstm, 12, 5), dense(10, 3, softmax)],
     "bidirectional gru": lambda: [both(gru, 4, 6), dense(12, 2)],
     "bidirectional simple": lambda: [both(rnn, 4, 6), dense(12, 1)],
+    "normalised": lambda: [norm(4), rnn(4, 6), norm(1, 6, function=relu), dense(6, 2)],
     "feed-forward": lambda: [dense(4, 8, relu), dense(8, 8, tanh), dense(8, 2, linear)],
 }
 
@@ -201,6 +234,14 @@ def test_networks_answer_as_madmom_does(name, protocol, tmp_path):
     assert (taken.format, taken.notes) == ("madmom (pickle)", ())
     xs = np.random.default_rng(1).normal(size=(40, 4)).astype(np.float32)
     np.testing.assert_allclose(reference.run(taken.model, xs), network.run(xs.astype(np.float64)), atol=LIMIT)
+
+
+def test_convolutions_over_frames_and_bins_answer_as_madmom_does(tmp_path):
+    layers = [norm(14, 3), conv(3, 4, 3, 3), MaxPoolLayer(size=(1, 3), stride=None), conv(4, 2, 2, 2, relu), norm(2, function=tanh)]
+    network = NeuralNetwork(layers=[*layers, StrideLayer(block_size=3), dense(18, 5), dense(5, 1)])
+    model = el.load(written(network, tmp_path / "n.pkl"))
+    xs = np.random.default_rng(1).normal(size=(20, 14, 3)).astype(np.float32)
+    np.testing.assert_allclose(reference.run(model, xs.reshape(20, -1)), network.run(xs.astype(np.float64)), atol=LIMIT)
 
 
 def test_an_ensemble_is_the_average_of_its_networks(tmp_path):
@@ -226,7 +267,14 @@ def changed(part, **attributes):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: [ConvolutionalLayer(weights=numbers(1, 1, 3, 3)), dense(4, 2)], "layer 0 is a ConvolutionalLayer of madmom"),
+        (lambda: [conv(1, 1, 3, 3), dense(4, 2)], "no layer before it tells the number of bins"),
+        (lambda: [norm(8, 2), conv(2, 3, 1, 3, pad="same"), dense(4, 2)], "no convolution of stride 1"),
+        (lambda: [norm(8, 2), conv(3, 3, 1, 3), dense(4, 2)], "convolves 3 channels"),
+        (lambda: [norm(8, 2), norm(7, 2), dense(4, 2)], r"scales frames of shape \(7, 2\)"),
+        (lambda: [norm(8, 2), MaxPoolLayer(size=(1, 3), stride=None), dense(4, 2)], "reach beyond the frame's 8"),
+        (lambda: [norm(8, 2), MaxPoolLayer(size=(2, 3), stride=None), dense(4, 2)], "one frame a window"),
+        (lambda: [norm(4), StrideLayer(block_size=0), dense(4, 2)], "a whole number"),
+        (lambda: [without(norm(4), "inv_std"), dense(4, 2)], "has no inv_std"),
         (lambda: [both(dense, 4, 6), dense(12, 2)], "BidirectionalLayer of FeedForwardLayer, FeedForwardLayer"),
         (lambda: [without(lstm(4, 6), "forget_gate")], "no forget_gate"),
         (lambda: [without(dense(4, 6), "weights")], "no weights"),

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from cli_calls import call, refused
 from conftest import lstm_layers
-from kinds import lstm_int8, uniform
+from int8_records import lstm_int8
+from kinds import uniform
 from library_models import tool
+from microcontroller_boards import BOARDS, COMPILER, EMULATOR, emulated, linked, need
 
 import edgelstm as el
 from edgelstm import reference
@@ -281,6 +283,12 @@ def test_from_the_command_line(model, stream, tmp_path):
     assert "convert it again with --vocabulary" in refused(call("generate", path, "--start", "a"), 2)
 
 
+def in_scheme(model, scheme):
+    if scheme == "f32":
+        return model
+    return el.quantize(model, np.random.default_rng(5).integers(SYMBOLS, size=(4, 60, 1)).astype(np.float32), scheme=scheme)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "compiler", "emulator"),
@@ -290,11 +298,10 @@ def test_from_the_command_line(model, stream, tmp_path):
     ],
 )
 @pytest.mark.parametrize("scheme", ["f32", "int8-dynamic"])
-def test_boards_draw_the_same(model, stream, tmp_path, target, compiler, emulator, scheme):
+def test_boards_draw_the_same(model, tmp_path, target, compiler, emulator, scheme):
     """In C, under emulation."""
-    if scheme != "f32":
-        model = el.quantize(model, np.random.default_rng(5).integers(SYMBOLS, size=(4, 60, 1)).astype(np.float32), scheme=scheme)
-        stream = el.Stream(model)
+    model = in_scheme(model, scheme)
+    stream = el.Stream(model)
     tests = Path(__file__).parent
     include = tests.parent / "edgelstm" / "include"
     subprocess.run([tool(compiler), "-O1", f"-I{include}", "-o", tmp_path / "draw", tests / "library_tokens.c", "-ldl"], check=True)
@@ -306,3 +313,28 @@ def test_boards_draw_the_same(model, stream, tmp_path, target, compiler, emulato
         words = [tool(emulator[0]), *emulator[1:], tmp_path / "draw", tmp_path / "model.so", 3, 400, *said]
         done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=True)
         assert list(map(int, done.stdout.split())) == here
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "scheme"), [("cortex-m4f", "f32"), ("cortex-m4f", "int8-dynamic"), ("cortex-m3", "int8-dynamic")])
+def test_microcontrollers_draw_the_same(model, tmp_path, target, scheme):
+    """On QEMU's boards, without an operating system."""
+    need(COMPILER, EMULATOR)
+    model, count = in_scheme(model, scheme), 200
+    made = el.build(model, target)
+    made.write(tmp_path / "model.o")
+    (tmp_path / "model.h").write_text(made.header)
+    (tmp_path / "edgelstm.h").write_bytes((Path(el.__file__).parent / "include" / "edgelstm.h").read_bytes())
+    rows = [f"{{{s.seed}ull, {float(s.temperature).hex()}f, {s.top_k}, {float(s.top_p).hex()}f}}" for s in SAMPLERS]
+    kind = "struct sampler { uint64_t seed; float temperature; uint32_t top_k; float top_p; }"
+    given = f"enum {{ FIRST = 3, COUNT = {count} }};\n{kind};\nstatic const struct sampler samplers[] = {{{', '.join(rows)}}};\n"
+    (tmp_path / "given.h").write_text(given)
+    check = Path(__file__).with_name("board_tokens.c")
+    program = linked(BOARDS[target], [check], tmp_path, tmp_path / "draw.elf", tmp_path / "model.o")
+    said, code = emulated(BOARDS[target], program)
+    assert code == 0
+    stream, here = el.Stream(model), []
+    for sampler in SAMPLERS:
+        stream.reset()
+        here += el.generate(stream, 3, count, sample=sampler)
+    assert list(map(int, said.split())) == here

@@ -23,6 +23,7 @@ ALLOWED = {
         "loading",
         "model",
         "quantization",
+        "sources",
         "statistics",
         "stream",
         "timed",
@@ -49,17 +50,21 @@ ALLOWED = {
     "stream": {"compiler", "errors", "files", "generation.decoding", "model", "runtime", "statistics"},
     "timed": {"errors", "field", "runtime", "stream"},
     "generation": {"compiler", "errors", "stream"},
+    "generation/decoding.py": {"compiler", "errors", "model", "runtime"},
     "generation/vocabulary.py": {"errors"},
     "onnx_backend": {"errors", "importers", "layers", "reference", "stream"},
     "device": {"errors", "runtime"},
     "verifying": {"errors", "model", "reference", "runtime", "stream"},
     "originals": {"errors", "files", "importers", "layers", "model", "reference", "stream"},
     "quantization": {"", "errors", "files", "layers", "model", "reference", "runtime", "stream"},
-    "doctor": {"building", "compiler", "device", "errors", "layers", "model", "reference", "runtime", "stream"},
+    "doctor": {"building", "compiler", "device", "errors", "layers", "model", "reference", "runtime", "sources", "stream"},
     "runners": {"errors", "field", "runtime", "stream", "timed"},
+    "sources": {"errors", "runners"},
+    "web": {"errors"},
     "cli": {
         *("", "building", "compiler", "doctor", "errors", "files", "importers", "layers", "loading", "model", "quantization"),
-        *("field", "generation", "originals", "reference", "runners", "runtime", "statistics", "stream", "timed", "verifying"),
+        *("field", "generation", "originals", "reference", "runners", "runtime", "sources", "statistics", "stream", "timed"),
+        *("verifying", "web"),
     },
 }
 
@@ -69,8 +74,9 @@ FOREIGN = {
     "runtime": {*sys.stdlib_module_names, "_sha2", "_sha256", "numpy"},
     **{
         f"runtime/{name}.py": set(sys.stdlib_module_names)
-        for name in ("cpu", "facts", "library_file", "library_text", "outline", "plain_samples", "recording_calls", "sizes")
+        for name in ("cpu", "facts", "library_file", "library_text", "outline", "recording_calls", "sizes")
     },
+    **{f"runtime/plain_{name}.py": set(sys.stdlib_module_names) for name in ("refusals", "samples")},
     "runtime/digests.py": {*sys.stdlib_module_names, "_sha2", "_sha256"},
     "device.py": set(sys.stdlib_module_names),
 }

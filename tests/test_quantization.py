@@ -167,11 +167,34 @@ def test_a_layer_that_a_scheme_cannot_do_is_refused_by_name_and_can_be_kept(rng)
         el.quantize(el.quantize(net, xs, "int8-weight"), xs)
 
 
+def test_convolutions_are_quantised_where_it_is_worth_it(rng):
+    """Those of many outputs and taps; f16-weight and int8-static leave all of them. The trace of one is its twin."""
+    layers = [
+        el.Conv1D(rng.normal(size=(24, 4, 3)) / 4, rng.normal(size=24), name="wide"),
+        el.Conv1D(rng.normal(size=(24, 2, 3)) / 3, groups=12, name="grouped"),
+        *lstm_layers(rng, 24, 16, 1),
+    ]
+    net = el.Model(layers)
+    windows = rng.normal(size=(6, 50, 4)).astype(np.float32)
+    for scheme in ("int8-dynamic", "int8-weight"):
+        made = el.quantize(net, windows, scheme)
+        assert [layer.kind for layer in made.layers] == ["conv1d_int8", "conv1d", "lstm_int8"]
+        wide = made.layers[0]
+        assert wide.scheme == scheme
+        np.testing.assert_allclose(wide.weight * wide.scale[:, None, None], layers[0].weight, rtol=0, atol=wide.scale.max() / 1.99)
+        assert [layer.kind for layer in el.quantize(net, windows, scheme, int8=("grouped",)).layers][1] == "conv1d_int8"
+        expected = reference.run(el.Model([wide]), windows[0])
+        found = trace.run([wide], calibration.batch_of(el.Model([wide]), windows)).values["wide"][0]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    for scheme, kind in (("f16-weight", "lstm_half"), ("int8-static", "lstm_int8_static")):
+        assert [layer.kind for layer in el.quantize(net, windows, scheme).layers] == ["conv1d", "conv1d", kind]
+
+
 def test_dense_layers_are_quantised_where_it_is_worth_it(rng):
     large = lstm_model(rng, 4, 32, 1, 64)
     choice = choosing.choose(large, samples(rng, large, 50))
     assert choice.decisions["dense1"].option.scheme == "int8-dynamic"
-    with pytest.raises(el.UsageError, match=r"int8 names Dense layers.*'lstm0' is none"):
+    with pytest.raises(el.UsageError, match=r"int8 names Dense and Conv1D layers.*'lstm0' is none"):
         choosing.choose(large, samples(rng, large, 50), int8=("lstm0",))
     with pytest.raises(el.UsageError, match="keep and int8 both name 'dense1'"):
         choosing.choose(large, samples(rng, large, 50), keep="dense1", int8="dense1")

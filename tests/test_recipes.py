@@ -182,7 +182,7 @@ FC = 'kind = "dense"\nprefix = "fc"'
         (layers(GRU, FC, without='["aux"]'), "leaves out 'aux'"),
         (layers(GRU, FC, layout='"caffe"'), "layout must be one of"),
         (layers(GRU, FC, author='"me"'), "has 'author'"),
-        (layers(GRU, 'kind = "swish"'), r"layer 2 of the recipe \(swish\) is of no kind"),
+        (layers(GRU, 'kind = "swish"'), r"layer 2 of the recipe \(swish, line 4\) is of no kind"),
         (layers(GRU, 'kind = "dense"\nweight = "fc.wieght"'), "takes 'fc.wieght'.*fc.weight"),
         (layers(GRU, FC + "\ncolour = 3"), "has 'colour'; it may have weight, bias"),
         (layers(GRU, FC + '\ninputs = "lstm"'), "reads 'lstm'"),

@@ -204,7 +204,7 @@ def test_paths_are_tried_before_anything_is_compiled(path: Path, tmp_path: Path,
     refused(call("run", path, "-o", tmp_path / "none" / "out.csv", given=CSV), 1)
     refused(call("run", path, "-i", tmp_path / "none.csv"), 1)
     refused(call("run", path, "--state", tmp_path / "none" / "s", given=CSV), 2)
-    refused(call("run", path, "--state", tmp_path, given=CSV), 2)
+    refused(call("run", path, "--state", f"{path}/s/", given=CSV), 2)
 
 
 # ---------------------------------------------------------------- state

@@ -1,14 +1,30 @@
-"""States on disk: two generations, damage, kills, full disks, clocks, one owner."""
+"""States on disk: two generations, damage, kills, full disks, clocks, one owner; and `run --state DIR/`."""
 
+import json
 import os
 import subprocess
 import sys
+import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
-from cli_calls import ROOT
+from cli_calls import ROOT, ROWS, answers, call, launch, make_model, refused, until
 
 import edgelstm as el
 from edgelstm.field.store import StateStore
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    file = tmp_path_factory.mktemp("store") / "model.elstm"
+    el.save(replace(make_model(), window=None), file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def expected(path):
+    return el.Stream(el.load(path)).process(ROWS)
 
 
 def kept(folder):
@@ -100,3 +116,78 @@ def test_a_full_disk_keeps_the_last_state(tmp_path):
     assert kept(tmp_path) == (2, b"c" * 400, {"sequence": 2})
     assert not [file for file in tmp_path.iterdir() if file.suffix == ".tmp"]
     assert resource is not None
+
+
+# ---------------------------------------------------------------- edgelstm run
+
+
+def numbered(rows, first=0):
+    return "n,ax,ay,az\n" + "".join(f"{first + i},{','.join(map(repr, row))}\n" for i, row in enumerate(rows.tolist()))
+
+
+def test_a_run_goes_on_where_the_one_before_ended(path, expected, tmp_path):
+    parts = [answers(call("run", path, "--state", f"{tmp_path}/s/", given=numbered(part)).stdout) for part in (ROWS[:9], ROWS[9:])]
+    assert np.array_equal(np.concatenate(parts), expected)
+    el.save(el.Model((el.Dense(np.ones((2, 3)), np.zeros(2)),)), tmp_path / "m.elstm")
+    says = refused(call("run", tmp_path / "m.elstm", "--state", tmp_path / "s", given=numbered(ROWS)), 1)
+    assert "another model" in says
+    assert "Name another folder, or remove this one" in says
+    for generation in (tmp_path / "s").glob("*.state"):
+        generation.write_bytes(b"torn")
+    assert "no state that edgelstm kept" in refused(call("run", path, "--state", tmp_path / "s", given=numbered(ROWS)), 1)
+
+
+def test_a_sample_that_comes_again_is_a_counted_nothing(path, expected, tmp_path):
+    told = ("run", path, "--state", f"{tmp_path}/s/", "--sequence", "n", "--keep", "n")
+    first = call(*told, given=numbered(ROWS[:20]))
+    again = call(*told, "--metrics", tmp_path / "m.jsonl", given=numbered(ROWS[12:], 12))
+    assert "8 samples came again and were not stepped twice." in again.stderr
+    written = [line.split(",") for result in (first, again) for line in result.stdout.splitlines()[1:]]
+    assert [int(line[0]) for line in written] == list(range(40))
+    assert np.array_equal(np.array([line[1:] for line in written], np.float32), expected)
+    assert json.loads((tmp_path / "m.jsonl").read_text().splitlines()[-1])["replayed_samples"] == 8
+    assert kept(tmp_path / "s").marks["sequence"] == {"": 39}
+    assert call(*told, given="").exit_code == 0
+    assert kept(tmp_path / "s").marks["sequence"] == {"": 39}
+
+
+def test_a_killed_run_loses_nothing_that_comes_again(path, expected, tmp_path):
+    """Killed after some answers; the source sends all it has once more. Each answer is right whichever run gave it."""
+    known = {}
+    told = ("run", path, "--state", f"{tmp_path}/s/", "--state-every", "0", "--sequence", "n", "--keep", "n")
+    for lines_before_kill in (5, 17):
+        with launch(*told) as process:
+            process.stdin.write(numbered(ROWS).encode()[:-1])  # the last line is not whole yet
+            for _ in range(lines_before_kill):
+                line = process.stdout.readline().decode().strip().split(",")
+                known |= {int(line[0]): line[1:]} if line[0] != "n" else {}
+            process.kill()
+        left = kept(tmp_path / "s")
+        assert left is None or left.marks["sequence"][""] == 38
+    last = call(*told, given=numbered(ROWS)).stdout.splitlines()[1:]
+    known |= {int(line.split(",")[0]): line.split(",")[1:] for line in last}
+    assert np.array_equal(np.array([known[n] for n in sorted(known)], np.float32), expected[sorted(known)])
+    assert max(known) == 39
+
+
+def test_states_are_written_all_along_and_a_disk_that_is_full_does_not_end_the_stream(path, expected, tmp_path):
+    resource = pytest.importorskip("resource")
+    folder = tmp_path / "s"
+    told = ("run", path, "--state", f"{folder}/", "--state-every", "0", "-o", tmp_path / "o.csv", "--metrics", tmp_path / "m")
+    process = launch(*told)
+    process.stdin.write(numbered(ROWS[:1]).encode())
+    until(lambda: list(folder.glob("*.state")), process)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (200, 200))  # bytes: less than a state
+    process.stdin.write(numbered(ROWS[1:2]).encode())
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert complaint.count(b"The stream goes on") == 1
+    assert kept(folder).generation == 1
+    assert np.array_equal(answers((tmp_path / "o.csv").read_text()), expected[:2])
+    assert el.Stream(el.load(path)).restore(kept(folder).state) is None
+    before = time.monotonic()
+    assert call(*told, given=numbered(ROWS[:30])).exit_code == 0
+    assert kept(folder).generation >= 1
+    told = json.loads((tmp_path / "m").read_text().splitlines()[-1])
+    assert 0 <= told["snapshot_age"] <= time.monotonic() - before
+    assert (told["snapshots"], told["snapshot_failures"]) == (1, 0)

@@ -2,11 +2,12 @@
 
 import json
 import re
+import urllib.request
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from cli_calls import ROWS, make_model
+from cli_calls import CSV, ROWS, call, launch, line_of, make_model, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,13 @@ ABOUT = About("ab" * 32, "0.1.0", ("ax", 'a"y\\\n', "az"))
 @pytest.fixture(scope="module")
 def model():
     return replace(make_model(), window=None, statistics=el.InputStatistics.of(ROWS))
+
+
+@pytest.fixture(scope="module")
+def path(model, tmp_path_factory):
+    file = tmp_path_factory.mktemp("telemetry") / "model.elstm"
+    el.save(model, file)
+    return file
 
 
 def block(count=1, begins=False):
@@ -106,3 +114,36 @@ def test_saturation_is_the_share_of_h_near_its_limit(model):
     assert saturation(stream) == {"lstm0": 0.0}
     stream.set_state("lstm0", h=[0.995, -1.0, 0.9, 0.0])
     assert saturation(stream) == {"lstm0": 0.5}
+
+
+def test_a_run_writes_what_it_counts(path, model, tmp_path):
+    odd = CSV + "9,x,9\n" + "900,nan,1\n"
+    told = ("--bad-lines", "skip", "--nan-policy", "hold", "--metrics", tmp_path / "m.jsonl", "--metrics-every", 0)
+    result = call("run", path, *told, given=odd)
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in (tmp_path / "m.jsonl").read_text().splitlines()]
+    last = lines[-1]
+    assert len(lines) > 1
+    assert (last["steps"], last["bad_lines"], last["held_samples"], last["refused_samples"]) == (41, 1, 1, 0)
+    assert last["digest"] == el.Stream(model).digest
+    assert last["deadline"] == 0.02
+    assert [last["inputs"][name]["out_of_range"] for name in ("ax", "ay", "az")] == [1, 0, 0]
+    refused(call("run", path, "--metrics", tmp_path / "m.jsonl", given=CSV + "x,1,2\n"), 1)
+    assert json.loads((tmp_path / "m.jsonl").read_text().splitlines()[-1])["refused_samples"] == 1
+    refused(call("run", path, "--metrics", tmp_path / "none" / "m", given=CSV), 1)
+    refused(call("run", path, "--web", "no:port", given=CSV), 2)
+
+
+def test_a_live_run_is_scraped(path):
+    with launch("run", path, "--web", "0") as process:
+        process.stdin.write(CSV.encode())
+        for _ in range(41):
+            line_of(process)
+        (url,) = re.findall(r"http://\S+/", process.stderr.readline().decode())
+        with urllib.request.urlopen(f"{url}metrics", timeout=30) as answer:
+            assert answer.headers["Content-Type"] == exposition.CONTENT_TYPE
+            found = parsed(answer.read().decode())
+        process.stdin.close()
+        process.wait(60)
+    assert found["edgelstm_steps_total"] >= 0
+    assert process.returncode == 0

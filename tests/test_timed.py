@@ -1,5 +1,6 @@
 """Samples with their times: what each policy does on each event, against a slow twin; statistics; sensors."""
 
+import json
 import struct
 from dataclasses import replace
 from fractions import Fraction
@@ -7,13 +8,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cli_calls import ROWS, call, make_model
-from hypothesis import given, settings
+from cli_calls import ROWS, arrays, call, make_model, refused
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import edgelstm as el
 from edgelstm.field.grid import Grid, TimeCounts
 from edgelstm.field.sensors import MEMORY, SensorChecks
+from edgelstm.runners import Samples, timed_rows
 
 NAN = float("nan")
 MODEL = replace(make_model(), window=None)
@@ -111,7 +113,11 @@ def moments():
     return st.lists(st.tuples(usual, st.tuples(values, values, st.just(1.0))), min_size=1, max_size=14)
 
 
-@settings(max_examples=80, deadline=None)
+GOOD = (0.5, 0.25, 1.0)
+
+
+@settings(max_examples=60, deadline=None)
+@example([(8, GOOD), (-60, GOOD), (80, GOOD), (-40, GOOD), (8, GOOD)], "hold", "raise", "drop", 0.25)
 @given(
     moments(),
     st.sampled_from(["hold", "interpolate", "reset", "skip"]),
@@ -237,7 +243,6 @@ def test_a_model_file_and_a_library_keep_statistics(tmp_path):
 
 def test_convert_takes_statistics_of_recordings(tmp_path):
     el.save(MODEL, tmp_path / "m.elstm")
-    from cli_calls import arrays
 
     np.savez(tmp_path / "m.npz", **arrays())
     (tmp_path / "a.csv").write_text("ax;ay;az\n" + "".join(";".join(map(str, row)) + "\n" for row in ROWS[:20].tolist()))
@@ -291,3 +296,50 @@ def test_the_grid_alone_is_pure():
     assert grid.judge(3.0) == first
     assert grid.counts.samples == 0
     assert np.isnan(grid.state).all()
+
+
+# ---------------------------------------------------------------- lines
+
+
+class Kept:
+    def __init__(self):
+        self.lines = []
+
+    def write(self, answers, kept=()):
+        self.lines += [(*before, *answer) for before, answer in zip(kept or [()] * len(answers), answers.tolist(), strict=True)]
+
+
+def test_lines_with_times_are_answered_at_their_instants():
+    times = ["2026-11-28T15:00:00Z", "2026-11-28T16:00:00.020+01:00", "2026-11-28 15:00:00.080", "2026-11-28T15:00:00.02Z", 1795878000.1]
+    kept, timed = Kept(), el.Timed(el.Stream(MODEL), 0.02)
+    timed_rows.run(timed, [Samples(ROWS[:5], range(1, 6), [[i, t] for i, t in enumerate(times)])], kept)
+    expected = el.Stream(MODEL).process(ROWS[[0, 1, 1, 1, 2, 4]])
+    assert [line[0] for line in kept.lines] == [0, 1, None, None, 2, 4]
+    assert np.array_equal(np.array([line[1:] for line in kept.lines], np.float32), expected)
+    assert timed_rows.seconds("1500", "ms") == timed_rows.seconds(1.5) == 1.5
+    for odd in ("noon", "", True, None):
+        with pytest.raises(el.InputError, match="line 7: a time must be a number"):
+            timed_rows.run(timed, [Samples(ROWS[:1], (7,), [[odd]])], kept)
+
+
+def test_run_steps_lines_at_their_times(tmp_path):
+    el.save(MODEL, tmp_path / "m.elstm")
+    times = [0, 20, 20, 80, 40, 100, 5000]
+    given = "t,n,ax,ay,az\n" + "".join(f"{t},{i},{','.join(map(repr, ROWS[i].tolist()))}\n" for i, t in enumerate(times))
+    told = ("run", tmp_path / "m.elstm", "--time", "t", "--time-unit", "ms", "--keep", "n", "--metrics", tmp_path / "m.jsonl")
+    result = call(*told, "--state", f"{tmp_path}/s/", given=given)
+    assert result.exit_code == 0, result.output
+    header, *lines = [line.split(",") for line in result.stdout.splitlines()]
+    assert header == ["n", "rest", "walk"]
+    stream = el.Stream(MODEL)
+    expected = np.concatenate([stream.process(ROWS[[0, 1, 1, 1, 3, 5]]), el.Stream(MODEL).process(ROWS[6:7])])
+    assert [line[0] for line in lines] == ["0", "1", "", "", "3", "5", "6"]
+    assert np.array_equal(np.array([line[1:] for line in lines], np.float32), expected)
+    counted = json.loads((tmp_path / "m.jsonl").read_text())
+    assert [counted[name] for name in ("duplicates", "late", "missing", "long_gaps")] == [1, 1, 2, 1]
+    again = call(*told, "--state", f"{tmp_path}/s/", "--late", "error", given=given + "5020,7,1,2,3\n")
+    assert "line 2: this sample is 5 s older" in refused(again, 1)
+    again = call(*told, "--state", f"{tmp_path}/s/", "--max-gap", 100, given=given + "5020,7,1,2,3\n")
+    assert len(again.stdout.splitlines()) == 2
+    for odd in (["--key", "n"], ["--max-gap", "0.001"], ["--period", "-1"]):
+        refused(call(*told, *odd, given=given), 2)

@@ -206,7 +206,7 @@ def test_an_example_has_sizes_that_fit_or_is_not_given(tmp_path):
     parts = {"c": linear_arrays(2, 8), "b": linear_arrays(8, 9), "a": linear_arrays(9, 3)}
     tensors = {name: array for module, arrays in parts.items() for name, array in under(module, arrays).items()}
     data = torch_zip(under("lstm", lstm_arrays(8, 8)) | tensors)
-    with pytest.raises(el.UnsupportedModelError, match=r'example: layers="a:\?, b, lstm, c"'):
+    with pytest.raises(el.UnsupportedModelError, match=r'example: layers="a:\?, b:\?, lstm, c"'):
         imported(tmp_path, data)
     with pytest.raises(el.UnsupportedModelError, match="no order of all of them fits") as caught:
         imported(tmp_path, torch_zip(under("lstm", lstm_arrays(8, 8)) | tensors | under("aux", linear_arrays(4, 77))))

@@ -9,14 +9,14 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from .. import __version__
-from ..errors import EdgeLSTMError, UsageError, printable
+from ..errors import EdgeLSTMError, UsageError
+from .log import say, settle
 from .signals import unwinding
 
 #: Exit code of a program that SIGPIPE would have killed.
@@ -66,6 +66,7 @@ class _Verbs(click.Group):
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
         extra["standalone_mode"] = False
+        settle("text")
         with unwinding():
             _settle_standard_streams()
             try:
@@ -110,8 +111,7 @@ def _as_options(message: str) -> str:
 
 def _complain(message: str, code: int) -> int:
     """One printable line on stderr, whatever a hostile file put into the message."""
-    with suppress(OSError):
-        click.echo("edgelstm: " + printable(" ".join(message.split())), err=True)
+    say(" ".join(message.split()), "error")
     return code
 
 

@@ -37,9 +37,9 @@ class Form(NamedTuple):
             asked = "--on-change" if self.on_change else "--format label"
             raise UsageError(f"{asked} takes the largest of several outputs, and this model has one; write it as csv or jsonl.")
 
-    def sink(self, file: BinaryIO, stream: "Stream", kept_names: Sequence[str]) -> "Sink":
-        """A sink of this form."""
-        from ..runners.sinks import CsvSink, JsonLinesSink, LabelSink, OnChange
+    def sink(self, file: BinaryIO, stream: "Stream", kept_names: Sequence[str], *, keyed: bool = False) -> "Sink":
+        """A sink of this form; `keyed`: the first of what is kept names the stream of an answer."""
+        from ..runners.sinks import CsvSink, JsonLinesSink, LabelSink
 
         sink: Sink
         if self.kind == "label":
@@ -48,7 +48,13 @@ class Form(NamedTuple):
             sink = CsvSink(file, stream.output_size, stream.labels, kept_names)
         else:
             sink = JsonLinesSink(file, stream.labels, kept_names)
-        return OnChange(sink) if self.on_change else sink
+        return self.chosen(sink, keyed=keyed)
+
+    def chosen(self, sink: "Sink", *, keyed: bool) -> "Sink":
+        """A sink that gets the answers of this form alone."""
+        from ..runners.sinks import OnChange
+
+        return OnChange(sink, keyed=keyed) if self.on_change else sink
 
 
 class Answers:

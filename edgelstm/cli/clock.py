@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
 from ..errors import UsageError
 
 if TYPE_CHECKING:
+    from ..runners.succession import Succession
     from ..stream import Stream
     from ..timed import Timed
 
@@ -41,8 +42,8 @@ class Asked(NamedTuple):
     period: float | None
     policies: dict[str, Any]
 
-    def over(self, stream: "Stream", rate_hz: float | None) -> "Timed | None":
-        """A stream on its grid; None where nobody asked.
+    def over(self, stream: "Stream | Succession", rate_hz: float | None) -> "Timed | None":
+        """A stream on its grid; None where nobody asked. Its sensors are left to telemetry.
 
         Raises
         ------
@@ -55,7 +56,10 @@ class Asked(NamedTuple):
             raise UsageError("--time needs --period S: the model does not say how many samples a second it was trained on.")
         from ..timed import Timed
 
-        return Timed(stream, 1 / rate_hz if self.period is None and rate_hz else self.period or 0.0, **self.policies)
+        period = 1 / rate_hz if self.period is None and rate_hz else self.period or 0.0
+        timed = Timed(cast("Stream", stream), period, **self.policies)
+        timed.sensors = None
+        return timed
 
 
 def clock_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 Watch = Callable[[Sequence[Outcome], NDArray[np.float32]], None]
 
 
+#: How often all recordings are shown on a page.
+ROUNDS = 100
+
+
 def look_away(outcomes: Sequence[Outcome], probabilities: NDArray[np.float32]) -> None:
     """Say nothing."""
 
@@ -104,8 +108,9 @@ def play_until_interrupted(stream: "Stream", recordings: Sequence[Recording], vi
     "--speed", type=click.FloatRange(0.1, 1000), default=18.0, show_default=True, metavar="X", help="Of the live view: 1 is real time."
 )
 @click.option("--recordings", "count", type=click.IntRange(1), metavar="N", help="Stream the first N recordings only.")
+@click.option("--web", metavar="[HOST:]PORT", help="Show it on a page, again and again until Ctrl-C.")
 @click.option("--json", "target", metavar="FILE", help="Write the figures as JSON; - is standard output, and nothing else then.")
-def demo(*, plain: bool, speed: float, count: int | None, target: str | None) -> None:
+def demo(*, plain: bool, speed: float, count: int | None, target: str | None, web: str | None) -> None:
     """Watch a trained network recognise what people do, from a smart watch's accelerometer and gyroscope.
 
     A PyTorch checkpoint is converted and compiled. Then recordings that the network has never seen are streamed, one sample
@@ -115,22 +120,31 @@ def demo(*, plain: bool, speed: float, count: int | None, target: str | None) ->
     Examples:
       edgelstm demo
       edgelstm demo --speed 1 --recordings 4
+      edgelstm demo --web 8080
       edgelstm demo --plain --json figures.json
     """  # noqa: D301
     from . import demo_summary, demo_view
 
     quiet = target == "-"
-    live = not (plain or quiet) and demo_view.fits(sys.stdout)
-    if sys.stdout.isatty() and not (live or plain or quiet):
+    live = not (plain or quiet or web) and demo_view.fits(sys.stdout)
+    if sys.stdout.isatty() and not (live or plain or quiet or web):
         columns, lines = shutil.get_terminal_size()
         size = f"a UTF-8 terminal of {demo_view.LEAST[0]} x {demo_view.LEAST[1]} or more"
         click.echo(f"The live view needs {size}, and this one has {columns} x {lines}; here is a line for each recording.", err=True)
     folder = activity_folder()
-    recordings = read_recordings(folder)[:count]
+    recordings = read_recordings(folder)[:count] * (ROUNDS if web and count is None else 1)
     with click.open_file(target, "w", encoding="utf-8") if target else nullcontext() as sink:
         click.echo("Converting and compiling the network (a few seconds the first time) ...", err=True)
         stream, phases = prepare(folder, recordings[0].samples[0])
-        view = demo_view.LiveView(stream, len(recordings), RATE_HZ * speed) if live else nullcontext(look_away if quiet else print_line)
+        view: AbstractContextManager[Watch]
+        if web is not None:
+            from .demo_web import PageView
+
+            view = PageView(web, stream, RATE_HZ * speed)
+        elif live:
+            view = demo_view.LiveView(stream, len(recordings), RATE_HZ * speed)
+        else:
+            view = nullcontext(look_away if quiet else print_line)
         outcomes = play_until_interrupted(stream, recordings, view)
         again: list[Outcome] = []
         play(stream, [outcome.recording for outcome in outcomes], again, look_away)

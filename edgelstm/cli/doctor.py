@@ -12,8 +12,9 @@ from . import show
 @click.command()
 @click.argument("library", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON; times in nanoseconds.")
+@click.option("--mqtt", "broker", metavar="URL", help="Try a broker out instead: does it keep messages for a client that is away?")
 @click.pass_context
-def doctor(ctx: click.Context, *, library: Path | None, as_json: bool) -> None:
+def doctor(ctx: click.Context, *, library: Path | None, as_json: bool, broker: str | None) -> None:
     """Examine this machine: targets that fit it, packages, code cache, clocks and heat; try a toy model, or LIBRARY.
 
     The toy model is compiled where Numba is installed, compared with the float64 reference, built into a library, loaded and replayed.
@@ -25,7 +26,10 @@ def doctor(ctx: click.Context, *, library: Path | None, as_json: bool) -> None:
       edgelstm doctor
       edgelstm doctor gesture.so
       edgelstm doctor --json
+      edgelstm doctor --mqtt mqtt://localhost
     """  # noqa: D301
+    if broker is not None:
+        ctx.exit(_broker(broker, as_json=as_json))
     what = "a toy model: compiling, building, loading" + (f"; then {library}" if library else "")
     with show.status(f"trying {what}"):
         told = record(library)
@@ -35,6 +39,25 @@ def doctor(ctx: click.Context, *, library: Path | None, as_json: bool) -> None:
         print_record(told)
     if told["verdict"] == "broken":
         ctx.exit(1)
+
+
+def _broker(url: str, *, as_json: bool) -> int:
+    """Print what a broker does; the exit code."""
+    from ..doctor.broker import check
+
+    with show.status("trying the broker"):
+        told = check(url)
+    if as_json:
+        show.emit_json(told)
+    else:
+        show.table(
+            "The broker", (), [("says it is", told["broker"]), ("sent to a client that was away", told["sent"]), ("kept", told["kept"])]
+        )
+        click.echo(f"{show.printable(told['problem'])}." if told["problem"] else "The broker keeps what it is given.")
+        click.echo("Lines of mosquitto.conf with which it loses nothing:")
+        for line, why in told["lines"]:
+            click.echo(f"  {line:28}# {why}")
+    return 1 if told["problem"] else 0
 
 
 def record(library: Path | None) -> dict[str, Any]:

@@ -3,31 +3,23 @@
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import BufferedReader
-from typing import TYPE_CHECKING, cast
-
-import click
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from . import show
+from .log import say
 
 if TYPE_CHECKING:
-    from ..runners import Samples
-    from ..runners.lines import LineSource
+    from ..runners import Input, Samples
     from ..runners.reading import Reading
     from ..runners.rows import Inputs
 
 Read = Callable[[int], bytes]
 
 
-def say(sentence: str) -> None:
-    """One line on stderr."""
-    with suppress(OSError):  # nobody may listen any more
-        click.echo("edgelstm: " + show.printable(sentence), err=True)
-
-
 def check(paths: Sequence[str]) -> None:
-    """Open every file once, before work begins; pipes and devices are left for their turn.
+    """Open every file once, before work begins; pipes, devices and URLs are left for their turn.
 
     Raises
     ------
@@ -35,9 +27,24 @@ def check(paths: Sequence[str]) -> None:
         For one that cannot be read.
     """
     for path in paths:
-        if path != "-" and (os.path.isfile(path) or os.path.isdir(path) or not os.path.exists(path)):
+        if path != "-" and not is_url(path) and (os.path.isfile(path) or os.path.isdir(path) or not os.path.exists(path)):
             with open(path, "rb"):
                 pass
+
+
+def is_url(path: str) -> bool:
+    """Whether an input is no file."""
+    from .. import sources
+
+    return ":" in path and sources.is_url(path)
+
+
+class Live(NamedTuple):
+    """What inputs that are no files are told; as in `sources.Wanted`."""
+
+    rate_hz: float | None = None
+    full: str = ""
+    seen: Sequence[tuple[int, int]] = ()
 
 
 class Recordings:
@@ -49,26 +56,27 @@ class Recordings:
         ``-`` is standard input.
     bar : bool
         Whether a progress bar may be drawn on stderr.
+    live : Live
+        For URLs.
 
     Attributes
     ----------
-    sources : list of LineSource
+    paths : sequence of str
+    sources : list of Input
         One for each input begun.
     """
 
-    def __init__(self, paths: Sequence[str], *, bar: bool) -> None:
-        self._paths, self._bar = paths, bar
-        self.sources: list[LineSource] = []
+    def __init__(self, paths: Sequence[str], *, bar: bool, live: Live = Live()) -> None:  # noqa: B008
+        self.paths, self._bar, self._live = paths, bar, live
+        self.sources: list[Input] = []
 
     def samples(self, model: "Inputs", reading: "Reading") -> "Generator[Samples]":
         """Samples as they come, for a stream or model."""
-        from ..runners.lines import LineSource
-
-        many = len(self._paths) > 1
+        many = len(self.paths) > 1
         with self._counted() as counting:
-            for path in self._paths:
-                with _opened(path) as (read, live):
-                    source = LineSource(counting(read), model, reading, live=live, note=say, file=path if many else "")
+            for path in self.paths:
+                with self._opened(path, model, reading, counting) as source:
+                    source.file = path if many else ""
                     self.sources.append(source)
                     begins = many
                     for samples in source:
@@ -76,9 +84,26 @@ class Recordings:
                         begins = False
 
     @contextmanager
+    def _opened(self, path: str, model: "Inputs", reading: "Reading", counting: Callable[[Read], Read]) -> "Iterator[Input]":
+        """The source of an input; closed behind."""
+        from ..runners.lines import LineSource
+
+        if is_url(path):
+            from .. import sources
+
+            source = sources.open_input(path, sources.Wanted(model, reading, say, *self._live))
+            try:
+                yield source
+            finally:
+                source.close()
+        else:
+            with _file(path) as (read, live):
+                yield LineSource(counting(read), model, reading, live=live, note=say)
+
+    @contextmanager
     def _counted(self) -> Iterator[Callable[[Read], Read]]:
         """A function that makes a `read` which moves the progress bar, if there is one."""
-        size = sum(os.path.getsize(path) for path in self._paths if os.path.isfile(path))
+        size = sum(os.path.getsize(path) for path in self.paths if os.path.isfile(path))
         if not (size and self._bar and sys.stderr.isatty()):
             yield lambda read: read
             return
@@ -104,8 +129,8 @@ class Recordings:
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[tuple[Read, bool]]:
-    """A function that waits for some bytes of an input and returns what has arrived; and whether it is a terminal device."""
+def _file(path: str) -> Iterator[tuple[Read, bool]]:
+    """A function that waits for some bytes of a file and returns what has arrived; and whether it is a terminal device."""
     if path == "-":
         yield cast(BufferedReader, sys.stdin.buffer).read1, sys.stdin.isatty()
         return

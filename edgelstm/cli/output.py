@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Sequence
 
 from ..errors import UsageError
 
@@ -20,6 +21,11 @@ class OutputFile:
         Whether the first write is a header: it stands at the top of the file alone, so not a second time when appending,
         and again where the file was cut to nothing.
 
+    Attributes
+    ----------
+    stale : bool
+        Set it to let the next write go to the file that has the name then.
+
     Raises
     ------
     OSError
@@ -32,11 +38,14 @@ class OutputFile:
         self._made = not os.path.lexists(path)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         self._regular = stat.S_ISREG(os.fstat(self._file).st_mode)
+        self.stale = False
         self._header: bytes | None = None
         self._unfinished: tuple[int, bytes] | None = None
 
     def write(self, data: "bytes | memoryview") -> int:
         """Write some of `data` and return how many bytes were taken."""
+        if self.stale and not self._unfinished:
+            self._reopen()
         text = bytes(data)
         if self._header is None:
             self._header = text if self._headed else b""
@@ -65,6 +74,25 @@ class OutputFile:
         os.close(self._file)
         if self._made and self._regular and self._header is None:
             os.unlink(self.name)
+
+    @property
+    def position(self) -> list[int]:
+        """Which file this is, and how long; empty where it is no regular file."""
+        found = os.fstat(self._file)
+        return [found.st_dev, found.st_ino, found.st_size] if self._regular else []
+
+    def return_to(self, position: Sequence[int]) -> None:
+        """Cut off what was written after `position`, if this is still that file."""
+        now = self.position
+        if len(position) == 3 and now[:2] == list(position[:2]) and position[2] < now[2]:
+            os.ftruncate(self._file, position[2])
+
+    def _reopen(self) -> None:
+        """Open the file that has the name now, as after another process moved the old one away; a new one begins with the header."""
+        self.close()
+        self.stale = False
+        self._file = os.open(self.name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        self._regular = stat.S_ISREG(os.fstat(self._file).st_mode)
 
     def _size(self) -> int:
         return os.fstat(self._file).st_size

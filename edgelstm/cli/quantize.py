@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 @click.option("--output", "-o", "target", required=True, type=click.Path(path_type=Path), metavar="OUT.elstm", help="File to write.")
 @click.option("--scheme", default="int8-dynamic", show_default=True, metavar="NAME", help="One of those above.")
 @click.option("--keep", multiple=True, metavar="LAYER", help="Leave this layer in f32. Repeat it for several.")
-@click.option("--int8", multiple=True, metavar="LAYER", help="Quantise this Dense layer even where f32 is faster. Repeat it for several.")
+@click.option(
+    "--int8", multiple=True, metavar="LAYER", help="Quantise this Dense or Conv1D layer even where f32 is faster. Repeat it for several."
+)
 @click.option("--elsewhere", is_flag=True, help="With --scheme auto: for another machine, so that speed on this one does not count.")
 @reading_options
 @click.option("--labels-column", metavar="COLUMN", help="Column of a CSV with the right answer of each step; empty where there is none.")

@@ -13,7 +13,7 @@ from ..model import Model
 from ..quantization.places import Place
 from ..runners.lines import LineSource
 from ..runners.reading import Reading
-from .inputs import say
+from .log import say
 from .show import printable
 
 

@@ -1,12 +1,29 @@
-"""`run --state FILE`: a stream's state that outlives the process."""
+"""`run --state FILE`: a state that outlives the process. In a folder: `state_folder`."""
 
 import os
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ..errors import StateError, UsageError
+from ..errors import ModelFileError, StateError, UsageError
+from .log import say
 
 if TYPE_CHECKING:
-    from ..stream import Stream
+    from ..runners import Samples
+
+#: Seconds between two times that the state of an endless input is written.
+SECONDS = 10.0
+
+
+class Stateful(Protocol):
+    """A stream, or many."""
+
+    def snapshot(self) -> bytes:
+        """The state as bytes."""
+
+    def restore(self, blob: bytes) -> None:
+        """Take up a state."""
 
 
 class StateFile:
@@ -15,6 +32,13 @@ class StateFile:
     Parameters
     ----------
     path : str
+    every : float
+        Seconds between two times that the state is written.
+
+    Attributes
+    ----------
+    notes : mapping
+        What the file held beside the state.
 
     Raises
     ------
@@ -22,45 +46,116 @@ class StateFile:
         If no file could be written there.
     """
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        folder = os.path.dirname(os.path.realpath(path))
-        if not os.path.isdir(folder):
-            raise UsageError(f"--state {path}: there is no folder {folder}; create it first.")
-        if not os.access(folder, os.W_OK) or (os.path.lexists(path) and not os.path.isfile(path)):
-            raise UsageError(f"--state {path}: no file can be written there; name another.")
-        self._stream: Stream | None = None
-        self._blob = b""
+    kind = "file"
 
-    def take_up(self, stream: "Stream") -> None:
-        """Put a stream into the state of the file, if there is one.
+    def __init__(self, path: str, every: float = SECONDS) -> None:
+        self.path, self.every = path, every
+        self._check()
+        self._streams: Stateful | None = None
+        self._blob = b""
+        self._noted: Mapping[str, Any] = {}
+        self._whole = self._warned = False
+        self._tell: Callable[[], Mapping[str, Any]] = dict
+        self.notes: Mapping[str, Any] = {}
+
+    def _check(self) -> None:
+        folder = os.path.dirname(os.path.realpath(self.path))
+        if not os.path.isdir(folder):
+            raise UsageError(f"--state {self.path}: there is no folder {folder}; create it first.")
+        if not os.access(folder, os.W_OK) or (os.path.lexists(self.path) and not os.path.isfile(self.path)):
+            raise UsageError(f"--state {self.path}: no file can be written there; name another.")
+
+    def _load(self) -> tuple[bytes, Mapping[str, Any]] | None:
+        """The state that is there, and its notes."""
+        from ..runners import checkpoint
+
+        if not os.path.exists(self.path):
+            return None
+        with open(self.path, "rb") as file:
+            return checkpoint.unpack(file.read(1 << 30))
+
+    def _save(self, blob: bytes, notes: Mapping[str, Any]) -> None:
+        """Put a state there, whole or not at all."""
+        from ..runners import checkpoint
+        from ..runtime.writing import write_atomic
+
+        write_atomic(self.path, checkpoint.pack(blob, notes))
+
+    def take_up(self, streams: Stateful) -> None:
+        """Put a stream, or many, into the state of the file, if there is one.
 
         Raises
         ------
         StateError
             If it is damaged or of another model.
         """
-        if os.path.exists(self._path):
-            with open(self._path, "rb") as file:
-                blob = file.read(1 << 30)
-            try:
-                stream.restore(blob)
-            except StateError as problem:
-                fact = str(problem).partition("; ")[0].rstrip(".")
-                raise StateError(
-                    f"--state {self._path}: {fact}. Name another file, or remove this one to start from the initial state."
-                ) from None
-        self._stream = stream
+        try:
+            kept = self._load()
+            if kept is not None:
+                streams.restore(kept[0])
+                self.notes = kept[1]
+        except StateError as problem:
+            fact = str(problem).partition("; ")[0].rstrip(".")
+            raise StateError(
+                f"--state {self.path}: {fact}. Name another {self.kind}, or remove this one to start from the initial state."
+            ) from None
+        self._streams = streams
         self.remember()
+        self._noted = self.notes
+
+    def note(self, tell: Callable[[], Mapping[str, Any]]) -> None:
+        """Let `tell` say what stands beside the state from now on."""
+        self._tell = tell
 
     def keep(self) -> None:
         """Write the state, whole or not at all."""
-        from ..runtime.writing import write_atomic
-
         if self._blob:
-            write_atomic(self._path, self._blob)
+            self._save(self._blob, self._noted)
+
+    def keep_or_go_on(self) -> None:
+        """The same; a disk that is full, or fails, is told once, and the stream goes on."""
+        try:
+            self.keep()
+        except ModelFileError as problem:
+            if not self._warned:
+                say(f"{problem} The stream goes on; the state on the disk is the last that could be written.", "warning")
+            self._warned = True
 
     def remember(self) -> None:
-        """Take the stream's state for the one to keep."""
-        if self._stream is not None:
-            self._blob = self._stream.snapshot()
+        """Take the state now for the one to keep."""
+        if self._streams is not None:
+            self._blob, self._noted = self._streams.snapshot(), deepcopy(self._tell())
+
+    def finish(self) -> None:
+        """Keep the last state that belongs to whole bursts of samples, however the run ended."""
+        if self._whole:
+            self.remember()
+        self.keep()
+
+    def kept_after_each(self, source: "Iterable[Samples]", settle: Callable[[], None], *, told: bool) -> "Iterator[Samples]":
+        """Samples, the state being written after those before were answered, before any more are asked for.
+
+        Parameters
+        ----------
+        settle : callable
+            Waits until the answers are where they shall go.
+        told : bool
+            Whether a sender is told that the state holds its samples: then it is written each time, and where it cannot be the run ends.
+        """
+        last = time.monotonic()
+        for samples in source:
+            self._whole = False
+            yield samples
+            self._whole = True
+            if told or time.monotonic() - last >= self.every:
+                last = time.monotonic()
+                settle()
+                self.remember()
+                self.keep() if told else self.keep_or_go_on()
+
+    def counts(self) -> dict[str, Any]:
+        """What telemetry tells of it: nothing, of a file."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing is held open."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from ..errors import EdgeLSTMError, UsageError
+from .log import say
 
 if TYPE_CHECKING:
     from ..field.shelf import Entry, Shelf
@@ -54,6 +55,29 @@ class Asked(NamedTuple):
     folder: str | None
     shadow: int
     keep_state: bool
+
+    def first(self, path: Path) -> Path:
+        """The model to begin with: that of the highest number which is sound, so that a run that is started again goes on with it.
+
+        Raises
+        ------
+        UsageError
+            If there is no such folder.
+        """
+        if self.folder is None:
+            return path
+        from ..field.shelf import Shelf
+
+        shelf = Shelf(self.folder)
+        number = shelf.number_of(path)
+        for entry in reversed([entry for entry in shelf.entries() if entry.number > number]):
+            try:
+                _opened(entry.path)
+            except (EdgeLSTMError, OSError) as problem:
+                say(f"model {entry.number} is not taken: {problem}", "warning")
+            else:
+                return entry.path
+        return path
 
     def over(self, stream: "Stream", path: Path, nan_policy: "NanPolicyName", say: Callable[[str], None]) -> "Watching | None":
         """What watches the folder for the followers of a stream; None where nobody asked."""

@@ -66,16 +66,17 @@ class SensorChecks:
         if not len(rows):
             return
         self.samples += len(rows)
-        low, high = rows.min(axis=0), rows.max(axis=0)  # (input_size,), NaN where a value is missing
+        series = np.ascontiguousarray(rows.T)  # (input_size, count): sums along memory are quick
+        low, high = series.min(axis=1), series.max(axis=1)  # (input_size,), NaN where a value is missing
         whole = bool(np.isfinite(low).all() and np.isfinite(high).all())
         if not whole or (low < self._low).any() or (high > self._high).any():
             self.out_of_range += ((rows < self._low) | (rows > self._high)).sum(axis=0)
-        if whole and not (rows[1:] == rows[:-1]).any() and not (rows[0] == self._before).any():
+        if whole and not (series[:, 1:] == series[:, :-1]).any() and not (rows[0] == self._before).any():
             self._run[:], self.stuck[:], self._before = 1, False, rows[-1].astype(np.float64)
         else:
             self._look_for_runs(rows, ~np.isnan(rows))
         if whole:
-            self._follow_whole(rows)
+            self._follow_whole(series)
         else:
             self._follow_mean(np.where(np.isfinite(rows), rows, 0.0), np.isfinite(rows))
 
@@ -96,12 +97,13 @@ class SensorChecks:
         begun = np.maximum.accumulate(np.where(series[1:] != series[:-1], place, 0))  # 0: in the run that was there
         return np.where(begun > 0, place - begun + 1, before + place)
 
-    def _follow_whole(self, rows: NDArray[np.floating]) -> None:
-        """`_follow_mean` where no value is missing."""
-        if len(self._shares) != len(rows):
-            self._shares = (1 - 1 / MEMORY) ** np.arange(len(rows) - 1, -1, -1) / MEMORY  # (count,)
-        kept = (1 - 1 / MEMORY) ** len(rows)
-        self._recent = self._recent * kept + self._shares @ rows
+    def _follow_whole(self, series: NDArray[np.floating]) -> None:
+        """`_follow_mean` of (input_size, count) where no value is missing."""
+        count = series.shape[1]
+        if len(self._shares) != count:
+            self._shares = (1 - 1 / MEMORY) ** np.arange(count - 1, -1, -1) / MEMORY  # (count,)
+        kept = (1 - 1 / MEMORY) ** count
+        self._recent = self._recent * kept + series @ self._shares
         self._weight = self._weight * kept + (1 - kept)
 
     def _follow_mean(self, rows: NDArray[np.floating], known: NDArray[np.bool_]) -> None:

@@ -237,7 +237,8 @@ def import_file(
     sizes : str, optional
         What a graph leaves open of its inputs: lengths of axes, and whole numbers, for example ``"input=1x576, sr=16000"``.
     recipe : str or os.PathLike, optional
-        A TOML file that says what the tensors of a file are, in place of all the others: see `recipes.build`.
+        A TOML file that says what the tensors of a file are, in place of all the others: see `recipes.build`. Of Keras' weights alone
+        the JSON that ``model.to_json()`` gave will do.
     traced : bool
         Whether to look up what each array of the model was made of.
 
@@ -291,7 +292,15 @@ def _by_recipe(file: BinaryIO, found: str, recipe: str | os.PathLike[str], asked
     for option, value in asked._asdict().items():
         if value is not None:
             raise UsageError(f'is read by a recipe, which says everything; leave out {option}="{value}".')
-    taken = build.from_recipe(text.read(recipe), bag.tensors(file, found), source)
+    said = text.read(recipe)
+    if text.is_keras(said):
+        from .from_keras.read import by_description
+
+        model, order, notes = by_description(file, found, said, source)
+        return Imported(model, order, found, tuple(notes))
+    with container.about(container.path_text(recipe)):
+        parsed = text.parse(said)
+    taken = build.from_recipe(parsed, bag.tensors(file, found), source)
     return Imported(taken.model, ", ".join(layer.name for layer in taken.model.layers), found, taken.notes)
 
 

@@ -5,12 +5,18 @@ It knows neither tensors nor shapes.
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import UsageError
-from ..layers import activations
+from ..layers import activations, record_of
+from ..layers.feedforward import Activation
+from ..layers.record import Layer
+
+#: Functions of a whole vector, and the kinds of the layers that compute them.
+VECTOR_FUNCTIONS = {"softmax": "softmax", "log_softmax": "log_softmax", "unit_norm": "unit_normalization"}
 
 #: What may stand after a module's colon, or as an item of its own: a function of all values.
-FUNCTIONS = (*activations.ALONE, "softmax")
+FUNCTIONS = (*activations.ALONE, *VECTOR_FUNCTIONS)
 
 #: What else may stand after the colon: what the module is, where its tensors leave that open.
 ROLES = ("embedding", "normalizer", "layernorm", "rmsnorm", "rnn_relu")
@@ -76,7 +82,14 @@ def parse(text: str) -> tuple[Item, ...]:
 
 def is_function(word: str) -> bool:
     """Whether `word` is one of `FUNCTIONS` or a word of `layers.activations` with its numbers: ``"leaky_relu(0.1)"``."""
-    return word == "softmax" or word.partition("(")[0] in activations.FUNCTIONS
+    return word in VECTOR_FUNCTIONS or word.partition("(")[0] in activations.FUNCTIONS
+
+
+def function(word: str, **more: Any) -> Layer:
+    """The layer of one of `FUNCTIONS`; `more` is its name and its inputs."""
+    if word in VECTOR_FUNCTIONS:
+        return record_of(VECTOR_FUNCTIONS[word])(**more)
+    return Activation(word, **more)
 
 
 def names(text: str) -> tuple[str, ...]:

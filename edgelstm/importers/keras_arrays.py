@@ -33,6 +33,16 @@ def gru(kernel: Floats, recurrent: Floats, bias: Floats | None, *, reset_after: 
     return GRU(_reset_first(kernel.T), _reset_first(recurrent.T), bias_ih, bias_hh, reset_after=reset_after, **options)
 
 
+def from_cudnn(kernel: Floats, recurrent: Floats, bias: Floats | None, gates: int) -> tuple[Floats, Floats, Floats | None]:
+    """Weights as cuDNN's layers store them, in the layout of the others: input blocks scrambled, state blocks transposed, two biases."""
+    kernel = np.hstack([block.reshape(block.shape[::-1]).T for block in np.hsplit(kernel, gates)])
+    recurrent = np.hstack([block.T for block in np.hsplit(recurrent, gates)])
+    if bias is not None:
+        pair = bias.reshape(2, -1)
+        bias = pair.astype(np.float64).sum(axis=0) if gates == 4 else pair
+    return kernel, recurrent, bias
+
+
 def _reset_first(rows: Floats) -> Floats:
     """Gates z r h as r z n, along the first axis."""
     update, reset, candidate = np.split(rows, 3)

@@ -189,11 +189,27 @@ def _sqrt(x):
 
 
 def _log(x):
-    """log(x) of x from 1 up: that of its power of two, and of the rest by its series."""
+    """log(x) of normal x below 2**127: that of its power of two, and of the rest by its series."""
     n = x.exponent()
-    m = x.times_two_to(n * -1.0)
+    return n.fma(math.log(2), _log_of_rest(x.times_two_to(n * -1.0)))
+
+
+def _log_of_rest(m):
+    """log(m) of m from 1 to 2."""
     s = (m - 1.0) / (m + 1.0)
-    return n.fma(math.log(2), s * horner(s * s, LOG))
+    return s * horner(s * s, LOG)
+
+
+def _log_of_any(x, a):
+    """log(max(x, a)), of half of it, so that no power of two is too large."""
+    half = x.above(a) * 0.5
+    n = half.exponent()
+    return (n + 1.0).fma(math.log(2), _log_of_rest(half.times_two_to(n * -1.0)))
+
+
+def _reciprocal(x, a):
+    size = x.magnitude().above(a)
+    return x / size / size
 
 
 def _score_weight(y, top, sharpness):
@@ -239,6 +255,8 @@ FORMULAS = {
     "exp": _exp_of_any,
     "abs": _magnitude,
     "sqrt": _sqrt,
+    "log": _log_of_any,
+    "reciprocal": _reciprocal,
 }
 
 

@@ -1,8 +1,9 @@
 """Attention in float32.
 
-Pooling: a mean that moves towards each row by the row's share of all weights so far. Over a memory, whose keys and values stand in the
-state: scores of all rows, their softmax, and the sum of the values by it. Over the recording itself scores are taken twice, since there
-may be any number of them: for the largest, and for the mean of the values, which moves towards each by its share of the weights so far.
+Pooling: a mean that moves towards each row by the row's share of all weights so far. Over a memory, or the last rows, whose keys and
+values stand in the state: scores of all rows, their softmax, and the sum of the values by it. Over the recording itself scores are taken
+twice, since there may be any number of them: for the largest, and for the mean of the values, which moves towards each by its share of the
+weights so far.
 """
 
 import numpy as np
@@ -10,7 +11,9 @@ from numba import njit
 
 from . import activations
 from .elementwise_f32 import chunks
-from .simd.vectors import Lanes, add, fma, load, multiplied, offset, splat, store, subtracted, total, zero
+from .simd.reductions import total
+from .simd.vectors import Lanes, add, fma, load, multiplied, offset, splat, store, subtracted, zero
+from .sliding_f32 import rows_copier
 
 ONE, ZERO = np.float32(1.0), np.float32(0.0)
 
@@ -99,15 +102,11 @@ def scorer(size, additive):
     return score
 
 
-def attention_f32(query, size, rows, heads, scale, additive, x_stride, y_stride):
-    """Kernel of what a query finds in a memory of at most `rows` rows. Weights: the vector of additive scores (query,), or none.
-
-    query, size: numbers in a query and in an answer, of all heads; scale: of scores.
-    """
+def attending(query, size, heads, scale, additive):
+    """An inlined function (w, q, keys, values, count, y, z): what a query finds in so many rows. z: (count,)."""
     part, own = query // heads, size // heads
     lanes, width, full, rest_lanes, rest = chunks(own)
-    score, factor, most = scorer(part, additive), np.float32(scale), np.float32(rows)
-    values_at = HEADER + rows * query
+    score, factor = scorer(part, additive), np.float32(scale)
 
     @inlined
     def mixed(lanes, v, z, y, at, count, share):
@@ -116,26 +115,64 @@ def attention_f32(query, size, rows, heads, scale, additive, x_stride, y_stride)
             a = fma(load(lanes, v, r * size + at), splat(lanes, z[r]), a)
         store(y, at, multiplied(a, splat(lanes, share)))
 
+    @inlined
+    def attend(w, q, keys, values, count, y, z):
+        for head in range(heads):
+            of_head, k = offset(q, head * part), offset(keys, head * part)
+            v, to = offset(values, head * own), offset(y, head * own)
+            top = ZERO
+            for r in range(count):
+                z[r] = factor * score(of_head, offset(k, r * query), w)
+                top = z[r] if r == 0 else max(top, z[r])
+            weights = ZERO
+            for r in range(count):
+                z[r] = exp(z[r] - top)
+                weights += z[r]
+            share = ONE / weights if count > 0 else ZERO
+            for at in range(0, full, width):
+                mixed(lanes, v, z, to, at, count, share)
+            if rest:
+                mixed(rest_lanes, v, z, to, full, count, share)
+
+    return attend
+
+
+def attention_f32(query, size, rows, heads, scale, additive, x_stride, y_stride):
+    """Kernel of what a query finds in a memory of at most `rows` rows. Weights: the vector of additive scores (query,), or none.
+
+    query, size: numbers in a query and in an answer, of all heads; scale: of scores.
+    """
+    attend, most = attending(query, size, heads, scale, additive), np.float32(rows)
+    values_at = HEADER + rows * query
+
     def kernel(w, x, y, s, z, n):
         """x: (n, x_stride); y: (n, y_stride); s: rows in the memory, room, keys (rows, query), values (rows, size); z: (rows,)."""
         count = int(np.int32(min(max(s[0], ZERO), most)))
         for t in range(n):
-            for head in range(heads):
-                q, k = offset(x, t * x_stride + head * part), offset(s, HEADER + head * part)
-                v, to = offset(s, values_at + head * own), offset(y, t * y_stride + head * own)
-                top = ZERO
-                for r in range(count):
-                    z[r] = factor * score(q, offset(k, r * query), w)
-                    top = z[r] if r == 0 else max(top, z[r])
-                weights = ZERO
-                for r in range(count):
-                    z[r] = exp(z[r] - top)
-                    weights += z[r]
-                share = ONE / weights if count > 0 else ZERO
-                for at in range(0, full, width):
-                    mixed(lanes, v, z, to, at, count, share)
-                if rest:
-                    mixed(rest_lanes, v, z, to, full, count, share)
+            attend(w, offset(x, t * x_stride), offset(s, HEADER), offset(s, values_at), count, offset(y, t * y_stride), z)
+
+    return kernel
+
+
+def window_attention_f32(query, size, rows, heads, scale, additive, x_stride, y_stride):
+    """Kernel of what each row finds in the last `rows` rows. Weights and sizes: as `attention_f32`.
+
+    Row number r stands at place r % rows of the state. The number comes from the caller: whatever the state holds, no other is read.
+    """
+    attend, copy_key, copy_value = attending(query, size, heads, scale, additive), rows_copier(query), rows_copier(size)
+
+    def kernel(w, x, y, s, z, n, before):
+        """x: (n, x_stride), a row query, key and value; y: (n, y_stride); s: keys (rows, query), values (rows, size); z: (rows,).
+
+        before: rows read before these.
+        """
+        values = offset(s, rows * query)
+        for t in range(n):
+            xt = offset(x, t * x_stride)
+            place = (before + t) % rows
+            copy_key(offset(s, place * query), offset(xt, query))
+            copy_value(offset(values, place * size), offset(xt, 2 * query))
+            attend(w, xt, s, values, min(before + t + 1, rows), offset(y, t * y_stride), z)
 
     return kernel
 

@@ -8,7 +8,8 @@ from numba import njit
 
 from .chunks import LONGEST
 from .entry.rates import rows_passed_over
-from .simd.vectors import Lanes, add, highest_of, load, multiplied, offset, splat, store
+from .simd.reductions import highest_of
+from .simd.vectors import Lanes, add, load, multiplied, offset, splat, store
 
 inlined = njit(inline="always")
 
@@ -29,35 +30,47 @@ def rows_copier(count):
     return copy
 
 
-def sliding(answer, history, width, stride, first, x_stride, y_stride, several=None, together=1):
+def without_scratch(answer):
+    """An inlined function (w, window, y, z) of one that needs no z."""
+
+    @inlined
+    def answered(w, window, y, z):
+        answer(w, window, y)
+
+    return answered
+
+
+def sliding(answer, history, width, stride, first, x_stride, y_stride, several=None, together=1, scratch=0):
     """Kernel of ``answer(w, window, y)`` over windows of history + 1 rows of `width` floats, one behind the other.
 
     It answers one of `stride` rows, and `first` (from 1) first. ``several(w, window, y)``, if given, answers `together` windows at once.
+    scratch: floats at the beginning of z that ``answer(w, window, y, z)`` then takes too; 0: none.
     """
     copy_row, copy_history = rows_copier(width), rows_copier(history * width)
-    answer_all = answer if several is None else several
+    answer_one, answer_all = (one if scratch else without_scratch(one) for one in (answer, answer if several is None else several))
     ahead = (together - 1) * stride if several is not None else 0
 
     def kernel(w, x, y, s, z, n, before):
-        """w: as `answer` reads them; x: (n, x_stride); y: (rows answered, y_stride); s: (history, width); z: (history + n, width).
+        """w: as `answer` reads them; x: (n, x_stride); y: (rows answered, y_stride); s: (history, width).
 
-        before: how many rows were read before these.
+        z: scratch, and behind it (history + n, width); before: how many rows were read before these.
         """
-        copy_history(z, s)
+        rows = offset(z, scratch)
+        copy_history(rows, s)
         for t in range(n):
-            copy_row(offset(z, (history + t) * width), offset(x, t * x_stride))
+            copy_row(offset(rows, (history + t) * width), offset(x, t * x_stride))
         t = rows_passed_over(before, stride, first)
         answers = 0
         while t + ahead < n:
-            answer_all(w, offset(z, t * width), offset(y, answers * y_stride))
+            answer_all(w, offset(rows, t * width), offset(y, answers * y_stride), z)
             answers += together
             t += together * stride
         if ahead:
             while t < n:
-                answer(w, offset(z, t * width), offset(y, answers * y_stride))
+                answer_one(w, offset(rows, t * width), offset(y, answers * y_stride), z)
                 answers += 1
                 t += stride
-        copy_history(s, offset(z, n * width))
+        copy_history(s, offset(rows, n * width))
 
     return kernel
 

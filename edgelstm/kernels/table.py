@@ -1,12 +1,13 @@
 """Every kernel of a layer, and every check of inputs, by name."""
 
-from .attention_f32 import attention_f32, attention_pool_f32, self_attention_f32
+from .attention_f32 import attention_f32, attention_pool_f32, self_attention_f32, window_attention_f32
 from .channelwise_f32 import batch_norm_f32, prelu_f32
 from .conv1d_f32 import conv1d_f32, depthwise_conv1d_f32, dilated_conv1d_f32
+from .conv1d_int8 import conv1d_int8_dynamic, conv1d_int8_weight
 from .conv_lstm_f32 import conv_lstm_f32
 from .dense_f32 import dense_columns_f32, dense_dot_f32
 from .dense_int8 import dense_int8_dynamic, dense_int8_weight
-from .elementwise_f32 import activation_f32, add_f32, embedding_f32, log_softmax_f32, normalizer_f32, softmax_f32
+from .elementwise_f32 import activation_f32, add_f32, embedding_f32, log_softmax_f32, normalizer_f32, softmax_f32, softmax_groups_f32
 from .entry.blocks import process
 from .entry.checks import first_bad_index, first_bad_mixed, first_bad_vector
 from .entry.generation import generate
@@ -24,12 +25,13 @@ from .lstm_f32 import lstm_f32
 from .lstm_f32_streams import lstm_f32_streams
 from .lstm_int8 import lstm_int8_dynamic
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
+from .lstm_int8_static_cells import lstm_int8_static_cell
 from .lstm_int8_weight import lstm_int8_weight
 from .magnitude_f32 import magnitude_f32
 from .map_conv_f32 import depthwise_f32, map_conv_f32, map_conv_transpose_f32
 from .map_pool_f32 import map_pool_f32
 from .minimal_f32 import min_gru_f32, min_lstm_f32
-from .norms_f32 import layer_norm_f32, rms_norm_f32, unit_normalization_f32
+from .norms_f32 import layer_norm_f32, recording_norm_f32, rms_norm_f32, unit_normalization_f32
 from .overlap_add_f32 import overlap_add_f32
 from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, repeat_f32, reverse_f32, sweep
 from .rnn_f32 import rnn_f32
@@ -53,6 +55,7 @@ LAYER_KERNELS = {
         lstm_int8_dynamic,
         lstm_int8_weight,
         lstm_int8_static,
+        lstm_int8_static_cell,
         dense_dot_f32,
         dense_columns_f32,
         dense_int8_dynamic,
@@ -62,6 +65,7 @@ LAYER_KERNELS = {
         normalizer_f32,
         add_f32,
         softmax_f32,
+        softmax_groups_f32,
         log_softmax_f32,
         embedding_f32,
         fourier_f32,
@@ -72,6 +76,7 @@ LAYER_KERNELS = {
         batch_norm_f32,
         prelu_f32,
         layer_norm_f32,
+        recording_norm_f32,
         rms_norm_f32,
         unit_normalization_f32,
         grouped_dense_f32,
@@ -86,6 +91,8 @@ LAYER_KERNELS = {
         conv1d_f32,
         dilated_conv1d_f32,
         depthwise_conv1d_f32,
+        conv1d_int8_dynamic,
+        conv1d_int8_weight,
         max_pool_f32,
         average_pool_f32,
         global_max_f32,
@@ -98,6 +105,7 @@ LAYER_KERNELS = {
         attention_f32,
         attention_pool_f32,
         self_attention_f32,
+        window_attention_f32,
         fake_quantize_f32,
         requantize_f32,
         dynamic_fake_quantize_f32,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -165,8 +165,32 @@ class Attention(Layer):
         return found[0], found[1]
 
 
+class RowAttention(Layer):
+    """Attention whose rows are a query, a key and a value side by side."""
+
+    if TYPE_CHECKING:
+        query_size: int
+        score: str
+        heads: int
+
+    def _check_rows(self, *counts: str) -> None:
+        check_counts(self, "query_size", "heads", *counts)
+        check_score(self)
+        if self.heads > 1 and (self.score != "dot" or self.query_size % self.heads):
+            raise ShapeError(f'{self.label}: {self.heads} heads divide keys of {self.query_size} into equal parts, with the score "dot".')
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        size = sum(sizes) - 2 * self.query_size
+        if size < 1 or size % self.heads:
+            raise ShapeError(
+                f"{self.label} reads a query and a key of {self.query_size} values each, and a value that {self.heads} heads divide; it is "
+                f"given {' + '.join(map(str, sizes))}."
+            )
+        return size
+
+
 @dataclass(eq=False, repr=False)
-class SelfAttention(Layer):
+class SelfAttention(RowAttention):
     """What each row of a recording finds in all of them: ``sum over t of softmax(score)_t v_t``, with the scores of `Attention`.
 
     A row that it reads is a query, a key and a value side by side, which other layers give; they may be the same. It needs the whole
@@ -195,24 +219,52 @@ class SelfAttention(Layer):
     causal: bool = False
 
     def _check(self) -> None:
-        check_counts(self, "query_size", "heads")
-        check_score(self)
+        self._check_rows()
         if not isinstance(self.causal, bool):
             raise ShapeError(f"{self.label}: causal must be true or false; got {printable(repr(self.causal), 60)}.")
-        if self.heads > 1 and (self.score != "dot" or self.query_size % self.heads):
-            raise ShapeError(f'{self.label}: {self.heads} heads divide keys of {self.query_size} into equal parts, with the score "dot".')
 
     @property
     def whole(self) -> bool:
         return True
 
+
+@dataclass(eq=False, repr=False)
+class WindowAttention(RowAttention):
+    """What each row finds in the last `steps` rows, itself among them: as a causal `SelfAttention` that reaches back no further.
+
+    Parameters
+    ----------
+    query_size : int
+        Numbers in a query, and in a key.
+    steps : int
+        Most rows that it looks at; at the beginning there are fewer.
+    score : {"dot", "additive"}
+    heads : int
+        More than one with ``"dot"`` alone.
+    scale : float
+    vector : (query_size,), optional
+        With ``"additive"``; absent, ones.
+    """
+
+    kind: ClassVar[str] = "window_attention"
+    query_size: int
+    steps: int
+    score: str = "dot"
+    heads: int = 1
+    scale: float = 1.0
+    vector: Array = None
+
+    def _check(self) -> None:
+        self._check_rows("steps")
+
+    @property
+    def receptive_field(self) -> int:
+        return self.steps
+
     def output_size(self, sizes: Sequence[int]) -> int:
-        size = sum(sizes) - 2 * self.query_size
-        if size < 1 or size % self.heads:
-            raise ShapeError(
-                f"{self.label} reads a query and a key of {self.query_size} values each, and a value that {self.heads} heads divide; it is "
-                f"given {' + '.join(map(str, sizes))}."
-            )
+        size = super().output_size(sizes)
+        if self.steps * (self.query_size + size) > MOST_NUMBERS:
+            raise ShapeError(f"{self.label}: {self.steps} rows take more than {MOST_NUMBERS} numbers of keys and values; make them fewer.")
         return size
 
 

@@ -1,4 +1,4 @@
-"""Short-time Fourier transforms and their inverse, as the records that a `Model` is made of."""
+"""Short-time Fourier transforms, their inverse, and bands of their bins, as the records that a `Model` is made of."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -73,6 +73,82 @@ def InverseSTFT(size: int, hop: int, *, window: str | ArrayLike = "ones", inputs
     matrix = np.concatenate([cosines * twice, -sines * twice], axis=1) * _window(window, size)[:, None] / size  # (size, bins * 2)
     dense, overlap = cast(Any, record_of("dense")), cast(Any, record_of("overlap_add"))
     return [dense(matrix, name=f"{name}.block", inputs=tuple(inputs)), overlap(size, hop, name=name, inputs=(f"{name}.block",))]
+
+
+def Mel(
+    bands: int,
+    size: int,
+    rate: float,
+    *,
+    low: float = 0.0,
+    high: float | None = None,
+    scale: str = "slaney",
+    norm: str | None = "slaney",
+    inputs: Sequence[str] = (),
+    name: str = "mel",
+) -> Layer:
+    """The `Dense` layer that sums the bins of a transform into bands: triangles of equal width on the mel scale, which overlap by half.
+
+    Behind it, ``el.Activation("log(1e-10)")`` takes logarithms; decibels are ``affine(4.3429448, 0)`` of them where bins are powers.
+
+    Parameters
+    ----------
+    bands : int
+    size : int
+        Of the transform, whose ``size / 2 + 1`` magnitudes or powers it reads.
+    rate : float
+        Samples a second.
+    low, high : float, optional
+        Ends of the lowest and the highest band, in Hz; by default 0 and half the rate.
+    scale : {"slaney", "htk"}
+        Linear below 1 kHz (Slaney's Auditory Toolbox, 1998; what librosa and torchaudio's ``slaney`` mean), or
+        ``2595 log10(1 + f / 700)`` (the HTK book, 2006).
+    norm : {"slaney"}, optional
+        Whether triangles have an area of one Hz; None: a height of one.
+    inputs : sequence of str
+    name : str
+
+    Raises
+    ------
+    ShapeError, UsageError
+        If sizes or frequencies cannot be, or a word is unknown.
+    """
+    highest = rate / 2 if high is None else high
+    _check(size, size)
+    if type(bands) is not int or bands < 1 or not 0 <= low < highest <= rate / 2:
+        raise ShapeError(
+            f"Mel takes at least one band between 0 and half the rate; got {printable(repr(bands), 40)} from {low:g} to {highest:g} Hz, "
+            f"and a rate of {rate:g}."
+        )
+    if scale not in MELS or norm not in ("slaney", None):
+        raise UsageError(f"scale is one of {', '.join(MELS)}, and norm slaney or None; got {printable(repr((scale, norm)), 60)}.")
+    to_mel, to_hertz = MELS[scale]
+    first, last = to_mel(np.array([low, highest])).tolist()
+    edges = to_hertz(np.linspace(first, last, bands + 2))  # (bands + 2,)
+    bins = np.arange(size // 2 + 1) * (rate / size)
+    rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]  # (bands, bins)
+    falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
+    weight = np.maximum(0, np.minimum(rising, falling))
+    if norm:
+        weight *= 2 / (edges[2:] - edges[:-2])[:, None]
+    dense = cast(Any, record_of("dense"))
+    return cast(Layer, dense(weight, name=name, inputs=tuple(inputs)))
+
+
+def _slaney_mel(hertz: Floats) -> Floats:
+    """Three mels for 200 Hz up to 1 kHz; from there 27 for each factor of 6.4."""
+    return np.where(hertz < 1000, hertz * 3 / 200, 15 + 27 * np.log(np.maximum(hertz, 1000) / 1000) / np.log(6.4))
+
+
+def _slaney_hertz(mel: Floats) -> Floats:
+    return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))
+
+
+#: Mel scales: of Hz, and back.
+MELS: dict[str, tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]] = {
+    "slaney": (_slaney_mel, _slaney_hertz),
+    "htk": (lambda hertz: 2595 * np.log10(1 + hertz / 700), lambda mel: 700 * (10 ** (mel / 2595) - 1)),
+}
 
 
 def _check(size: int, hop: int) -> None:

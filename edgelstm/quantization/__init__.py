@@ -43,7 +43,7 @@ def quantize(
     keep : iterable of str
         Names of layers that stay in f32.
     int8 : iterable of str
-        Names of Dense layers that are quantised even where f32 is faster or costs next to nothing.
+        Names of Dense and Conv1D layers that are quantised even where f32 is faster or costs next to nothing.
     elsewhere : bool
         With ``"auto"``: the result will run on another machine, so that what is faster on this one does not count.
     progress : callable, optional
@@ -52,8 +52,8 @@ def quantize(
     Returns
     -------
     Model
-        Dense layers stay in f32 where int8 would save next to nothing, be slower (fewer than 8 outputs), or cost something; not with
-        int8-static, and not in a model of Dense layers alone.
+        Dense and Conv1D layers stay in f32 where int8 would save next to nothing, be slower (fewer than 8 outputs), or cost something; not
+        Dense layers with int8-static, and none in a model without other layers.
 
     Raises
     ------

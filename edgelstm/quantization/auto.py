@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ..errors import UnsupportedModelError
 from ..layers.record import Layer
 from .search import Decision, Option, Search
-from .settling import settle_dense, settle_speed
+from .settling import settle_speed, settle_stateless
 
 #: Signal-to-noise ratio of the output that `auto` defends.
 TARGET_DB = 30.0
@@ -14,7 +14,7 @@ TARGET_DB = 30.0
 def auto(search: Search, wanted: Sequence[Layer], asked: set[str], elsewhere: bool) -> dict[str, Decision]:
     """int8-dynamic wherever it can be, then back towards f32 until the output is good enough, then where f32 is faster."""
     decisions = {layer.name: _open(search, layer) for layer in wanted}
-    settle_dense(search, wanted, asked, decisions)
+    settle_stateless(search, wanted, asked, decisions)
     chosen = {name: decision.option for name, decision in decisions.items()}
     reached = search.output_db(chosen, "all layers together")
     free = {name: decision for name, decision in decisions.items() if name not in asked}

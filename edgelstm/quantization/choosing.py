@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import __version__
 from ..errors import UnsupportedModelError, UsageError
-from ..layers.feedforward import Dense
 from ..layers.integers import LIMIT
 from ..layers.record import Layer
 from ..model import Model
@@ -20,7 +19,7 @@ from .rules import untouched
 from .rules.scales import output_range
 from .schemes import SCHEMES
 from .search import Decision, Option, Progress, Search
-from .settling import settle_dense
+from .settling import STATELESS, settle_stateless
 from .trace import Batch, Trace
 
 #: What `scheme` may be.
@@ -64,7 +63,7 @@ def choose(
     kept, asked = _known(model, "keep", keep), _asked(model, int8)
     if both := sorted(kept & asked):
         raise UsageError(f"keep and int8 both name {', '.join(map(repr, both))}; say one of them.")
-    weighted = [layer for layer in model.layers if not untouched(layer)]
+    weighted = [layer for layer in model.layers if not untouched(layer, scheme)]
     wanted = [layer for layer in weighted if layer.name not in kept]
     if not wanted:
         raise UsageError("no layer is left to quantise; keep fewer layers in f32.")
@@ -109,9 +108,9 @@ def _known(model: Model, option: str, given: Iterable[str]) -> set[str]:
 
 def _asked(model: Model, int8: Iterable[str]) -> set[str]:
     asked = _known(model, "int8", int8)
-    dense = [layer.name for layer in model.layers if isinstance(layer, Dense)]
-    if others := sorted(asked - set(dense)):
-        raise UsageError(f"int8 names Dense layers, to be quantised in any case; {', '.join(map(repr, others))} is none.")
+    stateless = {layer.name for layer in model.layers if isinstance(layer, STATELESS)}
+    if others := sorted(asked - stateless):
+        raise UsageError(f"int8 names Dense and Conv1D layers, to be quantised in any case; {', '.join(map(repr, others))} is none.")
     return asked
 
 
@@ -130,7 +129,7 @@ def _refusal(refused: Sequence[tuple[str, str]], lacking: Iterable[str] = ()) ->
 
 
 def _fixed(search: Search, wanted: Sequence[Layer], asked: set[str], scheme: str) -> dict[str, Decision]:
-    """Every layer in `scheme`; Dense layers where that is worth it."""
+    """Every layer in `scheme`; those without a state where that is worth it."""
     options: dict[str, Option] = {}
     refused = []
     for layer in wanted:
@@ -149,5 +148,5 @@ def _fixed(search: Search, wanted: Sequence[Layer], asked: set[str], scheme: str
         for name, option in options.items()
     }
     if SCHEMES[scheme].settles:
-        settle_dense(search, wanted, asked, decisions)
+        settle_stateless(search, wanted, asked, decisions)
     return decisions

@@ -38,7 +38,8 @@ def weight_of(layer: Layer) -> Floats:
 
 def has_channels(layer: Layer) -> bool:
     """Whether each value that it reads is multiplied by a column of one matrix: a kernel's weights meet many."""
-    return _weight_name(layer) in layer.arrays()
+    weight = layer.arrays().get(_weight_name(layer))
+    return weight is not None and weight.ndim == 2
 
 
 def _weight_name(layer: Layer) -> str:

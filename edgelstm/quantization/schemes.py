@@ -23,7 +23,7 @@ class Scheme(NamedTuple):
     hidden : callable
         The same for its state: for layers without one, None alone.
     settles : bool
-        Whether Dense layers may stay in float32, where the scheme saves next to nothing, is slower or costs something.
+        Whether layers without a state may stay in float32, where the scheme saves next to nothing, is slower or costs something.
     folds : bool
         Whether channels of different sizes are brought to one first, for what is rounded.
     """

@@ -3,27 +3,37 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..layers.convolution import Conv1D
 from ..layers.feedforward import Dense
 from ..layers.record import Layer
 from . import speed
 from .search import Decision, Search
 
-#: A Dense layer stays in f32 if it holds less than this share of the weights, or if it costs more decibels than this and
-#: the output then lies below the limit.
-DENSE_SHARE, DENSE_COST_DB, DENSE_FREE_ABOVE_DB = 0.01, 1.0, 40.0
+#: Layers without a state that may stay in f32 where others are quantised.
+STATELESS = (Dense, Conv1D)
 
-#: With fewer outputs than this a Dense layer is slower in int8: rounding x costs more than its shorter products save. Instructions of a
-#: step that int8 adds to an LSTM and its head, counted on Cortex-A72, A76, by hidden size and outputs: 8, 4: 14, 2; 32, 1: 128, 85; 32, 4:
-#: 81, 38; 32, 8: 4, -57; 128, 8: 36, -133; 128, 64: -930, -2832. Zen 5 takes 10 % longer with 1 output behind 32 units, 8 % less with 8.
-DENSE_OUTPUTS = 8
+#: One of them stays in f32 if it holds less than this share of the weights, or if it costs more decibels than this and
+#: the output then lies below the limit.
+LEAST_SHARE, MOST_COST_DB, FREE_ABOVE_DB = 0.01, 1.0, 40.0
+
+#: With fewer outputs than this, of a group where there are groups, it is slower in int8: rounding x costs more than its shorter products
+#: save. Instructions of a step that int8 adds to an LSTM and its head, counted on Cortex-A72, A76, by hidden size and outputs: 8, 4: 14, 2;
+#: 32, 1: 128, 85; 32, 4: 81, 38; 32, 8: 4, -57; 128, 8: 36, -133; 128, 64: -930, -2832. Zen 5 takes 10 % longer with 1 output behind 32
+#: units, 8 % less with 8.
+LEAST_OUTPUTS = 8
 
 #: A layer goes back to f32 for speed if the model is then faster by this factor in one of the ways to step it.
 FASTER = 1.03
 
 
-def settle_dense(search: Search, wanted: Sequence[Layer], asked: set[str], decisions: dict[str, Decision]) -> None:
-    """Put back to f32 the Dense layers that save next to nothing, are slower or cost something; not those that are asked for."""
-    heads = [layer for layer in wanted if isinstance(layer, Dense) and decisions[layer.name].option.scheme != "f32"]
+def _outputs(layer: Layer) -> int:
+    """Outputs that share the inputs of a group."""
+    return int(layer.arrays()["weight"].shape[0]) // getattr(layer, "groups", 1)
+
+
+def settle_stateless(search: Search, wanted: Sequence[Layer], asked: set[str], decisions: dict[str, Decision]) -> None:
+    """Put back to f32 the layers without a state that save next to nothing, are slower or cost something; not those that are asked for."""
+    heads = [layer for layer in wanted if isinstance(layer, STATELESS) and decisions[layer.name].option.scheme != "f32"]
     if len(heads) == len(wanted):
         return
     heads = [head for head in heads if head.name not in asked]
@@ -34,11 +44,11 @@ def settle_dense(search: Search, wanted: Sequence[Layer], asked: set[str], decis
         decision = decisions[head.name]
         share = sum(a.nbytes for a in head.arrays().values()) / total
         with_it = search.output_db({**chosen, head.name: decision.option}, f"{head.name} quantised too")
-        if share < DENSE_SHARE:
+        if share < LEAST_SHARE:
             decision.reason = f"f32: it holds {share:.1%} of the weights, too little to matter"
-        elif head.weight.shape[0] < DENSE_OUTPUTS:
-            decision.reason = f"f32: with fewer than {DENSE_OUTPUTS} outputs it is faster so (int8 all the same: --int8 {head.name})"
-        elif with_it < min(reached - DENSE_COST_DB, DENSE_FREE_ABOVE_DB):
+        elif _outputs(head) < LEAST_OUTPUTS:
+            decision.reason = f"f32: with fewer than {LEAST_OUTPUTS} outputs it is faster so (int8 all the same: --int8 {head.name})"
+        elif with_it < min(reached - MOST_COST_DB, FREE_ABOVE_DB):
             decision.reason = f"f32: int8 would cost {reached - with_it:.1f} dB of the output"
         else:
             decision.reason = f"int8: it holds {share:.0%} of the weights and costs {max(reached - with_it, 0):.1f} dB of the output"

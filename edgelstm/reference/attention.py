@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..layers.attention import Attention, AttentionPool, SelfAttention
+from ..layers.attention import Attention, AttentionPool, SelfAttention, WindowAttention
 from .functions import Rows, State, Twin, Vector
 
 
@@ -24,7 +24,7 @@ def attended(layer: Attention, xs: list[Vector], state: State) -> tuple[Vector, 
     return found(layer, np.concatenate(xs), keys, values), state
 
 
-def found(layer: Attention | SelfAttention, query: Vector, keys: Rows, values: Rows) -> Vector:
+def found(layer: Attention | SelfAttention | WindowAttention, query: Vector, keys: Rows, values: Rows) -> Vector:
     """What a query finds among keys (rows, query_size) and values (rows, output_size)."""
     answers = []
     for q, k, v in zip(*(np.split(part, layer.heads, axis=-1) for part in (query, keys, values)), strict=True):
@@ -42,6 +42,14 @@ def over_itself(layer: SelfAttention, xs: list[Rows]) -> Rows:
     return np.array([found(layer, query, keys[:end], values[:end]) for query, end in zip(queries, ends, strict=True)])
 
 
+def over_window(layer: WindowAttention, xs: list[Vector], state: State) -> tuple[Vector, State]:
+    """One step. state: the last rows, (rows, query, key and value side by side)."""
+    row = np.concatenate(xs)
+    rows = np.concatenate([state[0].reshape(-1, row.size), row[None]])[-layer.steps :]
+    _, keys, values = np.split(rows, [layer.query_size, 2 * layer.query_size], axis=1)
+    return found(layer, row[: layer.query_size], keys, values), (rows,)
+
+
 def remembering(layer: Attention) -> State:
     """The memory before the first step."""
     if layer.memory is None:
@@ -53,4 +61,5 @@ TWINS = {
     "attention_pool": Twin(step, lambda _layer: (np.full(1, -np.inf), np.zeros(1), np.zeros(1))),
     "attention": Twin(attended, remembering),
     "self_attention": Twin(whole=over_itself),
+    "window_attention": Twin(over_window, lambda _layer: (np.zeros((0, 0)),)),
 }

@@ -131,6 +131,8 @@ ACTIVATIONS: dict[str, Callable[..., Vector]] = {
     "exp": np.exp,
     "abs": np.abs,
     "sqrt": lambda x: np.sqrt(np.maximum(x, 0)),
+    "log": lambda x, a: np.log(np.maximum(x, a)),
+    "reciprocal": lambda x, a: x / np.maximum(np.abs(x), a) ** 2,
 }
 
 

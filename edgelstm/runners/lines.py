@@ -97,6 +97,18 @@ class LineSource:
         """What the kept columns are called; known from the first sample on."""
         return self._row.kept_names if self._row else ()
 
+    @property
+    def seen(self) -> Sequence[tuple[int, int]]:
+        """Nothing comes twice."""
+        return ()
+
+    def remarks(self) -> Iterator[str]:
+        """Nothing else is out of the ordinary."""
+        yield from ()
+
+    def close(self) -> None:
+        """Whoever opened the file closes it."""
+
     def __iter__(self) -> Iterator[Samples]:
         check_columns(self._model, self._reading)
         for number, block in _bursts(self._read, self._where):

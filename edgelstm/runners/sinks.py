@@ -133,18 +133,21 @@ class OnChange:
     ----------
     sink : Sink
         Gets the answers that are left.
+    keyed : bool
+        Whether the first of what is kept names the stream of an answer, and the one before is that of the same stream.
     """
 
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self._last = -1
+    def __init__(self, sink: Sink, *, keyed: bool = False) -> None:
+        self._sink, self._keyed = sink, keyed
+        self._last: dict[Any, int] = {}
 
     def write(self, answers: NDArray[np.float32], kept: Kept = ()) -> None:
         """Take answers (count, output_size) float32."""
         chosen = []
         for index, best in enumerate(decisions(answers).tolist()):
-            if best not in (-1, self._last):
-                self._last = best
+            key = kept[index][0] if self._keyed else None
+            if best not in (-1, self._last.get(key, -1)):
+                self._last[key] = best
                 chosen.append(index)
         if chosen:
             self._sink.write(answers[chosen], [kept[i] for i in chosen] if kept else ())

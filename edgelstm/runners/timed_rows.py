@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, printable
-from . import Samples, Sink
+from . import Samples, Sink, Watch
 from .counts import LineCount
 
 if TYPE_CHECKING:
@@ -15,7 +16,15 @@ if TYPE_CHECKING:
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
-def run(timed: "Timed", source: Iterable[Samples], sink: Sink, replaced: LineCount | None = None, *, unit: str = "s") -> None:
+def run(
+    timed: "Timed",
+    source: Iterable[Samples],
+    sink: Sink,
+    replaced: LineCount | None = None,
+    watch: Watch | None = None,
+    *,
+    unit: str = "s",
+) -> None:
     """Step every sample of `source` at its time, the last of its kept values, which is not handed on.
 
     Beside the answers to instants that had no sample, kept values are absent.
@@ -24,6 +33,7 @@ def run(timed: "Timed", source: Iterable[Samples], sink: Sink, replaced: LineCou
     ----------
     replaced : LineCount, optional
         Counts the lines that the stream's NaN policy acted upon.
+    watch : Watch, optional
     unit : {"s", "ms", "us", "ns"}
         Of times that are numbers.
 
@@ -37,7 +47,7 @@ def run(timed: "Timed", source: Iterable[Samples], sink: Sink, replaced: LineCou
         if samples.begins:
             timed.reset()
         for line, x, (*kept, when) in zip(samples.lines, samples.values, samples.kept, strict=True):
-            before = timed.stream.bad_inputs
+            before, begin = timed.stream.bad_inputs, perf_counter_ns()
             try:
                 answers = timed.step(x, seconds(when, unit))  # (answers, output_size), or maps
             except InputError as problem:
@@ -45,6 +55,8 @@ def run(timed: "Timed", source: Iterable[Samples], sink: Sink, replaced: LineCou
                 raise InputError(f"{file}line {line}: {problem}") from None
             if timed.stream.bad_inputs > before:
                 replaced.add((line,), samples.file)
+            if watch is not None:
+                watch.saw((), x.reshape(1, -1), answers[-1:].reshape(-1, timed.stream.output_size), perf_counter_ns() - begin)
             if len(answers):
                 absent = [[None] * len(kept)] * (len(answers) - 1)
                 sink.write(answers.reshape(len(answers), -1), [*absent, kept] if kept else ())

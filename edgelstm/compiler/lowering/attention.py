@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ...layers.attention import LARGEST, Attention, AttentionPool, SelfAttention
+from ...layers.attention import LARGEST, Attention, AttentionPool, SelfAttention, WindowAttention
 from ..targets import Target
-from . import LINE, Floats, Lowered, Reach, Rule
+from . import LINE, Counting, Floats, Lowered, Reach, Rule
 
 
 def pool(layer: AttentionPool, sizes: list[int], target: Target) -> Lowered:
@@ -25,7 +25,15 @@ def self_attention(layer: SelfAttention, sizes: list[int], target: Target) -> Lo
     return Lowered("self_attention_f32", constants | {"causal": int(layer.causal)}, size, vector_of(layer), whole=True)
 
 
-def vector_of(layer: Attention | SelfAttention) -> Floats:
+def window_attention(layer: WindowAttention, sizes: list[int], target: Target) -> Lowered:
+    size, additive = layer.output_size(sizes), int(layer.score == "additive")
+    constants = {"query": layer.query_size, "size": size, "rows": layer.steps, "heads": layer.heads, "scale": layer.scale}
+    state = np.zeros(layer.steps * (layer.query_size + size), np.float32)
+    counts, vector = Counting(1, 1), vector_of(layer)
+    return Lowered("window_attention_f32", constants | {"additive": additive}, size, vector, state, workspace=layer.steps, counts=counts)
+
+
+def vector_of(layer: Attention | SelfAttention | WindowAttention) -> Floats:
     """What additive scores are weighted by: (query_size,); nothing for others."""
     if layer.score != "additive":
         return np.zeros(0, np.float32)
@@ -50,7 +58,7 @@ def reach(layer: Attention) -> Reach:
     return Reach(max(gain, 1.0), LARGEST + abs(layer.scale) * float(np.abs(vector_of(layer)).sum()), LARGEST)
 
 
-def own_reach(layer: SelfAttention) -> Reach:
+def own_reach(layer: SelfAttention | WindowAttention) -> Reach:
     """The same where keys are read too: products of two numbers that are read."""
     scale, summed = abs(layer.scale), float(np.abs(vector_of(layer)).sum())
 
@@ -65,4 +73,5 @@ RULES = {
     "attention_pool": Rule(pool, lambda layer: Reach(2.0)),
     "attention": Rule(attention, reach),
     "self_attention": Rule(self_attention, own_reach),
+    "window_attention": Rule(window_attention, own_reach),
 }

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.packing import GROUP, HEADER, INPUT_STEPS, INPUT_ZERO, OUTPUT_SCALE, OUTPUT_ZERO
+from ...kernels.packing import GROUP, HEADER, INPUT_STEPS, INPUT_ZERO, OFFSET, OUTPUT_SCALE, OUTPUT_ZERO
 from ..targets import Target
 from . import Floats, Reach, largest, tiling, up_to
 
@@ -56,6 +56,37 @@ def float_header(*values: Any) -> Floats:
     header = np.zeros(HEADER, np.float32)
     header[: len(values)] = values
     return header
+
+
+def steps_header(layer: Any) -> Floats:
+    """What stands before the tiles of a layer that quantises its inputs: their steps a unit where these are calibrated, else 0."""
+    return float_header(np.float32(0) if layer.input_scale is None else np.float32(1) / layer.input_scale[0])
+
+
+def product_scale(layer: Any) -> Floats:
+    """What the sums of each row are multiplied by: also by the inputs' step, where it is calibrated."""
+    return np.asarray(layer.scale if layer.input_scale is None else layer.scale * layer.input_scale[0])
+
+
+def dynamic_tiles(weight: NDArray[np.int8], scale: Floats, bias: Floats, units: int, form: str) -> Floats:
+    """Rows (outputs, inputs) as `kernels.dense_int8.answers_dynamic` reads them."""
+    words, parts = words_of(weight.shape[1], GROUP[form]), []
+    for rows, scales, biases in _tiles(weight, scale, bias, units=units):
+        starts = (rows.sum(axis=1, dtype=np.int32) * np.int32(-OFFSET[form]),) if OFFSET[form] else ()
+        parts.append(floats(biases, scales, *starts, grouped(rows, words, form)))
+    return np.concatenate(parts)
+
+
+def weight_tiles(weight: NDArray[np.int8], scale: Floats, bias: Floats, units: int) -> Floats:
+    """Rows (outputs, inputs) as `kernels.dense_int8.answers_weight` reads them."""
+    return np.concatenate([floats(biases, scales, rows.T) for rows, scales, biases in _tiles(weight, scale, bias, units=units)])
+
+
+def _tiles(*of_rows: NDArray[Any], units: int) -> list[tuple[Any, ...]]:
+    """Rows, and what belongs to each of them, cut into tiles of `units`; the last one filled up with zeros."""
+    missing = -len(of_rows[0]) % units
+    padded = [np.pad(array, [(0, missing)] + [(0, 0)] * (array.ndim - 1)) for array in of_rows]
+    return list(zip(*(array.reshape(-1, units, *array.shape[1:]) for array in padded), strict=True))
 
 
 def integers_header(layer: Any) -> Integers:

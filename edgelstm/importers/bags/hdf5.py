@@ -13,7 +13,7 @@ MAX_NUMBERS = 1 << 26
 
 
 def read(file: BinaryIO) -> dict[str, NDArray[Any]]:
-    """The arrays of a file at its beginning; optimizer states are passed over.
+    """The arrays of a file at its beginning, in the order of Keras' layers where it has one; optimizer states are passed over.
 
     Raises
     ------
@@ -26,4 +26,5 @@ def read(file: BinaryIO) -> dict[str, NDArray[Any]]:
     paths = [path for path in root.walk() if "optimizer" not in path.partition("/")[0] and root.is_float(path)]
     if sum(prod(root.shape(path)) for path in paths) > MAX_NUMBERS:
         raise ModelFileError(f"holds arrays of more than {MAX_NUMBERS} numbers together; edgelstm reads no such models.")
-    return {path: root.numbers(path) for path in sorted(paths)}
+    layers = {name: place for place, name in enumerate(root.texts("layer_names") or [])}
+    return {path: root.numbers(path) for path in sorted(paths, key=lambda path: (layers.get(path.partition("/")[0], -1), path))}

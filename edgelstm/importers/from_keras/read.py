@@ -1,13 +1,15 @@
 """A Keras file as a `Model`."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ...errors import EdgeLSTMError, ModelFileError, UsageError, printable
 from ...model import Model
 from .bare import described
+from .description import beside
 from .graph import model_of
-from .store import read
+from .store import Stored, config_of, read
 
 if TYPE_CHECKING:
     from .. import Asked
@@ -21,15 +23,49 @@ def from_keras(file: BinaryIO, asked: "Asked", source: str) -> tuple[Model, str,
     ModelFileError, UnsupportedModelError, ShapeError, UsageError
     """
     stored = read(file)
+    if stored.config is not None:
+        asked.refuse()
+        return _model_of(lambda: stored, source)
+    if asked == type(asked)() and (description := beside(file)):
+        return _by_neighbour(stored, *description, source)
+    if value := asked.prefix:
+        raise UsageError(f'is a Keras file; leave out prefix="{value}".')
+    notes: list[str] = []
+
+    def found() -> Stored:
+        bare = described(stored.root, asked)
+        notes.extend(bare.notes)
+        return replace(stored, config=bare.config, weights=bare.weights)
+
+    model, order, more = _model_of(found, source)
+    return model, order, [*notes, *more]
+
+
+def by_description(file: BinaryIO, found: str, description: bytes, source: str) -> tuple[Model, str, list[str]]:
+    """The network that ``model.to_json()`` described, of the weights in a file of the format `found`. Errors as `from_keras`."""
+    if not found.startswith("Keras"):
+        raise UsageError(f"is a file of {found}; a description by Keras' to_json() is for Keras' files of weights alone.")
+    file.seek(0)
+    stored = read(file)
+    if stored.config is not None:
+        raise UsageError("says itself what its layers are; leave out recipe=.")
+    config, version = config_of(description, "the description")
+    return _model_of(lambda: replace(stored, config=config, version=version), source)
+
+
+def _by_neighbour(stored: Stored, name: str, config: dict[str, Any], version: int, source: str) -> tuple[Model, str, list[str]]:
+    """The network of a file of weights alone that a file beside it describes."""
+    told = f"Its layers are those of {printable(name, 100)}, which stands beside it."
     try:
-        if stored.config is not None:
-            asked.refuse()
-            return model_of(stored, source)
-        for option in ("prefix", "without"):
-            if value := getattr(asked, option):
-                raise UsageError(f'is a Keras file; leave out {option}="{value}".')
-        config, weights = described(stored.root, asked, stored.version)
-        return model_of(replace(stored, config=config, weights=weights), source)
+        model, order, notes = _model_of(lambda: replace(stored, config=config, version=version), source)
+    except EdgeLSTMError as problem:
+        raise type(problem)(f"holds weights alone, whose layers {printable(name, 100)} beside it describes: {problem}") from None
+    return model, order, [told, *notes]
+
+
+def _model_of(found: Callable[[], Stored], source: str) -> tuple[Model, str, list[str]]:
+    try:
+        return model_of(found(), source)
     except EdgeLSTMError:
         raise
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as problem:

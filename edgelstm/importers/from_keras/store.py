@@ -1,6 +1,7 @@
 """The forms of Keras files: what describes the network, and where its weights lie."""
 
 import io
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from ..hdf5 import Group, opened
 from .weights import ByName, ByPath, Weights
 
 #: The most bytes of a description, and of weights in a zip archive.
-_MAX_TEXT, _MAX_WEIGHTS = 8 << 20, 1 << 27
+MOST_TEXT, _MAX_WEIGHTS = 8 << 20, 1 << 27
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ def read(file: BinaryIO) -> Stored:
         return Stored(_config(described, "model_config"), _version(root.text("keras_version")), ByName(weights), root)
     if root.texts("layer_names") is not None:
         return Stored(None, _version(root.text("keras_version")), ByName(root), root)
-    if "layers" in root or "_layer_checkpoint_dependencies" in root:
+    if any(re.search(r"(^|/)vars/[0-9]+$", path) for path in root.walk()):
         return Stored(None, 3, ByPath(root), root)
     raise UnsupportedModelError("is an HDF5 file without a Keras model (no model_config, layer_names or layers).")
 
@@ -62,7 +63,7 @@ def _archive(file: BinaryIO) -> Stored:
     file.seek(0)
     try:
         archive = zipfile.ZipFile(file)
-        config, metadata = (_part(archive, name, _MAX_TEXT) for name in ("config.json", "metadata.json"))
+        config, metadata = (_part(archive, name, MOST_TEXT) for name in ("config.json", "metadata.json"))
         weights = _part(archive, "model.weights.h5", _MAX_WEIGHTS)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as problem:
         raise ModelFileError(f"is a damaged zip archive ({printable(problem, 200)}); copy it again.") from None
@@ -84,12 +85,29 @@ def _part(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
 
 
 def _config(text: bytes | str, what: str) -> dict[str, Any]:
-    if len(text) > _MAX_TEXT:
-        raise ModelFileError(f"{what} has {len(text)} characters; at most {_MAX_TEXT} make sense. Copy the file again.")
+    if len(text) > MOST_TEXT:
+        raise ModelFileError(f"{what} has {len(text)} characters; at most {MOST_TEXT} make sense. Copy the file again.")
     found = container.read_json(text, what)
     if not isinstance(found, dict):
         raise ModelFileError(f"{what} describes no model; save the model again.")
     return found
+
+
+def config_of(description: bytes, what: str) -> tuple[dict[str, Any], int]:
+    """A model's class and configuration, and the version of Keras, in the JSON that ``model.to_json()`` gave.
+
+    Raises
+    ------
+    ModelFileError
+        If it is none.
+    """
+    found = _config(description, what)
+    version = found.pop("keras_version", None)
+    found.pop("backend", None)
+    if not {"class_name", "config"} <= set(found):
+        raise ModelFileError(f"{what} is no JSON that model.to_json() of Keras gives.")
+    newer = version is None and ("module" in found or "registered_name" in found)
+    return found, 3 if newer else _version(version if isinstance(version, str) else None)
 
 
 def _version(text: str | None) -> int:

@@ -17,15 +17,16 @@ from ..hdf5 import Group
 
 
 class Slot(NamedTuple):
-    """One array of a layer: the attributes that lead to it, its name, and whether training changes it."""
+    """One array of a layer: the attributes that lead to it, its name, whether training changes it, and whether it may be absent."""
 
     path: tuple[str, ...]
     name: str
     trainable: bool = True
+    optional: bool = False
 
     def below(self, name: str, trainable: bool = True) -> "Slot":
         """The same array, seen from the layer that holds its layer as `name`."""
-        return Slot((name, *self.path), self.name, self.trainable and trainable)
+        return self._replace(path=(name, *self.path), trainable=self.trainable and trainable)
 
 
 class Weights(Protocol):
@@ -73,19 +74,25 @@ class Arrays:
 
 
 class ByName:
-    """Groups by the layers' names, each with the list of its arrays in the attribute ``weight_names``."""
+    """Groups by the layers' names, each with the list of its arrays in the attribute ``weight_names``.
 
-    def __init__(self, root: Group) -> None:
+    Parameters
+    ----------
+    root : Group
+    places : mapping, optional
+        Of each layer that has arrays its group, and their names there; what the file says by default.
+    """
+
+    def __init__(self, root: Group, places: Mapping[str, tuple[str, list[str]]] | None = None) -> None:
         self._root = root
-        self._left = [name for name in root.texts("layer_names") or root.names() if name in root and self._arrays(name)]
-
-    def _arrays(self, layer: str) -> list[str]:
-        return self._root.group(layer).texts("weight_names") or []
+        self._places = listed(root) if places is None else places
+        self._left = list(self._places)
 
     def of(self, index: int, names: Sequence[tuple[str, str]], slots: Sequence[Slot]) -> Arrays:
         layer = names[index][1]
-        listed = self._arrays(layer) if layer in self._root else []
+        place, listed = self._places.get(layer, (layer, []))
         order = sorted(slots, key=lambda slot: not slot.trainable)
+        order = order if len(listed) == len(order) else [slot for slot in order if not slot.optional]
         if len(listed) != len(order):
             raise ModelFileError(
                 f"layer {printable(layer, 60)!r} should have {len(order)} arrays ({_shown(s.name for s in order)}) by its settings; "
@@ -97,11 +104,18 @@ class ByName:
                     f"layer {printable(layer, 60)!r}: {printable(name, 100)!r} stands where {slot.name} should; save it again."
                 )
         self._left = [name for name in self._left if name != layer]
-        group = self._root.group(layer) if listed else self._root
+        group = self._root.group(place) if listed else self._root
         return Arrays(group, {(slot.path, slot.name): name for slot, name in zip(order, listed, strict=True)})
 
     def unused(self) -> list[str]:
         return self._left
+
+
+def listed(root: Group) -> dict[str, tuple[str, list[str]]]:
+    """Of each layer that has arrays its group, which is called as the layer, and their names there."""
+    groups = [name for name in root.texts("layer_names") or root.names() if name in root]
+    found = {name: (name, root.group(name).texts("weight_names") or []) for name in groups}
+    return {name: place for name, place in found.items() if place[1]}
 
 
 #: Other names of slots in files.
@@ -116,26 +130,38 @@ def _fits(slot: str, name: str) -> bool:
 
 
 class ByPath:
-    """Groups ``layers/<class>[_number]/…/vars/<number>``, numbered among layers of one class."""
+    """Groups ``layers/<class>[_number]/…/vars/<number>``, numbered among layers of one class.
+
+    Parameters
+    ----------
+    root : Group
+    base : str
+        The group that holds them.
+    groups : mapping of str to str, optional
+        Where in the file the group of each layer is that has arrays, by its name, in place of `base` and numbers.
+    """
 
     def __init__(self, root: Group, base: str = "layers", groups: Mapping[str, str] | None = None) -> None:
         self._root, self._base, self._groups = root, base, groups
-        found = [path for path in root.walk() if path.startswith(f"{base}/") and "/seed_generator/" not in path]
+        within = (f"{base}/",) if groups is None else tuple(f"{group}/" for group in groups.values())
+        found = [path for path in root.walk() if path.startswith(within) and "/seed_generator/" not in path]
         self._all = [path for path in found if "/vars/" in path]
         self._taken: set[str] = set()
 
     def of(self, index: int, names: Sequence[tuple[str, str]], slots: Sequence[Slot]) -> Arrays:
-        group = numbered([name for name, _ in names])[index] if self._groups is None else self._groups.get(names[index][1], "")
+        name = names[index][1]
+        known = self._groups
+        group = f"{self._base}/{numbered([kind for kind, _ in names])[index]}" if known is None else known.get(name, name)
         places: dict[tuple[tuple[str, ...], str], str] = {}
         counts: Counter[tuple[str, ...]] = Counter()
         for slot in slots:
-            places[slot.path, slot.name] = "/".join([self._base, group, *slot.path, "vars", str(counts[slot.path])])
+            places[slot.path, slot.name] = "/".join([group, *slot.path, "vars", str(counts[slot.path])])
             counts[slot.path] += 1
         taken = set(places.values())
-        below = [path for path in self._all if path.startswith(f"{self._base}/{group}/")]
+        below = [path for path in self._all if path.startswith(f"{group}/")]
         if strangers := [path for path in below if path not in taken] or [path for path in taken if path not in below]:
             raise ModelFileError(
-                f"layer {printable(names[index][1], 60)!r} should have {len(slots)} arrays ({_shown(s.name for s in slots)}) "
+                f"layer {printable(name, 60)!r} should have {len(slots)} arrays ({_shown(s.name for s in slots)}) "
                 f"by its settings, in {printable(group, 60)}; the file disagrees in {_shown(strangers)}."
             )
         self._taken |= taken

@@ -26,22 +26,26 @@ _WORDS = {"linear": "linear", "tanh": "tanh", "sigmoid": "sigmoid", "relu": "rel
 
 def dense(thing: Thing, name: str) -> list[Layer]:
     """A feed-forward layer and its function."""
-    weight = _numbers(thing, "weights", name)
+    weight = numbers(thing, "weights", name)
     weight = weight.reshape(-1, 1) if weight.ndim == 1 else weight
-    made: list[Layer] = [Dense(weight.T, _bias(thing, name, weight.shape[-1]), name=name)]
+    return [Dense(weight.T, bias(thing, name, weight.shape[-1]), name=name), *activated(thing, name)]
+
+
+def activated(thing: Thing, name: str) -> list[Layer]:
+    """The function of a layer, if it has one."""
     if kind_of(thing.state.get("activation_fn")) == "softmax":
-        return [*made, Softmax(name=f"{name}.softmax")]
+        return [Softmax(name=f"{name}.softmax")]
     word = _word(thing, name)
-    return made if word == "linear" else [*made, Activation(word, name=f"{name}.activation")]
+    return [] if word == "linear" else [Activation(word, name=f"{name}.activation")]
 
 
 def rnn(thing: Thing, name: str) -> RNN:
     """A simple recurrent layer."""
-    weight = _numbers(thing, "weights", name)
+    weight = numbers(thing, "weights", name)
     return RNN(
         weight.T,
-        _numbers(thing, "recurrent_weights", name).T,
-        _bias(thing, name, weight.shape[-1]),
+        numbers(thing, "recurrent_weights", name).T,
+        bias(thing, name, weight.shape[-1]),
         _state(thing, "init"),
         activation=_word(thing, name),
         name=name,
@@ -73,11 +77,11 @@ def gru(thing: Thing, name: str) -> GRU:
     if words[:2] != ["sigmoid", "sigmoid"] or any(gate.state.get("peephole_weights") is not None for gate in gates):
         raise UnsupportedModelError(f"layer {name!r} has a GRU whose gates are not sigmoid or have peepholes; edgelstm has no such GRU.")
     weight_ih, weight_hh = (_stacked(gates, part, name) for part in ("weights", "recurrent_weights"))
-    bias = _biases(gates, name)
-    hidden = bias.size // 3
-    for array in (weight_ih, weight_hh, bias):
+    biases = _biases(gates, name)
+    hidden = biases.size // 3
+    for array in (weight_ih, weight_hh, biases):
         array[hidden : 2 * hidden] *= -1
-    return GRU(weight_ih, weight_hh, bias, None, _state(thing, "init", "hid_init"), cell_activation=words[2], name=name)
+    return GRU(weight_ih, weight_hh, biases, None, _state(thing, "init", "hid_init"), cell_activation=words[2], name=name)
 
 
 #: By class: what makes the one recurrent record of a layer.
@@ -99,35 +103,43 @@ def _word(thing: Thing, name: str) -> str:
     return _WORDS[function]
 
 
-def _numbers(thing: Thing, part: str, name: str) -> NDArray[np.float32]:
+def numbers(thing: Thing, part: str, name: str) -> NDArray[np.float32]:
+    """An array of a layer.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If it has none of that name.
+    """
     value = thing.state.get(part)
     if not hasattr(value, "__array__"):
         raise UnsupportedModelError(f"layer {name!r} has no {part}; it was pickled by another version of madmom.")
     return np.asarray(value).astype(np.float32)
 
 
-def _bias(thing: Thing, name: str, size: int) -> NDArray[np.float32]:
-    bias = _numbers(thing, "bias", name).reshape(-1)
-    return np.full(size, bias[0]) if bias.size == 1 else bias
+def bias(thing: Thing, name: str, size: int) -> NDArray[np.float32]:
+    """The bias of a layer of `size` outputs, which may be one number for all."""
+    found = numbers(thing, "bias", name).reshape(-1)
+    return np.full(size, found[0]) if found.size == 1 else found
 
 
 def _stacked(gates: list[Thing], part: str, name: str) -> NDArray[np.float32]:
     """(gates * outputs, inputs)"""
-    arrays = [_numbers(gate, part, name) for gate in gates]
+    arrays = [numbers(gate, part, name) for gate in gates]
     if len({array.shape for array in arrays}) != 1 or arrays[0].ndim != 2:
         raise ShapeError(f"layer {name!r}: {part} of its gates have the shapes {', '.join(str(a.shape) for a in arrays)}.")
     return np.concatenate([array.T for array in arrays])
 
 
 def _biases(gates: list[Thing], name: str) -> NDArray[np.float32]:
-    return np.concatenate([_bias(gate, name, _numbers(gate, "weights", name).shape[-1]) for gate in gates])
+    return np.concatenate([bias(gate, name, numbers(gate, "weights", name).shape[-1]) for gate in gates])
 
 
 def _peepholes(gates: list[Thing], name: str) -> NDArray[np.float32] | None:
     """(3, outputs); a gate without peepholes has zeros."""
     if all(gate.state.get("peephole_weights") is None for gate in gates):
         return None
-    size = _numbers(gates[0], "weights", name).shape[-1]
+    size = numbers(gates[0], "weights", name).shape[-1]
     rows = [gate.state.get("peephole_weights") for gate in gates]
     arrays = [np.zeros(size, np.float32) if row is None else np.asarray(row).astype(np.float32).reshape(-1) for row in rows]
     if any(array.size != size for array in arrays):

@@ -10,7 +10,7 @@ from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...model import Model
 from ..pickles.reader import Thing
-from . import layers
+from . import layers, maps
 from .pickle_file import kind_of
 
 
@@ -72,27 +72,32 @@ def _network(network: Thing, prefix: str) -> list[Layer]:
         raise ModelFileError("holds a network of madmom without layers.")
     records: list[Layer] = []
     last = INPUT
+    frame: maps.Frame = None
     for index, part in enumerate(parts):
-        for layer in _records(part, prefix, index, last):
+        made, frame = _records(part, prefix, index, last, frame)
+        for layer in made:
             records.append(layer if layer.inputs else replace(layer, inputs=(last,)))
             last = layer.name
     return records
 
 
-def _records(part: object, prefix: str, index: int, last: str) -> list[Layer]:
+def _records(part: object, prefix: str, index: int, last: str, frame: maps.Frame) -> tuple[list[Layer], maps.Frame]:
+    """The records of a layer, and the shape of the frames that it gives, where they are maps."""
     kind = kind_of(part)
     name = f"{prefix}{kind.removesuffix('Layer').lower()}{index}"
     if isinstance(part, Thing) and kind == "FeedForwardLayer":
-        return layers.dense(part, name)
+        return layers.dense(part, name), None
+    if isinstance(part, Thing) and kind in maps.MAKERS:
+        return maps.MAKERS[kind](part, name, frame)
     if isinstance(part, Thing) and kind in layers.RECURRENT:
-        return [layers.RECURRENT[kind](part, name)]
+        return [layers.RECURRENT[kind](part, name)], None
     if isinstance(part, Thing) and kind == "BidirectionalLayer":
         sides = [part.state.get(side) for side in ("fwd_layer", "bwd_layer")]
         if all(isinstance(side, Thing) and kind_of(side) in layers.RECURRENT for side in sides):
             made = [layers.RECURRENT[kind_of(side)](side, name) for side in sides]  # type: ignore[arg-type]
-            return Bidirectional(made[0], made[1], inputs=(last,), name=name)
+            return Bidirectional(made[0], made[1], inputs=(last,), name=name), None
         kind = f"BidirectionalLayer of {', '.join(kind_of(side) or 'nothing' for side in sides)}"
     raise UnsupportedModelError(
         f"layer {index} is a {printable(kind or type(part).__name__, 80)} of madmom, which edgelstm does not import; it imports "
-        f"FeedForwardLayer, {', '.join(layers.RECURRENT)} and BidirectionalLayer."
+        f"FeedForwardLayer, {', '.join((*layers.RECURRENT, *maps.MAKERS))} and BidirectionalLayer."
     )

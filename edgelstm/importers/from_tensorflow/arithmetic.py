@@ -180,7 +180,10 @@ def _own_statistics(call: Call, x: Value, axis: int, scale: Array, offset: Array
 
 
 _SAME = {
-    **{op: op for op in ("Sigmoid", "Tanh", "Relu", "Elu", "Selu", "Softplus", "Softsign", "Softmax", "LogSoftmax", "Exp", "Sqrt", "Abs")},
+    **{
+        op: op
+        for op in ("Sigmoid", "Tanh", "Relu", "Elu", "Selu", "Softplus", "Softsign", "Softmax", "LogSoftmax", "Exp", "Log", "Sqrt", "Abs")
+    },
     "Neg": "Neg",
     "RealDiv": "Div",
     "Div": "Div",
@@ -201,7 +204,6 @@ ARITHMETIC: dict[str, Handler] = {
     "FloorDiv": folded(np.floor_divide),
     "FloorMod": folded(np.mod),
     "Ceil": folded(np.ceil),
-    "Log": folded(np.log),
     "Round": folded(np.round),
     "Sign": folded(np.sign),
     "Rsqrt": plain(_rsqrt),

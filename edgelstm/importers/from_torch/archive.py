@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...files.container import BFLOAT16, widened
-from ..pickles.reader import Global, Reader
+from ..pickles.names import refusal
+from ..pickles.reader import Global, Inert, Reader
 
 #: Longest pickle that is read: some twenty thousand tensors.
 MAX_PICKLE_BYTES = 1 << 22
@@ -145,6 +146,8 @@ def reader(fetch: Fetch, builders: Mapping[str, Callable[..., object]] = Mapping
     """A pickle reader whose storages are found by `fetch(key, dtype, size)`; `builders` and `classes` as `Reader` has them."""
 
     def storage(identity: Any) -> object:
+        if isinstance(identity, tuple) and identity[:1] == ("module",):  # a class with its source, which is not looked at
+            return identity[1]
         tag, kind, key, _, size, *view = identity
         if (
             tag != "storage"
@@ -159,7 +162,7 @@ def reader(fetch: Fetch, builders: Mapping[str, Callable[..., object]] = Mapping
         dtype = _STORAGES[kind.name]
         return Storage(dtype, size, fetch(key, dtype, size), key)
 
-    return Reader({**_BUILDERS, **builders}, frozenset(_STORAGES), storage, classes=classes)
+    return Reader({**_BUILDERS, **builders}, frozenset(_STORAGES), storage, classes=classes, foreign=not classes)
 
 
 def read(file: BinaryIO) -> object:
@@ -170,7 +173,10 @@ def read(file: BinaryIO) -> object:
     ModelFileError, UnsupportedModelError
     """
     with damage():
-        return _read_zip(file) if file.read(2) == b"PK" else _read_legacy(file)
+        value = _read_zip(file) if file.read(2) == b"PK" else _read_legacy(file)
+    if isinstance(value, Inert):
+        raise ModelFileError(refusal(value.name))
+    return value
 
 
 def _read_zip(file: BinaryIO) -> object:

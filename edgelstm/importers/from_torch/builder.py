@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ...errors import UsageError
 from ...layers.bidirectional import Bidirectional
-from ...layers.feedforward import Activation, Add, Softmax
+from ...layers.feedforward import Add
 from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.recording import Last
@@ -163,4 +163,4 @@ class Builder:
 
     def _function(self, word: str) -> None:
         if word not in ("", "linear"):
-            self._append(Softmax() if word == "softmax" else Activation(word))
+            self._append(chain.function(word))

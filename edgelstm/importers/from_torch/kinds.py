@@ -18,6 +18,10 @@ _BATCH_NORM = {"running_mean", "running_var"}
 #: Parts of tensor names that give away a layer that edgelstm does not have.
 _FEATURES = (
     (re.compile(r"running_mean|running_var|num_batches_tracked"), "batch normalization without its running_mean and running_var"),
+    (
+        re.compile(r"((start|end)_)?(transitions?|trans_matrix)"),
+        "a CRF, which decodes the scores that the network gives (without it they are the answer)",
+    ),
     (re.compile(r"in_proj_(weight|bias)|q_proj_weight|k_proj_weight|v_proj_weight"), "attention"),
     (re.compile(r"_packed_params|_all_weight_values|scale|zero_point"), "quantization by torch, or a scaler outside of a module"),
 )

@@ -99,7 +99,10 @@ def _advice(found: Mapping[str, Module]) -> str:
     first = next(search.chains, None)
     if first is None:
         way = 'Say it with layers="FIRST, SECOND:relu, …"; no order of all of them fits their sizes'
-        return f'{way}, so add:NAME for a skip connection, leave parts out by without="NAME", or choose one by prefix="NAME".'
+        return (
+            f'{way}, so add:NAME for a skip connection, leave parts out by without="NAME", choose one by prefix="NAME", '
+            'or say it by a recipe, recipe="R.toml", which branches need.'
+        )
     text = spell(marked(first, found))
     others = " (not the only order that fits)" if next(search.chains, None) is not None else ""
     advice = f'Say it with layers, in the order of forward(), for example{others}: layers="{text}"'
@@ -156,13 +159,19 @@ def marked(items: Sequence[Item], found: Mapping[str, Module]) -> tuple[Item, ..
     """`items` with a ``?`` wherever a function is likely to stand, or something without weights certainly does."""
     result: list[Item] = []
     for item, after in zip(items, (*items[1:], None), strict=True):
-        if after is None or not is_bare(item, after, found):
+        if after is None or not (is_bare(item, after, found) or _leads_to_recurrent(item, after, found)):
             result.append(item)
         elif item.word:
             result += [item, Item(OPEN)]
         else:
             result.append(Item(item.module, OPEN))
     return tuple(result)
+
+
+def _leads_to_recurrent(item: Item, after: Item, found: Mapping[str, Module]) -> bool:
+    """Whether a recurrent layer follows a Linear without a word."""
+    first, second = found.get(item.module), found.get(after.module)
+    return first is not None and second is not None and first.kind == "linear" and not item.word and second.is_recurrent
 
 
 def is_bare(item: Item, after: Item, found: Mapping[str, Module]) -> bool:

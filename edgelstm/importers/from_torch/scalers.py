@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 
 import numpy as np
 
+from ...errors import printable
 from ..chain import listed
 from .tensors import Named
 
@@ -40,6 +41,8 @@ def notes(outside: Mapping[str, Named], apart: Set[str], foreign: Mapping[str, s
             f"NumPy arrays are passed over: {listed(list(arrays))}. If they scale the inputs, save them with "
             f'np.savez("scaler.npz", {line}) and {_WAY_IN}.'
         )
+    if objects := [f"{name} ({printable(kind, 80)})" for name, kind in foreign.items() if not kind.startswith(("numpy.", "sklearn."))]:
+        yield f"Passed over, as objects of other libraries: {listed(objects)}."
     for name, kind in foreign.items():
         if kind.startswith("sklearn."):
             line = _SCALERS[kind.rpartition(".")[2]].format(_subscripts(name))

@@ -13,6 +13,7 @@ import numpy as np
 from ...errors import ModelFileError, UnsupportedModelError, UsageError
 from .. import chain
 from ..chain import listed
+from ..pickles.names import is_near, refusal
 from ..pickles.reader import Inert
 from . import scalers
 from .modules import INITIAL
@@ -104,8 +105,8 @@ def chosen(checkpoint: object, prefix: str | None = None, without: str | None = 
     outside = {name: tensor for name, tensor in every.items() if name not in used}
     _refuse_stale(used, outside)
     apart = frozenset(_joined(path, name) for path, group in walk.groups.items() if not _has_weights(group) for name in group)
-    if weights := [name for name, kind in foreign.items() if kind.startswith("numpy.") and _WEIGHT.fullmatch(name.rpartition(".")[2])]:
-        raise ModelFileError(_arrays(weights))
+    if weights := {name: kind for name, kind in foreign.items() if _WEIGHT.fullmatch(name.rpartition(".")[2])}:
+        raise ModelFileError(_arrays(list(weights)) if _are_arrays(weights) else refusal(next(iter(weights.values()))))
     gone = left.taken(every, names_of)
     notes = (f'Left out, as without="{without}" says: {listed([name for name in every if name in gone])}.',) if names else ()
     return Chosen(tensors, outside, apart, foreign, frozenset(gone), notes)
@@ -171,7 +172,9 @@ class _Walk:
             if weights := {name: tensor for name, tensor in tensors.items() if not _is_no_weight(name, tensor)}:
                 self.groups[path] = weights
             for name, value in items.items():
-                if isinstance(value, Inert) and value.is_data:
+                if isinstance(value, Inert) and is_near(value.name):
+                    raise ModelFileError(refusal(value.name))
+                if isinstance(value, Inert) and (value.is_data or value.is_foreign):
                     self.foreign[_joined(path, name)] = value.name
             waiting.extend((_joined(path, name), depth + 1, value) for name, value in items.items())
 
@@ -184,11 +187,16 @@ class _Walk:
 
 
 def _items(node: "dict[object, object] | list[object] | tuple[object, ...]") -> dict[str, object]:
-    pairs = [(_text(key), value) for key, value in (node.items() if isinstance(node, dict) else enumerate(node))]
-    items = dict(pairs)
+    """What may be a weight, or hold some, by its name. Of vocabularies and settings, which hold neither, names are not looked at."""
+    pairs = [(key, value) for key, value in (node.items() if isinstance(node, dict) else enumerate(node)) if _may_hold_weights(value)]
+    items = {_text(key) if hasattr(value, "__array__") else _shown(key): value for key, value in pairs}
     if len(items) != len(pairs):
         raise ModelFileError("has two entries of one name; save only the model's state_dict.")
     return items
+
+
+def _may_hold_weights(value: object) -> bool:
+    return hasattr(value, "__array__") or isinstance(value, dict | list | tuple | Inert)
 
 
 def _is_no_weight(name: str, value: Named) -> bool:
@@ -200,6 +208,12 @@ def _is_no_weight(name: str, value: Named) -> bool:
 
 def _joined(path: str, name: str) -> str:
     return f"{path}.{name}".removeprefix(".")
+
+
+def _shown(key: object) -> str:
+    """A name that leads to weights at most, whatever it is."""
+    text = str(key)
+    return text if text.isprintable() else ascii(text)
 
 
 def _text(key: object) -> str:
@@ -221,7 +235,13 @@ def _no_weights(walk: _Walk, taken_out: bool) -> str:
         return "holds no weights but those that are to be left out; name fewer parts."
     if arrays := [name for name, kind in walk.foreign.items() if kind.startswith("numpy.")]:
         return _arrays(arrays)
+    if walk.foreign:
+        return refusal(next(iter(walk.foreign.values())))
     return "holds no dict of named weights; write one with torch.save(model.state_dict(), path)."
+
+
+def _are_arrays(foreign: Mapping[str, str]) -> bool:
+    return all(kind.startswith("numpy.") for kind in foreign.values())
 
 
 def _arrays(names: list[str]) -> str:

@@ -1,5 +1,7 @@
 """What the names in a checkpoint's pickle mean: what is passed over, and why the rest is refused."""
 
+import sys
+
 from ...errors import printable
 
 #: NumPy arrays and scikit-learn's scalers: not read either, but a user may miss them.
@@ -88,6 +90,23 @@ _OTHER_TENSORS = (
         'holds an object of scikit-learn ({}), which is not read; save its numbers, np.savez("scaler.npz", mean=…, scale=…), apart.',
     ),
 )
+
+
+#: Packages and scripts whose objects are part of a network, or code, where they do not lie within an object of another library.
+_NEAR = ("__main__", "torch", "numpy")
+
+
+def is_near(name: str) -> bool:
+    """Whether an object of that name may be what the file is about, so that it is not passed over beside the weights."""
+    return name.partition(".")[0] in _NEAR and name not in INERT_NAMES
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a name is that of an object that may stand beside weights, or within such an object, and need not be read to have these.
+
+    Names of the standard library would be code, and those of other kinds of tensors are weights.
+    """
+    return name.partition(".")[0] not in sys.stdlib_module_names and not any(word in name for words, _ in _OTHER_TENSORS for word in words)
 
 
 def refusal(name: str, advice: str = ADVICE) -> str:

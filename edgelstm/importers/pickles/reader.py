@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from ...errors import ModelFileError, printable
-from .names import ADVICE, DATA_NAMES, INERT_NAMES, refusal
+from .names import ADVICE, DATA_NAMES, INERT_NAMES, is_foreign, refusal
 from .opcodes import opcodes
 
 #: Python hashes larger whole numbers modulo a prime, so that a file could make all keys of a dict collide.
@@ -38,6 +38,11 @@ class Inert:
     def is_data(self) -> bool:
         """Whether it holds numbers that a user may miss."""
         return self.name in DATA_NAMES
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is an object of a class that nothing is known of."""
+        return self.name not in INERT_NAMES
 
 
 @dataclass(eq=False)
@@ -75,6 +80,8 @@ class Reader:
         Gives the value of a persistent id.
     classes : str, optional
         What the names of classes begin with whose objects become `Thing`, whatever they are.
+    foreign : bool
+        Whether objects of classes that nothing is known of are passed over, as `Inert`, in place of an error.
     advice : str
         What to do about a name that is none of these.
     """
@@ -86,10 +93,11 @@ class Reader:
         persistent: Callable[[Any], object] = lambda _: None,
         *,
         classes: str = "",
+        foreign: bool = False,
         advice: str = ADVICE,
     ) -> None:
         self._builders, self._constants, self._persistent = builders, constants, persistent
-        self._classes, self._advice = classes, advice
+        self._classes, self._foreign, self._advice = classes, foreign, advice
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, object] = {}
@@ -198,7 +206,7 @@ class Reader:
         name = name.replace("__builtin__.", "builtins.")
         if name in self._builders or name in self._constants or (self._classes and name.startswith(self._classes)):
             self._stack.append(Global(name))
-        elif name in INERT_NAMES:
+        elif name in INERT_NAMES or (self._foreign and is_foreign(name)):
             self._stack.append(Inert(name))
         else:
             raise ModelFileError(refusal(name, self._advice))

@@ -1,6 +1,7 @@
 """A bag of named tensors, whatever file they came in, and which of them were taken."""
 
 import difflib
+import fnmatch
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, BinaryIO
 
@@ -99,7 +100,7 @@ class Bag:
         self._left = dict.fromkeys(tensors)
 
     def leave_out(self, names: Iterable[str]) -> list[str]:
-        """Leave out tensors of these names, or below them. Returns their full names.
+        """Leave out tensors of these names, or below them; ``*`` stands for any text. Returns their full names.
 
         Raises
         ------
@@ -109,6 +110,7 @@ class Bag:
         gone = []
         for name in names:
             here = [full for full in self.tensors if full == name or full.startswith((f"{name}.", f"{name}/"))]
+            here = here or ([full for full in self.tensors if fnmatch.fnmatchcase(full, name)] if "*" in name else [])
             if not here:
                 raise UsageError(f"the recipe leaves out {name!r}, which the file does not hold; it holds {listed(list(self.tensors))}.")
             gone += here

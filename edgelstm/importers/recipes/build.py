@@ -2,31 +2,31 @@
 
 What a layer may have, beside `kind`, `name`, `inputs` and `activation` (a function behind it):
 
-* the fields of its record (`edgelstm.LSTM`, `edgelstm.Conv1D`, …): for an array the name of a tensor, a list of names whose rows follow
-  each other, or numbers; for anything else its value;
+* the fields of its record (`edgelstm.LSTM`, `edgelstm.Conv1D`, …): for an array what `arrays.array` reads, for anything else its value;
 * ``prefix``: takes all tensors below a name, by the names that the layout has for the record's arrays;
 * ``transpose``: whether matrices stand as (inputs, outputs); a convolution's weight as (taps, inputs, outputs);
 * `samples`: ``size``, how many numbers a timestep has, where no layer behind it says that;
 * `gather`: ``indices`` as a list, or as ranges of places, ``"448:1024, 1022:958:-1"``;
-* recurrent layers: what `recurrent` tells.
+* recurrent layers: what `recurrent` tells; layers of several records: what `compounds` tells.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...errors import ShapeError, UsageError, printable
+from ...errors import UsageError, printable
 from ...layers import KINDS, record_of
-from ...layers.feedforward import Activation, Softmax
 from ...layers.order import INPUT
-from ...layers.record import Layer
+from ...layers.record import MAX_SIZE, Layer
 from ...model import Model
+from .. import chain
 from ..chain import listed
 from ..from_torch.tensors import Named
-from . import recurrent
+from . import compounds, recurrent
+from .arrays import array
 from .bag import Bag
 from .parts import array_fields, flag, made, places, samples, text
 from .text import Recipe, Step
@@ -39,6 +39,14 @@ _NAMES = {
     "torch": {"weight": "weight", "bias": "bias"},
     "keras": {"kernel": "weight", "bias": "bias", "embeddings": "weight", "gamma": "weight", "beta": "bias"},
     "tf1": {"kernel": "weight", "weights": "weight", "bias": "bias", "biases": "bias"},
+}
+
+#: What the arrays of a group of Keras 3 are, which have numbers there.
+_NUMBERED = {
+    **dict.fromkeys(recurrent.KINDS, ("kernel", "recurrent_kernel", "bias")),
+    "embedding": ("embeddings",),
+    "layer_norm": ("gamma", "beta"),
+    "batch_norm": ("gamma", "beta", "moving_mean", "moving_variance"),
 }
 
 #: Kinds whose weight is a matrix or a kernel, which layouts store in two ways.
@@ -102,13 +110,16 @@ class Kitchen:
         last = self._layers[-1].name if self._layers else INPUT
         read = tuple(self._resolved(other, step) for other in _names(inputs, step)) or (last,)
         label = self._free(text(name, step) if name is not None else str(said.get("prefix") or f"{kind}{len(self._ends)}"))
-        if kind in recurrent.KINDS:
+        if kind in (*recurrent.KINDS, *recurrent.ON_ROWS):
             cooked = recurrent.records(replace(step, kind=kind, said=said), self, label, read)
+        elif kind in compounds.KINDS or (kind == "embedding" and "count" in said):
+            cooked = compounds.records(replace(step, kind=kind, said=said), self, label, read)
         else:
-            cooked = [self._record(replace(step, kind=kind, said=said), label, read)]
+            cooked = [self.record(replace(step, kind=kind, said=said), label, read)]
         self._layers += cooked
+        self._ends |= {layer.name: layer.name for layer in cooked}
         if activation is not None:
-            self._layers.append(_function(text(activation, step), f"{label}.activation", cooked[-1].name))
+            self._layers.append(chain.function(text(activation, step), name=f"{label}.activation", inputs=(cooked[-1].name,)))
         self._ends[label] = self._layers[-1].name
 
     def _resolved(self, name: str, step: Step) -> str:
@@ -122,12 +133,12 @@ class Kitchen:
             raise UsageError(f"two layers of the recipe are called {printable(name, 60)!r}; give each its own name.")
         return name
 
-    def _record(self, step: Step, label: str, inputs: tuple[str, ...]) -> Layer:
-        """The record of a kind without a state."""
+    def record(self, step: Step, label: str, inputs: tuple[str, ...]) -> Layer:
+        """The record of a kind without a state. Raises as `model`."""
         if step.kind == "samples":
             return samples(step, name=label, inputs=inputs)
         if step.kind not in KINDS:
-            raise UsageError(f"{step.place} is of no kind that edgelstm has; its kinds are {', '.join(KINDS)}.")
+            raise UsageError(f"{step.place} is of no kind that edgelstm has; its kinds are {', '.join((*KINDS, *compounds.KINDS))}.")
         said = dict(step.said)
         turned = flag(said, "transpose", step, self.layout != "torch")
         prefix = said.pop("prefix", None)
@@ -140,7 +151,7 @@ class Kitchen:
             if name == "indices" and name in said:
                 said[name] = places(said[name], step)
             elif name in said:
-                said[name] = self.array(said[name], step, _TURNED.get(step.kind) if turned and name == "weight" else None)
+                said[name] = array(self.bag, said[name], step, _TURNED.get(step.kind) if turned and name == "weight" else None)
                 if name == "kernel" and not turned and step.kind in _MAPS:
                     said[name] = said[name].transpose(_MAPS[step.kind].get(said[name].ndim))
         return made(cls, said, step, name=label, inputs=inputs)
@@ -151,22 +162,28 @@ class Kitchen:
         return {full: named.get(field, field) for full, field in _NAMES[self.layout].items()}
 
     def _batch_norm(self, said: dict[str, Any], prefix: Any, step: Step) -> Layer:
-        """``(x - mean) / sqrt(variance + epsilon) * weight + bias`` as one scale and one offset."""
+        """``(x - mean) / sqrt(variance + epsilon) * weight + bias`` as one scale and one offset, for each of the rows of a map."""
         if prefix is not None:
             torch = {"running_mean": "mean", "running_var": "variance", "weight": "weight", "bias": "bias"}
             keras = {"moving_mean": "mean", "moving_variance": "variance", "gamma": "weight", "beta": "bias"}
             names = {name: full for name, full in self.bag.below(text(prefix, step)).items() if name != "num_batches_tracked"}
             self.bag.leave_out([full for name, full in self.bag.below(str(prefix)).items() if name == "num_batches_tracked"])
             said |= self.under(str(prefix), torch if self.layout == "torch" else keras, step, names)
-        epsilon = said.pop("epsilon", 1e-5 if self.layout == "torch" else 1e-3)
+        epsilon, rows = said.pop("epsilon", 1e-5 if self.layout == "torch" else 1e-3), said.pop("rows", 1)
         arrays = [name for name in ("mean", "variance", "weight", "bias") if name in said]
-        parts = {name: self.array(said.pop(name), step).astype(np.float64) for name in arrays}
-        if said or "mean" not in parts or "variance" not in parts or not isinstance(epsilon, float):
-            raise UsageError(f"{step.place} takes mean, variance, weight, bias and epsilon, a number; or a prefix.")
+        parts = {name: array(self.bag, said.pop(name), step).astype(np.float64) for name in arrays}
+        sound = isinstance(epsilon, float) and type(rows) is int and 0 < rows <= MAX_SIZE
+        if said or "mean" not in parts or "variance" not in parts or not sound:
+            raise UsageError(
+                f"{step.place} takes mean, variance, weight and bias, or a prefix; epsilon, a number; and the rows of a map, each of which "
+                "has these channels."
+            )
         with np.errstate(all="ignore"):
             scale = parts.get("weight", np.float64(1)) / np.sqrt(parts["variance"] + epsilon)
             offset = parts.get("bias", np.float64(0)) - parts["mean"] * scale
-        return made(record_of("batch_norm"), {"scale": scale, "offset": offset}, step)
+        if rows * max(scale.size, offset.size) > MAX_SIZE:
+            raise UsageError(f"{step.place}: {rows} rows of {scale.size} channels are more than {MAX_SIZE} values.")
+        return made(record_of("batch_norm"), {"scale": np.tile(scale, rows), "offset": np.tile(offset, rows)}, step)
 
     def under(self, prefix: str, names: dict[str, str], step: Step, found: dict[str, str] | None = None) -> dict[str, str]:
         """By field the full names of the tensors below `prefix`, all of which must have one of `names`.
@@ -177,6 +194,8 @@ class Kitchen:
             If there are none, or others too.
         """
         found = self.bag.below(prefix) if found is None else found
+        if self.layout == "keras":
+            found = _named(found, step.kind)
         if not found or not set(found) <= set(names):
             there = listed(sorted(found.values())) if found else "nothing"
             raise UsageError(
@@ -185,29 +204,12 @@ class Kitchen:
             )
         return {names[name]: full for name, full in found.items()}
 
-    def array(self, said: Any, step: Step, axes: tuple[int, ...] | None = None) -> NDArray[Any]:
-        """The array that a name, a list of names, or numbers stand for; `axes` of each part are exchanged before rows are put together."""
-        if isinstance(said, str):
-            said = [said]
-        if isinstance(said, list) and said and all(isinstance(name, str) for name in said):
-            parts = [self.bag.take(name, step.place) for name in said]
-            if axes and (flat := next((part for part in parts if part.ndim != len(axes)), None)) is not None:
-                raise ShapeError(f"{step.place}: {listed(said)} must have {len(axes)} dimensions; got shape {flat.shape}.")
-            parts = [part.transpose(axes) if axes else part for part in parts]
-            if len({(part.ndim, *part.shape[1:]) for part in parts}) != 1 or not parts[0].ndim:
-                raise ShapeError(f"{step.place}: {listed(said)} have the shapes {', '.join(str(part.shape) for part in parts)}.")
-            return parts[0] if len(parts) == 1 else np.concatenate(parts)
-        try:
-            numbers: NDArray[Any] = np.array(said, np.float64)
-        except (ValueError, TypeError):
-            numbers = np.zeros(0)
-        if not numbers.size or not numbers.ndim:
-            raise UsageError(f"{step.place} takes names of tensors or a list of numbers; got {printable(repr(said), 60)}.")
-        return numbers
 
-
-def _function(word: str, name: str, of: str) -> Layer:
-    return Softmax(name=name, inputs=(of,)) if word == "softmax" else Activation(word, name=name, inputs=(of,))
+def _named(found: dict[str, str], kind: str) -> dict[str, str]:
+    """Arrays that Keras 3 numbers, ``cell/vars/0``, by the names that they have in Keras."""
+    numbers = {name: re.fullmatch(r"(?:cell/)?vars/([0-9])", name) for name in found}
+    known = _NUMBERED.get(kind, ("kernel", "bias"))
+    return {known[int(n[1])] if n and int(n[1]) < len(known) else name: found[name] for name, n in numbers.items()}
 
 
 def _names(value: Any, step: Step) -> Sequence[str]:

@@ -1,6 +1,7 @@
 """A recipe to begin from: the tensors of a file in groups, each as the layer that it may be."""
 
 import json
+import re
 from collections.abc import Mapping
 
 from ...errors import EdgeLSTMError, printable
@@ -23,6 +24,11 @@ without = []         # names of tensors, or beginnings of names, that are left o
 _CHOICES = {
     "rnn": ('# nonlinearity = "relu"  # tanh by default',),
     "conv1d": ("# stride = 1", "# dilation = 1", "# groups = 1", '# padding = "causal"  # or "valid"', '# activation = "relu"'),
+    "map_conv": (
+        "shape = [0, 0, 0]  # rows, columns and channels of a timestep's map",
+        "# strides = [1, 1]",
+        "# padding = [[0, 0], [0, 0]]",
+    ),
     "linear": ('# activation = "relu"',),
     "layernorm": ("# epsilon = 1e-5",),
     "batchnorm": ("# epsilon = 1e-5",),
@@ -32,10 +38,21 @@ _RECIPE_KINDS = {"linear": "dense", "layernorm": "layer_norm", "batchnorm": "bat
 
 _KERAS = {"recurrent_kernel", "kernel", "embeddings", "gamma", "moving_mean"}
 
+#: The names of what a group of Keras 3 holds, by the dimensions of its arrays, which have numbers there.
+_NUMBERED = {
+    (2, 2): ("kernel", "recurrent_kernel"),
+    (2, 2, 1): ("kernel", "recurrent_kernel", "bias"),
+    (2, 2, 2): ("kernel", "recurrent_kernel", "bias"),
+    (1, 1, 1, 1): ("gamma", "beta", "moving_mean", "moving_variance"),
+    (1, 1): ("gamma", "beta"),
+    (2, 1): ("kernel", "bias"),
+    (3, 1): ("kernel", "bias"),
+}
+
 
 def draft(tensors: Mapping[str, Named], name: str) -> str:
     """The text of a recipe that takes all of `tensors`, in the order of the file or, where it can be told, of the network."""
-    layout = "keras" if any(_last(full) in _KERAS for full in tensors) else "torch"
+    layout = "keras" if any(_last(full) in _KERAS or "/vars/" in full for full in tensors) else "torch"
     text = [_HEAD.format(name=printable(name, 200), count=len(tensors), layout=layout)]
     text += _torch(tensors) if layout == "torch" else _keras(tensors)
     return "\n".join(text) + "\n"
@@ -59,7 +76,8 @@ def _torch(tensors: Mapping[str, Named]) -> list[str]:
         try:
             kind = kind_of(path, part)
         except EdgeLSTMError:
-            text.append(_unknown(path, part))
+            is_map = set(part) <= {"weight", "bias"} and len(part["weight"].shape if "weight" in part else ()) == 4
+            text.append(_layer(path, "map_conv", part, list(_CHOICES["map_conv"])) if is_map else _unknown(path, part))
             continue
         is_table = kind == "linear" and "bias" not in part
         first = "embedding" if is_table and "emb" in path.lower() else kind
@@ -83,12 +101,38 @@ def _ordered(tensors: Mapping[str, Named], paths: list[str]) -> list[str]:
 def _keras(tensors: Mapping[str, Named]) -> list[str]:
     groups: dict[str, dict[str, Named]] = {}
     for full, tensor in tensors.items():
-        groups.setdefault(_group(full), {})[_last(full)] = tensor
-    return [
-        _layer(path, kind, part, choices) if kind else _unknown(path, part)
-        for path, part in groups.items()
-        for kind, choices in [_of_keras(part)]
-    ]
+        groups.setdefault(_group(full).removesuffix("/vars"), {})[_last(full)] = tensor
+    text, done = [], set()
+    for path, part in groups.items():
+        kind, choices = _of_keras(_numbered(path, part))
+        other = next((found for found in groups if found != path and _side(found) == _side(path)), None) if _side(path) else None
+        if path in done:
+            continue
+        if kind and other:
+            done.add(other)
+            forward, backward = sorted((path, other), key=lambda name: "forward" not in name)
+            choices = [f"backward = {{ prefix = {_quoted(backward)} }}", "# final = true  # with return_sequences=False", *choices]
+            text += ["", *_shapes(backward, groups[backward])]
+            text.append(_layer(forward, kind, groups[forward], choices).removeprefix("\n"))
+            continue
+        text.append(_layer(path, kind, part, choices) if kind else _unknown(path, part))
+    return text
+
+
+def _numbered(path: str, part: dict[str, Named]) -> dict[str, Named]:
+    """Arrays that Keras 3 numbers, by the names that they have in Keras."""
+    if not all(name.isdecimal() for name in part):
+        return part
+    rows = [part[name] for name in sorted(part)]
+    table = len(rows) == 1 and "embedding" in path.rpartition("/")[2]
+    names = ("embeddings",) if table else _NUMBERED.get(tuple(len(row.shape) for row in rows), ("kernel",))
+    return dict(zip(names, rows, strict=False))
+
+
+def _side(path: str) -> str:
+    """What the groups of both directions of a bidirectional layer have in common, up to the direction; empty for other layers."""
+    found = re.match(r"(.*?)(?:^|/)(?:forward|backward)_", path)
+    return f"{found[1]}/" if found else ""
 
 
 def _of_keras(part: Mapping[str, Named]) -> tuple[str, list[str]]:
@@ -100,8 +144,8 @@ def _of_keras(part: Mapping[str, Named]) -> tuple[str, list[str]]:
         gates = '# gate_activation = "hard_sigmoid"  # files of Keras before 2.3'
         return kind, [gates] if kind != "rnn" else []
     if "kernel" in shapes:
-        kind = {2: "dense", 3: "conv1d"}.get(len(shapes["kernel"]), "")
-        return kind, list(_CHOICES["conv1d" if kind == "conv1d" else "linear"])
+        kind = {2: "dense", 3: "conv1d", 4: "map_conv"}.get(len(shapes["kernel"]), "")
+        return kind, list(_CHOICES[kind if kind in _CHOICES else "linear"])
     if "embeddings" in shapes:
         return "embedding", []
     if "moving_mean" in shapes:

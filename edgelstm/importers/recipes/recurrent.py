@@ -8,7 +8,12 @@ Beside the fields of its record a recurrent layer may have:
 * ``bias_ih`` and ``bias_hh`` in place of an LSTM's or a simple layer's one bias;
 * ``forget_bias``: what is added to the forget gate at run time;
 * ``nonlinearity`` of a simple recurrent layer;
-* ``backward``: a table that says the other direction of a bidirectional layer, and ``merge``, how the two become one.
+* ``backward``: a table that says the other direction of a bidirectional layer, and ``merge``, how the two become one;
+* ``final`` of a bidirectional layer: it answers once, with what each direction ends with.
+
+`intra_rnn` and `inter_rnn` have all of these for their ``cell``, which is the kind of a recurrent layer, and ``rows``; `intra_rnn` ``last``
+too. The two directions of a bidirectional layer are called ``NAME.forward`` and ``NAME.backward``, the stacked layers of a module
+``NAME_l0``, ….
 
 Gate orders by layout: torch i f g o and r z n; keras i f g o and z r n; tf1 i g f o, with forget_bias 1, and r z n.
 """
@@ -25,9 +30,11 @@ from ...layers import record_of
 from ...layers.bidirectional import Bidirectional
 from ...layers.record import Layer
 from ...layers.recurrent import Recurrent
+from .. import keras_arrays
 from ..from_torch import recurrent as torch_recurrent
 from ..from_torch.kinds import RECURRENT as TORCH_NAMES
 from ..from_torch.modules import modules
+from .arrays import array
 from .parts import array_fields, flag, made
 from .text import Step
 
@@ -36,6 +43,11 @@ if TYPE_CHECKING:
 
 #: The gates of each kind in the order of its record.
 KINDS = {"lstm": "ifgo", "gru": "rzn", "rnn": "h"}
+
+#: Kinds of a recurrent cell over the rows of each timestep's map.
+ON_ROWS = ("intra_rnn", "inter_rnn")
+
+_NOT_FINAL = "{}: final is for bidirectional layers; others answer every step, the last one too."
 
 #: The order in files, by layout.
 _ORDERS = {"torch": KINDS, "keras": {**KINDS, "gru": "zrn"}, "tf1": {**KINDS, "lstm": "igfo"}}
@@ -53,24 +65,50 @@ _NAMES = {
 def records(step: Step, kitchen: "Kitchen", label: str, inputs: tuple[str, ...]) -> list[Layer]:
     """The records of a recurrent layer, which read `inputs`; the last one's output is the layer's."""
     said = dict(step.said)
-    backward, merge = said.pop("backward", None), said.pop("merge", "concat")
+    if step.kind in ON_ROWS:
+        return [replace(_on_rows(step, kitchen), name=label, inputs=inputs)]
+    backward, merge, final = said.pop("backward", None), said.pop("merge", "concat"), flag(said, "final", step, False)
     if backward is None:
         prefix = said.get("prefix")
         if kitchen.layout == "torch" and prefix is not None and _is_torch(kitchen, str(prefix)):
-            return _stacked(replace(step, said=said), kitchen, label, inputs, str(merge))
+            return _stacked(replace(step, said=said), kitchen, label, inputs, str(merge), final=final)
+        if final:
+            raise UsageError(_NOT_FINAL.format(step.place))
         return [replace(_record(replace(step, said=said), kitchen), name=label, inputs=inputs)]
     if not isinstance(backward, dict):
         raise UsageError(f'{step.place}: backward must be a table that says the other direction, for example {{ prefix = "NAME" }}.')
-    shared = {name: value for name, value in said.items() if name in ("gates", "transpose", "forget_bias", "nonlinearity", "reset_after")}
+    own = {*array_fields(record_of(step.kind)), "weight", "bias", "bias_ih", "bias_hh", "prefix"}
+    shared = {name: value for name, value in said.items() if name not in own}
     both = [_record(replace(step, said=one), kitchen) for one in (said, {**shared, **backward})]
-    return Bidirectional(both[0], both[1], inputs=inputs, merge=str(merge), name=label)
+    return Bidirectional(both[0], both[1], inputs=inputs, merge=str(merge), sequences=not final, name=label)
+
+
+def _on_rows(step: Step, kitchen: "Kitchen") -> Layer:
+    """A cell along the rows of a timestep's map, or from timestep to timestep for each row."""
+    said = dict(step.said)
+    own: dict[str, Any] = {name: said.pop(name) for name in ("rows", "last") if name in said}
+    kind = said.pop("cell", None)
+    if kind not in KINDS:
+        raise UsageError(f"{step.place}: cell must be one of {', '.join(KINDS)}; got {printable(repr(kind), 60)}.")
+    return made(record_of(step.kind), {"cell": _cell(replace(step, kind=str(kind), said=said), kitchen), **own}, step)
+
+
+def _cell(step: Step, kitchen: "Kitchen") -> Recurrent:
+    if kitchen.layout != "torch" or not _is_torch(kitchen, str(step.said.get("prefix"))):
+        return _record(step, kitchen)
+    said = dict(step.said)
+    reverse = flag(said, "reverse", step, False)
+    found, *others = _stacked(replace(step, said=said), kitchen, "cell", (), "concat")
+    if others or not isinstance(found, Recurrent):
+        raise UsageError(f"{step.place}: its cell has one layer and one direction; name the tensors of one, and say others apart.")
+    return replace(found, reverse=reverse)
 
 
 def _is_torch(kitchen: "Kitchen", prefix: str) -> bool:
     return any(TORCH_NAMES.fullmatch(name) for name in kitchen.bag.below(prefix))
 
 
-def _stacked(step: Step, kitchen: "Kitchen", label: str, inputs: tuple[str, ...], merge: str) -> list[Layer]:
+def _stacked(step: Step, kitchen: "Kitchen", label: str, inputs: tuple[str, ...], merge: str, *, final: bool = False) -> list[Layer]:
     """All stacked layers of a module of PyTorch, by its prefix."""
     said = dict(step.said)
     prefix, word = str(said.pop("prefix")), said.pop("nonlinearity", "tanh")
@@ -90,7 +128,10 @@ def _stacked(step: Step, kitchen: "Kitchen", label: str, inputs: tuple[str, ...]
         name = label if index == len(levels) - 1 else f"{label}_l{index}"
         reads = inputs if not made else (made[-1].name,)
         if len(level.directions) == 2:
-            made += Bidirectional(level.directions[0], level.directions[1], inputs=reads, merge=merge, name=name)
+            every = not (final and index == len(levels) - 1)
+            made += Bidirectional(level.directions[0], level.directions[1], inputs=reads, merge=merge, sequences=every, name=name)
+        elif final:
+            raise UsageError(_NOT_FINAL.format(step.place))
         else:
             made.append(replace(level.directions[0], name=name, inputs=reads))
     return made
@@ -108,17 +149,33 @@ def _record(step: Step, kitchen: "Kitchen") -> Recurrent:
         said["activation"] = said.pop("nonlinearity")
     cls = record_of(step.kind)
     arrays = [name for name in (*array_fields(cls), "weight", "bias", "bias_ih", "bias_hh") if name in said]
+    if kitchen.layout == "keras" and {"weight_ih", "weight_hh", "bias"} <= set(arrays):
+        _from_cudnn(said, step, kitchen)
     for name in dict.fromkeys(arrays):
         is_matrix = name in ("weight", "weight_ih", "weight_hh", "weight_hr")
-        array = kitchen.array(said[name], step, (1, 0) if turned and is_matrix else None)
+        axes = (1, 0) if turned and is_matrix else None
+        taken = array(kitchen.bag, said[name], step, axes)
         if name.startswith(("weight", "bias")) and not name.endswith("_hr") and not name.startswith("norm"):
-            array = _ordered(array, order, step)
-        said[name] = array
+            taken = _ordered(taken, order, step)
+        said[name] = taken.reshape(-1) if name in ("h0", "c0") else taken
     _split(said, step)
     _biases(said, step, forget_bias)
     record = made(cls, said, step)
     assert isinstance(record, Recurrent)
     return record
+
+
+def _from_cudnn(said: dict[str, Any], step: Step, kitchen: "Kitchen") -> None:
+    """Bring arrays of Keras' CuDNNLSTM and CuDNNGRU, whose bias is twice as long, into the layout of the others."""
+    names, gates = ("weight_ih", "weight_hh", "bias"), len(KINDS[step.kind])
+    kernel, recurrent, bias = (array(kitchen.bag, said[name], step) for name in names)
+    if (
+        gates > 1
+        and bias.ndim == 1
+        and recurrent.ndim == kernel.ndim == 2
+        and bias.size == 2 * gates * recurrent.shape[0] == 2 * kernel.shape[1]
+    ):
+        said |= dict(zip(names, keras_arrays.from_cudnn(kernel, recurrent, bias, gates), strict=True))
 
 
 def _order(said: Any, step: Step, layout: str) -> list[int]:

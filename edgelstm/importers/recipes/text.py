@@ -1,10 +1,11 @@
 """The text of a recipe: its layers in order, each with its kind and what it takes. It knows no tensors.
 
 A recipe is TOML. At the top, ``layout`` says whose names and layouts the tensors have, and ``without`` names tensors or beginnings of names
-that are left out. Each ``[[layers]]`` has a ``kind``; what else it may have, `build` tells.
+that are left out; a ``*`` in one stands for any text. Each ``[[layers]]`` has a ``kind``; what else it may have, `build` tells.
 """
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass
 from typing import Any
@@ -48,26 +49,37 @@ class Recipe:
     steps: tuple[Step, ...]
 
 
-def read(path: str | os.PathLike[str]) -> Recipe:
-    """The recipe in a file.
+def read(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a recipe.
 
     Raises
     ------
     ModelFileError
-        If the file is not there, too long or no TOML.
-    UsageError
-        If it says what no recipe says.
+        If the file is not there, or too long.
     """
     path = container.path_text(path)
     with container.about(path), container.open_file(path) as file:
         data = file.read(_MAX_BYTES + 1)
         if len(data) > _MAX_BYTES:
             raise ModelFileError(f"is a recipe of more than {_MAX_BYTES} bytes.")
-        return parse(data)
+        return data
+
+
+def is_keras(data: bytes) -> bool:
+    """Whether the bytes are a description of Keras, ``model.to_json()``, in place of TOML."""
+    return data.lstrip().startswith(b"{")
 
 
 def parse(data: bytes) -> Recipe:
-    """The recipe in the bytes of a TOML file. Errors as `read`."""
+    """The recipe in the bytes of a TOML file.
+
+    Raises
+    ------
+    ModelFileError
+        If they are no TOML.
+    UsageError
+        If they say what no recipe says.
+    """
     try:
         document = tomllib.loads(data.decode())
     except (ValueError, RecursionError) as problem:
@@ -83,14 +95,22 @@ def parse(data: bytes) -> Recipe:
     layers = document.get("layers")
     if not isinstance(layers, list) or not layers or not all(isinstance(layer, dict) for layer in layers):
         raise UsageError("a recipe needs its layers, each as a table [[layers]] with a kind.")
-    return Recipe(layout, tuple(without), tuple(_step(index, layer) for index, layer in enumerate(layers, 1)))
+    lines = _lines(data.decode(), len(layers))
+    return Recipe(layout, tuple(without), tuple(_step(index, *found) for index, found in enumerate(zip(layers, lines, strict=True), 1)))
 
 
-def _step(index: int, layer: dict[str, Any]) -> Step:
+def _lines(text: str, count: int) -> list[int | None]:
+    """The lines on which the `count` layers begin, counted from 1; None where they are not told by lines of ``[[layers]]``."""
+    found = [number for number, line in enumerate(text.splitlines(), 1) if re.match(r"\s*\[\[\s*layers\s*\]\]", line)]
+    return [*found] if len(found) == count else [None] * count
+
+
+def _step(index: int, layer: dict[str, Any], line: int | None) -> Step:
+    place, at = f"layer {index} of the recipe", [f"line {line}"] if line else []
     kind = layer.get("kind")
     if not isinstance(kind, str) or not kind:
-        raise UsageError(f'layer {index} of the recipe has no kind; write for example kind = "lstm".')
+        raise UsageError(f'{place} has no kind; write for example kind = "lstm".')
     said = {name: value for name, value in layer.items() if name != "kind"}
     if long := next((name for name in said if len(name) > 60 or not name.isprintable()), None):
-        raise UsageError(f"layer {index} of the recipe has {printable(long, 60)!r}, which no layer has.")
-    return Step(f"layer {index} of the recipe ({printable(kind, 40)})", kind, said)
+        raise UsageError(f"{place} has {printable(long, 60)!r}, which no layer has.")
+    return Step(f"{place} ({', '.join([printable(kind, 40), *at])})", kind, said)

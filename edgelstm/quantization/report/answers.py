@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UnsupportedModelError
-from ...layers.feedforward import Dense
 from ...model import Model
 from ...stream import Stream
 from ..calibration import side_by_side
 from ..choosing import Choice, choose
+from ..settling import STATELESS
 from ..trace import Batch, Floats
 
 #: With fewer windows than this, or one that holds more than half of all steps, each window is cut in two in time.
@@ -50,11 +50,11 @@ def recalibrated(choice: Choice, batch: Batch) -> Model:
         If a scheme cannot do a layer over these windows.
     """
     schemes = {name: decision.option.scheme for name, decision in choice.decisions.items()}
-    dense = {layer.name for layer in choice.before.layers if isinstance(layer, Dense)}
+    stateless = {layer.name for layer in choice.before.layers if isinstance(layer, STATELESS)}
     model = choice.before
     for scheme in sorted({*schemes.values()} - {"f32"}):
         chosen = {name for name, each in schemes.items() if each == scheme}
-        model = choose(model, batch, scheme, keep=schemes.keys() - chosen, int8=chosen & dense).model
+        model = choose(model, batch, scheme, keep=schemes.keys() - chosen, int8=chosen & stateless).model
     return model
 
 

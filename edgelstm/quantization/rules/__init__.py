@@ -41,9 +41,15 @@ def without_half(layer: Layer, seen: Seen, span: Range | None, hidden: Range | N
     raise UnsupportedModelError(f"{layer.label}: f16-weight has LSTM, GRU and Dense layers alone. Keep it in f32.")
 
 
-def untouched(layer: Layer) -> bool:
-    """Whether every scheme leaves a layer as it is."""
-    return layer.numbers == "f32" and rules_of(layer.kind) is UNTOUCHED
+def left(layer: Layer, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:
+    """The rule of a scheme that leaves a layer as it is, where others do not."""
+    return layer
+
+
+def untouched(layer: Layer, scheme: str) -> bool:
+    """Whether a scheme leaves a layer as it is."""
+    rules = rules_of(layer.kind) if layer.numbers == "f32" else {}
+    return rules is UNTOUCHED or rules.get(scheme) is left
 
 
 def rule(layer: Layer, scheme: str) -> Rule:

@@ -2,4 +2,4 @@
 
 from . import UNTOUCHED
 
-RULES = {"attention_pool": UNTOUCHED, "attention": UNTOUCHED, "self_attention": UNTOUCHED}
+RULES = dict.fromkeys(("attention_pool", "attention", "self_attention", "window_attention"), UNTOUCHED)

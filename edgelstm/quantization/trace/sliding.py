@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ...layers.convolution import Conv1D
+from ...layers.convolution import Conv1D, Conv1DInt8
 from ...layers.sliding import Padded, Sliding
-from .rounding import Floats
+from .rounding import Floats, rounded
 
 
 def taken(layer: Sliding, x: Floats) -> Floats:
@@ -24,11 +24,20 @@ def _over(answer: Callable[[Any, Floats], Any]) -> Callable[[Any, list[Floats]],
 
 
 def _conv1d(layer: Conv1D, rows: Floats) -> Any:
+    return _products(layer.weight, rows, layer.groups) + layer.bias
+
+
+def _conv1d_int8(layer: Conv1DInt8, rows: Floats) -> Any:
+    """All rows of an answer are rounded by one step."""
+    seen = rounded(layer, rows.reshape(*rows.shape[:2], -1)).reshape(rows.shape)
+    return _products(layer.weight * layer.scale[:, None, None], seen, layer.groups) + layer.bias
+
+
+def _products(weight: Floats, rows: Floats, groups: int) -> Any:
+    """Of weights (outputs, inputs of a group, taps) and rows (windows, answers, taps, inputs): (windows, answers, outputs)."""
     outer = rows.shape[:2]
-    parts = np.split(rows, layer.groups, axis=-1)
-    weights = np.split(layer.weight, layer.groups)
-    sums = [x.reshape(*outer, -1) @ w.transpose(2, 1, 0).reshape(-1, len(w)) for x, w in zip(parts, weights, strict=True)]
-    return np.concatenate(sums, axis=-1) + layer.bias
+    pairs = zip(np.split(rows, groups, axis=-1), np.split(weight, groups), strict=True)
+    return np.concatenate([x.reshape(*outer, -1) @ w.transpose(2, 1, 0).reshape(-1, len(w)) for x, w in pairs], axis=-1)
 
 
 def _mean_so_far(_layer: Any, xs: list[Floats]) -> Floats:
@@ -40,6 +49,7 @@ def _mean_so_far(_layer: Any, xs: list[Floats]) -> Floats:
 #: By kind, as `feedforward.ANSWERS`.
 ANSWERS: dict[str, Callable[[Any, list[Floats]], Floats]] = {
     "conv1d": _over(_conv1d),
+    "conv1d_int8": _over(_conv1d_int8),
     "window": _over(lambda _layer, rows: rows.reshape(*rows.shape[:2], -1)),
     "max_pool1d": _over(lambda _layer, rows: rows.max(axis=2)),
     "average_pool1d": _over(lambda _layer, rows: rows.mean(axis=2)),

@@ -1,0 +1,243 @@
+"""One run: a stream or many, what they read, where answers go, what is kept, and what is said at the end."""
+
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ..errors import InputError
+from ..runtime.library_file import LibraryFile
+from . import given
+from .answers import Answers, WindowNote
+from .field import Field
+from .inputs import Live, Recordings
+from .log import say
+from .run_lines import Lines
+from .service import Service
+from .state import StateFile
+from .state_folder import StateFolder
+from .target import Target
+
+if TYPE_CHECKING:
+    from ..field.telemetry import Telemetry
+    from ..model import Model
+    from ..runners import Input, Samples
+    from ..runners.counts import LineCount
+    from ..stream import Stream
+    from ..web.feed import Feed
+
+
+class Session:
+    """Everything is ready when it is made; `run` steps.
+
+    Parameters
+    ----------
+    loaded : Model or LibraryFile
+    path : Path
+        Where it was read from.
+    lines : Lines
+    where : Target
+        Entered.
+    state : StateFile or None
+    field : Field
+    full : str
+        Policy of full queues; empty: that of the source.
+    web : str or None
+        Where the page is served.
+    reopens : bool
+        Whether SIGHUP opens the output anew, where it would end the run else.
+    """
+
+    def __init__(
+        self,
+        loaded: "Model | LibraryFile",
+        path: Path,
+        lines: Lines,
+        where: Target,
+        state: StateFile | None,
+        field: Field,
+        *,
+        full: str,
+        web: str | None,
+        reopens: bool,
+    ) -> None:
+        from ..runners.counts import LineCount
+        from ..runners.each import StreamEach
+        from ..runners.ledger import Ledger
+        from ..stream import Stream
+
+        self._lines, self._where, self._state, self._web = lines, where, state, web
+        stream = Stream(given.source(loaded), nan_policy=lines.nan_policy)
+        where.form.check(stream)
+        self._field, self._rate = field, loaded.rate_hz
+        self._streams = StreamEach(stream) if lines.keyed else None
+        self._watching = field.followers.over(stream, path, lines.nan_policy, say)
+        self._stream = stream if self._watching is None else cast("Stream", self._watching.succession)
+        self._timed = field.clock.over(self._stream, self._rate)
+        self._ledger, self._replaced = Ledger(strict=lines.reading.bad_lines == "stop"), LineCount()
+        self._service = Service()
+        self._reopen = where.reopen if reopens or self._service.watched else None
+        self._after: list[Callable[[], None]] = [WindowNote(self._stream, self._trained(loaded), say)]
+        if state is not None:
+            self._take_up(state)
+        seen = () if state is None else state.notes.get("seen", ())
+        rate = None if isinstance(loaded, LibraryFile) else self._rate
+        self._inputs = Recordings(lines.paths, bar=not (where.is_stdout and sys.stdout.isatty()), live=Live(rate, full, seen))
+
+    def _trained(self, loaded: "Model | LibraryFile") -> int | None:
+        """The window that a model was trained on, where its stream goes on and on."""
+        endless = not (self._lines.resets or self._lines.keyed or self._stream.program.reads_recordings)
+        return loaded.window if endless and not (isinstance(loaded, LibraryFile) or loaded.stateful) else None
+
+    def _take_up(self, state: StateFile) -> None:
+        """Go on where the run before ended."""
+        state.take_up(self._timed or (self._stream if self._streams is None else self._streams))
+        self._where.return_to(state.notes.get("written", ()))
+        self._ledger.last.update(state.notes.get("sequence", {}))
+
+    def run(self) -> None:
+        """Step all samples, and say at the end, however it comes, what was out of the ordinary."""
+        lines, where, inputs = self._lines, self._where, self._inputs
+        answers = Answers(lambda: where.sink(self._stream, lines.kept_names(inputs), keyed=lines.keyed), self._after)
+        try:
+            with ExitStack() as stack:
+                telemetry = self._telemetry()
+                watch = self._page(stack, telemetry)
+                stack.enter_context(self._service.running(self._reopen))
+                read = stack.enter_context(closing(inputs.samples(self._stream, lines.reading)))
+                samples = self._kept(lines.cut(self._service.looked_at(read), self._ledger))
+                self._step(self._observed(samples, telemetry, stack), answers, watch, telemetry)
+            if where.is_stdout:
+                answers.begin()
+        finally:
+            try:
+                if self._state is not None:
+                    self._state.finish()
+            finally:
+                self._report()
+        for source in inputs.sources:
+            if not source.samples:
+                say(f"{source.file or 'the input'} holds no samples.")
+
+    def _step(self, samples: "Iterable[Samples]", answers: Answers, watch: "Feed | None", telemetry: "Telemetry | None") -> None:
+        """Step all samples, each by itself, on a grid of time, or through the stream of its key."""
+        from .. import runners
+        from ..runners import keyed, timed_rows
+
+        try:
+            if self._streams is not None:
+                keyed.run(self._streams, samples, answers, watch)
+            elif self._timed is not None:
+                timed_rows.run(self._timed, samples, answers, self._replaced, watch, unit=self._field.clock.unit)
+            else:
+                runners.run(self._stream, samples, answers, self._replaced, watch)
+        except InputError:
+            if telemetry is not None:
+                telemetry.refused += 1
+            raise
+
+    def _telemetry(self) -> "Telemetry | None":
+        """What is counted, where it is served or written."""
+        if self._web is None and self._field.metrics is None:
+            return None
+        from ..runners.saturation import saturation
+        from .telemetry import follow, telemetry_of
+
+        asked: list[Callable[[], dict[str, Any]]] = [self._counts]
+        if self._streams is None:
+            asked.append(lambda: {"saturation": saturation(self._stream)})
+        if self._state is not None:
+            asked.append(self._state.counts)
+        if self._timed is not None:
+            asked.append(self._timed.counts.record)
+        if self._watching is not None:
+            asked.append(self._watching.counts)
+        telemetry = telemetry_of(self._stream, self._rate, asked)
+        if self._watching is not None:
+            self._watching.succession.on_swap.append(lambda stream: follow(telemetry, stream))
+        return telemetry
+
+    def _counts(self) -> dict[str, Any]:
+        """What telemetry tells of the samples."""
+        held = self._stream if self._streams is None else self._streams
+        bad = sum(source.bad.count for source in self._inputs.sources)
+        return {"bad_lines": bad, "held_samples": held.bad_inputs, "replayed_samples": self._ledger.repeated}
+
+    def _observed(self, samples: "Iterable[Samples]", telemetry: "Telemetry | None", stack: ExitStack) -> "Iterable[Samples]":
+        """Samples counted as they pass, and followed by new models where these are watched for."""
+        if self._watching is not None:
+            samples = self._watching.between(samples)
+        if telemetry is None:
+            return samples
+        samples = telemetry.observe(samples)
+        if self._field.metrics is None:
+            return samples
+        from .telemetry import MetricsFile
+
+        file = stack.enter_context(closing(MetricsFile(self._field.metrics, self._field.metrics_every, telemetry)))
+        return file.between(samples)
+
+    def _page(self, stack: ExitStack, telemetry: "Telemetry | None") -> "Feed | None":
+        """Serve the page while the stack is open."""
+        if self._web is None:
+            return None
+        from ..web.feed import Feed
+        from ..web.page import serve
+
+        stream = self._stream
+        names = stream.input_names or [f"x{i}" for i in range(stream.input_size)]
+        outputs = stream.labels or [f"y{i}" for i in range(stream.output_size)]
+        feed = Feed("edgelstm run", names, outputs, labels=bool(stream.labels) and stream.output_size > 1)
+        server = stack.enter_context(closing(serve(self._web, feed)))
+        if telemetry is not None:
+            from .telemetry import route
+
+            server.routes["/metrics"] = route(telemetry)
+        say(f"the page is at {server.url}")
+        return feed
+
+    def _kept(self, samples: "Iterable[Samples]") -> "Iterable[Samples]":
+        """Samples whose state is kept: at once where their sender is told so, else every few seconds."""
+        from .. import sources
+
+        state, lines = self._state, self._lines
+        if state is None:
+            return samples
+        if not (lines.live or lines.keyed or lines.sequence):
+            self._after.append(state.remember)
+            return state.kept_between(samples) if isinstance(state, StateFolder) else samples
+        state.note(
+            lambda: {
+                "sequence": self._ledger.last,
+                "seen": [pair for source in self._inputs.sources for pair in source.seen],
+                "written": self._where.position,
+            }
+        )
+        return state.kept_after_each(samples, self._where.settle, told=all(map(sources.acknowledges, lines.paths)))
+
+    def _report(self) -> None:
+        """What the input held that was no sample, or none that could enter the state."""
+        for source in self._inputs.sources:
+            self._report_lines(source)
+            for sentence in source.remarks():
+                say(sentence)
+        for sentence in self._ledger.remarks():
+            say(sentence)
+        replaced, policy = self._replaced, self._lines.nan_policy
+        if replaced.count:
+            verb = "were" if replaced.count > 1 else "was"
+            say(f"{replaced.count} sample{_plural(replaced)} {verb} not finite or too large ({replaced}); --nan-policy {policy}.")
+        elif self._streams is not None and (bad := self._streams.bad_inputs):
+            say(f"{bad} sample{'s were' if bad > 1 else ' was'} not finite or too large; --nan-policy {policy}.")
+
+    def _report_lines(self, source: "Input") -> None:
+        if source.bad.count:
+            became = "skipped" if self._lines.reading.bad_lines == "skip" else "taken for missing samples, where one was due"
+            say(f"{source.bad.count} bad line{_plural(source.bad)} {became} ({source.bad}). The first: {source.fault}")
+        if source.repeated.count:
+            say(f"{source.repeated.count} repeated header{_plural(source.repeated)} passed over ({source.repeated}).")
+
+
+def _plural(lines: "LineCount") -> str:
+    return "s" * (lines.count > 1)

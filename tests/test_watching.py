@@ -1,0 +1,120 @@
+"""A folder of models that is watched while a stream runs: proved, compiled, shadowed, taken over, taken back."""
+
+import json
+import select
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cli_calls import ROWS, call, launch, line_of, make_model, refused
+
+import edgelstm as el
+from edgelstm.cli.watching import Asked
+from edgelstm.runners import Samples
+
+
+def model_of(factor):
+    model = replace(make_model(), window=None, probe=None)
+    lstm, dense = model.layers
+    return replace(model, layers=(lstm, replace(dense, weight=dense.weight * np.float32(factor))))
+
+
+class Run:
+    """A stream over the first model of a folder, its folder watched, ten samples at a time."""
+
+    def __init__(self, folder):
+        self.said = []
+        asked = Asked(str(folder), shadow=15, keep_state=False)
+        stream = el.Stream(el.load(folder / "1.elstm"))
+        self.watching = asked.over(stream, folder / "1.elstm", "raise", self.said.append)
+
+    def until(self, true):
+        deadline = time.monotonic() + 60
+        while not true():
+            assert time.monotonic() < deadline, self.said
+            self.watching._due = 0.0
+            for block in self.watching.between([Samples(ROWS[:10], range(10))]):
+                self.watching.succession.process(block.values)
+            time.sleep(0.01)
+
+    @property
+    def number(self):
+        return self.watching.succession.number
+
+
+@pytest.mark.slow
+def test_models_on_the_shelf_follow_one_another(tmp_path):
+    el.save(model_of(1), tmp_path / "1.elstm")
+    run = Run(tmp_path)
+    assert run.number == 1
+    data = (tmp_path / "1.elstm").read_bytes()
+    (tmp_path / "2.elstm").write_bytes(data[: len(data) // 2])  # still being copied
+    run.until(lambda: run.said)
+    assert run.said[-1].startswith("model 2 is not taken: ")
+    el.save(model_of(2), tmp_path / "two.elstm")
+    (tmp_path / "two.elstm").replace(tmp_path / "2.elstm")
+    run.until(lambda: run.number == 2)
+    assert run.watching.succession.stream.digest == el.Stream(model_of(2)).digest
+    el.save(replace(model_of(3), labels=("a", "b")), tmp_path / "3.elstm")
+    run.until(lambda: len(run.said) > 2)
+    assert run.said[-1] == "model 3 is not taken: its labels is another. Model 2 goes on."
+    (tmp_path / "2.elstm").unlink()
+    run.until(lambda: run.number == 1)
+    assert run.said[-1].startswith(f"model 2 is taken back: it was taken out of {tmp_path}. Model 1")
+    assert run.watching.counts() == {"swaps": 1, "swaps_refused": 2}
+
+
+def test_what_cannot_be_watched(tmp_path):
+    stream = el.Stream(model_of(1))
+    assert Asked(None, 1, False).over(stream, tmp_path / "m", "raise", print) is None
+    with pytest.raises(el.UsageError, match="is no folder"):
+        Asked(str(tmp_path / "none"), 1, False).over(stream, tmp_path / "m", "raise", print)
+
+
+def test_a_run_begins_with_the_newest_model_that_is_sound(tmp_path):
+    for number in (1, 2):
+        el.save(model_of(number), tmp_path / f"{number}.elstm")
+    (tmp_path / "3.elstm").write_bytes(b"half")
+    lines = "ax,ay,az\n" + "".join(",".join(map(repr, row)) + "\n" for row in ROWS.tolist())
+    result = call("run", tmp_path / "1.elstm", "--watch", tmp_path, "--state", f"{tmp_path}/s/", given=lines)
+    assert result.exit_code == 0, result.output
+    written = np.array([line.split(",") for line in result.stdout.splitlines()[1:]], np.float32)
+    assert np.array_equal(written, el.Stream(model_of(2)).process(ROWS))
+    assert "model 3 is not taken" in result.stderr
+    refused(call("run", tmp_path / "1.elstm", "--watch", tmp_path / "none", given=lines), 2)
+    refused(call("run", tmp_path / "1.elstm", "--watch", tmp_path, "--key", "ax", given=lines), 2)
+
+
+@pytest.mark.slow
+def test_a_running_process_takes_up_a_new_model(tmp_path):
+    el.save(model_of(1), tmp_path / "1.elstm")
+    told = ("--watch", tmp_path, "--shadow", 4, "--metrics", tmp_path / "m.jsonl", "--metrics-every", 0)
+    answers, sent = [], []
+    with launch("run", tmp_path / "1.elstm", *told) as process:
+        said, swapped = "", 0
+        while not said or len(sent) < swapped + 10:
+            row = ROWS[len(sent) % len(ROWS)]
+            process.stdin.write((",".join(map(repr, row.tolist())) + "\n").encode())
+            sent.append(row)
+            for _ in range(1 if answers else 2):
+                line = line_of(process).decode()
+            answers.append(line)
+            if len(sent) == 1:
+                el.save(model_of(2), tmp_path / "2.elstm")
+            if not said and select.select([process.stderr], [], [], 0.05)[0]:
+                said, swapped = process.stderr.readline().decode(), len(sent)
+            assert len(sent) < 1000
+        process.stdin.close()
+        process.wait(60)
+    assert process.returncode == 0
+    assert said == "edgelstm: model 2 answers from now on, with the recent samples read.\n"
+    written = np.array([line.split(",") for line in answers], np.float32)
+    assert np.array_equal(written[:swapped], el.Stream(model_of(1)).process(np.array(sent))[:swapped])
+    digests = [json.loads(line)["digest"] for line in (tmp_path / "m.jsonl").read_text().splitlines()]
+    assert digests[0] == el.Stream(model_of(1)).digest
+    assert digests[-1] == el.Stream(model_of(2)).digest
+    assert len(sent) > swapped
+    follower = el.Stream(model_of(2))
+    followed = follower.process(np.array(sent))  # the recent samples are all there were
+    assert np.array_equal(written[swapped:], followed[swapped:])
