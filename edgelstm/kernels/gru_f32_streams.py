@@ -19,7 +19,7 @@ def gru_f32_streams(
     inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, x_stride, y_stride, lanes, registers, table=0
 ):  # fmt: skip
     """Kernel of one timestep of four streams; parameters as `gru_f32`, and the CPU's lanes and registers."""
-    (_, turning), (_, two_chains, _) = walk, sums
+    (_, turning), (_, chains, _) = walk, sums
     tiles, size = (padded - tail) // units, 3 * units
     whole = size * (1 + inputs + hidden) + units
     products, next_h = products_of(table, 3 * padded), Cell(*cell).after()
@@ -76,7 +76,7 @@ def gru_f32_streams(
     def tile_of(units):
         each = 4 * -(-units // lanes)
         gates, by = (3, by_all_gates) if 3 * each <= most_sums(registers) else (1, by_one_gate)
-        return by(units, recurrent_of(two_chains, gates * each, registers))
+        return by(units, recurrent_of(chains, gates * each, registers))
 
     full_tile, last_tile = tile_of(units), tile_of(tail or 4)
 

@@ -7,6 +7,7 @@ streams; where one stream's units fill no register, the cells of all four are co
 from numba import njit
 
 from .cells import HALF, ONE, ZERO, cell, finisher, output
+from .lstm_f32 import Sizes
 from .simd.across import across0, across1, across2, across3, quarter0, quarter1, quarter2, quarter3
 from .simd.vectors import Lanes, load, offset, row0, row1, row2, row3, store
 from .tiles_f32 import products_of
@@ -98,17 +99,17 @@ def tile_of(units, lanes, registers, sums_in, division):
     return by(units, sums_in(gates * each), finisher(division))
 
 
-def lstm_f32_streams(
-    inputs, hidden, padded, units, tail, small, two_chains, ahead, hoisted, turning, paired, division, x_stride, y_stride,
-    lanes, registers, table=0
-):  # fmt: skip
-    """Kernel of one timestep of four streams; parameters as `lstm_f32`, and the CPU's lanes and registers."""
-    tiles, size = (padded - tail) // units, 4 * units
+def lstm_f32_streams(lanes, registers, **constants):
+    """Kernel of one timestep of four streams. lanes, registers: of the CPU; constants: `lstm_f32.Sizes`, of a plain cell in float32."""
+    sizes = Sizes(**constants)
+    inputs, hidden, padded, units, tail = sizes.inputs, sizes.hidden, sizes.padded, sizes.units, sizes.tail
+    turning, table, division = sizes.turning, sizes.table, sizes.division
+    tiles, size = sizes.tiles, 4 * units
     whole = size * (1 + inputs + hidden)
     products = products_of(table, 4 * padded)
 
     def sums_in(count):
-        return sums_of_four(inputs, hidden, recurrent_of(two_chains, count, registers), table)
+        return sums_of_four(inputs, hidden, recurrent_of(sizes.chains, count, registers), table)
 
     full_tile = tile_of(units, lanes, registers, sums_in, division)
     last_tile = tile_of(tail or 4, lanes, registers, sums_in, division)

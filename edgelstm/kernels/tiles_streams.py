@@ -68,9 +68,12 @@ def in_two_passes(gates, w, size, count, x0, x1, x2, x3, a0, a1, a2, a3):
     return add(a0, b0), add(a1, b1), add(a2, b2), add(a3, b3)
 
 
-def recurrent_of(two_chains, sums, registers):
-    """How recurrent products are summed. sums: registers that hold those of all gates taken at a time, for four streams."""
-    if not two_chains:
+def recurrent_of(chains, sums, registers):
+    """How recurrent products are summed. chains: 1 or 2, as `tiles_f32.multiplication` takes it.
+
+    sums: registers that hold those of all gates that are taken at a time, for four streams.
+    """
+    if chains == 1:
         return every_row
     return in_one_pass if 2 * sums <= most_sums(registers) else in_two_passes
 
