@@ -163,7 +163,8 @@ class Session:
         """What telemetry tells of the samples."""
         held = self._stream if self._streams is None else self._streams
         bad = sum(source.bad.count for source in self._inputs.sources)
-        return {"bad_lines": bad, "held_samples": held.bad_inputs, "replayed_samples": self._ledger.repeated}
+        streams = {} if self._streams is None else {"streams": len(self._streams)}
+        return {**streams, "bad_lines": bad, "held_samples": held.bad_inputs, "replayed_samples": self._ledger.repeated}
 
     def _observed(self, samples: "Iterable[Samples]", telemetry: "Telemetry | None", stack: ExitStack) -> "Iterable[Samples]":
         """Samples counted as they pass, and followed by new models where these are watched for."""
