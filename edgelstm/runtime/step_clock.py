@@ -92,7 +92,7 @@ def _rate(handle: ctypes.CDLL) -> float:
     """Ticks a nanosecond: the median of some short measurements, since the process may lose its core in any of them."""
     ticks = handle.edgelstm_ticks
     ticks.restype = ctypes.c_uint64
-    found = []
+    found: list[float] = []
     for _ in range(_MEASUREMENTS):
         first, begin = ticks(), time.perf_counter_ns()
         while (now := time.perf_counter_ns()) - begin < _MEASURED:
