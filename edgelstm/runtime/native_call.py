@@ -20,7 +20,7 @@ from . import binding as at
 from .memory import allocate
 from .program import Program
 
-_FASTCALL = 0x80  # METH_FASTCALL
+_FASTCALL, _KEYWORDS = 0x80, 0x02  # METH_FASTCALL, METH_KEYWORDS
 
 _NAME = ctypes.create_string_buffer(b"step")
 _DOC = ctypes.create_string_buffer(
@@ -90,7 +90,14 @@ def address(array: NDArray[np.float32]) -> int:
 
 
 def bind(
-    program: Program, arena: NDArray[np.uint8], source: NDArray[np.float32], answer: NDArray[np.float32], careful: Step, *, checked: bool
+    program: Program,
+    arena: NDArray[np.uint8],
+    source: NDArray[np.float32],
+    answer: NDArray[np.float32],
+    careful: Step,
+    *,
+    checked: bool,
+    windowed: int = 0,
 ) -> Step:
     """A builtin that steps one arena.
 
@@ -106,6 +113,8 @@ def bind(
         Takes the same arguments where they are anything but one float32 vector fit to enter the state.
     checked : bool
         Whether values are checked at all.
+    windowed : int
+        Address of what is called in place of the program's own step: of windows, whose call `arena` is.
     """
     memory = allocate(at.SIZE).view(Binding)
     memory.kept = (program, arena, source, answer, careful)
@@ -121,10 +130,11 @@ def bind(
     memory[at.LIMIT : at.LIMIT + 4].view(np.float32)[0] = program.sizes.input_limit
     words[at.UNCHECKED // 8] = not checked
     words[at.NOTHING // 8] = id(None)
-    return builtin(memory, at.METHOD, program.python_step)
+    address, flags = (windowed, _FASTCALL | _KEYWORDS) if windowed else (program.python_step, _FASTCALL)
+    return builtin(memory, at.METHOD, address, flags)
 
 
-def builtin(memory: Binding, method: int, address: int) -> Step:
+def builtin(memory: Binding, method: int, address: int, flags: int = _FASTCALL) -> Step:
     """A builtin called ``step`` over a record.
 
     Parameters
@@ -135,8 +145,10 @@ def builtin(memory: Binding, method: int, address: int) -> Step:
         Byte offset in it of room for a PyMethodDef.
     address : int
         Of the native function.
+    flags : int
+        How the function takes its arguments.
     """
-    memory.view(np.int64)[method // 8 : method // 8 + 4] = (ctypes.addressof(_NAME), address, _FASTCALL, ctypes.addressof(_DOC))
+    memory.view(np.int64)[method // 8 : method // 8 + 4] = (ctypes.addressof(_NAME), address, flags, ctypes.addressof(_DOC))
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
     make.restype = ctypes.py_object
