@@ -8,7 +8,8 @@ from numba import njit
 
 from . import activations
 from .chunks import chunks, chunkwise
-from .simd.vectors import Lanes, add, highest, load, multiplied, offset, splat, store, subtracted, total
+from .simd.reductions import highest, total
+from .simd.vectors import Lanes, add, load, multiplied, offset, splat, store, subtracted
 
 inlined = njit(inline="always")
 

@@ -17,18 +17,21 @@ from .fourier_f32 import fourier_f32
 from .frames_f32 import inter_rnn, intra_rnn
 from .grouped_dense_f32 import grouped_dense_f32
 from .gru_f32 import gru_f32
+from .gru_f32_streams import gru_f32_streams
 from .hidden_int8 import gru_int8_dynamic, rnn_int8_dynamic
 from .hidden_int8_weight import gru_int8_weight, rnn_int8_weight
 from .joining_f32 import gather_f32, mul_f32, slice_f32
 from .lstm_f32 import lstm_f32
+from .lstm_f32_streams import lstm_f32_streams
 from .lstm_int8 import lstm_int8_dynamic
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
+from .lstm_int8_static_cells import lstm_int8_static_cell
 from .lstm_int8_weight import lstm_int8_weight
 from .magnitude_f32 import magnitude_f32
 from .map_conv_f32 import depthwise_f32, map_conv_f32, map_conv_transpose_f32
 from .map_pool_f32 import map_pool_f32
 from .minimal_f32 import min_gru_f32, min_lstm_f32
-from .norms_f32 import layer_norm_f32, rms_norm_f32, unit_normalization_f32
+from .norms_f32 import layer_norm_f32, recording_norm_f32, rms_norm_f32, unit_normalization_f32
 from .overlap_add_f32 import overlap_add_f32
 from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, repeat_f32, reverse_f32, sweep
 from .rnn_f32 import rnn_f32
@@ -52,6 +55,7 @@ LAYER_KERNELS = {
         lstm_int8_dynamic,
         lstm_int8_weight,
         lstm_int8_static,
+        lstm_int8_static_cell,
         dense_dot_f32,
         dense_columns_f32,
         dense_int8_dynamic,
@@ -72,6 +76,7 @@ LAYER_KERNELS = {
         batch_norm_f32,
         prelu_f32,
         layer_norm_f32,
+        recording_norm_f32,
         rms_norm_f32,
         unit_normalization_f32,
         grouped_dense_f32,
@@ -107,10 +112,13 @@ LAYER_KERNELS = {
     )
 }
 
+#: By name of a layer kernel, the factory of the one that takes a timestep of four streams at once.
+IN_GROUPS = {"lstm_f32": lstm_f32_streams, "gru_f32": gru_f32_streams}
+
 #: Factories of kernels that stand around another: its symbol as `kernel` and sizes in, the same function out.
 AROUND = {factory.__name__: factory for factory in (masked, sweep, counted_sweep)}
 
 #: Factories of input checks: the number of inputs in, a function (x, limit, n) out.
 CHECKS = {factory.__name__: factory for factory in (first_bad_vector, first_bad_index, first_bad_mixed)}
 
-__all__ = ["AROUND", "CHECKS", "LAYER_KERNELS", "generate", "process", "process_recording", "python_step"]
+__all__ = ["AROUND", "CHECKS", "IN_GROUPS", "LAYER_KERNELS", "generate", "process", "process_recording", "python_step"]
