@@ -1,6 +1,7 @@
-"""Indices as exporters write them around a look-up: ``x < 0 ? x + rows : x``, or clipped, which are x itself for all rows of the table.
+"""Indices as exporters write them around a look-up: ``x < 0 ? x + rows : x``, clipped, or cast of an input that is a float, which are x
+itself for all rows of the table.
 
-Keras 3 counts negative indices from the end, as NumPy does; a stream takes none.
+Keras 3 counts negative indices from the end, as NumPy does, and its inputs are floats by default; a stream takes whole numbers from 0.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,13 +41,20 @@ _MOST_NODES, _MOST_ROWS = 40, 1 << 21
 
 
 def with_plain_indices(graph: Graph) -> Graph:
-    """The graph whose look-ups read an index itself, where what they read equals it for every row of their table."""
+    """The graph whose look-ups read an index itself, where what they read equals it for every row of their table.
+
+    What look-ups alone read is an input of whole numbers.
+    """
     made = {name: node for node in graph.nodes for name in node.outputs}
     nodes = [_plain(graph, made, node) for node in graph.nodes]
     if all(new is old for new, old in zip(nodes, graph.nodes, strict=True)):
         return graph
-    before = {node.outputs for node in _idle(graph, graph.nodes)}
-    return replace(graph, nodes=tuple(node for node in nodes if node.outputs in before or node not in _idle(graph, nodes)))
+    before, after = ({node.outputs for node in _idle(graph, some)} for some in (graph.nodes, nodes))
+    kept = tuple(node for node in nodes if node.outputs in before or node.outputs not in after)
+    numbers = {name for node in kept for place, name in enumerate(node.inputs) if (node.op, place) != ("Gather", 1)}
+    indices = {node.inputs[1] for node in kept if node.op == "Gather"} - numbers
+    inputs = tuple(replace(tensor, dtype="int") if tensor.name in indices else tensor for tensor in graph.inputs)
+    return replace(graph, inputs=inputs, nodes=kept)
 
 
 def _idle(graph: Graph, nodes: "list[Node] | tuple[Node, ...]") -> list[Node]:
@@ -97,5 +105,6 @@ def _expression(graph: Graph, made: Mapping[str, Node], name: str) -> tuple[str,
         if len(steps) > _MOST_NODES:
             return None
     order = {node.outputs: place for place, node in enumerate(graph.nodes)}
-    chosen = any(step.op in _CHOOSING for step in steps) and len(leaves) == 1
-    return (leaves.pop(), sorted(steps, key=lambda node: order[node.outputs])) if chosen else None
+    floats = {tensor.name for tensor in graph.inputs if tensor.dtype == "float"}
+    chosen = any(step.op in _CHOOSING for step in steps) or (leaves <= floats and any(step.op == "Cast" for step in steps))
+    return (leaves.pop(), sorted(steps, key=lambda node: order[node.outputs])) if chosen and len(leaves) == 1 else None
