@@ -55,7 +55,7 @@ def inputs_of(table):
 
 
 def gru_int8_weight(inputs, hidden, padded, units, tail, after, turning, cell, x_stride, y_stride, table=0):
-    """Kernel of one GRU layer. Parameters as `gru_f32` takes them."""
+    """Kernel of one GRU layer. Parameters as `gru_f32.Sizes` has them."""
     tiles, of = (padded - tail) // units, inputs_of(table)
     tile, reset_tile, new_tile, tile_floats = _gru_tiles(inputs, hidden, units, after, Cell(*cell), table)
     tail_tile, tail_reset_tile, tail_new_tile, _ = _gru_tiles(inputs, hidden, tail or 4, after, Cell(*cell), table)

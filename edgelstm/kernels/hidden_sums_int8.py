@@ -23,7 +23,7 @@ class Sizes(NamedTuple):
     Parameters
     ----------
     inputs, hidden, padded, units, tail : int
-        As `gru_f32` takes them.
+        As `gru_f32.Sizes` has them.
     gates : int
         3, or 1 of an Elman layer.
     after : int
@@ -35,7 +35,7 @@ class Sizes(NamedTuple):
     calibrated : int
         Whether the weights begin with the integers a unit of x; else the largest magnitude of each step becomes 127.
     hoisted, turning : int
-        As `gru_f32` takes them.
+        As `gru_f32.Sizes` has them.
     cell : tuple
         What the cell takes.
     row : int
