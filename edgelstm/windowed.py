@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -112,15 +112,10 @@ class Windowed(ManyStreams):
 
     def _bind(self) -> None:
         """Let steps of the one stream be calls of native code, where this interpreter allows that."""
-        states, stepper, owner = self._states, self._states.stepper, ref(self)
+        states, stepper = self._states, self._states.stepper
         if self._call is None or not native_call.usable() or not isinstance(stepper, CompiledStepper):
             return
-
-        def careful(x: object, key: Key = 0, *, _kept: object = (self._call, states)) -> Floats | None:
-            if (windowed := owner()) is None:
-                raise UsageError("this step is of windows that are gone; keep the Windowed itself.")
-            return Windowed.step(windowed, x, key)
-
+        careful = partial(Windowed.step, self)  # Python collects the cycle
         answer, checked = self._answers[0].reshape(self.output_shape), states.policy is not NanPolicy.PROPAGATE
         windowed = stepper.streams.python_windowed
         self.step = native_call.bind(  # type: ignore[method-assign]
