@@ -28,11 +28,13 @@ _HOME = {
     "ShapeError": "errors",
     "StateError": "errors",
     "Stream": "stream",
+    "StreamBank": "bank",
     "Timed": "timed",
     "UnsupportedModelError": "errors",
     "UsageError": "errors",
     "Verification": "verifying",
     "Vocabulary": "generation.vocabulary",
+    "Windowed": "windowed",
     "arun": "sources.asynchronous",
     "beam_search": "generation.beam",
     "build": "building",
@@ -118,6 +120,7 @@ __all__ = [
     "Softmax",
     "StateError",
     "Stream",
+    "StreamBank",
     "Timed",
     "UnitNormalization",
     "UnsupportedModelError",
@@ -126,6 +129,7 @@ __all__ = [
     "Vocabulary",
     "Window",
     "WindowAttention",
+    "Windowed",
     "__version__",
     "arun",
     "beam_search",
@@ -159,6 +163,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from .bank import StreamBank as StreamBank
     from .building import build as build
     from .errors import CalibrationWarning as CalibrationWarning
     from .errors import CompileError as CompileError
@@ -249,3 +254,4 @@ if TYPE_CHECKING:
     from .timed import Timed as Timed
     from .verifying import Verification as Verification
     from .verifying import verify as verify
+    from .windowed import Windowed as Windowed

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kinds import hidden_int8, integers, lstm_int8
+from int8_records import hidden_int8, integers, lstm_int8
 from library_models import LIMIT, MODELS, built, model_of, same_integers, samples_of, tool, worst
 
 import edgelstm as el
