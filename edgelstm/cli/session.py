@@ -42,6 +42,8 @@ class Session:
     field : Field
     full : str
         Policy of full queues; empty: that of the source.
+    streams : int
+        Most of them, where samples have keys.
     web : str or None
         Where the page is served.
     reopens : bool
@@ -58,11 +60,12 @@ class Session:
         field: Field,
         *,
         full: str,
+        streams: int,
         web: str | None,
         reopens: bool,
     ) -> None:
+        from ..bank import StreamBank
         from ..runners.counts import LineCount
-        from ..runners.each import StreamEach
         from ..runners.ledger import Ledger
         from ..stream import Stream
 
@@ -70,7 +73,7 @@ class Session:
         self._stream = Stream(given.source(loaded), nan_policy=lines.nan_policy)
         where.form.check(self._stream)
         self._field, self._rate = field, loaded.rate_hz
-        self._streams = StreamEach(self._stream) if lines.keyed else None
+        self._streams = StreamBank(given.source(loaded), streams, nan_policy=lines.nan_policy) if lines.keyed else None
         self._watching = field.followers.over(self._stream, path, lines.nan_policy, say)
         self._stepped: Any = self._stream if self._watching is None else self._watching.succession
         self._timed = field.clock.over(self._stepped, self._rate)
@@ -91,7 +94,9 @@ class Session:
 
     def _take_up(self, state: StateFile) -> None:
         """Go on where the run before ended."""
-        state.take_up(self._timed or (self._stepped if self._streams is None else self._streams))
+        from ..runners.keyed import AllStates
+
+        state.take_up(self._timed or (self._stepped if self._streams is None else AllStates(self._streams)))
         self._where.return_to(state.notes.get("written", ()))
         self._ledger.last.update(state.notes.get("sequence", {}))
 
@@ -159,9 +164,15 @@ class Session:
 
     def _counts(self) -> dict[str, Any]:
         """What telemetry tells of the samples."""
-        held = self._stepped if self._streams is None else self._streams
         bad = sum(source.bad.count for source in self._inputs.sources)
-        return {"bad_lines": bad, "held_samples": held.bad_inputs, "replayed_samples": self._ledger.repeated}
+        return {"bad_lines": bad, "held_samples": self._held(), "replayed_samples": self._ledger.repeated}
+
+    def _held(self) -> int:
+        """Samples that the NaN policy acted upon."""
+        from ..runners.keyed import bad_inputs
+
+        held: int = self._stepped.bad_inputs if self._streams is None else bad_inputs(self._streams)
+        return held
 
     def _observed(self, samples: "Iterable[Samples]", telemetry: "Telemetry | None", stack: ExitStack) -> "Iterable[Samples]":
         """Samples counted as they pass, and followed by new models where these are watched for."""
@@ -208,7 +219,7 @@ class Session:
             return state.kept_between(samples) if isinstance(state, StateFolder) else samples
         state.note(
             lambda: {
-                "sequence": self._ledger.last,
+                "sequence": dict(self._ledger.last),
                 "seen": [pair for source in self._inputs.sources for pair in source.seen],
                 "written": self._where.position,
             }
@@ -227,7 +238,7 @@ class Session:
         if replaced.count:
             verb = "were" if replaced.count > 1 else "was"
             say(f"{replaced.count} sample{_plural(replaced)} {verb} not finite or too large ({replaced}); --nan-policy {policy}.")
-        elif self._streams is not None and (bad := self._streams.bad_inputs):
+        elif self._streams is not None and (bad := self._held()):
             say(f"{bad} sample{'s were' if bad > 1 else ' was'} not finite or too large; --nan-policy {policy}.")
 
     def _report_lines(self, source: "Input") -> None:
