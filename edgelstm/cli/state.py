@@ -142,6 +142,9 @@ class StateFile:
             Whether a sender is told that the state holds its samples: then it is written each time, and where it cannot be the run ends.
         """
         last = time.monotonic()
+        if told and not self.notes:  # what the first samples leave behind is cut back to here, if the run ends before their state is kept
+            self.remember()
+            self.keep()
         for samples in source:
             self._whole = False
             yield samples

@@ -96,13 +96,13 @@ def tile_of(units, lanes, registers, sums, division):
 
 
 def lstm_f32_streams(
-    inputs, hidden, padded, units, tail, small, two_chains, ahead, hoisted, turning, paired, division, x_stride, y_stride,
+    inputs, hidden, padded, units, tail, small, chains, ahead, hoisted, turning, paired, division, x_stride, y_stride,
     lanes, registers, table=0
 ):  # fmt: skip
     """Kernel of one timestep of four streams; parameters as `lstm_f32`, and the CPU's lanes and registers."""
     tiles, size = (padded - tail) // units, 4 * units
     whole = size * (1 + inputs + hidden)
-    sums = sums_of_four(inputs, hidden, two_chains, table)
+    sums = sums_of_four(inputs, hidden, chains == 2, table)
     products = products_of(table, 4 * padded)
     full_tile = tile_of(units, lanes, registers, sums, division)
     last_tile = tile_of(tail or 4, lanes, registers, sums, division)

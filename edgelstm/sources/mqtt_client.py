@@ -115,9 +115,9 @@ class Connection:
             self._say(f"the broker {self._where} refuses: {reason}; trying again.")
             return
         self._up = True
+        self._connected()
         if self._tells:
             self.publish(self.status, "online", 1, retain=True)
-        self._connected()
         if self._said:
             self._say(f"connected to the broker {self._where}.")
 
