@@ -199,6 +199,7 @@ class Session:
         names = stream.input_names or [f"x{i}" for i in range(stream.input_size)]
         outputs = stream.labels or [f"y{i}" for i in range(stream.output_size)]
         feed = Feed("edgelstm run", names, outputs, labels=bool(stream.labels) and stream.output_size > 1)
+        feed.count = self._counts
         server = stack.enter_context(closing(serve(self._web, feed)))
         if telemetry is not None:
             from .telemetry import route

@@ -15,7 +15,7 @@ from .extras import extra
 PASSWORD = "EDGELSTM_MQTT_PASSWORD"
 
 #: Seconds before the first further attempt to connect, and at most between two.
-FIRST_WAIT, LONGEST_WAIT = 1, 30
+FIRST_WAIT, LONGEST_WAIT = 1, 8
 
 
 def client_name(address: Address, asked: str) -> str:
