@@ -17,7 +17,7 @@ from edgelstm.field.telemetry import About, Telemetry
 from edgelstm.runners import Samples
 
 #: Samples of a pass, and how many passes of each kind are made.
-STEPS, PASSES = 8192, 15
+STEPS, PASSES = 8192, 40
 
 
 def blocks_of(rows: np.ndarray, size: int) -> list[Samples]:

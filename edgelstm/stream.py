@@ -5,9 +5,8 @@ Start here to follow a step from Python to the multiply-add. Each is called by t
 1. `Stream.step`, which `_bind` makes: a builtin over the next one (`runtime.native_call`);
 2. `kernels.entry.python_call.python_step`: checks the sample and copies it;
 3. ``edgelstm_step_in_place``, text in `compiler.fuse`: all layers of the model; called by symbol, for it is compiled apart;
-4. `kernels.lstm_f32.lstm_f32`: the timesteps of a layer, and with its `walker` the tiles of one of them;
-5. `kernels.lstm_sums.tile_of`: the sums of a tile, and what `lstm_ends` makes of them;
-6. `kernels.tiles_f32.multiplication`: rows of weights times x or h, a multiply-add each.
+4. `kernels.lstm_f32.lstm_f32`: the timesteps of a layer; its `walker`: the tiles of one of them;
+5. `kernels.lstm_sums.tile_of`: the sums, multiply-adds of `tiles_f32.multiplication`, and what `lstm_ends` makes of them.
 """
 
 from __future__ import annotations
@@ -109,7 +108,9 @@ class Stream(Decoding, StreamFacts):
             self._path = os.path.abspath(os.fspath(model))
             self.program = open_library(os.fspath(model))
         else:
-            self._model, self._plan = model, _compiled(model)
+            from .compiler.plan import plan_of
+
+            self._model, self._plan = model, plan_of(model)
             self.program = self._plan.program
         self._sizes = self.program.sizes
         check_policy(policy, self._sizes)
@@ -301,12 +302,3 @@ def _taken_up(kind: type[Stream], source: Model | str, policy: NanPolicyName, bl
     arena.given[0] = np.frombuffer(given, np.float32)
     arena.bad_inputs = bad_inputs
     return made
-
-
-def _compiled(model: Model) -> Plan:
-    from .compiler.plan import plan_of
-    from .model import Model
-
-    if not isinstance(model, Model):
-        raise UsageError(f"Stream takes a Model, or the path of a built library; got {type(model).__name__}.")
-    return plan_of(model)

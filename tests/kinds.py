@@ -316,7 +316,11 @@ MAKERS = {
 }
 
 #: Models that have a kind once more, with other options, by a name that begins with the kind's.
-MORE = LSTM_MODELS | {"lstm_int8_static, options": static_of_every_option}
+MORE = {
+    **LSTM_MODELS,
+    "lstm_int8_static, options": static_of_every_option,
+    "layer_norm_recording": behind_lstm(lambda rng: el.LayerNorm(uniform(rng, 9), uniform(rng, 9), groups=3, over="recording")),
+}
 
 if missing := sorted(set(KINDS) ^ set(MAKERS)):
     raise AssertionError(f"tests/kinds.py and layers.KINDS differ in {', '.join(missing)}: every kind has a maker here, and no other has")

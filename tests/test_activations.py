@@ -18,7 +18,7 @@ WORDS = (
     *(activations.checked("test", name) for name in activations.ALONE),
     *("clip(-0.5, 3)", "clip(1, 1)", "hard_sigmoid(0.16666667, 0.5)", "softplus(3.5)", "elu(-0.7)", "celu(0.3)", "leaky_relu(-2)"),
     *("leaky_relu(0)", "thresholded_relu(-1)", "hard_shrink(0)", "soft_shrink(2)", "scaled_tanh(1.7159, 0.6666667)", "affine(-3, 0.25)"),
-    *("log(1e-05)", "log(2.5)"),
+    *("log(1e-05)", "log(2.5)", "reciprocal(0.5)"),
 )
 
 
@@ -104,7 +104,7 @@ def test_the_bound_holds_and_is_reached(word):
         assert np.abs(functions.activation(word)(xs)).max() <= activations.bound(word, most) * (1 + 1e-12)
     everywhere = activations.bound(word)
     if math.isfinite(everywhere):
-        xs = np.linspace(-1e5, 1e5, 2001)
+        xs = np.append(np.linspace(-1e5, 1e5, 2001), activations.parts(word).numbers)
         assert np.abs(functions.activation(word)(xs)).max() == pytest.approx(everywhere, rel=0.01)
     assert activations.within_one(word) == (everywhere <= 1)
 

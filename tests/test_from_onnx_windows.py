@@ -135,9 +135,9 @@ def test_inputs_that_no_reading_fits_are_refused(tmp_path):
         el.load(tmp_path / "m.onnx")
 
 
-@pytest.mark.parametrize(("threshold", "loads"), [(20.0, True), (2.0, False)])
-def test_softplus_with_a_threshold(threshold, loads, tmp_path, rng):
-    """As PyTorch's exporter writes it: above 20 both sides of the choice are the same."""
+@pytest.mark.parametrize(("threshold", "kinds"), [(20.0, ["dense", "activation"]), (2.0, ["dense", "activation", "add"])])
+def test_softplus_with_a_threshold(threshold, kinds, tmp_path, rng):
+    """As PyTorch's exporter writes it: above 20 both sides of the choice are the same, below one is chosen by comparison."""
     nodes = [
         ("MatMul", ["x", "w"], ["z"], {}),
         ("Softplus", ["z"], ["s"], {}),
@@ -146,11 +146,10 @@ def test_softplus_with_a_threshold(threshold, loads, tmp_path, rng):
     ]
     data = graph(nodes, {"w": 12 * floats(rng, WIDTH, 3), "far": np.array(threshold, np.float32)})
     (tmp_path / "m.onnx").write_bytes(data)
-    if not loads:
-        with pytest.raises(el.UnsupportedModelError, match="Greater"):
-            el.load(tmp_path / "m.onnx")
-        return
     xs = floats(rng, STEPS, WIDTH)
     wanted = runtime.InferenceSession(data).run(None, {"x": xs[None]})[0][0]
     assert wanted.max() > 21
-    np.testing.assert_allclose(reference.run(el.load(tmp_path / "m.onnx"), xs), wanted, rtol=0, atol=1e-5)
+    model = el.load(tmp_path / "m.onnx")
+    assert {layer.kind for layer in model.layers} >= set(kinds)
+    assert ("add" in kinds) == any(layer.kind == "add" for layer in model.layers)
+    np.testing.assert_allclose(reference.run(model, xs), wanted, rtol=0, atol=1e-5)

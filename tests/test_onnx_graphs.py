@@ -46,6 +46,14 @@ def behind_lstm(function, *modules):
     return Network(lambda x, rnn, *rest: function(rnn(x)[0], *rest), lstm(3, 8), *modules)
 
 
+def put(y):
+    """Some channels of an array of zeros."""
+    z = torch.zeros_like(y)
+    z[..., :3] = torch.tanh(y[..., :3])
+    z[..., 5:] = y[..., 5:]
+    return z
+
+
 NETWORKS = {
     "a centred convolution": lambda: before_lstm(lambda x, c: torch.relu(c(x)), nn.Conv1d(3, 5, 3, padding=1)),
     "a causal convolution": lambda: before_lstm(lambda x, c: c(functional.pad(x, (2, 0))), nn.Conv1d(3, 5, 3)),
@@ -87,7 +95,39 @@ NETWORKS = {
     "samples joined to answers": lambda: Network(
         lambda x, rnn, a, b: b(torch.cat([x, a(rnn(x)[0])], -1)), lstm(3, 8), nn.Linear(8, 2), nn.Linear(5, 2)
     ),
+    "a gate of each channel from its mean over time": lambda: before_lstm(
+        lambda x, c, a, b: (y := c(x)) * torch.sigmoid(b(torch.relu(a(y.mean(2))))).unsqueeze(2),
+        nn.Conv1d(3, 5, 3, padding=1),
+        nn.Linear(5, 2),
+        nn.Linear(2, 5),
+    ),
+    "scores of all rows by the last one": lambda: behind_lstm(
+        lambda y, h: h((torch.softmax(y @ y[:, -1].unsqueeze(2), 1) * y).sum(1)), nn.Linear(8, 2)
+    ),
+    "samples less the last one": lambda: Network(lambda x, rnn: rnn(x - x[:, -1:])[0], lstm(3, 8)),
+    "the first and last rows of both directions": lambda: Network(
+        lambda x, rnn, h: h(torch.cat([(y := rnn(x)[0])[:, 0], y[:, -1]], 1)), lstm(3, 4, bidirectional=True), nn.Linear(16, 2)
+    ),
+    "instance and group normalisation": lambda: before_lstm(
+        lambda x, c, n, g: g(torch.relu(n(c(x)))), nn.Conv1d(3, 6, 3), nn.InstanceNorm1d(6, affine=True), nn.GroupNorm(2, 6), channels=6
+    ),
+    "mean and deviation of all steps": lambda: behind_lstm(
+        lambda y, h: h(torch.cat([y.mean(1), y.std(1, unbiased=False)], 1)), nn.Linear(16, 2)
+    ),
+    "logarithms": lambda: before_lstm(lambda x: 4 * torch.log10((x * x).clamp(min=1e-6)) + torch.log(1 + torch.exp(x)), channels=3),
+    "quotients and powers": lambda: behind_lstm(lambda y: y / (1 + y.abs()) + (y * y + 0.1) ** 0.3 + 1 / (y.exp() + 1)),
+    "a choice between branches": lambda: behind_lstm(
+        lambda y, a, b: torch.where((a(y) > b(y)) & (a(y) < 0.3), a(y), 0.1 * b(y)), nn.Linear(8, 2), nn.Linear(8, 2)
+    ),
+    "h and c of an LSTM": lambda: Network(
+        lambda x, rnn, h: h(torch.cat([*rnn(x)[1]], 2)[-1]), lstm(3, 8, num_layers=2, bidirectional=True), nn.Linear(16, 2)
+    ),
+    "a slope of each channel": lambda: behind_lstm(lambda y, p: p(y.transpose(1, 2)).transpose(1, 2), nn.PReLU(8)),
+    "vectors of length one": lambda: behind_lstm(lambda y: functional.normalize(y, dim=-1) + torch.logsumexp(y, -1, keepdim=True)),
+    "numbers put in places": lambda: behind_lstm(put),
+    "a frame made wider": lambda: behind_lstm(lambda y: functional.interpolate(y, scale_factor=2)),
     "scaled samples": lambda: Network(lambda x, rnn: rnn((x - torch.tensor([1.0, 2, 3])) / torch.tensor([2.0, 4, 5]))[0], lstm(3, 8)),
+    "logarithms of bands": lambda: before_lstm(lambda x, m: turned(torch.log(torch.clamp(m(turned(x)) ** 2, min=1e-4))), nn.Linear(3, 5)),
     "clipped": lambda: behind_lstm(lambda y: functional.leaky_relu(torch.clamp(y, -0.1, 0.2))),
 }
 
@@ -170,8 +210,8 @@ def test_grouped_linear_as_einsum(tmp_path):
 
 
 REFUSED = {
-    "products of columns": (lambda: behind_lstm(lambda y: y @ (turned(y) @ y)), "multiplies two arrays"),
-    "the first step": (lambda: behind_lstm(lambda y, h: h(y[:, 0]), nn.Linear(8, 2)), "leaves out its last one"),
+    "a running sum": (lambda: behind_lstm(lambda y: y.cumsum(1)), "imported for constants only"),
+    "the second step": (lambda: behind_lstm(lambda y, h: h(y[:, 1]), nn.Linear(8, 2)), "leaves out its last one"),
     "every other step": (lambda: behind_lstm(lambda y, h: h(y[:, ::2]), nn.Linear(8, 2)), "leaves out its last one"),
     "a sum of several steps' own weights": (
         lambda: behind_lstm(lambda y: y * torch.arange(24.0)[:, None]),

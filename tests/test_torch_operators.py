@@ -63,7 +63,22 @@ class OneChannel(nn.Module):
         return self.fc(self.largest(y).squeeze(-1))
 
 
-NETWORKS = {"extremes": Extremes, "pooled": Pooled, "normed": Normed, "one channel": OneChannel}
+class Statistics(nn.Module):
+    """Normalisation over a recording, deviations, logarithms and comparisons."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.group, self.instance = nn.Conv1d(3, 6, 3, padding=1), nn.GroupNorm(3, 6), nn.InstanceNorm1d(6)
+        self.gru, self.slope, self.soft = nn.GRU(6, 4, batch_first=True), nn.PReLU(6), nn.Softplus(2.0)
+
+    def forward(self, x):
+        y = self.instance(self.slope(self.group(self.conv(x.transpose(1, 2))))).transpose(1, 2)
+        y = self.gru(torch.where(y > 0.2, y, torch.log1p(y * y)).masked_fill(y < -1, 0.5))[0]
+        y = self.soft(y) + torch.rsqrt(y * y + 0.5) * nn.functional.threshold(y, 0.1, 0.2)
+        return torch.cat([y.mean(1), y.std(1, unbiased=False), torch.norm(y, dim=2).mean(1, keepdim=True), y.var(1, unbiased=False)], 1)
+
+
+NETWORKS = {"statistics": Statistics, "extremes": Extremes, "pooled": Pooled, "normed": Normed, "one channel": OneChannel}
 
 
 def saved(network, x, form, path):

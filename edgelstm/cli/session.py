@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import InputError
 from ..runtime.library_file import LibraryFile
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..model import Model
     from ..runners import Input, Samples
     from ..runners.counts import LineCount
+    from ..stream import Stream
     from ..web.feed import Feed
 
 
@@ -70,13 +71,13 @@ class Session:
         from ..stream import Stream
 
         self._lines, self._where, self._state, self._web = lines, where, state, web
-        self._stream = Stream(given.source(loaded), nan_policy=lines.nan_policy)
-        where.form.check(self._stream)
+        stream = Stream(given.source(loaded), nan_policy=lines.nan_policy)
+        where.form.check(stream)
         self._field, self._rate = field, loaded.rate_hz
         self._streams = StreamBank(given.source(loaded), streams, nan_policy=lines.nan_policy) if lines.keyed else None
-        self._watching = field.followers.over(self._stream, path, lines.nan_policy, say)
-        self._stepped: Any = self._stream if self._watching is None else self._watching.succession
-        self._timed = field.clock.over(self._stepped, self._rate)
+        self._watching = field.followers.over(stream, path, lines.nan_policy, say)
+        self._stream = stream if self._watching is None else cast("Stream", self._watching.succession)
+        self._timed = field.clock.over(self._stream, self._rate)
         self._ledger, self._replaced = Ledger(strict=lines.reading.bad_lines == "stop"), LineCount()
         self._service = Service()
         self._reopen = where.reopen if reopens or self._service.watched else None
@@ -96,7 +97,7 @@ class Session:
         """Go on where the run before ended."""
         from ..runners.keyed import AllStates
 
-        state.take_up(self._timed or (self._stepped if self._streams is None else AllStates(self._streams)))
+        state.take_up(self._timed or (self._stream if self._streams is None else AllStates(self._streams)))
         self._where.return_to(state.notes.get("written", ()))
         self._ledger.last.update(state.notes.get("sequence", {}))
 
@@ -135,7 +136,7 @@ class Session:
             elif self._timed is not None:
                 timed_rows.run(self._timed, samples, answers, self._replaced, watch, unit=self._field.clock.unit)
             else:
-                runners.run(self._stepped, samples, answers, self._replaced, watch)
+                runners.run(self._stream, samples, answers, self._replaced, watch)
         except InputError:
             if telemetry is not None:
                 telemetry.refused += 1
@@ -150,7 +151,7 @@ class Session:
 
         asked: list[Callable[[], dict[str, Any]]] = [self._counts]
         if self._streams is None:
-            asked.append(lambda: {"saturation": saturation(self._stream if self._watching is None else self._watching.succession.stream)})
+            asked.append(lambda: {"saturation": saturation(self._stream)})
         if self._state is not None:
             asked.append(self._state.counts)
         if self._timed is not None:
@@ -171,8 +172,7 @@ class Session:
         """Samples that the NaN policy acted upon."""
         from ..runners.keyed import bad_inputs
 
-        held: int = self._stepped.bad_inputs if self._streams is None else bad_inputs(self._streams)
-        return held
+        return self._stream.bad_inputs if self._streams is None else bad_inputs(self._streams)
 
     def _observed(self, samples: "Iterable[Samples]", telemetry: "Telemetry | None", stack: ExitStack) -> "Iterable[Samples]":
         """Samples counted as they pass, and followed by new models where these are watched for."""

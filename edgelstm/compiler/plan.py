@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CompileError
+from ..errors import CompileError, UsageError, printable
 from ..model import Model
 from ..runtime.memory import aligned
 from ..runtime.program import About, Program, run_of, tokens_of, worst_difference
@@ -56,7 +56,11 @@ def plan_of(model: Model) -> Plan:
     ------
     UnsupportedModelError, CompileError
         As `compile_model`; also if compiled code does not give the probe's answers on this machine.
+    UsageError
+        If it is no Model.
     """
+    if not isinstance(model, Model):
+        raise UsageError(f"expected a Model, or the path of a built library; got {printable(type(model).__name__, 60)}.")
     if model not in _plans:
         plan = compile_model(model)
         if model.probe is not None:

@@ -207,6 +207,11 @@ def _log_of_any(x, a):
     return (n + 1.0).fma(math.log(2), _log_of_rest(half.times_two_to(n * -1.0)))
 
 
+def _reciprocal(x, a):
+    size = x.magnitude().above(a)
+    return x / size / size
+
+
 def _score_weight(y, top, sharpness):
     """exp(sharpness * (y - top)) in whole parts of 1 / HEAVIEST, of which float32 holds all."""
     return (_exp((y - top) * sharpness) * HEAVIEST).rounded()
@@ -251,6 +256,7 @@ FORMULAS = {
     "abs": _magnitude,
     "sqrt": _sqrt,
     "log": _log_of_any,
+    "reciprocal": _reciprocal,
 }
 
 

@@ -49,16 +49,31 @@ def _sums(size):
     return summed, squares
 
 
-def layer_norm_f32(groups, size, epsilon, x_stride, y_stride):
-    """Kernel of `groups` groups of `size` channels. Weights: weight (groups * size,), bias (groups * size,)."""
+def _scaled(groups, size):
+    """Function (w, x, y, mean, factor): ``(x - mean) factor w + bias`` of one group's `size` channels; bias stands behind all weights."""
     lanes, width, full, rest_lanes, rest = chunks(size)
-    summed, squares = _sums(size)
-    share, least, channels = np.float32(1 / size), np.float32(epsilon), groups * size
+    channels = groups * size
 
     @inlined
-    def scaled(lanes, w, x, y, k, mean, factor):
+    def part(lanes, w, x, y, k, mean, factor):
         d = multiplied(subtracted(load(lanes, x, k), splat(lanes, mean)), splat(lanes, factor))
         store(y, k, fma(d, load(lanes, w, k), load(lanes, w, channels + k)))
+
+    @inlined
+    def scaled(w, x, y, mean, factor):
+        for k in range(0, full, width):
+            part(lanes, w, x, y, k, mean, factor)
+        if rest:
+            part(rest_lanes, w, x, y, full, mean, factor)
+
+    return scaled
+
+
+def layer_norm_f32(groups, size, epsilon, x_stride, y_stride):
+    """Kernel of `groups` groups of `size` channels. Weights: weight (groups * size,), bias (groups * size,)."""
+    summed, squares = _sums(size)
+    scaled = _scaled(groups, size)
+    share, least = np.float32(1 / size), np.float32(epsilon)
 
     def kernel(w, x, y, s, z, n):
         """w: weight and bias; x: (n, x_stride); y: (n, y_stride); s, z: unused."""
@@ -66,13 +81,34 @@ def layer_norm_f32(groups, size, epsilon, x_stride, y_stride):
             for g in range(groups):
                 xt = offset(x, t * x_stride + g * size)
                 yt = offset(y, t * y_stride + g * size)
-                wg = offset(w, g * size)
                 mean = summed(xt) * share
                 factor = inverse_root(squares(xt, mean) * share + least)
-                for k in range(0, full, width):
-                    scaled(lanes, wg, xt, yt, k, mean, factor)
-                if rest:
-                    scaled(rest_lanes, wg, xt, yt, full, mean, factor)
+                scaled(offset(w, g * size), xt, yt, mean, factor)
+
+    return kernel
+
+
+def recording_norm_f32(groups, size, epsilon, x_stride, y_stride):
+    """Kernel of the same with one mean and variance a group for all rows of a recording, summed in float64."""
+    summed, squares = _sums(size)
+    scaled = _scaled(groups, size)
+    channels, least = np.float64(size), np.float32(epsilon)
+
+    def kernel(w, x, y, s, z, n):
+        """w: weight and bias; x: (n, x_stride), all rows of a recording, at least one; y: (n, y_stride); s, z: unused."""
+        for g in range(groups):
+            xg, yg, wg = offset(x, g * size), offset(y, g * size), offset(w, g * size)
+            count = channels * n
+            values = np.float64(0)
+            for t in range(n):
+                values += np.float64(summed(offset(xg, t * x_stride)))
+            mean = np.float32(values / count)
+            spread = np.float64(0)
+            for t in range(n):
+                spread += np.float64(squares(offset(xg, t * x_stride), mean))
+            factor = inverse_root(np.float32(spread / count) + least)
+            for t in range(n):
+                scaled(wg, offset(xg, t * x_stride), offset(yg, t * y_stride), mean, factor)
 
     return kernel
 

@@ -31,7 +31,7 @@ from .magnitude_f32 import magnitude_f32
 from .map_conv_f32 import depthwise_f32, map_conv_f32, map_conv_transpose_f32
 from .map_pool_f32 import map_pool_f32
 from .minimal_f32 import min_gru_f32, min_lstm_f32
-from .norms_f32 import layer_norm_f32, rms_norm_f32, unit_normalization_f32
+from .norms_f32 import layer_norm_f32, recording_norm_f32, rms_norm_f32, unit_normalization_f32
 from .overlap_add_f32 import overlap_add_f32
 from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, repeat_f32, reverse_f32, sweep
 from .rnn_f32 import rnn_f32
@@ -76,6 +76,7 @@ LAYER_KERNELS = {
         batch_norm_f32,
         prelu_f32,
         layer_norm_f32,
+        recording_norm_f32,
         rms_norm_f32,
         unit_normalization_f32,
         grouped_dense_f32,

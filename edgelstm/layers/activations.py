@@ -24,6 +24,10 @@ _DIP, SELU_SCALE, SELU_ALPHA = 0.31, 1.0507009873554805, 1.6732632423543772
 LEAST_LOG = 2.4e-38
 
 
+#: The smallest number that is divided by: its square is a normal float32 still.
+LEAST_DIVISOR = 1e-18
+
+
 class Function(NamedTuple):
     """One name.
 
@@ -56,6 +60,11 @@ def _one(x: float, *numbers: float) -> float:
 def _scaled(a: float, x: float) -> float:
     """|a| x, where 0 times infinity is 0."""
     return abs(a) * x if a else 0.0
+
+
+def _log(x: float) -> float:
+    """Of a number as float32 holds it."""
+    return math.log(np.float32(x))
 
 
 def _exp(x: float) -> float:
@@ -93,8 +102,12 @@ FUNCTIONS = {
     "exp": Function("exp(x)", _exp),
     "abs": Function("|x|", _same),
     "sqrt": Function("sqrt(max(x, 0))", math.sqrt),
-    "log": Function("log(max(x, a))", lambda x, a: max(abs(math.log(a)), math.log(max(x, a))), ("a",), (LEAST_LOG,)),
+    "log": Function("log(max(x, a))", lambda x, a: max(abs(_log(a)), _log(max(x, a))), ("a",), (LEAST_LOG,)),
+    "reciprocal": Function("x / max(|x|, a)^2", lambda x, a: 1 / a, ("a",), (LEAST_DIVISOR,)),
 }
+
+#: By name, the least that its number may be.
+_LEAST = {"log": LEAST_LOG, "reciprocal": LEAST_DIVISOR}
 
 #: Names that mean something without numbers.
 ALONE = tuple(name for name, function in FUNCTIONS.items() if function.defaults is not None)
@@ -147,10 +160,10 @@ def _check(name: str, numbers: tuple[float, ...]) -> None:
         raise ValueError("a must not be above b")
     if name in ("softplus", "celu") and numbers[0] < 1e-6:
         raise ValueError("a must not be below 1e-6")
-    if name == "log" and numbers[0] < LEAST_LOG:
-        raise ValueError(f"a must not be below {LEAST_LOG:g}")
     if name in ("hard_shrink", "soft_shrink") and numbers[0] < 0:
         raise ValueError("a must not be below 0")
+    if name in _LEAST and numbers[0] < _LEAST[name]:
+        raise ValueError(f"a must not be below {_LEAST[name]:g}")
 
 
 def spelled(name: str, *numbers: float) -> str:

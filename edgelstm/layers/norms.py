@@ -6,8 +6,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import ShapeError, printable
+from ..errors import ShapeError, UnsupportedModelError, printable
 from .record import MAX_SIZE, Array, Layer, PerChannel, checked_array, require_shape
+
+#: What `LayerNorm` takes one mean and variance of a group for.
+OVER = ("step", "recording")
 
 
 def _whole(owner: str, name: str, value: Any) -> int:
@@ -30,6 +33,9 @@ class LayerNorm(PerChannel):
     One group is the layer normalisation of all frameworks, and the instant layer normalisation of DTLN (Westhausen and Meyer 2020);
     several are group normalisation (Wu and He 2018) of one timestep. The variance is that of the population.
 
+    Over a recording it is the group normalisation of convolutions along time, and with a group a channel instance normalisation
+    (Ulyanov, Vedaldi and Lempitsky 2016).
+
     Parameters
     ----------
     weight : (input_size,)
@@ -37,6 +43,8 @@ class LayerNorm(PerChannel):
     epsilon : float, optional
     groups : int, optional
         Groups of neighbouring channels, which divide input_size.
+    over : {"step", "recording"}, optional
+        Whether each row has its own mean and variance, or all rows of a recording have one, so that it must be there whole.
     """
 
     kind: ClassVar[str] = "layer_norm"
@@ -44,6 +52,7 @@ class LayerNorm(PerChannel):
     bias: Array = None
     epsilon: float = 1e-5
     groups: int = 1
+    over: str = "step"
 
     def _check(self) -> None:
         self._set("weight", checked_array(self.label, "weight", self.weight, 1))
@@ -53,6 +62,12 @@ class LayerNorm(PerChannel):
         self._set("epsilon", _epsilon(self.label, self.epsilon))
         if self.weight.size % _whole(self.label, "groups", self.groups):
             raise ShapeError(f"{self.label}: groups must divide the {self.weight.size} channels; got {self.groups}.")
+        if self.over not in OVER:
+            raise UnsupportedModelError(f"{self.label}: over {printable(repr(self.over), 60)} is not one of {', '.join(OVER)}.")
+
+    @property
+    def whole(self) -> bool:
+        return self.over == "recording"
 
 
 @dataclass(eq=False, repr=False)

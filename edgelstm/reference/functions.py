@@ -132,6 +132,7 @@ ACTIVATIONS: dict[str, Callable[..., Vector]] = {
     "abs": np.abs,
     "sqrt": lambda x: np.sqrt(np.maximum(x, 0)),
     "log": lambda x, a: np.log(np.maximum(x, a)),
+    "reciprocal": lambda x, a: x / np.maximum(np.abs(x), a) ** 2,
 }
 
 

@@ -10,11 +10,15 @@ from ...layers.record import MAX_SIZE
 from ..targets import Target
 from . import Lowered, Reach, Rule, largest
 
+#: No recording has more rows, whose values are summed.
+MOST_SUMMED = 1 << 40
+
 
 def layer_norm(layer: LayerNorm, sizes: list[int], target: Target) -> Lowered:
     size = layer.weight.size
     constants = {"groups": layer.groups, "size": size // layer.groups, "epsilon": layer.epsilon}
-    return Lowered("layer_norm_f32", constants, size, np.concatenate([layer.weight, layer.bias]))
+    kernel = "recording_norm_f32" if layer.whole else "layer_norm_f32"
+    return Lowered(kernel, constants, size, np.concatenate([layer.weight, layer.bias]), whole=layer.whole)
 
 
 def rms_norm(layer: RMSNorm, sizes: list[int], target: Target) -> Lowered:
@@ -32,7 +36,7 @@ def squares(count: int, factor: float, summand: float) -> Callable[[list[float]]
 
 def layer_norm_reach(layer: LayerNorm) -> Reach:
     size = layer.weight.size // layer.groups
-    most = math.sqrt(size) * largest(layer.weight) + largest(layer.bias)
+    most = math.sqrt(size * (MOST_SUMMED if layer.whole else 1)) * largest(layer.weight) + largest(layer.bias)
     return Reach(1.0, most=max(most, 1e-30), grows=squares(size, 2.0, layer.epsilon + most))
 
 

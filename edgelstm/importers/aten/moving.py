@@ -179,8 +179,45 @@ def _new_zeros(w: Writer, x: Ref, size: Sequence[Given], **_: Any) -> Ref:
     return made
 
 
-def _zeros_like(w: Writer, x: Ref, **_: Any) -> Ref:
-    return w.one("ConstantOfShape", w.one("Shape", x, rank=1), rank=x.rank, value=np.zeros(1, np.float32))
+def _like(value: float | None) -> Handler:
+    """An array of one number in the shape of another."""
+
+    def write(w: Writer, x: Ref, fill_value: float = 0.0, **_: Any) -> Ref:
+        number = np.array([fill_value if value is None else value], np.float32)
+        return w.one("ConstantOfShape", w.one("Shape", x, rank=1), rank=x.rank, value=number)
+
+    return write
+
+
+def _expand_as(w: Writer, x: Ref, other: Ref) -> Ref:
+    return w.one("Expand", x, w.one("Shape", other, rank=1), rank=max(x.rank, other.rank))
+
+
+def _view_as(w: Writer, x: Ref, other: Ref) -> Ref:
+    return w.one("Reshape", x, w.one("Shape", other, rank=1), rank=other.rank)
+
+
+def _index_select(w: Writer, x: Ref, dim: int, index: Ref) -> Ref:
+    return w.one("Gather", x, index, rank=x.rank, axis=_axis(w, x, dim))
+
+
+def _repeat_interleave(w: Writer, x: Ref, repeats: Given, dim: Given = None, output_size: Given = None) -> Ref:
+    """Each row of an axis so many times."""
+    w.require(isinstance(repeats, int) and isinstance(dim, int) and not isinstance(dim, bool), "repeats rows differently, or no axis's")
+    axis, count = _axis(w, x, dim), int(repeats)  # type: ignore[arg-type]
+    wide = w.one("Unsqueeze", x, w.ints([axis + 1]), rank=x.rank + 1)
+    tiled = w.one("Tile", wide, w.ints([count if n == axis + 1 else 1 for n in range(x.rank + 1)]))
+    return w.one("Reshape", tiled, w.ints([*[0] * axis, -1, *([_size(w, x, n) for n in range(axis + 1, x.rank)])]), rank=x.rank)
+
+
+def _roll(w: Writer, x: Ref, shifts: Given, dims: Given = ()) -> Ref:
+    """Rows behind an axis's end stand at its beginning."""
+    listed, axes = _listed(w, shifts), [_axis(w, x, dim) for dim in _listed(w, dims)]
+    w.require(len(listed) == len(axes), "turns an array without naming axes")
+    for shift, axis in zip(listed, axes, strict=True):
+        tail, head = _slice(w, x, axis, -shift), _slice(w, x, axis, None, -shift)
+        x = w.one("Concat", tail, head, axis=axis) if shift else x
+    return x
 
 
 def _size(w: Writer, x: Ref, dim: int) -> Ref:
@@ -222,7 +259,19 @@ MOVING: dict[str, Handler] = {
     "ones": _full(1.0),
     "full": _full(None),
     "new_zeros": _new_zeros,
-    "zeros_like": _zeros_like,
+    "zeros_like": _like(0.0),
+    "ones_like": _like(1.0),
+    "full_like": _like(None),
+    "new_ones": lambda w, x, size, **_: _full(1.0)(w, size),
+    "new_full": lambda w, x, size, fill_value, **_: _full(None)(w, size, fill_value),
+    "expand_as": _expand_as,
+    "view_as": _view_as,
+    "reshape_as": _view_as,
+    "index_select": _index_select,
+    "repeat_interleave": _repeat_interleave,
+    "roll": _roll,
+    "tile": _repeat,
     "size": _size,
     "sym_size": _size,
+    "floordiv": lambda w, x, other: w.one("Div", x, other),
 }

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..from_onnx.writer import Given, Ref, Writer
+from .comparing import COMPARING
+from .elementwise import ELEMENTWISE
 from .recurrent import RECURRENT, Handler
 from .reducing import REDUCING
 from .sliding import SLIDING
@@ -24,7 +26,8 @@ def _addmm(w: Writer, x: Ref, mat1: Ref, mat2: Ref, beta: float = 1, alpha: floa
 
 
 def _matmul(w: Writer, x: Ref, other: Ref) -> Ref:
-    return w.one("MatMul", x, other)
+    rank = x.rank - 1 if other.rank == 1 else other.rank - 1 if x.rank == 1 else None
+    return w.one("MatMul", x, other, rank=rank)
 
 
 def _mm(w: Writer, x: Ref, mat2: Ref) -> Ref:
@@ -97,12 +100,6 @@ def _gelu(w: Writer, x: Ref, approximate: str = "none") -> Ref:
     return w.one("Gelu", x, approximate=approximate)
 
 
-def _softplus(w: Writer, x: Ref, beta: float = 1, threshold: float = 20) -> Ref:
-    """Above its threshold torch gives x itself, which differs from the formula by at most exp(-20) where the threshold is 20."""
-    w.require(beta == 1 and threshold >= 20, f"is a softplus of beta {beta:g} and threshold {threshold:g}")
-    return w.one("Softplus", x)
-
-
 def _clamp(w: Writer, x: Ref, min: float | None = None, max: float | None = None) -> Ref:  # noqa: A002
     bounds = [None if bound is None else w.constant(np.float32(bound)) for bound in (min, max)]
     return w.one("Clip", x, *bounds)
@@ -114,10 +111,6 @@ def _relu6(w: Writer, x: Ref) -> Ref:
 
 def _hardtanh(w: Writer, x: Ref, min_val: float = -1, max_val: float = 1) -> Ref:
     return _clamp(w, x, min_val, max_val)
-
-
-def _prelu(w: Writer, x: Ref, weight: Ref) -> Ref:
-    return w.one("PRelu", x, weight)
 
 
 def _silu(w: Writer, x: Ref) -> Ref:
@@ -198,6 +191,37 @@ def _batch_norm_of_running(
     return _batch_norm(w, input, weight, bias, running_mean, running_var, False, momentum, eps)
 
 
+def _group_norm(
+    w: Writer,
+    input: Ref,  # noqa: A002
+    num_groups: int,
+    weight: Ref | None = None,
+    bias: Ref | None = None,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> Ref:
+    weight, bias = weight or w.constant(np.ones(num_groups, np.float32)), bias or w.constant(np.zeros(num_groups, np.float32))
+    return w.one("GroupNormalization", input, weight, bias, num_groups=int(num_groups), epsilon=float(eps))
+
+
+def _instance_norm(
+    w: Writer,
+    input: Ref,  # noqa: A002
+    weight: Ref | None,
+    bias: Ref | None,
+    running_mean: Ref | None,
+    running_var: Ref | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = True,
+) -> Ref:
+    if not use_input_stats:
+        return _batch_norm(w, input, weight, bias, running_mean, running_var, False, momentum, eps)
+    weight, bias = weight or w.constant(np.ones(1, np.float32)), bias or w.constant(np.zeros(1, np.float32))
+    return w.one("InstanceNormalization", input, weight, bias, epsilon=float(eps))
+
+
 def _weight_norm(w: Writer, v: Ref, g: Ref, dim: int = 0) -> Ref:
     """``g v / |v|``, the norm over all axes but `dim`; over all where that is -1."""
     directions, sizes = w.array(v).astype(np.float64), w.array(g).astype(np.float64)
@@ -214,6 +238,8 @@ PLAIN: dict[str, Handler] = {
     **RECURRENT,
     **SLIDING,
     **REDUCING,
+    **ELEMENTWISE,
+    **COMPARING,
     "linear": _linear,
     "addmm": _addmm,
     "matmul": _matmul,
@@ -235,7 +261,6 @@ PLAIN: dict[str, Handler] = {
     "exp": _unary("Exp"),
     "abs": _unary("Abs"),
     "sqrt": _unary("Sqrt"),
-    "log": _unary("Log"),
     "selu": _unary("Selu"),
     "hardswish": _unary("HardSwish"),
     "hardsigmoid": _unary("HardSigmoid", alpha=1 / 6, beta=0.5),
@@ -247,14 +272,10 @@ PLAIN: dict[str, Handler] = {
     "elu": _elu,
     "leaky_relu": _leaky,
     "gelu": _gelu,
-    "softplus": _softplus,
     "softsign": _unary("Softsign"),
     "clamp": _clamp,
     "clip": _clamp,
-    "clamp_min": _clamp,
     "hardtanh": _hardtanh,
-    "prelu": _prelu,
-    "_prelu_kernel": _prelu,
     "softmax": _softmax("Softmax"),
     "_softmax": _softmax("Softmax"),
     "log_softmax": _softmax("LogSoftmax"),
@@ -268,6 +289,8 @@ PLAIN: dict[str, Handler] = {
     "maximum": _binary("Max"),
     "minimum": _binary("Min"),
     "_weight_norm": _weight_norm,
+    "group_norm": _group_norm,
+    "instance_norm": _instance_norm,
     "celu": _celu,
 }
 

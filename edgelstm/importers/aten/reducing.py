@@ -34,10 +34,61 @@ def _extreme(sign: int) -> Handler:
     return write
 
 
+def _axes(x: Ref, dim: Given) -> list[int]:
+    """The axes that a call names; all where it names none."""
+    if isinstance(dim, int):
+        return [dim]
+    return [int(n) for n in dim] if isinstance(dim, list | tuple) and dim else list(range(x.rank))
+
+
+def _reduced(w: Writer, op: str, x: Ref, dim: Given, keep: bool) -> Ref:
+    axes = _axes(x, dim)
+    return w.one(op, x, w.ints(axes), rank=x.rank if keep else x.rank - len(axes), keepdims=int(keep))
+
+
+def _variance(root: bool) -> Handler:
+    """``var`` and ``std``: the mean square of distances from the mean, times ``n / (n - correction)``."""
+
+    def write(w: Writer, x: Ref, dim: Given = None, unbiased: Given = None, keepdim: bool = False, correction: Given = None) -> Ref:
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        less = correction if correction is not None else 0 if unbiased is False else 1
+        w.require(less in (0, 1), f"has the correction {less}")
+        away = w.one("Sub", x, _reduced(w, "ReduceMean", x, dim, True))
+        found = _reduced(w, "ReduceMean", w.one("Mul", away, away), dim, keepdim)
+        if less:
+            count = w.one(
+                "ReduceProd", w.one("Gather", w.one("Shape", x, rank=1), w.ints(_axes(x, dim)), rank=1, axis=0), rank=0, keepdims=0
+            )
+            count = w.one("Cast", count, to=1)
+            found = w.one("Mul", found, w.one("Div", count, w.one("Sub", count, 1.0)))
+        return w.one("Sqrt", found) if root else found
+
+    return write
+
+
+def _norm(w: Writer, x: Ref, p: Given = 2, dim: Given = None, keepdim: bool = False, dtype: Any = None, ord: Given = None) -> Ref:  # noqa: A002
+    """The first or second norm along axes."""
+    order = p if ord is None else ord
+    w.require(order in (None, 1, 2), f"is a norm of order {order}")
+    return _reduced(w, "ReduceL1" if order == 1 else "ReduceL2", x, dim, keepdim)
+
+
+def _log_sum_exp(w: Writer, x: Ref, dim: Given, keepdim: bool = False) -> Ref:
+    return _reduced(w, "ReduceLogSumExp", x, dim, keepdim)
+
+
 REDUCING: dict[str, Handler] = {
     "mean": _mean("ReduceMean"),
     "sum": _mean("ReduceSum"),
     "amax": _mean("ReduceMax"),
+    "amin": _mean("ReduceMin"),
+    "var": _variance(False),
+    "std": _variance(True),
+    "norm": _norm,
+    "linalg_vector_norm": _norm,
+    "frobenius_norm": lambda w, x, dim, keepdim=False: _reduced(w, "ReduceL2", x, dim, keepdim),
+    "logsumexp": _log_sum_exp,
     "max": _extreme(1),
     "min": _extreme(-1),
 }

@@ -17,7 +17,7 @@ from ..from_torch import archive
 from ..pickles.reader import Thing
 from .program import Program
 from .script_archive import Script
-from .script_values import COMPARED, FUNCTIONS, Function, Method, Scope
+from .script_values import CHECKS, COMPARED, FUNCTIONS, Function, Method, Scope, complains, dotted, is_type, taken_apart
 
 #: NumPy's types by TorchScript's numbers.
 _DTYPES = {number: np.dtype(name) for number, name in {3: "<i4", 4: "<i8", 5: "<f2", 6: "<f4", 7: "<f8"}.items()}
@@ -88,7 +88,7 @@ class Follower:
             if "mode" in stated and what.name.startswith("forward"):
                 return self._recurrent(what.thing, stated, arguments)
             return self._body(self._method(what.thing, what.name), [what.thing, *arguments], named)
-        return self._body(what.node, arguments, named)
+        return None if what.node.name in CHECKS else self._body(what.node, arguments, named)
 
     def _body(self, function: ast.FunctionDef, arguments: list[Any], named: dict[str, Any]) -> Any:
         self._depth += 1
@@ -108,28 +108,44 @@ class Follower:
 
     def _statements(self, body: Sequence[ast.stmt], scope: Scope) -> list[Any]:
         """The returned value in a list; an empty one where nothing is returned."""
-        apart = _taken_apart(body)
+        apart = taken_apart(body)
         for node in body:
             self._count += 1
             if self._count > _MOST:
                 raise ModelFileError(f"its code has more than {_MOST} statements to follow; edgelstm reads no such models.")
             if isinstance(node, ast.Return):
                 return [None if node.value is None else self._value(node.value, scope)]
-            if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            if isinstance(node, ast.AnnAssign) and node.value is not None:
+                self._assign(node.target, self._value(node.value, scope), scope)
+            elif isinstance(node, ast.Assign) and len(node.targets) == 1:
                 target = node.targets[0]
                 self._names = len(target.elts) if isinstance(target, ast.Tuple) else apart.get(ast.unparse(target), 1)
                 self._assign(node.targets[0], self._value(node.value, scope), scope)
             elif isinstance(node, ast.If):
                 chosen = self._value(node.test, scope)
+                if isinstance(chosen, Ref) and (complains(node.body) or complains(node.orelse)):
+                    chosen = not complains(node.body)
                 if not isinstance(chosen, bool):
                     self._refuse(node.test, "a choice that depends on the recording is not imported")
                 if returned := self._statements(node.body if chosen else node.orelse, scope):
                     return returned
             elif isinstance(node, ast.Expr):
                 self._value(node.value, scope)
+            elif isinstance(node, ast.For):
+                self._repeated(node, scope)
             elif not isinstance(node, ast.Pass):
                 self._refuse(node, "loops and such are not imported")
         return []
+
+    def _repeated(self, node: ast.For, scope: Scope) -> None:
+        """A loop over a known range of whole numbers, or over a list."""
+        over = self._value(node.iter, scope)
+        if not isinstance(over, int | list) or (isinstance(over, int) and over > _MOST) or node.orelse:
+            self._refuse(node.iter, "loops as long as the recording says are not imported")
+        for value in range(over) if isinstance(over, int) else over:
+            self._assign(node.target, value, scope)
+            if self._statements(node.body, scope):
+                self._refuse(node, "a loop that returns is not imported")
 
     def _assign(self, target: ast.expr, value: Any, scope: Scope) -> None:
         if isinstance(target, ast.Name):
@@ -162,7 +178,7 @@ class Follower:
 
     def _attribute(self, node: ast.Attribute, scope: Scope) -> Any:
         """An attribute of a module, or a name with dots."""
-        name = _dotted(node)
+        name = dotted(node)
         if name and name.partition(".")[0] not in scope:
             return self._named(name, node)
         owner = self._value(node.value, scope)
@@ -222,12 +238,12 @@ class Follower:
 
     def _called(self, node: ast.Call, scope: Scope) -> Any:
         results, self._names = self._names, 1
-        arguments = [self._value(one, scope) for one in node.args if not _is_type(one, node)]
+        arguments = [self._value(one, scope) for one in node.args if not is_type(one, node)]
         named = {one.arg: self._value(one.value, scope) for one in node.keywords if one.arg and one.arg not in ("layout", "device")}
         if isinstance(node.func, ast.Name) and node.func.id not in scope:
             if node.func.id == "getattr":
                 return self._member(arguments[0], arguments[1], node)
-            return arguments[-1]  # annotate(type, x), unchecked_cast(type, x), int(x), float(x), bool(x)
+            return arguments[-1] if arguments else None  # annotate(type, x), unchecked_cast(type, x), int(x), uninitialized(type)
         what = self._value(node.func, scope)
         if isinstance(what, Method | Function):
             return self.call(what, arguments, named)
@@ -266,27 +282,3 @@ class Follower:
         given = [x, hx, params, stated["bias"], layers, 0.0, False, both, first]
         y, *states = self.program.call(f"torch.{target}", given, {}, [])
         return [y, states if target == "lstm" else states[0]]
-
-
-def _dotted(node: ast.expr) -> str:
-    """``torch.nn.functional.relu`` of such an attribute; empty for another."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        owner = _dotted(node.value)
-        return f"{owner}.{node.attr}" if owner else ""
-    return ""
-
-
-def _taken_apart(body: Sequence[ast.stmt]) -> dict[str, int]:
-    """The names whose values a later assignment takes apart, ``a, b = _0``, and into how many."""
-    return {
-        node.value.id: len(node.targets[0].elts)
-        for node in body
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and isinstance(node.targets[0], ast.Tuple)
-    }
-
-
-def _is_type(argument: ast.expr, call: ast.Call) -> bool:
-    """Whether an argument is the type of ``annotate`` or ``unchecked_cast``."""
-    return isinstance(call.func, ast.Name) and call.func.id in ("annotate", "unchecked_cast", "uninitialized") and argument is call.args[0]

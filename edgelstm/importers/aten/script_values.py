@@ -2,7 +2,7 @@
 
 import ast
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from ..from_onnx.writer import Ref
@@ -35,6 +35,16 @@ def _numbers(values: list[Any]) -> bool:
     return all(isinstance(value, int | float) for value in values)
 
 
+def _sums(values: list[Any]) -> bool:
+    return _numbers(values) or all(isinstance(value, list) for value in values)
+
+
+def _cut(values: list[Any]) -> list[Any]:
+    """A list, from where on, up to where, and in which steps."""
+    bounds = [*values[1:], None, None, None]
+    return list(values[0][bounds[0] : bounds[1] : bounds[2]])
+
+
 def _always(values: list[Any]) -> bool:
     return True
 
@@ -43,6 +53,7 @@ def _always(values: list[Any]) -> bool:
 FUNCTIONS = {
     "NumToTensor": Known(_always, lambda values: values[0]),
     "device": Known(_always, lambda values: None),
+    "layout": Known(_always, lambda values: None),
     "dtype": Known(_always, lambda values: None),
     "dim": Known(lambda values: isinstance(values[0], Ref), lambda values: values[0].rank),
     "format": Known(_always, lambda values: ""),
@@ -50,12 +61,56 @@ FUNCTIONS = {
     "__isnot__": Known(_always, lambda values: (values[0] is None) != (values[1] is None)),
     "__not__": Known(lambda values: isinstance(values[0], bool), lambda values: not values[0]),
     "__contains__": Known(lambda values: isinstance(values[0], list), lambda values: values[1] in values[0]),
+    "append": Known(lambda values: isinstance(values[0], list), lambda values: values[0].append(values[1])),
+    "add_": Known(lambda values: isinstance(values[0], list), lambda values: values[0].extend(values[1]) or values[0]),
+    "__range_length": Known(_numbers, lambda values: len(range(*values))),
+    "__derive_index": Known(_numbers, lambda values: values[1] + values[0] * values[2]),
     "len": Known(lambda values: isinstance(values[0], list), lambda values: len(values[0])),
-    "add": Known(_numbers, lambda values: values[0] + values[1]),
+    "list": Known(lambda values: isinstance(values[0], list), lambda values: values[0]),
+    "slice": Known(lambda values: isinstance(values[0], list), _cut),
+    "add": Known(_sums, lambda values: values[0] + values[1]),
     "sub": Known(_numbers, lambda values: values[0] - values[1]),
     "mul": Known(_numbers, lambda values: values[0] * values[1]),
     "neg": Known(_numbers, lambda values: -values[0]),
+    "floordiv": Known(_numbers, lambda values: values[0] // values[1]),
+    "remainder": Known(_numbers, lambda values: values[0] % values[1]),
+    "div": Known(_numbers, lambda values: values[0] / values[1]),
 }
 
 #: Comparisons of known values.
 COMPARED: dict[str, Callable[..., bool]] = {name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")}
+
+#: Functions of ``torch.nn.functional`` that check sizes and compute nothing.
+CHECKS = ("_verify_batch_size", "_verify_spatial_size")
+
+
+def complains(body: Sequence[ast.stmt]) -> bool:
+    """Whether statements end in an error, or warn and do nothing else."""
+    calls = [ast.unparse(node.value.func) for node in body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
+    if calls[-1:] == ["ops.prim.RaiseException"]:
+        return True
+    return calls == ["torch.warn"] and all(isinstance(node, ast.Expr | ast.Pass) for node in body)
+
+
+def dotted(node: ast.expr) -> str:
+    """``torch.nn.functional.relu`` of such an attribute; empty for another."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        owner = dotted(node.value)
+        return f"{owner}.{node.attr}" if owner else ""
+    return ""
+
+
+def taken_apart(body: Sequence[ast.stmt]) -> dict[str, int]:
+    """The names whose values a later assignment takes apart, ``a, b = _0``, and into how many."""
+    return {
+        node.value.id: len(node.targets[0].elts)
+        for node in body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and isinstance(node.targets[0], ast.Tuple)
+    }
+
+
+def is_type(argument: ast.expr, call: ast.Call) -> bool:
+    """Whether an argument is the type of ``annotate`` or ``unchecked_cast``."""
+    return isinstance(call.func, ast.Name) and call.func.id in ("annotate", "unchecked_cast", "uninitialized") and argument is call.args[0]

@@ -126,7 +126,8 @@ def _tensors(given: Any) -> tuple[list[Place], list[Any]]:
 
 def _refuse_arguments(given: Any, place: str) -> None:
     for name, value in given.items() if isinstance(given, dict) else ():
-        if value is None or (name in _SILENT and value is False):
+        nothing = value is None or (isinstance(value, list) and all(one is None for one in value))
+        if nothing or (name in _SILENT and value is False):
             continue
         raise UnsupportedModelError(
             f"{place} is called with {printable(name, 60)} = {printable(repr(value), 60)}, which edgelstm does not import."

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ...layers.activations import spelled
+from ...layers.channelwise import PReLU
+from ..graph.expressions import Made
 from ..graph.tracing import Flow, Value
 from .calls import Call
 
@@ -78,10 +80,13 @@ def _shrink(call: Call) -> list[Value]:
 
 
 def _prelu(call: Call) -> list[Value]:
-    slope = np.unique(call.constant(1))
-    if slope.size != 1:
-        call.refuse("has a slope for each channel, which is not imported")
-    return [call.tracer.apply(spelled("leaky_relu", float(slope[0])), call.flow(0))]
+    x, slopes = call.flow(0), call.constant(1)
+    slope = np.unique(slopes)
+    if slope.size == 1:
+        return [call.tracer.apply(spelled("leaky_relu", float(slope[0])), x)]
+    group = call.tracer.grouped([x.ids.reshape(-1, 1)], [np.broadcast_to(slopes, x.shape).astype(np.float64).ravel()])
+    made = Made(call.tracer.place, PReLU(group.constants[0]), [group.refs[0][:, 0]])
+    return [Flow(call.tracer.output(group, made).reshape(x.shape))]
 
 
 def clip(call: Call) -> list[Value]:
@@ -116,7 +121,6 @@ ACTIVATIONS: dict[str, Callable[[Call], list[Value]]] = {
     "ThresholdedRelu": _fixed("thresholded_relu", ("alpha", 1.0)),
     "HardSigmoid": _fixed("hard_sigmoid", ("alpha", 0.2), ("beta", 0.5)),
     "Sqrt": _fixed("sqrt"),
-    "Log": _fixed("log"),
     "Erf": _fixed("erf"),
     "Abs": _fixed("abs"),
     "Mish": _fixed("mish"),

@@ -10,7 +10,8 @@ from .signature import Axes
 
 
 def arranged(ids: NDArray[Any], tensor: Tensor, axes: Axes, steps: int) -> NDArray[Any]:
-    """Numbers (steps, batch, width) in the axes of an input."""
+    """Numbers (steps, batch, width) in the axes of an input; the last ones where it has no time axis."""
+    ids = ids[-1:] if axes.time is None else ids
     shape = tensor.shape or ()
     rest = [i for i in range(len(shape)) if i not in (axes.time, axes.batch)]
     order = [a for a in (axes.time, axes.batch) if a is not None] + rest

@@ -8,9 +8,9 @@ import numpy as np
 
 from ...errors import UnsupportedModelError, printable
 from ...layers.record import Layer
-from ..graph.convolving import turned
+from ..graph.convolving import time_axis, turned
 from ..graph.emitting import Emitter
-from ..graph.expressions import Cell, Input, State
+from ..graph.expressions import Cell, Input, Memory, State
 from ..graph.tracing import Flow, Tracer, Value
 from ..graph.wires import MOST, Budget, Ids, Space, Wire
 from .arranging import arranged, open_as_one
@@ -18,6 +18,9 @@ from .file import File, Tensor
 from .operators import OPERATORS
 from .signature import Reading, choice
 from .walking import Walk
+
+#: Rows of a memory of open length while a graph is followed.
+_ROWS = 5
 
 
 @dataclass(eq=False)
@@ -41,6 +44,14 @@ class Attempt:
         tracer, outputs, states, notes = self.followed(steps)
         if tracer.once and self._is_open():
             replace(self, sequences=2).followed(steps)
+        notes += [
+            f"The input {tensor.name!r} is one for a recording: what stands at its last step is taken."
+            for tensor, axes in self.reading.samples
+            if axes.time is None and self.reading.along[1].time is not None
+        ]
+        notes += [
+            f"The input {tensor.name!r} is a memory, whose rows Stream.attend gives; all of them count." for tensor in self.reading.memories
+        ]
         notes += self._close(tracer, outputs, states)
         refs, more = self._answers(tracer, outputs)
         self.met += 1
@@ -58,6 +69,8 @@ class Attempt:
         else:
             names |= {tensor.name: np.zeros([n if isinstance(n, int) else self.sequences for n in tensor.shape or ()]) for tensor in states}
         names |= {tensor.name: np.full(space.batch, steps, np.int64) for tensor in self.reading.lengths}
+        names |= {tensor.name: self._remembered(tracer, tensor) for tensor in self.reading.memories}
+        names |= {tensor.name: np.ones(_shape_of_memory(tensor)) for tensor in self.reading.masks}
         for tensor in self.reading.choices:
             value = choice(self.file.graph, tensor.name)
             if value is None:
@@ -100,6 +113,17 @@ class Attempt:
         for (tensor, axes), part in zip(self.reading.samples, np.split(ids, np.cumsum(widths)[:-1], axis=2), strict=True):
             found[tensor.name] = Flow(arranged(part, tensor, axes, steps), tensor.dtype == "int")
         return found
+
+    def _remembered(self, tracer: Tracer, tensor: Tensor) -> Flow:
+        """The rows of a memory."""
+        shape = _shape_of_memory(tensor)
+        if math.prod(shape) > MOST:
+            raise UnsupportedModelError(f"has a memory of {math.prod(shape)} numbers; at most {MOST} are imported.")
+        place = f"the graph's input {printable(tensor.name, 60)!r}"
+        rows = shape[1] if isinstance((tensor.shape or ())[1], int) else 0
+        wire = tracer.space.allocate(Memory(place, shape[2], rows), tracer.steps, math.prod(shape))
+        tracer.memories = True
+        return Flow(tracer.space.last(wire).reshape(shape))
 
     def _states(self, tracer: Tracer) -> dict[Tensor, Wire]:
         found = {}
@@ -169,13 +193,35 @@ class Attempt:
         parts = []
         for tensor, ids in answers:
             tracer.place = f"the output {printable(tensor.name, 60)!r}"
-            refs = _in_order(tracer, ids)
+            refs = _in_order(tracer, _flowing(tracer, ids))
             parts.append(turned(tracer, refs, most) if _descends(tracer, ids) else refs)
         if len(parts) > 1:
             notes.append(f"The answers are those of {', '.join(tensor.name for tensor, _ in answers)}, one after the other.")
         if most == 1 and tracer.steps > 1:
             notes.append("The file answers once a recording: its answer is that of the last step.")
         return np.concatenate(parts), notes
+
+
+def _shape_of_memory(tensor: Tensor) -> tuple[int, ...]:
+    """The shape of a memory or its mask, with so many rows where their number is open."""
+    first, *rest = tensor.shape or ()
+    return (first if isinstance(first, int) else 1, *(n if isinstance(n, int) else _ROWS for n in rest))
+
+
+def _flowing(tracer: Tracer, ids: Ids) -> Ids:
+    """An output of which some numbers are the same constant at every step, with these as what every step computes."""
+    constant = tracer.space.places(ids).step < 0
+    axis = time_axis(tracer, ids) if constant.any() and not constant.all() else None
+    if axis is None:
+        return ids
+    rows = np.moveaxis(ids, axis, 0)
+    found = rows.reshape(len(rows), -1).copy()
+    values = tracer.values(found)  # (steps, numbers), NaN of what flows
+    fixed = (values == values[:1]).all(axis=0)
+    if fixed.any() and not fixed.all():
+        like = Flow(np.repeat(found[:, ~fixed][:, :1], int(fixed.sum()), 1))
+        found[:, fixed] = tracer.scale(like, 0, values[:, fixed]).ids
+    return np.moveaxis(found.reshape(rows.shape), 0, axis)
 
 
 def _in_order(tracer: Tracer, ids: Ids) -> Ids:

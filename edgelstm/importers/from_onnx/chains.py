@@ -86,8 +86,10 @@ def followed(file: File, sizes: str | None, source: str) -> Followed:
                 layers, notes = _layers(attempt)
                 found.append(Found(reading, _model(reading, layers, source), notes))
             except EdgeLSTMError as problem:
-                best = (attempt.met, problem) if best is None or attempt.met > best[0] else best
+                best = (attempt.met, _alone(problem)) if best is None or attempt.met > best[0] else best
+                budget.renew()
                 continue
+            budget.renew()
             break
         if found and not found[0].in_frames:
             break
@@ -120,6 +122,12 @@ def _model(reading: Reading, layers: Sequence[Layer], source: str) -> Model:
     return Model(tuple(layers), input_names=reading.names(), window=window, source=source)
 
 
+def _alone(problem: EdgeLSTMError) -> EdgeLSTMError:
+    """An error without the frames that it went through, which hold all that was followed."""
+    problem.__context__ = None
+    return problem.with_traceback(None)
+
+
 def _failure(graph: Graph, met: int, problem: EdgeLSTMError) -> EdgeLSTMError:
     """Why no reading of a graph's inputs leads to a model: where its frames have no length, that. met: how many nodes were followed."""
     name = open_frame(graph)
@@ -138,6 +146,7 @@ def _layers(attempt: Attempt) -> tuple[list[Layer], list[str]]:
     if fixed is not None:
         return attempt.layers(fixed)
     found, notes = attempt.layers(STEPS[0])
+    attempt.budget.renew()
     if not _same(found, attempt.layers(STEPS[1])[0]):
         raise UnsupportedModelError("computes something else for recordings of another length, which is not imported.")
     return found, notes

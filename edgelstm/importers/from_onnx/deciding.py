@@ -35,7 +35,7 @@ class Found(NamedTuple):
     @property
     def axis(self) -> int | None:
         """The axis of the samples that is time; None where a call holds one step."""
-        return None if self.reading.steps() == 1 else self.reading.samples[0][1].time
+        return None if self.reading.steps() == 1 else self.reading.along[1].time
 
     @property
     def steps_by_call(self) -> bool:
@@ -65,7 +65,7 @@ def decided(found: Sequence[Found], problem: EdgeLSTMError | None) -> Found:
     rest = [one for one in rest if one.streams] or rest
     if len({one.axis for one in rest}) == 1:
         return rest[0]
-    usual = next((one for one in rest if one.reading.samples[0][1] == Axes(1, 0)), None)
+    usual = next((one for one in rest if one.reading.along[1] == Axes(1, 0)), None)
     axes = ", ".join(map(str, sorted({-1 if one.axis is None else one.axis for one in rest})))
     if usual is None:
         raise UnsupportedModelError(f"can be read with each of the axes {axes} as time. {_say(rest[0])}")
@@ -74,6 +74,6 @@ def decided(found: Sequence[Found], problem: EdgeLSTMError | None) -> Found:
 
 
 def _say(one: Found) -> str:
-    tensor, axes = one.reading.samples[0]
+    tensor, axes = one.reading.along
     shape = ["T" if axis == axes.time else str(n) for axis, n in enumerate(tensor.shape or ())]
     return f'Say which axis is time, by a name in place of its length: sizes="{printable(tensor.name, 60)}={"x".join(shape)}".'

@@ -35,7 +35,7 @@ def bounded(call: Call, shape: Any) -> tuple[int, ...]:
 def bounded_inputs(call: Call) -> None:
     """Refuse constants that would become too many numbers by broadcasting, or take too many products."""
     shapes = [value.shape for value in call.values if isinstance(value, np.ndarray)]
-    if call.node.op == "MatMul" and len(shapes) == 2 and all(shapes):
+    if call.node.op in ("MatMul", "Gemm") and len(shapes) == 2 and all(shapes):
         rows, columns = math.prod(shapes[0][:-1]), math.prod(shapes[1]) // max(1, shapes[1][-2] if len(shapes[1]) > 1 else shapes[1][0])
         bounded(call, (rows, columns))
         products = rows * math.prod(shapes[1])
@@ -158,6 +158,13 @@ def _modulo(call: Call, a: Array, b: Array) -> Array:
     return np.fmod(a, b) if call.attribute("fmod", 0) else np.mod(a, b)
 
 
+def _gemm(call: Call, a: Array, b: Array, c: Array | None = None) -> Array:
+    a, b = (x.T if call.attribute(name, 0) else x for x, name in ((a, "transA"), (b, "transB")))
+    out = call.attribute("alpha", 1.0) * (a @ b)
+    beta = call.attribute("beta", 1.0)
+    return np.asarray(out if c is None else out + beta * c).astype(a.dtype)
+
+
 #: By operator: a call and its inputs -> its output.
 FOLDS: dict[str, Callable[..., Array]] = {
     "Constant": _constant,
@@ -198,6 +205,7 @@ FOLDS: dict[str, Callable[..., Array]] = {
     "Min": lambda call, *a: np.asarray(np.min(np.broadcast_arrays(*a), axis=0)),
     "Sum": lambda call, *a: np.asarray(sum(a)),
     "MatMul": _plain(np.matmul),
+    "Gemm": _gemm,
     "Einsum": lambda call, *a: np.asarray(np.einsum(call.attribute("equation").replace(" ", ""), *a)),
     "ReduceProd": _reduce(np.prod),
     "ReduceSum": _reduce(np.sum),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .calls import Array, Call
+from .resizing import resized
 
 #: Most numbers that a moved array may have.
 _MOST = 1 << 21
@@ -117,9 +118,25 @@ def _depth_to_space(call: Call, data: Array) -> list[Array]:
     return [out.reshape(n, c // size**2, h * size, w * size)]
 
 
-def _trilu(call: Call, data: Array) -> list[Array]:
-    k = int(call.constant(1)) if call.has(1) else 0
-    return [np.triu(data, k) if call.attribute("upper", 1) else np.tril(data, k)]
+def _space_to_depth(call: Call, data: Array) -> list[Array]:
+    size = call.attribute("blocksize")
+    n, c, h, w = data.shape
+    out = data.reshape(n, c, h // size, size, w // size, size).transpose(0, 3, 5, 1, 2, 4)
+    return [out.reshape(n, c * size**2, h // size, w // size)]
+
+
+def _gather_elements(call: Call, data: Array) -> list[Array]:
+    index = call.constant(1).astype(np.int64)
+    axis = call.axis(call.attribute("axis", 0), data.ndim)
+    return [np.take_along_axis(data, index % data.shape[axis], axis)]
+
+
+def _gather_nd(call: Call, data: Array) -> list[Array]:
+    if call.attribute("batch_dims", 0):
+        call.refuse("gathers for each sequence of a batch apart, which is not imported")
+    index = call.constant(1).astype(np.int64)
+    _bounded(call, (*index.shape[:-1], *data.shape[index.shape[-1] :]))
+    return [data[tuple(np.moveaxis(index, -1, 0))]]
 
 
 #: By operator: a call and its first input as an array -> its outputs.
@@ -138,4 +155,9 @@ MOVES: dict[str, Callable[[Call, Array], list[Array]]] = {
     "Dropout": _same,
     "ReverseSequence": _reverse_sequence,
     "DepthToSpace": _depth_to_space,
+    "SpaceToDepth": _space_to_depth,
+    "GatherElements": _gather_elements,
+    "GatherND": _gather_nd,
+    "Resize": resized,
+    "Upsample": resized,
 }

@@ -16,14 +16,17 @@ from ..graph import scores
 from ..graph.attention import over_steps, weights
 from ..graph.convolving import larger
 from ..graph.emitting import layer
+from ..graph.functions import inverse, logarithm, power
 from ..graph.gelu import gelu
 from ..graph.norms import normalised
 from ..graph.tracing import Flow, Levels, Value
 from ..graph.wires import MOST
 from .activations import ACTIVATIONS, clipped
 from .calls import Call, floats
+from .choosing import CHOOSING
 from .folding import DTYPES
 from .loops import loop, unrolled
+from .normalising import NORMALISING
 from .products import PRODUCTS
 from .quantised import QUANTISED
 from .recurrent import recurrent
@@ -57,25 +60,33 @@ def _mul(call: Call) -> list[Value]:
 
 def _div(call: Call) -> list[Value]:
     divisor, dividend = call.value(1), call.value(0)
-    if isinstance(divisor, Flow):
-        norm = normalised(call.tracer, dividend, divisor) if isinstance(dividend, Flow) else None
-        if norm is None:
-            call.refuse("divides by numbers that depend on the recording, which is imported for layer normalisation only")
-        return [norm]
-    return [call.tracer.scale(call.flow(0), 1 / floats(divisor), 0)]
+    if not isinstance(divisor, Flow):
+        return [call.tracer.scale(call.flow(0), 1 / floats(divisor), 0)]
+    if not isinstance(dividend, Flow):
+        return [call.tracer.scale(inverse(call.tracer, divisor), floats(dividend), 0)]
+    norm = normalised(call.tracer, dividend, divisor)
+    return [norm or call.tracer.combine("mul", dividend, inverse(call.tracer, divisor))]
 
 
 def _pow(call: Call) -> list[Value]:
-    exponent, x = np.unique(call.constant(1)), call.flow(0)
-    if exponent.size == 1 and exponent[0] == 2:
-        return [call.tracer.combine("mul", x, x)]
-    if exponent.size == 1 and exponent[0] == 3:
-        return [call.tracer.combine("mul", call.tracer.combine("mul", x, x), x)]
-    if exponent.size == 1 and exponent[0] == 0.5:
-        return [call.tracer.apply("sqrt", x)]
-    if exponent.size != 1 or exponent[0] != 1:
-        call.refuse(f"raises to the power {exponent}, which is not imported; 1, 2, 3 and 0.5 are")
-    return [x]
+    exponent = np.unique(call.constant(1))
+    if exponent.size != 1:
+        call.refuse(f"raises to the powers {exponent}, where it needs one for all")
+    return [power(call.tracer, call.flow(0), float(exponent[0]))]
+
+
+def _total(call: Call) -> list[Value]:
+    found = call.value(0)
+    for value in call.values[1:]:
+        assert value is not None
+        found = found + value if not isinstance(found, Flow) and not isinstance(value, Flow) else _sum(call, found, value, 1)
+    return [found]
+
+
+def _mean(call: Call) -> list[Value]:
+    (found,) = _total(call)
+    assert isinstance(found, Flow)
+    return [call.tracer.scale(found, 1 / len(call.values), 0)]
 
 
 def _concat(call: Call) -> list[Value]:
@@ -114,9 +125,12 @@ def _cast(call: Call) -> list[Value]:
     x, to = call.flow(0), call.attribute("to")
     call.attribute("saturate")
     call.attribute("round_mode")
-    if to not in DTYPES or (not x.integer and DTYPES[to] not in (np.float32, np.float64, np.float16)):
+    whole = to in DTYPES and np.dtype(DTYPES[to]).kind in "iu"
+    if to in DTYPES and np.dtype(DTYPES[to]).kind == "b" and not x.integer:
+        call.refuse("asks which numbers of the recording are not zero, which is not imported")
+    if to not in DTYPES or (whole and not x.integer and not call.tracer.taken_as_whole(x.ids)):
         call.refuse("converts numbers of the recording to whole ones, which is not imported")
-    return [Flow(x.ids, x.integer and np.dtype(DTYPES[to]).kind in "iu")]
+    return [Flow(x.ids, whole or (x.integer and np.dtype(DTYPES[to]).kind == "b"))]
 
 
 def _gather(call: Call) -> list[Value]:
@@ -126,6 +140,21 @@ def _gather(call: Call) -> list[Value]:
         call.refuse(f"looks up numbers of the recording in an array of shape {table.shape}; an embedding is a matrix of rows")
     found = call.tracer.rows(Flow(index.ids[..., None]), lambda: Embedding(table), table.shape[1])
     return [replace(found, levels=Levels(1.0, 0.0)) if table.dtype in (np.int8, np.uint8) else found]
+
+
+def _scatter(call: Call) -> list[Value]:
+    """Numbers put in places that are known: of ScatterND, and along an axis of ScatterElements."""
+    if call.attribute("reduction", "none") != "none":
+        call.refuse("adds or multiplies what it puts in places, which is not imported")
+    index, flows = call.constant(1).astype(np.int64), any(isinstance(call.value(at), Flow) for at in (0, 2))
+    data, given = (call.tracer.ids(call.value(at)) if flows else call.constant(at) for at in (0, 2))
+    data = np.array(data)
+    if call.node.op == "ScatterND":
+        data[tuple(np.moveaxis(index, -1, 0))] = given
+    else:
+        axis = call.axis(call.attribute("axis", 0), data.ndim)
+        np.put_along_axis(data, index % data.shape[axis], given, axis)
+    return [Flow(data) if flows else data]
 
 
 def _one_hot(call: Call) -> list[Value]:
@@ -165,32 +194,6 @@ def _over(call: Call, x: Flow, make: Callable[[], Any]) -> Flow:
     return Flow(np.moveaxis(call.tracer.rows(turned, make, turned.shape[-1]).ids, -1, axis))
 
 
-def _batch_norm(call: Call) -> list[Value]:
-    x = call.flow(0)
-    epsilon = call.attribute("epsilon", 1e-5)
-    call.attribute("momentum")
-    call.attribute("spatial")
-    if call.attribute("training_mode", 0):
-        call.refuse("is in training mode; export the model in evaluation mode")
-    scale, bias, mean, variance = (floats(call.constant(i)) for i in range(1, 5))
-    factor = scale / np.sqrt(variance + epsilon)
-    shape = [-1 if i == min(1, x.ids.ndim - 1) else 1 for i in range(x.ids.ndim)]
-    return [call.tracer.scale(x, factor.reshape(shape), (bias - mean * factor).reshape(shape))]
-
-
-def _layer_norm(call: Call) -> list[Value]:
-    x, weight = call.flow(0), call.constant(1)
-    axis = call.axis(call.attribute("axis", -1), x.ids.ndim)
-    epsilon = call.attribute("epsilon", 1e-5)
-    call.attribute("stash_type")
-    flat = Flow(x.ids.reshape(*x.shape[:axis], -1))
-    width = flat.shape[-1]
-    bias = np.broadcast_to(call.constant(2) if call.has(2) else np.zeros(1), x.shape[axis:]).ravel()
-    given = {"weight": np.broadcast_to(weight, x.shape[axis:]).ravel(), "bias": bias, "epsilon": float(epsilon)}
-    out = call.tracer.rows(flat, lambda: layer("LayerNorm", call.tracer.place, **given), width)
-    return [Flow(out.ids.reshape(x.shape))]
-
-
 def _max(call: Call) -> list[Value]:
     return [_bound(call, 0)]
 
@@ -212,24 +215,6 @@ def _bound(call: Call, side: int) -> Value:
         number = float(bound.ravel()[0])
         found = clipped(call, found, *((number, None) if side == 0 else (None, number)))
     return found
-
-
-def _where(call: Call) -> list[Value]:
-    condition = call.constant(0).astype(bool)
-    for kept, put, where in ((1, 2, ~condition), (2, 1, condition)):
-        flow, number = call.value(kept), call.value(put)
-        if isinstance(flow, Flow) and not isinstance(number, Flow) and number.size == 1:
-            masked = scores.adjusted(call.tracer, flow.ids, np.ones(()), np.where(where, floats(number).ravel()[0], 0.0))
-            if masked is not None:
-                return [Flow(masked)]
-    a, b = (call.tracer.ids(call.value(index)) for index in (1, 2))
-    return [Flow(np.where(condition, a, b))]
-
-
-def _if(call: Call) -> list[Value]:
-    condition = call.constant(0)
-    branches = {name: call.attribute(name) for name in ("then_branch", "else_branch")}
-    return call.runner.inside(branches["then_branch" if condition.ravel()[0] else "else_branch"], {})
 
 
 OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = (
@@ -255,14 +240,18 @@ OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = (
             "CastLike": lambda call: [call.value(0)],
             "Gather": _gather,
             "OneHot": _one_hot,
+            "ScatterND": _scatter,
+            "ScatterElements": _scatter,
             "Softmax": _softmax,
             "LogSoftmax": _log_softmax,
-            "BatchNormalization": _batch_norm,
-            "LayerNormalization": _layer_norm,
+            **NORMALISING,
+            **CHOOSING,
+            "Log": lambda call: [logarithm(call.tracer, call.flow(0))],
+            "Reciprocal": lambda call: [inverse(call.tracer, call.flow(0))],
+            "Sum": _total,
+            "Mean": _mean,
             "Max": _max,
             "Min": _min,
-            "Where": _where,
-            "If": _if,
             "Loop": loop,
         }.items()
     }

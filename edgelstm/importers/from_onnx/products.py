@@ -3,12 +3,15 @@
 Definitions: https://onnx.ai/onnx/operators/onnx__MatMul.html, onnx__Gemm.html, onnx__Einsum.html.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from ..graph.attention import weighted
+from ..graph.recalling import recalled_product
 from ..graph.scores import looked, product
+from ..graph.summing import summed
 from ..graph.tracing import Flow, Value
 from .calls import Array, Call, floats
 
@@ -16,19 +19,33 @@ from .calls import Array, Call, floats
 def _matmul(call: Call) -> list[Value]:
     a, b = call.value(0), call.value(1)
     if isinstance(a, Flow) and isinstance(b, Flow):
-        if (pooled := weighted(call.tracer, a, b)) is not None:
-            return [pooled]
-        if (found := product(call.tracer, a, b)) is not None:
-            return [Flow(found)]
-        call.refuse(
-            "multiplies two arrays that both depend on the recording, which is imported where steps look at each other, as attention does"
-        )
+        return [_of_two(call, a, b)]
     if isinstance(a, Flow):
-        return [call.tracer.affine(a, matrix(call, call.constant(1)))]
+        weight = call.constant(1)
+        if weight.ndim == 1:
+            return [Flow(call.tracer.affine(a, weight[:, None]).ids[..., 0])]
+        return [call.tracer.affine(a, matrix(call, weight))]
     flow = call.flow(1)
     turned = Flow(np.swapaxes(flow.ids, -1, -2) if flow.ids.ndim > 1 else flow.ids)
     out = call.tracer.affine(turned, matrix(call, call.constant(0).T))
     return [Flow(np.swapaxes(out.ids, -1, -2) if flow.ids.ndim > 1 else out.ids)]
+
+
+def _of_two(call: Call, a: Flow, b: Flow) -> Flow:
+    """The product of two arrays that both flow: of weights of steps and rows, of queries and keys, or number by number."""
+    if (pooled := weighted(call.tracer, a, b)) is not None:
+        return pooled
+    if (found := product(call.tracer, a, b)) is not None:
+        return Flow(found)
+    if (recalled := recalled_product(call.tracer, a, b)) is not None:
+        return recalled
+    left, right = (ids[None] if ids.ndim == 1 else ids for ids in (a.ids, b.ids.T if b.ids.ndim == 1 else np.swapaxes(b.ids, -1, -2)))
+    if left.shape[-1] != right.shape[-1]:
+        call.refuse(f"multiplies arrays of shapes {a.shape} and {b.shape}")
+    terms = call.tracer.combine("mul", Flow(left[..., :, None, :]), Flow(right[..., None, :, :]))
+    ids = summed(call.tracer, terms.ids)  # (…, rows, columns)
+    ids = ids[..., 0] if b.ids.ndim == 1 else ids
+    return Flow(ids[..., 0, :] if a.ids.ndim == 1 and b.ids.ndim > 1 else ids[..., 0] if a.ids.ndim == 1 else ids)
 
 
 def matrix(call: Call, weight: Array) -> Array:
@@ -57,13 +74,15 @@ def _gemm(call: Call) -> list[Value]:
 
 
 def _einsum(call: Call) -> list[Value]:
-    """A sum over axes of what flows, with one constant: axes in common are groups, or summed."""
+    """A sum over axes of what flows, with one constant or another array that flows: axes in common are groups, or summed."""
     equation = call.attribute("equation").replace(" ", "")
     left, _, result = equation.partition("->")
     terms = left.split(",")
     flows = [i for i, value in enumerate(call.values) if isinstance(value, Flow)]
-    if "." in equation or not result or len(terms) != 2 or len(flows) != 1:
-        call.refuse(f"the sum {equation!r} is not imported; it needs one constant and one array of the recording")
+    if "." in equation or not result or len(terms) != 2 or any(len(set(term)) != len(term) for term in terms):
+        call.refuse(f"the sum {equation!r} is not imported; it needs two arrays, each axis of which has a name of its own")
+    if len(flows) == 2:
+        return [_einsum_of_two(call, terms, result)]
     x, w = terms[flows[0]], terms[1 - flows[0]]
     weight = call.constant(1 - flows[0])
     summed = [a for a in x if a in w and a not in result]
@@ -82,6 +101,23 @@ def _einsum(call: Call) -> list[Value]:
     out = np.stack(parts).reshape(*g, *r, *o)
     order = [*groups, *rows, *outs]
     return [Flow(np.transpose(out, [order.index(a) for a in result]))]
+
+
+def _einsum_of_two(call: Call, terms: list[str], result: str) -> Flow:
+    """The sum of two arrays that both flow, as a product of matrices."""
+    x, y = terms
+    groups, summed = [a for a in x if a in y and a in result], [a for a in x if a in y and a not in result]
+    rows, columns = [a for a in x if a not in y], [a for a in y if a not in x]
+    if set(rows + columns) - set(result) or set(result) - set(x + y):
+        call.refuse(f"the sum {x},{y}->{result} is not imported")
+    a, b = call.flow(0).ids, call.flow(1).ids
+    sizes = dict(zip(x + y, a.shape + b.shape, strict=True))
+    shape = [sizes[axis] for axis in groups]
+    a = np.transpose(a, [x.index(axis) for axis in groups + rows + summed]).reshape(*shape, math.prod(sizes[r] for r in rows), -1)
+    b = np.transpose(b, [y.index(axis) for axis in groups + summed + columns]).reshape(*shape, a.shape[-1], -1)
+    order = groups + rows + columns
+    out = _of_two(call, Flow(a), Flow(b)).ids.reshape([sizes[axis] for axis in order])
+    return Flow(np.transpose(out, [order.index(axis) for axis in result]))
 
 
 def _attention(call: Call) -> list[Value]:

@@ -13,7 +13,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...layers.activations import spelled
 from ...layers.fake_quantize import DynamicFakeQuantize, FakeQuantize
+from ...layers.feedforward import Softmax
 from ..graph.convolving import convolve
 from ..graph.expressions import Made
 from ..graph.tracing import Flow, Levels, Value
@@ -21,7 +23,7 @@ from .calls import Array, Call, floats
 from .file import Node
 from .products import matrix
 from .recurrent import recurrent_with
-from .sliding import window_of
+from .sliding import reduced, window_of
 
 #: What stands for a scale that depends on the recording.
 UNIT = 2.0**-16
@@ -150,9 +152,55 @@ def _qlinear(operation: str) -> Callable[[Call], list[Value]]:
     return apply
 
 
-def _qlinear_sigmoid(call: Call) -> list[Value]:
-    """Inputs: x, its scale and zero point, those of the answer."""
-    return [fixed(call, call.tracer.apply("sigmoid", _numbers(call, 0, 2, 1)), call.constant(3), call.constant(4))]
+def _behind(function: Callable[[Call, Flow], Flow]) -> Callable[[Call], list[Value]]:
+    """A function of x. Inputs: x, its scale and zero point, those of the answer."""
+
+    def apply(call: Call) -> list[Value]:
+        return [fixed(call, function(call, _numbers(call, 0, 2, 1)), call.constant(3), _zero(call, 4))]
+
+    return apply
+
+
+def _zero(call: Call, index: int) -> Array:
+    return call.constant(index) if call.has(index) else np.array(0, np.uint8)
+
+
+def _leaky(call: Call, x: Flow) -> Flow:
+    return call.tracer.apply(spelled("leaky_relu", float(call.attribute("alpha", 0.01))), x)
+
+
+def _mean_of_all(call: Call, x: Flow) -> Flow:
+    if call.attribute("channels_last", 0):
+        call.refuse("has its channels last, which is not imported")
+    return reduced(call, x, list(range(2, x.ids.ndim)), True, "mean")
+
+
+def _softmax(call: Call, x: Flow) -> Flow:
+    axis = call.axis(call.attribute("axis", -1), x.ids.ndim)
+    if call.attribute("opset", 13) < 13 and axis != x.ids.ndim - 1:
+        call.refuse("goes over several axes, which is not imported")
+    turned = Flow(np.moveaxis(x.ids, axis, -1))
+    return Flow(np.moveaxis(call.tracer.rows(turned, Softmax, turned.shape[-1]).ids, -1, axis))
+
+
+def _qlinear_concat(call: Call) -> list[Value]:
+    """Scale and zero point of the answer; then each array with its own."""
+    places = range(2, len(call.values), 3)
+    parts = [_numbers(call, at, at + 2, at + 1) if isinstance(call.value(at), Flow) else _weight(call, at, at + 2, at + 1) for at in places]
+    joined = np.concatenate([call.tracer.ids(part) for part in parts], call.attribute("axis"))
+    return [fixed(call, Flow(joined), call.constant(0), call.constant(1))]
+
+
+def _qgemm(call: Call) -> list[Value]:
+    """A, its scale and zero point, B with its own, C in levels of both scales' product, those of the answer, which is floats without."""
+    if call.attribute("transA", 0):
+        call.refuse("turns what flows, which is not imported")
+    turned, alpha = bool(call.attribute("transB", 0)), float(call.attribute("alpha", 1.0))
+    weight = _weight(call, 3, 5, 4, axis=0 if turned else -1)
+    bias = alpha * floats(call.constant(6)) * floats(call.constant(1)) * floats(call.constant(4)) if call.has(6) else None
+    out = call.tracer.affine(_numbers(call, 0, 2, 1), alpha * matrix(call, weight.T if turned else weight))
+    out = out if bias is None else call.tracer.scale(out, 1, bias)
+    return [fixed(call, out, call.constant(7), _zero(call, 8)) if call.has(7) else out]
 
 
 def _convolved(call: Call, x: Flow, weight: Array, bias: Array | None) -> Flow:
@@ -203,11 +251,16 @@ QUANTISED: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
     ("ai.onnx", "QLinearConv"): _qlinear_conv,
     (_MICROSOFT, "QLinearAdd"): _qlinear("add"),
     (_MICROSOFT, "QLinearMul"): _qlinear("mul"),
-    (_MICROSOFT, "QLinearSigmoid"): _qlinear_sigmoid,
+    (_MICROSOFT, "QLinearSigmoid"): _behind(lambda call, x: call.tracer.apply("sigmoid", x)),
+    (_MICROSOFT, "QLinearLeakyRelu"): _behind(_leaky),
+    (_MICROSOFT, "QLinearGlobalAveragePool"): _behind(_mean_of_all),
+    (_MICROSOFT, "QLinearSoftmax"): _behind(_softmax),
+    (_MICROSOFT, "QLinearConcat"): _qlinear_concat,
+    (_MICROSOFT, "QGemm"): _qgemm,
     (_MICROSOFT, "MatMulIntegerToFloat"): _matmul_to_float,
     (_MICROSOFT, "DynamicQuantizeMatMul"): _dynamic_matmul,
     (_MICROSOFT, "DynamicQuantizeLSTM"): _dynamic_lstm,
 }
 
-#: Those that take levels; others compute with numbers.
-TAKES_LEVELS = frozenset(op for _, op in QUANTISED)
+#: Those that take levels, of which the largest stands for the largest number; others compute with numbers.
+TAKES_LEVELS = frozenset(op for _, op in QUANTISED) | {"MaxPool"}

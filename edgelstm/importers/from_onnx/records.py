@@ -28,7 +28,7 @@ def over_steps(call: Call, record: Layer, x: Ids, states: dict[str, Value]) -> t
     space = call.tracer.space
     recurrent: Array = given.weight_hh
     h = space.allocate(source, steps, recurrent.shape[1], backward)
-    c = space.allocate(Cell(call.tracer.place, h.index), steps, recurrent.shape[0] // 4 or 1, backward)
+    c = space.allocate(Cell(call.tracer.place, h.index, [reads, space.last(h)]), steps, recurrent.shape[0] // 4 or 1, backward)
     for name, wire in (("h0", h), ("c0", c)):
         if isinstance(value := states.get(name), Flow):
             call.tracer.ends.update(zip(value.ids.ravel().tolist(), space.ids(wire)[0 if backward else -1].ravel().tolist(), strict=True))

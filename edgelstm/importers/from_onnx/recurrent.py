@@ -167,7 +167,7 @@ class Node:
         reverse = self.directions[index] != backward
         source = Made(tracer.place, self.record(index, reverse), [reads], "weight_ih")
         h = tracer.space.allocate(source, steps, self.hidden, reverse)
-        c = tracer.space.allocate(Cell(tracer.place, h.index), steps, self.hidden, reverse)
+        c = tracer.space.allocate(Cell(tracer.place, h.index, [reads, tracer.space.last(h)]), steps, self.hidden, reverse)
         source.check = lambda: self._begun(source.record, index, h, c)
         y, cells = tracer.space.ids(h), tracer.space.ids(c)
         end = 0 if reverse else -1

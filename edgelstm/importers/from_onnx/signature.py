@@ -8,7 +8,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice, product
 
 import numpy as np
@@ -27,7 +27,7 @@ _STATE = re.compile(
 #: Most readings of the samples' axes that are made.
 _MOST_AXES = 12
 
-_LENGTH = re.compile(r"(?i)len")
+_LENGTH, _MASK = re.compile(r"(?i)len"), re.compile(r"(?i)mask")
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,20 @@ class Reading:
     """One reading of a signature.
 
     samples: inputs with the axes of each; states: inputs with the outputs that they become, None where none does; lengths: inputs that
-    say how long sequences are.
+    say how long sequences are; memories: rows that a decoder is given once; masks: which of these rows count, which is all of them.
     """
 
     samples: tuple[tuple[Tensor, Axes], ...]
     states: tuple[tuple[Tensor, Tensor | None], ...] = ()
     lengths: tuple[Tensor, ...] = ()
     choices: tuple[Tensor, ...] = field(default=())
+    memories: tuple[Tensor, ...] = ()
+    masks: tuple[Tensor, ...] = ()
+
+    @property
+    def along(self) -> tuple[Tensor, Axes]:
+        """The first of the samples' inputs that has a time axis; the first where none has."""
+        return next((one for one in self.samples if one[1].time is not None), self.samples[0])
 
     def widths(self) -> list[int]:
         """How many numbers of one step each of the samples' inputs has."""
@@ -68,7 +75,7 @@ class Reading:
 
     def steps(self) -> int | None:
         """The length of recordings where the file fixes it: 1 where samples have no time axis, None where it is open."""
-        tensor, axes = self.samples[0]
+        tensor, axes = self.along
         if axes.time is None:
             return 1
         size = (tensor.shape or ())[axes.time]
@@ -115,9 +122,31 @@ def readings(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Iterator[Re
             )
     for samples, states in _divisions(rest, outputs):
         for axes in islice(_axes(samples), _MOST_AXES):
-            if not states and not known and _is_window(samples[0], axes[0]):
-                continue
-            yield Reading(tuple(zip(samples, axes, strict=True)), (*states, *known), lengths, choices)
+            reading = Reading(tuple(zip(samples, axes, strict=True)), (*states, *known), lengths, choices)
+            if reading.states or not _is_window(*reading.along):
+                yield reading
+    yield from _with_memory(rest, outputs, Reading((), known, lengths, choices))
+
+
+def _with_memory(rest: list[Tensor], outputs: Sequence[Tensor], reading: Reading) -> Iterator[Reading]:
+    """Readings by which an input is a memory of rows, (batch, rows, numbers), and those of its first two axes say which rows count."""
+    for memory in rest:
+        shape = memory.shape or ()
+        if len(shape) != 3 or memory.dtype != "float" or isinstance(shape[2], str) or shape[1] == 1:
+            continue
+        masks = tuple(t for t in rest if t is not memory and t.shape is not None and len(t.shape) == 2 and _masks(t, shape))
+        others = [t for t in rest if t is not memory and t not in masks]
+        for samples, states in _divisions(others, outputs) if others else ():
+            for axes in islice(_axes(samples), _MOST_AXES):
+                taken = tuple(zip(samples, axes, strict=True))
+                found = replace(reading, samples=taken, states=(*states, *reading.states), memories=(memory,), masks=masks)
+                if found.steps() == 1:
+                    yield found
+
+
+def _masks(tensor: Tensor, memory: tuple[int | str, ...]) -> bool:
+    """Whether an input of two axes may say which rows of a memory count."""
+    return tensor.shape == memory[:2] or bool(_MASK.search(tensor.name))
 
 
 def _is_window(tensor: Tensor, axes: Axes) -> bool:
@@ -177,15 +206,16 @@ def _alike(a: Tensor, b: Tensor) -> bool:
 
 
 def _axes(samples: list[Tensor]) -> Iterator[tuple[Axes, ...]]:
-    """Axes of all samples, best first; all have a time axis, of one length where that is fixed, or none has."""
+    """Axes of all samples, best first: all have a time axis, of one length where that is fixed, or none has; then some have."""
     ranked = [sorted(_candidates(tensor), key=lambda found: -found[0]) for tensor in samples]
     together = sorted(product(*(found[:8] for found in ranked[:4])), key=lambda choice: -sum(score for score, _ in choice))
-    for choice in together:
-        axes = tuple(a for _, a in choice)
-        lengths = {(tensor.shape or ())[a.time] for tensor, a in zip(samples, axes, strict=False) if a.time is not None}
-        fixed = {n for n in lengths if isinstance(n, int)}
-        if len({a.time is None for a in axes}) == 1 and len(axes) == len(samples) and len(fixed) < 2:
-            yield axes
+    for alike in (True, False):
+        for choice in together:
+            axes = tuple(a for _, a in choice)
+            lengths = {(tensor.shape or ())[a.time] for tensor, a in zip(samples, axes, strict=False) if a.time is not None}
+            fixed = {n for n in lengths if isinstance(n, int)}
+            if (len({a.time is None for a in axes}) == 1) is alike and len(axes) == len(samples) and len(fixed) < 2:
+                yield axes
 
 
 def _candidates(tensor: Tensor) -> Iterator[tuple[float, Axes]]:

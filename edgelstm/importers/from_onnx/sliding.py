@@ -3,16 +3,44 @@
 Definitions: https://onnx.ai/onnx/operators/onnx__Conv.html, onnx__ConvTranspose.html, onnx__MaxPool.html, onnx__AveragePool.html.
 """
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
 from ..graph.attention import weighted_sum
-from ..graph.convolving import convolve, larger, over_time, pool
+from ..graph.convolving import convolve, larger, over_time, pool, time_axis
+from ..graph.functions import logarithm
 from ..graph.sliding import Window
-from ..graph.tracing import Flow, Value
+from ..graph.summing import summed
+from ..graph.tracing import Flow, Tracer, Value
 from ..graph.transposing import transposed
 from .calls import Call, floats
+
+#: What is done to numbers before or behind a reduction.
+_Step: TypeAlias = Callable[[Tracer, Flow], Flow]
+
+
+def _same(tracer: Tracer, x: Flow) -> Flow:
+    return x
+
+
+def _negative(tracer: Tracer, x: Flow) -> Flow:
+    return tracer.scale(x, -1, 0)
+
+
+def _magnitude(tracer: Tracer, x: Flow) -> Flow:
+    return tracer.apply("abs", x)
+
+
+def _square(tracer: Tracer, x: Flow) -> Flow:
+    return tracer.combine("mul", x, x)
+
+
+def _root(tracer: Tracer, x: Flow) -> Flow:
+    return tracer.apply("sqrt", x)
 
 
 def window_of(call: Call, shape: tuple[int, ...], sizes: tuple[int, ...]) -> Window:
@@ -73,7 +101,7 @@ def _pool(kind: str) -> Callable[[Call], list[Value]]:
             if kind == "average" and whole:
                 call.refuse("rounds the number of its answers up and counts padding in its means, which is not imported")
             window = rounded
-        return [pool(call.tracer, x, window, kind, whole)]
+        return [replace(pool(call.tracer, x, window, kind, whole), levels=x.levels)]
 
     return pooled
 
@@ -98,32 +126,51 @@ def _global(kind: str) -> Callable[[Call], list[Value]]:
 
 
 def reduced(call: Call, x: Flow, axes: list[int], keep: bool, kind: str) -> Flow:
-    """Sum, mean or maximum along axes."""
+    """Sum, mean or maximum along axes: along those of a frame first, then along time."""
+    time = time_axis(call.tracer, x.ids) if len(axes) > 1 else None
+    if time in axes and x.shape[time] < math.prod(x.shape[axis] for axis in axes):
+        inner = reduced(call, x, [axis for axis in axes if axis != time], True, kind)
+        whole = reduced(call, inner, [time], True, kind).ids
+        return Flow(whole if keep else np.squeeze(whole, tuple(axes)))
     rest = [i for i in range(x.ids.ndim) if i not in axes]
     turned = np.transpose(x.ids, [*rest, *axes])
     shape = turned.shape[: len(rest)]
     flat = turned.reshape(*shape, -1)
     count = flat.shape[-1]
     out = over_time(call.tracer, flat, kind) if kind != "sum" else weighted_sum(call.tracer, flat)
+    out = summed(call.tracer, flat) if out is None and kind == "sum" else out
     if out is None and kind == "max":
         found = Flow(flat[..., 0])
         for tap in range(1, count):
             found = larger(call.tracer, found, Flow(flat[..., tap]))
         out = found.ids
     elif out is None:
-        out = call.tracer.affine(Flow(flat), np.full((count, 1), 1 / count if kind == "mean" else 1.0)).ids.reshape(shape)
+        out = call.tracer.affine(Flow(flat), np.full((count, 1), 1 / count)).ids.reshape(shape)
     return Flow(np.expand_dims(out, tuple(axes)) if keep else out)
 
 
-def _reduce(kind: str) -> Callable[[Call], list[Value]]:
+def _reduce(kind: str, before: _Step = _same, after: _Step = _same) -> Callable[[Call], list[Value]]:
+    """A reduction, with what is done to numbers before and behind it."""
+
     def reduce(call: Call) -> list[Value]:
         x = call.flow(0)
         axes = call.ints(1, "axes")
         call.attribute("noop_with_empty_axes")
         found = sorted(call.axis(a, x.ids.ndim) for a in (axes or range(x.ids.ndim)))
-        return [reduced(call, x, found, bool(call.attribute("keepdims", 1)), kind)]
+        return [after(call.tracer, reduced(call, before(call.tracer, x), found, bool(call.attribute("keepdims", 1)), kind))]
 
     return reduce
+
+
+def _log_sum_exp(call: Call) -> list[Value]:
+    """The logarithm of a sum of exponentials, none of which is above one."""
+    x, axes = call.flow(0), call.ints(1, "axes")
+    call.attribute("noop_with_empty_axes")
+    found = sorted(call.axis(a, x.ids.ndim) for a in (axes or range(x.ids.ndim)))
+    most = reduced(call, x, found, True, "max")
+    apart = call.tracer.apply("exp", call.tracer.combine("add", x, call.tracer.scale(most, -1, 0)))
+    total = call.tracer.combine("add", logarithm(call.tracer, reduced(call, apart, found, True, "sum")), most)
+    return [total if call.attribute("keepdims", 1) else Flow(np.squeeze(total.ids, tuple(found)))]
 
 
 #: By operator.
@@ -137,4 +184,10 @@ SLIDING: dict[str, Callable[[Call], list[Value]]] = {
     "ReduceMean": _reduce("mean"),
     "ReduceSum": _reduce("sum"),
     "ReduceMax": _reduce("max"),
+    "ReduceMin": _reduce("max", _negative, _negative),
+    "ReduceL1": _reduce("sum", _magnitude),
+    "ReduceL2": _reduce("sum", _square, _root),
+    "ReduceSumSquare": _reduce("sum", _square),
+    "ReduceLogSum": _reduce("sum", after=logarithm),
+    "ReduceLogSumExp": _log_sum_exp,
 }

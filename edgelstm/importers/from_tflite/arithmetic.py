@@ -102,6 +102,10 @@ def _square(s: Scope, operator: Operator) -> Ref:
     return s.writer.one("Mul", s.ref(operator, 0), s.ref(operator, 0))
 
 
+def _not_equal(s: Scope, operator: Operator) -> Ref:
+    return s.writer.one("Not", s.writer.one("Equal", s.ref(operator, 0), s.ref(operator, 1)))
+
+
 def _add_n(s: Scope, operator: Operator) -> Ref:
     out = s.ref(operator, 0)
     for index in range(1, len(operator.inputs)):
@@ -187,7 +191,6 @@ _PLAIN: dict[str, Handler] = {
         "HARD_SWISH": "HardSwish",
         "EXP": "Exp",
         "SQRT": "Sqrt",
-        "LOG": "Log",
         "ABS": "Abs",
         "NEG": "Neg",
         "PRELU": "PRelu",
@@ -199,6 +202,7 @@ _PLAIN: dict[str, Handler] = {
         "GREATER": "Greater",
         "GREATER_EQUAL": "GreaterOrEqual",
         "EQUAL": "Equal",
+        "LOG": "Log",
         "LOGICAL_AND": "And",
         "LOGICAL_OR": "Or",
         "LOGICAL_NOT": "Not",
@@ -227,10 +231,12 @@ ARITHMETIC: dict[str, Handler] = {
     "SQUARE": _square,
     "SQUARED_DIFFERENCE": _difference_squared,
     "ADD_N": _add_n,
+    "NOT_EQUAL": _not_equal,
     "L2_NORMALIZATION": _l2,
     "MEAN": _reduce("ReduceMean"),
     "SUM": _reduce("ReduceSum"),
     "REDUCE_MAX": _reduce("ReduceMax"),
+    "REDUCE_MIN": _reduce("ReduceMin"),
     "REDUCE_PROD": _reduce("ReduceProd"),
     "SOFTMAX": _softmax,
     "GELU": _gelu,

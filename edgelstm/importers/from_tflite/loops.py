@@ -8,6 +8,7 @@ from ..from_onnx.file import Graph as Body
 from ..from_onnx.file import Tensor as Name
 from ..from_onnx.writer import Ref, Writer
 from .file import Graph, Operator, Tensor
+from .moving import DOMAIN
 from .scope import DEEPEST, Handler, Scope
 from .variables import called
 
@@ -187,15 +188,22 @@ def _written(s: Scope, loop: _Loop, index: int, body: Graph, given: list[Ref], h
 
 
 def _if(s: Scope, operator: Operator, handlers: dict[str, Handler]) -> Sequence[Ref]:
+    """One graph where the condition is constant; else both, of which the condition chooses."""
     chosen = s.known(operator.operand(0))
-    if chosen is None:
-        s.refuse("its condition depends on the recording; a model that always computes the same is imported")
-    index = operator.options.number(0 if chosen.all() else 1, "i")
-    graph = called(s, index)
     given = [s.ref(operator, place) for place in range(1, len(operator.inputs))]
-    if len(given) != len(graph.inputs):
-        raise ModelFileError(f"{s.writer.place}: its graph takes {len(graph.inputs)} arrays; the file is damaged.")
-    return _in_place(s, index, graph, given, handlers)
+    found = []
+    for place in (0, 1) if chosen is None else (0,) if chosen.all() else (1,):
+        index = operator.options.number(place, "i")
+        graph = called(s, index)
+        if len(given) != len(graph.inputs):
+            raise ModelFileError(f"{s.writer.place}: its graph takes {len(graph.inputs)} arrays; the file is damaged.")
+        found.append(_in_place(s, index, graph, given, handlers))
+    if len(found) == 1:
+        return found[0]
+    if len(found[0]) != len(found[1]):
+        raise ModelFileError(f"{s.writer.place}: its graphs give {len(found[0])} and {len(found[1])} arrays; the file is damaged.")
+    condition = s.ref(operator, 0)
+    return [s.writer.native("IF", DOMAIN, [condition, a, b], a.rank) for a, b in zip(*found, strict=True)]
 
 
 def control(handlers: dict[str, Handler]) -> dict[str, Handler]:

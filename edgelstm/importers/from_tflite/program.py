@@ -5,6 +5,7 @@ from typing import Any
 
 from ...errors import ModelFileError
 from ..from_onnx.calls import Call
+from ..from_onnx.choosing import either
 from ..from_onnx.file import File, Node
 from ..from_onnx.file import Graph as Written
 from ..from_onnx.file import Tensor as Signature
@@ -32,6 +33,7 @@ _NATIVE: Mapping[tuple[str, str], Callable[[Call], list[Value]]] = {
     (DOMAIN, "RECURRENT"): recurrent,
     (DOMAIN, "REQUANTIZE"): requantize,
     (DOMAIN, "ROUND_ROWS"): round_rows,
+    (DOMAIN, "IF"): lambda call: [either(call, *(call.value(index) for index in range(3)))],
 }
 
 _DTYPES = {"float32": "float", "float16": "float", "float64": "float", "int32": "int", "int64": "int", "bool": "bool"}

@@ -93,10 +93,39 @@ def _pool(op: str) -> Handler:
     return write
 
 
+def _transposed(s: Scope, operator: Operator) -> Ref:
+    """TRANSPOSE_CONV: what its answers' shape leaves out is cut from both ends, the odd one from the last."""
+    weight, number = s.array(operator, 1), operator.options.number
+    x, shape, out = s.ref(operator, 2), operator.operand(2).shape, operator.outputs[0].shape
+    if weight.ndim != 4 or len(shape) != 4 or len(out) != 4:
+        s.refuse(f"its weights have shape {weight.shape}, its input {shape}")
+    strides = (number(2, "i", 1), number(1, "i", 1))
+    cut = [(n - 1) * stride + k - m for n, m, k, stride in zip(shape[1:3], out[1:3], weight.shape[1:3], strides, strict=True)]
+    inputs = [s.writer.one("Transpose", x, perm=[0, 3, 1, 2]), s.writer.constant(np.ascontiguousarray(weight.transpose(3, 0, 1, 2)))]
+    if s.has(operator, 3):
+        inputs.append(s.writer.constant(s.array(operator, 3)))
+    given: dict[str, Any] = {"pads": [*(max(n, 0) // 2 for n in cut), *(max(n, 0) - max(n, 0) // 2 for n in cut)]}
+    given |= {"output_padding": [max(-n, 0) for n in cut], "strides": list(strides)}
+    made = s.writer.one("ConvTranspose", *inputs, rank=4, **given)
+    return s.fused(s.writer.one("Transpose", made, perm=[0, 2, 3, 1]), number(3, "b"))
+
+
+def _nearest(s: Scope, operator: Operator) -> Ref:
+    """RESIZE_NEAREST_NEIGHBOR, whose options are align_corners and half_pixel_centers."""
+    x, sizes = s.ref(operator, 0), s.ints(operator, 1)
+    aligned, halves = operator.options.number(0, "B"), operator.options.number(1, "B")
+    where, nearest = ("half_pixel", "round_prefer_ceil") if halves else ("asymmetric", "floor")
+    where, nearest = ("align_corners", "round_prefer_ceil") if aligned else (where, nearest)
+    how = {"coordinate_transformation_mode": where, "nearest_mode": nearest, "axes": [1, 2]}
+    return s.writer.one("Resize", x, None, None, s.writer.ints(sizes), rank=x.rank, **how)
+
+
 #: By operator.
 SLIDING: dict[str, Handler] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
     "MAX_POOL_2D": _pool("MaxPool"),
     "AVERAGE_POOL_2D": _pool("AveragePool"),
+    "TRANSPOSE_CONV": _transposed,
+    "RESIZE_NEAREST_NEIGHBOR": _nearest,
 }

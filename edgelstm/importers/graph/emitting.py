@@ -12,6 +12,7 @@ from ...layers.feedforward import Activation, Add, Dense, Normalizer
 from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.window import Window
+from .cell_states import cell_wires
 from .cells import Cells
 from .expressions import (
     Affine,
@@ -25,9 +26,7 @@ from .expressions import (
     Last,
     Made,
     Scale,
-    Scores,
     State,
-    Weights,
     spread,
 )
 from .wires import MOST_WEIGHTS, Ids, Space, Wire
@@ -111,11 +110,15 @@ class Emitter:
             return self._combine(source)
         if isinstance(source, Last):
             names = tuple(n for reads in source.reads for n in self._read(reads, place))
-            ends = ["first" if self.space.wires[self.space.places(r).wire[0]].reverse else "last" for r in source.reads]
+            ends = ["first" if first else "last" for first in source.firsts]
             return self._add(layer("Last", place, inputs=names, ends=ends), names)
+        if isinstance(source, Cell) and source.reads:
+            for made in cell_wires(self.space, source):
+                self._names[made.index] = self._layer(made, made.source)
+            return self._names[made.index]
         if isinstance(source, Constant):
             return self._add(Dense(np.zeros((wire.width, self._input_width())), source.values), (INPUT,))
-        raise UnsupportedModelError(f"{place}: {_why_not(source)}.")
+        raise UnsupportedModelError(f"{place}: {source.why_not}.")
 
     def _taps(self, source: Affine) -> tuple[Ids, Ids]:
         """What a sum reads, as identities of the present step, and how many steps before each was: states are what came before."""
@@ -134,13 +137,13 @@ class Emitter:
                 if not isinstance(state, State) or state.following is None or state.initial[at.number[i]]:
                     raise UnsupportedModelError(f"{source.place}: reads {state.place}, which no output of the graph becomes.")
                 present[i], delays[i] = state.following[at.number[i]], delays[i] + 1
-        raise UnsupportedModelError(f"{source.place}: {_why_not(State(source.place, np.zeros(0)))}.")
+        raise UnsupportedModelError(f"{source.place}: {State.why_not}.")
 
     def _weighted(self, wire: Wire, source: Affine) -> str:
         """A Dense layer, or a convolution along time where earlier steps are read."""
         present, delays = self._taps(source)
         if self.space.places(present).wire.max(initial=-1) >= wire.index:
-            raise UnsupportedModelError(f"{source.place}: {_why_not(State(source.place, np.zeros(0)))}.")
+            raise UnsupportedModelError(f"{source.place}: {State.why_not}.")
         if not delays.any():
             names, weight = self._read_weighted(present, source.weight, source.place)
             return self._add(Dense(weight, source.bias), names)
@@ -291,15 +294,3 @@ def _scale(source: Scale) -> Layer:
     if not source.scale.all():
         raise UnsupportedModelError(f"{source.place}: multiplies numbers by zero.")
     return Normalizer(-source.offset / source.scale, 1 / source.scale)
-
-
-def _why_not(source: Expression) -> str:
-    if isinstance(source, Cell):
-        return "its cell state goes to another operator, which no layer of edgelstm reads"
-    if isinstance(source, State):
-        return "its state goes round a loop that is no LSTM, GRU or RNN cell as edgelstm knows them"
-    if isinstance(source, Scores):
-        return "its products of the rows of a recording are imported where a softmax of them weights a sum of rows, and nowhere else"
-    if isinstance(source, Weights):
-        return "its softmax over the steps of a recording is imported where it weights a sum over them, and nowhere else"
-    return f"{type(source).__name__} is not imported"

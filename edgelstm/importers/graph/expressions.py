@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,9 @@ def spread(weight: Floats, numbers: Ids, width: int) -> Floats:
 
 @dataclass(eq=False)
 class Expression:
-    """Base of all. `place` is how errors call the operator that it came from."""
+    """Base of all. `place` is how errors call the operator that it came from; `why_not` why it is no layer where it has to be one."""
 
+    why_not: ClassVar[str] = "what it makes is not imported there"
     place: str
 
     def operands(self) -> list[Ids]:
@@ -63,6 +64,7 @@ class State(Expression):
     `reverse`: whether the step before is the later one, in a loop from the recording's end.
     """
 
+    why_not: ClassVar[str] = "its state goes round a loop that is no LSTM, GRU or RNN cell as edgelstm knows them"
     initial: Floats
     following: Ids | None = None
     reverse: bool = False
@@ -116,6 +118,7 @@ class Apply(Expression):
 class Weights(Expression):
     """What a softmax over all steps of the recording makes of scores `refs`: no number of one step, but a part of a weighted sum."""
 
+    why_not: ClassVar[str] = "its softmax over the steps of a recording is imported where it weights a sum over them, and nowhere else"
     refs: Ids
 
     def operands(self) -> list[Ids]:
@@ -129,6 +132,9 @@ class Scores(Expression):
     queries, keys: (heads * size,); causal: whether keys of later steps count for nothing; shares: whether it is the softmax over the keys.
     """
 
+    why_not: ClassVar[str] = (
+        "its products of the rows of a recording are imported where a softmax of them weights a sum of rows, and nowhere else"
+    )
     heads: int
     queries: Ids
     keys: Ids
@@ -174,16 +180,31 @@ class Made(Expression):
 
 @dataclass(eq=False)
 class Cell(Expression):
-    """The cell state of a recurrent layer, which no other layer reads."""
+    """The cell state of the recurrent layer whose wire has the index `of`; reads: what that layer reads, and what it gives."""
 
+    why_not: ClassVar[str] = "its cell state goes to another operator, which no layer of edgelstm reads"
     of: int = field(default=-1)
+    reads: list[Ids] = field(default_factory=list)
+
+    def operands(self) -> list[Ids]:
+        return self.reads
+
+
+@dataclass(eq=False)
+class Memory(Expression):
+    """Rows of `size` numbers, one behind the other, that a decoder is given once. rows: how many it may have; 0 where that is open."""
+
+    why_not: ClassVar[str] = "its rows are a memory, which is imported where attention with one query reads it, and nowhere else"
+    size: int
+    rows: int = 0
 
 
 @dataclass(eq=False)
 class Last(Expression):
-    """The end of a recording: the last step of forward wires, the first one of those that run backward."""
+    """The ends of a recording: of each operand the last step, or the first one where `firsts` says so."""
 
     reads: list[Ids]
+    firsts: list[bool]
 
     def operands(self) -> list[Ids]:
         return self.reads

@@ -63,15 +63,21 @@ def _times(cells: Cells, x: Ids, v: Ids) -> float | None:
     if one is None or other is None:
         return None
     if isinstance(one.source, Mapped) and isinstance(other.source, Mapped) and np.array_equal(one.source.reads[0], other.source.reads[0]):
-        a, b = one.source.convolution(), other.source.convolution()
-        same = np.array_equal(one.numbers, other.numbers) and a.answer_shape == b.answer_shape and a.groups == b.groups
-        same = same and (a.strides, a.dilation, a.padding, a.shape) == (b.strides, b.dilation, b.padding, b.shape)
-        return _ratio(np.append(a.kernel, a.bias), np.append(b.kernel, b.bias)) if same and a.kernel.shape == b.kernel.shape else None
+        made = [w.source.convolution() for w in (one, other) if isinstance(w.source, Mapped)]
+        kinds = [(c.answer_shape, c.groups, c.strides, c.dilation, c.padding, c.shape, c.kernel.shape) for c in made]
+        if kinds[0] != kinds[1] or not np.array_equal(one.numbers, other.numbers):
+            return None
+        return _ratio(*(np.append(c.kernel, c.bias) for c in made))
     if isinstance(one.source, Affine) and isinstance(other.source, Affine):
         if not np.array_equal(one.source.refs, other.source.refs):
             return None
         rows = [np.append(s.source.weight[s.numbers], s.source.bias[s.numbers]) for s in (one, other) if isinstance(s.source, Affine)]
         return _ratio(*rows)
+    if isinstance(one.source, Scale) and isinstance(other.source, Scale):
+        a, b = one.source, other.source
+        if np.array_equal(a.refs[one.numbers], b.refs[other.numbers]):
+            parts = [np.append(w.scale[numbers], w.offset[numbers]) for w, numbers in ((a, one.numbers), (b, other.numbers))]
+            return _ratio(*parts)
     first, second = (_base(cells, ids) for ids in (x, v))
     return _ratio(first[1], second[1]) if np.array_equal(first[0], second[0]) else None
 

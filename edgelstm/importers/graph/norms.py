@@ -1,4 +1,4 @@
-"""Layer normalisation that a graph spells out in single operators."""
+"""Layer normalisation that a graph spells out in single operators, and normalisation of groups over a frame or a recording."""
 
 import numpy as np
 
@@ -71,3 +71,33 @@ def _centred(cells: Cells, values: Ids) -> Ids | None:
         if _is_mean(sign * source.weight[numbers[0]], x.size) and set(source.refs.tolist()) == set(x.tolist()):
             return x
     return None
+
+
+def grouped_norm(tracer: Tracer, flow: Flow, groups: int, weight: Floats, bias: Floats, epsilon: float) -> Flow:
+    """Each group of neighbouring channels of flow (batch, channels, axes …) by its own mean and variance; weight, bias: (channels,).
+
+    The axes lie within a frame, or one of them, or a part of one, along the recording.
+    """
+    batch, channels = flow.shape[:2]
+    ids = flow.ids.reshape(batch, channels, -1)
+    scales = np.broadcast_to(np.stack([weight, bias])[:, :, None], (2, *ids.shape[1:]))  # (2, channels, numbers)
+    step = tracer.space.places(ids).step
+    given: dict[str, Floats | float | int | str] = {"epsilon": epsilon, "groups": groups}
+    if (step == step[:, :1, :1]).all():
+        given |= {"weight": scales[0].ravel(), "bias": scales[1].ravel()}
+        found = tracer.rows(Flow(ids.reshape(batch, -1)), lambda: layer("LayerNorm", tracer.place, **given), ids[0].size)
+        return Flow(found.ids.reshape(flow.shape))
+    order = np.argsort(step[0], axis=1, kind="stable")  # (channels, numbers): by step
+    steps = int(np.unique(step[0]).size)
+    each = ids.shape[2] // steps
+    rows = np.take_along_axis(ids, np.broadcast_to(order, ids.shape), 2)  # (batch, channels, steps x numbers of one)
+    apart = rows.reshape(batch, channels, steps, -1) if not ids.shape[2] % steps else rows[..., None]
+    if (tracer.space.places(apart).step != np.arange(steps)[:, None]).any():
+        tracer.refuse("normalises over some steps of a recording, or over several sequences")
+    reads, backward, _ = tracer.sequence(apart.transpose(2, 0, 1, 3).reshape(steps, batch, -1))
+    if backward:
+        tracer.refuse("normalises a recording that is read from its end")
+    given |= {"weight": np.repeat(weight, each), "bias": np.repeat(bias, each), "over": "recording"}
+    wire = tracer.space.allocate(Made(tracer.place, layer("LayerNorm", tracer.place, **given), [reads]), steps, reads.size)
+    made = tracer.space.ids(wire).reshape(steps, batch, channels, each).transpose(1, 2, 0, 3).reshape(batch, channels, -1)
+    return Flow(np.take_along_axis(made, np.broadcast_to(np.argsort(order, axis=1), made.shape), 2).reshape(flow.shape))

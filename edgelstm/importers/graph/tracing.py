@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ...errors import UnsupportedModelError
 from ...layers.record import Layer
 from ...layers.recording import Repeat
-from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Last, Made, Scale, State, spread
+from .ends import at_ends, held
+from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Input, Made, Scale, State, spread
 from .grouping import Group, grouped, values
 from .maps import Mapped
 from .scores import adjusted
@@ -65,7 +66,11 @@ class Tracer:
     once: bool = False
     #: By identity of a state's number, what a recurrent layer that begins with it ends with.
     ends: dict[int, int] = field(default_factory=dict)
-    _lasts: dict[tuple[int, ...], Wire] = field(default_factory=dict)
+    #: Whether some input is a memory of rows.
+    memories: bool = False
+    #: What `ends` has made: by the wires that are read at their ends, and by wire, end and rows.
+    lasts: dict[tuple[int, ...], Wire] = field(default_factory=dict)
+    repeats: dict[tuple[int, int, int], Wire] = field(default_factory=dict)
     _constants: dict[bytes, Wire] = field(default_factory=dict)
     _made: dict[int, Wire] = field(default_factory=dict)
 
@@ -88,34 +93,12 @@ class Tracer:
 
     def grouped(self, operands: Sequence[Ids], constants: Sequence[Floats] = ()) -> Group:
         """Sort items by step and sequence and require one pattern. operands: (items, M) each; constants: (items, …) each."""
-        joined = self._ends(np.concatenate(operands, axis=1))
+        joined = held(self, at_ends(self, np.concatenate(operands, axis=1)))
         return grouped(self.space, self.refuse, joined, constants, [o.shape[1] for o in operands])
 
     def values(self, ids: Ids) -> Floats:
         """Numbers that identities of constants stand for; NaN for others."""
         return values(self.space, ids)
-
-    def _ends(self, ids: Ids) -> Ids:
-        """Identities with those of a bidirectional layer's two ends replaced by those of a `Last`."""
-        at = self.space.places(ids)
-        used = np.unique(at.wire[at.step >= 0])
-        backward = [i for i in used if self.space.wires[i].reverse]
-        if not backward or not (at.step[np.isin(at.wire, backward)] == 0).all() or self.space.wires[backward[0]].steps == 1:
-            return ids
-        wires = [self.space.wires[i] for i in used]
-        forward = (at.step >= 0) & ~np.isin(at.wire, backward)
-        if len({wire.steps for wire in wires}) != 1 or (at.step[forward] != wires[0].steps - 1).any():
-            return ids
-        last = self._lasts.get(tuple(used))
-        if last is None:
-            reads = [self.space.last(wire) for wire in wires]
-            last = self.space.allocate(Last(self.place, reads), wires[0].steps, sum(wire.width for wire in wires))
-            self._lasts[tuple(used)] = last
-        starts = dict(zip(used, np.cumsum([0, *(wire.width for wire in wires[:-1])]), strict=True))
-        found, place = np.unique(at.wire, return_inverse=True)
-        offset = np.array([starts.get(i, 0) for i in found])[place].reshape(ids.shape)
-        new = last.start + ((wires[0].steps - 1) * self.space.batch + at.sequence) * last.width + offset + at.number
-        return np.where(at.step >= 0, new, ids)
 
     def output(self, group: Group, source: Expression, item: int | None = None, width: int = 1, out: Ids | None = None) -> Ids:
         """(places, width) identities of a new wire that `source` makes: `width` numbers for each item of `group`, or for one alone."""
@@ -270,6 +253,14 @@ class Tracer:
         if (where != expected).any() and (where != expected[::-1]).any():
             self.refuse("mixes the steps and sequences that it reads")
         return group.refs[0][0], bool((where != expected).any()), steps
+
+    def taken_as_whole(self, ids: Ids) -> bool:
+        """Take numbers of the samples as whole ones, which may be indices; false where some are no samples."""
+        wire = self.space.wire_of(ids)
+        if wire is None or not isinstance(wire.source, Input):
+            return False
+        wire.source.whole |= frozenset(self.space.places(ids).number.ravel().tolist())
+        return True
 
     def begun(self, ids: Ids) -> Floats | None:
         """Where the state of the stream begins that `ids` are; None where they are none."""

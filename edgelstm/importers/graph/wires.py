@@ -51,10 +51,11 @@ class Places(NamedTuple):
 
 @dataclass(eq=False)
 class Budget:
-    """What following a graph may still take, over all readings of its inputs: operators met, wires made, numbers held."""
+    """What following a graph may still take: operators met, wires made, and numbers made in all; and numbers held by one reading."""
 
     operators: int = 1 << 16
     wires: int = 1 << 13
+    work: int = 1 << 27
     numbers: int = 1 << 25
 
     def take(self, place: str, *, operators: int = 0, wires: int = 0, numbers: int = 0) -> None:
@@ -65,10 +66,15 @@ class Budget:
         UnsupportedModelError
             If nothing of a kind is left.
         """
-        self.operators, self.wires, self.numbers = self.operators - operators, self.wires - wires, self.numbers - numbers
-        if min(self.operators, self.wires, self.numbers) < 0:
+        self.operators, self.wires = self.operators - operators, self.wires - wires
+        self.work, self.numbers = self.work - numbers, self.numbers - numbers
+        if min(self.operators, self.wires, self.work, self.numbers) < 0:
             most = f"{Budget.wires} operators that compute, and {Budget.numbers} numbers held"
             raise UnsupportedModelError(f"{place}: the graph is larger than is imported, which is at most {most}.")
+
+    def renew(self) -> None:
+        """Begin another reading: nothing of the one before is held."""
+        self.numbers = Budget.numbers
 
 
 @dataclass(eq=False)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...errors import UnsupportedModelError
 from ...layers.attention import AttentionPool, SelfAttention
 from ...layers.fake_quantize import DynamicFakeQuantize
+from ...layers.norms import LayerNorm
 from ...layers.recording import Last, Mask, Repeat, Reverse
 from ...layers.recurrent import Recurrent
 from ...reference import over as over_recording
@@ -139,6 +140,14 @@ def _fake_quantize(layer: DynamicFakeQuantize, xs: list[Floats], lengths: Steps)
     return np.asarray((np.clip(np.rint(x / scale) + zero, 0, 255) - zero) * scale, np.float32)
 
 
+def _layer_norm(layer: LayerNorm, xs: list[Floats], lengths: Steps) -> Floats:
+    x = np.concatenate(xs, axis=-1)
+    found = np.zeros_like(x)
+    for window, steps in enumerate(lengths):
+        found[window, :steps] = over_recording(layer, [x[window, :steps].astype(np.float64)])
+    return found
+
+
 #: By kind: a layer, (windows, time, size) of each input and the steps of each window -> (windows, time, output_size).
 RECORDINGS: dict[str, Callable[[Any, list[Floats], Steps], Floats]] = {
     "last": _last,
@@ -148,4 +157,5 @@ RECORDINGS: dict[str, Callable[[Any, list[Floats], Steps], Floats]] = {
     "attention_pool": _attention,
     "self_attention": _self_attention,
     "dynamic_fake_quantize": _fake_quantize,
+    "layer_norm": _layer_norm,
 }

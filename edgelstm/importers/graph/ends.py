@@ -1,0 +1,78 @@
+"""Numbers of a recording's ends: read there alone, or at every step."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...layers.recording import Repeat, Reverse
+from .expressions import Last, Made
+from .wires import Ids, Wire
+
+if TYPE_CHECKING:
+    from .tracing import Tracer
+
+
+def at_ends(tracer: "Tracer", ids: Ids) -> Ids:
+    """Identities of the ends of a recording, of which its first row is one, replaced by those of a `Last`; others as they are.
+
+    A layer that reads from the recording's end ends with its first row. Other first rows are taken where they are read alone, or where
+    a recording may have any length.
+    """
+    space = tracer.space
+    at = space.places(ids)
+    timed, lengths = at.step >= 0, space.steps(at.wire)
+    if not (at.step == 0).any() or ((at.step > 0) & (at.step < lengths - 1)).any() or np.ptp(lengths[timed]) or lengths.max() < 2:
+        return ids
+    steps = int(lengths.max())
+    keys = at.wire * 2 + (at.step == 0)
+    used = np.unique(keys[timed])
+    firsts = used % 2 == 1
+    natural = bool((firsts == [space.wires[key // 2].reverse for key in used]).all())
+    if not (natural or (steps > 2 and (firsts.all() or tracer.open))):
+        return ids
+    last = tracer.lasts.get(tuple(used))
+    if last is None:
+        reads = [space.last(space.wires[key // 2]) for key in used]
+        last = space.allocate(Last(tracer.place, reads, firsts.tolist()), steps, sum(read.size for read in reads))
+        tracer.lasts[tuple(used)] = last
+    starts = np.cumsum([0, *space.widths(used[:-1] // 2)])
+    offset = starts[np.minimum(np.searchsorted(used, keys), used.size - 1)]
+    new = last.start + ((steps - 1) * space.batch + at.sequence) * last.width + offset + at.number
+    return np.where(timed, new, ids)
+
+
+def held(tracer: "Tracer", ids: Ids) -> Ids:
+    """Identities (items, M), of which a column that reads the same end of a recording at every step reads a `Repeat` of it instead."""
+    space = tracer.space
+    at = space.places(ids)
+    timed = at.step >= 0
+    first, last = np.where(timed, at.step, np.iinfo(np.int64).max).min(axis=0), at.step.max(axis=0)  # (M,) each
+    still, moving = (first == last) & timed.all(axis=0), first < last
+    if not still.any() or not moving.any():
+        return ids
+    step = at.step[:, moving].max(axis=1)  # (items,)
+    lengths = np.unique(space.steps(at.wire[:, moving][timed[:, moving]]))
+    if lengths.size > 1 or (step < 0).any():
+        return ids
+    found = ids.copy()
+    for index in np.unique(at.wire[:, still]):
+        wire, mine = space.wires[index], (at.wire == index) & still
+        ends = np.unique(at.step[mine])
+        if ends.size > 1 or wire.steps < 2 or ends[0] not in (0, wire.steps - 1):
+            return ids
+        repeat = _repeat(tracer, wire, int(ends[0]), int(lengths[0]))
+        every = repeat.start + (step[:, None] * space.batch + at.sequence) * repeat.width + at.number
+        found[mine] = every[mine]
+    return found
+
+
+def _repeat(tracer: "Tracer", wire: Wire, end: int, rows: int) -> Wire:
+    """The first or last row of a wire at each of `rows` steps."""
+    key = (wire.index, end, rows)
+    if key not in tracer.repeats:
+        reads = tracer.space.last(wire)
+        if end == 0:
+            reads = tracer.space.last(tracer.space.allocate(Made(tracer.place, Reverse(), [reads]), wire.steps, wire.width))
+        made = Made(tracer.place, Repeat(None if rows == wire.steps else rows), [reads])
+        tracer.repeats[key] = tracer.space.allocate(made, rows, wire.width)
+    return tracer.repeats[key]
