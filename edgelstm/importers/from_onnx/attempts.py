@@ -70,7 +70,7 @@ class Attempt:
             names |= {tensor.name: np.zeros([n if isinstance(n, int) else self.sequences for n in tensor.shape or ()]) for tensor in states}
         names |= {tensor.name: np.full(space.batch, steps, np.int64) for tensor in self.reading.lengths}
         names |= {tensor.name: self._remembered(tracer, tensor) for tensor in self.reading.memories}
-        names |= {tensor.name: np.ones(_shape_of_memory(tensor)) for tensor in self.reading.masks}
+        names |= {tensor.name: np.full(_shape_of_memory(tensor), self.reading.counts) for tensor in self.reading.masks}
         for tensor in self.reading.choices:
             value = choice(self.file.graph, tensor.name)
             if value is None:

@@ -43,7 +43,8 @@ class Reading:
     """One reading of a signature.
 
     samples: inputs with the axes of each; states: inputs with the outputs that they become, None where none does; lengths: inputs that
-    say how long sequences are; memories: rows that a decoder is given once; masks: which of these rows count, which is all of them.
+    say how long sequences are; memories: rows that a decoder is given once; masks: which of these rows count, which is all of them, and
+    `counts` what they say of one that does.
     """
 
     samples: tuple[tuple[Tensor, Axes], ...]
@@ -52,6 +53,7 @@ class Reading:
     choices: tuple[Tensor, ...] = field(default=())
     memories: tuple[Tensor, ...] = ()
     masks: tuple[Tensor, ...] = ()
+    counts: int = 1
 
     @property
     def along(self) -> tuple[Tensor, Axes]:
@@ -138,10 +140,17 @@ def _with_memory(rest: list[Tensor], outputs: Sequence[Tensor], reading: Reading
         others = [t for t in rest if t is not memory and t not in masks]
         for samples, states in _divisions(others, outputs) if others else ():
             for axes in islice(_axes(samples), _MOST_AXES):
-                taken = tuple(zip(samples, axes, strict=True))
+                taken = tuple((_at_once(tensor, one), one) for tensor, one in zip(samples, axes, strict=True))
                 found = replace(reading, samples=taken, states=(*states, *reading.states), memories=(memory,), masks=masks)
                 if found.steps() == 1:
                     yield found
+                    yield from (replace(found, counts=0) for _ in masks[:1])
+
+
+def _at_once(tensor: Tensor, axes: Axes) -> Tensor:
+    """Samples of which a call holds one step, where the file leaves that open."""
+    shape = tuple(1 if axis == axes.time and isinstance(n, str) else n for axis, n in enumerate(tensor.shape or ()))
+    return replace(tensor, shape=shape)
 
 
 def _masks(tensor: Tensor, memory: tuple[int | str, ...]) -> bool:
