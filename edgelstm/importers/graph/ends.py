@@ -64,6 +64,20 @@ def held(tracer: "Tracer", ids: Ids, at: Places) -> Ids:
     return found
 
 
+def along_rows(tracer: "Tracer", ids: Ids) -> Ids:
+    """An array of rows, of which some numbers are the same in all, an end of the recording, with a `Repeat` of that end in their place."""
+    step = tracer.space.places(ids).step
+    for axis, length in enumerate(ids.shape):
+        rows, steps = (np.moveaxis(part, axis, 0).reshape(length, -1) for part in (ids, step))
+        still, moving = (rows == rows[:1]).all(axis=0) & (steps[0] >= 0), (steps == np.arange(length)[:, None]).all(axis=0)
+        if length > 1 and still.any() and (still | moving).all() and moving.any():
+            pairs = np.stack([rows[:, still], np.broadcast_to(rows[:, moving][:, :1], (length, int(still.sum())))], axis=2)
+            found = rows.copy()
+            found[:, still] = held(tracer, flat := pairs.reshape(-1, 2), tracer.space.places(flat))[:, 0].reshape(length, -1)
+            return np.moveaxis(found.reshape(np.moveaxis(ids, axis, 0).shape), 0, axis)
+    return ids
+
+
 def _repeat(tracer: "Tracer", wire: Wire, end: int, rows: int) -> Wire:
     """The first or last row of a wire at each of `rows` steps."""
     key = (wire.index, end, rows)
