@@ -15,6 +15,9 @@ from machine import describe, take_core
 #: Chunks of each contender in one row.
 ROUNDS, QUICK_ROUNDS = 60, 10
 
+#: Cells that are timed in another form of numbers too: what the form is called in names of contenders, and its scheme.
+FORMS = (("lstm", "f16", "f16-weight"), ("gru", "f16", "f16-weight"), ("gru", "int8", "int8-dynamic"))
+
 #: Figures of contenders, by name.
 Figures = dict[str, Any]
 
@@ -51,9 +54,10 @@ def measure_row(row: Any, rounds: int, *, options: bool) -> Figures:
             for panel in panels.values():
                 ways |= {"C panel kernel": panel.contenders(case)[0]} if cell in panel.KERNELS else {}
             contenders |= {f"{cell} {way}": (contender, case) for way, contender in ways.items()}
-    case = grid.make_case(row, "gru")
-    ways = _own(_int8(case), case, grid.INT8_TOLERANCE)
-    contenders |= {f"gru int8 {way}": (contender, case) for way, contender in ways.items()}
+    for cell, form, scheme in FORMS:
+        case = grid.make_case(row, cell)
+        ways = _own(_in_scheme(case, scheme), case, grid.INT8_TOLERANCE)
+        contenders |= {f"{cell} {form} {way}": (contender, case) for way, contender in ways.items()}
     return _timed(contenders, rounds)
 
 
@@ -68,11 +72,11 @@ def _own(model: Any, case: Any, tolerance: float) -> dict[str, Any]:
     return {"process()": process("edgelstm process()", model, case, tolerance), "step(x)": step}
 
 
-def _int8(case: Any) -> Any:
-    """The case in int8-dynamic, its ranges taken from its own inputs."""
+def _in_scheme(case: Any, scheme: str) -> Any:
+    """The case in another form of numbers, its ranges taken from its own inputs."""
     import edgelstm as el
 
-    return el.quantize(case.model, case.inputs[None], scheme="int8-dynamic")
+    return el.quantize(case.model, case.inputs[None], scheme=scheme)
 
 
 def measure_net(name: str, rounds: int) -> Figures:

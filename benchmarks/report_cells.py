@@ -6,7 +6,7 @@ from typing import Any
 from nets import PUBLISHED
 from report import geometric_mean, shown
 
-#: Cells of `grid.CELLS`, and the int8 one, as tables call them.
+#: Cells of `grid.CELLS`, and those in other forms of numbers, as tables call them.
 TITLES = {
     "lstm": "LSTM",
     "lstm peephole": "LSTM with peepholes",
@@ -16,6 +16,8 @@ TITLES = {
     "gru": "GRU",
     "rnn": "RNN",
     "min_gru": "minGRU",
+    "lstm f16": "LSTM f16-weight",
+    "gru f16": "GRU f16-weight",
     "gru int8": "GRU int8-dynamic",
 }
 
@@ -76,7 +78,7 @@ def markdown(result: Result) -> str:
     parts = [f"{machine}; {result['pinned']}. Best of {result['rounds']} chunks.{first_look}"]
     rows = list(result["cells"])
     parts.append(
-        "**Nanoseconds a step.** Columns: inputs,hidden,layers, then Dense to 1; batch 1, one thread, float32 unless int8 is said."
+        "**Nanoseconds a step.** Columns: inputs,hidden,layers, then Dense to 1; batch 1, one thread, float32 unless another form is said."
     )
     parts.append(_table(["", *rows, "over the LSTM's, geometric mean"], _lines(result)))
     parts.append("**`process()` over the LSTM's, row by row.**")

@@ -23,16 +23,19 @@ _HOME = {
     "LibraryError": "errors",
     "Model": "model",
     "ModelFileError": "errors",
+    "Observed": "observed",
     "Probe": "model",
     "Sampler": "generation.sampling",
     "ShapeError": "errors",
     "StateError": "errors",
     "Stream": "stream",
+    "StreamBank": "bank",
     "Timed": "timed",
     "UnsupportedModelError": "errors",
     "UsageError": "errors",
     "Verification": "verifying",
     "Vocabulary": "generation.vocabulary",
+    "Windowed": "windowed",
     "arun": "sources.asynchronous",
     "beam_search": "generation.beam",
     "build": "building",
@@ -103,6 +106,7 @@ __all__ = [
     "ModelFileError",
     "Mul",
     "Normalizer",
+    "Observed",
     "OverlapAdd",
     "PReLU",
     "Probe",
@@ -118,6 +122,7 @@ __all__ = [
     "Softmax",
     "StateError",
     "Stream",
+    "StreamBank",
     "Timed",
     "UnitNormalization",
     "UnsupportedModelError",
@@ -126,6 +131,7 @@ __all__ = [
     "Vocabulary",
     "Window",
     "WindowAttention",
+    "Windowed",
     "__version__",
     "arun",
     "beam_search",
@@ -159,6 +165,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from .bank import StreamBank as StreamBank
     from .building import build as build
     from .errors import CalibrationWarning as CalibrationWarning
     from .errors import CompileError as CompileError
@@ -242,6 +249,7 @@ if TYPE_CHECKING:
     from .loading import load as load
     from .model import Model as Model
     from .model import Probe as Probe
+    from .observed import Observed as Observed
     from .quantization import quantize as quantize
     from .sources.asynchronous import arun as arun
     from .statistics import InputStatistics as InputStatistics
@@ -249,3 +257,4 @@ if TYPE_CHECKING:
     from .timed import Timed as Timed
     from .verifying import Verification as Verification
     from .verifying import verify as verify
+    from .windowed import Windowed as Windowed

@@ -12,6 +12,7 @@ from .compiler import numba_start, targets
 from .compiler.c_header import PREFIX, of_model
 from .compiler.elf import link as elf
 from .compiler.elf.archive import archive
+from .compiler.features import lacking
 from .compiler.layout import Layout, lay_out
 from .compiler.plan import sizes_of
 from .compiler.room import within_memory
@@ -260,7 +261,7 @@ def _exports(sizes: Sizes, target: Target, form: str) -> tuple[str, ...]:
         raise CompileError(
             f"building needs Numba and llvmlite ({problem}). Build where they are installed, and copy the library."
         ) from None
-    shown = c_abi.exports(sizes)
+    shown = c_abi.exports(sizes, target)
     if form != "library":
         return shown
     if sizes.reads_recordings:
@@ -274,7 +275,7 @@ def _linked(object_file: bytes, target: Target, exports: tuple[str, ...]) -> byt
         return elf.link(object_file, exports, nameable=True)
     except CompileError:
         if targets.changed(target):
-            raise targets.lacking(target) from None
+            raise lacking(target) from None
         raise
 
 
@@ -283,7 +284,7 @@ def _measured(object_file: bytes, target: Target) -> tuple[int, tuple[str, ...]]
     helpers = elf.undefined(object_file)
     known = HELPERS if target.bare_metal else ()
     if any(name not in known for name in helpers) and targets.changed(target):
-        raise targets.lacking(target)
+        raise lacking(target)
     if unknown := [name for name in helpers if name not in known]:
         raise CompileError(
             f"the generated code calls {', '.join(unknown)}, which a program without an operating system may not have; only functions of "

@@ -13,16 +13,13 @@ import os
 
 from .runtime.facts import StreamFacts
 from .runtime.library_file import ALIGNMENT, LibraryFile
-from .runtime.plain_samples import address, buffer, flat, floats, refuse, rows, shaped, values
-from .runtime.sizes import PROBE_LIMIT
+from .runtime.plain_refusals import check_probe, refuse, refuse_buffers, refuse_memory, refuse_recording, refuse_sample, refuse_snapshot
+from .runtime.plain_samples import address, buffer, flat, floats, rows, shaped, values, writable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, NoReturn
-
-#: Larger snapshots are none.
-_MOST_BYTES = 1 << 28
 
 #: What a step answers in C where none is due.
 _NONE_DUE = 2
@@ -98,13 +95,7 @@ class Stream(StreamFacts):
         answers = memoryview(bytearray(file.probe_outputs.nbytes)).cast("f")
         if (done := self._run(file.probe_inputs, answers, file.probe_steps)) != file.probe_steps:
             refuse("LibraryError", f"{file.path} holds a probe that this model cannot have answered, at step {done}. Build it again.")
-        for index, (got, wanted) in enumerate(zip(answers, file.probe_outputs, strict=True)):
-            if not abs(got - wanted) <= PROBE_LIMIT * max(1.0, abs(wanted)):
-                refuse(
-                    "LibraryError",
-                    f"{file.path} differs from the answers it was built to give by {abs(got - wanted):.1e} at answer "
-                    f"{index // self.output_size}. Build it again for this board; if it stays, please report this.",
-                )
+        check_probe(file.path, answers, file.probe_outputs, self.output_size)
         self.reset()
 
     def step(self, *sample: "Iterable[float] | memoryview") -> "memoryview[float] | Any":
@@ -136,14 +127,7 @@ class Stream(StreamFacts):
     def _complain(self) -> "NoReturn":
         """Say which value of `input` must not enter the state, or that there is no step."""
         self._check_steps("step reads a sample, and")
-        limit = self._sizes.input_limit
-        tables = self._sizes.vocabularies or (0,) * self.input_size
-        for channel, (value, indices) in enumerate(zip(self._given, tables, strict=True)):
-            if indices and not (0 <= value < indices and value == int(value)):
-                refuse("InputError", f"channel {channel} must be a whole number from 0 to {indices - 1}, an index; got {value:g}.")
-            if not indices and not abs(value) <= limit:
-                break
-        refuse("InputError", f"channel {channel} is {value:g}, which must not enter the state, which is as it was; repair the sample.")
+        refuse_sample(self._given, self._sizes)
 
     def _check_steps(self, what: str) -> None:
         """Refuse what only models that step have."""
@@ -188,15 +172,9 @@ class Stream(StreamFacts):
         due = self.due(steps)
         taken = buffer(*answers) if answers else memoryview(bytearray(4 * size * due)).cast("f")
         if not (given is not None and taken is not None and self._fit(given, taken, steps)):
-            sizes = " and ".join("no such buffer" if each is None else f"{each.nbytes} bytes" for each in (given, taken))
-            refuse(
-                "InputError",
-                f"process takes float32 buffers of (time, {width}) and ({'time' if due == steps else due}, {size}), the second writable; "
-                f"got {sizes}.",
-            )
+            refuse_buffers(given, taken, "time" if due == steps else due, self._sizes)
         if self._sizes.reads_recordings and steps < self.first:
-            least = "one sample" if self.first == 1 else f"{self.first} samples"
-            refuse("InputError", f"a recording needs at least {least}; got {steps or 'none'}.")
+            refuse_recording(steps, self.first)
         if (done := self._run(given, taken, steps)) != steps:
             refuse("InputError", f"sample {done} holds a value that must not enter the state, which is as it was; repair the sample.")
         return None if answers else [shaped(taken[t * size : (t + 1) * size], self._sizes.output_shape) for t in range(due)]
@@ -230,8 +208,7 @@ class Stream(StreamFacts):
         try:
             return process(self._library, self._sizes, self._arena, *places, rows)
         except MemoryError:
-            needed = rows * (self._sizes.row_bytes or 0)
-            refuse("InputError", f"a recording of {rows} samples needs {needed} bytes of memory, more than this machine gives.")
+            refuse_memory(rows, self._sizes)
 
     def warmup(self, steps: int = 100) -> None:
         """Bring code and weights into the caches by some steps that leave no trace."""
@@ -268,16 +245,9 @@ class Stream(StreamFacts):
             As `snapshot`.
         """
         self._check_steps("restore has no use:")
-        try:
-            view = memoryview(blob).cast("B")
-        except Exception:  # noqa: BLE001  objects of others raise what they like
-            refuse("StateError", f"a snapshot is the bytes that stream.snapshot() gave, one behind the other; got {type(blob).__name__}.")
-        kept = bytearray(view if view.nbytes < _MOST_BYTES else b"") or bytearray(1)
-        answer = self._library.edgelstm_restore(self._arena, ctypes.c_void_p(address(kept)), ctypes.c_size_t(len(kept)))
-        if answer == 1:
-            refuse("StateError", f"these {view.nbytes} bytes are no whole snapshot of this model; take another, or start with reset().")
-        if answer == 2:
-            refuse("StateError", "the snapshot belongs to another model; load that model's library, or start with reset().")
+        kept, size = writable(blob)
+        if answer := self._library.edgelstm_restore(self._arena, ctypes.c_void_p(address(kept)), ctypes.c_size_t(len(kept))):
+            refuse_snapshot(answer, size)
 
     def __copy__(self) -> "Stream":
         made = type(self).__new__(type(self))

@@ -1,7 +1,12 @@
 """The Stream: one model's state in one block of memory, and the five verbs that act on it.
 
-Start here to follow a step: `Stream.step` is a builtin over `kernels/entry/python_call.py`, which runs the fused model
-(`compiler/fuse.py`) on the kernels, `kernels/lstm_f32.py` first of all.
+Start here to follow a step from Python to the multiply-add. Each is called by the one before, and nearly all of it is inlined:
+
+1. `Stream.step`, which `_bind` makes: a builtin over the next one (`runtime.native_call`);
+2. `kernels.entry.python_call.python_step`: checks the sample and copies it;
+3. ``edgelstm_step_in_place``, text in `compiler.fuse`: all layers of the model; called by symbol, for it is compiled apart;
+4. `kernels.lstm_f32.lstm_f32`: the timesteps of a layer; its `walker`: the tiles of one of them;
+5. `kernels.lstm_sums.tile_of`: the sums, multiply-adds of `tiles_f32.multiplication`, and what `lstm_ends` makes of them.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError, UsageError
+from .generation.decoding import Decoding
 from .runtime import native_call, snapshot
 from .runtime.arena import Arena
 from .runtime.facts import StreamFacts
@@ -24,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .compiler.plan import Plan
-    from .generation.decoding import Pairs
     from .model import Model
     from .statistics import InputStatistics
 
@@ -52,7 +57,7 @@ InputError
 """
 
 
-class Stream(StreamFacts):
+class Stream(Decoding, StreamFacts):
     """A model at work on one stream of samples.
 
     The state changes in `step`, `process`, `reset` and `restore`, and by nothing else. A stream belongs to one thread at a time;
@@ -103,7 +108,9 @@ class Stream(StreamFacts):
             self._path = os.path.abspath(os.fspath(model))
             self.program = open_library(os.fspath(model))
         else:
-            self._model, self._plan = model, _compiled(model)
+            from .compiler.plan import plan_of
+
+            self._model, self._plan = model, plan_of(model)
             self.program = self._plan.program
         self._sizes = self.program.sizes
         check_policy(policy, self._sizes)
@@ -186,8 +193,9 @@ class Stream(StreamFacts):
 
             used = rows[: checked_length(length, len(rows))]
         if sizes.reads_recordings and len(used) < sizes.first:
-            least = "one sample" if sizes.first == 1 else f"{sizes.first} samples"
-            raise InputError(f"a recording needs at least {least}; got {len(used) or 'none'}.")
+            from .runtime.plain_refusals import refuse_recording
+
+            refuse_recording(len(used), sizes.first)
         # A stream that goes back to its initial state within the block may give other answers than those due now.
         most = len(rows) if arena.policy is NanPolicy.RESET else arena.due(len(rows))
         try:
@@ -230,62 +238,6 @@ class Stream(StreamFacts):
         """
         self._check_kept("restore")
         self._arena.restore(snapshot.unpack(blob, self._arena.state.nbytes, self._digest))
-
-    def start_from(self, encoder: Stream, pairs: Pairs | None = None) -> None:
-        """Begin with the state that another stream ended with: a decoder with its encoder's.
-
-        Parameters
-        ----------
-        encoder : Stream
-            Of another model, whole recordings included.
-        pairs : dict, optional
-            By name of a recurrent layer here, that of the encoder's layer; of several, whose states are put side by side. By default those
-            of one name.
-
-        Raises
-        ------
-        UsageError, InputError
-            If the layers have no states of one form and size. Nothing has changed then.
-        """
-        from .generation.decoding import start_from
-
-        start_from(self, encoder, pairs)
-
-    def state_of(self, layer: str) -> dict[str, NDArray[np.float32]]:
-        """A copy of what a recurrent layer keeps: ``h``, and ``c`` of an LSTM."""
-        from .generation.decoding import kept
-
-        return {name: part.copy() for name, part in kept(self, layer).items()}
-
-    def set_state(self, layer: str, **parts: ArrayLike) -> None:
-        """Give a recurrent layer its ``h`` or ``c``, finite numbers of its size.
-
-        Raises
-        ------
-        UsageError, InputError
-            If the layer keeps no such part, or the numbers do not fit. Nothing has changed then.
-        """
-        from .generation.decoding import give
-
-        give(self, layer, parts)
-
-    def attend(self, memory: ArrayLike, layer: str | None = None) -> None:
-        """Let `Attention` layers read these rows, an encoder's outputs, until `reset` or another memory.
-
-        Parameters
-        ----------
-        memory : (rows, memory_size)
-        layer : str, optional
-            Name of one layer; by default all of them.
-
-        Raises
-        ------
-        UsageError, InputError
-            If there is no such layer, or the rows do not fit. Nothing has changed then.
-        """
-        from .generation.decoding import attend
-
-        attend(self, memory, layer)
 
     def _told(self) -> dict[str, Any]:
         about = self.program.about()
@@ -350,12 +302,3 @@ def _taken_up(kind: type[Stream], source: Model | str, policy: NanPolicyName, bl
     arena.given[0] = np.frombuffer(given, np.float32)
     arena.bad_inputs = bad_inputs
     return made
-
-
-def _compiled(model: Model) -> Plan:
-    from .compiler.plan import plan_of
-    from .model import Model
-
-    if not isinstance(model, Model):
-        raise UsageError(f"Stream takes a Model, or the path of a built library; got {type(model).__name__}.")
-    return plan_of(model)

@@ -4,65 +4,11 @@ from dataclasses import fields, replace
 
 import numpy as np
 from conftest import lstm_layers
+from int8_records import dense_int8_static, gru_int8, integers, lstm_int8, lstm_int8_static, rnn_int8, static_of_every_option
 from lstm_cells import MODELS as LSTM_MODELS
 
 import edgelstm as el
 from edgelstm.layers import KINDS
-from edgelstm.layers.integers import multiplier
-
-
-def integers(rng, *shape):
-    """Weights of all magnitudes but -128."""
-    return rng.integers(-127, 128, shape).astype(np.int8)
-
-
-def multipliers(factors):
-    pairs = [multiplier(float(f)) for f in factors]
-    return np.array([m for m, _ in pairs], np.int32), np.array([s for _, s in pairs], np.int8)
-
-
-def lstm_int8(rng, inputs, hidden, scheme, *, calibrated=False, extreme=False, **state):
-    shapes = (4 * hidden, inputs), (4 * hidden, hidden)
-    weights = [rng.choice(np.array([-127, 127], np.int8), s) if extreme else integers(rng, *s) for s in shapes]
-    scale = rng.uniform(0.5, 1, 4 * hidden) / (127 * np.sqrt(max(inputs, hidden)))
-    bias = rng.uniform(-0.5, 0.5, 4 * hidden)
-    if calibrated:
-        state = {"input_scale": [1 / 127], "hidden_scale": [0.7 / 127], "input_shift": 1, **state}
-    return el.LSTMInt8(scheme, *weights, scale, bias, **state)
-
-
-def lstm_int8_static(rng, inputs, hidden, *, per_row=True, extreme=False, spread=1.0):
-    draw = (lambda *shape: rng.choice(np.array([-127, 127], np.int8), shape)) if extreme else (lambda *shape: integers(rng, *shape))
-    rows = 4 * hidden if per_row else 4
-    mantissa_ih, shift_ih = multipliers(spread * rng.uniform(0.2, 4, rows) * 4096 / (127 * 127 * np.sqrt(inputs)))
-    mantissa_hh, shift_hh = multipliers(spread * rng.uniform(0.2, 4, rows) * 4096 / (127 * 127 * np.sqrt(hidden)))
-    mantissa_out, shift_out = multipliers([2.0**-30 * rng.uniform(60, 300)])
-    return el.LSTMInt8Static(
-        draw(4 * hidden, inputs),
-        draw(4 * hidden, hidden),
-        mantissa_ih,
-        shift_ih,
-        mantissa_hh,
-        shift_hh,
-        mantissa_out,
-        shift_out,
-        input_scale=[0.01],
-        input_zero_point=int(rng.integers(-128, 128)),
-        hidden_scale=[1 / 127],
-        hidden_zero_point=int(rng.integers(-128, 128)),
-        cell_bits=int(rng.integers(9, 16)),
-        bias=rng.integers(-20000, 20000, 4 * hidden).astype(np.int32),
-        cell_clip=int(rng.integers(1, 32768)) if rng.random() < 0.5 else None,
-        h0=integers(rng, hidden),
-        c0=rng.integers(-32768, 32768, hidden).astype(np.int16),
-    )
-
-
-def dense_int8_static(rng, inputs, outputs, scale, zero_point):
-    mantissa, shift = multipliers(rng.uniform(0.1, 2, outputs) / (127 * np.sqrt(inputs)))
-    return el.DenseInt8Static(
-        integers(rng, outputs, inputs), mantissa, shift, [scale], zero_point, [0.05], 7, rng.integers(-3000, 3000, outputs).astype(np.int32)
-    )
 
 
 def uniform(rng, *shape):
@@ -165,30 +111,6 @@ def inter_rnn(rng):
 def rnn(rng):
     first = el.RNN(uniform(rng, 13, 5), uniform(rng, 13, 13), uniform(rng, 13), uniform(rng, 13))
     return [first, el.RNN(uniform(rng, 9, 13), uniform(rng, 9, 9) / 4, uniform(rng, 9), activation="relu", gate_clip=3)]
-
-
-def hidden_int8(rng, record, size, hidden, scheme, **options):
-    """A GRU or Elman layer with int8 weights."""
-    rows = (3 if record is el.GRUInt8 else 1) * hidden
-    scales = (rng.uniform(0.5, 1, rows) / (127 * np.sqrt(columns)) for columns in (size, hidden))
-    biases = {f.name: uniform(rng, rows) for f in fields(record) if f.name.startswith("bias")}
-    return record(scheme, integers(rng, rows, size), integers(rng, rows, hidden), *scales, **biases, **options)
-
-
-def gru_int8(rng):
-    """Both schemes and both conventions of the reset gate, calibrated or not."""
-    calibrated = {"input_scale": [1 / 127], "hidden_scale": [0.9 / 127], "h0": uniform(rng, 14)}
-    return [
-        hidden_int8(rng, el.GRUInt8, 5, 14, "int8-dynamic", **calibrated),
-        hidden_int8(rng, el.GRUInt8, 14, 7, "int8-dynamic", reset_after=False),
-        hidden_int8(rng, el.GRUInt8, 7, 9, "int8-weight", reset_after=False, gate_clip=0.8),
-        hidden_int8(rng, el.GRUInt8, 9, 6, "int8-weight", cell_activation="relu"),
-    ]
-
-
-def rnn_int8(rng):
-    calibrated = {"input_scale": [1 / 127], "hidden_scale": [2 / 127], "activation": "relu", "gate_clip": 2.0}
-    return [hidden_int8(rng, el.RNNInt8, 5, 14, "int8-dynamic", **calibrated), hidden_int8(rng, el.RNNInt8, 14, 9, "int8-weight")]
 
 
 def in_halves(layers):
@@ -396,6 +318,7 @@ MAKERS = {
 #: Models that have a kind once more, with other options, by a name that begins with the kind's.
 MORE = {
     **LSTM_MODELS,
+    "lstm_int8_static, options": static_of_every_option,
     "layer_norm_recording": behind_lstm(lambda rng: el.LayerNorm(uniform(rng, 9), uniform(rng, 9), groups=3, over="recording")),
 }
 

@@ -42,6 +42,7 @@ static int try_one(const char *path, const char *samples, const char *answers) {
     FUNCTION(init);
     FUNCTION(reset);
     FUNCTION(step);
+    FUNCTION(step_many);
     FUNCTION(process);
     FUNCTION(snapshot);
     FUNCTION(restore);
@@ -77,11 +78,21 @@ static int try_one(const char *path, const char *samples, const char *answers) {
     REQUIRE(process(other, x + half * inputs, single, steps - half) == steps - half);
     REQUIRE(!memcmp(whole + half * outputs, single, (steps - half) * outputs * sizeof(float)));
 
+    void *arenas[] = {arena, other, arena}; /* one of them twice, for the first and the second sample */
+    float *three = malloc(3 * inputs * sizeof(float));
+    memcpy(three, x, inputs * sizeof(float));
+    memcpy(three + inputs, x, 2 * inputs * sizeof(float));
+    reset(arena);
+    reset(other);
+    REQUIRE(step_many(arenas, three, single, 3) == 3 && step_many(arenas, three, single, 0) == 0);
+    REQUIRE(!memcmp(single, whole, outputs * sizeof(float)) && !memcmp(single + outputs, whole, 2 * outputs * sizeof(float)));
+
     float *bad = malloc(3 * inputs * sizeof(float));
     memcpy(bad, x, 3 * inputs * sizeof(float));
     memset(bad + 3 * inputs - 1, 0xFF, sizeof(float)); /* a NaN */
     snapshot(other, later);
     REQUIRE(step(other, bad + 2 * inputs, single) == 1 && process(other, bad, single, 3) == 2);
+    REQUIRE(step_many(arenas, bad, single, 3) == 2);
     for (size_t at = 0; at < blob_bytes; at++) {
         blob[at] ^= (unsigned char)(1u << at % 8);
         REQUIRE(restore(other, blob, blob_bytes) == 1);

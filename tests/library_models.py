@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from conftest import lstm_layers, lstm_model
 from elstm_files import index_model, sensor_model
-from kinds import MAKERS, dense_int8_static, hidden_int8, integers, lstm_int8, lstm_int8_static, uniform
+from int8_records import dense_int8_static, hidden_int8, integers, lstm_int8, lstm_int8_static
+from kinds import MAKERS, uniform
 
 import edgelstm as el
 from edgelstm import reference

@@ -6,7 +6,8 @@ from functools import cache
 import lstm_cells
 import numpy as np
 from conftest import lstm_layers
-from kinds import MAKERS, hidden_int8, lstm_int8, uniform
+from int8_records import hidden_int8, lstm_int8
+from kinds import MAKERS, uniform
 
 import edgelstm as el
 

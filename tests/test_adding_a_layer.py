@@ -13,7 +13,7 @@ from documents import ROOT
 PAGE = ROOT / "docs" / "adding-a-layer.md"
 
 #: What the copy needs beside the package.
-TESTS = ("conftest.py", "golden_files.py", "kinds.py", "lstm_cells.py", "test_every_kind.py", "golden/packages.txt")
+TESTS = ("conftest.py", "golden_files.py", "int8_records.py", "kinds.py", "lstm_cells.py", "test_every_kind.py", "golden/packages.txt")
 
 #: By the file and the begin of the text that is left out: what the failure must say.
 LEFT_OUT = {

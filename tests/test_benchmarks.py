@@ -226,10 +226,10 @@ def test_other_cells_and_options_are_timed_beside_the_lstm(tmp_path):
     grid, report = import_module("grid"), import_module("report_cells")
     told = json.loads(result.read_text())
     row = told["cells"]["3,8,1"]
-    ways = {f"{cell} {way}" for cell in (*grid.CELLS, "gru int8") for way in ("process()", "step(x)")}
+    ways = {f"{cell} {way}" for cell in (*grid.CELLS, "gru int8", "lstm f16", "gru f16") for way in ("process()", "step(x)")}
     assert ways <= set(row)
     assert all(0 < figures["min_ns"] <= figures["median_ns"] for figures in row.values())
-    assert all(figures["max_error"] <= (0.2 if "int8" in name else 1e-6) for name, figures in row.items())
+    assert all(figures["max_error"] <= (0.2 if "int8" in name else 1e-3 if " f16 " in name else 1e-6) for name, figures in row.items())
     assert all(title in done.stdout for title in report.TITLES.values())
     assert "no result" in done.stdout, "a first look says so"
 

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 #: What a library shows.
 SHOWN = {
     *(f"edgelstm_{name}" for name in ("abi", "info", "arena_bytes", "snapshot_bytes", "input_size", "output_size")),
-    *(f"edgelstm_{name}" for name in ("init", "reset", "step", "process", "snapshot", "restore")),
+    *(f"edgelstm_{name}" for name in ("init", "reset", "step", "step_many", "process", "snapshot", "restore")),
     *(f"edgelstm_{name}" for name in ("run", "python_step", "weights", "initial_state")),
 }
 

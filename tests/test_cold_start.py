@@ -12,6 +12,8 @@ import edgelstm as el
 RUNTIME = {
     "edgelstm",
     "edgelstm.errors",
+    "edgelstm.generation",
+    "edgelstm.generation.decoding",
     "edgelstm.stream",
     "edgelstm.runtime",
     *(f"edgelstm.runtime.{name}" for name in ("arena", "binding", "digests", "facts", "library_file", "memory", "sizes")),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kinds import hidden_int8, integers, lstm_int8
+from int8_records import hidden_int8, integers, lstm_int8
 from library_models import LIMIT, MODELS, built, model_of, same_integers, samples_of, tool, worst
 
 import edgelstm as el
@@ -195,6 +195,26 @@ def test_every_width_of_int8_without_vectors(tmp_path, target, toolchain, emulat
     el.build(model, target).write(tmp_path / "widths.so")
     step_in_c(tmp_path, ["widths"], toolchain, emulator)
     answers = np.fromfile(tmp_path / "widths.out", np.float32).reshape(30, -1)
+    np.testing.assert_array_equal(answers, el.Stream(model).process(xs))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "toolchain", "emulator"), IN_C, ids=[target for target, *_ in IN_C])
+def test_convolutions_of_int8(tmp_path, target, toolchain, emulator):
+    """In every form of products: the integers of this machine."""
+    rng = np.random.default_rng(20261128)
+
+    def convolution(outputs, inputs, taps, **options):
+        scale = rng.uniform(0.5, 1, outputs) / (70 * np.sqrt(inputs * taps))
+        return el.Conv1DInt8("int8-dynamic", integers(rng, outputs, inputs, taps), scale, rng.uniform(-1, 1, outputs), **options)
+
+    layers = [convolution(37, 3, 5, input_scale=[1 / 127]), el.Activation("relu"), convolution(12, 37, 2, dilation=3)]
+    model = el.Model([*layers, convolution(6, 6, 3, groups=2)])
+    xs = rng.uniform(-1, 1, (30, 3)).astype(np.float32)
+    xs.tofile(tmp_path / "convolutions.in")
+    el.build(model, target).write(tmp_path / "convolutions.so")
+    step_in_c(tmp_path, ["convolutions"], toolchain, emulator)
+    answers = np.fromfile(tmp_path / "convolutions.out", np.float32).reshape(30, -1)
     np.testing.assert_array_equal(answers, el.Stream(model).process(xs))
 
 

@@ -14,6 +14,7 @@ from edgelstm.importers import import_file
 from edgelstm.importers.from_onnx.chains import from_onnx
 from edgelstm.importers.from_tensorflow.file import parse
 from edgelstm.importers.from_tensorflow.program import program
+from edgelstm.importers.from_tensorflow.settled import settled
 
 with tarfile.open(Path(__file__).with_name("golden") / "tensorflow.tar.xz") as archive:
     FILES = {member.name: archive.extractfile(member).read() for member in archive}
@@ -195,6 +196,16 @@ def test_placeholders_of_dropout_drop_nothing(op, taken):
     assert any(f"'drop' is taken as {taken}" in note for note in notes)
     x = np.ones((2, 3))
     assert reference.run(model, x) == pytest.approx(x @ np.arange(6.0).reshape(3, 2), abs=1e-5)
+
+
+def test_a_probability_without_a_shape_is_followed_into_a_loop():
+    graph, notes = GraphDef(), []
+    graph.add("keep", "Placeholder", dtype=dtype("float32"))
+    graph.add("inside", "Enter", "keep")
+    graph.add("noise", "RandomUniform", "inside")
+    graph.add("sum", "Add", "inside", "noise")
+    assert [node.op for node in settled(parse(graph.bytes()).nodes, notes)] == ["Const", "Enter", "RandomUniform", "Add"]
+    assert notes == ["The input 'keep' is taken as 1, so that nothing is dropped or trained."]
 
 
 def test_functions_are_called_in_place():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from cli_calls import call, refused
 from conftest import lstm_layers
-from kinds import lstm_int8, uniform
+from int8_records import lstm_int8
+from kinds import uniform
 from library_models import tool
 from microcontroller_boards import BOARDS, COMPILER, EMULATOR, emulated, linked, need
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import samples
-from kinds import hidden_int8
+from int8_records import hidden_int8
 from test_gru import gru, rnn
 from test_kernels_int8 import FORMS
 

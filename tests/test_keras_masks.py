@@ -10,7 +10,9 @@ from edgelstm import reference
 
 pytest.importorskip("h5py")
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning", "ignore:You are saving:UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning", "ignore:You are saving:UserWarning", "ignore:Layer .* mask:UserWarning"
+)
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +90,41 @@ def test_a_comparison_that_is_no_mask_is_refused_by_name(keras, tmp_path):
     keras.Model(x, keras.layers.LSTM(3)(y)).save(tmp_path / "model.keras")
     with pytest.raises(el.UnsupportedModelError, match="more than a mask"):
         el.load(tmp_path / "model.keras")
+
+
+def looking(k, look):
+    L = k.layers
+    x = k.Input((6,))
+    y = L.LSTM(4, return_sequences=True)(L.Embedding(9, 3, mask_zero=True)(x))
+    y = L.LayerNormalization()(look(L, y) + y)
+    return k.Model(x, L.Dense(2)(L.Concatenate()([L.GlobalMaxPooling1D()(y), L.GlobalAveragePooling1D()(y)])))
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda L, y: L.Attention(use_scale=True)([y, y]),
+        lambda L, y: L.AdditiveAttention()([y, y]),
+        lambda L, y: L.MultiHeadAttention(2, 3)(y, y),
+    ],
+)
+def test_padding_is_kept_from_attention(keras, tmp_path, rng, look):
+    model = looking(keras, look)
+    for weight in model.weights:
+        weight.assign(rng.uniform(-0.9, 0.9, weight.shape).astype(np.float32))
+    model.save(tmp_path / "model.keras")
+    xs = np.array([0, 4, 0, 2, 7, 0], np.float32)
+    expected = keras.ops.convert_to_numpy(model(xs[None]))
+    found = reference.run(el.load(tmp_path / "model.keras"), xs[:, None])[-1]
+    assert np.abs(found - expected).max() < 1e-6
+
+
+def test_padding_is_zeros_to_layers_that_know_none(keras, tmp_path, rng):
+    L = keras.layers
+    x = keras.Input((6, 2))
+    model = keras.Model(x, L.Conv1D(3, 3, padding="causal")(L.Masking(-1.0)(x)))
+    model.save(tmp_path / "model.keras")
+    xs = rng.uniform(-1, 1, (6, 2)).astype(np.float32)
+    xs[[2, 5]] = -1
+    expected = keras.ops.convert_to_numpy(model(xs[None]))[0]
+    assert np.abs(reference.run(el.load(tmp_path / "model.keras"), xs) - expected).max() < 1e-6

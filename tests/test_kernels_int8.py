@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import samples
 from elstm_files import resigned
-from kinds import integers, lstm_int8
+from int8_records import integers, lstm_int8
 
 import edgelstm as el
 from edgelstm import reference

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from kinds import dense_int8_static, lstm_int8_static
+from int8_records import dense_int8_static, lstm_int8_static
 
 import edgelstm as el
 from edgelstm import reference

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "edgelstm"
 #: the beginning of its name. "" is the package itself (its version).
 ALLOWED = {
     "__init__": {
+        "bank",
         "building",
         "errors",
         "files",
@@ -21,12 +22,14 @@ ALLOWED = {
         "layers",
         "loading",
         "model",
+        "observed",
         "quantization",
         "sources",
         "statistics",
         "stream",
         "timed",
         "verifying",
+        "windowed",
     },
     "__main__": {"cli"},
     "errors": set(),
@@ -42,9 +45,14 @@ ALLOWED = {
     "kernels": set(),
     "compiler": {"errors", "layers", "model", "kernels", "runtime"},
     "building": {"", "compiler", "errors", "files", "model", "runtime"},
+    "many": {"compiler", "errors", "files", "model", "runtime"},
+    "bank": {"errors", "many", "model", "runtime"},
+    "windowed": {"errors", "many", "model", "runtime"},
     "stream": {"compiler", "errors", "files", "generation.decoding", "model", "runtime", "statistics"},
     "timed": {"errors", "field", "runtime", "stream"},
+    "observed": {"", "compiler", "errors", "field", "runtime", "stream"},
     "generation": {"compiler", "errors", "stream"},
+    "generation/decoding.py": {"compiler", "errors", "model", "runtime"},
     "generation/vocabulary.py": {"errors"},
     "onnx_backend": {"errors", "importers", "layers", "reference", "stream"},
     "device": {"errors", "runtime"},
@@ -56,8 +64,8 @@ ALLOWED = {
     "sources": {"errors", "runners"},
     "web": {"errors"},
     "cli": {
-        *("", "building", "compiler", "doctor", "errors", "files", "importers", "layers", "loading", "model", "quantization"),
-        *("field", "generation", "originals", "reference", "runners", "runtime", "sources", "statistics", "stream", "timed"),
+        *("", "building", "compiler", "doctor", "errors", "field", "files", "generation", "importers", "layers", "loading", "model"),
+        *("observed", "originals", "quantization", "reference", "runners", "runtime", "sources", "statistics", "stream", "timed"),
         *("verifying", "web"),
     },
 }
@@ -68,8 +76,9 @@ FOREIGN = {
     "runtime": {*sys.stdlib_module_names, "_sha2", "_sha256", "numpy"},
     **{
         f"runtime/{name}.py": set(sys.stdlib_module_names)
-        for name in ("cpu", "facts", "library_file", "library_text", "outline", "plain_samples", "recording_calls", "sizes")
+        for name in ("cpu", "facts", "library_file", "library_text", "outline", "recording_calls", "sizes")
     },
+    **{f"runtime/plain_{name}.py": set(sys.stdlib_module_names) for name in ("refusals", "samples")},
     "runtime/digests.py": {*sys.stdlib_module_names, "_sha2", "_sha256"},
     "device.py": set(sys.stdlib_module_names),
 }
@@ -188,6 +197,7 @@ def test_numba_is_imported_in_kernels_and_few_files_of_the_compiler_only():
         "compiler/c_abi.py",
         "compiler/fuse.py",
         "compiler/fuse_recordings.py",
+        "compiler/fuse_streams.py",
         "compiler/numba_ir.py",
         "compiler/numba_start.py",
         "compiler/object_code.py",

@@ -1,8 +1,12 @@
 """MQTT, against a broker: nothing lost and nothing stepped twice, whoever is killed; status, answers, Home Assistant."""
 
 import json
+import os
 import random
+import select
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_calls import call, launch, make_model, refused, until
+from cli_calls import ROOT, call, launch, make_model, refused, until
 from mqtt_broker import Broker, persistent
 
 import edgelstm as el
@@ -141,6 +145,39 @@ def test_killed_between_receipt_and_acknowledgement_nothing_is_lost_or_counted_t
     path: Path, broker: Broker, tmp_path: Path, numbered: bool, heard_signals: None
 ) -> None:
     killed_again_and_again(path, broker, tmp_path, 6, numbered=numbered)
+
+
+RECEIVES = """
+import sys, time
+from types import SimpleNamespace
+from edgelstm.runners.reading import Reading
+from edgelstm.sources import Wanted, open_input
+model = SimpleNamespace(input_size=3, input_names=("ax", "ay", "az"))
+given = 0
+for samples in open_input(sys.argv[1], Wanted(model, Reading(bad_lines="skip"), print)):
+    given += len(samples.values)
+    print("received", given, flush=True)
+    if given == int(sys.argv[2]):
+        time.sleep(60)
+"""
+
+
+def test_what_was_received_and_not_dealt_with_comes_again(broker: Broker) -> None:
+    url = f"mqtt://127.0.0.1:{broker.port}/sensors/+/imu?client=gateway"
+    peer = Peer(broker, "edgelstm/gateway/status")
+    rows = np.zeros((1, 3), np.float32)
+    received = []
+    for number, count in ((0, 1), (1, 2), (2, 9)):
+        command = [sys.executable, "-c", RECEIVES, url, str(count)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
+            until(lambda number=number: [payload for _, payload, _ in peer.heard].count(b"online") > number, process)
+            peer.send("a", number, rows[0])
+            for _ in range(min(count, 2)):
+                heard = select.select([process.stdout], [], [], 10)[0]
+                received.append(process.stdout.readline() if heard else b"nothing")
+            process.kill()
+    peer.close()
+    assert received == [b"received 1\n", b"received 1\n", b"received 2\n", b"received 1\n", b"received 2\n"]
 
 
 @pytest.mark.nightly

@@ -127,6 +127,7 @@ NETWORKS = {
     "numbers put in places": lambda: behind_lstm(put),
     "a frame made wider": lambda: behind_lstm(lambda y: functional.interpolate(y, scale_factor=2)),
     "scaled samples": lambda: Network(lambda x, rnn: rnn((x - torch.tensor([1.0, 2, 3])) / torch.tensor([2.0, 4, 5]))[0], lstm(3, 8)),
+    "logarithms of bands": lambda: before_lstm(lambda x, m: turned(torch.log(torch.clamp(m(turned(x)) ** 2, min=1e-4))), nn.Linear(3, 5)),
     "clipped": lambda: behind_lstm(lambda y: functional.leaky_relu(torch.clamp(y, -0.1, 0.2))),
 }
 

@@ -176,7 +176,11 @@ def test_convolutions_over_time_and_frequency_before_a_recurrent_layer(tmp_path)
         'kind = "gru"\nprefix = "rnn"',
     )
     expected = rnn(maps.permute(1, 0, 2).flatten(1))[0]
-    close(tmp_path, state(("conv", conv), ("norm", norm), ("rnn", rnn)), recipe, xs, expected.numpy())
+    arrays = state(("conv", conv), ("norm", norm), ("rnn", rnn))
+    close(tmp_path, arrays, recipe, xs, expected.numpy())
+    arrays["conv.weight"] = arrays["conv.weight"].transpose(0, 1, 3, 2)
+    turned = recipe.replace('prefix = "conv"', 'kernel = { tensor = "conv.weight", axes = [0, 1, 3, 2] }\nbias = "conv.bias"')
+    close(tmp_path, arrays, turned, xs, expected.numpy())
 
 
 def test_words_of_letters_beside_measurements_and_a_decoder_left_out(tmp_path):
@@ -215,7 +219,8 @@ RNN = 'kind = "lstm"\nprefix = "rnn"'
         ('kind = "embedding"\ncount = 0\nweight = "w"', "count must be a whole number"),
         ('kind = "dense"\nweight = { tensor = "w", rows = "0:9" }', "takes rows up to 8 of a tensor of shape"),
         ('kind = "dense"\nweight = { tensor = "w", shape = [3, 3] }', "whose product is 8"),
-        ('kind = "dense"\nweight = { tensor = "w", slices = 3 }', "is a table of tensor, rows, columns, shape"),
+        ('kind = "dense"\nweight = { tensor = "w", axes = [0, 0] }', "axes must name each of 0 to 1 once"),
+        ('kind = "dense"\nweight = { tensor = "w", slices = 3 }', "is a table of tensor, rows, columns, shape, axes"),
         ('kind = "intra_rnn"\ncell = "dense"\nrows = 2', "cell must be one of lstm, gru, rnn"),
         ('kind = "intra_rnn"\nrows = 2\ncell = "lstm"\nprefix = "both"', "its cell has one layer and one direction"),
         ('kind = "gru"\nfinal = true\nweight_ih = "w"', "final is for bidirectional layers"),

@@ -1,8 +1,10 @@
-"""Copies and pickles of streams and models: independent, and in the same state."""
+"""Copies and pickles of streams and models: independent, in the same state, and freed with their last name."""
 
 import copy
+import gc
 import multiprocessing
 import pickle
+import weakref
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -194,3 +196,21 @@ def test_models_are_copied(way):
     assert layer.name == MODEL.layers[0].name
     with pytest.raises(ValueError, match="read-only"):
         layer.weight_ih[0, 0] = 1
+
+
+def test_a_stream_is_freed_without_the_collector():
+    whole = el.Stream(MODEL).process(XS)
+    gc.disable()
+    try:
+        stream = el.Stream(MODEL)
+        gone = weakref.ref(stream._arena)
+        step = stream.step
+        del stream
+        assert gone() is not None  # the builtin keeps its memory
+        np.testing.assert_array_equal(step(XS[0]), whole[0])
+        with pytest.raises(el.InputError):
+            step([1])
+        del step
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -1,5 +1,7 @@
 """Models that follow one another in a running stream: warmed, shadowed, swapped at a step's boundary, taken back."""
 
+import gc
+import weakref
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -160,3 +162,15 @@ def test_the_shelf(tmp_path):
     (tmp_path / "12" / "m.so").write_bytes(b"whole now")
     assert shelf.next(3).number == 12
     assert (shelf.holds(12), shelf.holds(4)) == (True, False)
+
+
+def test_models_that_were_followed_are_let_go():
+    found = [scaled(factor) for factor in (1.5, 2.5, 3.5)]
+    gone = [weakref.ref(model) for model in found]
+    running, _ = succession(found[0])
+    for number in (1, 2):
+        running.offer(number, el.Stream(found[number]))
+        running.process(ROWS[:10])
+    found.clear()
+    gc.collect()
+    assert [model() is None for model in gone] == [True, False, False]

@@ -33,10 +33,15 @@ def other(dtype, shape, **options):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"replaced": {9: constant(np.int16, 4)}}, "peepholes"),
-        ({"replaced": {16: constant(np.int8, (4, 4))}}, "a projection"),
-        ({"replaced": {20: constant(np.int16, 4)}}, "layer normalization"),
-        ({"replaced": {1: -1}}, "CIFG"),
+        ({"replaced": {9: constant(np.int16, 4)}}, "its input 10 is missing"),
+        (
+            {"replaced": {17: constant(np.int32, 4)}},
+            "(int32, 4), belongs to a gate, a norm or a projection that it lacks",
+        ),
+        ({"replaced": {20: constant(np.int16, 4)}}, "that it lacks"),
+        ({"replaced": {1: -1}}, "its input 5,"),
+        ({"norm": True, "replaced": {22: constant(np.int16, (4, 1))}}, "not a int16 constant of 1"),
+        ({"peephole": True, "replaced": {10: lambda n: n.constant(np.ones(4, np.int16), 0.01, 3)}}, "the zero point 3, not 0"),
         ({"replaced": {6: -1}}, "input 6 is missing"),
         ({"replaced": {2: constant(np.int8, (4, 2))}}, "takes 2 values at once"),
         ({"replaced": {6: constant(np.int8, (4, 5))}}, "differ in shape"),

@@ -184,6 +184,28 @@ def test_numpy_arrays_beside_the_weights_are_passed_over_with_a_note(beside, pro
     assert ('checkpoint["hyper"]["x_scale"]' in note) == ("hyper" in beside)
 
 
+class Vocabulary:
+    """An object as training scripts keep it beside the weights."""
+
+    def __init__(self, value):
+        self.value = value
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_objects_and_vocabularies_beside_the_weights_are_passed_over(zipped, tmp_path):
+    """Their classes are named in a note; of what their dicts are called, nothing is asked."""
+    net, path = Net(), tmp_path / "n.pt"
+    beside = {"vocabulary": Vocabulary([Net()]), "letters": {"\t": 0, "\x7f": [1], 1: 2, "1": 3}}
+    torch.save({"state_dict": net.state_dict(), **beside}, path, _use_new_zipfile_serialization=zipped)
+    taken = import_file(path)
+    same(taken.model, net)
+    assert any(f"vocabulary ({__name__}.Vocabulary)" in note for note in taken.notes)
+    for value in (net, {"net": net}, {"state_dict": {**net.state_dict(), "fc1.weight": Vocabulary(1)}}):
+        torch.save(value, path, _use_new_zipfile_serialization=zipped)
+        with pytest.raises(el.ModelFileError, match=r"its pickle asks for .*no plain data"):
+            el.load(path)
+
+
 def test_tensors_that_scale_inputs_are_named_in_a_note(tmp_path):
     net = Net()
     beside = {"model_state_dict": net.state_dict(), "scaler_mean": torch.zeros(3), "scaler_std": torch.ones(1, 3), "offsets": torch.ones(3)}

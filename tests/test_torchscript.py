@@ -81,7 +81,7 @@ class Many(nn.Module):
         z = nn.functional.mish(self.inp(x)).unflatten(-1, [2, 4]).swapaxes(2, 3).flatten(2)
         y = self.gru(z)[0]
         a, b = y.split(4, -1)
-        y = torch.cat([nn.functional.logsigmoid(a), torch.square(b)], -1)
+        y = torch.cat([nn.functional.logsigmoid(a), torch.log1p(torch.square(b)) - torch.log10(torch.square(b) + 0.1)], -1)
         y = torch.stack([y.narrow(-1, 0, 4), y[..., 4:].type_as(x)], -1).transpose(-1, -2).reshape(x.shape[0], x.shape[1], 8)
         return 1 - self.out(nn.functional.leaky_relu(y, 0.2)) / 3
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import lstm_model
-from kinds import integers, lstm_int8, lstm_int8_static
+from int8_records import integers, lstm_int8, lstm_int8_static
 
 import edgelstm as el
 

@@ -1,11 +1,13 @@
 """A folder of models that is watched while a stream runs: proved, compiled, shadowed, taken over, taken back."""
 
+import json
+import select
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from cli_calls import ROWS, call, make_model, refused
+from cli_calls import ROWS, call, launch, line_of, make_model, refused
 
 import edgelstm as el
 from edgelstm.cli.watching import Asked
@@ -82,3 +84,37 @@ def test_a_run_begins_with_the_newest_model_that_is_sound(tmp_path):
     assert "model 3 is not taken" in result.stderr
     refused(call("run", tmp_path / "1.elstm", "--watch", tmp_path / "none", given=lines), 2)
     refused(call("run", tmp_path / "1.elstm", "--watch", tmp_path, "--key", "ax", given=lines), 2)
+
+
+@pytest.mark.slow
+def test_a_running_process_takes_up_a_new_model(tmp_path):
+    el.save(model_of(1), tmp_path / "1.elstm")
+    told = ("--watch", tmp_path, "--shadow", 4, "--metrics", tmp_path / "m.jsonl", "--metrics-every", 0)
+    answers, sent = [], []
+    with launch("run", tmp_path / "1.elstm", *told) as process:
+        said, swapped = "", 0
+        while not said or len(sent) < swapped + 10:
+            row = ROWS[len(sent) % len(ROWS)]
+            process.stdin.write((",".join(map(repr, row.tolist())) + "\n").encode())
+            sent.append(row)
+            for _ in range(1 if answers else 2):
+                line = line_of(process).decode()
+            answers.append(line)
+            if len(sent) == 1:
+                el.save(model_of(2), tmp_path / "2.elstm")
+            if not said and select.select([process.stderr], [], [], 0.05)[0]:
+                said, swapped = process.stderr.readline().decode(), len(sent)
+            assert len(sent) < 1000
+        process.stdin.close()
+        process.wait(60)
+    assert process.returncode == 0
+    assert said == "edgelstm: model 2 answers from now on, with the recent samples read.\n"
+    written = np.array([line.split(",") for line in answers], np.float32)
+    assert np.array_equal(written[:swapped], el.Stream(model_of(1)).process(np.array(sent))[:swapped])
+    digests = [json.loads(line)["digest"] for line in (tmp_path / "m.jsonl").read_text().splitlines()]
+    assert digests[0] == el.Stream(model_of(1)).digest
+    assert digests[-1] == el.Stream(model_of(2)).digest
+    assert len(sent) > swapped
+    follower = el.Stream(model_of(2))
+    followed = follower.process(np.array(sent))  # the recent samples are all there were
+    assert np.array_equal(written[swapped:], followed[swapped:])

@@ -78,15 +78,15 @@ def test_the_page_and_what_it_reads(server: Server, feed: Feed) -> None:
 
 
 def test_streams_by_key(server: Server, feed: Feed) -> None:
-    keys = [f"watch-{i}" for i in range(300)]
-    ys = np.tile(np.float32([0.2, 0.8]), (300, 1))
+    keys = [f"watch-{i}" for i in range(1200)]
+    ys = np.tile(np.float32([0.2, 0.8]), (1200, 1))
     assert events(server, "/events?key=watch-7", 1)[0]["rows"] == []
-    feed.saw(keys, np.zeros((300, 2), np.float32), ys, 300)
+    feed.saw(keys, np.zeros((1200, 2), np.float32), ys, 1200)
     told = events(server, "/events?key=watch-7", 1)[0]
     assert len(told["rows"]) == 1
-    assert len(told["streams"]) == 200
-    assert told["streams"][0] == ["watch-299", 1, "walk"]
-    assert told["counters"]["streams"] == 300
+    assert len(told["streams"]) == 1000
+    assert told["streams"][0] == ["watch-1199", 1, "walk"]
+    assert told["counters"]["streams"] == 1200
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ class Network:
 
 @dataclass
 class Int8LSTM:
-    """A full-int8 LSTM with a head, as the converter writes it; each field may be made wrong."""
+    """A full-int8 LSTM with a head, as the converter writes it; each field may be made wrong. projected: size of h, 0 for the cell's."""
 
     inputs: int = 3
     hidden: int = 4
@@ -125,31 +125,53 @@ class Int8LSTM:
     clip: float = 10.0
     seed: int = 0
     time_major: bool = False
+    coupled: bool = False
+    peephole: bool = False
+    norm: bool = False
+    projected: int = 0
+    gated: tuple[float, int] = (0.006, 5)
     options: dict[int, Any] = field(default_factory=dict)
     replaced: dict[int, Any] = field(default_factory=dict)
     network: Network = field(default_factory=Network)
 
     def build(self) -> Network:
         """The network up to the sequence of h, which `last` names."""
-        n, rng = self.network, np.random.default_rng(self.seed)
+        n, rng, given = self.network, np.random.default_rng(self.seed), self.projected or self.hidden
         around = (self.steps, 1) if self.time_major else (1, self.steps)
         x = n.tensor("int8", (*around, self.inputs), *self.x, name="x")
         n.inputs = [x]
-        columns = [self.inputs] * 4 + [self.hidden] * 4
+        columns = [self.inputs] * 4 + [given] * 4
         scales = rng.uniform(0.002, 0.03, 8).astype(np.float32)
         weights = [n.constant(rng.integers(-127, 128, (self.hidden, c)).astype(np.int8), s) for c, s in zip(columns, scales, strict=True)]
-        biases = [n.constant(rng.integers(-9000, 9000, self.hidden).astype(np.int32), np.float32(self.x[0]) * s) for s in scales[:4]]
-        h = n.tensor("int8", (1, self.hidden), *self.h, variable=True)
+        products = np.full(4, 2.0**-18, np.float32) if self.norm else np.float32(self.x[0]) * scales[:4]
+        biases = [n.constant(rng.integers(-9000, 9000, self.hidden).astype(np.int32), s) for s in products]
+        h = n.tensor("int8", (1, given), *self.h, variable=True)
         c = n.tensor("int16", (1, self.hidden), self.cell, variable=True)
-        between = [n.tensor("float32", (0,)) for _ in range(4)] + [n.tensor("int8", (0,), *self.h)]
-        self.last = n.tensor("int8", (*around, self.hidden), *self.h, name="sequence")
-        operands = [x, *weights, -1, -1, -1, *biases, -1, -1, h, c, -1, -1, -1, -1]
+        between = [n.tensor("int16", (0,), 2.0**-11) if self.norm else n.tensor("float32", (0,)) for _ in range(4)]
+        between.append(n.tensor("int8", (0,), *(self.gated if self.projected else self.h)))
+        self.last = n.tensor("int8", (*around, given), *self.h, name="sequence")
+        operands = [x, *weights, *self._units(rng, 3, self.peephole, 2.0**-14), *biases, *self._projection(rng), h, c]
+        operands += self._units(rng, 4, self.norm, 2.0**-8)
+        if self.coupled:
+            operands = [-1 if index in (1, 5, 9, 12, 20) else operand for index, operand in enumerate(operands)]
         for index, tensor in self.replaced.items():
             operands[index] = tensor(n) if callable(tensor) else tensor
         options = {0: ("b", 4), 1: ("f", self.clip), 3: ("B", self.time_major)} | self.options
         n.operator("UNIDIRECTIONAL_SEQUENCE_LSTM", operands, [self.last], options, options_type=71, intermediates=between)
         n.outputs = [self.last]
         return n
+
+    def _units(self, rng, count, present, scale) -> list[int]:
+        """So many rows of int16 numbers for the units; -1 for each that is absent."""
+        drawn = (rng.integers(-9000, 9000, self.hidden).astype(np.int16) for _ in range(count if present else 0))
+        return [self.network.constant(row, scale) for row in drawn] or [-1] * count
+
+    def _projection(self, rng) -> list[int]:
+        if not self.projected:
+            return [-1, -1]
+        weights, bias = rng.integers(-127, 128, (self.projected, self.hidden)), rng.integers(-2000, 2000, self.projected)
+        product = np.float32(0.01) * np.float32(self.gated[0])
+        return [self.network.constant(weights.astype(np.int8), 0.01), self.network.constant(bias.astype(np.int32), product)]
 
     def last_step(self, begin=-1) -> None:
         """Take the last step of the sequence."""

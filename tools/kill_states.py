@@ -15,7 +15,7 @@ from pathlib import Path
 from edgelstm.field.store import Kept, StateStore
 
 #: Seconds that a process lives, at most.
-LONGEST = 0.02
+LONGEST = 0.04
 
 
 def state_of(generation: int) -> bytes:
@@ -59,28 +59,30 @@ def newest(folder: Path) -> Kept | None:
         store.close()
 
 
-def run(count: int, seed: int = 0) -> int:
-    """Kill so many processes, and return how many generations were written in all.
+def run(count: int, seed: int = 0) -> tuple[int, int]:
+    """Kill so many processes, and return how many generations were written in all, and how many kills fell into a write.
 
     Raises
     ------
     AssertionError
         If a state is unreadable, stale or another than was written.
     """
-    draw, last = random.Random(seed), 0
+    draw, last, torn = random.Random(seed), 0, 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "state"
         for _ in range(count):
             last = max(last, killed(folder, draw.uniform(0, LONGEST)))
+            torn += any(folder.glob(".*.tmp"))
             kept = newest(folder)
             found = kept.generation if kept else 0
             assert last <= found <= last + 1, f"generation {last} was said, {found} is there"
             assert kept is None or (kept.state == state_of(found) and kept.marks == {"sequence": found}), f"generation {found} is another"
             last = found
         assert len(list(folder.iterdir())) <= 3, "something was left behind"
-    return last
+    return last, torn
 
 
 if __name__ == "__main__":
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    print(f"{kills} processes killed while they wrote {run(kills)} states: the newest was whole each time.")
+    written, torn = run(kills)
+    print(f"{kills} processes killed while they wrote {written} states, {torn} in the middle of one: the newest was whole each time.")

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import InputError
 from ..runtime.library_file import LibraryFile
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..model import Model
     from ..runners import Input, Samples
     from ..runners.counts import LineCount
+    from ..stream import Stream
     from ..web.feed import Feed
 
 
@@ -67,13 +68,13 @@ class Session:
         from ..stream import Stream
 
         self._lines, self._where, self._state, self._web = lines, where, state, web
-        self._stream = Stream(given.source(loaded), nan_policy=lines.nan_policy)
-        where.form.check(self._stream)
+        stream = Stream(given.source(loaded), nan_policy=lines.nan_policy)
+        where.form.check(stream)
         self._field, self._rate = field, loaded.rate_hz
-        self._streams = StreamEach(self._stream) if lines.keyed else None
-        self._watching = field.followers.over(self._stream, path, lines.nan_policy, say)
-        self._stepped: Any = self._stream if self._watching is None else self._watching.succession
-        self._timed = field.clock.over(self._stepped, self._rate)
+        self._streams = StreamEach(stream) if lines.keyed else None
+        self._watching = field.followers.over(stream, path, lines.nan_policy, say)
+        self._stream = stream if self._watching is None else cast("Stream", self._watching.succession)
+        self._timed = field.clock.over(self._stream, self._rate)
         self._ledger, self._replaced = Ledger(strict=lines.reading.bad_lines == "stop"), LineCount()
         self._service = Service()
         self._reopen = where.reopen if reopens or self._service.watched else None
@@ -91,7 +92,7 @@ class Session:
 
     def _take_up(self, state: StateFile) -> None:
         """Go on where the run before ended."""
-        state.take_up(self._timed or (self._stepped if self._streams is None else self._streams))
+        state.take_up(self._timed or (self._stream if self._streams is None else self._streams))
         self._where.return_to(state.notes.get("written", ()))
         self._ledger.last.update(state.notes.get("sequence", {}))
 
@@ -130,7 +131,7 @@ class Session:
             elif self._timed is not None:
                 timed_rows.run(self._timed, samples, answers, self._replaced, watch, unit=self._field.clock.unit)
             else:
-                runners.run(self._stepped, samples, answers, self._replaced, watch)
+                runners.run(self._stream, samples, answers, self._replaced, watch)
         except InputError:
             if telemetry is not None:
                 telemetry.refused += 1
@@ -140,28 +141,30 @@ class Session:
         """What is counted, where it is served or written."""
         if self._web is None and self._field.metrics is None:
             return None
+        from ..observed import Observed
         from ..runners.saturation import saturation
-        from .telemetry import follow, telemetry_of
 
         asked: list[Callable[[], dict[str, Any]]] = [self._counts]
         if self._streams is None:
-            asked.append(lambda: {"saturation": saturation(self._stream if self._watching is None else self._watching.succession.stream)})
+            asked.append(lambda: {"saturation": saturation(self._stream)})
         if self._state is not None:
             asked.append(self._state.counts)
         if self._timed is not None:
             asked.append(self._timed.counts.record)
         if self._watching is not None:
             asked.append(self._watching.counts)
-        telemetry = telemetry_of(self._stream, self._rate, asked)
+        telemetry = Observed(self._stream, deadline=1 / self._rate if self._rate else None)
+        telemetry.asked += asked
         if self._watching is not None:
-            self._watching.succession.on_swap.append(lambda stream: follow(telemetry, stream))
+            self._watching.succession.on_swap.append(telemetry.follow)
         return telemetry
 
     def _counts(self) -> dict[str, Any]:
         """What telemetry tells of the samples."""
-        held = self._stepped if self._streams is None else self._streams
+        held = self._stream if self._streams is None else self._streams
         bad = sum(source.bad.count for source in self._inputs.sources)
-        return {"bad_lines": bad, "held_samples": held.bad_inputs, "replayed_samples": self._ledger.repeated}
+        streams = {} if self._streams is None else {"streams": len(self._streams)}
+        return {**streams, "bad_lines": bad, "held_samples": held.bad_inputs, "replayed_samples": self._ledger.repeated}
 
     def _observed(self, samples: "Iterable[Samples]", telemetry: "Telemetry | None", stack: ExitStack) -> "Iterable[Samples]":
         """Samples counted as they pass, and followed by new models where these are watched for."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..kernels.entry.blocks import copier
 from ..kernels.entry.state import clear_arena, read_snapshot, reset_state, write_snapshot
+from ..kernels.entry.streams import step_arenas
 from ..kernels.simd.vectors import FLOATS
 from ..runtime.library_file import functions_of
 from ..runtime.sizes import Sizes
@@ -132,6 +133,21 @@ refuse:
 """
 
 
+#: Where there is an operating system: microcontrollers have few streams.
+_STEP_MANY = """
+declare i64 @edgelstm_step_arenas(i64, i64, ptr, ptr, i64)
+
+define {word} @edgelstm_step_many(ptr %arenas, ptr %x, ptr %y, {word} %n) nounwind {{
+  %w = ptrtoint ptr @edgelstm_weights to i64
+  %p = ptrtoint ptr %arenas to i64
+  %count = {to_i64}
+  %done = call i64 @edgelstm_step_arenas(i64 %w, i64 %p, ptr %x, ptr %y, i64 %count)
+  %answer = {from_i64}
+  ret {word} %answer
+}}
+"""
+
+
 #: Within `edgelstm_step`, of a model that does not answer each step: leaves where no answer is due.
 _WHETHER_DUE = """  %taken = load i64, ptr %arena
   %now = call i64 @{due}(i64 %taken)
@@ -180,9 +196,9 @@ define i32 @edgelstm_generate(ptr %arena, i32 %token, ptr %tokens, {word} %n, pt
 """
 
 
-def exports(sizes: Sizes) -> tuple[str, ...]:
+def exports(sizes: Sizes, target: Target) -> tuple[str, ...]:
     """What a library of these sizes shows to C."""
-    return tuple(f"edgelstm_{name}" for name in functions_of(sizes))
+    return tuple(f"edgelstm_{name}" for name in functions_of(sizes) if not (name == "step_many" and target.bare_metal))
 
 
 def _bytes_constant(symbol: str, data: NDArray[np.generic] | bytes) -> str:
@@ -259,10 +275,25 @@ def interface(layout: Layout, constants: Constants, target: Target) -> list[str]
         "declare i64 @edgelstm_read_snapshot(i64, i64, i64, ptr)\n"
     )
     header = _bytes_constant("edgelstm_snapshot_header", constants.header)
+    more = []
+    if not target.bare_metal:
+        functions += _STEP_MANY.format(**words(target))
+        more.append(_step_arenas(layout, limit, target))
     return [
         *about(layout, constants, target, told, header, declared + functions),
         kernel_ir("edgelstm_copy_sample", copier, (FLOATS, FLOATS), count=layout.input_size),
         kernel_ir("edgelstm_copy_answer", copier, (FLOATS, FLOATS), count=layout.output_size),
         kernel_ir("edgelstm_write_snapshot", write_snapshot, (types.int64,) * 3, **parts),
         kernel_ir("edgelstm_read_snapshot", read_snapshot, (*(types.int64,) * 3, FLOATS), types.int64, **parts, **read),
+        *more,
     ]
+
+
+def _step_arenas(layout: Layout, limit: np.float32, target: Target) -> str:
+    """IR of what `_STEP_MANY` calls."""
+    word = types.int64
+    sizes = {"inputs": layout.input_size, "outputs": layout.output_size, "sample": layout.sample_offset, "output": layout.output_offset}
+    when = {"every": layout.every, "first": layout.first}
+    kinds = word, word, FLOATS, FLOATS, word
+    text: str = kernel_ir("edgelstm_step_arenas", step_arenas, kinds, word, **sizes, **when, limit=limit, bits=target.bits)
+    return text

@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 from ..errors import CompileError
-from .targets import FEATURES, Target, changed, lacking, wish_of
+from .features import FEATURES, lacking, wish_of
+from .targets import Target, changed
 
 #: Seconds after which a compilation is given up.
 TIMEOUT = 600

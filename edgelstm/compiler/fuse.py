@@ -44,38 +44,42 @@ TOKENS_TYPES = (*(types.int64,) * 8, types.float32, types.int64, types.float32)
 KERNEL_TYPES = (FLOATS, FLOATS, FLOATS, FLOATS, FLOATS, types.int64)
 
 
-def _pointer(place: Place, name: str) -> str:
-    base = {"input": "%x", "output": "%y", "arena": "%a"}[place.region]
+def pointer(place: Place, name: str, room: str = "%a") -> str:
+    """Where a place is. `room`: where the rows between layers are."""
+    base = {"input": "%x", "output": "%y", "arena": room}[place.region]
     return f"  {name} = getelementptr float, ptr {base}, i64 {place.offset}\n"
 
 
-def _call(i: int, op: Operation, name: str, rows: str, inlining: str) -> str:
+def _call(i: int, op: Operation, name: str, rows: str, inlining: str, room: str) -> str:
     """Operation number i on so many rows."""
     return (
         f"  %w{i} = getelementptr float, ptr %w, i64 {op.weights}\n  %s{i} = getelementptr float, ptr %a, i64 {op.state}\n"
-        f"{_pointer(op.source, f'%x{i}')}{_pointer(op.target, f'%y{i}')}"
+        f"{pointer(op.source, f'%x{i}', room)}{pointer(op.target, f'%y{i}', room)}"
         f"  call void @{name}(ptr %w{i}, ptr %x{i}, ptr %y{i}, ptr %s{i}, ptr %z, i64 {rows}) {inlining}\n"
     )
 
 
-def _calls(layout: Layout, names: dict[Any, str], count: str, inlining: str) -> str:
-    """Every operation on `count` timesteps, and the count of steps taken. `inlining`: LLVM's attribute of the calls."""
-    lines = [f"  %z = getelementptr i8, ptr %a, i64 {layout.scratch_offset}\n"]
-    if any(_is_rated(op) for op in layout.operations):
-        lines.append(_rated_calls(layout, names, count, inlining))
+def calls(layout: Layout, names: dict[Any, str], count: str, inlining: str, room: str = "%a") -> str:
+    """Every operation on `count` timesteps, and the count of steps taken.
+
+    inlining: LLVM's attribute of the calls; room: where scratch and the rows between layers are, as in an arena.
+    """
+    lines = [f"  %z = getelementptr i8, ptr {room}, i64 {layout.scratch_offset}\n"]
+    if is_rated(layout):
+        lines.append(_rated_calls(layout, names, count, inlining, room))
     else:
-        lines += [_call(i, op, names[op.kernel, op.constants], count, inlining) for i, op in enumerate(layout.operations)]
+        lines += [_call(i, op, names[op.kernel, op.constants], count, inlining, room) for i, op in enumerate(layout.operations)]
         lines.append(f"  %taken = load i64, ptr %a\n  %more = add i64 %taken, {count}\n")
     lines.append("  store i64 %more, ptr %a\n")
     return "".join(lines)
 
 
-def _is_rated(op: Operation) -> bool:
-    """Whether the steps taken decide on what it does."""
-    return op.counts or (op.every, op.first) != (1, 1)
+def is_rated(layout: Layout) -> bool:
+    """Whether the steps taken decide on what an operation does."""
+    return any(op.counts or (op.every, op.first) != (1, 1) for op in layout.operations)
 
 
-def _rated_calls(layout: Layout, names: dict[Any, str], count: str, inlining: str) -> str:
+def _rated_calls(layout: Layout, names: dict[Any, str], count: str, inlining: str, room: str) -> str:
     """The same where not every row is due at every step: what is due follows from the steps taken, and is passed over where nothing is."""
     lines = [f"  %taken = load i64, ptr %a\n  %more = add i64 %taken, {count}\n"]
     for every, first in sorted({(op.every, op.first) for op in layout.operations}):
@@ -85,7 +89,7 @@ def _rated_calls(layout: Layout, names: dict[Any, str], count: str, inlining: st
     for i, op in enumerate(layout.operations):
         at = f"{op.every}.{op.first}"
         rows = count if count == "1" else f"%rows.{at}"
-        call = _call(i, op, names[op.kernel, op.constants], rows + (f", i64 %before.{at}" if op.counts else ""), inlining)
+        call = _call(i, op, names[op.kernel, op.constants], rows + (f", i64 %before.{at}" if op.counts else ""), inlining, room)
         if (op.every, op.first) != (1, 1):
             begin = f"  %is{i} = icmp sgt i64 %rows.{at}, 0\n  br i1 %is{i}, label %run{i}, label %past{i}\nrun{i}:\n"
             call = f"{begin}{call}  br label %past{i}\npast{i}:\n"
@@ -122,6 +126,24 @@ def kernels(layout: Layout) -> tuple[dict[Any, str], list[str]]:
     return names, texts
 
 
+def rated(layout: Layout) -> dict[str, str]:
+    """IR texts of the functions that tell how many values are due, by name."""
+    rates = {(op.every, op.first) for op in layout.operations if is_rated(layout)}
+    rates |= set() if layout.each_step else {(layout.every, layout.first)}
+    number = types.int64
+    return {
+        due_function(every, first): kernel_ir(due_function(every, first), due, (number,), number, every=every, first=first)
+        for every, first in sorted(rates)
+    }
+
+
+def declared(layout: Layout, names: dict[Any, str], rates: tuple[str, ...]) -> str:
+    """Declarations of what a fused model calls."""
+    counting = {names[op.kernel, op.constants] for op in layout.operations if op.counts}
+    kernels = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr, ptr, i64{', i64' * (name in counting)})\n" for name in names.values())
+    return kernels + "".join(f"declare i64 @{name}(i64)\n" for name in rates)
+
+
 def exports(layout: Layout) -> tuple[str, ...]:
     """The entry points of a library of this layout."""
     return (*EXPORTS, TOKENS) if layout.draws else EXPORTS
@@ -146,18 +168,13 @@ def fuse(layout: Layout, *, small: bool = False) -> list[str]:
         at = {"sample": sample, "output": layout.output_offset, "scratch": layout.scratch_offset}
         draws = {"size": outputs, "probabilities": int(layout.draws == "probabilities")}
         texts.append(kernel_ir(TOKENS, generate, TOKENS_TYPES, number, **draws, **at))
-    counting = {names[op.kernel, op.constants] for op in layout.operations if op.counts}
-    declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr, ptr, i64{', i64' * (name in counting)})\n" for name in names.values())
-    rates = {(op.every, op.first) for op in layout.operations if any(map(_is_rated, layout.operations))}
-    rates |= set() if layout.each_step else {(layout.every, layout.first)}
-    for every, first in sorted(rates):
-        texts.append(kernel_ir(due_function(every, first), due, (number,), number, every=every, first=first))
-        declared += f"declare i64 @{due_function(every, first)}(i64)\n"
+    rates = rated(layout)
+    texts += rates.values()
     body = _MODEL.format(
-        one_step=_calls(layout, names, "1", "alwaysinline"),
-        block_of_steps=_calls(layout, names, "%n", "noinline"),
+        one_step=calls(layout, names, "1", "alwaysinline"),
+        block_of_steps=calls(layout, names, "%n", "noinline"),
         inlining="noinline" if small else "alwaysinline",
         sample=layout.sample_offset,
         output=layout.output_offset,
     )
-    return [declared + body, *texts]
+    return [declared(layout, names, tuple(rates)) + body, *texts]

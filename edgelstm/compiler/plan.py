@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CompileError
+from ..errors import CompileError, UsageError, printable
 from ..model import Model
 from ..runtime.memory import aligned
 from ..runtime.program import About, Program, run_of, tokens_of, worst_difference
@@ -56,7 +56,11 @@ def plan_of(model: Model) -> Plan:
     ------
     UnsupportedModelError, CompileError
         As `compile_model`; also if compiled code does not give the probe's answers on this machine.
+    UsageError
+        If it is no Model.
     """
+    if not isinstance(model, Model):
+        raise UsageError(f"expected a Model, or the path of a built library; got {printable(type(model).__name__, 60)}.")
     if model not in _plans:
         plan = compile_model(model)
         if model.probe is not None:
@@ -84,7 +88,7 @@ def compile_model(model: Model) -> Plan:
     started = time.perf_counter()
     target = host()
     layout = lay_out(model, target)
-    library, cached = _library(layout, target)
+    library, cached = library_of(layout, target)
     weights = aligned(layout.weights)
     weights.flags.writeable = False
     target = target._replace(cpu=library.cpu)
@@ -127,8 +131,9 @@ def sizes_of(model: Model, layout: Layout, digest: bytes = b"") -> Sizes:
     )
 
 
-def _library(layout: Layout, target: Target) -> tuple[Library, bool]:
-    name = cache.key(layout.signature, target)
+def library_of(layout: Layout, target: Target, *, many: bool = False) -> tuple[Library, bool]:
+    """The code of a layout, and whether it was there already. many: that which steps many streams in one call."""
+    name = cache.key(layout.signature, target, *(["many"] if many else []))
     if name in _loaded:
         return _loaded[name], True
     data = cache.find(name)
@@ -139,20 +144,20 @@ def _library(layout: Layout, target: Target) -> tuple[Library, bool]:
             cache.warn("cache entry %s is made anew: %s", cache.path_of(name), problem)
         else:
             return _loaded[name], True
-    data = _compiled(layout, target)
+    data = _compiled(layout, target, many)
     _loaded[name] = Library(data)
     cache.keep(name, data)
     return _loaded[name], False
 
 
-def _compiled(layout: Layout, target: Target) -> bytes:
+def _compiled(layout: Layout, target: Target, many: bool) -> bytes:
     from .room import within_memory
 
     with within_memory():
-        return _made(layout, target)
+        return _made(layout, target, many)
 
 
-def _made(layout: Layout, target: Target) -> bytes:
+def _made(layout: Layout, target: Target, many: bool) -> bytes:
     try:
         from .numba_start import ready
 
@@ -165,6 +170,9 @@ def _made(layout: Layout, target: Target) -> bytes:
             f"and copy its cache folder to {cache.folder() or 'a folder that EDGELSTM_CACHE_DIR names'}."
         ) from None
     fuser: Any = fuse if layout.work is None else fuse_recordings
+    if many:
+        from . import fuse_streams as fuser
     exports = (*fuser.exports(layout), MADE_FOR)
-    code = object_code.emit([object_code.text_constant(MADE_FOR, object_code.host_cpu()), *fuser.fuse(layout)], target, exports)
+    texts = fuser.fuse(layout, target) if many else fuser.fuse(layout)
+    code = object_code.emit([object_code.text_constant(MADE_FOR, object_code.host_cpu()), *texts], target, exports)
     return elf.link(code, exports)

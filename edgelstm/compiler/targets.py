@@ -121,18 +121,21 @@ _M3, _M4, _M33 = "thumbv7m-unknown-none-eabi", "thumbv7em-unknown-none-eabihf", 
 _RVGC = "+m,+a,+f,+d,+c,-relax"
 _V2 = ("ssse3", "sse4_1", "sse4_2", "popcnt")
 _V3 = (*_V2, "avx", "avx2", "fma", "bmi1", "bmi2", "f16c", "movbe")
-_V4 = (*_V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
-_VNNI, _VNNI_256, _SDOT = "avx512_vnni", "avx_vnni", "asimddp"
+AVX512 = ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
+_V4 = (*_V3, *AVX512)
+
+#: Instructions for int8 products, by their names in /proc/cpuinfo.
+VNNI, VNNI_256, SDOT = "avx512_vnni", "avx_vnni", "asimddp"
 
 #: Instructions for int8 products that a target may be given: in LLVM's words, with their architecture, form, and name in /proc/cpuinfo.
 _DOTS = {
-    "+dotprod": ("aarch64", "sdot", _SDOT),
-    "+avxvnni": ("x86_64", "vnni", _VNNI_256),
-    "+avx512vnni": ("x86_64", "vnni", _VNNI),
+    "+dotprod": ("aarch64", "sdot", SDOT),
+    "+avxvnni": ("x86_64", "vnni", VNNI_256),
+    "+avx512vnni": ("x86_64", "vnni", VNNI),
 }
 
 #: What LLVM also makes use of where a host has it.
-_NEWEST = (_VNNI, "avx512vbmi", "avx512_vbmi2", "avx512ifma", "avx512_bitalg", "avx512_vpopcntdq", "avx512_bf16", _VNNI_256, "gfni")
+_NEWEST = (VNNI, "avx512vbmi", "avx512_vbmi2", "avx512ifma", "avx512_bitalg", "avx512_vpopcntdq", "avx512_bf16", VNNI_256, "gfni")
 _EMULATED, _HERE, _BOARD = "emulated, qemu-user", "PC", "emulated, qemu-system-arm"
 
 #: What users write for a target: the names in `TARGETS`, and this machine.
@@ -169,7 +172,7 @@ TARGETS = {
         _pi("rpi3", cpu="cortex-a53", boards="Raspberry Pi 3, 64-bit system"),
         _pi("rpi-zero2w", cpu="cortex-a53", boards="Raspberry Pi Zero 2 W, 64-bit system"),
         _pi("rpi4", cpu="cortex-a72", boards="Raspberry Pi 4, 400", division="frecpe"),
-        _pi("rpi5", cpu="cortex-a76", boards="Raspberry Pi 5, 500", dot="sdot", needs=(_SDOT,)),
+        _pi("rpi5", cpu="cortex-a76", boards="Raspberry Pi 5, 500", dot="sdot", needs=(SDOT,)),
         _pi("aarch64", cpu="generic", boards="any 64-bit ARM Linux"),
         _pc("x86-64-v2", cpu="x86-64-v2", boards="PCs since 2009", needs=_V2, fma=False),
         _pc("x86-64-v3", cpu="x86-64-v3", boards="PCs since 2015 (AVX2)", needs=_V3, lanes=8),
@@ -199,44 +202,10 @@ TARGETS = {
 }
 
 
-_SAME_WORDS = ("ssse3", "popcnt", "avx", "avx2", "fma", "bmi2", "f16c", "movbe", "gfni", "sse4a", "xop", "fma4", "tbm")
-_AVX512_WORDS = ("vbmi2", "bitalg", "vpopcntdq", "bf16")
-
-#: By architecture: what compiled code may use beyond the least CPU, in LLVM's words, and its name in /proc/cpuinfo.
-FEATURES = {
-    "x86_64": {
-        "sse4.1": "sse4_1",
-        "sse4.2": "sse4_2",
-        "bmi": "bmi1",
-        "lzcnt": "abm",
-        "avxvnni": _VNNI_256,
-        "avx512vnni": _VNNI,
-        **{word: word for word in (*_SAME_WORDS, *_V4[len(_V3) :], "avx512vbmi", "avx512ifma")},
-        **{f"avx512{word}": f"avx512_{word}" for word in _AVX512_WORDS},
-    },
-    "aarch64": {"dotprod": _SDOT, "sve": "sve", "sve2": "sve2", "i8mm": "i8mm", "cssc": "cssc"},
-    "armv7": {"neon": "neon", "vfp4": "vfpv4", "vfp4d16sp": "vfpv4"},
-    "riscv64": {"v": "v"},
-}
-
-
 def changed(target: Target) -> bool:
     """Whether a target has another CPU or other features than the one of its name."""
     own = TARGETS.get(target.name)
     return own is not None and (own.cpu, own.features) != (target.cpu, target.features)
-
-
-def wish_of(target: Target) -> str:
-    """A target and its CPU, for messages."""
-    return f"{target.name} (cpu {target.cpu}{f', features {target.features}' if target.features else ''})"
-
-
-def lacking(target: Target) -> CompileError:
-    """What to raise where the code of a `changed` target cannot be made."""
-    return CompileError(
-        f"LLVM cannot compile for {wish_of(target)}: it lacks instructions that the kernels of {target.name} are made of. Check --cpu and "
-        "--features: leave out what takes instructions away, or choose a target for that CPU; `edgelstm targets` lists all there are."
-    )
 
 
 def named(name: str, *, cpu: str = "", features: str = "") -> Target:
@@ -314,12 +283,12 @@ def host() -> Target:
         needs = tuple(flag for flag in (*_V4, *_NEWEST) if flag in flags)
         plain = Target("host", 4, 16, "fma" in flags, "pmaddwd", cpu=_measured_cpu(info), needs=needs, identity=identity)
         if {"avx512f", "avx512vl", "avx512bw", "avx512dq"} <= flags:
-            return plain._replace(lanes=16, registers=32, fma=True, dot="vnni" if _VNNI in flags else "pmaddwd")
+            return plain._replace(lanes=16, registers=32, fma=True, dot="vnni" if VNNI in flags else "pmaddwd")
         if {"avx2", "fma"} <= flags:
-            return plain._replace(lanes=8, dot="vnni" if _VNNI_256 in flags else "pmaddwd")
+            return plain._replace(lanes=8, dot="vnni" if VNNI_256 in flags else "pmaddwd")
         return plain
     if machine in ("aarch64", "arm64"):
-        dot, needs = ("sdot", (_SDOT,)) if _SDOT in flags else ("smlal", ())
+        dot, needs = ("sdot", (SDOT,)) if SDOT in flags else ("smlal", ())
         return Target("host", 4, 32, True, dot, needs=needs, identity=identity)
     raise CompileError(
         f"edgelstm compiles for x86-64 and 64-bit ARM hosts; this machine says it is {re.sub(r'[^a-z0-9_]', '', machine) or 'unknown'!r}. "

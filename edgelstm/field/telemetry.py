@@ -68,7 +68,7 @@ class Telemetry:
         How many samples were answered within 250 ns, 500 ns, … 4.2 s; the last one counts those that took longer.
     latency_ns : int
         The sum of what they took.
-    steps, resets, deadline_misses, refused : int
+    resets, deadline_misses, refused : int
     asked : list of callable
         Each gives further numbers by name when a `record` is made; the names are those of `exposition`.
 
@@ -86,10 +86,15 @@ class Telemetry:
         self.about, self.deadline, self.sensors, self._clock = about, deadline, sensors, clock
         self._deadline_ns = float("inf") if deadline is None else deadline * 1e9
         self.latency = [0] * (DOUBLINGS + 2)
-        self.latency_ns = self.steps = self.resets = self.deadline_misses = self.refused = 0
+        self.latency_ns = self.resets = self.deadline_misses = self.refused = 0
         self.asked: list[Callable[[], Mapping[str, Any]]] = []
         self._passed: list[NDArray[np.float32]] = []
         self._collected = self._due = 0
+
+    @property
+    def steps(self) -> int:
+        """Samples answered."""
+        return sum(self.latency)
 
     def observe(self, blocks: Iterable[Any]) -> Iterator[Any]:
         """Blocks as they come, each counted when the next one is asked for: whoever iterates has answered it then."""
@@ -106,19 +111,22 @@ class Telemetry:
     def answered(self, block: Block, took: int) -> None:
         """Count a block of samples that were answered, `took` nanoseconds after they had arrived."""
         count = len(block.values)
-        place = ((took - 1) // FINEST).bit_length() if took > 0 else 0
-        self.latency[place if place <= DOUBLINGS else DOUBLINGS + 1] += count
-        self.latency_ns += took * count
-        self.steps += count
+        self.took(took, count)
         if block.begins:
             self.resets += 1
-        if took > self._deadline_ns:
-            self.deadline_misses += count
         if self.sensors is not None:
             self._passed.append(block.values)
             self._collected += count
             if self._collected >= LOOKED_AT:
                 self.look()
+
+    def took(self, nanoseconds: int, count: int) -> None:
+        """Count samples whose answers took so long."""
+        place = ((nanoseconds - 1) // FINEST).bit_length() if nanoseconds > 0 else 0
+        self.latency[place if place <= DOUBLINGS else DOUBLINGS + 1] += count
+        self.latency_ns += nanoseconds * count
+        if nanoseconds > self._deadline_ns:
+            self.deadline_misses += count
 
     def look(self) -> None:
         """Look at the samples that have passed since the last time."""
@@ -134,7 +142,7 @@ class Telemetry:
             "steps": self.steps,
             "resets": self.resets,
             "refused_samples": self.refused,
-            "latency_ns": {"buckets": dict(zip(edges(), self.latency, strict=True)), "sum": self.latency_ns, "count": sum(self.latency)},
+            "latency_ns": {"buckets": dict(zip(edges(), self.latency, strict=True)), "sum": self.latency_ns, "count": self.steps},
             "deadline": self.deadline,
             "deadline_misses": self.deadline_misses,
         }

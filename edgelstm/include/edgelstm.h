@@ -51,6 +51,12 @@ void edgelstm_reset(void *arena);
  * 3: this model reads whole recordings and cannot step; nothing changed. See edgelstm_process_recording. */
 int32_t edgelstm_step(void *arena, const float *x, float *y);
 
+/* A timestep of n streams: x row k of input_size floats goes into arenas[k], and its answer to y row k of output_size floats; to the last bit
+ * what n calls of edgelstm_step give, in this order. x and y must not overlap. Rows of y whose answers are not due stay as they were.
+ * Returns n; or the number of the first row that edgelstm_step would refuse, and nothing changed.
+ * Object files for microcontrollers do not have this function. */
+size_t edgelstm_step_many(void *const *arenas, const float *x, float *y, size_t n);
+
 /* n timesteps, to the last bit what n steps give. x: n rows of input_size floats; y: n rows of output_size floats; they must not overlap.
  * Returns n; or the number of the first row that edgelstm_step would refuse, and nothing changed.
  * y of a model that does not answer each step: edgelstm_due(arena, n) rows, asked before. */

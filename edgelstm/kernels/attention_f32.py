@@ -11,7 +11,8 @@ from numba import njit
 
 from . import activations
 from .elementwise_f32 import chunks
-from .simd.vectors import Lanes, add, fma, load, multiplied, offset, splat, store, subtracted, total, zero
+from .simd.reductions import total
+from .simd.vectors import Lanes, add, fma, load, multiplied, offset, splat, store, subtracted, zero
 from .sliding_f32 import rows_copier
 
 ONE, ZERO = np.float32(1.0), np.float32(0.0)

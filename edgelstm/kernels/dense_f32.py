@@ -8,7 +8,8 @@ from numba import njit
 
 from .chunks import LONGEST
 from .simd.halves import load_halves
-from .simd.vectors import Lanes, add, fma, lane0, lane1, lane2, lane3, load, multiplied, offset, splat, store, total, zero
+from .simd.reductions import total
+from .simd.vectors import Lanes, add, fma, lane0, lane1, lane2, lane3, load, multiplied, offset, splat, store, zero
 
 inlined = njit(inline="always")
 

@@ -8,7 +8,8 @@ from numba import njit
 
 from . import activations
 from .chunks import chunks, chunkwise
-from .simd.vectors import Lanes, add, highest, load, multiplied, offset, splat, store, subtracted, total
+from .simd.reductions import highest, total
+from .simd.vectors import Lanes, add, load, multiplied, offset, splat, store, subtracted
 
 inlined = njit(inline="always")
 
@@ -97,6 +98,19 @@ def softmax_f32(size, x_stride, y_stride):
             y[k] = y[k] / summed
 
     return _exponentials(size, x_stride, y_stride, write, finish)
+
+
+def softmax_groups_f32(size, groups, x_stride, y_stride):
+    """Kernel of exp(x) / sum(exp(x)) over each of `groups` parts of a row, (groups, size / groups)."""
+    part = size // groups
+    one = inlined(softmax_f32(part, part, part))
+
+    def kernel(w, x, y, s, z, n):
+        """x: (n, x_stride); y: (n, y_stride); w, s, z: unused."""
+        for t in range(n):
+            one(w, offset(x, t * x_stride), offset(y, t * y_stride), s, z, groups)
+
+    return kernel
 
 
 def log_softmax_f32(size, x_stride, y_stride):

@@ -10,7 +10,8 @@ from numba import njit
 from .chunks import chunks
 from .map_conv_f32 import walking
 from .maps_f32 import Window
-from .simd.vectors import load, multiplied, offset, store, total
+from .simd.reductions import total
+from .simd.vectors import load, multiplied, offset, store
 
 inlined = njit(inline="always")
 

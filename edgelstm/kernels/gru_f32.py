@@ -36,7 +36,7 @@ def gru_f32(inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, 
     walk : tuple of int
         hoisted, turning: as `lstm_f32` takes them.
     sums : tuple of int
-        paired, two_chains, ahead: as `tiles_f32.multiplication` takes them.
+        paired, chains, ahead: as `tiles_f32.multiplication` takes them.
     cell : tuple
         What `gru_cell.Cell` takes.
     x_stride, y_stride : int
@@ -46,7 +46,7 @@ def gru_f32(inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, 
     table : int
         As `products_of` takes it. x is then an index, and tiles have no rows of inputs.
     """
-    (hoisted, turning), (paired, two_chains, ahead) = walk, sums
+    (hoisted, turning), (paired, chains, ahead) = walk, sums
     gates, two, lanes, size = Lanes(units, 3), Lanes(units, 2), Lanes(units), 3 * units
     tail_gates, tail_two, tail_lanes, tail_size = Lanes(tail or 4, 3), Lanes(tail or 4, 2), Lanes(tail or 4), 3 * tail
     tiles = (padded - tail) // units
@@ -54,8 +54,8 @@ def gru_f32(inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, 
     whole = size + (inputs + hidden) * row + (units if reset_after else 0)  # floats of one tile
     z_row = (3 if reset_after else 4) * padded
     z_stride = z_row if hoisted else 0
-    multiply, recurrent = multiplication(paired, 0, ahead, halves), multiplication(paired, two_chains, ahead, halves)
-    second = multiplication(paired, 1, ahead, halves)
+    multiply, recurrent = multiplication(paired, 1, ahead, halves), multiplication(paired, chains, ahead, halves)
+    second = multiplication(paired, 2, ahead, halves)
     inputs_together, products = together_of(halves), products_of(table, 3 * padded)
     next_h = Cell(*cell).after()
     seen, next_h_of_seen = Cell(*cell).before()

@@ -17,6 +17,9 @@ inlined = njit(inline="always")
 GATE_BITS, ACTIVATION_BITS, IN_BITS, OUT_BITS, INTERVAL_BITS = 12, 15, 15, 24, 8
 LAST = (8 << IN_BITS) - 1
 
+#: 3/2 with three bits before the point, and sqrt(2)/2 with none.
+THREE_HALVES, HALF_ROOT_OF_TWO = 3 << 27, 1518500250
+
 
 def _view(width):
     kind, numba_type = {8: (ir.IntType(8), types.int8), 16: (ir.IntType(16), types.uint16), 32: (ir.IntType(32), types.int32)}[width]
@@ -66,6 +69,40 @@ def rescaled(x, mantissa, shift):
     """x * mantissa / 2**31 * 2**shift, rounded twice."""
     left = saturated(x << max(shift, 0), -(1 << 31), (1 << 31) - 1)
     return rounded_shift((left * mantissa + (1 << 30)) >> 31, max(-shift, 0))
+
+
+@inlined
+def toward_zero(x, divisor):
+    """x / divisor without its fraction, as C divides; divisor > 0."""
+    return x // divisor if x >= 0 else -(-x // divisor)
+
+
+@inlined
+def doubled_product(a, b):
+    """a * b / 2**31 of what is not negative, halves up: gemmlowp's ``SaturatingRoundingDoublingHighMul``."""
+    return (a * b + (1 << 30)) >> 31
+
+
+@inlined
+def inverse_root(x):
+    """Mantissa and shift of 1 / sqrt(x), x >= 1: `reference.integers.inverse_root`, step by step."""
+    mantissa, shift = (1 << 31) - 1, 0
+    if x > 1:
+        shift = 11
+        while x >= 1 << 29:
+            x = x // 4
+            shift += 1
+        while x < 1 << 27:
+            x = x << 2
+            shift -= 1
+        half, root = ((x >> 1) + 1) >> 1, 1 << 28
+        for _ in range(5):
+            cube = min(doubled_product(doubled_product(root, root), root) << 6, (1 << 31) - 1)
+            root = min((doubled_product(THREE_HALVES, root) - doubled_product(half, cube)) << 3, (1 << 31) - 1)
+        mantissa = doubled_product(root, HALF_ROOT_OF_TWO)
+        if shift < 0:
+            mantissa, shift = mantissa << -shift, 0
+    return mantissa, -shift
 
 
 @inlined

@@ -5,8 +5,8 @@ from numba import njit
 from .cell_options import Places
 from .lstm_cells import finisher, held
 from .lstm_norms import cell_walk
-from .simd.vectors import Lanes, add, elementwise, fma, lane0, lane1, lane2, lane3, load, offset, row0, row1, row2, splat, store, zero
-from .tiles_f32 import FOUR, multiplication, multiply_bytes
+from .simd.vectors import Lanes, elementwise, fma, load, offset, row0, row1, row2, store, zero
+from .tiles_f32 import multiplication, multiply_bytes
 
 inlined = njit(inline="always")
 
@@ -26,22 +26,6 @@ def keeper(options, padded):
     return keep
 
 
-@inlined
-def in_four_chains(lanes, w, h, count, size, a):
-    """a + w h of a tile too narrow to hide a multiply-add's latency otherwise. w: (count, size); h: (count,)."""
-    b = c = d = zero(lanes)
-    for k in range(0, count // 4 * 4, 4):
-        v = load(FOUR, h, k)
-        at = offset(w, k * size)
-        a = fma(load(lanes, at, 0), lane0(lanes, v), a)
-        b = fma(load(lanes, at, size), lane1(lanes, v), b)
-        c = fma(load(lanes, at, 2 * size), lane2(lanes, v), c)
-        d = fma(load(lanes, at, 3 * size), lane3(lanes, v), d)
-    for k in range(count // 4 * 4, count):
-        a = fma(load(lanes, w, k * size), splat(lanes, h[k]), a)
-    return add(add(a, b), add(c, d))
-
-
 def projector(options, paired):
     """An inlined function (w, h, y): y = w h and its bias, within the limit.
 
@@ -50,7 +34,7 @@ def projector(options, paired):
     units, panel, tail = options.units, options.panel, options.panel_tail
     lanes, tail_lanes = Lanes(panel or 4), Lanes(tail or 4)
     full = options.projection - tail
-    multiply = in_four_chains if options.panel_chains == 4 else multiplication(paired, int(options.panel_chains == 2), 0)
+    multiply = multiplication(paired and options.panel_chains < 4, options.panel_chains, 0)
     within = elementwise(lambda r: held(r, options.projection_limit))
 
     in_bytes = options.panel_bytes

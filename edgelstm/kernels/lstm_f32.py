@@ -12,24 +12,23 @@ numbers stands behind the tiles: what `lstm_ends.ending` takes.
 Rows of inputs and recurrent weights may be in half precision: half as many floats. All else is float32.
 """
 
+from typing import NamedTuple
+
 from numba import njit
 
-from .cell_options import PLAIN
+from .cell_options import PLAIN, CellOptions
 from .cells import HALF, ONE, ZERO
 from .lstm_ends import ending
+from .lstm_sums import steps_of_tiles
 from .range_rounding import range_rounder
-from .simd.vectors import Lanes, load, offset, row2, row3, store, zero
-from .tiles_f32 import TOGETHER, multiplication, products_of
-from .tiles_f32 import together as together_of
+from .simd.vectors import Lanes, load, offset, store
+from .tiles_f32 import TOGETHER, products_of, together
 
 inlined = njit(inline="always")
 
 
-def lstm_f32(
-    inputs, hidden, padded, units, tail, small, two_chains, ahead, hoisted, turning, paired, division, x_stride, y_stride,
-    options=PLAIN, halves=0, table=0
-):  # fmt: skip
-    """Kernel of one layer.
+class Sizes(NamedTuple):
+    """Constants of a layer.
 
     Parameters
     ----------
@@ -41,10 +40,10 @@ def lstm_f32(
         Units of the full tiles, and of the last, narrower one (0: none).
     small : int
         Whether the layer is one tile of one register a gate.
-    two_chains : int
-        Whether to sum recurrent products in two chains.
+    chains : int
+        Of recurrent products, as `tiles_f32.multiplication` takes it.
     ahead : int
-        As `multiplication` takes it.
+        As `tiles_f32.multiplication` takes it.
     hoisted : int
         Whether blocks take their input products together.
     turning : int
@@ -59,104 +58,138 @@ def lstm_f32(
     halves : int
         Whether weights are in half precision.
     table : int
-        As `products_of` takes it. x is then an index, and tiles have no rows of inputs.
+        As `tiles_f32.products_of` takes it. x is then an index, and tiles have no rows of inputs.
     """
-    count, work = options.count, options.work(padded)
-    gates, before_o, lanes, size = Lanes(units, count), Lanes(units, count - 1), Lanes(units), count * units
-    tail_gates, tail_lanes, tail_size = Lanes(tail or 4, count), Lanes(tail or 4), count * tail
-    tiles = (padded - tail) // units
-    row, tail_row = (size // 2, tail_size // 2) if halves else (size, tail_size)
-    whole, tail_whole = size + (inputs + hidden) * row, tail_size + (inputs + hidden) * tail_row
-    multiply, recurrent = multiplication(paired, 0, ahead, halves), multiplication(paired, two_chains, ahead, halves)
-    inputs_together, products = together_of(halves), products_of(table, count * padded)
-    row_of_o = row3 if count == 4 else row2
-    finish, end = ending(options, division, padded, paired)
-    given = options.projection or padded
-    z_row = count * padded + options.room(padded) if hoisted else 0
-    z_work = count * padded if hoisted else 0
+
+    inputs: int
+    hidden: int
+    padded: int
+    units: int
+    tail: int
+    small: int
+    chains: int
+    ahead: int
+    hoisted: int
+    turning: int
+    paired: int
+    division: str
+    x_stride: int
+    y_stride: int
+    options: CellOptions = PLAIN
+    halves: int = 0
+    table: int = 0
+
+    @property
+    def tiles(self):
+        """Full tiles."""
+        return (self.padded - self.tail) // self.units
+
+    @property
+    def given(self):
+        """Floats of h as the layer gives it, padded."""
+        return self.options.projection or self.padded
+
+    @property
+    def z_row(self):
+        """Floats of scratch for each timestep of a block."""
+        return self.options.count * self.padded + self.options.room(self.padded) if self.hoisted else 0
+
+    @property
+    def work_at(self):
+        """Where in them a step has what its options need."""
+        return self.options.count * self.padded if self.hoisted else 0
+
+    def gates_of(self, units):
+        """Lanes of all gates of a tile, floats of its bias, floats of a row of its weights, and of the whole tile."""
+        size = self.options.count * units
+        row = size // 2 if self.halves else size
+        return Lanes(units or 4, self.options.count), size, row, size + (self.inputs + self.hidden) * row
+
+
+def hoister(sizes):
+    """An inlined function (w, x, z, steps): bias and input products of so many timesteps of a block, a multiple of TOGETHER, to z."""
+    inputs_together, tiles, tail = together(sizes.halves), sizes.tiles, sizes.tail
+    (gates, size, _, whole), (tail_gates, tail_size, _, _) = sizes.gates_of(sizes.units), sizes.gates_of(tail)
+    inputs, x_stride, z_row = sizes.inputs, sizes.x_stride, sizes.z_row
+
+    @inlined
+    def hoist(w, x, z, steps):
+        for j in range(tiles):
+            inputs_together(gates, offset(w, j * whole), x, x_stride, offset(z, j * size), z_row, inputs, size, steps)
+        if tail:
+            last = offset(w, tiles * whole)
+            inputs_together(tail_gates, last, x, x_stride, offset(z, tiles * size), z_row, inputs, tail_size, steps)
+
+    return hoist
+
+
+def walker(sizes, finish):
+    """An inlined function (w, x, h, y, c, z, e, ready, backwards): one timestep of all tiles."""
+    tiles, tail, units = sizes.tiles, sizes.tail, sizes.units
+    (gates, size, row, whole), (tail_gates, tail_size, tail_row, _) = sizes.gates_of(units), sizes.gates_of(tail)
+    lanes, tail_lanes = Lanes(units), Lanes(tail or 4)
+    full_tile, last_tile = steps_of_tiles(sizes, finish)
+
+    @inlined
+    def walk(w, x, h, y, c, z, e, ready, backwards):
+        for i in range(tiles):
+            j = tiles - 1 - i if backwards else i
+            u = j * units
+            full_tile(
+                gates, lanes, offset(w, j * whole), size, row, x, h, offset(y, u), offset(c, u), offset(z, j * size), offset(e, u), ready
+            )
+        if tail:
+            at = offset(w, tiles * whole)
+            u = tiles * units
+            zu = offset(z, tiles * size)
+            last_tile(tail_gates, tail_lanes, at, tail_size, tail_row, x, h, offset(y, u), offset(c, u), zu, offset(e, u), ready)
+
+    return walk
+
+
+def reader(sizes):
+    """An inlined function (h, z): what recurrent products read, h or what it is rounded to in z."""
+    round_h, rounded = range_rounder(sizes.hidden, 0, 0), sizes.options.rounded
+    z_rounded = sizes.work_at + sizes.options.work(sizes.padded)
+
+    @inlined
+    def read(h, z):
+        if rounded:
+            seen = offset(z, z_rounded)
+            round_h(h, seen, 1)
+        else:
+            seen = h
+        return seen
+
+    return read
+
+
+def lstm_f32(**constants):
+    """Kernel of one layer. constants: `Sizes`."""
+    sizes = Sizes(**constants)
+    hoisted, turning, table, x_stride, y_stride = sizes.hoisted, sizes.turning, sizes.table, sizes.x_stride, sizes.y_stride
+    padded, given, z_row, work_at, work = sizes.padded, sizes.given, sizes.z_row, sizes.work_at, sizes.options.work(sizes.padded)
+    behind = sizes.tiles * sizes.gates_of(sizes.units)[3] + sizes.gates_of(sizes.tail)[3]
+    finish, end = ending(sizes.options, sizes.division, padded, sizes.paired)
+    hoist, walk, read, products = hoister(sizes), walker(sizes, finish), reader(sizes), products_of(table, sizes.options.count * padded)
     h_lanes = given if given <= 64 else 4
     every_h = Lanes(h_lanes)
 
-    @inlined
-    def from_inputs(gates, w, size, row, x, z, ready):
-        """Bias and input products, which z holds where they are ready. w: the bias; `size` floats on, the rows."""
-        return load(gates, z, 0) if ready else multiply(gates, offset(w, size), x, inputs, row, load(gates, w, 0))
-
-    @inlined
-    def tile(gates, lanes, w, size, row, x, h, y, c, z, e, ready):
-        """One tile's step: new c in place, new h to y."""
-        a = from_inputs(gates, w, size, row, x, z, ready)
-        a = recurrent(gates, offset(w, size + inputs * row), h, hidden, row, a)
-        finish(lanes, a, row_of_o(a), c, y, e)
-
-    @inlined
-    def small_tile(gates, lanes, w, size, row, x, h, y, c, z, e, ready):
-        """`tile` where the next step waits for this one's h: the new cell, which needs i, f and g, does not wait for the sums of o."""
-        at_o = (count - 1) * units
-        to_rows = size - (at_o - at_o // 2 if halves else 0)
-        a = from_inputs(before_o, w, size, row, x, z, ready)
-        o = from_inputs(lanes, offset(w, at_o), to_rows, row, x, offset(z, at_o), ready)
-        a = recurrent(before_o, offset(w, size + inputs * row), h, hidden, row, a)
-        o = recurrent(lanes, offset(w, at_o + to_rows + inputs * row), h, hidden, row, o)
-        finish(lanes, a, o, c, y, e)
-
-    @inlined
-    def tile_apart(gates, lanes, w, size, row, x, h, y, c, z, e, ready):
-        """Sums of x, and behind them those of h, where both are normalised apart."""
-        a = from_inputs(gates, w, size, row, x, z, ready)
-        finish(lanes, a, row_of_o(a), c, y, e)
-        a = recurrent(gates, offset(w, size + inputs * row), h, hidden, row, zero(gates))
-        finish(lanes, a, row_of_o(a), c, offset(y, count * padded), e)
-
-    round_h, rounded = range_rounder(hidden, 0, 0), options.rounded
-    z_rounded = z_work + work
-
-    @inlined
-    def multiplied_h(h, z):
-        """What recurrent products read: h, or what it is rounded to in z."""
-        if rounded:
-            read = offset(z, z_rounded)
-            round_h(h, read, 1)
-        else:
-            read = h
-        return read
-
-    if options.norm == "torch":
-        full_tile = last_tile = tile_apart
-    else:
-        full_tile, last_tile = (small_tile if small else tile), tile
-
     def kernel(w, x, y, s, z, n):
         """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (given,), c (padded,), turn; z: (n, z_row)."""
-        together = n // TOGETHER * TOGETHER if hoisted else 0
+        ready_steps = n // TOGETHER * TOGETHER if hoisted else 0
         if hoisted:
-            for j in range(tiles):
-                inputs_together(gates, offset(w, j * whole), x, x_stride, offset(z, j * size), z_row, inputs, size, together)
-            if tail:
-                last = offset(w, tiles * whole)
-                inputs_together(tail_gates, last, x, x_stride, offset(z, tiles * size), z_row, inputs, tail_size, together)
+            hoist(w, x, z, ready_steps)
         h = s
         c = offset(s, given)
-        e = offset(w, tiles * whole + tail_whole)
+        e = offset(w, behind)
         backwards = turning and s[given + padded] > HALF
         for t in range(n):
             xt = offset(x, t * x_stride)
             yt = offset(y, t * y_stride)
             zt = offset(z, t * z_row)
-            to = offset(zt, z_work) if work else yt
-            ready = table or t < together
-            read = multiplied_h(h, zt)
-            zx = products(w, xt, zt)
-            for i in range(tiles):
-                j = tiles - 1 - i if backwards else i
-                at = offset(w, j * whole)
-                u = j * units
-                full_tile(gates, lanes, at, size, row, xt, read, offset(to, u), offset(c, u), offset(zx, j * size), offset(e, u), ready)
-            if tail:
-                at = offset(w, tiles * whole)
-                u = tiles * units
-                zu = offset(zx, tiles * size)
-                last_tile(tail_gates, tail_lanes, at, tail_size, tail_row, xt, read, offset(to, u), offset(c, u), zu, offset(e, u), ready)
+            to = offset(zt, work_at) if work else yt
+            walk(w, xt, read(h, zt), to, c, products(w, xt, zt), e, table or t < ready_steps, backwards)
             end(to, c, e, yt)
             h = yt
             backwards = turning and not backwards

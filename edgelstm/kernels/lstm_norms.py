@@ -8,7 +8,8 @@ from numba import njit
 
 from .cell_options import Places
 from .lstm_cells import advances, held, with_cell
-from .simd.vectors import Lanes, elementwise, fma, load, multiplied, offset, splat, store, subtracted, total, zero
+from .simd.reductions import total
+from .simd.vectors import Lanes, elementwise, fma, load, multiplied, offset, splat, store, subtracted, zero
 
 inlined = njit(inline="always")
 

@@ -51,7 +51,7 @@ def _walker(gates, inputs, padded, units, tail, paired, advance, x_stride, y_str
     """The kernel whose cell is `advance(a, h)`, of pre-activations and the old h."""
     lanes, rows, tail_lanes, tail_rows = Lanes(units), Lanes(units, gates), Lanes(tail or 4), Lanes(tail or 4, gates)
     tiles, size, tail_size = (padded - tail) // units, gates * units, gates * tail
-    multiply = multiplication(paired, 0, 0)
+    multiply = multiplication(paired, 1, 0)
 
     @inlined
     def tile(rows, lanes, w, size, x, y, h, n):

@@ -4,7 +4,8 @@ import numpy as np
 from numba import njit
 
 from .chunks import chunks
-from .simd.vectors import Lanes, add, elementwise, fma, load, multiplied, offset, splat, store, subtracted, total
+from .simd.reductions import total
+from .simd.vectors import Lanes, add, elementwise, fma, load, multiplied, offset, splat, store, subtracted
 
 inlined = njit(inline="always")
 

@@ -20,3 +20,6 @@ H_OFFSET, C_OFFSET = 128, 32768
 
 #: Places in the header of a layer of integers alone; `INPUT_STEPS` and `OUTPUT_SCALE` are float32.
 INPUT_STEPS, OUTPUT_SCALE, INPUT_ZERO, OUTPUT_ZERO, MANTISSA_OUT, SHIFT_OUT, CELL_BITS, CELL_CLIP = range(8)
+
+#: Behind them, of a layer with a projection.
+GATED_ZERO, PROJECTION_CLIP = 8, 9

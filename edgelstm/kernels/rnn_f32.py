@@ -38,11 +38,11 @@ def rnn_f32(inputs, hidden, padded, units, tail, walk, sums, cell, x_stride, y_s
     table : int
         As `products_of` takes it. x is then an index, and tiles have no rows of inputs.
     """
-    (hoisted, turning), (paired, two_chains, ahead) = walk, sums
+    (hoisted, turning), (paired, chains, ahead) = walk, sums
     lanes, tail_lanes = Lanes(units), Lanes(tail or 4)
     tiles = (padded - tail) // units
     rows = 1 + inputs + hidden
-    multiply, recurrent = multiplication(paired, 0, ahead), multiplication(paired, two_chains, ahead)
+    multiply, recurrent = multiplication(paired, 1, ahead), multiplication(paired, chains, ahead)
     new, products = activated(*cell), products_of(table, padded)
     h_lanes = padded if padded <= 64 else 4
     every_h = Lanes(h_lanes)

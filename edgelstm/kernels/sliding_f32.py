@@ -8,7 +8,8 @@ from numba import njit
 
 from .chunks import LONGEST
 from .entry.rates import rows_passed_over
-from .simd.vectors import Lanes, add, highest_of, load, multiplied, offset, splat, store
+from .simd.reductions import highest_of
+from .simd.vectors import Lanes, add, load, multiplied, offset, splat, store
 
 inlined = njit(inline="always")
 

@@ -48,7 +48,7 @@ def slstm_f32(inputs, hidden, head, units, tail, paired, division, x_stride, y_s
     gates, lanes, size = Lanes(units, 4), Lanes(units), 4 * units
     tail_gates, tail_lanes, tail_size = Lanes(tail or 4, 4), Lanes(tail or 4), 4 * tail
     heads, tiles, rows = hidden // head, (head - tail) // units, 1 + inputs + head
-    multiply, next_state = multiplication(paired, 0, 0), advance(division)
+    multiply, next_state = multiplication(paired, 1, 0), advance(division)
     four = Lanes(4)
 
     @inlined

@@ -7,7 +7,7 @@ from .conv1d_int8 import conv1d_int8_dynamic, conv1d_int8_weight
 from .conv_lstm_f32 import conv_lstm_f32
 from .dense_f32 import dense_columns_f32, dense_dot_f32
 from .dense_int8 import dense_int8_dynamic, dense_int8_weight
-from .elementwise_f32 import activation_f32, add_f32, embedding_f32, log_softmax_f32, normalizer_f32, softmax_f32
+from .elementwise_f32 import activation_f32, add_f32, embedding_f32, log_softmax_f32, normalizer_f32, softmax_f32, softmax_groups_f32
 from .entry.blocks import process
 from .entry.checks import first_bad_index, first_bad_mixed, first_bad_vector
 from .entry.generation import generate
@@ -17,12 +17,15 @@ from .fourier_f32 import fourier_f32
 from .frames_f32 import inter_rnn, intra_rnn
 from .grouped_dense_f32 import grouped_dense_f32
 from .gru_f32 import gru_f32
+from .gru_f32_streams import gru_f32_streams
 from .hidden_int8 import gru_int8_dynamic, rnn_int8_dynamic
 from .hidden_int8_weight import gru_int8_weight, rnn_int8_weight
 from .joining_f32 import gather_f32, mul_f32, slice_f32
 from .lstm_f32 import lstm_f32
+from .lstm_f32_streams import lstm_f32_streams
 from .lstm_int8 import lstm_int8_dynamic
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
+from .lstm_int8_static_cells import lstm_int8_static_cell
 from .lstm_int8_weight import lstm_int8_weight
 from .magnitude_f32 import magnitude_f32
 from .map_conv_f32 import depthwise_f32, map_conv_f32, map_conv_transpose_f32
@@ -52,6 +55,7 @@ LAYER_KERNELS = {
         lstm_int8_dynamic,
         lstm_int8_weight,
         lstm_int8_static,
+        lstm_int8_static_cell,
         dense_dot_f32,
         dense_columns_f32,
         dense_int8_dynamic,
@@ -61,6 +65,7 @@ LAYER_KERNELS = {
         normalizer_f32,
         add_f32,
         softmax_f32,
+        softmax_groups_f32,
         log_softmax_f32,
         embedding_f32,
         fourier_f32,
@@ -107,10 +112,13 @@ LAYER_KERNELS = {
     )
 }
 
+#: By name of a layer kernel, the factory of the one that takes a timestep of four streams at once.
+IN_GROUPS = {"lstm_f32": lstm_f32_streams, "gru_f32": gru_f32_streams}
+
 #: Factories of kernels that stand around another: its symbol as `kernel` and sizes in, the same function out.
 AROUND = {factory.__name__: factory for factory in (masked, sweep, counted_sweep)}
 
 #: Factories of input checks: the number of inputs in, a function (x, limit, n) out.
 CHECKS = {factory.__name__: factory for factory in (first_bad_vector, first_bad_index, first_bad_mixed)}
 
-__all__ = ["AROUND", "CHECKS", "LAYER_KERNELS", "generate", "process", "process_recording", "python_step"]
+__all__ = ["AROUND", "CHECKS", "IN_GROUPS", "LAYER_KERNELS", "generate", "process", "process_recording", "python_step"]

@@ -44,15 +44,15 @@ def products_of(table, row):
     return in_table if table else in_scratch
 
 
-def multiplication(paired, two_chains, ahead, halves=0):
-    """An inlined function (gates, w, x, count, size, z): z + w x. w: rows of weights, `size` floats from one to the next; x: (count,).
+def multiplication(paired, chains, ahead, halves=0):
+    """An inlined function (gates, w, x, count, size, a): a + w x. w: rows of weights, `size` floats from one to the next; x: (count,).
 
     Parameters
     ----------
     paired : int
         Whether loads keep bases of their own (`vectors.opaque`): each reaches four rows of a tile of 16 units.
-    two_chains : int
-        Whether even and odd rows are summed apart: for tiles too narrow to hide a multiply-add's latency.
+    chains : int
+        In how many parts, 1, 2 or 4, rows are summed apart: more than one for tiles too narrow to hide a multiply-add's latency.
     ahead : int
         How many floats ahead weights are fetched; 0: never.
     halves : int
@@ -65,8 +65,8 @@ def multiplication(paired, two_chains, ahead, halves=0):
         return opaque(pointer) if paired else pointer
 
     @inlined
-    def four_rows(gates, w, size, v, z, odd):
-        """Four rows times the lanes of v."""
+    def four_rows(gates, w, size, v, a, b, c, d):
+        """Four rows times the lanes of v, each added to the sums of its chain."""
         if ahead and halves:  # what two rows take up
             fetch(gates, w, ahead)
             fetch(gates, w, ahead + 2 * size)
@@ -75,37 +75,47 @@ def multiplication(paired, two_chains, ahead, halves=0):
             fetch(gates, w, ahead + size)
             fetch(gates, w, ahead + 2 * size)
             fetch(gates, w, ahead + 3 * size)
-        z = fma(row(gates, w, 0), lane0(gates, v), z)
-        if two_chains:
-            odd = fma(row(gates, w, size), lane1(gates, v), odd)
-            z = fma(row(gates, w, 2 * size), lane2(gates, v), z)
-            odd = fma(row(gates, w, 3 * size), lane3(gates, v), odd)
+        a = fma(row(gates, w, 0), lane0(gates, v), a)
+        if chains == 4:
+            b = fma(row(gates, w, size), lane1(gates, v), b)
+            c = fma(row(gates, w, 2 * size), lane2(gates, v), c)
+            d = fma(row(gates, w, 3 * size), lane3(gates, v), d)
+        elif chains == 2:
+            b = fma(row(gates, w, size), lane1(gates, v), b)
+            a = fma(row(gates, w, 2 * size), lane2(gates, v), a)
+            b = fma(row(gates, w, 3 * size), lane3(gates, v), b)
         else:
-            z = fma(row(gates, w, size), lane1(gates, v), z)
-            z = fma(row(gates, w, 2 * size), lane2(gates, v), z)
-            z = fma(row(gates, w, 3 * size), lane3(gates, v), z)
-        return z, odd
+            a = fma(row(gates, w, size), lane1(gates, v), a)
+            a = fma(row(gates, w, 2 * size), lane2(gates, v), a)
+            a = fma(row(gates, w, 3 * size), lane3(gates, v), a)
+        return a, b, c, d
 
     @inlined
-    def multiply(gates, w, x, count, size, z):
-        odd = zero(gates)
+    def multiply(gates, w, x, count, size, a):
+        b = zero(gates)
+        c = b
+        d = b
         eights, fours, ones = count // 8 * 8 if paired else 0, count // 4 * 4, count % 4
         if eights:
             rows = base(w)
             values = base(x) if count > LONG else x
             for k in range(0, eights, 8):
                 q = offset(rows, k * size)
-                z, odd = four_rows(gates, q, size, load(FOUR, values, k), z, odd)
-                z, odd = four_rows(gates, base(offset(q, 4 * size)), size, load(FOUR, values, k + 4), z, odd)
+                a, b, c, d = four_rows(gates, q, size, load(FOUR, values, k), a, b, c, d)
+                a, b, c, d = four_rows(gates, base(offset(q, 4 * size)), size, load(FOUR, values, k + 4), a, b, c, d)
         if fours > eights:
             rows = base(offset(w, eights * size))
             for k in range(eights, fours, 4):
-                z, odd = four_rows(gates, offset(rows, (k - eights) * size), size, load(FOUR, x, k), z, odd)
+                a, b, c, d = four_rows(gates, offset(rows, (k - eights) * size), size, load(FOUR, x, k), a, b, c, d)
         if ones:
             rows = base(offset(w, fours * size))
             for k in range(ones):
-                z = fma(row(gates, rows, k * size), splat(gates, x[fours + k]), z)
-        return add(z, odd) if two_chains else z
+                a = fma(row(gates, rows, k * size), splat(gates, x[fours + k]), a)
+        if chains == 4:
+            a = add(add(a, b), add(c, d))
+        elif chains == 2:
+            a = add(a, b)
+        return a
 
     return multiply
 

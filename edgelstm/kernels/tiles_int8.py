@@ -7,8 +7,9 @@ from .activations import magnitude
 from .chunks import LONGEST
 from .packing import GROUP
 from .simd.dots import dot_products, quantised, quantised_store, words_loader
+from .simd.reductions import highest
 from .simd.sums import added, nothing
-from .simd.vectors import Lanes, highest, load, offset
+from .simd.vectors import Lanes, load, offset
 
 inlined = njit(inline="always")
 

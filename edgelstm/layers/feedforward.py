@@ -86,16 +86,32 @@ class Activation(Layer):
 
 @dataclass(eq=False, repr=False)
 class Softmax(Layer):
-    """``exp(x) / sum(exp(x))`` over all values."""
+    """``exp(x) / sum(exp(x))`` over all values, or over each group of them.
+
+    Parameters
+    ----------
+    groups : int, optional
+        Groups of neighbouring values, which divide their number: the rows of a map.
+    """
 
     kind: ClassVar[str] = "softmax"
-    probabilities: ClassVar[bool] = True
+    groups: int = 1
+
+    def _check(self) -> None:
+        if type(self.groups) is not int or not 1 <= self.groups <= MAX_SIZE:
+            raise ShapeError(f"{self.label}: groups must be a whole number from 1 to {MAX_SIZE}; got {printable(repr(self.groups), 60)}.")
+
+    @property
+    def probabilities(self) -> bool:
+        return self.groups == 1
 
     @property
     def within_one(self) -> bool:
         return True
 
     def output_size(self, sizes: Sequence[int]) -> int:
+        if sum(sizes) % self.groups:
+            raise ShapeError(f"{self.label}: groups must divide the {sum(sizes)} values; got {self.groups}.")
         return sum(sizes)
 
 

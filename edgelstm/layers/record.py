@@ -91,8 +91,6 @@ class Layer:
     halves: ClassVar[bool] = False
     #: Whether it takes an index as it takes a measurement.
     takes_any: ClassVar[bool] = False
-    #: Whether its outputs are the probabilities of so many symbols.
-    probabilities: ClassVar[bool] = False
     #: What the layer does where its mask is 0; None for a layer without one.
     mask: ClassVar[str | None] = None
     #: Gates of a recurrent layer, in the order of its arrays.
@@ -154,6 +152,11 @@ class Layer:
     @property
     def waits(self) -> bool:
         """Whether its answers are none before the stream is given something beside samples."""
+        return False
+
+    @property
+    def probabilities(self) -> bool:
+        """Whether its outputs are the probabilities of so many symbols."""
         return False
 
     @property

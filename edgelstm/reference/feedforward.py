@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from ..layers.feedforward import Activation, Dense, Embedding, Normalizer
-from .functions import Twin, Vector, log_softmax, softmax, stateless
+from ..layers.feedforward import Activation, Dense, Embedding, Normalizer, Softmax
+from .functions import Twin, Vector, log_softmax, stateless
 from .functions import activation as function_of
+from .functions import softmax as softmax_of
 
 
 def dense(layer: Dense, x: Vector) -> Vector:
@@ -13,6 +14,10 @@ def dense(layer: Dense, x: Vector) -> Vector:
 
 def activation(layer: Activation, x: Vector) -> Vector:
     return function_of(layer.function)(x)
+
+
+def softmax(layer: Softmax, x: Vector) -> Vector:
+    return np.concatenate([softmax_of(group) for group in np.split(x, layer.groups)])
 
 
 def embedding(layer: Embedding, x: Vector) -> Vector:
@@ -29,7 +34,7 @@ TWINS = {
     "dense": stateless(dense),
     "dense_half": stateless(dense),
     "activation": stateless(activation),
-    "softmax": stateless(lambda _layer, x: softmax(x)),
+    "softmax": stateless(softmax),
     "log_softmax": stateless(lambda _layer, x: log_softmax(x)),
     "embedding": stateless(embedding),
     "normalizer": stateless(normalizer),

@@ -74,3 +74,33 @@ def quantised(x: Vector, scale: NDArray[np.float32], zero_point: int) -> Integer
 def dequantised(q: Integers, scale: NDArray[np.float32], zero_point: int) -> Vector:
     """(q - zero_point) * scale in float32."""
     return np.asarray(((q - zero_point).astype(np.float32) * scale[0]).astype(np.float64))
+
+
+def toward_zero(x: int, divisor: int) -> int:
+    """x / divisor without its fraction, as C divides."""
+    return x // divisor if x >= 0 else -(-x // divisor)
+
+
+def _doubled_product(a: int, b: int) -> int:
+    """a * b / 2**31 of what is not negative, halves up: gemmlowp's ``SaturatingRoundingDoublingHighMul``."""
+    return (a * b + (1 << 30)) >> 31
+
+
+def inverse_root(x: int) -> tuple[int, int]:
+    """1 / sqrt(x) of a whole number from 1 up, as a mantissa and a shift: TensorFlow Lite's ``GetInvSqrtQuantizedMultiplierExp``.
+
+    Five of Newton's steps from 1, with three bits before the point, for x moved by pairs of bits into 2**27 to 2**29.
+    """
+    if x == 1:
+        return (1 << 31) - 1, 0
+    shift = 11
+    while x >= 1 << 29:
+        x, shift = x // 4, shift + 1
+    while x < 1 << 27:
+        x, shift = x << 2, shift - 1
+    half, root, most = ((x >> 1) + 1) >> 1, 1 << 28, (1 << 31) - 1
+    for _ in range(5):
+        cube = min(_doubled_product(_doubled_product(root, root), root) << 6, most)
+        root = min((_doubled_product(3 << 27, root) - _doubled_product(half, cube)) << 3, most)
+    mantissa = _doubled_product(root, round(2**31 * 0.5**0.5))
+    return (mantissa << -shift, 0) if shift < 0 else (mantissa, -shift)

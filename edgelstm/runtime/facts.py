@@ -1,4 +1,4 @@
-"""What a stream tells of itself, whether NumPy carries its samples or the standard library alone."""
+"""What streams tell of themselves, whether NumPy carries their samples or the standard library alone."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -7,23 +7,16 @@ if TYPE_CHECKING:
     from .sizes import Sizes
 
 
-class StreamFacts:
-    """Sizes, names and descriptions of a stream, and what its copies take along.
+class Facts:
+    """Sizes and names of a program's samples and answers.
 
-    A subclass has `_sizes`, `steps`, `__copy__`, `_told` and `_OWN`: the attributes that are its own, and not the user's.
+    A subclass has `_sizes` and `_told`.
     """
 
     __slots__ = ()
 
-    _OWN: "frozenset[str]"
-
     if TYPE_CHECKING:
         _sizes: Sizes
-
-        @property
-        def steps(self) -> int: ...
-
-        def __copy__(self) -> Self: ...
 
         def _told(self) -> "dict[str, Any]":
             """What `outline.line` and `outline.html` read, and the target."""
@@ -67,6 +60,24 @@ class StreamFacts:
     def labels(self) -> "tuple[str, ...]":
         """Of the values of an answer; empty where they have none."""
         return tuple(self._told()["labels"])
+
+
+class StreamFacts(Facts):
+    """The same of a stream, how it is shown, and what its copies take along.
+
+    A subclass has `steps`, `__copy__` and `_OWN`: the attributes that are its own, and not the user's.
+    """
+
+    __slots__ = ()
+
+    _OWN: "frozenset[str]"
+
+    if TYPE_CHECKING:
+
+        @property
+        def steps(self) -> int: ...
+
+        def __copy__(self) -> Self: ...
 
     def __repr__(self) -> str:
         from ..errors import printable

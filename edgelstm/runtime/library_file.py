@@ -24,7 +24,7 @@ ABI = 1
 #: What a library shows to C, behind a prefix.
 FUNCTIONS = (
     *("abi", "info", "arena_bytes", "snapshot_bytes", "input_size", "output_size"),
-    *("init", "reset", "step", "process", "snapshot", "restore"),
+    *("init", "reset", "step", "step_many", "process", "snapshot", "restore"),
 )
 
 #: What a library shows in their place whose model reads whole recordings.
@@ -195,6 +195,8 @@ class LibraryFile:
         prefix = rest.partition(b'"')[0].decode("ascii", "replace")
         if key and prefix != "edgelstm":
             for function in functions_of(self.sizes):
+                if function == "step_many" and not hasattr(handle, f"{prefix}_{function}"):
+                    continue  # built before there was one
                 setattr(handle, f"edgelstm_{function}", handle[f"{prefix}_{function}"])
 
 

@@ -2,20 +2,18 @@
 
 import ctypes
 
+from .plain_refusals import refuse
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, NoReturn
+    from typing import Any
 
 #: Most samples read from what is neither list nor tuple nor buffer.
 _MOST_ITEMS = 1 << 20
 
-
-def refuse(kind: str, message: str) -> "NoReturn":
-    """Raise an error of `errors`, which a healthy start has no need to load."""
-    from .. import errors
-
-    raise getattr(errors, kind)(message) from None
+#: Larger snapshots are none.
+_MOST_BYTES = 1 << 28
 
 
 def values(sample: "Any", size: int, names: "Callable[[], tuple[str, ...]]") -> "list[float]":
@@ -118,3 +116,17 @@ def buffer(x: "Any") -> "memoryview[Any] | None":
 def address(memory: "bytearray | memoryview[Any]") -> int:
     """Where a writable buffer's data lies."""
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+
+def writable(blob: "Any") -> "tuple[bytearray, int]":
+    """A snapshot's bytes in memory of their own, at least one, and how many it has.
+
+    Raises
+    ------
+    StateError
+    """
+    try:
+        view = memoryview(blob).cast("B")
+    except Exception:  # noqa: BLE001  objects of others raise what they like
+        refuse("StateError", f"a snapshot is the bytes that stream.snapshot() gave, one behind the other; got {type(blob).__name__}.")
+    return bytearray(view if view.nbytes < _MOST_BYTES else b"") or bytearray(1), view.nbytes

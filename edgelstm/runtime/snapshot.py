@@ -49,7 +49,7 @@ def unpack(blob: object, state_bytes: int, digest: str, *, finite: bool = True) 
     StateError
         If the bytes are no snapshot, are damaged, or belong to another model or another version.
     """
-    data = _bytes_of(blob)
+    data = bytes_of(blob, "stream.snapshot()")
     if len(data) < size(0) or data[: len(_MAGIC)] != _MAGIC:
         raise StateError(f"these {len(data)} bytes are no snapshot; pass what stream.snapshot() gave, whole.")
     _, version, state_size, owner = _HEADER.unpack_from(data)
@@ -57,21 +57,36 @@ def unpack(blob: object, state_bytes: int, digest: str, *, finite: bool = True) 
         raise StateError(f"the snapshot has version {version}, this edgelstm reads {_VERSION}; take it again with this version.")
     if len(data) != size(state_size) or crc32(data[: -_CRC.size]) != _CRC.unpack(data[-_CRC.size :])[0]:
         raise StateError("the snapshot is damaged (length or checksum is wrong); take another, or start with reset().")
+    check_owner(owner, digest)
+    state = np.frombuffer(data, np.uint8, state_size, _HEADER.size)
+    if state_size != state_bytes or not possible(state[None], finite=finite):
+        raise StateError("the snapshot holds a state that this model cannot have; take another, or start with reset().")
+    return state
+
+
+def check_owner(owner: bytes, digest: str) -> None:
+    """Refuse a snapshot of another model.
+
+    Raises
+    ------
+    StateError
+    """
     if owner.hex() != digest:
         raise StateError(
             f"the snapshot belongs to another model (digest {owner.hex()[:12]}, this one is {digest[:12]}); "
             "load that model, or start with reset()."
         )
-    state = np.frombuffer(data, np.uint8, state_size, _HEADER.size)
-    taken = int.from_bytes(state[:8].tobytes(), "little")
-    if state_size != state_bytes or taken >= MOST_STEPS or (finite and not np.isfinite(state[_COUNTERS:].view(np.float32)).all()):
-        raise StateError("the snapshot holds a state that this model cannot have; take another, or start with reset().")
-    return state
 
 
-def _bytes_of(blob: Any) -> memoryview:
-    """The bytes of a buffer, where they lie; no number and no list is taken for them."""
+def possible(states: NDArray[np.uint8], *, finite: bool) -> bool:
+    """Whether streams can have these states, (count, state_bytes). `finite`: whether NaN and infinity are refused."""
+    taken = np.ascontiguousarray(states[:, :8]).view("<u8")
+    return bool((taken < MOST_STEPS).all() and not (finite and not np.isfinite(states[:, _COUNTERS:].view(np.float32)).all()))
+
+
+def bytes_of(blob: Any, giver: str) -> memoryview:
+    """The bytes of a buffer, where they lie; no number and no list is taken for them. giver: what gives such bytes."""
     try:
         return memoryview(blob).cast("B")
     except Exception:  # noqa: BLE001  objects of others raise what they like
-        raise StateError(f"a snapshot is the bytes that stream.snapshot() gave, one behind the other; got {type(blob).__name__}.") from None
+        raise StateError(f"a snapshot is the bytes that {giver} gave, one behind the other; got {type(blob).__name__}.") from None

@@ -100,7 +100,6 @@ class SerialPort:
             self._port.close()
             self.lost += 1
             self.cut += bool(self._tail)
-            self._tail = b""
             self._note(f"{self._path} is gone; waiting for it.")
         elif not self.lost and problem.errno not in _ABSENT:
             said = "it is held by another program, or is another group's (dialout)" if problem.errno in _HELD else str(problem)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ MOST_DRAWN = 64
 #: Times a second that a page is told what is new.
 PER_SECOND = 4
 
-#: Streams that a page lists: those that were stepped last.
-LISTED = 200
+#: Streams that a page lists, once a second: those that were stepped last.
+LISTED = 1000
 
 #: Upper ends of the histogram's bars, in nanoseconds a step; beyond the last lies one more.
 BOUNDS = [250 << k for k in range(16)]
@@ -58,11 +59,11 @@ class Feed:
 
         `keys` has one name a sample, or none where there is one stream.
         """
-        count, now = len(xs), time.time()
+        many, now = len(xs), time.time()
         with self._lock:
-            place = int(np.searchsorted(BOUNDS, nanoseconds / max(count, 1)))
-            self._counts[place] += count
-            for i in range(count):
+            place = int(np.searchsorted(BOUNDS, nanoseconds / max(many, 1)))
+            self._counts[place] += many
+            for i in range(many):
                 key = keys[i] if keys else ""
                 answered = i < len(answers)
                 steps, best = self._streams.pop(key, (0, -1))
@@ -89,23 +90,26 @@ class Feed:
                 del self._rows[next(iter(self._rows))]
             self._rows.setdefault(key, deque(maxlen=KEPT))
         last = 0
-        while not request.ending.is_set():
-            told, last = self._since(key, last)
+        for turn in count():
+            if request.ending.is_set():
+                return
+            told, last = self._since(key, last, listing=turn % PER_SECOND == 0)
             yield b"data: " + json.dumps(told, separators=(",", ":")).encode() + b"\n\n"
             request.ending.wait(1 / PER_SECOND)
 
-    def _since(self, key: str, last: int) -> tuple[dict[str, Any], int]:
+    def _since(self, key: str, last: int, *, listing: bool) -> tuple[dict[str, Any], int]:
         with self._lock:
             rows = [row for row in self._rows.get(key, ()) if row[0] > last]
-            streams = list(self._streams.items())[-LISTED:]
+            streams = list(self._streams.items())[-LISTED:] if listing else []
             counts, counters, many = self._counts.tolist(), dict(self.counters), len(self._streams)
         told = {
             "now": time.time(),
             "rows": [[when, *map(_finite, drawn)] for _, when, drawn in rows],
             "histogram": counts,
             "counters": {"samples": self._number, "streams": many, **counters},
-            "streams": [[name, steps, self._names[best] if best >= 0 else ""] for name, (steps, best) in reversed(streams)],
         }
+        if listing:
+            told["streams"] = [[name, steps, self._names[best] if best >= 0 else ""] for name, (steps, best) in reversed(streams)]
         return told, rows[-1][0] if rows else last
 
 

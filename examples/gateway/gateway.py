@@ -26,7 +26,8 @@ def convert(target: Path) -> None:
         "--input-names": "acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z",
         "--rate": "10",
     }
-    subprocess.run([*edgelstm("convert", CHECKPOINT, "-o", target), *(part for pair in options.items() for part in pair)], check=True)
+    command = [*edgelstm("convert", CHECKPOINT, "-o", target), *(part for pair in options.items() for part in pair)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def edgelstm(*parts: object) -> list[str]:

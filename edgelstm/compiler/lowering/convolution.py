@@ -48,7 +48,8 @@ def conv1d_int8(layer: Conv1DInt8, sizes: list[int], target: Target) -> Lowered:
 
     rows = by_group(layer)
     groups, outputs, length = rows.shape
-    units = min(up_to(4, outputs), 2 * target.lanes)
+    registers = 4 if layer.scheme == "int8-weight" else 2  # products of bytes wait for one another: more of them at once, by Zen 5
+    units = min(up_to(4, outputs), registers * target.lanes)
     constants: dict[str, Any] = {"inputs": length // layer.taps, "outputs": outputs, "groups": groups, "taps": layer.taps}
     constants |= {"spacing": layer.spacing, "units": units}
     bias, scale = layer.bias.reshape(groups, outputs), layer.scale.reshape(groups, outputs)

@@ -45,7 +45,10 @@ def activation(layer: Activation, sizes: list[int], target: Target) -> Lowered:
 
 
 def softmax(layer: Softmax, sizes: list[int], target: Target) -> Lowered:
-    return Lowered("softmax_f32", {"size": sum(sizes)}, sum(sizes))
+    size, groups = sum(sizes), layer.groups
+    if groups > 1:
+        return Lowered("softmax_groups_f32", {"size": size, "groups": groups}, size)
+    return Lowered("softmax_f32", {"size": size}, size)
 
 
 def log_softmax(layer: LogSoftmax, sizes: list[int], target: Target) -> Lowered:

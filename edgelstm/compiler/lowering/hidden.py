@@ -35,16 +35,23 @@ def hidden_keeps(layer: Any) -> tuple[tuple[str, int, int], ...]:
     return (("h", 0, layer.hidden_size),)
 
 
-def walk_of(layer: Any, gates: int, padded: int, units: int, target: Target) -> dict[str, tuple[int, ...]]:
-    """Constants of kernels that take `gates` gates in tiles of `units` units: how blocks are walked, and how sums are taken."""
+def walk_of(layer: Any, gates: int, padded: int, units: int, target: Target, most: int = 2) -> dict[str, tuple[int, ...]]:
+    """Constants of kernels that take `gates` gates in tiles of `units` units: how blocks are walked, and how sums are taken.
+
+    most: chains in which a tile's rows are summed at most. More than 2 only where 2 are not enough and the sums of all fill half of the
+    registers or fewer, and not on ARM. Measured on Zen 5.
+    """
     size = floats_of(layer)
     hoisted = layer.input_size >= 8 and size > HOIST_ABOVE
     enough = MULTIPLY_ADDS_IN_FLIGHT if units == padded else ENOUGH_OF_MEMORY
-    two_chains = gates * -(-units // target.lanes) < enough
+    registers = gates * -(-units // target.lanes)
+    room = 2 * most * registers <= target.registers and target.lanes > 1 and not target.pairs
+    apart = most if room and 2 * registers < enough else 2
+    chains = apart if registers < enough else 1
     ahead = FETCH_AHEAD if size > FETCH_ABOVE and target.fetches else 0
     return {
         "walk": (int(hoisted), int(padded >= 2 * units and size > TURN_ABOVE)),
-        "sums": (int(target.pairs), int(two_chains), ahead),
+        "sums": (int(target.pairs), chains, ahead),
     }
 
 

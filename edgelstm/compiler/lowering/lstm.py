@@ -40,7 +40,7 @@ def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
         "units": units,
         "tail": tail,
         "small": int(padded == units <= target.lanes),
-        "two_chains": int(4 * -(-units // target.lanes) < MULTIPLY_ADDS_IN_FLIGHT),
+        "chains": 2 if 4 * -(-units // target.lanes) < MULTIPLY_ADDS_IN_FLIGHT else 1,
         "ahead": FETCH_AHEAD if size > FETCH_ABOVE and target.fetches else 0,
         "hoisted": int(hoisted),
         "turning": int(padded >= 2 * units and size > TURN_ABOVE),

@@ -7,11 +7,14 @@ from ..targets import Target
 from . import Floats, Lowered, Rule, input_products, up_to, with_table, without_inputs
 from .hidden import WIDER, hidden_keeps, hidden_state, rnn_cell, rnn_reach, walk_of
 
+#: Chains in which a narrow tile is summed: with one gate, its sums alone would wait for each other.
+CHAINS = 4
+
 
 def lower(layer: RNN, sizes: list[int], target: Target) -> Lowered:
     padded = up_to(4, layer.hidden_size)
     units = min(padded, WIDER * target.tile)
-    walk = walk_of(layer, 1, padded, units, target)
+    walk = walk_of(layer, 1, padded, units, target, CHAINS)
     constants = {
         "inputs": layer.input_size,
         "hidden": layer.hidden_size,

@@ -4,17 +4,24 @@ Formulas: https://keras.io/api/layers/attention_layers/.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import printable
 from ...layers.activations import spelled
 from ...layers.attention import SelfAttention
 from ...layers.feedforward import Dense
-from .build import Value
+from ...layers.joining import Mul
+from . import laying
+from .build import Masked, Value
 from .kinds import Call, Kind
 from .settings import Spec
 from .weights import Slot
+
+#: What makes tanh one, and what is taken from the scores of padding.
+_FAR, _APART = 40.0, 2.0**15
 
 
 def _rows(call: Call) -> tuple[Value, Value, Value]:
@@ -25,9 +32,34 @@ def _rows(call: Call) -> tuple[Value, Value, Value]:
     for x in (query, key, value):
         if x.time is not True or len(x.features) != 1 or x.steps != query.steps:
             raise call.refused(f"it is imported where query and value are rows of one recording; it is given a tensor of shape {x.shape}")
-        if x.mask is not None or any(x.zeros):
-            raise call.refused("it is given a mask or zeros around its rows, which edgelstm does not import there")
+        if x.mask != query.mask or any(x.zeros):
+            raise call.refused("its rows have different masks, or zeros around them, which edgelstm does not import there")
     return query, key, value
+
+
+def _padded(call: Call, mask: Masked, query: Value, key: Value, heads: int) -> tuple[Value, Value]:
+    """Query and key with one number more a head, by which a key that is padding counts for nothing; a query that is padding is zeros."""
+    build, name = call.build, call.name
+    counts = Value(build.mask(mask), (query.steps, 1), True)
+    kept = laying.spread(build, f"{name}.kept", counts, (query.width,))
+    query = replace(query, name=build.add(Mul(**call.at(query, kept, name=f"{name}.of_all"))))
+    apart = build.apply(spelled("affine", _APART, -_APART), f"{name}.padding", counts)
+    return _with_one(call, query, counts, heads), _with_one(call, key, apart, heads)
+
+
+def _with_one(call: Call, x: Value, one: Value, heads: int) -> Value:
+    """Vectors of several heads with one number behind each head's."""
+    each = np.arange(x.width).reshape(heads, -1)
+    wanted = np.concatenate([each, np.full((heads, 1), x.width)], axis=1)
+    return laying.gathered(call.build, f"{call.name}.heads", [x, one], wanted.ravel())
+
+
+def _answered(call: Call, query: Value, y: Value) -> Value:
+    """Answers, zeros where the query is padding."""
+    if query.mask is None:
+        return y
+    kept = laying.spread(call.build, f"{call.name}.answers", Value(call.build.mask(query.mask), (y.steps, 1), True), (y.width,))
+    return replace(y, name=call.build.add(Mul(**call.at(y, kept, name=f"{call.name}.answers"))))
 
 
 def _causal(call: Call) -> bool:
@@ -59,8 +91,23 @@ def _attention(call: Call) -> Value:
         word = spelled("affine", scale, 0.0)
         query, key = (call.build.apply(word if scale != 1 else "linear", f"{call.name}.scaled", x) for x in (query, key))
         score = float(call.arrays.get("concat_score_weight", ()))
-    record = SelfAttention(key.width, "additive" if additive else "dot", scale=score, causal=causal, **call.at(query, key, value))
-    return query.with_features(call.build.add(record), value.features)
+    if additive:
+        return _added(call, (query, key, value), np.full(key.width, score), causal)
+    rows = (query, key) if query.mask is None else _padded(call, query.mask, query, key, 1)
+    record = SelfAttention(rows[1].width, scale=score, causal=causal, **call.at(*rows, value))
+    return _answered(call, query, query.with_features(call.build.add(record), value.features))
+
+
+def _added(call: Call, rows: tuple[Value, Value, Value], vector: NDArray[Any] | None, causal: bool) -> Value:
+    """Scores ``vector . tanh(query + key)``."""
+    query, key, value = rows
+    if query.mask is not None:
+        counts = Value(call.build.mask(query.mask), (query.steps, 1), True)
+        none, apart = (call.build.apply(spelled("affine", n, -n), f"{call.name}.padding", counts) for n in (0.0, _FAR))
+        vector = np.append(np.ones(key.width) if vector is None else vector, _APART)
+        query, key = _with_one(call, query, none, 1), _with_one(call, key, apart, 1)
+    record = SelfAttention(key.width, "additive", vector=vector, causal=causal, **call.at(query, key, value))
+    return _answered(call, query, query.with_features(call.build.add(record), value.features))
 
 
 def _additive_slots(spec: Spec) -> list[Slot]:
@@ -72,8 +119,7 @@ def _additive(call: Call) -> Value:
     causal = _causal(call)
     vector = call.arrays.get("scale", (key.width,)) if call.options.take("use_scale", bool, True) else None
     _drop_training(call)
-    record = SelfAttention(key.width, "additive", vector=vector, causal=causal, **call.at(query, key, value))
-    return query.with_features(call.build.add(record), value.features)
+    return _added(call, (query, key, value), vector, causal)
 
 
 def _heads_slots(spec: Spec) -> list[Slot]:
@@ -105,7 +151,11 @@ def _multi_head(call: Call) -> Value:
     if not isinstance(width, int):
         raise call.refused(f"its output_shape is {answers}; edgelstm imports one number")
     read = [_projected(call, part, x, heads, n) for part, x, n in (("query", query, size), ("key", key, size), ("value", value, of_value))]
-    record = SelfAttention(heads * size, heads=heads, scale=size**-0.5, causal=_causal(call), **call.at(*read))
+    causal = _causal(call)
+    if causal and query.mask is not None:
+        raise call.refused("it is given a mask, and a row finds none behind it; what padding then finds edgelstm does not import")
+    rows = (read[0], read[1]) if query.mask is None else _padded(call, query.mask, read[0], read[1], heads)
+    record = SelfAttention(rows[0].width, heads=heads, scale=size**-0.5, causal=causal, **call.at(*rows, read[2]))
     found = replace(read[2], name=call.build.add(record), shape=(*query.shape[:1], heads * of_value))
     return _projected(call, "output", found, heads, width)
 

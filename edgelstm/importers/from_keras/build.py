@@ -1,11 +1,14 @@
 """The records of a network in the making, and what is known of each of Keras' tensors on the way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from ...errors import UnsupportedModelError, printable
-from ...layers.feedforward import Activation
+from ...layers.feedforward import Activation, Normalizer
 from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.recording import Last, Mask
@@ -19,6 +22,16 @@ class Masked:
 
     source: str
     value: float
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Scores of all timesteps by each other: the records of queries and keys, how many numbers these have, and a factor."""
+
+    query: str
+    key: str
+    size: int
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -44,13 +57,14 @@ class Value:
         Whether the tensor is a softmax over time, of the scores that the record gives, one a timestep.
     scores : str
         The record, one score a timestep, of which a softmax over time weights this tensor's timesteps.
+    looks : Looks, optional
+        Where the tensor, (timesteps, timesteps), is scores of all by each other.
     static : bool
         Whether it is a vector for the whole sequence that its record gives at every step, a model of whole recordings too.
     over : int, optional
         Of what sums up a sequence, the timesteps of that, where the file fixes them.
     states : tuple
-        What a recurrent layer returns behind its answers: of each state the sequence, and at which of its ends the state stands; None of
-        a state that no record gives.
+        What a recurrent layer returns behind its answers; None of a state that no record gives.
     """
 
     name: str
@@ -61,9 +75,10 @@ class Value:
     turned: str = ""
     weights: bool = False
     scores: str = ""
+    looks: Looks | None = None
     static: bool = False
     over: int | None = None
-    states: tuple["tuple[Value, str] | None", ...] = ()
+    states: tuple["State | None", ...] = ()
 
     @property
     def steps(self) -> int | None:
@@ -100,6 +115,10 @@ class Value:
         return replace(self, name=name, shape=(*self.shape[:1], *features) if self.time else features)
 
 
+#: Makes a state's sequence, and tells at which of its ends the state stands.
+State = Callable[[], tuple[Value, str]]
+
+
 class Build:
     """Collects records.
 
@@ -119,6 +138,8 @@ class Build:
         self.input_names: tuple[str, ...] = ()
         #: Shapes of the file's own inputs.
         self.given: list[Shape] = []
+        #: How many layers that are called on each timestep alone are on the way.
+        self.inside = 0
         self._names = {INPUT}
         self._masks: dict[Masked, str] = {}
 
@@ -137,6 +158,26 @@ class Build:
         self._names.update(record.name for record in records)
         return records[-1].name
 
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """What is added within is taken back where that ends in a refusal."""
+        layers, notes, names, masks = len(self.layers), len(self.notes), set(self._names), dict(self._masks)
+        try:
+            yield
+        except UnsupportedModelError:
+            del self.layers[layers:], self.notes[notes:]
+            self._names, self._masks = names, masks
+            raise
+
+    @contextmanager
+    def each_timestep(self) -> Iterator[None]:
+        """Within, layers are called on each timestep alone."""
+        self.inside += 1
+        try:
+            yield
+        finally:
+            self.inside -= 1
+
     def keep(self, outputs: Sequence[Value]) -> None:
         """Leave out the records from which no output follows, as the answers of a layer of which only the states are read."""
         read = {name for x in outputs for name in (x.name, x.scores)}
@@ -154,6 +195,19 @@ class Build:
     def apply(self, word: str, name: str, x: Value) -> Value:
         """A function of every number."""
         return x if word == "linear" else replace(x, name=self.add(Activation(word, **self.at(name, x))))
+
+    def measured(self, name: str, x: Value) -> Value:
+        """A tensor, by a record that tells how wide the model's input is where it is that: windows, repeated rows and parts do not."""
+        if x.name != INPUT:
+            return x
+        return replace(x, name=self.add(Normalizer(np.zeros(x.width), np.ones(x.width), **self.at(f"{name}.input", INPUT))))
+
+    def fixed(self, x: Value) -> bool:
+        """Whether a sequence has as many timesteps as a record before it states, however long the recording is."""
+        layers, name = {layer.name: layer for layer in self.layers}, x.name
+        while name in layers and layers[name].answers is None:
+            name = layers[name].inputs[0]
+        return name in layers and layers[name].answers != 0
 
     def ended(self, name: str, x: Value, end: str = "last") -> Value:
         """The last timestep as the network's state of knowledge: every step gives one, unless the model answers whole recordings."""

@@ -1,7 +1,24 @@
 """The classes of Keras' that are imported, and the arrays that each has."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from ...errors import ModelFileError, UnsupportedModelError
-from . import attending, convolving, feedforward, framewise, joining, maps, normalising, operations, recurrent, shaping
+from . import (
+    attending,
+    convolving,
+    feedforward,
+    framewise,
+    joining,
+    laying,
+    maps,
+    normalising,
+    operations,
+    recurrent,
+    rowwise,
+    shaping,
+    tcn,
+)
 from .build import Value
 from .kinds import Call, Kind
 from .settings import Spec
@@ -9,6 +26,12 @@ from .weights import Slot, numbered
 
 #: Classes that are networks themselves, and the one that only states a shape.
 MODELS, INPUT_LAYER = ("Sequential", "Functional", "Model"), "InputLayer"
+
+#: Classes that treat each vector along the last axis, or each number, by itself.
+_LAST_AXIS = ("Dense", "Activation", "Dropout", "GaussianNoise", "BatchNormalization", "LayerNormalization", "ReLU", "LeakyReLU", "ELU")
+
+#: Most rows of a map that a layer is called on one by one.
+_MOST_ROWS = 256
 
 #: What classes that are not imported are, and the way out.
 _INSTEAD = {
@@ -52,25 +75,45 @@ def slots_of(spec: Spec) -> list[Slot]:
 
 
 def _time_distributed(call: Call) -> Value:
-    """A layer on each timestep alone."""
+    """A layer on each timestep alone, or on each row of a map."""
+    if call.x.time is False and len(call.x.features) > 1:
+        return _distributed_rows(call)
     x = call.sequence
     inner = call.spec.inner("layer")
     call.options.drop("layer")
-    (y,) = call.run(inner, call.arrays.below("layer"), [Value(x.name, x.features, False)])
+    with call.build.each_timestep():
+        (y,) = call.run(inner, call.arrays.below("layer"), [Value(x.name, x.features, False)])
     return Value(y.name, (*x.shape[:1], *y.shape), True, x.mask)
+
+
+def _distributed_rows(call: Call) -> Value:
+    """Rows of a map one by one, all at once where the layer has only to do with its last axis."""
+    x, inner, arrays = call.x, call.spec.inner("layer"), call.arrays.below("layer")
+    call.options.drop("layer")
+    if inner.kind in _LAST_AXIS:
+        (y,) = call.run(inner, arrays, [x])
+        return y
+    rows = laying.places(x)
+    if len(rows) > _MOST_ROWS:
+        raise call.refused(f"it takes {len(rows)} rows of a map one by one; edgelstm imports up to {_MOST_ROWS}")
+    found = []
+    for number, row in enumerate(rows):
+        (y,) = call.run(inner, arrays, [laying.gathered(call.build, f"{call.name}.row{number}", [x], row)])
+        found.append(replace(y, shape=(1, *y.shape)))
+    return laying.beside(call.build, call.name, found, 0)
 
 
 def _time_distributed_slots(spec: Spec) -> list[Slot]:
     return [slot.below("layer") for slot in slots_of(spec.inner("layer"))]
 
 
-def _either(name: str) -> Kind:
+def _either(name: str, inside: Callable[[Call], Value]) -> Kind:
     """A class of one axis, which is time, or one of the map that a timestep is."""
     along_time = convolving.KINDS[name]
 
     def make(call: Call) -> Value | list[Value]:
         on_frames = len(call.inputs) == 1 and call.inputs[0].time is False and len(call.inputs[0].features) == 2
-        return framewise.ON_FRAMES[name](call) if on_frames else along_time.make(call)
+        return inside(call) if on_frames else along_time.make(call)
 
     return Kind(make, along_time.slots, along_time.attends)
 
@@ -86,6 +129,8 @@ _KINDS: dict[str, Kind] = {
     **convolving.KINDS,
     **maps.KINDS,
     **framewise.KINDS,
-    **{name: _either(name) for name in framewise.ON_FRAMES},
+    **rowwise.KINDS,
+    **tcn.KINDS,
+    **{name: _either(name, inside) for name, inside in {**framewise.ON_FRAMES, **rowwise.ON_ROWS}.items()},
     "TimeDistributed": Kind(_time_distributed, _time_distributed_slots),
 }

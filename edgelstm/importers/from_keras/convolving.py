@@ -110,8 +110,8 @@ def over_all(call: Call, kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D]
 def _global(kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D]) -> Kind:
     def make(call: Call) -> Value:
         call.options.must_be("data_format", "channels_last", None)
-        call.options.must_be("keepdims", False)
-        return over_all(call, kind)
+        kept, y = call.options.take("keepdims", bool, False), over_all(call, kind)
+        return replace(y, shape=(1, *y.shape)) if kept else y
 
     return Kind(make, attends=kind is GlobalAveragePool1D)
 

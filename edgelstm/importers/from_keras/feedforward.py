@@ -2,9 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from ...layers.feedforward import Embedding, Softmax
+from ...layers.joining import Gather, Mul
+from ...layers.map_conv import MapConv
+from ...layers.record import Layer
 from .. import keras_arrays
-from . import weighting
+from . import laying, weighting
 from .activations import LAYERS, SOFTMAX, of_layer
 from .build import Masked, Value
 from .kinds import Call, Kind, named
@@ -24,24 +29,42 @@ def _identity(call: Call) -> Value:
 def activated(call: Call, word: str, name: str, x: Value) -> Value:
     """A value after an activation's word, or softmax."""
     if word == SOFTMAX:
-        return replace(x, name=call.build.add(Softmax(**call.build.at(f"{name}.softmax", x))))
+        return _shares(call, f"{name}.softmax", x)
     return call.build.apply(word, f"{name}.activation", x)
 
 
+def _shares(call: Call, name: str, x: Value, axis: int = -1) -> Value:
+    """Softmax along an axis of the features, of one timestep or map."""
+    if len(x.features) < 2:
+        return replace(x, name=call.build.add(Softmax(**call.build.at(name, x))))
+    turned = np.moveaxis(laying.places(x), axis, -1)
+    y = laying.gathered(call.build, f"{name}.turned", [x], turned)
+    groups = turned.size // turned.shape[-1]
+    y = replace(y, name=call.build.add(Softmax(groups, **call.build.at(name, y))))
+    return laying.gathered(call.build, f"{name}.back", [y], np.moveaxis(laying.places(y), -1, axis))
+
+
 def _dense(call: Call) -> Value:
-    x, units = call.flat, call.options.count("units")
-    kernel = call.arrays.get("kernel", (x.width, units))
+    x, units = call.vectors, call.options.count("units")
+    inputs = x.features[-1] or 0
+    kernel = call.arrays.get("kernel", (inputs, units))
     bias = call.arrays.get("bias", (units,)) if call.options.take("use_bias", bool, True) else None
-    y = x.with_features(call.build.add(keras_arrays.dense(kernel, bias, **call.at(x))), (units,))
+    if len(x.features) == 1:
+        record: Layer = keras_arrays.dense(kernel, bias, **call.at(x))
+    else:
+        record = MapConv(kernel[None], bias, shape=(x.width // inputs, inputs), **call.at(x))
+    y = x.with_features(call.build.add(record), (*x.features[:-1], units))
     return activated(call, call.activation(), call.name, y)
 
 
 def _activation(call: Call) -> Value:
     word = call.activation()
-    if word == SOFTMAX and call.x.turned:
+    if word == SOFTMAX and (call.x.turned or call.x.looks):
         return weighting.weights(call)
     if word == SOFTMAX:
-        return replace(call.flat, name=call.build.add(Softmax(**call.at())))
+        return _shares(call, call.name, call.vectors)
+    if call.x.looks:
+        raise call.refused("it changes scores of all timesteps by each other; edgelstm imports their softmax")
     return call.build.apply(word, call.name, call.x)
 
 
@@ -50,10 +73,10 @@ def _function(call: Call) -> Value:
 
 
 def _softmax(call: Call) -> Value:
-    if weighting.over_time(call.x, call.options.take("axis", object, -1)):
+    axis = call.options.take("axis", object, -1)
+    if weighting.over_time(call.x, axis):
         return weighting.weights(call)
-    call.options.must_be("axis", -1, len(call.x.shape), [-1])
-    return replace(call.flat, name=call.build.add(Softmax(**call.at())))
+    return _shares(call, call.name, call.vectors, call.feature_axis(axis))
 
 
 def _embedding(call: Call) -> Value:
@@ -69,20 +92,22 @@ def _embedding(call: Call) -> Value:
 
 
 def _masking(call: Call) -> Value:
-    value = call.options.take("mask_value", float, 0.0)
+    """Padding is set to 0, which layers that know none read."""
+    x, build, value = call.sequence, call.build, call.options.take("mask_value", float, 0.0)
+    masked = Masked(x.name, value)
     if value != 0:
-        call.build.notes.append(
-            f"{call.spec.label} sets padding, where all values are {value:g}, to 0; layers that know no padding would read {value:g} here."
-        )
-    return replace(call.sequence, mask=Masked(call.x.name, value))
+        x = build.measured(call.name, x)
+        kept = build.add(Gather(np.zeros(x.width, np.int64), **call.at(build.mask(masked), name=f"{call.name}.kept")))
+        x = replace(x, name=build.add(Mul(**call.at(x, kept))))
+    return replace(x, mask=masked)
 
 
 KINDS = {
-    **{name: Kind(_identity, attends=True) for name in _IDENTITIES},
+    **{name: Kind(_identity, attends=True, looks=True) for name in _IDENTITIES},
     **{name: Kind(_function) for name in LAYERS},
     "Dense": Kind(_dense, named("kernel")),
-    "Activation": Kind(_activation, attends=True),
-    "Softmax": Kind(_softmax, attends=True),
+    "Activation": Kind(_activation, attends=True, looks=True),
+    "Softmax": Kind(_softmax, attends=True, looks=True),
     "Embedding": Kind(_embedding, named("embeddings", biased=False)),
     "Masking": Kind(_masking),
 }

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...layers.activations import spelled
 from ...layers.feedforward import Add
 from ...layers.frames import IntraRNN
-from ...layers.joining import Gather, Mul
+from ...layers.joining import Mul
 from ...layers.recurrent import Recurrent
+from . import laying
 from .build import Value
 from .kinds import Call
 
@@ -38,10 +36,7 @@ def both(call: Call, cells: Sequence[Recurrent], merge: str | None, sequences: b
     if merge is None:
         return found
     if merge == "concat":
-        sizes = [y.width for y in found]
-        starts = (0, sizes[0])
-        places = [start + np.arange(size).reshape([n or 0 for n in y.shape]) for start, size, y in zip(starts, sizes, found, strict=True)]
-        return _gathered(call, found, np.concatenate(places, axis=-1))
+        return laying.beside(call.build, f"{call.name}.rows", found, -1)
     record = Mul if merge == "mul" else Add
     y = replace(found[0], name=call.build.add(record(**call.build.at(call.name, *found))))
     return call.build.apply(spelled("affine", 0.5, 0.0), f"{call.name}.mean", y) if merge == "ave" else y
@@ -61,9 +56,4 @@ def _along(call: Call, x: Value, cell: Recurrent, name: str, last: bool) -> Valu
 
 def _turned(call: Call, x: Value) -> Value:
     """The rows in the opposite order."""
-    places: NDArray[np.int64] = np.arange(x.width).reshape([n or 0 for n in x.features])
-    return _gathered(call, [x], places[::-1])
-
-
-def _gathered(call: Call, values: Sequence[Value], places: NDArray[np.int64]) -> Value:
-    return Value(call.build.add(Gather(places.ravel(), **call.build.at(f"{call.name}.rows", *values))), places.shape, False)
+    return laying.gathered(call.build, f"{call.name}.rows", [x], laying.places(x)[::-1])

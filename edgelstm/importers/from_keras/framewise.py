@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import printable
-from ...layers.joining import Gather
 from ...layers.map_conv import MapConv, MapConvTranspose
 from ...layers.map_pool import MapPool
 from ...layers.maps import MapLayer
-from ...layers.order import INPUT
 from ...layers.record import MAX_SIZE
 from ...layers.window import Window
+from . import laying
 from .build import Value
 from .convolving import steps_after
 from .feedforward import activated
@@ -64,9 +63,7 @@ class _Windows:
         """Lay the timesteps that a window meets side by side: the map's rows."""
         (taps, *size), (stride, *strides), (apart, *dilation) = self.size, self.strides, self.dilation
         if taps > 1 or stride > 1:
-            frame = self.name
-            if frame == INPUT:  # windows do not tell how wide the input is
-                frame = call.build.add(MapPool("max", 1, shape=self.shape, **call.build.at(f"{call.name}.frame", frame)))
+            frame = call.build.measured(call.name, call.x)
             record = Window(taps, stride=stride, dilation=apart, padding=self.padding, **call.build.at(f"{call.name}.window", frame))
             self.name = call.build.add(record)
             reach = 0 if self.padding == "same" else record.history
@@ -110,28 +107,36 @@ def _depthwise_name(spec: Spec) -> str:
     return "depthwise_kernel" if spec.version < 3 or spec.kind.startswith("Separable") else "kernel"
 
 
-def _depthwise(call: Call) -> Value:
-    windows, kernel = _depthwise_kernel(call)
-    bias, channels = call.bias(kernel.shape[-1]), windows.shape[-1] or 0
-    y = windows.add(call, call.name, lambda **how: MapConv(kernel, bias, groups=channels, **how))
-    return activated(call, call.activation(), call.name, y)
+def _depthwise(axes: int) -> Callable[[Call], Value]:
+    def make(call: Call) -> Value:
+        windows, kernel = _depthwise_kernel(call, axes)
+        bias, channels = call.bias(kernel.shape[-1]), windows.shape[-1] or 0
+        y = windows.add(call, call.name, lambda **how: MapConv(kernel, bias, groups=channels, **how))
+        return activated(call, call.activation(), call.name, y)
+
+    return make
 
 
-def _separable(call: Call) -> Value:
-    windows, kernel = _depthwise_kernel(call)
-    filters, channels = call.options.count("filters"), windows.shape[-1] or 0
-    pointwise, bias = call.arrays.get("pointwise_kernel", (1, 1, kernel.shape[-1], filters)), call.bias(filters)
-    y = windows.add(call, f"{call.name}.depthwise", lambda **how: MapConv(kernel, groups=channels, **how))
-    shape = y.features if len(y.features) == 3 else (1, *y.features)
-    record = MapConv(pointwise, bias, shape=shape, **call.build.at(call.name, y))
-    return activated(call, call.activation(), call.name, y.with_features(call.build.add(record), (*y.features[:-1], filters)))
+def _separable(axes: int) -> Callable[[Call], Value]:
+    def make(call: Call) -> Value:
+        windows, kernel = _depthwise_kernel(call, axes)
+        filters, channels = call.options.count("filters"), windows.shape[-1] or 0
+        pointwise, bias = call.arrays.get("pointwise_kernel", (*(1,) * axes, kernel.shape[-1], filters)), call.bias(filters)
+        y = windows.add(call, f"{call.name}.depthwise", lambda **how: MapConv(kernel, groups=channels, **how))
+        shape = y.features if len(y.features) == axes + 1 else (1, *y.features)
+        record = MapConv(pointwise, bias, shape=shape, **call.build.at(call.name, y))
+        return activated(call, call.activation(), call.name, y.with_features(call.build.add(record), (*y.features[:-1], filters)))
+
+    return make
 
 
-def _depthwise_kernel(call: Call) -> tuple[_Windows, NDArray[Any]]:
-    """Windows, and the kernel (rows, columns, 1, channels * multiplier)."""
-    windows, multiplier = _Windows(call, 2, call.options.counts("kernel_size")), call.options.count("depth_multiplier", 1)
-    kernel = call.arrays.get(_depthwise_name(call.spec), (*windows.size, windows.shape[-1], multiplier))
-    return windows, kernel.reshape(*kernel.shape[:2], 1, -1)
+def _depthwise_kernel(call: Call, axes: int) -> tuple[_Windows, NDArray[Any]]:
+    """Windows, and the kernel (rows, columns, 1, channels * multiplier) or (length, 1, channels * multiplier)."""
+    call.options.must_be("groups", 1)
+    windows, multiplier = _Windows(call, axes, call.options.counts("kernel_size")), call.options.count("depth_multiplier", 1)
+    name = "depthwise_kernel" if axes == 1 else _depthwise_name(call.spec)
+    kernel = call.arrays.get(name, (*windows.size, windows.shape[-1], multiplier))
+    return windows, kernel.reshape(*windows.size, 1, -1)
 
 
 def _transposed(axes: int) -> Callable[[Call], Value]:
@@ -169,11 +174,11 @@ def global_pool(axes: int, function: str) -> Callable[[Call], Value]:
     def make(call: Call) -> Value:
         x = call.x
         call.options.must_be("data_format", "channels_last", None)
-        call.options.must_be("keepdims", False)
+        kept = (1,) * axes if call.options.take("keepdims", bool, False) else ()
         if x.time or len(x.features) != axes + 1:
             raise call.refused(f"it is imported on the map of a timestep, inside of TimeDistributed; it is given {x.shape}")
         record = MapPool(function, x.features[:-1], shape=x.features, **call.at(x))
-        return replace(x, name=call.build.add(record), shape=x.features[-1:])
+        return replace(x, name=call.build.add(record), shape=(*kept, *x.features[-1:]))
 
     return make
 
@@ -207,17 +212,11 @@ def _zero_padding(call: Call) -> Value:
     return replace(call.x, name=call.build.add(record), shape=record.answer_shape)
 
 
-def _gathered(call: Call, places: NDArray[np.int64]) -> Value:
-    if not places.size:
-        raise call.refused("it leaves nothing of its input")
-    return replace(call.x, name=call.build.add(Gather(places.ravel(), **call.at())), shape=places.shape)
-
-
 def _cropping(call: Call) -> Value:
     shape = _frame(call)
     (top, bottom), (left, right) = _pairs(call, "cropping")
-    places = np.arange(prod(shape)).reshape(shape)
-    return _gathered(call, places[top : max(shape[0] - bottom, 0), left : max(shape[1] - right, 0)])
+    kept = laying.places(call.x)[top : max(shape[0] - bottom, 0), left : max(shape[1] - right, 0)]
+    return laying.gathered(call.build, call.name, [call.x], kept)
 
 
 def _upsampling(call: Call) -> Value:
@@ -225,7 +224,7 @@ def _upsampling(call: Call) -> Value:
     call.options.must_be("interpolation", "nearest")
     if len(times) != 2 or min(times) < 1 or prod(shape) * prod(times) > MAX_SIZE:
         raise call.refused(f"it makes a map of {shape} {times} times as large")
-    return _gathered(call, np.arange(prod(shape)).reshape(shape).repeat(times[0], 0).repeat(times[1], 1))
+    return laying.gathered(call.build, call.name, [call.x], laying.places(call.x).repeat(times[0], 0).repeat(times[1], 1))
 
 
 def _pool_frames(function: str) -> Callable[[Call], Value]:
@@ -253,8 +252,8 @@ def _depthwise_slots(*more: str) -> Callable[[Spec], list[Slot]]:
 KINDS = {
     "Conv2D": Kind(conv(2), named("kernel")),
     "Convolution2D": Kind(conv(2), named("kernel")),
-    "DepthwiseConv2D": Kind(_depthwise, _depthwise_slots()),
-    "SeparableConv2D": Kind(_separable, _depthwise_slots("pointwise_kernel")),
+    "DepthwiseConv2D": Kind(_depthwise(2), _depthwise_slots()),
+    "SeparableConv2D": Kind(_separable(2), _depthwise_slots("pointwise_kernel")),
     "Conv1DTranspose": Kind(_transposed(1), named("kernel")),
     "Conv2DTranspose": Kind(_transposed(2), named("kernel")),
     "MaxPooling2D": Kind(pool(2, "max")),
@@ -271,6 +270,8 @@ KINDS = {
 #: Makers, by class of one axis, for tensors that have no time: the map of one timestep.
 ON_FRAMES = {
     "Conv1D": conv(1),
+    "DepthwiseConv1D": _depthwise(1),
+    "SeparableConv1D": _separable(1),
     "MaxPooling1D": pool(1, "max"),
     "AveragePooling1D": pool(1, "average"),
     "GlobalMaxPooling1D": global_pool(1, "max"),

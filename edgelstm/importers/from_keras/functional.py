@@ -13,11 +13,11 @@ from ...layers.joining import Slice
 from ...layers.order import INPUT
 from ...layers.record import MAX_SIZE
 from ..names import numbered
+from . import masks
 from .attending import KINDS as ATTENTION
 from .build import Build, Masked, Shape, Value
 from .nodes import Place, node_call, node_inputs, node_mask, places
 from .operations import KINDS as OPERATIONS
-from .operations import mask_argument
 from .settings import Spec
 
 #: What a layer gives: the layer and where it stands among those of its model, and its inputs.
@@ -130,9 +130,9 @@ class Graph:
             missing = [source[:2] for source in (*inputs, *mask) if source[:2] not in self._values]
             if not missing:
                 called = spec.with_settings(call=more) if more else spec
-                masks = [Masked(self._tensor(source).name, value) for source, value in mask.items()]
+                padding = [Masked(self._tensor(source).name, value) for source, value in mask.items()]
                 tensors = [self._tensor(source) for source in inputs]
-                self._values[place] = self._called(index, called, [replace(x, mask=masks[0]) if masks else x for x in tensors])
+                self._values[place] = self._called(index, called, [replace(x, mask=padding[0]) if padding else x for x in tensors])
             elif place in open_nodes:
                 raise ModelFileError(f"{self._spec.label}: layer {printable(place[0], 60)!r} follows from itself; the file is damaged.")
             else:
@@ -151,7 +151,7 @@ class Graph:
                 f"{spec.label}: its tensor {place[2]} is used, a state that it returns; edgelstm imports its answers and the last of them."
             )
         if place not in self._states:
-            self._states[place] = self._build.ended(f"{place[0]}.state", *state)
+            self._states[place] = self._build.ended(f"{place[0]}.state", *state())
         return self._states[place]
 
     def _node(self, place: tuple[str, int]) -> Any:
@@ -165,13 +165,7 @@ class Graph:
     def _mask(self, node: Any) -> dict[Place, float]:
         """The tensor whose values tell padding in a call of a layer that is given a mask, and the value that they then have."""
         place = node_mask(node)[1]
-        for _ in range(2):  # Any of the numbers of a timestep, NotEqual to what padding has
-            if place is None:
-                return {}
-            spec = self._layer(place[0])[1]
-            inputs, more = _read(self._node(place[:2]), spec)
-            value = mask_argument(spec, len(inputs), more)
-            if value is not None:
-                return {inputs[0]: value}
-            place = inputs[0]
-        raise UnsupportedModelError(f"{spec.label}: it masks by more than one comparison, which edgelstm does not import.")
+        if place is None:
+            return {}
+        found = masks.told(place, lambda one: (self._layer(one[0])[1], *node_call(self._node(one[:2]))))
+        return dict([found]) if isinstance(found, tuple) else {}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...errors import ModelFileError, UnsupportedModelError, printable
+from ...errors import ModelFileError, ShapeError, UnsupportedModelError, printable
 from ...layers.feedforward import Activation
 from ...layers.joining import Concat
 from ...layers.order import INPUT
@@ -13,6 +13,8 @@ from .build import Build, Shape, Value
 from .classes import INPUT_LAYER, MODELS, kind_of, layers_of, slots_of
 from .functional import Graph, given, stated_shape
 from .kinds import Call
+from .laying import attempted
+from .masks import kept
 from .settings import Spec
 from .store import Stored
 from .weighting import settled
@@ -40,7 +42,7 @@ def model_of(stored: Stored, source: str) -> tuple[Model, str, list[str]]:
         walk, outputs = _walked(spec, stored, whole=True)
     try:
         made = walk.finished(spec, outputs, source)
-    except UnsupportedModelError:
+    except (UnsupportedModelError, ShapeError):
         walk, outputs = _walked(spec, stored, whole=True, joins=True)
         made = walk.finished(spec, outputs, source)
     if left := stored.weights.unused():
@@ -100,10 +102,17 @@ class _Walk:
             return self.network(spec, lambda index, _: arrays.below("layers", groups[index]), inputs, depth + 1)
         self._calls.append(spec.name or spec.kind)
         kind = kind_of(spec)
-        options = spec.options()
-        taken = inputs if kind.attends else [settled(self.build, spec.label, x) for x in inputs]
-        found = kind.make(Call(spec, options, arrays, taken, self.build, lambda s, a, x: self.call(s, a, x, depth + 1)))
-        options.close()
+
+        def made(given: Sequence[Value]) -> Value | list[Value]:
+            options = spec.options()
+            as_it_is = [kind.looks if x.looks else kind.attends for x in given]
+            taken = [x if same else settled(self.build, spec.label, x) for x, same in zip(given, as_it_is, strict=True)]
+            found = kind.make(Call(spec, options, arrays, taken, self.build, lambda s, a, x: self.call(s, a, x, depth + 1)))
+            options.close()
+            return found
+
+        inputs = inputs if kept(spec) else [replace(x, mask=None) for x in inputs]
+        found = attempted(self.build, made, inputs)
         return found if isinstance(found, list) else [found]
 
     def finished(self, spec: Spec, outputs: list[Value], source: str) -> tuple[Model, str, list[str]]:

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
 from ...layers.activations import spelled
-from ...layers.feedforward import Add, Dense
+from ...layers.feedforward import Add
 from ...layers.joining import Concat, Mul
 from ..extremes import extreme
-from . import weighting
+from . import laying, products, weighting
 from .build import Masked, Value
 from .kinds import Call, Kind
 
@@ -19,7 +20,11 @@ def _together(call: Call) -> tuple[Value, Masked | None]:
     xs = call.inputs
     if not xs or len({x.time for x in xs}) != 1 or xs[0].time is None:
         raise call.refused(f"it joins tensors of shapes {', '.join(str(x.shape) for x in xs)}, of which not all have the same timesteps")
-    masks = {x.mask for x in xs if x.mask is not None}
+    if len({x.steps for x in xs} - {None}) > 1:
+        raise call.refused(f"it joins sequences of {' and '.join(str(x.steps) for x in xs)} timesteps")
+    masks = {x.mask for x in xs} if call.spec.version > 2 else {x.mask for x in xs if x.mask is not None}
+    if None in masks:
+        return xs[0], None
     if len(masks) > 1:
         raise call.refused("it joins sequences with different masks")
     return xs[0], next(iter(masks), None)
@@ -28,31 +33,48 @@ def _together(call: Call) -> tuple[Value, Masked | None]:
 def _concatenate(call: Call) -> Value:
     call = replace(call, inputs=call.build.ends(call.inputs))
     first, mask = _together(call)
-    rank = len(first.shape)
-    axis = call.options.take("axis", int, call.options.take("concat_axis", int, -1))
-    if axis not in (-1, rank):
-        raise call.refused(f"it joins along axis {axis}; edgelstm joins the last axis of tensors of shape {first.shape}, {rank} or -1")
-    if len({x.features[:-1] for x in call.inputs}) != 1 or len(first.features) > 1:
-        raise call.refused("it joins maps; edgelstm joins vectors, one a timestep")
+    given = call.options.take("axis", int, call.options.take("concat_axis", int, -1))
+    axis = replace(call, inputs=[first]).feature_axis(given)
+    if len({(*x.features[:axis], 0, *x.features[axis + 1 :]) for x in call.inputs}) != 1:
+        raise call.refused(f"it joins tensors of shapes {', '.join(str(x.shape) for x in call.inputs)} along axis {given}")
+    if len(first.features) > 1:
+        return replace(laying.beside(call.build, call.name, call.inputs, axis), mask=mask)
     width = sum(x.width for x in call.inputs)
     return replace(first.with_features(call.build.add(Concat(**call.at(*call.inputs))), (width,)), mask=mask)
 
 
 def _alike(call: Call) -> tuple[Value, Masked | None, list[str]]:
-    """The widest input, the mask, and the names of all, with vectors of one number spread to its width."""
-    _, mask = _together(call)
-    widest = max(call.inputs, key=lambda x: x.width)
-    names = []
-    for x in call.inputs:
-        if x.width not in (1, widest.width) or (x.width > 1 and x.features != widest.features):
-            raise call.refused(f"it joins tensors of shapes {x.shape} and {widest.shape}")
-        spread = x.width == 1 < widest.width
-        names.append(call.build.add(Dense(np.ones((widest.width, 1)), **call.at(x, name=f"{call.name}.spread"))) if spread else x.name)
-    return widest, mask, names
+    """One of the inputs with the features of all, the mask, and the names of all, spread to these features as NumPy broadcasts them."""
+    call = replace(call, inputs=_at_each_step(call))
+    first, mask = _together(call)
+    shapes = [tuple(n or 0 for n in x.features) for x in call.inputs]
+    try:
+        features = np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise call.refused(f"it joins tensors of shapes {', '.join(str(x.shape) for x in call.inputs)}") from None
+    found = [laying.spread(call.build, f"{call.name}.spread", x, features) if x.features != features else x for x in call.inputs]
+    return first.with_features(first.name, features), mask, [x.name for x in found]
+
+
+def _at_each_step(call: Call) -> list[Value]:
+    """The inputs; what is one vector for a whole sequence stands at each timestep of the sequence that it is joined with."""
+    rows = next((x for x in call.inputs if x.time), None)
+    if rows is None:
+        return call.build.ends(call.inputs)
+    return [x if x.time else _repeated(call, x, rows) for x in call.inputs]
+
+
+def _repeated(call: Call, x: Value, rows: Value) -> Value:
+    features = x.features[1:] if len(x.features) == len(rows.shape) else x.features
+    if x.time is None or not features or x.width != prod(n or 0 for n in features):
+        raise call.refused(f"it joins tensors of shapes {', '.join(str(x.shape) for x in call.inputs)}")
+    if x.static:
+        return Value(x.name, (rows.steps, *features), True)
+    return weighting.recalled(call, x, rows, features)
 
 
 def _add(call: Call) -> Value:
-    x, mask, names = _alike(replace(call, inputs=call.build.ends(call.inputs)))
+    x, mask, names = _alike(call)
     return replace(x, name=call.build.add(Add(**call.at(*names))), mask=mask)
 
 
@@ -60,7 +82,7 @@ def _multiply(call: Call) -> Value:
     if any(x.weights for x in call.inputs):
         return weighting.weighted(call)
     call = replace(call, inputs=[weighting.settled(call.build, call.spec.label, x) for x in call.inputs])
-    x, mask, names = _alike(replace(call, inputs=call.build.ends(call.inputs)))
+    x, mask, names = _alike(call)
     return replace(x, name=call.build.add(Mul(**call.at(*names))), mask=mask)
 
 
@@ -78,7 +100,7 @@ def _subtract(call: Call) -> Value:
 
 def _extreme(*, largest: bool) -> Callable[[Call], Value]:
     def make(call: Call) -> Value:
-        x, mask, names = _alike(replace(call, inputs=call.build.ends(call.inputs)))
+        x, mask, names = _alike(call)
         return replace(x, name=call.build.add(*extreme(names, call.at(*names)["name"], largest=largest)), mask=mask)
 
     return make
@@ -98,7 +120,7 @@ KINDS = {
     "Concatenate": Kind(_concatenate),
     "Add": Kind(_add),
     "Multiply": Kind(_multiply, attends=True),
-    "Dot": Kind(weighting.dot, attends=True),
+    "Dot": Kind(products.dot, attends=True, looks=True),
     "Average": Kind(_average),
     "Subtract": Kind(_subtract),
     "Maximum": Kind(_extreme(largest=True)),

@@ -76,6 +76,30 @@ class Call:
             raise self.refused(f"it is imported on one vector a timestep; it is given a tensor of shape {self.x.shape}")
         return self.x
 
+    @property
+    def vectors(self) -> Value:
+        """Its only input, with vectors along its last axis: one a timestep, or the rows of maps. What the model begins with may be one."""
+        x = self.x
+        if x.time is None and len(x.shape) == 1:
+            return replace(x, time=False)
+        if x.time is None or x.turned or not x.features or None in x.features:
+            raise self.refused(f"it is imported on vectors of one size; it is given a tensor of shape {x.shape}")
+        return x
+
+    def feature_axis(self, axis: Any) -> int:
+        """An axis of its only input, counted with the batch, as one of the features.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If it is none of them.
+        """
+        axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
+        rank, features = len(self.x.shape) + 1, len(self.x.features)
+        if type(axis) is not int or not -rank <= axis < rank or (found := axis % rank - rank + features) < 0:
+            raise self.refused(f"it goes along axis {axis} of a tensor of shape {self.x.shape}, which is none of one timestep's")
+        return found
+
     def activation(self, name: str = "activation") -> str:
         """The word of a setting."""
         return word(self.options.take(name, object, None), self.spec.version, self.options.at(name))
@@ -109,11 +133,14 @@ class Kind(NamedTuple):
         A `Spec` -> the arrays that the layer has, in Keras' order.
     attends : bool
         Whether it takes what is not timestep by timestep on its way to attention (`weighting`) as it is.
+    looks : bool
+        Whether it takes scores of all timesteps by each other too.
     """
 
     make: Callable[[Call], Value | list[Value]]
     slots: Callable[[Spec], list[Slot]] = lambda spec: []
     attends: bool = False
+    looks: bool = False
 
 
 def named(*names: str, biased: bool = True) -> Callable[[Spec], list[Slot]]:

@@ -10,6 +10,9 @@ Place = tuple[str, int, int]
 #: Arguments of a call that change no answer when they are absent, or false.
 _SILENT = ("mask", "training", "initial_state", "constants")
 
+#: Names under which Keras 3 gives masks.
+_MASKS = ("mask", "query_mask", "value_mask", "key_mask")
+
 #: Names under which tensors are given, in the order in which they are given without a name.
 _ORDER = {"query": 1, "value": 2, "key": 3}
 
@@ -58,7 +61,9 @@ def node_inputs(node: Any, place: str) -> list[Place]:
 
 
 def node_call(node: Any) -> tuple[list[Place], dict[str, Any]]:
-    """The tensors that one call of an operator reads, and what else it is called with, by name; unnamed ones are ``args``.
+    """The tensors that one call of an operator reads, and what else it is called with, by name.
+
+    What has no name is ``args``, and ``before`` where it stands before the tensors.
 
     Raises
     ------
@@ -66,10 +71,11 @@ def node_call(node: Any) -> tuple[list[Place], dict[str, Any]]:
         If it is damaged.
     """
     if isinstance(node, dict):
-        given = node.get("args")
+        given: Any = node.get("args")
         tensors, _ = _tensors(given)
         rest = [arg for arg in given if not _tensors(arg)[0]] if isinstance(given, list) else []
-        more = {"args": rest[0] if len(rest) == 1 and isinstance(rest[0], list) else rest} if rest else {}
+        place = "before" if rest and tensors and not _tensors(given[0])[0] else "args"
+        more = {place: rest[0] if len(rest) == 1 and isinstance(rest[0], list) else rest} if rest else {}
         named = node["kwargs"] if isinstance(node.get("kwargs"), dict) else {}
     else:
         entry = node[0] if isinstance(node, list) and node and isinstance(node[0], list) else node
@@ -94,9 +100,11 @@ def node_mask(node: Any) -> tuple[Any, Place | None]:
     ModelFileError
     """
     named = node.get("kwargs") if isinstance(node, dict) else None
-    if not isinstance(named, dict) or len(found := set(_tensors(named.get("mask"))[0])) != 1:
+    masks = {name: named[name] for name in _MASKS if named.get(name)} if isinstance(named, dict) else {}
+    found = {place for value in masks.values() for place in _tensors(value)[0]}
+    if not isinstance(named, dict) or len(found) != 1 or any(isinstance(value, list) and None in value for value in masks.values()):
         return node, None
-    return {**node, "kwargs": {name: value for name, value in named.items() if name != "mask"}}, found.pop()
+    return {**node, "kwargs": {name: value for name, value in named.items() if name not in masks}}, found.pop()
 
 
 def _tensors(given: Any) -> tuple[list[Place], list[Any]]:
@@ -118,7 +126,8 @@ def _tensors(given: Any) -> tuple[list[Place], list[Any]]:
 
 def _refuse_arguments(given: Any, place: str) -> None:
     for name, value in given.items() if isinstance(given, dict) else ():
-        if value is None or (name in _SILENT and value is False):
+        nothing = value is None or (isinstance(value, list) and all(one is None for one in value))
+        if nothing or (name in _SILENT and value is False):
             continue
         raise UnsupportedModelError(
             f"{place} is called with {printable(name, 60)} = {printable(repr(value), 60)}, which edgelstm does not import."

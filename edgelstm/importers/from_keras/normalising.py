@@ -48,15 +48,15 @@ def _layer_norm_slots(spec: Spec) -> list[Slot]:
 
 
 def _layer_norm(call: Call) -> Value:
-    x = call.flat
+    x, channels = call.vectors, call.vectors.features[-1] or 0
     call.options.must_be("axis", -1, len(x.shape), [-1], [len(x.shape)])
     epsilon, rms = call.options.take("epsilon", float, 1e-3), call.options.take("rms_scaling", bool, False)
-    given = {name: call.arrays.get(name, (x.width,)) for name in ("gamma", "beta") if name in call.arrays}
+    given = {name: _tiled(call.arrays.get(name, (channels,)), x) for name in ("gamma", "beta") if name in call.arrays}
     call.options.drop("scale", "center")
     weight = given.get("gamma", np.ones(x.width))
     if rms:
         raise call.refused("its rms_scaling divides by the deviation and subtracts no mean, which edgelstm does not import")
-    return replace(x, name=call.build.add(LayerNorm(weight, given.get("beta"), epsilon, **call.at(x))))
+    return replace(x, name=call.build.add(LayerNorm(weight, given.get("beta"), epsilon, x.width // channels, **call.at(x))))
 
 
 def _rms_norm(call: Call) -> Value:

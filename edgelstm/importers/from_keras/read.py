@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ...errors import EdgeLSTMError, ModelFileError, UsageError, printable
 from ...model import Model
 from .bare import described
+from .description import beside
 from .graph import model_of
 from .store import Stored, config_of, read
 
@@ -25,6 +26,8 @@ def from_keras(file: BinaryIO, asked: "Asked", source: str) -> tuple[Model, str,
     if stored.config is not None:
         asked.refuse()
         return _model_of(lambda: stored, source)
+    if asked == type(asked)() and (description := beside(file)):
+        return _by_neighbour(stored, *description, source)
     if value := asked.prefix:
         raise UsageError(f'is a Keras file; leave out prefix="{value}".')
     notes: list[str] = []
@@ -48,6 +51,16 @@ def by_description(file: BinaryIO, found: str, description: bytes, source: str) 
         raise UsageError("says itself what its layers are; leave out recipe=.")
     config, version = config_of(description, "the description")
     return _model_of(lambda: replace(stored, config=config, version=version), source)
+
+
+def _by_neighbour(stored: Stored, name: str, config: dict[str, Any], version: int, source: str) -> tuple[Model, str, list[str]]:
+    """The network of a file of weights alone that a file beside it describes."""
+    told = f"Its layers are those of {printable(name, 100)}, which stands beside it."
+    try:
+        model, order, notes = _model_of(lambda: replace(stored, config=config, version=version), source)
+    except EdgeLSTMError as problem:
+        raise type(problem)(f"holds weights alone, whose layers {printable(name, 100)} beside it describes: {problem}") from None
+    return model, order, [told, *notes]
 
 
 def _model_of(found: Callable[[], Stored], source: str) -> tuple[Model, str, list[str]]:

@@ -13,7 +13,7 @@ from ...layers.recording import Reverse
 from ...layers.recurrent import Recurrent
 from ...layers.rnn import RNN
 from .. import keras_arrays
-from . import frames
+from . import frames, states
 from .build import Value
 from .kinds import Call, Kind
 from .settings import Spec
@@ -79,22 +79,16 @@ def _followed(call: Call, cells: Callable[..., list[Recurrent]]) -> Value:
     if backwards and sequences and mask:
         raise call.refused("it reads a masked sequence backwards and gives it reversed, which edgelstm does not import")
     y, records = x, cells(_width(call), reverse=backwards, mask=mask)
+    end = "first" if backwards else "last"
     for number, record in enumerate(records):
         inputs = (y, call.build.mask(x.mask)) if mask and x.mask else (y,)
         name = f"{call.name}.{number}" if number else call.name
         y = y.with_features(call.build.add(replace(record, **call.build.at(name, *inputs))), (record.output_size([record.input_width]),))
-    end = "first" if backwards else "last"
-    states = _states(y, records[0], end) if len(records) == 1 else ()
+    ended = states.of(call.build, x, y, records[0], end) if len(records) == 1 else ()
     if not sequences:
-        return replace(call.build.ended(call.name, y, end), states=states)
+        return replace(call.build.ended(call.name, y, end), states=ended)
     answers = call.build.add(Reverse(**call.at(y, name=f"{call.name}.reversed"))) if backwards else y.name
-    return replace(y, name=answers, states=states)
-
-
-def _states(y: Value, cell: Recurrent, end: str) -> tuple[tuple[Value, str] | None, ...]:
-    """The states that a cell whose answers are `y` ends with: h is the answer at one end, where padding does not make it zero."""
-    h = None if cell.mask == "zero" else (y, end)
-    return (h, None) if cell.kind == "lstm" else (h,)
+    return replace(y, name=answers, states=ended)
 
 
 def _width(call: Call) -> int:
@@ -191,15 +185,16 @@ def _both(call: Call) -> Value | list[Value]:
     records = Bidirectional(found[0], found[1], inputs=inputs, merge=merge or "concat", sequences=sequences, name=name)
     halves = [x.with_features(record.name, (half.hidden_size,)) for record, half in zip(records, found, strict=False)]
     ends = ("last", "first")
-    states = tuple(state for v, half, end in zip(halves, found, ends, strict=True) for state in _states(v, half, end))
+    directed = zip(halves, found, ends, (False, True), strict=True)
+    ended = tuple(state for v, half, end, back in directed for state in states.of(call.build, x, v, replace(half, reverse=back), end))
     if merge is not None:
         y = call.build.add(*records)
         width = sum(half.hidden_size for half in found) if merge == "concat" else found[0].hidden_size
         merged = x.with_features(y, (width,)) if sequences else Value(y, (width,), False, over=x.steps)
-        return replace(merged, states=states)
+        return replace(merged, states=ended)
     call.build.add(*records[:2])
     given = halves if sequences else [call.build.ended(v.name, v, end) for v, end in zip(halves, ends, strict=True)]
-    return [replace(given[0], states=states), given[1]]
+    return [replace(given[0], states=ended), given[1]]
 
 
 KINDS = {

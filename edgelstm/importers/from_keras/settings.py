@@ -21,6 +21,9 @@ _MUST_BE_ABSENT = ("lora_rank", "quantization_config", "renorm_clipping", "adjus
 #: Where Keras' own classes live, as files name the module.
 _OWN_MODULES = ("keras", "tf_keras", "tensorflow")
 
+#: Classes of published packages, by name, that are imported too, and their modules.
+_PUBLISHED = {"TCN": "tcn"}
+
 #: Keras 1's names of settings, and today's.
 _OLD = {
     "output_dim": "units",
@@ -44,7 +47,8 @@ class Spec:
 
     def __init__(self, document: Any, version: int, place: str) -> None:
         part = Part(document, place)
-        self.kind: str = part.take("class_name", str)
+        kind: str = part.take("class_name", str)
+        self.kind = plain if (plain := kind.removeprefix("Custom>")) in _PUBLISHED else kind
         self.version = version
         config = part.take("config", object)
         self.layers = config if isinstance(config, list) else None  # Keras 1 and early 2: a Sequential is its layers
@@ -53,8 +57,10 @@ class Spec:
         self.name: str = name if isinstance(name, str) else ""
         self.nodes: Any = part.take("inbound_nodes", object, [])
         module, registered = part.take("module", str, None), part.take("registered_name", str, None)
-        foreign = module is not None and module.partition(".")[0] not in _OWN_MODULES
-        if foreign or (registered or "").startswith("Custom>"):
+        #: Whether it is an operator, not a layer.
+        self.operator = ".ops." in (module or "") or self.kind in ("TFOpLambda", "SlicingOpLambda")
+        foreign = module is not None and module.partition(".")[0] not in (*_OWN_MODULES, _PUBLISHED.get(self.kind))
+        if foreign or ((registered or "").startswith("Custom>") and self.kind not in _PUBLISHED):
             raise UnsupportedModelError(
                 f"{self.label} is a class of its own, {printable(registered or module, 100)}: its code is not in the file and would not be "
                 "run. Build the model of Keras' own layers."

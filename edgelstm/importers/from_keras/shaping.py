@@ -2,15 +2,13 @@
 
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 import numpy as np
 
-from ...layers.feedforward import Normalizer
-from ...layers.joining import Gather
-from ...layers.order import INPUT
+from ...errors import printable
 from ...layers.recording import MOST_REPEATED, Repeat
-from ...layers.window import Window
-from . import weighting
+from . import laying, weighting
 from .build import Shape, Value
 from .kinds import Call, Kind
 
@@ -26,16 +24,19 @@ def _flatten(call: Call) -> Value:
         return weighting.turned(call, (x.steps,))
     if x.steps is None:
         raise call.refused("it lays all timesteps side by side, and the file leaves their number open")
-    name = call.build.add(Window(x.steps, stride=x.steps, padding="valid", **call.at()))
-    rows = Value(name, (1, x.steps * x.width), True)
-    return call.build.ended(f"{call.name}.rows", rows) if call.build.joins else Value(name, rows.features, False)
+    return replace(laying.laid(call.build, x), shape=(x.steps * x.width,))
 
 
 def _reshape(call: Call) -> Value:
-    x, wanted = call.x, call.options.take("target_shape", list)
+    wanted = call.options.take("target_shape", list)
     if not all(type(size) is int and size >= -1 for size in wanted) or wanted.count(-1) > 1:
         raise call.refused(f"its target_shape is {wanted}")
-    target = _solved(wanted, x.shape)
+    return reshaped(call, _solved(wanted, call.x.shape))
+
+
+def reshaped(call: Call, target: Shape) -> Value:
+    """Its only input with the same numbers in another shape, that of an example."""
+    x = call.x
     if weighting.turns(x, target):
         return weighting.turned(call, target)
     if x.time is None and len(x.shape) == 1 and None not in target and prod(n or 0 for n in target) == x.width > (target[0] or 0):
@@ -48,6 +49,8 @@ def _reshape(call: Call) -> Value:
         if x.steps is not None and target == (x.steps * x.width,):
             return _flatten(call)
         raise call.refused(f"it makes {target} of {x.shape}, and so mixes timesteps; edgelstm lays the values of each timestep out anew")
+    if not x.time and (None in target or prod(size or 0 for size in target) != x.width):
+        raise call.refused(f"it makes {target} of {x.shape}, which has other numbers")
     return replace(x, shape=target)
 
 
@@ -64,11 +67,17 @@ def _solved(wanted: list[int], shape: Shape) -> Shape:
 
 
 def _permute(call: Call) -> Value:
-    dims = tuple(call.options.take("dims", list))
+    return permuted(call, tuple(call.options.take("dims", list)))
+
+
+def permuted(call: Call, dims: tuple[Any, ...]) -> Value:
+    """Its only input with its axes, counted from 1 on, in another order."""
     x = call.x
     if len(x.shape) == 2 and dims == (2, 1) and weighting.turns(x, x.shape[::-1]):
         return weighting.turned(call, x.shape[::-1])
-    if x.steps == 1 and sorted(dims) == list(range(1, len(x.shape) + 1)) and dims[0] != 1:
+    if not all(type(axis) is int for axis in dims):
+        raise call.refused(f"its axes are {printable(dims, 60)}")
+    if sorted(dims) == list(range(1, len(x.shape) + 1)) and (x.time is False or (x.steps == 1 and dims[0] != 1)):
         return _turned(call, dims)
     moved = [axis for axis in dims if axis <= len(x.shape) and x.shape[axis - 1] != 1]
     if sorted(dims) != list(range(1, len(x.shape) + 1)) or moved != sorted(moved) or (x.time and dims[0] != 1):
@@ -77,12 +86,9 @@ def _permute(call: Call) -> Value:
 
 
 def _turned(call: Call, dims: tuple[int, ...]) -> Value:
-    """The one timestep that there is as a map, whose axes are moved: LSTM-FCN's dimension shuffle."""
-    x = call.x
-    places = np.arange(x.width).reshape([n or 0 for n in x.shape]).transpose([axis - 1 for axis in dims])
-    if (places.ravel() == np.arange(x.width)).all():
-        return replace(x, shape=places.shape, time=False)
-    return Value(call.build.add(Gather(places.ravel(), **call.at())), places.shape, False)
+    """A map, or the one timestep that there is, with its axes moved: LSTM-FCN's dimension shuffle."""
+    x = replace(call.x, shape=(1, *call.x.features), time=False) if call.x.time else call.x
+    return laying.gathered(call.build, call.name, [x], laying.places(x).transpose([axis - 1 for axis in dims]))
 
 
 def _beside(call: Call, count: int) -> Value:
@@ -104,9 +110,9 @@ def _repeat(call: Call) -> Value:
         raise call.refused(f"it repeats a vector; it is given a tensor of shape {x.shape}")
     if not 1 <= count <= MOST_REPEATED:
         raise call.refused(f"it repeats its input {count} times; edgelstm imports from 1 to {MOST_REPEATED}")
-    source = x.name
-    if source == INPUT:  # a repeated row does not tell how wide the input is
-        source = call.build.add(Normalizer(np.zeros(x.width), np.ones(x.width), **call.build.at(f"{call.name}.vector", source)))
+    if call.build.inside:
+        return laying.gathered(call.build, call.name, [x], np.tile(laying.places(x), (count, 1)))
+    source = call.build.measured(call.name, x)
     name = call.build.add(Repeat(None if x.over == count else count, **call.at(source)))
     return Value(name, (count, x.width), True)
 

@@ -13,7 +13,7 @@ from ..hdf5 import Group, opened
 from .weights import ByName, ByPath, Weights
 
 #: The most bytes of a description, and of weights in a zip archive.
-_MAX_TEXT, _MAX_WEIGHTS = 8 << 20, 1 << 27
+MOST_TEXT, _MAX_WEIGHTS = 8 << 20, 1 << 27
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ def _archive(file: BinaryIO) -> Stored:
     file.seek(0)
     try:
         archive = zipfile.ZipFile(file)
-        config, metadata = (_part(archive, name, _MAX_TEXT) for name in ("config.json", "metadata.json"))
+        config, metadata = (_part(archive, name, MOST_TEXT) for name in ("config.json", "metadata.json"))
         weights = _part(archive, "model.weights.h5", _MAX_WEIGHTS)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as problem:
         raise ModelFileError(f"is a damaged zip archive ({printable(problem, 200)}); copy it again.") from None
@@ -85,8 +85,8 @@ def _part(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
 
 
 def _config(text: bytes | str, what: str) -> dict[str, Any]:
-    if len(text) > _MAX_TEXT:
-        raise ModelFileError(f"{what} has {len(text)} characters; at most {_MAX_TEXT} make sense. Copy the file again.")
+    if len(text) > MOST_TEXT:
+        raise ModelFileError(f"{what} has {len(text)} characters; at most {MOST_TEXT} make sense. Copy the file again.")
     found = container.read_json(text, what)
     if not isinstance(found, dict):
         raise ModelFileError(f"{what} describes no model; save the model again.")

@@ -7,10 +7,15 @@ becomes a record; what does not end in a weighted sum is laid out anew where its
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ...errors import UnsupportedModelError
 from ...layers.activations import spelled
 from ...layers.attention import AttentionPool
-from ...layers.window import Window
+from ...layers.feedforward import Softmax
+from ...layers.joining import Mul
+from ...layers.recording import Repeat
+from . import laying
 from .build import Build, Shape, Value
 from .kinds import Call
 
@@ -45,6 +50,8 @@ def repeated(call: Call, count: int) -> Value:
 def over_time(x: Value, axis: Any) -> bool:
     """Whether an axis, as Keras counts it with the batch, is that of time, and there is one number a timestep."""
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
+    if x.looks:
+        return axis in (-1, 2)
     if type(axis) is not int or not x.time or x.features not in ((), (1,)):
         return False
     return axis % (len(x.shape) + 1) == (len(x.shape) if x.turned else 1)
@@ -52,6 +59,8 @@ def over_time(x: Value, axis: Any) -> bool:
 
 def weights(call: Call) -> Value:
     """A softmax over time."""
+    if call.x.looks and not call.x.weights:
+        return replace(call.x, weights=True)
     if call.x.mask is not None or call.x.weights:
         raise call.refused("it is a softmax over time of what has a mask, or is one already; edgelstm imports it of scores without a mask")
     return replace(call.x, weights=True)
@@ -73,16 +82,10 @@ def _fit(rows: Value, w: Value) -> bool:
     return bool(rows.time and len(rows.features) == 1 and rows.steps == w.steps and not (rows.turned or rows.scores or any(rows.zeros)))
 
 
-def dot(call: Call) -> Value:
-    """``Dot`` over time of timesteps and their weights."""
-    axes = call.options.take("axes", object, None)
-    first, second = axes if isinstance(axes, list) and len(axes) == 2 else (axes, axes)
-    call.options.must_be("normalize", False)
-    pairs = [(x, axis) for x, axis in zip(call.inputs, (first, second), strict=False)]
-    if len(call.inputs) != 2 or sum(x.weights for x in call.inputs) != 1:
-        raise call.refused("it is imported as the sum of timesteps weighted by a softmax over time")
+def of_time(call: Call, axes: Any, pairs: list[tuple[Value, Any]]) -> Value:
+    """The product over time of timesteps and their weights. pairs: each of two tensors, and its axis of `axes`."""
     (rows, along), (w, of) = sorted(pairs, key=lambda pair: pair[0].weights)
-    if not _fit(rows, w) or w.width != 1 or along not in (1, -2) or not over_time(w, of):
+    if rows.weights or not _fit(rows, w) or w.width != 1 or along not in (1, -2) or not over_time(w, of):
         raise call.refused(f"it sums over axes {axes} of shapes {call.inputs[0].shape} and {call.inputs[1].shape}, which is not time")
     y = _pooled(call, rows, w.name)
     if len(w.shape) == 1:
@@ -109,19 +112,34 @@ def _pooled(call: Call, rows: Value, scores: str) -> Value:
 
 
 def settled(build: Build, label: str, x: Value) -> Value:
-    """A tensor timestep by timestep, or one vector of all of them.
+    """A tensor timestep by timestep, or one vector or map of all of them.
 
     Raises
     ------
     UnsupportedModelError
         If it is on its way to attention, and `label` takes it elsewhere.
     """
-    if not (x.turned or x.weights or x.scores):
+    if not (x.turned or x.weights or x.scores or x.looks):
         return x
-    if x.weights or x.scores or x.width != 1 or x.steps is None:
+    if x.steps is None or x.looks:
         what = "lays all timesteps side by side, and the file leaves their number open"
-        if x.weights or x.scores:
-            what = "reads a softmax over time; edgelstm imports the sum of timesteps weighted by it"
+        if x.weights or x.scores or x.looks:
+            what = (
+                "reads a softmax over time; edgelstm imports the sum of timesteps weighted by it, and others of a fixed number of timesteps"
+            )
         raise UnsupportedModelError(f"{label} {what}.")
-    name = build.add(Window(x.steps, stride=x.steps, padding="valid", **build.at(x.turned, x)))
-    return Value(name, x.shape, False)
+    scores = laying.laid(build, Value(x.scores or x.name, (x.steps, 1), True))
+    shares = replace(scores, name=build.add(Softmax(**build.at(f"{scores.name}.softmax", scores)))) if x.weights or x.scores else scores
+    if not x.scores:
+        each = np.arange(x.steps) if x.turned or len(x.shape) == 1 else np.arange(x.steps)[:, None]
+        return laying.gathered(build, f"{shares.name}.repeated", [shares], np.broadcast_to(each, [n or 0 for n in x.shape]))
+    rows = laying.laid(build, replace(x, scores=""))
+    spread = laying.spread(build, f"{shares.name}.repeated", shares, (x.steps, x.width))
+    return replace(rows, name=build.add(Mul(**build.at(f"{rows.name}.weighted", rows, spread))))
+
+
+def recalled(call: Call, x: Value, rows: Value, features: Shape) -> Value:
+    """What sums a recording up, at each of the timesteps `rows`."""
+    count = rows.steps if call.build.fixed(rows) else None
+    name = call.build.add(Repeat(count, **call.at(x, name=f"{call.name}.repeated")))
+    return Value(name, (rows.steps, *features), True)

@@ -17,15 +17,16 @@ from ..hdf5 import Group
 
 
 class Slot(NamedTuple):
-    """One array of a layer: the attributes that lead to it, its name, and whether training changes it."""
+    """One array of a layer: the attributes that lead to it, its name, whether training changes it, and whether it may be absent."""
 
     path: tuple[str, ...]
     name: str
     trainable: bool = True
+    optional: bool = False
 
     def below(self, name: str, trainable: bool = True) -> "Slot":
         """The same array, seen from the layer that holds its layer as `name`."""
-        return Slot((name, *self.path), self.name, self.trainable and trainable)
+        return self._replace(path=(name, *self.path), trainable=self.trainable and trainable)
 
 
 class Weights(Protocol):
@@ -91,6 +92,7 @@ class ByName:
         layer = names[index][1]
         place, listed = self._places.get(layer, (layer, []))
         order = sorted(slots, key=lambda slot: not slot.trainable)
+        order = order if len(listed) == len(order) else [slot for slot in order if not slot.optional]
         if len(listed) != len(order):
             raise ModelFileError(
                 f"layer {printable(layer, 60)!r} should have {len(order)} arrays ({_shown(s.name for s in order)}) by its settings; "

@@ -44,7 +44,7 @@ def _kept(name: str, readers: Mapping[str, list[NodeDef]], drawn: set[str], dept
         if beside and reader.op in (*_COMPARING, "Add", "AddV2"):
             return 0.0 if reader.op in _COMPARING else 1.0
     for reader in readers.get(name, []) if depth else ():
-        inner = _kept(reader.name, readers, drawn, depth - 1) if reader.op in ("Sub", "Identity") else None
+        inner = _kept(reader.name, readers, drawn, depth - 1) if reader.op in ("Sub", "Identity", "Enter") else None
         if inner is not None:
             return 1 - inner if reader.op == "Sub" else inner
     return None

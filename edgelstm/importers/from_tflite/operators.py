@@ -9,14 +9,12 @@ from ...layers.feedforward import Activation, Softmax
 from ...layers.lstm_int8_static import LSTMInt8Static
 from ...layers.record import Layer
 from . import integers as tflite_int8
+from . import lstm_integers
 from .file import Operator
-from .integers import STATE, WEIGHT_IH
+from .lstm_integers import STATE
 
 #: Fused functions, by number.
 _FUSED = ("", "relu", "relu_n1_to_1", "relu6", "tanh", "sign_bit")
-
-#: Inputs of an LSTM that must be absent, and whose they are.
-_ABSENT = ((slice(9, 12), "peepholes"), (slice(16, 18), "a projection"), (slice(20, 24), "layer normalization"))
 
 
 def fused(operator: Operator) -> str:
@@ -67,8 +65,7 @@ def function(operator: Operator, name: str) -> Layer:
 def lstm(operator: Operator, name: str) -> LSTMInt8Static:
     """The record of a fused LSTM."""
     _check_form(operator)
-    _check_plain(operator)
-    return tflite_int8.lstm(operator, name, _cell_clip(operator))
+    return lstm_integers.lstm(operator, name, _clip(operator, 1, "cell_clip"), _clip(operator, 2, "proj_clip"))
 
 
 def _check_form(operator: Operator) -> None:
@@ -84,22 +81,11 @@ def _check_form(operator: Operator) -> None:
             raise operator.refused(f"its state {state} is no variable that begins at zero; a state given as an input is not imported")
 
 
-def _check_plain(operator: Operator) -> None:
-    """What a layer of integers has no record of is absent."""
-    for part, what in _ABSENT:
-        if present := next((t for t in operator.inputs[part] if t is not None), None):
-            raise operator.refused(f"its tensor {present} belongs to {what}, which edgelstm has in float alone; convert it as float")
-    if operator.inputs[WEIGHT_IH[0]] is None:
-        raise operator.refused(
-            "it couples its input gate to its forget gate (CIFG), which edgelstm has in float alone; convert it as float"
-        )
-
-
-def _cell_clip(operator: Operator) -> float:
-    """The largest magnitude of the cell; 0 for none. proj_clip has no effect without a projection."""
-    clip = float(operator.options.number(1, "f", 0.0))
+def _clip(operator: Operator, field: int, name: str) -> float:
+    """The largest magnitude of the cell, or of what a projection gives; 0 for none."""
+    clip = float(operator.options.number(field, "f", 0.0))
     if not 0 <= clip < math.inf:
-        raise operator.refused(f"its cell_clip is {clip:g}")
+        raise operator.refused(f"its {name} is {clip:g}")
     return clip
 
 

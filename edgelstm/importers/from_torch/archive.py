@@ -146,6 +146,8 @@ def reader(fetch: Fetch, builders: Mapping[str, Callable[..., object]] = Mapping
     """A pickle reader whose storages are found by `fetch(key, dtype, size)`; `builders` and `classes` as `Reader` has them."""
 
     def storage(identity: Any) -> object:
+        if isinstance(identity, tuple) and identity[:1] == ("module",):  # a class with its source, which is not looked at
+            return identity[1]
         tag, kind, key, _, size, *view = identity
         if (
             tag != "storage"

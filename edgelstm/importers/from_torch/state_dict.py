@@ -13,7 +13,7 @@ import numpy as np
 from ...errors import ModelFileError, UnsupportedModelError, UsageError
 from .. import chain
 from ..chain import listed
-from ..pickles.names import refusal
+from ..pickles.names import is_near, refusal
 from ..pickles.reader import Inert
 from . import scalers
 from .modules import INITIAL
@@ -172,6 +172,8 @@ class _Walk:
             if weights := {name: tensor for name, tensor in tensors.items() if not _is_no_weight(name, tensor)}:
                 self.groups[path] = weights
             for name, value in items.items():
+                if isinstance(value, Inert) and is_near(value.name):
+                    raise ModelFileError(refusal(value.name))
                 if isinstance(value, Inert) and (value.is_data or value.is_foreign):
                     self.foreign[_joined(path, name)] = value.name
             waiting.extend((_joined(path, name), depth + 1, value) for name, value in items.items())
@@ -185,11 +187,16 @@ class _Walk:
 
 
 def _items(node: "dict[object, object] | list[object] | tuple[object, ...]") -> dict[str, object]:
-    pairs = [(_text(key), value) for key, value in (node.items() if isinstance(node, dict) else enumerate(node))]
-    items = dict(pairs)
+    """What may be a weight, or hold some, by its name. Of vocabularies and settings, which hold neither, names are not looked at."""
+    pairs = [(key, value) for key, value in (node.items() if isinstance(node, dict) else enumerate(node)) if _may_hold_weights(value)]
+    items = {_text(key) if hasattr(value, "__array__") else _shown(key): value for key, value in pairs}
     if len(items) != len(pairs):
         raise ModelFileError("has two entries of one name; save only the model's state_dict.")
     return items
+
+
+def _may_hold_weights(value: object) -> bool:
+    return hasattr(value, "__array__") or isinstance(value, dict | list | tuple | Inert)
 
 
 def _is_no_weight(name: str, value: Named) -> bool:
@@ -201,6 +208,12 @@ def _is_no_weight(name: str, value: Named) -> bool:
 
 def _joined(path: str, name: str) -> str:
     return f"{path}.{name}".removeprefix(".")
+
+
+def _shown(key: object) -> str:
+    """A name that leads to weights at most, whatever it is."""
+    text = str(key)
+    return text if text.isprintable() else ascii(text)
 
 
 def _text(key: object) -> str:

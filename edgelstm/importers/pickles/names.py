@@ -92,8 +92,17 @@ _OTHER_TENSORS = (
 )
 
 
+#: Packages and scripts whose objects are part of a network, or code, where they do not lie within an object of another library.
+_NEAR = ("__main__", "torch", "numpy")
+
+
+def is_near(name: str) -> bool:
+    """Whether an object of that name may be what the file is about, so that it is not passed over beside the weights."""
+    return name.partition(".")[0] in _NEAR and name not in INERT_NAMES
+
+
 def is_foreign(name: str) -> bool:
-    """Whether a name is a library's or a script's, of an object that may stand beside weights and need not be read to have these.
+    """Whether a name is that of an object that may stand beside weights, or within such an object, and need not be read to have these.
 
     Names of the standard library would be code, and those of other kinds of tensors are weights.
     """

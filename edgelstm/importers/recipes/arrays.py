@@ -12,7 +12,7 @@ from .parts import places
 from .text import Step
 
 #: What a table may say of a part of a tensor.
-_PART = ("tensor", "rows", "columns", "shape")
+_PART = ("tensor", "rows", "columns", "shape", "axes")
 
 
 def array(bag: Bag, said: Any, step: Step, axes: tuple[int, ...] | None = None) -> NDArray[Any]:
@@ -24,7 +24,8 @@ def array(bag: Bag, said: Any, step: Step, axes: tuple[int, ...] | None = None) 
         The tensors are taken from it.
     said : str, list or dict
         The name of a tensor; a list of names, whose rows follow each other; numbers; or a table of one tensor, or some, with the ``rows``
-        and ``columns`` that are taken of it, as `places` reads them, and then the ``shape`` that the rest has. An array stays itself.
+        and ``columns`` that are taken of it, as `places` reads them, then the ``shape`` that the rest has, then its ``axes`` in another
+        order. An array stays itself.
     step : Step
         The layer.
     axes : tuple of int, optional
@@ -76,9 +77,22 @@ def _part(bag: Bag, said: dict[str, Any], step: Step) -> NDArray[Any]:
             if found.ndim <= axis or taken.max() >= found.shape[axis]:
                 raise ShapeError(f"{step.place} takes {name} up to {taken.max()} of a tensor of shape {found.shape}, counted from 0.")
             found = found.take(taken, axis)
-    if "shape" not in said:
-        return found
-    shape = said["shape"] if isinstance(said["shape"], list) else [said["shape"]]
-    if not all(type(n) is int and n > 0 for n in shape) or np.prod(shape, dtype=float) != found.size:
-        raise ShapeError(f"{step.place}: shape must be whole numbers whose product is {found.size}; got {printable(repr(shape), 60)}.")
-    return found.reshape(shape)
+    if "shape" in said:
+        shape = said["shape"] if isinstance(said["shape"], list) else [said["shape"]]
+        if not all(type(n) is int and n > 0 for n in shape) or np.prod(shape, dtype=float) != found.size:
+            raise ShapeError(f"{step.place}: shape must be whole numbers whose product is {found.size}; got {printable(repr(shape), 60)}.")
+        found = found.reshape(shape)
+    return found.transpose(order(said["axes"], found.ndim, step)) if "axes" in said else found
+
+
+def order(said: Any, count: int, step: Step) -> list[int]:
+    """Another order of `count` axes.
+
+    Raises
+    ------
+    UsageError
+        If it does not name each of them once.
+    """
+    if not isinstance(said, list) or not all(type(n) is int for n in said) or sorted(said) != list(range(count)):
+        raise UsageError(f"{step.place}: axes must name each of 0 to {count - 1} once; got {printable(repr(said), 60)}.")
+    return said

@@ -17,6 +17,7 @@ from ...layers import record_of
 from ...layers.activations import spelled
 from ...layers.record import MAX_SIZE, Layer
 from ..extremes import extreme
+from .arrays import order
 from .parts import text
 from .text import Step
 
@@ -84,10 +85,8 @@ def _transpose(step: Step, label: str, inputs: tuple[str, ...]) -> list[Layer]:
             f"{step.place} takes shape, the two or three axes of a timestep's map, and axes, their order behind it; "
             f"got {printable(repr(step.said), 60)}."
         )
-    order = list(range(len(shape)))[::-1] if axes is None else axes
-    if not isinstance(order, list) or sorted(map(repr, order)) != [repr(n) for n in range(len(shape))]:
-        raise UsageError(f"{step.place}: axes must name each of 0 to {len(shape) - 1} once; got {printable(repr(axes), 60)}.")
-    places = np.arange(prod(shape)).reshape(shape).transpose(order).ravel()
+    turned = list(range(len(shape)))[::-1] if axes is None else order(axes, len(shape), step)
+    places = np.arange(prod(shape)).reshape(shape).transpose(turned).ravel()
     fields: dict[str, Any] = {"indices": places, "name": label, "inputs": inputs}
     return [record_of("gather")(**fields)]
 

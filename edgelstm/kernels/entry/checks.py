@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..simd.vectors import Lanes, count_within, load
+from ..simd.reductions import count_within
+from ..simd.vectors import Lanes, load
 
 WIDTH = 16
 

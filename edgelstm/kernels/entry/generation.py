@@ -11,7 +11,8 @@ from .. import activations
 from ..activations import HEAVIEST
 from ..elementwise_f32 import chunks
 from ..simd.addresses import floats_at, peek_i32, poke_i32, run_step, steps_taken
-from ..simd.vectors import highest, load, splat, store
+from ..simd.reductions import highest
+from ..simd.vectors import load, splat, store
 
 inlined = njit(inline="always")
 

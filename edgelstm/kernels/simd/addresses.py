@@ -48,7 +48,7 @@ def _poke(width):
 
 
 peek_i64, peek_i32, peek_f32 = _peek("i64"), _peek("i32"), _peek("f32")
-poke_i32 = _poke("i32")
+poke_i32, poke_i64 = _poke("i32"), _poke("i64")
 
 
 @intrinsic
@@ -121,6 +121,47 @@ def run_block(typingctx, weights, arena, x, y, steps):
         return context.get_dummy_value()
 
     return types.void(FLOATS, FLOATS, FLOATS, FLOATS, types.int64), codegen
+
+
+def _calling_fused(symbol):
+    """Code of an intrinsic that passes its arguments on to a function of this module, which gives nothing."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(ir.VoidType(), [a.type for a in args])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), args)
+        return context.get_dummy_value()
+
+    return codegen
+
+
+@intrinsic
+def run_apart(typingctx, weights, state, room, x, y):
+    """One step of a stream whose state lies apart from its scratch and rows, which are in `room`."""
+    return types.void(*[FLOATS] * 5), _calling_fused("edgelstm_apart")
+
+
+@intrinsic
+def run_apart_block(typingctx, weights, state, room, x, y, steps):
+    """The same of a block of steps."""
+    return types.void(*[FLOATS] * 5, types.int64), _calling_fused("edgelstm_apart_block")
+
+
+@intrinsic
+def call_streams(typingctx, call, x, y):
+    """`entry.streams.run_streams` of this module."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(ir.IntType(64), [a.type for a in args])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "edgelstm_run_streams"), args)
+
+    return types.int64(types.int64, FLOATS, FLOATS), codegen
+
+
+@intrinsic
+def run_group(typingctx, weights, places, room, x, y, x_stride, y_stride):
+    """One step of a group of streams, whose states are at the addresses at `places`. Strides: floats from stream to stream."""
+    kinds = FLOATS, types.int64, FLOATS, FLOATS, FLOATS, types.int64, types.int64
+    return types.void(*kinds), _calling_fused("edgelstm_group")
 
 
 def calling(symbol):

@@ -71,18 +71,23 @@ def dynamic(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -
     )
 
 
+#: Options of a cell that integers alone have.
+STATIC_OPTIONS = ("cell_clip", "coupled", "peephole", "weight_hr", "bias_hr", "projection_clip")
+
+
 def static(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) -> Layer:
     """Of everything; a cell that int16 cannot hold is refused."""
     assert span is not None
-    if others := [name for name in layer.variant if name != "cell_clip"]:
+    if others := [name for name in layer.variant if name not in STATIC_OPTIONS]:
         raise UnsupportedModelError(f"{layer.label}: int8-static does not have {', '.join(others)}; int8-weight may. Keep it in f32.")
-    x, h = grid(span), grid(output_span(seen, layer.h0))
+    x, h = grid(span), grid(_output_span(layer, seen))
     bits = cell_bits(layer, seen)
     weight_ih, bias, products_ih = rows(layer.weight_ih, layer.bias, x.scale)
     weight_hh, _, products_hh = rows(layer.weight_hh, np.zeros_like(layer.bias), h.scale)
     mantissa_ih, shift_ih = multipliers(layer, products_ih * (1 << GATE_BITS))
     mantissa_hh, shift_hh = multipliers(layer, products_hh * (1 << GATE_BITS))
-    mantissa_out, shift_out = multipliers(layer, np.array([2.0**-30 / h.scale]))
+    options, gated_scale = static_options(layer, bits, h.scale)
+    mantissa_out, shift_out = multipliers(layer, np.array([2.0**-30 / gated_scale]))
     integers: Callable[..., Layer] = record_of("lstm_int8_static")
     return integers(
         weight_ih,
@@ -102,8 +107,32 @@ def static(layer: LSTM, seen: Seen, span: Range | None, hidden: Range | None) ->
         cell_clip=None if layer.cell_clip is None else int(min(max(round(layer.cell_clip * 2.0**bits), 1), 32767)),
         h0=None if layer.h0 is None else (np.rint(layer.h0 / h.scale) + h.zero_point).clip(LOWEST, HIGHEST).astype(np.int8),
         c0=None if layer.c0 is None else np.rint(layer.c0 * 2.0**bits).astype(np.int16),
+        **options,
         **kept(layer),
     )
+
+
+def _output_span(layer: LSTM, seen: Seen) -> Range:
+    """What h may be: a clip of the projection ends it, in place of a clip of its own."""
+    span = output_span(seen, layer.h0, within_one=layer.within_one)
+    most = math.inf if layer.projection_clip is None else layer.projection_clip
+    return span._replace(low=max(span.low, -most), high=min(span.high, most))
+
+
+def static_options(layer: LSTM, bits: int, step: np.float32) -> tuple[dict[str, Any], np.float32]:
+    """What makes the cell no plain one, in integers; and the size of a step of o * tanh(c). bits, step: of the cell and of h."""
+    options: dict[str, Any] = {"coupled": layer.coupled}
+    if layer.peephole is not None:
+        scale = np.maximum(np.abs(layer.peephole).max(axis=1), np.float32(1e-30)).astype(np.float64) / 32767  # (3,)
+        options["peephole"] = np.rint(layer.peephole / scale[:, None]).astype(np.int16)
+        options["mantissa_peephole"], options["shift_peephole"] = multipliers(layer, scale * 2.0 ** (GATE_BITS - bits))
+    if layer.weight_hr is None:
+        return options, step
+    gated = np.float32(math.tanh(2.0 ** (15 - bits)) / LIMIT)  # a cell of int16 ends there
+    bias = np.zeros(layer.projection_size, np.float32) if layer.bias_hr is None else layer.bias_hr
+    options["weight_hr"], options["bias_hr"], products = rows(layer.weight_hr, bias, gated)
+    options["mantissa_hr"], options["shift_hr"] = multipliers(layer, products / float(step))
+    return options, gated
 
 
 def cell_bits(layer: LSTM, seen: Seen) -> int:

@@ -48,7 +48,11 @@ def state_step(layer: Any, seen: Seen, hidden: Range | None) -> Floats | None:
     """Of h over a range that holds h0 too; None, for 1/127, where nothing can leave +-1 and no range was found better."""
     if hidden is None and layer.within_one:
         return None
-    span = output_span(seen, layer.h0) if hidden is None else _span_of(np.array([hidden.low, hidden.high], np.float32), layer.h0)
+    span = (
+        output_span(seen, layer.h0, within_one=layer.within_one)
+        if hidden is None
+        else _span_of(np.array([hidden.low, hidden.high], np.float32), layer.h0)
+    )
     return step_of(span)
 
 
@@ -69,10 +73,13 @@ def output_range(record: Layer) -> Range | None:
     return Range(f"the output of {record.name}", (LOWEST - zero_point) * float(step), (HIGHEST - zero_point) * float(step))
 
 
-def output_span(seen: Seen, start: Floats | None = None) -> Range:
-    """All that an output was, its value before the first step included, and the margin, as far as louder windows reach into it."""
+def output_span(seen: Seen, start: Floats | None = None, *, within_one: bool = True) -> Range:
+    """All that an output was, its value before the first step included, and the margin, as far as louder windows reach into it.
+
+    within_one: whether the output of a cell cannot leave +-1.
+    """
     span = _span_of(seen.outputs, start)
-    wide = with_margin(span, bounded=seen.cell is not None and start is None)
+    wide = with_margin(span, bounded=within_one and seen.cell is not None and start is None)
     if seen.loud_outputs is None:
         return wide
     loud = _span_of(seen.loud_outputs)

@@ -38,8 +38,9 @@ def _activation(layer: Activation, xs: list[Floats]) -> Floats:
 
 def _softmax(layer: Softmax, xs: list[Floats]) -> Floats:
     x = _joined(xs)
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+    groups = x.reshape(*x.shape[:-1], layer.groups, -1)
+    e = np.exp(groups - groups.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True)).reshape(x.shape)
 
 
 def _log_softmax(layer: LogSoftmax, xs: list[Floats]) -> Floats:

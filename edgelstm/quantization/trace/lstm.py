@@ -166,7 +166,8 @@ class Integers(Float):
     def from_x(self, x: Floats) -> Floats:
         products = self._products(self.layer.mantissa_ih, self.layer.shift_ih)
         weights = float_rows(self.layer.weight_ih, products / self.layer.input_scale)
-        return np.asarray(rounded(self.layer, x) @ weights.T + self.layer.bias * products)
+        bias = np.float32(0) if self.layer.norm_weight is not None else self.layer.bias * products
+        return np.asarray(rounded(self.layer, x) @ weights.T + bias)
 
     def rounded_h(self, h: Floats) -> Floats:
         return on_grid(h, *self.layer.output_grid)
@@ -175,13 +176,47 @@ class Integers(Float):
         return int16(int16(from_x, GATE_BITS) + int16(from_h, GATE_BITS), GATE_BITS)
 
     def updated(self, z: Floats, c: Floats) -> tuple[Floats, Floats]:
-        i, f, g, o = np.split(activated(z), 4, axis=-1)
-        bits = self.layer.cell_bits
-        c = int16(int16(f * c, bits) + int16(i * g, bits), bits)
+        parts, bits = np.split(z, 4, axis=-1), self.layer.cell_bits
+        i, f = (sigmoid(self._normalised(self._seen(parts[k], k, c), k)) for k in range(2))
+        i, f = (1 - f if self.layer.coupled == "i=1-f" else i), (1 - i if self.layer.coupled == "f=1-i" else f)
+        c = int16(int16(f * c, bits) + int16(i * np.tanh(self._normalised(parts[2], 2)), bits), bits)
         if self.layer.cell_clip is not None:
             limit = np.float32(self.layer.cell_clip / (1 << bits))
             c = np.clip(c, -limit, limit)
-        return on_grid(o * np.tanh(c), *self.layer.output_grid), c
+        o = sigmoid(self._normalised(self._seen(parts[3], 2, c), 3))
+        return self._given(o * np.tanh(c)), c
+
+    def _seen(self, z: Floats, k: int, c: Floats) -> Floats:
+        """A gate and what its peephole, the k-th, lets through of the cell."""
+        if self.layer.peephole is None:
+            return z
+        one = factors(self.layer.mantissa_peephole, self.layer.shift_peephole, 3)[k] * np.float32(2.0 ** (self.layer.cell_bits - GATE_BITS))
+        return int16(z + int16(self.layer.peephole[k] * one * c, GATE_BITS), GATE_BITS)
+
+    def _normalised(self, z: Floats, gate: int) -> Floats:
+        """A gate normalised over its units."""
+        if self.layer.norm_weight is None:
+            return z
+        weight, bias = (np.split(part, 4)[gate] for part in (self.layer.norm_weight, self.layer.bias))
+        one = factors(self.layer.mantissa_norm, self.layer.shift_norm, 4)[gate] / np.float32(1 << GATE_BITS)
+        same = normalised(np.asarray(z, np.float64), 2.0 ** (-2 * GATE_BITS))
+        return int16(np.asarray((same * weight + bias / 1024) * one, np.float32), GATE_BITS)
+
+    def _given(self, gated: Floats) -> Floats:
+        """h: what is gated, or its projection."""
+        layer = self.layer
+        if layer.weight_hr is None:
+            return on_grid(gated, *layer.output_grid)
+        step = np.float32(2.0**-30) / factors(layer.mantissa_out, layer.shift_out, 1)
+        inner = (np.clip(np.rint(gated / step) + layer.gated_zero_point, -128, 127) - layer.gated_zero_point).astype(np.float32)
+        each = factors(layer.mantissa_hr, layer.shift_hr, layer.projection_size)
+        r = on_grid((inner @ layer.weight_hr.T.astype(np.float32) + layer.bias_hr) * each * layer.hidden_scale, *layer.output_grid)
+        if layer.projection_clip is None:
+            return r
+        ends = (
+            np.float32(end - layer.hidden_zero_point) * layer.hidden_scale[0] for end in (-layer.projection_clip, layer.projection_clip)
+        )
+        return np.asarray(np.clip(r, *ends))
 
     def clipped(self, h: Floats) -> NDArray[np.bool_]:
         return at_ends(self.layer, h)

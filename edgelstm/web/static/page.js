@@ -13,6 +13,12 @@ function duration(ns) {
   return `${+(ns / 1e6).toPrecision(3)} ms`;
 }
 
+// What of time is drawn: all that is there, but 5 s at least and the last half minute at most.
+function span(low, high) {
+  const end = Math.max(high ?? Date.now() / 1000, (low ?? 0) + 5);
+  return [Math.max(low ?? end - SECONDS, end - SECONDS), end];
+}
+
 class Chart {
   constructor(place, names) {
     this.place = place;
@@ -28,10 +34,11 @@ class Chart {
   }
 
   options() {
+    const clock = (u, ticks) => ticks.map((t) => new Date(t * 1000).toLocaleTimeString("en-GB"));
     const axis = { stroke: css("--dim"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 } };
     const lines = this.names.map((label, i) => ({ label, stroke: COLORS[i % COLORS.length], width: 1.5, points: { show: false } }));
-    const time = { range: (u, low, high) => [(high || Date.now() / 1000) - SECONDS, high || Date.now() / 1000] };
-    return { ...this.size(), series: [{ label: "time" }, ...lines], axes: [axis, axis], scales: { x: time }, cursor: { y: false } };
+    const time = { range: (u, low, high) => span(low, high) };
+    return { ...this.size(), series: [{ label: "time" }, ...lines], axes: [{ ...axis, values: clock }, axis], scales: { x: time }, legend: { live: false }, cursor: { y: false } };
   }
 
   redo() {
@@ -109,14 +116,14 @@ async function begin() {
   const events = new EventSource(`events?key=${encodeURIComponent(key)}`);
   events.onmessage = (event) => {
     const told = JSON.parse(event.data);
-    if (!key && told.streams.length && told.streams[0][0]) location.replace(`?key=${encodeURIComponent(told.streams[0][0])}`);
+    if (!key && told.streams && told.streams.length && told.streams[0][0]) location.replace(`?key=${encodeURIComponent(told.streams[0][0])}`);
     at("link").textContent = "live";
     at("link").className = "";
     inputs.add(told.rows, 0);
     outputs.add(told.rows, about.inputs.length);
     histogram(about.bounds, told.histogram);
     counters(told.counters);
-    streams(told.streams);
+    if (told.streams) streams(told.streams);
   };
   events.onerror = () => {
     at("link").textContent = "no connection; trying again …";

@@ -1,0 +1,329 @@
+"""The StreamBank: one model at work on many streams, each with a key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import InputError, StateError, UsageError, printable
+from .many import ManyStreams, whole
+from .runtime import bank_snapshot, snapshot
+from .runtime.keyed import Integers, Key, Keyed, checked, sequence, shown
+from .runtime.many_call import Call, RunStreams
+from .runtime.samples import NanPolicy, NanPolicyName
+from .runtime.states import Floats
+
+if TYPE_CHECKING:
+    from .model import Model
+
+_FLOAT32 = np.dtype(np.float32)
+
+#: What to do where a new key finds no room.
+Eviction = Literal["refuse", "oldest"]
+
+
+class _Ready(NamedTuple):
+    """A step of the same keys as before: what native code is told, and what it answers where all samples are good."""
+
+    keys: Sequence[Any]
+    looked: tuple[Sequence[Any], Integers]
+    slots: Integers
+    run: RunStreams
+    call: Call
+    address: int
+    good: int
+    shape: tuple[int, ...]
+
+
+class StreamBank(ManyStreams):
+    """A model at work on many streams of samples, each of which has a key: a str, a whole number of 64 bits, or bytes.
+
+    Streams share weights and code; of each there is its state alone, side by side in one array. A stream begins in the initial state when
+    its key is first stepped, and its answers are to the last bit those of a `Stream` of its own. Keys come and go in `step`, `step_many`,
+    `process_many`, `drop`, `restore`, `restore_all` and `evict_idle`; states change in these and in `reset`. A bank belongs to one thread
+    at a time.
+
+    Parameters
+    ----------
+    model : Model, str or os.PathLike
+        A model, or the path of a built library.
+    capacity : int
+        Most streams at a time. Memory is taken as they come: for each its state, as large as a snapshot, and its key. Of a built library
+        it is the whole arena.
+    evict : {"refuse", "oldest"}
+        What a new key does that finds no room: raise an error, or take the place of the stream that was stepped longest ago.
+    nan_policy : {"raise", "hold", "reset", "propagate"}
+        What to do with samples that must not enter a state; it acts upon each stream by itself. See `samples.NanPolicy`.
+    threads : int
+        How many share the streams of a call of `step_many` or `process_many` in which each stands once. 1: nothing is started.
+
+    Attributes
+    ----------
+    program : Program
+    capacity, threads : int
+    steps : int
+        Steps taken, those of all streams counted one by one.
+
+    Raises
+    ------
+    UsageError
+        If the model reads whole recordings: there is no state to keep.
+    UnsupportedModelError, CompileError, LibraryError
+        As `Stream`.
+
+    Examples
+    --------
+    >>> bank = el.StreamBank(el.load("gesture.elstm"), 1000)
+    >>> scores = bank.step("watch-17", sample)
+    >>> scores = bank.step_many(["watch-17", "watch-3"], samples)
+    """
+
+    def __init__(
+        self,
+        model: Model | str | os.PathLike[str],
+        capacity: int,
+        *,
+        evict: Eviction = "refuse",
+        nan_policy: NanPolicyName = "raise",
+        threads: int = 1,
+    ) -> None:
+        if evict not in ("refuse", "oldest"):
+            raise UsageError(f"evict must be 'refuse' or 'oldest'; got {printable(repr(evict), 60)}.")
+        super().__init__(model, capacity, nan_policy, windows=1, threads=threads)
+        self._evicts, self.steps = evict == "oldest", 0
+        self._ready: _Ready | None = None
+
+    def step(self, key: Key, x: object) -> Floats | None:
+        """One timestep of one stream.
+
+        Parameters
+        ----------
+        key : str, int or bytes
+            One that is not there begins a stream.
+        x : (input_size,)
+            As `Stream.step` takes it.
+
+        Returns
+        -------
+        (output_size,) float32
+            A new array. None where no answer is due; see `every`.
+
+        Raises
+        ------
+        InputError
+            If the shape is wrong or a value must not enter the state; nothing has changed then.
+        UsageError
+            If the key is none, or there is no room for another; nothing has changed then.
+        """
+        rows = self._states.samples.one(x).reshape(1, -1)
+        keys = (key,)
+        slots = self._slots(keys, rows, 1)
+        before = self._states.steps(int(slots[0]))
+        answers = self._stepped(keys, slots, rows, 1)
+        if self._sizes.each_step or (self._sizes.due(before, 1) and self._states.steps(int(slots[0])) == before + 1):
+            return answers.reshape(self.output_shape)
+        return None
+
+    def step_many(self, keys: Sequence[Key] | NDArray[Any], xs: ArrayLike) -> Floats:
+        """One timestep of each of these streams, in this order: a key that stands twice is stepped twice.
+
+        Parameters
+        ----------
+        keys : sequence of str, int or bytes
+            Any of them, in any order; those that are not there begin a stream. Keys that are those of the call before are not looked up
+            again.
+        xs : (len(keys), input_size)
+            A sample for each; a C-contiguous float32 array is fastest.
+
+        Returns
+        -------
+        (len(keys), output_size) float32
+            A new array: the answer of each; NaN where none is due.
+
+        Raises
+        ------
+        InputError, UsageError
+            As `step`; nothing has changed then, of any stream.
+        """
+        ready = self._ready
+        if ready is not None and keys is ready.keys and self._keyed.looked is ready.looked:
+            answers = np.empty(ready.shape, _FLOAT32)
+            if ready.run(ready.address, id(xs), id(answers)) == ready.good:
+                self._keyed.touched = ready.slots, self.steps, 1
+                self.steps += ready.shape[0]
+                return answers
+        keys, size = sequence(keys), self._sizes.input_size
+        plain = type(xs) is np.ndarray and xs.dtype == np.float32 and xs.shape == (len(keys), size) and xs.flags.c_contiguous
+        rows: Floats = xs if plain else self._states.samples.many(xs)  # type: ignore[assignment]
+        if len(rows) != len(keys):
+            raise InputError(f"step_many takes a sample a key; got {len(keys)} keys and {len(rows)} samples.")
+        answers = self._many(keys, rows, 1)
+        if type(keys) is tuple and self._keyed.looked[0] is keys:
+            self._prepare(self._keyed.looked)
+        return answers if len(self.output_shape) == 1 else answers.reshape(len(keys), *self.output_shape)
+
+    def _prepare(self, looked: tuple[Sequence[Any], Integers]) -> None:
+        """Note what the next step of the same keys needs."""
+        keys, slots = looked
+        if (found := self._states.ready(slots)) is not None:
+            run, call = found
+            good = len(keys) if self._states.policy is not NanPolicy.PROPAGATE else 0
+            self._ready = _Ready(keys, looked, slots, run, call, call.address, good, (len(keys), *self.output_shape))
+
+    def process_many(self, keys: Sequence[Key] | NDArray[Any], xs: ArrayLike) -> Floats:
+        """Many timesteps of each of these streams, as many of all; a key that stands twice takes its parts one behind the other.
+
+        Parameters
+        ----------
+        keys : sequence of str, int or bytes
+        xs : (len(keys), time, input_size)
+
+        Returns
+        -------
+        (len(keys), time, output_size) float32
+            A new array: the answer to every sample; NaN where none is due.
+
+        Raises
+        ------
+        InputError, UsageError
+            As `step`; nothing has changed then, of any stream.
+        """
+        keys, given = sequence(keys), np.asarray(xs)
+        count, time = given.shape[:2] if given.ndim > 1 else (-1, 0)
+        if count != len(keys) or given.shape[2:] not in ((self.input_size,), self.input_shape):
+            inside = ", ".join(map(str, self.input_shape))
+            raise InputError(f"process_many takes an array of shape ({len(keys)}, time, {inside}), a part a key; got {given.shape}.")
+        rows = self._states.samples.many(given.reshape(count * time, *given.shape[2:]))
+        return self._many(keys, rows, time).reshape(count, time, *self.output_shape)
+
+    def _many(self, keys: Sequence[Key], rows: Floats, time: int) -> Floats:
+        if not len(rows):
+            return np.zeros((0, self.output_size), np.float32)
+        return self._stepped(keys, self._slots(keys, rows, time), rows, time)
+
+    def _stepped(self, keys: Sequence[Key], slots: Integers, rows: Floats, time: int) -> Floats:
+        """Answers (len(slots) * time, outputs)."""
+        answers = self._states.answers(len(rows))
+        done = self._states.step(slots, rows, answers, time)
+        if done < len(rows):
+            raise self._states.refusal(rows, done, keys, time)
+        self._keyed.touch(slots, self.steps, time)
+        self.steps += len(rows)
+        return answers
+
+    def _slots(self, keys: Sequence[Key], rows: Floats, time: int) -> Integers:
+        """The slots of keys; new ones begin a stream, unless a row is refused or there is no room."""
+        slots = self._keyed.look_up(keys)
+        if slots is not None:
+            return slots
+        keys = tuple(map(checked, keys))
+        new = [key for key in dict.fromkeys(keys) if key not in self._keyed.slots]
+        if new:
+            self._states.check_rows(rows, keys, time)
+            self._begin(new, {*keys})
+        found = self._keyed.look_up(keys)
+        assert found is not None
+        return found
+
+    def _begin(self, new: list[Key], kept: set[Key]) -> None:
+        """Begin streams, in place of the oldest that are not in `kept` where there is no room otherwise."""
+        keyed = self._keyed
+        lacking = len(new) - keyed.free
+        if lacking > 0 and not (self._evicts and len(kept) <= self.capacity):
+            raise UsageError(
+                f"there is no room for {shown(new[keyed.free])}: {len(new)} streams would begin, and {len(self)} of {self.capacity} are "
+                "there. Choose a larger capacity, drop streams that have ended (drop, evict_idle), or choose evict='oldest'."
+            )
+        for _ in range(lacking):
+            keyed.drop(keyed.oldest(kept))
+        self._states.begin(np.array([keyed.add(key, self.steps) for key in new]))
+
+    def reset(self, key: Key) -> None:
+        """Take a stream back to the state before its first step.
+
+        Raises
+        ------
+        UsageError
+            If there is none of this key.
+        """
+        self._states.reset(self._keyed.slot_of(key))
+
+    def evict_idle(self, steps: int) -> list[Key]:
+        """Forget the streams since whose last step the bank has taken `steps` steps or more, those of all streams counted one by one.
+
+        Returns
+        -------
+        list
+            Their keys, the one stepped longest ago first.
+        """
+        most = whole("steps", steps)
+        idle = [key for key, age in self._keyed.ages().items() if self.steps - age >= most]
+        for key in idle:
+            self._keyed.drop(key)
+        return idle
+
+    def steps_of(self, key: Key) -> int:
+        """Steps that a stream has taken since its initial state."""
+        return self._states.steps(self._keyed.slot_of(key))
+
+    def bad_inputs_of(self, key: Key) -> int:
+        """Samples of a stream that the NaN policy acted upon."""
+        return int(self._states.bad_inputs[self._keyed.slot_of(key)])
+
+    def snapshot(self, key: Key) -> bytes:
+        """The state of a stream as `Stream.snapshot` gives it: a `Stream` of the same model takes it, and so does `restore`.
+
+        Raises
+        ------
+        UsageError
+            If there is none of this key.
+        """
+        return snapshot.pack(self._states.rows[self._keyed.slot_of(key)], self._digest)
+
+    def restore(self, key: Key, blob: bytes) -> None:
+        """Take up the state of a snapshot of a `Stream` or of a stream of a bank. A key that is not there begins a stream.
+
+        Raises
+        ------
+        StateError
+            If it is damaged or of another model; nothing has changed then.
+        UsageError
+            If the key is none, or there is no room for another.
+        """
+        states, key = self._states, checked(key)
+        state = snapshot.unpack(blob, states.rows.shape[1], self._digest, finite=states.finite)
+        states.check(state[None])
+        if key not in self._keyed.slots:
+            self._begin([key], {key})
+        states.rows[self._keyed.slots[key]] = state
+
+    def snapshot_all(self) -> bytes:
+        """All streams as bytes that `restore_all` takes: keys, states, and how long ago each was stepped."""
+        ages = self._keyed.ages()
+        slots = np.array([self._keyed.slots[key] for key in ages], np.int64)
+        return bank_snapshot.pack({key: self.steps - age for key, age in ages.items()}, self._states.rows[slots], self._digest)
+
+    def restore_all(self, blob: bytes) -> None:
+        """Take up what `snapshot_all` gave, in place of all streams that are there.
+
+        Raises
+        ------
+        StateError
+            If it is damaged, of another model, or holds more streams than this bank; nothing has changed then.
+        """
+        states = self._states
+        idle, given = bank_snapshot.unpack(blob, states.rows.shape[1], self._digest, finite=states.finite)
+        if len(idle) > self.capacity:
+            raise StateError(f"the snapshot holds {len(idle)} streams, and this bank has room for {self.capacity}; make a larger one.")
+        states.check(given)
+        self._keyed = Keyed(self.capacity)
+        slots = np.array([self._keyed.add(key, self.steps - age) for key, age in idle.items()], np.int64)
+        states.begin(slots)
+        states.rows[slots] = given
+
+    def __repr__(self) -> str:
+        return self._shown(f"{len(self)} of {self.capacity} streams")

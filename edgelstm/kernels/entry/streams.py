@@ -1,0 +1,140 @@
+"""Timesteps of many streams in one call: checked, then taken by groups that share each pass over the weights, or one stream at a time."""
+
+from numba import njit
+
+from ..simd.addresses import (
+    find_bad,
+    floats_at,
+    peek_f32,
+    peek_i32,
+    peek_i64,
+    run_apart,
+    run_apart_block,
+    run_group,
+    run_step,
+    steps_taken,
+)
+from ..simd.vectors import offset
+from .blocks import copier
+from .rates import values_due
+
+inlined = njit(inline="always")
+
+
+def all_different(count):
+    """An inlined function (places): whether the first `count` of these addresses are those of different streams."""
+
+    @inlined
+    def different(places):
+        for k in range(1, count):
+            for j in range(k):
+                if peek_i64(places, 8 * j) == peek_i64(places, 8 * k):
+                    return False
+        return True
+
+    return different
+
+
+def run_streams(inputs, outputs, block, sample, group, each_step, at):
+    """Kernel of `edgelstm_run_streams`.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Values in a sample and in an answer.
+    block : int
+        Most timesteps that the fused model takes at once.
+    sample : int
+        Offset in the state, in floats, of the sample read last.
+    group : int
+        Streams that share a pass over the weights; 0 where no kernel of the model does.
+    each_step : bool
+        Whether an answer is due at every step. Rows of y whose answers are not due stay as they are.
+    at : module
+        Byte offsets of the fields of a call (`runtime.many_call`).
+    """
+    copy = njit(inline="always")(copier(inputs))
+    different = all_different(group)
+
+    @inlined
+    def one(w, a, z, x, y, time):
+        """One stream."""
+        if time == 1:
+            run_apart(w, a, z, x, y)
+        elif each_step:
+            t = 0
+            while t < time:
+                count = min(block, time - t)
+                run_apart_block(w, a, z, offset(x, t * inputs), offset(y, t * outputs), count)
+                t += count
+        else:
+            for t in range(time):
+                run_apart(w, a, z, offset(x, t * inputs), offset(y, t * outputs))
+
+    def kernel(call, x, y):
+        """call: address of a call; x: (n, time, inputs), or (1, time, inputs) for all; y: (n, time, outputs).
+
+        Returns the number of the first row of x that must not enter a state, and nothing has run then. Else that of the rows checked.
+        """
+        rows = peek_i64(call, at.CHECKED)
+        bad = find_bad(x, peek_f32(call, at.LIMIT), rows)
+        if bad < rows:
+            return bad
+        w, z, places = floats_at(peek_i64(call, at.WEIGHTS)), floats_at(peek_i64(call, at.SCRATCH)), peek_i64(call, at.PLACES)
+        n, time, stride = peek_i64(call, at.COUNT), peek_i64(call, at.TIME), peek_i64(call, at.STRIDE)
+        k = 0
+        while k < n:
+            place, xk, yk = places + 8 * k, offset(x, k * stride), offset(y, k * time * outputs)
+            taken = 1
+            if group and k + group <= n and different(place):
+                taken = group
+                for t in range(time):
+                    run_group(w, place, z, offset(xk, t * inputs), offset(yk, t * outputs), stride, time * outputs)
+            else:
+                one(w, floats_at(peek_i64(place, 0)), z, xk, yk, time)
+            for j in range(taken):
+                copy(offset(floats_at(peek_i64(place, 8 * j)), sample), offset(xk, j * stride + (time - 1) * inputs))
+            k += taken
+        return rows
+
+    return kernel
+
+
+def step_arenas(inputs, outputs, sample, output, every, first, limit, bits):
+    """Kernel of `edgelstm_step_many` in C.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Values in a sample and in an answer.
+    sample, output : int
+        Byte offsets in an arena of the sample and of the answer.
+    every, first : int
+        When answers are due (`layers.wire.Wire`).
+    limit : float32
+        As `checks` take it.
+    bits : int
+        Of an address.
+    """
+    each_step = every == first == 1
+    copy_sample, copy_answer = (njit(inline="always")(copier(count)) for count in (inputs, outputs))
+    wide = bits == 64
+
+    def kernel(w, arenas, x, y, n):
+        """w: address of the weights; arenas: address of n addresses; x: (n, inputs); y: (n, outputs).
+
+        Returns the number of the first row that must not enter a state, and nothing has run then. Else n.
+        """
+        bad = find_bad(x, limit, n)
+        if bad < n:
+            return bad
+        for k in range(n):
+            a = peek_i64(arenas, 8 * k) if wide else peek_i32(arenas, 4 * k) & 0xFFFFFFFF
+            copy_sample(floats_at(a + sample), offset(x, k * inputs))
+            run_step(w, a)
+            taken = steps_taken(floats_at(a))
+            if each_step or values_due(taken, every, first) != values_due(taken - 1, every, first):
+                copy_answer(offset(y, k * outputs), floats_at(a + output))
+        return n
+
+    return kernel

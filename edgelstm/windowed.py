@@ -1,0 +1,295 @@
+"""Windows as a network was trained on them, at work on an endless stream: staggered states instead of windows computed anew."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import InputError, UsageError
+from .many import ManyStreams, whole
+from .runtime import native_call
+from .runtime.keyed import Integers, Key, checked, sequence, shown
+from .runtime.many_call import Call
+from .runtime.samples import NanPolicy, NanPolicyName
+from .runtime.states import CompiledStepper, Floats
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+class Windowed(ManyStreams):
+    """A model that answers for the last `length` samples, every `hop` steps: what a fresh `Stream` answers to them, to the last bit.
+
+    A window begins at every `hop`-th sample, so that at most ceil(length / hop) are open at a time. Each has a state of its own, and a
+    sample is a step of each of them: no window is computed anew, and every step costs the same. The first answer comes with sample number
+    `length`.
+
+    Parameters
+    ----------
+    model : Model, str or os.PathLike
+        A model, or the path of a built library.
+    length : int
+        Samples in a window.
+    hop : int
+        Samples from the beginning of one window to that of the next.
+    capacity : int
+        Most streams at a time, where there are several: each has a key.
+    nan_policy : {"raise", "hold", "reset", "propagate"}
+        As `Stream`'s, within each window: what came before it is not known there.
+
+    Attributes
+    ----------
+    length, hop : int
+    windows : int
+        Most windows that are open at a time.
+
+    Raises
+    ------
+    UsageError
+        If no answer is due at the end of a window, or the model reads whole recordings.
+
+    Examples
+    --------
+    >>> windowed = el.Windowed(model, length=100, hop=10)
+    >>> for sample in imu:
+    ...     if (scores := windowed.step(sample)) is not None:
+    ...         use(scores)
+    """
+
+    def __init__(
+        self,
+        model: Model | str | os.PathLike[str],
+        *,
+        length: int,
+        hop: int = 1,
+        capacity: int = 1,
+        nan_policy: NanPolicyName = "raise",
+    ) -> None:
+        self.length, self.hop = whole("length", length), whole("hop", hop)
+        self.windows = -(-self.length // self.hop)
+        super().__init__(model, capacity, nan_policy, windows=self.windows, threads=1)
+        sizes = self._sizes
+        if not sizes.due(self.length - 1, 1):
+            raise UsageError(
+                f"after {length} samples no answer is due: this model answers step {sizes.first} and every {sizes.every} steps from there; "
+                "choose such a length."
+            )
+        self._taken = np.zeros(self.capacity, np.int64)  # by slot of a key, samples since its beginning
+        self._answers = self._states.answers(self.windows)
+        self._known: tuple[int, Call] | None = None  # the stream that native code was told of last
+        self._fast: Call | None = None  # of the one stream, where Python calls native code for its steps
+        self._last: tuple[tuple[int, int, int], Integers] = (-1, 0, 0), np.zeros(0, np.int64)
+
+    def step(self, x: object, key: Key = 0) -> Floats | None:
+        """One timestep.
+
+        Parameters
+        ----------
+        x : (input_size,)
+            As `Stream.step` takes it.
+        key : str, int or bytes
+            Of one of several streams; one that is not there begins one.
+
+        Returns
+        -------
+        (output_size,) float32
+            Where a window ends here, a view that is valid until the next answer; else None.
+
+        Raises
+        ------
+        InputError
+            If the shape is wrong or a value must not enter a state; nothing has changed then.
+        """
+        answers = self._run(key, self._states.samples.one(x).reshape(1, -1))
+        if self._fast is None and key == 0 and self.capacity == 1 and self._known is not None:
+            self._bind(self._known[1])
+        return answers[0].reshape(self.output_shape) if len(answers) else None
+
+    def _call(self, slot: int) -> Call | None:
+        """What native code is told of the windows of a stream; None where they are stepped from here."""
+        stepper, states = self._states.stepper, self._states
+        if not isinstance(stepper, CompiledStepper):
+            return None
+        call, every = stepper.call(), slot * self.windows + np.arange(2 * self.windows) % self.windows
+        sizes = self.length, self.hop, self.windows
+        call.tell_windows(sizes, self._taken[slot : slot + 1], states.places(every), self.program.initial_state, self._answers)
+        return call
+
+    def _bind(self, call: Call) -> None:
+        """Let steps of the one stream be calls of native code, where this interpreter allows that."""
+        states, stepper, owner = self._states, self._states.stepper, ref(self)
+        if not native_call.usable() or not isinstance(stepper, CompiledStepper):
+            return
+
+        def careful(x: object, key: Key = 0, *, _kept: object = (call, states)) -> Floats | None:
+            if (windowed := owner()) is None:
+                raise UsageError("this step is of windows that are gone; keep the Windowed itself.")
+            return Windowed.step(windowed, x, key)
+
+        answer, checked = self._answers[0].reshape(self.output_shape), states.policy is not NanPolicy.PROPAGATE
+        windowed = stepper.streams.python_windowed
+        self.step = native_call.bind(  # type: ignore[method-assign]
+            self.program, call.memory, answer, answer, careful, checked=checked, windowed=windowed
+        )
+        self._fast = call
+
+    def drop(self, key: Key) -> None:
+        """Forget a stream.
+
+        Raises
+        ------
+        UsageError
+            If there is none of this key.
+        """
+        super().drop(key)
+        self._known = None
+        if self._fast is not None:
+            self._fast.let_go()
+            self._fast = None
+            del self.step
+
+    def process(self, xs: ArrayLike, key: Key = 0) -> Floats:
+        """Many timesteps, bit-equal to stepping.
+
+        Parameters
+        ----------
+        xs : (time, input_size)
+        key : str, int or bytes
+
+        Returns
+        -------
+        (windows that end here, output_size) float32
+
+        Raises
+        ------
+        InputError
+            As `step`.
+        """
+        answers = self._run(key, self._states.samples.many(xs))
+        return answers.reshape(len(answers), *self.output_shape)
+
+    def step_many(self, keys: Sequence[Key] | NDArray[Any], xs: ArrayLike) -> Floats:
+        """One timestep of each of these streams, in this order.
+
+        Parameters
+        ----------
+        keys : sequence of str, int or bytes
+        xs : (len(keys), input_size)
+
+        Returns
+        -------
+        (len(keys), output_size) float32
+            The answer of each; NaN where no window ends.
+
+        Raises
+        ------
+        InputError
+            As `step`; nothing has changed then, of any stream.
+        """
+        keys, rows = tuple(map(checked, sequence(keys))), self._states.samples.many(xs)
+        if len(rows) != len(keys):
+            raise InputError(f"step_many takes a sample a key; got {len(keys)} keys and {len(rows)} samples.")
+        self._states.check_rows(rows, keys, 1)
+        slots = self._slots(keys)
+        answers = np.full((len(keys), self.output_size), np.nan, np.float32)
+        left = np.arange(len(keys))
+        while left.size:  # a key that stands twice is stepped in two rounds
+            _, first = np.unique(slots[left], return_index=True)
+            now = left[np.sort(first)]
+            answers[now] = self._round(slots[now], rows[now])
+            left = np.setdiff1d(left, now)
+        return answers.reshape(len(keys), *self.output_shape)
+
+    def reset(self, key: Key = 0) -> None:
+        """Begin a stream anew: the next answer comes after `length` samples.
+
+        Raises
+        ------
+        UsageError
+            If there is none of this key.
+        """
+        self._taken[self._keyed.slot_of(key)] = 0
+
+    def _run(self, key: Key, rows: Floats) -> Floats:
+        """Answers (windows that end, outputs) of one stream."""
+        states = self._states
+        good = states.policy is NanPolicy.PROPAGATE or bool(states.samples.good(rows).all())
+        if not good:
+            states.check_rows(rows, (key,), len(rows))
+        slot = int(self._slots((checked(key),))[0])
+        if self._known is None or self._known[0] != slot:
+            call = self._call(slot)
+            self._known = None if call is None else (slot, call)
+        if good and self._known is not None and isinstance(states.stepper, CompiledStepper):
+            taken = int(self._taken[slot])
+            answers = states.answers(self._ended(taken + len(rows)) - self._ended(taken))
+            places = native_call.address(rows), native_call.address(answers)
+            states.stepper.streams.run_windowed(self._known[1].address, *places, len(rows))
+            return answers
+        return self._run_carefully(slot, rows)
+
+    def _ended(self, taken: int) -> int:
+        """Windows that have ended with so many samples."""
+        return 0 if taken < self.length else (taken - self.length) // self.hop + 1
+
+    def _run_carefully(self, slot: int, rows: Floats) -> Floats:
+        """The same where the NaN policy acts, or a library steps."""
+        given, done, taken = [], 0, int(self._taken[slot])
+        while done < len(rows):
+            oldest, newest = self._ended(taken), taken // self.hop
+            if taken % self.hop == 0:
+                self._states.reset(slot * self.windows + newest % self.windows)
+            end = oldest * self.hop + self.length
+            count = min(len(rows) - done, (newest + 1) * self.hop - taken, end - taken)
+            if newest >= oldest:
+                answers = self._states.answers((newest - oldest + 1) * count)
+                self._states.step(self._open(slot, oldest, newest), rows[done : done + count], answers, count)
+                if taken + count == end:
+                    given.append(answers[count - 1])
+            done, taken = done + count, taken + count
+            self._taken[slot] = taken
+        return np.array(given, np.float32).reshape(len(given), self.output_size)
+
+    def _open(self, slot: int, oldest: int, newest: int) -> Integers:
+        """Slots of the states of the windows that are open; the same array for the same windows."""
+        if self._last[0] != (slot, oldest, newest):
+            self._last = (slot, oldest, newest), slot * self.windows + np.arange(oldest, newest + 1) % self.windows
+        return self._last[1]
+
+    def _round(self, slots: Integers, rows: Floats) -> Floats:
+        """A step of different streams: answers (len(slots), outputs), NaN where no window ends."""
+        taken, places = self._taken[slots], slots * self.windows
+        oldest, newest = np.maximum(0, (taken - self.length) // self.hop + 1), taken // self.hop
+        begins = taken % self.hop == 0
+        self._states.rows[(places + newest % self.windows)[begins]] = self.program.initial_state
+        window = oldest[:, None] + np.arange(self.windows)  # (streams, windows)
+        is_open = window <= newest[:, None]
+        found = self._states.answers(int(is_open.sum()))
+        counts = is_open.sum(axis=1)
+        if len(found):
+            self._states.step((places[:, None] + window % self.windows)[is_open], rows.repeat(counts, axis=0), found, 1)
+        ends = taken + 1 == oldest * self.hop + self.length
+        answers = np.full((len(slots), self.output_size), np.nan, np.float32)
+        answers[ends] = found[(np.cumsum(counts) - counts)[ends]]
+        self._taken[slots] = taken + 1
+        return answers
+
+    def _slots(self, keys: Sequence[Key]) -> Integers:
+        """Slots of keys; new ones begin a stream."""
+        new = [key for key in dict.fromkeys(keys) if key not in self._keyed.slots]
+        if len(new) > self._keyed.free:
+            raise UsageError(
+                f"there is no room for {shown(new[self._keyed.free])}: {len(self)} of {self.capacity} streams are there. Make one "
+                "with a larger capacity, or drop streams that have ended."
+            )
+        for key in new:
+            self._taken[self._keyed.add(key, 0)] = 0
+        return np.array([self._keyed.slots[key] for key in keys], np.int64)
+
+    def __repr__(self) -> str:
+        return self._shown(f"{self.length} samples every {self.hop}")
