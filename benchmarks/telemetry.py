@@ -1,6 +1,7 @@
 """What telemetry costs a step: the same samples through the same stream, observed and not, in turns: ``python benchmarks/telemetry.py``.
 
-The difference is that of the fastest passes. Blocks of one sample are lines that come one by one; files and banks give larger ones.
+The difference is that of the fastest passes. Blocks of one sample are lines that come one by one; files and banks give larger ones. The
+last line is of ``el.Observed.step`` beside ``stream.step``.
 """
 
 import argparse
@@ -48,6 +49,21 @@ def cost(row: Row, size: int, *, looked_at: bool) -> tuple[float, float]:
     return 1e9 * min(plain) / STEPS, 1e9 * (min(observed) - min(plain)) / STEPS
 
 
+def cost_of_step(row: Row) -> tuple[float, float]:
+    """Nanoseconds of ``stream.step(x)``, and what ``observed.step(x)`` adds."""
+    case = make_case(row)
+    stream = el.Stream(case.model)
+    observed, x = el.Observed(stream, deadline=0.02), np.ascontiguousarray(case.inputs[0], np.float32)
+    plain, timed = [], []
+    for _ in range(PASSES):
+        for step, found in ((stream.step, plain), (observed.step, timed)):
+            begin = time.perf_counter()
+            for _ in range(STEPS):
+                step(x)
+            found.append(time.perf_counter() - begin)
+    return 1e9 * min(plain) / STEPS, 1e9 * (min(timed) - min(plain)) / STEPS
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -58,6 +74,8 @@ def main() -> None:
         plain, added = cost(row, size, looked_at=False)
         _, more = cost(row, size, looked_at=True)
         print(f"{size:>15} {plain:>9.0f} {added:>12.1f} ns {more:>10.1f} ns")
+    plain, added = cost_of_step(row)
+    print(f"{'step(x)':>15} {plain:>9.0f} {added:>12.1f} ns")
 
 
 if __name__ == "__main__":

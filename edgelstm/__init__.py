@@ -23,6 +23,7 @@ _HOME = {
     "LibraryError": "errors",
     "Model": "model",
     "ModelFileError": "errors",
+    "Observed": "observed",
     "Probe": "model",
     "Sampler": "generation.sampling",
     "ShapeError": "errors",
@@ -105,6 +106,7 @@ __all__ = [
     "ModelFileError",
     "Mul",
     "Normalizer",
+    "Observed",
     "OverlapAdd",
     "PReLU",
     "Probe",
@@ -247,6 +249,7 @@ if TYPE_CHECKING:
     from .loading import load as load
     from .model import Model as Model
     from .model import Probe as Probe
+    from .observed import Observed as Observed
     from .quantization import quantize as quantize
     from .sources.asynchronous import arun as arun
     from .statistics import InputStatistics as InputStatistics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,14 +13,30 @@ from .errors import InputError, StateError, UsageError, printable
 from .many import ManyStreams, whole
 from .runtime import bank_snapshot, snapshot
 from .runtime.keyed import Integers, Key, Keyed, checked, sequence, shown
-from .runtime.samples import NanPolicyName
+from .runtime.many_call import Call, RunStreams
+from .runtime.samples import NanPolicy, NanPolicyName
 from .runtime.states import Floats
 
 if TYPE_CHECKING:
     from .model import Model
 
+_FLOAT32 = np.dtype(np.float32)
+
 #: What to do where a new key finds no room.
 Eviction = Literal["refuse", "oldest"]
+
+
+class _Ready(NamedTuple):
+    """A step of the same keys as before: what native code is told, and what it answers where all samples are good."""
+
+    keys: Sequence[Any]
+    looked: tuple[Sequence[Any], Integers]
+    slots: Integers
+    run: RunStreams
+    call: Call
+    address: int
+    good: int
+    shape: tuple[int, ...]
 
 
 class StreamBank(ManyStreams):
@@ -79,6 +95,7 @@ class StreamBank(ManyStreams):
             raise UsageError(f"evict must be 'refuse' or 'oldest'; got {printable(repr(evict), 60)}.")
         super().__init__(model, capacity, nan_policy, windows=1, threads=threads)
         self._evicts, self.steps = evict == "oldest", 0
+        self._ready: _Ready | None = None
 
     def step(self, key: Key, x: object) -> Floats | None:
         """One timestep of one stream.
@@ -132,13 +149,30 @@ class StreamBank(ManyStreams):
         InputError, UsageError
             As `step`; nothing has changed then, of any stream.
         """
+        ready = self._ready
+        if ready is not None and keys is ready.keys and self._keyed.looked is ready.looked:
+            answers = np.empty(ready.shape, _FLOAT32)
+            if ready.run(ready.address, id(xs), id(answers)) == ready.good:
+                self._keyed.touched = ready.slots, self.steps, 1
+                self.steps += ready.shape[0]
+                return answers
         keys, size = sequence(keys), self._sizes.input_size
         plain = type(xs) is np.ndarray and xs.dtype == np.float32 and xs.shape == (len(keys), size) and xs.flags.c_contiguous
         rows: Floats = xs if plain else self._states.samples.many(xs)  # type: ignore[assignment]
         if len(rows) != len(keys):
             raise InputError(f"step_many takes a sample a key; got {len(keys)} keys and {len(rows)} samples.")
         answers = self._many(keys, rows, 1)
+        if type(keys) is tuple and self._keyed.looked[0] is keys:
+            self._prepare(self._keyed.looked)
         return answers if len(self.output_shape) == 1 else answers.reshape(len(keys), *self.output_shape)
+
+    def _prepare(self, looked: tuple[Sequence[Any], Integers]) -> None:
+        """Note what the next step of the same keys needs."""
+        keys, slots = looked
+        if (found := self._states.ready(slots)) is not None:
+            run, call = found
+            good = len(keys) if self._states.policy is not NanPolicy.PROPAGATE else 0
+            self._ready = _Ready(keys, looked, slots, run, call, call.address, good, (len(keys), *self.output_shape))
 
     def process_many(self, keys: Sequence[Key] | NDArray[Any], xs: ArrayLike) -> Floats:
         """Many timesteps of each of these streams, as many of all; a key that stands twice takes its parts one behind the other.

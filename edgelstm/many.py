@@ -113,7 +113,7 @@ def _opened(model: Model | str | os.PathLike[str], threads: int) -> tuple[Progra
     _check_steps(not model.streams)
     plan = plan_of(model)
     streams = streams_of(plan)
-    return plan.program, model_digest(model), [CompiledStepper(plan.program, streams.run, streams.scratch_bytes) for _ in range(threads)]
+    return plan.program, model_digest(model), [CompiledStepper(plan.program, streams) for _ in range(threads)]
 
 
 def _check_steps(whole_recordings: bool) -> None:

@@ -130,7 +130,7 @@ class Timed:
             If the time is no finite number, the sample is refused by the stream's NaN policy, or it is late and ``late="error"``. The
             state, and the place in time, are as they were.
         """
-        verdict = self._grid.judge(float(t))
+        verdict = self._grid.judge(_seconds(t))
         if verdict.event.dropped:
             self._drop(verdict)
             return np.empty((0, *self.stream.output_shape), np.float32)
@@ -222,3 +222,11 @@ class Timed:
 
     def __repr__(self) -> str:
         return f"Timed({self.stream!r}, period={self.period:g}, on_gap={self._on_gap!r}, late={self._late!r})"
+
+
+def _seconds(t: object) -> float:
+    try:
+        return float(t)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        told = printable(repr(t), 60)
+        raise InputError(f"a sample's time must be a number of seconds; got {told}. Of a date it is date.timestamp().") from None

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError, UsageError
 from .many import ManyStreams, whole
+from .runtime import native_call
 from .runtime.keyed import Integers, Key, checked, sequence, shown
-from .runtime.samples import NanPolicyName
-from .runtime.states import Floats
+from .runtime.many_call import Call
+from .runtime.samples import NanPolicy, NanPolicyName
+from .runtime.states import CompiledStepper, Floats
 
 if TYPE_CHECKING:
     from .model import Model
@@ -77,6 +80,9 @@ class Windowed(ManyStreams):
                 "choose such a length."
             )
         self._taken = np.zeros(self.capacity, np.int64)  # by slot of a key, samples since its beginning
+        self._answers = self._states.answers(self.windows)
+        self._known: tuple[int, Call] | None = None  # the stream that native code was told of last
+        self._fast: Call | None = None  # of the one stream, where Python calls native code for its steps
         self._last: tuple[tuple[int, int, int], Integers] = (-1, 0, 0), np.zeros(0, np.int64)
 
     def step(self, x: object, key: Key = 0) -> Floats | None:
@@ -92,7 +98,7 @@ class Windowed(ManyStreams):
         Returns
         -------
         (output_size,) float32
-            A new array, where a window ends here; else None.
+            Where a window ends here, a view that is valid until the next answer; else None.
 
         Raises
         ------
@@ -100,7 +106,52 @@ class Windowed(ManyStreams):
             If the shape is wrong or a value must not enter a state; nothing has changed then.
         """
         answers = self._run(key, self._states.samples.one(x).reshape(1, -1))
+        if self._fast is None and key == 0 and self.capacity == 1 and self._known is not None:
+            self._bind(self._known[1])
         return answers[0].reshape(self.output_shape) if len(answers) else None
+
+    def _call(self, slot: int) -> Call | None:
+        """What native code is told of the windows of a stream; None where they are stepped from here."""
+        stepper, states = self._states.stepper, self._states
+        if not isinstance(stepper, CompiledStepper):
+            return None
+        call, every = stepper.call(), slot * self.windows + np.arange(2 * self.windows) % self.windows
+        sizes = self.length, self.hop, self.windows
+        call.tell_windows(sizes, self._taken[slot : slot + 1], states.places(every), self.program.initial_state, self._answers)
+        return call
+
+    def _bind(self, call: Call) -> None:
+        """Let steps of the one stream be calls of native code, where this interpreter allows that."""
+        states, stepper, owner = self._states, self._states.stepper, ref(self)
+        if not native_call.usable() or not isinstance(stepper, CompiledStepper):
+            return
+
+        def careful(x: object, key: Key = 0, *, _kept: object = (call, states)) -> Floats | None:
+            if (windowed := owner()) is None:
+                raise UsageError("this step is of windows that are gone; keep the Windowed itself.")
+            return Windowed.step(windowed, x, key)
+
+        answer, checked = self._answers[0].reshape(self.output_shape), states.policy is not NanPolicy.PROPAGATE
+        windowed = stepper.streams.python_windowed
+        self.step = native_call.bind(  # type: ignore[method-assign]
+            self.program, call.memory, answer, answer, careful, checked=checked, windowed=windowed
+        )
+        self._fast = call
+
+    def drop(self, key: Key) -> None:
+        """Forget a stream.
+
+        Raises
+        ------
+        UsageError
+            If there is none of this key.
+        """
+        super().drop(key)
+        self._known = None
+        if self._fast is not None:
+            self._fast.let_go()
+            self._fast = None
+            del self.step
 
     def process(self, xs: ArrayLike, key: Key = 0) -> Floats:
         """Many timesteps, bit-equal to stepping.
@@ -166,11 +217,31 @@ class Windowed(ManyStreams):
 
     def _run(self, key: Key, rows: Floats) -> Floats:
         """Answers (windows that end, outputs) of one stream."""
-        self._states.check_rows(rows, (key,), len(rows))
+        states = self._states
+        good = states.policy is NanPolicy.PROPAGATE or bool(states.samples.good(rows).all())
+        if not good:
+            states.check_rows(rows, (key,), len(rows))
         slot = int(self._slots((checked(key),))[0])
+        if self._known is None or self._known[0] != slot:
+            call = self._call(slot)
+            self._known = None if call is None else (slot, call)
+        if good and self._known is not None and isinstance(states.stepper, CompiledStepper):
+            taken = int(self._taken[slot])
+            answers = states.answers(self._ended(taken + len(rows)) - self._ended(taken))
+            places = native_call.address(rows), native_call.address(answers)
+            states.stepper.streams.run_windowed(self._known[1].address, *places, len(rows))
+            return answers
+        return self._run_carefully(slot, rows)
+
+    def _ended(self, taken: int) -> int:
+        """Windows that have ended with so many samples."""
+        return 0 if taken < self.length else (taken - self.length) // self.hop + 1
+
+    def _run_carefully(self, slot: int, rows: Floats) -> Floats:
+        """The same where the NaN policy acts, or a library steps."""
         given, done, taken = [], 0, int(self._taken[slot])
         while done < len(rows):
-            oldest, newest = max(0, -((self.length - 1 - taken) // self.hop)), taken // self.hop
+            oldest, newest = self._ended(taken), taken // self.hop
             if taken % self.hop == 0:
                 self._states.reset(slot * self.windows + newest % self.windows)
             end = oldest * self.hop + self.length
@@ -193,7 +264,7 @@ class Windowed(ManyStreams):
     def _round(self, slots: Integers, rows: Floats) -> Floats:
         """A step of different streams: answers (len(slots), outputs), NaN where no window ends."""
         taken, places = self._taken[slots], slots * self.windows
-        oldest, newest = np.maximum(0, -((self.length - 1 - taken) // self.hop)), taken // self.hop
+        oldest, newest = np.maximum(0, (taken - self.length) // self.hop + 1), taken // self.hop
         begins = taken % self.hop == 0
         self._states.rows[(places + newest % self.windows)[begins]] = self.program.initial_state
         window = oldest[:, None] + np.arange(self.windows)  # (streams, windows)

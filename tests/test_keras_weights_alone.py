@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from test_from_keras import answers, close, drawn, keras  # noqa: F401
+from keras_nets import answers, close, drawn
+from test_from_keras import keras  # noqa: F401
 
 import edgelstm as el
 from edgelstm.importers import draft_recipe, import_file

@@ -22,6 +22,7 @@ ALLOWED = {
         "layers",
         "loading",
         "model",
+        "observed",
         "quantization",
         "sources",
         "statistics",
@@ -49,6 +50,7 @@ ALLOWED = {
     "windowed": {"errors", "many", "model", "runtime"},
     "stream": {"compiler", "errors", "files", "generation.decoding", "model", "runtime", "statistics"},
     "timed": {"errors", "field", "runtime", "stream"},
+    "observed": {"", "compiler", "errors", "field", "runtime", "stream"},
     "generation": {"compiler", "errors", "stream"},
     "generation/decoding.py": {"compiler", "errors", "model", "runtime"},
     "generation/vocabulary.py": {"errors"},
@@ -62,8 +64,8 @@ ALLOWED = {
     "sources": {"errors", "runners"},
     "web": {"errors"},
     "cli": {
-        *("", "building", "compiler", "doctor", "errors", "files", "importers", "layers", "loading", "model", "quantization"),
-        *("field", "generation", "originals", "reference", "runners", "runtime", "sources", "statistics", "stream", "timed"),
+        *("", "building", "compiler", "doctor", "errors", "field", "files", "generation", "importers", "layers", "loading", "model"),
+        *("observed", "originals", "quantization", "reference", "runners", "runtime", "sources", "statistics", "stream", "timed"),
         *("verifying", "web"),
     },
 }

@@ -191,3 +191,19 @@ def test_states_are_written_all_along_and_a_disk_that_is_full_does_not_end_the_s
     told = json.loads((tmp_path / "m").read_text().splitlines()[-1])
     assert 0 <= told["snapshot_age"] <= time.monotonic() - before
     assert (told["snapshots"], told["snapshot_failures"]) == (1, 0)
+
+
+def test_streams_by_key_are_kept_in_one_file_with_a_number_each(path, tmp_path):
+    def lines(first, last):
+        rows = [f"d{i % 3},{i // 3},{','.join(map(repr, ROWS[i].tolist()))}\n" for i in range(first, last)]
+        return "device,n,ax,ay,az\n" + "".join(rows)
+
+    told = ("run", path, "--key", "device", "--sequence", "n", "--state", f"{tmp_path}/s/", "--metrics", tmp_path / "m")
+    written = [line.split(",") for part in ((0, 18), (9, 40)) for line in call(*told, given=lines(*part)).stdout.splitlines()[1:]]
+    assert len(written) == 40
+    for device in range(3):
+        own = np.array([row[1:] for row in written if row[0] == f"d{device}"], np.float32)
+        assert np.array_equal(own, el.Stream(el.load(path)).process(ROWS[device::3]))
+    assert kept(tmp_path / "s").marks["sequence"] == {"d0": 13, "d1": 12, "d2": 12}
+    counted = json.loads((tmp_path / "m").read_text().splitlines()[-1])
+    assert (counted["streams"], counted["steps"], counted["replayed_samples"]) == (3, 22, 9)

@@ -1,7 +1,9 @@
 """What a running stream counts: latencies, drift, what was refused; as JSON lines and as Prometheus reads it."""
 
 import json
+import platform
 import re
+import time
 import urllib.request
 from dataclasses import replace
 
@@ -12,11 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edgelstm as el
+from edgelstm.compiler.step_clock import code_for
+from edgelstm.compiler.targets import TARGETS
 from edgelstm.field import exposition
 from edgelstm.field.sensors import SensorChecks
 from edgelstm.field.telemetry import LOOKED_AT, About, Telemetry
 from edgelstm.runners import Samples
 from edgelstm.runners.saturation import saturation
+from edgelstm.runtime import native_call
 
 ABOUT = About("ab" * 32, "0.1.0", ("ax", 'a"y\\\n', "az"))
 
@@ -147,3 +152,46 @@ def test_a_live_run_is_scraped(path):
         process.wait(60)
     assert found["edgelstm_steps_total"] >= 0
     assert process.returncode == 0
+
+
+# ---------------------------------------------------------------- a stream that the user steps
+
+
+def test_a_timed_step_is_the_step(model):
+    observed, plain = el.Observed(el.Stream(model, nan_policy="raise"), deadline=60), el.Stream(model)
+    names = dict(zip(model.input_names, ROWS[0].tolist(), strict=True))
+    for x in [*ROWS, ROWS[0].tolist(), names]:
+        assert np.array_equal(observed.step(x), plain.step(x))
+    for bad in ([1, 2], np.full(3, np.nan, np.float32)):
+        with pytest.raises(el.InputError):
+            observed.step(bad)
+    observed._stepped.input[:] = plain.input[:] = ROWS[3]
+    assert np.array_equal(observed.step(), plain.step())
+    record = observed.record()
+    assert (record["steps"], record["refused_samples"], record["deadline_misses"]) == (43, 2, 0)
+    assert 0 < record["latency_ns"]["sum"] < 60e9
+    assert observed.record() == record
+    assert f"edgelstm_steps_total {43}\n" in observed.text()
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_every_late_step_is_counted(model, native, monkeypatch):
+    if not native:
+        monkeypatch.setattr("edgelstm.compiler.step_clock._COUNTERS", {})
+        monkeypatch.setattr("edgelstm.compiler.step_clock._loaded", [])
+    observed = el.Observed(el.Stream(model), deadline=1e-12)
+    before = time.perf_counter_ns()
+    for x in ROWS:
+        observed.step(x)
+    spent = time.perf_counter_ns() - before
+    record = observed.record()
+    assert (record["steps"], record["deadline_misses"]) == (40, 40)
+    assert record["latency_ns"]["sum"] <= 1.05 * spent
+    if platform.machine() in ("x86_64", "aarch64"):
+        assert (observed._native is not None) == native or not native_call.usable()
+
+
+def test_the_counter_of_another_machine_is_read_too():
+    code = code_for(TARGETS["rpi4"])
+    assert code.count((0xD53BE040).to_bytes(4, "little")[1:]) == 3  # MRS of CNTVCT_EL0 to any register
+    assert b"\x0f\x31" in code_for(TARGETS["x86-64-v3"])  # RDTSC

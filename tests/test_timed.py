@@ -3,6 +3,7 @@
 import json
 import struct
 from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -196,6 +197,9 @@ def test_what_has_no_sense_is_refused():
     timed = el.Timed(el.Stream(MODEL), 1.0)
     for t in (NAN, float("inf")):
         with pytest.raises(el.InputError, match="finite number of seconds"):
+            timed.step(ROWS[0], t)
+    for t in (datetime.now(UTC), np.datetime64("2026-11-28"), None, "noon", 1 << 2000):
+        with pytest.raises(el.InputError, match=r"a number of seconds; got .*date\.timestamp"):
             timed.step(ROWS[0], t)
     assert timed.counts.samples == 0
     index = SimpleNamespace(program=SimpleNamespace(sizes=SimpleNamespace(reads_recordings=False, vocabularies=(5,))))

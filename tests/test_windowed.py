@@ -10,7 +10,7 @@ from test_rates import MODEL as RATED
 from test_rates import XS as RATED_XS
 
 import edgelstm as el
-from edgelstm.runtime.states import CompiledStepper
+from edgelstm.runtime import native_call
 
 
 def windows_of(xs, length, hop, **options):
@@ -30,7 +30,7 @@ def test_every_window_has_the_bits_of_a_fresh_stream(length, hop, cuts, stepped)
     assert windowed.windows == -(-length // hop)
     parts = np.split(xs, np.cumsum(cuts))
     if stepped:
-        found = [y for x in xs if (y := windowed.step(x)) is not None]
+        found = [y.copy() for x in xs if (y := windowed.step(x)) is not None]
     else:
         found = np.concatenate([windowed.process(part) for part in parts])
     np.testing.assert_array_equal(np.reshape(found, (-1, 2)), windows_of(xs, length, hop))
@@ -54,18 +54,53 @@ def test_streams_with_keys_do_not_know_of_each_other(length, hop, rounds):
         np.testing.assert_array_equal(bank.process(xs, key), alone[key].process(xs))
 
 
-def test_a_sample_is_a_step_of_each_open_window_and_no_more(monkeypatch):
-    taken, run = [], CompiledStepper.run
-
-    def counted(self, places, x, y, time, checked):
-        taken.append(len(places) * time)
-        return run(self, places, x, y, time, checked)
-
-    monkeypatch.setattr(CompiledStepper, "run", counted)
+@pytest.mark.parametrize("stepped", [True, False])
+def test_a_sample_is_a_step_of_each_open_window_and_no_more(stepped):
+    """The states' own counters: what is open has taken the samples since its beginning, and nothing twice."""
     windowed = el.Windowed(MODEL, length=20, hop=5)
-    for x in rows_of(0, 60):
-        windowed.step(x)
-    assert taken == [1] * 5 + [2] * 5 + [3] * 5 + [4] * 45
+    for t, x in enumerate(rows_of(0, 60)):
+        windowed.step(x) if stepped else windowed.process(x[None])
+        taken = {windowed._states.steps(slot) for slot in range(windowed.windows)}
+        assert taken - {0} == {t + 1 - start for start in range(0, t + 1, 5) if t - start < 20}
+
+
+@pytest.mark.parametrize("way", ["library", "ctypes"])
+def test_other_ways_to_step_give_the_same(tmp_path, monkeypatch, way):
+    source, xs = MODEL, rows_of(30, 45)
+    if way == "library":
+        source = tmp_path / "a.so"
+        el.build(MODEL).write(source)
+    else:
+        monkeypatch.setattr(native_call, "usable", lambda: False)
+    windowed, expected = el.Windowed(source, length=7, hop=3), windows_of(xs, 7, 3)
+    found = [y.copy() for x in xs[:20] if (y := windowed.step(x)) is not None]
+    np.testing.assert_array_equal(np.concatenate([found, windowed.process(xs[20:])]), expected)
+    windowed.reset()
+    keyed = [y[0] for x in xs if not np.isnan(y := windowed.step_many([0], x[None])).all()]
+    np.testing.assert_array_equal(keyed, expected)
+
+
+def test_a_step_that_was_kept_goes_on_and_ends_with_its_stream():
+    """The quick step is the same whatever it is called with, and steps nothing of another stream."""
+    windowed, xs = el.Windowed(MODEL, length=3, hop=1), rows_of(0, 12)
+    windowed.step(xs[0])
+    step = windowed.step
+    ways = step, lambda x: step(x.tolist()), lambda x: step(x, key=0), lambda x: step(x=x)
+    for t, x in enumerate(xs[1:8], 1):
+        y = ways[t % 4](x)
+        assert (y is None) == (t < 2)
+    assert windowed._taken[0] == 8
+    with pytest.raises(el.UsageError, match="no room for 'b'"):
+        step(xs[0], key="b")
+    with pytest.raises(el.InputError, match="channel 1"):
+        step(np.array([0, np.nan, 0], np.float32))
+    windowed.drop(0)
+    windowed.step(xs[0], key="b")
+    with pytest.raises(el.UsageError, match="no room for 0"):
+        step(xs[0])
+    del windowed
+    with pytest.raises(el.UsageError, match="gone"):
+        step(xs[0])
 
 
 @pytest.mark.parametrize("policy", ["hold", "reset"])

@@ -141,8 +141,8 @@ class Session:
         """What is counted, where it is served or written."""
         if self._web is None and self._field.metrics is None:
             return None
+        from ..observed import Observed
         from ..runners.saturation import saturation
-        from .telemetry import follow, telemetry_of
 
         asked: list[Callable[[], dict[str, Any]]] = [self._counts]
         if self._streams is None:
@@ -153,16 +153,18 @@ class Session:
             asked.append(self._timed.counts.record)
         if self._watching is not None:
             asked.append(self._watching.counts)
-        telemetry = telemetry_of(self._stream, self._rate, asked)
+        telemetry = Observed(self._stream, deadline=1 / self._rate if self._rate else None)
+        telemetry.asked += asked
         if self._watching is not None:
-            self._watching.succession.on_swap.append(lambda stream: follow(telemetry, stream))
+            self._watching.succession.on_swap.append(telemetry.follow)
         return telemetry
 
     def _counts(self) -> dict[str, Any]:
         """What telemetry tells of the samples."""
         held = self._stream if self._streams is None else self._streams
         bad = sum(source.bad.count for source in self._inputs.sources)
-        return {"bad_lines": bad, "held_samples": held.bad_inputs, "replayed_samples": self._ledger.repeated}
+        streams = {} if self._streams is None else {"streams": len(self._streams)}
+        return {**streams, "bad_lines": bad, "held_samples": held.bad_inputs, "replayed_samples": self._ledger.repeated}
 
     def _observed(self, samples: "Iterable[Samples]", telemetry: "Telemetry | None", stack: ExitStack) -> "Iterable[Samples]":
         """Samples counted as they pass, and followed by new models where these are watched for."""

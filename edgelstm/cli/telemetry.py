@@ -2,45 +2,16 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from .. import __version__
 from .log import say
 from .output import OutputFile
 
 if TYPE_CHECKING:
     from ..field.telemetry import Telemetry
     from ..runners import Samples
-    from ..stream import Stream
     from ..web.server import Route
-
-
-def telemetry_of(stream: "Stream", rate_hz: float | None, asked: Sequence[Callable[[], Mapping[str, Any]]]) -> "Telemetry":
-    """Telemetry of a stream whose answers are due within a period, with what else is asked for: see `Telemetry.asked`."""
-    from ..field.telemetry import Telemetry
-
-    telemetry = Telemetry(_about(stream), deadline=1 / rate_hz if rate_hz else None, sensors=_sensors(stream))
-    telemetry.asked += asked
-    return telemetry
-
-
-def follow(telemetry: "Telemetry", stream: "Stream") -> None:
-    """Tell of another model from now on."""
-    telemetry.look()
-    telemetry.about, telemetry.sensors = _about(stream), _sensors(stream)
-
-
-def _about(stream: "Stream") -> Any:
-    from ..field.telemetry import About
-
-    return About(stream.digest, __version__, stream.input_names)
-
-
-def _sensors(stream: "Stream") -> Any:
-    from ..field.sensors import SensorChecks
-
-    return None if stream.statistics is None else SensorChecks(stream.statistics)
 
 
 def route(telemetry: "Telemetry") -> "Route":

@@ -2,6 +2,9 @@
 
 ===========================  ==================================================================================
 ``edgelstm_run_streams``     ``int64 (call, x, y)``: see `kernels.entry.streams`
+``edgelstm_run_arrays``      the same of array objects: see `kernels.entry.python_streams`
+``edgelstm_run_windowed``    ``int64 (call, x, y, n)``: see there
+``edgelstm_python_windowed`` what Python calls as ``windowed.step``: see there
 ===========================  ==================================================================================
 
 Of each stream there is its state alone; scratch and the rows between layers are in a room that all of them use in turn, laid out as an
@@ -12,17 +15,18 @@ from typing import Any
 
 from numba.core import types
 
+from ..kernels.entry.python_streams import python_windowed, run_arrays, run_windowed
 from ..kernels.entry.streams import run_streams
 from ..kernels.simd.vectors import FLOATS
 from ..kernels.table import CHECKS, IN_GROUPS
-from ..runtime import many_call
+from ..runtime import binding, many_call
 from .fuse import calls, declared, kernels, rated
 from .layout import Layout, Operation
 from .lowering import STREAMS
 from .numba_ir import kernel_ir
 from .targets import Target
 
-EXPORTS = ("edgelstm_run_streams",)
+EXPORTS = ("edgelstm_run_streams", "edgelstm_run_arrays", "edgelstm_run_windowed", "edgelstm_python_windowed")
 
 _MODEL = """
 define void @edgelstm_apart(ptr %w, ptr %a, ptr %v, ptr %x, ptr %y) alwaysinline nounwind "no-builtins" {{
@@ -130,6 +134,11 @@ def fuse(layout: Layout, target: Target) -> list[str]:
     sizes = {"inputs": layout.input_size, "outputs": layout.output_size, "block": layout.block, "sample": layout.sample_offset // 4}
     entry = {**sizes, "group": group, "each_step": layout.each_step, "at": many_call}
     texts.append(kernel_ir(EXPORTS[0], run_streams, (number, FLOATS, FLOATS), number, **entry))
+    known = {"at": binding, "of": many_call}
+    texts.append(kernel_ir(EXPORTS[1], run_arrays, (number,) * 3, number, inputs=layout.input_size, **known))
+    state, ends = layout.state_bytes // 4, {"inputs": layout.input_size, "outputs": layout.output_size}
+    texts.append(kernel_ir(EXPORTS[2], run_windowed, (number, FLOATS, FLOATS, number), number, **ends, state_words=state, of=many_call))
+    texts.append(kernel_ir(EXPORTS[3], python_windowed, (number,) * 4, number, shape=layout.input_shape, state_words=state, **known))
     body = _MODEL.format(
         one_step=calls(layout, names, "1", "alwaysinline", "%v"), block_of_steps=calls(layout, names, "%n", "noinline", "%v")
     )

@@ -1,30 +1,12 @@
 """The code that steps many streams of a plan in one call. Imports neither Numba nor what makes the code, where it is in the cache."""
 
 import ctypes
-from typing import NamedTuple
 
-from ..runtime.many_call import RunStreams
-from .library import Library
+from ..runtime.many_call import Streams
+from ..runtime.program import address_of
 from .lowering import STREAMS
 from .plan import Plan, library_of
 from .targets import host
-
-
-class Streams(NamedTuple):
-    """What steps many streams of a plan.
-
-    Attributes
-    ----------
-    run : callable
-    scratch_bytes : int
-        Memory that a call needs beside the states.
-    library : Library
-        Keeps the code alive.
-    """
-
-    run: RunStreams
-    scratch_bytes: int
-    library: Library
 
 
 def streams_of(plan: Plan) -> Streams:
@@ -36,6 +18,9 @@ def streams_of(plan: Plan) -> Streams:
         As `plan.compile_model`.
     """
     library, _ = library_of(plan.layout, host(), many=True)
-    run = library.handle.edgelstm_run_streams
-    run.argtypes, run.restype = [ctypes.c_void_p] * 3, ctypes.c_int64
-    return Streams(run, STREAMS * plan.layout.arena_bytes, library)
+    handle = library.handle
+    functions = handle.edgelstm_run_streams, handle.edgelstm_run_arrays, handle.edgelstm_run_windowed
+    for function in functions:
+        function.argtypes, function.restype = [ctypes.c_void_p] * 3, ctypes.c_int64
+    handle.edgelstm_run_windowed.argtypes = [*[ctypes.c_void_p] * 3, ctypes.c_int64]
+    return Streams(*functions, address_of(handle, "edgelstm_python_windowed"), STREAMS * plan.layout.arena_bytes, library)

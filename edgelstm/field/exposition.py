@@ -23,6 +23,7 @@ class Metric(NamedTuple):
 #: Numbers of a record, each where it is there and no null.
 METRICS = (
     Metric("steps", "counter", "edgelstm_steps_total", "Samples stepped."),
+    Metric("streams", "gauge", "edgelstm_streams", "Streams by key."),
     Metric("resets", "counter", "edgelstm_resets_total", "Times the stream went back to its initial state."),
     Metric("deadline", "gauge", "edgelstm_deadline_seconds", "Time within which a sample is to be answered."),
     Metric("deadline_misses", "counter", "edgelstm_deadline_misses_total", "Samples answered after the deadline."),

@@ -111,18 +111,22 @@ class Telemetry:
     def answered(self, block: Block, took: int) -> None:
         """Count a block of samples that were answered, `took` nanoseconds after they had arrived."""
         count = len(block.values)
-        place = ((took - 1) // FINEST).bit_length() if took > 0 else 0
-        self.latency[place if place <= DOUBLINGS else DOUBLINGS + 1] += count
-        self.latency_ns += took * count
+        self.took(took, count)
         if block.begins:
             self.resets += 1
-        if took > self._deadline_ns:
-            self.deadline_misses += count
         if self.sensors is not None:
             self._passed.append(block.values)
             self._collected += count
             if self._collected >= LOOKED_AT:
                 self.look()
+
+    def took(self, nanoseconds: int, count: int) -> None:
+        """Count samples whose answers took so long."""
+        place = ((nanoseconds - 1) // FINEST).bit_length() if nanoseconds > 0 else 0
+        self.latency[place if place <= DOUBLINGS else DOUBLINGS + 1] += count
+        self.latency_ns += nanoseconds * count
+        if nanoseconds > self._deadline_ns:
+            self.deadline_misses += count
 
     def look(self) -> None:
         """Look at the samples that have passed since the last time."""

@@ -10,7 +10,7 @@ from .gru_cell import Cell
 from .simd.rows import with_last_row
 from .simd.vectors import Lanes, load, offset, row0, row1, row2, store
 from .tiles_f32 import products_of
-from .tiles_streams import products_in_two_chains, products_of_four, sums_of_four
+from .tiles_streams import every_row, most_sums, recurrent_of, sums_of_four
 
 inlined = njit(inline="always")
 
@@ -19,11 +19,9 @@ def gru_f32_streams(
     inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, x_stride, y_stride, lanes, registers, table=0
 ):  # fmt: skip
     """Kernel of one timestep of four streams; parameters as `gru_f32`, and the CPU's lanes and registers."""
-    (_, turning), (_, two_chains, _) = walk, sums
+    (_, turning), (_, chains, _) = walk, sums
     tiles, size = (padded - tail) // units, 3 * units
     whole = size * (1 + inputs + hidden) + units
-    recurrent = products_in_two_chains if two_chains else products_of_four
-    of_gate = sums_of_four(inputs, hidden, two_chains, table)
     products, next_h = products_of(table, 3 * padded), Cell(*cell).after()
     h_lanes = padded if padded <= 64 else 4
     every_h = Lanes(h_lanes)
@@ -35,10 +33,10 @@ def gru_f32_streams(
             a0, a1, a2, a3 = load(gates, z0, at), load(gates, z1, at), load(gates, z2, at), load(gates, z3, at)
         else:
             a0 = load(gates, w, at)
-            a0, a1, a2, a3 = products_of_four(gates, offset(w, size + at), size, inputs, x0, x1, x2, x3, a0, a0, a0, a0)
+            a0, a1, a2, a3 = every_row(gates, offset(w, size + at), size, inputs, x0, x1, x2, x3, a0, a0, a0, a0)
         return a0, a1, a2, a3
 
-    def by_all_gates(units):
+    def by_all_gates(units, recurrent):
         gates, own, size = Lanes(units, 3), Lanes(units), 3 * units
         behind = size * (1 + inputs + hidden)
 
@@ -55,7 +53,8 @@ def gru_f32_streams(
 
         return tile
 
-    def by_one_gate(units):
+    def by_one_gate(units, recurrent):
+        of_gate = sums_of_four(inputs, hidden, recurrent, table)
         own, size = Lanes(units), 3 * units
         behind = size * (1 + inputs + hidden)
 
@@ -75,8 +74,9 @@ def gru_f32_streams(
         return tile
 
     def tile_of(units):
-        each = 4 * -(-units // lanes) * (2 if two_chains else 1)
-        return (by_all_gates if 3 * each <= registers * 3 // 4 else by_one_gate)(units)
+        each = 4 * -(-units // lanes)
+        gates, by = (3, by_all_gates) if 3 * each <= most_sums(registers) else (1, by_one_gate)
+        return by(units, recurrent_of(chains, gates * each, registers))
 
     full_tile, last_tile = tile_of(units), tile_of(tail or 4)
 

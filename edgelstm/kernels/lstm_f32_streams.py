@@ -7,10 +7,11 @@ streams; where one stream's units fill no register, the cells of all four are co
 from numba import njit
 
 from .cells import HALF, ONE, ZERO, cell, finisher, output
+from .lstm_f32 import Sizes
 from .simd.across import across0, across1, across2, across3, quarter0, quarter1, quarter2, quarter3
 from .simd.vectors import Lanes, load, offset, row0, row1, row2, row3, store
 from .tiles_f32 import products_of
-from .tiles_streams import sums_of_four
+from .tiles_streams import most_sums, recurrent_of, sums_of_four
 
 inlined = njit(inline="always")
 
@@ -86,26 +87,32 @@ def by_one_gate(units, sums, finish):
     return tile
 
 
-def tile_of(units, lanes, registers, sums, division):
-    """The tile of four streams that suits a CPU with so many registers of so many lanes."""
+def tile_of(units, lanes, registers, sums_in, division):
+    """The tile of four streams that suits a CPU with so many registers of so many lanes.
+
+    sums_in: gives `sums_of_four`, for so many registers of sums.
+    """
     if not division and units < lanes and units in (4, 8):
-        return together(units, sums)
-    each, most = 4 * -(-units // lanes), registers * 5 // 8
-    by = by_all_gates if 4 * each <= most else by_two_gates if 2 * each <= most else by_one_gate
-    return by(units, sums, finisher(division))
+        return together(units, sums_in(4 * -(-4 * units // lanes)))
+    each, most = 4 * -(-units // lanes), most_sums(registers)
+    gates, by = (4, by_all_gates) if 4 * each <= most else (2, by_two_gates) if 2 * each <= most else (1, by_one_gate)
+    return by(units, sums_in(gates * each), finisher(division))
 
 
-def lstm_f32_streams(
-    inputs, hidden, padded, units, tail, small, two_chains, ahead, hoisted, turning, paired, division, x_stride, y_stride,
-    lanes, registers, table=0
-):  # fmt: skip
-    """Kernel of one timestep of four streams; parameters as `lstm_f32`, and the CPU's lanes and registers."""
-    tiles, size = (padded - tail) // units, 4 * units
+def lstm_f32_streams(lanes, registers, **constants):
+    """Kernel of one timestep of four streams. lanes, registers: of the CPU; constants: `lstm_f32.Sizes`, of a plain cell in float32."""
+    sizes = Sizes(**constants)
+    inputs, hidden, padded, units, tail = sizes.inputs, sizes.hidden, sizes.padded, sizes.units, sizes.tail
+    turning, table, division = sizes.turning, sizes.table, sizes.division
+    tiles, size = sizes.tiles, 4 * units
     whole = size * (1 + inputs + hidden)
-    sums = sums_of_four(inputs, hidden, two_chains, table)
     products = products_of(table, 4 * padded)
-    full_tile = tile_of(units, lanes, registers, sums, division)
-    last_tile = tile_of(tail or 4, lanes, registers, sums, division)
+
+    def sums_in(count):
+        return sums_of_four(inputs, hidden, recurrent_of(sizes.chains, count, registers), table)
+
+    full_tile = tile_of(units, lanes, registers, sums_in, division)
+    last_tile = tile_of(tail or 4, lanes, registers, sums_in, division)
     h_lanes = padded if padded <= 64 else 4
     every_h = Lanes(h_lanes)
 

@@ -81,16 +81,20 @@ class Keyed:
     ----------
     slots : dict
         By key; in the order in which they came.
+    looked : tuple
+        Keys that were looked up last, and their slots: the same object as long as these hold.
+    touched : tuple, optional
+        What `touch` was told last.
     """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.slots: dict[Key, int] = {}
-        self._looked: tuple[Sequence[Any], Integers] = (), _NO_SLOTS
+        self.looked: tuple[Sequence[Any], Integers] = (), _NO_SLOTS
         self._names: list[Key | None] = []  # by slot
         self._free: list[int] = []
         self._ages = np.zeros(capacity, np.int64)  # by slot: steps that the bank had taken after its last one
-        self._touched: tuple[Integers, int, int] | None = None
+        self.touched: tuple[Integers, int, int] | None = None
         self._oldest: list[tuple[int, int]] = []  # (slot, age), the oldest last
 
     @property
@@ -112,9 +116,11 @@ class Keyed:
 
     def look_up(self, keys: Sequence[Any]) -> Integers | None:
         """Slots of keys: the same array for the same keys, as long as they keep them. None where one is not there."""
-        looked, slots = self._looked
+        looked, slots = self.looked
         try:
             if len(keys) and (keys is looked or keys == looked):
+                if keys is not looked and type(keys) is tuple:
+                    self.looked = keys, slots  # the same object may come again
                 return slots
             found = [self.slots[key] for key in keys]
         except (KeyError, TypeError, ValueError):  # arrays, which are no keys, have no one truth
@@ -122,8 +128,8 @@ class Keyed:
         if not {*map(type, keys)} <= {str, int, bytes}:
             return None
         kept = keys if type(keys) is tuple else keys[:]
-        self._looked = kept, np.array(found, np.int64)
-        return self._looked[1]
+        self.looked = kept, np.array(found, np.int64)
+        return self.looked[1]
 
     def unknown(self, key: object) -> NoReturn:
         there = f"{len(self.slots)} stream{'s' * (len(self.slots) != 1)}"
@@ -147,20 +153,20 @@ class Keyed:
         del self.slots[key]
         self._names[slot] = None
         self._free.append(slot)
-        self._looked = (), _NO_SLOTS
+        self.looked = (), _NO_SLOTS
 
     def touch(self, slots: Integers, now: int, time: int) -> None:
         """Note that these took `time` steps each, one after the other, when the bank had taken `now` steps."""
-        if self._touched is not None and self._touched[0] is not slots:
+        if self.touched is not None and self.touched[0] is not slots:
             self._settle()
-        self._touched = slots, now, time
+        self.touched = slots, now, time
 
     def _settle(self) -> None:
         """Write down what `touch` has noted."""
-        if self._touched is not None:
-            slots, now, time = self._touched
+        if self.touched is not None:
+            slots, now, time = self.touched
             self._ages[slots] = now + time * np.arange(1, len(slots) + 1)
-            self._touched = None
+            self.touched = None
 
     def ages(self) -> dict[Key, int]:
         """How many steps the bank had taken when each key was stepped last, the one stepped longest ago first."""

@@ -4,6 +4,7 @@ Offsets are shared by `kernels.entry.streams`, which reads them, and `Call`, whi
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,46 @@ TIME = 32  # timesteps of each
 STRIDE = 40  # floats from a stream's samples to the next one's; 0: all read the same
 CHECKED = 48  # rows of samples that are checked before anything runs
 LIMIT = 56  # float32: as `checks` take it
-SIZE = 64
+NDARRAY_TYPE = 64  # address of numpy.ndarray
+FLOAT32_DESCR = 72  # address of numpy.dtype("float32")
+
+#: And of windows: see `kernels.entry.python_streams`.
+LENGTH = 80  # samples in a window
+HOP = 88  # samples from the beginning of one to that of the next
+WINDOWS = 96  # most that are open; 0: the careful callable takes every step
+TAKEN = 104  # address of the number of samples so far
+EVERY = 112  # address of the addresses of all states, twice
+INITIAL = 120  # address of the initial state
+ANSWERS = 128  # address of the answers of all windows
+SIZE = 136
 
 #: ``run(call, x, y) -> int``, all addresses: see `kernels.entry.streams`.
 RunStreams = Callable[[int, int, int], int]
+
+
+class Streams(NamedTuple):
+    """Native code that steps many streams of a model.
+
+    Attributes
+    ----------
+    run, run_arrays : callable
+        From memory to memory, and from array object to array object.
+    run_windowed : callable
+        ``run_windowed(call, x, y, n) -> int``: a stream's samples through windows.
+    python_windowed : int
+        Address of what Python calls as ``windowed.step``.
+    scratch_bytes : int
+        Memory that a call needs beside the states.
+    owner : object
+        Keeps the code alive.
+    """
+
+    run: RunStreams
+    run_arrays: RunStreams
+    run_windowed: Callable[[int, int, int, int], int]
+    python_windowed: int
+    scratch_bytes: int
+    owner: object
 
 
 class Call:
@@ -30,17 +67,20 @@ class Call:
 
     Attributes
     ----------
+    memory : (SIZE,) uint8
     address : int
     """
 
-    def __init__(self, weights: int, limit: float, scratch_bytes: int) -> None:
-        self._memory, self._scratch = allocate(SIZE), allocate(scratch_bytes)
-        self.address = self._memory.ctypes.data
-        self._words = self._memory.view(np.int64)
+    def __init__(self, weights: int, limit: float, scratch: NDArray[np.uint8]) -> None:
+        self.memory, self._scratch = allocate(SIZE), scratch
+        self.address = self.memory.ctypes.data
+        self._words = self.memory.view(np.int64)
         self._words[[WEIGHTS // 8, SCRATCH // 8]] = weights, self._scratch.ctypes.data
-        self._memory[LIMIT : LIMIT + 4].view(np.float32)[0] = limit
+        self._words[[NDARRAY_TYPE // 8, FLOAT32_DESCR // 8]] = id(np.ndarray), id(np.dtype(np.float32))
+        self.memory[LIMIT : LIMIT + 4].view(np.float32)[0] = limit
         self._places: NDArray[np.int64] | None = None
         self._told: tuple[int, int, int] | None = None
+        self._windows: tuple[object, ...] = ()
 
     def tell(self, places: NDArray[np.int64], time: int, stride: int, checked: int) -> None:
         """What changes from call to call. places: (count,) addresses of states; the same array holds the same addresses."""
@@ -50,3 +90,21 @@ class Call:
         told = time, stride, checked
         if told != self._told:
             self._words[TIME // 8 : CHECKED // 8 + 1] = self._told = told
+
+    def tell_windows(
+        self,
+        sizes: tuple[int, int, int],
+        taken: NDArray[np.int64],
+        every: NDArray[np.int64],
+        initial: NDArray[np.uint8],
+        answers: NDArray[np.float32],
+    ) -> None:
+        """What steps of windows need beside. sizes: length, hop, windows; answers: (windows, outputs)."""
+        self._windows = taken, every, initial, answers
+        self.tell(every, 1, 0, 0)
+        self._words[LENGTH // 8 : WINDOWS // 8 + 1] = sizes
+        self._words[TAKEN // 8 : ANSWERS // 8 + 1] = [array.ctypes.data for array in (taken, every, initial, answers)]
+
+    def let_go(self) -> None:
+        """Take no more steps of windows."""
+        self._words[WINDOWS // 8] = 0

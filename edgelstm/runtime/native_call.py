@@ -20,7 +20,7 @@ from . import binding as at
 from .memory import allocate
 from .program import Program
 
-_FASTCALL = 0x80  # METH_FASTCALL
+_FASTCALL, _KEYWORDS = 0x80, 0x02  # METH_FASTCALL, METH_KEYWORDS
 
 _NAME = ctypes.create_string_buffer(b"step")
 _DOC = ctypes.create_string_buffer(
@@ -39,7 +39,7 @@ def refuse_alone() -> NoReturn:
     raise UsageError("stream.step alone cannot be copied or pickled; copy or pickle the stream, whose step goes with it.")
 
 
-class _Binding(np.ndarray[Any, Any]):
+class Binding(np.ndarray[Any, Any]):
     """The binding's memory; keeps alive what its addresses point to."""
 
     kept: tuple[object, ...] = ()
@@ -48,7 +48,7 @@ class _Binding(np.ndarray[Any, Any]):
         refuse_alone()
 
 
-_Binding.__name__ = _Binding.__qualname__ = "Stream"  # whose step it is, in CPython's own errors
+Binding.__name__ = Binding.__qualname__ = "Stream"  # whose step it is, in CPython's own errors
 
 _pointer_at = ctypes.c_void_p.from_address
 
@@ -90,7 +90,14 @@ def address(array: NDArray[np.float32]) -> int:
 
 
 def bind(
-    program: Program, arena: NDArray[np.uint8], source: NDArray[np.float32], answer: NDArray[np.float32], careful: Step, *, checked: bool
+    program: Program,
+    arena: NDArray[np.uint8],
+    source: NDArray[np.float32],
+    answer: NDArray[np.float32],
+    careful: Step,
+    *,
+    checked: bool,
+    windowed: int = 0,
 ) -> Step:
     """A builtin that steps one arena.
 
@@ -106,8 +113,10 @@ def bind(
         Takes the same arguments where they are anything but one float32 vector fit to enter the state.
     checked : bool
         Whether values are checked at all.
+    windowed : int
+        Address of what is called in place of the program's own step: of windows, whose call `arena` is.
     """
-    memory = allocate(at.SIZE).view(_Binding)
+    memory = allocate(at.SIZE).view(Binding)
     memory.kept = (program, arena, source, answer, careful)
     words = memory.view(np.int64)
     words[at.NDARRAY_TYPE // 8] = id(np.ndarray)
@@ -121,14 +130,27 @@ def bind(
     memory[at.LIMIT : at.LIMIT + 4].view(np.float32)[0] = program.sizes.input_limit
     words[at.UNCHECKED // 8] = not checked
     words[at.NOTHING // 8] = id(None)
-    words[at.METHOD // 8 : at.METHOD // 8 + 4] = (
-        ctypes.addressof(_NAME),
-        program.python_step,
-        _FASTCALL,
-        ctypes.addressof(_DOC),
-    )
+    address, flags = (windowed, _FASTCALL | _KEYWORDS) if windowed else (program.python_step, _FASTCALL)
+    return builtin(memory, at.METHOD, address, flags)
+
+
+def builtin(memory: Binding, method: int, address: int, flags: int = _FASTCALL) -> Step:
+    """A builtin called ``step`` over a record.
+
+    Parameters
+    ----------
+    memory : Binding
+        The record; the native function gets it as `self`.
+    method : int
+        Byte offset in it of room for a PyMethodDef.
+    address : int
+        Of the native function.
+    flags : int
+        How the function takes its arguments.
+    """
+    memory.view(np.int64)[method // 8 : method // 8 + 4] = (ctypes.addressof(_NAME), address, flags, ctypes.addressof(_DOC))
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
     make.restype = ctypes.py_object
-    builtin: Step = make(memory.ctypes.data + at.METHOD, memory, None)
-    return builtin
+    made: Step = make(memory.ctypes.data + method, memory, None)
+    return made

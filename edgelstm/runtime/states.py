@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, StateError, UsageError
 from . import native_call
 from .keyed import Integers, Key, shown
-from .many_call import Call, RunStreams
+from .many_call import Call, RunStreams, Streams
 from .memory import ALIGNMENT, allocate
 from .program import Program
 from .samples import NanPolicy, Samples
@@ -48,11 +48,23 @@ class Stepper(Protocol):
 class CompiledStepper:
     """Of a model compiled here: states alone lie side by side, and all streams use one scratch."""
 
-    def __init__(self, program: Program, run: RunStreams, scratch_bytes: int) -> None:
+    def __init__(self, program: Program, streams: Streams) -> None:
         sizes = program.sizes
         self.stride = -(-sizes.state_bytes // ALIGNMENT) * ALIGNMENT
-        self._run, self._call = run, Call(program.weights, sizes.input_limit, scratch_bytes)
-        self._inputs = sizes.input_size
+        self.streams, self._program, self._scratch = streams, program, allocate(streams.scratch_bytes)
+        self._run, self._call, self._inputs = streams.run, self.call(), sizes.input_size
+
+    def call(self) -> Call:
+        """A call of the same thread: one at a time."""
+        return Call(self._program.weights, self._program.sizes.input_limit, self._scratch)
+
+    def ready(self, places: Integers, checked: bool) -> Call | None:
+        """What `streams.run_arrays` takes to step these streams, if this interpreter lays arrays out as it reads them."""
+        if not native_call.usable() or not self._program.sizes.each_step:
+            return None
+        call = self.call()
+        call.tell(places, 1, self._inputs, len(places) if checked else 0)
+        return call
 
     def check(self, x: Floats) -> int:
         return self.run(_NOWHERE, x, x, 1, True)
@@ -121,14 +133,14 @@ class States:
 
     def __init__(self, program: Program, policy: NanPolicy, stepper: Stepper, count: int) -> None:
         self.program, self.policy, self.samples = program, policy, Samples(program)
-        self._stepper = stepper
+        self.stepper = stepper
         try:
-            self._bytes = allocate(count * self._stepper.stride)
+            self._bytes = allocate(count * self.stepper.stride)
         except (MemoryError, ValueError):  # what NumPy raises of a size that no address reaches
             raise UsageError(f"{count} streams need more memory than this machine gives; choose a smaller capacity.") from None
         self._base = self._bytes.ctypes.data
         sizes = program.sizes
-        self._whole = self._bytes.reshape(count, self._stepper.stride)
+        self._whole = self._bytes.reshape(count, self.stepper.stride)
         self.rows = self._whole[:, : sizes.state_bytes]  # (count, state_bytes)
         sample = slice(sizes.sample_offset, sizes.sample_offset + 4 * sizes.input_size)
         self._accepted = self.rows[:, sample].view(np.float32)  # (count, inputs), the last sample of each
@@ -166,10 +178,10 @@ class States:
         if not self.samples.good(given).all():
             raise StateError("the snapshot holds a sample that this model cannot have read; take another, or start with reset().")
 
-    def _places(self, slots: Integers) -> Integers:
+    def places(self, slots: Integers) -> Integers:
         """Addresses of the states in these slots; not computed again for the same array."""
         if self._placed[0] is not slots:
-            self._placed = slots, self._base + slots * self._stepper.stride
+            self._placed = slots, self._base + slots * self.stepper.stride
         return self._placed[1]
 
     def answers(self, count: int) -> Floats:
@@ -205,14 +217,22 @@ class States:
         about = self.samples.refusal(float(rows[row, channel]), channel, row % time if time > 1 else None)
         return InputError(f"stream {shown(keys[row // time])}: {about}")
 
+    def ready(self, slots: Integers) -> tuple[RunStreams, Call] | None:
+        """What makes a step of each of these streams from array to array, and what it is told; None where there is no such way."""
+        stepper = self.stepper
+        if not isinstance(stepper, CompiledStepper):
+            return None
+        call = stepper.ready(self.places(slots), self.policy is not NanPolicy.PROPAGATE)
+        return None if call is None else (stepper.streams.run_arrays, call)
+
     def step(self, slots: Integers, rows: Floats, answers: Floats, time: int) -> int:
         """`time` steps of each of these streams, in order, the NaN policy applied.
 
         rows: (count * time, inputs), or (time, inputs) for all; answers: (count * time, outputs), as `answers` gives them. Returns the
         first row that the policy refuses, and nothing has changed; else their number.
         """
-        places = self._places(slots)
-        first = self._stepper.run(places, rows, answers, time, self.policy is not NanPolicy.PROPAGATE)
+        places = self.places(slots)
+        first = self.stepper.run(places, rows, answers, time, self.policy is not NanPolicy.PROPAGATE)
         if first == len(rows) or self.policy is NanPolicy.RAISE:
             return first
         if len(rows) < len(answers):
@@ -222,13 +242,13 @@ class States:
         each = slots.repeat(time)
         np.add.at(self.bad_inputs, each[bad], 1)
         if self.policy is NanPolicy.HOLD:
-            self._stepper.run(places, self._held(each, rows, good, bad), answers, time, False)
+            self.stepper.run(places, self._held(each, rows, good, bad), answers, time, False)
             return len(rows)
         every = places.repeat(time)
         for start, end in pairwise([-1, *bad.tolist(), len(rows)]):
             part = slice(start + 1, end)
             if end > start + 1:
-                self._stepper.run(every[part], rows[part], answers[part], 1, False)
+                self.stepper.run(every[part], rows[part], answers[part], 1, False)
             if end < len(rows):
                 self.reset(int(each[end]))
                 answers[end] = np.nan

@@ -13,6 +13,9 @@ _SILENT = ("mask", "training", "initial_state", "constants")
 #: Names under which Keras 3 gives masks.
 _MASKS = ("mask", "query_mask", "value_mask", "key_mask")
 
+#: What Keras 2 writes in place of a layer where a number stands before the tensors.
+_NUMBER = "_CONSTANT_VALUE"
+
 #: Names under which tensors are given, in the order in which they are given without a name.
 _ORDER = {"query": 1, "value": 2, "key": 3}
 
@@ -79,8 +82,11 @@ def node_call(node: Any) -> tuple[list[Place], dict[str, Any]]:
         named = node["kwargs"] if isinstance(node.get("kwargs"), dict) else {}
     else:
         entry = node[0] if isinstance(node, list) and node and isinstance(node[0], list) else node
-        tensors = places(node)
         named, more = (entry[3] if isinstance(entry, list) and len(entry) > 3 and isinstance(entry[3], dict) else {}), {}
+        if isinstance(entry, list) and len(entry) > 2 and entry[:2] == [_NUMBER, -1]:
+            more, tensors = {"before": [entry[2]]}, []
+        else:
+            tensors = places(node)
     for name, value in sorted(named.items(), key=lambda item: _ORDER.get(item[0], 0)):
         found = _tensors(value)[0] if isinstance(value, dict) else []
         if isinstance(value, list) and len(value) == 3 and isinstance(value[0], str):

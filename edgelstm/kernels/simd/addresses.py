@@ -48,7 +48,7 @@ def _poke(width):
 
 
 peek_i64, peek_i32, peek_f32 = _peek("i64"), _peek("i32"), _peek("f32")
-poke_i32 = _poke("i32")
+poke_i32, poke_i64 = _poke("i32"), _poke("i64")
 
 
 @intrinsic
@@ -144,6 +144,17 @@ def run_apart(typingctx, weights, state, room, x, y):
 def run_apart_block(typingctx, weights, state, room, x, y, steps):
     """The same of a block of steps."""
     return types.void(*[FLOATS] * 5, types.int64), _calling_fused("edgelstm_apart_block")
+
+
+@intrinsic
+def call_streams(typingctx, call, x, y):
+    """`entry.streams.run_streams` of this module."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(ir.IntType(64), [a.type for a in args])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "edgelstm_run_streams"), args)
+
+    return types.int64(types.int64, FLOATS, FLOATS), codegen
 
 
 @intrinsic
