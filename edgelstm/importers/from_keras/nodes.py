@@ -51,6 +51,7 @@ def node_inputs(node: Any, place: str) -> list[Place]:
     """
     if isinstance(node, dict):
         tensors, others = _tensors(node.get("args"))
+        tensors += _begun(node.get("kwargs"))
         _refuse_arguments(node.get("kwargs"), place)
         if others:
             raise UnsupportedModelError(f"{place} is called with {printable(others, 100)} beside its tensors.")
@@ -59,8 +60,17 @@ def node_inputs(node: Any, place: str) -> list[Place]:
     entries = [node] if isinstance(node, list) and node and isinstance(node[0], str) else node
     for entry in entries:
         if len(entry) > 3:
+            found += _begun(entry[3])
             _refuse_arguments(entry[3], place)
     return found
+
+
+def _begun(given: Any) -> list[Place]:
+    """The tensors that a recurrent layer begins with."""
+    state = given.get("initial_state") if isinstance(given, dict) else None
+    if not isinstance(state, list | dict) or (isinstance(state, list) and all(one is None for one in state)):
+        return []
+    return _tensors(state)[0] or places(state)
 
 
 def node_call(node: Any) -> tuple[list[Place], dict[str, Any]]:
@@ -133,7 +143,7 @@ def _tensors(given: Any) -> tuple[list[Place], list[Any]]:
 def _refuse_arguments(given: Any, place: str) -> None:
     for name, value in given.items() if isinstance(given, dict) else ():
         nothing = value is None or (isinstance(value, list) and all(one is None for one in value))
-        if nothing or (name in _SILENT and value is False):
+        if nothing or (name in _SILENT and value is False) or (name == "initial_state" and isinstance(value, list | dict)):
             continue
         raise UnsupportedModelError(
             f"{place} is called with {printable(name, 60)} = {printable(repr(value), 60)}, which edgelstm does not import."

@@ -71,6 +71,8 @@ def _cell(call: Call, width: int, **options: Any) -> Recurrent:
 def _layer(call: Call) -> Value:
     """A layer of one cell."""
     cell = replace(call, arrays=call.arrays.below("cell"))
+    if len(call.inputs) > 1:
+        return frames.begun(call, lambda width: _cell(cell, width))
     return _followed(call, lambda width, **options: [_cell(cell, width, **options)])
 
 

@@ -28,7 +28,7 @@ class Attempt:
     """One reading of a file's signature, followed through its graph.
 
     `constants`: inputs that are given; `chosen`: the sequence of a batch whose initial state is taken; `budget`: of all readings;
-    `met`: how many nodes were followed; `sequences`: how many a batch holds whose size is open.
+    `met`: how many nodes were followed; `sequences`: how many a batch holds whose size is open; `around`: as `Tracer` has it.
     """
 
     file: File
@@ -38,6 +38,7 @@ class Attempt:
     budget: Budget = field(default_factory=Budget)
     met: int = 0
     sequences: int = 1
+    around: bool = False
 
     def layers(self, steps: int) -> tuple[list[Layer], list[str]]:
         """The layers for recordings of `steps` steps, and notes."""
@@ -60,7 +61,7 @@ class Attempt:
     def followed(self, steps: int) -> tuple[Tracer, dict[Tensor, Value], dict[Tensor, Wire], list[str]]:
         """The graph followed for recordings of `steps` steps: its outputs, the wires of its states, and notes."""
         space = Space(self._batch(), self.budget)
-        tracer = Tracer(space, steps, chosen=self.chosen, open=self.reading.steps() is None)
+        tracer = Tracer(space, steps, chosen=self.chosen, open=self.reading.steps() is None, around=self.around)
         walk = Walk(self.file, tracer, {**OPERATORS, **self.file.operators})
         states = self._states(tracer)
         names = self._samples(space, steps) | dict(self.constants)
@@ -70,7 +71,7 @@ class Attempt:
             names |= {tensor.name: np.zeros([n if isinstance(n, int) else self.sequences for n in tensor.shape or ()]) for tensor in states}
         names |= {tensor.name: np.full(space.batch, steps, np.int64) for tensor in self.reading.lengths}
         names |= {tensor.name: self._remembered(tracer, tensor) for tensor in self.reading.memories}
-        names |= {tensor.name: np.ones(_shape_of_memory(tensor)) for tensor in self.reading.masks}
+        names |= {tensor.name: np.full(_shape_of_memory(tensor), self.reading.counts) for tensor in self.reading.masks}
         for tensor in self.reading.choices:
             value = choice(self.file.graph, tensor.name)
             if value is None:

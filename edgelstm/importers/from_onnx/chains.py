@@ -84,11 +84,12 @@ def followed(file: File, sizes: str | None, source: str) -> Followed:
         for form in forms:
             attempt = Attempt(replace(file, graph=form), reading, constants, budget=budget)
             try:
-                layers, notes = _layers(attempt)
-                found.append(Found(reading, _model(reading, layers, source), notes))
+                found.append(_tried(attempt, source))
             except EdgeLSTMError as problem:
                 best = (attempt.met, _alone(problem)) if best is None or attempt.met > best[0] else best
                 budget.renew()
+                if forms.alike(attempt.met):
+                    break
                 continue
             budget.renew()
             break
@@ -114,6 +115,26 @@ class _Forms:
         yield self.graph
         if self._rolled is not None:
             yield self._rolled
+
+    def alike(self, nodes: int) -> bool:
+        """Whether the first nodes, so many, are the same in both."""
+        others = () if self._rolled is None else self._rolled.nodes
+        return len(others) >= nodes and all(one is other for one, other in zip(self.graph.nodes[:nodes], others, strict=False))
+
+
+def _tried(attempt: Attempt, source: str) -> Found:
+    """The model of one reading; where its branches would not meet in a stream, of whole recordings."""
+    layers, notes = _layers(attempt)
+    try:
+        return Found(attempt.reading, _model(attempt.reading, layers, source), notes)
+    except UnsupportedModelError:
+        attempt.budget.renew()
+        again = replace(attempt, around=True)
+        try:
+            layers, notes = _layers(again)
+        finally:
+            attempt.met = max(attempt.met, again.met)
+        return Found(again.reading, _model(again.reading, layers, source), notes)
 
 
 def _model(reading: Reading, layers: Sequence[Layer], source: str) -> Model:

@@ -144,6 +144,21 @@ def dequantize(call: Call, data: Array, scale: Array, zero: Array | None = None)
     return np.asarray((data.astype(np.float64) - offset) * factor).astype(np.float32)
 
 
+def quantize(call: Call, data: Array, scale: Array, zero: Array | None = None) -> Array:
+    """``round(data / scale) + zero`` within the bounds of its type, halves to even."""
+    kind = np.dtype(np.uint8) if zero is None else zero.dtype
+    axis = call.attribute("axis", 1)
+    call._attributes["axis"] = axis
+    factor = _scaled(call, scale, data)
+    call._attributes["axis"] = axis
+    offset = 0 if zero is None else _scaled(call, zero, data).astype(np.int64)
+    call.attribute("saturate")
+    if kind.kind not in "iu" or call.attribute("output_dtype", 0) not in (0, 2, 3):
+        call.refuse("quantises to a type that is not imported")
+    bounds = np.iinfo(kind)
+    return np.clip(np.rint(data.astype(np.float32) / factor.astype(np.float32)) + offset, bounds.min, bounds.max).astype(kind)
+
+
 def _plain(function: Callable[..., Any]) -> Callable[..., Array]:
     """A NumPy function without attributes."""
     return lambda call, *arrays: np.asarray(function(*arrays))
@@ -217,6 +232,7 @@ FOLDS: dict[str, Callable[..., Array]] = {
     "OneHot": _one_hot,
     "Trilu": lambda call, data, *k: np.triu(data, *map(int, k)) if call.attribute("upper", 1) else np.tril(data, *map(int, k)),
     "DequantizeLinear": dequantize,
+    "QuantizeLinear": quantize,
 }
 
 #: Those whose inputs broadcast.

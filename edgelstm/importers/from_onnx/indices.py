@@ -33,6 +33,23 @@ _FUNCTIONS: dict[str, Callable[..., NDArray[Any]]] = {
     "Cast": lambda data: np.asarray(data, np.int64),
 }
 
+#: What TensorFlow calls them.
+_ALSO = {
+    "AddV2": "Add",
+    "Select": "Where",
+    "SelectV2": "Where",
+    "Maximum": "Max",
+    "Minimum": "Min",
+    "LessEqual": "LessOrEqual",
+    "GreaterEqual": "GreaterOrEqual",
+    "LogicalNot": "Not",
+    "LogicalAnd": "And",
+    "LogicalOr": "Or",
+}
+
+#: Whose operators are looked at, and which of them look rows up.
+_DOMAINS, _LOOK_UPS = ("ai.onnx", "tensorflow"), ("Gather", "GatherV2")
+
 #: Those that an expression has, if it is to be looked at.
 _CHOOSING = ("Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal", "Max", "Min")
 
@@ -51,8 +68,8 @@ def with_plain_indices(graph: Graph) -> Graph:
         return graph
     before, after = ({node.outputs for node in _idle(graph, some)} for some in (graph.nodes, nodes))
     kept = tuple(node for node in nodes if node.outputs in before or node.outputs not in after)
-    numbers = {name for node in kept for place, name in enumerate(node.inputs) if (node.op, place) != ("Gather", 1)}
-    indices = {node.inputs[1] for node in kept if node.op == "Gather"} - numbers
+    numbers = {name for node in kept for place, name in enumerate(node.inputs) if node.op not in _LOOK_UPS or place != 1}
+    indices = {node.inputs[1] for node in kept if node.op in _LOOK_UPS} - numbers
     inputs = tuple(replace(tensor, dtype="int") if tensor.name in indices else tensor for tensor in graph.inputs)
     return replace(graph, inputs=inputs, nodes=kept)
 
@@ -62,7 +79,7 @@ def _idle(graph: Graph, nodes: "list[Node] | tuple[Node, ...]") -> list[Node]:
     read = {tensor.name for tensor in graph.outputs}
     found = []
     for node in reversed(nodes):
-        if node.op in _FUNCTIONS and not read & set(node.outputs):
+        if _name(node) in _FUNCTIONS and not read & set(node.outputs):
             found.append(node)
         else:
             read.update(node.inputs)
@@ -71,8 +88,10 @@ def _idle(graph: Graph, nodes: "list[Node] | tuple[Node, ...]") -> list[Node]:
 
 def _plain(graph: Graph, made: Mapping[str, Node], node: Node) -> Node:
     """A look-up that reads its index itself; others as they are."""
-    table = graph.constants.get(node.inputs[0]) if node.op == "Gather" and len(node.inputs) == 2 else None
-    if node.domain != "ai.onnx" or table is None or table.ndim != 2 or not 0 < len(table) <= _MOST_ROWS or node.attributes.get("axis", 0):
+    if node.op not in _LOOK_UPS or node.domain not in _DOMAINS or node.attributes.get("axis", 0):
+        return node
+    table, *axis = (_constant(graph, made, name) for name in (node.inputs[0], *node.inputs[2:]))
+    if table is None or table.ndim != 2 or not 0 < len(table) <= _MOST_ROWS or any(one is None or one.any() for one in axis):
         return node
     chain = _expression(graph, made, node.inputs[1])
     if chain is None:
@@ -81,8 +100,36 @@ def _plain(graph: Graph, made: Mapping[str, Node], node: Node) -> Node:
     rows = np.arange(len(table))
     values: dict[str, NDArray[Any]] = {index: rows}
     for step in steps:
-        values[step.outputs[0]] = _FUNCTIONS[step.op](*(values.get(name, graph.constants.get(name)) for name in step.inputs))
-    return replace(node, inputs=(node.inputs[0], index)) if np.array_equal(values[node.inputs[1]], rows) else node
+        given = [values[name] if name in values else _constant(graph, made, name) for name in step.inputs]
+        values[step.outputs[0]] = _FUNCTIONS[_name(step)](*given)
+    same = np.array_equal(values[node.inputs[1]], rows)
+    return replace(node, inputs=(node.inputs[0], index, *node.inputs[2:])) if same else node
+
+
+def _name(node: Node) -> str:
+    """The operator as ONNX calls it."""
+    return _ALSO.get(node.op, node.op)
+
+
+def _constant(graph: Graph, made: Mapping[str, Node], name: str) -> NDArray[Any] | None:
+    """A constant, behind nodes that pass it on, or that take one number of a shape."""
+    for _ in range(_MOST_NODES):
+        node = made.get(name)
+        if name in graph.constants or node is None:
+            return graph.constants.get(name)
+        if node.op == "StridedSlice" and node.attributes.get("shrink_axis_mask") == 1:
+            shape, begin = (graph.constants.get(one) for one in node.inputs[:2])
+            sound = shape is not None and begin is not None and shape.ndim == 1 and begin.size == 1 and 0 <= begin.item() < shape.size
+            return np.asarray(shape[begin.item()]) if sound and shape is not None and begin is not None else None
+        if node.op != "Identity":
+            return None
+        name = node.inputs[0]
+    return None
+
+
+def _is_step(node: Node) -> bool:
+    """Whether an expression may hold it."""
+    return _name(node) in _FUNCTIONS and node.domain in _DOMAINS and len(node.outputs) == 1 and all(node.inputs)
 
 
 def _expression(graph: Graph, made: Mapping[str, Node], name: str) -> tuple[str, list[Node]] | None:
@@ -92,11 +139,11 @@ def _expression(graph: Graph, made: Mapping[str, Node], name: str) -> tuple[str,
     waiting, seen = [name], {name}
     while waiting:
         node = made.get(name := waiting.pop())
-        constant = graph.constants.get(name)
+        constant = _constant(graph, made, name)
         if constant is not None:
             if constant.size != 1:
                 return None
-        elif node is None or node.op not in _FUNCTIONS or node.domain != "ai.onnx" or len(node.outputs) != 1 or not all(node.inputs):
+        elif node is None or not _is_step(node):
             leaves.add(name)
         else:
             steps.append(node)
@@ -106,5 +153,5 @@ def _expression(graph: Graph, made: Mapping[str, Node], name: str) -> tuple[str,
             return None
     order = {node.outputs: place for place, node in enumerate(graph.nodes)}
     floats = {tensor.name for tensor in graph.inputs if tensor.dtype == "float"}
-    chosen = any(step.op in _CHOOSING for step in steps) or (leaves <= floats and any(step.op == "Cast" for step in steps))
+    chosen = any(_name(step) in _CHOOSING for step in steps) or (leaves <= floats and any(step.op == "Cast" for step in steps))
     return (leaves.pop(), sorted(steps, key=lambda node: order[node.outputs])) if chosen and len(leaves) == 1 else None

@@ -16,6 +16,7 @@ from ..graph import scores
 from ..graph.attention import over_steps, weights
 from ..graph.convolving import larger
 from ..graph.emitting import layer
+from ..graph.ends import along_rows
 from ..graph.functions import inverse, logarithm, power
 from ..graph.gelu import gelu
 from ..graph.norms import normalised
@@ -25,6 +26,7 @@ from .activations import ACTIVATIONS, clipped
 from .calls import Call, floats
 from .choosing import CHOOSING
 from .folding import DTYPES
+from .fused import FUSED
 from .loops import loop, unrolled
 from .normalising import NORMALISING
 from .products import PRODUCTS
@@ -94,9 +96,8 @@ def _concat(call: Call) -> list[Value]:
     values = [value for value in call.values if value is not None]
     if sum(value.ids.size if isinstance(value, Flow) else value.size for value in values) > MOST:
         call.refuse(f"joins more than {MOST} numbers, which is more than is imported")
-    return [
-        Flow(np.concatenate([call.tracer.ids(value) for value in values], axis), all(isinstance(v, Flow) and v.integer for v in values))
-    ]
+    joined = along_rows(call.tracer, np.concatenate([call.tracer.ids(value) for value in values], axis))
+    return [Flow(joined, all(isinstance(v, Flow) and v.integer for v in values))]
 
 
 def _pad(call: Call) -> list[Value]:
@@ -219,6 +220,7 @@ def _bound(call: Call, side: int) -> Value:
 
 OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = (
     QUANTISED
+    | FUSED
     | {
         ("ai.onnx", op): handler
         for op, handler in {

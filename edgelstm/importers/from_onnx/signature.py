@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice, product
+from itertools import islice, permutations, product
 
 import numpy as np
 
@@ -27,6 +27,9 @@ _STATE = re.compile(
 #: Most readings of the samples' axes that are made.
 _MOST_AXES = 12
 
+#: Most states whose outputs are exchanged, and in how many orders.
+_MOST_EXCHANGED, _MOST_ORDERS = 4, 24
+
 _LENGTH, _MASK = re.compile(r"(?i)len"), re.compile(r"(?i)mask")
 
 
@@ -43,7 +46,8 @@ class Reading:
     """One reading of a signature.
 
     samples: inputs with the axes of each; states: inputs with the outputs that they become, None where none does; lengths: inputs that
-    say how long sequences are; memories: rows that a decoder is given once; masks: which of these rows count, which is all of them.
+    say how long sequences are; memories: rows that a decoder is given once; masks: which of these rows count, which is all of them, and
+    `counts` what they say of one that does.
     """
 
     samples: tuple[tuple[Tensor, Axes], ...]
@@ -52,6 +56,7 @@ class Reading:
     choices: tuple[Tensor, ...] = field(default=())
     memories: tuple[Tensor, ...] = ()
     masks: tuple[Tensor, ...] = ()
+    counts: int = 1
 
     @property
     def along(self) -> tuple[Tensor, Axes]:
@@ -120,12 +125,19 @@ def readings(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Iterator[Re
                 f"input {tensor.name!r} has the shape {tensor.shape}: which of its open axes is time, and how long is a frame? "
                 f'Say the fixed lengths, with a name for time: sizes="{tensor.name}=1xTx40".'
             )
+    plain = Reading((), known, lengths, choices)
+    yield from _with_axes(rest, outputs, plain, True)
+    yield from _with_memory(rest, outputs, plain)
+    yield from _with_axes(rest, outputs, plain, False)
+
+
+def _with_axes(rest: list[Tensor], outputs: Sequence[Tensor], reading: Reading, alike: bool) -> Iterator[Reading]:
+    """Readings by which each input is samples or a state. alike: whether all samples, or some, have a time axis."""
     for samples, states in _divisions(rest, outputs):
-        for axes in islice(_axes(samples), _MOST_AXES):
-            reading = Reading(tuple(zip(samples, axes, strict=True)), (*states, *known), lengths, choices)
-            if reading.states or not _is_window(*reading.along):
-                yield reading
-    yield from _with_memory(rest, outputs, Reading((), known, lengths, choices))
+        for axes in islice(_axes(samples, alike), _MOST_AXES):
+            found = replace(reading, samples=tuple(zip(samples, axes, strict=True)), states=(*states, *reading.states))
+            if found.states or not _is_window(*found.along):
+                yield found
 
 
 def _with_memory(rest: list[Tensor], outputs: Sequence[Tensor], reading: Reading) -> Iterator[Reading]:
@@ -137,11 +149,18 @@ def _with_memory(rest: list[Tensor], outputs: Sequence[Tensor], reading: Reading
         masks = tuple(t for t in rest if t is not memory and t.shape is not None and len(t.shape) == 2 and _masks(t, shape))
         others = [t for t in rest if t is not memory and t not in masks]
         for samples, states in _divisions(others, outputs) if others else ():
-            for axes in islice(_axes(samples), _MOST_AXES):
-                taken = tuple(zip(samples, axes, strict=True))
+            for axes in islice(_axes(samples, True), _MOST_AXES):
+                taken = tuple((_at_once(tensor, one), one) for tensor, one in zip(samples, axes, strict=True))
                 found = replace(reading, samples=taken, states=(*states, *reading.states), memories=(memory,), masks=masks)
                 if found.steps() == 1:
                     yield found
+                    yield from (replace(found, counts=0) for _ in masks[:1])
+
+
+def _at_once(tensor: Tensor, axes: Axes) -> Tensor:
+    """Samples of which a call holds one step, where the file leaves that open."""
+    shape = tuple(1 if axis == axes.time and isinstance(n, str) else n for axis, n in enumerate(tensor.shape or ()))
+    return replace(tensor, shape=shape)
 
 
 def _masks(tensor: Tensor, memory: tuple[int | str, ...]) -> bool:
@@ -164,13 +183,24 @@ def _divisions(rest: list[Tensor], outputs: Sequence[Tensor]) -> Iterator[tuple[
     first = next((t for t in rest if not _STATE.search(t.name)), rest[0])
     others = [t for t in rest if t is not first]
     found = []
-    for pairs in (_paired(others, outputs, True), _paired(others, outputs, False), _last(others, outputs), {}):
+    ways = (_paired(others, outputs, True), _paired(others, outputs, False), _last(others, outputs), *_exchanged(others, outputs), {})
+    for pairs in ways:
         alone = [t for t in others if pairs.get(t.name) is None]
         begins = [t for t in alone if _STATE.search(t.name) and t.dtype == "float"]
         states = tuple((t, pairs.get(t.name)) for t in others if t in begins or t not in alone)
         if states not in found:
             found.append(states)
             yield [t for t in rest if t not in [state for state, _ in states]], states
+
+
+def _exchanged(states: list[Tensor], outputs: Sequence[Tensor]) -> Iterator[dict[str, Tensor | None]]:
+    """By name of an input, outputs of the same shapes in every other order: of few states, whose names tell nothing."""
+    pairs = _paired(states, outputs, False)
+    names = [name for name, output in pairs.items() if output is not None]
+    taken = [output for output in pairs.values() if output is not None]
+    for order in islice(permutations(taken), 1, _MOST_ORDERS) if len(names) <= _MOST_EXCHANGED else ():
+        if all(_alike(one, other) for one, other in zip(taken, order, strict=True)):
+            yield pairs | dict(zip(names, order, strict=True))
 
 
 def _paired(states: list[Tensor], outputs: Sequence[Tensor], by_name: bool) -> dict[str, Tensor | None]:
@@ -205,17 +235,20 @@ def _alike(a: Tensor, b: Tensor) -> bool:
     )
 
 
-def _axes(samples: list[Tensor]) -> Iterator[tuple[Axes, ...]]:
-    """Axes of all samples, best first: all have a time axis, of one length where that is fixed, or none has; then some have."""
+def _axes(samples: list[Tensor], alike: bool) -> Iterator[tuple[Axes, ...]]:
+    """Axes of all samples, best first: all have a time axis, of one length where that is fixed, or none has; or, not alike, some have."""
     ranked = [sorted(_candidates(tensor), key=lambda found: -found[0]) for tensor in samples]
     together = sorted(product(*(found[:8] for found in ranked[:4])), key=lambda choice: -sum(score for score, _ in choice))
-    for alike in (True, False):
-        for choice in together:
-            axes = tuple(a for _, a in choice)
-            lengths = {(tensor.shape or ())[a.time] for tensor, a in zip(samples, axes, strict=False) if a.time is not None}
-            fixed = {n for n in lengths if isinstance(n, int)}
-            if (len({a.time is None for a in axes}) == 1) is alike and len(axes) == len(samples) and len(fixed) < 2:
-                yield axes
+    for choice in together:
+        axes = tuple(a for _, a in choice)
+        lengths = {(tensor.shape or ())[a.time] for tensor, a in zip(samples, axes, strict=False) if a.time is not None}
+        fixed = {n for n in lengths if isinstance(n, int)}
+        batches = {(tensor.shape or ())[a.batch] for tensor, a in zip(samples, axes, strict=False) if a.batch is not None}
+        named = {n for n in batches if isinstance(n, str)}
+        if fixed == {1} != lengths or (len(named) > 1 and not all(map(_BATCH.search, named))):
+            continue  # one step of one input and any number of another, or batches of lengths that differ
+        if (len({a.time is None for a in axes}) == 1) is alike and len(axes) == len(samples) and len(fixed) < 2:
+            yield axes
 
 
 def _candidates(tensor: Tensor) -> Iterator[tuple[float, Axes]]:

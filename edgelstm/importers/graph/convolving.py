@@ -141,7 +141,7 @@ def _sliding(tracer: Tracer, reads: Ids, name: str, given: dict[str, Any], width
     if count < 1 or before > span:
         tracer.refuse(f"slides a window of {span + 1} rows over {steps} with {before} of padding before them")
     given = given | {"stride": stride, "dilation": dilation, "padding": "valid" if not before and span else "causal"}
-    if (before and future > 0 and (stride == 1 or future != stride - 1)) or (tracer.open and after and stride > 1):
+    if (before and future > 0 and (tracer.around or stride == 1 or future != stride - 1)) or (tracer.open and after and stride > 1):
         given["padding"] = _around(tracer, before, after, span + 1)
         return _answers(tracer, layer(name, tracer.place, **given), reads, width, count, count)
     if before and future:

@@ -6,20 +6,19 @@ import numpy as np
 
 from ...layers.recording import Repeat, Reverse
 from .expressions import Last, Made
-from .wires import Ids, Wire
+from .wires import Ids, Places, Wire
 
 if TYPE_CHECKING:
     from .tracing import Tracer
 
 
-def at_ends(tracer: "Tracer", ids: Ids) -> Ids:
+def at_ends(tracer: "Tracer", ids: Ids, at: Places) -> Ids:
     """Identities of the ends of a recording, of which its first row is one, replaced by those of a `Last`; others as they are.
 
     A layer that reads from the recording's end ends with its first row. Other first rows are taken where they are read alone, or where
-    a recording may have any length.
+    a recording may have any length. at: where the identities lie.
     """
     space = tracer.space
-    at = space.places(ids)
     timed, lengths = at.step >= 0, space.steps(at.wire)
     if not (at.step == 0).any() or ((at.step > 0) & (at.step < lengths - 1)).any() or np.ptp(lengths[timed]) or lengths.max() < 2:
         return ids
@@ -41,10 +40,9 @@ def at_ends(tracer: "Tracer", ids: Ids) -> Ids:
     return np.where(timed, new, ids)
 
 
-def held(tracer: "Tracer", ids: Ids) -> Ids:
+def held(tracer: "Tracer", ids: Ids, at: Places) -> Ids:
     """Identities (items, M), of which a column that reads the same end of a recording at every step reads a `Repeat` of it instead."""
     space = tracer.space
-    at = space.places(ids)
     timed = at.step >= 0
     first, last = np.where(timed, at.step, np.iinfo(np.int64).max).min(axis=0), at.step.max(axis=0)  # (M,) each
     still, moving = (first == last) & timed.all(axis=0), first < last
@@ -64,6 +62,20 @@ def held(tracer: "Tracer", ids: Ids) -> Ids:
         every = repeat.start + (step[:, None] * space.batch + at.sequence) * repeat.width + at.number
         found[mine] = every[mine]
     return found
+
+
+def along_rows(tracer: "Tracer", ids: Ids) -> Ids:
+    """An array of rows, of which some numbers are the same in all, an end of the recording, with a `Repeat` of that end in their place."""
+    step = tracer.space.places(ids).step
+    for axis, length in enumerate(ids.shape):
+        rows, steps = (np.moveaxis(part, axis, 0).reshape(length, -1) for part in (ids, step))
+        still, moving = (rows == rows[:1]).all(axis=0) & (steps[0] >= 0), (steps == np.arange(length)[:, None]).all(axis=0)
+        if length > 1 and still.any() and (still | moving).all() and moving.any():
+            pairs = np.stack([rows[:, still], np.broadcast_to(rows[:, moving][:, :1], (length, int(still.sum())))], axis=2)
+            found = rows.copy()
+            found[:, still] = held(tracer, flat := pairs.reshape(-1, 2), tracer.space.places(flat))[:, 0].reshape(length, -1)
+            return np.moveaxis(found.reshape(np.moveaxis(ids, axis, 0).shape), 0, axis)
+    return ids
 
 
 def _repeat(tracer: "Tracer", wire: Wire, end: int, rows: int) -> Wire:

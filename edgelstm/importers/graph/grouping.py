@@ -10,7 +10,7 @@ from typing import NamedTuple, NoReturn, TypeAlias
 import numpy as np
 
 from .expressions import Constant, Floats
-from .wires import Ids, Space
+from .wires import Ids, Places, Space, distinct
 
 #: Raises the error that says why an operator cannot be imported.
 Refuse: TypeAlias = Callable[[str], NoReturn]
@@ -32,16 +32,15 @@ class Group(NamedTuple):
     steps: int
 
 
-def grouped(space: Space, refuse: Refuse, joined: Ids, constants: Sequence[Floats], widths: list[int]) -> Group:
-    """Items joined (items, M), of which each operand has so many columns, with constants (items, …) each, as one pattern."""
-    at = space.places(joined)
+def grouped(space: Space, refuse: Refuse, joined: Ids, at: Places, constants: Sequence[Floats], widths: list[int]) -> Group:
+    """Items joined (items, M), which lie at `at`; each operand has so many of their columns. With constants (items, …), as one pattern."""
     timed = at.step >= 0
     step, sequence = np.where(timed, at.step, -1).max(axis=1), np.where(timed, at.sequence, -1).max(axis=1)
     if not joined.size or (step < 0).any():
         refuse("computes with numbers that belong to no step: constants joined with the recording's, or a state")
     if (timed & (at.sequence != sequence[:, None])).any():
         refuse("mixes the sequences of a batch")
-    lengths = {space.wires[index].steps for index in np.unique(at.wire[timed])}
+    lengths = {space.wires[index].steps for index in distinct(at.wire[timed])}
     if len(lengths) != 1:
         refuse(f"joins arrays of {' and '.join(map(str, sorted(lengths)))} steps")
     return _pattern(space, refuse, joined, constants, step, sequence, lengths.pop(), widths)
@@ -73,11 +72,12 @@ def _pattern(
 
 def _sorted(space: Space, refuse: Refuse, joined: Ids, step: Ids, sequence: Ids, steps: int) -> tuple[Ids, Ids, Ids]:
     """Which items stand at (steps, sequences, items a step), in the order of what they read first; the steps and sequences."""
-    times, sequences = np.unique(step), np.unique(sequence)
+    times, sequences = distinct(step), distinct(sequence)
     if times[-1] != steps - 1 or (times != np.arange(steps - times.size, steps)).any():
         refuse("takes some steps of the recording and leaves out its last one, or some between")
     key = step * space.batch + sequence
-    counts = np.unique(key, return_counts=True)[1]
+    counts = np.bincount(key)
+    counts = counts[counts > 0]
     if counts.size != times.size * sequences.size or (counts != counts[0]).any():
         refuse("does not do the same at every step")
     order = np.argsort(key, kind="stable").reshape(times.size, sequences.size, -1)
@@ -101,7 +101,7 @@ def values(space: Space, ids: Ids) -> Floats:
     """Numbers that identities of constants stand for; NaN for others."""
     at = space.places(ids)
     found = np.full(ids.shape, np.nan)
-    for index in np.unique(at.wire):
+    for index in distinct(at.wire):
         if isinstance(source := space.wires[index].source, Constant):
             mine = at.wire == index
             found[mine] = source.values[at.number[mine]]

@@ -62,6 +62,8 @@ class Tracer:
     chosen: int | None = None
     #: Whether `steps` stands for any length.
     open: bool = False
+    #: Whether a window that reaches beyond both ends of a recording has zeros around it, though a stream could answer from it too.
+    around: bool = False
     #: Whether a loop ran once in place, over an axis of length 1.
     once: bool = False
     #: By identity of a state's number, what a recurrent layer that begins with it ends with.
@@ -93,8 +95,12 @@ class Tracer:
 
     def grouped(self, operands: Sequence[Ids], constants: Sequence[Floats] = ()) -> Group:
         """Sort items by step and sequence and require one pattern. operands: (items, M) each; constants: (items, …) each."""
-        joined = held(self, at_ends(self, np.concatenate(operands, axis=1)))
-        return grouped(self.space, self.refuse, joined, constants, [o.shape[1] for o in operands])
+        joined = np.concatenate(operands, axis=1)
+        at = self.space.places(joined)
+        for replaced in (at_ends, held):
+            if (found := replaced(self, joined, at)) is not joined:
+                joined, at = found, self.space.places(found)
+        return grouped(self.space, self.refuse, joined, at, constants, [o.shape[1] for o in operands])
 
     def values(self, ids: Ids) -> Floats:
         """Numbers that identities of constants stand for; NaN for others."""

@@ -49,16 +49,22 @@ class Places(NamedTuple):
     number: Ids
 
 
+def distinct(numbers: Ids) -> Ids:
+    """Which of few whole numbers from 0 up there are, in order."""
+    found: Ids = np.flatnonzero(np.bincount(numbers.ravel()))
+    return found
+
+
 @dataclass(eq=False)
 class Budget:
-    """What following a graph may still take: operators met, wires made, and numbers made in all; and numbers held by one reading."""
+    """What following a graph may still take: operators met, wires made, and work done in all; and numbers held by one reading."""
 
     operators: int = 1 << 16
     wires: int = 1 << 13
-    work: int = 1 << 27
+    work: int = 3 << 27
     numbers: int = 1 << 25
 
-    def take(self, place: str, *, operators: int = 0, wires: int = 0, numbers: int = 0) -> None:
+    def take(self, place: str, *, operators: int = 0, wires: int = 0, numbers: int = 0, work: int = 0) -> None:
         """Count what an operator takes.
 
         Raises
@@ -67,7 +73,7 @@ class Budget:
             If nothing of a kind is left.
         """
         self.operators, self.wires = self.operators - operators, self.wires - wires
-        self.work, self.numbers = self.work - numbers, self.numbers - numbers
+        self.work, self.numbers = self.work - numbers - work, self.numbers - numbers
         if min(self.operators, self.wires, self.work, self.numbers) < 0:
             most = f"{Budget.wires} operators that compute, and {Budget.numbers} numbers held"
             raise UnsupportedModelError(f"{place}: the graph is larger than is imported, which is at most {most}.")
@@ -91,7 +97,7 @@ class Space:
         """A new wire of `width` numbers at each of `steps` steps; `steps` 0 makes a constant."""
         if max(width, width * steps * self.batch) > MOST:
             raise UnsupportedModelError(f"{source.place}: makes {width} numbers for {steps} steps; at most {MOST} together are imported.")
-        self.budget.take(source.place, wires=1, numbers=_COMPUTED * width * max(1, steps) * self.batch)
+        self.budget.take(source.place, wires=1, work=_COMPUTED * width * max(1, steps) * self.batch)
         wire = Wire(len(self.wires), self._end, steps, width, source, reverse)
         if wire.index == self._table.shape[1]:
             self._table = np.concatenate([self._table, np.zeros_like(self._table)], axis=1)
@@ -112,6 +118,10 @@ class Space:
 
     def places(self, ids: Ids) -> Places:
         """Take identities apart."""
+        if (wire := self.wire_of(ids)) is not None and wire.steps:
+            row, number = np.divmod(ids - wire.start, max(wire.width, 1))
+            step, sequence = (row, np.zeros_like(row)) if self.batch == 1 else np.divmod(row, self.batch)
+            return Places(np.full_like(ids, wire.index), step, sequence, number)
         index = np.searchsorted(self._table[0, : len(self.wires)], ids, side="right") - 1
         start, width, steps = self._table[:, index]
         offset, constant, width = ids - start, steps == 0, np.maximum(width, 1)
