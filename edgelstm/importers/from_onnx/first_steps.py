@@ -34,8 +34,7 @@ def first_step(pattern: "Pattern", body: Sequence[Node]) -> list[Node] | None:
     found: list[Node] = []
     for index, node in enumerate(pattern.nodes):
         inputs = tuple(zeros if (index, slot) in pattern.before else made.get(name, name) for slot, name in enumerate(node.inputs))
-        kept = _kept(node, inputs, zeros)
-        alike = free.get(pattern.kind(node), []) if kept is None and zeros not in inputs else []
+        kept, alike = _kept(node, inputs, zeros), free.get(pattern.kind(node), [])
         match = next((one for one in alike if any(_reads(pattern, one, order) for order in _orders(node, inputs))), None)
         outputs = match.outputs if match is not None else tuple(kept or _NOTHING for _ in node.outputs)
         made.update(zip(node.outputs, outputs, strict=True))
@@ -60,6 +59,8 @@ def _kept(node: Node, inputs: Sequence[str], zeros: str) -> str | None:
     """What a node gives where some of its inputs are zeros: zeros, or its other input; None where it computes."""
     if zeros not in inputs:
         return None
+    if node.op == "Gemm" and inputs[0] == zeros:
+        return inputs[2] if len(inputs) > 2 else zeros
     if node.op in _PRODUCTS or (node.op in _MOVES and inputs[0] == zeros):
         return zeros
     if node.op == "Add" and len(inputs) == 2:
@@ -74,18 +75,25 @@ def _orders(node: Node, inputs: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def _reads(pattern: "Pattern", node: Node, inputs: Sequence[str]) -> bool:
-    """Whether a node reads these tensors, or constants that are computed alike."""
-    return len(node.inputs) == len(inputs) and all(
-        one == other or (pattern.keys.constant(one) and pattern.keys.constant(other) and pattern.keys.of(one) == pattern.keys.of(other))
-        for one, other in zip(node.inputs, inputs, strict=True)
-    )
+    """Whether a node reads these tensors, or constants of the same numbers."""
+    return len(node.inputs) == len(inputs) and all(_same(pattern, *names) for names in zip(node.inputs, inputs, strict=True))
+
+
+def _same(pattern: "Pattern", one: str, other: str) -> bool:
+    if one == other or (pattern.keys.constant(one) and pattern.keys.of(one) == pattern.keys.of(other)):
+        return True
+    array, wanted = (pattern.graph.constants.get(name) for name in (one, other))
+    if array is None or array.dtype.kind != "f":
+        return False
+    return bool(not array.any()) if other.startswith(ZEROS) else wanted is not None and np.array_equal(array.ravel(), wanted.ravel())
 
 
 def _width(pattern: "Pattern") -> int | None:
     """The numbers of a state: the rows of the matrix that one is multiplied by; None where they differ."""
     found = set()
     for node in pattern.nodes:
-        weight = pattern.graph.constants.get(node.inputs[1]) if node.op == "MatMul" and len(node.inputs) == 2 else None
+        weight = pattern.graph.constants.get(node.inputs[1]) if node.op in ("MatMul", "Gemm") else None
+        weight = weight.T if weight is not None and node.attributes.get("transB") else weight
         if weight is not None and weight.ndim == 2 and weight.shape[1] % weight.shape[0] == 0 and _from_state(pattern, node):
             found.add(int(weight.shape[0]))
     return found.pop() if len(found) == 1 else None
