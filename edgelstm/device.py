@@ -286,6 +286,11 @@ class Stream(StreamFacts):
         """Samples that were repaired or dropped: none, since this stream refuses them."""
         return 0
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the model's layers and weights, hexadecimal: snapshots are bound to it."""
+        return self._sizes.digest.hex()
+
 
 def _taken_up(kind: "type[Stream]", path: str, blob: bytes, given: bytes) -> Stream:
     """The stream of a pickle."""

@@ -173,6 +173,22 @@ def test_as_attention_of_keras(rng, monkeypatch):
         np.testing.assert_allclose(answers(el.Attention(6, 7, **options), queries, memory), wanted, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"steps": 0}, "steps must be"),
+        ({"heads": 3}, "3 heads divide"),
+        ({"score": "additive", "heads": 2}, "2 heads divide"),
+        ({"query_size": 150}, "and a value that 1 heads divide"),
+        ({"steps": 1 << 20}, "steps must be"),
+        ({"query_size": 120, "steps": 60000}, "make them fewer"),
+    ],
+)
+def test_windows_that_cannot_be(options, told):
+    with pytest.raises(el.EdgeLSTMError, match=told):
+        el.Model([el.Normalizer(np.zeros(300), np.ones(300)), el.WindowAttention(**{"query_size": 4, "steps": 3, **options})])
+
+
 def test_a_library_needs_the_memory(model):
     with pytest.raises(el.UnsupportedModelError, match="attention 'found' waits for a memory"):
         el.build(model)

@@ -198,3 +198,37 @@ def test_wrong_options_are_refused_by_name():
         el.build(el.Model([el.Conv1D(np.ones((1, 1, 5000)), padding="valid")]))
     with pytest.raises(el.ShapeError, match="4 outputs must fall into 3 groups"):
         el.Conv1D(weight, groups=3)
+
+
+def test_int8_is_what_torch_rounds_and_convolves():
+    """Rows rounded by torch's quantiser, and weights that are integers times scales; a step of a power of two, so that nothing is near."""
+    torch, rng = pytest.importorskip("torch"), np.random.default_rng(2)
+    scale, bias = rng.uniform(0.5, 1, 6) / 100, rng.uniform(-1, 1, 6)
+    weight = rng.integers(-127, 128, (6, 4, 3)).astype(np.int8)
+    xs = 2.5 * signal(40, 8)
+    given = {"groups": 2, "dilation": 2}
+    rounded = torch.fake_quantize_per_tensor_affine(torch.tensor(xs.T), 1 / 64, 0, -127, 127)
+    for scheme, step, seen in (("int8-dynamic", [1 / 64], rounded), ("int8-weight", None, torch.tensor(xs.T))):
+        layer = el.Conv1DInt8(scheme, weight, scale, bias, step, padding="valid", **given)
+        arrays = (torch.tensor(weight * layer.scale[:, None, None].astype(np.float64)), torch.tensor(layer.bias.astype(np.float64)))
+        expected = torch.nn.functional.conv1d(seen.double(), *arrays, **given).numpy().T
+        np.testing.assert_allclose(reference.run(el.Model([layer]), xs), expected, rtol=0, atol=1e-9)
+        assert np.abs(xs).max() > 127 / 64
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"weight": np.full((2, 3, 2), -128, np.int8)}, "holds -128"),
+        ({"weight": np.ones((2, 3, 2))}, "must be int8"),
+        ({"scale": [1.0, 0.0]}, "scale must be positive"),
+        ({"scale": [1.0]}, "scale must have shape"),
+        ({"input_scale": [1.0]}, "takes no input_scale"),
+        ({"scheme": "int8-static"}, "scheme 'int8-static' is not one of"),
+        ({"groups": 3}, "3 groups"),
+        ({"weight": np.ones((2, 1 << 15, 3), np.int8)}, "can overflow an integer sum"),
+    ],
+)
+def test_records_of_int8_that_are_none(options, told):
+    with pytest.raises(el.EdgeLSTMError, match=told):
+        el.Conv1DInt8(**{"scheme": "int8-weight", "weight": np.ones((2, 3, 2), np.int8), "scale": [1.0, 1.0], **options})

@@ -26,6 +26,23 @@ def test_rows_answer_as_their_cell_alone(rng):
     np.testing.assert_allclose(across.reshape(6, 4, 5).swapaxes(0, 1), [reference.run(alone, xs[:, k]) for k in range(4)], atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_a_cell_begins_in_the_state_behind_its_map(tmp_path, rng, kind):
+    """As a model of the cell does whose own state that is."""
+    shapes = {"lstm": ((20, 3), (20, 5), 20), "gru": ((15, 3), (15, 5), 15, 15)}[kind]
+    make, arrays = {"lstm": el.LSTM, "gru": el.GRU}[kind], [rng.uniform(-1, 1, shape) for shape in shapes]
+    model = el.Model([el.IntraRNN(make(*arrays, reverse=True), 4, starts=True)])
+    el.save(model, tmp_path / "m.elstm")
+    model = el.load(tmp_path / "m.elstm")
+    xs = rng.uniform(-1, 1, (6, model.input_size)).astype(np.float32)
+    found = reference.run(model, xs)
+    for x, y in zip(xs, found, strict=True):
+        state = dict(zip(("h0", "c0"), np.split(x[12:], len(x[12:]) // 5), strict=False))
+        alone = reference.run(el.Model([make(*arrays, reverse=True, **state)]), x[:12].reshape(4, 3))
+        np.testing.assert_allclose(y.reshape(4, 5), alone, atol=1e-7)
+    assert np.abs(el.Stream(model).process(xs).reshape(found.shape) - found).max() < SMALL
+
+
 def test_files_hold_the_cell(tmp_path, rng):
     cell = el.GRU(*(rng.uniform(-1, 1, s) for s in ((15, 3), (15, 5), 15, 15, 5)), reset_after=False, gate_clip=0.5, reverse=True)
     model = el.Model([el.IntraRNN(cell, 4, last=True), el.Dense(rng.uniform(-1, 1, (2, 5)))])
@@ -43,6 +60,7 @@ def test_files_hold_the_cell(tmp_path, rng):
         (lambda cell: el.IntraRNN(cell, 0), "rows must be"),
         (lambda cell: el.IntraRNN(cell, 1 << 16), "rows must be"),
         (lambda cell: el.IntraRNN(cell, 4, last=1), "last must be"),
+        (lambda cell: el.IntraRNN(cell, 4, starts=1), "starts must be"),
         (lambda cell: el.InterRNN(el.LSTM(cell.weight_ih, cell.weight_hh, cell.bias, reverse=True), 4), "from its end"),
         (lambda cell: el.InterRNN.from_parts("x", (), {"cell": "dense", "rows": 2}, {}), "no recurrent layer"),
         (lambda cell: el.InterRNN.from_parts("x", (), {"rows": 2, **cell.options()}, cell.arrays()), "no recurrent layer"),

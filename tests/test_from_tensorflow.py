@@ -208,6 +208,24 @@ def test_a_probability_without_a_shape_is_followed_into_a_loop():
     assert notes == ["The input 'keep' is taken as 1, so that nothing is dropped or trained."]
 
 
+def test_an_index_that_may_count_from_the_end_is_an_index():
+    """A look-up of Keras 3, frozen."""
+    graph, table = GraphDef(), np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
+    graph.placeholder("x", sizes=(1, -1), kind="int32")
+    graph.constant("table", table)
+    for name, number in (("zero", 0), ("rows", 9), ("axis", 0)):
+        graph.constant(name, np.array(number, np.int32))
+    graph.add("read", "Identity", "table")
+    graph.add("below", "Less", "x", "zero")
+    graph.add("beyond", "AddV2", "x", "rows")
+    graph.add("index", "SelectV2", "below", "beyond", "x")
+    graph.add("found", "GatherV2", "read", "index", "axis")
+    graph.add("y", "Tanh", "found")
+    model = load(graph.bytes())[0]
+    assert [layer.kind for layer in model.layers] == ["embedding", "activation"]
+    np.testing.assert_allclose(reference.run(model, np.arange(9)), np.tanh(table), atol=1e-6)
+
+
 def test_functions_are_called_in_place():
     graph = GraphDef()
     graph.placeholder(sizes=(1, -1, 3))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from cli_calls import call, refused
 from conftest import lstm_layers
-from int8_records import lstm_int8
+from int8_records import hidden_int8, lstm_int8
 from kinds import uniform
 from library_models import tool
 from microcontroller_boards import BOARDS, COMPILER, EMULATOR, emulated, linked, need
@@ -199,6 +199,14 @@ READERS = {
     ),
     "gru half": lambda rng: el.GRUHalf(uniform(rng, 60, 5), uniform(rng, 60, 20), uniform(rng, 60), uniform(rng, 60)),
     "rnn": lambda rng: el.RNN(uniform(rng, 20, 5), uniform(rng, 20, 20), uniform(rng, 20)),
+    "gru int8-weight": lambda rng: hidden_int8(rng, el.GRUInt8, 5, 37, "int8-weight"),
+    "gru int8-weight, reset before": lambda rng: hidden_int8(rng, el.GRUInt8, 5, 37, "int8-weight", reset_after=False),
+    "gru int8-dynamic": lambda rng: hidden_int8(rng, el.GRUInt8, 5, 37, "int8-dynamic"),
+    "gru int8-dynamic, reset before": lambda rng: hidden_int8(
+        rng, el.GRUInt8, 5, 37, "int8-dynamic", reset_after=False, input_scale=[1 / 127]
+    ),
+    "rnn int8-weight": lambda rng: hidden_int8(rng, el.RNNInt8, 5, 70, "int8-weight"),
+    "rnn int8-dynamic": lambda rng: hidden_int8(rng, el.RNNInt8, 5, 70, "int8-dynamic", input_scale=[1 / 127]),
 }
 
 

@@ -227,3 +227,44 @@ def test_keras_with_several_index_inputs(tmp_path, monkeypatch, ending):
     assert found.vocabularies == (50, 7, 0, 0, 0)
     assert found.input_names == ("ids", "classes", "x[0]", "x[1]", "x[2]")
     assert np.abs(reference.run(found, xs) - answers).max() < LIMIT
+
+
+def looked_up(onnx, form, wrong=False):
+    """A look-up that counts negative indices from the end, as Keras 3 writes it: with a choice, in products, or clipped; or of floats."""
+    helper, node = onnx.helper, onnx.helper.make_node
+    rows = {"table": np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32), "zero": np.array(0, np.int32)}
+    rows |= {"count": np.array(1 if wrong else 9, np.int32), "last": np.array(8, np.int32), "bound": np.array(3 if wrong else 0, np.int32)}
+    choice = [node("Less", ["x", "bound"], ["below"]), node("Add", ["x", "count"], ["beyond"])]
+    nodes = {
+        "choice": [*choice, node("Where", ["below", "beyond", "x"], ["index"])],
+        "products": [
+            *choice,
+            node("Cast", ["below"], ["yes"], to=6),
+            node("Not", ["below"], ["not"]),
+            node("Cast", ["not"], ["no"], to=6),
+            *(node("Mul", ["yes", "beyond"], ["first"]), node("Mul", ["no", "x"], ["second"]), node("Add", ["first", "second"], ["index"])),
+        ],
+        "cast": [node("Cast", ["x"], ["whole"], to=6), node("Sub", ["whole", "bound"], ["index"])],
+        "clipped": [node("Max", ["x", "bound"], ["above"]), node("Min", ["above", "last"], ["index"])],
+    }[form]
+    nodes += [node("Gather", ["table", "index"], ["rows"]), node("Tanh", ["rows"], ["y"])]
+    kind = onnx.TensorProto.FLOAT if form == "cast" else onnx.TensorProto.INT32
+    given = [helper.make_tensor_value_info("x", kind, [1, "time"])]
+    answers = [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, "time", 5])]
+    stored = [onnx.numpy_helper.from_array(array, name) for name, array in rows.items()]
+    graph = helper.make_graph(nodes, "lookup", given, answers, stored)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
+@pytest.mark.parametrize("form", ["choice", "products", "clipped", "cast"])
+def test_an_index_that_may_count_from_the_end_is_an_index(form, tmp_path):
+    onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    (tmp_path / "m.onnx").write_bytes(looked_up(onnx, form))
+    taken = import_file(tmp_path / "m.onnx").model
+    assert [layer.kind for layer in taken.layers] == ["embedding", "activation"]
+    ids = np.arange(9, dtype=np.float32 if form == "cast" else np.int32)
+    (expected,) = runtime.InferenceSession(looked_up(onnx, form)).run(None, {"x": ids[None]})
+    np.testing.assert_allclose(reference.run(taken, ids), expected[0], atol=1e-6)
+    (tmp_path / "w.onnx").write_bytes(looked_up(onnx, form, wrong=True))
+    with pytest.raises(el.UnsupportedModelError):
+        el.load(tmp_path / "w.onnx")

@@ -86,6 +86,15 @@ NETWORKS = {
     "next frame": next_frame(padding="same"),
     "over time and maps": next_frame(strides=(2, 1, 2), use_bias=False),
     "apart in time": next_frame(dilation_rate=(2, 1, 1), padding="same"),
+    "maps from both ends": lambda k: k.Sequential(
+        [
+            k.Input((6, 5, 4, 1)),
+            k.layers.Bidirectional(k.layers.ConvLSTM2D(2, 3, padding="same", return_sequences=True)),
+            k.layers.ConvLSTM2D(2, 2, go_backwards=True, return_sequences=True),
+            k.layers.Bidirectional(k.layers.ConvLSTM2D(2, 2), merge_mode="ave"),
+            k.layers.Flatten(),
+        ]
+    ),
     "spectrogram": spectrogram(
         lambda x: x.Conv2D(3, (3, 2)), lambda x: x.MaxPooling2D((1, 2)), lambda x: x.Conv2D(4, (1, 3), padding="same")
     ),

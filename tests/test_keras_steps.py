@@ -94,7 +94,16 @@ def taken_apart(L, x):
     return L.Concatenate()([y[:, 0], y[:, -1, 1:3], L.Flatten()(y[:, 2:5, ::2])])
 
 
+def begun(L, x):
+    """A decoder that begins in what an encoder ends with, and reads its h again and again; another that reads the samples."""
+    _, h, c = L.LSTM(4, return_state=True)(x)
+    y = L.LSTM(4, return_sequences=True)(L.RepeatVector(5)(h), initial_state=[h, c])
+    z = L.GRU(4)(x, initial_state=h)
+    return L.Concatenate()([L.Flatten()(L.TimeDistributed(L.Dense(2))(y)), z])
+
+
 NETWORKS = [
+    begun,
     weights_of_each_feature,
     weights_before_the_lstm,
     weights_given,

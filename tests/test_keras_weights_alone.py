@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from test_from_keras import answers, close, drawn, keras  # noqa: F401
+from keras_nets import answers, close, drawn
+from test_from_keras import keras  # noqa: F401
 
 import edgelstm as el
 from edgelstm.importers import draft_recipe, import_file
@@ -47,6 +48,16 @@ def test_layers_of_a_model_within_a_model_and_what_is_left_out(tmp_path, rng):
         el.load(path, without="aux")
     with pytest.raises(el.UsageError, match=r'leave out dense_1, .*without="dense_1"'):
         el.load(path, layers="lstm_1, lstm_2", recurrent_activation="sigmoid")
+
+
+@pytest.mark.parametrize(("kind", "gates"), [("lstm", 4), ("gru", 3)])
+def test_weights_of_cudnn_are_told_by_their_bias(kind, gates, tmp_path, rng):
+    shapes = {"kernel": (3, 4 * gates), "recurrent_kernel": (4, 4 * gates), "bias": (8 * gates,)}
+    arrays = {f"rnn/{part}:0": rng.uniform(-1, 1, shape).astype(np.float32) for part, shape in shapes.items()}
+    path = written(tmp_path / "w.h5", {"rnn": arrays})
+    (tmp_path / "r.toml").write_text(f'layout = "keras"\n[[layers]]\nkind = "{kind}"\nprefix = "rnn/rnn"')
+    xs = rng.normal(size=(9, 3)).astype(np.float32)
+    np.testing.assert_array_equal(answers(el.load(path, recipe=tmp_path / "r.toml"), xs), answers(el.load(path), xs))
 
 
 def test_a_chain_without_settings_is_taken(keras, tmp_path, rng):  # noqa: F811

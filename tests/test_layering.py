@@ -60,12 +60,12 @@ ALLOWED = {
     "originals": {"errors", "files", "importers", "layers", "model", "reference", "stream"},
     "quantization": {"", "errors", "files", "layers", "model", "reference", "runtime", "stream"},
     "doctor": {"building", "compiler", "device", "errors", "layers", "model", "reference", "runtime", "sources", "stream"},
-    "runners": {"errors", "field", "runtime", "stream", "timed"},
-    "sources": {"errors", "runners"},
+    "runners": {"bank", "errors", "field", "runtime", "stream", "timed"},
+    "sources": {"bank", "errors", "runners"},
     "web": {"errors"},
     "cli": {
-        *("", "building", "compiler", "doctor", "errors", "field", "files", "generation", "importers", "layers", "loading", "model"),
-        *("observed", "originals", "quantization", "reference", "runners", "runtime", "sources", "statistics", "stream", "timed"),
+        *("", "bank", "building", "compiler", "doctor", "errors", "field", "files", "generation", "importers", "layers", "loading"),
+        *("model", "observed", "originals", "quantization", "reference", "runners", "runtime", "sources", "statistics", "stream", "timed"),
         *("verifying", "web"),
     },
 }

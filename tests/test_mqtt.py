@@ -185,15 +185,15 @@ def test_killed_five_hundred_times(path: Path, broker: Broker, tmp_path: Path, h
     killed_again_and_again(path, broker, tmp_path, 500, numbered=True)
 
 
-@pytest.mark.slow
-def test_a_broker_that_stops_and_starts_loses_nothing(path: Path, broker: Broker, tmp_path: Path, heard_signals: None) -> None:
-    rows = sent(np.random.default_rng(7), 150)
+@pytest.mark.parametrize("times", [pytest.param(3, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.nightly)])
+def test_a_broker_that_stops_and_starts_loses_nothing(path: Path, broker: Broker, tmp_path: Path, times: int, heard_signals: None) -> None:
+    rows = sent(np.random.default_rng(7), 50 * times)
     status = Peer(broker, "edgelstm/gateway/status")
     process = launch("run", path, *options(broker, tmp_path))
     until(lambda: any(payload == b"online" for _, payload, _ in status.heard), process)
     peer = Peer(broker)
     worker = publish(peer, rows, 0.02)
-    for _ in range(3):
+    for _ in range(times):
         time.sleep(0.5)
         broker.stop()
         time.sleep(0.2)

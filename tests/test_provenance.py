@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from cli_calls import call
-from test_from_keras import KERAS2
+from keras_nets import KERAS2
 
 import edgelstm as el
 from edgelstm.importers import READERS, import_file

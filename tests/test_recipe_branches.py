@@ -196,12 +196,14 @@ def test_words_of_letters_beside_measurements_and_a_decoder_left_out(tmp_path):
         'kind = "slice"\nname = "values"\ninputs = "input"\nstart = 4\nstop = 6',
         'kind = "dense"\nprefix = "gram"\nactivation = "tanh"',
         'kind = "lstm"\nreverse = true\ninputs = ["gram", "rows"]\nbias_ih = "f.bias_ih_l0"\nbias_hh = "f.bias_hh_l0"\n'
-        'weight_ih = { tensor = "f.weight_ih_l0", rows = "0:12" }\nweight_hh = "f.weight_hh_l0"',
+        'weight_ih = { tensor = "f.weight_ih_l0", rows = "12:24", columns = "1:10" }\nweight_hh = "f.weight_hh_l0"',
         'kind = "dense"\nprefix = "out"',
         without='["decoder_*"]',
     )
     names = (("letters", letters), ("word", word), ("gram", gram), ("f", first), ("out", last), ("decoder_rnn", packed))
-    close(tmp_path, state(*names), recipe, np.hstack([ids, values]), last(back).numpy())
+    arrays = state(*names)
+    arrays["f.weight_ih_l0"] = np.pad(arrays["f.weight_ih_l0"], ((12, 0), (1, 0)))
+    close(tmp_path, arrays, recipe, np.hstack([ids, values]), last(back).numpy())
 
 
 RNN = 'kind = "lstm"\nprefix = "rnn"'

@@ -236,6 +236,9 @@ def test_a_draft_is_a_recipe_once_its_tensors_are_known(tmp_path):
     assert places == sorted(places)
     taken = made(tmp_path, arrays, draft, "safetensors")
     assert [layer.kind for layer in taken.model.layers] == ["embedding", "lstm", "lstm", "dense"]
+    tables = {"a_emb.weight": numbers(9, 3), "b_emb.weight": numbers(5, 3)} | under("rnn", lstm_arrays(6, 4))
+    draft = made_draft(tmp_path, tables).replace('prefix = "rnn"', 'prefix = "rnn"\ninputs = ["a_emb", "b_emb"]')
+    assert made(tmp_path, tables, draft).model.vocabularies == (9, 5)
     strange = made_draft(tmp_path, OWN_NAMES)
     assert all(name in strange for name in ("# enc_weight_ih (12, 3)", '"fc_w"', 'kind = "gru"'))
     keras = {f"l/{n}:0": a for n, a in {"kernel": numbers(3, 16), "recurrent_kernel": numbers(4, 16), "bias": numbers(16)}.items()}

@@ -15,7 +15,6 @@ from cli_calls import CSV, ROWS, answers, call, launch, line_of, make_model, ref
 import edgelstm as el
 from edgelstm.cli.service import Service
 from edgelstm.runners import Samples
-from edgelstm.runners.each import StreamEach
 
 pytestmark = pytest.mark.usefixtures("heard_signals")
 
@@ -112,25 +111,19 @@ def test_hangups_end_a_run_that_is_no_service(path: Path) -> None:
 # ---------------------------------------------------------------- asyncio
 
 
-class Bank(StreamEach):
-    input_size, input_names = 3, ("ax", "ay", "az")
+def bank() -> el.StreamBank:
+    return el.StreamBank(make_model(), 10)
 
 
-@pytest.fixture(scope="module")
-def stream() -> el.Stream:
-    return el.Stream(make_model())
-
-
-async def gathered(bank: Bank, source: object) -> dict[str, list[np.ndarray]]:
+async def gathered(bank: el.StreamBank, source: object) -> dict[str, list[np.ndarray]]:
     found: dict[str, list[np.ndarray]] = {}
     async for key, y in el.arun(bank, source):
         found.setdefault(key, []).append(y)
     return found
 
 
-def test_answers_are_awaited(stream: el.Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = stream.process(ROWS)
-    stream.reset()
+def test_answers_are_awaited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = el.Stream(make_model()).process(ROWS)
 
     async def sensors():
         for row in ROWS:
@@ -140,20 +133,20 @@ def test_answers_are_awaited(stream: el.Stream, tmp_path: Path, monkeypatch: pyt
 
     threads = threading.active_count()
     for source in (sensors(), ((key, row) for row in ROWS for key in "ab"), [Samples(ROWS, range(40), keys=[key] * 40) for key in "ab"]):
-        found = asyncio.run(gathered(Bank(stream), source))
+        found = asyncio.run(gathered(bank(), source))
         assert list(found) == ["a", "b"]
         assert all(np.array_equal(np.array(ys), expected) for ys in found.values())
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_rows.py").write_text("def read():\n    yield 1, 2, 3\n    yield 4, 5\n")
     with pytest.raises(el.InputError, match=r"sample 2 of my_rows\.read: 2 values"):
-        asyncio.run(gathered(Bank(stream), "python:my_rows.read"))
+        asyncio.run(gathered(bank(), "python:my_rows.read"))
     deadline = time.monotonic() + 5
     while threading.active_count() > threads and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() == threads
 
 
-def test_a_source_is_not_run_ahead_of(stream: el.Stream) -> None:
+def test_a_source_is_not_run_ahead_of() -> None:
     asked = []
 
     def rows():
@@ -163,7 +156,7 @@ def test_a_source_is_not_run_ahead_of(stream: el.Stream) -> None:
 
     async def main() -> None:
         taken = 0
-        async for _ in el.arun(Bank(stream), rows()):
+        async for _ in el.arun(bank(), rows()):
             taken += 1
             await asyncio.sleep(0.01)
             assert len(asked) == taken

@@ -27,6 +27,7 @@ from edgelstm.sources import Wanted, has_keys, is_url, open_input
 from edgelstm.sources.address import parse
 from edgelstm.sources.backoff import BackOff
 from edgelstm.sources.bounded import BoundedQueue
+from edgelstm.sources.mqtt import levels
 from edgelstm.sources.serial_port import QUIET
 
 TRIPLE = SimpleNamespace(input_size=3, input_names=("ax", "ay", "az"))
@@ -58,8 +59,17 @@ def test_urls_are_taken_apart() -> None:
     assert address.settled(qos=1, clean=False, ca="") == {"qos": 0, "clean": True, "ca": ""}
     assert parse("serial:///dev/ttyACM0?baud=9600")[1:5] == ("serial", "", 0, "/dev/ttyACM0")
     assert parse("wav:a folder/b.wav").path == "a folder/b.wav"
-    assert [is_url(text) for text in ("-", "a.csv", "c:\\a.csv", "mic:", "/tmp/x:y")] == [False, False, False, True, False]
+    assert [is_url(text) for text in ("-", "a.csv", "c:\\a.csv", "mic:", "/x:y")] == [False, False, False, True, False]
     assert [has_keys(f"mqtt://b/{topic}") for topic in ("a/+/b", "a/#", "a/b", "a/+b")] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("topic", "given", "key"),
+    [("s/+/imu", "s/a/imu", "a"), ("+/b/+", "x/b/y", "x/y"), ("s/#", "s/a/b", "a/b"), ("$share/g/s/+", "s/a", "a"), ("a.b/+", "aXb/c", "")],
+)
+def test_wildcards_name_the_stream(topic: str, given: str, key: str) -> None:
+    found = levels(topic).fullmatch(given)
+    assert ("/".join(found.groups()) if found else "") == key
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,23 @@ def lstm(rng, width):
     return layer, 3, lambda x: net(x.T)[0].T.detach()
 
 
-MAKERS = (convolution, pool, window, running_mean, running_largest, magnitude, overlap, norm, scaled, function, lstm)
+def attention(rng, width):
+    functional = pytest.importorskip("torch").nn.functional
+    if width < 3:
+        return function(rng, width)
+    query, steps = int(rng.integers(1, (width + 1) // 2)), int(rng.integers(1, 7))
+    size = width - 2 * query
+
+    def whole(x):
+        rows = (part[None] for part in x.T.split([query, query, size], dim=1))
+        before = np.subtract.outer(np.arange(x.shape[1]), np.arange(x.shape[1]))
+        near = tensor((before >= 0) & (before < steps)).bool()
+        return functional.scaled_dot_product_attention(*rows, attn_mask=near, scale=0.75)[0].T
+
+    return el.WindowAttention(query, steps, scale=0.75), size, whole
+
+
+MAKERS = (convolution, pool, window, running_mean, running_largest, magnitude, overlap, norm, scaled, function, attention, lstm)
 
 #: Which layers, and the seed of their sizes and numbers.
 STACKS = st.lists(st.sampled_from(MAKERS), min_size=1, max_size=5), st.integers(0, 1 << 30)
@@ -170,8 +186,8 @@ def test_a_thousand_stacks_answer_as_torch_does(makers, seed):
 
 @pytest.mark.parametrize(
     ("makers", "seed"),
-    [((convolution, pool, lstm), 3), ((window, magnitude, overlap, norm, convolution), 5)],
-    ids=["convolution first", "window first"],
+    [((convolution, pool, lstm), 3), ((window, magnitude, overlap, norm, convolution), 5), ((window, attention, convolution), 4)],
+    ids=["convolution first", "window first", "attention between"],
 )
 def test_whole_chunked_and_stepped_are_the_same_bits(makers, seed):
     holds_compiled(makers, seed)

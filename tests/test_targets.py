@@ -10,7 +10,8 @@ import pytest
 from boards import PC
 from conftest import lstm_model
 
-from edgelstm.compiler import fuse, object_code, targets
+import edgelstm as el
+from edgelstm.compiler import fuse, lowering, object_code, targets
 from edgelstm.compiler.layout import lay_out
 
 AVX512 = f"{PC} avx512f avx512dq avx512bw avx512cd avx512vl"
@@ -122,6 +123,7 @@ TUNED = {
     "compiler/lowering/__init__.py": ("HOIST_ABOVE", "TURN_ABOVE", "MULTIPLY_ADDS_IN_FLIGHT", "FETCH_ABOVE"),
     "compiler/lowering/feedforward.py": ("FEWEST_COLUMNS",),
     "compiler/lowering/packing.py": ("SHORT",),
+    "compiler/lowering/rnn.py": ("CHAINS",),
     "compiler/layout.py": ("LONGEST_BLOCK", "BLOCK_SCRATCH"),
     "compiler/targets.py": ("FETCHING",),
     "kernels/tiles_f32.py": ("TOGETHER", "LONG"),
@@ -136,3 +138,10 @@ def test_a_tuned_constant_says_on_which_cpu(file, name):
     source = (Path(targets.__file__).parents[1] / file).read_text(encoding="utf-8")
     (comment,) = re.findall(rf"^((?:#:.*\n)+){name}\b.* = ", source, re.MULTILINE)
     assert re.search(r"Zen [45]|Cortex-A7[26]", comment), f"{name} does not say on which CPU it was measured"
+
+
+@pytest.mark.parametrize(("units", "target", "chains"), [(24, "x86-64-v4", 4), (40, "x86-64-v4", 4), (64, "x86-64-v4", 2), (24, "rpi4", 2)])
+def test_narrow_elman_tiles_are_summed_in_four_chains_on_x86_alone(rng, units, target, chains):
+    layer = el.RNN(*(rng.uniform(-1, 1, shape) for shape in ((units, 3), (units, units), (units,))))
+    _, found, _ = lowering.rule(layer).lower(layer, [3], targets.named(target)).constants["sums"]
+    assert found == chains

@@ -66,7 +66,7 @@ def test_the_page_and_what_it_reads(server: Server, feed: Feed) -> None:
         "bounds": BOUNDS,
     }
     feed.saw((), np.array([[1, np.nan], [3, 4]], np.float32), np.array([[0.9, 0.1], [0.2, 0.8]], np.float32), 2 * 400)
-    feed.counters = {"bad lines": 3}
+    feed.count = lambda: {"bad_lines": 3}
     first, second = events(server, "/events", 2)
     assert [row[1:] for row in first["rows"]] == [[1, None, 0.9, 0.1], [3, 4, 0.2, 0.8]]
     assert first["histogram"][1] == 2
@@ -162,9 +162,8 @@ def test_a_place_that_cannot_be_served_is_refused(server: Server) -> None:
         with pytest.raises(UsageError, match="write a port"):
             Server(where, {})
     taken = str(urlsplit(server.url).port)
-    result = call("demo", "--recordings", "1", "--web", taken)
-    assert result.exit_code == 2
-    assert "choose another port" in result.stderr
+    with pytest.raises(UsageError, match="choose another port"):
+        Server(taken, {})
 
 
 def test_the_demo_on_a_page() -> None:

@@ -268,4 +268,5 @@ def keras_models() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     yield "keras_gru", model(layers.GRU(4), layers.Dense(2, activation="softmax"), steps=None), {}
     yield "keras_both", model(layers.Bidirectional(layers.LSTM(4, **every)), layers.Dense(2)), {}
     yield "keras_while", model(layers.LSTM(4, **every), layers.GRU(3, reset_after=False), layers.Dense(2)), {"lower_control_flow": False}
+    yield "keras_loop", model(layers.GRU(4, reset_after=False, **every), layers.LSTM(3, recurrent_activation="hard_sigmoid")), {}
     yield "keras_unrolled", model(layers.LSTM(4, unroll=True, **every), layers.Dense(2)), {}

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ..stream import Stream
     from .demo_data import Outcome
 
+#: Recordings whose right answers are counted.
+LAST = 200
+
 
 class PageView:
     """Called after each step, it tells the page and waits for the next sample.
@@ -35,7 +38,13 @@ class PageView:
 
     def __init__(self, where: str, stream: "Stream", hz: float) -> None:
         self._feed = Feed("edgelstm demo", stream.input_names, stream.labels, labels=True)
+        self._outcomes: Sequence[Outcome] = ()
+        self._feed.count = self._counted
         self._server, self._hz, self._due = serve(where, self._feed), hz, 0.0
+
+    def _counted(self) -> dict[str, int]:
+        ended = [outcome for outcome in self._outcomes[-LAST:] if outcome.finished]
+        return {"recordings": len(self._outcomes), f"right of the last {LAST}": sum(outcome.right for outcome in ended)}
 
     def __enter__(self) -> Self:
         say(f"the page is at {self._server.url}")
@@ -48,8 +57,7 @@ class PageView:
     def __call__(self, outcomes: Sequence["Outcome"], probabilities: NDArray[np.float32]) -> None:
         now = outcomes[-1]
         x = now.recording.samples[len(now.answers) - 1]
-        ended = [outcome for outcome in outcomes[-200:] if outcome.finished]
-        self._feed.counters = {"recordings": len(outcomes), "right of the last 200": sum(outcome.right for outcome in ended)}
+        self._outcomes = outcomes
         self._feed.saw((), x.reshape(1, -1), probabilities.reshape(1, -1), now.times[-1])
         self._due += 1 / self._hz
         time.sleep(max(0.0, self._due - time.perf_counter()))

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 @field_options
 @reading_options
 @click.option("--key", metavar="COLUMN", help="Step a stream for each value of this column.  [default: what + and # in a topic stand for]")
+@click.option("--streams", type=click.IntRange(min=1), default=100_000, metavar="N", help="Most streams by key.", show_default=True)
 @click.option("--sequence", metavar="COLUMN", help="Leave out samples whose number here is not beyond the last one of their stream.")
 @click.option("--on-full", "full", type=click.Choice(["block", "drop-oldest", "drop-newest", "stop"]),
               help="When mic: or mqtt: gives samples faster than they are stepped.  [default: block; drop-oldest of mic:]")  # fmt: skip
@@ -76,6 +77,7 @@ def run(
     reading: "Reading",
     nan_policy: "NanPolicyName | None",
     full: str | None,
+    streams: int,
     discovery: str,
     web: str | None,
     log: str | None,
@@ -110,7 +112,9 @@ def run(
         if state is not None:
             kept = stack.enter_context(closing((StateFolder if is_folder(state) else StateFile)(state, state_every)))
         stack.enter_context(where)
-        Session(given.opened(model, how), model, lines, where, kept, field, full=full or "", web=web, reopens=log is not None).run()
+        Session(
+            given.opened(model, how), model, lines, where, kept, field, full=full or "", streams=streams, web=web, reopens=log is not None
+        ).run()
 
 
 def _check(where: Target, state: str | None, lines: Lines, field: Field) -> None:

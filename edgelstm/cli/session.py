@@ -43,6 +43,8 @@ class Session:
     field : Field
     full : str
         Policy of full queues; empty: that of the source.
+    streams : int
+        Most of them, where samples have keys.
     web : str or None
         Where the page is served.
     reopens : bool
@@ -59,11 +61,12 @@ class Session:
         field: Field,
         *,
         full: str,
+        streams: int,
         web: str | None,
         reopens: bool,
     ) -> None:
+        from ..bank import StreamBank
         from ..runners.counts import LineCount
-        from ..runners.each import StreamEach
         from ..runners.ledger import Ledger
         from ..stream import Stream
 
@@ -71,7 +74,7 @@ class Session:
         stream = Stream(given.source(loaded), nan_policy=lines.nan_policy)
         where.form.check(stream)
         self._field, self._rate = field, loaded.rate_hz
-        self._streams = StreamEach(stream) if lines.keyed else None
+        self._streams = StreamBank(given.source(loaded), streams, nan_policy=lines.nan_policy) if lines.keyed else None
         self._watching = field.followers.over(stream, path, lines.nan_policy, say)
         self._stream = stream if self._watching is None else cast("Stream", self._watching.succession)
         self._timed = field.clock.over(self._stream, self._rate)
@@ -92,7 +95,9 @@ class Session:
 
     def _take_up(self, state: StateFile) -> None:
         """Go on where the run before ended."""
-        state.take_up(self._timed or (self._stream if self._streams is None else self._streams))
+        from ..runners.keyed import AllStates
+
+        state.take_up(self._timed or (self._stream if self._streams is None else AllStates(self._streams)))
         self._where.return_to(state.notes.get("written", ()))
         self._ledger.last.update(state.notes.get("sequence", {}))
 
@@ -161,10 +166,15 @@ class Session:
 
     def _counts(self) -> dict[str, Any]:
         """What telemetry tells of the samples."""
-        held = self._stream if self._streams is None else self._streams
         bad = sum(source.bad.count for source in self._inputs.sources)
         streams = {} if self._streams is None else {"streams": len(self._streams)}
-        return {**streams, "bad_lines": bad, "held_samples": held.bad_inputs, "replayed_samples": self._ledger.repeated}
+        return {**streams, "bad_lines": bad, "held_samples": self._held(), "replayed_samples": self._ledger.repeated}
+
+    def _held(self) -> int:
+        """Samples that the NaN policy acted upon."""
+        from ..runners.keyed import bad_inputs
+
+        return self._stream.bad_inputs if self._streams is None else bad_inputs(self._streams)
 
     def _observed(self, samples: "Iterable[Samples]", telemetry: "Telemetry | None", stack: ExitStack) -> "Iterable[Samples]":
         """Samples counted as they pass, and followed by new models where these are watched for."""
@@ -191,6 +201,7 @@ class Session:
         names = stream.input_names or [f"x{i}" for i in range(stream.input_size)]
         outputs = stream.labels or [f"y{i}" for i in range(stream.output_size)]
         feed = Feed("edgelstm run", names, outputs, labels=bool(stream.labels) and stream.output_size > 1)
+        feed.count = self._counts
         server = stack.enter_context(closing(serve(self._web, feed)))
         if telemetry is not None:
             from .telemetry import route
@@ -211,7 +222,7 @@ class Session:
             return state.kept_between(samples) if isinstance(state, StateFolder) else samples
         state.note(
             lambda: {
-                "sequence": self._ledger.last,
+                "sequence": dict(self._ledger.last),
                 "seen": [pair for source in self._inputs.sources for pair in source.seen],
                 "written": self._where.position,
             }
@@ -230,7 +241,7 @@ class Session:
         if replaced.count:
             verb = "were" if replaced.count > 1 else "was"
             say(f"{replaced.count} sample{_plural(replaced)} {verb} not finite or too large ({replaced}); --nan-policy {policy}.")
-        elif self._streams is not None and (bad := self._streams.bad_inputs):
+        elif self._streams is not None and (bad := self._held()):
             say(f"{bad} sample{'s were' if bad > 1 else ' was'} not finite or too large; --nan-policy {policy}.")
 
     def _report_lines(self, source: "Input") -> None:

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ModelFileError, StateError, UsageError
@@ -104,7 +103,7 @@ class StateFile:
         self._noted = self.notes
 
     def note(self, tell: Callable[[], Mapping[str, Any]]) -> None:
-        """Let `tell` say what stands beside the state from now on."""
+        """Let `tell` say what stands beside the state from now on: each time a mapping of its own, which nobody changes."""
         self._tell = tell
 
     def keep(self) -> None:
@@ -124,7 +123,7 @@ class StateFile:
     def remember(self) -> None:
         """Take the state now for the one to keep."""
         if self._streams is not None:
-            self._blob, self._noted = self._streams.snapshot(), deepcopy(self._tell())
+            self._blob, self._noted = self._streams.snapshot(), self._tell()
 
     def finish(self) -> None:
         """Keep the last state that belongs to whole bursts of samples, however the run ended."""
@@ -143,6 +142,9 @@ class StateFile:
             Whether a sender is told that the state holds its samples: then it is written each time, and where it cannot be the run ends.
         """
         last = time.monotonic()
+        if told and not self.notes:  # what the first samples leave behind is cut back to here, if the run ends before their state is kept
+            self.remember()
+            self.keep()
         for samples in source:
             self._whole = False
             yield samples

@@ -12,7 +12,7 @@ from .simd.vectors import offset
 inlined = njit(inline="always")
 
 
-def intra_rnn(kernel, rows, channels, hidden, width, block, state, initial, backwards, last, x_stride, y_stride):
+def intra_rnn(kernel, rows, channels, hidden, width, block, state, initial, backwards, last, x_stride, y_stride, h=(0, 0), c=(0, 0)):
     """Kernel of a cell along the rows of a map, from its initial state at every timestep.
 
     Parameters
@@ -29,9 +29,13 @@ def intra_rnn(kernel, rows, channels, hidden, width, block, state, initial, back
         Floats of the cell's state, and where its initial one stands in the weights.
     backwards, last : int
         Whether the cell begins at the last row; whether what it ends with is all that is given.
+    h, c : (int, int)
+        Of each part of a state that stands behind the map: where it is in the cell's state, and how many floats; 0 where none stands there.
     """
     run = calling(kernel)
     begin, give = inlined(copier(state)), inlined(copier(hidden))
+    take_h, take_c = inlined(copier(max(h[1], 1))), inlined(copier(max(c[1], 1)))
+    (h_at, h_size), (c_at, c_size), behind = h, c, rows * channels
 
     def along_rows(w, x, y, s, z, n):
         """w: the cell's, and its initial state; x: (n, x_stride); y: (n, y_stride); s: unused; z: state, (rows, width), the cell's z."""
@@ -39,6 +43,10 @@ def intra_rnn(kernel, rows, channels, hidden, width, block, state, initial, back
         scratch = offset(found, rows * width)
         for t in range(n):
             begin(z, offset(w, initial))
+            if h_size:
+                take_h(offset(z, h_at), offset(x, t * x_stride + behind))
+            if c_size:
+                take_c(offset(z, c_at), offset(x, t * x_stride + behind + h_size))
             k = 0
             while k < rows:
                 count = min(block, rows - k)

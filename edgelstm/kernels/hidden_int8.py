@@ -5,7 +5,7 @@ h; of a GRU whose reset gate comes after the product, also what of the bias of n
 offset, what the sums of x and of h begin at, as int32. Then the weights' bytes, inputs before recurrent; where the reset gate comes
 before the product, recurrent ones of r and z before those of n. Before the tiles stand integers a unit of x and of h.
 Rows of sigmoid gates come halved in all that is float32, as `gru_cell` wants them. Integer sums are exact, so that their order does not
-matter; they become float32 apart for x and h.
+matter; they become float32 apart for x and h. Where x is an index, the sums of x come from a table.
 """
 
 from numba import njit
@@ -17,23 +17,23 @@ from .packing import HEADER
 from .rnn_f32 import activated
 from .simd.rows import first_rows
 from .simd.vectors import Lanes, add, load, offset, row0, row1, row2, store
-from .tiles_f32 import TOGETHER
+from .tiles_f32 import TOGETHER, products_of
 
 inlined = njit(inline="always")
 
 
 def walker(sizes, sums, together, tail_together, step):
-    """The kernel whose steps of all tiles are `step(w, h, y, zt, ready, backwards)`, and whose input products are taken by the others."""
+    """The kernel whose steps of all tiles are `step(w, at, h, y, zx, zt, ready, backwards)`; the others take its input products."""
     padded, tiles, row = sizes.padded, sizes.tiles, sizes.row
     hoisted, turning, x_stride, y_stride = sizes.hoisted, sizes.turning, sizes.x_stride, sizes.y_stride
     size, tail, tile_floats = sizes.gates * sizes.units, sizes.tail, sizes.tile_floats
-    prepare = sums.preparation()
+    prepare, table, products = sums.preparation(), sizes.table, products_of(sizes.table, sizes.gates * padded)
 
     def kernel(w, x, y, s, z, n):
         """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), turn; z: (n, row)."""
         steps = n // TOGETHER * TOGETHER if hoisted else 0
         tiles_at = offset(w, HEADER)
-        for t in range(n):
+        for t in range(0 if table else n):
             prepare(w, offset(x, t * x_stride), offset(z, t * row))
         if hoisted:
             for j in range(tiles):
@@ -42,7 +42,9 @@ def walker(sizes, sums, together, tail_together, step):
                 tail_together(offset(tiles_at, tiles * tile_floats), z, tiles * size, steps)
         backwards = turning and s[padded] > HALF
         for t in range(n):
-            step(w, tiles_at, s, offset(y, t * y_stride), offset(z, t * row), t < steps, backwards)
+            zt = offset(z, t * row)
+            zx = products(w, offset(x, t * x_stride), zt)
+            step(w, tiles_at, s, offset(y, t * y_stride), zx, zt, table or t < steps, backwards)
             backwards = turning and not backwards
         if turning:
             s[padded] = ONE if backwards else ZERO
@@ -61,23 +63,23 @@ def gru_int8_dynamic(**constants):
     done, last_at = tiles * units, tiles * tile_floats
 
     @inlined
-    def after(w, at, h, y, zt, ready, backwards):
+    def after(w, at, h, y, zx, zt, ready, backwards):
         of_h = quantise(offset(zt, hq_at), h, w[1])
         for i in range(tiles):
             j = tiles - 1 - i if backwards else i
             k = j * units
-            tile(offset(at, j * tile_floats), of_h, offset(h, k), offset(y, k), zt, 3 * k, ready)
+            tile(offset(at, j * tile_floats), of_h, offset(h, k), offset(y, k), zx, zt, 3 * k, ready)
         if tail:
-            tail_tile(offset(at, last_at), of_h, offset(h, done), offset(y, done), zt, 3 * done, ready)
+            tail_tile(offset(at, last_at), of_h, offset(h, done), offset(y, done), zx, zt, 3 * done, ready)
 
     @inlined
-    def before(w, at, h, y, zt, ready, backwards):
+    def before(w, at, h, y, zx, zt, ready, backwards):
         of_h = quantise(offset(zt, hq_at), h, w[1])
         for i in range(tiles):
             k = i * units
-            reset_tile(offset(at, i * tile_floats), of_h, offset(h, k), zt, 3 * k, reset_at + k, ready)
+            reset_tile(offset(at, i * tile_floats), of_h, offset(h, k), zx, zt, 3 * k, reset_at + k, ready)
         if tail:
-            tail_reset_tile(offset(at, last_at), of_h, offset(h, done), zt, 3 * done, reset_at + done, ready)
+            tail_reset_tile(offset(at, last_at), of_h, offset(h, done), zx, zt, 3 * done, reset_at + done, ready)
         of_h = quantise(offset(zt, hq_at), offset(zt, reset_at), w[1])
         for i in range(tiles):
             k = i * units
@@ -97,8 +99,8 @@ def _gru_tiles(sizes, sums, units):
     next_h, (seen, next_h_of_seen) = cell.after(), cell.before()
 
     @inlined
-    def tile(w, of_h, h, y, zt, place, ready):
-        a = load(gates, zt, place) if ready else one(w, zt)
+    def tile(w, of_h, h, y, zx, zt, place, ready):
+        a = load(gates, zx, place) if ready else one(w, zt)
         b = all_rows(w, of_h)
         z, of_bias = add(a, b), add(row2(b), load(lanes, w, 3 * size))
         new = next_h(row0(z), row1(z), row2(a), of_bias, load(lanes, h, 0))
@@ -106,8 +108,8 @@ def _gru_tiles(sizes, sums, units):
         store(y, 0, new)
 
     @inlined
-    def reset_tile(w, of_h, h, zt, place, reset_at, ready):
-        a = load(gates, zt, place) if ready else one(w, zt)
+    def reset_tile(w, of_h, h, zx, zt, place, reset_at, ready):
+        a = load(gates, zx, place) if ready else one(w, zt)
         z = add(first_rows(two, a), of_r_and_z(w, of_h))
         store(zt, reset_at, seen(row0(z), load(lanes, h, 0)))
         store(zt, place + units, row1(z))
@@ -132,13 +134,13 @@ def rnn_int8_dynamic(**constants):
     done, last_at = tiles * units, tiles * tile_floats
 
     @inlined
-    def step(w, at, h, y, zt, ready, backwards):
+    def step(w, at, h, y, zx, zt, ready, backwards):
         of_h = quantise(offset(zt, hq_at), h, w[1])
         for i in range(tiles):
             j = tiles - 1 - i if backwards else i
-            tile(offset(at, j * tile_floats), of_h, offset(h, j * units), offset(y, j * units), zt, j * units, ready)
+            tile(offset(at, j * tile_floats), of_h, offset(h, j * units), offset(y, j * units), zx, zt, j * units, ready)
         if tail:
-            tail_tile(offset(at, last_at), of_h, offset(h, done), offset(y, done), zt, done, ready)
+            tail_tile(offset(at, last_at), of_h, offset(h, done), offset(y, done), zx, zt, done, ready)
 
     return walker(sizes, sums, together, tail_together, step)
 
@@ -150,8 +152,8 @@ def _rnn_tiles(sizes, sums, units, new):
     products = sums.of_state(lanes, units, 1)
 
     @inlined
-    def tile(w, of_h, h, y, zt, place, ready):
-        a = load(lanes, zt, place) if ready else one(w, zt)
+    def tile(w, of_h, h, y, zx, zt, place, ready):
+        a = load(lanes, zx, place) if ready else one(w, zt)
         value = new(add(a, products(w, of_h)))
         store(h, 0, value)
         store(y, 0, value)

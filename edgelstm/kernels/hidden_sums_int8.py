@@ -23,7 +23,7 @@ class Sizes(NamedTuple):
     Parameters
     ----------
     inputs, hidden, padded, units, tail : int
-        As `gru_f32` takes them.
+        As `gru_f32.Sizes` has them.
     gates : int
         3, or 1 of an Elman layer.
     after : int
@@ -35,11 +35,13 @@ class Sizes(NamedTuple):
     calibrated : int
         Whether the weights begin with the integers a unit of x; else the largest magnitude of each step becomes 127.
     hoisted, turning : int
-        As `gru_f32` takes them.
+        As `gru_f32.Sizes` has them.
     cell : tuple
         What the cell takes.
     row : int
         Floats of scratch for a timestep: input products (gates*padded,), r h (padded,), quantised x, x's step, quantised h.
+    table : int
+        As `tiles_f32.products_of` takes it. x is then an index, and tiles have no weights of inputs.
     """
 
     inputs: int
@@ -60,6 +62,7 @@ class Sizes(NamedTuple):
     row: int
     x_stride: int
     y_stride: int
+    table: int = 0
 
     @property
     def tiles(self):
@@ -118,7 +121,8 @@ class Sums:
     def preparation(self):
         """An inlined function (w, x, row of scratch): quantise a timestep's x. w: the layer's header."""
         sizes = self.sizes
-        quantise, largest_of = quantiser(sizes.form, sizes.inputs), largest(sizes.inputs)
+        inputs = sizes.inputs or 1  # none where a table has the products
+        quantise, largest_of = quantiser(sizes.form, inputs), largest(inputs)
         calibrated, xq_at, step_at = sizes.calibrated, sizes.xq_at, sizes.hq_at - 1
 
         @inlined

@@ -28,9 +28,9 @@ def rnn_f32(inputs, hidden, padded, units, tail, walk, sums, cell, x_stride, y_s
     Parameters
     ----------
     inputs, hidden, padded, units, tail : int
-        As `gru_f32` takes them.
+        As `gru_f32.Sizes` has them.
     walk, sums : tuple of int
-        As `gru_f32` takes them.
+        As `gru_f32.Sizes` has them.
     cell : tuple
         What `activated` takes.
     x_stride, y_stride : int

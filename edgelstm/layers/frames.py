@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, ClassVar, Self
 
 from numpy.typing import ArrayLike, NDArray
@@ -92,23 +93,56 @@ class IntraRNN(RowsRNN):
         Of the map (rows, channels) that a timestep is, in C order.
     last : bool
         Whether it gives what the cell ends with, (hidden_size,), in place of a map (rows, hidden_size).
+    starts : bool
+        Whether the cell, an LSTM, GRU or RNN whose outputs stay within one, begins in a state that stands behind the map: h, and c of an
+        LSTM. The decoder of a sequence-to-sequence network (Sutskever, Vinyals and Le 2014).
     """
 
     kind: ClassVar[str] = "intra_rnn"
-    _own: ClassVar[tuple[str, ...]] = ("cell", "rows", "last")
+    _own: ClassVar[tuple[str, ...]] = ("cell", "rows", "last", "starts")
     last: bool = False
+    starts: bool = False
 
     def _check(self) -> None:
         super()._check()
-        if not isinstance(self.last, bool):
-            raise ShapeError(f"{self.label}: last must be true or false; got {printable(repr(self.last), 60)}.")
+        for name in ("last", "starts"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise ShapeError(f"{self.label}: {name} must be true or false; got {printable(repr(value), 60)}.")
+        if self.starts and (self.cell.kind not in ("lstm", "gru", "rnn") or not self.cell.within_one):
+            told = printable(repr(self.cell), 60)
+            raise UnsupportedModelError(f"{self.label}: an LSTM, GRU or RNN whose outputs stay within one begins in a state; got {told}.")
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Numbers of h, and of c, that stand behind the map; none where the cell begins in its own state."""
+        if not self.starts:
+            return ()
+        memory = (self.cell.weight_hh.shape[0] // 4,) if self.cell.kind == "lstm" else ()
+        return (self.hidden_size, *memory)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (self.input_width,) if self.starts else self.shape
+
+    @property
+    def input_width(self) -> int:
+        return prod(self.shape) + sum(self.state_sizes)
+
+    @property
+    def within_one(self) -> bool:
+        return bool(self.cell.within_one) and not (self.starts and self.cell.kind == "gru")
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        behind = f" and {' and '.join(map(str, self.state_sizes))} numbers of a state stand behind it" if self.starts else ""
+        self._matches(sizes, self.input_width, f"its map has shape {self.shape}{behind}")
+        return prod(self.answer_shape)
 
     @property
     def answer_shape(self) -> tuple[int, ...]:
         return (self.hidden_size,) if self.last else (self.rows, self.hidden_size)
 
     def options(self) -> dict[str, Any]:
-        return {**super().options(), "last": self.last}
+        return {**super().options(), "last": self.last, **({"starts": True} if self.starts else {})}
 
 
 @dataclass(eq=False, repr=False)

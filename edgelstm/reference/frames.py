@@ -2,21 +2,19 @@
 
 import numpy as np
 
-from ..layers.frames import InterRNN, IntraRNN, RowsRNN
+from ..layers.frames import InterRNN, IntraRNN
 from . import twin
 from .functions import State, Twin, Vector
 
 
-def _rows(layer: RowsRNN, xs: list[Vector]) -> Vector:
-    """(rows, channels)."""
-    return np.concatenate(xs).reshape(layer.shape)
-
-
 def intra(layer: IntraRNN, xs: list[Vector], state: State) -> tuple[Vector, State]:
-    """One step. xs: vectors of rows * channels values together. The cell begins anew."""
+    """One step. xs: vectors of rows * channels values together, and of a state that the cell begins in. It begins anew."""
     cell, turn = twin(layer.cell), -1 if layer.cell.reverse else 1
-    own, found = cell.start(layer.cell), []
-    for row in _rows(layer, xs)[::turn]:
+    x, found = np.concatenate(xs), []
+    own, size = cell.start(layer.cell), x.size - sum(layer.state_sizes)
+    if layer.starts:
+        own = tuple(np.split(x[size:], np.cumsum(layer.state_sizes)[:-1]))
+    for row in x[:size].reshape(layer.shape)[::turn]:
         y, own = cell.step(layer.cell, [row], own)
         assert y is not None
         found.append(y)
@@ -27,7 +25,7 @@ def inter(layer: InterRNN, xs: list[Vector], state: State) -> tuple[Vector, Stat
     """One step. state: those of the cell, (rows, …) each."""
     cell, found = twin(layer.cell), []
     new: list[State] = []
-    for index, row in enumerate(_rows(layer, xs)):
+    for index, row in enumerate(np.concatenate(xs).reshape(layer.shape)):
         y, own = cell.step(layer.cell, [row], tuple(part[index] for part in state))
         assert y is not None
         found.append(y)

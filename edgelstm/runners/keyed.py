@@ -2,54 +2,62 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from time import perf_counter_ns
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError
 from . import Samples, Sink, Watch
 
+if TYPE_CHECKING:
+    from ..bank import StreamBank
+
 #: What the column is called that holds the name of an answer's stream.
 KEY = "key"
 
-
-class Streams(Protocol):
-    """Streams by name: `bank.StreamBank`."""
-
-    def step_many(self, keys: Sequence[Any], xs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Step the stream of each key with its row of xs (n, input_size), in this order: (n, output_size)."""
+_NONE = np.empty((0, 0), np.float32)
 
 
-def run(streams: Streams, source: Iterable[Samples], sink: Sink, watch: Watch | None = None) -> None:
-    """Step every sample of `source` through its stream and hand the answers to `sink`, in order, each beside its key.
+def run(bank: "StreamBank", source: Iterable[Samples], sink: Sink, watch: Watch | None = None) -> None:
+    """Step every sample of `source` through its stream and hand the answers that are due to `sink`, in order, each beside its key.
 
     Raises
     ------
     InputError
         If the source meets a bad line or a stream refuses a sample; the message names key and line. All answers before it were written.
     """
+    together = bank.program.sizes.each_step
     for samples in source:
-        begin = perf_counter_ns()
-        try:
-            answers = streams.step_many(samples.keys, samples.values)  # (count, output_size)
-        except InputError:
-            _step_each(streams, samples, sink)
-        else:
-            if watch is not None:
-                watch.saw(samples.keys, samples.values, answers, perf_counter_ns() - begin)
-            sink.write(answers, _beside(samples))
+        if not (together and _step_all(bank, samples, sink, watch)):
+            _step_each(bank, samples, sink, watch)
 
 
-def _step_each(streams: Streams, samples: Samples, sink: Sink) -> None:
-    """`step_many` refuses all or takes all: one at a time the culprit is found, and what came before it is answered."""
+def _step_all(bank: "StreamBank", samples: Samples, sink: Sink, watch: Watch | None) -> bool:
+    """Step all samples at once; False, and nothing has changed, if one of them is refused."""
+    begin = perf_counter_ns()
+    try:
+        answers = bank.step_many(samples.keys, samples.values)  # (count, output_size), or maps
+    except InputError:
+        return False
+    answers = answers.reshape(len(answers), -1)
+    if watch is not None:
+        watch.saw(samples.keys, samples.values, answers, perf_counter_ns() - begin)
+    sink.write(answers, _beside(samples))
+    return True
+
+
+def _step_each(bank: "StreamBank", samples: Samples, sink: Sink, watch: Watch | None) -> None:
+    """One sample at a time: a culprit is found, what came before it is answered, and what is not due is left out."""
     for i, (key, line) in enumerate(zip(samples.keys, samples.lines, strict=True)):
-        one = samples.only([i])
+        one, begin = samples.only([i]), perf_counter_ns()
         try:
-            answers = streams.step_many(one.keys, one.values)  # (1, output_size)
+            answer = bank.step(key, samples.values[i])  # (output_size,), or a map; None where none is due
         except InputError as problem:
             raise InputError(f"{key}, line {line}: {problem}") from None
-        sink.write(answers, _beside(one))
+        if watch is not None:
+            watch.saw(one.keys, one.values, _NONE if answer is None else answer.reshape(1, -1), perf_counter_ns() - begin)
+        if answer is not None:
+            sink.write(answer.reshape(1, -1), _beside(one))
 
 
 def _beside(samples: Samples) -> Sequence[Sequence[Any]]:
@@ -62,3 +70,28 @@ def by_column(source: Iterable[Samples]) -> Iterator[Samples]:
     for samples in source:
         kept = [row[:-1] for row in samples.kept]
         yield samples._replace(keys=[str(row[-1]) for row in samples.kept], kept=kept if len(samples.kept[0]) > 1 else ())
+
+
+def bad_inputs(bank: "StreamBank") -> int:
+    """Samples of all streams that the NaN policy acted upon."""
+    return sum(bank.bad_inputs_of(key) for key in bank.keys())  # noqa: SIM118  a bank's keys
+
+
+class AllStates:
+    """The states of a bank as one."""
+
+    def __init__(self, bank: "StreamBank") -> None:
+        self._bank = bank
+
+    def snapshot(self) -> bytes:
+        """As `StreamBank.snapshot_all`."""
+        return self._bank.snapshot_all()
+
+    def restore(self, blob: bytes) -> None:
+        """As `StreamBank.restore_all`.
+
+        Raises
+        ------
+        StateError
+        """
+        self._bank.restore_all(blob)

@@ -2,28 +2,24 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from typing import Any, Protocol
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..runners import Input, Samples
-from ..runners.keyed import Streams
 from ..runners.reading import Reading
-from ..runners.rows import Inputs
 from . import Wanted, open_input
 
-
-class Bank(Streams, Inputs, Protocol):
-    """Streams by name that tell what they read: `StreamBank`."""
-
+if TYPE_CHECKING:
+    from ..bank import StreamBank
 
 #: What a source may give: the key of a stream and a sample for it, or what sources of this package give.
 Item = tuple[Any, ArrayLike] | Samples
 
 
-async def arun(bank: Bank, source: "str | AsyncIterable[Item] | Iterable[Item]") -> AsyncIterator[tuple[Any, NDArray[np.float32]]]:
+async def arun(bank: "StreamBank", source: "str | AsyncIterable[Item] | Iterable[Item]") -> AsyncIterator[tuple[Any, NDArray[np.float32]]]:
     """Step what a source gives through the streams of a bank.
 
     Parameters
@@ -37,7 +33,7 @@ async def arun(bank: Bank, source: "str | AsyncIterable[Item] | Iterable[Item]")
     Yields
     ------
     key, (output_size,) float32
-        An array of the taker's own.
+        An array of the taker's own; nothing for a sample whose answer is not due.
 
     Raises
     ------
@@ -60,12 +56,19 @@ async def arun(bank: Bank, source: "str | AsyncIterable[Item] | Iterable[Item]")
                 xs = item.values
             else:
                 keys, xs = [item[0]], np.asarray(item[1], np.float32).reshape(1, -1)
-            answers = bank.step_many(keys, xs)  # (count, output_size)
-            for key, answer in zip(keys, answers, strict=True):
-                yield key, answer.copy()
+            for key, answer in zip(keys, _stepped(bank, keys, xs), strict=True):
+                if answer is not None:
+                    yield key, answer
     finally:
         if opened is not None:
             opened.close()
+
+
+def _stepped(bank: "StreamBank", keys: Sequence[Any], xs: NDArray[np.float32]) -> list[NDArray[np.float32] | None]:
+    """The answers to samples (count, input_size); None where none is due."""
+    if bank.every == bank.first == 1:
+        return [answer.copy() for answer in bank.step_many(keys, xs)]
+    return [bank.step(key, x) for key, x in zip(keys, xs, strict=True)]
 
 
 async def _in_a_thread(items: Iterable[Any]) -> AsyncIterator[Any]:

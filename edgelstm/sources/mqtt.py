@@ -24,9 +24,9 @@ REMEMBERED = 4096
 
 
 def levels(topic: str) -> re.Pattern[str]:
-    """What matches the topics that a filter stands for; its groups are the levels that differ."""
-    parts = [{"+": "([^/]*)", "#": "(.*)"}.get(level, re.escape(level)) for level in topic.removeprefix("$share/").split("/")]
-    return re.compile("/".join(parts))
+    """What matches the topics that a filter stands for, a shared one too (``$share/GROUP/…``); its groups are the levels that differ."""
+    own = topic.split("/")[2:] if topic.startswith("$share/") else topic.split("/")
+    return re.compile("/".join({"+": "([^/]*)", "#": "(.*)"}.get(level, re.escape(level)) for level in own), re.DOTALL)
 
 
 class MqttSource(LineSource):

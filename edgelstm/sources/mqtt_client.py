@@ -15,7 +15,7 @@ from .extras import extra
 PASSWORD = "EDGELSTM_MQTT_PASSWORD"
 
 #: Seconds before the first further attempt to connect, and at most between two.
-FIRST_WAIT, LONGEST_WAIT = 1, 30
+FIRST_WAIT, LONGEST_WAIT = 1, 8
 
 
 def client_name(address: Address, asked: str) -> str:
@@ -115,9 +115,9 @@ class Connection:
             self._say(f"the broker {self._where} refuses: {reason}; trying again.")
             return
         self._up = True
+        self._connected()
         if self._tells:
             self.publish(self.status, "online", 1, retain=True)
-        self._connected()
         if self._said:
             self._say(f"connected to the broker {self._where}.")
 

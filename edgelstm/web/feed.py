@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -42,6 +42,11 @@ class Feed:
         What the lines are called.
     labels : bool
         Whether the outputs are decisions, whose largest names a stream's state.
+
+    Attributes
+    ----------
+    count : callable
+        Gives further counters by name, whenever a page is told what is new.
     """
 
     def __init__(self, title: str, inputs: Sequence[str], outputs: Sequence[str], *, labels: bool) -> None:
@@ -52,7 +57,7 @@ class Feed:
         self._streams: dict[str, tuple[int, int]] = {}
         self._counts = np.zeros(len(BOUNDS) + 1, np.int64)
         self._number = 0
-        self.counters: dict[str, int] = {}
+        self.count: Callable[[], Mapping[str, int]] = dict
 
     def saw(self, keys: Sequence[str], xs: NDArray[np.float32], answers: NDArray[np.float32], nanoseconds: int) -> None:
         """Take samples (count, input_size) and, where each was answered, their answers (count, output_size), which took this long.
@@ -101,12 +106,13 @@ class Feed:
         with self._lock:
             rows = [row for row in self._rows.get(key, ()) if row[0] > last]
             streams = list(self._streams.items())[-LISTED:] if listing else []
-            counts, counters, many = self._counts.tolist(), dict(self.counters), len(self._streams)
+            counts, many = self._counts.tolist(), len(self._streams)
+        further = {name.replace("_", " "): number for name, number in self.count().items()}
         told = {
             "now": time.time(),
             "rows": [[when, *map(_finite, drawn)] for _, when, drawn in rows],
             "histogram": counts,
-            "counters": {"samples": self._number, "streams": many, **counters},
+            "counters": {"samples": self._number, "streams": many, **further},
         }
         if listing:
             told["streams"] = [[name, steps, self._names[best] if best >= 0 else ""] for name, (steps, best) in reversed(streams)]

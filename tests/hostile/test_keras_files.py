@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from keras_nets import KERAS2
 from test_audio_json_files import VALUES, places
-from test_from_keras import KERAS2
 from test_hostile_files import attempt, mutated
 
 import edgelstm as el

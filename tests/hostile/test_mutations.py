@@ -7,16 +7,17 @@ import json
 import pickle
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.numpy
+from keras_nets import KERAS2
 from test_bags import NETWORK, npz, packed
 from test_from_audio_json import guitarml, nam, small
 from test_from_icu import segmenter
-from test_from_keras import KERAS2
 from torch_files import linear_arrays, lstm_arrays, torch_legacy, torch_zip, under
 
 HERE = Path(__file__).parent
@@ -67,6 +68,11 @@ def program(ending):
     return buffer.getvalue()
 
 
+def frozen_graph():
+    with tarfile.open(HERE.parent / "golden" / "tensorflow.tar.xz") as archive:
+        return archive.extractfile("keras_loop.pb").read()
+
+
 def keras_file(name):
     pytest.importorskip("h5py")
     return KERAS2.read(name)
@@ -81,6 +87,7 @@ SOUND = {
     "msgpack": lambda: packed(NETWORK),
     "ONNX": onnx_file,
     "TensorFlow Lite": tflite_file,
+    "TensorFlow": frozen_graph,
     "torch.export": lambda: program("pt2"),
     "TorchScript": lambda: program("pt"),
     "Keras (.h5)": lambda: keras_file("stateful.h5"),

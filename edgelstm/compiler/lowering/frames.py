@@ -6,7 +6,7 @@ import numpy as np
 
 from ...layers.frames import InterRNN, IntraRNN, RowsRNN
 from ..targets import Target
-from . import MOST_ROWS, Floats, Lowered, Reach, Rule, rule, up_to
+from . import MOST_ROWS, Floats, Lowered, Reach, Rule, largest, row_sums, rule, up_to
 
 #: Floats in a cache line.
 _LINE = 16
@@ -36,6 +36,9 @@ def intra(layer: IntraRNN, sizes: list[int], target: Target) -> Lowered:
         "backwards": int(layer.cell.reverse),
         "last": int(layer.last),
     }
+    if layer.starts:
+        kept = {name: (offset, size) for name, offset, size in low.keeps}
+        constants |= {"h": kept["h"], "c": kept.get("c", (0, 0))}
     workspace = state.size + up_to(_LINE, layer.rows * low.width) + max(low.scratch * block, low.workspace)
     outputs = layer.hidden_size * (1 if layer.last else layer.rows)
     return Lowered("intra_rnn", constants, outputs, np.concatenate([weights, state]), workspace=workspace)
@@ -54,4 +57,15 @@ def reach(layer: RowsRNN) -> Reach:
     return rule(layer.cell).reach(layer.cell)
 
 
-RULES = {"intra_rnn": Rule(intra, reach), "inter_rnn": Rule(inter, reach)}
+def intra_reach(layer: IntraRNN) -> Reach:
+    """The same; a state that is read adds its products, and what c keeps of it beside at most one a row."""
+    own = reach(layer)
+    if not layer.starts:
+        return own
+    gain = 2 + largest(row_sums(layer.cell.weight_hh))
+    return Reach(
+        1.0, most=own.most if layer.cell.kind == "lstm" else float("inf"), grows=lambda g: own.inside(g) + gain * max(g) + layer.rows
+    )
+
+
+RULES = {"intra_rnn": Rule(intra, intra_reach), "inter_rnn": Rule(inter, reach)}

@@ -39,13 +39,13 @@ def walk_of(layer: Any, gates: int, padded: int, units: int, target: Target, mos
     """Constants of kernels that take `gates` gates in tiles of `units` units: how blocks are walked, and how sums are taken.
 
     most: chains in which a tile's rows are summed at most. More than 2 only where 2 are not enough and the sums of all fill half of the
-    registers or fewer, and not on ARM. Measured on Zen 5.
+    registers or fewer, and on x86 alone. Measured on Zen 5.
     """
     size = floats_of(layer)
     hoisted = layer.input_size >= 8 and size > HOIST_ABOVE
     enough = MULTIPLY_ADDS_IN_FLIGHT if units == padded else ENOUGH_OF_MEMORY
     registers = gates * -(-units // target.lanes)
-    room = 2 * most * registers <= target.registers and target.lanes > 1 and not target.pairs
+    room = 2 * most * registers <= target.registers and target.architecture == "x86_64"
     apart = most if room and 2 * registers < enough else 2
     chains = apart if registers < enough else 1
     ahead = FETCH_AHEAD if size > FETCH_ABOVE and target.fetches else 0

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from ...kernels.packing import GROUP, OFFSET
 from ...layers.hidden_int8 import GRUInt8, HiddenInt8, RNNInt8
+from ...layers.integers import LIMIT
 from ..targets import Target
-from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, Reach, Rule, tiling, up_to
+from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, Reach, Rule, tiling, up_to, with_table, without_inputs
 from .hidden import WIDER, gru_biases, gru_cell, gru_reach, gru_tile, hidden_keeps, hidden_state, rnn_cell, rnn_reach
 from .packing import EXACT_DIVISION, float_header, floats, grouped, int8_tiling, least_unit, room, words_of
 
@@ -33,7 +34,8 @@ class _Rows:
         """(gates*hidden, ...) -> those of a tile, (gates*units, ...), zeros for the padding units."""
         by_gate: NDArray[Any] = np.zeros((self.gates, self.padded, *values.shape[1:]), values.dtype)
         by_gate[:, : self.hidden] = values.reshape(self.gates, self.hidden, *values.shape[1:])
-        return np.asarray(by_gate[gates, tile].reshape(-1, *values.shape[1:]))
+        chosen = by_gate[gates, tile]
+        return np.asarray(chosen.reshape(chosen.shape[0] * chosen.shape[1], *values.shape[1:]))
 
     def halves(self, values: Floats, tile: slice) -> Floats:
         """The same of float32 numbers, as the cell wants them."""
@@ -94,6 +96,26 @@ def lower(layer: GRUInt8 | RNNInt8, sizes: list[int], target: Target) -> Lowered
     return Lowered(f"{layer.kind}_dynamic", constants, padded, weights, state, scratch=row, keeps=hidden_keeps(layer))
 
 
+def looked_up(layer: GRUInt8 | RNNInt8, table: Floats, target: Target) -> Lowered:
+    """The same where x is a row of a table: what kernels make of its products."""
+    low, shape = lower(without_inputs(layer), [0], target), _shape(layer, target)
+    scale = layer.scale_ih.astype(np.float64)[:, None]
+    if layer.scheme == "int8-weight":
+        sums = layer.weight_ih.astype(np.float64) @ table.T.astype(np.float64) * scale  # (gates*hidden, vocabulary)
+    else:
+        largest = np.maximum(np.abs(table).max(axis=1), np.float32(1e-30))  # (vocabulary,)
+        calibrated = layer.input_scale is not None
+        steps = np.float32(1) / layer.input_scale[0] if calibrated else (np.float32(LIMIT) / largest)[:, None]
+        integers = np.clip(np.rint(table * steps), -LIMIT, LIMIT).astype(np.int64)  # (vocabulary, input_size)
+        each = (layer.scale_ih / steps)[:, None] if calibrated else layer.scale_ih[:, None] * (largest / np.float32(LIMIT))
+        sums = (layer.weight_ih.astype(np.int64) @ integers.T) * each.astype(np.float64)
+    gates = len(layer.gates)
+    rows = _Rows(layer, shape.padded, shape.units, shape.halved)
+    products: Floats = np.zeros((gates, shape.padded, len(table)), np.float32)  # (gate, unit, index)
+    products[:, : layer.hidden_size] = (sums + shape.bias[:, None]).reshape(gates, layer.hidden_size, -1) * rows.half[..., None]
+    return with_table(low, products)
+
+
 def _by_row(layer: HiddenInt8, rows: _Rows, shape: _Shape) -> Floats:
     """Weights as `kernels.hidden_int8_weight` has them."""
 
@@ -134,4 +156,4 @@ def reach(layer: GRUInt8 | RNNInt8) -> Reach:
     return known(layer, scales, (least_unit(layer.scale_ih), least_unit(layer.scale_hh)))
 
 
-RULES = {"gru_int8": Rule(lower, reach), "rnn_int8": Rule(lower, reach)}
+RULES = {kind: Rule(lower, reach, looked_up) for kind in ("gru_int8", "rnn_int8")}

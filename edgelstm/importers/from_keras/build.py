@@ -11,7 +11,7 @@ from ...errors import UnsupportedModelError, printable
 from ...layers.feedforward import Activation, Normalizer
 from ...layers.order import INPUT
 from ...layers.record import Layer
-from ...layers.recording import Last, Mask
+from ...layers.recording import Last, Mask, Repeat
 
 Shape = tuple[int | None, ...]
 
@@ -208,6 +208,11 @@ class Build:
         while name in layers and layers[name].answers is None:
             name = layers[name].inputs[0]
         return name in layers and layers[name].answers != 0
+
+    def repeats(self, x: Value) -> str | None:
+        """The record of one row of which a sequence is so many; None of other sequences."""
+        layer = next((layer for layer in self.layers if layer.name == x.name), None)
+        return layer.inputs[0] if isinstance(layer, Repeat) and len(layer.inputs) == 1 else None
 
     def ended(self, name: str, x: Value, end: str = "last") -> Value:
         """The last timestep as the network's state of knowledge: every step gives one, unless the model answers whole recordings."""

@@ -1,6 +1,6 @@
 """Keras' recurrent layers on tensors that have rows and no time: inside of TimeDistributed, or behind what sums a sequence up."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ...layers.activations import spelled
@@ -40,6 +40,23 @@ def both(call: Call, cells: Sequence[Recurrent], merge: str | None, sequences: b
     record = Mul if merge == "mul" else Add
     y = replace(found[0], name=call.build.add(record(**call.build.at(call.name, *found))))
     return call.build.apply(spelled("affine", 0.5, 0.0), f"{call.name}.mean", y) if merge == "ave" else y
+
+
+def begun(call: Call, cell: Callable[[int], Recurrent]) -> Value:
+    """A sequence of fixed length, or rows, through a cell that begins with what another recurrence ends with."""
+    x, *states = call.inputs
+    steps = x.shape[0]
+    wrong = x.time is None or steps is None or len(x.shape) != 2 or x.mask is not None or any(s.time is not False for s in states)
+    if wrong or x.turned or x.weights or x.scores or any(x.zeros):
+        raise call.refused(f"it begins with a state, and reads {x.shape}; edgelstm imports it of fixed timesteps without a mask")
+    backwards, sequences = call.options.take("go_backwards", bool, False), call.options.take("return_sequences", bool, False)
+    call.options.drop("zero_output_for_mask")
+    made = cell(x.features[-1] or 0)
+    rows = laying.laid(call.build, x) if x.time else x
+    record = IntraRNN(made, steps or 0, last=not sequences, starts=True, **call.at(rows, *states))
+    if backwards or [s.width for s in states] != list(record.state_sizes):
+        raise call.refused(f"it begins with {len(states)} states of {[s.width for s in states]} numbers, or reads backwards")
+    return Value(call.build.add(record), record.answer_shape, False)
 
 
 def _rows(call: Call) -> Value:

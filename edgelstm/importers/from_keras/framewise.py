@@ -144,6 +144,7 @@ def _transposed(axes: int) -> Callable[[Call], Value]:
         options, x, filters = call.options, call.x, call.options.count("filters")
         options.must_be("data_format", "channels_last", None)
         options.must_be("output_padding", None)
+        options.must_be("groups", 1)
         if x.time or len(x.features) != axes + 1 or x.mask is not None:
             raise call.refused(f"it is imported on the map of a timestep, inside of TimeDistributed; it is given {x.shape}")
         size, strides = _each(options.counts("kernel_size"), axes), _each(options.counts("strides", 1), axes)

@@ -53,6 +53,9 @@ def laid(build: Build, x: Value) -> Value:
     """All timesteps of a sequence of fixed length as one map, (timesteps, features …)."""
     steps = x.steps
     assert steps is not None
+    if (source := build.repeats(x)) is not None:
+        row = Value(source, x.features, False)
+        return gathered(build, f"{x.name}.rows", [row], np.stack([places(row)] * steps))
     x = build.measured("steps", x)
     name = build.add(Window(steps, stride=steps, padding="valid", **build.at(f"{x.name}.steps", x)))
     rows = Value(name, (1, steps * x.width), True)

@@ -1,5 +1,6 @@
 """Keras' layers whose timesteps are maps: images, spectrogram frames, rows of sensors."""
 
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from ...layers.conv_lstm import ConvLSTM
 from ...layers.convolution import Conv1D
 from ...layers.map_conv import MapConv
+from ...layers.recording import Reverse
 from .build import Value
 from .convolving import steps_after
 from .feedforward import activated
@@ -23,7 +25,8 @@ def _conv_lstm(axes: int) -> Kind:
         if len(x.features) != axes + 1 or x.mask is not None:
             raise call.refused(f"it is imported on maps of {axes + 1} dimensions a timestep without a mask; it is given shape {x.shape}")
         options.must_be("data_format", "channels_last", None)
-        options.must_be("go_backwards", False)
+        if options.take("go_backwards", bool, False):
+            x = replace(x, name=call.build.add(Reverse(**call.at(call.build.measured(call.name, x), name=f"{call.name}.backwards"))))
         options.drop("zero_output_for_mask")  # there is no mask
         filters, size = options.count("filters"), _each(options.counts("kernel_size"), axes)
         kernel = arrays.get("kernel", (*size, x.features[-1], 4 * filters))

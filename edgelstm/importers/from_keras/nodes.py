@@ -13,6 +13,9 @@ _SILENT = ("mask", "training", "initial_state", "constants")
 #: Names under which Keras 3 gives masks.
 _MASKS = ("mask", "query_mask", "value_mask", "key_mask")
 
+#: What Keras 2 writes in place of a layer where a number stands before the tensors.
+_NUMBER = "_CONSTANT_VALUE"
+
 #: Names under which tensors are given, in the order in which they are given without a name.
 _ORDER = {"query": 1, "value": 2, "key": 3}
 
@@ -48,6 +51,7 @@ def node_inputs(node: Any, place: str) -> list[Place]:
     """
     if isinstance(node, dict):
         tensors, others = _tensors(node.get("args"))
+        tensors += _begun(node.get("kwargs"))
         _refuse_arguments(node.get("kwargs"), place)
         if others:
             raise UnsupportedModelError(f"{place} is called with {printable(others, 100)} beside its tensors.")
@@ -56,8 +60,17 @@ def node_inputs(node: Any, place: str) -> list[Place]:
     entries = [node] if isinstance(node, list) and node and isinstance(node[0], str) else node
     for entry in entries:
         if len(entry) > 3:
+            found += _begun(entry[3])
             _refuse_arguments(entry[3], place)
     return found
+
+
+def _begun(given: Any) -> list[Place]:
+    """The tensors that a recurrent layer begins with."""
+    state = given.get("initial_state") if isinstance(given, dict) else None
+    if not isinstance(state, list | dict) or (isinstance(state, list) and all(one is None for one in state)):
+        return []
+    return _tensors(state)[0] or places(state)
 
 
 def node_call(node: Any) -> tuple[list[Place], dict[str, Any]]:
@@ -79,8 +92,11 @@ def node_call(node: Any) -> tuple[list[Place], dict[str, Any]]:
         named = node["kwargs"] if isinstance(node.get("kwargs"), dict) else {}
     else:
         entry = node[0] if isinstance(node, list) and node and isinstance(node[0], list) else node
-        tensors = places(node)
         named, more = (entry[3] if isinstance(entry, list) and len(entry) > 3 and isinstance(entry[3], dict) else {}), {}
+        if isinstance(entry, list) and len(entry) > 2 and entry[:2] == [_NUMBER, -1]:
+            more, tensors = {"before": [entry[2]]}, []
+        else:
+            tensors = places(node)
     for name, value in sorted(named.items(), key=lambda item: _ORDER.get(item[0], 0)):
         found = _tensors(value)[0] if isinstance(value, dict) else []
         if isinstance(value, list) and len(value) == 3 and isinstance(value[0], str):
@@ -127,7 +143,7 @@ def _tensors(given: Any) -> tuple[list[Place], list[Any]]:
 def _refuse_arguments(given: Any, place: str) -> None:
     for name, value in given.items() if isinstance(given, dict) else ():
         nothing = value is None or (isinstance(value, list) and all(one is None for one in value))
-        if nothing or (name in _SILENT and value is False):
+        if nothing or (name in _SILENT and value is False) or (name == "initial_state" and isinstance(value, list | dict)):
             continue
         raise UnsupportedModelError(
             f"{place} is called with {printable(name, 60)} = {printable(repr(value), 60)}, which edgelstm does not import."

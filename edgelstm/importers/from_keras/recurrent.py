@@ -33,6 +33,11 @@ _CELLS = {
 }
 
 
+#: Classes of recurrences over maps, and the layers that join what both directions give.
+_MAPS = ("ConvLSTM1D", "ConvLSTM2D")
+_MERGING = {"concat": "Concatenate", "sum": "Add", "mul": "Multiply", "ave": "Average"}
+
+
 def _cell_slots(spec: Spec) -> list[Slot]:
     """Arrays of one cell."""
     return [Slot((), name) for name in ("kernel", "recurrent_kernel", *(("bias",) if spec.flag("use_bias", True) else ()))]
@@ -66,6 +71,8 @@ def _cell(call: Call, width: int, **options: Any) -> Recurrent:
 def _layer(call: Call) -> Value:
     """A layer of one cell."""
     cell = replace(call, arrays=call.arrays.below("cell"))
+    if len(call.inputs) > 1:
+        return frames.begun(call, lambda width: _cell(cell, width))
     return _followed(call, lambda width, **options: [_cell(cell, width, **options)])
 
 
@@ -157,15 +164,32 @@ def _directions(spec: Spec) -> tuple[Spec, Spec]:
 
 def _both_slots(spec: Spec) -> list[Slot]:
     forward, backward = _directions(spec)
-    if forward.kind not in _CELLS or backward.kind not in _CELLS:
-        raise UnsupportedModelError(
-            f"{spec.label} holds {forward.kind}; edgelstm imports it around {', '.join((*_GATES, 'CuDNNLSTM', 'CuDNNGRU'))}."
-        )
+    if not {forward.kind, backward.kind} <= {*_CELLS, *_MAPS}:
+        known = ", ".join((*_GATES, "CuDNNLSTM", "CuDNNGRU", *_MAPS))
+        raise UnsupportedModelError(f"{spec.label} holds {forward.kind}; edgelstm imports it around {known}.")
     halves = (("forward_layer", forward), ("backward_layer", backward))
     return [slot.below(name, half.trainable) for name, half in halves for slot in _layer_slots(half)]
 
 
+def _both_over_maps(call: Call) -> Value:
+    """A recurrence over maps from either end."""
+    x, merge = call.sequence, call.options.take("merge_mode", str, None)
+    call.options.drop("layer", "backward_layer")
+    forward, backward = _directions(call.spec)
+    sequences = forward.flag("return_sequences", False)
+    if merge not in _MERGING or x.mask is not None:
+        raise call.refused(f"its merge_mode is {merge}, or it is given a mask; edgelstm imports it over maps with {', '.join(_MERGING)}")
+    (first,) = call.run(forward, call.arrays.below("forward_layer"), [x])
+    (second,) = call.run(backward.with_settings(go_backwards=True), call.arrays.below("backward_layer"), [x])
+    if sequences:
+        second = replace(second, name=call.build.add(Reverse(**call.at(second, name=f"{call.name}.turned"))))
+    join = Spec({"class_name": _MERGING[merge], "config": {"name": call.name}}, call.spec.version, call.spec.label)
+    return call.run(join, call.arrays, [first, second])[0]
+
+
 def _both(call: Call) -> Value | list[Value]:
+    if _directions(call.spec)[0].kind in _MAPS:
+        return _both_over_maps(call)
     x, merge = call.x, call.options.take("merge_mode", str, None)
     in_rows = frames.has_rows(call)
     call.options.drop("layer", "backward_layer")

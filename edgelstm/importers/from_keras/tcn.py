@@ -39,13 +39,19 @@ def _norm(spec: Spec) -> str:
 
 
 def _slots(spec: Spec) -> list[Slot]:
-    """Two convolutions a block, and one that matches channels where their number changes: in the first, where it is not the input's."""
-    found, before = [], None
+    """Two convolutions a block, and one that matches channels where their number changes: in the first, where it is not the input's.
+
+    Since 3.5 normalisations stand before the convolutions.
+    """
+    found, before = list[Slot](), None
     for block, filters in enumerate(_filters(spec)):
+        convs, norms = [], []
         for half in (0, 1):
-            found += [Slot((f"conv1D_{half}",), name).below(f"{block}") for name in ("kernel", "bias")]
-            norms = _NORMS.get(_norm(spec), {})
-            found += [Slot((f"norm_{half}",), name, trained).below(f"{block}") for name, trained in norms.items()]
+            convs.append([Slot((f"{block}", f"conv1D_{half}"), name) for name in ("kernel", "bias")])
+            norms.append([Slot((f"{block}", f"norm_{half}"), name, trained) for name, trained in _NORMS.get(_norm(spec), {}).items()])
+        newest = "go_backwards" in spec.config
+        order = [*norms, *convs] if newest else [convs[0], norms[0], convs[1], norms[1]]
+        found += [slot for part in order for slot in part]
         if filters != before:
             found += [Slot(("matching",), name, optional=not block).below(f"{block}") for name in ("kernel", "bias")]
         before = filters

@@ -16,6 +16,7 @@ from ..graph.wires import Budget
 from .attempts import Attempt
 from .deciding import Found, decided
 from .file import File, Graph
+from .indices import with_plain_indices
 from .settling import Sizes, open_frame, parse, settled
 from .signature import Reading, readings
 from .thresholds import without_thresholds
@@ -75,7 +76,7 @@ class Followed(NamedTuple):
 def followed(file: File, sizes: str | None, source: str) -> Followed:
     """The same as `from_onnx`, with what the inputs were taken for."""
     graph, values = settled(file.graph, parse(sizes) if sizes is not None else Sizes())
-    graph = without_thresholds(graph)
+    graph = with_plain_indices(without_thresholds(graph))
     constants, budget = dict[str, Value](values), Budget()
     best: tuple[int, EdgeLSTMError] | None = None
     forms, found = _Forms(graph), list[Found]()

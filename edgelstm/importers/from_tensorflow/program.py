@@ -1,5 +1,6 @@
 """A frozen graph of TensorFlow as a graph that `from_onnx` follows: its operators stay TensorFlow's own."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,7 +99,7 @@ def _answers(nodes: Sequence[NodeDef], notes: list[str]) -> dict[str, str]:
     reached = followed(nodes, readers, "Placeholder") - followed(nodes, readers, "Enter", until="Exit")
     known, found = {node.name: node for node in nodes}, dict[str, str]()
     for node in nodes:
-        if node.name not in reached or node.op in _SILENT_OPS or node.name in readers:
+        if node.name not in reached or node.op in _SILENT_OPS or node.name in readers or _left_over(node):
             continue
         end = _chosen(node, known)
         if end is not None:
@@ -108,6 +109,11 @@ def _answers(nodes: Sequence[NodeDef], notes: list[str]) -> dict[str, str]:
     if not found:
         raise UnsupportedModelError("holds no node that depends on an input (Placeholder) and is read by no other; freeze the graph again.")
     return found
+
+
+def _left_over(node: NodeDef) -> bool:
+    """Whether it is a variable of a loop as TensorFlow 2 writes loops out: it gives all of them (``lower_while_op.cc``)."""
+    return node.op == "Exit" and re.search(r"/exit/_[0-9]+$", node.name) is not None
 
 
 def _one_network(nodes: Sequence[NodeDef], ends: dict[str, str], notes: list[str]) -> dict[str, str]:

@@ -20,6 +20,18 @@ layout = "{layout}"  # whose names and layouts the tensors have: torch, keras, t
 without = []         # names of tensors, or beginnings of names, that are left out
 """
 
+#: One of several indices of a sample. What reads several tables names them: inputs.
+_INDEX = """
+# Index {place} of a sample. What reads several tables names them, inputs = ["NAME", "NAME"]. Leave out the other network of an encoder
+# and a decoder; each is a model of its own.
+[[layers]]
+kind = "slice"
+name = "index{place}"
+inputs = ["input"]
+start = {place}
+stop = {end}
+"""
+
 #: What only the user knows of a kind.
 _CHOICES = {
     "rnn": ('# nonlinearity = "relu"  # tanh by default',),
@@ -54,8 +66,18 @@ def draft(tensors: Mapping[str, Named], name: str) -> str:
     """The text of a recipe that takes all of `tensors`, in the order of the file or, where it can be told, of the network."""
     layout = "keras" if any(_last(full) in _KERAS or "/vars/" in full for full in tensors) else "torch"
     text = [_HEAD.format(name=printable(name, 200), count=len(tensors), layout=layout)]
-    text += _torch(tensors) if layout == "torch" else _keras(tensors)
+    text += _each_its_index(_torch(tensors) if layout == "torch" else _keras(tensors))
     return "\n".join(text) + "\n"
+
+
+def _each_its_index(text: list[str]) -> list[str]:
+    """Of several tables each reads an index of its own, which a slice takes out of the sample."""
+    tables = [at for at, layer in enumerate(text) if '\nkind = "embedding"' in layer]
+    if len(tables) < 2:
+        return text
+    for place, at in enumerate(tables):
+        text[at] = f"{_INDEX.format(place=place, end=place + 1)}{text[at]}"
+    return text
 
 
 def _last(full: str) -> str:
