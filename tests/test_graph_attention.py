@@ -124,7 +124,7 @@ REFUSED = {
     "its scores are answers": (lambda y: y @ turned(y), "products of the rows of a recording"),
     "shares are answers": (lambda y: torch.softmax(y @ turned(y), -1), "products of the rows of a recording"),
     "a mask of its own": (lambda y: weighted(y @ turned(y) + FAR, y), "more than one factor"),
-    "a softmax over queries": (lambda y: torch.softmax(y @ turned(y), -2) @ y, "MatMul"),
+    "a softmax over queries": (lambda y: torch.softmax(y @ turned(y), -2) @ y, "Softmax"),
 }
 
 

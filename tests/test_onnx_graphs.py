@@ -104,6 +104,9 @@ NETWORKS = {
     "scores of all rows by the last one": lambda: behind_lstm(
         lambda y, h: h((torch.softmax(y @ y[:, -1].unsqueeze(2), 1) * y).sum(1)), nn.Linear(8, 2)
     ),
+    "scores of keys by queries, turned": lambda: behind_lstm(
+        lambda y, q, k: torch.softmax(turned(k(y) @ turned(q(y))), -1) @ y, nn.Linear(8, 4), nn.Linear(8, 4)
+    ),
     "samples less the last one": lambda: Network(lambda x, rnn: rnn(x - x[:, -1:])[0], lstm(3, 8)),
     "the first and last rows of both directions": lambda: Network(
         lambda x, rnn, h: h(torch.cat([(y := rnn(x)[0])[:, 0], y[:, -1]], 1)), lstm(3, 4, bidirectional=True), nn.Linear(16, 2)

@@ -50,6 +50,7 @@ def product(tracer: "Tracer", left: "Flow", right: "Flow") -> Ids | None:
 
 def adjusted(tracer: "Tracer", ids: Ids, scales: Floats, offsets: Floats) -> Ids | None:
     """Scores times one factor, those of later steps far below all others where so much is added; None where `ids` are no scores."""
+    ids = _exchanged(tracer, ids)
     if (found := of_scores(tracer, ids)) is None or found.source.shares:
         return None
     steps, offsets = ids.shape[-1], np.broadcast_to(offsets, ids.shape)
@@ -63,6 +64,7 @@ def adjusted(tracer: "Tracer", ids: Ids, scales: Floats, offsets: Floats) -> Ids
 
 def softmax(tracer: "Tracer", ids: Ids) -> Ids | None:
     """The softmax over its last axis of an array of scores; None where it is none."""
+    ids = _exchanged(tracer, ids)
     found = of_scores(tracer, ids)
     return None if found is None or found.source.shares else _changed(tracer, found, ids, shares=True)
 
@@ -90,6 +92,18 @@ def of_scores(tracer: "Tracer", ids: Ids) -> Looking | None:
     order = np.lexsort((at.number, at.sequence))
     same = np.array_equal(ids, _arranged(tracer.space.ids(wire), order, ids.shape))
     return Looking(wire, wire.source, order) if same else None
+
+
+def _exchanged(tracer: "Tracer", ids: Ids) -> Ids:
+    """Scores (…, steps, steps) of keys by queries whose last axes a graph has turned, as those of queries by keys; others as they are."""
+    if ids.ndim < 2 or ids.shape[-1] != ids.shape[-2] or of_scores(tracer, ids) is not None:
+        return ids
+    found = of_scores(tracer, np.swapaxes(ids, -1, -2))
+    if found is None or found.source.shares or found.source.causal:
+        return ids
+    source = replace(found.source, place=tracer.place, queries=found.source.keys, keys=found.source.queries)
+    wire = tracer.space.allocate(source, found.wire.steps, found.wire.width)
+    return _arranged(tracer.space.ids(wire), found.order, ids.shape)
 
 
 def _changed(tracer: "Tracer", found: Looking, ids: Ids, **fields: Any) -> Ids:
