@@ -95,8 +95,8 @@ def test_the_wheel_needs_no_framework(wheel, wheel_file):
     metadata = next(text for name, text in wheel.items() if name.endswith("METADATA")).decode()
     needed = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", metadata, re.MULTILINE)
     assert sorted(needed) == ["click", "llvmlite", "numba", "numpy", "rich", "safetensors"]
-    assert wheel_file.stat().st_size < 1_300_000  # what is downloaded
-    assert sum(map(len, wheel.values())) < 3_300_000  # what lies on a board's disk
+    assert wheel_file.stat().st_size < 1_500_000  # what is downloaded
+    assert sum(map(len, wheel.values())) < 3_900_000  # what lies on a board's disk
 
 
 def test_one_version():

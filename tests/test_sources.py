@@ -59,7 +59,7 @@ def test_urls_are_taken_apart() -> None:
     assert address.settled(qos=1, clean=False, ca="") == {"qos": 0, "clean": True, "ca": ""}
     assert parse("serial:///dev/ttyACM0?baud=9600")[1:5] == ("serial", "", 0, "/dev/ttyACM0")
     assert parse("wav:a folder/b.wav").path == "a folder/b.wav"
-    assert [is_url(text) for text in ("-", "a.csv", "c:\\a.csv", "mic:", "/tmp/x:y")] == [False, False, False, True, False]
+    assert [is_url(text) for text in ("-", "a.csv", "c:\\a.csv", "mic:", "/x:y")] == [False, False, False, True, False]
     assert [has_keys(f"mqtt://b/{topic}") for topic in ("a/+/b", "a/#", "a/b", "a/+b")] == [True, True, False, False]
 
 
