@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,6 @@ from .errors import InputError, UsageError
 from .many import ManyStreams, whole
 from .runtime import native_call
 from .runtime.keyed import Integers, Key, checked, sequence, shown
-from .runtime.many_call import Call
 from .runtime.samples import NanPolicy, NanPolicyName
 from .runtime.states import CompiledStepper, Floats
 
@@ -81,9 +80,12 @@ class Windowed(ManyStreams):
             )
         self._taken = np.zeros(self.capacity, np.int64)  # by slot of a key, samples since its beginning
         self._answers = self._states.answers(self.windows)
-        self._known: tuple[int, Call] | None = None  # the stream that native code was told of last
-        self._fast: Call | None = None  # of the one stream, where Python calls native code for its steps
+        stepper = self._states.stepper
+        self._call = stepper.call() if isinstance(stepper, CompiledStepper) else None
+        self._told_of = -1  # the slot of the stream that `_call` is of
         self._last: tuple[tuple[int, int, int], Integers] = (-1, 0, 0), np.zeros(0, np.int64)
+        if self.capacity == 1:
+            self._bind()
 
     def step(self, x: object, key: Key = 0) -> Floats | None:
         """One timestep.
@@ -106,37 +108,27 @@ class Windowed(ManyStreams):
             If the shape is wrong or a value must not enter a state; nothing has changed then.
         """
         answers = self._run(key, self._states.samples.one(x).reshape(1, -1))
-        if self._fast is None and key == 0 and self.capacity == 1 and self._known is not None:
-            self._bind(self._known[1])
         return answers[0].reshape(self.output_shape) if len(answers) else None
 
-    def _call(self, slot: int) -> Call | None:
-        """What native code is told of the windows of a stream; None where they are stepped from here."""
-        stepper, states = self._states.stepper, self._states
-        if not isinstance(stepper, CompiledStepper):
-            return None
-        call, every = stepper.call(), slot * self.windows + np.arange(2 * self.windows) % self.windows
-        sizes = self.length, self.hop, self.windows
-        call.tell_windows(sizes, self._taken[slot : slot + 1], states.places(every), self.program.initial_state, self._answers)
-        return call
-
-    def _bind(self, call: Call) -> None:
+    def _bind(self) -> None:
         """Let steps of the one stream be calls of native code, where this interpreter allows that."""
-        states, stepper, owner = self._states, self._states.stepper, ref(self)
-        if not native_call.usable() or not isinstance(stepper, CompiledStepper):
+        states, stepper = self._states, self._states.stepper
+        if self._call is None or not native_call.usable() or not isinstance(stepper, CompiledStepper):
             return
-
-        def careful(x: object, key: Key = 0, *, _kept: object = (call, states)) -> Floats | None:
-            if (windowed := owner()) is None:
-                raise UsageError("this step is of windows that are gone; keep the Windowed itself.")
-            return Windowed.step(windowed, x, key)
-
+        careful = partial(Windowed.step, self)  # Python collects the cycle
         answer, checked = self._answers[0].reshape(self.output_shape), states.policy is not NanPolicy.PROPAGATE
         windowed = stepper.streams.python_windowed
         self.step = native_call.bind(  # type: ignore[method-assign]
-            self.program, call.memory, answer, answer, careful, checked=checked, windowed=windowed
+            self.program, self._call.memory, answer, answer, careful, checked=checked, windowed=windowed
         )
-        self._fast = call
+
+    def _tell(self, slot: int) -> None:
+        """Tell native code of the windows of a stream."""
+        if self._call is not None and self._told_of != slot:
+            every = self._states.places(slot * self.windows + np.arange(2 * self.windows) % self.windows)
+            sizes = self.length, self.hop, self.windows
+            self._call.tell_windows(sizes, self._taken[slot : slot + 1], every, self.program.initial_state, self._answers)
+            self._told_of = slot
 
     def drop(self, key: Key) -> None:
         """Forget a stream.
@@ -147,11 +139,9 @@ class Windowed(ManyStreams):
             If there is none of this key.
         """
         super().drop(key)
-        self._known = None
-        if self._fast is not None:
-            self._fast.let_go()
-            self._fast = None
-            del self.step
+        self._told_of = -1
+        if self._call is not None:
+            self._call.let_go()
 
     def process(self, xs: ArrayLike, key: Key = 0) -> Floats:
         """Many timesteps, bit-equal to stepping.
@@ -222,14 +212,13 @@ class Windowed(ManyStreams):
         if not good:
             states.check_rows(rows, (key,), len(rows))
         slot = int(self._slots((checked(key),))[0])
-        if self._known is None or self._known[0] != slot:
-            call = self._call(slot)
-            self._known = None if call is None else (slot, call)
-        if good and self._known is not None and isinstance(states.stepper, CompiledStepper):
+        if self.capacity > 1 or key == 0:
+            self._tell(slot)
+        if good and self._told_of == slot and self._call is not None and isinstance(states.stepper, CompiledStepper):
             taken = int(self._taken[slot])
             answers = states.answers(self._ended(taken + len(rows)) - self._ended(taken))
             places = native_call.address(rows), native_call.address(answers)
-            states.stepper.streams.run_windowed(self._known[1].address, *places, len(rows))
+            states.stepper.streams.run_windowed(self._call.address, *places, len(rows))
             return answers
         return self._run_carefully(slot, rows)
 

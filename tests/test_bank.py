@@ -2,7 +2,9 @@
 
 import pickle
 import struct
+import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -367,3 +369,42 @@ def test_a_built_library_gives_the_same(tmp_path, prefix):
     with pytest.raises(el.InputError, match="channel 0"):
         other.step_many(keys, spoiled)
     assert other.snapshot_all() == bank.snapshot_all()
+
+
+def test_threads_share_the_streams_of_a_call():
+    alone, shared = el.StreamBank(MODEL, 40), el.StreamBank(MODEL, 40, threads=3)
+    keys = list(range(37))
+    xs = rows_of(0, 37 * 6).reshape(37, 6, 3)
+    for some in (keys, keys[::-1], [*keys[:20], 3, 5]):
+        part = xs[: len(some)]
+        np.testing.assert_array_equal(shared.process_many(some, part), alone.process_many(some, part))
+        np.testing.assert_array_equal(shared.step_many(tuple(some), part[:, 0]), alone.step_many(tuple(some), part[:, 0]))
+    assert shared.snapshot_all() == alone.snapshot_all()
+    bad = xs[:, 0].copy()
+    bad[30, 1] = np.nan
+    with pytest.raises(el.InputError, match="stream 30: channel 1"):
+        shared.step_many(keys, bad)
+    assert shared.snapshot_all() == alone.snapshot_all()
+    with pytest.raises(el.UsageError, match="threads is a whole number"):
+        el.StreamBank(MODEL, 4, threads=0)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_stays_as_it_was():
+    """Streams come and go, are reset and put back: the process does not grow."""
+    bank, rng = el.StreamBank(MODEL, 20, evict="oldest"), np.random.default_rng(6)
+
+    def resident(rounds):
+        """Pages after so many rounds."""
+        for _ in range(rounds):
+            keys = rng.integers(0, 40, 12).tolist()
+            bank.step_many(keys, XS[:12])
+            bank.step(keys[0], XS[1])
+            bank.restore(keys[1], bank.snapshot(keys[0]))
+            bank.reset(keys[2])
+            bank.drop(keys[3])
+        bank.restore_all(bank.snapshot_all())
+        return int(Path("/proc/self/statm").read_text().split()[1])
+
+    before = resident(1000)
+    assert resident(4000) - before < 64

@@ -70,6 +70,7 @@ def replaced(index, **entries):
         (setting(1, recurrent_activation="swoosh"), ["recurrent_activation", "swoosh", "hard_sigmoid"]),
         (setting(1, activation={"class_name": "function", "config": "mine"}), ["'mine'"]),
         (setting(1, layer_norm=True), ["layer_norm"]),
+        (replaced(1, class_name="MaxPooling2D", config={"name": "p", "pool_size": [0, 1], "strides": [1, 0]}), ["'p' (MaxPooling2D)"]),
         (setting(1, use_bias=False), ["should have 4 arrays", "holds 6"]),
         (setting(1, go_backwards=True), ["forward half"]),
         (replaced(1, class_name="TimeDistributed"), ["should have 3 arrays"]),

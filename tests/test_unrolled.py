@@ -15,10 +15,10 @@ STEPS, HIDDEN = 6, 4
 class Unrolled:
     """``h = tanh(x W + h U)`` over six steps of three numbers as ONNX nodes, of which parts may be made wrong."""
 
-    def __init__(self, begins="zeros", slices=False, backward=False, other_weight=False, skip=False, projected_first=False):
+    def __init__(self, begins="zeros", slices=False, backward=False, other_weight=False, skip=False, projected_first=False, left_out=""):
         rng = np.random.default_rng(3)
         self.w, self.u, self.head = (rng.normal(size=shape).astype(np.float32) for shape in ((3, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, 2)))
-        self.constants = {"W": self.w, "U": self.u, "V": self.u + 1, "head": self.head}
+        self.constants = {"W": self.w, "U": self.u, "V": self.u + 1, "head": self.head, "other": self.w + 1}
         self.constants["h0"] = np.zeros((1, HIDDEN), np.float32) if begins == "zeros" else np.ones((1, HIDDEN), np.float32)
         self.nodes = []
         names = [f"x{step}" for step in range(STEPS)]
@@ -35,6 +35,11 @@ class Unrolled:
         for step, name in enumerate(names[::-1] if backward else names):
             before = "h0" if skip and step == 4 else state
             self.add("MatMul", [name, "W"], f"xW{step}")
+            if left_out and step == 0:
+                first = Node("MatMul", "ai.onnx", "first", (name, "other" if left_out == "another weight" else "W"), ("xW0",), {})
+                self.nodes[-1] = first
+                self.add("Sigmoid" if left_out == "another function" else "Tanh", ["xW0"], state := "h1")
+                continue
             self.add("MatMul", [before, "V" if other_weight and step == 3 else "U"], f"hU{step}")
             self.add("Add", [f"xW{step}", f"hU{step}"], f"z{step}")
             self.add("Tanh", [f"z{step}"], state := f"h{step + 1}")
@@ -56,7 +61,7 @@ class Unrolled:
         return (h @ self.head)[0]
 
 
-@pytest.mark.parametrize("options", [{}, {"slices": True}, {"backward": True}, {"begins": "ones"}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"slices": True}, {"backward": True}, {"begins": "ones"}, {"left_out": "zeros"}], ids=str)
 def test_steps_that_do_the_same_are_a_layer(options):
     net = Unrolled(**options)
     model = net.model()
@@ -66,7 +71,10 @@ def test_steps_that_do_the_same_are_a_layer(options):
     assert found == pytest.approx(net.answer(x, options.get("backward", False)), abs=1e-5)
 
 
-@pytest.mark.parametrize("options", [{"other_weight": True}, {"skip": True}], ids=str)
+DIFFERENT = [{"other_weight": True}, {"skip": True}, {"left_out": "another weight"}, {"left_out": "another function"}]
+
+
+@pytest.mark.parametrize("options", DIFFERENT, ids=str)
 def test_steps_that_differ_are_no_recurrence(options):
     assert rolled(Unrolled(**options).graph()) is None
     with pytest.raises(el.EdgeLSTMError):

@@ -68,7 +68,7 @@ def _model_of(found: Callable[[], Stored], source: str) -> tuple[Model, str, lis
         return model_of(found(), source)
     except EdgeLSTMError:
         raise
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as problem:
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError) as problem:
         raise ModelFileError(
             f"describes its layers in values of wrong types ({printable(repr(problem), 100)}); the file is damaged, save the model again."
         ) from None

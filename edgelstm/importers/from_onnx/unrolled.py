@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .file import Graph, Node, Tensor
+from .first_steps import constants, first_step
 
 #: The domain and operator of a recurrence that was found.
 UNROLLED = ("edgelstm", "Unrolled")
@@ -50,7 +51,7 @@ def _once(graph: Graph) -> Graph | None:
     keys = _Keys(graph)
     for steps in islice(_sources(graph, keys), max(4, _MOST_VISITED // max(1, len(graph.nodes)))):
         for names in (steps, steps[::-1]):
-            pattern = _Pattern(graph, keys, names)
+            pattern = Pattern(graph, keys, names)
             if pattern.fits():
                 return pattern.rewritten()
     return None
@@ -103,7 +104,7 @@ def _plain(value: Any) -> Any:
 
 
 @dataclass(eq=False)
-class _Pattern:
+class Pattern:
     """A recurrence over `steps`, the names of a recording's steps in the order in which it runs.
 
     nodes: those of the second step; same: by step, the node that is like each of them; before: by node and input of the pattern that reads
@@ -140,6 +141,8 @@ class _Pattern:
         last = len(bodies) - 1
         for step in (*range(2, last + 1), 0):
             found[step] = self._like(bodies[step], step, found.get(step - 1, []))
+            if step == 0 and None in found[0] and self.before:
+                found[0] = list(first_step(self, bodies[0]) or found[0])
             if not nodes or (None in found[step] and (step != last or not any(found[step]))):
                 return False
         self.same = [found[step] for step in range(last + 1)]
@@ -170,12 +173,12 @@ class _Pattern:
         """The node of a step that is like each of the pattern; None where there is none."""
         free: dict[Any, list[Node]] = {}
         for node in body:
-            free.setdefault(self._kind(node), []).append(node)
+            free.setdefault(self.kind(node), []).append(node)
         here: dict[str, _Place] = {}
         past = {name: (i, out) for i, node in enumerate(earlier) if node is not None for out, name in enumerate(node.outputs)}
         found: list[Node | None] = []
         for index, node in enumerate(self.nodes):
-            candidates = free.get(self._kind(node), [])
+            candidates = free.get(self.kind(node), [])
             match = next((one for one in candidates if self._reads_alike(index, one, step, here, past)), None)
             found.append(match)
             if match is not None:
@@ -183,7 +186,8 @@ class _Pattern:
                 here |= {name: (index, out) for out, name in enumerate(match.outputs)}
         return found
 
-    def _kind(self, node: Node) -> tuple[Any, ...]:
+    def kind(self, node: Node) -> tuple[Any, ...]:
+        """What nodes have in common that compute the same of what they read."""
         return node.domain, node.op, len(node.inputs), self.keys.attributes(node)
 
     def _reads_alike(self, index: int, node: Node, step: int, here: Mapping[str, _Place], past: Mapping[str, _Place]) -> bool:
@@ -236,7 +240,8 @@ class _Pattern:
         made = tuple(step[i].outputs[out] for i, out in places for step in steps)
         domain, op = UNROLLED
         node = Node(op, domain, self.nodes[-1].name, given, made, {"body": body, "steps": len(self.steps)})
-        return Graph(self.graph.inputs, self.graph.outputs, _ordered([*rest, node]), self.graph.constants)
+        held = {**self.graph.constants, **constants(steps[0])}
+        return Graph(self.graph.inputs, self.graph.outputs, _ordered([*rest, node]), held)
 
 
 def _spans(graph: Graph, steps: Sequence[str]) -> dict[str, _Span]:

@@ -196,9 +196,10 @@ class _Walk:
         self.layers.append(tflite_layers.lstm(operator, name))
 
     def _function(self, operator: Operator, name: str) -> None:
-        self.layers.append(tflite_layers.function(operator, name))
+        self.layers += [tflite_layers.function(operator, name), *tflite_layers.levels(operator.outputs[0])]
         if self.tensor.type != "float32":
-            self.notes.append(f"{name} is computed in float32, where TensorFlow Lite rounds to {self.tensor.type} steps.")
+            told = f"{name} is computed in float32 and rounded to {self.tensor.type} levels"
+            self.notes.append(f"{told}; TensorFlow Lite has tables, which differ by one level at times.")
 
     def _reshape(self, operator: Operator) -> None:
         out = operator.outputs[0]

@@ -5,12 +5,15 @@ The order of the operators is the part of `chains`, their numbers are that of `i
 
 import math
 
+import numpy as np
+
+from ...layers.fake_quantize import FakeQuantize
 from ...layers.feedforward import Activation, Softmax
 from ...layers.lstm_int8_static import LSTMInt8Static
 from ...layers.record import Layer
 from . import integers as tflite_int8
 from . import lstm_integers
-from .file import Operator
+from .file import Operator, Tensor
 from .lstm_integers import STATE
 
 #: Fused functions, by number.
@@ -60,6 +63,15 @@ def function(operator: Operator, name: str) -> Layer:
     if (beta := operator.options.number(0, "f", 0.0)) != 1:
         raise operator.refused(f"its beta is {beta:g}, not 1")
     return Softmax()
+
+
+def levels(tensor: Tensor) -> list[Layer]:
+    """What rounds numbers to the levels of a tensor; nothing for one of numbers."""
+    if tensor.type != "int8" or tensor.scale.size != 1:
+        return []
+    size, zero = tensor.shape[-1], int(tensor.zero_point[0])
+    bounds = [np.full(size, end - zero) for end in (-128, 127)]
+    return [FakeQuantize(np.full(size, tensor.scale[0]), *bounds)]
 
 
 def lstm(operator: Operator, name: str) -> LSTMInt8Static:
