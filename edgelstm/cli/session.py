@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from ..stream import Stream
     from ..web.feed import Feed
 
+#: Seconds that a run which ends waits for a broker to confirm its answers; the state from before them is kept where it does not.
+LAST_WAIT = 5.0
+
 
 class Session:
     """Everything is ready when it is made; `run` steps.
@@ -118,7 +121,7 @@ class Session:
         finally:
             try:
                 if self._state is not None:
-                    self._state.finish()
+                    self._state.finish(settled=where.settle(LAST_WAIT))
             finally:
                 self._report()
         for source in inputs.sources:

@@ -125,13 +125,13 @@ class StateFile:
         if self._streams is not None:
             self._blob, self._noted = self._streams.snapshot(), self._tell()
 
-    def finish(self) -> None:
-        """Keep the last state that belongs to whole bursts of samples, however the run ended."""
-        if self._whole:
+    def finish(self, *, settled: bool) -> None:
+        """Keep the last state that belongs to whole bursts of samples, however the run ended; `settled`: whether their answers arrived."""
+        if self._whole and settled:
             self.remember()
         self.keep()
 
-    def kept_after_each(self, source: "Iterable[Samples]", settle: Callable[[], None], *, told: bool) -> "Iterator[Samples]":
+    def kept_after_each(self, source: "Iterable[Samples]", settle: Callable[[], object], *, told: bool) -> "Iterator[Samples]":
         """Samples, the state being written after those before were answered, before any more are asked for.
 
         Parameters

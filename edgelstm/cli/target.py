@@ -76,10 +76,9 @@ class Target:
         file = sys.stdout.buffer if self._file is None else cast(BinaryIO, self._file)
         return self.form.sink(file, stream, kept_names, keyed=keyed)
 
-    def settle(self) -> None:
-        """Wait until every answer is where it shall go."""
-        if self._sent is not None:
-            self._sent.settle()
+    def settle(self, seconds: float | None = None) -> bool:
+        """Wait until every answer is where it shall go, or for some seconds; whether it is there."""
+        return self._sent is None or self._sent.settle(seconds)
 
     @property
     def position(self) -> list[int]:

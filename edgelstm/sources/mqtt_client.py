@@ -148,10 +148,10 @@ class Connection:
             else:
                 self._early.add(mid)
 
-    def settle(self, seconds: float | None = None) -> None:
-        """Wait until the broker has confirmed all messages, however long it is away, or for some seconds."""
+    def settle(self, seconds: float | None = None) -> bool:
+        """Wait until the broker has confirmed all messages, however long it is away, or for some seconds; whether it has."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._unconfirmed, seconds)
+            return self._changed.wait_for(lambda: not self._unconfirmed, seconds)
 
     def close(self) -> None:
         """Say that this client is offline, and leave."""

@@ -82,9 +82,9 @@ class MqttSink:
     def _publish(self, topic: str, text: str, *, retain: bool) -> None:
         self._connection.publish(topic, text, self._qos, retain=retain)
 
-    def settle(self) -> None:
-        """Wait until the broker has confirmed every answer, however long it is away."""
-        self._connection.settle()
+    def settle(self, seconds: float | None = None) -> bool:
+        """As `Connection.settle`, of every answer."""
+        return self._connection.settle(seconds)
 
     def close(self) -> None:
         """Leave the broker."""
