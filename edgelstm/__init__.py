@@ -23,19 +23,19 @@ _HOME = {
     "LibraryError": "errors",
     "Model": "model",
     "ModelFileError": "errors",
-    "Observed": "observed",
+    "Observed": "field.observed",
     "Probe": "model",
     "Sampler": "generation.sampling",
     "ShapeError": "errors",
     "StateError": "errors",
     "Stream": "stream",
-    "StreamBank": "bank",
-    "Timed": "timed",
+    "StreamBank": "field.bank",
+    "Timed": "field.timed",
     "UnsupportedModelError": "errors",
     "UsageError": "errors",
     "Verification": "verifying",
     "Vocabulary": "generation.vocabulary",
-    "Windowed": "windowed",
+    "Windowed": "field.windowed",
     "arun": "sources.asynchronous",
     "beam_search": "generation.beam",
     "build": "building",
@@ -165,7 +165,6 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from .bank import StreamBank as StreamBank
     from .building import build as build
     from .errors import CalibrationWarning as CalibrationWarning
     from .errors import CompileError as CompileError
@@ -177,6 +176,10 @@ if TYPE_CHECKING:
     from .errors import StateError as StateError
     from .errors import UnsupportedModelError as UnsupportedModelError
     from .errors import UsageError as UsageError
+    from .field.bank import StreamBank as StreamBank
+    from .field.observed import Observed as Observed
+    from .field.timed import Timed as Timed
+    from .field.windowed import Windowed as Windowed
     from .files.elstm import save as save
     from .generation.beam import beam_search as beam_search
     from .generation.sampling import Sampler as Sampler
@@ -249,12 +252,9 @@ if TYPE_CHECKING:
     from .loading import load as load
     from .model import Model as Model
     from .model import Probe as Probe
-    from .observed import Observed as Observed
     from .quantization import quantize as quantize
     from .sources.asynchronous import arun as arun
     from .statistics import InputStatistics as InputStatistics
     from .stream import Stream as Stream
-    from .timed import Timed as Timed
     from .verifying import Verification as Verification
     from .verifying import verify as verify
-    from .windowed import Windowed as Windowed

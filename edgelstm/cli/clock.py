@@ -9,9 +9,9 @@ import click
 from ..errors import UsageError
 
 if TYPE_CHECKING:
+    from ..field.timed import Timed
     from ..runners.succession import Succession
     from ..stream import Stream
-    from ..timed import Timed
 
 _OPTIONS = (
     click.option("--time", metavar="COLUMN", help="Times of the samples: gaps are filled, what comes late or twice is left out."),
@@ -54,7 +54,7 @@ class Asked(NamedTuple):
             return None
         if self.period is None and rate_hz is None:
             raise UsageError("--time needs --period S: the model does not say how many samples a second it was trained on.")
-        from ..timed import Timed
+        from ..field.timed import Timed
 
         period = 1 / rate_hz if self.period is None and rate_hz else self.period or 0.0
         timed = Timed(cast("Stream", stream), period, **self.policies)

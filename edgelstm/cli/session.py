@@ -68,7 +68,7 @@ class Session:
         web: str | None,
         reopens: bool,
     ) -> None:
-        from ..bank import StreamBank
+        from ..field.bank import StreamBank
         from ..runners.counts import LineCount
         from ..runners.ledger import Ledger
         from ..stream import Stream
@@ -149,7 +149,7 @@ class Session:
         """What is counted, where it is served or written."""
         if self._web is None and self._field.metrics is None:
             return None
-        from ..observed import Observed
+        from ..field.observed import Observed
         from ..runners.saturation import saturation
 
         asked: list[Callable[[], dict[str, Any]]] = [self._counts]

@@ -1,4 +1,4 @@
-"""What a stream needs in the field: a grid of time, a look at its sensors, telemetry, states on disk, models that follow one another.
+"""What streams need in the field: many by key, windows, a grid of time, a look at sensors, telemetry, states on disk, new models.
 
-Logic alone: nothing here reads a clock or a sensor unless it was given one, and nothing here knows a kernel.
+Nothing here reads a clock or a sensor unless it was given one, and nothing here knows a kernel.
 """

@@ -5,19 +5,7 @@ import numpy as np
 from ..layers.integers import ACTIVATION_BITS, GATE_BITS
 from ..layers.lstm_int8_static import LSTMInt8Static
 from .functions import State, Twin
-from .integers import (
-    Integers,
-    Vector,
-    dequantised,
-    inverse_root,
-    quantised,
-    rescaled,
-    rounded_shift,
-    saturated,
-    sigmoid,
-    tanh,
-    toward_zero,
-)
+from .integers import Integers, Vector, dequantised, inverse_root, quantised, rescaled, rounded_shift, saturated, sigmoid, tanh, toward_zero
 
 #: What stands for one among gates: the largest there is.
 ONE = (1 << ACTIVATION_BITS) - 1

@@ -10,7 +10,7 @@ from ..errors import InputError
 from . import Samples, Sink, Watch
 
 if TYPE_CHECKING:
-    from ..bank import StreamBank
+    from ..field.bank import StreamBank
 
 #: What the column is called that holds the name of an answer's stream.
 KEY = "key"

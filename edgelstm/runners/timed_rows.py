@@ -10,7 +10,7 @@ from . import Samples, Sink, Watch
 from .counts import LineCount
 
 if TYPE_CHECKING:
-    from ..timed import Timed
+    from ..field.timed import Timed
 
 #: What units of time are in seconds.
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}

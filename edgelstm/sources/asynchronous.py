@@ -13,7 +13,7 @@ from ..runners.reading import Reading
 from . import Wanted, open_input
 
 if TYPE_CHECKING:
-    from ..bank import StreamBank
+    from ..field.bank import StreamBank
 
 #: What a source may give: the key of a stream and a sample for it, or what sources of this package give.
 Item = tuple[Any, ArrayLike] | Samples

@@ -14,21 +14,7 @@ from ...layers.record import Layer
 from ...layers.window import Window
 from .cell_states import cell_wires
 from .cells import Cells
-from .expressions import (
-    Affine,
-    Apply,
-    Cell,
-    Combine,
-    Constant,
-    Expression,
-    Floats,
-    Input,
-    Last,
-    Made,
-    Scale,
-    State,
-    spread,
-)
+from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, spread
 from .wires import MOST_WEIGHTS, Ids, Space, Wire
 
 #: Most pieces of other layers' outputs that a layer reads as slices; of more the numbers are taken one by one.

@@ -2,18 +2,7 @@
 
 from numba import njit
 
-from ..simd.addresses import (
-    find_bad,
-    floats_at,
-    peek_f32,
-    peek_i32,
-    peek_i64,
-    run_apart,
-    run_apart_block,
-    run_group,
-    run_step,
-    steps_taken,
-)
+from ..simd.addresses import find_bad, floats_at, peek_f32, peek_i32, peek_i64, run_apart, run_apart_block, run_group, run_step, steps_taken
 from ..simd.vectors import offset
 from .blocks import copier
 from .rates import values_due

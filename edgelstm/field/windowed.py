@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import InputError, UsageError
+from ..errors import InputError, UsageError
+from ..runtime import native_call
+from ..runtime.keyed import Integers, Key, checked, sequence, shown
+from ..runtime.samples import NanPolicy, NanPolicyName
+from ..runtime.states import CompiledStepper, Floats
 from .many import ManyStreams, whole
-from .runtime import native_call
-from .runtime.keyed import Integers, Key, checked, sequence, shown
-from .runtime.samples import NanPolicy, NanPolicyName
-from .runtime.states import CompiledStepper, Floats
 
 if TYPE_CHECKING:
-    from .model import Model
+    from ..model import Model
 
 
 class Windowed(ManyStreams):

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from .errors import UsageError, printable
-from .runtime.facts import Facts
-from .runtime.keyed import Key, Keyed
-from .runtime.program import Program, open_library
-from .runtime.samples import NanPolicyName, check_policy, policy_of
-from .runtime.states import CompiledStepper, LibraryStepper, States, Stepper
-from .runtime.threads import Threads
+from ..errors import UsageError, printable
+from ..runtime.facts import Facts
+from ..runtime.keyed import Key, Keyed
+from ..runtime.program import Program, open_library
+from ..runtime.samples import NanPolicyName, check_policy, policy_of
+from ..runtime.states import CompiledStepper, LibraryStepper, States, Stepper
+from ..runtime.threads import Threads
 
 if TYPE_CHECKING:
-    from .model import Model
+    from ..model import Model
 
 
 class ManyStreams(Facts):
@@ -77,7 +77,7 @@ class ManyStreams(Facts):
 
     def _shown(self, more: str) -> str:
         """The object in a line."""
-        from .runtime.outline import line
+        from ..runtime.outline import line
 
         return printable(f"{type(self).__name__}({line(self._told())}, {more})")
 
@@ -103,10 +103,10 @@ def _opened(model: Model | str | os.PathLike[str], threads: int) -> tuple[Progra
         program = open_library(os.fspath(model))
         _check_steps(program.reads_recordings)
         return program, program.sizes.digest.hex(), [LibraryStepper(program) for _ in range(threads)]
-    from .compiler.plan import plan_of
-    from .compiler.streams import streams_of
-    from .files.elstm import model_digest
-    from .model import Model
+    from ..compiler.plan import plan_of
+    from ..compiler.streams import streams_of
+    from ..files.elstm import model_digest
+    from ..model import Model
 
     if not isinstance(model, Model):
         raise UsageError(f"expected a Model, or the path of a built library; got {printable(type(model).__name__, 60)}.")

@@ -9,14 +9,14 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError, StateError, UsageError, printable
-from .field.grid import Event, Grid, TimeCounts, Verdict
-from .runtime.conversion import Form, floats
-from .runtime.samples import NanPolicy
+from ..errors import InputError, StateError, UsageError, printable
+from ..runtime.conversion import Form, floats
+from ..runtime.samples import NanPolicy
+from .grid import Event, Grid, TimeCounts, Verdict
 
 if TYPE_CHECKING:
-    from .field.sensors import SensorChecks
-    from .stream import Stream
+    from ..stream import Stream
+    from .sensors import SensorChecks
 
 #: What users write for what is done about instants without a sample, and about samples that are too old.
 OnGap = Literal["hold", "interpolate", "reset", "skip"]
@@ -95,7 +95,7 @@ class Timed:
         statistics = self.stream.statistics
         if statistics is None:
             return None
-        from .field.sensors import SensorChecks
+        from .sensors import SensorChecks
 
         return SensorChecks(statistics)
 

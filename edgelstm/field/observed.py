@@ -6,16 +6,16 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from . import __version__
-from .errors import CompileError
-from .field import exposition
-from .field.sensors import SensorChecks
-from .field.telemetry import FINEST, About, Telemetry
-from .runtime import native_call
+from .. import __version__
+from ..errors import CompileError
+from ..runtime import native_call
+from . import exposition
+from .sensors import SensorChecks
+from .telemetry import FINEST, About, Telemetry
 
 if TYPE_CHECKING:
-    from .runtime.step_clock import StepClock
-    from .stream import Stream
+    from ..runtime.step_clock import StepClock
+    from ..stream import Stream
 
 
 class Observed(Telemetry):
@@ -53,12 +53,12 @@ class Observed(Telemetry):
         if not isinstance(getattr(step, "__self__", None), native_call.Binding):
             return self._slow_step
         try:
-            from .compiler.step_clock import library
+            from ..compiler.step_clock import library
 
             handle = library().handle
         except (CompileError, ImportError):
             return self._slow_step
-        from .runtime.step_clock import StepClock
+        from ..runtime.step_clock import StepClock
 
         self._native = StepClock(step, handle, self._stepped.program.python_step, FINEST, self._deadline_ns)
         return self._native.step

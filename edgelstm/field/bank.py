@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import InputError, StateError, UsageError, printable
+from ..errors import InputError, StateError, UsageError, printable
+from ..runtime import bank_snapshot, snapshot
+from ..runtime.keyed import Integers, Key, Keyed, checked, sequence, shown
+from ..runtime.many_call import Call, RunStreams
+from ..runtime.samples import NanPolicy, NanPolicyName
+from ..runtime.states import Floats
 from .many import ManyStreams, whole
-from .runtime import bank_snapshot, snapshot
-from .runtime.keyed import Integers, Key, Keyed, checked, sequence, shown
-from .runtime.many_call import Call, RunStreams
-from .runtime.samples import NanPolicy, NanPolicyName
-from .runtime.states import Floats
 
 if TYPE_CHECKING:
-    from .model import Model
+    from ..model import Model
 
 _FLOAT32 = np.dtype(np.float32)
 
