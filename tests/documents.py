@@ -31,6 +31,7 @@ NOT_EXECUTED = {
     "README.md": {
         "python3 -m venv .venv && .venv/bin/pip install -qq . && .venv/bin/edgelstm demo": f"{INDEX}; .ci/run executes it",
         'python3 -m venv .venv && .venv/bin/pip install -qq ".[test]"': f"{INDEX}; .ci/run executes it",
+        "edgelstm run gesture.elstm -i 'mqtt:": f"{ELSEWHERE}test_mqtt.py",
     },
     "docs/raspberry-pi.md": {
         "sudo apt install": ROOT_RIGHTS,
