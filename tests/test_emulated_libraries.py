@@ -27,14 +27,14 @@ import emulated_pi  # noqa: E402
 FOLDER = os.environ.get("EDGELSTM_EMULATED_PI")
 HEADER = TESTS.parent / "edgelstm" / "include"
 
-#: Target, and the cores that must run it.
+#: Target, and the cores that must run it; all but two at night, since each takes some minutes.
 ARM64 = [
-    ("rpi3", "cortex-a53"),
     ("rpi4", "cortex-a72"),
     ("rpi5", "cortex-a76"),
-    ("aarch64", "cortex-a53"),
-    ("aarch64", "cortex-a72"),
-    ("aarch64", "cortex-a76"),
+    *(
+        pytest.param(target, core, marks=pytest.mark.nightly)
+        for target, core in (("rpi3", "cortex-a53"), *(("aarch64", f"cortex-{number}") for number in ("a53", "a72", "a76")))
+    ),
 ]
 
 #: Target, GNU's name of its toolchain, and the emulator.
@@ -170,7 +170,10 @@ def step_in_c(folder, names, toolchain, emulator):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("target", "toolchain", "emulator"), IN_C, ids=[target for target, *_ in IN_C])
+@pytest.mark.parametrize(
+    ("target", "toolchain", "emulator"),
+    [pytest.param(*row, id=row[0], marks=[pytest.mark.nightly] * (row[0] in ("rpi4", "riscv64"))) for row in IN_C],
+)
 def test_c_programs_step_every_model(libraries, target, toolchain, emulator):
     folder = libraries(target)
     step_in_c(folder, MODELS, toolchain, emulator)
