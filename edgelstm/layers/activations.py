@@ -102,7 +102,7 @@ FUNCTIONS = {
     "exp": Function("exp(x)", _exp),
     "abs": Function("|x|", _same),
     "sqrt": Function("sqrt(max(x, 0))", math.sqrt),
-    "log": Function("log(max(x, a))", lambda x, a: max(abs(_log(a)), _log(max(x, a))), ("a",), (LEAST_LOG,)),
+    "log": Function("log(max(x, a))", lambda x, a: max(abs(_log(a)), math.log(max(x, a))), ("a",), (LEAST_LOG,)),
     "reciprocal": Function("x / max(|x|, a)^2", lambda x, a: 1 / a, ("a",), (LEAST_DIVISOR,)),
 }
 
