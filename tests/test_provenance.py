@@ -93,6 +93,7 @@ def test_nothing_is_said_where_nothing_holds():
 
 @pytest.mark.parametrize("name", ["stateful", "nested", "cudnn", "normalised", "convolutions"])
 def test_all_arrays_of_keras_files_are_told(tmp_path, name):
+    pytest.importorskip("h5py")
     path = tmp_path / "model.h5"
     path.write_bytes(KERAS2.read(f"{name}.h5"))
     found = import_file(path, traced=True).provenance
