@@ -1,6 +1,7 @@
 """What sources of numbers have in common: no lines to read, so none that is bad."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +33,10 @@ class NumberSource:
         """What the kept values are called."""
         return self._kept_names
 
-    def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """Samples as they come, (count, input_size) each."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def blocks(self) -> Iterator[NDArray[np.float32]]:
+            """Samples as they come, (count, input_size) each."""
 
     def __iter__(self) -> Iterator[Samples]:
         for block in self.blocks():
