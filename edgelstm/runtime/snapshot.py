@@ -68,6 +68,17 @@ def unpack(blob: object, state_bytes: int, digest: str, *, finite: bool = True) 
     return state
 
 
+def owner(blob: bytes) -> str:
+    """Digest of the model that a snapshot belongs to: of a stream, of a bank, or of one on a grid of time; empty for other bytes.
+
+    All of them hold a header of this layout; those on a grid have it behind their own.
+    """
+    places = (blob.find(magic) for magic in (_MAGIC, b"ELSTMBNK"))
+    begun = min((place for place in places if place >= 0), default=-1)
+    whole = begun >= 0 and len(blob) >= begun + _HEADER.size
+    return _HEADER.unpack_from(blob, begun)[3].hex() if whole else ""
+
+
 def check_owner(owner: bytes, digest: str) -> None:
     """Refuse a snapshot of another model.
 
