@@ -49,7 +49,7 @@ def example(name) -> Example:
 
 
 MEASURED_HERE = [
-    pytest.param(name, marks=[] if name == QUICK else [pytest.mark.slow]) for name in RESULTS if name not in MEASURED_ELSEWHERE
+    pytest.param(name, marks=[] if name == QUICK else [pytest.mark.slow]) for name in sorted(RESULTS.keys() - MEASURED_ELSEWHERE.keys())
 ]
 
 
