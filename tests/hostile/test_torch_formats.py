@@ -35,9 +35,8 @@ def test_changed_bags(tmp_path, kind, data):
     attempt(tmp_path / "m", data.draw(mutated(BAGS[kind])))
 
 
-@pytest.fixture(scope="module")
-def madmom(tmp_path_factory):
-    """A pickle of a network of madmom, without madmom: objects as protocol 2 writes them."""
+def madmom_pickle():
+    """A network of madmom, without madmom: objects as protocol 2 writes them."""
     array = pickle.dumps(np.ones((2, 2), np.float32), 2)[2:-1]
     text = b"".join(
         b"X" + len(name).to_bytes(4, "little") + name + value
@@ -49,8 +48,8 @@ def madmom(tmp_path_factory):
 
 @SETTINGS
 @given(data=st.data())
-def test_changed_pickles_of_madmom(tmp_path, madmom, data):
-    attempt(tmp_path / "m", data.draw(mutated(madmom)))
+def test_changed_pickles_of_madmom(tmp_path, data):
+    attempt(tmp_path / "m", data.draw(mutated(madmom_pickle())))
 
 
 @pytest.fixture(scope="module")
