@@ -1,11 +1,13 @@
 """Changes to a sound file by the thousand: each ends in a model or in one of edgelstm's errors, within the promised time and memory.
 
-    python tests/hostile/mutations.py FORM FILE COUNT [FIRST]
+    python tests/hostile/mutations.py COUNT FIRST FORM FILE ...
 
-FORM is one of `readers.FORMS`. What is changed, `changes` tells. A finding is printed with the number that makes it again.
+COUNT changes of each file, from the number FIRST on. FORM is one of `readers.FORMS`. What is changed, `changes` tells. A finding is
+printed with the number that makes it again.
 """
 
 import json
+import logging
 import os
 import resource
 import subprocess
@@ -40,18 +42,13 @@ def forked(_program, *, input, **_options):  # noqa: A002  as subprocess.run cal
     return SimpleNamespace(stdout=stdout, returncode=os.waitpid(child, 0)[1])
 
 
-def main(form, path, count, first=0):
-    """Print findings and a summary as lines of JSON."""
-    warnings.simplefilter("ignore")
-    from edgelstm.importers import hdf5
-
-    hdf5.subprocess = SimpleNamespace(run=forked, TimeoutExpired=subprocess.TimeoutExpired)
-    path = Path(path)
+def attack(form, path, count, first):
+    """Print findings in one file's changes, and a summary, as lines of JSON."""
     reader, seal = FORMS[form]
     read, sound = reader(path.parent), path.read_bytes()
+    watch(path.parent)
     read(path)
     parts, place = parts_of(sound), path.with_name("state.0.state" if form == "states" else f"changed{path.suffix}")
-    watch(path.parent)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
     began, slowest, grown, findings, answered = time.time(), 0.0, 0, 0, 0
     for number in range(first, first + count):
@@ -66,16 +63,21 @@ def main(form, path, count, first=0):
             fault, before = f"takes {grown >> 20} MB", before + grown
         if fault:
             findings += 1
-            print(json.dumps({"number": number, "fault": fault}), flush=True)
-    summary = {
-        "tried": count,
-        "answered": answered,
-        "findings": findings,
-        "seconds": round(time.time() - began),
-        "slowest": round(slowest, 2),
-    }
-    print(json.dumps({**summary, "grown_mb": grown >> 20}), flush=True)
+            print(json.dumps({"file": str(path), "number": number, "fault": fault}), flush=True)
+    summary = {"tried": count, "answered": answered, "findings": findings, "seconds": round(time.time() - began)}
+    print(json.dumps({"file": str(path), **summary, "slowest": round(slowest, 2), "grown_mb": grown >> 20}), flush=True)
+
+
+def main(count, first, *files):
+    """`files`: of each its form, then its path."""
+    warnings.simplefilter("ignore")
+    logging.disable()
+    from edgelstm.importers import hdf5
+
+    hdf5.subprocess = SimpleNamespace(run=forked, TimeoutExpired=subprocess.TimeoutExpired)
+    for form, path in zip(files[::2], files[1::2], strict=True):
+        attack(form, Path(path), int(count), int(first))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:5]))
+    main(*sys.argv[1:])

@@ -17,36 +17,30 @@ from changes import documented
 SECONDS, BYTES = 5.0, 500 << 20
 
 #: What a program that only reads a file has no cause for.
-FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn", "socket.connect", "os.remove", "os.rename", "shutil.rmtree")
+FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn", "socket.connect")
+TOUCHED = ("open", "os.remove", "os.rename", "os.mkdir", "os.symlink", "os.link", "os.truncate", "shutil.rmtree")
 
-#: Files and programs that were asked for since `tried` began, beyond those of Python and of the folder.
+#: Files and programs that were asked for since `tried` began, beyond those of Python and of the folders that are watched.
 _strange: list[str] = []
+_folders: list[str] = []
 
 
 def watch(folder):
-    """Note every file outside of `folder` and of Python's own that is opened from now on, and every program that is started."""
-    known = tuple(
-        {
-            str(folder),
-            sys.prefix,
-            sys.base_prefix,
-            *map(os.path.realpath, filter(None, sys.path)),
-            "/proc/self",
-            "/sys",
-            "/usr/share",
-            "/dev/null",
-        }
-    )
+    """Note files that are opened or changed outside of `folder`, those given before and Python's own, and programs that are started."""
+    if not _folders:
+        python = (sys.prefix, sys.base_prefix, *map(os.path.realpath, filter(None, sys.path)))
+        _folders.extend((*python, os.environ["EDGELSTM_CACHE_DIR"], "/proc", "/sys", "/usr/share", "/dev/null"))
+        sys.addaudithook(_heard)
+    _folders.append(str(folder))
 
-    def heard(event, arguments):
-        if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
-            place = os.path.realpath(os.fsdecode(arguments[0]))
-            if not place.startswith(known):
-                _strange.append(f"opens {place}")
-        elif event in FORBIDDEN:
-            _strange.append(f"{event}{arguments}")
 
-    sys.addaudithook(heard)
+def _heard(event, arguments):
+    if event in TOUCHED and isinstance(arguments[0], str | bytes | os.PathLike):
+        place = os.fsdecode(arguments[0])  # in <…> the text of no file, which Python would show
+        if not place.startswith("<") and not os.path.realpath(place).startswith(tuple(_folders)):
+            _strange.append(f"{event} {place}")
+    elif event in FORBIDDEN:
+        _strange.append(f"{event}{arguments}")
 
 
 def tried(path, read, told=None):
@@ -79,7 +73,7 @@ def weights(path):
     """Keras' weights alone, of which the layers have to be said."""
     from edgelstm.importers import import_file
 
-    import_file(path, layers="lstm, dense", recurrent_activation="sigmoid")
+    import_file(path, layers="lstm_4, dense_3", recurrent_activation="sigmoid")
 
 
 def recipe(path):

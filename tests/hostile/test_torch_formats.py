@@ -37,10 +37,10 @@ def test_changed_bags(tmp_path, kind, data):
 
 def madmom_pickle():
     """A network of madmom, without madmom: objects as protocol 2 writes them."""
-    array = pickle.dumps(np.ones((2, 2), np.float32), 2)[2:-1]
+    weights, bias = (pickle.dumps(np.ones(shape, np.float32), 2)[2:-1] for shape in ((2, 2), 2))
     text = b"".join(
         b"X" + len(name).to_bytes(4, "little") + name + value
-        for name, value in ((b"weights", array), (b"bias", array), (b"activation_fn", b"cmadmom.ml.nn.activations\ntanh\n"))
+        for name, value in ((b"weights", weights), (b"bias", bias), (b"activation_fn", b"cmadmom.ml.nn.activations\ntanh\n"))
     )
     layer = b"cmadmom.ml.nn.layers\nFeedForwardLayer\n)\x81}(" + text + b"ub"
     return b"\x80\x02cmadmom.ml.nn\nNeuralNetwork\n)\x81}(X\x06\0\0\0layers](" + layer + b"eub."
