@@ -29,7 +29,8 @@ def watch(folder):
     """Note files that are opened or changed outside of `folder`, those given before and Python's own, and programs that are started."""
     if not _folders:
         python = (sys.prefix, sys.base_prefix, *map(os.path.realpath, filter(None, sys.path)))
-        _folders.extend((*python, os.environ["EDGELSTM_CACHE_DIR"], "/proc", "/sys", "/usr/share", "/dev/null"))
+        cache = os.environ.get("EDGELSTM_CACHE_DIR") or os.path.expanduser("~/.cache")
+        _folders.extend((*python, cache, "/proc", "/sys", "/usr/share", "/dev/null"))
         sys.addaudithook(_heard)
     _folders.append(str(folder))
 
