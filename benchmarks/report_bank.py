@@ -28,10 +28,9 @@ def _table(result: Result, what: str) -> str:
 def markdown(result: Result) -> str:
     """All tables, with the machine that they are of."""
     machine = "; ".join(result["machine"][key] for key in ("cpu", "system", "python", "date"))
-    parts = [
-        f"**Many streams**: inputs,hidden units of one LSTM layer, then Dense to 1; one thread. {machine}; {result['pinned']}. Best of "
-        f"{result['rounds']} chunks. Nanoseconds a stream-step, and in brackets over the first line's."
-    ]
+    heading = "**Many streams**: inputs,hidden units of one LSTM layer, then Dense to 1; one thread."
+    how = f"Best of {result['rounds']} chunks. Nanoseconds a stream-step, and in brackets over the first line's."
+    parts = [f"{heading} {machine}; {result['pinned']}. {how}"]
     first = next(iter(result["banks"].values()))
     for what in first:
         parts += [f"{what[0].upper()}{what[1:]}:", _table(result, what)]

@@ -59,9 +59,7 @@ def test_a_group_ends_where_a_stream_comes_again():
     for count in (150, 47, 48, 49, 2, 151, 200):
         keys = rng.permutation(150)[:count].tolist() if count <= 150 else rng.integers(0, 150, count).tolist()
         xs = rng.uniform(-1, 1, (len(keys), 3, 2)).astype(np.float32)
-        np.testing.assert_array_equal(
-            bank.process_many(keys, xs), [streams[key].process(part) for key, part in zip(keys, xs, strict=True)]
-        )
+        np.testing.assert_array_equal(bank.process_many(keys, xs), [streams[key].process(part) for key, part in zip(keys, xs, strict=True)])
     keys = [0, 1, 0, 2, 2, 2, *range(3, 60), 5, 4]
     xs = rng.uniform(-1, 1, (len(keys), 2)).astype(np.float32)
     np.testing.assert_array_equal(bank.step_many(keys, xs), [streams[key].step(x).copy() for key, x in zip(keys, xs, strict=True)])

@@ -10,6 +10,7 @@ from test_rates import MODEL as RATED
 
 import edgelstm as el
 
+
 def test_a_refused_sample_changes_nothing():
     bank = el.StreamBank(MODEL, 5)
     bank.step_many(["a", "b"], XS[:2])

@@ -10,6 +10,7 @@ from bank_twins import MODEL, XS
 import edgelstm as el
 from edgelstm.runtime import snapshot
 
+
 def sealed(data):
     return bytes(data) + struct.pack("<I", zlib.crc32(data))
 

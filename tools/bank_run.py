@@ -24,7 +24,7 @@ PAGES = 256
 
 def model_of(rng: Any, inputs: int, hidden: int) -> Any:
     weights = (rng.uniform(-0.5, 0.5, shape) for shape in ((4 * hidden, inputs), (4 * hidden, hidden), (4 * hidden,)))
-    return el.Model([el.LSTM(*weights), el.Dense(rng.uniform(-1, 1, (1, hidden)), rng.uniform(-1, 1, 1))])
+    return el.Model((el.LSTM(*weights), el.Dense(rng.uniform(-1, 1, (1, hidden)), rng.uniform(-1, 1, 1))))
 
 
 class Run:
@@ -154,10 +154,8 @@ def main() -> int:
         run.turn()
     grown = pages() - before
     run.ends_the_same()
-    print(
-        f"{run.bank.steps:,} steps in {perf_counter() - began:.0f} s; {run.compared:,} answers and {len(run.twins)} states as of streams of "
-        f"their own; pages grown by: {grown}; {run.counts}"
-    )
+    print(f"{run.bank.steps:,} steps in {perf_counter() - began:.0f} s: {run.counts}")
+    print(f"{run.compared:,} answers and {len(run.twins)} states are as of streams of their own; pages grown by: {grown}")
     return int(grown > PAGES)
 
 

@@ -99,7 +99,8 @@ def tail(told: Record) -> str:
 #: The name by which a file shows what wrote it, and how it is told.
 KINDS = {"rows": comparison, "programs": cold_start, "full_speed_ns": tail}
 
-#: The same of results that the README does not show: ``arm_instructions.py`` writes a page of its own, ``cells.py`` and ``bank.py`` are for `PERFORMANCE`.
+#: The same of results that the README does not show: ``arm_instructions.py`` writes a page of its own, ``cells.py`` and ``bank.py`` are for
+#: `PERFORMANCE`.
 APART = {"cores", "cells", "banks"}
 PERFORMANCE = ROOT / "docs" / "performance.md"
 

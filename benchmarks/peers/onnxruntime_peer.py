@@ -48,7 +48,10 @@ def graph(case: Case, batch: int = 1) -> bytes:
     made = helper.make_graph(
         nodes,
         "step",
-        [tensor("x", TensorProto.FLOAT, [1, batch, case.row.input_size]), *(tensor(s, TensorProto.FLOAT, [1, batch, hidden]) for s in states)],
+        [
+            tensor("x", TensorProto.FLOAT, [1, batch, case.row.input_size]),
+            *(tensor(s, TensorProto.FLOAT, [1, batch, hidden]) for s in states),
+        ],
         [tensor("y", TensorProto.FLOAT, [batch, 1]), *(tensor(f"next_{s}", TensorProto.FLOAT, [1, batch, hidden]) for s in states)],
         weights,
     )

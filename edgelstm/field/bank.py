@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _FLOAT32 = np.dtype(np.float32)
 
+
 class _Ready(NamedTuple):
     """A step of the same keys as before: what native code is told, and what it answers where all samples are good."""
 

@@ -44,7 +44,11 @@ def sums_of_gates(sizes, rows, block, units):
 
 def after_product(sizes, rows, block, units):
     """An inlined function (w, u, z, k, count, s, y, y_stride): a tile's step of the block of streams from stream k on."""
-    sums, recurrent, next_h = sums_of_gates(sizes, rows, block, units), recurrent_adder(rows.stride, sizes.sums[1]), Cell(*sizes.cell).after()
+    sums, recurrent, next_h = (
+        sums_of_gates(sizes, rows, block, units),
+        recurrent_adder(rows.stride, sizes.sums[1]),
+        Cell(*sizes.cell).after(),
+    )
     size, hidden, streams, stride, gate = 3 * units, sizes.hidden, block.streams, rows.stride, block.streams * units
     lanes, every, behind = Lanes(units), Lanes(units, streams), size * (1 + sizes.inputs)
     last = behind + size * hidden

@@ -75,7 +75,7 @@ def cells_of(sizes, block, units):
 
 
 def lstm_f32_streams(lanes, registers, **constants):
-    """Kernel of one timestep of a group of streams. lanes, registers: of the CPU; constants: `lstm_f32.Sizes`, of a plain cell in float32."""
+    """Kernel of one timestep of a group of streams. lanes, registers: of the CPU; constants: `lstm_f32.Sizes`, of a plain cell."""
     sizes = Sizes(**constants)
     scratch = lstm_f32_scratch(constants, lanes, registers)
     padded, units, tail, tiles, turning, table = sizes.padded, sizes.units, sizes.tail, sizes.tiles, sizes.turning, sizes.table

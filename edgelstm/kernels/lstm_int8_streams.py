@@ -28,7 +28,13 @@ def sums_of(sizes, stride, block, units):
     own = Lanes(size) if block.packed else gates
     every = Lanes(own.vec.lanes, own.vec.rows * streams)
     passes, part, stored, add_word = 4 // at_once, at_once * units, at_once * units * streams, word_adder(sizes.form, sizes.width)
-    hidden_words, input_words, calibrated, shift, begins = sizes.hidden_words, sizes.input_words, sizes.calibrated, sizes.shift, sizes.offset
+    hidden_words, input_words, calibrated, shift, begins = (
+        sizes.hidden_words,
+        sizes.input_words,
+        sizes.calibrated,
+        sizes.shift,
+        sizes.offset,
+    )
     x_at, x_byte, step = up_to(4, hidden_words), 4 * weights_at * size, group * size
     h_byte, factor_at = x_byte + input_words * step, x_at + up_to(4, input_words)
 

@@ -4,7 +4,8 @@ It imports no compiler. A group of streams goes through a layer together: tile b
 sums wait in registers at a time.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 #: Most streams of a group: a tile's weights, read once for all, then come from a first-level cache. Measured on Zen 5.
 GROUP = 48
@@ -12,11 +13,17 @@ GROUP = 48
 #: Most streams of a block.
 MOST = 8
 
+#: Sums of each unit of a stream.
+SUMS = 4
+
+#: Of a layer's kernel, by name.
+Constants = Mapping[str, Any]
+
 #: Floats of a cache line.
 LINE = 16
 
 
-def up_to(multiple, size):
+def up_to(multiple: int, size: int) -> int:
     """`size`, rounded up to a multiple."""
     return -(-size // multiple) * multiple
 
@@ -39,7 +46,7 @@ class Block(NamedTuple):
     packed: int
 
 
-def block_of(units, gates, lanes, registers, *, packs):
+def block_of(units: int, gates: int, lanes: int, registers: int, *, packs: bool) -> Block:
     """The block of a tile of so many units, of whose gates all sums or a part are taken at once. packs: whether it may be packed.
 
     An eighth of the registers for weights leaves room for most streams; another one holds what they are multiplied by.
@@ -52,7 +59,7 @@ def block_of(units, gates, lanes, registers, *, packs):
     return Block(gates if packed else together, streams, int(packed))
 
 
-def apart(floats):
+def apart(floats: int) -> int:
     """Floats from one stream's row to the next: an odd number of cache lines, so that they do not compete for the same places of caches."""
     lines = -(-floats // LINE)
     return LINE * (lines | 1)
@@ -80,7 +87,7 @@ class Scratch(NamedTuple):
     floats: int
 
 
-def scratch_of(constants, gates, row, parts, lanes, registers, *, packs):
+def scratch_of(constants: Constants, gates: int, row: int, lanes: int, registers: int, *, packs: bool) -> Scratch:
     """Scratch of a layer.
 
     Parameters
@@ -91,8 +98,6 @@ def scratch_of(constants, gates, row, parts, lanes, registers, *, packs):
         As `block_of` takes it.
     row : int
         Floats of a row.
-    parts : int
-        Floats of each unit of each stream of a block.
     lanes, registers : int
         Of the CPU.
     packs : bool
@@ -102,19 +107,19 @@ def scratch_of(constants, gates, row, parts, lanes, registers, *, packs):
     full, last = (block_of(width, gates, lanes, registers, packs=packs) for width in (units, tail))
     stride, most = apart(row), max(up_to(block.streams, GROUP) for block in (full, last))
     sums = most * stride
-    return Scratch(full, last, stride, sums, sums + parts * max(full.streams * units, last.streams * tail))
+    return Scratch(full, last, stride, sums, sums + SUMS * max(full.streams * units, last.streams * tail))
 
 
-def lstm_f32_scratch(constants, lanes, registers):
+def lstm_f32_scratch(constants: Constants, lanes: int, registers: int) -> Scratch | None:
     """Scratch of `lstm_f32_streams`: rows of h, and of x or its products; sums of four gates."""
     if constants.get("options") or constants.get("halves"):
         return None
     padded = constants["padded"]
     row = padded + (4 * padded if constants.get("table") else constants["inputs"])
-    return scratch_of(constants, 4, row, 4, lanes, registers, packs=not constants["division"])
+    return scratch_of(constants, 4, row, lanes, registers, packs=not constants["division"])
 
 
-def gru_f32_scratch(constants, lanes, registers):
+def gru_f32_scratch(constants: Constants, lanes: int, registers: int) -> Scratch | None:
     """Scratch of `gru_f32_streams`: rows of h, of x or its products, and where the reset gate comes before the product, of what passes it,
     z and n; sums of r, z, and n in two parts.
     """
@@ -122,17 +127,21 @@ def gru_f32_scratch(constants, lanes, registers):
         return None
     padded = constants["padded"]
     row = padded + (3 * padded if constants.get("table") else constants["inputs"]) + (0 if constants["reset_after"] else 3 * padded)
-    return scratch_of(constants, 2, row, 4, lanes, registers, packs=not constants["cell"][-1])
+    return scratch_of(constants, 2, row, lanes, registers, packs=not constants["cell"][-1])
 
 
-def lstm_int8_dynamic_scratch(constants, lanes, registers):
-    """Scratch of `lstm_int8_streams`: rows of quantised h and x, and what the sums of x are multiplied by; the rest as `lstm_f32_scratch`."""
+def lstm_int8_dynamic_scratch(constants: Constants, lanes: int, registers: int) -> Scratch | None:
+    """Scratch of `lstm_int8_streams`: rows of quantised h and x, and what the sums of x are multiplied by; sums of four gates."""
     if constants.get("options") or constants.get("table"):
         return None
     row = 1 + sum(up_to(4, constants[words]) for words in ("hidden_words", "input_words"))
-    return scratch_of(constants, 4, row, 4, lanes, registers, packs=not constants["division"])
+    return scratch_of(constants, 4, row, lanes, registers, packs=not constants["division"])
 
 
 #: By name of a layer kernel that has a sibling for groups: the scratch of that, of the layer's constants and a CPU's lanes and registers.
 #: None of cells with options, weights in half precision and tables of integers: these are taken one by one.
-SCRATCH = {"lstm_f32": lstm_f32_scratch, "gru_f32": gru_f32_scratch, "lstm_int8_dynamic": lstm_int8_dynamic_scratch}
+SCRATCH: dict[str, Callable[[Constants, int, int], Scratch | None]] = {
+    "lstm_f32": lstm_f32_scratch,
+    "gru_f32": gru_f32_scratch,
+    "lstm_int8_dynamic": lstm_int8_dynamic_scratch,
+}

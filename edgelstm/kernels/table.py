@@ -24,7 +24,6 @@ from .joining_f32 import gather_f32, mul_f32, slice_f32
 from .lstm_f32 import lstm_f32
 from .lstm_f32_streams import lstm_f32_streams
 from .lstm_int8 import lstm_int8_dynamic
-
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
 from .lstm_int8_static_cells import lstm_int8_static_cell
 from .lstm_int8_streams import lstm_int8_streams

@@ -67,8 +67,13 @@ class Rows:
         self.inputs, self.padded, self.products, self.stride = inputs, padded, products, stride
 
     def gatherer(self, place_of):
-        """An inlined function (w, x, x_stride, places, at, z, count): the rows of `count` streams to z. place_of: `tiles_f32.products_of`."""
-        copy_h, copy_x, stride, padded = inlined(copier(self.padded)), inlined(copier(self.products or self.inputs)), self.stride, self.padded
+        """An inlined function (w, x, x_stride, places, at, z, count): rows of `count` streams to z. place_of: `tiles_f32.products_of`."""
+        copy_h, copy_x, stride, padded = (
+            inlined(copier(self.padded)),
+            inlined(copier(self.products or self.inputs)),
+            self.stride,
+            self.padded,
+        )
 
         @inlined
         def gather(w, x, x_stride, places, at, z, count):

@@ -64,7 +64,7 @@ def unpack(blob: object, windows: Windows, state_bytes: int, digest: str, *, fin
     if crc32(data[: -_CRC.size]) != _CRC.unpack(data[-_CRC.size :])[0]:
         raise StateError("the snapshot is damaged (its checksum is wrong); take another, or begin anew.")
     snapshot.check_owner(owner, digest)
-    if (length, hop) != windows:
+    if windows != Windows(length, hop):
         raise StateError(
             f"the snapshot is of windows of {length} samples every {hop}, and these are of {windows.length} every {windows.hop}; make the "
             "same windows, or begin anew."

@@ -80,7 +80,9 @@ def multiply_each(typingctx, gates, vector, x, stride):
         each, of_one, done = split(builder, args[1]), len(gates.vec.pieces), []
         for number in range(vector.rows // gates.vec.rows):
             value = builder.load(builder.gep(args[2], [times(builder, args[3], number)]), align=4)
-            done += [builder.fmul(part, broadcast(builder, value, part.type.count)) for part in each[number * of_one : (number + 1) * of_one]]
+            done += [
+                builder.fmul(part, broadcast(builder, value, part.type.count)) for part in each[number * of_one : (number + 1) * of_one]
+            ]
         return join(builder, done)
 
     return vector(gates, vector, x, stride), codegen
@@ -113,7 +115,9 @@ def store_by_gate(typingctx, gates, pointer, sums):
             wanted = range(gate * units, (gate + 1) * units)
             return _side_by_side(builder, [picked(builder, row[0], wanted) for row in rows], streams * units)
         own = rows[gate::count]
-        return _side_by_side(builder, [row[0] for row in own], streams * units) if len(own[0]) == 1 else [part for row in own for part in row]
+        return (
+            _side_by_side(builder, [row[0] for row in own], streams * units) if len(own[0]) == 1 else [part for row in own for part in row]
+        )
 
     def codegen(context, builder, signature, args):
         parts, at = split(builder, args[2]), 0
