@@ -4,7 +4,6 @@ It imports no compiler. A group of streams goes through a layer together: tile b
 sums wait in registers at a time.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 #: Most streams of a group: a tile's weights, read once for all, then come from a first-level cache. Measured on Zen 5.
@@ -17,7 +16,7 @@ MOST = 8
 SUMS = 4
 
 #: Of a layer's kernel, by name.
-Constants = Mapping[str, Any]
+Constants = dict[str, Any]
 
 #: Floats of a cache line.
 LINE = 16
@@ -140,7 +139,7 @@ def lstm_int8_dynamic_scratch(constants: Constants, lanes: int, registers: int) 
 
 #: By name of a layer kernel that has a sibling for groups: the scratch of that, of the layer's constants and a CPU's lanes and registers.
 #: None of cells with options, weights in half precision and tables of integers: these are taken one by one.
-SCRATCH: dict[str, Callable[[Constants, int, int], Scratch | None]] = {
+SCRATCH = {
     "lstm_f32": lstm_f32_scratch,
     "gru_f32": gru_f32_scratch,
     "lstm_int8_dynamic": lstm_int8_dynamic_scratch,
