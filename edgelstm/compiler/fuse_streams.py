@@ -101,7 +101,7 @@ def fuse(layout: Layout, target: Target) -> list[str]:
     texts += rates.values()
     texts.append(kernel_ir("edgelstm_first_bad", CHECKS[check], (FLOATS, types.float32, number), number, **constants))
     sizes = {"inputs": layout.input_size, "outputs": layout.output_size, "block": layout.block, "sample": layout.sample_offset // 4}
-    entry = {**sizes, "group": group, "each_step": layout.each_step, "at": many_call}
+    entry = {**sizes, "group": group, "counts": any(op.counts for op in layout.operations), "each_step": layout.each_step, "at": many_call}
     texts.append(kernel_ir(EXPORTS[0], run_streams, (number, FLOATS, FLOATS), number, **entry))
     known = {"at": binding, "of": many_call}
     texts.append(kernel_ir(EXPORTS[1], run_arrays, (number,) * 3, number, inputs=layout.input_size, **known))

@@ -28,19 +28,23 @@ inlined = njit(inline="always")
 def different(places, most):
     """How many of these streams, `most` at most, are different ones, up to the first that comes again. places: address of their addresses.
 
-    One that was seen is marked meanwhile: its count of steps is below 0.
+    They are where their addresses rise. Else one that was seen is marked meanwhile: its count of steps is below 0.
     """
-    count = 0
-    while count < most:
-        a = peek_i64(places, 8 * count)
-        taken = peek_i64(a, 0)
-        if taken < 0:
-            break
-        poke_i64(a, 0, ~taken)
+    count = 1
+    while count < most and peek_i64(places, 8 * count) > peek_i64(places, 8 * count - 8):
         count += 1
-    for k in range(count):
-        a = peek_i64(places, 8 * k)
-        poke_i64(a, 0, ~peek_i64(a, 0))
+    if count < most:
+        count = 0
+        while count < most:
+            a = peek_i64(places, 8 * count)
+            taken = peek_i64(a, 0)
+            if taken < 0:
+                break
+            poke_i64(a, 0, ~taken)
+            count += 1
+        for k in range(count):
+            a = peek_i64(places, 8 * k)
+            poke_i64(a, 0, ~peek_i64(a, 0))
     return count
 
 
@@ -71,7 +75,7 @@ def one_by_one(kernel, counts):
     return each
 
 
-def run_streams(inputs, outputs, block, sample, group, each_step, at):
+def run_streams(inputs, outputs, block, sample, group, counts, each_step, at):
     """Kernel of `edgelstm_run_streams`.
 
     Parameters
@@ -84,6 +88,8 @@ def run_streams(inputs, outputs, block, sample, group, each_step, at):
         Offset in the state, in floats, of the sample read last.
     group : int
         Most streams that go through the model together; 1 where no kernel gains by that.
+    counts : bool
+        Whether a kernel in a group takes how many steps there were.
     each_step : bool
         Whether an answer is due at every step. Rows of y whose answers are not due stay as they are.
     at : module
@@ -92,13 +98,20 @@ def run_streams(inputs, outputs, block, sample, group, each_step, at):
     copy = njit(inline="always")(copier(inputs))
 
     @inlined
+    def count_steps(place, count, steps):
+        for k in range(count):
+            a = peek_i64(place, 8 * k)
+            poke_i64(a, 0, peek_i64(a, 0) + steps)
+
+    @inlined
     def together(w, place, z, x, y, x_stride, y_stride, time, count):
         """A group of streams."""
         for t in range(time):
             run_group(w, place, z, offset(x, t * inputs), offset(y, t * outputs), x_stride, y_stride, count)
-            for k in range(count):
-                a = peek_i64(place, 8 * k)
-                poke_i64(a, 0, peek_i64(a, 0) + 1)
+            if counts:
+                count_steps(place, count, 1)
+        if not counts:
+            count_steps(place, count, time)
 
     @inlined
     def one(w, a, z, x, y, time):
