@@ -55,8 +55,9 @@ ALLOWED = {
     "runners": {"errors", "field", "runtime", "stream"},
     "sources": {"errors", "field", "runners"},
     "web": {"errors"},
+    "gallery": {"cli.show", "compiler", "doctor", "errors", "model"},
     "cli": {
-        *("", "building", "compiler", "doctor", "errors", "field", "files", "generation", "importers", "layers", "loading"),
+        *("", "building", "compiler", "doctor", "errors", "field", "files", "gallery", "generation", "importers", "layers", "loading"),
         *("model", "originals", "quantization", "reference", "runners", "runtime", "sources", "statistics", "stream"),
         *("verifying", "web"),
     },

@@ -4,14 +4,18 @@ Layout, little-endian: ``b"ELSTMSNP"``, version u32, size of the state u32, the 
 before it. The state is the first part of an arena: steps taken (int64), the last sample, h and c of every layer.
 """
 
+from __future__ import annotations
+
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import StateError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _MAGIC = b"ELSTMSNP"
 _VERSION = 1
