@@ -47,6 +47,9 @@ NOT_EXECUTED = {
     "examples/activity/README.md": {"pip install torch": INDEX},
     "examples/forecast/README.md": {"pip install torch": INDEX},
     "examples/vowels/README.md": {"pip install torch": INDEX},
+    "examples/game/README.md": {"python examples/game/run.py": f"{ELSEWHERE}test_gallery.py"},
+    "examples/heart/README.md": {"python examples/heart/run.py": f"{ELSEWHERE}test_gallery.py"},
+    "examples/stock/README.md": {"python examples/stock/run.py": f"{ELSEWHERE}test_gallery.py"},
     "examples/voice/README.md": {"pip install": INDEX, "python examples/voice/run.py": f"{ELSEWHERE}test_voice.py"},
     "docs/gateway.md": {
         "pip install 'edgelstm[": INDEX,
