@@ -24,7 +24,14 @@ import gallery
 RESULTS = gallery.results()
 
 #: Examples whose figures another test measures again, and which.
-MEASURED_ELSEWHERE = {"text": "test_text_example.py", "translate": "test_translate_example.py", "voice": "test_voice.py"}
+MEASURED_ELSEWHERE = {
+    "activity": "test_int8_tasks.py",
+    "forecast": "test_gallery.py",  # by the command
+    "text": "test_text_example.py",
+    "translate": "test_translate_example.py",
+    "voice": "test_voice.py",
+    "vowels": "test_int8_tasks.py",
+}
 
 #: The example that is streamed again wherever tests run; the others are where slow ones do.
 QUICK = "stock"
