@@ -48,6 +48,7 @@ NOT_EXECUTED = {
     "examples/forecast/README.md": {"pip install torch": INDEX},
     "examples/vowels/README.md": {"pip install torch": INDEX},
     "examples/voice/README.md": {"pip install": INDEX, "python examples/voice/run.py": f"{ELSEWHERE}test_voice.py"},
+    "examples/guitar/README.md": {"python examples/guitar/run.py": f"{ELSEWHERE}test_guitar_example.py"},
     "docs/gateway.md": {
         "pip install 'edgelstm[": INDEX,
         "edgelstm run gesture.elstm -i 'serial:": f"{ELSEWHERE}test_serial.py",

@@ -24,7 +24,12 @@ import gallery
 RESULTS = gallery.results()
 
 #: Examples whose figures another test measures again, and which.
-MEASURED_ELSEWHERE = {"text": "test_text_example.py", "translate": "test_translate_example.py", "voice": "test_voice.py"}
+MEASURED_ELSEWHERE = {
+    "guitar": "test_guitar_example.py",
+    "text": "test_text_example.py",
+    "translate": "test_translate_example.py",
+    "voice": "test_voice.py",
+}
 
 #: Examples whose networks other tests stream too; here they are streamed where slow tests are.
 SLOW = ("activity", "vowels", "forecast")
