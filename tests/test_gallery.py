@@ -26,6 +26,7 @@ RESULTS = gallery.results()
 #: Examples whose figures another test measures again, and which.
 MEASURED_ELSEWHERE = {
     "guitar": "test_guitar_example.py",
+    "recommend": "test_recommend_example.py",
     "text": "test_text_example.py",
     "translate": "test_translate_example.py",
     "voice": "test_voice.py",
