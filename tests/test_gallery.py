@@ -24,7 +24,13 @@ import gallery
 RESULTS = gallery.results()
 
 #: Examples whose figures another test measures again, and which.
-MEASURED_ELSEWHERE = {"text": "test_text_example.py", "translate": "test_translate_example.py", "voice": "test_voice.py"}
+MEASURED_ELSEWHERE = {
+    "guitar": "test_guitar_example.py",
+    "recommend": "test_recommend_example.py",
+    "text": "test_text_example.py",
+    "translate": "test_translate_example.py",
+    "voice": "test_voice.py",
+}
 
 #: The example that is streamed again wherever tests run; the others are where slow ones do.
 QUICK = "stock"
