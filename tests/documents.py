@@ -50,9 +50,9 @@ NOT_EXECUTED = {
     "examples/voice/README.md": {"pip install": INDEX, "python examples/voice/run.py": f"{ELSEWHERE}test_voice.py"},
     "docs/gateway.md": {
         "pip install 'edgelstm[": INDEX,
-        "edgelstm run gesture.elstm -i 'serial:": f"{ELSEWHERE}test_sources.py",
+        "edgelstm run gesture.elstm -i 'serial:": f"{ELSEWHERE}test_serial.py",
         "edgelstm run gesture.elstm -i 'mqtt:": f"{ELSEWHERE}test_mqtt.py",
-        "edgelstm run keyword.elstm -i": f"{ELSEWHERE}test_sources.py",
+        "edgelstm run keyword.elstm -i": f"{ELSEWHERE}test_sound.py",
         "edgelstm doctor --mqtt": f"{ELSEWHERE}test_gateway_example.py",
         "edgelstm demo --web": f"{ELSEWHERE}test_web.py",
     },

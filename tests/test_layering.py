@@ -56,8 +56,10 @@ ALLOWED = {
     "sources": {"errors", "field", "runners"},
     "web": {"errors"},
     "adapters": {"errors", "field", "files", "loading", "model", "runners.names", "runtime", "sources.extras", "stream"},
+    "gallery": {"cli.show", "compiler", "doctor", "errors", "model"},
     "cli": {
-        *("adapters", "", "building", "compiler", "doctor", "errors", "field", "files", "generation", "importers", "layers", "loading"),
+        *("adapters", "", "building", "compiler", "doctor", "errors", "field", "files", "gallery", "generation", "importers", "layers"),
+        "loading",
         *("model", "originals", "quantization", "reference", "runners", "runtime", "sources", "statistics", "stream"),
         *("verifying", "web"),
     },

@@ -25,6 +25,7 @@ READER_LEFT = 141
 #: Every verb, as `edgelstm --help` lists it; each is the command of that name in the module of that name.
 VERBS = {
     "demo": "See a trained network recognise activities, live.",
+    "examples": "List applications on real data, each measured beside a naive way.",
     "convert": "Turn a trained file (PyTorch, Keras, ONNX, TensorFlow Lite, …) into a .elstm file.",
     "describe": "Show what a model file holds.",
     "verify": "Compare a model's answers with those of the framework that trained it.",

@@ -81,6 +81,11 @@ class Target:
         return self._sent is None or self._sent.settle(seconds)
 
     @property
+    def waits(self) -> bool:
+        """Whether somebody waits until a broker takes answers."""
+        return self._sent is not None and self._sent.waits
+
+    @property
     def position(self) -> list[int]:
         """Which file is written and how far, where it is one to which a later run returns."""
         return self._file.position if self._file is not None and self._append else []

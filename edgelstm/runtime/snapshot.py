@@ -4,14 +4,18 @@ Layout, little-endian: ``b"ELSTMSNP"``, version u32, size of the state u32, the 
 before it. The state is the first part of an arena: steps taken (int64), the last sample, h and c of every layer.
 """
 
+from __future__ import annotations
+
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import StateError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _MAGIC = b"ELSTMSNP"
 _VERSION = 1
@@ -62,6 +66,17 @@ def unpack(blob: object, state_bytes: int, digest: str, *, finite: bool = True) 
     if state_size != state_bytes or not possible(state[None], finite=finite):
         raise StateError("the snapshot holds a state that this model cannot have; take another, or start with reset().")
     return state
+
+
+def owner(blob: bytes) -> str:
+    """Digest of the model that a snapshot belongs to: of a stream, of a bank, or of one on a grid of time; empty for other bytes.
+
+    All of them hold a header of this layout; those on a grid have it behind their own.
+    """
+    places = (blob.find(magic) for magic in (_MAGIC, b"ELSTMBNK"))
+    begun = min((place for place in places if place >= 0), default=-1)
+    whole = begun >= 0 and len(blob) >= begun + _HEADER.size
+    return _HEADER.unpack_from(blob, begun)[3].hex() if whole else ""
 
 
 def check_owner(owner: bytes, digest: str) -> None:

@@ -3,18 +3,19 @@
 Packing is described where it is read, in the kernels. Nothing here compiles. Each kind's file has its `RULES`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import CompileError
 from ...layers import part
 from ...layers.record import Layer
 from ..targets import Target
 
-Floats = NDArray[np.float32]
+Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 #: An LSTM layer whose weights exceed this many floats (half of a usual first-level cache) takes a block's input products together.
 #: Measured on Zen 4 and Zen 5: from (9,64) on, `process` gains a fifth or more; below, nothing.

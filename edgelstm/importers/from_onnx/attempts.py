@@ -10,12 +10,15 @@ from ...errors import UnsupportedModelError, printable
 from ...layers.record import Layer
 from ..graph.convolving import time_axis, turned
 from ..graph.emitting import Emitter
-from ..graph.expressions import Cell, Input, Memory, State
+from ..graph.expressions import Input, Memory
 from ..graph.tracing import Flow, Tracer, Value
 from ..graph.wires import MOST, Budget, Ids, Space, Wire
 from .arranging import arranged, open_as_one
+from .closing import Closing, Pairs, shows_a_state
+from .deciding import remembers
 from .file import File, Tensor
 from .operators import OPERATORS
+from .sequences import Parts
 from .signature import Reading, choice
 from .walking import Walk
 
@@ -53,10 +56,26 @@ class Attempt:
         notes += [
             f"The input {tensor.name!r} is a memory, whose rows Stream.attend gives; all of them count." for tensor in self.reading.memories
         ]
-        notes += self._close(tracer, outputs, states)
-        refs, more = self._answers(tracer, outputs)
+        closing = Closing(self.reading, tracer, outputs, states)
         self.met += 1
-        return Emitter(tracer.space).emit(refs, "the graph's output"), notes + more
+        problem: UnsupportedModelError | None = None
+        for pairs in closing.pairings():
+            try:
+                found, more = self._emitted(closing, pairs)
+            except UnsupportedModelError as refused:
+                problem = problem or refused
+            else:
+                closing.check_samples(any(remembers(layer) for layer in found))
+                return found, notes + more
+        raise problem or UnsupportedModelError("leads its states back in no way.")
+
+    def _emitted(self, closing: Closing, pairs: Pairs) -> tuple[list[Layer], list[str]]:
+        """The layers with states led back as `pairs` says, and notes."""
+        rest, tracer = closing.lead_back(pairs), closing.tracer
+        if not any(isinstance(value, Flow) and not shows_a_state(tracer.space, value.ids) for value in rest.values()):
+            rest |= closing.answers_of_states(pairs)
+        refs, more = self._answers(tracer, rest)
+        return Emitter(tracer.space).emit(refs, "the graph's output"), closing.notes + more
 
     def followed(self, steps: int) -> tuple[Tracer, dict[Tensor, Value], dict[Tensor, Wire], list[str]]:
         """The graph followed for recordings of `steps` steps: its outputs, the wires of its states, and notes."""
@@ -85,6 +104,8 @@ class Attempt:
             values = walk.run(self.file.graph, names)
         finally:
             self.met = max(self.met, walk.met)
+        if any(isinstance(value, Parts) for value in values):
+            raise UnsupportedModelError("gives a sequence of arrays, which is not imported.")
         return tracer, dict(zip(self.file.graph.outputs, values, strict=True)), states, walk.notes
 
     def _batch(self) -> int:
@@ -140,37 +161,6 @@ class Attempt:
             found[tensor] = wire
         return found
 
-    def _close(self, tracer: Tracer, outputs: dict[Tensor, Value], wires: dict[Tensor, Wire]) -> list[str]:
-        """Lead each state's output back to it, and take those outputs away."""
-        notes = []
-        seen = self._seen(tracer, outputs, wires)
-        taken = {output for output in seen.values() if output is not None}
-        for tensor, likely in self.reading.states:
-            state = wires[tensor].source
-            assert isinstance(state, State)
-            output = seen.get(tensor, None if likely in taken else likely)
-            if tensor.becomes and output is not likely:
-                raise UnsupportedModelError(f"the state {tensor.name!r} does not become what the layer that begins with it ends with.")
-            if output is None:
-                notes.append(f"The state {tensor.name!r} is no output: it begins as zeros with every recording.")
-                continue
-            value = outputs.pop(output, None)
-            if not isinstance(value, Flow) or value.ids.size != state.initial.size:
-                raise UnsupportedModelError(f"the output {output.name!r} is not what the state {tensor.name!r} becomes.")
-            state.following = value.ids.ravel()
-            begin = "zeros" if not state.initial.any() else "the file's numbers"
-            notes.append(f"{tensor.name!r} is a state of the stream, which {output.name!r} becomes; it begins as {begin}.")
-        return notes
-
-    def _seen(self, tracer: Tracer, outputs: dict[Tensor, Value], wires: dict[Tensor, Wire]) -> dict[Tensor, Tensor | None]:
-        """The states that recurrent layers begin with, and the output, if any, that holds what these end with."""
-        found: dict[Tensor, Tensor | None] = {}
-        for tensor, wire in wires.items():
-            ends = np.array([tracer.ends.get(int(i), -1) for i in tracer.space.ids(wire).ravel()])
-            if (ends >= 0).any():
-                found[tensor] = next((output for output, value in outputs.items() if _holds(value, ends)), None)
-        return found
-
     def _answers(self, tracer: Tracer, outputs: dict[Tensor, Value]) -> tuple[Ids, list[str]]:
         """The numbers of one answer, of all outputs in the file's order, without those that only show a state."""
         notes = []
@@ -182,7 +172,7 @@ class Attempt:
                 continue
             at = tracer.space.places(value.ids)
             spans[tensor] = np.unique(at.step).size
-            if any(isinstance(tracer.space.wires[i].source, Cell) for i in np.unique(at.wire)):
+            if shows_a_state(tracer.space, value.ids):
                 notes.append(f"The output {tensor.name!r} is a state of a layer and left out.")
                 continue
             kept.append((tensor, value.ids))
@@ -239,8 +229,3 @@ def _descends(tracer: Tracer, ids: Ids) -> bool:
     """Whether rows lie in the order of the steps from the recording's end."""
     step = tracer.space.places(ids).step.ravel()
     return bool(step[0] > step[-1])
-
-
-def _holds(value: Value, ends: Ids) -> bool:
-    """Whether an output is, in order, the identities `ends`, where these are known (not negative)."""
-    return isinstance(value, Flow) and value.ids.size == ends.size and not (value.ids.ravel() != ends)[ends >= 0].any()

@@ -15,19 +15,19 @@ from ..graph.tracing import Flow, Value
 from .calls import Call, floats
 
 #: Times this, the smallest difference that counts is 1.
-_STEEP = 2.0**60
+STEEP = 2.0**60
 
 
 def above(call: Call, a: Value, b: Value) -> Flow:
     """1 where ``a > b``, else 0."""
     if isinstance(a, Flow) and isinstance(b, Flow):
         difference = call.tracer.combine("add", a, call.tracer.scale(b, -1, 0))
-        steep = call.tracer.scale(difference, _STEEP, 0)
+        steep = call.tracer.scale(difference, STEEP, 0)
     elif isinstance(a, Flow):
-        steep = call.tracer.scale(a, _STEEP, -_STEEP * _finite(call, b))
+        steep = call.tracer.scale(a, STEEP, -STEEP * _finite(call, b))
     else:
         assert isinstance(b, Flow)
-        steep = call.tracer.scale(b, -_STEEP, _STEEP * _finite(call, a))
+        steep = call.tracer.scale(b, -STEEP, STEEP * _finite(call, a))
     return Flow(call.tracer.apply(spelled("clip", 0, 1), steep).ids, True)
 
 

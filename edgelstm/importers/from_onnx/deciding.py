@@ -6,6 +6,7 @@ from typing import NamedTuple
 from ...errors import EdgeLSTMError, UnsupportedModelError, printable
 from ...layers.conv_lstm import ConvLSTM
 from ...layers.frames import InterRNN, IntraRNN, RowsRNN
+from ...layers.record import Layer
 from ...layers.recurrent import Recurrent
 from ...model import Model
 from .signature import Axes, Reading
@@ -26,7 +27,7 @@ class Found(NamedTuple):
     @property
     def along_steps(self) -> bool:
         """Whether some recurrence runs along the recording's steps."""
-        return any(isinstance(layer, Recurrent | InterRNN | ConvLSTM) for layer in self.model.layers)
+        return any(map(remembers, self.model.layers))
 
     @property
     def streams(self) -> bool:
@@ -41,6 +42,11 @@ class Found(NamedTuple):
     def steps_by_call(self) -> bool:
         """Whether a call is one step, whose states go round."""
         return self.reading.steps() == 1 and any(becomes for _, becomes in self.reading.states)
+
+
+def remembers(layer: Layer) -> bool:
+    """Whether a layer is a recurrence along the recording's steps."""
+    return isinstance(layer, Recurrent | InterRNN | ConvLSTM)
 
 
 def decided(found: Sequence[Found], problem: EdgeLSTMError | None) -> Found:

@@ -100,7 +100,21 @@ def _divide(call: Call, a: Array, b: Array) -> Array:
 
 
 def _cumulated(call: Call, data: Array, axis: Array) -> Array:
-    return np.cumsum(data, int(axis)).astype(data.dtype)
+    backward, exclusive = call.attribute("reverse", 0), call.attribute("exclusive", 0)
+    turned = np.flip(data, int(axis)) if backward else data
+    found = np.cumsum(turned, int(axis)) - (turned if exclusive else 0)
+    return (np.flip(found, int(axis)) if backward else found).astype(data.dtype)
+
+
+def _place(function: Callable[..., Any]) -> Callable[..., Array]:
+    """ArgMax and ArgMin."""
+
+    def find(call: Call, data: Array) -> Array:
+        axis, last = call.axis(call.attribute("axis", 0), data.ndim), call.attribute("select_last_index", 0)
+        found = function(np.flip(data, axis) if last else data, axis=axis, keepdims=bool(call.attribute("keepdims", 1)))
+        return np.asarray(data.shape[axis] - 1 - found if last else found, np.int64)
+
+    return find
 
 
 def _one_hot(call: Call, indices: Array, depth: Array, values: Array) -> Array:
@@ -229,6 +243,8 @@ FOLDS: dict[str, Callable[..., Array]] = {
     "ReduceMin": _reduce(np.min),
     "NonZero": _plain(lambda x: np.array(np.nonzero(x), np.int64)),
     "CumSum": _cumulated,
+    "ArgMax": _place(np.argmax),
+    "ArgMin": _place(np.argmin),
     "OneHot": _one_hot,
     "Trilu": lambda call, data, *k: np.triu(data, *map(int, k)) if call.attribute("upper", 1) else np.tril(data, *map(int, k)),
     "DequantizeLinear": dequantize,

@@ -14,6 +14,7 @@ from ..graph.tracing import Flow, Value
 from ..graph.wires import Ids, Wire
 from .calls import Array, Call
 from .file import Graph
+from .written import MOST_STEPS
 
 _NOWHERE: Ids = np.full((), -1, np.int64)
 
@@ -71,8 +72,11 @@ def loop(call: Call) -> Sequence[Value]:
     body: Graph = call.attribute("body")
     if call.has(1) and not call.constant(1).all():
         call.refuse("runs no iteration")
-    call.values = [_sequence(call, value) for value in call.values]
     names, changed, counters = _names(body), {}, [Counter(_NOWHERE)]
+    carried = [i for i, name in enumerate(names[2:], 2) if origin(body, body.outputs[i - 1].name) != name]
+    if any(computed(call, call.value(index)) for index in carried):
+        return _spelled_out(call, body, names)
+    call.values = [_sequence(call, value) for value in call.values]
     steps = _steps(call, body, names)
     given: dict[str, Value] = {names[0]: counters[0], names[1]: np.array(True)}
     for index, name in enumerate(names[2:], 2):
@@ -98,6 +102,34 @@ def loop(call: Call) -> Sequence[Value]:
         if isinstance(value, Flow) and isinstance(end, Flow):
             call.tracer.ends.update(zip(value.ids.ravel().tolist(), end.ids.ravel().tolist(), strict=True))
     return [*states, *(every(call, value, steps, backward) for value in found[1 + len(states) :])]
+
+
+def computed(call: Call, value: Value) -> bool:
+    """Whether a loop's variable begins as numbers of the recording, as a decoder's does that goes on from an encoder."""
+    return isinstance(value, Flow) and not isinstance(value, Counter) and call.tracer.begun(value.ids) is None
+
+
+def _spelled_out(call: Call, body: Graph, names: list[str]) -> list[Value]:
+    """What a Loop gives whose iterations are followed one by one."""
+    values, rows = [call.value(index) for index in range(2, len(names))], list[Sequence[Value]]()
+    trips = min(int(call.constant(0).item()), MOST_STEPS + 1) if call.has(0) else MOST_STEPS + 1
+    for trip in range(trips):
+        given = dict(zip(names, [np.array(trip), np.array(True), *values], strict=True))
+        running, *found = call.runner.inside(body, given)
+        values, scanned = found[: len(values)], found[len(values) :]
+        rows.append(scanned)
+        if not isinstance(running, Flow) and not running.all():
+            break
+    if not 1 <= len(rows) <= MOST_STEPS:
+        call.refuse(f"goes on from numbers of the recording for 0, or more than {MOST_STEPS}, iterations, which is not imported")
+    return [*values, *(stacked(call, one) for one in zip(*rows, strict=True))]
+
+
+def stacked(call: Call, rows: Sequence[Value]) -> Value:
+    """Arrays one behind the other."""
+    if not any(isinstance(row, Flow) for row in rows):
+        return np.stack([np.asarray(row) for row in rows])
+    return Flow(np.stack([call.tracer.ids(row) for row in rows]))
 
 
 def _sequence(call: Call, value: Value | None) -> Value | None:

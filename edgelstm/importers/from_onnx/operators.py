@@ -31,6 +31,7 @@ from .loops import loop, unrolled
 from .normalising import NORMALISING
 from .products import PRODUCTS
 from .quantised import QUANTISED
+from .ranking import RANKING
 from .recurrent import recurrent
 from .sliding import SLIDING
 from .unrolled import UNROLLED
@@ -248,6 +249,7 @@ OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = (
             "LogSoftmax": _log_softmax,
             **NORMALISING,
             **CHOOSING,
+            **RANKING,
             "Log": lambda call: [logarithm(call.tracer, call.flow(0))],
             "Reciprocal": lambda call: [inverse(call.tracer, call.flow(0))],
             "Sum": _total,

@@ -38,9 +38,9 @@ def recurrent_with(call: Call, given: dict[str, Any]) -> Sequence[Value]:
         call.refuse(f"reads an array of shape {x.shape} where it needs three dimensions")
     x = np.swapaxes(x, 0, 1) if node.batch_first else x  # (steps, sequences, inputs)
     node.check_lengths(x.shape[0])
-    if len(x) == 1 and call.tracer.steps > 1 and any(isinstance(value, Flow) for value in node.initial):
-        parts = [part.ids for part in written_out(call, node, Flow(x))]
-        return _arranged(node, parts[0], parts[1:])
+    if node.computed or (len(x) == 1 and call.tracer.steps > 1 and any(isinstance(value, Flow) for value in node.initial)):
+        y, *ends = written_out(call, node, x)
+        return _arranged(node, y, ends)
     if (rows := rows_of(call.tracer, x)) is not None:
         found, *states = over_rows(call, node, rows, len(rows.step))
         return _arranged(node, np.stack(found, 1), [np.stack(one) for one in states])
@@ -119,6 +119,12 @@ class Node:
         if array.ndim != 3 or array.shape[::2] != (len(self.directions), self.hidden):
             self.call.refuse(f"its initial state must have shape ({len(self.directions)}, batch, {self.hidden}); it has {array.shape}")
         return Flow(array) if isinstance(given, Flow) else array
+
+    @property
+    def computed(self) -> bool:
+        """Whether a state begins as what the graph computes, not as a constant or a state of the stream."""
+        flows = [value for value in self.initial if isinstance(value, Flow)]
+        return any(self.call.tracer.begun(ids) is None for value in flows for ids in value.ids)
 
     def _options(self) -> list[dict[str, Any]]:
         """For each direction the fields of its record that differ from a plain layer's."""

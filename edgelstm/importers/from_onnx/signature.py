@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice, permutations, product
+from itertools import islice, product
 
 import numpy as np
 
@@ -27,8 +27,8 @@ _STATE = re.compile(
 #: Most readings of the samples' axes that are made.
 _MOST_AXES = 12
 
-#: Most states whose outputs are exchanged, and in how many orders.
-_MOST_EXCHANGED, _MOST_ORDERS = 4, 24
+#: Among how many inputs the one is looked for that is samples for certain.
+_MOST_FIRST = 6
 
 _LENGTH, _MASK = re.compile(r"(?i)len"), re.compile(r"(?i)mask")
 
@@ -180,27 +180,27 @@ def _divisions(rest: list[Tensor], outputs: Sequence[Tensor]) -> Iterator[tuple[
     """Inputs divided into samples and states, with what each state becomes."""
     if not rest:
         raise UnsupportedModelError("has no input that could hold samples.")
-    first = next((t for t in rest if not _STATE.search(t.name)), rest[0])
-    others = [t for t in rest if t is not first]
+    usual = next((t for t in rest if not _STATE.search(t.name)), rest[0])
     found = []
-    ways = (_paired(others, outputs, True), _paired(others, outputs, False), _last(others, outputs), *_exchanged(others, outputs), {})
-    for pairs in ways:
-        alone = [t for t in others if pairs.get(t.name) is None]
-        begins = [t for t in alone if _STATE.search(t.name) and t.dtype == "float"]
-        states = tuple((t, pairs.get(t.name)) for t in others if t in begins or t not in alone)
-        if states not in found:
-            found.append(states)
-            yield [t for t in rest if t not in [state for state, _ in states]], states
+    for first in [usual, *(t for t in rest[:_MOST_FIRST] if t is not usual)]:
+        others = [t for t in rest if t is not first]
+        for pairs in _ways(others, outputs):
+            alone = [t for t in others if pairs.get(t.name) is None]
+            begins = [t for t in alone if _STATE.search(t.name) and t.dtype == "float"]
+            states = tuple((t, pairs.get(t.name)) for t in others if t in begins or t not in alone)
+            if states not in found and (first is usual or len(states) == len(others)):
+                found.append(states)
+                yield [t for t in rest if t not in [state for state, _ in states]], states
 
 
-def _exchanged(states: list[Tensor], outputs: Sequence[Tensor]) -> Iterator[dict[str, Tensor | None]]:
-    """By name of an input, outputs of the same shapes in every other order: of few states, whose names tell nothing."""
-    pairs = _paired(states, outputs, False)
-    names = [name for name, output in pairs.items() if output is not None]
-    taken = [output for output in pairs.values() if output is not None]
-    for order in islice(permutations(taken), 1, _MOST_ORDERS) if len(names) <= _MOST_EXCHANGED else ():
-        if all(_alike(one, other) for one, other in zip(taken, order, strict=True)):
-            yield pairs | dict(zip(names, order, strict=True))
+def _ways(others: list[Tensor], outputs: Sequence[Tensor]) -> Iterator[dict[str, Tensor | None]]:
+    """By name of an input, what it becomes: all inputs that some output may be; one less, if that leaves no answer; none."""
+    pairs = _paired(others, outputs, True)
+    yield from (pairs, _paired(others, outputs, False), _last(others, outputs))
+    states = [name for name, output in pairs.items() if output is not None]
+    if 1 < len(states) == len(outputs) <= _MOST_FIRST:
+        yield from ({name: output for name, output in pairs.items() if name != left} for left in reversed(states))
+    yield {}
 
 
 def _paired(states: list[Tensor], outputs: Sequence[Tensor], by_name: bool) -> dict[str, Tensor | None]:
@@ -216,7 +216,7 @@ def _paired(states: list[Tensor], outputs: Sequence[Tensor], by_name: bool) -> d
         reverse=True,
     )
     for _, _, _, i, j in scored:
-        if states[i].name not in found and outputs[j] in free and _alike(states[i], outputs[j]):
+        if states[i].name not in found and outputs[j] in free and alike(states[i], outputs[j]):
             found[states[i].name] = outputs[j]
             free.remove(outputs[j])
     return found
@@ -225,10 +225,10 @@ def _paired(states: list[Tensor], outputs: Sequence[Tensor], by_name: bool) -> d
 def _last(states: list[Tensor], outputs: Sequence[Tensor]) -> dict[str, Tensor | None]:
     """By name of an input, the output of its shape that lies as far from the end."""
     pairs = zip(reversed(states), reversed(outputs), strict=False)
-    return {state.name: output for state, output in pairs if _alike(state, output)}
+    return {state.name: output for state, output in pairs if alike(state, output)}
 
 
-def _alike(a: Tensor, b: Tensor) -> bool:
+def alike(a: Tensor, b: Tensor) -> bool:
     shapes = a.shape or (), b.shape or ()
     return (b.shape is None or len(shapes[0]) == len(shapes[1])) and all(
         m == n or isinstance(m, str) or isinstance(n, str) for m, n in zip(*shapes, strict=False)

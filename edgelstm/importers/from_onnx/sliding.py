@@ -13,6 +13,7 @@ import numpy as np
 from ..graph.attention import weighted_sum
 from ..graph.convolving import convolve, larger, over_time, pool, time_axis
 from ..graph.functions import logarithm
+from ..graph.inside import pooled
 from ..graph.sliding import Window
 from ..graph.summing import summed
 from ..graph.tracing import Flow, Tracer, Value
@@ -139,6 +140,9 @@ def reduced(call: Call, x: Flow, axes: list[int], keep: bool, kind: str) -> Flow
     count = flat.shape[-1]
     out = over_time(call.tracer, flat, kind) if kind != "sum" else weighted_sum(call.tracer, flat)
     out = summed(call.tracer, flat) if out is None and kind == "sum" else out
+    if out is None and kind == "max" and count > 2:
+        largest = pooled(call.tracer, flat.reshape(-1, 1, count), Window((count,), (1,), (1,), (0,), (0,)), "max", False)
+        out = None if largest is None else largest.ids.reshape(shape)
     if out is None and kind == "max":
         found = Flow(flat[..., 0])
         for tap in range(1, count):
@@ -154,8 +158,9 @@ def _reduce(kind: str, before: _Step = _same, after: _Step = _same) -> Callable[
 
     def reduce(call: Call) -> list[Value]:
         x = call.flow(0)
-        axes = call.ints(1, "axes")
-        call.attribute("noop_with_empty_axes")
+        axes, noop = call.ints(1, "axes"), call.attribute("noop_with_empty_axes", 0)
+        if noop and not axes:
+            call.refuse("reduces no axis (noop_with_empty_axes), which is not imported")
         found = sorted(call.axis(a, x.ids.ndim) for a in (axes or range(x.ids.ndim)))
         return [after(call.tracer, reduced(call, before(call.tracer, x), found, bool(call.attribute("keepdims", 1)), kind))]
 
@@ -165,7 +170,8 @@ def _reduce(kind: str, before: _Step = _same, after: _Step = _same) -> Callable[
 def _log_sum_exp(call: Call) -> list[Value]:
     """The logarithm of a sum of exponentials, none of which is above one."""
     x, axes = call.flow(0), call.ints(1, "axes")
-    call.attribute("noop_with_empty_axes")
+    if call.attribute("noop_with_empty_axes", 0) and not axes:
+        call.refuse("reduces no axis (noop_with_empty_axes), which is not imported")
     found = sorted(call.axis(a, x.ids.ndim) for a in (axes or range(x.ids.ndim)))
     most = reduced(call, x, found, True, "max")
     apart = call.tracer.apply("exp", call.tracer.combine("add", x, call.tracer.scale(most, -1, 0)))

@@ -14,6 +14,7 @@ from .folding import FOLDS, bounded_inputs, largest
 from .loops import counted
 from .moving import MOVES
 from .quantised import TAKES_LEVELS
+from .sequences import SEQUENCES, Parts
 
 Handler = Callable[[Call], Sequence[Value]]
 
@@ -89,13 +90,10 @@ class Walk:
             return found
         if (native := self.file.operators.get((node.domain, op))) is not None:
             return native(call)  # type: ignore[no-any-return]
-        if op == "Shape":
-            shape = np.array(call.value(0).shape, np.int64)
-            return [shape[slice(call.attribute("start", 0), call.attribute("end"))]]
-        if op == "Size":
-            return [np.array(np.prod(call.value(0).shape), np.int64)]
-        if op == "TopK":
-            return largest(call)
+        if node.domain == "ai.onnx" and op in _ANY:
+            return _ANY[op](call)
+        if any(isinstance(value, Parts) for value in call.values) and op != "Identity":
+            call.refuse("computes with a sequence of arrays, which is not imported")
         if (node.domain, op) not in self.handlers and op not in MOVES and op not in FOLDS:
             raise UnsupportedModelError(f"{node}: the operator {printable(op, 60)} of {printable(node.domain, 60)} is not imported.")
         if op in FOLDS and not any(isinstance(value, Flow) for value in call.values):
@@ -105,7 +103,7 @@ class Walk:
         if op in MOVES and not isinstance(call.value(min(1, len(call.values) - 1)) if op == "Gather" else None, Flow):
             data = call.value(0)
             if isinstance(data, Flow):
-                return [replace(data, ids=moved) for moved in MOVES[op](call, data.ids)]
+                return [data] if isinstance(data, Parts) else [replace(data, ids=moved) for moved in MOVES[op](call, data.ids)]
             return list(MOVES[op](call, data))
         if (node.domain, op) not in self.handlers:
             call.refuse("is imported for constants only; here it depends on the recording")
@@ -131,6 +129,19 @@ class Walk:
         finally:
             self._scopes = outer
             self._attributes.pop()
+
+
+def _shape(call: Call) -> list[Value]:
+    shape = np.array(call.value(0).shape, np.int64)
+    return [shape[slice(call.attribute("start", 0), call.attribute("end"))]]
+
+
+def _size(call: Call) -> list[Value]:
+    return [np.array(np.prod(call.value(0).shape), np.int64)]
+
+
+#: Operators that are given constants and what flows alike.
+_ANY: Mapping[str, Handler] = {"Shape": _shape, "Size": _size, "TopK": largest, **SEQUENCES}
 
 
 def _held(value: Value | None) -> int:

@@ -1,42 +1,53 @@
-"""One step of a recurrent node in a longer recording, written out: a cell that other nodes lead from step to step."""
+"""Steps of a recurrent node written out: cells that other nodes lead from step to step, and decoders that begin as an encoder ends."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..graph.tracing import Flow, Value
+from ..graph.wires import Ids
 from .calls import Array, Call
 
 if TYPE_CHECKING:
     from .recurrent import Node
 
+#: Most steps that are written out.
+MOST_STEPS = 64
 
-def written_out(call: Call, node: "Node", x: Flow) -> list[Flow]:
-    """The outputs of a node that reads x (1, sequences, inputs), with its states as what flows or constants."""
+
+def written_out(call: Call, node: "Node", x: Ids) -> list[Ids]:
+    """What a node gives that reads x (steps, sequences, inputs): (steps, 1, sequences, hidden), and what its states end as."""
     if len(node.directions) > 1 or node.directions[0] or node.options[0]:
-        call.refuse("is one step of a cell with options, from a state that is computed; plain cells are imported so")
+        call.refuse("begins as the graph computes and runs in both directions, or has options; plain cells are imported so")
+    if len(x) > MOST_STEPS:
+        call.refuse(f"begins as the graph computes, and runs over {len(x)} steps; at most {MOST_STEPS} are written out")
+    states = [_state(value, x.shape[1], node.hidden) for value in (*node.initial, None)[:2]]
+    rows = list[Ids]()
+    for row in x:
+        states = _step(call, node, Flow(row), states)
+        assert isinstance(states[0], Flow)
+        rows.append(states[0].ids)
+    return [np.stack(rows)[:, None], *(state.ids[None] for state in states if isinstance(state, Flow))]
+
+
+def _step(call: Call, node: "Node", x: Flow, before: list[Value]) -> list[Value]:
+    """The states behind one step that reads x (sequences, inputs): h, and of an LSTM c."""
     tracer, hidden = call.tracer, node.hidden
-    given: list[Value] = [_state(value, x.shape[1], hidden) for value in (*node.initial, None)[:2]]
     bias = np.zeros((2, node.count * hidden)) if node.b is None else node.b[0].reshape(2, -1)
-    read = tracer.affine(Flow(x.ids[0]), node.w[0].T.astype(np.float64), bias[0])
-    own = _product(call, given[0], node.r[0].T.astype(np.float64), bias[1], read)
+    read = tracer.affine(x, node.w[0].T.astype(np.float64), bias[0])
+    own = _product(call, before[0], node.r[0].T.astype(np.float64), bias[1], read)
     a, b = ([Flow(part) for part in np.split(flow.ids, node.count, axis=-1)] for flow in (read, own))
     if node.op == "RNN":
-        h = tracer.apply("tanh", tracer.combine("add", a[0], b[0]))
-        ends = [h]
-    elif node.op == "GRU":  # z r h
+        return [tracer.apply("tanh", tracer.combine("add", a[0], b[0]))]
+    if node.op == "GRU":  # z r h
         z, r = (tracer.apply("sigmoid", tracer.combine("add", a[k], b[k])) for k in range(2))
         n = tracer.apply("tanh", tracer.combine("add", a[2], tracer.combine("mul", r, b[2])))
-        kept = _times(call, z, given[0])
-        h = tracer.combine("add", tracer.combine("mul", tracer.scale(z, -1, 1), n), kept)
-        ends = [h]
-    else:  # i o f c
-        i, o, f = (tracer.apply("sigmoid", tracer.combine("add", a[k], b[k])) for k in range(3))
-        g = tracer.apply("tanh", tracer.combine("add", a[3], b[3]))
-        c = tracer.combine("add", _times(call, f, given[1]), tracer.combine("mul", i, g))
-        h = tracer.combine("mul", o, tracer.apply("tanh", c))
-        ends = [h, c]
-    return [Flow(h.ids[None, None]), *(Flow(end.ids[None]) for end in ends)]
+        kept = _times(call, z, before[0])
+        return [tracer.combine("add", tracer.combine("mul", tracer.scale(z, -1, 1), n), kept)]
+    i, o, f = (tracer.apply("sigmoid", tracer.combine("add", a[k], b[k])) for k in range(3))  # i o f c
+    g = tracer.apply("tanh", tracer.combine("add", a[3], b[3]))
+    c = tracer.combine("add", _times(call, f, before[1]), tracer.combine("mul", i, g))
+    return [tracer.combine("mul", o, tracer.apply("tanh", c)), c]
 
 
 def _state(value: Value | None, sequences: int, hidden: int) -> Value:

@@ -92,6 +92,11 @@ def _matmul(call: Call) -> list[Value]:
     return onnx(call, "MatMul", *(_turned(call, index, turn) for index, turn in enumerate(turns)))
 
 
+def _einsum(call: Call) -> list[Value]:
+    call.attribute("N")
+    return onnx(call, "Einsum", *(call.value(i) for i in range(len(call.values))), equation=call.attribute("equation"))
+
+
 def _square(call: Call) -> list[Value]:
     return onnx(call, "Mul", call.value(0), call.value(0))
 
@@ -117,6 +122,21 @@ def _reduce(op: str) -> Handler:
         return onnx(call, op, x, np.array(found, np.int64), keepdims=keep)
 
     return plain(reduce)
+
+
+def _place(op: str) -> Handler:
+    """ArgMax and ArgMin, whose axis goes."""
+
+    def find(call: Call) -> list[Value]:
+        x = call.value(0)
+        return onnx(call, op, x, axis=call.axis(int(call.constant(1).item()), len(x.shape)), keepdims=0)
+
+    return plain(find)
+
+
+def _cumulated(call: Call) -> list[Value]:
+    how = {name: int(call.attribute(name, False)) for name in ("exclusive", "reverse")}
+    return onnx(call, "CumSum", call.value(0), call.constant(1), **how)
 
 
 def _bound(low: bool) -> Handler:
@@ -208,6 +228,7 @@ ARITHMETIC: dict[str, Handler] = {
     "Sign": folded(np.sign),
     "Rsqrt": plain(_rsqrt),
     **dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"), plain(_matmul)),
+    "Einsum": plain(_einsum),
     "Square": plain(_square),
     "SquaredDifference": plain(_squared_difference),
     "AddN": plain(_add_n),
@@ -216,6 +237,9 @@ ARITHMETIC: dict[str, Handler] = {
     "Max": _reduce("ReduceMax"),
     "Min": _reduce("ReduceMin"),
     "Prod": _reduce("ReduceProd"),
+    "ArgMax": _place("ArgMax"),
+    "ArgMin": _place("ArgMin"),
+    "Cumsum": plain(_cumulated),
     "Maximum": _bound(True),
     "Minimum": _bound(False),
     "ClipByValue": plain(_clip),

@@ -3,10 +3,12 @@
 A TensorArray is a handle and a ``flow`` that stands for what was done with it; here the flow is the list, and the handle says nothing.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..from_onnx.calls import Call
-from ..from_onnx.loops import row_of
+from ..from_onnx.loops import row_of, stacked
 from ..graph.tracing import Flow, Value
 from .values import Count, Handler, Rows, onnx, plain
 
@@ -70,6 +72,8 @@ def _scatter(call: Call) -> list[Value]:
 def _read_at(index: int, rows: int) -> Handler:
     def read(call: Call) -> list[Value]:
         given, at = _rows(call, rows), call.value(index)
+        if given.single and not isinstance(at, Count):
+            return [given.single[int(at.item())]] if isinstance(at, np.ndarray) else call.refuse("reads a row whose number flows")
         if given.filled is None:
             call.refuse("reads from a list that nothing was put into before, which is not imported")
         if isinstance(at, Count):
@@ -88,9 +92,12 @@ def _write_at(index: int, rows: int, item: int) -> Handler:
             if at.offset:
                 call.refuse("puts rows into a list at other places than the iteration's own, which is not imported")
             return [Rows(count=given.count, written=call.value(item))]
-        if given.count > 1 or call.constant(index).any():
-            call.refuse("puts single rows into a list outside of a loop, which is not imported")
-        return [Rows(count=1, filled=onnx(call, "Unsqueeze", call.value(item), np.array([0]))[0])]
+        place, single = int(call.constant(index).item()), (*given.single, call.value(item))
+        if place != len(given.single) or place >= max(given.count, 1):
+            call.refuse("puts single rows into a list in another order than their own, or too many, which is not imported")
+        if len(single) < given.count:
+            return [replace(given, single=single)]
+        return [Rows(count=given.count, filled=stacked(call, single))]
 
     return plain(write, Count, Rows)
 

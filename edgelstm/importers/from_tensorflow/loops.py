@@ -8,6 +8,7 @@ import numpy as np
 from ..from_onnx import loops as iterations
 from ..from_onnx.calls import Array, Call
 from ..from_onnx.file import Graph
+from ..from_onnx.written import MOST_STEPS
 from ..graph.tracing import Flow, Value
 from ..graph.wires import Wire
 from .values import Count, Handler, Rows, Special, plain
@@ -30,6 +31,9 @@ def _loop(call: Call) -> Sequence[Value]:
     if trips == 1 and call.tracer.steps == 1 and not call.tracer.open:
         call.tracer.once = True
         return call.runner.inside(body, dict(zip(names, values, strict=True)))
+    changed = [index for index in range(len(names)) if not kept[index] and not isinstance(values[index], Special)]
+    if any(iterations.computed(call, values[index]) for index in changed):
+        return _spelled_out(call, body, values, trips)
     directions: list[bool] = []
     given = dict(zip(names, values, strict=True))
     given |= {names[i]: Count(offset=begin, trips=trips, directions=directions) for i, begin in counts.items()}
@@ -44,6 +48,17 @@ def _loop(call: Call) -> Sequence[Value]:
         if not isinstance(after, Count) or after.offset != begin + 1:
             call.refuse(f"carries round the whole number {names[index]!r}, which is no count of iterations")
     return _ended(call, found, values, wires, counts, trips, _backward(call, directions))
+
+
+def _spelled_out(call: Call, body: Graph, values: list[Value], trips: int) -> Sequence[Value]:
+    """What the variables are behind a loop whose iterations are followed one by one."""
+    if trips > MOST_STEPS:
+        call.refuse(f"goes on from numbers of the recording for {trips} iterations; at most {MOST_STEPS} are imported")
+    names = [tensor.name for tensor in body.inputs]
+    for _ in range(trips):
+        found = call.runner.inside(body, dict(zip(names, values, strict=True)))
+        values = [*found, *values[len(found) :]]
+    return values[: len(body.outputs)]
 
 
 def _counts(value: Array) -> bool:

@@ -13,6 +13,7 @@ from ..from_onnx.file import File, Graph, Node, Tensor
 from ..graph.tracing import Value
 from .arithmetic import ARITHMETIC
 from .comparing import COMPARING
+from .cudnn import CUDNN
 from .file import Called, Dtype, GraphDef, NodeDef, check_frozen
 from .frames import structured
 from .lists import LISTS
@@ -32,7 +33,9 @@ def _answer(call: Call) -> Sequence[Value]:
     return plain(lambda inner: [inner.value(0)])(call)
 
 
-_OPERATORS: Mapping[str, Handler] = {"Answer": _answer, **ARITHMETIC, **COMPARING, **MOVING, **SLIDING, **RECURRENT, **LISTS, **LOOPS}
+_OPERATORS: Mapping[str, Handler] = {
+    "Answer": _answer, **ARITHMETIC, **COMPARING, **MOVING, **SLIDING, **RECURRENT, **CUDNN, **LISTS, **LOOPS,
+}  # fmt: skip
 
 #: Attributes that change nothing.
 _SILENT = {"N", "parallel_iterations", "is_constant", "frame_name", "swap_memory", "output_shapes", "container", "shared_name"}
@@ -45,7 +48,7 @@ _SILENT_OPS = ("NoOp", "Assert", "Print", "PrintV2", "Const", "Placeholder", "Pl
 _MOST_ANSWERS = 64
 
 #: Operators that tell that a network is recurrent.
-_RECURRENT = {*RECURRENT, "LoopCond", "While", "StatelessWhile"}
+_RECURRENT = {*RECURRENT, *CUDNN, "LoopCond", "While", "StatelessWhile"}
 
 #: Operators at the end that choose from an answer; what they choose from is the answer.
 _CHOOSING = ("ArgMax", "TopKV2", "TopK", "CTCGreedyDecoder", "CTCBeamSearchDecoder")

@@ -1,4 +1,4 @@
-"""Recurrent cells and layers in one operator: BlockLSTM, LSTMBlockCell, GRUBlockCell, CudnnRNN.
+"""Recurrent cells and layers in one operator: BlockLSTM, LSTMBlockCell, GRUBlockCell.
 
 Source: ``tensorflow/core/ops/rnn_ops.cc`` and ``lstm_ops.h``. Gates stand in the order i g f o, in BlockLSTMV2 in i f g o.
 """

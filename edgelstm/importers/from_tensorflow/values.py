@@ -45,11 +45,15 @@ class Count(Special):
 
 @dataclass(frozen=True, eq=False)
 class Rows(Special):
-    """A TensorArray or TensorList of `count` rows: `filled` with an array, one row after the other, or `written` by each iteration."""
+    """A TensorArray or TensorList of `count` rows: `filled` with an array, one row after the other, or `written` by each iteration.
+
+    `single`: the rows that were put into it one by one, where some are still missing.
+    """
 
     count: int = 0
     filled: Value | None = None
     written: Value | None = None
+    single: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -93,6 +93,10 @@ def _div(s: Scope, operator: Operator) -> Ref:
     return s.fused(s.writer.one("Div", s.ref(operator, 0), s.ref(operator, 1)), operator.options.number(0, "b"))
 
 
+def _floor_div(s: Scope, operator: Operator) -> Ref:
+    return s.writer.one("Floor", s.writer.one("Div", s.ref(operator, 0), s.ref(operator, 1)))
+
+
 def _difference_squared(s: Scope, operator: Operator) -> Ref:
     difference = s.writer.one("Sub", s.ref(operator, 0), s.ref(operator, 1))
     return s.writer.one("Mul", difference, difference)
@@ -120,6 +124,21 @@ def _reduce(op: str) -> Handler:
         return s.writer.one(op, x, s.writer.ints(axes), rank=x.rank - (0 if keep else len(set(axes))), keepdims=keep)
 
     return write
+
+
+def _place(op: str) -> Handler:
+    """ARG_MAX and ARG_MIN, whose axis goes."""
+
+    def write(s: Scope, operator: Operator) -> Ref:
+        x = s.ref(operator, 0)
+        return s.writer.one(op, x, rank=x.rank - 1, axis=s.axis(s.ints(operator, 1)[0], x.rank), keepdims=0)
+
+    return write
+
+
+def _cumulated(s: Scope, operator: Operator) -> Ref:
+    how = {name: int(operator.options.number(field, "B")) for field, name in enumerate(("exclusive", "reverse"))}
+    return s.writer.one("CumSum", s.ref(operator, 0), s.ref(operator, 1), rank=s.ref(operator, 0).rank, **how)
 
 
 def _bound(low: bool) -> Handler:
@@ -196,7 +215,6 @@ _PLAIN: dict[str, Handler] = {
         "PRELU": "PRelu",
         "LOG_SOFTMAX": "LogSoftmax",
         "POW": "Pow",
-        "FLOOR_DIV": "Div",
         "LESS": "Less",
         "LESS_EQUAL": "LessOrEqual",
         "GREATER": "Greater",
@@ -225,6 +243,10 @@ ARITHMETIC: dict[str, Handler] = {
     "SUB": _sum(-1),
     "MUL": _mul,
     "DIV": _div,
+    "FLOOR_DIV": _floor_div,
+    "ARG_MAX": _place("ArgMax"),
+    "ARG_MIN": _place("ArgMin"),
+    "CUMSUM": _cumulated,
     "MAXIMUM": _bound(True),
     "MINIMUM": _bound(False),
     "RSQRT": root,

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ...errors import ModelFileError
 from ..from_onnx.file import Graph as Body
 from ..from_onnx.file import Tensor as Name
@@ -180,7 +182,8 @@ def _written(s: Scope, loop: _Loop, index: int, body: Graph, given: list[Ref], h
     inputs = [Name(name, None, "") for name in ("iteration", "running", *(f"carried:{place}" for place in carried))]
     graph = Body(tuple(inputs), tuple(Name(name, None, "") for name in ("running", *ends)), tuple(writer.nodes), dict(writer.constants))
     ranks = [given[place].rank + (place in loop.gathered) for place in order]
-    refs = s.writer.several("Loop", [None, None, *(given[place] for place in carried)], len(order), ranks, body=graph)
+    trips = None if loop.trips is None else s.writer.constant(np.array(loop.trips))
+    refs = s.writer.several("Loop", [trips, None, *(given[place] for place in carried)], len(order), ranks, body=graph)
     found = dict(zip(order, refs, strict=True))
     for place in loop.gathered:
         found[place] = s.writer.one("Squeeze", found[place], s.writer.ints([1]), rank=given[place].rank)
