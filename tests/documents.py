@@ -61,6 +61,11 @@ NOT_EXECUTED = {
         "edgelstm doctor --mqtt": f"{ELSEWHERE}test_gateway_example.py",
         "edgelstm demo --web": f"{ELSEWHERE}test_web.py",
     },
+    "docs/clusters.md": {
+        "pip install": INDEX,
+        "edgelstm score pump.elstm": f"{ELSEWHERE}test_score.py",
+    },
+    "examples/fleet/README.md": {"pip install": INDEX, "python examples/fleet/fleet.py": f"{ELSEWHERE}test_fleet_example.py"},
     "examples/gateway/README.md": {"pip install": INDEX, "python examples/gateway/gateway.py": f"{ELSEWHERE}test_gateway_example.py"},
     "benchmarks/README.md": {
         "pip install": INDEX,
