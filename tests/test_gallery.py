@@ -27,6 +27,8 @@ RESULTS = gallery.results()
 MEASURED_ELSEWHERE = {
     "activity": "test_int8_tasks.py",
     "forecast": "test_gallery.py",  # by the command
+    "guitar": "test_guitar_example.py",
+    "recommend": "test_recommend_example.py",
     "text": "test_text_example.py",
     "translate": "test_translate_example.py",
     "voice": "test_voice.py",
