@@ -48,6 +48,7 @@ NOT_EXECUTED = {
     "examples/forecast/README.md": {"pip install torch": INDEX},
     "examples/vowels/README.md": {"pip install torch": INDEX},
     "examples/voice/README.md": {"pip install": INDEX, "python examples/voice/run.py": f"{ELSEWHERE}test_voice.py"},
+    "examples/chorales/README.md": {"python examples/chorales/run.py": f"{ELSEWHERE}test_chorales_example.py"},
     "examples/guitar/README.md": {"python examples/guitar/run.py": f"{ELSEWHERE}test_guitar_example.py"},
     "examples/recommend/README.md": {"pip install": INDEX, "python examples/recommend/run.py": f"{ELSEWHERE}test_recommend_example.py"},
     "docs/gateway.md": {

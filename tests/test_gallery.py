@@ -25,6 +25,7 @@ RESULTS = gallery.results()
 
 #: Examples whose figures another test measures again, and which.
 MEASURED_ELSEWHERE = {
+    "chorales": "test_chorales_example.py",
     "guitar": "test_guitar_example.py",
     "recommend": "test_recommend_example.py",
     "text": "test_text_example.py",
