@@ -30,6 +30,7 @@ MEASURED_ELSEWHERE = {
     "recommend": "test_recommend_example.py",
     "text": "test_text_example.py",
     "translate": "test_translate_example.py",
+    "video": "test_video_example.py",
     "voice": "test_voice.py",
 }
 
