@@ -52,8 +52,10 @@ NOT_EXECUTED = {
     "examples/heart/README.md": {"python examples/heart/run.py": f"{ELSEWHERE}test_gallery.py"},
     "examples/stock/README.md": {"python examples/stock/run.py": f"{ELSEWHERE}test_gallery.py"},
     "examples/voice/README.md": {"pip install": INDEX, "python examples/voice/run.py": f"{ELSEWHERE}test_voice.py"},
+    "examples/chorales/README.md": {"python examples/chorales/run.py": f"{ELSEWHERE}test_chorales_example.py"},
     "examples/guitar/README.md": {"python examples/guitar/run.py": f"{ELSEWHERE}test_guitar_example.py"},
     "examples/recommend/README.md": {"pip install": INDEX, "python examples/recommend/run.py": f"{ELSEWHERE}test_recommend_example.py"},
+    "examples/video/README.md": {"python examples/video/run.py": f"{ELSEWHERE}test_video_example.py"},
     "docs/gateway.md": {
         "pip install 'edgelstm[": INDEX,
         "edgelstm run gesture.elstm -i 'serial:": f"{ELSEWHERE}test_serial.py",
