@@ -47,6 +47,7 @@ NOT_EXECUTED = {
     "examples/activity/README.md": {"pip install torch": INDEX},
     "examples/forecast/README.md": {"pip install torch": INDEX},
     "examples/vowels/README.md": {"pip install torch": INDEX},
+    "examples/attack/README.md": {"python examples/attack/run.py": f"{ELSEWHERE}test_gallery.py"},
     "examples/game/README.md": {"python examples/game/run.py": f"{ELSEWHERE}test_gallery.py"},
     "examples/heart/README.md": {"python examples/heart/run.py": f"{ELSEWHERE}test_gallery.py"},
     "examples/stock/README.md": {"python examples/stock/run.py": f"{ELSEWHERE}test_gallery.py"},
