@@ -18,7 +18,7 @@ from ..graph.wires import Ids, Wire
 from .activations import words
 from .calls import Array, Call
 from .recurrent_rows import over_rows
-from .written import written_out
+from .written import Plain, written_out
 
 #: By operator: gates in ONNX's order as rows of ours, and how many states.
 _GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
@@ -39,8 +39,8 @@ def recurrent_with(call: Call, given: dict[str, Any]) -> Sequence[Value]:
     x = np.swapaxes(x, 0, 1) if node.batch_first else x  # (steps, sequences, inputs)
     node.check_lengths(x.shape[0])
     if node.computed or (len(x) == 1 and call.tracer.steps > 1 and any(isinstance(value, Flow) for value in node.initial)):
-        y, *ends = written_out(call, node, x)
-        return _arranged(node, y, ends)
+        y, *ends = written_out(call.tracer, node.plain(), x, node.begins(x.shape[1]))
+        return _arranged(node, y[:, None], [end[None] for end in ends])
     if (rows := rows_of(call.tracer, x)) is not None:
         found, *states = over_rows(call, node, rows, len(rows.step))
         return _arranged(node, np.stack(found, 1), [np.stack(one) for one in states])
@@ -125,6 +125,19 @@ class Node:
         """Whether a state begins as what the graph computes, not as a constant or a state of the stream."""
         flows = [value for value in self.initial if isinstance(value, Flow)]
         return any(self.call.tracer.begun(ids) is None for value in flows for ids in value.ids)
+
+    def plain(self) -> Plain:
+        """The cell of a node in one direction without options."""
+        if len(self.directions) > 1 or self.directions[0] or self.options[0]:
+            self.call.refuse("begins as the graph computes and runs in another direction, or has options; plain cells are imported so")
+        bias = np.zeros((2, self.count * self.hidden)) if self.b is None else self.b[0].reshape(2, -1)
+        return Plain({"LSTM": "iofg", "GRU": "zrn", "RNN": "n"}[self.op], self.w[0], self.r[0], bias)
+
+    def begins(self, sequences: int) -> list[Value]:
+        """What the states of a node in one direction begin as, (sequences, hidden) each."""
+        zeros: Array = np.zeros((sequences, self.hidden))
+        flows = [zeros if one is None else one for one in self.initial]
+        return [Flow(one.ids[0]) if isinstance(one, Flow) else one if one is zeros else np.asarray(one[0], np.float64) for one in flows]
 
     def _options(self) -> list[dict[str, Any]]:
         """For each direction the fields of its record that differ from a plain layer's."""
