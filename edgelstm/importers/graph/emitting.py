@@ -100,6 +100,7 @@ class Emitter:
             if not source.weight:
                 return self._add(record, tuple(n for reads in source.reads for n in self._read(reads, place)))
             names, weight = self._read_weighted(source.reads[0], getattr(record, source.weight), place)
+            names += tuple(n for reads in source.reads[1:] for n in self._read(reads, place))
             return self._add(_with(record, source.weight, weight), names)
         if isinstance(source, Affine):
             return self._weighted(wire, source)
