@@ -11,8 +11,9 @@ import numpy as np
 
 from ...layers import RECORDS, record_of
 from ...layers.record import Layer
+from ...layers.recurrent import Recurrent
 from ..graph.expressions import Cell, Made, State
-from ..graph.frames import rows_of
+from ..graph.frames import rows_of, started
 from ..graph.tracing import Flow, Value
 from ..graph.wires import Ids, Wire
 from .activations import words
@@ -38,6 +39,9 @@ def recurrent_with(call: Call, given: dict[str, Any]) -> Sequence[Value]:
         call.refuse(f"reads an array of shape {x.shape} where it needs three dimensions")
     x = np.swapaxes(x, 0, 1) if node.batch_first else x  # (steps, sequences, inputs)
     node.check_lengths(x.shape[0])
+    if node.computed and len(x) > 1:
+        y = node.started(x)
+        return _arranged(node, y, [np.stack([y[0 if back else -1, index] for index, back in enumerate(node.directions)]), node.nowhere(y)])
     if node.computed or (len(x) == 1 and call.tracer.steps > 1 and any(isinstance(value, Flow) for value in node.initial)):
         y, *ends = written_out(call.tracer, node.plain(), x, node.begins(x.shape[1]))
         return _arranged(node, y[:, None], [end[None] for end in ends])
@@ -125,6 +129,25 @@ class Node:
         """Whether a state begins as what the graph computes, not as a constant or a state of the stream."""
         flows = [value for value in self.initial if isinstance(value, Flow)]
         return any(self.call.tracer.begun(ids) is None for value in flows for ids in value.ids)
+
+    def started(self, x: Ids) -> Ids:
+        """What a node gives that begins as the graph computes: (steps, directions, sequences, hidden)."""
+        tracer, found = self.call.tracer, list[Ids]()
+        for index, reverse in enumerate(self.directions):
+            given = [np.zeros((x.shape[1], self.hidden)) if one is None else one for one in self.initial]
+            states = [one.ids[index] if isinstance(one, Flow) else tracer.ids(one if one.ndim == 2 else one[index]) for one in given]
+            cell = self.record(index, reverse)
+            assert isinstance(cell, Recurrent)
+            found.append(started(tracer, cell, x, states))
+        return np.stack(found, 1)
+
+    def nowhere(self, y: Ids) -> Ids:
+        """Identities (directions, sequences, hidden) of cell states that no layer gives."""
+        source = Cell(self.call.tracer.place)
+        wire = self.call.tracer.space.allocate(source, self.call.tracer.steps, y.shape[1] * y.shape[2] * self.hidden)
+        source.of = wire.index
+        ids: Ids = self.call.tracer.space.ids(wire)[-1, 0].reshape(y.shape[1:])
+        return ids
 
     def plain(self) -> Plain:
         """The cell of a node in one direction without options."""

@@ -14,7 +14,7 @@ from ..from_onnx.calls import Array, Call
 from ..from_onnx.loops import computed
 from ..from_onnx.records import over_steps
 from ..from_onnx.writer import Ref
-from ..from_onnx.written import Plain, written_out
+from ..graph.frames import started
 from ..graph.tracing import Flow, Value
 from .file import Operator
 from .moving import DOMAIN
@@ -95,20 +95,10 @@ def recurrent(call: Call) -> list[Value]:
     x = call.flow(0).ids if time_major else np.swapaxes(call.flow(0).ids, 0, 1)  # (steps, sequences, inputs)
     states = {name: call.value(index) for index, name in ((1, "h0"), (2, "c0")) if call.has(index)}
     if any(computed(call, value) for value in states.values()):
-        y, *_ = written_out(call.tracer, _plain(call, record), x, list(states.values()))
+        y = started(call.tracer, record, x, [call.tracer.ids(value) for value in states.values()])
         return [Flow(y if time_major else np.swapaxes(y, 0, 1))]
     y, _ = over_steps(call, record, x, states)
     return [Flow(y if time_major else np.swapaxes(y, 0, 1))]
-
-
-def _plain(call: Call, record: LSTM | RNN) -> Plain:
-    """A cell whose only option is a clip of the cell state."""
-    clip = dict(record.options()).get("cell_clip")
-    plain = type(record)(record.weight_ih, record.weight_hh, record.bias, **({} if clip is None else {"cell_clip": clip}))
-    if record.options() != plain.options() or len(record.arrays()) > len(plain.arrays()):
-        call.refuse("begins as the graph computes, and has options; plain cells are imported so")
-    both = np.stack([record.bias, np.zeros_like(record.bias)])
-    return Plain("ifgo" if isinstance(record, LSTM) else "n", record.weight_ih, record.weight_hh, both, clip)
 
 
 #: By operator.
