@@ -3,12 +3,13 @@
 It computes nothing and knows neither files nor kernels.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from .errors import ShapeError, UsageError, printable
 from .layers.order import INPUT, named, rows_of, vocabularies, wires
@@ -17,6 +18,8 @@ from .layers.wire import Wire
 from .runtime import outline
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
     from .generation.vocabulary import Vocabulary
     from .statistics import InputStatistics
 
@@ -84,8 +87,8 @@ class Model:
     stateful: bool | None = None
     probe: Probe | None = None
     source: str = ""
-    vocabulary: "Vocabulary | None" = None
-    statistics: "InputStatistics | None" = None
+    vocabulary: Vocabulary | None = None
+    statistics: InputStatistics | None = None
 
     def __post_init__(self) -> None:
         for name in ("labels", "input_names"):
@@ -133,11 +136,11 @@ class Model:
     def _repr_html_(self) -> str:
         return outline.html("Model", self.outline(), (("parameters", f"{self.parameters:,}"), ("source", self.source)))
 
-    def __copy__(self) -> "Model":
+    def __copy__(self) -> Model:
         """Itself, since it never changes: streams of the copy share its weights."""
         return self
 
-    def __deepcopy__(self, memo: object) -> "Model":
+    def __deepcopy__(self, memo: object) -> Model:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -230,7 +233,7 @@ class Model:
         """Whether it can read its own answers: it reads an index at each step, and answers with a number for each of the indices."""
         return self.streams and self.vocabulary_size == self.output_size and self.output_wire.each_step
 
-    def with_normalizer(self, mean: ArrayLike, scale: ArrayLike) -> "Model":
+    def with_normalizer(self, mean: ArrayLike, scale: ArrayLike) -> Model:
         """The same network, taking samples in the units of the sensor: each is brought to ``(x - mean) / scale`` first.
 
         Whatever reads the model's input reads the normaliser instead. The probe and the statistics, which had the old inputs, are left out.

@@ -16,7 +16,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError, UsageError
 from .generation.decoding import Decoding
@@ -28,6 +27,8 @@ from .runtime.samples import NanPolicy, NanPolicyName, check_policy, policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
 
     from .compiler.plan import Plan
     from .model import Model

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,13 @@ def make_model() -> el.Model:
     a = arrays()
     lstm = el.LSTM(a["lstm.weight_ih_l0"], a["lstm.weight_hh_l0"], a["lstm.bias_ih_l0"] + a["lstm.bias_hh_l0"])
     return el.Model((lstm, el.Dense(a["fc.weight"], a["fc.bias"])), labels=LABELS, input_names=("ax", "ay", "az"), rate_hz=50, window=20)
+
+
+def scaled(factor: float, **changes: Any) -> el.Model:
+    """The same network with other weights, all of one architecture, for streams that go on and on."""
+    model = replace(make_model(), window=None, probe=None, **changes)
+    lstm, dense = model.layers
+    return replace(model, layers=(lstm, replace(dense, weight=dense.weight * np.float32(factor))))
 
 
 def call(*args: object, given: str | bytes = "") -> Result:

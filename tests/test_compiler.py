@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -284,6 +285,19 @@ def test_lowering_leaves_the_collector_of_garbage_as_it_was():
             assert gc.isenabled() == collecting
         finally:
             gc.enable()
+
+
+def test_inlining_with_fewer_copies_gives_the_same_code(rng, monkeypatch):
+    from numba.core import inline_closurecall
+
+    layout = lay_out(lstm_model(rng, 2, 3), host())
+    codes, before = [], inline_closurecall.copy
+    for inlining in (numba_ir._quick_inlining, nullcontext):
+        numba_ir.kernel_ir.cache_clear()
+        monkeypatch.setattr(numba_ir, "_quick_inlining", inlining)
+        codes.append(plan._made(layout, host(), False))
+        assert inline_closurecall.copy is before
+    assert codes[0] == codes[1]
 
 
 def test_an_allocation_in_a_kernel_does_not_compile():

@@ -88,6 +88,8 @@ def test_the_wheel_holds_the_package_its_types_and_the_demo(wheel):
     assert sources <= set(wheel)
     data = ROOT / "examples" / "activity" / "data"
     assert {f"edgelstm/_activity/{p.relative_to(data)}" for p in data.rglob("*") if p.is_file()} <= set(wheel)
+    results = {f"edgelstm/_examples/{path.parent.name}/result.json" for path in (ROOT / "examples").glob("*/result.json")}
+    assert results <= set(wheel)
     assert {name.split("/")[0] for name in wheel} == {"edgelstm", f"edgelstm-{el.__version__}.dist-info"}
 
 

@@ -7,18 +7,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cli_calls import ROWS, arrays, make_model
+from cli_calls import ROWS, arrays, scaled
 
 import edgelstm as el
 from edgelstm.field.shelf import Shelf
-from edgelstm.runners.succession import Succession, same_architecture
-
-
-def scaled(factor, **changes):
-    """The small network with other weights, all of one architecture."""
-    model = replace(make_model(), window=None, probe=None, **changes)
-    lstm, dense = model.layers
-    return replace(model, layers=(lstm, replace(dense, weight=dense.weight * np.float32(factor))))
+from edgelstm.runners.followers import same_architecture
+from edgelstm.runners.succession import Succession
 
 
 @pytest.fixture(scope="module")

@@ -7,17 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cli_calls import ROWS, call, launch, line_of, make_model, refused
+from cli_calls import ROWS, call, launch, line_of, refused, scaled
 
 import edgelstm as el
 from edgelstm.cli.watching import Asked
 from edgelstm.runners import Samples
-
-
-def model_of(factor):
-    model = replace(make_model(), window=None, probe=None)
-    lstm, dense = model.layers
-    return replace(model, layers=(lstm, replace(dense, weight=dense.weight * np.float32(factor))))
 
 
 class Run:
@@ -27,7 +21,7 @@ class Run:
         self.said = []
         asked = Asked(str(folder), shadow=15, keep_state=False)
         stream = el.Stream(el.load(folder / "1.elstm"))
-        self.watching = asked.over(stream, folder / "1.elstm", "raise", self.said.append)
+        self.watching = asked.over(stream, None, folder / "1.elstm", self.said.append)
 
     def until(self, true):
         deadline = time.monotonic() + 60
@@ -45,18 +39,18 @@ class Run:
 
 @pytest.mark.slow
 def test_models_on_the_shelf_follow_one_another(tmp_path):
-    el.save(model_of(1), tmp_path / "1.elstm")
+    el.save(scaled(1), tmp_path / "1.elstm")
     run = Run(tmp_path)
     assert run.number == 1
     data = (tmp_path / "1.elstm").read_bytes()
     (tmp_path / "2.elstm").write_bytes(data[: len(data) // 2])  # still being copied
     run.until(lambda: run.said)
     assert run.said[-1].startswith("model 2 is not taken: ")
-    el.save(model_of(2), tmp_path / "two.elstm")
+    el.save(scaled(2), tmp_path / "two.elstm")
     (tmp_path / "two.elstm").replace(tmp_path / "2.elstm")
     run.until(lambda: run.number == 2)
-    assert run.watching.succession.stream.digest == el.Stream(model_of(2)).digest
-    el.save(replace(model_of(3), labels=("a", "b")), tmp_path / "3.elstm")
+    assert run.watching.succession.stream.digest == el.Stream(scaled(2)).digest
+    el.save(replace(scaled(3), labels=("a", "b")), tmp_path / "3.elstm")
     run.until(lambda: len(run.said) > 2)
     assert run.said[-1] == "model 3 is not taken: its labels is another. Model 2 goes on."
     (tmp_path / "2.elstm").unlink()
@@ -66,29 +60,28 @@ def test_models_on_the_shelf_follow_one_another(tmp_path):
 
 
 def test_what_cannot_be_watched(tmp_path):
-    stream = el.Stream(model_of(1))
-    assert Asked(None, 1, False).over(stream, tmp_path / "m", "raise", print) is None
+    stream = el.Stream(scaled(1))
+    assert Asked(None, 1, False).over(stream, None, tmp_path / "m", print) is None
     with pytest.raises(el.UsageError, match="is no folder"):
-        Asked(str(tmp_path / "none"), 1, False).over(stream, tmp_path / "m", "raise", print)
+        Asked(str(tmp_path / "none"), 1, False).over(stream, None, tmp_path / "m", print)
 
 
 def test_a_run_begins_with_the_newest_model_that_is_sound(tmp_path):
     for number in (1, 2):
-        el.save(model_of(number), tmp_path / f"{number}.elstm")
+        el.save(scaled(number), tmp_path / f"{number}.elstm")
     (tmp_path / "3.elstm").write_bytes(b"half")
     lines = "ax,ay,az\n" + "".join(",".join(map(repr, row)) + "\n" for row in ROWS.tolist())
     result = call("run", tmp_path / "1.elstm", "--watch", tmp_path, "--state", f"{tmp_path}/s/", given=lines)
     assert result.exit_code == 0, result.output
     written = np.array([line.split(",") for line in result.stdout.splitlines()[1:]], np.float32)
-    assert np.array_equal(written, el.Stream(model_of(2)).process(ROWS))
+    assert np.array_equal(written, el.Stream(scaled(2)).process(ROWS))
     assert "model 3 is not taken" in result.stderr
     refused(call("run", tmp_path / "1.elstm", "--watch", tmp_path / "none", given=lines), 2)
-    refused(call("run", tmp_path / "1.elstm", "--watch", tmp_path, "--key", "ax", given=lines), 2)
 
 
 @pytest.mark.slow
 def test_a_running_process_takes_up_a_new_model(tmp_path):
-    el.save(model_of(1), tmp_path / "1.elstm")
+    el.save(scaled(1), tmp_path / "1.elstm")
     told = ("--watch", tmp_path, "--shadow", 4, "--metrics", tmp_path / "m.jsonl", "--metrics-every", 0)
     answers, sent = [], []
     with launch("run", tmp_path / "1.elstm", *told) as process:
@@ -101,7 +94,7 @@ def test_a_running_process_takes_up_a_new_model(tmp_path):
                 line = line_of(process).decode()
             answers.append(line)
             if len(sent) == 1:
-                el.save(model_of(2), tmp_path / "2.elstm")
+                el.save(scaled(2), tmp_path / "2.elstm")
             if not said and select.select([process.stderr], [], [], 0.05)[0]:
                 said, swapped = process.stderr.readline().decode(), len(sent)
             assert len(sent) < 1000
@@ -110,11 +103,36 @@ def test_a_running_process_takes_up_a_new_model(tmp_path):
     assert process.returncode == 0
     assert said == "edgelstm: model 2 answers from now on, with the recent samples read.\n"
     written = np.array([line.split(",") for line in answers], np.float32)
-    assert np.array_equal(written[:swapped], el.Stream(model_of(1)).process(np.array(sent))[:swapped])
+    assert np.array_equal(written[:swapped], el.Stream(scaled(1)).process(np.array(sent))[:swapped])
     digests = [json.loads(line)["digest"] for line in (tmp_path / "m.jsonl").read_text().splitlines()]
-    assert digests[0] == el.Stream(model_of(1)).digest
-    assert digests[-1] == el.Stream(model_of(2)).digest
+    assert digests[0] == el.Stream(scaled(1)).digest
+    assert digests[-1] == el.Stream(scaled(2)).digest
     assert len(sent) > swapped
-    follower = el.Stream(model_of(2))
+    follower = el.Stream(scaled(2))
     followed = follower.process(np.array(sent))  # the recent samples are all there were
     assert np.array_equal(written[swapped:], followed[swapped:])
+
+
+def test_a_run_that_is_started_again_goes_on_with_the_model_whose_state_was_kept(tmp_path):
+    """A newer model came while the run was away: it does not take up the state of the old one, and does not stand in its way."""
+    lines = "who,t,ax,ay,az\n" + "".join(f"{'ab'[i % 2]},{i // 2},{','.join(map(repr, row))}\n" for i, row in enumerate(ROWS.tolist()))
+    head, *rows = lines.splitlines(keepends=True)
+    el.save(scaled(1), tmp_path / "1.elstm")
+    for kind, told in (
+        ("one", ()),
+        ("timed", ("--time", "t", "--period", "0.5")),
+        ("keyed", ("--key", "who", "--time", "t", "--period", "1")),
+    ):
+        command = ("run", tmp_path / "1.elstm", "--watch", tmp_path, "--state", f"{tmp_path}/{kind}/", *told)
+        (tmp_path / "2.elstm").unlink(missing_ok=True)
+        first = call(*command, given=head + "".join(rows[:20]))
+        el.save(scaled(2), tmp_path / "2.elstm")
+        second = call(*command, given=head + "".join(rows[20:]))
+        assert (first.exit_code, second.exit_code) == (0, 0), second.output
+        whole = call("run", tmp_path / "1.elstm", *told, given=lines).stdout.splitlines()
+        assert first.stdout.splitlines() + second.stdout.splitlines()[1:] == whole
+    (tmp_path / "1.elstm").rename(tmp_path / "elsewhere.elstm")
+    again = call("run", tmp_path / "elsewhere.elstm", *command[2:], given=head + "".join(rows[20:]))
+    assert again.exit_code == 0
+    (tmp_path / "elsewhere.elstm").unlink()
+    assert "another model" in refused(call("run", tmp_path / "2.elstm", *command[2:], given=lines), 1)

@@ -25,6 +25,7 @@ READER_LEFT = 141
 #: Every verb, as `edgelstm --help` lists it; each is the command of that name in the module of that name.
 VERBS = {
     "demo": "See a trained network recognise activities, live.",
+    "examples": "List applications on real data, each measured beside a naive way.",
     "convert": "Turn a trained file (PyTorch, Keras, ONNX, TensorFlow Lite, …) into a .elstm file.",
     "describe": "Show what a model file holds.",
     "verify": "Compare a model's answers with those of the framework that trained it.",
@@ -32,6 +33,7 @@ VERBS = {
     "build": "Compile a model ahead of time, for a Raspberry Pi, a PC or a microcontroller.",
     "targets": "List what `build` compiles for.",
     "run": "Stream CSV or JSON lines through a model.",
+    "score": "Score the logs of many devices, Parquet or CSV, a stream each.",
     "generate": "Write text with a model that reads a symbol and answers what may come next.",
     "bench": "Measure latency and deadline misses on this machine.",
     "doctor": "Examine this machine: what runs here, what is missing, what slows it down.",

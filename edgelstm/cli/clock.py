@@ -9,7 +9,9 @@ import click
 from ..errors import UsageError
 
 if TYPE_CHECKING:
+    from ..field.bank import StreamBank
     from ..field.timed import Timed
+    from ..field.timed_bank import TimedBank
     from ..runners.succession import Succession
     from ..stream import Stream
 
@@ -42,8 +44,10 @@ class Asked(NamedTuple):
     period: float | None
     policies: dict[str, Any]
 
-    def over(self, stream: "Stream | Succession", rate_hz: float | None) -> "Timed | None":
-        """A stream on its grid; None where nobody asked. Its sensors are left to telemetry.
+    def over(self, stream: "Stream | Succession", bank: "StreamBank | None", rate_hz: float | None) -> "Timed | TimedBank | None":
+        """The streams of a bank on their grids, or the one stream where there is no bank; None where nobody asked.
+
+        Sensors are left to telemetry.
 
         Raises
         ------
@@ -54,9 +58,13 @@ class Asked(NamedTuple):
             return None
         if self.period is None and rate_hz is None:
             raise UsageError("--time needs --period S: the model does not say how many samples a second it was trained on.")
+        period = 1 / rate_hz if self.period is None and rate_hz else self.period or 0.0
+        if bank is not None:
+            from ..field.timed_bank import TimedBank
+
+            return TimedBank(bank, period, **self.policies)
         from ..field.timed import Timed
 
-        period = 1 / rate_hz if self.period is None and rate_hz else self.period or 0.0
         timed = Timed(cast("Stream", stream), period, **self.policies)
         timed.sensors = None
         return timed

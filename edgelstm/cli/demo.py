@@ -17,6 +17,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import UsageError
 from . import show
 from .demo_data import RATE_HZ, Outcome, Recording, activity_folder, convert, read_recordings
 
@@ -102,7 +103,27 @@ def play_until_interrupted(stream: "Stream", recordings: Sequence[Recording], vi
     return outcomes
 
 
+def _given_options() -> list[str]:
+    """The options that the command line names."""
+    context = click.get_current_context()
+    given = [p for p in context.command.params if isinstance(p, click.Option) and p.name]
+    return [p.opts[0] for p in given if context.get_parameter_source(str(p.name)) is click.core.ParameterSource.COMMANDLINE]
+
+
+def run_example(name: str) -> None:
+    """Run another example of the package, as ``python run.py`` in its folder's name would."""
+    import runpy
+
+    from ..gallery.result import runnable
+
+    path = runnable(name)
+    sys.path.insert(0, str(path.parent))
+    sys.argv = [str(path)]
+    runpy.run_path(str(path), run_name="__main__")
+
+
 @click.command()
+@click.argument("name", required=False)
 @click.option("--plain", is_flag=True, help="A line for each recording, without waiting; the default where stdout is no terminal.")
 @click.option(
     "--speed", type=click.FloatRange(0.1, 1000), default=18.0, show_default=True, metavar="X", help="Of the live view: 1 is real time."
@@ -110,19 +131,25 @@ def play_until_interrupted(stream: "Stream", recordings: Sequence[Recording], vi
 @click.option("--recordings", "count", type=click.IntRange(1), metavar="N", help="Stream the first N recordings only.")
 @click.option("--web", metavar="[HOST:]PORT", help="Show it on a page, again and again until Ctrl-C.")
 @click.option("--json", "target", metavar="FILE", help="Write the figures as JSON; - is standard output, and nothing else then.")
-def demo(*, plain: bool, speed: float, count: int | None, target: str | None, web: str | None) -> None:
+def demo(*, name: str | None, plain: bool, speed: float, count: int | None, target: str | None, web: str | None) -> None:
     """Watch a trained network recognise what people do, from a smart watch's accelerometer and gyroscope.
 
     A PyTorch checkpoint is converted and compiled. Then recordings that the network has never seen are streamed, one sample
-    at a time. Ctrl-C ends with the figures so far.
+    at a time. Ctrl-C ends with the figures so far. NAME runs another example, which takes none of the options: `edgelstm examples` lists
+    them.
 
     \b
     Examples:
       edgelstm demo
       edgelstm demo --speed 1 --recordings 4
       edgelstm demo --web 8080
+      edgelstm demo forecast
       edgelstm demo --plain --json figures.json
     """  # noqa: D301
+    if name not in (None, "activity"):
+        if given := _given_options():
+            raise UsageError(f"the example '{name}' takes no {given[0]}: the options are those of the demo of activities.")
+        return run_example(str(name))
     from . import demo_summary, demo_view
 
     quiet = target == "-"
@@ -153,3 +180,4 @@ def demo(*, plain: bool, speed: float, count: int | None, target: str | None, we
             sink.write(json.dumps(figures, indent=2) + "\n")
     if not quiet:
         demo_summary.show_figures(figures, live=live)
+    return None

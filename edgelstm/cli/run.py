@@ -1,11 +1,13 @@
 """`edgelstm run`: stream lines of text through a model."""
 
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ..errors import UsageError
 from . import given
@@ -103,30 +105,66 @@ def run(
     settle(log or "text")
     lines = Lines(paths := sources or ("-",), reading, nan_policy, time=field.clock.column, **asked)
     where = Target(target, kind, on_change=on_change, append=append, discovery=discovery)
-    _check(where, state, lines, field)
+    _refuse_idle(click.get_current_context(), lines)
+    _check(where, state, lines)
     check(paths)
-    _refuse_overwriting(where.path, state, model, *(path for path in paths if not is_url(path)))
-    model = field.followers.first(model)
+    files = [path for path in paths if not is_url(path)]
+    _refuse_overwriting({"--output": where.path, "--state": state, "--metrics": field.metrics}, model, *files)
+    if where.path is not None and field.metrics is not None:
+        given.refuse_overwriting("--metrics", field.metrics, where.path)
     with ExitStack() as stack:
         kept = None
         if state is not None:
             kept = stack.enter_context(closing((StateFolder if is_folder(state) else StateFile)(state, state_every)))
+        model = field.followers.first(model, "" if kept is None else kept.owner)
         stack.enter_context(where)
         Session(
             given.opened(model, how), model, lines, where, kept, field, full=full or "", streams=streams, web=web, reopens=log is not None
         ).run()
 
 
-def _check(where: Target, state: str | None, lines: Lines, field: Field) -> None:
-    if lines.keyed and field.followers.folder is not None:
-        raise UsageError("--watch lets models follow one another in one stream; leave out --key and topics with wildcards.")
+def _check(where: Target, state: str | None, lines: Lines) -> None:
+    if lines.live:
+        _check_urls(where, lines)
     if state is not None and lines.resets:
         raise UsageError("--state carries one stream from run to run; leave out --reset-every, --reset-on and further --input.")
     if state is not None and where.path is not None and os.path.realpath(state) == os.path.realpath(where.path):
         raise UsageError(f"--state and --output both name {where.path}; write the state elsewhere.")
 
 
-def _refuse_overwriting(target: str | None, state: str | None, *inputs: Path | str) -> None:
-    for option, written in (("--output", target), ("--state", state)):
+def _check_urls(where: Target, lines: Lines) -> None:
+    from .. import sources
+
+    for path in lines.paths[:-1]:
+        if sources.never_ends(path):
+            raise UsageError(f"{sources.shown(path)} has no end, so that nothing behind it would be read; give it last, or alone.")
+    for path in lines.paths:
+        if sources.feeds_back(path, where.name):
+            told = f"--output {sources.shown(where.name)} would be read again by --input {sources.shown(path)}"
+            raise UsageError(f"{told}; answer to another topic.")
+
+
+def _refuse_idle(context: click.Context, lines: Lines) -> None:
+    """Refuse options that would do nothing, since what they are of was not asked for."""
+    from .. import sources
+
+    asked = context.params
+    idle = {
+        "--time COLUMN": (asked["time"] is None, ("time_unit", "period", "on_gap", "max_gap", "jitter", "late")),
+        "--watch DIR": (asked["watch"] is None, ("shadow", "keep_state")),
+        "--metrics FILE": (asked["metrics"] is None, ("metrics_every",)),
+        "--state": (asked["state"] is None, ("state_every",)),
+        "--key COLUMN, or + or # in a topic": (not lines.keyed, ("streams",)),
+        "--input mqtt: or mic:": (not any(map(sources.may_wait, lines.paths)), ("full",)),
+    }
+    options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    for needed, (absent, names) in idle.items():
+        for name in names:
+            if absent and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise UsageError(f"{options[name]} does nothing without {needed}; say both, or neither.")
+
+
+def _refuse_overwriting(targets: Mapping[str, str | None], *inputs: Path | str) -> None:
+    for option, written in targets.items():
         if written is not None:
             given.refuse_overwriting(option, written, *inputs)

@@ -8,6 +8,7 @@ from .inputs import Recordings, is_url
 
 if TYPE_CHECKING:
     from ..runners import Samples
+    from ..runners.keyed import Room
     from ..runners.ledger import Ledger
     from ..runners.reading import Columns, Reading
     from ..runtime.samples import NanPolicyName
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Lines:
     """What is read, and how.
 
-    Columns that are not for the eye stand behind those of --keep: the key, the time, the mark of --reset-on, the sequence number, in
+    Columns that are not for the eye stand behind those of --keep: the time, the mark of --reset-on, the sequence number, the key, in
     this order.
 
     Raises
@@ -57,24 +58,24 @@ class Lines:
         self.key_column, self.reset_on, self.sequence = bool(keys), bool(marks), bool(numbers)
         self.keyed = self.key_column or any(map(has_keys, paths))
         self.resets = len(paths) > 1 or self.reset_on or reset_every is not None
-        if self.keyed and times:
-            raise UsageError("--time steps one stream on its grid; leave out --key and topics with wildcards.")
         if self.keyed and self.resets:
             raise UsageError("streams by key go on and on; leave out --reset-every, --reset-on and further --input.")
         keep = [column for text in kept for column in parse_columns(text)]
         self._hidden = len(keys) + len(times) + len(marks) + len(numbers)
         self.reading = reading._replace(
-            bad_lines=bad_lines, keep=[*keep, *keys, *times, *marks, *numbers], absent=self.nan_policy != "raise"
+            bad_lines=bad_lines, keep=[*keep, *times, *marks, *numbers, *keys], absent=self.nan_policy != "raise"
         )
 
-    def cut(self, samples: "Iterable[Samples]", ledger: "Ledger") -> "Iterable[Samples]":
-        """Samples that are new, know their stream, and say where a recording begins."""
+    def cut(self, samples: "Iterable[Samples]", ledger: "Ledger", room: "Room | None") -> "Iterable[Samples]":
+        """Samples that are new, know their stream, find room there, and say where a recording begins."""
         from ..runners import keyed, recordings
 
-        if self.sequence:
-            samples = ledger.fresh(samples, by_column=self.key_column)
         if self.key_column:
-            return keyed.by_column(samples)
+            samples = keyed.by_column(samples)
+        if room is not None:
+            samples = room.made(samples)
+        if self.sequence:
+            samples = ledger.fresh(samples)
         if self.reset_every is not None:
             return recordings.every(samples, self.reset_every)
         return recordings.on_change(samples) if self.reset_on else samples

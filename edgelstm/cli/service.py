@@ -19,12 +19,18 @@ if TYPE_CHECKING:
 class Service:
     """Tells systemd how the step loop is.
 
-    The loop lives while it waits for samples, or has taken some since the last look. A timer looks in the main thread: a loop that hangs
-    in compiled code or in a disk that does not answer lets no look happen, one that runs in circles is seen not to come on; both are
-    silent, and systemd restarts them.
+    The loop lives while it waits for samples, or for whom it answers, or has taken some samples since the last look. A timer looks in the
+    main thread: a loop that hangs in compiled code or in a disk that does not answer lets no look happen, one that runs in circles is seen
+    not to come on; both are silent, and systemd restarts them.
+
+    Parameters
+    ----------
+    answering : callable
+        Whether the loop waits until its answers are taken.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, answering: Callable[[], bool] = lambda: False) -> None:
+        self._answering = answering
         self._address = os.environ.get("NOTIFY_SOCKET", "")
         self._waits, self._taken, self._seen = False, 0, -1
 
@@ -59,7 +65,7 @@ class Service:
 
     def look(self) -> None:
         """Tell that the loop lives, if it does."""
-        if self._waits or self._taken != self._seen:
+        if self._waits or self._taken != self._seen or self._answering():
             self._seen = self._taken
             self.tell("WATCHDOG=1")
 

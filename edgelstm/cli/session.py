@@ -21,10 +21,12 @@ from .target import Target
 
 if TYPE_CHECKING:
     from ..field.telemetry import Telemetry
+    from ..field.timed import Timed
+    from ..field.timed_bank import TimedBank
     from ..model import Model
     from ..runners import Input, Samples
     from ..runners.counts import LineCount
-    from ..stream import Stream
+    from ..runners.keyed import Room
     from ..web.feed import Feed
 
 #: Seconds that a run which ends waits for a broker to confirm its answers; the state from before them is kept where it does not.
@@ -77,12 +79,16 @@ class Session:
         stream = Stream(given.source(loaded), nan_policy=lines.nan_policy)
         where.form.check(stream)
         self._field, self._rate = field, loaded.rate_hz
-        self._streams = StreamBank(given.source(loaded), streams, nan_policy=lines.nan_policy) if lines.keyed else None
-        self._watching = field.followers.over(stream, path, lines.nan_policy, say)
-        self._stream = stream if self._watching is None else cast("Stream", self._watching.succession)
-        self._timed = field.clock.over(self._stream, self._rate)
+        bank = StreamBank(given.source(loaded), streams, nan_policy=lines.nan_policy) if lines.keyed else None
+        self._watching = field.followers.over(stream, bank, path, say)
+        followed: Any = None if self._watching is None else self._watching.succession
+        self._stream: Stream = stream if followed is None or bank is not None else followed
+        self._streams: StreamBank | None = bank if followed is None or bank is None else followed
+        self._timed = field.clock.over(self._stream, self._streams, self._rate)
         self._ledger, self._replaced = Ledger(strict=lines.reading.bad_lines == "stop"), LineCount()
-        self._service = Service()
+        self._unread = LineCount()
+        self._room = self._made_room()
+        self._service = Service(lambda: where.waits)
         self._reopen = where.reopen if reopens or self._service.watched else None
         self._after: list[Callable[[], None]] = [WindowNote(self._stream, self._trained(loaded), say)]
         if state is not None:
@@ -96,11 +102,23 @@ class Session:
         endless = not (self._lines.resets or self._lines.keyed or self._stream.program.reads_recordings)
         return loaded.window if endless and not (isinstance(loaded, LibraryFile) or loaded.stateful) else None
 
+    def _made_room(self) -> "Room | None":
+        """What leaves out samples of more streams than there is room for, where bad lines do not end the run."""
+        from ..runners.keyed import Room
+
+        if self._streams is None or self._lines.reading.bad_lines == "stop":
+            return None
+        return Room(self._streams, say)
+
     def _take_up(self, state: StateFile) -> None:
         """Go on where the run before ended."""
         from ..runners.keyed import AllStates
 
-        state.take_up(self._timed or (self._stream if self._streams is None else AllStates(self._streams)))
+        timed = self._timed
+        if self._streams is not None:
+            state.take_up(AllStates(self._streams if timed is None else cast("TimedBank", timed)))
+        else:
+            state.take_up(self._stream if timed is None else cast("Timed", timed))
         self._where.return_to(state.notes.get("written", ()))
         self._ledger.last.update(state.notes.get("sequence", {}))
 
@@ -114,10 +132,11 @@ class Session:
                 watch = self._page(stack, telemetry)
                 stack.enter_context(self._service.running(self._reopen))
                 read = stack.enter_context(closing(inputs.samples(self._stream, lines.reading)))
-                samples = self._kept(lines.cut(self._service.looked_at(read), self._ledger))
+                samples = self._kept(lines.cut(self._service.looked_at(read), self._ledger, self._room))
                 self._step(self._observed(samples, telemetry, stack), answers, watch, telemetry)
             if where.is_stdout:
                 answers.begin()
+            where.check_settled(LAST_WAIT)
         finally:
             try:
                 if self._state is not None:
@@ -134,10 +153,11 @@ class Session:
         from ..runners import keyed, timed_rows
 
         try:
-            if self._streams is not None:
+            if self._timed is not None:
+                unread = None if self._lines.reading.bad_lines == "stop" else self._unread
+                timed_rows.run(self._timed, samples, answers, self._replaced, watch, unit=self._field.clock.unit, unread=unread)
+            elif self._streams is not None:
                 keyed.run(self._streams, samples, answers, watch)
-            elif self._timed is not None:
-                timed_rows.run(self._timed, samples, answers, self._replaced, watch, unit=self._field.clock.unit)
             else:
                 runners.run(self._stream, samples, answers, self._replaced, watch)
         except InputError:
@@ -169,8 +189,10 @@ class Session:
 
     def _counts(self) -> dict[str, Any]:
         """What telemetry tells of the samples."""
-        bad = sum(source.bad.count for source in self._inputs.sources)
+        bad = sum(source.bad.count for source in self._inputs.sources) + self._unread.count
         streams = {} if self._streams is None else {"streams": len(self._streams)}
+        if self._room is not None:
+            streams["crowded_samples"] = self._room.left
         return {**streams, "bad_lines": bad, "held_samples": self._held(), "replayed_samples": self._ledger.repeated}
 
     def _held(self) -> int:
@@ -240,6 +262,10 @@ class Session:
                 say(sentence)
         for sentence in self._ledger.remarks():
             say(sentence)
+        if self._room is not None and (left := self._room.left):
+            say(f"{left} sample{'s were' if left > 1 else ' was'} left out, since there was no room for more streams (--streams).")
+        if (unread := self._unread).count:
+            say(f"{unread.count} sample{_plural(unread)} left out, since no time could be read ({unread}).")
         replaced, policy = self._replaced, self._lines.nan_policy
         if replaced.count:
             verb = "were" if replaced.count > 1 else "was"

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ModelFileError, StateError, UsageError
@@ -80,6 +81,21 @@ class StateFile:
 
         write_atomic(self.path, checkpoint.pack(blob, notes))
 
+    @cached_property
+    def _there(self) -> tuple[bytes, Mapping[str, Any]] | None:
+        """What `_load` gave at the start."""
+        return self._load()
+
+    @property
+    def owner(self) -> str:
+        """Digest of the model whose state is there; empty where none is, or it is damaged."""
+        from ..runtime.snapshot import owner
+
+        try:
+            return "" if self._there is None else owner(self._there[0])
+        except StateError:
+            return ""
+
     def take_up(self, streams: Stateful) -> None:
         """Put a stream, or many, into the state of the file, if there is one.
 
@@ -89,7 +105,7 @@ class StateFile:
             If it is damaged or of another model.
         """
         try:
-            kept = self._load()
+            kept = self._there
             if kept is not None:
                 streams.restore(kept[0])
                 self.notes = kept[1]
@@ -98,6 +114,7 @@ class StateFile:
             raise StateError(
                 f"--state {self.path}: {fact}. Name another {self.kind}, or remove this one to start from the initial state."
             ) from None
+        self.__dict__.pop("_there", None)
         self._streams = streams
         self.remember()
         self._noted = self.notes

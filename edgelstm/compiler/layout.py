@@ -3,10 +3,11 @@
 The arena, in this order: state (steps taken, the sample being read, h and c of every layer), scratch, output, input.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..layers.order import INPUT
 from ..layers.record import Layer
@@ -14,6 +15,9 @@ from ..layers.wire import Wire
 from ..model import Model
 from .lowering import LINE, MOST_ROWS, Lowered, copy, looked_up, lowered, up_to
 from .targets import Target
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: Most and fewest timesteps that a layer takes before the next layer runs, in `process`: measured on Zen 4. Without an operating system
 #: memory counts more.

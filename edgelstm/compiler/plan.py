@@ -1,11 +1,12 @@
 """Model -> Plan: what all streams of a model share. Compiles, or finds compiled code in the cache."""
 
+from __future__ import annotations
+
 import time
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import CompileError, UsageError, printable
 from ..model import Model
@@ -18,8 +19,11 @@ from .library import MADE_FOR, Library
 from .reach import input_limit
 from .targets import Target, host
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _loaded: dict[str, Library] = {}
-_plans: WeakKeyDictionary[Model, "Plan"] = WeakKeyDictionary()
+_plans: WeakKeyDictionary[Model, Plan] = WeakKeyDictionary()
 
 
 class Plan(NamedTuple):

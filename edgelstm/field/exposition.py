@@ -29,6 +29,7 @@ METRICS = (
     Metric("deadline_misses", "counter", "edgelstm_deadline_misses_total", "Samples answered after the deadline."),
     Metric("refused_samples", "counter", "edgelstm_refused_samples_total", "Samples that were refused with an error."),
     Metric("bad_lines", "counter", "edgelstm_bad_lines_total", "Lines that were no sample and were left out, or taken for missing ones."),
+    Metric("crowded_samples", "counter", "edgelstm_crowded_samples_total", "Samples left out since there was no room for more streams."),
     Metric("held_samples", "counter", "edgelstm_held_samples_total", "Samples that the NaN policy acted upon."),
     Metric("replayed_samples", "counter", "edgelstm_replayed_samples_total", "Samples that the state held already and were left out."),
     Metric("gaps", "counter", "edgelstm_gaps_total", "Gaps in time up to the longest that is filled."),

@@ -5,9 +5,11 @@ each is off and of `jitter` at most, so that with the default jitter a sensor's 
 made up.
 """
 
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from enum import Enum
-from math import floor, isfinite
+from math import floor, isfinite, isinf, isnan
 from typing import NamedTuple
 
 from ..errors import InputError, UsageError, printable
@@ -113,6 +115,8 @@ class Grid:
         If these numbers make no grid.
     """
 
+    __slots__ = ("_astray", "counts", "instant", "jitter", "last", "max_gap", "period")
+
     def __init__(self, period: float, *, max_gap: float | None = None, jitter: float | None = None) -> None:
         if not 0 < period < float("inf"):
             raise UsageError(f"period must be a positive number of seconds; got {printable(period, 40)}.")
@@ -125,6 +129,12 @@ class Grid:
             raise UsageError(f"jitter must be seconds, from 0 to half a period ({period / 2:g}); got {self.jitter}.")
         self.counts = TimeCounts()
         self.forget()
+
+    def another(self) -> "Grid":
+        """A grid of the same numbers, for another stream; what happens on it is counted here too."""
+        made = copy(self)
+        made.forget()
+        return made
 
     def forget(self) -> None:
         """Let the next sample be the first; counts stay."""
@@ -188,3 +198,9 @@ class Grid:
     def restore(self, state: tuple[float, float, float]) -> None:
         """Take up the state of another grid; counts stay."""
         self.instant, self.last, self._astray = state
+
+
+def possible(state: Sequence[float]) -> bool:
+    """Whether three numbers can be the state of a grid."""
+    instant, last, _ = state
+    return not any(map(isinf, state)) and isnan(instant) == isnan(last)

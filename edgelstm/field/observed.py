@@ -71,6 +71,7 @@ class Observed(Telemetry):
 
     def record(self) -> dict[str, Any]:
         """All of it as plain JSON values; times in nanoseconds where the name says so, else in seconds."""
+        self.settle()
         if self._native is not None:
             counted = self._native.collect()
             self.latency = [one + other for one, other in zip(self.latency, counted.latency, strict=True)]

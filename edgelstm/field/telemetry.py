@@ -1,9 +1,10 @@
 """What a running stream counts of itself: how long answers took, what was refused, lost or made up, and how its inputs look.
 
-Samples are counted as they pass, a block at a time: two looks at the clock and some additions, whatever the block holds. All else is
-read when somebody asks.
+Samples are counted as they pass, a block at a time: two looks at the clock and a note of them, whatever the block holds. All else is
+done for many blocks at once, or when somebody asks.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -15,6 +16,12 @@ from .sensors import SensorChecks
 
 #: The smallest latency that is told apart, in nanoseconds, and how often it is doubled: the last bucket ends at 4.2 s.
 FINEST, DOUBLINGS = 250, 24
+
+#: The upper ends of the buckets in nanoseconds.
+_EDGES = FINEST << np.arange(DOUBLINGS + 1)
+
+#: So many blocks are taken down before they are sorted into buckets.
+SETTLED_AT = 1024
 
 #: So many samples are collected before the sensors are looked at, or so many nanoseconds.
 LOOKED_AT, LOOKED_AFTER = 2048, 2_000_000_000
@@ -88,12 +95,15 @@ class Telemetry:
         self.latency = [0] * (DOUBLINGS + 2)
         self.latency_ns = self.resets = self.deadline_misses = self.refused = 0
         self.asked: list[Callable[[], Mapping[str, Any]]] = []
+        self._taken: list[tuple[int, int]] = []
+        self._settling = threading.Lock()
         self._passed: list[NDArray[np.float32]] = []
         self._collected = self._due = 0
 
     @property
     def steps(self) -> int:
         """Samples answered."""
+        self.settle()
         return sum(self.latency)
 
     def observe(self, blocks: Iterable[Any]) -> Iterator[Any]:
@@ -110,23 +120,37 @@ class Telemetry:
 
     def answered(self, block: Block, took: int) -> None:
         """Count a block of samples that were answered, `took` nanoseconds after they had arrived."""
-        count = len(block.values)
-        self.took(took, count)
+        values = block.values
+        self._taken.append((took, len(values)))
+        if len(self._taken) >= SETTLED_AT:
+            self.settle()
         if block.begins:
             self.resets += 1
         if self.sensors is not None:
-            self._passed.append(block.values)
-            self._collected += count
+            self._passed.append(values)
+            self._collected += len(values)
             if self._collected >= LOOKED_AT:
                 self.look()
 
     def took(self, nanoseconds: int, count: int) -> None:
         """Count samples whose answers took so long."""
-        place = ((nanoseconds - 1) // FINEST).bit_length() if nanoseconds > 0 else 0
-        self.latency[place if place <= DOUBLINGS else DOUBLINGS + 1] += count
-        self.latency_ns += nanoseconds * count
-        if nanoseconds > self._deadline_ns:
-            self.deadline_misses += count
+        self._taken.append((nanoseconds, count))
+        if len(self._taken) >= SETTLED_AT:
+            self.settle()
+
+    def settle(self) -> None:
+        """Sort what was taken down into buckets; whoever serves pages does it in a thread of his own."""
+        with self._settling:
+            count = len(self._taken)
+            if not count:
+                return
+            taken = np.array(self._taken[:count], np.int64)  # (count, 2): nanoseconds, samples
+            del self._taken[:count]
+            nanoseconds, samples = taken.T
+            places = np.searchsorted(_EDGES, nanoseconds)
+            self.latency = (np.array(self.latency) + np.bincount(places, samples, len(_EDGES) + 1).astype(np.int64)).tolist()
+            self.latency_ns += int(nanoseconds @ samples)
+            self.deadline_misses += int(samples[nanoseconds > self._deadline_ns].sum())
 
     def look(self) -> None:
         """Look at the samples that have passed since the last time."""
@@ -136,6 +160,7 @@ class Telemetry:
 
     def record(self) -> dict[str, Any]:
         """All of it as plain JSON values; times in nanoseconds where the name says so, else in seconds."""
+        self.settle()
         told: dict[str, Any] = {
             "digest": self.about.digest,
             "version": self.about.version,

@@ -3,25 +3,29 @@
 What the arrays and the metadata mean is decided by `elstm` and the importers.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
 import stat
 import struct
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import safetensors
-from numpy.typing import NDArray
 
 from ..errors import ModelFileError, ShapeError, UnsupportedModelError, UsageError, printable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: Larger files are refused before they are read. No LSTM for an edge CPU comes near.
 MAX_FILE_BYTES = 1 << 31
 
-#: Longest header that the safetensors library accepts.
-MAX_HEADER_BYTES = 100_000_000
+#: Longest header that is read: some hundred thousand tensors. The safetensors library accepts ten times as much.
+MAX_HEADER_BYTES = 10_000_000
 
 #: bfloat16 has no NumPy dtype; `widened` turns these arrays into float32.
 BFLOAT16 = np.dtype([("bfloat16", "<u2")])
@@ -43,7 +47,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
 }
 
-Tensors = dict[str, NDArray[Any]]
+Tensors = dict[str, np.ndarray[Any, Any]]
 
 
 def widened(array: NDArray[Any]) -> NDArray[Any]:

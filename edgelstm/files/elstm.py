@@ -3,14 +3,15 @@
 The container (safetensors) is `container`'s, atomic writes are `writing`'s; what is no such file goes to `importers`, from `loading`.
 """
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import __version__, reference
 from ..errors import ModelFileError, ShapeError, UnsupportedModelError, UsageError, printable
@@ -23,6 +24,9 @@ from ..runtime.sizes import PROBE_LIMIT
 from ..runtime.writing import write_atomic
 from . import container
 from .container import Tensors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: The entry of safetensors' ``__metadata__`` that holds the document.
 KEY = "edgelstm"

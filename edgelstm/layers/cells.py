@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ShapeError, UnsupportedModelError, printable
 from . import activations
 from .record import Array, checked_array, require_shape
 from .recurrent import Recurrent
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: Couplings of gates, and the index in i f g o of the gate that follows from the other and has no weights.
 COUPLED = {"f=1-i": 1, "i=1-f": 0}
@@ -37,7 +39,7 @@ class Plain(Recurrent):
     fake_quantize_hidden: bool = False
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
+@dataclass(init=False, eq=False, repr=False, kw_only=True)
 class Cell(Plain):
     """Options of all LSTM cells. `layers.lstm.LSTM` documents them; a plain cell has none."""
 
@@ -143,7 +145,7 @@ class Cell(Plain):
         return checked_array(self.label, "weight_hr", self.weight_hr, 2)
 
     @property
-    def projection_weights(self) -> NDArray[np.float64]:
+    def projection_weights(self) -> "NDArray[np.float64]":
         """What weight_hr stands for: (projection_size, hidden_size)."""
         return np.asarray(self.weight_hr, np.float64)
 

@@ -3,18 +3,22 @@
 Records hold numbers only. They do not compute (`reference`, `kernels`) and know no file format (`files`, `importers`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, fields
 from functools import partial
 from math import prod
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 from weakref import WeakValueDictionary
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ShapeError, UnsupportedModelError, UsageError, printable
 from .wire import Wire, joined
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 #: Largest layer dimension: keeps every offset of a packed model far inside 32 bits.
 MAX_SIZE = 1 << 16
@@ -61,7 +65,7 @@ def require_shape(owner: str, name: str, array: NDArray[Any], shape: tuple[int, 
         raise ShapeError(f"{owner}: {name} must have shape {shape} because {because}; got {array.shape}.")
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
+@dataclass(init=False, eq=False, repr=False, kw_only=True)
 class Layer:
     """What all layers share. A record never changes once it is made.
 

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ShapeError, UnsupportedModelError, UsageError, printable
 from .activations import parts, within_one
 from .record import Array, Layer, checked_array, require_shape
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 #: What layers do where their mask is 0.
 MASKS = ("repeat", "zero")
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
+@dataclass(init=False, eq=False, repr=False, kw_only=True)
 class Maskable(Layer):
     """A layer with a state that can pass padding over.
 
@@ -34,7 +36,7 @@ class Maskable(Layer):
         super().__post_init__()
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
+@dataclass(init=False, eq=False, repr=False, kw_only=True)
 class Recurrent(Maskable):
     """What recurrent layers of any number format share: weight_ih (rows, input_size) and weight_hh (rows, hidden_size).
 
@@ -89,7 +91,7 @@ class Recurrent(Maskable):
     def hidden_size(self) -> int:
         return int(self.weight_hh.shape[1])
 
-    def reads(self, wanted: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    def reads(self, wanted: "NDArray[np.bool_]", width: int) -> "NDArray[np.bool_]":
         mask = width - self.input_size
         return np.pad((self.weight_ih != 0).any(axis=0), (0, mask), constant_values=True)
 

@@ -3,11 +3,12 @@
 It is not for production: no buffers are kept and nothing is fused. Each kind's file has its `TWINS`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from ..layers import part
 from ..layers.order import INPUT
@@ -15,6 +16,9 @@ from ..layers.record import Layer
 from ..layers.recurrent import Recurrent
 from ..model import Model
 from .functions import Rows, State, Twin, Vector, masked
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 
 def twin(layer: Layer) -> Twin:

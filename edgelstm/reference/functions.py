@@ -1,18 +1,22 @@
 """What twins share: their form, the functions that records name, the float cell, and activations rounded to int8."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..layers.activations import SELU_ALPHA, SELU_SCALE, parts
 
-Vector = NDArray[np.float64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Vector = np.ndarray[Any, np.dtype[np.float64]]
 #: A recording: (rows, width).
-Rows = NDArray[np.float64]
-Integers = NDArray[np.int64]
+Rows = Vector
+Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 #: What a layer keeps from step to step.
 State = tuple[Vector, ...]

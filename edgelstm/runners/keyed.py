@@ -1,16 +1,18 @@
 """Many streams in one run: samples carry the name of theirs, and answers are written beside it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
+from ..runtime.keyed import MOST_CHARACTERS
 from . import Samples, Sink, Watch
 
 if TYPE_CHECKING:
     from ..field.bank import StreamBank
+    from ..field.timed_bank import TimedBank
 
 #: What the column is called that holds the name of an answer's stream.
 KEY = "key"
@@ -72,15 +74,57 @@ def by_column(source: Iterable[Samples]) -> Iterator[Samples]:
         yield samples._replace(keys=[str(row[-1]) for row in samples.kept], kept=kept if len(samples.kept[0]) > 1 else ())
 
 
+class Room:
+    """Leaves out the samples of streams for which a bank has no room, or whose key is too long: they would end the run, again and again
+    where they come again.
+
+    Parameters
+    ----------
+    bank : StreamBank
+    note : callable
+        Takes a sentence when the first one is left out.
+
+    Attributes
+    ----------
+    left : int
+        Samples left out.
+    """
+
+    def __init__(self, bank: "StreamBank", note: Callable[[str], None]) -> None:
+        self._bank, self._note, self.left = bank, note, 0
+
+    def made(self, source: Iterable[Samples]) -> Iterator[Samples]:
+        """The samples of `source` that find room."""
+        bank = self._bank
+        for samples in source:
+            keys = samples.keys
+            if len(bank) + len(keys) <= bank.capacity and max(map(len, keys)) <= MOST_CHARACTERS:
+                yield samples
+                continue
+            new = [key for key in dict.fromkeys(keys) if len(key) <= MOST_CHARACTERS and key not in bank]
+            known = {*new[: bank.capacity - len(bank)]}
+            chosen = [i for i, key in enumerate(keys) if key in known or key in bank]
+            if left := [samples.lines[i] for i in sorted({*range(len(keys))} - {*chosen})]:
+                self._leave(left)
+            if chosen:
+                yield samples.only(chosen)
+
+    def _leave(self, lines: Sequence[int]) -> None:
+        if not self.left:
+            room = f"{self._bank.capacity} streams (--streams), and for keys of {MOST_CHARACTERS} characters"
+            self._note(f"line {lines[0]}: there is room for {room}; samples of others are left out.")
+        self.left += len(lines)
+
+
 def bad_inputs(bank: "StreamBank") -> int:
     """Samples of all streams that the NaN policy acted upon."""
     return sum(bank.bad_inputs_of(key) for key in bank.keys())  # noqa: SIM118  a bank's keys
 
 
 class AllStates:
-    """The states of a bank as one."""
+    """The states of a bank, on grids of time or without, as one."""
 
-    def __init__(self, bank: "StreamBank") -> None:
+    def __init__(self, bank: "StreamBank | TimedBank") -> None:
         self._bank = bank
 
     def snapshot(self) -> bytes:

@@ -27,13 +27,8 @@ class Ledger:
         self.repeated = self.missed = self.restarted = self.unreadable = 0
         self._strict = strict
 
-    def fresh(self, source: Iterable[Samples], *, by_column: bool = False) -> Iterator[Samples]:
+    def fresh(self, source: Iterable[Samples]) -> Iterator[Samples]:
         """The samples of `source` that were not stepped before; their number is the last of the kept values, which is not handed on.
-
-        Parameters
-        ----------
-        by_column : bool
-            Whether the value before it names their stream.
 
         Raises
         ------
@@ -41,7 +36,7 @@ class Ledger:
             For a number that is no whole one, if the ledger is strict.
         """
         for samples in source:
-            keys = [str(row[-2]) for row in samples.kept] if by_column else samples.keys or [""] * len(samples.lines)
+            keys = samples.keys or [""] * len(samples.lines)
             new = [i for i, key in enumerate(keys) if self._is_new(key, samples.kept[i][-1], samples.lines[i])]
             kept = [row[:-1] for row in samples.kept]
             left = samples._replace(kept=kept if kept[0] else ())

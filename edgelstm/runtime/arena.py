@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import StateError, UsageError
 from . import native_call
 from .memory import allocate
 from .program import Program
 from .samples import NanPolicy, Samples
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Arena:

@@ -90,6 +90,11 @@ def unpack(blob: object, state_bytes: int, digest: str, *, finite: bool = True) 
     return dict(zip(keys, idle.tolist(), strict=True)), states
 
 
+def count(data: bytes) -> int:
+    """How many streams a snapshot holds, if it is one."""
+    return int(_HEADER.unpack_from(data)[4]) if len(data) >= _HEADER.size else 0
+
+
 def _keys(entries: NDArray[np.void], text: bytes) -> dict[Key, None]:
     """The keys of these entries, each once.
 

@@ -3,15 +3,19 @@
 It knows arrays, lists and names, and imports none of the libraries whose tables it reads.
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError, printable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: Types whose lists NumPy turns into numbers as they stand.
 _PLAIN = {int, float, bool, np.float32, np.float64}

@@ -19,6 +19,9 @@ _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
 #: Most bytes of a key.
 LONGEST = 1 << 16
 
+#: Most characters of a key that is a str, each of up to four bytes; and most bytes of one that is bytes.
+MOST_CHARACTERS = LONGEST // 4
+
 _NO_SLOTS = np.zeros(0, np.int64)
 
 #: Keys that are dropped are looked for this many at once.
@@ -57,8 +60,8 @@ def checked(key: Any) -> Key:
         If it is none.
     """
     if type(key) is str or type(key) is bytes:
-        if len(key) > LONGEST // 4:
-            raise UsageError(f"a key has at most {LONGEST // 4} characters or bytes; got {len(key)}.")
+        if len(key) > MOST_CHARACTERS:
+            raise UsageError(f"a key has at most {MOST_CHARACTERS} characters or bytes; got {len(key)}.")
         return key
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
         if _LEAST <= key <= _MOST:

@@ -1,7 +1,13 @@
 """Aligned memory for weights and arenas."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: A cache line; also the widest vector.
 ALIGNMENT = 64

@@ -5,20 +5,24 @@ binding (`runtime.binding`), which the native code reads. It stands on facts abo
 checks once a process. Where they do not hold (other interpreters, free-threaded builds), streams call through ctypes instead.
 """
 
+from __future__ import annotations
+
 import ctypes
 import struct
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import UsageError
 from . import binding as at
 from .memory import allocate
 from .program import Program
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _FASTCALL, _KEYWORDS = 0x80, 0x02  # METH_FASTCALL, METH_KEYWORDS
 
@@ -31,7 +35,7 @@ _DOC = ctypes.create_string_buffer(
 )
 
 #: Gives None where no answer is due: Any spares all those who know better a check.
-Step = Callable[..., NDArray[np.float32] | Any]
+Step = Callable[..., np.ndarray[Any, np.dtype[np.float32]] | Any]
 
 
 def refuse_alone() -> NoReturn:

@@ -1,18 +1,22 @@
 """What a stream runs on: native code, weights, and the places in an arena, whether compiled here or built ahead of time."""
 
+from __future__ import annotations
+
 import ctypes
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError, LibraryError, UsageError
 from .library_file import LibraryFile, is_library
 from .memory import allocate
 from .rates import step_of
 from .sizes import PROBE_LIMIT, Sizes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: ``run(weights, arena, x, y, n, limit, checked) -> int``: see `kernels.entry.blocks`.
 Run = Callable[[int, int, int, int, int, float, int], int]

@@ -1,16 +1,20 @@
 """Which samples are fit to enter the state, and what to say of the others."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from enum import StrEnum
 from functools import cached_property, partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError, UsageError, printable
 from .program import Program
 from .sizes import Sizes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: What users write for a `NanPolicy`.
 NanPolicyName = Literal["raise", "hold", "reset", "propagate"]

@@ -4,19 +4,30 @@ Layout, little-endian: ``b"ELSTMSNP"``, version u32, size of the state u32, the 
 before it. The state is the first part of an arena: steps taken (int64), the last sample, h and c of every layer.
 """
 
+from __future__ import annotations
+
 import struct
-from typing import Any
-from zlib import crc32
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import StateError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _MAGIC = b"ELSTMSNP"
 _VERSION = 1
 _HEADER = struct.Struct("<8sII32s")
 _CRC = struct.Struct("<I")
+
+
+def crc32(data: bytes) -> int:
+    """CRC-32, by a library that a start needs only where a snapshot is taken or given."""
+    import zlib
+
+    return zlib.crc32(data)
+
 
 #: No stream has taken as many steps: what is due is computed from their number without overflow.
 MOST_STEPS = 1 << 62
@@ -62,6 +73,17 @@ def unpack(blob: object, state_bytes: int, digest: str, *, finite: bool = True) 
     if state_size != state_bytes or not possible(state[None], finite=finite):
         raise StateError("the snapshot holds a state that this model cannot have; take another, or start with reset().")
     return state
+
+
+def owner(blob: bytes) -> str:
+    """Digest of the model that a snapshot belongs to: of a stream, of a bank, or of one on a grid of time; empty for other bytes.
+
+    All of them hold a header of this layout; those on a grid have it behind their own.
+    """
+    places = (blob.find(magic) for magic in (_MAGIC, b"ELSTMBNK"))
+    begun = min((place for place in places if place >= 0), default=-1)
+    whole = begun >= 0 and len(blob) >= begun + _HEADER.size
+    return _HEADER.unpack_from(blob, begun)[3].hex() if whole else ""
 
 
 def check_owner(owner: bytes, digest: str) -> None:

@@ -164,6 +164,11 @@ class States:
         """Steps taken since the initial state."""
         return int(self.rows[slot, :8].view(np.int64)[0])
 
+    def last(self, slot: int) -> Floats:
+        """The sample that a stream took last, (inputs,): a view."""
+        sample: Floats = self._accepted[slot]
+        return sample
+
     def check(self, states: NDArray[np.uint8]) -> None:
         """Refuse states (count, state_bytes) with a sample that this model cannot have read.
 

@@ -12,6 +12,7 @@ from ..errors import UsageError
 from ..runners import Input
 from ..runners.reading import Reading
 from ..runners.rows import Inputs
+from . import topics
 from .address import Address, parse
 
 #: The file of each scheme.
@@ -23,6 +24,12 @@ SCHEMES = {
     "mic": "microphone",
     "python": "python_function",
 }
+
+#: Schemes of inputs that have no end.
+ENDLESS = {"serial", "mqtt", "mqtts", "mic"}
+
+#: Schemes of inputs with a queue.
+QUEUED = {"mqtt", "mqtts", "mic"}
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
@@ -78,6 +85,26 @@ def acknowledges(text: str) -> bool:
 def has_keys(text: str) -> bool:
     """Whether a URL's samples are of many streams, each named by its topic."""
     return acknowledges(text) and any(level in ("+", "#") for level in parse(text).path.split("/"))
+
+
+def never_ends(text: str) -> bool:
+    """Whether an input goes on until the run is ended."""
+    return is_url(text) and parse(text).scheme in ENDLESS
+
+
+def may_wait(text: str) -> bool:
+    """Whether samples of an input may come faster than they are stepped, and wait."""
+    return is_url(text) and parse(text).scheme in QUEUED
+
+
+def shown(text: str) -> str:
+    """A path or a URL as messages have it: without a password."""
+    return parse(text).shown if is_url(text) else text
+
+
+def feeds_back(read: str, answered: str) -> bool:
+    """Whether the answers that one URL names are samples of the other."""
+    return acknowledges(read) and acknowledges(answered) and topics.feeds_back(parse(read), parse(answered))
 
 
 def open_input(url: str, wanted: Wanted) -> Input:

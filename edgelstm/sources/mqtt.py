@@ -6,7 +6,6 @@ identifier it had (4.4.0-1); identifier and contents of the latest messages are 
 """
 
 import json
-import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,16 +16,11 @@ from ..runners.lines import LineSource
 from . import Wanted, has_keys
 from .address import Address
 from .bounded import BoundedQueue
-from .mqtt_client import Connection, client_name
+from .mqtt_client import Connection, check_options, client_name
+from .topics import check_filter, levels
 
 #: So many messages are recognised when they come again; no broker has more under way to one client unless it was told to.
 REMEMBERED = 4096
-
-
-def levels(topic: str) -> re.Pattern[str]:
-    """What matches the topics that a filter stands for, a shared one too (``$share/GROUP/…``); its groups are the levels that differ."""
-    own = topic.split("/")[2:] if topic.startswith("$share/") else topic.split("/")
-    return re.compile("/".join({"+": "([^/]*)", "#": "(.*)"}.get(level, re.escape(level)) for level in own), re.DOTALL)
 
 
 class MqttSource(LineSource):
@@ -49,7 +43,8 @@ class MqttSource(LineSource):
     """
 
     def __init__(self, address: Address, wanted: Wanted) -> None:
-        asked = address.settled(qos=1, client="", clean=False, keepalive=60, ca="", queue=1000)
+        asked = check_options(address, address.settled(qos=1, client="", clean=False, keepalive=60, ca="", queue=1000))
+        check_filter(address)
         self._topic, self._qos = address.path, asked["qos"]
         self._pattern = levels(address.path) if has_keys(f"mqtt://-/{address.path}") else None
         self._queue: BoundedQueue[Any] = BoundedQueue(asked["queue"], wanted.full or "block", self._let_go)
@@ -77,7 +72,7 @@ class MqttSource(LineSource):
         return list(self._seen.items())
 
     def _subscribe(self) -> None:
-        self._connection.client.subscribe(self._topic, self._qos)
+        self._connection.subscribe(self._topic, self._qos)
 
     def _let_go(self, message: Any) -> None:
         """Acknowledge a message that nobody has time for; the broker would keep its place otherwise."""

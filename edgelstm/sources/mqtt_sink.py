@@ -12,7 +12,8 @@ from ..runners.keyed import KEY
 from ..runners.sinks import decisions
 from . import home_assistant
 from .address import Address, parse
-from .mqtt_client import Connection, client_name
+from .mqtt_client import Connection, check_options, client_name
+from .topics import check_name, written
 
 
 class MqttSink:
@@ -21,7 +22,8 @@ class MqttSink:
     Parameters
     ----------
     address : Address
-        ``{key}`` in its topic stands for the name of the stream. Its options are ``qos``, ``retain``, ``client``, ``keepalive``, ``ca``.
+        ``{key}`` in its topic stands for the name of the stream, in which ``+`` is written ``%2B`` and ``#`` ``%23``. Its options are
+        ``qos``, ``retain``, ``client``, ``keepalive``, ``ca``.
     output_size : int
     labels, kept_names : sequence of str
     note : callable
@@ -44,9 +46,8 @@ class MqttSink:
         note: Callable[[str], None],
         discovery: str = "",
     ) -> None:
-        asked = address.settled(qos=1, retain=False, client="", keepalive=60, ca="")
-        if "+" in address.path or "#" in address.path:
-            raise UsageError(f"{address.shown}: answers go to one topic, which may hold {{key}}; + and # are for subscribers.")
+        asked = check_options(address, address.settled(qos=1, retain=False, client="", keepalive=60, ca=""))
+        check_name(address)
         self._topic, self._qos, self._retain = address.path, asked["qos"], asked["retain"]
         self._names, self._labels, self._size = list(kept_names), list(labels), output_size
         self._discovery, self._announced = discovery, set[str]()
@@ -66,13 +67,16 @@ class MqttSink:
             message = {**message, "outputs": dict(zip(self._labels, numbers, strict=True)) if self._labels else numbers}
             key = str(beside.get(KEY, ""))
             self._announce(key)
-            self._publish(self._topic.replace("{key}", key), json.dumps(message), retain=self._retain)
+            self._publish(self._topic_of(key), json.dumps(message), retain=self._retain)
+
+    def _topic_of(self, key: str) -> str:
+        return self._topic.replace("{key}", written(key))
 
     def _announce(self, key: str) -> None:
         """Tell Home Assistant of a stream, once."""
         if self._discovery and key not in self._announced:
             self._announced.add(key)
-            topic = self._topic.replace("{key}", key)
+            topic = self._topic_of(key)
             connection = self._connection
             for place, config in home_assistant.sensors(
                 self._discovery, connection.name, key, topic, connection.status, self._labels, self._size
@@ -85,6 +89,16 @@ class MqttSink:
     def settle(self, seconds: float | None = None) -> bool:
         """As `Connection.settle`, of every answer."""
         return self._connection.settle(seconds)
+
+    @property
+    def unconfirmed(self) -> int:
+        """As of `Connection`."""
+        return self._connection.unconfirmed
+
+    @property
+    def waits(self) -> bool:
+        """As of `Connection`."""
+        return self._connection.waits
 
     def close(self) -> None:
         """Leave the broker."""

@@ -6,13 +6,16 @@ The function is named by the user on the command line, as ``python -m`` names a 
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
+from inspect import signature
+from traceback import extract_tb
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, UsageError
+from ..errors import EdgeLSTMError, InputError, UsageError
 from ..runners import Samples
 from . import Wanted
 from .address import Address
@@ -20,6 +23,9 @@ from .numbers import NumberSource
 
 #: Stands for a value that a sample lacks.
 _NAN = float("nan")
+
+#: Stands for a sample where there is none any more.
+_END = object()
 
 
 class FunctionSource(NumberSource):
@@ -38,6 +44,8 @@ class FunctionSource(NumberSource):
     ------
     UsageError
         If there is no such module or function, or it returns nothing to iterate.
+    InputError
+        If the function, or the module, ends in an error of its own; while iterating too.
     """
 
     def __init__(self, address: Address, wanted: Wanted) -> None:
@@ -48,16 +56,23 @@ class FunctionSource(NumberSource):
         self._names = [str(c) for c in wanted.reading.columns or wanted.model.input_names]
         self._keep = [str(c) for c in wanted.reading.keep]
         self._kept_names = self._keep
-        made = _function(address)(**address.options)
+        function = _function(address)
+        _check_options(function, address)
+        with _told(self._name):
+            made = function(**address.options)
         if not isinstance(made, Iterable):
             raise UsageError(f"{self._name}() returned {type(made).__name__}; let it yield samples, or return something to iterate.")
         self._made = iter(made)
 
     def __iter__(self) -> Iterator[Samples]:
-        for item in self._made:
+        while (item := self._next()) is not _END:
             self.samples += 1
             values, kept = self._sample(item)
             yield Samples(values.reshape(1, -1), [self.samples], [kept] if self._keep else (), self.file)
+
+    def _next(self) -> Any:
+        with _told(f"{self._name}, behind sample {self.samples}"):
+            return next(self._made, _END)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Samples (1, input_size)."""
@@ -93,6 +108,34 @@ class FunctionSource(NumberSource):
             self._made.close()
 
 
+def _check_options(function: Any, address: Address) -> None:
+    """Refuse options that a function does not take, where it says what it takes."""
+    try:
+        signature(function).bind(**address.options)
+    except TypeError as problem:
+        raise UsageError(f"{address.shown}: {address.path} takes other options: {problem}.") from None
+    except ValueError:
+        return
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """What goes wrong in the user's own code, in a sentence that names the line of it.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        yield
+    except EdgeLSTMError:
+        raise
+    except Exception as problem:
+        line = extract_tb(problem.__traceback__)[-1]
+        place = f"{os.path.basename(line.filename)}, line {line.lineno}"
+        raise InputError(f"{where}: {type(problem).__name__}: {problem or 'no reason is given'} ({place}).") from problem
+
+
 def _function(address: Address) -> Any:
     """What a dotted name means, with the working folder among the places where modules are."""
     module, _, name = address.path.rpartition(".")
@@ -100,10 +143,11 @@ def _function(address: Address) -> Any:
         raise UsageError(f"{address.shown}: name a function of a module, as in python:sensors.read.")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    try:
-        found = getattr(import_module(module), name, None)
-    except ModuleNotFoundError as problem:
-        raise UsageError(f"{address.shown}: there is no module {problem.name}, here or among the installed packages.") from None
+    with _told(address.shown):
+        try:
+            found = getattr(import_module(module), name, None)
+        except ModuleNotFoundError as problem:
+            raise UsageError(f"{address.shown}: there is no module {problem.name}, here or among the installed packages.") from None
     if not callable(found):
         raise UsageError(f"{address.shown}: the module {module} has no function {name}.")
     return found

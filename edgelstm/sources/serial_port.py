@@ -1,6 +1,7 @@
 """``serial:///dev/ttyACM0?baud=115200``: lines from a serial port, which may be unplugged and come back."""
 
 import errno
+import termios
 import time
 from collections.abc import Callable, Iterator
 
@@ -70,7 +71,7 @@ class SerialPort:
                 self._tail += self._port.read(1)
                 if waiting := self._port.in_waiting:
                     self._tail += self._port.read(min(waiting, count))
-            except OSError as problem:
+            except (OSError, termios.error) as problem:
                 self._lose(problem)
                 continue
             if whole := self._whole_lines():
@@ -88,7 +89,7 @@ class SerialPort:
             self._note(f"{self._path} is back.")
         self._back_off.reset()
 
-    def _lose(self, problem: OSError) -> None:
+    def _lose(self, problem: Exception) -> None:
         """Close the port and wait a while before it is tried again.
 
         Raises
@@ -96,14 +97,15 @@ class SerialPort:
         OSError
             If the port is there and was never opened: waiting would not help.
         """
+        number = getattr(problem, "errno", None)
         if self._port.is_open:
             self._port.close()
             self.lost += 1
             self.cut += bool(self._tail)
             self._note(f"{self._path} is gone; waiting for it.")
-        elif not self.lost and problem.errno not in _ABSENT:
-            said = "it is held by another program, or is another group's (dialout)" if problem.errno in _HELD else str(problem)
-            raise OSError(problem.errno or errno.ENOTTY, f"this port cannot be opened: {said}", self._path)
+        elif not self.lost and isinstance(problem, OSError) and number not in _ABSENT:
+            said = "it is held by another program, or is another group's (dialout)" if number in _HELD else str(problem)
+            raise OSError(number or errno.ENOTTY, f"this port cannot be opened: {said}", self._path)
         elif self._back_off.fresh and not self.lost:
             self._note(f"{self._path} is not there; waiting for it. Ctrl-C ends.")
         time.sleep(self._back_off.seconds())
@@ -111,11 +113,11 @@ class SerialPort:
     def _whole_lines(self) -> bytes:
         whole, end, tail = self._tail.rpartition(b"\n")
         if not end:
-            if len(self._tail) <= MAX_LINE:
-                return b""
-            whole, tail = self._tail, b""
+            if len(self._tail) > MAX_LINE:  # the wrong speed, or a wire that is off
+                self._tail, self._doubtful = b"", True
+            return b""
         self._tail = tail
-        if self._doubtful and end:
+        if self._doubtful:
             self._doubtful = False
             self.cut += 1
             whole = whole.partition(b"\n")[2]

