@@ -32,7 +32,8 @@ def test_logs_are_the_same_for_the_same_seed_and_faults_do_what_they_are_called(
     values = dict(zip(pumps.FEATURES, sound.samples.T.astype(float), strict=True))
     assert np.corrcoef(values["flow"], values["speed"])[0, 1] > 0.9
     assert np.corrcoef(values["current"], values["speed"] ** 3)[0, 1] > 0.95
-    assert (min(values["flow"].min(), values["current"].min(), values["vibration"].min()) > 0, values["speed"].max() <= 1) == (True, True)
+    assert all(value.min() > 0 for value in values.values())
+    assert values["speed"].max() < 1.03  # full speed, and the error of a sensor
     ramp = np.ones(len(values["flow"]))
     for name, direction in (("leak", 1), ("clogged", -1), ("dry", -1)):
         changed = {key: value.copy() for key, value in values.items()}
