@@ -47,7 +47,12 @@ NOT_EXECUTED = {
     "examples/activity/README.md": {"pip install torch": INDEX},
     "examples/forecast/README.md": {"pip install torch": INDEX},
     "examples/vowels/README.md": {"pip install torch": INDEX},
+    "examples/game/README.md": {"python examples/game/run.py": f"{ELSEWHERE}test_gallery.py"},
+    "examples/heart/README.md": {"python examples/heart/run.py": f"{ELSEWHERE}test_gallery.py"},
+    "examples/stock/README.md": {"python examples/stock/run.py": f"{ELSEWHERE}test_gallery.py"},
     "examples/voice/README.md": {"pip install": INDEX, "python examples/voice/run.py": f"{ELSEWHERE}test_voice.py"},
+    "examples/guitar/README.md": {"python examples/guitar/run.py": f"{ELSEWHERE}test_guitar_example.py"},
+    "examples/recommend/README.md": {"pip install": INDEX, "python examples/recommend/run.py": f"{ELSEWHERE}test_recommend_example.py"},
     "docs/gateway.md": {
         "pip install 'edgelstm[": INDEX,
         "edgelstm run gesture.elstm -i 'serial:": f"{ELSEWHERE}test_serial.py",
