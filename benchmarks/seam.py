@@ -120,7 +120,7 @@ def main() -> None:
         told["score_ns"] = {str(shards): scored(Path(name), shards, 4) for shards in (1, 2)}
     print(json.dumps(told, indent=1))
     if asked.json is not None:
-        asked.json.write_text(json.dumps({"machine": machine.describe(), **told}, indent=1) + "\n", encoding="utf-8")
+        asked.json.write_text(json.dumps({"fleet": "seam", "machine": machine.describe(), **told}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
