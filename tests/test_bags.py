@@ -1,6 +1,7 @@
 """Files that hold named arrays and nothing else: NumPy's, under PyTorch's names, and Flax's, whose formulas are computed here."""
 
 import io
+import json
 import pickle
 import struct
 import zipfile
@@ -47,6 +48,7 @@ WRITERS = {
     **{f"pickle {protocol}": lambda arrays, protocol=protocol: pickle.dumps(arrays, protocol) for protocol in range(6)},
     "msgpack": packed,
     "safetensors": safetensors.numpy.save,
+    "JSON": lambda arrays: json.dumps({name: array.tolist() for name, array in arrays.items()}).encode(),
 }
 
 

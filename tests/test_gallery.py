@@ -24,10 +24,16 @@ import gallery
 RESULTS = gallery.results()
 
 #: Examples whose figures another test measures again, and which.
-MEASURED_ELSEWHERE = {"text": "test_text_example.py", "translate": "test_translate_example.py", "voice": "test_voice.py"}
+MEASURED_ELSEWHERE = {
+    "guitar": "test_guitar_example.py",
+    "recommend": "test_recommend_example.py",
+    "text": "test_text_example.py",
+    "translate": "test_translate_example.py",
+    "voice": "test_voice.py",
+}
 
-#: Examples whose networks other tests stream too; here they are streamed where slow tests are.
-SLOW = ("activity", "vowels", "forecast")
+#: The example that is streamed again wherever tests run; the others are where slow ones do.
+QUICK = "stock"
 
 
 def example(name) -> Example:
@@ -48,7 +54,9 @@ def example(name) -> Example:
     return module.EXAMPLE
 
 
-MEASURED_HERE = [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in RESULTS if name not in MEASURED_ELSEWHERE]
+MEASURED_HERE = [
+    pytest.param(name, marks=[] if name == QUICK else [pytest.mark.slow]) for name in sorted(RESULTS.keys() - MEASURED_ELSEWHERE.keys())
+]
 
 
 @pytest.mark.parametrize("name", MEASURED_HERE)

@@ -5,10 +5,10 @@ import weakref
 
 import numpy as np
 import pytest
+from bank_twins import MODEL, rows_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kinds import model_of
-from test_bank import MODEL, rows_of
 from test_rates import MODEL as RATED
 from test_rates import XS as RATED_XS
 

@@ -1,8 +1,8 @@
 """Writes what was measured into the README and docs/performance.md: ``python tools/readme_figures.py``.
 
 Takes every JSON file of ``benchmarks/results/``, whichever measurement wrote it: ``compare.py --save``, ``cold_start.py --json`` or
-``edgelstm bench --json`` for the README, ``cells.py --json`` for the other page. Replaces what stands between the figures comments. It
-measures nothing.
+``edgelstm bench --json`` for the README, ``cells.py --json`` and ``bank.py --json`` for the other page. Replaces what stands between the
+figures comments. It measures nothing.
 """
 
 import json
@@ -99,8 +99,9 @@ def tail(told: Record) -> str:
 #: The name by which a file shows what wrote it, and how it is told.
 KINDS = {"rows": comparison, "programs": cold_start, "full_speed_ns": tail}
 
-#: The same of results that the README does not show: ``arm_instructions.py`` writes a page of its own, ``cells.py`` is for `PERFORMANCE`.
-APART = {"cores", "cells"}
+#: The same of results that the README does not show: ``arm_instructions.py`` writes a page of its own, ``cells.py`` and ``bank.py`` are for
+#: `PERFORMANCE`.
+APART = {"cores", "cells", "banks"}
 PERFORMANCE = ROOT / "docs" / "performance.md"
 
 
@@ -116,10 +117,13 @@ def figures(results: Sequence[Record]) -> str:
 
 
 def cells(results: Sequence[Record]) -> str:
-    """Markdown of what ``cells.py`` measured."""
-    from report_cells import markdown as told
+    """Markdown of what ``cells.py`` and ``bank.py`` measured."""
+    import report_bank
+    import report_cells
 
-    return "\n\n".join(told(result) for result in results if "cells" in result) or NONE_YET.replace("compare.py", "cells.py")
+    parts = [report_cells.markdown(result) for result in results if "cells" in result]
+    parts += [report_bank.markdown(result) for result in results if "banks" in result]
+    return "\n\n".join(parts) or NONE_YET.replace("compare.py", "cells.py")
 
 
 def filled(text: str, told: str, page: str = "README.md") -> str:

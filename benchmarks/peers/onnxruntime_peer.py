@@ -25,8 +25,8 @@ def _iofc(array: Any, hidden: int) -> NDArray[np.float32]:
     return np.concatenate([i, o, f, g])
 
 
-def graph(case: Case) -> bytes:
-    """The ONNX file."""
+def graph(case: Case, batch: int = 1) -> bytes:
+    """The ONNX file. batch: streams that take a step together."""
     hidden = case.row.hidden_size
     nodes, weights, source = [], [], "x"
 
@@ -39,8 +39,8 @@ def graph(case: Case) -> bytes:
         w, r = constant(f"w{k}", _iofc(layer.weight_ih, hidden)[None]), constant(f"r{k}", _iofc(layer.weight_hh, hidden)[None])
         inputs = [source, w, r, constant(f"b{k}", bias), "", f"h{k}", f"c{k}"]
         nodes.append(helper.make_node("LSTM", inputs, ["", f"next_h{k}", f"next_c{k}"], hidden_size=hidden))
-        source = f"next_h{k}"  # (1, 1, hidden): directions, batch, hidden; the next layer reads it as time, batch, width
-    nodes.append(helper.make_node("Reshape", [source, constant("flat_shape", np.array([1, -1]))], ["flat"]))
+        source = f"next_h{k}"  # (1, batch, hidden): directions, batch, hidden; the next layer reads it as time, batch, width
+    nodes.append(helper.make_node("Reshape", [source, constant("flat_shape", np.array([batch, -1]))], ["flat"]))
     dense = [constant("dense", case.dense.weight), constant("dense_bias", case.dense.bias)]
     nodes.append(helper.make_node("Gemm", ["flat", *dense], ["y"], transB=1))
     states = [f"{s}{k}" for k in range(len(case.layers)) for s in "hc"]
@@ -48,8 +48,11 @@ def graph(case: Case) -> bytes:
     made = helper.make_graph(
         nodes,
         "step",
-        [tensor("x", TensorProto.FLOAT, [1, 1, case.row.input_size]), *(tensor(s, TensorProto.FLOAT, [1, 1, hidden]) for s in states)],
-        [tensor("y", TensorProto.FLOAT, [1, 1]), *(tensor(f"next_{s}", TensorProto.FLOAT, [1, 1, hidden]) for s in states)],
+        [
+            tensor("x", TensorProto.FLOAT, [1, batch, case.row.input_size]),
+            *(tensor(s, TensorProto.FLOAT, [1, batch, hidden]) for s in states),
+        ],
+        [tensor("y", TensorProto.FLOAT, [batch, 1]), *(tensor(f"next_{s}", TensorProto.FLOAT, [1, batch, hidden]) for s in states)],
         weights,
     )
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -57,7 +60,7 @@ def graph(case: Case) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _session(file: bytes) -> ort.InferenceSession:
+def session_of(file: bytes) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -75,7 +78,7 @@ def _row(x: NDArray[np.float32]) -> NDArray[Any]:
 
 def run(name: str, file: bytes, case: Workload, tolerance: float = TOLERANCE, ready: Ready = _row) -> Contender:
     """NumPy arrays in and out."""
-    session = _session(file)
+    session = session_of(file)
     feed = {i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs()}
     states = list(feed)[1:]
 
@@ -88,9 +91,9 @@ def run(name: str, file: bytes, case: Workload, tolerance: float = TOLERANCE, re
     return stepwise(name, step, case, ready=ready, value=lambda y: float(y.flat[0]), tolerance=tolerance)
 
 
-def io_binding(name: str, file: bytes, case: Workload, tolerance: float = TOLERANCE, ready: Ready = _row) -> Contender:
-    """Every tensor bound once."""
-    session = _session(file)
+def bound(file: bytes) -> tuple[NDArray[Any], NDArray[np.float32], Callable[[], None]]:
+    """Every tensor bound once: the input, the answer, and what takes a step from one to the other."""
+    session = session_of(file)
     arrays = [{i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs()} for _ in range(2)]
     x, y = arrays[0]["x"], np.zeros(session.get_outputs()[0].shape, np.float32)
     bindings = [session.io_binding(), session.io_binding()]
@@ -103,10 +106,20 @@ def io_binding(name: str, file: bytes, case: Workload, tolerance: float = TOLERA
         binding.bind_ortvalue_output("y", ort.OrtValue.ortvalue_from_numpy(y))
     call = session.run_with_iobinding
 
-    def step(sample: NDArray[Any]) -> Any:
-        x[...] = sample
+    def advance() -> None:
         call(bindings[0])
         bindings.reverse()
+
+    return x, y, advance
+
+
+def io_binding(name: str, file: bytes, case: Workload, tolerance: float = TOLERANCE, ready: Ready = _row) -> Contender:
+    """Every tensor bound once."""
+    x, y, advance = bound(file)
+
+    def step(sample: NDArray[Any]) -> Any:
+        x[...] = sample
+        advance()
         return y
 
     return stepwise(name, step, case, ready=ready, value=lambda y: float(y.flat[0]), tolerance=tolerance)

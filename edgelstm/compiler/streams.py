@@ -4,7 +4,7 @@ import ctypes
 
 from ..runtime.many_call import Streams
 from ..runtime.program import address_of
-from .lowering import STREAMS
+from .groups import scratch_bytes
 from .plan import Plan, library_of
 from .targets import host
 
@@ -23,4 +23,4 @@ def streams_of(plan: Plan) -> Streams:
     for function in functions:
         function.argtypes, function.restype = [ctypes.c_void_p] * 3, ctypes.c_int64
     handle.edgelstm_run_windowed.argtypes = [*[ctypes.c_void_p] * 3, ctypes.c_int64]
-    return Streams(*functions, address_of(handle, "edgelstm_python_windowed"), STREAMS * plan.layout.arena_bytes, library)
+    return Streams(*functions, address_of(handle, "edgelstm_python_windowed"), scratch_bytes(plan.layout, host()), library)

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError, StateError, UsageError, printable
-from ..runtime import bank_snapshot, snapshot
-from ..runtime.keyed import Integers, Key, Keyed, checked, sequence, shown
+from ..errors import InputError
+from ..runtime.keyed import Integers, Key, checked, sequence
 from ..runtime.many_call import Call, RunStreams
 from ..runtime.samples import NanPolicy, NanPolicyName
 from ..runtime.states import Floats
-from .many import ManyStreams, whole
+from .kept import Eviction, KeptStreams
 
 if TYPE_CHECKING:
     from ..model import Model
 
 _FLOAT32 = np.dtype(np.float32)
-
-#: What to do where a new key finds no room.
-Eviction = Literal["refuse", "oldest"]
 
 
 class _Ready(NamedTuple):
@@ -39,7 +35,7 @@ class _Ready(NamedTuple):
     shape: tuple[int, ...]
 
 
-class StreamBank(ManyStreams):
+class StreamBank(KeptStreams):
     """A model at work on many streams of samples, each of which has a key: a str, a whole number of 64 bits, or bytes.
 
     Streams share weights and code; of each there is its state alone, side by side in one array. A stream begins in the initial state when
@@ -91,10 +87,7 @@ class StreamBank(ManyStreams):
         nan_policy: NanPolicyName = "raise",
         threads: int = 1,
     ) -> None:
-        if evict not in ("refuse", "oldest"):
-            raise UsageError(f"evict must be 'refuse' or 'oldest'; got {printable(repr(evict), 60)}.")
-        super().__init__(model, capacity, nan_policy, windows=1, threads=threads)
-        self._evicts, self.steps = evict == "oldest", 0
+        super().__init__(model, capacity, evict=evict, nan_policy=nan_policy, threads=threads)
         self._ready: _Ready | None = None
 
     def step(self, key: Key, x: object) -> Floats | None:
@@ -228,102 +221,6 @@ class StreamBank(ManyStreams):
         found = self._keyed.look_up(keys)
         assert found is not None
         return found
-
-    def _begin(self, new: list[Key], kept: set[Key]) -> None:
-        """Begin streams, in place of the oldest that are not in `kept` where there is no room otherwise."""
-        keyed = self._keyed
-        lacking = len(new) - keyed.free
-        if lacking > 0 and not (self._evicts and len(kept) <= self.capacity):
-            raise UsageError(
-                f"there is no room for {shown(new[keyed.free])}: {len(new)} streams would begin, and {len(self)} of {self.capacity} are "
-                "there. Choose a larger capacity, drop streams that have ended (drop, evict_idle), or choose evict='oldest'."
-            )
-        for _ in range(lacking):
-            keyed.drop(keyed.oldest(kept))
-        self._states.begin(np.array([keyed.add(key, self.steps) for key in new]))
-
-    def reset(self, key: Key) -> None:
-        """Take a stream back to the state before its first step.
-
-        Raises
-        ------
-        UsageError
-            If there is none of this key.
-        """
-        self._states.reset(self._keyed.slot_of(key))
-
-    def evict_idle(self, steps: int) -> list[Key]:
-        """Forget the streams since whose last step the bank has taken `steps` steps or more, those of all streams counted one by one.
-
-        Returns
-        -------
-        list
-            Their keys, the one stepped longest ago first.
-        """
-        most = whole("steps", steps)
-        idle = [key for key, age in self._keyed.ages().items() if self.steps - age >= most]
-        for key in idle:
-            self._keyed.drop(key)
-        return idle
-
-    def steps_of(self, key: Key) -> int:
-        """Steps that a stream has taken since its initial state."""
-        return self._states.steps(self._keyed.slot_of(key))
-
-    def bad_inputs_of(self, key: Key) -> int:
-        """Samples of a stream that the NaN policy acted upon."""
-        return int(self._states.bad_inputs[self._keyed.slot_of(key)])
-
-    def snapshot(self, key: Key) -> bytes:
-        """The state of a stream as `Stream.snapshot` gives it: a `Stream` of the same model takes it, and so does `restore`.
-
-        Raises
-        ------
-        UsageError
-            If there is none of this key.
-        """
-        return snapshot.pack(self._states.rows[self._keyed.slot_of(key)], self._digest)
-
-    def restore(self, key: Key, blob: bytes) -> None:
-        """Take up the state of a snapshot of a `Stream` or of a stream of a bank. A key that is not there begins a stream.
-
-        Raises
-        ------
-        StateError
-            If it is damaged or of another model; nothing has changed then.
-        UsageError
-            If the key is none, or there is no room for another.
-        """
-        states, key = self._states, checked(key)
-        state = snapshot.unpack(blob, states.rows.shape[1], self._digest, finite=states.finite)
-        states.check(state[None])
-        if key not in self._keyed.slots:
-            self._begin([key], {key})
-        states.rows[self._keyed.slots[key]] = state
-
-    def snapshot_all(self) -> bytes:
-        """All streams as bytes that `restore_all` takes: keys, states, and how long ago each was stepped."""
-        ages = self._keyed.ages()
-        slots = np.array([self._keyed.slots[key] for key in ages], np.int64)
-        return bank_snapshot.pack({key: self.steps - age for key, age in ages.items()}, self._states.rows[slots], self._digest)
-
-    def restore_all(self, blob: bytes) -> None:
-        """Take up what `snapshot_all` gave, in place of all streams that are there.
-
-        Raises
-        ------
-        StateError
-            If it is damaged, of another model, or holds more streams than this bank; nothing has changed then.
-        """
-        states = self._states
-        idle, given = bank_snapshot.unpack(blob, states.rows.shape[1], self._digest, finite=states.finite)
-        if len(idle) > self.capacity:
-            raise StateError(f"the snapshot holds {len(idle)} streams, and this bank has room for {self.capacity}; make a larger one.")
-        states.check(given)
-        self._keyed = Keyed(self.capacity)
-        slots = np.array([self._keyed.add(key, self.steps - age) for key, age in idle.items()], np.int64)
-        states.begin(slots)
-        states.rows[slots] = given
 
     def __repr__(self) -> str:
         return self._shown(f"{len(self)} of {self.capacity} streams")

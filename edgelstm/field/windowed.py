@@ -12,16 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, UsageError
 from ..runtime import native_call
-from ..runtime.keyed import Integers, Key, checked, sequence, shown
+from ..runtime.keyed import Integers, Key, checked, sequence
 from ..runtime.samples import NanPolicy, NanPolicyName
 from ..runtime.states import CompiledStepper, Floats
-from .many import ManyStreams, whole
+from .open_windows import OpenWindows
 
 if TYPE_CHECKING:
     from ..model import Model
 
 
-class Windowed(ManyStreams):
+class Windowed(OpenWindows):
     """A model that answers for the last `length` samples, every `hop` steps: what a fresh `Stream` answers to them, to the last bit.
 
     A window begins at every `hop`-th sample, so that at most ceil(length / hop) are open at a time. Each has a state of its own, and a
@@ -69,16 +69,13 @@ class Windowed(ManyStreams):
         capacity: int = 1,
         nan_policy: NanPolicyName = "raise",
     ) -> None:
-        self.length, self.hop = whole("length", length), whole("hop", hop)
-        self.windows = -(-self.length // self.hop)
-        super().__init__(model, capacity, nan_policy, windows=self.windows, threads=1)
+        super().__init__(model, length, hop, capacity, nan_policy)
         sizes = self._sizes
         if not sizes.due(self.length - 1, 1):
             raise UsageError(
                 f"after {length} samples no answer is due: this model answers step {sizes.first} and every {sizes.every} steps from there; "
                 "choose such a length."
             )
-        self._taken = np.zeros(self.capacity, np.int64)  # by slot of a key, samples since its beginning
         self._answers = self._states.answers(self.windows)
         stepper = self._states.stepper
         self._call = stepper.call() if isinstance(stepper, CompiledStepper) else None
@@ -195,16 +192,6 @@ class Windowed(ManyStreams):
             left = np.setdiff1d(left, now)
         return answers.reshape(len(keys), *self.output_shape)
 
-    def reset(self, key: Key = 0) -> None:
-        """Begin a stream anew: the next answer comes after `length` samples.
-
-        Raises
-        ------
-        UsageError
-            If there is none of this key.
-        """
-        self._taken[self._keyed.slot_of(key)] = 0
-
     def _run(self, key: Key, rows: Floats) -> Floats:
         """Answers (windows that end, outputs) of one stream."""
         states = self._states
@@ -216,21 +203,17 @@ class Windowed(ManyStreams):
             self._tell(slot)
         if good and self._told_of == slot and self._call is not None and isinstance(states.stepper, CompiledStepper):
             taken = int(self._taken[slot])
-            answers = states.answers(self._ended(taken + len(rows)) - self._ended(taken))
+            answers = states.answers(self._windows.ended(taken + len(rows)) - self._windows.ended(taken))
             places = native_call.address(rows), native_call.address(answers)
             states.stepper.streams.run_windowed(self._call.address, *places, len(rows))
             return answers
         return self._run_carefully(slot, rows)
 
-    def _ended(self, taken: int) -> int:
-        """Windows that have ended with so many samples."""
-        return 0 if taken < self.length else (taken - self.length) // self.hop + 1
-
     def _run_carefully(self, slot: int, rows: Floats) -> Floats:
         """The same where the NaN policy acts, or a library steps."""
         given, done, taken = [], 0, int(self._taken[slot])
         while done < len(rows):
-            oldest, newest = self._ended(taken), taken // self.hop
+            oldest, newest = self._windows.ended(taken), taken // self.hop
             if taken % self.hop == 0:
                 self._states.reset(slot * self.windows + newest % self.windows)
             end = oldest * self.hop + self.length
@@ -267,18 +250,6 @@ class Windowed(ManyStreams):
         answers[ends] = found[(np.cumsum(counts) - counts)[ends]]
         self._taken[slots] = taken + 1
         return answers
-
-    def _slots(self, keys: Sequence[Key]) -> Integers:
-        """Slots of keys; new ones begin a stream."""
-        new = [key for key in dict.fromkeys(keys) if key not in self._keyed.slots]
-        if len(new) > self._keyed.free:
-            raise UsageError(
-                f"there is no room for {shown(new[self._keyed.free])}: {len(self)} of {self.capacity} streams are there. Make one "
-                "with a larger capacity, or drop streams that have ended."
-            )
-        for key in new:
-            self._taken[self._keyed.add(key, 0)] = 0
-        return np.array([self._keyed.slots[key] for key in keys], np.int64)
 
     def __repr__(self) -> str:
         return self._shown(f"{self.length} samples every {self.hop}")

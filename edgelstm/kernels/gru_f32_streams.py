@@ -1,110 +1,157 @@
-"""One GRU layer in float32 whose reset gate comes after the product, one timestep of four streams: the sibling of `lstm_f32_streams`.
+"""One GRU layer in float32, one timestep of a group of streams: the sibling of `lstm_f32_streams`.
 
-Weights, state and the order of sums are those of `gru_f32`, whose bits this gives.
+Weights, state and the order of sums are those of `gru_f32`, whose bits this gives. A tile's sums go by way of scratch, part by part, the
+streams of a block side by side: r, z, what r does not multiply of n, and what it does.
 """
 
 from numba import njit
 
 from .cells import HALF, ONE, ZERO
+from .entry.blocks import copier
 from .gru_cell import Cell
-from .simd.rows import with_last_row
-from .simd.vectors import Lanes, load, offset, row0, row1, row2, store
+from .gru_f32 import Sizes
+from .simd.streams import load_each, spread, store_by_gate
+from .simd.vectors import Lanes, load, offset, store
+from .stream_blocks import gru_f32_scratch
 from .tiles_f32 import products_of
-from .tiles_streams import every_row, most_sums, recurrent_of, sums_of_four
+from .tiles_streams import Rows, recurrent_adder, state_of
 
 inlined = njit(inline="always")
 
 
-def gru_f32_streams(
-    inputs, hidden, padded, units, tail, reset_after, walk, sums, cell, x_stride, y_stride, lanes, registers, table=0
-):  # fmt: skip
-    """Kernel of one timestep of four streams; parameters as `gru_f32`, and the CPU's lanes and registers."""
-    (_, turning), (_, chains, _) = walk, sums
-    tiles, size = (padded - tail) // units, 3 * units
-    whole = size * (1 + inputs + hidden) + units
-    products, next_h = products_of(table, 3 * padded), Cell(*cell).after()
-    h_lanes = padded if padded <= 64 else 4
-    every_h = Lanes(h_lanes)
+def sums_of_gates(sizes, rows, block, units):
+    """An inlined function (w, z, row, s): sums of r and z, and bias and input products of n, of a tile for a block of streams.
+
+    row: of the block's first stream; z: where the tile begins in products from a table.
+    """
+    at_once, streams, size, hidden = block.gates, block.streams, 3 * units, sizes.hidden
+    own, lanes = Lanes(units, at_once), Lanes(units)
+    every, every_n = Lanes(units, at_once * streams), Lanes(units, streams)
+    begin, recurrent = rows.of_inputs(), recurrent_adder(rows.stride, sizes.sums[1])
+    passes, part, stored, behind = 2 // at_once, at_once * units, at_once * units * streams, size * (1 + sizes.inputs)
+    step = size if sizes.reset_after else 2 * units
 
     @inlined
-    def inputs_of_four(gates, w, at, size, x0, x1, x2, x3, z0, z1, z2, z3):
-        """Bias and input products."""
-        if table:
-            a0, a1, a2, a3 = load(gates, z0, at), load(gates, z1, at), load(gates, z2, at), load(gates, z3, at)
-        else:
-            a0 = load(gates, w, at)
-            a0, a1, a2, a3 = every_row(gates, offset(w, size + at), size, inputs, x0, x1, x2, x3, a0, a0, a0, a0)
-        return a0, a1, a2, a3
+    def sums(w, z, row, s):
+        for i in range(passes):
+            at = i * part
+            a = begin(every, own, w, at, size, z + at, row)
+            store_by_gate(own, offset(s, i * stored), recurrent(every, own, offset(w, behind + at), step, hidden, row, a))
+        store_by_gate(lanes, offset(s, 2 * units * streams), begin(every_n, lanes, w, 2 * units, size, z + 2 * units, row))
 
-    def by_all_gates(units, recurrent):
-        gates, own, size = Lanes(units, 3), Lanes(units), 3 * units
-        behind = size * (1 + inputs + hidden)
+    return sums
 
-        @inlined
-        def tile(w, x0, x1, x2, x3, h0, h1, h2, h3, u, y0, y1, y2, y3, z0, z1, z2, z3):
-            a, b, c, d = inputs_of_four(gates, w, 0, size, x0, x1, x2, x3, z0, z1, z2, z3)
-            last = load(own, w, behind)
-            p, q, r, s = with_last_row(a, last), with_last_row(b, last), with_last_row(c, last), with_last_row(d, last)
-            p, q, r, s = recurrent(gates, offset(w, size + inputs * size), size, hidden, h0, h1, h2, h3, p, q, r, s)
-            store(y0, u, next_h(row0(p), row1(p), row2(a), row2(p), load(own, h0, u)))
-            store(y1, u, next_h(row0(q), row1(q), row2(b), row2(q), load(own, h1, u)))
-            store(y2, u, next_h(row0(r), row1(r), row2(c), row2(r), load(own, h2, u)))
-            store(y3, u, next_h(row0(s), row1(s), row2(d), row2(s), load(own, h3, u)))
 
-        return tile
-
-    def by_one_gate(units, recurrent):
-        of_gate = sums_of_four(inputs, hidden, recurrent, table)
-        own, size = Lanes(units), 3 * units
-        behind = size * (1 + inputs + hidden)
-
-        @inlined
-        def tile(w, x0, x1, x2, x3, h0, h1, h2, h3, u, y0, y1, y2, y3, z0, z1, z2, z3):
-            r0, r1, r2, r3 = of_gate(own, w, 0, size, x0, x1, x2, x3, h0, h1, h2, h3, z0, z1, z2, z3)
-            u0, u1, u2, u3 = of_gate(own, w, units, size, x0, x1, x2, x3, h0, h1, h2, h3, z0, z1, z2, z3)
-            n0, n1, n2, n3 = inputs_of_four(own, w, 2 * units, size, x0, x1, x2, x3, z0, z1, z2, z3)
-            b = load(own, w, behind)
-            rows = offset(w, size + inputs * size + 2 * units)
-            b0, b1, b2, b3 = recurrent(own, rows, size, hidden, h0, h1, h2, h3, b, b, b, b)
-            store(y0, u, next_h(r0, u0, n0, b0, load(own, h0, u)))
-            store(y1, u, next_h(r1, u1, n1, b1, load(own, h1, u)))
-            store(y2, u, next_h(r2, u2, n2, b2, load(own, h2, u)))
-            store(y3, u, next_h(r3, u3, n3, b3, load(own, h3, u)))
-
-        return tile
-
-    def tile_of(units):
-        each = 4 * -(-units // lanes)
-        gates, by = (3, by_all_gates) if 3 * each <= most_sums(registers) else (1, by_one_gate)
-        return by(units, recurrent_of(chains, gates * each, registers))
-
-    full_tile, last_tile = tile_of(units), tile_of(tail or 4)
+def after_product(sizes, rows, block, units):
+    """An inlined function (w, u, z, k, count, s, y, y_stride): a tile's step of the block of streams from stream k on."""
+    sums, recurrent, next_h = (
+        sums_of_gates(sizes, rows, block, units),
+        recurrent_adder(rows.stride, sizes.sums[1]),
+        Cell(*sizes.cell).after(),
+    )
+    size, hidden, streams, stride, gate = 3 * units, sizes.hidden, block.streams, rows.stride, block.streams * units
+    lanes, every, behind = Lanes(units), Lanes(units, streams), size * (1 + sizes.inputs)
+    last = behind + size * hidden
 
     @inlined
-    def keep(s, y):
-        """The new h and the turn into the state."""
-        for k in range(0, padded, h_lanes):
-            store(s, k, load(every_h, y, k))
-        if turning:
-            s[padded] = ZERO if s[padded] > HALF else ONE
+    def step(w, u, z, k, count, s, y, y_stride):
+        row = offset(z, k * stride)
+        sums(w, 3 * u, row, s)
+        start = spread(every, load(lanes, w, last))
+        store_by_gate(lanes, offset(s, 3 * gate), recurrent(every, lanes, offset(w, behind + 2 * units), size, hidden, row, start))
+        for i in range(min(streams, count - k)):
+            t = offset(s, i * units)
+            n, b = load(lanes, t, 2 * gate), load(lanes, t, 3 * gate)
+            new = next_h(load(lanes, t, 0), load(lanes, t, gate), n, b, load(lanes, row, i * stride + u))
+            store(y, (k + i) * y_stride + u, new)
 
-    def kernel(w, x0, x1, x2, x3, y0, y1, y2, y3, s0, s1, s2, s3):
-        """w: packed weights; x: (inputs,) each; y: (padded,) each, the new h; s: h (padded,), turn, each."""
-        z0 = products(w, x0, x0)
-        z1 = products(w, x1, x1)
-        z2 = products(w, x2, x2)
-        z3 = products(w, x3, x3)
+    return step
+
+
+def before_product(sizes, rows, block, units):
+    """The two halves of a step whose reset gate comes before the product, of a tile and the block of streams from stream k on.
+
+    (w, u, z, k, count, s): what passes the reset gate, z and n so far to the rows; (w, u, z, k, count, s, y, y_stride): the new h.
+    """
+    sums, second = sums_of_gates(sizes, rows, block, units), recurrent_adder(rows.stride, 2)
+    seen, next_h = Cell(*sizes.cell).before()
+    size, hidden, streams, stride, padded, gate = 3 * units, sizes.hidden, block.streams, rows.stride, sizes.padded, block.streams * units
+    lanes, every, behind = Lanes(units), Lanes(units, streams), size * (1 + sizes.inputs) + 2 * units * hidden
+    reset = padded + (rows.products or sizes.inputs)
+    kept, so_far = reset + padded, reset + 2 * padded
+
+    @inlined
+    def begin(w, u, z, k, count, s):
+        row = offset(z, k * stride)
+        sums(w, 3 * u, row, s)
+        for i in range(min(streams, count - k)):
+            t, own = offset(s, i * units), offset(row, i * stride + u)
+            store(own, reset, seen(load(lanes, t, 0), load(lanes, own, 0)))
+            store(own, kept, load(lanes, t, gate))
+            store(own, so_far, load(lanes, t, 2 * gate))
+
+    @inlined
+    def end(w, u, z, k, count, s, y, y_stride):
+        row = offset(z, k * stride)
+        start = load_each(every, lanes, offset(row, so_far + u), stride)
+        store_by_gate(lanes, s, second(every, lanes, offset(w, behind), units, hidden, offset(row, reset), start))
+        for i in range(min(streams, count - k)):
+            own = offset(row, i * stride + u)
+            store(y, (k + i) * y_stride + u, next_h(load(lanes, own, kept), load(lanes, s, i * units), load(lanes, own, 0)))
+
+    return begin, end
+
+
+def gru_f32_streams(lanes, registers, **constants):
+    """Kernel of one timestep of a group of streams. lanes, registers: of the CPU; constants: `gru_f32.Sizes`, in float32."""
+    sizes, scratch = Sizes(**constants), gru_f32_scratch(constants, lanes, registers)
+    inputs, padded, units, tail, tiles, table = sizes.inputs, sizes.padded, sizes.units, sizes.tail, sizes.tiles, sizes.table
+    turning, stride, sums_at, after = sizes.walk[1], scratch.stride, scratch.sums, sizes.reset_after
+    rows = Rows(inputs, padded, 3 * padded if table else 0, stride)
+    gather, copy, whole = rows.gatherer(products_of(table, 3 * padded)), inlined(copier(padded)), sizes.gates_of(units)[3]
+    full_streams, last_streams = scratch.full.streams, scratch.last.streams
+    if after:
+        full_step, last_step = after_product(sizes, rows, scratch.full, units), after_product(sizes, rows, scratch.last, tail or 4)
+    else:
+        full_begin, full_end = before_product(sizes, rows, scratch.full, units)
+        last_begin, last_end = before_product(sizes, rows, scratch.last, tail or 4)
+
+    @inlined
+    def all_after(w, z, count, s, y, y_stride):
         for j in range(tiles):
-            u, z = j * units, j * size
-            p0, p1, p2, p3 = offset(z0, z), offset(z1, z), offset(z2, z), offset(z3, z)
-            full_tile(offset(w, j * whole), x0, x1, x2, x3, s0, s1, s2, s3, u, y0, y1, y2, y3, p0, p1, p2, p3)
+            for k in range(0, count, full_streams):
+                full_step(offset(w, j * whole), j * units, z, k, count, s, y, y_stride)
         if tail:
-            u, z = tiles * units, tiles * size
-            p0, p1, p2, p3 = offset(z0, z), offset(z1, z), offset(z2, z), offset(z3, z)
-            last_tile(offset(w, tiles * whole), x0, x1, x2, x3, s0, s1, s2, s3, u, y0, y1, y2, y3, p0, p1, p2, p3)
-        keep(s0, y0)
-        keep(s1, y1)
-        keep(s2, y2)
-        keep(s3, y3)
+            for k in range(0, count, last_streams):
+                last_step(offset(w, tiles * whole), tiles * units, z, k, count, s, y, y_stride)
+
+    @inlined
+    def all_before(w, z, count, s, y, y_stride):
+        for j in range(tiles):
+            for k in range(0, count, full_streams):
+                full_begin(offset(w, j * whole), j * units, z, k, count, s)
+        if tail:
+            for k in range(0, count, last_streams):
+                last_begin(offset(w, tiles * whole), tiles * units, z, k, count, s)
+        for j in range(tiles):
+            for k in range(0, count, full_streams):
+                full_end(offset(w, j * whole), j * units, z, k, count, s, y, y_stride)
+        if tail:
+            for k in range(0, count, last_streams):
+                last_end(offset(w, tiles * whole), tiles * units, z, k, count, s, y, y_stride)
+
+    walk = all_after if after else all_before
+
+    def kernel(w, x, x_stride, y, y_stride, places, at, z, count):
+        """w: packed weights; x: (count, x_stride); y: (count, y_stride), the new h; places: as `tiles_streams.state_of`, h (padded,), turn,
+        each; z: scratch.
+        """
+        gather(w, x, x_stride, places, at, z, count)
+        walk(w, z, count, offset(z, sums_at), y, y_stride)
+        for k in range(count):
+            s = state_of(places, k, at)
+            copy(s, offset(y, k * y_stride))
+            if turning:
+                s[padded] = ZERO if s[padded] > HALF else ONE
 
     return kernel

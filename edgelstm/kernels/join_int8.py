@@ -133,10 +133,10 @@ def recurrent_products(sizes):
     return quantiser(form, sizes.given), summer(form, width, sizes.hidden_words, sizes.apart, sizes.early)[0]
 
 
-def preparation(sizes):
-    """An inlined function (w, x, row of scratch): quantise a timestep's x. w: the layer's header."""
+def preparation(sizes, xq_at, factor_at):
+    """An inlined function (w, x, row of scratch): quantise a timestep's x. w: the layer's header; xq_at, factor_at: where to."""
     quantise, largest_of = quantiser(sizes.form, max(sizes.inputs, 1)), largest(max(sizes.inputs, 1))
-    calibrated, xq_at, factor_at = sizes.calibrated, sizes.xq_at, sizes.hq_at - 1
+    calibrated = sizes.calibrated
 
     @inlined
     def prepare(w, x, zt):

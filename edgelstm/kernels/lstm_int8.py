@@ -32,7 +32,7 @@ def lstm_int8_dynamic(**constants):
     all_floats = count * padded * sizes.weights_at + (sizes.input_words + sizes.hidden_words) * sizes.group * count * padded // 4
     quantise_h, add_h = recurrent_products(sizes)
     begin, of_x, with_h, keep, kept = (integer_join if sizes.calibrated else float_join)(sizes, add_h)
-    prepare_x, table, products = preparation(sizes), sizes.table, products_of(sizes.table, count * padded)
+    prepare_x, table, products = preparation(sizes, sizes.xq_at, hq_at - 1), sizes.table, products_of(sizes.table, count * padded)
     inputs_together, from_x = input_products(sizes, begin, of_x, keep, kept)
     finish, end = ending(sizes.options, sizes.division, padded, 0)
     row_of_o = row3 if count == 4 else row2

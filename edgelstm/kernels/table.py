@@ -26,6 +26,7 @@ from .lstm_f32_streams import lstm_f32_streams
 from .lstm_int8 import lstm_int8_dynamic
 from .lstm_int8_static import dense_int8_static, lstm_int8_static
 from .lstm_int8_static_cells import lstm_int8_static_cell
+from .lstm_int8_streams import lstm_int8_streams
 from .lstm_int8_weight import lstm_int8_weight
 from .magnitude_f32 import magnitude_f32
 from .map_conv_f32 import depthwise_f32, map_conv_f32, map_conv_transpose_f32
@@ -112,8 +113,8 @@ LAYER_KERNELS = {
     )
 }
 
-#: By name of a layer kernel, the factory of the one that takes a timestep of four streams at once.
-IN_GROUPS = {"lstm_f32": lstm_f32_streams, "gru_f32": gru_f32_streams}
+#: By name of a layer kernel, the factory of the one that takes a timestep of a group of streams (`stream_blocks.SCRATCH`).
+IN_GROUPS = {"lstm_f32": lstm_f32_streams, "gru_f32": gru_f32_streams, "lstm_int8_dynamic": lstm_int8_streams}
 
 #: Factories of kernels that stand around another: its symbol as `kernel` and sizes in, the same function out.
 AROUND = {factory.__name__: factory for factory in (masked, sweep, counted_sweep)}

@@ -1,102 +1,102 @@
-"""Sums of one tile for four streams in float32: each row of weights is loaded once, and multiplied by a value of every stream.
+"""Sums of one tile for a block of streams in float32: each row of weights is loaded once, and multiplied by a value of every stream.
 
 Every stream's sums are taken in the order of `tiles_f32`, so that they have the same bits.
 """
 
 from numba import njit
 
-from .simd.vectors import add, fma, load, offset, splat, zero
+from .entry.blocks import copier
+from .simd.addresses import floats_at, peek_i64
+from .simd.streams import add_row, load_each, spread
+from .simd.vectors import add, load, offset, zero
 
 inlined = njit(inline="always")
 
 
-def products_of_four(step=1):
-    """An inlined function (gates, w, size, count, x0 … x3, a0 … a3): a + w x of four streams.
+@inlined
+def state_of(places, k, at):
+    """The state of stream k of a group. places: address of the addresses of arenas; at: bytes before the layer's state in each."""
+    return floats_at(peek_i64(places, 8 * k) + at)
 
-    w: (count, size), of which `gates` are taken; x: (count,) each. Of rows and values only every `step`-th counts.
+
+def adder(stride, step=1):
+    """An inlined function (every, gates, w, size, count, x, sums): `sums` plus the products of weights and the values of each stream.
+
+    every, gates: tags of the sums of all streams and of one; w: (count, size), of which `gates` are taken; x: (count,) of each stream,
+    `stride` floats apart. Of rows and values every `step`-th counts.
     """
 
     @inlined
-    def multiply(gates, w, size, count, x0, x1, x2, x3, a0, a1, a2, a3):
+    def multiply(every, gates, w, size, count, x, sums):
         for k in range(0, count, step):
-            row = load(gates, w, k * size)
-            a0 = fma(row, splat(gates, x0[k]), a0)
-            a1 = fma(row, splat(gates, x1[k]), a1)
-            a2 = fma(row, splat(gates, x2[k]), a2)
-            a3 = fma(row, splat(gates, x3[k]), a3)
-        return a0, a1, a2, a3
+            sums = add_row(gates, w, k * size, x, k, stride, sums)
+        return sums
 
     return multiply
 
 
-every_row, every_other = products_of_four(), products_of_four(2)
-
-
-@inlined
-def in_one_pass(gates, w, size, count, x0, x1, x2, x3, a0, a1, a2, a3):
-    """`every_row` with odd rows summed apart, as `tiles_f32.multiplication` does in two chains."""
-    b0 = b1 = b2 = b3 = zero(gates)
-    fours = count // 4 * 4
-    for k in range(0, fours, 2):
-        row = load(gates, w, k * size)
-        a0 = fma(row, splat(gates, x0[k]), a0)
-        a1 = fma(row, splat(gates, x1[k]), a1)
-        a2 = fma(row, splat(gates, x2[k]), a2)
-        a3 = fma(row, splat(gates, x3[k]), a3)
-        row = load(gates, w, (k + 1) * size)
-        b0 = fma(row, splat(gates, x0[k + 1]), b0)
-        b1 = fma(row, splat(gates, x1[k + 1]), b1)
-        b2 = fma(row, splat(gates, x2[k + 1]), b2)
-        b3 = fma(row, splat(gates, x3[k + 1]), b3)
-    at, ones = offset(w, fours * size), count - fours
-    p0, p1, p2, p3 = offset(x0, fours), offset(x1, fours), offset(x2, fours), offset(x3, fours)
-    a0, a1, a2, a3 = every_row(gates, at, size, ones, p0, p1, p2, p3, a0, a1, a2, a3)
-    return add(a0, b0), add(a1, b1), add(a2, b2), add(a3, b3)
-
-
-@inlined
-def in_two_passes(gates, w, size, count, x0, x1, x2, x3, a0, a1, a2, a3):
-    """The same, the odd rows in a pass of their own: half as many sums at a time."""
-    fours = count // 4 * 4
-    a0, a1, a2, a3 = every_other(gates, w, size, fours, x0, x1, x2, x3, a0, a1, a2, a3)
-    at, ones = offset(w, fours * size), count - fours
-    p0, p1, p2, p3 = offset(x0, fours), offset(x1, fours), offset(x2, fours), offset(x3, fours)
-    a0, a1, a2, a3 = every_row(gates, at, size, ones, p0, p1, p2, p3, a0, a1, a2, a3)
-    q0, q1, q2, q3 = offset(x0, 1), offset(x1, 1), offset(x2, 1), offset(x3, 1)
-    b0 = zero(gates)
-    b0, b1, b2, b3 = every_other(gates, offset(w, size), size, fours, q0, q1, q2, q3, b0, b0, b0, b0)
-    return add(a0, b0), add(a1, b1), add(a2, b2), add(a3, b3)
-
-
-def recurrent_of(chains, sums, registers):
-    """How recurrent products are summed. chains: 1 or 2, as `tiles_f32.multiplication` takes it.
-
-    sums: registers that hold those of all gates that are taken at a time, for four streams.
-    """
+def recurrent_adder(stride, chains):
+    """The same of recurrent products. chains: 1 or 2, as `tiles_f32.multiplication` takes it; the second one in a pass of its own."""
+    every_row, every_other = adder(stride), adder(stride, 2)
     if chains == 1:
         return every_row
-    return in_one_pass if 2 * sums <= most_sums(registers) else in_two_passes
-
-
-def most_sums(registers):
-    """How many registers may hold sums: others hold weights and what they are multiplied by."""
-    return registers * 5 // 8
-
-
-def sums_of_four(inputs, hidden, recurrent, table):
-    """An inlined function: the sums of some gates of a tile for four streams.
-
-    (gates, w, at, size, x0 … x3, h0 … h3, z0 … z3): `gates` from float `at` of each row on; z: input products, where they are ready.
-    """
 
     @inlined
-    def sums(gates, w, at, size, x0, x1, x2, x3, h0, h1, h2, h3, z0, z1, z2, z3):
-        if table:
-            a0, a1, a2, a3 = load(gates, z0, at), load(gates, z1, at), load(gates, z2, at), load(gates, z3, at)
-        else:
-            a0 = load(gates, w, at)
-            a0, a1, a2, a3 = every_row(gates, offset(w, size + at), size, inputs, x0, x1, x2, x3, a0, a0, a0, a0)
-        rows = offset(w, size + inputs * size + at)
-        return recurrent(gates, rows, size, hidden, h0, h1, h2, h3, a0, a1, a2, a3)
+    def in_two_passes(every, gates, w, size, count, x, sums):
+        fours = count // 4 * 4
+        even = every_other(every, gates, w, size, fours, x, sums)
+        even = every_row(every, gates, offset(w, fours * size), size, count - fours, offset(x, fours), even)
+        return add(even, every_other(every, gates, offset(w, size), size, fours, offset(x, 1), zero(every)))
 
-    return sums
+    return in_two_passes
+
+
+class Rows:
+    """What the streams of a group are multiplied by, row by row in scratch: h (padded,), and x (inputs,) or its products from a table.
+
+    Parameters
+    ----------
+    inputs, padded : int
+    products : int
+        Floats of a row of the table; 0: there is none.
+    stride : int
+        Floats from one row to the next.
+    """
+
+    def __init__(self, inputs, padded, products, stride):
+        self.inputs, self.padded, self.products, self.stride = inputs, padded, products, stride
+
+    def gatherer(self, place_of):
+        """An inlined function (w, x, x_stride, places, at, z, count): rows of `count` streams to z. place_of: `tiles_f32.products_of`."""
+        copy_h, copy_x, stride, padded = (
+            inlined(copier(self.padded)),
+            inlined(copier(self.products or self.inputs)),
+            self.stride,
+            self.padded,
+        )
+
+        @inlined
+        def gather(w, x, x_stride, places, at, z, count):
+            for k in range(count):
+                row, xk = offset(z, k * stride), offset(x, k * x_stride)
+                copy_h(row, state_of(places, k, at))
+                copy_x(offset(row, padded), place_of(w, xk, xk))
+
+        return gather
+
+    def of_inputs(self):
+        """An inlined function (every, gates, w, at, size, products, row): bias and input products of some gates for a block of streams.
+
+        every, gates: tags of the sums of all streams and of one; at: float of the gates in a row of weights, `size` floats long;
+        products: the same in products from a table.
+        """
+        inputs, padded, stride, looked_up, multiply = self.inputs, self.padded, self.stride, self.products > 0, adder(self.stride)
+
+        @inlined
+        def begin(every, gates, w, at, size, products, row):
+            if looked_up:
+                return load_each(every, gates, offset(row, padded + products), stride)
+            start = spread(every, load(gates, w, at))
+            return multiply(every, gates, offset(w, size + at), size, inputs, offset(row, padded), start)
+
+        return begin

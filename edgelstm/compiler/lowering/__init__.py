@@ -31,9 +31,6 @@ LINE = 16
 #: Most timesteps that a layer takes before the next layer runs.
 MOST_ROWS = 16
 
-#: Streams that share a pass over the weights, where a kernel takes several at once.
-STREAMS = 4
-
 #: Independent multiply-adds that keep a CPU busy: two a cycle, four cycles each. True of Zen 4, Zen 5, Cortex-A72 and A76.
 MULTIPLY_ADDS_IN_FLIGHT = 8
 

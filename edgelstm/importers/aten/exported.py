@@ -201,6 +201,8 @@ def _argument(program: Program, argument: Mapping[str, Any]) -> Any:
         return [program.value(one["as_name"]) if "as_name" in one else one["as_int"] for one in value]
     if kind == "as_scalar_type":
         return _DTYPES.get(value)
-    if kind in ("as_int", "as_ints", "as_float", "as_floats", "as_bool", "as_bools", "as_string"):
+    if kind == "as_float":
+        return float(value)  # "-Infinity" too
+    if kind in ("as_int", "as_ints", "as_floats", "as_bool", "as_bools", "as_string"):
         return value
     return None if kind in ("as_device", "as_layout", "as_memory_format") else kind

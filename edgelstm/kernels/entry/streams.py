@@ -2,7 +2,21 @@
 
 from numba import njit
 
-from ..simd.addresses import find_bad, floats_at, peek_f32, peek_i32, peek_i64, run_apart, run_apart_block, run_group, run_step, steps_taken
+from ..simd.addresses import (
+    calling,
+    calling_counted,
+    find_bad,
+    floats_at,
+    peek_f32,
+    peek_i32,
+    peek_i64,
+    poke_i64,
+    run_apart,
+    run_apart_block,
+    run_group,
+    run_step,
+    steps_taken,
+)
 from ..simd.vectors import offset
 from .blocks import copier
 from .rates import values_due
@@ -10,21 +24,58 @@ from .rates import values_due
 inlined = njit(inline="always")
 
 
-def all_different(count):
-    """An inlined function (places): whether the first `count` of these addresses are those of different streams."""
+@inlined
+def different(places, most):
+    """How many of these streams, `most` at most, are different ones, up to the first that comes again. places: address of their addresses.
 
-    @inlined
-    def different(places):
-        for k in range(1, count):
-            for j in range(k):
-                if peek_i64(places, 8 * j) == peek_i64(places, 8 * k):
-                    return False
-        return True
+    They are where their addresses rise. Else one that was seen is marked meanwhile: its count of steps is below 0.
+    """
+    count = 1
+    while count < most and peek_i64(places, 8 * count) > peek_i64(places, 8 * count - 8):
+        count += 1
+    if count < most:
+        count = 0
+        while count < most:
+            a = peek_i64(places, 8 * count)
+            taken = peek_i64(a, 0)
+            if taken < 0:
+                break
+            poke_i64(a, 0, ~taken)
+            count += 1
+        for k in range(count):
+            a = peek_i64(places, 8 * k)
+            poke_i64(a, 0, ~peek_i64(a, 0))
+    return count
 
-    return different
+
+def one_by_one(kernel, counts):
+    """Kernel of a layer on one timestep of each stream of a group, one after the other.
+
+    Parameters
+    ----------
+    kernel : str
+        Symbol of the layer's kernel.
+    counts : bool
+        Whether it takes how many rows it has read before.
+    """
+    run = (calling_counted if counts else calling)(kernel)
+
+    def each(w, x, x_stride, y, y_stride, places, at, z, count):
+        """w, z: the layer's; x: (count, x_stride); y: (count, y_stride); places: address of the addresses of arenas; at: bytes before the
+        layer's state in them.
+        """
+        for k in range(count):
+            a = peek_i64(places, 8 * k)
+            xk, yk, s = offset(x, k * x_stride), offset(y, k * y_stride), floats_at(a + at)
+            if counts:
+                run(w, xk, yk, s, z, 1, peek_i64(a, 0))
+            else:
+                run(w, xk, yk, s, z, 1)
+
+    return each
 
 
-def run_streams(inputs, outputs, block, sample, group, each_step, at):
+def run_streams(inputs, outputs, block, sample, group, counts, each_step, at):
     """Kernel of `edgelstm_run_streams`.
 
     Parameters
@@ -36,14 +87,31 @@ def run_streams(inputs, outputs, block, sample, group, each_step, at):
     sample : int
         Offset in the state, in floats, of the sample read last.
     group : int
-        Streams that share a pass over the weights; 0 where no kernel of the model does.
+        Most streams that go through the model together; 1 where no kernel gains by that.
+    counts : bool
+        Whether a kernel in a group takes how many steps there were.
     each_step : bool
         Whether an answer is due at every step. Rows of y whose answers are not due stay as they are.
     at : module
         Byte offsets of the fields of a call (`runtime.many_call`).
     """
     copy = njit(inline="always")(copier(inputs))
-    different = all_different(group)
+
+    @inlined
+    def count_steps(place, count, steps):
+        for k in range(count):
+            a = peek_i64(place, 8 * k)
+            poke_i64(a, 0, peek_i64(a, 0) + steps)
+
+    @inlined
+    def together(w, place, z, x, y, x_stride, y_stride, time, count):
+        """A group of streams."""
+        for t in range(time):
+            run_group(w, place, z, offset(x, t * inputs), offset(y, t * outputs), x_stride, y_stride, count)
+            if counts:
+                count_steps(place, count, 1)
+        if not counts:
+            count_steps(place, count, time)
 
     @inlined
     def one(w, a, z, x, y, time):
@@ -74,11 +142,9 @@ def run_streams(inputs, outputs, block, sample, group, each_step, at):
         k = 0
         while k < n:
             place, xk, yk = places + 8 * k, offset(x, k * stride), offset(y, k * time * outputs)
-            taken = 1
-            if group and k + group <= n and different(place):
-                taken = group
-                for t in range(time):
-                    run_group(w, place, z, offset(xk, t * inputs), offset(yk, t * outputs), stride, time * outputs)
+            taken = different(place, min(group, n - k)) if group > 1 else 1
+            if taken > 1:
+                together(w, place, z, xk, yk, stride, time * outputs, time, taken)
             else:
                 one(w, floats_at(peek_i64(place, 0)), z, xk, yk, time)
             for j in range(taken):

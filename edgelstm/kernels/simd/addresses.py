@@ -158,9 +158,9 @@ def call_streams(typingctx, call, x, y):
 
 
 @intrinsic
-def run_group(typingctx, weights, places, room, x, y, x_stride, y_stride):
+def run_group(typingctx, weights, places, rooms, x, y, x_stride, y_stride, count):
     """One step of a group of streams, whose states are at the addresses at `places`. Strides: floats from stream to stream."""
-    kinds = FLOATS, types.int64, FLOATS, FLOATS, FLOATS, types.int64, types.int64
+    kinds = FLOATS, types.int64, FLOATS, FLOATS, FLOATS, types.int64, types.int64, types.int64
     return types.void(*kinds), _calling_fused("edgelstm_group")
 
 

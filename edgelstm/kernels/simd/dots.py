@@ -115,7 +115,7 @@ def _first_byte(builder, words):
 
 
 #: By form: what is made once of a vector of words, and what then multiplies one register of weights by it.
-_FORMS = {
+FORMS = {
     "vnni": (_whole, _vnni),
     "sdot": (_whole, _sdot),
     "smlal": (_pairs, _smlal),
@@ -132,7 +132,7 @@ def dot_products(form, width, early=False, held=0):
     (x86). held: how many words there are where `words` are the numbers that `quantised` gives.
     """
     word_of = _of_numbers if held else _of_four
-    (prepare, multiply), group = _FORMS[form], GROUP[form]
+    (prepare, multiply), group = FORMS[form], GROUP[form]
 
     def numbered(number):
         @intrinsic
