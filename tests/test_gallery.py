@@ -25,11 +25,16 @@ RESULTS = gallery.results()
 
 #: Examples whose figures another test measures again, and which.
 MEASURED_ELSEWHERE = {
+    "activity": "test_int8_tasks.py",
+    "chorales": "test_chorales_example.py",
+    "forecast": "test_gallery.py",  # by the command
     "guitar": "test_guitar_example.py",
     "recommend": "test_recommend_example.py",
     "text": "test_text_example.py",
     "translate": "test_translate_example.py",
+    "video": "test_video_example.py",
     "voice": "test_voice.py",
+    "vowels": "test_int8_tasks.py",
 }
 
 #: The example that is streamed again wherever tests run; the others are where slow ones do.
