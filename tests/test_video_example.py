@@ -30,6 +30,7 @@ def test_the_model_is_what_was_trained(run):
     np.testing.assert_allclose(found.reshape(4, 9, 7), wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_reaches_its_figures(run):
     result = read(EXAMPLES / "video")
     film = run.held_out()
