@@ -95,8 +95,8 @@ def from_torch(state_dict: Mapping[str, Any], layers: str | None = None, *, pref
     UnsupportedModelError, UsageError, ShapeError, ModelFileError
         As `load`, for a file that holds the same.
     """
-    from .importers import Asked, from_checkpoint
     from .importers.from_torch.live import live
+    from .importers.readers import Asked, from_checkpoint
 
     if not isinstance(state_dict, Mapping):
         raise UsageError(f"from_torch takes model.state_dict(), a dict of tensors; got {printable(type(state_dict).__name__)}.")

@@ -47,7 +47,15 @@ NOT_EXECUTED = {
     "examples/activity/README.md": {"pip install torch": INDEX},
     "examples/forecast/README.md": {"pip install torch": INDEX},
     "examples/vowels/README.md": {"pip install torch": INDEX},
+    "examples/attack/README.md": {"python examples/attack/run.py": f"{ELSEWHERE}test_gallery.py"},
+    "examples/game/README.md": {"python examples/game/run.py": f"{ELSEWHERE}test_gallery.py"},
+    "examples/heart/README.md": {"python examples/heart/run.py": f"{ELSEWHERE}test_gallery.py"},
+    "examples/stock/README.md": {"python examples/stock/run.py": f"{ELSEWHERE}test_gallery.py"},
     "examples/voice/README.md": {"pip install": INDEX, "python examples/voice/run.py": f"{ELSEWHERE}test_voice.py"},
+    "examples/chorales/README.md": {"python examples/chorales/run.py": f"{ELSEWHERE}test_chorales_example.py"},
+    "examples/guitar/README.md": {"python examples/guitar/run.py": f"{ELSEWHERE}test_guitar_example.py"},
+    "examples/recommend/README.md": {"pip install": INDEX, "python examples/recommend/run.py": f"{ELSEWHERE}test_recommend_example.py"},
+    "examples/video/README.md": {"python examples/video/run.py": f"{ELSEWHERE}test_video_example.py"},
     "docs/gateway.md": {
         "pip install 'edgelstm[": INDEX,
         "edgelstm run gesture.elstm -i 'serial:": f"{ELSEWHERE}test_serial.py",
@@ -56,6 +64,11 @@ NOT_EXECUTED = {
         "edgelstm doctor --mqtt": f"{ELSEWHERE}test_gateway_example.py",
         "edgelstm demo --web": f"{ELSEWHERE}test_web.py",
     },
+    "docs/clusters.md": {
+        "pip install": INDEX,
+        "edgelstm score pump.elstm": f"{ELSEWHERE}test_score.py",
+    },
+    "examples/fleet/README.md": {"pip install": INDEX, "python examples/fleet/fleet.py": f"{ELSEWHERE}test_fleet_example.py"},
     "examples/gateway/README.md": {"pip install": INDEX, "python examples/gateway/gateway.py": f"{ELSEWHERE}test_gateway_example.py"},
     "benchmarks/README.md": {
         "pip install": INDEX,

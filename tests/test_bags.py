@@ -1,6 +1,7 @@
 """Files that hold named arrays and nothing else: NumPy's, under PyTorch's names, and Flax's, whose formulas are computed here."""
 
 import io
+import json
 import pickle
 import struct
 import zipfile
@@ -47,6 +48,7 @@ WRITERS = {
     **{f"pickle {protocol}": lambda arrays, protocol=protocol: pickle.dumps(arrays, protocol) for protocol in range(6)},
     "msgpack": packed,
     "safetensors": safetensors.numpy.save,
+    "JSON": lambda arrays: json.dumps({name: array.tolist() for name, array in arrays.items()}).encode(),
 }
 
 
@@ -179,6 +181,22 @@ def test_an_embedding_and_norms_of_flax(tmp_path):
     y = cell.run(table.astype(np.float64)[ids[:, 0]])
     y = (y - y.mean(1, keepdims=True)) / np.sqrt(y.var(1, keepdims=True) + 1e-6) * norm["scale"] + norm["bias"]
     np.testing.assert_allclose(reference.run(taken.model, ids.astype(np.float32)), y @ head["kernel"] + head["bias"], atol=LIMIT)
+
+
+@pytest.mark.parametrize("stroke", [".", "/"])
+def test_both_directions_of_nnx_whatever_parts_its_names(stroke, tmp_path):
+    """All of its state, the keys of a dropout among it."""
+    ways, head = [Linen("lstm", 3, 5), Linen("lstm", 3, 5)], dense(10, 2)
+    cells = {
+        f"{side}_rnn": {"cell": joint(cell), "rngs": {"key": np.ones(2, np.uint32)}}
+        for side, cell in zip(("backward", "forward"), ways, strict=True)
+    }
+    (tmp_path / "m").write_bytes(npz({name.replace(".", stroke): array for name, array in flat({"bi": cells, "head": head})}))
+    taken = import_file(tmp_path / "m")
+    assert taken.chain == "bi, head"
+    xs = np.random.default_rng(0).normal(size=(20, 3))
+    both = np.hstack([ways[1].run(xs), ways[0].run(xs[::-1])[::-1]])
+    np.testing.assert_allclose(reference.run(taken.model, xs.astype(np.float32)), both @ head["kernel"] + head["bias"], atol=LIMIT)
 
 
 def test_flax_itself_writes_what_is_read(tmp_path):

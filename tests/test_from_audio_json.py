@@ -1,6 +1,7 @@
 """Amplifier models in JSON: GuitarML against PyTorch, RTNeural against Keras, Neural Amp Modeler by its own file; what is refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -115,7 +116,7 @@ def test_rtneural_answers_as_keras(tmp_path, rng, monkeypatch):
 
 def answers(document, xs, gain=1.0):
     """What a small network answers, by the formula of the LSTM."""
-    (kernel, recurrent, bias), (head, offset) = (list(map(np.asarray, part["weights"])) for part in document["layers"])
+    (kernel, recurrent, bias), (head, offset) = (list(map(np.asarray, part["weights"])) for part in document["layers"] if part["weights"])
     h = c = np.zeros(recurrent.shape[0])
     sigmoid = lambda v: 1 / (1 + np.exp(-v))  # noqa: E731
     found = []
@@ -128,7 +129,8 @@ def answers(document, xs, gain=1.0):
 
 
 def test_gains_and_the_dry_sound_of_aida_x(tmp_path, rng):
-    document = small(rng, in_skip=1, in_gain=-6.0, out_gain=3.5, metadata={"samplerate": "48000", "name": "amp"})
+    document = small(rng, in_skip=1, in_gain=-6.0, out_gain=3.5, metadata={"name": "amp"}, samplerate=48000.0)
+    document["layers"].insert(1, {**layer("unknown", 3), "name": "dropout"})
     xs = numbers(rng, 50)
     gain_in, gain_out = 10 ** (-6 / 20), 10 ** (3.5 / 20)
     expected = (xs * gain_in + answers(document, xs, gain_in)) * gain_out
@@ -184,6 +186,30 @@ def test_stacked_layers_of_nam_begin_at_their_rest(tmp_path, rng):
     assert abs(first - last) < 1e-6
 
 
+def test_of_a_container_the_last_network_runs_and_a_sequence_runs_all(tmp_path, rng):
+    small, large, after = nam(rng, hidden=2), nam(rng, hidden=4), nam(rng, layers=1)
+    container = {"submodels": [{"max_value": 0.5, "model": small}, {"max_value": 1.0, "model": large}]}
+    document = {"version": "0.7.0", "architecture": "SlimmableContainer", "config": container, "weights": [], "sample_rate": 44100}
+    taken, alone = import_file(written(tmp_path, document)), el.load(written(tmp_path, large))
+    assert any("the last one is taken" in note for note in taken.notes)
+    xs = numbers(rng, 50, 1)
+    assert np.array_equal(reference.run(taken.model, xs), reference.run(alone, xs))
+
+    models = [document, {"model": after}]
+    taken = import_file(
+        written(tmp_path, {"architecture": "Sequential", "config": {"models": models, "weights_version": 2}, "weights": []})
+    )
+    second = replace(el.load(written(tmp_path, after)), probe=None)
+    assert taken.chain == "lstm, head, lstm_1, head_1"
+    assert taken.model.rate_hz == 44100
+    rest = reference.run(alone, np.zeros((1, 1)))  # what the first network gives in silence
+    own = reference.initial_state(second)
+    for _ in range(2000):
+        reference.step(second, rest[0], own)
+    expected = [reference.step(second, row, own) for row in reference.run(alone, xs)]
+    assert np.abs(reference.run(taken.model, xs) - np.array(expected)).max() < 1e-6
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -211,6 +237,9 @@ def test_stacked_layers_of_nam_begin_at_their_rest(tmp_path, rng):
         (lambda r: {**nam(r), "weights": nam(r)["weights"][:-1]}, ["must hold", "holds"]),
         (lambda r: nam(r, architecture="WaveNet"), ["WaveNet", "LSTM"]),
         (lambda r: {**nam(r), "weights": [[1.0], [2.0]]}, ["weights", "shape"]),
+        (lambda r: {"architecture": "Sequential", "config": {"models": []}, "weights": []}, ["Sequential", "models"]),
+        (lambda r: {"architecture": "Sequential", "config": {"models": [nam(r)]}, "weights": [1.0]}, ["Sequential", "each with weights"]),
+        (lambda r: rtneural(layer("unknown", 3, numbers(r, 3, 3))), ["unknown", "lstm"]),
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_place(tmp_path, rng, make, words):

@@ -121,5 +121,5 @@ def test_samples_of_streams_beyond_the_last_are_left_out(path: Path) -> None:
     assert {line[0] for line in result.stdout.splitlines()[1:]} == {"a", "b"}
     assert len(result.stdout.splitlines()) == 33
     assert "9 samples were left out, since there was no room for more streams (--streams)." in result.stderr
-    assert "line 4: there is room for 2 streams; samples of others are left out" in result.stderr
+    assert "line 4: there is room for 2 streams (--streams), and for keys of 16384 characters; samples" in result.stderr
     assert "there is no room for 'c'" in refused(call(*told, given=text), 2)

@@ -55,9 +55,22 @@ ALLOWED = {
     "runners": {"errors", "field", "runtime", "stream"},
     "sources": {"errors", "field", "runners"},
     "web": {"errors"},
+    "adapters": {
+        "errors",
+        "field",
+        "files",
+        "loading",
+        "model",
+        "runners.names",
+        "runners.followers",
+        "runtime",
+        "sources.extras",
+        "stream",
+    },
     "gallery": {"cli.show", "compiler", "doctor", "errors", "model"},
     "cli": {
-        *("", "building", "compiler", "doctor", "errors", "field", "files", "gallery", "generation", "importers", "layers", "loading"),
+        *("adapters", "", "building", "compiler", "doctor", "errors", "field", "files", "gallery", "generation", "importers", "layers"),
+        "loading",
         *("model", "originals", "quantization", "reference", "runners", "runtime", "sources", "statistics", "stream"),
         *("verifying", "web"),
     },
@@ -80,6 +93,9 @@ FORBIDDEN = {"torch", "tensorflow", "keras", "onnxruntime", "pickle", "dill"}
 
 #: The one room that runs training frameworks, where a user asks for it.
 FRAMEWORKS = {"originals": {"torch", "tensorflow", "keras", "onnxruntime"}}
+
+#: Engines and tables, which the room of adapters knows alone.
+ENGINES = {"pyarrow", "pandas", "pyspark", "ray", "pysail", "dask", "bytewax"}
 
 #: Rooms that hold every kind in a file of the same name, and the files there that all kinds share.
 ROOMS = {
@@ -145,6 +161,7 @@ def wrong_arrows(path, package=PACKAGE):
     strange = {name.split(".")[0] for name in reached if not any(f"{name}.".startswith(f"{one}.") for one in allowed)}
     wrong = [f"{part} imports {name or 'the version'}" for name in strange]
     wrong += [f"{part} imports {name}" for name in foreign & (FORBIDDEN - FRAMEWORKS.get(part, set()) | {"edgelstm"})]
+    wrong += [f"{part} imports {name}" for name in foreign & ENGINES if part != "adapters"]
     for row in (part, str(path.relative_to(package))):
         wrong += [f"{row} imports {name}" for name in (foreign - FOREIGN[row] if row in FOREIGN else ())]
     return wrong
@@ -205,6 +222,7 @@ WRONG = {
     "an arrow that a file's own row lacks": ("generation/vocabulary.py", "from .sampling import Sampler", "imports generation"),
     "a module named alone": ("layers/wrong.py", "from .. import model", "imports model"),
     "a framework": ("importers/from_torch/wrong.py", "import torch", "imports torch"),
+    "an engine": ("field/wrong.py", "def f():\n    import pyspark.sql", "imports pyspark"),
     "a library that the room may not touch": ("kernels/wrong.py", "import click", "imports click"),
     "an absolute import of the package": ("files/wrong.py", "from edgelstm import errors", "imports edgelstm"),
 }

@@ -18,6 +18,9 @@ from cli_calls import ROOT, call, launch, make_model, refused, until
 from mqtt_broker import Broker, persistent
 
 import edgelstm as el
+from edgelstm.cli import session
+from edgelstm.sources import mqtt_client
+from edgelstm.sources.address import parse
 
 mqtt = pytest.importorskip("paho.mqtt.client")
 
@@ -247,3 +250,28 @@ def test_what_a_broker_cannot_do_is_refused(path: Path) -> None:
     assert "one topic" in refused(call("run", path, "-o", "mqtt://127.0.0.1:1/a/+", given="1,2,3\n"), 2)
     assert "--ha announces" in refused(call("run", path, "--ha", given="1,2,3\n"), 2)
     assert "for files" in refused(call("run", path, "-o", "mqtt://h/t", "--append", given="1,2,3\n"), 2)
+
+
+def test_answers_that_no_broker_took_are_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "LAST_WAIT", 0.05)
+    result = call("run", path, "-o", "mqtt://127.0.0.1:1/answers", given="1,2,3\n4,5,6\n")
+    assert result.exit_code == 1
+    assert "2 messages to mqtt://127.0.0.1:1/answers were not confirmed within 0.05 s" in result.stderr
+
+
+def test_whoever_has_too_much_for_an_absent_broker_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt_client, "MOST_UNCONFIRMED", 3)
+    said: list[str] = []
+    connection = mqtt_client.Connection(parse("mqtt://127.0.0.1:1/answers"), "me", said.append)
+    worker = threading.Thread(target=lambda: [connection.publish("answers", str(i), 1, retain=False) for i in range(4)], daemon=True)
+    worker.start()
+    end = time.monotonic() + 10
+    while not connection.waits:
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    assert (connection.unconfirmed, worker.is_alive()) == (3, True)
+    assert said == ["3 messages wait for the broker 127.0.0.1:1; no more are made until it takes them."]
+    connection._on_publish(None, None, 1, None, None)
+    worker.join(10)
+    assert (connection.unconfirmed, connection.waits) == (3, False)
+    assert not connection.settle(0.001)

@@ -8,8 +8,9 @@ from cli_calls import call
 from keras_nets import KERAS2
 
 import edgelstm as el
-from edgelstm.importers import READERS, import_file
+from edgelstm.importers import import_file
 from edgelstm.importers.provenance import provenance, tensors
+from edgelstm.importers.readers import READERS
 
 
 def uniform(seed, *shape):

@@ -78,7 +78,8 @@ def test_an_error_is_json_too(path: Path) -> None:
 def test_a_loop_that_hangs_is_silent(systemd: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     systemd.settimeout(0.05)
-    service = Service()
+    waits = False
+    service = Service(lambda: waits)
     block = Samples(np.zeros((2, 1), np.float32), [1, 2])
     looked_at = service.looked_at(iter([block, block]))
 
@@ -92,6 +93,9 @@ def test_a_loop_that_hangs_is_silent(systemd: socket.socket, tmp_path: Path, mon
     next(looked_at)
     assert heard()
     assert not heard(), "the same samples are still being stepped"
+    waits = True
+    assert heard(), "it waits for a broker that is away"
+    waits = False
     next(looked_at)
     assert heard()
     assert list(looked_at) == []

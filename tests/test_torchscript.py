@@ -130,6 +130,109 @@ def test_its_tensors_may_be_read_as_a_state_dict(tmp_path):
     np.testing.assert_array_equal(el.load(path, prefix="lstm").layers[0].weight_ih, net.lstm.weight_ih_l0.detach())
 
 
+class Cells(nn.Module):
+    """Cells in a loop over the steps, whose answers a list collects."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.fc = nn.LSTMCell(3, 6), nn.GRUCell(6, 5), nn.Linear(5, 2)
+
+    def forward(self, x):
+        h, c, g = torch.zeros(x.size(0), 6), torch.zeros(x.size(0), 6), torch.zeros(x.size(0), 5)
+        found = []
+        for t in range(x.size(1)):
+            h, c = self.a(x[:, t, :], (h, c))
+            g = self.b(h, g)
+            found.append(self.fc(g))
+        return torch.stack(found, 1)
+
+
+class Written(nn.Module):
+    """The same, written into an array row by row, in a loop of another form."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell, self.fc = nn.LSTMCell(3, 6), nn.Linear(6, 2)
+
+    def forward(self, x):
+        h, c, t = torch.zeros(x.shape[0], 6), torch.zeros(x.shape[0], 6), 0
+        found = torch.zeros(x.shape[0], x.shape[1], 2)
+        while t < x.shape[1]:
+            h, c = self.cell(x[:, t], (h, c))
+            found[:, t] = self.fc(h)
+            t += 1
+        return found.relu_()
+
+
+class Spelled(nn.Module):
+    """A cell in its own operators, over the list of a recording's steps; time is the first axis."""
+
+    def __init__(self):
+        super().__init__()
+        self.ih, self.hh, self.fc = nn.Linear(3, 24), nn.Linear(6, 24), nn.Linear(6, 2)
+
+    def forward(self, x):
+        h, c = torch.zeros(x.size(1), 6), torch.zeros(x.size(1), 6)
+        for step in x.unbind(0):
+            i, f, g, o = (self.ih(step) + self.hh(h)).chunk(4, 1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(c)
+        return self.fc(h)
+
+
+@pytest.mark.parametrize("make", [Cells, Written, Spelled])
+def test_a_loop_over_the_steps_is_a_recurrence_of_any_length(make, tmp_path):
+    torch.manual_seed(2)
+    net = make()
+    model = el.load(saved(net, None, "script", tmp_path / "n.pt"))
+    xs = np.random.default_rng(0).normal(size=(17, 3)).astype(np.float32)
+    with torch.no_grad():
+        expected = net(torch.from_numpy(xs[:, None] if make is Spelled else xs[None])).numpy().reshape(-1, 2)
+    assert model.window is None
+    np.testing.assert_allclose(reference.run(model, xs)[-len(expected) :], expected, atol=LIMIT)
+
+
+class Pair(nn.Module):
+    """Two recordings, by one GRU, and how alike they are; or a recording and numbers that stand for all of it."""
+
+    def __init__(self, beside=0):
+        super().__init__()
+        self.gru, self.fc, self.beside = nn.GRU(3, 6, batch_first=True), nn.Linear(6, 4), nn.Linear(2, 4) if beside else None
+
+    def forward(self, a, b):
+        u = self.fc(self.gru(a)[1][-1])
+        v = self.fc(self.gru(b)[1][-1]) if self.beside is None else self.beside(b)
+        return nn.functional.cosine_similarity(u, v, dim=1)
+
+
+@pytest.mark.parametrize("how", ["script", "trace"])
+@pytest.mark.parametrize("beside", [0, 2])
+def test_a_second_tensor_may_be_samples_too(how, beside, tmp_path):
+    torch.manual_seed(2)
+    net, random = Pair(beside), np.random.default_rng(0)
+    a, b = (random.normal(size=(1, 7, 3)).astype(np.float32) for _ in range(2))
+    b = b[:, 0, :2] if beside else b
+    model = el.load(saved(net, (torch.from_numpy(a), torch.from_numpy(b)), how, tmp_path / "n.pt"))
+    xs = np.concatenate([a[0], np.repeat(b, 7, 0) if beside else b[0]], 1)
+    with torch.no_grad():
+        expected = net(torch.from_numpy(a), torch.from_numpy(b)).numpy()
+    np.testing.assert_allclose(reference.run(model, xs)[-1], expected, atol=LIMIT)
+
+
+class Outdated(nn.Module):
+    """Reads a part of what it changed since."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x):
+        y = self.fc(x)
+        row = y.view(-1)
+        y.add_(1)
+        return row.view(x.shape)
+
+
 class Loops(nn.Module):
     def __init__(self):
         super().__init__()
@@ -151,7 +254,9 @@ class TakesNumber(Loops):
         return self.fc(x) * rate
 
 
-@pytest.mark.parametrize(("make", "message"), [(Loops, "loops"), (Chooses, "no operator|choice"), (TakesNumber, "'rate' of type int")])
+@pytest.mark.parametrize(
+    ("make", "message"), [(Loops, "loops"), (Outdated, "changed"), (Chooses, "no operator|choice"), (TakesNumber, "'rate' of type int")]
+)
 def test_code_that_cannot_be_followed_is_refused(make, message, tmp_path):
     with pytest.raises(el.UnsupportedModelError, match=message):
         el.load(saved(make(), None, "script", tmp_path / "n.pt"))

@@ -69,8 +69,8 @@ def subscribed(runs: Runs) -> None:
     end(child, signal.SIGTERM)
 
 
-def fleet(port: int, streams: dict[str, np.ndarray], a_second: float) -> int:
-    """A process that publishes the samples of all streams in turn with QoS 1, and ends when the broker has confirmed the last one."""
+def fleet(port: int, streams: dict[str, np.ndarray], a_second: float, first: int = 0) -> int:
+    """A process that publishes samples of all streams in turn with QoS 1, and ends when the broker has confirmed the last one."""
     child = os.fork()
     if child:
         return child
@@ -81,7 +81,7 @@ def fleet(port: int, streams: dict[str, np.ndarray], a_second: float) -> int:
         client.connect("127.0.0.1", port)
         client.loop_start()
         begin, sent = time.monotonic(), 0
-        for number in range(len(next(iter(streams.values())))):
+        for number in range(first, len(next(iter(streams.values())))):
             for key, xs in streams.items():
                 told = {"n": number, **dict(zip(NAMES, xs[number].tolist(), strict=True))}
                 client.publish(f"fleet/{key}/imu", json.dumps(told), 1)
@@ -94,17 +94,22 @@ def fleet(port: int, streams: dict[str, np.ndarray], a_second: float) -> int:
         os._exit(1)
 
 
+#: Samples published between two kills, by ten streams.
+BETWEEN = 120
+
+
 def killed(folder: Path, times: int) -> dict[str, int]:
     """Kill the gateway with SIGKILL at random moments, from its start on; how many kills found it answering is counted."""
     broker = Broker(folder)
     runs, draw = gateway(folder, broker), random.Random(7)
     subscribed(runs)
-    streams = samples(10, 12 * times)
-    peer = fleet(broker.port, streams, 600.0)
+    streams = samples(10, BETWEEN // 10 * (times + 2))
+    started = _seconds_to_answer(runs, broker, {key: xs[:1] for key, xs in streams.items()})
+    peer = fleet(broker.port, streams, BETWEEN / started, first=1)
     answering = 0
     for _ in range(times):
         before, child = runs.size(), runs.start()
-        time.sleep(draw.uniform(0, 0.4))
+        time.sleep(draw.uniform(0, 2 * started))
         end(child, signal.SIGKILL)
         answering += runs.size() != before
     runs.finish(sum(map(len, streams.values())))
@@ -112,6 +117,16 @@ def killed(folder: Path, times: int) -> dict[str, int]:
     count = runs.check(streams)
     broker.stop()
     return {"kills": times, "kills that found it answering": answering, "samples": count, "lost": 0, "counted twice": 0}
+
+
+def _seconds_to_answer(runs: Runs, broker: Broker, streams: dict[str, np.ndarray]) -> float:
+    """How long a run takes from its start to its first answers."""
+    os.waitpid(fleet(broker.port, streams, 1e6), 0)
+    begin, child = time.monotonic(), runs.start()
+    runs.until(lambda: runs.size() > 0, child)
+    took = time.monotonic() - begin
+    end(child, signal.SIGKILL)
+    return took
 
 
 def stopped(folder: Path, times: int) -> dict[str, int]:

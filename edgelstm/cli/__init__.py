@@ -33,6 +33,7 @@ VERBS = {
     "build": "Compile a model ahead of time, for a Raspberry Pi, a PC or a microcontroller.",
     "targets": "List what `build` compiles for.",
     "run": "Stream CSV or JSON lines through a model.",
+    "score": "Score the logs of many devices, Parquet or CSV, a stream each.",
     "generate": "Write text with a model that reads a symbol and answers what may come next.",
     "bench": "Measure latency and deadline misses on this machine.",
     "doctor": "Examine this machine: what runs here, what is missing, what slows it down.",

@@ -136,6 +136,7 @@ class Session:
                 self._step(self._observed(samples, telemetry, stack), answers, watch, telemetry)
             if where.is_stdout:
                 answers.begin()
+            where.check_settled(LAST_WAIT)
         finally:
             try:
                 if self._state is not None:

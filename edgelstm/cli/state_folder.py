@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelFileError
 from ..field.store import StateStore
+from ..runners.checkpoint import checked_notes
 from .log import say
 from .state import SECONDS, StateFile
 
@@ -51,7 +52,7 @@ class StateFolder(StateFile):
         kept = self._store.newest()
         for fault in self._store.faults:
             say(f"{fault} The generation before it is taken up.", "warning")
-        return None if kept is None else (kept.state, kept.marks)
+        return None if kept is None else (kept.state, checked_notes(kept.marks))
 
     def _save(self, blob: bytes, notes: Mapping[str, Any]) -> None:
         try:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
-from ..errors import UsageError
+from ..errors import InputError, UsageError
 from .answers import Form
 from .log import say
 from .output import OutputFile
@@ -61,10 +61,18 @@ class Target:
             self._file = OutputFile(self.path, append=self._append, headed=self.form.kind == "csv")
         return self
 
-    def __exit__(self, *problem: object) -> None:
+    def __exit__(self, kind: object, *problem: object) -> None:
         for open_one in (self._file, self._sent):
             if open_one is not None:
                 open_one.close()
+        if self._sent is not None and self._sent.unconfirmed and kind is not InputError:
+            say(f"{self._unconfirmed()} were not confirmed by the broker.", "warning")
+
+    def _unconfirmed(self) -> str:
+        from ..sources import shown
+
+        count = 0 if self._sent is None else self._sent.unconfirmed
+        return f"{count} message{'s' * (count != 1)} to {shown(self.name)}"
 
     def sink(self, stream: "Stream", kept_names: Sequence[str], *, keyed: bool) -> "Sink":
         """What takes the answers of a stream, or of many like it."""
@@ -79,6 +87,19 @@ class Target:
     def settle(self, seconds: float | None = None) -> bool:
         """Wait until every answer is where it shall go, or for some seconds; whether it is there."""
         return self._sent is None or self._sent.settle(seconds)
+
+    def check_settled(self, seconds: float) -> None:
+        """Wait until every answer is where it shall go.
+
+        Raises
+        ------
+        InputError
+            If a broker has not confirmed all of them after so many seconds.
+        """
+        if not self.settle(seconds):
+            raise InputError(
+                f"{self._unconfirmed()} were not confirmed within {seconds:g} s, and may be lost; run it again when the broker is there."
+            )
 
     @property
     def waits(self) -> bool:

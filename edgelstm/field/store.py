@@ -151,4 +151,8 @@ def _read(path: Path) -> Kept:
     if len(data) != whole or sha256(data[:-_DIGEST_SIZE]).digest() != data[-_DIGEST_SIZE:]:
         raise StateError("is damaged (length or checksum is wrong).")
     begun = _HEADER.size + marks
-    return Kept(generation, data[begun : begun + state], json.loads(data[_HEADER.size : begun]))
+    try:
+        found = json.loads(data[_HEADER.size : begun])
+    except (ValueError, RecursionError):
+        raise StateError("is damaged (its marks are no JSON).") from None
+    return Kept(generation, data[begun : begun + state], found)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 #: Larger files are refused before they are read. No LSTM for an edge CPU comes near.
 MAX_FILE_BYTES = 1 << 31
 
-#: Longest header that the safetensors library accepts.
-MAX_HEADER_BYTES = 100_000_000
+#: Longest header that is read: some hundred thousand tensors. The safetensors library accepts ten times as much.
+MAX_HEADER_BYTES = 10_000_000
 
 #: bfloat16 has no NumPy dtype; `widened` turns these arrays into float32.
 BFLOAT16 = np.dtype([("bfloat16", "<u2")])

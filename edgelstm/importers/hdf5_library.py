@@ -19,6 +19,9 @@ _FREE_BYTES, _RATIO = 1 << 20, 200
 #: The most bytes of one dataset, of all, and of one attribute.
 _MAX_DATASET, _MAX_ALL, _MAX_ATTRIBUTE = 1 << 28, 1 << 29, 1 << 24
 
+#: Bytes that all may take beyond four times what is stored of them.
+_UNPACKED = 1 << 26
+
 #: The most entries of a group, and of a file, and how deep groups may lie in groups.
 _MAX_ENTRIES, _MAX_DEPTH = 4096, 24
 
@@ -44,7 +47,7 @@ class Reading:
 
     def __init__(self) -> None:
         self.blobs: list[bytes] = []
-        self._size, self._seen = 0, 0
+        self._size = self._stored = self._seen = 0
 
     def group(self, group: Any, place: str, depth: int) -> dict[str, Any]:
         """A group: its attributes, and its entries in the file's order."""
@@ -92,18 +95,19 @@ class Reading:
             raise Refused("unsupported", f"{place} holds no numbers; save the float model.")
         if "optimizer" in place.partition("/")[0]:
             raise Refused("unsupported", f"{place} belongs to the optimizer.")
-        size = _checked_size(data, place)
-        self._size += size
-        if self._size > _MAX_ALL:
-            raise Refused("damaged", f"{place} and the arrays before it have more than {_MAX_ALL} bytes; edgelstm reads no such models.")
+        size, stored = _checked_size(data, place)
+        self._size, self._stored = self._size + size, self._stored + stored
+        if self._size > min(_MAX_ALL, _UNPACKED + 4 * self._stored):
+            why = f"{place} and the arrays before it have {self._size} bytes, of which {self._stored} are stored"
+            raise Refused("damaged", f"{why}; edgelstm reads no such models.")
         array = np.asarray(data[()])
         plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
         self.blobs.append(plain.tobytes())
         return {"dtype": plain.dtype.str, "bytes": plain.nbytes}
 
 
-def _checked_size(data: Any, place: str) -> int:
-    """Bytes of an array that lies in the file, as large as it says."""
+def _checked_size(data: Any, place: str) -> tuple[int, int]:
+    """Bytes of an array that lies in the file, as large as it says, and those that are stored of it."""
     plan = data.id.get_create_plist()
     if data.is_virtual or plan.get_external_count():
         raise Refused("damaged", f"{place} lies in another file, which edgelstm does not open; save the model into one file.")
@@ -112,7 +116,7 @@ def _checked_size(data: Any, place: str) -> int:
     size, stored = int(np.prod(data.shape, dtype=object)) * int(data.dtype.itemsize), int(data.id.get_storage_size())
     if size > min(_MAX_DATASET, _FREE_BYTES + _RATIO * stored):
         raise Refused("damaged", f"{place} has shape {data.shape} and stores {stored} bytes of it; the file is damaged, copy it again.")
-    return size
+    return size, stored
 
 
 def _attribute(group: Any, name: str) -> Any:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from ..errors import ModelFileError, printable
 from ..files import container
-from .bags import msgpack_file
+from .bags import json_file, msgpack_file
 from .from_torch.archive import LEGACY_MAGIC
 
 #: Longest JSON model that is looked into.
@@ -240,4 +240,6 @@ def _sniff_json(file: BinaryIO) -> str:
     for names, name in _JSON:
         if isinstance(document, dict) and names <= set(document):
             return name
-    raise ModelFileError("is JSON, but of no model format that edgelstm knows (.nam, GuitarML, RTNeural, ICU).")
+    if json_file.is_bag(document):
+        return "JSON (named arrays)"
+    raise ModelFileError("is JSON, but of no model format that edgelstm knows (.nam, GuitarML, RTNeural, ICU, an object of arrays).")

@@ -41,5 +41,30 @@ def unpack(data: bytes) -> tuple[bytes, dict[str, Any]]:
     _, version, length = _HEADER.unpack_from(data)
     if version != _VERSION:
         raise StateError(f"it has version {version}, this edgelstm reads {_VERSION}; remove it to start anew.")
-    notes = json.loads(data[_HEADER.size : _HEADER.size + length])
-    return data[_HEADER.size + length : -_CRC.size], notes
+    try:
+        found = json.loads(data[_HEADER.size : _HEADER.size + length])
+    except (ValueError, RecursionError):
+        found = None
+    return data[_HEADER.size + length : -_CRC.size], checked_notes(found)
+
+
+def checked_notes(found: object) -> dict[str, Any]:
+    """Notes as a run writes them: ``sequence``, the last number of each stream; ``seen``, pairs of numbers; ``written``, none or three.
+
+    Raises
+    ------
+    StateError
+        If they are others.
+    """
+    if isinstance(found, dict):
+        last, seen, written = found.get("sequence", {}), found.get("seen", []), found.get("written", [])
+        pairs = isinstance(seen, list) and all(_are_numbers(pair, 2) for pair in seen)
+        if isinstance(last, dict) and _are_numbers(list(last.values())) and pairs and (written == [] or _are_numbers(written, 3)):
+            return found
+    raise StateError("it is damaged (what stands beside the state is no count of samples); remove it to start anew.")
+
+
+def _are_numbers(values: object, count: int | None = None) -> bool:
+    """Whether it is a list of whole numbers from 0 on, of so many."""
+    whole = isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
+    return whole and isinstance(values, list) and count in (None, len(values))

@@ -111,7 +111,8 @@ class Room:
 
     def _leave(self, lines: Sequence[int]) -> None:
         if not self.left:
-            self._note(f"line {lines[0]}: there is room for {self._bank.capacity} streams; samples of others are left out (--streams).")
+            room = f"{self._bank.capacity} streams (--streams), and for keys of {MOST_CHARACTERS} characters"
+            self._note(f"line {lines[0]}: there is room for {room}; samples of others are left out.")
         self.left += len(lines)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 import numpy as np
 
@@ -21,6 +20,14 @@ _MAGIC = b"ELSTMSNP"
 _VERSION = 1
 _HEADER = struct.Struct("<8sII32s")
 _CRC = struct.Struct("<I")
+
+
+def crc32(data: bytes) -> int:
+    """CRC-32, by a library that a start needs only where a snapshot is taken or given."""
+    import zlib
+
+    return zlib.crc32(data)
+
 
 #: No stream has taken as many steps: what is due is computed from their number without overflow.
 MOST_STEPS = 1 << 62

@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,9 @@ PASSWORD = "EDGELSTM_MQTT_PASSWORD"
 
 #: Seconds before the first further attempt to connect, and at most between two.
 FIRST_WAIT, LONGEST_WAIT = 1, 8
+
+#: A connection that lasted for fewer seconds may have been taken over by another client.
+SHORT = 3.0
 
 #: Messages that may wait for the broker to confirm them; whoever has another one waits until it has.
 MOST_UNCONFIRMED = 10_000
@@ -102,6 +106,7 @@ class Connection:
         self._address, self._note, self._connected = address, note, connected
         self.name, self.status, self.lost = name, f"edgelstm/{name}/status", 0
         self._said, self._up, self.waits = "", False, False
+        self._since = 0.0
         self._changed = threading.Condition()
         self._unconfirmed, self._early = set[int](), set[int]()
         self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, clean_session=not persistent, manual_ack=True)
@@ -136,7 +141,7 @@ class Connection:
         if reason.is_failure:
             self._say(f"the broker {self._where} refuses: {reason}; trying again.")
             return
-        self._up = True
+        self._up, self._since = True, time.monotonic()
         self._connected()
         if self._tells:
             self._send(self.status, "online", 1, retain=True)
@@ -146,7 +151,9 @@ class Connection:
     def _on_disconnect(self, client: Any, userdata: object, flags: Any, reason: Any, properties: object) -> None:
         if self._up and reason.is_failure:
             self.lost += 1
-            self._say(f"the connection to the broker {self._where} broke ({reason}); trying again.")
+            short = time.monotonic() - self._since < SHORT
+            hint = f"; does another client use the name {self.name}?" if short else "; trying again."
+            self._say(f"the connection to the broker {self._where} broke ({reason}){hint}")
         self._up = False
 
     def _on_fail(self, client: Any, userdata: object) -> None:
@@ -195,6 +202,11 @@ class Connection:
         """Wait until the broker has confirmed all messages, however long it is away, or for some seconds; whether it has."""
         with self._waiting():
             return self._changed.wait_for(lambda: not self._unconfirmed, seconds)
+
+    @property
+    def unconfirmed(self) -> int:
+        """Messages that the broker has not confirmed."""
+        return len(self._unconfirmed)
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:

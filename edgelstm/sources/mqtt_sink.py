@@ -91,6 +91,11 @@ class MqttSink:
         return self._connection.settle(seconds)
 
     @property
+    def unconfirmed(self) -> int:
+        """As of `Connection`."""
+        return self._connection.unconfirmed
+
+    @property
     def waits(self) -> bool:
         """As of `Connection`."""
         return self._connection.waits

@@ -35,13 +35,12 @@ def test_changed_bags(tmp_path, kind, data):
     attempt(tmp_path / "m", data.draw(mutated(BAGS[kind])))
 
 
-@pytest.fixture(scope="module")
-def madmom(tmp_path_factory):
-    """A pickle of a network of madmom, without madmom: objects as protocol 2 writes them."""
-    array = pickle.dumps(np.ones((2, 2), np.float32), 2)[2:-1]
+def madmom_pickle():
+    """A network of madmom, without madmom: objects as protocol 2 writes them."""
+    weights, bias = (pickle.dumps(np.ones(shape, np.float32), 2)[2:-1] for shape in ((2, 2), 2))
     text = b"".join(
         b"X" + len(name).to_bytes(4, "little") + name + value
-        for name, value in ((b"weights", array), (b"bias", array), (b"activation_fn", b"cmadmom.ml.nn.activations\ntanh\n"))
+        for name, value in ((b"weights", weights), (b"bias", bias), (b"activation_fn", b"cmadmom.ml.nn.activations\ntanh\n"))
     )
     layer = b"cmadmom.ml.nn.layers\nFeedForwardLayer\n)\x81}(" + text + b"ub"
     return b"\x80\x02cmadmom.ml.nn\nNeuralNetwork\n)\x81}(X\x06\0\0\0layers](" + layer + b"eub."
@@ -49,8 +48,8 @@ def madmom(tmp_path_factory):
 
 @SETTINGS
 @given(data=st.data())
-def test_changed_pickles_of_madmom(tmp_path, madmom, data):
-    attempt(tmp_path / "m", data.draw(mutated(madmom)))
+def test_changed_pickles_of_madmom(tmp_path, data):
+    attempt(tmp_path / "m", data.draw(mutated(madmom_pickle())))
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,10 @@ from ..from_onnx.file import File
 from .program import Program
 
 #: Longest JSON that is read, and most numbers of one tensor.
-_MAX_JSON, _MAX_NUMBERS = 1 << 25, 1 << 27
+_MAX_JSON, _MAX_NUMBERS = 1 << 24, 1 << 27
+
+#: Bytes that all tensors may have beyond twice the file's: several may be the same numbers of it.
+_SHARED = 1 << 26
 
 #: NumPy's types by the number of ``ScalarType`` in the schema.
 _DTYPES: dict[int, np.dtype[Any]] = {
@@ -59,6 +62,7 @@ class _Archive:
         self._zip = zipfile.ZipFile(file)
         self._entries = {entry.filename: entry for entry in self._zip.infolist()}
         size = file.seek(0, io.SEEK_END)
+        self._bytes, self._most = 0, 2 * size + _SHARED
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in self._entries.values()):
             raise ModelFileError("is a compressed zip, which torch.export never writes; save it again.")
         if sum(entry.file_size for entry in self._entries.values()) > size:
@@ -102,6 +106,9 @@ class _Archive:
         reach = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
         if size > min(numbers.size, _MAX_NUMBERS) or (size and reach >= numbers.size):
             raise ValueError(f"{printable(name, 80)} of shape {shape} reaches beyond its data")
+        self._bytes += size * dtype.itemsize
+        if self._bytes > self._most:
+            raise ModelFileError("holds tensors that are many times as large as the file; export plain tensors.")
         steps = [step * dtype.itemsize for step in strides]
         view = np.lib.stride_tricks.as_strided(numbers[offset:], shape, steps, writeable=False) if size else np.empty(shape, dtype)
         return widened(np.ascontiguousarray(view))
@@ -194,6 +201,8 @@ def _argument(program: Program, argument: Mapping[str, Any]) -> Any:
         return [program.value(one["as_name"]) if "as_name" in one else one["as_int"] for one in value]
     if kind == "as_scalar_type":
         return _DTYPES.get(value)
-    if kind in ("as_int", "as_ints", "as_float", "as_floats", "as_bool", "as_bools", "as_string"):
+    if kind == "as_float":
+        return float(value)  # "-Infinity" too
+    if kind in ("as_int", "as_ints", "as_floats", "as_bool", "as_bools", "as_string"):
         return value
     return None if kind in ("as_device", "as_layout", "as_memory_format") else kind

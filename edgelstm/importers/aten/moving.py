@@ -224,8 +224,19 @@ def _size(w: Writer, x: Ref, dim: int) -> Ref:
     return w.one("Gather", w.one("Shape", x, rank=1), w.constant(np.int64(_axis(w, x, dim))), rank=0, axis=0)
 
 
+def _one_hot(w: Writer, x: Ref, num_classes: int = -1) -> Ref:
+    w.require(num_classes > 0, "is one_hot of a number of classes that it does not say")
+    return w.one("OneHot", x, int(num_classes), w.ints([0, 1]), rank=x.rank + 1, axis=-1)
+
+
+def _arange(w: Writer, *bounds: Given, start: Given = 0, end: Given = None, step: Given = 1, dtype: Any = None, **_: Any) -> Ref:
+    first, last, each = {0: (start, end, step), 1: (0, *bounds, 1), 2: (*bounds, 1), 3: bounds}[len(bounds)]
+    return w.one("Range", first, last, each, rank=1)
+
+
 MOVING: dict[str, Handler] = {
-    **dict.fromkeys(("detach", "clone", "contiguous", "alias", "lift_fresh_copy", "detach_", "type_as", "cpu"), _same),
+    **dict.fromkeys(("detach", "contiguous", "alias", "lift_fresh_copy", "detach_", "type_as", "cpu"), _same),
+    "clone": lambda w, x, **_: w.one("Identity", x),
     "to": _to,
     "_to_copy": _to,
     "dropout": _dropout,
@@ -237,6 +248,7 @@ MOVING: dict[str, Handler] = {
     "stack": _stack,
     "transpose": _transpose,
     "t": _t,
+    "mT": lambda w, x: _transpose(w, x, -2, -1),
     "permute": _permute,
     "movedim": _movedim,
     "unsqueeze": _unsqueeze,
@@ -271,6 +283,10 @@ MOVING: dict[str, Handler] = {
     "repeat_interleave": _repeat_interleave,
     "roll": _roll,
     "tile": _repeat,
+    "one_hot": _one_hot,
+    "arange": _arange,
+    "triu": lambda w, x, diagonal=0: w.one("Trilu", x, int(diagonal), upper=1),
+    "tril": lambda w, x, diagonal=0: w.one("Trilu", x, int(diagonal), upper=0),
     "size": _size,
     "sym_size": _size,
     "floordiv": lambda w, x, other: w.one("Div", x, other),

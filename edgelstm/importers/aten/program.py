@@ -4,15 +4,23 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UnsupportedModelError, printable
+from ...errors import EdgeLSTMError, UnsupportedModelError, printable
+from ..from_onnx.attempts import Attempt
 from ..from_onnx.file import File, Graph, Node, Tensor
+from ..from_onnx.signature import Axes, Reading
 from ..from_onnx.writer import OPSET, Ref, Writer
+from ..graph.tracing import Flow
+from ..graph.wires import Budget
+from .attention import ATTENTION
+from .memory import Memory
 from .moving import MOVING
 from .operators import PLAIN
+from .products import PRODUCTS
 
-_HANDLERS = {**PLAIN, **MOVING}
+_HANDLERS = {**PLAIN, **MOVING, **PRODUCTS, **ATTENTION}
 
 #: Calls that check something and compute nothing.
 _CHECKS = ("_assert", "sym_constrain_range", "_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range_for_size", "_guards_fn")
@@ -35,6 +43,9 @@ class Program:
         self._values: dict[str, Ref] = {}
         self._inputs: list[Tensor] = []
         self._outputs: dict[str, tuple[int | str, ...] | None] = {}
+        self._lengths: dict[tuple[str, int], int | None] = {}
+        self._budget = Budget()  # of all numbers that are looked up
+        self.memory = Memory(lambda name, given: self._written(name, given, {}, 1)[0], self.length)
 
     def input(self, name: str, shape: tuple[int | str, ...], dtype: str) -> Ref:
         """An input that the user gives. dtype: "float", "int", "bool" or "other"."""
@@ -86,16 +97,28 @@ class Program:
         if target.startswith("_operator.") and name in _LENGTHS:
             found = [self._writer.one(_LENGTHS[name], *positional, *named.values())]
         else:
-            found = self._written(name, positional, {"x" if key == "self" else key: value for key, value in named.items()}, len(outputs))
+            found = self._in_memory(name, positional, {"x" if key == "self" else key: value for key, value in named.items()}, len(outputs))
         for output, ref in zip(outputs, found, strict=False):
             if output is not None:
                 self._put(output, ref)
+        return found
+
+    def _in_memory(self, name: str, positional: Sequence[Any], named: Mapping[str, Any], count: int) -> list[Ref]:
+        """A call, with what it reads as it is now, and what it changes in place changed."""
+        given = [*positional, *named.values()]
+        found = self.memory.found(name, given)
+        if found is None:
+            now, rest = [self.memory.now(value) for value in positional], {key: self.memory.now(value) for key, value in named.items()}
+            results = self._written(name, now, rest, count)
+            found = list(given[:1]) if results == [*now, *rest.values()][:1] else results
+        self.memory.called(name, given, found)
         return found
 
     def _written(self, name: str, positional: Sequence[Any], named: Mapping[str, Any], count: int) -> list[Ref]:
         writer = self._writer
         if name in ("split", "unbind"):
             return self._parts(name, positional, named, count)
+        name = name if name in _HANDLERS else name.removesuffix("_")
         if name not in _HANDLERS:
             writer.refuse("is no operator that edgelstm imports")
         handler = _HANDLERS[name]
@@ -126,6 +149,47 @@ class Program:
         self._values[name] = ref
         return ref
 
+    def known(self, ref: Ref) -> int | None:
+        """The whole number that a tensor is whatever samples come; None where it is none, or hangs on lengths that are open."""
+        shapes = [tensor.shape or () for tensor in self._inputs]
+        if not shapes or len(shapes[0]) < 2 or not all(isinstance(n, int) for shape in shapes for n in shape):
+            return None
+        time = 1 if shapes[0][0] == 1 else 0
+        axes = [Axes(time, 1 - time), *[Axes(None, None)] * (len(shapes) - 1)]
+        nodes, end = _behind(self._writer.nodes, ref.name), Tensor(ref.name, (), "int")
+        file = File(Graph(tuple(self._inputs), (end,), nodes, dict(self._writer.constants)), {}, {"ai.onnx": OPSET}, self._producer)
+        try:
+            reading = Reading(tuple(zip(self._inputs, axes, strict=True)))
+            _, outputs, _, _ = Attempt(file, reading, budget=self._budget).followed(int(shapes[0][time]))
+        except EdgeLSTMError:
+            return None
+        self._budget.renew()
+        (value,) = outputs.values()
+        number = None if isinstance(value, Flow) else np.asarray(value)
+        return None if number is None or number.size != 1 or number.dtype.kind not in "iub" else int(number.item())
+
+    @property
+    def calls(self) -> int:
+        """How many operators were written."""
+        return len(self._writer.nodes)
+
+    @property
+    def casts(self) -> bool:
+        """Whether something becomes another type of numbers."""
+        return any(node.op == "Cast" for node in self._writer.nodes)
+
+    def size(self, ref: Ref, axis: int) -> "Ref | int":
+        """How long an axis of a tensor is: a number, if it is known."""
+        found = self.length(ref, axis)
+        return self._written("size", [ref, axis], {}, 1)[0] if found is None else found
+
+    def length(self, ref: Ref, axis: int) -> int | None:
+        """How long an axis of a tensor is, if that is known."""
+        key = (ref.name, axis)
+        if key not in self._lengths:
+            self._lengths[key] = self.known(self._written("size", [ref, axis], {}, 1)[0])
+        return self._lengths[key]
+
     def file(self) -> File:
         """The graph that was written.
 
@@ -136,11 +200,8 @@ class Program:
         """
         if not self._outputs:
             raise UnsupportedModelError("returns no tensor.")
-        ends = [
-            Node("Identity", "ai.onnx", name, (self._values[name].name,), (name,), {})
-            for name in self._outputs
-            if self._values[name].name != name
-        ]
+        made = {name: self.memory.now(self._values[name]).name for name in self._outputs}
+        ends = [Node("Identity", "ai.onnx", name, (own,), (name,), {}) for name, own in made.items() if own != name]
         outputs = tuple(Tensor(name, shape, "float") for name, shape in self._outputs.items())
         graph = Graph(tuple(self._inputs), outputs, _read([*self._writer.nodes, *ends], self._outputs), dict(self._writer.constants))
         return File(graph, {}, {"ai.onnx": OPSET}, self._producer)
@@ -150,6 +211,16 @@ def _read(nodes: Sequence[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
     """The nodes without those for places that nothing reads: ``max`` and ``min`` give them beside their values."""
     wanted = {name for node in nodes for name in node.inputs} | set(outputs)
     return tuple(node for node in nodes if node.op not in ("ArgMax", "ArgMin") or wanted.intersection(node.outputs))
+
+
+def _behind(nodes: Sequence[Node], name: str) -> tuple[Node, ...]:
+    """The nodes that a tensor depends on."""
+    wanted, kept = {name}, []
+    for node in reversed(nodes):
+        if wanted.intersection(node.outputs):
+            kept.append(node)
+            wanted.update(node.inputs)
+    return tuple(kept[::-1])
 
 
 def _base(target: str) -> str:

@@ -5,7 +5,7 @@ Modules of ``torch.nn`` whose own code is long, the recurrent ones, are taken by
 """
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -17,10 +17,28 @@ from ..from_torch import archive
 from ..pickles.reader import Thing
 from .program import Program
 from .script_archive import Script
-from .script_values import CHECKS, COMPARED, FUNCTIONS, Function, Method, Scope, complains, dotted, is_type, taken_apart
+from .script_modules import recurrent
+from .script_values import (
+    CHECKS,
+    COMPARED,
+    COUNTED,
+    FUNCTIONS,
+    NUMBERS,
+    Function,
+    Method,
+    OpenLoop,
+    Scope,
+    complains,
+    dotted,
+    is_type,
+    taken_apart,
+)
 
 #: NumPy's types by TorchScript's numbers.
 _DTYPES = {number: np.dtype(name) for number, name in {3: "<i4", 4: "<i8", 5: "<f2", 6: "<f4", 7: "<f8"}.items()}
+
+#: Why a loop over an axis of open length is refused.
+_OPEN = "loops as long as the recording says are not imported"
 
 #: Deepest nesting of calls, and most statements that are read.
 _DEEPEST, _MOST = 60, 20_000
@@ -56,8 +74,8 @@ class Follower:
         """The defaults of the others."""
         return [self._value(default, {}) for default in self._method(self.script.root, "forward").args.defaults]
 
-    def _refuse(self, node: ast.AST, why: str) -> NoReturn:
-        raise UnsupportedModelError(f"its code has {printable(ast.unparse(node), 100)!r}: {why}.")
+    def _refuse(self, node: ast.AST, why: str, kind: type[UnsupportedModelError] = UnsupportedModelError) -> NoReturn:
+        raise kind(f"its code has {printable(ast.unparse(node), 100)!r}: {why}.")
 
     def _class(self, name: str) -> ast.ClassDef:
         module, _, kind = name.rpartition(".")
@@ -86,7 +104,8 @@ class Follower:
         if isinstance(what, Method):
             stated = self.constants(what.thing) if ".torch.nn.modules.rnn." in what.thing.name else {}
             if "mode" in stated and what.name.startswith("forward"):
-                return self._recurrent(what.thing, stated, arguments)
+                names = [name for level in what.thing.state["_all_weights"] for name in level]
+                return recurrent(self.program, stated, [self._member(what.thing, name, ast.Pass()) for name in names], *arguments)
             return self._body(self._method(what.thing, what.name), [what.thing, *arguments], named)
         return None if what.node.name in CHECKS else self._body(what.node, arguments, named)
 
@@ -122,30 +141,48 @@ class Follower:
                 self._names = len(target.elts) if isinstance(target, ast.Tuple) else apart.get(ast.unparse(target), 1)
                 self._assign(node.targets[0], self._value(node.value, scope), scope)
             elif isinstance(node, ast.If):
-                chosen = self._value(node.test, scope)
-                if isinstance(chosen, Ref) and (complains(node.body) or complains(node.orelse)):
-                    chosen = not complains(node.body)
-                if not isinstance(chosen, bool):
-                    self._refuse(node.test, "a choice that depends on the recording is not imported")
-                if returned := self._statements(node.body if chosen else node.orelse, scope):
+                if returned := self._statements(node.body if self._chooses(node, scope) else node.orelse, scope):
                     return returned
             elif isinstance(node, ast.Expr):
                 self._value(node.value, scope)
-            elif isinstance(node, ast.For):
+            elif isinstance(node, ast.For | ast.While):
                 self._repeated(node, scope)
             elif not isinstance(node, ast.Pass):
                 self._refuse(node, "loops and such are not imported")
         return []
 
-    def _repeated(self, node: ast.For, scope: Scope) -> None:
-        """A loop over a known range of whole numbers, or over a list."""
-        over = self._value(node.iter, scope)
-        if not isinstance(over, int | list) or (isinstance(over, int) and over > _MOST) or node.orelse:
-            self._refuse(node.iter, "loops as long as the recording says are not imported")
-        for value in range(over) if isinstance(over, int) else over:
-            self._assign(node.target, value, scope)
+    def _chooses(self, node: ast.If | ast.While, scope: Scope) -> bool:
+        """Whether the condition of a choice holds, which is known."""
+        chosen = self._value(node.test, scope)
+        if isinstance(chosen, Ref) and (complains(node.body) or complains(node.orelse)):
+            return not complains(node.body)
+        known = self._number(chosen)
+        if not isinstance(known, bool | int):
+            self._refuse(node.test, "a choice that depends on the recording is not imported", OpenLoop)
+        return bool(known)
+
+    def _number(self, value: Any) -> Any:
+        """A value; a tensor as the number that it is, if that is known."""
+        number = self.program.known(value) if isinstance(value, Ref) and value.rank == 0 else None
+        return value if number is None else number
+
+    def _repeated(self, node: ast.For | ast.While, scope: Scope) -> None:
+        """A loop over a known range of whole numbers, over a list, or while a known condition holds."""
+        for value in self._rounds(node, scope):
+            if isinstance(node, ast.For):
+                self._assign(node.target, value, scope)
             if self._statements(node.body, scope):
                 self._refuse(node, "a loop that returns is not imported")
+
+    def _rounds(self, node: ast.For | ast.While, scope: Scope) -> Iterator[Any]:
+        if isinstance(node, ast.While):
+            while self._chooses(node, scope):
+                yield None
+            return
+        over = self._number(self._value(node.iter, scope))
+        if not isinstance(over, int | list) or (isinstance(over, int) and over > _MOST) or node.orelse:
+            self._refuse(node.iter, _OPEN, OpenLoop)
+        yield from range(over) if isinstance(over, int) else over
 
     def _assign(self, target: ast.expr, value: Any, scope: Scope) -> None:
         if isinstance(target, ast.Name):
@@ -162,8 +199,8 @@ class Follower:
     def _value(self, node: ast.expr, scope: Scope) -> Any:
         if isinstance(node, ast.Constant):
             return node.value
-        if isinstance(node, ast.Name) and node.id in scope:
-            return scope[node.id]
+        if isinstance(node, ast.Name) and (node.id in scope or node.id in NUMBERS):
+            return scope[node.id] if node.id in scope else NUMBERS[node.id]
         if isinstance(node, ast.List | ast.Tuple):
             return [self._value(one, scope) for one in node.elts]
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
@@ -255,30 +292,21 @@ class Follower:
         short = name.rpartition(".")[2]
         if name == "ops.prim.RaiseException":
             self._refuse(node, "the module raises an error here for such an input")
+        if short in COUNTED:
+            arguments = [self._number(argument) for argument in arguments]
         if short in FUNCTIONS and FUNCTIONS[short].takes(arguments):
             return FUNCTIONS[short].value(arguments)
         if short in COMPARED and not any(isinstance(argument, Ref) for argument in arguments):
             return COMPARED[short](*arguments)
         if short == "size" and len(arguments) == 1:
             return [self._operator(name, [arguments[0], axis], {}, node) for axis in range(arguments[0].rank)]
+        if short == "len" or (short == "size" and isinstance(arguments[1], int)):
+            return self.program.size(arguments[0], arguments[1] if short == "size" else 0)
+        if short == "unbind" and count == 1:
+            length = self.program.size(arguments[0], arguments[1] if len(arguments) > 1 else 0)
+            count = length if isinstance(length, int) else self._refuse(node, _OPEN, OpenLoop)
         if short == "to":
-            arguments = [arguments[0], _DTYPES.get(arguments[1]) if len(arguments) > 1 and isinstance(arguments[1], int) else None]
+            numbers = [n for n in (*arguments[1:3], named.get("dtype")) if type(n) is int]
+            arguments, named = [arguments[0], _DTYPES.get(numbers[0]) if numbers else None], {}
         results = self.program.call(f"torch.{short}" if name.startswith("torch.") else name, arguments, named, [None] * count)
         return results[0] if len(results) == 1 and short not in ("chunk", "unsafe_chunk", "split", "unbind") else results
-
-    def _recurrent(self, thing: Thing, stated: dict[str, Any], arguments: list[Any]) -> Any:
-        """``nn.LSTM``, ``nn.GRU`` or ``nn.RNN`` by what its class states."""
-        x, hx = arguments[0], arguments[1] if len(arguments) > 1 else None
-        names = [name for level in thing.state["_all_weights"] for name in level]
-        params = [self._member(thing, name, ast.Pass()) for name in names]
-        layers, both, first = stated["num_layers"], stated["bidirectional"], stated["batch_first"]
-        target = {"LSTM": "lstm", "GRU": "gru"}.get(stated["mode"], stated["mode"].lower())
-        if hx is None:
-            batch = self.program.call("torch.size", [x, 0 if first else 1], {}, [])[0] if x.rank == 3 else 1
-            width = stated["proj_size"] or stated["hidden_size"]
-            sizes = [layers * (2 if both else 1), *([batch] if x.rank == 3 else []), width]
-            zeros = self.program.call("torch.zeros", [sizes], {}, [])[0]
-            hx = [zeros, zeros] if target == "lstm" else zeros
-        given = [x, hx, params, stated["bias"], layers, 0.0, False, both, first]
-        y, *states = self.program.call(f"torch.{target}", given, {}, [])
-        return [y, states if target == "lstm" else states[0]]

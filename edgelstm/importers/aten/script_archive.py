@@ -9,7 +9,7 @@ import io
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from ...errors import ModelFileError, printable
 from ..from_torch import archive
@@ -18,9 +18,19 @@ from ..pickles.reader import Thing
 #: Longest text of all code.
 _MAX_CODE = 1 << 20
 
+#: Deepest nesting of what a module was traced with.
+_DEEPEST = 4
+
 #: Names that only say the type of what they are given.
 _TYPES = ("restore_type_tag", "build_tensorlist", "build_intlist", "build_doublelist", "build_boollist")
 _BUILDERS: dict[str, Callable[..., object]] = {f"torch.jit._pickle.{name}": lambda value, *_: value for name in _TYPES}
+
+
+class Given(NamedTuple):
+    """A tensor that a module was traced with: "int" or "float", and its shape."""
+
+    dtype: str
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +45,14 @@ class Script:
         By the name of a Python module, ``__torch__.torch.nn.modules.rnn``, its parsed text.
     constants : sequence
         Tensors that the code calls ``CONSTANTS.c0`` and so on.
-    traced : tuple of int
-        The shape of the samples by which the module was traced; empty where it was not.
+    traced : tuple of Given
+        The tensors by which the module was traced; empty where it was not.
     """
 
     root: Thing
     code: dict[str, ast.Module]
     constants: Sequence[Any] = ()
-    traced: tuple[int, ...] = ()
+    traced: tuple[Given, ...] = ()
 
     def tensors(self) -> dict[str, Any]:
         """The tensors of all modules by their dotted names, as its state_dict has them."""
@@ -94,14 +104,16 @@ def read(file: BinaryIO) -> Script:
     if not isinstance(value, Thing):
         raise ModelFileError("holds no module of TorchScript.")
     code_of = {_module(name, root): _parsed(text) for name, text in texts.items()}
-    return Script(value, code_of, constants if isinstance(constants, tuple | list) else (), _first_shape(traced))
+    return Script(value, code_of, constants if isinstance(constants, tuple | list) else (), tuple(_given(traced)))
 
 
-def _first_shape(traced: object) -> tuple[int, ...]:
-    """The shape of the first tensor in what a module was traced with."""
-    while isinstance(traced, dict | list | tuple) and traced:
-        traced = next(iter(traced.values())) if isinstance(traced, dict) else traced[0]
-    return traced.shape if isinstance(traced, archive.Tensor) else ()
+def _given(traced: object, depth: int = 0) -> Iterator[Given]:
+    """The tensors in what a module was traced with, in their order."""
+    if isinstance(traced, archive.Tensor):
+        yield Given("float" if traced.dtype.kind == "f" else "int", tuple(traced.shape))
+    elif isinstance(traced, dict | list | tuple) and depth < _DEEPEST:
+        for value in traced.values() if isinstance(traced, dict) else traced:
+            yield from _given(value, depth + 1)
 
 
 def _module(name: str, root: str) -> str:

@@ -1,27 +1,31 @@
 """A TorchScript module as a `Model`: what its inputs are, which the file does not say, is tried until the whole code can be followed."""
 
-import ast
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 from ...errors import ModelFileError, ShapeError, UnsupportedModelError, printable
 from ...layers.frames import IntraRNN, RowsRNN
 from ...layers.recurrent import Recurrent
 from ...model import Model
-from ..from_onnx.chains import Followed
+from ..from_onnx.chains import Followed, same
 from ..from_onnx.chains import followed as graph_followed
 from ..from_onnx.settling import Sizes, parse
 from ..from_onnx.writer import Ref
-from ..from_torch.kinds import hidden_size
+from . import script_inputs as inputs
 from .program import Program
 from .script import Follower
 from .script_archive import Script
+from .script_values import OpenLoop
 
 #: Most readings of the samples' shape that are made.
 _MOST = 12
 
-Shape = tuple[str, tuple[int | str, ...]]
+#: Lengths of recordings for which code that loops over the steps is followed.
+_LENGTHS = (6, 9)
+
+Specs: TypeAlias = tuple[inputs.Spec, ...]
 
 
 def from_script(script: Script, source: str, sizes: str | None = None) -> tuple[Model, str, list[str]]:
@@ -40,18 +44,58 @@ def followed(script: Script, source: str, sizes: str | None = None) -> Followed:
     """The same, with what the inputs were taken for."""
     problem: UnsupportedModelError | ShapeError | ModelFileError | None = None
     said = parse(sizes) if sizes is not None else Sizes()
-    for shape in itertools.islice(_shapes(script, said), _MOST):
+    names = inputs.taken_by(Follower(script, Program("TorchScript")).parameters())
+    for specs in itertools.islice(inputs.readings(script, names, said), _MOST):
         try:
-            taken = graph_followed(_program(script, shape, said.values).file(), None, source)
+            taken = _taken(script, specs, said.values, source)
             if said.shapes or not _in_frames(taken.model):
                 return taken
             raise UnsupportedModelError(
-                f"runs no recurrence from step to step where its samples are {'x'.join(map(str, shape[1]))}; say what they are: "
-                f'sizes="{printable(_first(script), 60)}=1xTx40".'
+                f"runs no recurrence from step to step where its samples are {'x'.join(map(str, specs[0].shape))}; {_say(names)}."
             )
         except (UnsupportedModelError, ShapeError, ModelFileError) as found:
-            problem = problem or found
+            problem = found if problem is None or script.traced else problem
     raise problem or UnsupportedModelError("has no weights that would tell the shape of its samples.")
+
+
+def _say(names: Sequence[str]) -> str:
+    return f'say what they are: sizes="{printable(next(iter(names), "x"), 60)}=1xTx40"'
+
+
+def _taken(script: Script, specs: Specs, values: Mapping[str, int], source: str) -> Followed:
+    """The model for such tensors; where the code loops as long as a recording is, that of two lengths, which is to be one."""
+    try:
+        program = _program(script, specs, values)
+    except OpenLoop as problem:
+        return _looped(script, specs, values, source, problem)
+    taken = graph_followed(program.file(), None, source)
+    if any(taken.model.vocabularies) and all(spec.dtype == "float" for spec in specs) and not program.casts:
+        names = [tensor.name for tensor, _ in taken.reading.samples]
+        raise UnsupportedModelError(f"looks its samples up in a table, of which the file does not tell how many a step are; {_say(names)}.")
+    return taken
+
+
+def _looped(script: Script, specs: Specs, values: Mapping[str, int], source: str, problem: OpenLoop) -> Followed:
+    """A loop over the steps: the same model for two lengths, of which the longer one has more rounds."""
+    found: Exception = problem
+    for time in (1, 0):
+        fixed = [tuple(spec if spec.state else spec._replace(shape=_fixed(spec.shape, time, n)) for spec in specs) for n in _LENGTHS]
+        try:
+            programs = [_program(script, one, values) for one in fixed]
+            each = [graph_followed(program.file(), None, source) for program in programs] if programs[0].calls < programs[1].calls else []
+        except (UnsupportedModelError, ShapeError) as other:
+            found = other if found is problem else found
+            continue
+        if [one.model.window for one in each] == list(_LENGTHS) and same(each[0].model.layers, each[1].model.layers):
+            return each[0]._replace(model=replace(each[0].model, window=None))
+    raise found from None
+
+
+def _fixed(shape: tuple[int | str, ...], time: int, steps: int) -> tuple[int | str, ...]:
+    """A shape with so many steps along the axis `time`, of one sequence."""
+    if shape[:2] != inputs.OPEN:
+        return tuple(1 if isinstance(size, str) else size for size in shape)
+    return tuple(steps if axis == time else 1 if axis == 1 - time else size for axis, size in enumerate(shape))
 
 
 def _in_frames(model: Model) -> bool:
@@ -60,52 +104,24 @@ def _in_frames(model: Model) -> bool:
     return bool(found) and all(isinstance(layer, IntraRNN) for layer in found)
 
 
-def _first(script: Script) -> str:
-    """The name of the samples."""
-    return next((parameter.arg for parameter in Follower(script, Program("TorchScript")).parameters()), "x")
-
-
-def _shapes(script: Script, said: Sizes) -> Iterator[Shape]:
-    """Types and shapes that the samples may have: what was said, or by the widths that the modules take, the first module's first."""
-    if said.shapes:
-        yield from (("float", shape) for shape in said.shapes.values())
-        return
-    weights = {name: tuple(tensor.shape) for name, tensor in script.tensors().items() if name.rpartition(".")[2].startswith("weight")}
-    widths = dict.fromkeys(shape[1] for name, shape in weights.items() if len(shape) in (2, 3) and "weight_hh" not in name)
-    first = next(iter(weights), "")
-    if first.endswith("weight") and f"{first.removesuffix('weight')}bias" not in script.tensors():
-        yield "int", ("first axis", "second axis")
-    for width in widths:
-        yield "float", ("first axis", "second axis", width)
-    if len(script.traced) == 3:
-        yield "float", ("first axis", "second axis", script.traced[-1])
-    if script.traced:
-        yield "float", script.traced
-    for width in widths:
-        yield "float", ("first axis", width, "last axis")
-        yield "float", ("first axis", width)
-
-
-def _program(script: Script, shape: Shape, values: Mapping[str, int]) -> Program:
+def _program(script: Script, specs: Specs, values: Mapping[str, int]) -> Program:
     program = Program("TorchScript")
     follower = Follower(script, program)
-    dtype, sizes = shape
     given: list[Any] = []
-    for index, parameter in enumerate(follower.parameters()):
-        text = ast.unparse(parameter.annotation) if parameter.annotation is not None else "Tensor"
-        if index == 0 and text == "Tensor":
-            given.append(program.input(parameter.arg, sizes, dtype))
-        elif text == "int" and parameter.arg in values:
+    left = list(zip(inputs.taken_by(follower.parameters()), specs, strict=True))
+    for parameter in follower.parameters():
+        kind = inputs.kind_of(parameter)
+        if kind == "int" and parameter.arg in values:
             given.append(values[parameter.arg])
-        elif text.startswith("Optional"):
+        elif kind.startswith("Optional"):
             given.append(None)
-        elif text in ("Tensor", "Tuple[Tensor, Tensor]"):
-            names = [parameter.arg] if text == "Tensor" else [f"{parameter.arg} h", f"{parameter.arg} c"]
-            states = [program.input(f"state {name}", _state(script), "float") for name in names]
-            given.append(states if len(states) > 1 else states[0])
+        elif kind == "Tensor":
+            given.append(_input(program, *left.pop(0)))
+        elif kind == "Tuple[Tensor, Tensor]":
+            given.append([_input(program, *left.pop(0)) for _ in range(2)])
         else:
-            way = f'say it: sizes="{parameter.arg}=NUMBER"' if text == "int" else "script a module of tensors alone"
-            raise UnsupportedModelError(f"takes {parameter.arg!r} of type {text}, which the file does not tell; {way}.")
+            way = f'say it: sizes="{parameter.arg}=NUMBER"' if kind == "int" else "script a module of tensors alone"
+            raise UnsupportedModelError(f"takes {parameter.arg!r} of type {kind}, which the file does not tell; {way}.")
     try:
         outputs = _flat(follower.run(given))
         kept = follower.states()
@@ -118,16 +134,8 @@ def _program(script: Script, shape: Shape, values: Mapping[str, int]) -> Program
     return program
 
 
-def _state(script: Script) -> tuple[int | str, ...]:
-    """The shape of a state: that of the one recurrent module."""
-    tensors = script.tensors()
-    found = {name.rpartition(".")[0] for name in tensors if ".weight_hh" in f".{name}"}
-    if len(found) != 1:
-        raise UnsupportedModelError(f"takes a state and has {len(found)} recurrent modules; it is imported for one.")
-    (path,) = found
-    own = {name.removeprefix(f"{path}."): tensor for name, tensor in tensors.items() if name.startswith(f"{path}.") or not path}
-    layers = [name for name in own if name.startswith("weight_hh")]
-    return len(layers), 1, hidden_size(own, layers[0].removeprefix("weight_hh"))
+def _input(program: Program, name: str, spec: inputs.Spec) -> Ref:
+    return program.input(f"state {name}" if spec.state else name, spec.shape, spec.dtype)
 
 
 def _flat(value: Any) -> Sequence[Ref]:

@@ -5,10 +5,15 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from ...errors import UnsupportedModelError
 from ..from_onnx.writer import Ref
 from ..pickles.reader import Thing
 
 Scope: TypeAlias = dict[str, Any]
+
+
+class OpenLoop(UnsupportedModelError):
+    """A loop or a choice by a length that is open."""
 
 
 class Method(NamedTuple):
@@ -76,6 +81,12 @@ FUNCTIONS = {
     "remainder": Known(_numbers, lambda values: values[0] % values[1]),
     "div": Known(_numbers, lambda values: values[0] / values[1]),
 }
+
+#: Numbers that code spells as names.
+NUMBERS = {"inf": float("inf"), "nan": float("nan")}
+
+#: Those of them that count, for which a length must be known.
+COUNTED = ("__range_length", "__derive_index")
 
 #: Comparisons of known values.
 COMPARED: dict[str, Callable[..., bool]] = {name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")}

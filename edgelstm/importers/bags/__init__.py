@@ -1,1 +1,1 @@
-"""Files that hold named arrays and nothing else: NumPy's (`npz`, pickles) and Flax's (`msgpack_file`); `flax` tells what its names mean."""
+"""Files that hold named arrays and nothing else: NumPy's (`npz`, pickles), Flax's (`msgpack_file`), JSON. `flax` tells what names mean."""

@@ -19,6 +19,9 @@ from ...errors import ModelFileError, UnsupportedModelError, printable
 #: Most bytes that all arrays may have together.
 MAX_BYTES = 1 << 28
 
+#: Bytes that arrays may have beyond the file's, and then as many times as much: compressed weights are seldom half of what they were.
+FREE_BYTES, RATIO = 1 << 26, 4
+
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, LookupError, NotImplementedError, RuntimeError, ValueError, TypeError, SyntaxError),
     tokenize.TokenError,
@@ -38,8 +41,9 @@ def read(file: BinaryIO) -> dict[str, NDArray[np.generic]]:
     try:
         archive = zipfile.ZipFile(file)
         entries = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
-        if sum(entry.file_size for entry in entries) > MAX_BYTES:
-            raise ModelFileError(f"holds arrays of more than {MAX_BYTES} bytes together; edgelstm reads no such models.")
+        size, most = sum(entry.file_size for entry in entries), min(MAX_BYTES, FREE_BYTES + RATIO * file.seek(0, io.SEEK_END))
+        if size > most:
+            raise ModelFileError(f"holds arrays of {size} bytes together; of a file of this size edgelstm reads {most}.")
         arrays = {entry.filename.removesuffix(".npy"): _array(archive, entry) for entry in entries}
     except _DAMAGE as problem:
         raise ModelFileError(f"is a damaged archive ({printable(problem, 200)}); copy or save the file again.") from None

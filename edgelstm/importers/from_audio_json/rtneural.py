@@ -46,7 +46,7 @@ def read(whole: Part, source: str) -> tuple[Model, str, list[str]]:
         walk.follow(Part(entry, f"layers[{position}]"))
     skip, gains = whole.flag("in_skip", False), (_gain(whole, "in_gain"), _gain(whole, "out_gain"))
     given = [whole.take(name, list, None) for name in ("input_batch", "output_batch")]
-    options: dict[str, Any] = {"rate_hz": _rate(whole.take("metadata", dict, {})), "source": source}
+    options: dict[str, Any] = {"rate_hz": _rate(whole.take("metadata", dict, {}), whole.take("samplerate", object, "")), "source": source}
     whole.close()
     network = Model(tuple(walk.mixed(skip, 1.0, 1.0)), **options)
     notes: list[str] = []
@@ -54,7 +54,7 @@ def read(whole: Part, source: str) -> tuple[Model, str, list[str]]:
         network, notes = _proven(network, *given)
     if gains != (1.0, 1.0):
         network = Model(tuple(walk.mixed(skip, *gains)), **options)
-    return network, spell(tuple(walk.items)) + ", add:input" * skip, notes
+    return network, spell(tuple(walk.items)) + ", add:input" * skip, [*walk.notes, *notes]
 
 
 def _width(shape: list[Any], place: str) -> int:
@@ -74,9 +74,9 @@ def _gain(whole: Part, name: str) -> float:
     return float(10 ** (decibels / 20))
 
 
-def _rate(metadata: dict[str, Any]) -> float | None:
-    """The sampling rate that a trainer wrote, as text or as a number."""
-    text = str(metadata.get("samplerate", ""))
+def _rate(metadata: dict[str, Any], beside: object) -> float | None:
+    """The sampling rate that a trainer wrote, as text or as a number, in the metadata or beside them."""
+    text = str(metadata.get("samplerate", beside)).removesuffix(".0")
     return float(text) if text.isascii() and text.isdigit() and int(text[:9]) > 0 else None
 
 
@@ -125,6 +125,7 @@ class _Walk:
         self._inputs = self._width = inputs
         self._layers: list[Layer] = []
         self.items: list[Item] = []
+        self.notes: list[str] = []
 
     def follow(self, part: Part) -> None:
         """Take one more layer.
@@ -134,6 +135,10 @@ class _Walk:
         ModelFileError, UnsupportedModelError, ShapeError
         """
         kind, function = part.take("type", str), part.take("activation", str, "")
+        part.drop("name")
+        if kind == _PASSED and part.length("weights") == 0 and not function:
+            self.notes.append(f"{part.place} is of a kind that its exporter does not know, without weights; RTNeural passes it over.")
+            return
         width = _width(part.take("shape", list), part.at("shape"))
         if kind not in _MAKERS:
             raise UnsupportedModelError(f"{part.at('type')} is {printable(repr(kind), 60)}; edgelstm imports {', '.join(_MAKERS)}.")
@@ -246,3 +251,6 @@ _MAKERS: dict[str, Callable[[Part, int, int, str], list[Layer]]] = {
 }
 
 _RECURRENT = ("lstm", "gru")
+
+#: What the exporters call a layer that they do not know, such as a dropout; RTNeural passes it over.
+_PASSED = "unknown"

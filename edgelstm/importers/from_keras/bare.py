@@ -12,7 +12,7 @@ from .bare_order import only_order, proposal
 from .weights import ByName, ByPath, Weights, listed
 
 if TYPE_CHECKING:
-    from .. import Asked
+    from ..readers import Asked
 
 #: Rows of a recurrent kernel's gates to its units, and the class.
 _RECURRENT = {4: "LSTM", 3: "GRU", 1: "SimpleRNN"}

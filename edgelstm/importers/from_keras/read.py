@@ -12,7 +12,7 @@ from .graph import model_of
 from .store import Stored, config_of, read
 
 if TYPE_CHECKING:
-    from .. import Asked
+    from ..readers import Asked
 
 
 def from_keras(file: BinaryIO, asked: "Asked", source: str) -> tuple[Model, str, list[str]]:

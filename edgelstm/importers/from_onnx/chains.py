@@ -169,12 +169,12 @@ def _layers(attempt: Attempt) -> tuple[list[Layer], list[str]]:
         return attempt.layers(fixed)
     found, notes = attempt.layers(STEPS[0])
     attempt.budget.renew()
-    if not _same(found, attempt.layers(STEPS[1])[0]):
+    if not same(found, attempt.layers(STEPS[1])[0]):
         raise UnsupportedModelError("computes something else for recordings of another length, which is not imported.")
     return found, notes
 
 
-def _same(a: Sequence[Layer], b: Sequence[Layer]) -> bool:
+def same(a: Sequence[Layer], b: Sequence[Layer]) -> bool:
     """Whether two lists of layers compute the same."""
     if [(one.kind, one.name, one.inputs) for one in a] != [(one.kind, one.name, one.inputs) for one in b]:
         return False

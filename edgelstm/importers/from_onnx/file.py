@@ -13,9 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ModelFileError, UnsupportedModelError, printable
+from ..messages import check_count
 
 #: Largest file that is parsed, most nodes of all graphs, deepest nesting of graphs, and most numbers of one array.
 MOST_BYTES, MOST_NODES, DEEPEST, MOST_NUMBERS = 1 << 28, 50_000, 16, 1 << 26
+
+#: Most fields of all messages: a parsed one may take a hundred times its bytes.
+MOST_FIELDS = 1 << 20
 
 _NEEDED = "is an ONNX file, which is read by the package onnx, not installed here: pip install 'edgelstm[convert]'."
 
@@ -102,6 +106,7 @@ def parse(data: bytes, folder: Path | None = None) -> File:
         from google.protobuf.message import DecodeError
     except ImportError:
         raise UnsupportedModelError(_NEEDED) from None
+    check_count(memoryview(data), onnx.ModelProto.DESCRIPTOR, MOST_FIELDS)
     try:
         model = onnx.ModelProto.FromString(data)
     except (DecodeError, ValueError, RecursionError):

@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ModelFileError, UnsupportedModelError, printable
-from .messages import Field, fields, fixed, inside, signed, text, varints
+from ..messages import Field, fields, fixed, inside, signed, text, varints
 
 #: Largest file; most nodes of the graph and all functions; most numbers of a constant that its file writes out, or fills with one number;
 #: deepest nesting of attributes.
 MOST_BYTES, MOST_NODES, MOST_NUMBERS, MOST_FILLED, DEEPEST = 1 << 28, 50_000, 1 << 26, 1 << 22, 8
+
+#: Most inputs and attributes of all nodes.
+MOST_PARTS = 1 << 20
 
 #: Element types by number: ``types.proto``. bfloat16 and text are read apart.
 _DTYPES = {
@@ -124,7 +127,7 @@ class _Reading:
     """Counts what is read, so that a small file does not become a large graph."""
 
     def __init__(self) -> None:
-        self._nodes = self._numbers = 0
+        self._nodes = self._numbers = self._parts = 0
 
     def node(self, value: Field) -> NodeDef:
         self._nodes += 1
@@ -133,6 +136,9 @@ class _Reading:
         name = op = ""
         inputs, attributes = [], {}
         for number, part in fields(inside(value)):
+            self._parts += 1
+            if self._parts > MOST_PARTS:
+                raise ModelFileError(f"holds nodes of more than {MOST_PARTS} inputs and attributes; edgelstm reads no such graphs.")
             if number == 1:
                 name = text(part)
             elif number == 2:

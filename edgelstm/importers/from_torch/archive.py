@@ -26,6 +26,9 @@ from ..pickles.reader import Global, Inert, Reader
 #: Longest pickle that is read: some twenty thousand tensors.
 MAX_PICKLE_BYTES = 1 << 22
 
+#: Most numbers that tensors have beyond twice those of their storages.
+MOST_SHARED = 1 << 24
+
 #: How a legacy file begins, behind the two bytes that give the pickle's protocol.
 LEGACY_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
@@ -113,6 +116,27 @@ def _tensor(storage: Storage, offset: int, shape: tuple[int, ...], stride: tuple
     return Tensor(storage, offset, shape, stride)
 
 
+class _Views:
+    """Counts the numbers of tensors, so that a few storages do not become many tensors that overlap."""
+
+    def __init__(self) -> None:
+        self._storages: dict[str, int] = {}
+        self._places: set[tuple[object, ...]] = set()
+        self._stored = self._viewed = 0
+
+    def tensor(self, storage: Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: object) -> Tensor:
+        found = _tensor(storage, offset, shape, stride)
+        if storage.key not in self._storages:
+            self._storages[storage.key] = storage.size
+            self._stored += storage.size
+        if found.place not in self._places:
+            self._places.add(found.place)
+            self._viewed += math.prod(shape)
+        if self._viewed > 2 * self._stored + MOST_SHARED:
+            raise ModelFileError(f"holds tensors of {self._viewed} numbers over storages of {self._stored}; save it with .contiguous().")
+        return found
+
+
 def _parameter(data: object, *_: object) -> Tensor:
     if not isinstance(data, Tensor):
         raise ValueError("a parameter is no tensor")
@@ -132,7 +156,6 @@ def _size(shape: object) -> object:
 
 
 _BUILDERS: dict[str, Callable[..., object]] = {
-    "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
     "collections.OrderedDict": _ordered_dict,
@@ -162,7 +185,8 @@ def reader(fetch: Fetch, builders: Mapping[str, Callable[..., object]] = Mapping
         dtype = _STORAGES[kind.name]
         return Storage(dtype, size, fetch(key, dtype, size), key)
 
-    return Reader({**_BUILDERS, **builders}, frozenset(_STORAGES), storage, classes=classes, foreign=not classes)
+    views = {"torch._utils._rebuild_tensor_v2": _Views().tensor}
+    return Reader({**_BUILDERS, **views, **builders}, frozenset(_STORAGES), storage, classes=classes, foreign=not classes)
 
 
 def read(file: BinaryIO) -> object:

@@ -114,7 +114,10 @@ def _numbers(value: list[Any]) -> bool:
 
 #: Who reads the arrays of each format, as `sniff` calls it.
 _READERS: dict[str, Callable[[BinaryIO], Arrays]] = {
-    **{found: _bag(found) for found in ("PyTorch", "safetensors", "NumPy (npz)", "NumPy (pickle)", "Flax (MessagePack)")},
+    **{
+        found: _bag(found)
+        for found in ("PyTorch", "safetensors", "NumPy (npz)", "NumPy (pickle)", "Flax (MessagePack)", "JSON (named arrays)")
+    },
     "Keras (HDF5)": _keras,
     "Keras (.keras)": _keras,
     "ONNX": _onnx,

@@ -11,6 +11,9 @@ from .bag import Bag
 from .parts import places
 from .text import Step
 
+#: Most numbers that one array has.
+_MOST_NUMBERS = 1 << 26
+
 #: What a table may say of a part of a tensor.
 _PART = ("tensor", "rows", "columns", "shape", "axes")
 
@@ -76,6 +79,9 @@ def _part(bag: Bag, said: dict[str, Any], step: Step) -> NDArray[Any]:
             taken = places(said[name], step)
             if found.ndim <= axis or taken.max() >= found.shape[axis]:
                 raise ShapeError(f"{step.place} takes {name} up to {taken.max()} of a tensor of shape {found.shape}, counted from 0.")
+            if taken.size * (found.size // max(1, found.shape[axis])) > _MOST_NUMBERS:
+                many = f"{taken.size} {name} of a tensor of shape {found.shape}"
+                raise ShapeError(f"{step.place} takes {many}, more than {_MOST_NUMBERS} numbers.")
             found = found.take(taken, axis)
     if "shape" in said:
         shape = said["shape"] if isinstance(said["shape"], list) else [said["shape"]]

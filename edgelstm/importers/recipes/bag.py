@@ -3,6 +3,7 @@
 import difflib
 import fnmatch
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -13,28 +14,9 @@ from ..chain import listed
 from ..from_torch.tensors import Named, assembled
 
 
-def _torch(file: BinaryIO) -> object:
-    from ..from_torch.archive import read
-
-    return read(file)
-
-
-def _safetensors(file: BinaryIO) -> object:
-    from ..from_torch.safetensors_file import read
-
-    return read(file)
-
-
-def _npz(file: BinaryIO) -> object:
-    from ..bags.npz import read
-
-    return read(file)
-
-
-def _pickle(file: BinaryIO) -> object:
-    from ..pickles.arrays import read
-
-    return read(file)
+def _read(name: str) -> Callable[[BinaryIO], object]:
+    """What reads a format, by its file."""
+    return lambda file: import_module(f"{_IMPORTERS}.{name}").read(file)
 
 
 def _msgpack(file: BinaryIO) -> object:
@@ -43,20 +25,18 @@ def _msgpack(file: BinaryIO) -> object:
     return read(file.read())
 
 
-def _hdf5(file: BinaryIO) -> object:
-    from ..bags.hdf5 import read
-
-    return read(file)
-
+#: The package of the importers.
+_IMPORTERS = __package__.rpartition(".")[0]
 
 #: The formats whose tensors a recipe can name, as `sniff` calls them: their content as dicts and lists of tensors.
 FORMATS: dict[str, Callable[[BinaryIO], object]] = {
-    "PyTorch": _torch,
-    "safetensors": _safetensors,
-    "NumPy (npz)": _npz,
-    "NumPy (pickle)": _pickle,
+    "PyTorch": _read("from_torch.archive"),
+    "safetensors": _read("from_torch.safetensors_file"),
+    "NumPy (npz)": _read("bags.npz"),
+    "NumPy (pickle)": _read("pickles.arrays"),
     "Flax (MessagePack)": _msgpack,
-    "Keras (HDF5)": _hdf5,
+    "JSON (named arrays)": _read("bags.json_file"),
+    "Keras (HDF5)": _read("bags.hdf5"),
 }
 
 

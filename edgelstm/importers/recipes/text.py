@@ -16,6 +16,9 @@ from ...files import container
 #: Longest recipe that is read.
 _MAX_BYTES = 1 << 20
 
+#: Most parts, between dots, of a name, on which the reader of TOML takes time by their square; and what stands in no name.
+_MOST_PARTS, _NO_NAME = 60, re.compile(rb"[^\w.\"' \t-]+|\.{2,}")
+
 #: Whose names and layouts the tensors of a file have.
 LAYOUTS = ("torch", "keras", "tf1")
 
@@ -80,6 +83,8 @@ def parse(data: bytes) -> Recipe:
     UsageError
         If they say what no recipe says.
     """
+    if any(part.count(b".") > _MOST_PARTS for part in _NO_NAME.split(data)):
+        raise ModelFileError(f"is no recipe: it has a name of more than {_MOST_PARTS} parts.")
     try:
         document = tomllib.loads(data.decode())
     except (ValueError, RecursionError) as problem:

@@ -4,18 +4,21 @@ Format: https://protobuf.dev/programming-guides/encoding/.
 """
 
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ModelFileError
+from ..errors import ModelFileError
 
 #: What a field holds: a number, or bytes that the field's type gives a meaning. Of 32 and 64 bits: the bytes.
 Field: TypeAlias = "int | memoryview"
 
 #: Wire types.
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+#: How deep messages may lie in messages, as in the protobuf package.
+DEEPEST = 100
 
 _DAMAGED = "is cut off or damaged inside a message; copy or export it again."
 
@@ -56,6 +59,32 @@ def fields(data: memoryview) -> Iterator[tuple[int, Field]]:
             raise ModelFileError(_DAMAGED)
         yield number, data[at : at + size]
         at += size
+
+
+def check_count(data: memoryview, kind: Any, most: int) -> None:
+    """Refuse a message that has too many fields, with those of the messages in it. `kind`: its descriptor in the protobuf package.
+
+    Raises
+    ------
+    ModelFileError
+        If they are more than `most`, nested too deeply, or damaged.
+    """
+    _counted(data, kind, most, 0, 0)
+
+
+def _counted(data: memoryview, kind: Any, most: int, before: int, depth: int) -> int:
+    """`before`, and how many fields a message has."""
+    if depth > DEEPEST:
+        raise ModelFileError(f"nests messages deeper than {DEEPEST}; the file is damaged.")
+    within = {number: field.message_type for number, field in kind.fields_by_number.items() if field.message_type is not None}
+    count = before
+    for number, value in fields(data):
+        count += 1
+        if count > most:
+            raise ModelFileError(f"holds more than {most} operators, attributes and names; edgelstm reads no such graphs.")
+        if number in within and isinstance(value, memoryview):
+            count = _counted(value, within[number], most, count, depth + 1)
+    return count
 
 
 def signed(value: Field) -> int:

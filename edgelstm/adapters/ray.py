@@ -1,0 +1,225 @@
+"""Keyed streams on Ray: actors that each hold a shard, restarted by Ray, put right by checkpoints and by what came since.
+
+Needs ray; `ScoreSequences` for Ray Data stands here too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import EdgeLSTMError, UsageError, printable
+from ..field.many import whole
+from ..field.store import StateStore
+from ..runtime.keyed import Integers, Key, sequence
+from ..runtime.samples import NanPolicyName
+from ..runtime.states import Floats
+from ..sources.extras import extra
+from .keyed import KeyedStep, shard_of
+from .sequences import ScoreSequences as ScoreSequences  # noqa: PLC0414  users of Ray find it here
+
+#: How often in a row an actor may be lost over the same rows before the error is the caller's.
+_MOST_LOSSES = 8
+
+
+class _Rows(NamedTuple):
+    """Part of a call that one shard takes."""
+
+    keys: list[Any]
+    seq: Integers
+    xs: NDArray[Any]
+    t: Integers | None
+
+
+class _Actor:
+    """A shard in a process of its own."""
+
+    def __init__(self, step: KeyedStep, store: str, number: int) -> None:
+        self._shard = step.begun()
+        self._store = StateStore(Path(store), f"shard-{number}")
+        kept = self._store.newest()
+        if kept is not None:
+            self._shard.restore(kept.state)
+
+    def step_many(self, rows: _Rows) -> tuple[Floats, NDArray[np.bool_]]:
+        answers = self._shard.step_many(*rows)
+        return answers, self._shard.fresh
+
+    def checkpoint(self) -> int:
+        self._store.write(self._shard.snapshot(), {})
+        return self._store.generation
+
+    def numbers(self) -> dict[Key, int]:
+        return self._shard.numbers()
+
+    def facts(self) -> tuple[int, int]:
+        return self._shard.bank.output_size, os.getpid()
+
+
+class RayStreams:
+    """Streams of one model by key, shared by actors; an actor that is lost comes back with its streams as they were.
+
+    A key belongs to an actor by its CRC-32. Each actor keeps its state in `store`; rows since then are kept here and stepped again when
+    it comes back, so that answers are those of one process to the last bit. If this process is lost too, make another with the same
+    store, and let the source begin behind `numbers()`: rows that were stepped are no steps again.
+
+    Parameters
+    ----------
+    model_path : str, os.PathLike or KeyedStep
+        A model file or a built library, at the same path on every node.
+    store : str or os.PathLike
+        Folder of the states, one that every node sees.
+    shards : int
+        Actors. A store belongs to one number of them.
+    every : int
+        Rows of a shard from one checkpoint to the next.
+    nan_policy : {"raise", "hold", "reset", "propagate"}
+        As `StreamBank`.
+    resources : dict, optional
+        Options of the actors, as ``num_cpus``; 1 processor each by default.
+
+    Attributes
+    ----------
+    fresh : (rows,) bool
+        Which rows of the last call were steps.
+    losses : int
+        Actors that were lost and came back.
+
+    Raises
+    ------
+    UsageError
+        If ray is not installed or not started (``ray.init()``), or the store was made by another number of shards.
+    """
+
+    def __init__(
+        self,
+        model_path: str | os.PathLike[str] | KeyedStep,
+        store: str | os.PathLike[str],
+        *,
+        shards: int = 2,
+        every: int = 1000,
+        nan_policy: NanPolicyName = "raise",
+        resources: dict[str, Any] | None = None,
+    ) -> None:
+        self._ray = extra("ray", "ray", "RayStreams", "ray")
+        if not self._ray.is_initialized():
+            raise UsageError("Ray is not started; call ray.init() first, with the cluster's address where there is one.")
+        self._count, self._every = whole("shards", shards), whole("every", every)
+        step = model_path if isinstance(model_path, KeyedStep) else KeyedStep(model_path, nan_policy=nan_policy)
+        folder = os.path.abspath(os.fspath(store))
+        _settle(folder, self._count)
+        made = self._ray.remote(max_restarts=-1, **{"num_cpus": 1, **(resources or {})})(_Actor)
+        self._actors = [made.remote(step, folder, number) for number in range(self._count)]
+        self._since: list[list[_Rows]] = [[] for _ in self._actors]  # rows since the checkpoint, by shard
+        self.fresh, self.losses = np.zeros(0, np.bool_), 0
+        self.output_size = self._ray.get(self._actors[0].facts.remote())[0]
+
+    def step_many(self, keys: Sequence[Key] | NDArray[Any], seq: ArrayLike, xs: ArrayLike, t: ArrayLike | None = None) -> Floats:
+        """As `Shard.step_many`; all shards at once.
+
+        Returns
+        -------
+        (rows, output_size) float32
+
+        Raises
+        ------
+        InputError, UsageError
+            If a shard refuses its rows: none of them was stepped. Those of other shards were.
+        """
+        keys, numbers, samples = sequence(keys), np.asarray(seq), np.asarray(xs)
+        times = None if t is None else np.asarray(t)
+        if not len(keys) == len(numbers) == len(samples):
+            raise UsageError(f"step_many takes a number and a sample a key; got {len(keys)} keys, {len(numbers)} and {len(samples)}.")
+        owner = np.fromiter((shard_of(key, self._count) for key in keys), np.int64, len(keys))
+        parts = {int(shard): np.flatnonzero(owner == shard) for shard in np.unique(owner)}
+        rows = {
+            shard: _Rows([keys[i] for i in at.tolist()], numbers[at], samples[at], None if times is None else times[at])
+            for shard, at in parts.items()
+        }
+        calls = {shard: self._actors[shard].step_many.remote(given) for shard, given in rows.items()}
+        answers = np.full((len(keys), self.output_size), np.nan, np.float32)
+        self.fresh = np.zeros(len(keys), np.bool_)
+        refused: list[EdgeLSTMError] = []
+        for shard, call in calls.items():
+            try:
+                answers[parts[shard]], self.fresh[parts[shard]] = self._answered(shard, call, rows[shard])
+            except EdgeLSTMError as problem:
+                refused.append(problem)
+        if refused:
+            raise refused[0]
+        return answers
+
+    def _answered(self, shard: int, call: Any, rows: _Rows) -> Any:
+        """What an actor answers to rows, though it be lost in between."""
+        for _ in range(_MOST_LOSSES):
+            try:
+                answer = self._ray.get(call)
+                break
+            except self._ray.exceptions.RayActorError:
+                self._bring_back(shard)
+                call = self._actors[shard].step_many.remote(rows)
+        else:
+            raise EdgeLSTMError(f"the actor of shard {shard} was lost {_MOST_LOSSES} times over the same rows; look into Ray's logs.")
+        self._since[shard].append(rows)
+        if sum(len(given.keys) for given in self._since[shard]) >= self._every:
+            self._checkpoint(shard)
+        return answer
+
+    def _checkpoint(self, shard: int) -> None:
+        """Put the state of a shard on the disk; where its actor is lost meanwhile, its rows are kept for the next time."""
+        try:
+            self._ray.get(self._actors[shard].checkpoint.remote())
+        except self._ray.exceptions.RayActorError:
+            self._bring_back(shard)
+            return
+        self._since[shard] = []
+
+    def _bring_back(self, shard: int) -> None:
+        """Wait until Ray has restarted an actor, and step its rows since the checkpoint again."""
+        self.losses += 1
+        self._ray.get(self._actors[shard].facts.options(max_task_retries=-1).remote())  # a call without retries fails meanwhile
+        for before in self._since[shard]:
+            self._actors[shard].step_many.remote(before)
+
+    def checkpoint(self) -> None:
+        """Put the states of all shards on the disk."""
+        for shard in range(self._count):
+            self._checkpoint(shard)
+
+    def numbers(self) -> dict[Key, int]:
+        """The number of the sample that each stream took last: what a source goes on behind."""
+        found: dict[Key, int] = {}
+        for shard, actor in enumerate(self._actors):
+            try:
+                found |= self._ray.get(actor.numbers.remote())
+            except self._ray.exceptions.RayActorError:
+                self._bring_back(shard)
+                found |= self._ray.get(actor.numbers.remote())
+        return found
+
+    def close(self) -> None:
+        """Checkpoint, and end the actors."""
+        self.checkpoint()
+        for actor in self._actors:
+            self._ray.kill(actor)
+
+
+def _settle(folder: str, shards: int) -> None:
+    """Bind a store to its number of shards.
+
+    Raises
+    ------
+    UsageError
+    """
+    path = Path(folder, "shards")
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        path.write_text(f"{shards}\n", encoding="ascii")
+    found = path.read_text(encoding="utf-8", errors="replace").strip()
+    if found != str(shards):
+        raise UsageError(f"{folder}: holds the states of {printable(found, 20)} shards; ask for as many, or name another folder.")

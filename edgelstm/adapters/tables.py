@@ -1,0 +1,213 @@
+"""Rows of Parquet and CSV files as keys, numbers and samples, and files of answers that are whole or not there. Needs pyarrow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError, ModelFileError, printable
+from ..runtime.keyed import Integers, Key
+from ..runtime.states import Floats
+from .columns import Columns, check_there
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Rows that are taken at a time.
+BATCH_ROWS = 1 << 19
+
+#: Bytes of a CSV file that are parsed at a time.
+_BLOCK_BYTES = 1 << 25
+
+#: Endings of files that can be read.
+ENDINGS = (".parquet", ".csv")
+
+
+class Batch(NamedTuple):
+    """Some rows of a table.
+
+    Parameters
+    ----------
+    table : pyarrow.RecordBatch
+    names : list
+        Keys, each once.
+    codes : (rows,) int64
+        Which of them each row has.
+    share : float
+        How much of the file it is.
+    """
+
+    table: pa.RecordBatch
+    names: list[Key]
+    codes: Integers
+    share: float
+
+
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """Errors of pyarrow as sentences that name the file."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except pa.ArrowException as problem:
+        reason = printable(str(problem).splitlines()[0] if str(problem) else type(problem).__name__, 200)
+        raise ModelFileError(f"{path}: cannot be read as a table ({reason}); leave the file out, or write it again.") from None
+
+
+def batches(path: str, columns: Columns) -> Iterator[Batch]:
+    """The rows of a file, in its order.
+
+    Raises
+    ------
+    ModelFileError, InputError, UsageError
+        If it is no table, lacks a column, or a row has no key.
+    """
+    opened = _csv if path.endswith(".csv") else _parquet
+    source = opened(path, columns)
+    row = 0
+    while True:
+        with _readable(path):
+            table, share = next(source, (None, 0.0))
+            if table is None:
+                return
+            names, codes = _keys(table.column(columns.key), path, row)
+        yield Batch(table, names, codes, share)
+        row += len(codes)
+
+
+def _parquet(path: str, columns: Columns) -> Iterator[tuple[Any, float]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, read_dictionary=[columns.key], pre_buffer=False) as file:
+        check_there(columns, file.schema_arrow.names, path)
+        rows = max(file.metadata.num_rows, 1)
+        for table in file.iter_batches(BATCH_ROWS, columns=columns.read, use_threads=False):
+            yield table, table.num_rows / rows
+
+
+def _csv(path: str, columns: Columns) -> Iterator[tuple[Any, float]]:
+    from csv import reader as rows_of
+
+    import pyarrow as pa
+    from pyarrow import csv
+
+    with open(path, encoding="utf-8", errors="replace") as file:
+        check_there(columns, next(rows_of([file.readline().lstrip("\ufeff")]), []), path)
+    types = {columns.key: pa.string(), **dict.fromkeys(columns.features, pa.float32())}
+    size = max(os.path.getsize(path), 1)
+    reading = csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES)
+    converting = csv.ConvertOptions(column_types=types, include_columns=columns.read)
+    with csv.open_csv(path, read_options=reading, convert_options=converting) as reader:
+        for table in reader:
+            yield table, min(1.0, _BLOCK_BYTES / size)
+
+
+def _keys(column: Any, path: str, row: int) -> tuple[list[Key], Integers]:
+    """Keys, each once, and which of them each row has: (rows,)."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    kind = column.type.value_type
+    if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)):
+        raise InputError(f"{path}: a key is text, a whole number or bytes; this column holds {printable(kind, 60)}.")
+    if column.null_count or column.dictionary.null_count:
+        at = int(np.argmin(column.is_valid().to_numpy(zero_copy_only=False)))
+        raise InputError(f"{path}: row {row + at} has no key; leave such rows out.")
+    return column.dictionary.to_pylist(), column.indices.to_numpy().astype(np.int64)
+
+
+def numbers_of(table: Any, name: str, path: str) -> Integers:
+    """The places of rows in their streams, (rows,): whole numbers, or times in their unit.
+
+    Raises
+    ------
+    InputError
+    """
+    import pyarrow as pa
+
+    column = table.column(name)
+    if not (pa.types.is_integer(column.type) or pa.types.is_timestamp(column.type)):
+        raise InputError(f"{path}: rows are ordered by whole numbers or times; column {printable(name, 60)} holds {column.type}.")
+    if column.null_count:
+        raise InputError(f"{path}: a row has no {printable(name, 60)}; leave such rows out.")
+    with _readable(path):
+        numbers: Integers = column.cast(pa.int64()).to_numpy()
+    return numbers
+
+
+def samples_of(table: Any, features: Sequence[str], path: str) -> Floats:
+    """Samples (rows, inputs); what is absent is NaN.
+
+    Raises
+    ------
+    InputError
+    """
+    import pyarrow as pa
+
+    xs = np.empty((table.num_rows, len(features)), np.float32)
+    for j, name in enumerate(features):
+        column = table.column(name)
+        if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
+            raise InputError(f"{path}: inputs are numbers; column {printable(name, 60)} holds {printable(column.type, 60)}.")
+        xs[:, j] = column.to_numpy(zero_copy_only=False)
+    return xs
+
+
+class Part:
+    """A file of answers: it has its name when it is whole and on the disk, and not before.
+
+    Parameters
+    ----------
+    path : str
+        What ends in ``.csv`` is a CSV file, all else a Parquet file.
+    columns : Columns
+    """
+
+    def __init__(self, path: str, columns: Columns) -> None:
+        self._path, self._columns = path, columns
+        folder, name = os.path.split(path)
+        self._temporary = os.path.join(folder, f".{name}.tmp")
+        self._writer: Any = None
+
+    def write(self, table: Any, places: Integers, answers: NDArray[np.float32]) -> None:
+        """The rows `places` of a table beside their answers; answers: (rows, outputs), those of all rows of the table."""
+        import pyarrow as pa
+
+        columns = self._columns
+        if len(places) < table.num_rows:
+            table, answers = table.take(pa.array(places)), answers[places]
+        beside = [table.column(name) for name in (columns.key, columns.order, *columns.keep)]
+        given = [pa.array(np.ascontiguousarray(answers[:, j])) for j in range(answers.shape[1])]
+        names = [columns.key, columns.order, *columns.keep, *columns.answers]
+        made = pa.RecordBatch.from_arrays([*beside, *given], names=names)
+        if self._writer is None:
+            self._writer = self._opened(made.schema)
+        self._writer.write_batch(made)
+
+    def _opened(self, schema: Any) -> Any:
+        if self._path.endswith(".csv"):
+            from pyarrow import csv
+
+            return csv.CSVWriter(self._temporary, schema)
+        import pyarrow.parquet as pq
+
+        return pq.ParquetWriter(self._temporary, schema, use_dictionary=[self._columns.key], write_statistics=[self._columns.order])
+
+    def finish(self) -> None:
+        """Give the file its name. Where nothing was written there is none."""
+        if self._writer is None:
+            return
+        self._writer.close()
+        descriptor = os.open(self._temporary, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(self._temporary, self._path)
