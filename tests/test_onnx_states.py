@@ -42,11 +42,11 @@ class Net:
         scale, zero = self.constant(np.float32(1 / 64)), self.constant(np.int8(0))
         return self("DequantizeLinear", self("QuantizeLinear", x, scale, zero), scale, zero)
 
-    def bytes(self, inputs, outputs):
-        """inputs, outputs: shapes by name; outputs are names of tensors that become these, in the order given."""
+    def bytes(self, inputs, outputs, whole=()):
+        """inputs, outputs: shapes by name, in order; outputs are tensors that become these; whole: inputs of integers."""
         ends = [helper.make_node("Identity", [made], [name]) for name, (made, _) in outputs.items()]
         values = [
-            [helper.make_tensor_value_info(name, 1, shape) for name, shape in side.items()]
+            [helper.make_tensor_value_info(name, 7 if name in whole else 1, shape) for name, shape in side.items()]
             for side in (inputs, {name: shape for name, (_, shape) in outputs.items()})
         ]
         graph = helper.make_graph([*self.nodes, *ends], "g", *values, self.arrays)
@@ -119,8 +119,23 @@ def rows_before():
     return net.bytes({"x": (1, INPUTS), "k0": state, "k1": state, "k2": state}, outputs), "y", {"k0": "p", "k1": "q", "k2": "o"}
 
 
+def frames_before():
+    """What is read is the change since the call before, and the larger of three frames, of which two are a state that moves on."""
+    net = Net()
+    change = net("Sub", "x", "was")
+    three = net("Concat", "two", "x", axis=0)
+    kept = net("Slice", three, *(net.constant(np.array([n])) for n in (1, 3, 0)))
+    most = net("ReduceMax", three, axes=[0], keepdims=1)
+    end = gru(net, net("Concat", change, most, axis=1), "h", 2 * INPUTS)
+    row, state = (1, INPUTS), (1, HIDDEN)
+    inputs = {"was": row, "two": (2, INPUTS), "x": row, "h": state}
+    outputs = {"y": (head(net, end), (1, 2)), "next": (end, state), "same": (net("Identity", "x"), row), "last": (kept, (2, INPUTS))}
+    return net.bytes(inputs, outputs), "y", {"was": "same", "two": "last", "h": "next"}
+
+
 CASES = {
     "two LSTMs": two_lstms,
+    "frames before": frames_before,
     "a GRU whose state is the answer": lambda: cell_alone("gru"),
     "an RNN whose state is the answer": lambda: cell_alone("rnn"),
     "states in one array": rearranged,
@@ -144,6 +159,27 @@ def test_states_go_round_whatever_they_are_called(name):
     model, _, notes = from_onnx(parse(data))
     assert sum("is a state of the stream" in note for note in notes) == len(becomes)
     assert np.abs(reference.run(model, x) - wanted).max() <= 1e-5
+
+
+def test_a_state_is_held_where_a_token_is_padding():
+    """A decoder that passes token 0 over, as Keras' masks do: its states are kept, and its output too, which is a state of its own."""
+    net = Net()
+    counts = net("Not", net("Equal", "token", net.constant(np.array(0, np.int64))))
+    row = net("Reshape", net("Gather", net.array(7, INPUTS), "token"), net.constant(np.array([1, INPUTS])))
+    made = lstm(net, row, "h", "c")
+    ends = [net("Where", counts, new, old) for new, old in zip((*made, made[0]), ("h", "c", "o"), strict=True)]
+    state = (1, HIDDEN)
+    inputs = {"token": (1, 1), "h": state, "c": state, "o": state}
+    outputs = {"y": (head(net, ends[2]), (1, 2)), **{f"{name}'": (end, state) for name, end in zip("hco", ends, strict=True)}}
+    data = net.bytes(inputs, outputs, whole=("token",))
+    session, states, wanted = ort.InferenceSession(data), [np.zeros(state, np.float32)] * 3, []
+    tokens = [0, 3, 5, 0, 0, 2, 6, 0]
+    for token in tokens:
+        y, *states = session.run(None, dict(zip(inputs, (np.array([[token]]), *states), strict=True)))
+        wanted.append(y[0])
+    model = from_onnx(parse(data))[0]
+    assert [layer.mask for layer in model.layers if layer.kind == "lstm"] == ["repeat"]
+    assert np.abs(reference.run(model, np.array(tokens)) - wanted).max() <= 1e-5
 
 
 def in_levels(where):
@@ -175,9 +211,9 @@ def without_return():
 
 
 REFUSED = {
-    "rounded on the way in": (lambda: in_levels("before"), "h_in|initial|computed"),
+    "rounded on the way in": (lambda: in_levels("before"), "no LSTM, GRU or RNN"),
     "rounded on the way out": (lambda: in_levels("behind"), "rounded"),
-    "rounded on both ways": (lambda: in_levels("both"), "h_in|initial|computed"),
+    "rounded on both ways": (lambda: in_levels("both"), "no LSTM, GRU or RNN"),
     "no cell": (lambda: in_another_loop(("x", "h_in", "h_out", "y")), "no LSTM, GRU or RNN"),
     "no cell, and names that tell nothing": (lambda: in_another_loop(("a", "b", "c", "d")), "no LSTM, GRU or RNN"),
     "never returned": (without_return, "is no output"),

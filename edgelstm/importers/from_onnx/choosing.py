@@ -11,6 +11,7 @@ import numpy as np
 
 from ...layers.activations import spelled
 from ..graph import scores
+from ..graph.masks import differs
 from ..graph.tracing import Flow, Value
 from .calls import Call, floats
 
@@ -77,6 +78,11 @@ def _at_least(call: Call) -> list[Value]:
 
 
 def _equal(call: Call) -> list[Value]:
+    a, b = call.value(0), call.value(1)
+    for x, other in ((a, b), (b, a)):
+        single = not isinstance(other, Flow) and other.size == 1 and np.isfinite(floats(other)).all()
+        if isinstance(x, Flow) and single and (mask := differs(call.tracer, x, float(np.asarray(other).item()))) is not None:
+            return [opposite(call, mask)]
     larger, smaller = above(call, call.value(0), call.value(1)), above(call, call.value(1), call.value(0))
     return [opposite(call, call.tracer.combine("add", larger, smaller))]
 

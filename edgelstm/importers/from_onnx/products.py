@@ -15,6 +15,9 @@ from ..graph.summing import summed
 from ..graph.tracing import Flow, Value
 from .calls import Array, Call, floats
 
+#: Most matrices of one product.
+_MOST_MATRICES = 1 << 12
+
 
 def _matmul(call: Call) -> list[Value]:
     a, b = call.value(0), call.value(1)
@@ -24,6 +27,8 @@ def _matmul(call: Call) -> list[Value]:
         weight = call.constant(1)
         if weight.ndim == 1:
             return [Flow(call.tracer.affine(a, weight[:, None]).ids[..., 0])]
+        if weight.ndim > 2 and weight.size > weight.shape[-1] * weight.shape[-2]:
+            return [_of_many(call, a, weight)]
         return [call.tracer.affine(a, matrix(call, weight))]
     flow = call.flow(1)
     turned = Flow(np.swapaxes(flow.ids, -1, -2) if flow.ids.ndim > 1 else flow.ids)
@@ -46,6 +51,27 @@ def _of_two(call: Call, a: Flow, b: Flow) -> Flow:
     ids = summed(call.tracer, terms.ids)  # (…, rows, columns)
     ids = ids[..., 0] if b.ids.ndim == 1 else ids
     return Flow(ids[..., 0, :] if a.ids.ndim == 1 and b.ids.ndim > 1 else ids[..., 0] if a.ids.ndim == 1 else ids)
+
+
+def _of_many(call: Call, a: Flow, weight: Array) -> Flow:
+    """Products with a batch of constant matrices, each of rows of its own, or of the same rows."""
+    ids = a.ids[None] if a.ids.ndim == 1 else a.ids
+    batch, (inputs, outputs) = np.broadcast_shapes(ids.shape[:-2], weight.shape[:-2]), weight.shape[-2:]
+    matrices = weight.reshape(-1, inputs, outputs)
+    if len(matrices) > _MOST_MATRICES or ids.shape[-1] != inputs:
+        call.refuse(f"multiplies an array of shape {a.shape} by matrices of shape {weight.shape}")
+    which = np.broadcast_to(np.arange(len(matrices)).reshape(weight.shape[:-2]), batch)
+    left = np.broadcast_to(ids, (*batch, *ids.shape[-2:]))
+    parts = [left[which == index] for index in range(len(matrices))]  # (items, rows, inputs) of each matrix
+    found = np.empty((*batch, ids.shape[-2], outputs), np.int64)
+    if all(np.array_equal(part, parts[0]) for part in parts):
+        joined = call.tracer.affine(Flow(parts[0]), np.moveaxis(matrices, 0, 1).reshape(inputs, -1)).ids  # (items, rows, all)
+        made = list(np.moveaxis(joined.reshape(*joined.shape[:-1], len(matrices), outputs), -2, 0))
+    else:
+        made = [call.tracer.affine(Flow(part), one).ids for part, one in zip(parts, matrices, strict=True)]
+    for index, part in enumerate(made):
+        found[which == index] = part
+    return Flow(found[..., 0, :] if a.ids.ndim == 1 else found)
 
 
 def matrix(call: Call, weight: Array) -> Array:

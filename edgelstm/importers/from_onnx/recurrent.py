@@ -11,14 +11,15 @@ import numpy as np
 
 from ...layers import RECORDS, record_of
 from ...layers.record import Layer
+from ...layers.recurrent import Recurrent
 from ..graph.expressions import Cell, Made, State
-from ..graph.frames import rows_of
+from ..graph.frames import rows_of, started
 from ..graph.tracing import Flow, Value
 from ..graph.wires import Ids, Wire
 from .activations import words
 from .calls import Array, Call
 from .recurrent_rows import over_rows
-from .written import written_out
+from .written import Plain, written_out
 
 #: By operator: gates in ONNX's order as rows of ours, and how many states.
 _GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
@@ -38,9 +39,12 @@ def recurrent_with(call: Call, given: dict[str, Any]) -> Sequence[Value]:
         call.refuse(f"reads an array of shape {x.shape} where it needs three dimensions")
     x = np.swapaxes(x, 0, 1) if node.batch_first else x  # (steps, sequences, inputs)
     node.check_lengths(x.shape[0])
+    if node.computed and len(x) > 1:
+        y = node.started(x)
+        return _arranged(node, y, [np.stack([y[0 if back else -1, index] for index, back in enumerate(node.directions)]), node.nowhere(y)])
     if node.computed or (len(x) == 1 and call.tracer.steps > 1 and any(isinstance(value, Flow) for value in node.initial)):
-        y, *ends = written_out(call, node, x)
-        return _arranged(node, y, ends)
+        y, *ends = written_out(call.tracer, node.plain(), x, node.begins(x.shape[1]))
+        return _arranged(node, y[:, None], [end[None] for end in ends])
     if (rows := rows_of(call.tracer, x)) is not None:
         found, *states = over_rows(call, node, rows, len(rows.step))
         return _arranged(node, np.stack(found, 1), [np.stack(one) for one in states])
@@ -125,6 +129,38 @@ class Node:
         """Whether a state begins as what the graph computes, not as a constant or a state of the stream."""
         flows = [value for value in self.initial if isinstance(value, Flow)]
         return any(self.call.tracer.begun(ids) is None for value in flows for ids in value.ids)
+
+    def started(self, x: Ids) -> Ids:
+        """What a node gives that begins as the graph computes: (steps, directions, sequences, hidden)."""
+        tracer, found = self.call.tracer, list[Ids]()
+        for index, reverse in enumerate(self.directions):
+            given = [np.zeros((x.shape[1], self.hidden)) if one is None else one for one in self.initial]
+            states = [one.ids[index] if isinstance(one, Flow) else tracer.ids(one if one.ndim == 2 else one[index]) for one in given]
+            cell = self.record(index, reverse)
+            assert isinstance(cell, Recurrent)
+            found.append(started(tracer, cell, x, states))
+        return np.stack(found, 1)
+
+    def nowhere(self, y: Ids) -> Ids:
+        """Identities (directions, sequences, hidden) of cell states that no layer gives."""
+        source = Cell(self.call.tracer.place)
+        wire = self.call.tracer.space.allocate(source, self.call.tracer.steps, y.shape[1] * y.shape[2] * self.hidden)
+        source.of = wire.index
+        ids: Ids = self.call.tracer.space.ids(wire)[-1, 0].reshape(y.shape[1:])
+        return ids
+
+    def plain(self) -> Plain:
+        """The cell of a node in one direction without options."""
+        if len(self.directions) > 1 or self.directions[0] or self.options[0]:
+            self.call.refuse("begins as the graph computes and runs in another direction, or has options; plain cells are imported so")
+        bias = np.zeros((2, self.count * self.hidden)) if self.b is None else self.b[0].reshape(2, -1)
+        return Plain({"LSTM": "iofg", "GRU": "zrn", "RNN": "n"}[self.op], self.w[0], self.r[0], bias)
+
+    def begins(self, sequences: int) -> list[Value]:
+        """What the states of a node in one direction begin as, (sequences, hidden) each."""
+        zeros: Array = np.zeros((sequences, self.hidden))
+        flows = [zeros if one is None else one for one in self.initial]
+        return [Flow(one.ids[0]) if isinstance(one, Flow) else one if one is zeros else np.asarray(one[0], np.float64) for one in flows]
 
     def _options(self) -> list[dict[str, Any]]:
         """For each direction the fields of its record that differ from a plain layer's."""

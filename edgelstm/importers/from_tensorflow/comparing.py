@@ -10,9 +10,9 @@ import numpy as np
 
 from ..from_onnx.calls import Array, Call
 from ..from_onnx.folding import bounded
-from ..graph.tracing import Value
-from .arithmetic import folded
-from .values import Count, Drawn, Handler, one, onnx, plain
+from ..graph.masks import any_differs
+from ..graph.tracing import Flow, Value
+from .values import Count, Drawn, Handler, Special, one, onnx, plain
 
 
 def _floor(call: Call) -> list[Value]:
@@ -27,6 +27,10 @@ def _floor(call: Call) -> list[Value]:
 def _logical(function: Callable[..., Any]) -> Handler:
     def reduce(call: Call) -> list[Value]:
         axes, keep = tuple(int(a) for a in call.constant(1).ravel()), bool(call.attribute("keep_dims", False))
+        x = call.value(0)
+        along = isinstance(x, Flow) and function is np.any and axes in ((-1,), (x.ids.ndim - 1,))
+        if isinstance(x, Flow) and along and (found := any_differs(call.tracer, x.ids)) is not None:
+            return [Flow(found.ids[..., None], True) if keep else found]
         return [np.asarray(function(call.constant(0), axis=axes, keepdims=keep))]
 
     return plain(reduce)
@@ -37,6 +41,8 @@ def _compare(function: Callable[[Array, Array], Any]) -> Handler:
 
     def compare(call: Call) -> list[Value]:
         call.attribute("incompatible_shape_error")
+        if any(isinstance(value, Flow) and not isinstance(value, Special) for value in call.values):
+            return [_flowing(call)]
         sides: list[Array] = []
         for index in (0, 1):
             value = call.value(index)
@@ -58,9 +64,21 @@ def _compare(function: Callable[[Array, Array], Any]) -> Handler:
     return plain(compare, Count, Drawn)
 
 
+def _flowing(call: Call) -> Value:
+    """A comparison of what flows."""
+    op = call.node.op.replace("LessEqual", "LessOrEqual").replace("GreaterEqual", "GreaterOrEqual")
+    found = one(call, "Equal" if op == "NotEqual" else op, call.value(0), call.value(1))
+    return one(call, "Not", found) if op == "NotEqual" else found
+
+
 def _select(call: Call) -> list[Value]:
     """Select and SelectV2: in the first, a vector chooses rows."""
-    condition, a, b = call.constant(0).astype(bool), call.value(1), call.value(2)
+    chooses, a, b = (call.value(index) for index in range(3))
+    if isinstance(chooses, Flow):
+        if call.node.op == "Select" and chooses.ids.ndim == 1 < len(a.shape):
+            chooses = Flow(chooses.ids.reshape(-1, *[1] * (len(a.shape) - 1)), True)
+        return onnx(call, "Where", chooses, a, b)
+    condition = chooses.astype(bool)
     if condition.all() or not condition.any():
         chosen = a if condition.all() else b
         shape = np.broadcast_shapes(a.shape, b.shape)
@@ -68,6 +86,11 @@ def _select(call: Call) -> list[Value]:
     if call.node.op == "Select" and condition.ndim == 1:
         condition = condition.reshape(-1, *[1] * (len(a.shape) - 1))
     return onnx(call, "Where", condition, a, b)
+
+
+def _onnx(op: str) -> Handler:
+    """An operator that ONNX has too."""
+    return plain(lambda call: onnx(call, op, *(call.value(index) for index in range(len(call.values)))))
 
 
 def _random(call: Call) -> list[Value]:
@@ -89,9 +112,9 @@ _COMPARED = {
 COMPARING: dict[str, Handler] = {
     **{op: _compare(function) for op, function in _COMPARED.items()},
     "Floor": plain(_floor, Drawn),
-    "LogicalAnd": folded(np.logical_and),
-    "LogicalOr": folded(np.logical_or),
-    "LogicalNot": folded(np.logical_not),
+    "LogicalAnd": _onnx("And"),
+    "LogicalOr": _onnx("Or"),
+    "LogicalNot": _onnx("Not"),
     "All": _logical(np.all),
     "Any": _logical(np.any),
     "Select": plain(_select),

@@ -24,6 +24,8 @@ def row(call: Call, count: Count, data: Value, axis: int = 0) -> Value:
     if data.shape[axis] != count.trips or count.offset:
         call.refuse(f"reads {data.shape[axis]} rows in {count.trips} iterations, or not each in its own")
     if isinstance(data, Flow):
+        repeated = call.tracer.repeated(data.ids) if axis == 0 and data.ids.ndim == 3 else None
+        data = data if repeated is None else Flow(repeated)
         found, backward = row_of(call, data, axis)
         count.directions.append(backward)
         return found

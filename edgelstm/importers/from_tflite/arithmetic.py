@@ -7,7 +7,8 @@ import numpy as np
 from ...layers.norms import UnitNormalization
 from ..from_onnx.calls import Call
 from ..from_onnx.writer import Ref
-from ..graph.tracing import Value
+from ..graph.masks import any_differs
+from ..graph.tracing import Flow, Value
 from .file import Operator
 from .moving import DOMAIN
 from .quotients import product, root, total
@@ -108,6 +109,25 @@ def _square(s: Scope, operator: Operator) -> Ref:
 
 def _not_equal(s: Scope, operator: Operator) -> Ref:
     return s.writer.one("Not", s.writer.one("Equal", s.ref(operator, 0), s.ref(operator, 1)))
+
+
+def _any(s: Scope, operator: Operator) -> Ref:
+    """REDUCE_ANY along the last axis."""
+    x, keep = s.ref(operator, 0), bool(operator.options.number(0, "B"))
+    if [s.axis(a, x.rank) for a in s.ints(operator, 1)] != [x.rank - 1]:
+        s.refuse("it goes along other axes than the last, which is not imported")
+    return s.writer.native("ANY", DOMAIN, [x], x.rank if keep else x.rank - 1, keep=keep)
+
+
+def any_of(call: Call) -> list[Value]:
+    """Whether any comparison along the last axis holds."""
+    x, keep = call.value(0), call.attribute("keep")
+    if not isinstance(x, Flow):
+        return [np.any(x, axis=-1, keepdims=keep)]
+    found = any_differs(call.tracer, x.ids)
+    if found is None:
+        call.refuse("is imported of comparisons of samples with the value that padding has")
+    return [Flow(found.ids[..., None], True) if keep else found]
 
 
 def _add_n(s: Scope, operator: Operator) -> Ref:
@@ -244,6 +264,7 @@ ARITHMETIC: dict[str, Handler] = {
     "MUL": _mul,
     "DIV": _div,
     "FLOOR_DIV": _floor_div,
+    "REDUCE_ANY": _any,
     "ARG_MAX": _place("ArgMax"),
     "ARG_MIN": _place("ArgMin"),
     "CUMSUM": _cumulated,

@@ -11,7 +11,7 @@ from ..from_onnx.file import Graph as Written
 from ..from_onnx.file import Tensor as Signature
 from ..from_onnx.writer import OPSET, Ref, Writer
 from ..graph.tracing import Value
-from .arithmetic import ARITHMETIC, unit_normalization
+from .arithmetic import ARITHMETIC, any_of, unit_normalization
 from .file import Graph, Tensor
 from .levels import LevelScope, flows, in_levels, requantize, round_rows, settled, take_inputs
 from .loops import control
@@ -31,6 +31,7 @@ _NATIVE: Mapping[tuple[str, str], Callable[[Call], list[Value]]] = {
     (DOMAIN, "SLICE"): sliced,
     (DOMAIN, "UNIT_NORMALIZATION"): unit_normalization,
     (DOMAIN, "RECURRENT"): recurrent,
+    (DOMAIN, "ANY"): any_of,
     (DOMAIN, "REQUANTIZE"): requantize,
     (DOMAIN, "ROUND_ROWS"): round_rows,
     (DOMAIN, "IF"): lambda call: [either(call, *(call.value(index) for index in range(3)))],

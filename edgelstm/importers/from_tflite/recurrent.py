@@ -11,8 +11,10 @@ import numpy as np
 from ...layers.lstm import LSTM
 from ...layers.rnn import RNN
 from ..from_onnx.calls import Array, Call
+from ..from_onnx.loops import computed
 from ..from_onnx.records import over_steps
 from ..from_onnx.writer import Ref
+from ..graph.frames import started
 from ..graph.tracing import Flow, Value
 from .file import Operator
 from .moving import DOMAIN
@@ -92,6 +94,9 @@ def recurrent(call: Call) -> list[Value]:
     record, time_major = call.attribute("record"), call.attribute("time_major")
     x = call.flow(0).ids if time_major else np.swapaxes(call.flow(0).ids, 0, 1)  # (steps, sequences, inputs)
     states = {name: call.value(index) for index, name in ((1, "h0"), (2, "c0")) if call.has(index)}
+    if any(computed(call, value) for value in states.values()):
+        y = started(call.tracer, record, x, [call.tracer.ids(value) for value in states.values()])
+        return [Flow(y if time_major else np.swapaxes(y, 0, 1))]
     y, _ = over_steps(call, record, x, states)
     return [Flow(y if time_major else np.swapaxes(y, 0, 1))]
 

@@ -14,8 +14,9 @@ from ...layers.convolution import Conv1D
 from ...layers.lstm import LSTM
 from ...layers.record import Layer
 from ...layers.recording import Reverse
-from .expressions import Cell, Made
-from .wires import Space, Wire
+from .cells import Cells
+from .expressions import Apply, Cell, Combine, Expression, Made, State
+from .wires import Ids, Space, Wire
 
 
 def cell_wires(space: Space, cell: Cell) -> Iterator[Wire]:
@@ -27,8 +28,9 @@ def cell_wires(space: Space, cell: Cell) -> Iterator[Wire]:
         If the cell has options that a second one cannot follow.
     """
     h = space.wires[cell.of]
-    assert isinstance(h.source, Made)
-    record = h.source.check() if h.source.check else h.source.record
+    source = h.source if isinstance(h.source, Made) else Cells(space).match(h)
+    assert source is not None
+    record = source.check() if source.check else source.record
     if not isinstance(record, LSTM) or record.norm or record.fake_quantize_hidden or (record.h0 is not None and record.h0.any()):
         raise UnsupportedModelError(
             f"{cell.place}: its cell state goes to another operator, which is imported of an LSTM that begins with h = 0, without norms."
@@ -42,8 +44,26 @@ def cell_wires(space: Space, cell: Cell) -> Iterator[Wire]:
     for layer in [Reverse(), delay, Reverse()] if h.reverse else [delay]:
         before = wire(layer, before)
         yield before
-    reads = np.concatenate([h.source.reads[0], space.last(before)])
+    reads = np.concatenate([source.reads[0], space.last(before)])
     yield space.allocate(Made(cell.place, _cell_alone(record), [reads], "weight_ih"), h.steps, record.hidden_size, h.reverse)
+
+
+def cell_state(space: Space, wire: Wire) -> Cell | None:
+    """A wire as the cell state of an LSTM that a graph spells out; None for others."""
+    cells, c = Cells(space), space.last(wire)
+    if not isinstance(wire.source, Combine | Apply) or not any(_becomes(one.source, c) for one in space.wires):
+        return None
+    for h in space.wires[wire.index + 1 :]:
+        for squashed in cells.pair(space.last(h), "mul") or ():
+            function = cells.function(squashed)
+            if np.array_equal(squashed if function is None else function[1], c) and (made := cells.match(h)) is not None:
+                return Cell(wire.source.place, h.index, [made.reads[0], space.last(h)])
+    return None
+
+
+def _becomes(source: Expression, ids: Ids) -> bool:
+    """Whether a state becomes some numbers."""
+    return isinstance(source, State) and source.following is not None and np.array_equal(source.following, ids)
 
 
 def _cell_alone(record: LSTM) -> LSTM:

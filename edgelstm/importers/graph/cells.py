@@ -7,8 +7,10 @@ import numpy as np
 
 from ...layers.activations import spelled
 from ...layers.gru import GRU
+from ...layers.recurrent import Recurrent
 from ...layers.rnn import RNN
 from .expressions import Affine, Apply, Combine, Expression, Floats, Made, Scale, State, spread
+from .holding import held
 from .lstm_cells import lstm
 from .magnitude import magnitude
 from .wires import Ids, Space, Wire
@@ -41,16 +43,39 @@ class Cells:
 
     def match(self, wire: Wire) -> Made | None:
         """The layer whose output is `wire`; None where it is no cell's."""
+        made = self._plain(wire) or self._masked(wire)
+        if made is not None and wire.reverse:
+            fields: dict[str, Any] = {"reverse": True}
+            made = replace(made, record=replace(made.record, **fields))
+        return made
+
+    def _plain(self, wire: Wire) -> Made | None:
+        """The layer whose output is `wire`, from the recording's beginning on."""
         h = self.space.last(wire)
         made = lstm(self, wire) if isinstance(wire.source, Combine | Affine | Apply) else None
         if made is None and isinstance(wire.source, Combine):
             made = self._gru(h, wire.source)
         elif made is None and isinstance(wire.source, Apply):
             made = self._rnn(h, wire.source) or magnitude(self, h, wire.source)
-        if made is not None and wire.reverse:
-            fields: dict[str, Any] = {"reverse": True}
-            made = replace(made, record=replace(made.record, **fields))
         return made
+
+    def _masked(self, wire: Wire) -> Made | None:
+        """The layer that keeps its state where a mask is 0, and whose output is `wire`."""
+        found = held(self, self.space.last(wire)) if isinstance(wire.source, Combine) else None
+        inner = None if found is None else self.space.wire_of(found.inner)
+        if found is None or inner is None or not np.array_equal(self.space.last(inner), found.inner):
+            return None
+        states = [one.source for one in self.space.wires if isinstance(one.source, State)]
+        before = [state.following for state in states]
+        after = [None if ids is None else held(self, ids) for ids in before]
+        for state, one in zip(states, after, strict=True):
+            state.following = one.inner if one is not None and one.mask == found.mask else state.following
+        made = self._plain(inner)
+        for state, following in zip(states, before, strict=True):
+            state.following = following
+        if made is None or not isinstance(made.record, Recurrent) or any(name in made.record.arrays() for name in ("h0", "c0")):
+            return None
+        return replace(made, record=replace(made.record, mask="repeat"), reads=[*made.reads, found.mask])
 
     def view(self, ids: Ids) -> View | None:
         """`ids` as part of one expression; None where they are of several, or of earlier steps."""

@@ -12,16 +12,14 @@ from ...layers.feedforward import Activation, Add, Dense, Normalizer
 from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.window import Window
-from .cell_states import cell_wires
+from .cell_states import cell_state, cell_wires
 from .cells import Cells
+from .delays import taps
 from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, spread
-from .wires import MOST_WEIGHTS, Ids, Space, Wire
+from .wires import MOST_WEIGHTS, Ids, Space, Wire, distinct
 
 #: Most pieces of other layers' outputs that a layer reads as slices; of more the numbers are taken one by one.
 _MOST_PIECES = 4
-
-#: Most steps that one state may be behind another.
-_MOST_STEPS = 4096
 
 
 def layer(name: str, place: str, **fields: Any) -> Layer:
@@ -48,17 +46,36 @@ class Emitter:
     _joins: dict[tuple[str, ...], str] = field(default_factory=dict)
     _gathers: dict[tuple[tuple[int, ...], bytes], str] = field(default_factory=dict)
     _windows: dict[tuple[int, int], Wire] = field(default_factory=dict)
+    _open: set[int] = field(default_factory=set)
 
     def emit(self, refs: Ids, place: str) -> list[Layer]:
         """The layers whose last one gives `refs`, in order."""
         sources = self._needed(refs)
         for index in sorted(sources):
-            self._names[index] = self._layer(self.space.wires[index], sources[index])
+            self._make(index, sources)
         names = self._read(refs, place)
         if not self.layers or names != (self.layers[-1].name,):
             self._add(self._joined(), names)
         self._begin()
         return self.layers
+
+    def _make(self, index: int, sources: dict[int, Expression]) -> None:
+        """Make the layer of a wire, behind those that it reads by way of states."""
+        if index in self._names:
+            return
+        if index in self._open:
+            raise UnsupportedModelError(f"{sources[index].place}: {State.why_not}.")
+        self._open.add(index)
+        for before in self._before(sources[index]):
+            self._make(before, sources)
+        self._names[index] = self._layer(self.space.wires[index], sources[index])
+
+    def _before(self, source: Expression) -> list[int]:
+        """The wires that an expression reads, by way of states too, by index."""
+        found: set[int] = set()
+        for refs in source.operands():
+            found.update(distinct(self.space.places(taps(self.space, refs, source.place)[0]).wire).tolist() if refs.size else ())
+        return sorted(found)
 
     def _needed(self, refs: Ids) -> dict[int, Expression]:
         """By wire, the expressions to make: those of cells with the layers that they are."""
@@ -69,8 +86,8 @@ class Emitter:
             for index in np.unique(self.space.places(waiting.pop()).wire):
                 if int(index) not in found:
                     wire = self.space.wires[index]
-                    found[int(index)] = source = cells.match(wire) or wire.source
-                    waiting += [self._taps(source)[0]] if isinstance(source, Affine) else source.operands()
+                    found[int(index)] = source = cells.match(wire) or cell_state(self.space, wire) or wire.source
+                    waiting += [taps(self.space, operand, source.place)[0] for operand in source.operands()]
         return found
 
     def _layer(self, wire: Wire, source: Expression) -> str:
@@ -83,6 +100,7 @@ class Emitter:
             if not source.weight:
                 return self._add(record, tuple(n for reads in source.reads for n in self._read(reads, place)))
             names, weight = self._read_weighted(source.reads[0], getattr(record, source.weight), place)
+            names += tuple(n for reads in source.reads[1:] for n in self._read(reads, place))
             return self._add(_with(record, source.weight, weight), names)
         if isinstance(source, Affine):
             return self._weighted(wire, source)
@@ -106,41 +124,20 @@ class Emitter:
             return self._add(Dense(np.zeros((wire.width, self._input_width())), source.values), (INPUT,))
         raise UnsupportedModelError(f"{place}: {source.why_not}.")
 
-    def _taps(self, source: Affine) -> tuple[Ids, Ids]:
-        """What a sum reads, as identities of the present step, and how many steps before each was: states are what came before."""
-        present, delays = source.refs.copy(), np.zeros(source.refs.size, np.int64)
-        for _ in range(_MOST_STEPS):
-            at = self.space.places(present)
-            late: Ids = np.where(at.step >= 0, self.space.steps(at.wire) - 1 - at.step, 0)
-            present, delays = present + late * self.space.batch * self.space.widths(at.wire), delays + late
-            states = [i for i, index in enumerate(at.wire) if isinstance(self.space.wires[index].source, State)]
-            if not states:
-                return present, delays
-            for i in states:
-                state = self.space.wires[at.wire[i]].source
-                if not self.space.wires[at.wire[i]].steps:
-                    raise UnsupportedModelError(f"{source.place}: reads {state.place}, of the call before, which holds several steps.")
-                if not isinstance(state, State) or state.following is None or state.initial[at.number[i]]:
-                    raise UnsupportedModelError(f"{source.place}: reads {state.place}, which no output of the graph becomes.")
-                present[i], delays[i] = state.following[at.number[i]], delays[i] + 1
-        raise UnsupportedModelError(f"{source.place}: {State.why_not}.")
-
     def _weighted(self, wire: Wire, source: Affine) -> str:
         """A Dense layer, or a convolution along time where earlier steps are read."""
-        present, delays = self._taps(source)
-        if self.space.places(present).wire.max(initial=-1) >= wire.index:
-            raise UnsupportedModelError(f"{source.place}: {State.why_not}.")
+        present, delays = taps(self.space, source.refs, source.place)
         if not delays.any():
             names, weight = self._read_weighted(present, source.weight, source.place)
             return self._add(Dense(weight, source.bias), names)
         numbers, place_of = np.unique(present, return_inverse=True)
-        taps = int(delays.max()) + 1
-        if len(source.weight) * numbers.size * taps > MOST_WEIGHTS:
-            raise UnsupportedModelError(f"{source.place}: reads {numbers.size} numbers of {taps} steps, more than is imported.")
-        kernel = np.zeros((len(source.weight), numbers.size, taps))
+        rows = int(delays.max()) + 1
+        if len(source.weight) * numbers.size * rows > MOST_WEIGHTS:
+            raise UnsupportedModelError(f"{source.place}: reads {numbers.size} numbers of {rows} steps, more than is imported.")
+        kernel = np.zeros((len(source.weight), numbers.size, rows))
         for column, (number, delay) in enumerate(zip(place_of.tolist(), delays.tolist(), strict=True)):
-            kernel[:, number, taps - 1 - delay] += source.weight[:, column]
-        spread_out = [self._read_weighted(numbers, kernel[:, :, tap], source.place) for tap in range(taps)]
+            kernel[:, number, rows - 1 - delay] += source.weight[:, column]
+        spread_out = [self._read_weighted(numbers, kernel[:, :, tap], source.place) for tap in range(rows)]
         weight = np.stack([columns for _, columns in spread_out], axis=2)
         padding = "causal" if wire.steps == 1 else "valid"
         return self._add(layer("Conv1D", source.place, weight=weight, bias=source.bias, padding=padding), spread_out[0][0])
@@ -172,9 +169,8 @@ class Emitter:
 
     def _recent(self, refs: Ids, place: str) -> Ids:
         """`refs` with those of wires that are read at earlier steps, too, in windows over these wires instead."""
-        at = self.space.places(refs)
-        back = np.where(at.step >= 0, self.space.steps(at.wire) - 1 - at.step, 0)
-        found = refs.copy()
+        found, back = taps(self.space, refs, place)
+        at = self.space.places(found)
         for index in np.unique(at.wire[back > 0]):
             mine = at.wire == index
             rows = int(back[mine].max()) + 1

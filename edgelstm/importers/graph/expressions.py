@@ -165,7 +165,7 @@ class Combine(Expression):
 class Made(Expression):
     """A layer record that reads its operands, one after the other.
 
-    `weight`, where given, is the field whose columns belong to the numbers read: a permutation or a gap goes into it. `check` gives
+    `weight`, where given, is the field whose columns belong to what is read first: a permutation or a gap goes into it. `check` gives
     the record to take once the whole graph is known, or raises what cannot be honoured.
     """
 

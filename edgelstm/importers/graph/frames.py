@@ -1,5 +1,6 @@
 """Recurrence over rows of a frame: along them at every step, or from step to step for each of them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -58,3 +59,15 @@ def recurrent_rows(tracer: Tracer, rows: Rows, cell: Recurrent, steps: int) -> t
         ids = tracer.space.ids(tracer.space.wires[tracer.space.places(turned(tracer, ids[-1, 0], steps))[0][0]])
     y = ids[rows.step, 0].reshape(-1, count, size)
     return made, wire, y.swapaxes(0, 1) if rows.inside else y
+
+
+def started(tracer: Tracer, cell: Recurrent, x: Ids, states: Sequence[Ids]) -> Ids:
+    """What a cell gives, (steps, sequences, hidden), that reads x (steps, sequences, inputs) and begins in states (sequences, hidden).
+
+    All of them are of one step of the recording: a decoder, which goes on from what an encoder ends with.
+    """
+    steps, sequences, _ = x.shape
+    group = tracer.grouped([np.concatenate([x.swapaxes(0, 1).reshape(sequences, -1), *states], axis=1)])
+    size = cell.output_size([cell.input_size])
+    made = Made(tracer.place, IntraRNN(cell, steps, starts=True), [group.refs[0][0]])
+    return tracer.output(group, made, width=steps * size).reshape(sequences, steps, size).swapaxes(0, 1)

@@ -117,6 +117,14 @@ class Tracer:
         out[where] = numbers
         return out
 
+    def _spread(self, group: Group, refs: Ids) -> Ids:
+        """The identities, at their own step and sequence, of what items of a group are: refs (items,) at the last step."""
+        at = self.space.places(refs)
+        width = np.where(self.space.steps(at.wire) > 0, self.space.widths(at.wire), 0)
+        found = np.empty(group.where.size, np.int64)
+        found[group.where] = refs[group.alike] + (group.rows - group.rows[-1, 0])[:, :, None] * width[group.alike]
+        return found
+
     def _wire(self, source: Expression, steps: int, width: int) -> Wire:
         """The wire of an expression: the same for what computes the same."""
         key = source.key()
@@ -155,6 +163,8 @@ class Tracer:
         elif isinstance(before, Scale):
             rows = self.space.places(refs).number
             source = Scale(self.place, before.scale[rows] * a, before.offset[rows] * a + b, before.refs[rows])
+            if (source.scale == 1).all() and not source.offset.any():
+                return Flow(self._spread(group, source.refs).reshape(ids.shape), flow.integer)
         elif isinstance(before, Mapped):
             source = before.scaled(self.space.places(refs).number, a, b, self.place) or source
         return Flow(self.output(group, source).reshape(ids.shape), flow.integer)
