@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Self
@@ -85,11 +86,17 @@ def fleet(port: int, streams: dict[str, np.ndarray], a_second: float, first: int
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="fleet", clean_session=False)
         client.max_inflight_messages_set(1000)
         client.reconnect_delay_set(1, 1)
+        broken = threading.Event()
+        client.on_disconnect = lambda *rest: broken.set()
         client.connect("127.0.0.1", port)
         client.loop_start()
         begin, sent = time.monotonic(), 0
         for number in range(first, len(next(iter(streams.values())))):
             for key, xs in streams.items():
+                while broken.is_set():  # what was not confirmed goes first: the client would let new messages overtake it
+                    if client.is_connected() and not client._out_messages:
+                        broken.clear()
+                    time.sleep(0.001)
                 told = {"n": number, **dict(zip(NAMES, xs[number].tolist(), strict=True))}
                 client.publish(f"fleet/{key}/imu", json.dumps(told), 1)
                 sent += 1
