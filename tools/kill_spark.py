@@ -149,6 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--victim", choices=("jvm", "worker"), default="jvm")
+    parser.add_argument("--files", type=int, default=FILES, help="micro-batches")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--drive", action="store_true", help=argparse.SUPPRESS)
@@ -160,7 +161,7 @@ def main() -> None:
     while killed < asked.kills:
         with tempfile.TemporaryDirectory(dir=asked.folder) as name:
             folder = Path(name)
-            write_inputs(folder, DEVICES, FILES)
+            write_inputs(folder, DEVICES, asked.files)
             ended = False
             while not ended:
                 done, ended = run(folder, asked.victim, dice, asked.kills - killed)
