@@ -15,8 +15,8 @@ from . import modules, order
 from .builder import Builder
 from .crf import without_crf
 from .modules import TORCH, Framework, Module
-from .state_dict import WRAPPERS
 from .tensors import Named, assembled, place
+from .wrappers import WRAPPERS
 
 
 def from_torch(
