@@ -29,7 +29,7 @@ def markdown(result: Result) -> str:
     """All tables, with the machine that they are of."""
     machine = "; ".join(result["machine"][key] for key in ("cpu", "system", "python", "date"))
     heading = "**Many streams**: inputs,hidden units of one LSTM layer, then Dense to 1; one thread."
-    how = f"Best of {result['rounds']} chunks. Nanoseconds a stream-step, and in brackets over the first line's."
+    how = f"Best of {result['rounds']} chunks. Nanoseconds of the process's own time a stream-step, and in brackets over the first line's."
     parts = [f"{heading} {machine}; {result['pinned']}. {how}"]
     first = next(iter(result["banks"].values()))
     for what in first:

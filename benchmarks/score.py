@@ -127,7 +127,7 @@ def main() -> None:
     if asked.json is not None:
         sizes = {name: getattr(asked, name) for name in ("devices", "files", "samples", "workers")}
         asked.json.write_text(
-            json.dumps({"machine": machine.describe(), **sizes, "difference": worst, "contenders": told}, indent=1) + "\n"
+            json.dumps({"fleet": "score", "machine": machine.describe(), **sizes, "difference": worst, "contenders": told}, indent=1) + "\n"
         )
 
 

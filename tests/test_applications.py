@@ -2,10 +2,14 @@
 
 import importlib
 import sys
+from itertools import islice
 
 import numpy as np
 import pytest
 from documents import ROOT
+
+import edgelstm as el
+from edgelstm import reference
 
 
 def module(example, name):
@@ -52,6 +56,15 @@ def test_the_game_falls_as_the_equations_say():
     assert cartpole.lost(np.array([[2.5, 0, 0, 0], [0, 0, 0.22, 0], [0, 9, 0.2, 9]])).tolist() == [True, True, False]
 
 
+def test_made_names_are_those_that_were_seen():
+    """The first names of samples, as the analyses print them."""
+    malware = module("attack", "malware")
+    assert list(islice(malware.banjori("earnestnessbiophysicalohax.com"), 4)) == [
+        f"{four}estnessbiophysicalohax.com" for four in ("earn", "kwto", "rvcx", "hjbt")
+    ]
+    assert list(islice(malware.simda(0x45AE94B2), 2)) == ["gatyfus.com", "lyvyxor.com"]
+
+
 def test_naive_forecasts_of_variance(rng):
     """Each day's is of the days before alone; the grid finds the numbers that made a series."""
     returns = module("stock", "returns")
@@ -72,3 +85,30 @@ def test_alarms_hold_off():
     scores[[10, 11, 60, 300]] = 2
     assert made.alarms(scores) == [10, 300]
     assert detector.smoothed(np.eye(1, 60)[0] * 24, 24)[:25].tolist() == [1.0] * 24 + [0.0]
+
+
+def test_regression_finds_the_line(rng):
+    domains = module("attack", "domains")
+    xs = rng.normal(size=(400, 2))
+    weights = domains.regression(xs, xs @ [2.0, -1.0] + 0.5 > 0, penalty=1e-3)
+    assert weights[1] / weights[2] == pytest.approx(-2, rel=0.15)
+    assert ((domains.regressed(weights, xs) > 0) == (xs @ [2.0, -1.0] + 0.5 > 0)).mean() > 0.98
+
+
+def test_dgaintel_with_int8_weights_answers_as_the_published_file(golden):
+    """In what the network says of names; both in the float64 reference."""
+    path = golden("dgaintel/domain_classifier_model.h5")
+    pytest.importorskip("h5py")
+    domains = module("attack", "domains")
+    whole, small = el.load(path), el.load(domains.DGAINTEL)
+    for name in ("wikipedia", "xjpakmdcfuqe", "vojyqem"):
+        xs = domains.padded(name)[:, None]
+        assert abs(reference.run(whole, xs)[-1, 0] - reference.run(small, xs)[-1, 0]) < 0.02
+
+
+def test_names_held_back_train_nothing():
+    domains = module("attack", "domains")
+    every = domains.RANDOM + domains.SPEAKABLE
+    trained, held_back = ({name for name, _ in names} for names in (domains.training(every), domains.held_back()))
+    assert not trained & held_back
+    assert [made for _, made in domains.held_back()].count(True) == 200

@@ -183,6 +183,22 @@ def test_an_embedding_and_norms_of_flax(tmp_path):
     np.testing.assert_allclose(reference.run(taken.model, ids.astype(np.float32)), y @ head["kernel"] + head["bias"], atol=LIMIT)
 
 
+@pytest.mark.parametrize("stroke", [".", "/"])
+def test_both_directions_of_nnx_whatever_parts_its_names(stroke, tmp_path):
+    """All of its state, the keys of a dropout among it."""
+    ways, head = [Linen("lstm", 3, 5), Linen("lstm", 3, 5)], dense(10, 2)
+    cells = {
+        f"{side}_rnn": {"cell": joint(cell), "rngs": {"key": np.ones(2, np.uint32)}}
+        for side, cell in zip(("backward", "forward"), ways, strict=True)
+    }
+    (tmp_path / "m").write_bytes(npz({name.replace(".", stroke): array for name, array in flat({"bi": cells, "head": head})}))
+    taken = import_file(tmp_path / "m")
+    assert taken.chain == "bi, head"
+    xs = np.random.default_rng(0).normal(size=(20, 3))
+    both = np.hstack([ways[1].run(xs), ways[0].run(xs[::-1])[::-1]])
+    np.testing.assert_allclose(reference.run(taken.model, xs.astype(np.float32)), both @ head["kernel"] + head["bias"], atol=LIMIT)
+
+
 def test_flax_itself_writes_what_is_read(tmp_path):
     linen = pytest.importorskip("flax.linen")
     serialization = pytest.importorskip("flax.serialization")

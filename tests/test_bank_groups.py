@@ -1,9 +1,11 @@
 """Streams that go through a model together, by groups and by blocks: each with the bits of a stream of its own."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from bank_twins import agree, drawn
-from conftest import lstm_model
+from conftest import lstm_layers, lstm_model
 from int8_records import lstm_int8
 from kinds import MAKERS, model_of
 from library_models import MODELS
@@ -11,30 +13,32 @@ from library_models import MODELS
 import edgelstm as el
 
 
-def gru_model(inputs, hidden, **options):
-    rng = np.random.default_rng([inputs, hidden])
-    shapes = (3 * hidden, inputs), (3 * hidden, hidden), (3 * hidden,), (3 * hidden,)
-    return el.Model([el.GRU(*(rng.uniform(-0.3, 0.3, shape) for shape in shapes), **options)])
+def lstms():
+    """Tiles of every form: cells side by side; some gates at a time; a narrower last tile; by turns."""
+    rng, sizes = np.random.default_rng(1), (1, 8, 4, 32, 41, 128)
+    return el.Model([lstm_layers(rng, *pair, 1, trained_start=pair[1] == 32)[0] for pair in pairwise(sizes)])
 
 
-def int8_model(inputs, hidden, **options):
-    rng = np.random.default_rng([inputs, hidden])
-    return el.Model([lstm_int8(rng, inputs, hidden, "int8-dynamic", **options)])
+def grus():
+    """Both places of the reset gate, in one tile and in several."""
+    rng, sizes = np.random.default_rng(2), (3, 8, 70, 70, 20)
+    shapes = [((3 * n, i), (3 * n, n), (3 * n,), (3 * n,)) for i, n in pairwise(sizes)]
+    layers = [[rng.uniform(-0.3, 0.3, shape) for shape in of_layer] for of_layer in shapes]
+    return el.Model([el.GRU(*arrays, reset_after=number % 3 < 2) for number, arrays in enumerate(layers)])
 
 
-#: Tiles of every form: cells side by side; some gates at a time; a tail; a table; by turns; and what is taken one by one.
+def integers():
+    """Inputs quantised by a scale and by their largest, in one tile and in several."""
+    rng = np.random.default_rng(3)
+    sizes = (2, 8, 41, 41)
+    return el.Model([lstm_int8(rng, *pair, "int8-dynamic", calibrated=number < 2) for number, pair in enumerate(pairwise(sizes))])
+
+
 SIZES = {
-    "1,8": lambda: lstm_model(np.random.default_rng(1), 1, 8, 1, 1),
-    "2,4": lambda: lstm_model(np.random.default_rng(1), 2, 4),
-    "6,32": lambda: lstm_model(np.random.default_rng(2), 6, 32, trained_start=True),
-    "7,41": lambda: lstm_model(np.random.default_rng(3), 7, 41, 2, 3),
-    "40,128": lambda: lstm_model(np.random.default_rng(4), 40, 128, 1, 5),
-    "gru": lambda: gru_model(3, 8),
-    "gru, tiles": lambda: gru_model(9, 70),
-    "gru, reset before": lambda: gru_model(9, 70, reset_after=False),
-    "int8, small": lambda: int8_model(2, 8, calibrated=True),
-    **{name: MODELS[name] for name in ("f32-table", "f32-cells", "f32-gru", "f32-maps", "f16-weight", "f32-all-layers")},
-    **{name: MODELS[name] for name in ("int8-dynamic", "int8-dynamic-calibrated")},
+    "lstms": lstms,
+    "grus": grus,
+    "integers": integers,
+    **{name: MODELS[name] for name in ("f32-table", "f32-cells", "f32-maps", "f16-weight", "f32-all-layers")},
 }
 
 

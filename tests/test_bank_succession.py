@@ -1,5 +1,8 @@
 """Streams by key whose model is followed by another: all go over together, with their state or with what they read of late."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from cli_calls import ROWS, scaled
@@ -133,3 +136,16 @@ def test_counters_and_snapshots_are_those_of_all_models(models):
     other = el.StreamBank(models[0], 8)
     other.restore_all(running.snapshot_all())
     assert other.snapshot("c") == running.snapshot("c")
+
+
+def test_models_that_were_followed_are_let_go():
+    found = [scaled(factor) for factor in (1.5, 2.5, 3.5)]
+    gone = [weakref.ref(model) for model in found]
+    running, _ = succession(found[0])
+    for number in (1, 2):
+        running.offer(number, both(found[number]))
+        running.step_many(*rounds(0, 12))
+    found.clear()
+    gc.collect()
+    assert running.number == 2
+    assert [model() is None for model in gone] == [True, False, False]

@@ -234,6 +234,21 @@ def test_other_cells_and_options_are_timed_beside_the_lstm(tmp_path):
     assert "no result" in done.stdout, "a first look says so"
 
 
+@pytest.mark.slow
+def test_banks_are_timed_beside_other_engines(monkeypatch):
+    """Every engine's batch gives the reference's answers, and every figure has its place in the page."""
+    bank, report = import_module("bank"), import_module("report_bank")
+    for name, value in {"STREAMS": 9, "RECORDINGS": 4, "STEPS": 5, "MANY": 50, "INT8_FROM": 8}.items():
+        monkeypatch.setattr(bank, name, value)
+    found = bank.measured("2,8,1", rounds=1)
+    assert {"step_many", "step_many int8-dynamic"} <= set(found["9 streams"])
+    assert all(time > 0 for what, figures in found.items() if what != "50 streams" for time in figures.values())
+    machine = dict.fromkeys(("cpu", "system", "python", "date"), "here")
+    page = report.markdown({"machine": machine, "pinned": "core 1", "rounds": 1, "banks": {"2,8,1": found}})
+    assert all(f"\n| {name} | " in page for figures in found.values() for name in figures)
+    assert page.count("(1.00)") >= 3
+
+
 @pytest.mark.parametrize(("name", "products"), [("ConvLSTM 8x8x1 -> 16, 3x3", 22 * 22 * 17 * 64), ("Conv1D 64 -> 64, 3 taps", 3 * 64 * 64)])
 def test_nets_are_timed_beside_other_engines(name, products):
     cells, nets = import_module("cells"), import_module("nets")

@@ -1,6 +1,5 @@
 """The examples: every figure on a page is of a result file, the network beats the naive way, and measuring again gives the same."""
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -11,10 +10,11 @@ import numpy as np
 import pytest
 from cli_calls import call
 from documents import ROOT
+from example_modules import script
 
 from edgelstm.errors import ModelFileError
 from edgelstm.gallery import naive
-from edgelstm.gallery.example import Example, nanoseconds
+from edgelstm.gallery.example import nanoseconds
 from edgelstm.gallery.result import Measure, folders, read
 
 sys.path.insert(0, str(ROOT / "tools"))
@@ -25,33 +25,20 @@ RESULTS = gallery.results()
 
 #: Examples whose figures another test measures again, and which.
 MEASURED_ELSEWHERE = {
+    "activity": "test_int8_tasks.py",
+    "chorales": "test_chorales_example.py",
+    "forecast": "test_gallery.py",  # by the command
     "guitar": "test_guitar_example.py",
     "recommend": "test_recommend_example.py",
     "text": "test_text_example.py",
     "translate": "test_translate_example.py",
+    "video": "test_video_example.py",
     "voice": "test_voice.py",
+    "vowels": "test_int8_tasks.py",
 }
 
 #: The example that is streamed again wherever tests run; the others are where slow ones do.
 QUICK = "stock"
-
-
-def example(name) -> Example:
-    """That of ``examples/NAME/run.py``, its own modules found beside it and forgotten again."""
-    folder = ROOT / "examples" / name
-    own = {path.stem for path in folder.glob("*.py")}
-    before = {module: sys.modules.pop(module) for module in own if module in sys.modules}
-    sys.path.insert(0, str(folder))
-    try:
-        spec = importlib.util.spec_from_file_location(f"example_{name}", folder / "run.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(folder))
-        for known in own:
-            sys.modules.pop(known, None)
-        sys.modules.update(before)
-    return module.EXAMPLE
 
 
 MEASURED_HERE = [
@@ -62,7 +49,7 @@ MEASURED_HERE = [
 @pytest.mark.parametrize("name", MEASURED_HERE)
 def test_the_network_reaches_its_figures_again(name):
     """On the data in the folder, streamed; and beats the naive way, as it was measured."""
-    made, result = example(name), RESULTS[name]
+    made, result = script(name).EXAMPLE, RESULTS[name]
     found = made.network()
     assert [measure.text(figure) for measure, figure in zip(made.measures, found, strict=True)] == result.cells()[0][1:]
     assert result.measures[0].beats(found[0], result.baseline[1])

@@ -9,6 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from elstm_files import attempt, index_model, resigned, sensor_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -202,6 +203,12 @@ def test_safetensors_that_name_a_tensor_twice_are_refused(tmp_path):
     (tmp_path / "m").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
     with pytest.raises(el.ModelFileError, match="'weight_ih' twice"):
         import_file(tmp_path / "m")
+
+
+def test_metadata_of_safetensors_may_be_null(tmp_path):
+    """The library takes it for none."""
+    data = safetensors.numpy.save(STATE_DICT, {"a": "b"}).replace(b'"__metadata__":{"a":"b"}', b'"__metadata__":null     ')
+    assert attempt(tmp_path / "m", data) is not None
 
 
 def test_names_that_would_write_to_the_terminal_are_refused(tmp_path):

@@ -229,6 +229,27 @@ def test_keras_with_several_index_inputs(tmp_path, monkeypatch, ending):
     assert np.abs(reference.run(found, xs) - answers).max() < LIMIT
 
 
+def test_keras_with_the_characters_of_each_word(tmp_path, monkeypatch):
+    """A row of indices a timestep, looked up in one table and summed up by a network of its own, beside the word's own index."""
+    pytest.importorskip("torch")
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras")
+    layers = keras.layers
+    characters, word = keras.Input((8, 5), name="characters"), keras.Input((8,), name="word")
+    each = layers.TimeDistributed(layers.Embedding(30, 4))(characters)
+    ends = layers.TimeDistributed(layers.Bidirectional(layers.LSTM(3)))(each)
+    largest = layers.TimeDistributed(layers.Conv1D(6, 3, padding="same", activation="tanh"))(each)
+    largest = layers.TimeDistributed(layers.Flatten())(layers.TimeDistributed(layers.MaxPooling1D(5))(largest))
+    joined = layers.Concatenate()([ends, largest, layers.Embedding(50, 5)(word)])
+    made = keras.Model([characters, word], layers.Dense(4)(layers.GRU(6, return_sequences=True)(joined)))
+    made.save(tmp_path / "a.keras")
+    random = np.random.default_rng(2)
+    xs = np.concatenate([random.integers(0, 30, (8, 5)), random.integers(0, 50, (8, 1))], 1).astype(np.float32)
+    found = el.load(tmp_path / "a.keras")
+    assert found.vocabularies == (*[30] * 5, 50)
+    assert np.abs(reference.run(found, xs) - made.predict([xs[None, :, :5], xs[None, :, 5]], verbose=0)[0]).max() < LIMIT
+
+
 def looked_up(onnx, form, wrong=False):
     """A look-up that counts negative indices from the end, as Keras 3 writes it: with a choice, in products, or clipped; or of floats."""
     helper, node = onnx.helper, onnx.helper.make_node

@@ -50,6 +50,34 @@ def test_files_answer_as_keras(keras, tmp_path, rng, network, form):
     np.testing.assert_allclose(reference.run(loaded, samples)[-1], wanted, rtol=0, atol=1e-5)
 
 
+def forecasting(k):
+    """An encoder, and a decoder whose rows look at the encoder's by products."""
+    L, x = k.layers, k.Input((9, 3))
+    rows, h, c = L.LSTM(5, return_sequences=True, return_state=True)(x)
+    decoded = L.LSTM(5, return_sequences=True)(L.RepeatVector(4)(h), initial_state=[h, c])
+    weights = L.Activation("softmax")(L.dot([decoded, rows], axes=[2, 2]))
+    return k.Model(x, L.TimeDistributed(L.Dense(2))(L.concatenate([L.dot([weights, rows], axes=[2, 1]), decoded])))
+
+
+def weighing(k):
+    """A softmax over time of each number of its own, by a dense layer over the steps."""
+    L, x = k.layers, k.Input((9, 3))
+    rows = L.GRU(5, return_sequences=True)(x)
+    weights = L.Permute((2, 1))(L.Dense(9, activation="softmax")(L.Permute((2, 1))(rows)))
+    return k.Model(x, L.Dense(2)(L.Flatten()(L.multiply([rows, weights]))))
+
+
+@pytest.mark.parametrize("make", [forecasting, weighing])
+def test_products_of_rows_written_out_answer_as_keras(keras, tmp_path, rng, make):
+    model = make(keras)
+    for weight in model.weights:
+        weight.assign(rng.uniform(-1, 1, weight.shape).astype(np.float32))
+    model.save(tmp_path / "model.keras")
+    samples = rng.normal(size=(9, 3)).astype(np.float32)
+    wanted = model(samples[None]).detach().numpy().ravel()
+    np.testing.assert_allclose(reference.run(el.load(tmp_path / "model.keras"), samples)[-1], wanted, rtol=0, atol=1e-5)
+
+
 def test_attention_to_another_sequence_is_refused(keras, tmp_path):
     k = keras
     x, other = k.Input((7, 3)), k.Input((5, 3))

@@ -113,6 +113,21 @@ def test_another_model_is_refused(step, paths):
     assert digest_of(str(paths / "a.elstm")) == step.digest
 
 
+def test_a_model_of_the_same_layers_takes_over_where_it_is_asked_to(step, paths):
+    blob, _ = step.step_many(None, ["a", "b"], [0, 0], XS[:2, 0])
+    later = KeyedStep(paths / "b.elstm", follows=paths / "a.elstm")
+    blob, ys = pickle.loads(pickle.dumps(later)).step_many(blob, ["a", "b", "a"], [1, 1, 0], XS[[0, 1, 0], [1, 1, 0]])
+    first, second = el.Stream(MODEL), el.Stream(el.load(paths / "b.elstm"))
+    first.step(XS[0, 0])
+    second._arena.state[:] = first._arena.state
+    np.testing.assert_array_equal(ys[0], second.step(XS[0, 1]))
+    assert np.isnan(ys[2]).all()
+    later.step_many(blob, ["a"], [2], XS[0, 2:3])  # its own states too
+    el.save(lstm_model(np.random.default_rng(9), 3, 21, 2), paths / "c.elstm")
+    with pytest.raises(el.UsageError, match="no model of the same layers and sizes"):
+        KeyedStep(paths / "b.elstm", follows=paths / "c.elstm")
+
+
 def test_a_damaged_state_is_refused(step):
     blob, _ = step.step_many(None, ["a", 1], [0, 0], XS[:2, 0])
     for place in range(0, len(blob), 37):

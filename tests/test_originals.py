@@ -10,6 +10,7 @@ from cli_calls import arrays, call
 import edgelstm as el
 from edgelstm import originals
 from edgelstm.importers import import_file
+from edgelstm.layers.fake_quantize import DynamicFakeQuantize
 from edgelstm.originals import matching
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -100,7 +101,20 @@ def test_weights_alone_and_absent_frameworks_are_told(tmp_path, monkeypatch):
     taken = import_file(tmp_path / "net.npz", layers="lstm, fc")
     found = originals.compare(tmp_path / "net.npz", taken.format, taken.model, {})
     assert found.error is None
-    assert "it needs a framework, not installed here" in found.reason
+    assert found.reason == "it needs edgelstm.originals.absent_framework, not installed here: pip install a framework"
+
+
+def test_what_a_rounding_reads_is_not_taken_for_its_answer():
+    """A runtime that rounds within a fused operator shows what the operator reads."""
+    rng = np.random.default_rng(5)
+    model = el.Model([el.Dense(rng.normal(size=(4, 3)), rng.normal(size=4)), DynamicFakeQuantize("step"), el.Dense(np.eye(4), np.ones(4))])
+    values = matching.values_of(model, rng.normal(size=(9, 3)).astype(np.float32))
+    first, rounded, last = (values[layer.name] for layer in model.layers)
+    assert 1e-5 < matching.difference(rounded, first) < 1e-2
+    found = matching.layer_errors(model, values, {"read": first, "answer": last + 3e-3})
+    assert [layer.original for layer in found] == ["read", "", "answer"]
+    assert (found[0].error, found[1].error) == (0, None)
+    assert found[2].error > 1e-5
 
 
 def test_outputs_that_show_states_are_told_from_answers():

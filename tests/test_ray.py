@@ -47,7 +47,7 @@ def test_actors_that_are_killed_come_back_as_they_were(ray, model, tmp_path):
             if t % 2:
                 ray.kill(actor, no_restart=False)
             else:
-                os.kill(ray.get(actor.facts.remote())[1], signal.SIGKILL)
+                os.kill(ray.get(actor.facts.options(max_task_retries=-1).remote())[1], signal.SIGKILL)
         np.testing.assert_array_equal(streams.step_many(KEYS, np.full(len(KEYS), t), XS[t]), truth[t])
         assert streams.fresh.all()
     assert streams.losses >= len(kills)

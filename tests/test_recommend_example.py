@@ -48,6 +48,7 @@ def test_counting_sees_nothing_that_is_held_back(run, given):
     assert run.figures(np.array([0, 1, 9, 10])) == (75.0, pytest.approx((1 + 1 / np.log2(3) + 1 / np.log2(11)) / 4))
 
 
+@pytest.mark.slow
 def test_the_bank_is_a_stream_for_each(run, given):
     model = run.load()
     bank, scores = run.replayed(model, given)

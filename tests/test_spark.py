@@ -1,5 +1,6 @@
 """Keyed streams and scoring on Spark: through Spark Connect on Sail, which needs no Java, and on a Spark of this machine."""
 
+import json
 import os
 import subprocess
 import sys
@@ -124,6 +125,33 @@ def test_a_processor_goes_on_from_its_value(model):
             processor.close()
     equal(pd.concat(found), truth)
     assert list(pack(iter([]), "shard")) == []
+
+
+@pytest.mark.nightly
+def test_files_are_scored_on_a_spark_of_this_machine(model, tmp_path):
+    table, truth = rows()
+    table["seq"] = pd.to_datetime(table.seq * 60, unit="s", utc=True)
+    (tmp_path / "logs").mkdir()
+    table.iloc[:100].to_parquet(tmp_path / "logs" / "b.parquet", compression="zstd")
+    table.iloc[100:].to_parquet(tmp_path / "logs" / "a.parquet", compression="zstd")
+    asked = ("-i", tmp_path / "logs", "-o", tmp_path / "out", "--key", "device", "--order", "seq", "--keep", "site", "--spark", "local[2]")
+    told = json.loads(command("score", model, *asked, "--json").stdout)
+    assert told["rows"] == len(table) - 1
+    found = pd.read_parquet(tmp_path / "out")
+    found["seq"] = found.seq.astype("int64") // (60 * 10**9 if str(found.seq.dtype).startswith("datetime64[ns") else 60 * 10**6)
+    assert (found.site == found.seq % 3).all()
+    equal(found, truth)
+    assert "is there already" in command("score", model, *asked).stderr
+    table.loc[5, "flow"] = np.nan
+    table.to_parquet(tmp_path / "logs" / "a.parquet", compression="zstd")
+    failed = command("score", model, *(tmp_path / "again" if one == tmp_path / "out" else one for one in asked))
+    assert f"stream '{table.device[5]}'" in failed.stderr
+    assert failed.returncode == 1
+
+
+def command(*words):
+    words = [sys.executable, "-m", "edgelstm", *map(str, words)]
+    return subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 @pytest.mark.nightly

@@ -170,6 +170,19 @@ def test_a_killed_run_loses_nothing_that_comes_again(path, expected, tmp_path):
     assert max(known) == 39
 
 
+def test_answers_of_a_run_that_was_killed_before_its_first_state_are_cut_off(path, expected, tmp_path):
+    """The file that the state speaks of was never written to, and is gone; the next run made another."""
+    told = ("run", path, "--state", f"{tmp_path}/s/", "--sequence", "n", "-o", tmp_path / "o.csv", "--append")
+    assert call(*told, given="").exit_code == 0
+    assert not (tmp_path / "o.csv").exists()
+    with launch(*told) as process:
+        process.stdin.write(numbered(ROWS[:9]).encode())
+        until(lambda: (tmp_path / "o.csv").exists() and (tmp_path / "o.csv").read_text().count("\n") == 10, process)
+        process.kill()
+    assert call(*told, given=numbered(ROWS)).exit_code == 0
+    assert np.array_equal(answers((tmp_path / "o.csv").read_text()), expected)
+
+
 def test_states_are_written_all_along_and_a_disk_that_is_full_does_not_end_the_stream(path, expected, tmp_path):
     resource = pytest.importorskip("resource")
     folder = tmp_path / "s"

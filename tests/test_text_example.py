@@ -1,24 +1,19 @@
 """The text network guesses held-out fortunes as well as its page says."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from example_modules import EXAMPLES, script
 
 import edgelstm as el
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "text"
+EXAMPLE = EXAMPLES / "text"
 
 
 @pytest.fixture(scope="module")
 def evaluate():
-    sys.path.insert(0, str(EXAMPLE))
-    import evaluate
-
-    yield evaluate
-    sys.path.remove(str(EXAMPLE))
+    return script("text", "evaluate")
 
 
 @pytest.fixture(scope="module")

@@ -57,6 +57,46 @@ def test_files_of_the_converter_answer_as_tensorflow_lite(name):
         assert np.abs(found[-len(wanted) :] - wanted).max() <= expected_close(name)
 
 
+def test_a_dense_layer_adds_its_bias(rng):
+    """Converters' files above have biases as training begins with them, zeros."""
+    network = Network()
+    weight, bias = rng.normal(size=(2, 3)).astype(np.float32), rng.normal(size=2).astype(np.float32)
+    x, y = network.tensor("float32", (1, 5, 3), name="x"), network.tensor("float32", (1, 5, 2))
+    network.operator("FULLY_CONNECTED", [x, network.constant(weight), network.constant(bias)], [y], {0: ("b", 1)}, options_type=8)
+    network.inputs, network.outputs = [x], [y]
+    xs = rng.normal(size=(5, 3)).astype(np.float32)
+    found = reference.run(from_tflite(tflite_file.read(network.bytes()))[0], xs)
+    np.testing.assert_allclose(found, np.maximum(xs @ weight.T + bias, 0), atol=1e-6)
+
+
+def test_a_variable_begins_as_the_file_says(rng):
+    """A simple cell whose h is a variable: what the graph that runs before the first call gives it is the stream's initial state."""
+    network = Network()
+    w, u, bias, h0 = (rng.normal(size=shape).astype(np.float32) for shape in ((2, 3), (2, 2), 2, (1, 2)))
+    x, h, from_x, from_h, total, y = (network.tensor("float32", (1, n)) for n in (3, 2, 2, 2, 2, 2))
+    handle = network.tensor("resource", ())
+    network.operator("CALL_ONCE", [], [], {0: ("i", 1)}, options_type=103)
+    network.operator("VAR_HANDLE", [], [handle], {1: "h"}, options_type=111)
+    network.operator("READ_VARIABLE", [handle], [h], {}, options_type=112)
+    network.operator("FULLY_CONNECTED", [x, network.constant(w), network.constant(bias)], [from_x], {}, options_type=8)
+    network.operator("FULLY_CONNECTED", [h, network.constant(u)], [from_h], {}, options_type=8)
+    network.operator("ADD", [from_x, from_h], [total], {}, options_type=11)
+    network.operator("TANH", [total], [y])
+    network.operator("ASSIGN_VARIABLE", [handle, y], [], {}, options_type=113)
+    network.inputs, network.outputs = [x], [y]
+    once = network.inside()
+    inner = once.tensor("resource", ())
+    once.operator("VAR_HANDLE", [], [inner], {1: "h"}, options_type=111)
+    once.operator("ASSIGN_VARIABLE", [inner, once.tensor("float32", (1, 2), data=h0)], [], {}, options_type=113)
+    xs, expected, before = rng.normal(size=(6, 3)).astype(np.float32), [], h0[0]
+    for row in xs:
+        before = np.tanh(w @ row + bias + u @ before)
+        expected.append(before)
+    model = from_tflite(tflite_file.read(network.bytes()))[0]
+    assert [layer.kind for layer in model.layers] == ["rnn"]
+    np.testing.assert_allclose(reference.run(model, xs), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if "stateful" in name])
 def test_variables_are_the_streams_state(name):
     """Three calls one behind the other, without a reset, are one recording."""

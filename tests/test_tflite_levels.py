@@ -10,7 +10,7 @@ from edgelstm.importers.from_tflite import file as tflite_file
 from edgelstm.importers.from_tflite.chains import from_tflite
 
 #: Scale and zero point of what flows: samples, the first and the second convolution, sums, answers.
-SAMPLES, FIRST, SECOND, SUMS, ANSWERS = (0.05, -7), (0.03, -128), (0.02, 5), (0.06, 11), (1 / 256, -128)
+SAMPLES, FIRST, SECOND, SUMS, ANSWERS = (0.05, -7), (0.03, -90), (0.02, 5), (0.06, 11), (1 / 256, -128)
 
 
 def conv_options(fields):

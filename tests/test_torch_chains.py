@@ -215,3 +215,15 @@ def test_an_example_has_sizes_that_fit_or_is_not_given(tmp_path):
     with pytest.raises(el.UnsupportedModelError) as caught:
         imported(tmp_path, torch_zip(many))
     assert len(str(caught.value)) < 2200
+
+
+def test_of_a_crf_the_scores_that_it_decodes_are_the_answer(tmp_path):
+    tagger = under("emb", embedding(9, 5)) | under("lstm", lstm_arrays(5, 4)) | under("tags", linear_arrays(3, 4))
+    ends = {"start_transitions": np.ones(3, np.float32), "end_transitions": np.ones(3, np.float32)}
+    for crf in ({"crf.transitions": np.ones((3, 3), np.float32)} | under("crf", ends), {"transitions": np.ones((3, 3), np.float32)}):
+        taken = imported(tmp_path, torch_zip(tagger | crf))
+        assert taken.chain == imported(tmp_path, torch_zip(tagger)).chain
+        assert any("crf.transitions" in note or "transitions: a CRF" in note for note in taken.notes)
+    for other in (np.ones((4, 4), np.float32), np.ones((3, 4), np.float32)):
+        with pytest.raises(el.UnsupportedModelError, match="CRF"):
+            imported(tmp_path, torch_zip(tagger | {"crf.transitions": other}))

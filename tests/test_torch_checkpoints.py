@@ -278,3 +278,14 @@ def test_a_proposed_chain_leaves_open_what_the_file_does_not_say(head, proposed,
         assert any("nothing stands between" in note for note in import_file(path, layers=bare).notes)
         meant = chain.replace(":?", ":linear")
         assert not any("nothing stands between" in note for note in import_file(path, layers=meant).notes)
+
+
+def test_the_factors_of_a_loss_are_passed_over_and_named(tmp_path):
+    net = Net()
+    state = {f"model.{name}": tensor for name, tensor in net.state_dict().items()}
+    for name in ("criterion.weight", "loss_fn.pos_weight", "val_loss.weight"):
+        taken = import_file(saved({"state_dict": {**state, name: torch.ones(2)}}, tmp_path / "n.pt"))
+        assert any(name in note and "training alone" in note for note in taken.notes)
+        same(taken.model, net)
+    with pytest.raises(el.UnsupportedModelError):
+        el.load(saved({"state_dict": {**state, "loss_fn.weight": torch.ones(4, 5)}}, tmp_path / "n.pt"))

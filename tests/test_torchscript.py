@@ -219,6 +219,33 @@ def test_a_second_tensor_may_be_samples_too(how, beside, tmp_path):
     np.testing.assert_allclose(reference.run(model, xs)[-1], expected, atol=LIMIT)
 
 
+class Words(nn.Module):
+    """The characters of each word, by one network, and the words, by another."""
+
+    def __init__(self):
+        super().__init__()
+        self.emb, self.inner = nn.Embedding(20, 8), nn.LSTM(8, 6, batch_first=True, bidirectional=True)
+        self.outer, self.fc = nn.GRU(12, 5, batch_first=True), nn.Linear(5, 2)
+
+    def forward(self, x):
+        batch, words, characters = x.shape
+        _, (h, _) = self.inner(self.emb(x.view(batch * words, characters)))
+        return self.fc(self.outer(torch.cat([h[0], h[1]], -1).view(batch, words, -1))[0])
+
+
+def test_how_many_indices_a_step_are_is_traced_or_said(tmp_path):
+    torch.manual_seed(2)
+    net, xs = Words(), torch.randint(0, 20, (1, 6, 4))
+    with torch.no_grad():
+        expected = net(xs).numpy()[0]
+    traced = el.load(saved(net, (xs,), "trace", tmp_path / "traced.pt"))
+    path = saved(net, None, "script", tmp_path / "scripted.pt")
+    for model in (traced, el.load(path, sizes="x=1xTx4")):
+        np.testing.assert_allclose(reference.run(model, xs[0].numpy().astype(np.float32)), expected, atol=LIMIT)
+    with pytest.raises(el.UnsupportedModelError, match='sizes="x=1xTx40"'):
+        el.load(path)
+
+
 class Outdated(nn.Module):
     """Reads a part of what it changed since."""
 

@@ -1,33 +1,19 @@
 """The translator says words that it has never seen better than rules for letters, and as well as its page tells."""
 
 import json
-import sys
 
 import pytest
-from documents import ROOT
+from example_modules import EXAMPLES, script
 
-EXAMPLE = ROOT / "examples" / "translate"
+EXAMPLE = EXAMPLES / "translate"
 
 #: Words of the file that are tried by both ways to decode.
 SOME = 200
 
 
-#: Modules of the example, whose names others have too.
-MODULES = ("run", "rules", "dictionary", "networks")
-
-
 @pytest.fixture(scope="module")
 def run():
-    before = {name: sys.modules.pop(name) for name in MODULES if name in sys.modules}
-    sys.path.insert(0, str(EXAMPLE))
-    try:
-        import run
-    finally:
-        sys.path.remove(str(EXAMPLE))
-        for name in MODULES:
-            sys.modules.pop(name, None)
-        sys.modules.update(before)
-    return run
+    return script("translate")
 
 
 @pytest.fixture(scope="module")

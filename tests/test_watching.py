@@ -10,7 +10,9 @@ import pytest
 from cli_calls import ROWS, call, launch, line_of, refused, scaled
 
 import edgelstm as el
+from edgelstm.cli import watching
 from edgelstm.cli.watching import Asked
+from edgelstm.files import elstm
 from edgelstm.runners import Samples
 
 
@@ -64,6 +66,26 @@ def test_what_cannot_be_watched(tmp_path):
     assert Asked(None, 1, False).over(stream, None, tmp_path / "m", print) is None
     with pytest.raises(el.UsageError, match="is no folder"):
         Asked(str(tmp_path / "none"), 1, False).over(stream, None, tmp_path / "m", print)
+
+
+def test_digest_and_probe_are_checked(tmp_path):
+    """Of four models, one with a bit that fell over, and one that answers otherwise than it says; the highest of the others is taken."""
+    for number in (1, 2, 3):
+        el.save(scaled(number), tmp_path / f"{number}.elstm")
+    data = bytearray((tmp_path / "3.elstm").read_bytes())
+    data[-4] ^= 1
+    (tmp_path / "3.elstm").write_bytes(data)
+    probe = el.load(tmp_path / "2.elstm").probe
+    said = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(elstm, "_replay", lambda model: None)
+        el.save(replace(scaled(4), probe=probe), tmp_path / "4.elstm")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(watching, "say", lambda sentence, level: said.append(sentence))
+        assert Asked(str(tmp_path), 1, False).first(tmp_path / "1.elstm") == tmp_path / "2.elstm"
+    assert [sentence[:20] for sentence in said] == ["model 4 is not taken", "model 3 is not taken"]
+    assert "probe" in said[0]
+    assert "digest" in said[1] or "damaged" in said[1]
 
 
 def test_a_run_begins_with_the_newest_model_that_is_sound(tmp_path):

@@ -81,20 +81,29 @@ def victims(root: int, victim: str) -> list[int]:
     return [pid for pid in found if victim == "jvm" or pid not in daemons]
 
 
-def run(folder: Path, victim: str, dice: random.Random, kill: bool) -> tuple[bool, bool]:
-    """Start a driver, and kill once after a while; whether it was, and whether it came to the end all the same."""
+def batches(folder: Path) -> int:
+    """Micro-batches that Spark has finished."""
+    try:
+        return sum(name.isdecimal() for name in os.listdir(folder / "checkpoint" / "commits"))
+    except OSError:
+        return 0
+
+
+def run(folder: Path, victim: str, dice: random.Random, kills: int) -> tuple[int, bool]:
+    """Start a driver, and kill some batches later: the JVM once, workers so often; how often it was, and whether it came to the end."""
     command = [sys.executable, __file__, "--drive", "--folder", str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
     assert process.stdout is not None
     process.stdout.readline()
-    killed = False
-    if kill:
-        due = time.monotonic() + dice.uniform(0.5, 7.0)
-        while not killed and process.poll() is None:
+    killed = 0
+    while killed < (min(kills, 1) if victim == "jvm" else kills) and process.poll() is None:
+        due, after = batches(folder) + dice.randint(0, 2), dice.uniform(0, 1.5)
+        while batches(folder) < due and process.poll() is None:
             time.sleep(0.02)
-            if time.monotonic() >= due and (found := victims(process.pid, victim)):
-                os.kill(dice.choice(found), signal.SIGKILL)
-                killed = True
+        time.sleep(after)
+        if process.poll() is None and (found := victims(process.pid, victim)):
+            os.kill(dice.choice(found), signal.SIGKILL)
+            killed += 1
     ended = process.wait() == 0
     if process.poll() is not None:
         with suppress(ProcessLookupError):
@@ -154,7 +163,7 @@ def main() -> None:
             write_inputs(folder, DEVICES, FILES)
             ended = False
             while not ended:
-                done, ended = run(folder, asked.victim, dice, killed < asked.kills)
+                done, ended = run(folder, asked.victim, dice, asked.kills - killed)
                 killed, runs = killed + done, runs + 1
             rows, lost, twice, worst = compare(folder)
             told = f"{killed} kills of a {asked.victim} in {runs} starts: {rows} rows"

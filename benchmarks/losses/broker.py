@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import paho.mqtt.client as mqtt
@@ -49,6 +51,12 @@ class Broker:
             time.sleep(0.01)
         raise AssertionError("mosquitto does not listen")
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.stop()
+
     def stop(self) -> None:
         """Ask it to end, as a system does that is shut down."""
         self._process.terminate()
@@ -78,11 +86,17 @@ def fleet(port: int, streams: dict[str, np.ndarray], a_second: float, first: int
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="fleet", clean_session=False)
         client.max_inflight_messages_set(1000)
         client.reconnect_delay_set(1, 1)
+        broken = threading.Event()
+        client.on_disconnect = lambda *rest: broken.set()
         client.connect("127.0.0.1", port)
         client.loop_start()
         begin, sent = time.monotonic(), 0
         for number in range(first, len(next(iter(streams.values())))):
             for key, xs in streams.items():
+                while broken.is_set():  # what was not confirmed goes first: the client would let new messages overtake it
+                    if client.is_connected() and not client._out_messages:
+                        broken.clear()
+                    time.sleep(0.001)
                 told = {"n": number, **dict(zip(NAMES, xs[number].tolist(), strict=True))}
                 client.publish(f"fleet/{key}/imu", json.dumps(told), 1)
                 sent += 1
@@ -100,22 +114,21 @@ BETWEEN = 120
 
 def killed(folder: Path, times: int) -> dict[str, int]:
     """Kill the gateway with SIGKILL at random moments, from its start on; how many kills found it answering is counted."""
-    broker = Broker(folder)
-    runs, draw = gateway(folder, broker), random.Random(7)
-    subscribed(runs)
-    streams = samples(10, BETWEEN // 10 * (times + 2))
-    started = _seconds_to_answer(runs, broker, {key: xs[:1] for key, xs in streams.items()})
-    peer = fleet(broker.port, streams, BETWEEN / started, first=1)
-    answering = 0
-    for _ in range(times):
-        before, child = runs.size(), runs.start()
-        time.sleep(draw.uniform(0, 2 * started))
-        end(child, signal.SIGKILL)
-        answering += runs.size() != before
-    runs.finish(sum(map(len, streams.values())))
-    assert os.waitpid(peer, 0)[1] == 0, "not all samples were published"
-    count = runs.check(streams)
-    broker.stop()
+    with Broker(folder) as broker:
+        runs, draw = gateway(folder, broker), random.Random(7)
+        subscribed(runs)
+        streams = samples(10, BETWEEN // 10 * (times + 2))
+        started = _seconds_to_answer(runs, broker, {key: xs[:1] for key, xs in streams.items()})
+        peer = fleet(broker.port, streams, BETWEEN / started, first=1)
+        answering = 0
+        for _ in range(times):
+            before, child = runs.size(), runs.start()
+            time.sleep(draw.uniform(0, 2 * started))
+            end(child, signal.SIGKILL)
+            answering += runs.size() != before
+        runs.finish(sum(map(len, streams.values())))
+        assert os.waitpid(peer, 0)[1] == 0, "not all samples were published"
+        count = runs.check(streams)
     return {"kills": times, "kills that found it answering": answering, "samples": count, "lost": 0, "counted twice": 0}
 
 
@@ -131,19 +144,18 @@ def _seconds_to_answer(runs: Runs, broker: Broker, streams: dict[str, np.ndarray
 
 def stopped(folder: Path, times: int) -> dict[str, int]:
     """Stop and start the broker under 1,000 messages a second."""
-    broker = Broker(folder)
-    runs, draw = gateway(folder, broker), random.Random(8)
-    subscribed(runs)
-    streams = samples(100, 10 * times)
-    peer = fleet(broker.port, streams, 1000.0)
-    child = runs.start()
-    for _ in range(times):
-        time.sleep(draw.uniform(0.2, 1.0))
-        broker.stop()
-        broker.start()
-    runs.until(lambda: len(runs.lines()) >= sum(map(len, streams.values())), child)
-    end(child, signal.SIGTERM)
-    assert os.waitpid(peer, 0)[1] == 0, "not all samples were published"
-    count = runs.check(streams)
-    broker.stop()
+    with Broker(folder) as broker:
+        runs, draw = gateway(folder, broker), random.Random(8)
+        subscribed(runs)
+        streams = samples(100, 10 * times)
+        peer = fleet(broker.port, streams, 1000.0)
+        child = runs.start()
+        for _ in range(times):
+            time.sleep(draw.uniform(0.2, 1.0))
+            broker.stop()
+            broker.start()
+        runs.until(lambda: len(runs.lines()) >= sum(map(len, streams.values())), child)
+        end(child, signal.SIGTERM)
+        assert os.waitpid(peer, 0)[1] == 0, "not all samples were published"
+        count = runs.check(streams)
     return {"broker stopped": times, "samples": count, "lost": 0, "counted twice": 0}

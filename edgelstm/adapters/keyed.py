@@ -11,7 +11,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ModelFileError, printable
+from ..errors import ModelFileError, UsageError, printable
 from ..runtime.keyed import Key, checked
 from ..runtime.library_file import is_library
 from ..runtime.samples import NanPolicyName
@@ -38,15 +38,19 @@ class KeyedStep:
         As `StreamBank`.
     reset_after : int, optional
         A stream begins anew where a sample's time is further than this behind that of the one before; `step_many` needs `t` then.
+    follows : str or os.PathLike, optional
+        The file of a model whose states are taken over: one of the same layers and sizes, with other weights.
 
     Attributes
     ----------
     model_path, digest : str
     options : dict
-        `nan_policy` and `reset_after`.
+        `nan_policy`, `reset_after`, and the digests of the model that is followed and of this one.
 
     Raises
     ------
+    UsageError
+        If the model that is to be followed has other layers or sizes.
     ModelFileError
         If the file holds another model than the digest says; where no digest is given, as `edgelstm.load`.
 
@@ -64,10 +68,12 @@ class KeyedStep:
         *,
         nan_policy: NanPolicyName = "raise",
         reset_after: int | None = None,
+        follows: str | os.PathLike[str] | None = None,
     ) -> None:
         self.model_path = os.path.abspath(os.fspath(model_path))
         self.digest = digest if digest is not None else digest_of(self.model_path)
-        self.options: dict[str, Any] = {"nan_policy": nan_policy, "reset_after": reset_after}
+        succession = None if follows is None else (_followed(os.fspath(follows), self.model()), self.digest)
+        self.options: dict[str, Any] = {"nan_policy": nan_policy, "reset_after": reset_after, "succession": succession}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"model_path": self.model_path, "digest": self.digest, "options": self.options}
@@ -168,6 +174,22 @@ def digest_of(path: str) -> str:
     from ..loading import load
 
     return model_digest(load(path))
+
+
+def _followed(path: str, model: Model | str) -> str:
+    """The digest of the model in a file, if `model` can take over its states.
+
+    Raises
+    ------
+    UsageError
+    """
+    from ..loading import load
+    from ..runners.followers import same_architecture
+    from ..stream import Stream
+
+    if isinstance(model, str) or is_library(path) or not same_architecture(Stream(load(path)), Stream(model)):
+        raise UsageError(f"{path}: is no model of the same layers and sizes, so that its states mean nothing here; begin anew.")
+    return digest_of(path)
 
 
 @lru_cache(maxsize=4)

@@ -161,9 +161,7 @@ class RayStreams:
                 answer = self._ray.get(call)
                 break
             except self._ray.exceptions.RayActorError:
-                self.losses += 1
-                for before in self._since[shard]:
-                    self._actors[shard].step_many.remote(before)
+                self._bring_back(shard)
                 call = self._actors[shard].step_many.remote(rows)
         else:
             raise EdgeLSTMError(f"the actor of shard {shard} was lost {_MOST_LOSSES} times over the same rows; look into Ray's logs.")
@@ -177,11 +175,16 @@ class RayStreams:
         try:
             self._ray.get(self._actors[shard].checkpoint.remote())
         except self._ray.exceptions.RayActorError:
-            self.losses += 1
-            for before in self._since[shard]:
-                self._actors[shard].step_many.remote(before)
+            self._bring_back(shard)
             return
         self._since[shard] = []
+
+    def _bring_back(self, shard: int) -> None:
+        """Wait until Ray has restarted an actor, and step its rows since the checkpoint again."""
+        self.losses += 1
+        self._ray.get(self._actors[shard].facts.options(max_task_retries=-1).remote())  # a call without retries fails meanwhile
+        for before in self._since[shard]:
+            self._actors[shard].step_many.remote(before)
 
     def checkpoint(self) -> None:
         """Put the states of all shards on the disk."""
@@ -191,8 +194,12 @@ class RayStreams:
     def numbers(self) -> dict[Key, int]:
         """The number of the sample that each stream took last: what a source goes on behind."""
         found: dict[Key, int] = {}
-        for actor in self._actors:
-            found |= self._ray.get(actor.numbers.remote())
+        for shard, actor in enumerate(self._actors):
+            try:
+                found |= self._ray.get(actor.numbers.remote())
+            except self._ray.exceptions.RayActorError:
+                self._bring_back(shard)
+                found |= self._ray.get(actor.numbers.remote())
         return found
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, StateError, UsageError, printable
 from ..field.bank import StreamBank
+from ..runtime import bank_snapshot
 from ..runtime.keyed import Integers, Key, checked, sequence, shown
 from ..runtime.samples import NanPolicyName, Samples
 from ..runtime.snapshot import bytes_of
@@ -47,6 +48,8 @@ class Shard:
         As `StreamBank`.
     reset_after : int, optional
         A stream begins anew where a sample's time is further than this behind that of the one before.
+    succession : tuple of str, optional
+        Digests of a model of the same layers whose states are taken too, and of this one.
 
     Attributes
     ----------
@@ -59,9 +62,14 @@ class Shard:
     """
 
     def __init__(
-        self, model: Model | str | os.PathLike[str], *, nan_policy: NanPolicyName = "raise", reset_after: int | None = None
+        self,
+        model: Model | str | os.PathLike[str],
+        *,
+        nan_policy: NanPolicyName = "raise",
+        reset_after: int | None = None,
+        succession: tuple[str, str] | None = None,
     ) -> None:
-        self._model, self._policy, self._reset_after = model, nan_policy, reset_after
+        self._model, self._policy, self._reset_after, self._succession = model, nan_policy, reset_after, succession
         self._bank = self._made(_CAPACITY)
         self._nothing = self._bank.snapshot_all()
         self._samples = Samples(self._bank.program)
@@ -232,13 +240,24 @@ class Shard:
         if blob is not None:
             numbers, times, repeats, held = _parts(blob)
         bank = self._bank if len(numbers) <= self._bank.capacity else self._made(2 * len(numbers))
-        bank.restore_all(held)  # type: ignore[arg-type]
+        bank.restore_all(self._own(held))  # type: ignore[arg-type]
         if len(bank) != len(numbers):
             self.restore(None)
             raise _refuse()
         self._bank, self.repeats = bank, repeats
         self._places = {key: place for place, key in enumerate(_sorted(bank.keys()))}
         self._last, self._times = np.append(numbers, _NEVER), np.append(times, _NEVER)
+
+    def _own(self, held: memoryview) -> bytes | memoryview:
+        """The snapshot of a bank as one of this model, if it is one of the model that this one follows."""
+        if self._succession is None:
+            return held
+        former, own = self._succession
+        try:
+            idle, states = bank_snapshot.unpack(held, self._bank.program.sizes.state_bytes, former, finite=self._policy != "propagate")
+        except StateError:
+            return held  # the bank says what is wrong with it, if anything is
+        return bank_snapshot.pack(idle, states, own)
 
 
 def _whole(given: ArrayLike, rows: int, name: str) -> Integers:

@@ -6,7 +6,8 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .. import errors
@@ -69,11 +70,9 @@ def _session(master: str) -> Iterator[SparkSession]:
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else Spark takes the python3 that it finds first
     builder: Any = SparkSession.builder.appName("edgelstm score")
-    builder = builder.remote(master) if master.startswith("sc://") else builder.master(master)
+    builder = builder.remote(master) if master.startswith("sc://") else builder.master(master).config("spark.log.level", "OFF")
     session = builder.getOrCreate()
     try:
-        if not master.startswith("sc://"):
-            session.sparkContext.setLogLevel("OFF")
         yield session
     finally:
         session.stop()
@@ -84,11 +83,15 @@ def _said() -> Iterator[None]:
     """Spark's errors as sentences: ours, where one is in them."""
     from pyspark.errors import PySparkException
 
+    kinds: list[type[Exception]] = [PySparkException]
+    with suppress(ImportError):  # Spark Connect's client does without
+        kinds.append(import_module("py4j.protocol").Py4JError)
     try:
         yield
-    except PySparkException as problem:
+    except tuple(kinds) as problem:
         text = str(problem)
         if ours := _OURS.search(text):
             raise getattr(errors, ours[1], EdgeLSTMError)(ours[2]) from None
-        first = next((line for line in text.splitlines() if line.strip()), type(problem).__name__)
-        raise EdgeLSTMError(f"Spark ended with an error: {printable(first, 300)}") from None
+        lines = [line for line in text.splitlines() if line.strip()] or [type(problem).__name__]
+        cause = next((line for line in reversed(lines) if line.startswith("Caused by: ")), lines[0])
+        raise EdgeLSTMError(f"Spark ended with an error: {printable(cause, 500)}") from None

@@ -159,8 +159,8 @@ class StateFile:
             Whether a sender is told that the state holds its samples: then it is written each time, and where it cannot be the run ends.
         """
         last = time.monotonic()
-        if told and not self.notes:  # what the first samples leave behind is cut back to here, if the run ends before their state is kept
-            self.remember()
+        if (told and not self.notes) or self._writes_elsewhere():
+            self.remember()  # what the first samples leave behind is cut back to here, if the run ends before their state is kept
             self.keep()
         for samples in source:
             self._whole = False
@@ -171,6 +171,10 @@ class StateFile:
                 settle()
                 self.remember()
                 self.keep() if told else self.keep_or_go_on()
+
+    def _writes_elsewhere(self) -> bool:
+        """Whether answers go on in another place than where those ended that belong to the state."""
+        return list(self._tell().get("written", ())) != list(self.notes.get("written", ()))
 
     def counts(self) -> dict[str, Any]:
         """What telemetry tells of it: nothing, of a file."""

@@ -108,28 +108,31 @@ class Telemetry:
 
     def observe(self, blocks: Iterable[Any]) -> Iterator[Any]:
         """Blocks as they come, each counted when the next one is asked for: whoever iterates has answered it then."""
-        clock = self._clock
+        clock, taken = self._clock, self._taken
         for block in blocks:
             started = clock()
             yield block
-            ended = clock()
-            self.answered(block, ended - started)
-            if self.sensors is not None and ended >= self._due:
-                self._due = ended + LOOKED_AFTER
-                self.look()
+            took = clock() - started
+            taken.append((took, len(block.values)))
+            if block.begins or self.sensors is not None or len(taken) >= SETTLED_AT:
+                self._look_at(block, started + took)
 
     def answered(self, block: Block, took: int) -> None:
         """Count a block of samples that were answered, `took` nanoseconds after they had arrived."""
-        values = block.values
-        self._taken.append((took, len(values)))
+        self._taken.append((took, len(block.values)))
+        self._look_at(block, -1)
+
+    def _look_at(self, block: Block, now: int) -> None:
+        """Do what not every block asks for; now: nanoseconds of the clock."""
         if len(self._taken) >= SETTLED_AT:
             self.settle()
         if block.begins:
             self.resets += 1
         if self.sensors is not None:
-            self._passed.append(values)
-            self._collected += len(values)
-            if self._collected >= LOOKED_AT:
+            self._passed.append(block.values)
+            self._collected += len(block.values)
+            if self._collected >= LOOKED_AT or now >= self._due:
+                self._due = now + LOOKED_AFTER
                 self.look()
 
     def took(self, nanoseconds: int, count: int) -> None:

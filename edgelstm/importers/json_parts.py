@@ -54,7 +54,7 @@ class Part:
         value = self._left.pop(name, None)
         if value is None and default is not ...:
             return default
-        number = kind is float and type(value) is int
+        number = kind is float and type(value) is int and abs(value) < 1 << 1000  # JSON knows larger ones
         if value is None or (kind is not object and type(value) is not kind and not number):
             found = "missing" if value is None else printable(repr(value), 60)
             raise ModelFileError(f"{self.at(name)} must be {_TYPES[kind]}; it is {found}. Export the model again.")

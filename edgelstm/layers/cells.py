@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,7 +79,7 @@ class Cell(Plain):
         """Index in i f g o of the gate that coupling derives from another."""
         return None if self.coupled is None else COUPLED[self.coupled]
 
-    @property
+    @cached_property
     def bounded(self) -> bool:
         """Whether gates and candidate bound what a step may do to the cell; if not, it is held within `LARGEST`."""
         gates = all(activations.within_one(word) for word in self.gate_activations)

@@ -65,7 +65,7 @@ def require_shape(owner: str, name: str, array: NDArray[Any], shape: tuple[int, 
         raise ShapeError(f"{owner}: {name} must have shape {shape} because {because}; got {array.shape}.")
 
 
-@dataclass(init=False, eq=False, repr=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Layer:
     """What all layers share. A record never changes once it is made.
 

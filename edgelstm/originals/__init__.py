@@ -27,15 +27,15 @@ TOLERANCE = 1e-5
 #: Steps of the random recording, where the model was not made for windows of one length.
 STEPS = 32
 
-#: By format, as `importers.sniff` calls it: the module that runs it, and what is to be installed for that.
+#: By format, as `importers.sniff` calls it: the module that runs it, and what is to be installed for that, as pip calls it.
 _RUNNERS = {
     "ONNX": ("onnx_runtime", "onnxruntime"),
     "torch.export": ("torch_programs", "torch"),
     "TorchScript": ("torch_programs", "torch"),
-    "Keras (HDF5)": ("keras_networks", "keras and one of its backends"),
-    "Keras (.keras)": ("keras_networks", "keras and one of its backends"),
+    "Keras (HDF5)": ("keras_networks", "keras torch"),
+    "Keras (.keras)": ("keras_networks", "keras torch"),
     "TensorFlow (frozen .pb)": ("tensorflow_graphs", "tensorflow"),
-    "TensorFlow Lite": ("lite_interpreter", "ai-edge-litert, or tensorflow"),
+    "TensorFlow Lite": ("lite_interpreter", "ai-edge-litert"),
 }
 
 
@@ -112,11 +112,11 @@ def compare(path: str | os.PathLike[str], found: str, model: Model, how: Mapping
         run: Runner = import_module(f".{module}", __name__).run
         answered = run(os.fspath(path), found, how, model, xs)
     except ImportError as problem:
-        return Comparison("", 0, None, (), False, f"it needs {needed}, not installed here ({problem.name})")
+        return Comparison("", 0, None, (), False, f"it needs {problem.name}, not installed here: pip install {needed}")
     except EdgeLSTMError:
         raise
     except Exception as problem:  # noqa: BLE001  frameworks raise what they like
-        reason = printable(f"{needed} does not run it: {type(problem).__name__}: {problem}", 300)
+        reason = printable(f"{needed.partition(' ')[0]} does not run it: {type(problem).__name__}: {problem}", 300)
         return Comparison("", 0, None, (), False, reason)
     values = values_of(model, xs)
     answers = Stream(model).process(xs)

@@ -158,8 +158,14 @@ class LineSource:
         )
 
     def _pass_over(self, lines: Sequence[int], fault: Exception, burst: "_Burst") -> None:
-        """Count bad lines; where they shall be missing samples, and are no mere decoration, let them be that."""
-        self.fault = self.fault or f"{self._where(lines[0])}: {fault}"
+        """Count bad lines; where they shall be missing samples, and are no mere decoration, let them be that.
+
+        The first one of an input without end is told at once: nobody may be there at the end.
+        """
+        if not self.fault:
+            self.fault = f"{self._where(lines[0])}: {fault}"
+            if self._live:
+                self._note(f"{self.fault} The run goes on.")
         self.bad.add(lines, self.file)
         if self._reading.bad_lines == "missing" and self._row is not None and not isinstance(fault, NoSample):
             for line in lines:

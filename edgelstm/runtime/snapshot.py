@@ -22,7 +22,7 @@ _HEADER = struct.Struct("<8sII32s")
 _CRC = struct.Struct("<I")
 
 
-def crc32(data: bytes) -> int:
+def crc32(data: bytes | memoryview) -> int:
     """CRC-32, by a library that a start needs only where a snapshot is taken or given."""
     import zlib
 

@@ -106,7 +106,7 @@ class Connection:
         self._address, self._note, self._connected = address, note, connected
         self.name, self.status, self.lost = name, f"edgelstm/{name}/status", 0
         self._said, self._up, self.waits = "", False, False
-        self._since = 0.0
+        self._since, self._short = 0.0, 0
         self._changed = threading.Condition()
         self._unconfirmed, self._early = set[int](), set[int]()
         self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, clean_session=not persistent, manual_ack=True)
@@ -151,13 +151,14 @@ class Connection:
     def _on_disconnect(self, client: Any, userdata: object, flags: Any, reason: Any, properties: object) -> None:
         if self._up and reason.is_failure:
             self.lost += 1
-            short = time.monotonic() - self._since < SHORT
-            hint = f"; does another client use the name {self.name}?" if short else "; trying again."
+            self._short = self._short + 1 if time.monotonic() - self._since < SHORT else 0
+            hint = f"; does another client use the name {self.name}?" if self._short > 2 else "; trying again."
             self._say(f"the connection to the broker {self._where} broke ({reason}){hint}")
         self._up = False
 
     def _on_fail(self, client: Any, userdata: object) -> None:
         """What keeps the broker from being reached is being handled where this is called."""
+        self._short = 0
         problem = sys.exception()
         why = f" ({problem.strerror or problem})" if isinstance(problem, OSError) else ""
         self._say(f"the broker {self._where} cannot be reached{why}; trying again.")

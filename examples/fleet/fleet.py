@@ -59,6 +59,13 @@ def answers(folder: Path, pumps: int) -> np.ndarray:
 SCHEMA = pa.schema([("device", pa.string()), ("seq", pa.int64()), ("fault", pa.float32())])
 
 
+def has_spark() -> bool:
+    """Whether Spark is here whole: its client alone has no Java programs."""
+    spec = importlib.util.find_spec("pyspark")
+    folders = (spec and spec.submodule_search_locations) or []
+    return shutil.which("java") is not None and any(Path(folder, "jars").is_dir() for folder in folders)
+
+
 def alarms(likely: np.ndarray) -> np.ndarray:
     """Where the network is sure, and has been for some samples: (pumps, time)."""
     sure = likely > SURE
@@ -125,7 +132,7 @@ def main() -> None:
         faults = write_logs(folder / "logs", asked.pumps, asked.days)
         print(f"{asked.pumps:,} pumps, {asked.days} days: {asked.pumps * asked.days * DAY:,} samples")
         ways = {"1 worker": ("--workers", "1"), "2 workers": ("--workers", "2")}
-        if importlib.util.find_spec("pyspark") and shutil.which("java"):
+        if has_spark():
             ways["Spark"] = ("--spark", f"local[{min(2, os.cpu_count() or 1)}]")
         speeds, first = {}, None
         for way, how in ways.items():

@@ -1,7 +1,7 @@
 """A simulated fleet: many smart watches that publish what they measure, each a recording of the demo's after the other.
 
-A watch publishes with QoS 1, ten times a second or as often as asked, one JSON object a sample, with a number that counts its samples.
-Where the broker is away, samples wait here.
+A watch publishes with QoS 1, as often as asked, one JSON object a sample, with a number that counts its samples. Where the broker is
+away, the watches wait for it, and what it has not confirmed goes first when it is back.
 """
 
 import argparse
@@ -40,6 +40,8 @@ def publish(client: mqtt.Client, devices: int, rate: float, seconds: float) -> i
         for device in range(devices):
             row = rows[(offsets[device] + number) % len(rows)]
             sample = {"n": number, **dict(zip(names, map(float, row), strict=True))}
+            if not client.is_connected():
+                until_confirmed(client)
             client.publish(f"fleet/watch-{device:04}/imu", json.dumps(sample), 1)
             sent += 1
             due = begin + (number + device / devices) / rate
@@ -47,6 +49,12 @@ def publish(client: mqtt.Client, devices: int, rate: float, seconds: float) -> i
                 time.sleep(wait)
         number += 1
     return sent
+
+
+def until_confirmed(client: mqtt.Client) -> None:
+    """Wait for the broker: the client would let new messages overtake those that were not confirmed."""
+    while not client.is_connected() or client._out_messages:
+        time.sleep(0.01)
 
 
 def main() -> None:

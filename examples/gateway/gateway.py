@@ -9,9 +9,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import paho.mqtt.client as mqtt
 
 HERE = Path(__file__).parent
 CHECKPOINT = HERE.parent / "activity" / "data" / "activity.pt"
@@ -51,6 +54,20 @@ def gateway(folder: Path, port: int, web: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([*command, "--sequence", "n", "--on-change", "--state", str(folder / "gateway.state"), "--web", web])
 
 
+def until_online(port: int, seconds: float = 120.0) -> None:
+    """Wait until the gateway reads: the broker keeps messages for it from then on."""
+    online = threading.Event()
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    client.on_connect = lambda client, *rest: client.subscribe("edgelstm/+/status")
+    client.on_message = lambda client, userdata, message: online.set() if message.payload == b"online" else None
+    client.connect_async("127.0.0.1", port)
+    client.loop_start()
+    if not online.wait(seconds):
+        sys.exit("the gateway is not there; what it said stands above")
+    client.disconnect()
+    client.loop_stop()
+
+
 def fleet(port: int, asked: argparse.Namespace) -> subprocess.Popen[bytes]:
     command = [sys.executable, str(HERE / "fleet.py"), "--port", str(port), "--devices", str(asked.devices), "--rate", str(asked.rate)]
     return subprocess.Popen([*command, "--seconds", str(asked.seconds)])
@@ -70,7 +87,7 @@ def main() -> None:
         started = [broker(folder, asked.port)]
         try:
             started.append(gateway(folder, asked.port, asked.web))
-            time.sleep(2)
+            until_online(asked.port)
             started.append(fleet(asked.port, asked))
             if prometheus := shutil.which("prometheus"):
                 options = [f"--config.file={HERE / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'prometheus'}"]

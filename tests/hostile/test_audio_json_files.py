@@ -55,6 +55,9 @@ def test_exchanged_values(tmp_path, data):
         + json.dumps([0.1] * 16)
         + "}",
         '{"in_shape": [1], "in_gain": NaN, "layers": []}',
+        '{"in_shape": [1], "in_gain": 1e300, "layers": []}',
+        '{"in_shape": [1], "in_gain": 1' + "0" * 400 + ', "layers": []}',
+        '{"architecture": "LSTM", "sample_rate": 1' + "0" * 400 + ', "config": {}, "weights": [1]}',
         '{"in_shape": [1], "in_shape": [2], "layers": []}',
     ],
 )

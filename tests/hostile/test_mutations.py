@@ -152,10 +152,11 @@ def library(folder):
 SOUND = {
     "PyTorch": ("network", "m.pt", lambda _: torch_zip(STATE_DICT)),
     "PyTorch of old": ("network", "m.pkl", lambda _: torch_legacy(STATE_DICT)),
-    "safetensors": ("network", "m.safetensors", lambda _: safetensors.numpy.save(NETWORK)),
+    "safetensors": ("network", "m.safetensors", lambda _: safetensors.numpy.save(NETWORK, {"a": "b"})),
     "npz": ("network", "m.npz", lambda _: npz(NETWORK)),
     "pickle": ("network", "m.pkl", lambda _: pickle.dumps(NETWORK, 2)),
     "msgpack": ("network", "m.msgpack", lambda _: packed(NETWORK)),
+    "JSON": ("network", "m.json", lambda _: json_of({name: array.tolist() for name, array in NETWORK.items()})),
     "madmom": ("network", "m.pkl", lambda _: madmom_pickle()),
     "ONNX": ("network", "m.onnx", lambda _: onnx_file().SerializeToString()),
     "ONNX with external data": ("network", "m.onnx", onnx_and_its_weights),

@@ -44,7 +44,14 @@ def refused(path, data, match):
 
 @pytest.mark.parametrize(
     ("location", "match"),
-    [("../secret.bin", "outside"), ("/etc/hostname", "outside"), ("link.bin", "outside"), ("absent.bin", "not there"), ("", "outside")],
+    [
+        ("../secret.bin", "outside"),
+        ("/etc/hostname", "outside"),
+        ("link.bin", "outside"),
+        ("absent.bin", "not there"),
+        ("", "outside"),
+        ("a\0b", "outside"),
+    ],
 )
 def test_external_data_stay_in_the_folder(tmp_path, location, match):
     """Paths that climb out of the folder, absolute ones, and links that lead out of it."""

@@ -17,7 +17,7 @@ from . import script_inputs as inputs
 from .program import Program
 from .script import Follower
 from .script_archive import Script
-from .script_values import OpenLoop
+from .script_values import OpenLoop, OpenRow
 
 #: Most readings of the samples' shape that are made.
 _MOST = 12
@@ -54,7 +54,7 @@ def followed(script: Script, source: str, sizes: str | None = None) -> Followed:
                 f"runs no recurrence from step to step where its samples are {'x'.join(map(str, specs[0].shape))}; {_say(names)}."
             )
         except (UnsupportedModelError, ShapeError, ModelFileError) as found:
-            problem = found if problem is None or script.traced else problem
+            problem = found if problem is None or script.traced or isinstance(found, OpenRow) else problem
     raise problem or UnsupportedModelError("has no weights that would tell the shape of its samples.")
 
 
@@ -71,7 +71,7 @@ def _taken(script: Script, specs: Specs, values: Mapping[str, int], source: str)
     taken = graph_followed(program.file(), None, source)
     if any(taken.model.vocabularies) and all(spec.dtype == "float" for spec in specs) and not program.casts:
         names = [tensor.name for tensor, _ in taken.reading.samples]
-        raise UnsupportedModelError(f"looks its samples up in a table, of which the file does not tell how many a step are; {_say(names)}.")
+        raise OpenRow(f"looks its samples up in a table, of which the file does not tell how many a step are; {_say(names)}.")
     return taken
 
 

@@ -16,6 +16,10 @@ class OpenLoop(UnsupportedModelError):
     """A loop or a choice by a length that is open."""
 
 
+class OpenRow(UnsupportedModelError):
+    """Samples of which the file does not tell how many indices a step are."""
+
+
 class Method(NamedTuple):
     """A method of a module."""
 

@@ -28,9 +28,18 @@ _JOINT = ("dense_h", "dense_i")
 _COLLECTION, _PASSED = "params.", ("opt_state.", "step")
 
 
+#: The directions of ``nnx.Bidirectional``, as PyTorch marks them.
+_DIRECTIONS = (("forward_rnn.cell", ""), ("backward_rnn.cell", "_reverse"))
+
+
+def dotted(tensors: Mapping[str, Named]) -> dict[str, Named]:
+    """The same arrays with dots between the parts of their names, where ``flatten_dict(params, sep="/")`` wrote strokes."""
+    return {name.replace("/", "."): tensor for name, tensor in tensors.items()}
+
+
 def is_flax(tensors: Mapping[str, Named]) -> bool:
     """Whether names are Flax's: kernels and embeddings, and no recurrent kernel of Keras."""
-    last = {name.rpartition(".")[2] for name in tensors}
+    last = {name.rpartition(".")[2] for name in dotted(tensors)}
     return ("kernel" in last or "embedding" in last) and "recurrent_kernel" not in last
 
 
@@ -44,7 +53,8 @@ def translated(tensors: Mapping[str, Named]) -> dict[str, Named]:
     ShapeError
         If the parts of a cell do not fit together.
     """
-    parts = _parts({name: tensor for name, tensor in tensors.items() if not name.startswith(_PASSED)})
+    kept = {name: tensor for name, tensor in dotted(tensors).items() if not name.startswith(_PASSED) and ".rngs." not in f".{name}"}
+    parts = _parts(kept)
     cells = _cells(parts)
     found: dict[str, Named] = {}
     done: set[str] = set()
@@ -53,7 +63,7 @@ def translated(tensors: Mapping[str, Named]) -> dict[str, Named]:
         if owner in cells:
             if owner not in done:
                 done.add(owner)
-                found |= {f"{owner}.{name}".removeprefix("."): array for name, array in _cell(owner, cells[owner]).items()}
+                found |= _named(owner, _cell(owner, cells[owner]))
             continue
         found |= {f"{path}.{name}".removeprefix("."): array for name, array in _plain(path, part).items()}
     return found
@@ -97,6 +107,15 @@ def _cell(path: str, parts: Mapping[str, Part]) -> dict[str, Named]:
         if f"bias_{other}" in found:
             found.setdefault(f"bias_{side}", np.zeros(found["weight_hh"].shape[0], np.float32))
     return found
+
+
+def _named(owner: str, cell: Mapping[str, Named]) -> dict[str, Named]:
+    """The arrays of a cell by their full names; those of two directions are one layer's."""
+    for ending, mark in _DIRECTIONS:
+        if owner == ending or owner.endswith(f".{ending}"):
+            path = owner.removesuffix(ending)
+            return {f"{path}{name}_l0{mark}": array for name, array in cell.items()}
+    return {f"{owner}.{name}".removeprefix("."): array for name, array in cell.items()}
 
 
 def _plain(path: str, part: Part) -> dict[str, Named]:

@@ -1,11 +1,13 @@
 """Keras' layers without a memory: dense, activations, embeddings, masks, and those that do nothing when a network answers."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...layers.feedforward import Embedding, Softmax
-from ...layers.joining import Gather, Mul
+from ...layers.joining import Concat, Gather, Mul, Slice
 from ...layers.map_conv import MapConv
 from ...layers.record import Layer
 from .. import keras_arrays
@@ -19,6 +21,10 @@ _IDENTITIES = (
     *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianNoise", "GaussianDropout", "AlphaDropout"),
     *("ActivityRegularization", "Identity"),
 )
+
+
+#: Most indices of one timestep.
+_MOST_INDICES = 1024
 
 
 def _identity(call: Call) -> Value:
@@ -81,14 +87,28 @@ def _softmax(call: Call) -> Value:
 
 def _embedding(call: Call) -> Value:
     x, size = call.x, call.options.count("output_dim" if call.spec.version > 1 else "units")
-    if x.features not in ((), (1,)) and not (x.time is None and len(x.shape) == 1):
-        raise call.refused(f"it looks up one index a timestep; it is given a tensor of shape {x.shape}")
     table = call.arrays.get("embeddings", (None, size))
+    if x.features not in ((), (1,)) and not (x.time is None and len(x.shape) == 1):
+        return _embeddings(call, x, table)
     name = call.build.add(Embedding(table, **call.at(x)))
     masked = Masked(x.name, 0.0) if call.options.take("mask_zero", bool, False) else None
     if x.static:
         return replace(x, name=name, shape=(*x.shape, size))
     return Value(name, (*x.shape, size), True, masked)
+
+
+def _embeddings(call: Call, x: Value, table: NDArray[Any]) -> Value:
+    """Several indices a timestep, all looked up in one table: their rows are a dimension more."""
+    if x.turned or x.static or None in x.features or x.width > _MOST_INDICES or call.options.take("mask_zero", bool, False):
+        raise call.refused(
+            f"it looks up one index a timestep, or up to {_MOST_INDICES} without a mask; it is given a tensor of shape {x.shape}"
+        )
+    build, rows = call.build, []
+    for place in range(x.width):
+        index = build.add(Slice(place, place + 1, **build.at(f"{call.name}.{place}.index", x)))
+        rows.append(build.add(Embedding(table, **build.at(f"{call.name}.{place}", index))))
+    name = rows[0] if len(rows) == 1 else build.add(Concat(**build.at(call.name, *rows)))
+    return x.with_features(name, (*x.features, table.shape[1]))
 
 
 def _masking(call: Call) -> Value:

@@ -81,7 +81,7 @@ class Graph:
 
     def _side_by_side(self, names: list[str], shapes: list[Shape]) -> list[Value]:
         """Several inputs as parts of one sample; what stands beside sequences, for all of each, is part of every sample."""
-        tables = {place[0] for layer in self._specs.values() if layer[1].kind == "Embedding" for place in _all_inputs(layer[1])}
+        tables = {place[0] for layer in self._specs.values() if _looks_up(layer[1]) for place in _all_inputs(layer[1])}
         indices = [len(shape) == 1 and name in tables for name, shape in zip(names, shapes, strict=True)]
         steps = {shape[0] for shape, index in zip(shapes, indices, strict=True) if len(shape) > 1 or (index and shape[0] != 1)} or {1}
         beside = [len(shape) == 1 and not (index and shape[0] in steps) for shape, index in zip(shapes, indices, strict=True)]
@@ -94,7 +94,7 @@ class Graph:
         values = [replace(x, time=False, static=True) if alone else x for x, alone in zip(values, beside, strict=True)]
         widths = [1 if index else value.width for index, value in zip(indices, values, strict=True)]
         sample = INPUT
-        if not any(indices):
+        if not tables.intersection(names):
             sample = build.add(Normalizer(np.zeros(sum(widths)), np.ones(sum(widths)), **build.at("sample", INPUT)))
         starts = np.cumsum([0, *widths]).tolist()
         build.input_names = tuple(each for name, width in zip(names, widths, strict=True) for each in numbered(name, width))
@@ -169,3 +169,9 @@ class Graph:
             return {}
         found = masks.told(place, lambda one: (self._layer(one[0])[1], *node_call(self._node(one[:2]))))
         return dict([found]) if isinstance(found, tuple) else {}
+
+
+def _looks_up(spec: Spec) -> bool:
+    """Whether a layer is an Embedding, or one on each timestep."""
+    inner = spec.config.get("layer") if spec.kind == "TimeDistributed" else None
+    return spec.kind == "Embedding" or (isinstance(inner, dict) and inner.get("class_name") == "Embedding")

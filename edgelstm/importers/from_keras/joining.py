@@ -113,6 +113,10 @@ def _merge(call: Call) -> Value:
     if mode not in makers:
         raise call.refused(f"its mode is {mode}; edgelstm imports {', '.join(makers)}")
     call.options.drop("mode_type", "output_shape", "output_shape_type", "output_mask", "output_mask_type", "arguments", "dot_axes")
+    if mode != "concat":
+        call.options.drop("concat_axis")
+    if mode != "mul":
+        call = replace(call, inputs=[weighting.settled(call.build, call.spec.label, x) for x in call.inputs])
     return makers[mode](call)
 
 
@@ -125,5 +129,5 @@ KINDS = {
     "Subtract": Kind(_subtract),
     "Maximum": Kind(_extreme(largest=True)),
     "Minimum": Kind(_extreme(largest=False)),
-    "Merge": Kind(_merge),
+    "Merge": Kind(_merge, attends=True),
 }

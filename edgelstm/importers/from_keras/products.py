@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from ...layers.activations import spelled
 from ...layers.attention import SelfAttention
 from ...layers.feedforward import Dense
 from ...layers.joining import Mul
 from ...layers.norms import UnitNormalization
-from . import weighting
+from ...layers.record import MAX_SIZE
+from . import laying, weighting
 from .build import Looks, Value
 from .kinds import Call
 
@@ -35,6 +37,8 @@ def _vectors(call: Call, axes: Sequence[Any], unit: bool) -> Value:
     xs = [weighting.settled(call.build, call.spec.label, x) for x in call.inputs]
     rows = [x for x in xs if x.time]
     last = all(axis in (-1, len(x.shape)) for x, axis in zip(xs, axes, strict=True))
+    if not unit and all(x.time is False and len(x.features) == 2 for x in xs):
+        return _of_maps(call, xs, axes)
     vectors = all(x.time is not None and x.features and x.width == x.features[-1] for x in xs)
     if not last or not vectors or len({x.width for x in xs}) != 1 or any(x.mask or any(x.zeros) for x in xs):
         raise call.refused(f"it sums over axes {axes} of shapes {xs[0].shape} and {xs[1].shape}; edgelstm imports it over the features")
@@ -47,6 +51,25 @@ def _vectors(call: Call, axes: Sequence[Any], unit: bool) -> Value:
     if rows[0].steps != rows[1].steps:
         raise call.refused(f"it multiplies sequences of {rows[0].steps} and {rows[1].steps} timesteps")
     return Value(xs[0].name, (xs[0].steps, xs[1].steps), True, looks=Looks(xs[0].name, xs[1].name, xs[0].width))
+
+
+def _of_maps(call: Call, xs: Sequence[Value], axes: Sequence[Any]) -> Value:
+    """The product of two maps over one axis of each: rows of one by rows of the other, number by number, and the sums of these."""
+    turned = []
+    for x, axis in zip(xs, axes, strict=True):
+        at = axis - 1 if type(axis) is int and axis > 0 else axis
+        if type(at) is not int or not -2 <= at < 2 or None in x.features:
+            raise call.refused(f"it sums over axes {axes} of shapes {xs[0].shape} and {xs[1].shape}")
+        turned.append(np.moveaxis(laying.places(x), at, -1))  # (rows, numbers that are summed)
+    a, b = turned
+    if a.shape[1] != b.shape[1] or len(a) * len(b) * a.shape[1] > MAX_SIZE:
+        raise call.refused(f"it multiplies maps of shapes {xs[0].shape} and {xs[1].shape}; up to {MAX_SIZE} products are imported")
+    shape = (len(a), len(b), a.shape[1])
+    spread = [np.broadcast_to(a[:, None], shape), np.broadcast_to(b[None], shape)]
+    found = [laying.gathered(call.build, f"{call.name}.{n}", [x], places) for n, (x, places) in enumerate(zip(xs, spread, strict=True))]
+    product = found[0].with_features(call.build.add(Mul(**call.at(*found, name=f"{call.name}.product"))), shape)
+    mean = laying.pooled(call.build, f"{call.name}.mean", product, 2, "average")
+    return call.build.apply(spelled("affine", float(shape[2]), 0.0), call.name, mean)
 
 
 def _scores(call: Call, xs: Sequence[Value], rows: Value) -> Value:

@@ -212,8 +212,8 @@ class _Reading:
                 f"{called} has its numbers in another file, {printable(location, 80)!r}; give the model as a file on disk."
             )
         folder = Path(os.path.realpath(self._folder))
-        path = Path(os.path.realpath(folder / location))
-        if not location or os.path.isabs(location) or not path.is_relative_to(folder):
+        path = folder if "\0" in location else Path(os.path.realpath(folder / location))
+        if not location or "\0" in location or os.path.isabs(location) or not path.is_relative_to(folder):
             raise ModelFileError(
                 f"{called} has its numbers outside of the model's folder, in {printable(location, 80)!r}; that is not read."
             )

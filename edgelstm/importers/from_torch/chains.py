@@ -13,9 +13,10 @@ from .. import chain
 from ..chain import Item, listed, quoted
 from . import modules, order
 from .builder import Builder
+from .crf import without_crf
 from .modules import TORCH, Framework, Module
-from .state_dict import WRAPPERS
 from .tensors import Named, assembled, place
+from .wrappers import WRAPPERS
 
 
 def from_torch(
@@ -58,7 +59,8 @@ def from_torch(
     ShapeError
         If the layers do not fit together.
     """
-    found = modules.modules(assembled(tensors), framework)
+    scored, decoded = without_crf(assembled(tensors))
+    found = modules.modules(scored, framework)
     if layers is None:
         found, notes = _without_second_names(found)
         items = order.only_chain(found)
@@ -67,6 +69,7 @@ def from_torch(
     else:
         items = tuple(_resolved(item, found, holds) for item in chain.parse(layers))
         notes = [*_second_names(items, found, layers), *_bare(items, found)]
+    notes += decoded
     notes += [f"{' and '.join(m.initial)} are the state in which {m.name} begins." for m in found.values() if m.initial]
     if any(str(tensor.dtype) == "float64" for tensor in tensors.values()):
         notes.append("Weights were float64 and are rounded to float32.")

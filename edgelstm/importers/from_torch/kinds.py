@@ -26,6 +26,9 @@ _FEATURES = (
     (re.compile(r"_packed_params|_all_weight_values|scale|zero_point"), "quantization by torch, or a scaler outside of a module"),
 )
 
+#: Tensors of the losses of ``torch.nn``, and how modules are called that hold one.
+_LOSS = re.compile(r"(?i)(.*\.)?(criterion|loss|loss_?(fn|func|function)|\w+_(criterion|loss))\.(weight|pos_weight)")
+
 _BY_DIMENSIONS = {4: "a convolution in two dimensions", 5: "a convolution in three dimensions"}
 
 #: What a weight, with or without a bias, is by its dimensions.
@@ -62,6 +65,11 @@ def kind_of(module: str, tensors: Mapping[str, Named]) -> str:
     if feature is None and name in ("weight", "bias"):
         feature = _BY_DIMENSIONS.get(dimensions)
     raise refusal(f"{module}.{name}".removeprefix("."), feature or "a layer or variable that edgelstm does not know")
+
+
+def is_of_loss(name: str, tensor: Named) -> bool:
+    """Whether a tensor holds a factor for each class, by which a loss weighs them: no part of the network."""
+    return len(tensor.shape) == 1 and _LOSS.fullmatch(name) is not None
 
 
 def refusal(tensor: str, feature: str) -> UnsupportedModelError:

@@ -25,7 +25,7 @@ def read(file: BinaryIO) -> dict[str, NDArray[np.generic]]:
     document = container.read_json(header or b"{}", "the header")
     order = sorted(tensors, key=lambda name: document[name]["data_offsets"])
     arrays: dict[str, NDArray[np.generic]] = {name: container.widened(tensors[name]) for name in order}
-    second = {name: kept for name, kept in document.get("__metadata__", {}).items() if name not in arrays}
+    second = {name: kept for name, kept in (document.get("__metadata__") or {}).items() if name not in arrays}
     for name in second:
         if (kept := _end(name, second)) in arrays:
             arrays[name] = arrays[kept]

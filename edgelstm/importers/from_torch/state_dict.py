@@ -16,14 +16,13 @@ from ..chain import listed
 from ..pickles.names import is_near, refusal
 from ..pickles.reader import Inert
 from . import scalers
+from .kinds import is_of_loss
 from .modules import INITIAL
 from .tensors import Named, weight_drop
+from .wrappers import each_unwrapped, unwrapped
 
 #: How deep a checkpoint is searched for dicts with tensors.
 _MAX_DEPTH = 8
-
-#: What wrappers (DataParallel, torch.compile, Lightning) put before all names.
-WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.")
 
 #: Names of weights: what is so called is part of the network.
 _WEIGHT = re.compile(r"(weight|bias)(_(ih|hh)(_l[0-9]+)?)?")
@@ -96,7 +95,10 @@ def chosen(checkpoint: object, prefix: str | None = None, without: str | None = 
     if not any(map(_has_weights, groups.values())):
         raise ModelFileError(_no_weights(walk, groups != walk.groups))
     full = _only(groups) if prefix is None else _under(groups, prefix.rstrip("."))
-    tensors = _unwrapped({local: every[name] for local, name in full.items()})
+    beside = {name: place for name, place in full.items() if prefix is None and is_of_loss(name, every[place])}
+    losses = [name for name, place in beside.items() if not left.out(place, *each_unwrapped(name))]
+    full = {name: place for name, place in full.items() if name not in beside}
+    tensors = unwrapped({local: every[name] for local, name in full.items()})
     names_of = dict(zip(tensors, full.values(), strict=True))
     tensors = {name: tensor for name, tensor in tensors.items() if not left.out(name)}
     foreign = {name: kind for name, kind in walk.foreign.items() if not left.out(name)}
@@ -108,8 +110,9 @@ def chosen(checkpoint: object, prefix: str | None = None, without: str | None = 
     if weights := {name: kind for name, kind in foreign.items() if _WEIGHT.fullmatch(name.rpartition(".")[2])}:
         raise ModelFileError(_arrays(list(weights)) if _are_arrays(weights) else refusal(next(iter(weights.values()))))
     gone = left.taken(every, names_of)
-    notes = (f'Left out, as without="{without}" says: {listed([name for name in every if name in gone])}.',) if names else ()
-    return Chosen(tensors, outside, apart, foreign, frozenset(gone), notes)
+    notes = [f'Left out, as without="{without}" says: {listed([name for name in every if name in gone])}.'] if names else []
+    notes += [f"Passed over: {listed(losses)}, by which training alone weighs its classes."] if losses else []
+    return Chosen(tensors, outside, apart, foreign, frozenset(gone), tuple(notes))
 
 
 def tensors_of(checkpoint: object) -> dict[str, Named]:
@@ -274,13 +277,6 @@ def _under(groups: Mapping[str, Mapping[str, Named]], prefix: str) -> dict[str, 
         raise UsageError(f"has nothing under the prefix {prefix!r}; it holds {listed(full)}.")
     (path,) = within
     return {name.removeprefix(f"{prefix}."): _joined(path, name) for name in groups[path] if name.startswith(f"{prefix}.")}
-
-
-def _unwrapped(tensors: dict[str, Named]) -> dict[str, Named]:
-    """Without the wrappers' part of the names, as long as a module's name is left."""
-    while tensors and (wrapper := next((w for w in WRAPPERS if all(n.startswith(w) and "." in n[len(w) :] for n in tensors)), None)):
-        tensors = {name.removeprefix(wrapper): tensor for name, tensor in tensors.items()}
-    return tensors
 
 
 def _refuse_stale(used: Iterable[str], outside: Mapping[str, Named]) -> None:

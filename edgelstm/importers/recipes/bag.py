@@ -59,7 +59,10 @@ def tensors(file: BinaryIO, found: str) -> dict[str, Named]:
     from ..from_torch.state_dict import tensors_of
 
     if found not in FORMATS:
-        raise UnsupportedModelError(f"is a file of {found}; recipes are for named tensors: {', '.join(FORMATS)}.")
+        from ..readers import READERS
+
+        more = " It says itself what its layers are: convert it without one." if found in READERS else ""
+        raise UnsupportedModelError(f"is a file of {found}; recipes are for named tensors: {', '.join(FORMATS)}.{more}")
     file.seek(0)
     named = assembled(tensors_of(FORMATS[found](file)))
     if not named:

