@@ -274,7 +274,7 @@ def _score(tensor: Tensor, time: int | None, batch: int | None) -> float:
         score += 2 if isinstance(size, str) else 0
         score += (4 if _TIME.search(size) else -4 if _BATCH.search(size) else 0) if isinstance(size, str) else 0
         score += 1.5 if time < rank - 1 or tensor.dtype == "int" else -1 if isinstance(size, int) else 0
-        score += 1 if rank > 2 and time == 1 else 0
+        score += 1 if rank > 2 and time == 1 else 0.5 if tensor.dtype == "int" and (time, batch) == (1, 0) else 0
         score -= 0.5 if size == 1 else 0
     elif rank > 2:
         score -= 2
