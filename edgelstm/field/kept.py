@@ -40,8 +40,7 @@ class KeptStreams(ManyStreams):
                 f"there is no room for {shown(new[keyed.free])}: {len(new)} streams would begin, and {len(self)} of {self.capacity} are "
                 "there. Choose a larger capacity, drop streams that have ended (drop, evict_idle), or choose evict='oldest'."
             )
-        for _ in range(lacking):
-            keyed.drop(keyed.oldest(kept))
+        keyed.drop_oldest(kept, max(0, lacking))
         self._states.begin(np.array([keyed.add(key, self.steps) for key in new]))
 
     def reset(self, key: Key) -> None:

@@ -186,21 +186,23 @@ class Keyed:
             self._ages[self.slots[key]] = age
         self._oldest = []
 
-    def oldest(self, kept: set[Key]) -> Key:
-        """The key that was stepped longest ago, but for those in `kept`; there must be one."""
+    def drop_oldest(self, kept: set[Key], count: int) -> None:
+        """Drop the keys that were stepped longest ago, but for those in `kept`; there must be so many."""
         self._settle()
         passed: list[tuple[int, int]] = []
-        while True:
+        while count:
             if not self._oldest:
                 self._look(len(passed))
             entry = slot, age = self._oldest.pop()
             key = self._names[slot]
             if key is None or self._ages[slot] != age:
                 continue  # dropped, or stepped since
-            if key not in kept:
-                self._oldest += reversed(passed)
-                return key
-            passed.append(entry)
+            if key in kept:
+                passed.append(entry)
+            else:
+                self.drop(key)
+                count -= 1
+        self._oldest += reversed(passed)
 
     def _look(self, passed: int) -> None:
         """The next slots in order of age, behind so many that are passed over."""
