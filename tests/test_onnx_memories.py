@@ -28,7 +28,7 @@ class Decoder(nn.Module):
     def forward(self, token, memory, mask, h):
         y, h = self.gru(self.table(token[:, -1:]), h)  # (1, 1, SIZE)
         if self.score == "dot":
-            scores = self.query(y) @ self.key(memory).transpose(1, 2)
+            scores = self.query(y) @ self.key(memory).transpose(1, 2) / 5**0.5
         elif self.score == "sum":
             scores = self.vector(torch.tanh(self.query(y) + self.key(memory))).transpose(1, 2)
         else:
