@@ -18,7 +18,8 @@ import edgelstm as el
 #: Most streams of the bank, keys that there are, those that are watched, and most steps of a block.
 CAPACITY, KEYS, WATCHED, LONGEST = 3000, 4000, 24, 64
 
-#: Pages that the process may grow by after the first tenth of the steps.
+#: Pages that the process may grow by: those that it holds after the second to fourth tenth of the steps, and after the last three, on
+#: average. From turn to turn they go up and down by as many.
 PAGES = 256
 
 
@@ -147,12 +148,12 @@ def main() -> int:
     parser.add_argument("--hidden", type=int, default=8)
     asked = parser.parse_args()
     run, began = Run(model_of(np.random.default_rng(1), asked.inputs, asked.hidden), asked.seed), perf_counter()
-    while run.bank.steps < asked.steps / 10:
-        run.turn()
-    before = pages()
-    while run.bank.steps < asked.steps:
-        run.turn()
-    grown = pages() - before
+    held = []
+    for part in range(1, 11):
+        while run.bank.steps < part * asked.steps / 10:
+            run.turn()
+        held.append(pages())
+    grown = (sum(held[-3:]) - sum(held[1:4])) // 3
     run.ends_the_same()
     print(f"{run.bank.steps:,} steps in {perf_counter() - began:.0f} s: {run.counts}")
     print(f"{run.compared:,} answers and {len(run.twins)} states are as of streams of their own; pages grown by: {grown}")
