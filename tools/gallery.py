@@ -1,4 +1,6 @@
-"""Writes `docs/gallery.md`, and the tables of figures on the examples' pages: ``python tools/gallery.py``.
+"""Writes `docs/gallery.md` and `docs/gallery.png`, and the tables of figures on the examples' pages: ``python tools/gallery.py``.
+
+Needs Pillow.
 
 Everything comes from the `result.json` files that ``python examples/NAME/run.py --write`` writes.
 """
@@ -14,7 +16,10 @@ from edgelstm.cli import show  # noqa: E402
 from edgelstm.gallery.example import step_text  # noqa: E402
 from edgelstm.gallery.result import Result, read  # noqa: E402
 
-EXAMPLES, PAGE = ROOT / "examples", ROOT / "docs" / "gallery.md"
+EXAMPLES, PAGE, PICTURE = ROOT / "examples", ROOT / "docs" / "gallery.md", ROOT / "docs" / "gallery.png"
+
+#: Columns of the picture, and of each the width, of captions the height, in pixels; its colours.
+COLUMNS, WIDTH, CAPTION, COLOURS = 3, 520, 26, 256
 
 BEGIN, END = "<!-- result:begin -->", "<!-- result:end -->"
 
@@ -66,8 +71,28 @@ def gallery(found: dict[str, Result]) -> str:
     return "\n".join(parts)
 
 
+def draw(found: Iterable[str]) -> None:
+    """The picture of all of them: each under its name, in the column that is shortest so far."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    tiles, heights = [], [0] * COLUMNS
+    for name in found:
+        with Image.open(EXAMPLES / name / f"{name}.png") as file:
+            tile = file.convert("RGB")
+        tile = tile.resize((WIDTH, tile.height * WIDTH // tile.width))
+        column = heights.index(min(heights))
+        tiles.append((name, tile, (column * WIDTH, heights[column])))
+        heights[column] += CAPTION + tile.height
+    whole, font = Image.new("RGB", (COLUMNS * WIDTH, max(heights)), "white"), ImageFont.load_default(18)
+    for name, tile, (x, y) in tiles:
+        ImageDraw.Draw(whole).text((x + 8, y + 3), name, "black", font)
+        whole.paste(tile, (x, y + CAPTION))
+    whole.quantize(COLOURS, dither=Image.Dither.NONE).save(PICTURE, optimize=True)
+
+
 def main() -> None:
     found = results()
+    draw(found)
     PAGE.write_text(gallery(found), encoding="utf-8")
     for name, result in found.items():
         path = EXAMPLES / name / "README.md"
