@@ -181,6 +181,7 @@ if TYPE_CHECKING:
     from .field.bank import StreamBank as StreamBank
     from .field.observed import Observed as Observed
     from .field.timed import Timed as Timed
+    from .field.timed_bank import TimedBank as TimedBank
     from .field.windowed import Windowed as Windowed
     from .files.elstm import save as save
     from .generation.beam import beam_search as beam_search
