@@ -27,18 +27,26 @@ def test_an_installed_wheel_is_known_by_its_record_until_a_file_is_written_to(tm
     place = str(tmp_path)
     assert cache._record(place, []) == b""
     source, record = tmp_path / "edgelstm/kernels/simd/a.py", tmp_path / "edgelstm-1.0.dist-info/RECORD"
-    noted = "edgelstm/kernels/simd/a.py,sha256=1,3\nedgelstm/stream.py,sha256=2,3\n"
+    line = "edgelstm/kernels/simd/a.py,sha256=1,3\n"
+    noted = f"edgelstm/__init__.py,sha256=3,3\n{line}edgelstm/stream.py,sha256=2,3\n"
     for path, text in ((source, "one"), (record, noted)):
         path.parent.mkdir(parents=True)
         path.write_text(text)
     os.utime(record, ns=(0, source.stat().st_mtime_ns))
     known = cache._record(place, [str(source)])
-    assert known == f"{noted}/edgelstm/kernels/simd/a.py".encode()
+    assert known == f"{line}/edgelstm/kernels/simd/a.py".encode()
     assert cache._record(place, []) not in (b"", known)  # a file went
     os.utime(record, ns=(0, source.stat().st_mtime_ns - 1))
     assert cache._record(place, [str(source)]) == b""
     record.write_text("../../../_edgelstm.pth,sha256=1,3\n")  # of an editable install
     assert cache._record(place, [str(source)]) == b""
+
+
+def test_of_a_record_all_lines_of_a_room_are_taken_in_any_order():
+    noted = b"a/x.py,1\nb/x.py,2\na/y.py,3\n"
+    assert cache._lines(noted, b"a/") == noted
+    assert cache._lines(noted, b"b/") == b"b/x.py,2\n"
+    assert cache._lines(noted, b"c/") == b""
 
 
 @pytest.fixture

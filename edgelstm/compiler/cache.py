@@ -65,13 +65,19 @@ def folder() -> str:
     return ""
 
 
-def _version(package: str) -> str:
-    """Installed version of a package, read off its metadata folder's name: importing it would take longer than loading the library."""
-    spec = PathFinder.find_spec(package)
-    if spec is None or spec.origin is None:
-        return "absent"
-    place = os.path.dirname(os.path.dirname(spec.origin))
-    return ",".join(sorted(n for n in os.listdir(place) if n.startswith(f"{package}-") and n.endswith(".dist-info"))) or spec.origin
+def _versions(*packages: str) -> str:
+    """Installed versions, read off the names of metadata folders: importing the packages would take longer than loading the library."""
+    found, names = [], dict[str, list[str]]()
+    for package in packages:
+        spec = PathFinder.find_spec(package)
+        if spec is None or spec.origin is None:
+            found.append("absent")
+            continue
+        place = os.path.dirname(os.path.dirname(spec.origin))
+        if place not in names:
+            names[place] = sorted(name for name in os.listdir(place) if name.endswith(".dist-info"))
+        found.append(",".join(name for name in names[place] if name.startswith(f"{package}-")) or spec.origin)
+    return " ".join(found)
 
 
 #: The folders of the package whose files turn a layout into code.
@@ -82,7 +88,7 @@ _MAKERS = ("edgelstm/compiler/", "edgelstm/kernels/")
 def makers() -> str:
     """Digest of all that turns a layout into code: kernels, compiler, Numba, llvmlite."""
     place = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-    digest = sha256(f"{_version('numba')} {_version('llvmlite')}".encode())
+    digest = sha256(_versions("numba", "llvmlite").encode())
     files = list(sources(*(os.path.join(place, room) for room in _MAKERS)))
     digest.update(_record(place, files) or _contents(files))
     return digest.hexdigest()
@@ -101,7 +107,14 @@ def _record(place: str, files: list[str]) -> bytes:
         return b""
     if not all(os.stat(source).st_mtime_ns <= written for source in files) or _MAKERS[1].encode() not in noted:
         return b""
-    return noted + "\n".join(source.removeprefix(place) for source in files).encode()
+    lines = [_lines(noted, room.encode()) for room in _MAKERS]
+    return b"".join(lines) + "\n".join(source.removeprefix(place) for source in files).encode()
+
+
+def _lines(noted: bytes, room: bytes) -> bytes:
+    """From the first to the last line that begins with this, which are all of them where lines are sorted."""
+    first, last = noted.find(room), noted.rfind(room)
+    return noted[first : noted.find(b"\n", last) + 1] if first >= 0 else b""
 
 
 def _contents(files: list[str]) -> bytes:
@@ -132,9 +145,11 @@ def _note(name: str, data: bytes) -> None:
 def sources(*rooms: str) -> Iterator[str]:
     """Every Python file in these folders and below, in one order on every machine."""
     for room in rooms:
-        for folder, below, names in os.walk(room):
-            below.sort()
-            yield from (os.path.join(folder, name) for name in sorted(names) if name.endswith(".py"))
+        with os.scandir(room) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        below = [entry.path for entry in found if entry.is_dir(follow_symlinks=False)]
+        yield from (entry.path for entry in found if entry.name.endswith(".py") and entry.path not in below)
+        yield from sources(*(place for place in below if not place.endswith("__pycache__")))
 
 
 def key(*parts: object) -> str:
