@@ -3,8 +3,6 @@
 The arena, in this order: state (steps taken, the sample being read, h and c of every layer), scratch, output, input.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -67,8 +65,8 @@ class Layout(NamedTuple):
     """
 
     operations: tuple[Operation, ...]
-    weights: NDArray[np.float32]
-    initial_state: NDArray[np.float32]
+    weights: "NDArray[np.float32]"
+    initial_state: "NDArray[np.float32]"
     block: int
     sample_offset: int
     scratch_offset: int

@@ -1,7 +1,5 @@
 """Model -> Plan: what all streams of a model share. Compiles, or finds compiled code in the cache."""
 
-from __future__ import annotations
-
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _loaded: dict[str, Library] = {}
-_plans: WeakKeyDictionary[Model, Plan] = WeakKeyDictionary()
+_plans: "WeakKeyDictionary[Model, Plan]" = WeakKeyDictionary()
 
 
 class Plan(NamedTuple):
@@ -47,7 +45,7 @@ class Plan(NamedTuple):
 
     program: Program
     layout: Layout
-    weights: NDArray[np.float32]
+    weights: "NDArray[np.float32]"
     target: Target
     cached: bool
     seconds: float

@@ -1,7 +1,5 @@
 """What twins share: their form, the functions that records name, the float cell, and activations rounded to int8."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -161,7 +159,7 @@ def log_softmax(x: Vector) -> Vector:
     return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
 
-def quantised(x: NDArray[Any], steps: np.float32 | NDArray[np.float32]) -> Vector:
+def quantised(x: "NDArray[Any]", steps: "np.float32 | NDArray[np.float32]") -> Vector:
     """round(x * steps), ties to even, within +-127. `steps`: integers a unit, the inverse of the scale.
 
     An activation in float32 times its steps, exactly, is what kernels round to an integer, and so does this.
@@ -170,7 +168,7 @@ def quantised(x: NDArray[Any], steps: np.float32 | NDArray[np.float32]) -> Vecto
     return np.asarray(np.clip(np.rint(exact), -LIMIT, LIMIT))
 
 
-def input_steps(x: Vector, input_scale: NDArray[np.float32] | None) -> np.float32:
+def input_steps(x: Vector, input_scale: "NDArray[np.float32] | None") -> np.float32:
     """Integers a unit of x: from the calibrated scale, or so that the largest magnitude of this step becomes 127."""
     if input_scale is not None:
         return np.float32(1) / np.float32(input_scale[0])
@@ -178,6 +176,6 @@ def input_steps(x: Vector, input_scale: NDArray[np.float32] | None) -> np.float3
     return np.float32(LIMIT) / max(largest, np.float32(1e-30))
 
 
-def sums(weight: NDArray[np.int8], x: Vector, steps: np.float32) -> Integers:
+def sums(weight: "NDArray[np.int8]", x: Vector, steps: np.float32) -> Integers:
     """Product of weight and x, both as integers: exact."""
     return np.asarray(weight.astype(np.int64) @ quantised(x, steps).astype(np.int64))

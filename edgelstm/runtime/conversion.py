@@ -3,8 +3,6 @@
 It knows arrays, lists and names, and imports none of the libraries whose tables it reads.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain, islice
@@ -85,7 +83,7 @@ def _way_out(shape: tuple[int, ...], form: Form) -> str:
     return ""
 
 
-def floats(x: object, form: Form) -> NDArray[np.float32]:
+def floats(x: object, form: Form) -> "NDArray[np.float32]":
     """Samples as an array.
 
     Parameters
@@ -140,7 +138,7 @@ def is_table(x: object) -> bool:
     return isinstance(x, Mapping) or (_is_array(x) and getattr(x, "columns", None) is not None)
 
 
-def _read(x: Any, form: Form) -> NDArray[Any]:
+def _read(x: Any, form: Form) -> "NDArray[Any]":
     """`x` as an array of some numeric dtype."""
     if isinstance(x, str | bytes) or x is None:
         raise TypeError(type(x).__name__)
@@ -187,7 +185,7 @@ def _is_masked(x: object) -> bool:
     return masked is not None and isinstance(x, masked.MaskedArray)
 
 
-def _by_label(x: object, array: NDArray[Any], form: Form) -> NDArray[Any]:
+def _by_label(x: object, array: "NDArray[Any]", form: Form) -> "NDArray[Any]":
     """The channels of a table by its columns, or of a series by its index, where both sides have names; else the array as it is."""
     found = getattr(x, "index" if form.axes == 1 else "columns", None)
     if found is None or callable(found) or not isinstance(found, Iterable) or not form.names():
@@ -211,7 +209,7 @@ def _require_names(found: list[Any], form: Form) -> None:
         )
 
 
-def _by_name(x: Any, form: Form) -> NDArray[Any]:
+def _by_name(x: Any, form: Form) -> "NDArray[Any]":
     """A mapping of names to values, or for several samples to columns."""
     names = form.names()
     if not names:
@@ -225,7 +223,7 @@ def _by_name(x: Any, form: Form) -> NDArray[Any]:
     return np.concatenate(columns) if form.axes == 1 else np.concatenate(columns, axis=1)
 
 
-def _part(x: object, form: Form, where: str) -> NDArray[np.float32]:
+def _part(x: object, form: Form, where: str) -> "NDArray[np.float32]":
     """`floats` of a part; errors begin with where it is. A missing value alone is NaN."""
     try:
         return floats(np.nan if x is None else x, form)
@@ -233,7 +231,7 @@ def _part(x: object, form: Form, where: str) -> NDArray[np.float32]:
         raise InputError(f"{where}: {problem}") from None
 
 
-def _listed(x: list[Any] | tuple[Any, ...], form: Form) -> NDArray[Any]:
+def _listed(x: list[Any] | tuple[Any, ...], form: Form) -> "NDArray[Any]":
     """Numbers, or rows of any kind, in a list."""
     shape, kinds = _outline(x), set(map(type, x))
     if form.axes == 1 or kinds <= _PLAIN or len(shape) > 1:
@@ -262,7 +260,7 @@ def _outline(x: Any, depth: int = 4) -> tuple[int, ...]:
     return (len(x), *_outline(x[0], depth - 1))
 
 
-def _numbers(array: NDArray[Any]) -> NDArray[Any]:
+def _numbers(array: "NDArray[Any]") -> "NDArray[Any]":
     """An array of numbers, made of one of objects if need be."""
     if array.size > _MOST_REPEATED and 0 in array.strides:
         raise TypeError(f"a view that repeats {array.size} values; pass shorter blocks")

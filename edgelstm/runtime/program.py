@@ -1,7 +1,5 @@
 """What a stream runs on: native code, weights, and the places in an arena, whether compiled here or built ahead of time."""
 
-from __future__ import annotations
-
 import ctypes
 from collections.abc import Callable
 from functools import cache
@@ -68,7 +66,7 @@ class Program(NamedTuple):
     """
 
     sizes: Sizes
-    initial_state: NDArray[np.uint8]
+    initial_state: "NDArray[np.uint8]"
     weights: int
     run: Run
     python_step: int
@@ -87,7 +85,7 @@ class Program(NamedTuple):
         return self.sizes.arena_bytes
 
 
-def run_of(handle: ctypes.CDLL, sizes: Sizes, initial_state: NDArray[np.uint8]) -> Run:
+def run_of(handle: ctypes.CDLL, sizes: Sizes, initial_state: "NDArray[np.uint8]") -> Run:
     """The entry point of a loaded library that takes blocks of steps, or whole recordings, each from the initial state."""
     if sizes.row_bytes is not None:
         return _recordings(handle, sizes.row_bytes, initial_state)
@@ -108,7 +106,7 @@ def tokens_of(handle: ctypes.CDLL) -> Tokens | None:
     return tokens
 
 
-def _recordings(handle: ctypes.CDLL, row_bytes: int, initial_state: NDArray[np.uint8]) -> Run:
+def _recordings(handle: ctypes.CDLL, row_bytes: int, initial_state: "NDArray[np.uint8]") -> Run:
     native = handle.edgelstm_run_recording
     native.argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_int64, ctypes.c_float, ctypes.c_int64]
     native.restype = ctypes.c_int64
@@ -132,7 +130,7 @@ def address_of(handle: ctypes.CDLL, name: str) -> int:
         return 0
 
 
-def worst_difference(program: Program, inputs: NDArray[np.float32], outputs: NDArray[np.float32]) -> tuple[float, int]:
+def worst_difference(program: Program, inputs: "NDArray[np.float32]", outputs: "NDArray[np.float32]") -> tuple[float, int]:
     """Replay a probe: the largest difference from its outputs, relative to max(1, |output|), and the first step beyond `PROBE_LIMIT`.
 
     inputs: (steps, input_size); outputs: (answers due, output_size).

@@ -3,8 +3,6 @@
 Packing is described where it is read, in the kernels. Nothing here compiles. Each kind's file has its `RULES`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
