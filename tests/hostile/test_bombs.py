@@ -18,7 +18,7 @@ from torch_files import Raw, lstm_arrays, pickled, zip_of
 
 import edgelstm as el
 from edgelstm.errors import EdgeLSTMError, StateError
-from edgelstm.importers import hdf5_library, import_file
+from edgelstm.importers import import_file
 from edgelstm.importers.bags import npz as npz_file
 from edgelstm.importers.from_onnx import file as onnx_file
 from edgelstm.importers.from_tensorflow import file as tensorflow_file
@@ -100,6 +100,8 @@ def test_recipes_of_names_and_rows_without_end(tmp_path, said, match):
 
 def test_compressed_arrays_of_hdf5_that_are_little_stored(tmp_path, monkeypatch):
     h5py = pytest.importorskip("h5py")
+    from edgelstm.importers import hdf5_library
+
     monkeypatch.setattr(hdf5_library, "_limit", lambda size: None)
     monkeypatch.setattr(hdf5_library, "_UNPACKED", 1 << 16)
     buffer = io.BytesIO()
