@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import UsageError, printable
+from .errors import UsageError, printable, warn
 from .files import container, elstm
 from .model import Model
 
@@ -108,7 +108,5 @@ def from_torch(state_dict: Mapping[str, Any], layers: str | None = None, *, pref
 
 def _warn(what: str, notes: list[str] | tuple[str, ...]) -> None:
     """Log what the user should know of a network that was taken over."""
-    import logging
-
     for note in notes:
-        logging.getLogger("edgelstm").warning("%s: %s", what, note)
+        warn(f"{what}: {note}")

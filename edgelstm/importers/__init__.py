@@ -91,6 +91,7 @@ def import_file(
     """
     path = container.path_text(path)
     asked = Asked(layers, prefix, without, recurrent_activation, sizes)
+    asked.check()
     with container.about(path), container.open_file(path) as file:
         found = sniff(file)
         if found == "edgelstm":

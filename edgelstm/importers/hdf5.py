@@ -130,6 +130,31 @@ class Group:
                 else:
                     yield f"{path}{name}"
 
+    def groups(self) -> Iterator[str]:
+        """The paths of all groups below."""
+        waiting = [(self, "")]
+        while waiting:
+            group, path = waiting.pop(0)
+            for name in group.names():
+                if "entries" in group._follow(name):
+                    waiting.append((group.group(name), f"{path}{name}/"))
+                    yield f"{path}{name}"
+
+    def moved(self, places: Mapping[str, str]) -> "Group":
+        """A group of the same datasets at other paths; `places` has for each new path the one of old.
+
+        Raises
+        ------
+        ModelFileError
+            If a dataset is in the way of a group.
+        """
+        return Group({**self._node, "entries": _tree({new: self._follow(old) for new, old in places.items()})}, self.place)
+
+    @staticmethod
+    def of(arrays: Mapping[str, NDArray[Any]]) -> "Group":
+        """A group of arrays by their paths. Errors as `moved`."""
+        return Group({"entries": _tree({path: {"array": a, "shape": a.shape, "kind": a.dtype.kind} for path, a in arrays.items()})})
+
     def _data(self, name: str) -> Mapping[str, Any]:
         found = self._follow(name)
         if "entries" in found:
@@ -148,6 +173,21 @@ class Group:
 
     def _at(self, name: str) -> str:
         return printable(f"{self.place}/{name}".lstrip("/"), 200)
+
+
+def _tree(datasets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The entries of a group whose datasets have these paths."""
+    root: dict[str, Any] = {"entries": {}, "attributes": {}}
+    for path, dataset in datasets.items():
+        *groups, name = path.split("/")
+        node = root
+        for group in groups:
+            node = node["entries"].setdefault(group, {"entries": {}, "attributes": {}})
+            if "entries" not in node:
+                raise ModelFileError(f"{printable(path, 200)} lies below an array; the file is damaged, save the model again.")
+        node["entries"][name] = dataset
+    found: dict[str, Any] = root["entries"]
+    return found
 
 
 def _refuse(fault: list[str]) -> NoReturn:

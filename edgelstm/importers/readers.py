@@ -4,8 +4,16 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import BinaryIO, NamedTuple
 
-from ..errors import UsageError
+from ..errors import UsageError, printable
 from ..model import Model
+
+#: What options look like whose text has parts.
+_AS_TEXT = {
+    "layers": '"lstm, fc1:relu, fc2"',
+    "prefix": '"encoder.rnn"',
+    "without": '"aux, loss.weight"',
+    "sizes": '"input=1x576, sr=16000"',
+}
 
 
 class Asked(NamedTuple):
@@ -16,6 +24,13 @@ class Asked(NamedTuple):
     without: str | None = None
     recurrent_activation: str | None = None
     sizes: str | None = None
+
+    def check(self) -> None:
+        """Raise UsageError if something was said otherwise than in text."""
+        for option, value in self._asdict().items():
+            if value is not None and not isinstance(value, str):
+                example = _AS_TEXT.get(option, "a name")
+                raise UsageError(f"{option} is text, as in {option}={example}; got {printable(repr(value), 60)}.")
 
     def refuse(self) -> None:
         """Raise UsageError if something was said of a file of which nothing is to be said."""
@@ -31,6 +46,7 @@ def from_checkpoint(checkpoint: object, asked: Asked, source: str) -> tuple[Mode
     from .from_torch.modules import FLAX, TORCH
     from .from_torch.state_dict import chosen
 
+    asked.check()
     found = chosen(checkpoint, asked.prefix, asked.without)
     tensors, framework = (flax.translated(found.tensors), FLAX) if flax.is_flax(found.tensors) else (found.tensors, TORCH)
     model, order, notes = from_torch(tensors, asked.layers, source=source, framework=framework, holds=found.holds)
@@ -126,6 +142,12 @@ def _keras(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[
     return from_keras(file, asked, source)
 
 
+def _shards(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .from_keras.shards import from_shards
+
+    return from_shards(file, asked, source)
+
+
 def _json(name: str) -> Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]]:
     """The reader of a JSON format, by the file that tells what stands in it."""
 
@@ -154,6 +176,7 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "ONNX": _onnx,
     "Keras (HDF5)": _keras,
     "Keras (.keras)": _keras,
+    "TensorFlow.js (JSON)": _shards,
     "Neural Amp Modeler (.nam)": _json("from_audio_json.nam"),
     "GuitarML (JSON)": _json("from_audio_json.guitarml"),
     "ICU word segmentation (JSON)": _json("from_icu.segmenter"),

@@ -47,6 +47,7 @@ _NOT_YET = (
     (b"BZh", "is compressed by bzip2; unpack it (bunzip2, or tar xjf) and name the model file."),
     (b"\xfd7zXZ\0", "is compressed by xz; unpack it (unxz, or tar xJf) and name the model file."),
     (b"\x28\xb5\x2f\xfd", "is compressed by zstd; unpack it (unzstd) and name the model file."),
+    (b"Rar!", "is a RAR archive; unpack it and name the model file."),
     (b"7z\xbc\xaf\x27\x1c", "is a 7-Zip archive; unpack it and name the model file."),
     (b"<!doctype html", "is a web page, not the file itself; download the raw file."),
     (b"<html", "is a web page, not the file itself; download the raw file."),
@@ -151,9 +152,17 @@ def _sniff_binary(start: bytes, file: BinaryIO) -> str:
         return _sniff_pickle(file)
     if msgpack_file.begins(start):
         return "Flax (MessagePack)"
-    raise ModelFileError(
-        "is no model file that edgelstm knows (PyTorch state_dict, safetensors, .elstm); it may be damaged, or something else."
-    )
+    raise ModelFileError(_unknown(start))
+
+
+def _unknown(start: bytes) -> str:
+    """What to say of a file of which only its first bytes are known."""
+    if not any(start):
+        return f"begins with {len(start)} zeros, as a file does whose download or copy was broken off; copy it again."
+    text = start.decode("utf-8", "ignore").strip()
+    if len(text.encode()) > len(start) - 16 and all(letter.isprintable() or letter.isspace() for letter in text):
+        return f"is text, no model file: it begins with {printable(' '.join(text.split()), 60)!r}."
+    return "is no model file that edgelstm knows (PyTorch, Keras, ONNX, TensorFlow Lite, .elstm, …); it may be damaged, or something else."
 
 
 def _is_graph(start: bytes) -> bool:

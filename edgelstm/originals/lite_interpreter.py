@@ -33,9 +33,17 @@ def run(path: str, found: str, how: Mapping[str, str], model: Model, xs: NDArray
     held = {tensor.name for tensor, _ in taken.reading.states if _plain(tensor.name) not in inputs}
 
     def call(given: Arrays) -> tuple[Arrays, Arrays]:
-        for name, array in given.items():
-            if (entry := inputs.get(_plain(name))) is not None:
-                interpreter.set_tensor(entry["index"], _levels(array, entry))
+        known = [(inputs[_plain(name)], array) for name, array in given.items() if _plain(name) in inputs]
+        resized = [
+            (entry, array) for entry, array in known if entry["shape"].tolist() != list(array.shape) and -1 in entry["shape_signature"]
+        ]
+        for entry, array in resized:
+            entry["shape"] = np.array(array.shape)
+            interpreter.resize_tensor_input(entry["index"], array.shape)
+        if resized:
+            interpreter.allocate_tensors()
+        for entry, array in known:
+            interpreter.set_tensor(entry["index"], _levels(array, entry))
         interpreter.invoke()
         answers = {name: _numbers(interpreter, index) for name, index in zip(names, outputs, strict=True)}
         return answers, _within(interpreter)

@@ -8,8 +8,10 @@ import tensorflow
 from numpy.typing import NDArray
 
 from ..importers.from_onnx.chains import followed
-from ..importers.from_tensorflow.file import read
+from ..importers.from_tensorflow.file import GraphDef, read
 from ..importers.from_tensorflow.program import program
+from ..importers.from_tensorflow.sections import normalised
+from ..importers.from_tensorflow.settled import settled
 from ..model import Model
 from . import Answered
 from .feeding import Arrays, fed
@@ -18,7 +20,9 @@ from .feeding import Arrays, fed
 def run(path: str, found: str, how: Mapping[str, str], model: Model, xs: NDArray[np.float32]) -> Answered:
     """Answers to samples (steps, input_size)."""
     with open(path, "rb") as opened:
-        file, _ = program(read(opened))
+        stored = read(opened)
+    file, _ = program(stored)
+    idle = _idle(stored)
     taken = followed(file, how.get("sizes"), found)
     v1 = tensorflow.compat.v1
     definition = v1.GraphDef()
@@ -30,7 +34,7 @@ def run(path: str, found: str, how: Mapping[str, str], model: Model, xs: NDArray
     with v1.Session(graph=graph) as session:
 
         def call(given: Arrays) -> tuple[Arrays, Arrays]:
-            feed = {name if ":" in name else f"{name}:0": array for name, array in given.items()}
+            feed = {name if ":" in name else f"{name}:0": array for name, array in (given | idle).items()}
             wanted = {name: name if ":" in name else f"{name}:0" for name in names}
             answers, within = session.run((wanted, taps), feed)
             return answers, within
@@ -45,6 +49,16 @@ def run(path: str, found: str, how: Mapping[str, str], model: Model, xs: NDArray
             taps = {}
             outputs, within = fed(taken, file.graph, call, xs)
     return Answered(outputs, within, f"TensorFlow {tensorflow.__version__}")
+
+
+def _idle(stored: GraphDef) -> Arrays:
+    """What placeholders that training alone needs were taken as."""
+    placeholders = {node.name for node in stored.nodes if node.op == "Placeholder"}
+    return {
+        node.name: node.attributes["value"]
+        for node in settled(normalised(stored.nodes), [])
+        if node.op == "Const" and node.name in placeholders
+    }
 
 
 def _outside(graph: Any) -> Iterator[Any]:

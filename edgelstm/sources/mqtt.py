@@ -76,7 +76,7 @@ class MqttSource(LineSource):
 
     def _let_go(self, message: Any) -> None:
         """Acknowledge a message that nobody has time for; the broker would keep its place otherwise."""
-        self._connection.client.ack(message.mid, message.qos)
+        self._connection.acknowledge(message)
 
     def __iter__(self) -> Iterator[Samples]:
         self._connection.start()
@@ -87,7 +87,7 @@ class MqttSource(LineSource):
         """Wait for messages and return their lines. Those given before are acknowledged: whoever asks for more has dealt with them."""
         while True:
             for message in self._settling:
-                self._connection.client.ack(message.mid, message.qos)
+                self._connection.acknowledge(message)
             self._settling = self._queue.take(self._most)
             if not self._settling:
                 return b""

@@ -6,9 +6,10 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import UsageError
 from .address import Address
@@ -24,8 +25,18 @@ FIRST_WAIT, LONGEST_WAIT = 1, 8
 #: A connection that lasted for fewer seconds may have been taken over by another client.
 SHORT = 3.0
 
+#: Messages that may be under way to the broker at once.
+MOST_UNDER_WAY = 1000
+
 #: Messages that may wait for the broker to confirm them; whoever has another one waits until it has.
 MOST_UNCONFIRMED = 10_000
+
+
+class _Message(NamedTuple):
+    topic: str
+    text: str
+    qos: int
+    retain: bool
 
 
 def check_options(address: Address, asked: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -49,6 +60,9 @@ def client_name(address: Address, asked: str) -> str:
 
 class Connection:
     """A client that connects in a thread of its own, again and again with growing waits, and keeps a session at the broker.
+
+    Messages arrive in the order in which they were given (MQTT 3.1.1, section 4.6): paho's client sends what is given to it while it
+    connects before what it must send again, so here new messages are held until the broker has confirmed those of the last connection.
 
     Parameters
     ----------
@@ -107,8 +121,10 @@ class Connection:
         self.name, self.status, self.lost = name, f"edgelstm/{name}/status", 0
         self._said, self._up, self.waits = "", False, False
         self._since, self._short = 0.0, 0
+        self._connections, self._acknowledging = 0, threading.Lock()
         self._changed = threading.Condition()
         self._unconfirmed, self._early = set[int](), set[int]()
+        self._held, self._holds = deque[_Message](), True
         self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, clean_session=not persistent, manual_ack=True)
         if address.user:
             self.client.username_pw_set(address.user, address.password or os.environ.get(PASSWORD))
@@ -118,11 +134,12 @@ class Connection:
         if tells:
             self.client.will_set(self.status, "offline", qos=1, retain=True)
         self.client.reconnect_delay_set(FIRST_WAIT, LONGEST_WAIT)
+        self.client.max_inflight_messages_set(MOST_UNDER_WAY)
         self.client.on_connect, self.client.on_disconnect = self._on_connect, self._on_disconnect
         self.client.on_connect_fail, self.client.on_publish = self._on_fail, self._on_publish
         self.client.on_subscribe = self._on_subscribe
         if received is not None:
-            self.client.on_message = lambda client, userdata, message: received(message)
+            self.client.on_message = lambda client, userdata, message: received(self._marked(message))
         port = address.port or PORTS[address.scheme]
         self._where = f"{address.host}:{port}"
         self.client.connect_async(address.host, port, keepalive)
@@ -141,10 +158,13 @@ class Connection:
         if reason.is_failure:
             self._say(f"the broker {self._where} refuses: {reason}; trying again.")
             return
-        self._up, self._since = True, time.monotonic()
+        with self._acknowledging:
+            self._up, self._since, self._connections = True, time.monotonic(), self._connections + 1
         self._connected()
+        if not self._unconfirmed:
+            self._release()
         if self._tells:
-            self._send(self.status, "online", 1, retain=True)
+            self._send(_Message(self.status, "online", 1, True))
         if self._said:
             self._say(f"connected to the broker {self._where}.")
 
@@ -154,7 +174,10 @@ class Connection:
             self._short = self._short + 1 if time.monotonic() - self._since < SHORT else 0
             hint = f"; does another client use the name {self.name}?" if self._short > 2 else "; trying again."
             self._say(f"the connection to the broker {self._where} broke ({reason}){hint}")
-        self._up = False
+        with self._acknowledging:
+            self._up = False
+        with self._changed:
+            self._holds = True
 
     def _on_fail(self, client: Any, userdata: object) -> None:
         """What keeps the broker from being reached is being handled where this is called."""
@@ -167,6 +190,21 @@ class Connection:
         """Ask for the messages of a topic, as long as this connection lasts."""
         self.client.subscribe(topic, qos)
 
+    def _marked(self, message: Any) -> Any:
+        """A message that knows which connection it came by."""
+        message.timestamp = self._connections
+        return message
+
+    def acknowledge(self, message: Any) -> None:
+        """Tell the broker that a message is dealt with, if the connection that it came by is there: a broker sends it again otherwise.
+
+        To acknowledge a message of an earlier connection, and then the same one that came again, makes mosquitto count one message too
+        few as under way: it lets new messages overtake those that wait. One with a qos of 2 does not come again as a whole.
+        """
+        with self._acknowledging:
+            if message.qos == 2 or (self._up and message.timestamp == self._connections):
+                self.client.ack(message.mid, message.qos)
+
     def _on_subscribe(self, client: Any, userdata: object, mid: int, reasons: Any, properties: object) -> None:
         if any(reason.is_failure for reason in reasons):
             self._say(f"the broker {self._where} lets this client not read {self._address.path}: {reasons[0]}.")
@@ -176,15 +214,32 @@ class Connection:
 
         Where too many are unconfirmed it waits.
         """
-        if len(self._unconfirmed) >= MOST_UNCONFIRMED:
+        if self.unconfirmed >= MOST_UNCONFIRMED:
             self._say(f"{MOST_UNCONFIRMED} messages wait for the broker {self._where}; no more are made until it takes them.")
             with self._waiting():
-                self._changed.wait_for(lambda: len(self._unconfirmed) < MOST_UNCONFIRMED)
-        self._send(topic, text, qos, retain=retain)
+                self._changed.wait_for(lambda: self.unconfirmed < MOST_UNCONFIRMED)
+        message = _Message(topic, text, qos, retain)
+        with self._changed:
+            if self._holds and qos:
+                self._held.append(message)
+                return
+        self._send(message)
 
-    def _send(self, topic: str, text: str, qos: int, *, retain: bool) -> None:
-        told = self.client.publish(topic, text, qos, retain)
-        if qos:
+    def _release(self) -> None:
+        """Send what was held; from then on messages go at once. The lock is open while the client is asked, which has one of its own."""
+        while True:
+            with self._changed:
+                if not self._held:
+                    self._holds = False
+                    return
+                message = self._held[0]
+            self._send(message)
+            with self._changed:
+                self._held.popleft()
+
+    def _send(self, message: _Message) -> None:
+        told = self.client.publish(*message)
+        if message.qos:
             with self._changed:
                 if told.mid in self._early:
                     self._early.remove(told.mid)
@@ -198,16 +253,19 @@ class Connection:
                 self._changed.notify_all()
             else:
                 self._early.add(mid)
+            overtaken = self._unconfirmed or not self._holds
+        if not overtaken:
+            self._release()
 
     def settle(self, seconds: float | None = None) -> bool:
         """Wait until the broker has confirmed all messages, however long it is away, or for some seconds; whether it has."""
         with self._waiting():
-            return self._changed.wait_for(lambda: not self._unconfirmed, seconds)
+            return self._changed.wait_for(lambda: not self.unconfirmed, seconds)
 
     @property
     def unconfirmed(self) -> int:
         """Messages that the broker has not confirmed."""
-        return len(self._unconfirmed)
+        return len(self._unconfirmed) + len(self._held)
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
@@ -221,7 +279,7 @@ class Connection:
     def close(self) -> None:
         """Say that this client is offline, and leave."""
         if self._up and self._tells:
-            self._send(self.status, "offline", 1, retain=True)
+            self._send(_Message(self.status, "offline", 1, True))
             self.settle(2)
         self.client.disconnect()
         self.client.loop_stop()

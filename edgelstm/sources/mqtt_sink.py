@@ -30,6 +30,8 @@ class MqttSink:
         As of `Connection`.
     discovery : str
         Prefix of Home Assistant's discovery topics; empty: nothing is announced.
+    thresholds : sequence of float
+        As of `decisions`: an answer that reaches none has the label null.
 
     Raises
     ------
@@ -45,25 +47,26 @@ class MqttSink:
         kept_names: Sequence[str],
         note: Callable[[str], None],
         discovery: str = "",
+        thresholds: Sequence[float] = (),
     ) -> None:
         asked = check_options(address, address.settled(qos=1, retain=False, client="", keepalive=60, ca=""))
         check_name(address)
         self._topic, self._qos, self._retain = address.path, asked["qos"], asked["retain"]
         self._names, self._labels, self._size = list(kept_names), list(labels), output_size
-        self._discovery, self._announced = discovery, set[str]()
+        self._discovery, self._announced, self._thresholds = discovery, set[str](), thresholds
         name = client_name(address, asked["client"])
         self._connection = Connection(address, name, note, ca=asked["ca"], keepalive=asked["keepalive"], persistent=False)
         self._connection.start()
 
     def write(self, answers: NDArray[np.float32], kept: Sequence[Sequence[Any]] = ()) -> None:
         """Publish answers (count, output_size) float32, each with what is kept beside it."""
-        best = decisions(answers).tolist()
+        best = decisions(answers, self._thresholds).tolist()
         for i, row in enumerate(answers.astype("U").tolist()):
             beside = dict(zip(self._names, kept[i], strict=True)) if kept else {}
             numbers = [float(text) if text[-1] not in "nf" else None for text in row]
             message: dict[str, Any] = beside
             if self._labels and best[i] >= 0:
-                message = {**beside, "label": self._labels[best[i]]}
+                message = {**beside, "label": [*self._labels, None][best[i]]}
             message = {**message, "outputs": dict(zip(self._labels, numbers, strict=True)) if self._labels else numbers}
             key = str(beside.get(KEY, ""))
             self._announce(key)
@@ -106,7 +109,13 @@ class MqttSink:
 
 
 def open_output(
-    url: str, output_size: int, labels: Sequence[str], kept_names: Sequence[str], note: Callable[[str], None], discovery: str = ""
+    url: str,
+    output_size: int,
+    labels: Sequence[str],
+    kept_names: Sequence[str],
+    note: Callable[[str], None],
+    discovery: str = "",
+    thresholds: Sequence[float] = (),
 ) -> MqttSink:
     """The sink of a URL; see `MqttSink`.
 
@@ -118,4 +127,4 @@ def open_output(
     address = parse(url)
     if address.scheme not in ("mqtt", "mqtts"):
         raise UsageError(f"{address.shown}: answers go to files, to - and to mqtt: URLs.")
-    return MqttSink(address, output_size, labels, kept_names, note, discovery)
+    return MqttSink(address, output_size, labels, kept_names, note, discovery, thresholds)

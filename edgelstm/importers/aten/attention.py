@@ -39,7 +39,7 @@ def _multi_head(
     average_attn_weights: bool = True,
     mask_type: int | None = None,
 ) -> list[Ref]:
-    w.require(query == key == value and not need_weights, "looks at another sequence, or gives its weights")
+    w.require(query == key == value, "looks at another sequence")
     parts = (qkv_weight, qkv_bias, proj_weight, proj_bias)
     return [_attended(w, query, int(num_head), parts, mask, mask_type)]
 

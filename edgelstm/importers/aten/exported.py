@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...files.container import BFLOAT16, widened
 from ..from_onnx.file import File
-from .program import Program
+from .memory import VIEWS
+from .program import Program, base
 
 #: Longest JSON that is read, and most numbers of one tensor.
 _MAX_JSON, _MAX_NUMBERS = 1 << 24, 1 << 27
@@ -125,9 +126,10 @@ def _program(document: Mapping[str, Any], weights: Mapping[str, NDArray[Any]]) -
     graph, signature = module["graph"], module["signature"]
     program = Program("torch.export")
     shapes = graph["tensor_values"]
+    changed = _changed(graph, signature)
     for spec in signature["input_specs"]:
         ((kind, given),) = spec.items()
-        _input(program, kind, given, shapes, weights)
+        _input(program, kind, given, shapes, weights, changed)
     for node in graph["nodes"]:
         _node(program, node, graph)
     for spec in signature["output_specs"]:
@@ -139,12 +141,44 @@ def _program(document: Mapping[str, Any], weights: Mapping[str, NDArray[Any]]) -
                 program.output(name, tuple(_size(n) for n in shapes[name]["sizes"]) if name in shapes else None)
         elif kind not in ("buffer_mutation", "token"):
             raise UnsupportedModelError(f"has an output that is a {printable(kind, 60)}, which is not imported; export model.eval().")
-        else:
-            raise UnsupportedModelError("changes one of its buffers at every call, which is not imported; return the state as an output.")
+    for name, end in changed.items():
+        program.returns(_after(name), program.value(end))
     return program.file()
 
 
-def _input(program: Program, kind: str, given: Mapping[str, Any], shapes: Mapping[str, Any], weights: Mapping[str, NDArray[Any]]) -> None:
+def _changed(graph: Mapping[str, Any], signature: Mapping[str, Any]) -> dict[str, str]:
+    """The buffers that a call changes, by the names of their inputs: the names of what they become.
+
+    A program says it in its signature, or changes them in place.
+    """
+    given = [spec["buffer"] for spec in signature["input_specs"] if "buffer" in spec]
+    names = {buffer["buffer_name"]: buffer["arg"]["name"] for buffer in given}
+    ends = [spec["buffer_mutation"] for spec in signature["output_specs"] if "buffer_mutation" in spec]
+    found = {names[end["buffer_name"]]: end["arg"]["name"] for end in ends}
+    of = {name: name for name in names.values()}  # by tensor, the buffer whose memory it is
+    for node in graph["nodes"]:
+        first = next((one["arg"]["as_tensor"]["name"] for one in node["inputs"] if "as_tensor" in one["arg"]), None)
+        operator = base(str(node["target"]))
+        if first in of and operator.endswith("_") and not operator.startswith("_"):
+            found.setdefault(of[first], of[first])
+        if first in of and (operator in VIEWS or operator.endswith("_")):
+            of |= {one["as_tensor"]["name"]: of[first] for one in node["outputs"] if "as_tensor" in one}
+    return found
+
+
+def _after(name: str) -> str:
+    """What the output is called that a buffer becomes."""
+    return f"{name} after"
+
+
+def _input(
+    program: Program,
+    kind: str,
+    given: Mapping[str, Any],
+    shapes: Mapping[str, Any],
+    weights: Mapping[str, NDArray[Any]],
+    changed: Mapping[str, str],
+) -> None:
     if kind == "user_input":
         argument = given["arg"]
         if "as_tensor" not in argument:
@@ -161,7 +195,13 @@ def _input(program: Program, kind: str, given: Mapping[str, Any], shapes: Mappin
     full = given[names[kind]]
     if full not in weights:
         raise ModelFileError(f"lacks the data of {printable(full, 80)!r}; save it again.")
-    program.constant(given["arg"]["name"], weights[full])
+    name, array = given["arg"]["name"], weights[full]
+    if name not in changed:
+        program.constant(name, array)
+    elif array.dtype.kind == "f":
+        program.state(name, array, _after(name))
+    else:
+        raise UnsupportedModelError(f"changes its buffer {printable(full, 60)!r} of whole numbers at every call, which is not imported.")
 
 
 def _size(value: Mapping[str, Any]) -> int | str:

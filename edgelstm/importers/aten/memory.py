@@ -8,7 +8,7 @@ from ...errors import UnsupportedModelError
 from ..from_onnx.writer import Ref
 
 #: Operators that give another look at the same memory.
-_VIEWS = frozenset(
+VIEWS = frozenset(
     [
         "select",
         "slice",
@@ -90,12 +90,16 @@ class Memory:
             value = self._now[value.name]
         return value
 
+    def written(self) -> set[str]:
+        """The names of all tensors that were changed in place, or of which a view was."""
+        return {*self._now, *self._parts, *self._stale}
+
     def called(self, name: str, given: Sequence[Any], results: Sequence[Ref]) -> None:
         """Remember what an operator, by its name, did to the memory of what it was given."""
         target = given[0] if given else None
         if not isinstance(target, Ref):
             return
-        if name in _VIEWS:
+        if name in VIEWS:
             place = given[1:3] if name == "select" and all(isinstance(n, int) for n in given[1:3]) else (None, 0)
             self._views |= {part.name: _View(target, *place) for part in results if part.name != target.name}
         elif name.endswith("_") and len(results) == 1:

@@ -142,7 +142,7 @@ def _flip(w: Writer, x: Ref, dims: Sequence[int]) -> Ref:
 
 def _split(w: Writer, x: Ref, dim: int, outputs: int, sizes: Sequence[int] | None) -> list[Ref]:
     inputs: list[Given] = [x] if sizes is None else [x, w.ints(list(sizes))]
-    how = {"num_outputs": outputs} if sizes is None else {}
+    how: dict[str, Any] = {"num_outputs": outputs} if sizes is None else {}
     return w.several("Split", inputs, outputs, [x.rank] * outputs, axis=_axis(w, x, dim), **how)
 
 
@@ -235,12 +235,11 @@ def _arange(w: Writer, *bounds: Given, start: Given = 0, end: Given = None, step
 
 
 MOVING: dict[str, Handler] = {
-    **dict.fromkeys(("detach", "contiguous", "alias", "lift_fresh_copy", "detach_", "type_as", "cpu"), _same),
+    **dict.fromkeys(("detach", "contiguous", "alias", "lift_fresh_copy", "detach_", "type_as", "cpu", "requires_grad_", "data"), _same),
     "clone": lambda w, x, **_: w.one("Identity", x),
     "to": _to,
     "_to_copy": _to,
-    "dropout": _dropout,
-    "feature_dropout": _dropout,
+    **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"), _dropout),
     "select": _select,
     "slice": _slice,
     "cat": _cat,
@@ -272,6 +271,8 @@ MOVING: dict[str, Handler] = {
     "full": _full(None),
     "new_zeros": _new_zeros,
     "zeros_like": _like(0.0),
+    "empty_like": _like(0.0),
+    "empty": _full(0.0),
     "ones_like": _like(1.0),
     "full_like": _like(None),
     "new_ones": lambda w, x, size, **_: _full(1.0)(w, size),
@@ -290,4 +291,5 @@ MOVING: dict[str, Handler] = {
     "size": _size,
     "sym_size": _size,
     "floordiv": lambda w, x, other: w.one("Div", x, other),
+    "floor_divide": lambda w, x, other: w.one("Floor", w.one("Div", x, other)),
 }

@@ -11,8 +11,10 @@ import numpy as np
 from ..from_onnx.writer import Given, Ref, Writer
 from .comparing import COMPARING
 from .elementwise import ELEMENTWISE
+from .normalising import NORMALISING
 from .recurrent import RECURRENT, Handler
 from .reducing import REDUCING
+from .resizing import RESIZING
 from .sliding import SLIDING
 
 
@@ -146,89 +148,6 @@ def _embedding(w: Writer, weight: Ref, indices: Ref, padding_idx: int = -1, scal
     return w.one("Gather", weight, indices, rank=indices.rank + 1, axis=0)
 
 
-def _layer_norm(
-    w: Writer,
-    input: Ref,  # noqa: A002
-    normalized_shape: Sequence[int],
-    weight: Ref | None = None,
-    bias: Ref | None = None,
-    eps: float = 1e-5,
-    cudnn_enable: bool = True,
-) -> Ref:
-    weight = weight or w.constant(np.ones(tuple(normalized_shape), np.float32))
-    return w.one("LayerNormalization", input, weight, bias, axis=-len(normalized_shape), epsilon=float(eps))
-
-
-def _batch_norm(
-    w: Writer,
-    input: Ref,  # noqa: A002
-    weight: Ref | None,
-    bias: Ref | None,
-    running_mean: Ref | None,
-    running_var: Ref | None,
-    training: bool,
-    momentum: float,
-    eps: float,
-    cudnn_enabled: bool = True,
-) -> Ref:
-    if training or running_mean is None or running_var is None:
-        w.refuse("normalises by the batch at hand, as in training; export model.eval()")
-    size = w.array(running_mean).shape
-    weight, bias = weight or w.constant(np.ones(size, np.float32)), bias or w.constant(np.zeros(size, np.float32))
-    return w.one("BatchNormalization", input, weight, bias, running_mean, running_var, epsilon=float(eps))
-
-
-def _batch_norm_of_running(
-    w: Writer,
-    input: Ref,  # noqa: A002
-    weight: Ref | None,
-    bias: Ref | None,
-    running_mean: Ref,
-    running_var: Ref,
-    momentum: float,
-    eps: float,
-) -> Ref:
-    return _batch_norm(w, input, weight, bias, running_mean, running_var, False, momentum, eps)
-
-
-def _group_norm(
-    w: Writer,
-    input: Ref,  # noqa: A002
-    num_groups: int,
-    weight: Ref | None = None,
-    bias: Ref | None = None,
-    eps: float = 1e-5,
-    cudnn_enabled: bool = True,
-) -> Ref:
-    weight, bias = weight or w.constant(np.ones(num_groups, np.float32)), bias or w.constant(np.zeros(num_groups, np.float32))
-    return w.one("GroupNormalization", input, weight, bias, num_groups=int(num_groups), epsilon=float(eps))
-
-
-def _instance_norm(
-    w: Writer,
-    input: Ref,  # noqa: A002
-    weight: Ref | None,
-    bias: Ref | None,
-    running_mean: Ref | None,
-    running_var: Ref | None,
-    use_input_stats: bool,
-    momentum: float,
-    eps: float,
-    cudnn_enabled: bool = True,
-) -> Ref:
-    if not use_input_stats:
-        return _batch_norm(w, input, weight, bias, running_mean, running_var, False, momentum, eps)
-    weight, bias = weight or w.constant(np.ones(1, np.float32)), bias or w.constant(np.zeros(1, np.float32))
-    return w.one("InstanceNormalization", input, weight, bias, epsilon=float(eps))
-
-
-def _weight_norm(w: Writer, v: Ref, g: Ref, dim: int = 0) -> Ref:
-    """``g v / |v|``, the norm over all axes but `dim`; over all where that is -1."""
-    directions, sizes = w.array(v).astype(np.float64), w.array(g).astype(np.float64)
-    axes = tuple(axis for axis in range(directions.ndim) if dim == -1 or axis != dim % directions.ndim)
-    return w.constant(sizes * directions / np.sqrt((directions**2).sum(axes, keepdims=True)))
-
-
 def _celu(w: Writer, x: Ref, alpha: float = 1) -> Ref:
     """``max(x, 0) + min(alpha (exp(x / alpha) - 1), 0)``, which is ELU of ``x / alpha``, times alpha."""
     return _elu(w, x) if alpha == 1 else w.one("Mul", _elu(w, w.one("Mul", x, 1 / float(alpha))), float(alpha))
@@ -240,6 +159,8 @@ PLAIN: dict[str, Handler] = {
     **REDUCING,
     **ELEMENTWISE,
     **COMPARING,
+    **NORMALISING,
+    **RESIZING,
     "linear": _linear,
     "addmm": _addmm,
     "matmul": _matmul,
@@ -281,16 +202,9 @@ PLAIN: dict[str, Handler] = {
     "log_softmax": _softmax("LogSoftmax"),
     "_log_softmax": _softmax("LogSoftmax"),
     "embedding": _embedding,
-    "layer_norm": _layer_norm,
-    "native_layer_norm": _layer_norm,
-    "batch_norm": _batch_norm,
-    "_native_batch_norm_legit_no_training": _batch_norm_of_running,
     "glu": _glu,
     "maximum": _binary("Max"),
     "minimum": _binary("Min"),
-    "_weight_norm": _weight_norm,
-    "group_norm": _group_norm,
-    "instance_norm": _instance_norm,
     "celu": _celu,
 }
 

@@ -17,10 +17,12 @@ from ..graph.wires import Budget
 from .attention import ATTENTION
 from .memory import Memory
 from .moving import MOVING
+from .native import NATIVE
 from .operators import PLAIN
+from .packing import PACKING
 from .products import PRODUCTS
 
-_HANDLERS = {**PLAIN, **MOVING, **PRODUCTS, **ATTENTION}
+_HANDLERS = {**PLAIN, **MOVING, **PRODUCTS, **ATTENTION, **PACKING}
 
 #: Calls that check something and compute nothing.
 _CHECKS = ("_assert", "sym_constrain_range", "_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range_for_size", "_guards_fn")
@@ -45,6 +47,7 @@ class Program:
         self._outputs: dict[str, tuple[int | str, ...] | None] = {}
         self._lengths: dict[tuple[str, int], int | None] = {}
         self._budget = Budget()  # of all numbers that are looked up
+        self._refused: dict[str, str] = {}  # by tensor, why the operator that makes it is not imported
         self.memory = Memory(lambda name, given: self._written(name, given, {}, 1)[0], self.length)
 
     def input(self, name: str, shape: tuple[int | str, ...], dtype: str) -> Ref:
@@ -72,13 +75,22 @@ class Program:
             raise LookupError(f"{printable(name, 60)} is read before it is made")
         return self._values[name]
 
+    def _check(self, given: Any) -> None:
+        """Refuse what an operator made that is not imported; where nothing reads it, it does not matter."""
+        for value in given if isinstance(given, list | tuple) and not isinstance(given, Ref) else [given]:
+            if isinstance(value, list | tuple) and not isinstance(value, Ref):
+                self._check(value)
+            elif isinstance(value, Ref) and value.name in self._refused:
+                raise UnsupportedModelError(self._refused[value.name])
+
     def output(self, name: str, shape: tuple[int | str, ...] | None = None) -> None:
         """A tensor that the program returns."""
-        self.value(name)
+        self._check(self.value(name))
         self._outputs[name] = shape
 
     def returns(self, name: str, ref: Ref) -> None:
         """A tensor that the program returns, under a name of its own."""
+        self._check(self.memory.now(ref))
         self._put(name, ref)
         self._outputs[name] = None
 
@@ -90,7 +102,7 @@ class Program:
         UnsupportedModelError
             If the operator, or something that it is given, is not imported.
         """
-        name = _base(target)
+        name = base(target)
         self._writer.place = f"the call {printable(target, 60)}" + (f" that makes {printable(outputs[0], 40)}" if outputs else "")
         if name in _CHECKS:
             return []
@@ -116,18 +128,35 @@ class Program:
 
     def _written(self, name: str, positional: Sequence[Any], named: Mapping[str, Any], count: int) -> list[Ref]:
         writer = self._writer
+        self._check([*positional, *named.values()])
         if name in ("split", "unbind"):
             return self._parts(name, positional, named, count)
+        changes = name.endswith("_") or not count
         name = name if name in _HANDLERS else name.removesuffix("_")
         if name not in _HANDLERS:
-            writer.refuse("is no operator that edgelstm imports")
+            return self._unknown(changes, positional, count)
         handler = _HANDLERS[name]
         try:
             bound = inspect.signature(handler).bind(writer, *positional, **named)
         except TypeError as problem:
             writer.refuse(f"has a form that is not imported ({printable(problem, 100)})")
         found = handler(*bound.args, **bound.kwargs)
-        return [found] if isinstance(found, Ref) else found
+        if isinstance(found, Ref):
+            return [found]
+        return [*found, *self._unread(found[0].rank, count - len(found), "gives more than is imported")]
+
+    def _unknown(self, changes: bool, positional: Sequence[Any], count: int) -> list[Ref]:
+        """The results of an operator that is not imported, which are refused where they are read; at once, if it changes something."""
+        why = "is no operator that edgelstm imports"
+        if changes:
+            self._writer.refuse(why)
+        return self._unread(max((value.rank for value in positional if isinstance(value, Ref)), default=0), count, why)
+
+    def _unread(self, rank: int, count: int, why: str) -> list[Ref]:
+        """Results that are refused where they are read."""
+        made = [Ref(f"refused:{len(self._refused) + place}", rank) for place in range(count)]
+        self._refused |= {ref.name: f"{self._writer.place}: {why}." for ref in made}
+        return made
 
     def _parts(self, name: str, positional: Sequence[Any], named: Mapping[str, Any], count: int) -> list[Ref]:
         """``split`` and ``unbind``, whose number of results stands at the call."""
@@ -154,19 +183,32 @@ class Program:
         shapes = [tensor.shape or () for tensor in self._inputs]
         if not shapes or len(shapes[0]) < 2 or not all(isinstance(n, int) for shape in shapes for n in shape):
             return None
+        nodes, end = _behind(self._writer.nodes, [ref.name]), Tensor(ref.name, (), "int")
+        file = File(
+            Graph(tuple(self._inputs), (end,), nodes, dict(self._writer.constants)),
+            {},
+            {"ai.onnx": OPSET},
+            self._producer,
+            operators=NATIVE,
+        )
         time = 1 if shapes[0][0] == 1 else 0
-        axes = [Axes(time, 1 - time), *[Axes(None, None)] * (len(shapes) - 1)]
-        nodes, end = _behind(self._writer.nodes, ref.name), Tensor(ref.name, (), "int")
-        file = File(Graph(tuple(self._inputs), (end,), nodes, dict(self._writer.constants)), {}, {"ai.onnx": OPSET}, self._producer)
-        try:
-            reading = Reading(tuple(zip(self._inputs, axes, strict=True)))
-            _, outputs, _, _ = Attempt(file, reading, budget=self._budget).followed(int(shapes[0][time]))
-        except EdgeLSTMError:
-            return None
-        self._budget.renew()
-        (value,) = outputs.values()
-        number = None if isinstance(value, Flow) else np.asarray(value)
-        return None if number is None or number.size != 1 or number.dtype.kind not in "iub" else int(number.item())
+        for axes, steps in ((Axes(time, 1 - time), shapes[0][time]), (Axes(None, 0), 1)):  # a recording, or one frame
+            reading = Reading(tuple(zip(self._inputs, [axes, *[Axes(None, None)] * (len(shapes) - 1)], strict=True)))
+            try:
+                _, outputs, _, _ = Attempt(file, reading, budget=self._budget).followed(int(steps))
+            except EdgeLSTMError:
+                continue
+            self._budget.renew()
+            (value,) = outputs.values()
+            number = None if isinstance(value, Flow) else np.asarray(value)
+            return None if number is None or number.size != 1 or number.dtype.kind not in "iub" else int(number.item())
+        return None
+
+    def shape(self, ref: Ref) -> tuple[int | str, ...] | None:
+        """The shape of an input or a constant; None of other tensors."""
+        constant = self._writer.constants.get(ref.name)
+        given = next((tensor.shape for tensor in self._inputs if tensor.name == ref.name), None)
+        return given if constant is None else constant.shape
 
     @property
     def calls(self) -> int:
@@ -204,7 +246,7 @@ class Program:
         ends = [Node("Identity", "ai.onnx", name, (own,), (name,), {}) for name, own in made.items() if own != name]
         outputs = tuple(Tensor(name, shape, "float") for name, shape in self._outputs.items())
         graph = Graph(tuple(self._inputs), outputs, _read([*self._writer.nodes, *ends], self._outputs), dict(self._writer.constants))
-        return File(graph, {}, {"ai.onnx": OPSET}, self._producer)
+        return File(graph, {}, {"ai.onnx": OPSET}, self._producer, operators=NATIVE)
 
 
 def _read(nodes: Sequence[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
@@ -213,9 +255,9 @@ def _read(nodes: Sequence[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
     return tuple(node for node in nodes if node.op not in ("ArgMax", "ArgMin") or wanted.intersection(node.outputs))
 
 
-def _behind(nodes: Sequence[Node], name: str) -> tuple[Node, ...]:
-    """The nodes that a tensor depends on."""
-    wanted, kept = {name}, []
+def _behind(nodes: Sequence[Node], names: Iterable[str]) -> tuple[Node, ...]:
+    """The nodes that tensors depend on."""
+    wanted, kept = set(names), []
     for node in reversed(nodes):
         if wanted.intersection(node.outputs):
             kept.append(node)
@@ -223,7 +265,7 @@ def _behind(nodes: Sequence[Node], name: str) -> tuple[Node, ...]:
     return tuple(kept[::-1])
 
 
-def _base(target: str) -> str:
+def base(target: str) -> str:
     """The name of an operator without its library and overload: ``torch.ops.aten.select.int`` is select."""
     parts = target.split(".")
     if "aten" in parts:

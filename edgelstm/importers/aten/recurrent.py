@@ -1,7 +1,7 @@
 """ATen's recurrent operators as ONNX's LSTM, GRU and RNN nodes, one a stacked layer.
 
-Weights come as one list: for each layer and direction weight_ih, weight_hh and, if has_biases, bias_ih and bias_hh
-(``torch/nn/modules/rnn.py``). Gates are i f g o and r z n here, i o f c and z r h there.
+Weights come as one list: for each layer and direction weight_ih, weight_hh and, if has_biases, bias_ih and bias_hh; of an LSTM
+with a projection weight_hr too (``torch/nn/modules/rnn.py``). Gates are i f g o and r z n here, i o f c and z r h there.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..from_onnx.writer import Ref, Writer
+from .native import DOMAIN
 
 #: Writes one call of an operator; its parameters are called as the operator's schema calls them.
 Handler: TypeAlias = Callable[..., "Ref | list[Ref]"]
@@ -22,7 +23,14 @@ _ROWS = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2), "RNN": (0,)}
 def _handler(op: str, **attributes: Any) -> Handler:
     """The operator that is written as nodes of `op`: outputs y, h and, of an LSTM, c."""
 
-    def write(
+    def write(w: Writer, *given: Any, **named: Any) -> list[Ref]:
+        is_packed = "batch_sizes" in named or (len(given) > 3 and isinstance(given[3], list))
+        return packed(w, *given, **named) if is_packed else padded(w, *given, **named)
+
+    def packed(w: Writer, data: Ref, batch_sizes: Ref, *rest: Any, **named: Any) -> list[Ref]:
+        return padded(w, data, *rest, **{**named, "batch_first": False})
+
+    def padded(
         w: Writer,
         input: Ref,  # noqa: A002
         hx: Ref | Sequence[Ref],
@@ -36,8 +44,9 @@ def _handler(op: str, **attributes: Any) -> Handler:
     ) -> list[Ref]:
         w.require(not train, "is in training mode; export model.eval()")
         states = [hx] if isinstance(hx, Ref) else list(hx)
-        shape = _Shape(op, num_layers, 2 if bidirectional else 1, 4 if has_biases else 2, batch_first, attributes)
-        return _stack(w, shape, input, states, params)
+        arrays, directions = (4 if has_biases else 2), 2 if bidirectional else 1
+        projects = op == "LSTM" and len(params) == num_layers * directions * (arrays + 1)
+        return _stack(w, _Shape(op, num_layers, directions, arrays, projects, batch_first, attributes), input, states, params)
 
     return write
 
@@ -56,7 +65,7 @@ def _cell(op: str, **attributes: Any) -> Handler:
     ) -> list[Ref]:
         w.require(input.rank == 2, "is a cell that reads an array of other than two axes")
         params = [w_ih, w_hh, *(bias for bias in (b_ih, b_hh) if bias is not None)]
-        shape = _Shape(op, 1, 1, len(params), False, attributes)
+        shape = _Shape(op, 1, 1, len(params), False, False, attributes)
         states = [w.one("Unsqueeze", state, w.ints([0]), rank=3) for state in ([hx] if isinstance(hx, Ref) else hx)]
         _, ends = _layer(w, shape, 0, w.one("Unsqueeze", input, w.ints([0]), rank=3), states, params)
         return [w.one("Squeeze", end, w.ints([0]), rank=2) for end in ends]
@@ -78,14 +87,20 @@ RECURRENT: dict[str, Handler] = {
 
 
 class _Shape(NamedTuple):
-    """ONNX's operator; layers, directions and arrays of each; whether the batch is the first axis; further attributes."""
+    """ONNX's operator; layers, directions, arrays of each and whether a projection follows; whether the batch is first; attributes."""
 
     op: str
     layers: int
     directions: int
     arrays: int
+    projects: bool
     batch_first: bool
     attributes: dict[str, Any]
+
+    @property
+    def each(self) -> int:
+        """Arrays of one direction."""
+        return self.arrays + self.projects
 
     def attributes_of(self, hidden: int) -> dict[str, Any]:
         rest = dict(self.attributes)
@@ -95,9 +110,8 @@ class _Shape(NamedTuple):
 
 def _stack(w: Writer, shape: _Shape, x: Ref, states: list[Ref], params: Sequence[Ref]) -> list[Ref]:
     w.require(isinstance(x, Ref) and x.rank in (2, 3), "reads an array that has not two or three axes")
-    expected = shape.layers * shape.directions * shape.arrays
-    extra = "; one more a direction is an LSTM with proj_size, which is imported from its state_dict" if shape.op == "LSTM" else ""
-    w.require(len(params) == expected, f"has {len(params)} arrays for {shape.layers} layers of {shape.directions} directions{extra}")
+    expected = shape.layers * shape.directions * shape.each
+    w.require(len(params) == expected, f"has {len(params)} arrays for {shape.layers} layers of {shape.directions} directions")
     alone = x.rank == 2
     x = w.one("Unsqueeze", x, w.ints([1]), rank=3) if alone else x
     states = [w.one("Unsqueeze", state, w.ints([1]), rank=3) if alone else state for state in states]
@@ -114,18 +128,23 @@ def _stack(w: Writer, shape: _Shape, x: Ref, states: list[Ref], params: Sequence
 
 
 def _layer(w: Writer, shape: _Shape, layer: int, x: Ref, states: list[Ref], params: Sequence[Ref]) -> tuple[Ref, list[Ref]]:
-    """The outputs of one layer, (steps, batch, directions * hidden), and what its states end as."""
-    each = shape.directions * shape.arrays
+    """The outputs of one layer, (steps, batch, directions * size), and what its states end as."""
+    each = shape.directions * shape.each
     parts = params[layer * each : (layer + 1) * each]
-    packed = [_packed(w, shape.op, parts[index :: shape.arrays]) for index in range(shape.arrays)]
+    packed = [_packed(w, shape.op, parts[index :: shape.each]) for index in range(shape.arrays)]
     bias = w.constant(np.concatenate(packed[2:], axis=1)) if packed[2:] else None
-    hidden = int(packed[1].shape[-1])
+    size = int(packed[1].shape[-1])
     bounds = [w.ints([n]) for n in (layer * shape.directions, (layer + 1) * shape.directions, 0)]
     begins = [w.one("Slice", state, *bounds, rank=3) for state in states]
     inputs = [x, w.constant(packed[0]), w.constant(packed[1]), bias, None, *begins]
-    y, *ends = w.several(shape.op, inputs, len(states) + 1, [4, *[3] * len(states)], **shape.attributes_of(hidden))
-    y = w.one("Transpose", y, perm=[0, 2, 1, 3])  # (steps, batch, directions, hidden)
-    return w.one("Reshape", y, w.ints([0, 0, shape.directions * hidden]), rank=3), ends
+    if shape.projects:
+        projections = np.stack([w.array(part) for part in parts[shape.arrays :: shape.each]])
+        inputs, hidden, domain = [*inputs, None, w.constant(projections)], int(projections.shape[-1]), DOMAIN
+    else:
+        hidden, domain = size, "ai.onnx"
+    y, *ends = w.several(shape.op, inputs, len(states) + 1, [4, *[3] * len(states)], domain=domain, **shape.attributes_of(hidden))
+    y = w.one("Transpose", y, perm=[0, 2, 1, 3])  # (steps, batch, directions, size)
+    return w.one("Reshape", y, w.ints([0, 0, shape.directions * size]), rank=3), ends
 
 
 def _packed(w: Writer, op: str, parts: Sequence[Ref]) -> NDArray[Any]:

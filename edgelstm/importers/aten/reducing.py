@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from ..from_onnx.writer import Given, Ref, Writer
 from .recurrent import Handler
 
@@ -89,6 +91,7 @@ REDUCING: dict[str, Handler] = {
     "linalg_vector_norm": _norm,
     "frobenius_norm": lambda w, x, dim, keepdim=False: _reduced(w, "ReduceL2", x, dim, keepdim),
     "logsumexp": _log_sum_exp,
+    "cumsum": lambda w, x, dim, dtype=None: w.one("CumSum", x, w.constant(np.int64(dim)), rank=x.rank),
     "max": _extreme(1),
     "min": _extreme(-1),
 }

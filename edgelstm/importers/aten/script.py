@@ -6,7 +6,7 @@ Modules of ``torch.nn`` whose own code is long, the recurrent ones, are taken by
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -17,19 +17,27 @@ from ..from_torch import archive
 from ..pickles.reader import Thing
 from .program import Program
 from .script_archive import Script
-from .script_modules import recurrent
+from .script_asking import Asking, need
+from .script_attributes import Attributes, class_of, method_of
+from .script_modules import QUANTISED, packed_recurrent, recurrent, unpacked
 from .script_values import (
     CHECKS,
     COMPARED,
     COUNTED,
+    FREE,
     FUNCTIONS,
+    GRADIENTS,
     NUMBERS,
+    Fields,
     Function,
     Method,
     OpenLoop,
+    Raises,
     Scope,
+    cast,
     complains,
     dotted,
+    is_of,
     is_type,
     taken_apart,
 )
@@ -46,20 +54,23 @@ _DEEPEST, _MOST = 60, 20_000
 
 @dataclass(eq=False)
 class Follower:
-    """Reads the methods of a script and writes what they call into a program."""
+    """Reads the methods of a script and writes what they call into the program of its attributes."""
 
-    script: Script
-    program: Program
+    attributes: Attributes
     _depth: int = 0
     _count: int = 0
     _names: int = 1  # how many names the present assignment has
-    _weights: dict[tuple[object, ...], Ref] = field(default_factory=dict)
-    _held: dict[tuple[int, str], Any] = field(default_factory=dict)  # attributes that the code sets, by owner and name
-    _states: dict[tuple[int, str], str] = field(default_factory=dict)  # those of them that are read before: their outputs' names
 
-    def states(self) -> dict[str, Ref]:
-        """Behind a run: what each tensor that a module keeps from call to call has become, by the name of its output."""
-        return {name: self._held[key] for key, name in self._states.items()}
+    def __post_init__(self) -> None:
+        self._asking = Asking(self.program)
+
+    @property
+    def script(self) -> Script:
+        return self.attributes.script
+
+    @property
+    def program(self) -> Program:
+        return self.attributes.program
 
     def run(self, arguments: Sequence[Any]) -> Any:
         """What ``forward`` of the whole module returns for these arguments."""
@@ -67,34 +78,19 @@ class Follower:
 
     def parameters(self) -> list[ast.arg]:
         """The parameters of ``forward``, without self, that have no default."""
-        found = self._method(self.script.root, "forward").args
+        found = method_of(self.script, self.script.root, "forward").args
         return found.args[1 : len(found.args) - len(found.defaults)]
 
     def defaults(self) -> list[Any]:
         """The defaults of the others."""
-        return [self._value(default, {}) for default in self._method(self.script.root, "forward").args.defaults]
+        return [self._value(default, {}) for default in method_of(self.script, self.script.root, "forward").args.defaults]
 
     def _refuse(self, node: ast.AST, why: str, kind: type[UnsupportedModelError] = UnsupportedModelError) -> NoReturn:
         raise kind(f"its code has {printable(ast.unparse(node), 100)!r}: {why}.")
 
-    def _class(self, name: str) -> ast.ClassDef:
-        module, _, kind = name.rpartition(".")
-        body = self.script.code[module].body if module in self.script.code else []
-        found = next((node for node in body if isinstance(node, ast.ClassDef) and node.name == kind), None)
-        if found is None:
-            raise UnsupportedModelError(f"has no code of its class {printable(name, 80)!r}.")
-        return found
-
-    def _method(self, thing: Thing, name: str) -> ast.FunctionDef:
-        body = self._class(thing.name).body
-        found = next((node for node in body if isinstance(node, ast.FunctionDef) and node.name == name), None)
-        if found is None:
-            raise UnsupportedModelError(f"has no method {name!r} in its class {printable(thing.name, 80)!r}.")
-        return found
-
     def constants(self, thing: Thing) -> dict[str, Any]:
         """What a class states of itself: ``batch_first : Final[bool] = True``."""
-        body = [node for node in self._class(thing.name).body if isinstance(node, ast.AnnAssign) and node.value is not None]
+        body = [node for node in class_of(self.script, thing.name).body if isinstance(node, ast.AnnAssign) and node.value is not None]
         return {
             node.target.id: self._value(node.value, {}) for node in body if isinstance(node.target, ast.Name) and node.value is not None
         }
@@ -105,8 +101,10 @@ class Follower:
             stated = self.constants(what.thing) if ".torch.nn.modules.rnn." in what.thing.name else {}
             if "mode" in stated and what.name.startswith("forward"):
                 names = [name for level in what.thing.state["_all_weights"] for name in level]
-                return recurrent(self.program, stated, [self._member(what.thing, name, ast.Pass()) for name in names], *arguments)
-            return self._body(self._method(what.thing, what.name), [what.thing, *arguments], named)
+                return recurrent(self.program, stated, [self._member(what.thing, name) for name in names], *arguments)
+            if what.name in ("forward_tensor", "forward_packed") and (packed := packed_recurrent(self.attributes, what.thing)):
+                return recurrent(self.program, *packed, *arguments)
+            return self._body(method_of(self.script, what.thing, what.name), [what.thing, *arguments], named)
         return None if what.node.name in CHECKS else self._body(what.node, arguments, named)
 
     def _body(self, function: ast.FunctionDef, arguments: list[Any], named: dict[str, Any]) -> Any:
@@ -147,6 +145,9 @@ class Follower:
                 self._value(node.value, scope)
             elif isinstance(node, ast.For | ast.While):
                 self._repeated(node, scope)
+            elif isinstance(node, ast.With) and all(self._value(item.context_expr, scope) is FREE for item in node.items):
+                if returned := self._statements(node.body, scope):
+                    return returned
             elif not isinstance(node, ast.Pass):
                 self._refuse(node, "loops and such are not imported")
         return []
@@ -155,6 +156,7 @@ class Follower:
         """Whether the condition of a choice holds, which is known."""
         chosen = self._value(node.test, scope)
         if isinstance(chosen, Ref) and (complains(node.body) or complains(node.orelse)):
+            self._asking.ask(chosen, "ne" if complains(node.body) else "eq")
             return not complains(node.body)
         known = self._number(chosen)
         if not isinstance(known, bool | int):
@@ -189,7 +191,9 @@ class Follower:
             scope[target.id] = value
             return
         if isinstance(target, ast.Attribute):
-            self._keep(target, value, scope)
+            owner = self._value(target.value, scope)
+            if not isinstance(owner, Thing) or not self.attributes.keep(owner, target.attr, value):
+                self._refuse(target, "an attribute that is no tensor changes from call to call")
             return
         if not isinstance(target, ast.Tuple) or not isinstance(value, list | tuple) or len(target.elts) != len(value):
             self._refuse(target, "it takes another number of values")
@@ -203,15 +207,15 @@ class Follower:
             return scope[node.id] if node.id in scope else NUMBERS[node.id]
         if isinstance(node, ast.List | ast.Tuple):
             return [self._value(one, scope) for one in node.elts]
+        if isinstance(node, ast.Dict) and None not in node.keys:
+            return {self._value(key, scope): self._value(value, scope) for key, value in zip(node.keys, node.values, strict=True) if key}
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             return -self._value(node.operand, scope)
         if isinstance(node, ast.Subscript):
             return self._value(node.value, scope)[self._value(node.slice, scope)]
         if isinstance(node, ast.Attribute):
             return self._attribute(node, scope)
-        if not isinstance(node, ast.Call):
-            self._refuse(node, "it is no part of the code that is imported")
-        return self._called(node, scope)
+        return self._called(node, scope) if isinstance(node, ast.Call) else self._refuse(node, "it is no part of the code that is imported")
 
     def _attribute(self, node: ast.Attribute, scope: Scope) -> Any:
         """An attribute of a module, or a name with dots."""
@@ -219,59 +223,28 @@ class Follower:
         if name and name.partition(".")[0] not in scope:
             return self._named(name, node)
         owner = self._value(node.value, scope)
+        if owner is FREE:
+            return FREE
+        if isinstance(owner, Fields):
+            return owner.field(node.attr)
         if not isinstance(owner, Thing):
             self._refuse(node, "it is an attribute of what has none")
-        return self._member(owner, node.attr, node)
-
-    def _keep(self, target: ast.Attribute, value: Any, scope: Scope) -> None:
-        """An attribute that is set: a tensor is the module's own until the next call, and a state if that reads it."""
-        owner = self._value(target.value, scope)
-        if not isinstance(owner, Thing):
-            self._refuse(target, "it is an attribute of what has none")
-        if not isinstance(value, Ref) and value != owner.state.get(target.attr):
-            self._refuse(target, "an attribute that is no tensor changes from call to call")
-        self._held[id(owner), target.attr] = value
-
-    def _member(self, owner: Thing, name: str, node: ast.AST) -> Any:
-        key = (id(owner), name)
-        if key not in self._held and name in owner.state and isinstance(owner.state[name], archive.Tensor) and self._sets(owner, name):
-            number = len(self._states)
-            self._states[key] = f"{name} {number} after"
-            self._held[key] = self.program.state(f"state {name} {number}", np.asarray(owner.state[name]), self._states[key])
-        if key in self._held:
-            return self._held[key]
-        if name not in owner.state:
-            stated = self.constants(owner)
-            return stated[name] if name in stated else Method(owner, name)
-        value = owner.state[name]
-        if isinstance(value, list):
-            return [self._weight(one) if isinstance(one, archive.Tensor) else one for one in value]
-        return self._weight(value) if isinstance(value, archive.Tensor) else value
-
-    def _sets(self, owner: Thing, name: str) -> bool:
-        """Whether some method of a module's class sets an attribute of this name."""
-        targets = (target for node in ast.walk(self._class(owner.name)) if isinstance(node, ast.Assign) for target in node.targets)
-        return any(isinstance(target, ast.Attribute) and target.attr == name for target in targets)
+        return self._member(owner, node.attr)
 
     def _named(self, name: str, node: ast.AST) -> Any:
         if name.startswith("CONSTANTS.c"):
             value = self.script.constants[int(name.removeprefix("CONSTANTS.c"))]
-            return self._weight(value, name) if isinstance(value, archive.Tensor) else value
+            return self.attributes.weight(value, name) if isinstance(value, archive.Tensor) else value
         if not name.startswith("__torch__."):
             return name
+        if name.startswith(GRADIENTS):
+            return FREE
         module, _, function = name.rpartition(".")
         body = self.script.code[module].body if module in self.script.code else []
-        found = next((one for one in body if isinstance(one, ast.FunctionDef) and one.name == function), None)
+        found = next((one for one in body if isinstance(one, ast.FunctionDef | ast.ClassDef) and one.name == function), None)
         if found is None:
             self._refuse(node, "the file has no such function")
-        return Function(found)
-
-    def _weight(self, tensor: archive.Tensor, name: str = "") -> Ref:
-        """A tensor of a module, or the constant called `name`."""
-        key = (name, *tensor.place)
-        if key not in self._weights:
-            self._weights[key] = self.program.constant(f"weight {len(self._weights)}", np.asarray(tensor))
-        return self._weights[key]
+        return Function(found) if isinstance(found, ast.FunctionDef) else found
 
     def _called(self, node: ast.Call, scope: Scope) -> Any:
         results, self._names = self._names, 1
@@ -279,9 +252,16 @@ class Follower:
         named = {one.arg: self._value(one.value, scope) for one in node.keywords if one.arg and one.arg not in ("layout", "device")}
         if isinstance(node.func, ast.Name) and node.func.id not in scope:
             if node.func.id == "getattr":
-                return self._member(arguments[0], arguments[1], node)
-            return arguments[-1] if arguments else None  # annotate(type, x), unchecked_cast(type, x), int(x), uninitialized(type)
+                return self._member(arguments[0], arguments[1])
+            if node.func.id == "isinstance":
+                return is_of(arguments[0], node.args[1:])
+            return cast(node.func.id, arguments[-1]) if arguments else None  # annotate(type, x), int(x), uninitialized(type)
         what = self._value(node.func, scope)
+        if what is FREE:
+            return FREE
+        if isinstance(what, ast.ClassDef):
+            fields = [one.target.id for one in what.body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
+            return Fields(fields, arguments) if len(fields) == len(arguments) else self._refuse(node, "it makes an object")
         if isinstance(what, Method | Function):
             return self.call(what, arguments, named)
         if not isinstance(what, str):
@@ -290,8 +270,9 @@ class Follower:
 
     def _operator(self, name: str, arguments: list[Any], named: dict[str, Any], node: ast.AST, count: int = 1) -> Any:
         short = name.rpartition(".")[2]
+        need(short, arguments)
         if name == "ops.prim.RaiseException":
-            self._refuse(node, "the module raises an error here for such an input")
+            self._refuse(node, "the module raises an error here for such an input", Raises)
         if short in COUNTED:
             arguments = [self._number(argument) for argument in arguments]
         if short in FUNCTIONS and FUNCTIONS[short].takes(arguments):
@@ -301,12 +282,27 @@ class Follower:
         if short == "size" and len(arguments) == 1:
             return [self._operator(name, [arguments[0], axis], {}, node) for axis in range(arguments[0].rank)]
         if short == "len" or (short == "size" and isinstance(arguments[1], int)):
-            return self.program.size(arguments[0], arguments[1] if short == "size" else 0)
+            return self._asking.length(arguments[0], arguments[1] if short == "size" else 0)
         if short == "unbind" and count == 1:
             length = self.program.size(arguments[0], arguments[1] if len(arguments) > 1 else 0)
             count = length if isinstance(length, int) else self._refuse(node, _OPEN, OpenLoop)
+        if short == "split" and count == 1 and type(arguments[1]) is int and arguments[1] > 0:
+            length = self.program.size(arguments[0], arguments[2] if len(arguments) > 2 else named.get("dim", 0))
+            count = -(-length // arguments[1]) if isinstance(length, int) else self._refuse(node, _OPEN, OpenLoop)
+            if count == 1:
+                return [arguments[0]]
+        if name == "ops.quantized.linear_dynamic" or short in QUANTISED:
+            name, arguments, named = unpacked(self.attributes, short, arguments)
+            short = name.rpartition(".")[2]
         if short == "to":
             numbers = [n for n in (*arguments[1:3], named.get("dtype")) if type(n) is int]
             arguments, named = [arguments[0], _DTYPES.get(numbers[0]) if numbers else None], {}
         results = self.program.call(f"torch.{short}" if name.startswith("torch.") else name, arguments, named, [None] * count)
+        self._asking.compared(short, arguments, results[0])
         return results[0] if len(results) == 1 and short not in ("chunk", "unsafe_chunk", "split", "unbind") else results
+
+    def _member(self, owner: Thing, name: str) -> Any:
+        """An attribute of a module, a constant of its class, or its method."""
+        found = self.attributes.member(owner, name)
+        stated = self.constants(owner) if isinstance(found, Method) else {}
+        return stated.get(name, found)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
 from ...errors import ModelFileError, printable
-from ..from_torch import archive
+from ..from_torch import archive, quantised
 from ..pickles.reader import Thing
 
 #: Longest text of all code.
@@ -67,6 +67,9 @@ def _tensors(module: Thing, path: str, depth: int) -> Iterator[tuple[str, Any]]:
             yield from _tensors(value, f"{path}{name}.", depth + 1)
         elif isinstance(value, archive.Tensor):
             yield f"{path}{name}", value
+        elif isinstance(value, quantised.Packed):
+            parts = quantised.linear(value)[:1] if isinstance(value.state, tuple) and len(value.state) == 2 else quantised.cell(value)
+            yield from ((f"{path}{kind}", part) for kind, part in zip(("weight", "weight_hh_l0", "bias", "bias_hh"), parts, strict=False))
 
 
 def read(file: BinaryIO) -> Script:

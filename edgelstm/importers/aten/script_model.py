@@ -3,24 +3,34 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ...errors import ModelFileError, ShapeError, UnsupportedModelError, printable
 from ...layers.frames import IntraRNN, RowsRNN
 from ...layers.recurrent import Recurrent
 from ...model import Model
-from ..from_onnx.chains import Followed, same
+from ..from_onnx.attempts import ONCE
+from ..from_onnx.chains import STEPS, Followed, same
 from ..from_onnx.chains import followed as graph_followed
 from ..from_onnx.settling import Sizes, parse
-from ..from_onnx.writer import Ref
+from ..from_torch.quantised import NOTE, Quantised
+from ..graph.wires import Misfit
 from . import script_inputs as inputs
 from .program import Program
 from .script import Follower
 from .script_archive import Script
-from .script_values import OpenLoop, OpenRow
+from .script_attributes import Attributes
+from .script_running import program_of
+from .script_values import Asks, OpenLoop, OpenRow, Raises
 
 #: Most readings of the samples' shape that are made.
-_MOST = 12
+_MOST = 16
+
+#: Of how many readings weights that were given too many numbers, or too few, say others.
+_MOST_FITTED = 6
+
+#: Most numbers and lengths for which code is asked.
+_MOST_ASKED = 8
 
 #: Lengths of recordings for which code that loops over the steps is followed.
 _LENGTHS = (6, 9)
@@ -37,25 +47,42 @@ def from_script(script: Script, source: str, sizes: str | None = None) -> tuple[
         Naming what of its code is not imported.
     """
     taken = followed(script, source, sizes)
-    return taken.model, ", ".join(layer.name for layer in taken.model.layers), taken.notes
+    packed = any(isinstance(tensor, Quantised) for tensor in script.tensors().values())
+    return taken.model, ", ".join(layer.name for layer in taken.model.layers), [*taken.notes, *([NOTE] if packed else [])]
 
 
 def followed(script: Script, source: str, sizes: str | None = None) -> Followed:
     """The same, with what the inputs were taken for."""
     problem: UnsupportedModelError | ShapeError | ModelFileError | None = None
     said = parse(sizes) if sizes is not None else Sizes()
-    names = inputs.taken_by(Follower(script, Program("TorchScript")).parameters())
-    for specs in itertools.islice(inputs.readings(script, names, said), _MOST):
+    names = inputs.taken_by(Follower(Attributes(script, Program("TorchScript"))).parameters())
+    loops, once, fitting = False, None, list[Specs]()
+    every = itertools.islice(inputs.readings(script, names, said), _MOST)
+    for specs in itertools.chain(every, fitting):
+        if loops and len(specs[0].shape) < 3:
+            continue  # a loop over the steps would be one over the numbers of a step
         try:
             taken = _taken(script, specs, said.values, source)
             if said.shapes or not _in_frames(taken.model):
-                return taken
+                if said.shapes or len(specs[0].shape) < 4 or not (taken.model.answers or ONCE in taken.notes):
+                    return taken
+                once = once or taken  # maps whose other axis is time may be answered at each step
+                continue
             raise UnsupportedModelError(
                 f"runs no recurrence from step to step where its samples are {'x'.join(map(str, specs[0].shape))}; {_say(names)}."
             )
         except (UnsupportedModelError, ShapeError, ModelFileError) as found:
-            problem = found if problem is None or script.traced or isinstance(found, OpenRow) else problem
-    raise problem or UnsupportedModelError("has no weights that would tell the shape of its samples.")
+            problem = found if problem is None or script.traced or isinstance(found, OpenRow) or isinstance(problem, Raises) else problem
+            loops |= isinstance(found, OpenLoop)
+            if isinstance(found, Misfit) and not (script.traced or said.shapes) and len(fitting) < _MOST_FITTED:
+                fitting += inputs.fitted(specs, found.wanted, found.got, STEPS[0])
+    if once is not None:
+        return once
+    if problem is None:
+        raise UnsupportedModelError("has no weights that would tell the shape of its samples.")
+    if script.traced or said.shapes or "sizes=" in str(problem):
+        raise problem
+    raise UnsupportedModelError(f"{str(problem).removesuffix('.')}. Its samples were taken to be of several shapes; {_say(names)}.")
 
 
 def _say(names: Sequence[str]) -> str:
@@ -63,9 +90,29 @@ def _say(names: Sequence[str]) -> str:
 
 
 def _taken(script: Script, specs: Specs, values: Mapping[str, int], source: str) -> Followed:
+    """The model for such tensors, with the numbers and lengths that the code asks for."""
+    names, notes = inputs.taken_by(Follower(Attributes(script, Program("TorchScript"))).parameters()), list[str]()
+    while True:
+        try:
+            taken = _taken_so(script, specs, values, source)
+            return taken._replace(notes=[*notes, *taken.notes])
+        except Asks as asked:
+            if len(notes) == _MOST_ASKED:
+                raise UnsupportedModelError(str(asked)) from None
+            if asked.axis is None:
+                values = {**values, asked.name: asked.number}
+                notes.append(f"The input {asked.name!r} is taken as {asked.number}, with which the code compares it first.")
+            else:
+                place = names.index(asked.name.removeprefix("state "))
+                shape = tuple(asked.number if axis == asked.axis else n for axis, n in enumerate(specs[place].shape))
+                specs = (*specs[:place], specs[place]._replace(shape=shape), *specs[place + 1 :])
+                notes.append(f"The input {asked.name!r} has {asked.number} numbers along axis {asked.axis}: the code takes no others.")
+
+
+def _taken_so(script: Script, specs: Specs, values: Mapping[str, int], source: str) -> Followed:
     """The model for such tensors; where the code loops as long as a recording is, that of two lengths, which is to be one."""
     try:
-        program = _program(script, specs, values)
+        program = program_of(script, specs, values)
     except OpenLoop as problem:
         return _looped(script, specs, values, source, problem)
     taken = graph_followed(program.file(), None, source)
@@ -81,7 +128,7 @@ def _looped(script: Script, specs: Specs, values: Mapping[str, int], source: str
     for time in (1, 0):
         fixed = [tuple(spec if spec.state else spec._replace(shape=_fixed(spec.shape, time, n)) for spec in specs) for n in _LENGTHS]
         try:
-            programs = [_program(script, one, values) for one in fixed]
+            programs = [program_of(script, one, values) for one in fixed]
             each = [graph_followed(program.file(), None, source) for program in programs] if programs[0].calls < programs[1].calls else []
         except (UnsupportedModelError, ShapeError) as other:
             found = other if found is problem else found
@@ -102,45 +149,3 @@ def _in_frames(model: Model) -> bool:
     """Whether all its recurrence begins anew at every step, as when a recording is taken for a frame."""
     found = [layer for layer in model.layers if isinstance(layer, Recurrent | RowsRNN)]
     return bool(found) and all(isinstance(layer, IntraRNN) for layer in found)
-
-
-def _program(script: Script, specs: Specs, values: Mapping[str, int]) -> Program:
-    program = Program("TorchScript")
-    follower = Follower(script, program)
-    given: list[Any] = []
-    left = list(zip(inputs.taken_by(follower.parameters()), specs, strict=True))
-    for parameter in follower.parameters():
-        kind = inputs.kind_of(parameter)
-        if kind == "int" and parameter.arg in values:
-            given.append(values[parameter.arg])
-        elif kind.startswith("Optional"):
-            given.append(None)
-        elif kind == "Tensor":
-            given.append(_input(program, *left.pop(0)))
-        elif kind == "Tuple[Tensor, Tensor]":
-            given.append([_input(program, *left.pop(0)) for _ in range(2)])
-        else:
-            way = f'say it: sizes="{parameter.arg}=NUMBER"' if kind == "int" else "script a module of tensors alone"
-            raise UnsupportedModelError(f"takes {parameter.arg!r} of type {kind}, which the file does not tell; {way}.")
-    try:
-        outputs = _flat(follower.run(given))
-        kept = follower.states()
-    except (LookupError, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as problem:
-        raise UnsupportedModelError(f"its code cannot be followed ({printable(problem, 100)}).") from None
-    for index, ref in enumerate(outputs):
-        program.returns(f"output {index}", ref)
-    for name, ref in kept.items():
-        program.returns(name, ref)
-    return program
-
-
-def _input(program: Program, name: str, spec: inputs.Spec) -> Ref:
-    return program.input(f"state {name}" if spec.state else name, spec.shape, spec.dtype)
-
-
-def _flat(value: Any) -> Sequence[Ref]:
-    if isinstance(value, Ref):
-        return [value]
-    if isinstance(value, list):
-        return [ref for part in value for ref in _flat(part)]
-    raise UnsupportedModelError("returns something that is no tensor.")

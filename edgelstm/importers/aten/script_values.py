@@ -5,7 +5,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from ...errors import UnsupportedModelError
+from ...errors import UnsupportedModelError, printable
 from ..from_onnx.writer import Ref
 from ..pickles.reader import Thing
 
@@ -16,8 +16,30 @@ class OpenLoop(UnsupportedModelError):
     """A loop or a choice by a length that is open."""
 
 
+class Raises(UnsupportedModelError):
+    """An error that the code raises for inputs such as were given."""
+
+
 class OpenRow(UnsupportedModelError):
     """Samples of which the file does not tell how many indices a step are."""
+
+
+class Asks(UnsupportedModelError):
+    """Code that is followed on only once something is known of its inputs: a number, or how long an axis of a tensor is."""
+
+    def __init__(self, name: str, axis: int | None, number: int) -> None:
+        super().__init__(f"its code is for {printable(name, 60)!r} of {number} alone.")
+        self.name, self.axis, self.number = name, axis, number
+
+
+class Open(NamedTuple):
+    """A number that the module is given, of which the file tells nothing."""
+
+    name: str
+
+
+class Shape(tuple[int, ...]):
+    """The shape of a tensor that begins as zeros."""
 
 
 class Method(NamedTuple):
@@ -31,6 +53,24 @@ class Function(NamedTuple):
     """A function of the script."""
 
     node: ast.FunctionDef
+
+
+class Fields(list[Any]):
+    """The values of a named tuple, by the names that its class declares."""
+
+    def __init__(self, names: Sequence[str], values: Sequence[Any]) -> None:
+        super().__init__(values)
+        self.names = names
+
+    def field(self, name: str) -> Any:
+        return self[self.names.index(name)]
+
+
+#: What says that no gradients are wanted, and changes no number: ``torch.no_grad()`` and what belongs to it.
+FREE = object()
+
+#: Where it is declared.
+GRADIENTS = "__torch__.torch.autograd.grad_mode."
 
 
 class Known(NamedTuple):
@@ -54,6 +94,18 @@ def _cut(values: list[Any]) -> list[Any]:
     return list(values[0][bounds[0] : bounds[1] : bounds[2]])
 
 
+def _put(values: list[Any]) -> None:
+    values[0][values[1]] = values[2]
+
+
+def _listed(values: list[Any]) -> bool:
+    return isinstance(values[0], list | dict)
+
+
+def _flags(values: list[Any]) -> bool:
+    return isinstance(values[0], list) and all(isinstance(value, bool | int) for value in values[0])
+
+
 def _always(values: list[Any]) -> bool:
     return True
 
@@ -65,16 +117,24 @@ FUNCTIONS = {
     "layout": Known(_always, lambda values: None),
     "dtype": Known(_always, lambda values: None),
     "dim": Known(lambda values: isinstance(values[0], Ref), lambda values: values[0].rank),
+    "type": Known(lambda values: values == [None], lambda values: "cpu"),
+    **dict.fromkeys(("is_nested", "is_grad_enabled", "is_autocast_enabled", "requires_grad"), Known(_always, lambda values: False)),
+    "any": Known(_flags, lambda values: any(values[0])),
+    "all": Known(_flags, lambda values: all(values[0])),
     "format": Known(_always, lambda values: ""),
     "__is__": Known(_always, lambda values: values[0] is None and values[1] is None),
     "__isnot__": Known(_always, lambda values: (values[0] is None) != (values[1] is None)),
     "__not__": Known(lambda values: isinstance(values[0], bool), lambda values: not values[0]),
-    "__contains__": Known(lambda values: isinstance(values[0], list), lambda values: values[1] in values[0]),
+    "__contains__": Known(_listed, lambda values: values[1] in values[0]),
+    "_set_item": Known(_listed, _put),
+    "keys": Known(_listed, lambda values: list(values[0])),
+    "values": Known(_listed, lambda values: list(values[0].values())),
+    "items": Known(_listed, lambda values: [list(pair) for pair in values[0].items()]),
     "append": Known(lambda values: isinstance(values[0], list), lambda values: values[0].append(values[1])),
     "add_": Known(lambda values: isinstance(values[0], list), lambda values: values[0].extend(values[1]) or values[0]),
     "__range_length": Known(_numbers, lambda values: len(range(*values))),
     "__derive_index": Known(_numbers, lambda values: values[1] + values[0] * values[2]),
-    "len": Known(lambda values: isinstance(values[0], list), lambda values: len(values[0])),
+    "len": Known(lambda values: isinstance(values[0], list | dict | str), lambda values: len(values[0])),
     "list": Known(lambda values: isinstance(values[0], list), lambda values: values[0]),
     "slice": Known(lambda values: isinstance(values[0], list), _cut),
     "add": Known(_sums, lambda values: values[0] + values[1]),
@@ -127,5 +187,21 @@ def taken_apart(body: Sequence[ast.stmt]) -> dict[str, int]:
 
 
 def is_type(argument: ast.expr, call: ast.Call) -> bool:
-    """Whether an argument is the type of ``annotate`` or ``unchecked_cast``."""
-    return isinstance(call.func, ast.Name) and call.func.id in ("annotate", "unchecked_cast", "uninitialized") and argument is call.args[0]
+    """Whether an argument is the type of ``annotate``, ``unchecked_cast`` or ``isinstance``."""
+    if not isinstance(call.func, ast.Name):
+        return False
+    first = call.func.id in ("annotate", "unchecked_cast", "uninitialized") and argument is call.args[0]
+    return first or (call.func.id == "isinstance" and argument is not call.args[0])
+
+
+def cast(name: str, value: Any) -> Any:
+    """``int(x)`` and such of a known number; of others, and of ``annotate(type, x)``, the value itself."""
+    kind = {"int": int, "float": float, "bool": bool}.get(name)
+    return kind(value) if kind is not None and isinstance(value, bool | int | float) else value
+
+
+def is_of(value: Any, types: Sequence[ast.expr]) -> bool:
+    """Whether a value is of one of the types that ``isinstance`` names."""
+    names = {ast.unparse(one).partition("[")[0] for node in types for one in (node.elts if isinstance(node, ast.Tuple) else [node])}
+    kinds: dict[str, Any] = {"Tensor": Ref, "int": int, "float": float, "bool": bool, "str": str, "List": list, "Tuple": list, "Dict": dict}
+    return (value is None and "NoneType" in names) or any(isinstance(value, kinds[name]) for name in names & set(kinds))

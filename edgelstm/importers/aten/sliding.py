@@ -6,6 +6,9 @@ from typing import Any
 from ..from_onnx.writer import Given, Ref, Writer
 from .recurrent import Handler
 
+#: Most rows of a window that is cut out.
+_MOST_ROWS = 256
+
 
 def _each(w: Writer, value: Given, axes: int) -> list[int]:
     """A whole number for each axis, of which one may stand for all."""
@@ -145,7 +148,18 @@ def _pad(w: Writer, x: Ref, pad: Sequence[int], mode: Given = "constant", value:
     return w.one("Pad", x, widths, filled, w.ints(axes), rank=x.rank, mode=named[mode])
 
 
+def _unfold(w: Writer, x: Ref, dimension: int, size: int, step: int) -> Ref:
+    """The windows of an axis, each along a new last axis: as many slices as a window has rows, side by side."""
+    axis = int(dimension) % x.rank
+    w.require(0 < size <= _MOST_ROWS and step > 0, f"cuts windows of {size} rows, a step of {step} apart")
+    every, at = w.ints([int(step)]), w.ints([axis])
+    ends = [n - size + 1 for n in range(int(size))]  # from the axis's end; the last slice goes up to it
+    slices = [w.one("Slice", x, w.ints([n]), w.ints([end or 1 << 62]), at, every, rank=x.rank) for n, end in enumerate(ends)]
+    return w.one("Concat", *(w.one("Unsqueeze", one, w.ints([x.rank]), rank=x.rank + 1) for one in slices), axis=x.rank)
+
+
 SLIDING: dict[str, Handler] = {
+    "unfold": _unfold,
     "conv1d": _convolution(1),
     "conv2d": _convolution(2),
     "convolution": _general,

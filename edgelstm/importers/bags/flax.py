@@ -2,7 +2,7 @@
 
 Sources: ``flax/linen/recurrent.py`` and ``flax/nnx/nn/recurrent.py`` of Flax 0.12. Kernels are (inputs, outputs). Gates are i f g o and
 r z n as in PyTorch; linen keeps an array a gate, nnx all of them in one. An LSTM has its biases on the side of h alone, a GRU all but one
-of n on the side of x.
+of n on the side of x. A minimal gated unit (linen alone) is a GRU.
 """
 
 from collections.abc import Mapping
@@ -23,6 +23,12 @@ _CELLS[("h", "i")] = ""
 
 #: The parts of nnx's cells that keep all gates in one.
 _JOINT = ("dense_h", "dense_i")
+
+#: The parts of linen's ``MGUCell``: a GRU both of whose gates are f, without a reset where hn has no bias (``reset_gate=False``).
+_MINIMAL = ("hf", "hn", "if", "in")
+
+#: What opens a gate: 1 is all that is left of it.
+_OPEN = 50.0
 
 #: What stands before all names of a file of variables, and what is no weight.
 _COLLECTION, _PASSED = "params.", ("opt_state.", "step")
@@ -84,11 +90,22 @@ def _cells(parts: Mapping[str, Part]) -> dict[str, dict[str, Part]]:
     for path, part in parts.items():
         owner, _, name = path.rpartition(".")
         inside.setdefault(owner, {})[name.rstrip("_")] = part
-    return {owner: found for owner, found in inside.items() if tuple(sorted(found)) in (*_CELLS, _JOINT)}
+    return {owner: found for owner, found in inside.items() if tuple(sorted(found)) in (*_CELLS, _JOINT, _MINIMAL)}
+
+
+def _as_gru(path: str, parts: Mapping[str, Part]) -> dict[str, Part]:
+    """The parts of a minimal gated unit as those of the GRU that it is."""
+    reset = {side: parts[f"{side}f"] for side in "ih"}
+    if "bias" not in parts["hn"]:
+        kernels = {side: 0 * _array(path, part, "kernel", 2) for side, part in reset.items()}
+        reset = {"i": {"kernel": kernels["i"], "bias": np.full(kernels["i"].shape[1], _OPEN, np.float32)}, "h": {"kernel": kernels["h"]}}
+    return {"ir": reset["i"], "hr": reset["h"], "iz": parts["if"], "hz": parts["hf"], "in": parts["in"], "hn": parts["hn"]}
 
 
 def _cell(path: str, parts: Mapping[str, Part]) -> dict[str, Named]:
     """weight_ih and weight_hh, and the biases of both sides where there is one."""
+    if tuple(sorted(parts)) == _MINIMAL:
+        parts = _as_gru(path, parts)
     gates = _CELLS.get(tuple(sorted(parts)))
     sides = {"ih": "i", "hh": "h"} if gates is not None else {"ih": "dense_i", "hh": "dense_h"}
     found: dict[str, Named] = {}

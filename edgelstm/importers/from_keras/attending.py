@@ -14,7 +14,7 @@ from ...layers.activations import spelled
 from ...layers.attention import SelfAttention
 from ...layers.feedforward import Dense
 from ...layers.joining import Mul
-from . import laying
+from . import laying, querying
 from .build import Masked, Value
 from .kinds import Call, Kind
 from .settings import Spec
@@ -81,12 +81,19 @@ def _attention_slots(spec: Spec) -> list[Slot]:
 
 
 def _attention(call: Call) -> Value:
-    query, key, value = _rows(call)
+    one = querying.alone(call)
+    query, key, value = (call.inputs[0],) * 3 if one else _rows(call)
     additive = call.options.take("score_mode", str, "dot") == "concat"
     causal = _causal(call)
     scale = float(call.arrays.get("scale", ())) if call.options.take("use_scale", bool, False) else 1.0
     _drop_training(call)
     score = scale
+    if one and causal:
+        raise call.refused("its one query reads no row behind it")
+    if one and not additive:
+        return querying.by_product(call, scale)
+    if one and scale == 1:
+        return querying.by_sum(call, float(call.arrays.get("concat_score_weight", ())))
     if additive:
         word = spelled("affine", scale, 0.0)
         query, key = (call.build.apply(word if scale != 1 else "linear", f"{call.name}.scaled", x) for x in (query, key))
@@ -115,10 +122,13 @@ def _additive_slots(spec: Spec) -> list[Slot]:
 
 
 def _additive(call: Call) -> Value:
-    query, key, value = _rows(call)
+    one = querying.alone(call)
+    query, key, value = (call.inputs[0],) * 3 if one else _rows(call)
     causal = _causal(call)
     vector = call.arrays.get("scale", (key.width,)) if call.options.take("use_scale", bool, True) else None
     _drop_training(call)
+    if one and not causal:
+        return querying.by_sum(call, 1.0 if vector is None else vector)
     return _added(call, (query, key, value), vector, causal)
 
 

@@ -255,10 +255,6 @@ def _last(name: str) -> str:
     return re.sub(r"_\d+$", "", name.rpartition("/")[2].partition(":")[0])
 
 
-#: Groups of a file that hold those of layers.
-_HOLDERS = ("layers", "_layer_checkpoint_dependencies")
-
-
 def _by_path(root: Group) -> dict[str, Bare]:
     """Groups of Keras 3: arrays have numbers there, which mean what the layer's class has at their place.
 
@@ -267,7 +263,7 @@ def _by_path(root: Group) -> dict[str, Bare]:
     groups: dict[str, dict[str, tuple[int, ...]]] = {}
     for path in root.walk():
         parts = path.split("/")
-        layer = "/".join(parts[: 2 if parts[0] in _HOLDERS else 1])
+        layer = "/".join(parts[: 2 if parts[0] == "layers" else 1])
         inner = path.removeprefix(f"{layer}/")
         if parts[0] != "optimizer" and "/seed_generator/" not in path and "vars/" in inner:
             groups.setdefault(layer, {})[inner] = root.shape(path)

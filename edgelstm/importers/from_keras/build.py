@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import UnsupportedModelError, printable
 from ...layers.feedforward import Activation, Normalizer
-from ...layers.order import INPUT
+from ...layers.order import INPUT, input_shape
 from ...layers.record import Layer
 from ...layers.recording import Last, Mask, Repeat
 
@@ -63,6 +63,8 @@ class Value:
         Whether it is a vector for the whole sequence that its record gives at every step, a model of whole recordings too.
     over : int, optional
         Of what sums up a sequence, the timesteps of that, where the file fixes them.
+    counted : str
+        Of rows that are not timesteps, such as the characters of a word: the record that has for each 0 where it is padding, else 1.
     states : tuple
         What a recurrent layer returns behind its answers; None of a state that no record gives.
     """
@@ -78,6 +80,7 @@ class Value:
     looks: Looks | None = None
     static: bool = False
     over: int | None = None
+    counted: str = ""
     states: tuple["State | None", ...] = ()
 
     @property
@@ -138,6 +141,8 @@ class Build:
         self.input_names: tuple[str, ...] = ()
         #: Shapes of the file's own inputs.
         self.given: list[Shape] = []
+        #: Inputs that are the stream's own states.
+        self.carried: frozenset[str] = frozenset()
         #: How many layers that are called on each timestep alone are on the way.
         self.inside = 0
         self._names = {INPUT}
@@ -201,6 +206,15 @@ class Build:
         if x.name != INPUT:
             return x
         return replace(x, name=self.add(Normalizer(np.zeros(x.width), np.ones(x.width), **self.at(f"{name}.input", INPUT))))
+
+    def widen(self) -> None:
+        """Begin with a record that tells how wide the model's input is, where no record does."""
+        try:
+            input_shape(self.layers)
+        except UnsupportedModelError:
+            sample = self.measured("model", Value(INPUT, self.given[0], True)).name
+            *layers, first = self.layers
+            self.layers = [first, *(replace(x, inputs=tuple(sample if n == INPUT else n for n in x.inputs)) for x in layers)]
 
     def fixed(self, x: Value) -> bool:
         """Whether a sequence has as many timesteps as a record before it states, however long the recording is."""

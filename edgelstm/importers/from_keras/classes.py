@@ -7,6 +7,7 @@ from ...errors import ModelFileError, UnsupportedModelError
 from . import (
     attending,
     convolving,
+    einsum,
     feedforward,
     framewise,
     joining,
@@ -14,12 +15,14 @@ from . import (
     maps,
     normalising,
     operations,
+    published,
     recurrent,
     rowwise,
     shaping,
     tcn,
+    weighting,
 )
-from .build import Value
+from .build import Masked, Value
 from .kinds import Call, Kind
 from .settings import Spec
 from .weights import Slot, numbered
@@ -82,8 +85,12 @@ def _time_distributed(call: Call) -> Value:
     inner = call.spec.inner("layer")
     call.options.drop("layer")
     with call.build.each_timestep():
-        (y,) = call.run(inner, call.arrays.below("layer"), [Value(x.name, x.features, False)])
-    return Value(y.name, (*x.shape[:1], *y.shape), True, x.mask)
+        (y,) = call.run(inner, call.arrays.below("layer"), [Value(x.name, x.features, False, counted=x.counted)])
+    mask = x.mask
+    if call.spec.version < 3 and x.counted and not y.counted and mask is None:
+        mask = Masked(x.counted, 0.0)  # a timestep counts where any of its rows does
+    kept = y.counted if call.spec.version < 3 or inner.kind != "Embedding" else ""
+    return Value(y.name, (*x.shape[:1], *y.shape), True, mask, counted=kept)
 
 
 def _distributed_rows(call: Call) -> Value:
@@ -112,6 +119,9 @@ def _either(name: str, inside: Callable[[Call], Value]) -> Kind:
     along_time = convolving.KINDS[name]
 
     def make(call: Call) -> Value | list[Value]:
+        call = replace(
+            call, inputs=[weighting.settled(call.build, call.spec.label, x) if x.weights or x.turned else x for x in call.inputs]
+        )
         on_frames = len(call.inputs) == 1 and call.inputs[0].time is False and len(call.inputs[0].features) == 2
         return inside(call) if on_frames else along_time.make(call)
 
@@ -131,6 +141,8 @@ _KINDS: dict[str, Kind] = {
     **framewise.KINDS,
     **rowwise.KINDS,
     **tcn.KINDS,
+    **einsum.KINDS,
+    **published.KINDS,
     **{name: _either(name, inside) for name, inside in {**framewise.ON_FRAMES, **rowwise.ON_ROWS}.items()},
     "TimeDistributed": Kind(_time_distributed, _time_distributed_slots),
 }

@@ -65,6 +65,8 @@ def _dense(call: Call) -> Value:
 
 def _activation(call: Call) -> Value:
     word = call.activation()
+    if word != "linear" and not call.x.looks:
+        call = weighting.apart(call)
     if word == SOFTMAX and (call.x.turned or call.x.looks):
         return weighting.weights(call)
     if word == SOFTMAX:
@@ -80,6 +82,7 @@ def _function(call: Call) -> Value:
 
 def _softmax(call: Call) -> Value:
     axis = call.options.take("axis", object, -1)
+    call = call if call.x.looks else weighting.apart(call)
     if weighting.over_time(call.x, axis):
         return weighting.weights(call)
     return _shares(call, call.name, call.vectors, call.feature_axis(axis))
@@ -99,7 +102,9 @@ def _embedding(call: Call) -> Value:
 
 def _embeddings(call: Call, x: Value, table: NDArray[Any]) -> Value:
     """Several indices a timestep, all looked up in one table: their rows are a dimension more."""
-    if x.turned or x.static or None in x.features or x.width > _MOST_INDICES or call.options.take("mask_zero", bool, False):
+    masked = call.options.take("mask_zero", bool, False)
+    inside = x.time is False and len(x.features) == 1
+    if x.turned or None in x.features or x.width > _MOST_INDICES or (masked and not inside):
         raise call.refused(
             f"it looks up one index a timestep, or up to {_MOST_INDICES} without a mask; it is given a tensor of shape {x.shape}"
         )
@@ -108,12 +113,16 @@ def _embeddings(call: Call, x: Value, table: NDArray[Any]) -> Value:
         index = build.add(Slice(place, place + 1, **build.at(f"{call.name}.{place}.index", x)))
         rows.append(build.add(Embedding(table, **build.at(f"{call.name}.{place}", index))))
     name = rows[0] if len(rows) == 1 else build.add(Concat(**build.at(call.name, *rows)))
-    return x.with_features(name, (*x.features, table.shape[1]))
+    y = x.with_features(name, (*x.features, table.shape[1]))
+    return replace(y, counted=laying.counted(build, call.name, x, 0.0)) if masked else y
 
 
 def _masking(call: Call) -> Value:
     """Padding is set to 0, which layers that know none read."""
-    x, build, value = call.sequence, call.build, call.options.take("mask_value", float, 0.0)
+    build, value = call.build, call.options.take("mask_value", float, 0.0)
+    if call.x.time is False and len(call.x.features) == 2 and value == 0:
+        return replace(call.x, counted=laying.counted(build, call.name, call.x, value))
+    x = call.sequence
     masked = Masked(x.name, value)
     if value != 0:
         x = build.measured(call.name, x)

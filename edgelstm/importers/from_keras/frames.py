@@ -46,17 +46,29 @@ def begun(call: Call, cell: Callable[[int], Recurrent]) -> Value:
     """A sequence of fixed length, or rows, through a cell that begins with what another recurrence ends with."""
     x, *states = call.inputs
     steps = x.shape[0]
-    wrong = x.time is None or steps is None or len(x.shape) != 2 or x.mask is not None or any(s.time is not False for s in states)
+    wrong = x.time is None or steps is None or len(x.shape) != 2 or any(s.time is not False for s in states)
     if wrong or x.turned or x.weights or x.scores or any(x.zeros):
-        raise call.refused(f"it begins with a state, and reads {x.shape}; edgelstm imports it of fixed timesteps without a mask")
+        raise call.refused(
+            f"it begins with a state, and reads {x.shape}; edgelstm imports it of fixed timesteps: "
+            "build the model with an input of a fixed number of timesteps"
+        )
     backwards, sequences = call.options.take("go_backwards", bool, False), call.options.take("return_sequences", bool, False)
-    call.options.drop("zero_output_for_mask")
     made = cell(x.features[-1] or 0)
-    rows = laying.laid(call.build, x) if x.time else x
-    record = IntraRNN(made, steps or 0, last=not sequences, starts=True, **call.at(rows, *states))
+    rows, *states = call.build.ends([_rows_of(call, x), *states])
+    record = IntraRNN(made, steps or 0, last=not sequences, starts=True, **call.at(_with_counts(call, rows, call.name), *states))
     if backwards or [s.width for s in states] != list(record.state_sizes):
         raise call.refused(f"it begins with {len(states)} states of {[s.width for s in states]} numbers, or reads backwards")
-    return Value(call.build.add(record), record.answer_shape, False)
+    return Value(call.build.add(record), record.answer_shape, False, counted=rows.counted if sequences else "")
+
+
+def _rows_of(call: Call, x: Value) -> Value:
+    """All timesteps as rows, and which of them count."""
+    if not x.time:
+        return x
+    rows = laying.laid(call.build, replace(x, mask=None))
+    if x.mask is None:
+        return rows
+    return replace(rows, counted=laying.laid(call.build, Value(call.build.mask(x.mask), (x.steps, 1), True)).name)
 
 
 def _rows(call: Call) -> Value:
@@ -67,8 +79,16 @@ def _rows(call: Call) -> Value:
 
 def _along(call: Call, x: Value, cell: Recurrent, name: str, last: bool) -> Value:
     rows = x.features[0] or 0
-    record = IntraRNN(cell, rows, last=last, **call.build.at(name, x))
-    return Value(call.build.add(record), record.answer_shape, False)
+    record = IntraRNN(cell, rows, last=last, **call.build.at(name, _with_counts(call, x, name)))
+    return Value(call.build.add(record), record.answer_shape, False, static=x.static, counted="" if last else x.counted)
+
+
+def _with_counts(call: Call, x: Value, name: str) -> Value:
+    """Rows that each end in whether they count, where some may be padding."""
+    if not x.counted:
+        return x
+    counts = Value(x.counted, (*x.features[:1], 1), False)
+    return laying.beside(call.build, f"{name}.masked", [x, counts], -1)
 
 
 def _turned(call: Call, x: Value) -> Value:

@@ -13,12 +13,17 @@ from ...layers.joining import Slice
 from ...layers.order import INPUT
 from ...layers.record import MAX_SIZE
 from ..names import numbered
-from . import masks
+from . import laying, masks
 from .attending import KINDS as ATTENTION
 from .build import Build, Masked, Shape, Value
+from .carried import NOTHING, carried
+from .classes import INPUT_LAYER, MODELS, layers_of
 from .nodes import Place, node_call, node_inputs, node_mask, places
 from .operations import KINDS as OPERATIONS
 from .settings import Spec
+
+#: Classes that Keras 3 gives no mask that their tensors carry where they begin with a state.
+BEGINNING = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional")
 
 #: What a layer gives: the layer and where it stands among those of its model, and its inputs.
 Called = Callable[[int, Spec, Sequence[Value]], list[Value]]
@@ -57,6 +62,7 @@ class Graph:
         self._values: dict[tuple[str, int], list[Value]] = {}
         self._states: dict[Place, Value] = {}
         self._first: dict[str, int] = {}
+        self._carried = NOTHING
         if len(self._specs) != len(specs):
             raise ModelFileError(f"{spec.label} has two layers of one name; save the model again.")
         for name, node, _ in [*places(spec.config.get("output_layers")), *(p for layer in specs for p in _all_inputs(layer))]:
@@ -64,9 +70,22 @@ class Graph:
 
     def outputs(self, inputs: Sequence[Value] | None) -> list[Value]:
         own = places(self._spec.config.get("input_layers"))
+        if inputs is None:
+            self._carried = carried(self._spec, [layer for _, layer in self._specs.values()], self._calls())
+            self._build.carried = self._carried.inputs
+            own = [place for place in own if place[0] not in self._carried.inputs]
         for (name, node, _), value in zip(own, inputs if inputs is not None else self._own(own), strict=True):
             self._values[name, node] = [value]
-        return [self._value(place) for place in places(self._spec.config.get("output_layers"))]
+        outputs = places(self._spec.config.get("output_layers"))
+        return [self._value(place) for place in outputs if place not in self._carried.outputs]
+
+    def _calls(self) -> dict[tuple[str, int], list[Place]]:
+        """The tensors that each call of each layer reads."""
+        return {
+            (layer.name, index + self._first.get(layer.name, 0)): _read(node, layer)[0]
+            for _, layer in self._specs.values()
+            for index, node in enumerate(layer.nodes if isinstance(layer.nodes, list) else [])
+        }
 
     def _own(self, own: list[Place]) -> list[Value]:
         """The inputs of the file's own model; several are parts of one sample, in the file's order."""
@@ -74,25 +93,27 @@ class Graph:
         for name, _, _ in own:
             config = self._layer(name)[1].config
             shapes.append(stated_shape(config.get("batch_input_shape", config.get("batch_shape")), self._layer(name)[1].label))
-        self._build.given += shapes
         if len(own) == 1:
+            self._build.given += shapes
             return [given(INPUT, shapes[0])]
         return self._side_by_side([name for name, _, _ in own], shapes)
 
     def _side_by_side(self, names: list[str], shapes: list[Shape]) -> list[Value]:
         """Several inputs as parts of one sample; what stands beside sequences, for all of each, is part of every sample."""
-        tables = {place[0] for layer in self._specs.values() if _looks_up(layer[1]) for place in _all_inputs(layer[1])}
+        tables = {place[0] for _, layer in self._specs.values() for place in _indices_of(layer)}
         indices = [len(shape) == 1 and name in tables for name, shape in zip(names, shapes, strict=True)]
         steps = {shape[0] for shape, index in zip(shapes, indices, strict=True) if len(shape) > 1 or (index and shape[0] != 1)} or {1}
-        beside = [len(shape) == 1 and not (index and shape[0] in steps) for shape, index in zip(shapes, indices, strict=True)]
-        if any(len(shape) > 2 for shape in shapes) or len(steps) != 1 or all(beside):
+        steps = {None} if None in steps else {max(size or 0 for size in steps)}
+        beside = [shape[0] not in steps if len(shape) > 1 or index else True for shape, index in zip(shapes, indices, strict=True)]
+        if any(len(shape) > 2 for shape in shapes) or all(beside):
             raise UnsupportedModelError(
                 f"{self._spec.label} has inputs of shapes {printable(shapes, 100)}; edgelstm imports several where each is one vector or "
-                "index a timestep, all with the same timesteps, or one beside them."
+                "index a timestep, or a fixed number of them beside such a sequence."
             )
         build, values = self._build, [given(INPUT, shape) for shape in shapes]
+        build.given += [shape for shape, alone in zip(shapes, beside, strict=True) if not alone]
         values = [replace(x, time=False, static=True) if alone else x for x, alone in zip(values, beside, strict=True)]
-        widths = [1 if index else value.width for index, value in zip(indices, values, strict=True)]
+        widths = [1 if index and not value.static else value.width for index, value in zip(indices, values, strict=True)]
         sample = INPUT
         if not tables.intersection(names):
             sample = build.add(Normalizer(np.zeros(sum(widths)), np.ones(sum(widths)), **build.at("sample", INPUT)))
@@ -126,19 +147,36 @@ class Graph:
             index, spec = self._layer(place[0])
             node = self._node(place)
             inputs, more = _read(node, spec)
+            inputs = inputs[:1] if spec.name in self._carried.layers else inputs
             mask = self._mask(node)
             missing = [source[:2] for source in (*inputs, *mask) if source[:2] not in self._values]
             if not missing:
                 called = spec.with_settings(call=more) if more else spec
-                padding = [Masked(self._tensor(source).name, value) for source, value in mask.items()]
+                padding = [(self._tensor(source), value) for source, value in mask.items()]
                 tensors = [self._tensor(source) for source in inputs]
-                self._values[place] = self._called(index, called, [replace(x, mask=padding[0]) if padding else x for x in tensors])
+                if len(tensors) > 1 and spec.version > 2 and spec.kind in BEGINNING:
+                    tensors = [replace(x, mask=None) for x in tensors]
+                self._values[place] = self._called(index, called, [self._padded(x, *padding) for x in tensors])
             elif place in open_nodes:
                 raise ModelFileError(f"{self._spec.label}: layer {printable(place[0], 60)!r} follows from itself; the file is damaged.")
             else:
                 open_nodes.add(place)
                 waiting += reversed(missing)
         return self._tensor(wanted)
+
+    def _padded(self, x: Value, *padding: tuple[Value, float]) -> Value:
+        """A tensor with the mask that a call is given: of its timesteps, or of the rows that each of them is."""
+        if not padding:
+            return x
+        source, value = padding[0]
+        if x.time is not False:
+            return replace(x, mask=Masked(source.name, value))
+        if x.counted:
+            return x
+        if source.time is False:
+            return replace(x, counted=laying.counted(self._build, source.name, source, value))
+        each = Value(self._build.mask(Masked(source.name, value)), (x.features[0], 1), True)
+        return replace(x, counted=laying.laid(self._build, each).name)
 
     def _tensor(self, place: Place) -> Value:
         values = self._values[place[:2]]
@@ -171,7 +209,24 @@ class Graph:
         return dict([found]) if isinstance(found, tuple) else {}
 
 
-def _looks_up(spec: Spec) -> bool:
-    """Whether a layer is an Embedding, or one on each timestep."""
-    inner = spec.config.get("layer") if spec.kind == "TimeDistributed" else None
-    return spec.kind == "Embedding" or (isinstance(inner, dict) and inner.get("class_name") == "Embedding")
+def _indices_of(spec: Spec) -> list[Place]:
+    """The tensors that a layer, or one within it, looks up in a table."""
+    found = _looked_up(spec)
+    calls = [_read(node, spec)[0] for node in (spec.nodes if found and isinstance(spec.nodes, list) else [])]
+    return [place for tensors in calls for position, place in enumerate(tensors) if position in found]
+
+
+def _looked_up(spec: Spec) -> set[int]:
+    """The positions of the inputs that a layer, or one within it, looks up in a table."""
+    if spec.kind == "Embedding":
+        return {0}
+    if spec.kind == "TimeDistributed":
+        return _looked_up(spec.inner("layer"))
+    if spec.kind not in MODELS:
+        return set()
+    specs = layers_of(spec)
+    if spec.kind == "Sequential":
+        first = next((layer for layer in specs if layer.kind != INPUT_LAYER), None)
+        return set() if first is None else _looked_up(first)
+    tables = {place[0] for layer in specs for place in _indices_of(layer)}
+    return {position for position, place in enumerate(places(spec.config.get("input_layers"))) if place[0] in tables}

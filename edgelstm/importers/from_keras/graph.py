@@ -14,7 +14,7 @@ from .classes import INPUT_LAYER, MODELS, kind_of, layers_of, slots_of
 from .functional import Graph, given, stated_shape
 from .kinds import Call
 from .laying import attempted
-from .masks import kept
+from .masks import kept, passes_rows
 from .settings import Spec
 from .store import Stored
 from .weighting import settled
@@ -111,23 +111,36 @@ class _Walk:
             options.close()
             return found
 
-        inputs = inputs if kept(spec) else [replace(x, mask=None) for x in inputs]
+        inputs = inputs if kept(spec) else [replace(x, mask=None, counted="") for x in inputs]
+        if any(x.counted for x in inputs) and not passes_rows(spec):
+            raise UnsupportedModelError(
+                f"{spec.label} is given rows of which some are padding, and a mask of them; edgelstm imports recurrent layers and those "
+                "that change each row by itself there: leave mask_zero=True out, or put Flatten or a recurrent layer before it."
+            )
         found = attempted(self.build, made, inputs)
         return found if isinstance(found, list) else [found]
 
     def finished(self, spec: Spec, outputs: list[Value], source: str) -> tuple[Model, str, list[str]]:
         """The model, whose last record gives the outputs."""
         build = self.build
+        if build.carried and build.whole:
+            raise UnsupportedModelError(
+                f"{spec.label} is given its state from call to call, and a layer of it reads a whole sequence at once; "
+                "build it without inputs for states."
+            )
         outputs = [settled(build, "the model's output", output) for output in outputs]
         if len(outputs) > 1:
             build.notes.append(f"Its {len(outputs)} outputs stand side by side, in the file's order: {', '.join(v.name for v in outputs)}.")
             build.add(Concat(**build.at("outputs", *outputs)))
         elif not build.layers or build.layers[-1].name != outputs[0].name:
             build.add(Activation("linear", **build.at("output", outputs[0])))
+        if build.carried:
+            build.notes.append(f"Carried from step to step by the stream, from zero on: {', '.join(sorted(build.carried))}.")
         if not build.whole and any(v.time is False for v in outputs):
             build.notes.append("Every step gives an answer, as though the sequence ended with it.")
+        build.widen()
         model = Model(tuple(build.layers), input_names=build.input_names, source=source)
-        stateful = _says(spec, "stateful")
+        stateful = _says(spec, "stateful") or bool(build.carried)
         window = None if stateful else _timesteps(build.given, model.takes_index)
         model = replace(model, window=window, stateful=stateful if stateful or window else None)
         return model, ", ".join(self._calls), build.notes

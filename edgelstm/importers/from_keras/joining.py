@@ -26,7 +26,8 @@ def _together(call: Call) -> tuple[Value, Masked | None]:
     if None in masks:
         return xs[0], None
     if len(masks) > 1:
-        raise call.refused("it joins sequences with different masks")
+        counts = [call.build.mask(mask) for mask in dict.fromkeys(x.mask for x in xs) if mask is not None]
+        return xs[0], Masked(call.build.add(Mul(**call.at(*counts, name=f"{call.name}.mask"))), 0.0)
     return xs[0], next(iter(masks), None)
 
 

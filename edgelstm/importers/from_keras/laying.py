@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UnsupportedModelError
-from ...layers.joining import Gather, Slice
+from ...layers.joining import Concat, Gather, Slice
 from ...layers.map_pool import MapPool
 from ...layers.record import MAX_SIZE
 from ...layers.sliding import MAX_HISTORY
 from ...layers.window import Window
-from .build import Build, Value
+from .build import Build, Masked, Value
 
 Places = NDArray[np.int64]
 
@@ -61,6 +61,16 @@ def laid(build: Build, x: Value) -> Value:
     rows = Value(name, (1, steps * x.width), True)
     found = build.ended(f"{x.name}.rows", rows).name if build.joins else name
     return Value(found, (steps, *x.features), False)
+
+
+def counted(build: Build, name: str, rows: Value, padding: float) -> str:
+    """The record that has, for each row of a map or number of a vector inside of a timestep, 0 where all of it is `padding`, else 1."""
+    count, *features = [n or 0 for n in rows.features]
+    width, found = prod(features), []
+    for row in range(count):
+        part = build.add(Slice(row * width, (row + 1) * width, **build.at(f"{name}.{row}.read", rows)))
+        found.append(build.mask(Masked(part, padding)))
+    return build.add(Concat(**build.at(f"{name}.counted", *found)))
 
 
 def places(x: Value) -> Places:

@@ -37,6 +37,17 @@ def kept(spec: Spec) -> bool:
     return not spec.operator and (spec.kind in _KEEPING or (spec.version > 2 and spec.kind in _NEWER))
 
 
+#: Classes among them for which padding among rows inside of a timestep is more than a row of its own.
+_JOINING_ROWS = {"Masking", "Softmax", "ConvLSTM1D", "ConvLSTM2D", "GlobalAveragePooling1D", "Attention", "AdditiveAttention", "Merge"} | {
+    *("Concatenate", "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "MultiHeadAttention", "Embedding")
+}
+
+
+def passes_rows(spec: Spec) -> bool:
+    """Whether a layer that sees masks is imported on rows of which some are padding."""
+    return spec.kind not in _JOINING_ROWS
+
+
 def told(place: Place, read: Read, depth: int = 0) -> Told:
     """The comparison that makes a mask.
 

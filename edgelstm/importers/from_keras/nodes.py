@@ -21,7 +21,7 @@ _ORDER = {"query": 1, "value": 2, "key": 3}
 
 
 def places(given: Any) -> list[Place]:
-    """Tensors such as ``[["input_1", 0, 0], ["input_2", 0, 0]]``, or one alone.
+    """Tensors such as ``[["input_1", 0, 0], ["input_2", 0, 0]]``, one alone, or some by name, which Keras takes in the order of the names.
 
     Raises
     ------
@@ -29,8 +29,9 @@ def places(given: Any) -> list[Place]:
     """
     if isinstance(given, list) and given and isinstance(given[0], str):
         return [_place(given)]
-    if isinstance(given, list) and given:
-        return [place for entry in given for place in places(entry)]
+    if isinstance(given, list | dict) and given:
+        listed = given if isinstance(given, list) else [given[name] for name in sorted(given)]
+        return [place for entry in listed for place in places(entry)]
     raise ModelFileError(f"its graph has {printable(repr(given), 60)} where tensors should be named; save the model again.")
 
 

@@ -1,6 +1,7 @@
 """Keras' layers that scale and shift each number: normalisations, rescaling, and slopes of channels."""
 
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from ...layers.channelwise import BatchNorm, PReLU
 from ...layers.feedforward import Normalizer
 from ...layers.norms import LayerNorm, RMSNorm, UnitNormalization
+from . import laying
 from .build import Value
 from .kinds import Call, Kind, named
 from .settings import Spec
@@ -22,16 +24,21 @@ def _batch_norm_slots(spec: Spec) -> list[Slot]:
 
 def _batch_norm(call: Call) -> Value:
     x = call.x
-    last = len(x.shape)
-    call.options.must_be("axis", -1, last, [-1], [last])
     call.options.must_be("mode", 0)
-    channels = (x.features[-1],)
+    axis = call.feature_axis(call.options.take("axis", object, -1))
+    channels = (x.features[axis],) if x.width else ()  # a width that the file leaves open is refused here
     arrays = {name: call.arrays.get(name, channels).astype(np.float64) for name in _order(call)}
     scale = arrays.get("gamma", np.float64(1)) / np.sqrt(arrays["moving_variance"] + call.options.take("epsilon", float, 1e-3))
     offset = arrays.get("beta", np.float64(0)) - scale * arrays["moving_mean"]
     call.options.drop("scale", "center")
-    record = BatchNorm(_tiled(scale, x), _tiled(offset, x), **call.at(x))
+    record = BatchNorm(_along(scale, x, axis), _along(offset, x, axis), **call.at(x))
     return replace(x, name=call.build.add(record))
+
+
+def _along(values: NDArray[Any], x: Value, axis: int) -> NDArray[Any]:
+    """Numbers of one axis of the features, for every value of a timestep."""
+    features = [size or 1 for size in x.features]
+    return np.broadcast_to(values.reshape([-1 if at == axis else 1 for at in range(len(features))]), features).reshape(-1)
 
 
 def _order(call: Call) -> list[str]:
@@ -48,15 +55,40 @@ def _layer_norm_slots(spec: Spec) -> list[Slot]:
 
 
 def _layer_norm(call: Call) -> Value:
-    x, channels = call.vectors, call.vectors.features[-1] or 0
-    call.options.must_be("axis", -1, len(x.shape), [-1], [len(x.shape)])
+    x, given_axes = call.vectors, call.options.take("axis", object, -1)
+    axes = sorted(replace(call, inputs=[x]).feature_axis(axis) for axis in (given_axes if isinstance(given_axes, list) else [given_axes]))
+    sizes = [size or 0 for size in x.features[axes[0] :]] if axes else []
+    if axes != list(range(len(x.features)))[-len(axes) :]:
+        raise call.refused(f"it goes along axes {given_axes} of a tensor of shape {x.shape}; edgelstm imports the last ones")
+    channels = prod(sizes)
     epsilon, rms = call.options.take("epsilon", float, 1e-3), call.options.take("rms_scaling", bool, False)
-    given = {name: _tiled(call.arrays.get(name, (channels,)), x) for name in ("gamma", "beta") if name in call.arrays}
+    given = {name: _tiled(call.arrays.get(name, sizes).ravel(), x) for name in ("gamma", "beta") if name in call.arrays}
     call.options.drop("scale", "center")
     weight = given.get("gamma", np.ones(x.width))
     if rms:
         raise call.refused("its rms_scaling divides by the deviation and subtracts no mean, which edgelstm does not import")
     return replace(x, name=call.build.add(LayerNorm(weight, given.get("beta"), epsilon, x.width // channels, **call.at(x))))
+
+
+def _group_norm(call: Call) -> Value:
+    """Each group of channels by its own mean and variance: over all timesteps, or over the rows of a map."""
+    x, groups = call.x, call.options.take("groups", int, 32)
+    call.options.must_be("axis", -1, len(x.shape), [-1], [len(x.shape)])
+    channels, epsilon = x.features[-1] or 0 if x.features else 0, call.options.take("epsilon", float, 1e-3)
+    groups = channels if groups == -1 else groups
+    if not channels or groups < 1 or channels % groups or x.mask is not None or (x.time and len(x.features) != 1):
+        raise call.refused(f"it is imported on one vector a timestep, or the rows of a map, without a mask; it is given {x.shape}")
+    given = {name: call.arrays.get(name, (channels,)) for name in ("gamma", "beta") if name in call.arrays}
+    call.options.drop("scale", "center")
+    weight, bias = given.get("gamma", np.ones(channels)), given.get("beta", np.zeros(channels))
+    if x.time:
+        return replace(x, name=call.build.add(LayerNorm(weight, bias, epsilon, groups, "recording", **call.at(x))))
+    places = laying.places(x)
+    turned = np.moveaxis(places.reshape(-1, groups, channels // groups), 1, 0)  # (groups, rows, channels of one)
+    y = laying.gathered(call.build, f"{call.name}.turned", [x], turned)
+    each = turned.ravel() % channels
+    y = replace(y, name=call.build.add(LayerNorm(weight[each], bias[each], epsilon, groups, **call.at(y))))
+    return laying.gathered(call.build, f"{call.name}.back", [y], np.argsort(turned.ravel()).reshape(places.shape))
 
 
 def _rms_norm(call: Call) -> Value:
@@ -79,16 +111,24 @@ def _normalization_slots(spec: Spec) -> list[Slot]:
 
 def _normalization(call: Call) -> Value:
     """``(x - mean) / max(sqrt(variance), 1e-7)``, or the inverse."""
-    x = call.x
-    call.options.must_be("axis", -1, [-1], [len(x.shape)], len(x.shape))
+    x, said = call.x, call.options.take("axis", object, -1)
+    axes = sorted(call.feature_axis(axis) for axis in (said if isinstance(said, list) else [] if said is None else [said]))
+    sizes = [x.features[axis] for axis in axes]
     given = {name: call.options.take(name, object, None) for name in ("mean", "variance")}
     if given["mean"] is None:
-        given = {name: call.arrays.get(name, (x.features[-1],)) for name in given}
-    mean, variance = (np.broadcast_to(np.asarray(given[n], np.float64).reshape(-1), (x.features[-1] or 1,)) for n in ("mean", "variance"))
+        given = {name: call.arrays.get(name, sizes) for name in given}
+    along = [size if axis in axes else 1 for axis, size in enumerate(x.features)]
+    mean, variance = (_everywhere(np.asarray(given[name], np.float64), along, x) for name in ("mean", "variance"))
     scale = np.maximum(np.sqrt(variance), 1e-7)
     if call.options.take("invert", bool, False):
-        return replace(x, name=call.build.add(BatchNorm(_tiled(scale, x), _tiled(mean, x), **call.at(x))))
-    return replace(x, name=call.build.add(Normalizer(_tiled(mean, x), _tiled(scale, x), **call.at(x))))
+        return replace(x, name=call.build.add(BatchNorm(scale, mean, **call.at(x))))
+    return replace(x, name=call.build.add(Normalizer(mean, scale, **call.at(x))))
+
+
+def _everywhere(values: NDArray[Any], along: list[int | None], x: Value) -> NDArray[Any]:
+    """Numbers of some axes of the features, or one for all of these, for every value of a timestep."""
+    shaped = values.reshape(-1)[:1].reshape([1] * len(along)) if values.size == 1 else values.reshape([size or 1 for size in along])
+    return np.broadcast_to(shaped, [size or 1 for size in x.features]).reshape(-1)
 
 
 def _rescaling(call: Call) -> Value:
@@ -112,6 +152,7 @@ def _prelu(call: Call) -> Value:
 KINDS = {
     "BatchNormalization": Kind(_batch_norm, _batch_norm_slots),
     "LayerNormalization": Kind(_layer_norm, _layer_norm_slots),
+    "GroupNormalization": Kind(_group_norm, _layer_norm_slots),
     "RMSNormalization": Kind(_rms_norm, named("scale", biased=False)),
     "UnitNormalization": Kind(_unit_norm),
     "Normalization": Kind(_normalization, _normalization_slots),

@@ -8,7 +8,7 @@ from ...errors import printable
 from ...layers.activations import spelled
 from ...layers.pooling import GlobalAveragePool1D, GlobalMaxPool1D
 from ...layers.recording import Last, Reverse
-from . import convolving, feedforward, joining, laying, shaping, weighting
+from . import convolving, feedforward, functions, joining, laying, products, shaping, weighting
 from .build import Value
 from .kinds import Call, Kind
 from .settings import Options
@@ -27,9 +27,14 @@ _FUNCTIONS = {
     "expand_dims": "ExpandDims",
     "squeeze": "Squeeze",
     "compat.v1.squeeze": "Squeeze",
+    "linalg.matmul": "Matmul",
     "transpose": "Transpose",
     "compat.v1.transpose": "Transpose",
     "nn.relu": "Relu",
+    "nn.relu6": "Relu6",
+    "nn.elu": "Elu",
+    "nn.selu": "Selu",
+    "nn.silu": "Silu",
     "nn.softmax": "Shares",
     "math.sigmoid": "Sigmoid",
     "math.tanh": "Tanh",
@@ -37,6 +42,7 @@ _FUNCTIONS = {
     "math.abs": "Absolute",
     "math.negative": "Negative",
     "math.softplus": "Softplus",
+    **functions.FUNCTIONS,
 }
 
 #: Operators of Keras 3 that are a function of each number, and the word of that.
@@ -48,6 +54,9 @@ _WORDS = {
     "Absolute": "abs",
     "Silu": "silu",
     "Softplus": "softplus(1)",
+    "Relu6": "relu6",
+    "Elu": "elu(1)",
+    "Selu": "selu",
     "Negative": spelled("affine", -1.0, 0.0),
 }
 
@@ -59,8 +68,8 @@ def _getitem(call: Call) -> Value:
     given = call.options.take("call", dict, {})
     call.options.drop("function")
     spec = given.get("slice_spec", given.get("args"))
-    key = [_index(index) for index in (spec if isinstance(spec, list) else [])]
     x = call.x
+    key = _whole([_index(index) for index in (spec if isinstance(spec, list) else [])], len(x.shape) + 1)
     sound = all(index is None or type(index) in (int, slice) for index in key)
     if not key or not sound or key[0] != _FULL or len([i for i in key if i is not None]) > len(x.shape) + 1:
         raise call.refused(f"it takes {printable(key, 60)} of a tensor of shape {x.shape}; edgelstm imports numbers and slices")
@@ -91,10 +100,20 @@ def _some_time(call: Call, x: Value, index: Any) -> Value:
     )
 
 
+def _whole(key: list[Any], rank: int) -> list[Any]:
+    """A key whose ellipsis has become slices of whole axes."""
+    if key.count(...) != 1:
+        return key
+    place, others = key.index(...), len([index for index in key if index is not None]) - 1
+    return [*key[:place], *[_FULL] * (rank - others), *key[place + 1 :]]
+
+
 def _index(given: Any) -> Any:
-    """One index of a key: a number, None, or a slice; anything else as it is."""
+    """One index of a key: a number, None, an ellipsis, or a slice; anything else as it is."""
+    if isinstance(given, dict) and given.get("class_name") == "__ellipsis__":
+        return ...
     inner = given.get("config") if isinstance(given, dict) and given.get("class_name") == "__slice__" else given
-    if not isinstance(inner, dict):
+    if not isinstance(inner, dict) or not set(inner) <= {"start", "stop", "step"}:
         return inner
     parts = [inner.get(name) for name in ("start", "stop", "step")]
     return slice(*parts) if {type(part) for part in parts} <= {int, type(None)} and parts[2] != 0 else inner
@@ -106,6 +125,9 @@ def _arithmetic(kind: str) -> Kind:
     def make(call: Call) -> Value:
         given = call.options.take("call", dict, {})
         numbers = [v for value in given.values() for v in (value if isinstance(value, list) else [value])]
+        if not numbers and kind == "Divide" and len(call.inputs) == 2:
+            xs = [weighting.settled(call.build, call.spec.label, x) for x in call.inputs]
+            return functions.quotient(replace(call, inputs=xs), None)
         if not numbers and kind != "Divide":
             made = joining.KINDS[kind].make(call)
             assert isinstance(made, Value)
@@ -113,8 +135,10 @@ def _arithmetic(kind: str) -> Kind:
         if len(call.inputs) != 1 or len(numbers) != 1 or isinstance(numbers[0], bool) or not isinstance(numbers[0], int | float):
             raise call.refused(f"it is called with {numbers} beside its tensors")
         number = float(numbers[0])
-        if kind == "Divide" and ("before" in given or not number):
-            raise call.refused("it divides a number by a tensor, or a tensor by 0")
+        if kind == "Divide" and "before" in given:
+            return functions.quotient(call, number)
+        if kind == "Divide" and not number:
+            raise call.refused("it divides a tensor by 0")
         words = {"Add": (1.0, number), "Subtract": (1.0, -number), "Multiply": (number, 0.0), "Divide": (1 / (number or 1), 0.0)}
         if "before" in given:
             words["Subtract"] = (-1.0, number)
@@ -138,6 +162,9 @@ def _over(kind: str) -> Callable[[Call], Value]:
         axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
         if x.scores and kind == "Sum" and axis in (1, -2) and not kept:
             return weighting.total(call)
+        if x.turned or x.weights or (x.scores and (axis not in (1, -2) or kind == "Max")):
+            x = weighting.settled(call.build, call.spec.label, x)
+            call = replace(call, inputs=[x])
         if x.time and axis in (1, -len(x.shape)):
             y, count = _over_time(call, kind), x.steps
             shape = (1, *y.shape) if kept else y.shape
@@ -214,7 +241,7 @@ def _function(word: str) -> Kind:
     return Kind(make)
 
 
-def _tensorflow(call: Call) -> Value:
+def _tensorflow(call: Call) -> Value | list[Value]:
     function = call.options.take("function", str, "")
     if function not in _FUNCTIONS:
         raise call.refused(f"it is TensorFlow's {function}; edgelstm imports {', '.join(_FUNCTIONS)}, and Keras' own layers")
@@ -222,9 +249,7 @@ def _tensorflow(call: Call) -> Value:
     as_it_is = [kind.looks if x.looks else kind.attends for x in call.inputs]
     given = zip(call.inputs, as_it_is, strict=True)
     taken = [x if kept else weighting.settled(call.build, call.spec.label, x) for x, kept in given]
-    made = kind.make(replace(call, inputs=taken))
-    assert isinstance(made, Value)
-    return made
+    return kind.make(replace(call, inputs=taken))
 
 
 def _same(call: Call) -> Value:
@@ -251,5 +276,7 @@ KINDS: dict[str, Kind] = {
     "ExpandDims": Kind(_with_axis, attends=True),
     "Squeeze": Kind(_without_axis, attends=True),
     "Transpose": Kind(_transposed, attends=True),
+    "Matmul": Kind(products.matmul, attends=True, looks=True),
     "Shares": Kind(_softmax, attends=True, looks=True),
+    **functions.KINDS,
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import printable
 from ...layers.activations import spelled
 from ...layers.attention import SelfAttention
 from ...layers.feedforward import Dense
@@ -15,6 +16,7 @@ from ...layers.record import MAX_SIZE
 from . import laying, weighting
 from .build import Looks, Value
 from .kinds import Call
+from .settings import Options
 
 
 def dot(call: Call) -> Value:
@@ -30,6 +32,20 @@ def dot(call: Call) -> Value:
     if any(x.looks for x in call.inputs):
         return _found(call, given)
     return weighting.of_time(call, axes, list(zip(call.inputs, given, strict=True)))
+
+
+def matmul(call: Call) -> Value:
+    """``matmul``, of Keras 3's ``ops`` and TensorFlow's: the last axis of one tensor by the one before the last of another."""
+    given = call.options.take("call", dict, {})
+    first, second = given.get("transpose_a"), given.get("transpose_b")
+    more = {name: value for name, value in given.items() if name not in ("transpose_a", "transpose_b") and value not in (None, False)}
+    if more or any(len(x.shape) != 2 for x in call.inputs):
+        shapes = ", ".join(str(x.shape) for x in call.inputs)
+        raise call.refused(
+            f"it multiplies tensors of shapes {shapes} with {printable(more, 60)}; edgelstm imports matrices of each example"
+        )
+    axes = [1 if first else 2, 2 if second else 1]
+    return dot(replace(call, options=Options({"axes": axes}, call.spec.label, 2)))
 
 
 def _vectors(call: Call, axes: Sequence[Any], unit: bool) -> Value:

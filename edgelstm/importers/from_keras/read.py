@@ -25,7 +25,7 @@ def from_keras(file: BinaryIO, asked: "Asked", source: str) -> tuple[Model, str,
     stored = read(file)
     if stored.config is not None:
         asked.refuse()
-        return _model_of(lambda: stored, source)
+        return model_in(lambda: stored, source)
     if asked == type(asked)() and (description := beside(file)):
         return _by_neighbour(stored, *description, source)
     if value := asked.prefix:
@@ -37,7 +37,7 @@ def from_keras(file: BinaryIO, asked: "Asked", source: str) -> tuple[Model, str,
         notes.extend(bare.notes)
         return replace(stored, config=bare.config, weights=bare.weights)
 
-    model, order, more = _model_of(found, source)
+    model, order, more = model_in(found, source)
     return model, order, [*notes, *more]
 
 
@@ -50,20 +50,21 @@ def by_description(file: BinaryIO, found: str, description: bytes, source: str) 
     if stored.config is not None:
         raise UsageError("says itself what its layers are; leave out recipe=.")
     config, version = config_of(description, "the description")
-    return _model_of(lambda: replace(stored, config=config, version=version), source)
+    return model_in(lambda: replace(stored, config=config, version=version), source)
 
 
 def _by_neighbour(stored: Stored, name: str, config: dict[str, Any], version: int, source: str) -> tuple[Model, str, list[str]]:
     """The network of a file of weights alone that a file beside it describes."""
     told = f"Its layers are those of {printable(name, 100)}, which stands beside it."
     try:
-        model, order, notes = _model_of(lambda: replace(stored, config=config, version=version), source)
+        model, order, notes = model_in(lambda: replace(stored, config=config, version=version), source)
     except EdgeLSTMError as problem:
         raise type(problem)(f"holds weights alone, whose layers {printable(name, 100)} beside it describes: {problem}") from None
     return model, order, [told, *notes]
 
 
-def _model_of(found: Callable[[], Stored], source: str) -> tuple[Model, str, list[str]]:
+def model_in(found: Callable[[], Stored], source: str) -> tuple[Model, str, list[str]]:
+    """The network of what `found` gives. Errors as `from_keras`, where a description is damaged too."""
     try:
         return model_of(found(), source)
     except EdgeLSTMError:

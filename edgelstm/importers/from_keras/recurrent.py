@@ -72,7 +72,7 @@ def _layer(call: Call) -> Value:
     """A layer of one cell."""
     cell = replace(call, arrays=call.arrays.below("cell"))
     if len(call.inputs) > 1:
-        return frames.begun(call, lambda width: _cell(cell, width))
+        return frames.begun(call, lambda width: _cell(cell, width, mask=_mask(call, call.inputs[0])))
     return _followed(call, lambda width, **options: [_cell(cell, width, **options)])
 
 
@@ -82,7 +82,7 @@ def _followed(call: Call, cells: Callable[..., list[Recurrent]]) -> Value:
     backwards, sequences = call.options.take("go_backwards", bool, False), call.options.take("return_sequences", bool, False)
     mask = _mask(call, x)
     if frames.has_rows(call):
-        return frames.followed(call, cells(x.features[-1] or 0, reverse=backwards), sequences)
+        return frames.followed(call, cells(x.features[-1] or 0, reverse=backwards, mask=mask), sequences)
     if backwards and sequences and mask:
         raise call.refused("it reads a masked sequence backwards and gives it reversed, which edgelstm does not import")
     y, records = x, cells(_width(call), reverse=backwards, mask=mask)
@@ -107,7 +107,7 @@ def _width(call: Call) -> int:
 def _mask(call: Call, x: Value, zeros: bool = False) -> str | None:
     """What happens at padding, where the input has some."""
     zeros = call.options.take("zero_output_for_mask", bool, zeros)
-    return None if x.mask is None else "zero" if zeros else "repeat"
+    return None if x.mask is None and not x.counted else "zero" if zeros else "repeat"
 
 
 def _rnn_slots(spec: Spec) -> list[Slot]:
@@ -159,7 +159,17 @@ def _rnn(call: Call) -> Value:
 def _directions(spec: Spec) -> tuple[Spec, Spec]:
     """The layers that read forwards and backwards; the second is a copy of the first where the file has only that."""
     forward = spec.inner("layer")
-    return forward, spec.inner("backward_layer") if spec.config.get("backward_layer") is not None else forward
+    backward = spec.inner("backward_layer") if spec.config.get("backward_layer") is not None else forward
+    return _of_its_cell(forward), _of_its_cell(backward)
+
+
+def _of_its_cell(spec: Spec) -> Spec:
+    """``RNN(cell)`` as the layer of that cell."""
+    if spec.kind != "RNN" or (cell := spec.inner("cell")).kind not in _CELLS:
+        return spec
+    found = cell.with_settings(**{name: value for name, value in spec.config.items() if name != "cell"})
+    found.kind = _CELLS[cell.kind]
+    return found
 
 
 def _both_slots(spec: Spec) -> list[Slot]:

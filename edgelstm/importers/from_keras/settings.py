@@ -22,7 +22,12 @@ _MUST_BE_ABSENT = ("lora_rank", "quantization_config", "renorm_clipping", "adjus
 _OWN_MODULES = ("keras", "tf_keras", "tensorflow")
 
 #: Classes of published packages, by name, that are imported too, and their modules.
-_PUBLISHED = {"TCN": "tcn"}
+_PUBLISHED = {
+    "TCN": "tcn",
+    "CRF": "keras_contrib",
+    "AttentionWeightedAverage": "textgenrnn",
+    "SeqWeightedAttention": "keras_self_attention",
+}
 
 #: Keras 1's names of settings, and today's.
 _OLD = {

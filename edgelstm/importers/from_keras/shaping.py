@@ -16,9 +16,11 @@ from .kinds import Call, Kind
 def _flatten(call: Call) -> Value:
     call.options.must_be("data_format", "channels_last", None)
     x = call.x
+    if x.scores or (x.turned and x.width != 1):
+        x = weighting.settled(call.build, call.spec.label, x)
     if x.time is None:
         return x
-    if not x.time or x.steps == 1:
+    if not x.time or (x.steps == 1 and not x.weights):
         return replace(x, shape=(x.width,), time=False, mask=None)
     if x.width == 1:
         return weighting.turned(call, (x.steps,))
@@ -28,7 +30,11 @@ def _flatten(call: Call) -> Value:
 
 
 def _reshape(call: Call) -> Value:
-    wanted = call.options.take("target_shape", list)
+    wanted = call.options.take("target_shape", list, None)
+    if wanted is None:  # the operator of Keras 3, whose shape begins with the batch
+        batch, *wanted = call.options.take("newshape", list)
+        if batch != -1:
+            raise call.refused(f"it makes a tensor of {batch} examples")
     if not all(type(size) is int and size >= -1 for size in wanted) or wanted.count(-1) > 1:
         raise call.refused(f"its target_shape is {wanted}")
     return reshaped(call, _solved(wanted, call.x.shape))
@@ -94,7 +100,7 @@ def _turned(call: Call, dims: tuple[int, ...]) -> Value:
 def _beside(call: Call, count: int) -> Value:
     """What stands beside a sequence, at each of its timesteps."""
     x = call.x
-    if len(x.shape) != 1 or {count} != {shape[0] for shape in call.build.given if len(shape) > 1}:
+    if len(x.shape) != 1 or {count} != {shape[0] for shape in call.build.given}:
         raise call.refused(f"it repeats {x.shape}, which stands beside a sequence, {count} times; edgelstm imports one for each timestep")
     return replace(x, shape=(count, *x.shape), time=True, static=False)
 

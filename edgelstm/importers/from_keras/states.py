@@ -20,7 +20,7 @@ def of(build: Build, x: Value, y: Value, cell: Recurrent, end: str) -> tuple[Sta
     h: State | None = None if cell.mask == "zero" else lambda: (y, end)
     if not isinstance(cell, LSTM):
         return (h,)
-    opens = cell.mask is None and isinstance(cell.gate_activation, str) and parts(cell.gate_activation).name in ("sigmoid", "hard_sigmoid")
+    opens = cell.mask is None and isinstance(cell.gate_activation, str) and parts(cell.gate_activation)[0] in ("sigmoid", "hard_sigmoid")
     return (h, partial(_memory, build, x, y, cell, end) if opens else None)
 
 

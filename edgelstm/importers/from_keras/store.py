@@ -10,10 +10,11 @@ from typing import Any, BinaryIO
 from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...files import container
 from ..hdf5 import Group, opened
+from .layout import laid_out
 from .weights import ByName, ByPath, Weights
 
 #: The most bytes of a description, and of weights in a zip archive.
-MOST_TEXT, _MAX_WEIGHTS = 8 << 20, 1 << 27
+MOST_TEXT, MOST_WEIGHTS = 8 << 20, 1 << 27
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,7 @@ def read(file: BinaryIO) -> Stored:
     if root.texts("layer_names") is not None:
         return Stored(None, _version(root.text("keras_version")), ByName(root), root)
     if any(re.search(r"(^|/)vars/[0-9]+$", path) for path in root.walk()):
+        root = laid_out(root)
         return Stored(None, 3, ByPath(root), root)
     raise UnsupportedModelError("is an HDF5 file without a Keras model (no model_config, layer_names or layers).")
 
@@ -64,12 +66,12 @@ def _archive(file: BinaryIO) -> Stored:
     try:
         archive = zipfile.ZipFile(file)
         config, metadata = (_part(archive, name, MOST_TEXT) for name in ("config.json", "metadata.json"))
-        weights = _part(archive, "model.weights.h5", _MAX_WEIGHTS)
+        weights = _part(archive, "model.weights.h5", MOST_WEIGHTS)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as problem:
         raise ModelFileError(f"is a damaged zip archive ({printable(problem, 200)}); copy it again.") from None
     about = container.read_json(metadata, "metadata.json")
     version = about.get("keras_version") if isinstance(about, dict) else None
-    root = opened(io.BytesIO(weights))
+    root = laid_out(opened(io.BytesIO(weights)))
     return Stored(_config(config, "config.json"), _version(str(version)), ByPath(root), root)
 
 

@@ -138,6 +138,11 @@ def settled(build: Build, label: str, x: Value) -> Value:
     return replace(rows, name=build.add(Mul(**build.at(f"{rows.name}.weighted", rows, spread))))
 
 
+def apart(call: Call) -> Call:
+    """The same call on tensors that are no softmax over time, nor weighted by one, for what changes numbers."""
+    return replace(call, inputs=[settled(call.build, call.spec.label, x) if x.weights or x.scores else x for x in call.inputs])
+
+
 def recalled(call: Call, x: Value, rows: Value, features: Shape) -> Value:
     """What sums a recording up, at each of the timesteps `rows`."""
     count = rows.steps if call.build.fixed(rows) else None

@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import UnsupportedModelError, printable
 from ...layers.record import Layer
 from ..graph.convolving import time_axis, turned
+from ..graph.cropping import MOST_CROPPED, cropped
 from ..graph.emitting import Emitter
 from ..graph.expressions import Input, Memory
 from ..graph.tracing import Flow, Tracer, Value
@@ -17,13 +18,17 @@ from .arranging import arranged, open_as_one
 from .closing import Closing, Pairs, shows_a_state
 from .deciding import remembers
 from .file import File, Tensor
+from .living import matters
 from .operators import OPERATORS
 from .sequences import Parts
-from .signature import Reading, choice
+from .signature import Reading, choice, names_a_batch
 from .walking import Walk
 
-#: Rows of a memory of open length while a graph is followed.
-_ROWS = 5
+#: Rows of a memory of open length while a graph is followed, and as many as tell which outputs have one number for each.
+_ROWS, _OTHER_ROWS = 5, 7
+
+#: The note on a file that gives one row for a recording, where its model gives one at each step.
+ONCE = "The file answers once a recording: its answer is that of the last step."
 
 
 @dataclass(eq=False)
@@ -31,7 +36,8 @@ class Attempt:
     """One reading of a file's signature, followed through its graph.
 
     `constants`: inputs that are given; `chosen`: the sequence of a batch whose initial state is taken; `budget`: of all readings;
-    `met`: how many nodes were followed; `sequences`: how many a batch holds whose size is open; `around`: as `Tracer` has it.
+    `met`: how many nodes were followed; `sequences`: how many a batch holds whose size is open; `around`: as `Tracer` has it;
+    `rows`: those of a memory of open length.
     """
 
     file: File
@@ -42,10 +48,15 @@ class Attempt:
     met: int = 0
     sequences: int = 1
     around: bool = False
+    rows: int = _ROWS
 
     def layers(self, steps: int) -> tuple[list[Layer], list[str]]:
         """The layers for recordings of `steps` steps, and notes."""
         tracer, outputs, states, notes = self.followed(steps)
+        if self._is_doubtful() and self._is_open():
+            met, self.met = self.met, 0  # why it is no batch says nothing about the file
+            replace(self, sequences=2).followed(steps)
+            self.met = met
         if tracer.once and self._is_open():
             replace(self, sequences=2).followed(steps)
         notes += [
@@ -56,6 +67,8 @@ class Attempt:
         notes += [
             f"The input {tensor.name!r} is a memory, whose rows Stream.attend gives; all of them count." for tensor in self.reading.memories
         ]
+        outputs, left = self._of_steps(outputs, steps)
+        notes += left
         closing = Closing(self.reading, tracer, outputs, states)
         self.met += 1
         problem: UnsupportedModelError | None = None
@@ -68,6 +81,14 @@ class Attempt:
                 closing.check_samples(any(remembers(layer) for layer in found))
                 return found, notes + more
         raise problem or UnsupportedModelError("leads its states back in no way.")
+
+    def _of_steps(self, outputs: dict[Tensor, Value], steps: int) -> tuple[dict[Tensor, Value], list[str]]:
+        """The outputs without those that grow with a memory, as the shares of its rows do, and notes."""
+        if not any(isinstance((tensor.shape or ())[1], str) for tensor in self.reading.memories):
+            return outputs, []
+        others = replace(self, rows=_OTHER_ROWS, budget=Budget()).followed(steps)[1]
+        kept = {tensor: value for tensor, value in outputs.items() if value.shape == others[tensor].shape}
+        return kept, [f"The output {t.name!r} has numbers for each row of the memory and is left out." for t in outputs if t not in kept]
 
     def _emitted(self, closing: Closing, pairs: Pairs) -> tuple[list[Layer], list[str]]:
         """The layers with states led back as `pairs` says, and notes."""
@@ -90,16 +111,8 @@ class Attempt:
             names |= {tensor.name: np.zeros([n if isinstance(n, int) else self.sequences for n in tensor.shape or ()]) for tensor in states}
         names |= {tensor.name: np.full(space.batch, steps, np.int64) for tensor in self.reading.lengths}
         names |= {tensor.name: self._remembered(tracer, tensor) for tensor in self.reading.memories}
-        names |= {tensor.name: np.full(_shape_of_memory(tensor), self.reading.counts) for tensor in self.reading.masks}
-        for tensor in self.reading.choices:
-            value = choice(self.file.graph, tensor.name)
-            if value is None:
-                raise UnsupportedModelError(
-                    f"has the input {printable(tensor.name, 60)!r}, a number that the file does not tell; "
-                    f'say it: sizes="{printable(tensor.name, 60)}=NUMBER".'
-                )
-            names[tensor.name] = np.array(value)
-            walk.notes.append(f"The input {tensor.name!r} is taken as {value}, which the graph asks for first.")
+        names |= {tensor.name: np.full(self._shape_of_memory(tensor), self.reading.counts) for tensor in self.reading.masks}
+        names |= {tensor.name: np.array(self._chosen(tensor, walk.notes)) for tensor in self.reading.choices}
         try:
             values = walk.run(self.file.graph, names)
         finally:
@@ -107,6 +120,19 @@ class Attempt:
         if any(isinstance(value, Parts) for value in values):
             raise UnsupportedModelError("gives a sequence of arrays, which is not imported.")
         return tracer, dict(zip(self.file.graph.outputs, values, strict=True)), states, walk.notes
+
+    def _chosen(self, tensor: Tensor, notes: list[str]) -> int:
+        """What a whole number that is an input is taken as."""
+        value, why = choice(self.file.graph, tensor.name), "which the graph asks for first"
+        if value is None:
+            if matters(self.file.graph, tensor.name):
+                raise UnsupportedModelError(
+                    f"has the input {printable(tensor.name, 60)!r}, a number that the file does not tell; "
+                    f'say it: sizes="{printable(tensor.name, 60)}=NUMBER".'
+                )
+            value, why = 0, "since no output depends on it"
+        notes.append(f"The input {tensor.name!r} is taken as {value}, {why}.")
+        return value
 
     def _batch(self) -> int:
         sizes = {
@@ -119,15 +145,29 @@ class Attempt:
 
     def _is_open(self) -> bool:
         """Whether the file leaves open how many sequences there are."""
-        batches = [(tensor.shape or ())[axes.batch] for tensor, axes in self.reading.samples if axes.batch is not None]
+        batches = [None if axes.batch is None else (tensor.shape or ())[axes.batch] for tensor, axes in self.reading.samples]
         states = [tensor.shape or () for tensor, _ in self.reading.states]
-        return any(isinstance(n, str) for n in batches) and all(any(isinstance(n, str) for n in shape) for shape in states)
+        return all(isinstance(n, str) for n in batches) and all(any(isinstance(n, str) for n in shape) for shape in states)
+
+    def _is_doubtful(self) -> bool:
+        """Whether what is taken as the batch may be the steps of a recording, which then must not be computed with together."""
+        if any(becomes for _, becomes in self.reading.states):
+            return False
+        once = self.reading.steps() == 1
+        for tensor, axes in self.reading.samples:
+            name = (tensor.shape or ())[axes.batch] if axes.batch is not None else 1
+            surely = bool(axes.batch) or axes.time is not None
+            if isinstance(name, str) and (axes.batch or once) and not names_a_batch(name, surely=surely):
+                return True
+        return False
 
     def _samples(self, space: Space, steps: int) -> dict[str, Value]:
         """Identities of all samples: the numbers of one step, over all inputs, in the file's order."""
         widths = self.reading.widths()
         if sum(widths) > MOST:
             raise UnsupportedModelError(f"takes {sum(widths)} numbers a step; at most {MOST} are imported.")
+        if 0 in (steps, *widths):
+            raise UnsupportedModelError("has an input with an axis of length 0; export the model with examples that hold samples.")
         kinds = np.repeat([tensor.dtype == "int" for tensor, _ in self.reading.samples], widths)
         wire = space.allocate(Input("the graph's input", frozenset(np.flatnonzero(kinds).tolist())), steps, sum(widths))
         ids = space.ids(wire)  # (steps, batch, width)
@@ -138,7 +178,7 @@ class Attempt:
 
     def _remembered(self, tracer: Tracer, tensor: Tensor) -> Flow:
         """The rows of a memory."""
-        shape = _shape_of_memory(tensor)
+        shape = self._shape_of_memory(tensor)
         if math.prod(shape) > MOST:
             raise UnsupportedModelError(f"has a memory of {math.prod(shape)} numbers; at most {MOST} are imported.")
         place = f"the graph's input {printable(tensor.name, 60)!r}"
@@ -146,6 +186,11 @@ class Attempt:
         wire = tracer.space.allocate(Memory(place, shape[2], rows), tracer.steps, math.prod(shape))
         tracer.memories = True
         return Flow(tracer.space.last(wire).reshape(shape))
+
+    def _shape_of_memory(self, tensor: Tensor) -> tuple[int, ...]:
+        """The shape of a memory or its mask, with so many rows where their number is open."""
+        first, *rest = tensor.shape or ()
+        return (first if isinstance(first, int) else 1, *(n if isinstance(n, int) else self.rows for n in rest))
 
     def _states(self, tracer: Tracer) -> dict[Tensor, Wire]:
         found = {}
@@ -185,18 +230,15 @@ class Attempt:
         for tensor, ids in answers:
             tracer.place = f"the output {printable(tensor.name, 60)!r}"
             refs = _in_order(tracer, _flowing(tracer, ids))
+            if (fewer := _without_first(tracer, ids, refs, most)) is None:
+                notes.append(f"The output {tensor.name!r} holds the last {most} steps of a recording; the model answers each.")
+            refs = refs if fewer is None else fewer
             parts.append(turned(tracer, refs, most) if _descends(tracer, ids) else refs)
         if len(parts) > 1:
             notes.append(f"The answers are those of {', '.join(tensor.name for tensor, _ in answers)}, one after the other.")
         if most == 1 and tracer.steps > 1:
-            notes.append("The file answers once a recording: its answer is that of the last step.")
+            notes.append(ONCE)
         return np.concatenate(parts), notes
-
-
-def _shape_of_memory(tensor: Tensor) -> tuple[int, ...]:
-    """The shape of a memory or its mask, with so many rows where their number is open."""
-    first, *rest = tensor.shape or ()
-    return (first if isinstance(first, int) else 1, *(n if isinstance(n, int) else _ROWS for n in rest))
 
 
 def _flowing(tracer: Tracer, ids: Ids) -> Ids:
@@ -223,6 +265,19 @@ def _in_order(tracer: Tracer, ids: Ids) -> Ids:
         tracer.refuse("holds the numbers of each step in another order")
     found: Ids = group.refs[0][group.alike[orders[-1, 0]], 0]
     return found
+
+
+def _without_first(tracer: Tracer, ids: Ids, refs: Ids, rows: int) -> Ids | None:
+    """The numbers of the last step of an output of so many rows, whose first one is not the recording's where it leaves rows out.
+
+    None where it leaves out more than it has, or than is left out: of those the model answers all.
+    """
+    at = tracer.space.places(ids)
+    timed = at.step >= 0
+    steps, first = int(tracer.space.steps(at.wire[timed]).max()), int(at.step[timed].min())
+    if rows > 1 and (2 * first > steps or first > MOST_CROPPED):
+        return None
+    return cropped(tracer, refs, steps, first) if rows > 1 else refs
 
 
 def _descends(tracer: Tracer, ids: Ids) -> bool:

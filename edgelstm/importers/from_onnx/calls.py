@@ -24,6 +24,9 @@ class Runner(Protocol):
     def operator(self, node: Node, values: Sequence[Value | None]) -> Sequence[Value]:
         """What a node gives that stands in the place of the present one."""
 
+    def compares(self, node: Node) -> bool:
+        """Whether all that the present graph makes of a node is a softmax or a maximum."""
+
 
 @dataclass(eq=False)
 class Call:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import EdgeLSTMError, UnsupportedModelError, UsageError, printable
+from ...layers.fake_quantize import DynamicFakeQuantize
 from ...layers.record import Layer
 from ...model import Model
 from ..graph.tracing import Value
@@ -16,7 +17,11 @@ from ..graph.wires import Budget
 from .attempts import Attempt
 from .deciding import Found, decided
 from .file import File, Graph
+from .framing import framed
 from .indices import with_plain_indices
+from .living import living
+from .ordering import in_order
+from .parts import Keys, outputs, slices
 from .settling import Sizes, open_frame, parse, settled
 from .signature import Reading, readings
 from .thresholds import without_thresholds
@@ -24,6 +29,9 @@ from .unrolled import rolled
 
 #: Steps of the recordings that graphs of open length are followed for: two lengths, since a network must not depend on it.
 STEPS = (32, 48)
+
+#: Operators that have axes of their own to run along, beside recurrences.
+_ALONG = ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "Attention", "QLinearConv", "STFT")
 
 
 def from_onnx(file: File, layers: str | None = None, *, sizes: str | None = None, source: str = "ONNX") -> tuple[Model, str, list[str]]:
@@ -75,12 +83,34 @@ class Followed(NamedTuple):
 
 def followed(file: File, sizes: str | None, source: str) -> Followed:
     """The same as `from_onnx`, with what the inputs were taken for."""
-    graph, values = settled(file.graph, parse(sizes) if sizes is not None else Sizes())
-    graph = with_plain_indices(without_thresholds(graph))
-    constants, budget = dict[str, Value](values), Budget()
+    graph, values = settled(in_order(file.graph), parse(sizes) if sizes is not None else Sizes())
+    graph, budget = with_plain_indices(without_thresholds(graph)), Budget()
+    try:
+        return _followed(replace(file, graph=graph), values, source, budget)
+    except EdgeLSTMError as problem:
+        trials = Budget(Budget.operators >> 1, Budget.wires >> 1, Budget.work >> 2)
+        found = framed(graph, lambda one: _round(_followed(replace(file, graph=one), values, source, trials)).model)
+        if found is None:
+            raise problem from None
+    taken = _followed(replace(file, graph=found[0]), values, source, Budget())
+    taken.notes.append(found[1])
+    return taken
+
+
+def _round(taken: Followed) -> Followed:
+    """The same, where states go round from call to call."""
+    if any(becomes for _, becomes in taken.reading.states):
+        return taken
+    raise UnsupportedModelError("has no states that go round.")
+
+
+def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, budget: Budget) -> Followed:
+    """By the first reading of a graph's inputs that leads to a model."""
+    graph, constants = file.graph, dict[str, Value](values)
     best: tuple[int, EdgeLSTMError] | None = None
-    forms, found = _Forms(graph), list[Found]()
+    forms, found, first = _Forms(graph), list[Found](), None
     for reading in readings(graph.inputs, graph.outputs):
+        first = first or reading
         for form in forms:
             attempt = Attempt(replace(file, graph=form), reading, constants, budget=budget)
             try:
@@ -95,21 +125,42 @@ def followed(file: File, sizes: str | None, source: str) -> Followed:
             break
         if found and not found[0].in_frames:
             break
+    if found and best and first and _exchanged(forms, first, found):
+        why = str(best[1]).rstrip(".")
+        raise UnsupportedModelError(
+            f"takes {first.steps()} steps one by one, and what it makes of them is none of the recurrences that edgelstm has ({why})."
+        )
     if found:
         taken = decided(found, best[1] if best else None)
+        if best and first and _guessed(graph, first, taken):
+            raise _failure(graph, *best)
+        _without_calls(taken)
         return Followed(taken.model, taken.reading, taken.notes, values)
     raise _failure(graph, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
 
 
 @dataclass(eq=False)
 class _Forms:
-    """A graph as it is, and then, if it spells out recurrences step by step, with these as nodes."""
+    """A graph as it is, and then, if it spells out recurrences step by step, with these as nodes; both without nodes of no use.
 
-    graph: Graph
+    Recurrences are looked for first: their last step makes states that nothing reads.
+    """
+
+    whole: Graph
+
+    @cached_property
+    def graph(self) -> Graph:
+        return living(self.whole)
 
     @cached_property
     def _rolled(self) -> Graph | None:
-        return rolled(self.graph)
+        found = rolled(self.whole)
+        return None if found is None else living(found)
+
+    def spelled_out(self, steps: int | None) -> bool:
+        """Whether the graph takes so many parts of something one by one, as it does where it spells out each step."""
+        parts = (*outputs(self.graph), *slices(self.graph, Keys(self.graph)))
+        return any(len(names) == steps for names in parts)
 
     def __iter__(self) -> Iterator[Graph]:
         yield self.graph
@@ -120,6 +171,22 @@ class _Forms:
         """Whether the first nodes, so many, are the same in both."""
         others = () if self._rolled is None else self._rolled.nodes
         return len(others) >= nodes and all(one is other for one, other in zip(self.graph.nodes[:nodes], others, strict=False))
+
+
+def _exchanged(forms: _Forms, first: Reading, found: Sequence[Found]) -> bool:
+    """Whether models without recurrences were found along another axis than the first whose steps are spelled out one by one.
+
+    The steps of a recurrence are channels there, and what is computed of them is laid out flat.
+    """
+    flat = not any(one.along_steps or one.in_frames for one in found)
+    return flat and all(one.reading.steps() != first.steps() for one in found) and forms.spelled_out(first.steps())
+
+
+def _guessed(graph: Graph, first: Reading, taken: Found) -> bool:
+    """Whether another axis than the likeliest was taken as time, and nothing in the graph runs or slides along it."""
+    if taken.reading.steps() == 1 or taken.along_steps or taken.in_frames or taken.reading.along[1] == first.along[1]:
+        return False
+    return not any(node.op in _ALONG or any(isinstance(value, Graph) for value in node.attributes.values()) for node in graph.nodes)
 
 
 def _tried(attempt: Attempt, source: str) -> Found:
@@ -142,6 +209,22 @@ def _model(reading: Reading, layers: Sequence[Layer], source: str) -> Model:
     steps = reading.steps()
     window = steps if steps is not None and steps > 1 and not any(becomes for _, becomes in reading.states) else None
     return Model(tuple(layers), input_names=reading.names(), window=window, source=source)
+
+
+def _without_calls(taken: Found) -> None:
+    """Refuse what computes over the steps of a call, of which a stream knows nothing, while states go on."""
+    steps = taken.reading.steps()
+    if steps in (None, 1) or not any(becomes for _, becomes in taken.reading.states):
+        return
+    layer = next((layer for layer in taken.model.layers if getattr(layer, "whole", False)), None)
+    if layer is None:
+        return
+    does, way = f"computes over all {steps} steps of a call at once ({layer.label})", "with an answer for each step"
+    if isinstance(layer, DynamicFakeQuantize):
+        does, way = f"rounds activations over the range of the {steps} steps of a call", "quantise it with fixed scales"
+    raise UnsupportedModelError(
+        f"{does}, and carries states on to the next: a stream has no calls. Export it with one step a call, or {way}."
+    )
 
 
 def _alone(problem: EdgeLSTMError) -> EdgeLSTMError:
@@ -170,8 +253,18 @@ def _layers(attempt: Attempt) -> tuple[list[Layer], list[str]]:
     found, notes = attempt.layers(STEPS[0])
     attempt.budget.renew()
     if not same(found, attempt.layers(STEPS[1])[0]):
-        raise UnsupportedModelError("computes something else for recordings of another length, which is not imported.")
+        raise UnsupportedModelError(
+            f"computes something else for recordings of another length, which is not imported. If all have one length, say it as the N of "
+            f'sizes="{_with_length(attempt.reading)}".'
+        )
     return found, notes
+
+
+def _with_length(reading: Reading) -> str:
+    """The shape of the samples' input as `sizes` says it, with N for its steps."""
+    tensor, axes = reading.along
+    shape = ("N" if axis == axes.time else str(n) if isinstance(n, int) else "1" for axis, n in enumerate(tensor.shape or ()))
+    return f"{printable(tensor.name, 60)}={'x'.join(shape)}"
 
 
 def same(a: Sequence[Layer], b: Sequence[Layer]) -> bool:

@@ -14,6 +14,7 @@ from ..graph import scores
 from ..graph.masks import differs
 from ..graph.tracing import Flow, Value
 from .calls import Call, floats
+from .compared import LOWEST
 
 #: Times this, the smallest difference that counts is 1.
 STEEP = 2.0**60
@@ -39,6 +40,13 @@ def _finite(call: Call, value: Value) -> np.ndarray:
     if not (np.abs(found) < 1e18).all():
         call.refuse("compares with, or chooses, constants that are infinite or beyond 1e18, which is not imported")
     return found
+
+
+def _within(call: Call, value: Value) -> Value:
+    """A constant with `LOWEST` where it is far below all others, if nothing but comparisons will be made of what the node gives."""
+    if isinstance(value, Flow) or not (low := floats(value) <= -1e18).any() or not call.runner.compares(call.node):
+        return value
+    return np.where(low, LOWEST, value)
 
 
 def opposite(call: Call, x: Flow) -> Flow:
@@ -104,7 +112,7 @@ def _or(call: Call) -> list[Value]:
 def _where(call: Call) -> list[Value]:
     condition = call.value(0)
     if isinstance(condition, Flow):
-        return [chosen(call, condition, call.value(1), call.value(2))]
+        return [chosen(call, condition, _within(call, call.value(1)), _within(call, call.value(2)))]
     condition = condition.astype(bool)
     for kept, put, where in ((1, 2, ~condition), (2, 1, condition)):
         flow, number = call.value(kept), call.value(put)

@@ -14,8 +14,11 @@ from .file import Node
 if TYPE_CHECKING:
     from .unrolled import Pattern
 
-#: What zeros are called, by their width, and what no node makes.
+#: What zeros are called, by their shape, and what no node makes.
 ZEROS, _NOTHING = "zeros of edgelstm:", "nothing of edgelstm"
+
+#: How many axes a state may have.
+_RANKS = (2, 3)
 
 #: Operators that make zeros of zeros alone, and those that any zero makes zeros.
 _MOVES, _PRODUCTS = ("Split", "Slice", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Identity"), ("Mul", "MatMul")
@@ -24,9 +27,12 @@ _MOVES, _PRODUCTS = ("Split", "Slice", "Reshape", "Squeeze", "Unsqueeze", "Trans
 def first_step(pattern: "Pattern", body: Sequence[Node]) -> list[Node] | None:
     """For each node of a pattern the one that stands in its place in the first step, whose nodes are `body`; None if that is another."""
     width = _width(pattern)
-    if width is None:
-        return None
-    zeros = f"{ZEROS}{width}"
+    shapes = [f"{'1x' * (rank - 1)}{width}" for rank in _RANKS] if width is not None else []
+    return next((found for shape in shapes if (found := _from(pattern, body, f"{ZEROS}{shape}")) is not None), None)
+
+
+def _from(pattern: "Pattern", body: Sequence[Node], zeros: str) -> list[Node] | None:
+    """The same for a state of zeros of this name."""
     free: dict[object, list[Node]] = {}
     for node in body:
         free.setdefault(pattern.kind(node), []).append(node)
@@ -35,7 +41,7 @@ def first_step(pattern: "Pattern", body: Sequence[Node]) -> list[Node] | None:
     for index, node in enumerate(pattern.nodes):
         inputs = tuple(zeros if (index, slot) in pattern.before else made.get(name, name) for slot, name in enumerate(node.inputs))
         kept, alike = _kept(node, inputs, zeros), free.get(pattern.kind(node), [])
-        match = next((one for one in alike if any(_reads(pattern, one, order) for order in _orders(node, inputs))), None)
+        match = next((one for one in alike if any(_reads(pattern, one, order, zeros) for order in _orders(node, inputs))), None)
         outputs = match.outputs if match is not None else tuple(kept or _NOTHING for _ in node.outputs)
         made.update(zip(node.outputs, outputs, strict=True))
         named = tuple(f"{zeros}:{name}" for name in node.outputs)
@@ -74,16 +80,18 @@ def _orders(node: Node, inputs: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         yield inputs[::-1]
 
 
-def _reads(pattern: "Pattern", node: Node, inputs: Sequence[str]) -> bool:
+def _reads(pattern: "Pattern", node: Node, inputs: Sequence[str], zeros: str) -> bool:
     """Whether a node reads these tensors, or constants of the same numbers."""
-    return len(node.inputs) == len(inputs) and all(_same(pattern, *names) for names in zip(node.inputs, inputs, strict=True))
+    return len(node.inputs) == len(inputs) and all(_same(pattern, *names, zeros) for names in zip(node.inputs, inputs, strict=True))
 
 
-def _same(pattern: "Pattern", one: str, other: str) -> bool:
+def _same(pattern: "Pattern", one: str, other: str, zeros: str) -> bool:
     if one == other or (pattern.keys.constant(one) and pattern.keys.of(one) == pattern.keys.of(other)):
         return True
     array, wanted = (pattern.graph.constants.get(name) for name in (one, other))
     if array is None or array.dtype.kind != "f":
+        return False
+    if array.ndim > len(_shape(zeros)):
         return False
     return bool(not array.any()) if other.startswith(ZEROS) else wanted is not None and np.array_equal(array.ravel(), wanted.ravel())
 
@@ -109,5 +117,10 @@ def _from_state(pattern: "Pattern", node: Node) -> bool:
 
 def constants(nodes: Sequence[Node]) -> dict[str, np.ndarray]:
     """The zeros that nodes read, by name."""
-    names = {name for node in nodes for name in node.inputs if name.startswith(ZEROS) and name.removeprefix(ZEROS).isdigit()}
-    return {name: np.zeros((1, int(name.removeprefix(ZEROS))), np.float32) for name in names}
+    names = {name for node in nodes for name in node.inputs if name.startswith(ZEROS) and ":" not in name.removeprefix(ZEROS)}
+    return {name: np.zeros(_shape(name), np.float32) for name in names}
+
+
+def _shape(zeros: str) -> tuple[int, ...]:
+    """The shape of zeros of a name."""
+    return tuple(map(int, zeros.removeprefix(ZEROS).split("x")))

@@ -76,7 +76,7 @@ def loop(call: Call) -> Sequence[Value]:
     carried = [i for i, name in enumerate(names[2:], 2) if origin(body, body.outputs[i - 1].name) != name]
     if any(computed(call, call.value(index)) for index in carried):
         return _spelled_out(call, body, names)
-    call.values = [_sequence(call, value) for value in call.values]
+    call.values = [sequence(call, value) for value in call.values]
     steps = _steps(call, body, names)
     given: dict[str, Value] = {names[0]: counters[0], names[1]: np.array(True)}
     for index, name in enumerate(names[2:], 2):
@@ -132,7 +132,7 @@ def stacked(call: Call, rows: Sequence[Value]) -> Value:
     return Flow(np.stack([call.tracer.ids(row) for row in rows]))
 
 
-def _sequence(call: Call, value: Value | None) -> Value | None:
+def sequence(call: Call, value: Value | None) -> Value | None:
     """A sequence whose every row is the last of the recording, as one that has a row at each step; all else as it is."""
     if not isinstance(value, Flow) or value.ids.ndim != 3 or len(value.ids) < 2 or (value.ids != value.ids[:1]).any():
         return value

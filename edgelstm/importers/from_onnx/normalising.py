@@ -1,7 +1,7 @@
 """Normalisation by stored numbers, over the numbers of a frame, and over a recording.
 
 Definitions: https://onnx.ai/onnx/operators/onnx__BatchNormalization.html, onnx__LayerNormalization.html,
-onnx__InstanceNormalization.html, onnx__GroupNormalization.html.
+onnx__RMSNormalization.html, onnx__InstanceNormalization.html, onnx__GroupNormalization.html.
 """
 
 from collections.abc import Callable
@@ -40,6 +40,16 @@ def _layer_norm(call: Call) -> list[Value]:
     return [Flow(out.ids.reshape(x.shape))]
 
 
+def _rms_norm(call: Call) -> list[Value]:
+    x, weight = call.flow(0), call.constant(1)
+    axis = call.axis(call.attribute("axis", -1), x.ids.ndim)
+    given = {"weight": np.broadcast_to(weight, x.shape[axis:]).ravel(), "epsilon": float(call.attribute("epsilon", 1e-5))}
+    call.attribute("stash_type")
+    flat = Flow(x.ids.reshape(*x.shape[:axis], -1))
+    out = call.tracer.rows(flat, lambda: layer("RMSNorm", call.tracer.place, **given), flat.shape[-1])
+    return [Flow(out.ids.reshape(x.shape))]
+
+
 def _instance_norm(call: Call) -> list[Value]:
     return [_over_groups(call, call.flow(0).shape[1])]
 
@@ -70,6 +80,7 @@ def _each(call: Call, index: int, channels: int) -> Array:
 NORMALISING: dict[str, Callable[[Call], list[Value]]] = {
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
+    "RMSNormalization": _rms_norm,
     "InstanceNormalization": _instance_norm,
     "GroupNormalization": _group_norm,
 }

@@ -26,15 +26,18 @@ from .activations import ACTIVATIONS, clipped
 from .calls import Call, floats
 from .choosing import CHOOSING
 from .folding import DTYPES
+from .fourier import FOURIER
 from .fused import FUSED
 from .loops import loop, unrolled
+from .machine_learning import MACHINE_LEARNING
 from .normalising import NORMALISING
+from .parts import UNROLLED
 from .products import PRODUCTS
 from .quantised import QUANTISED
 from .ranking import RANKING
 from .recurrent import recurrent
+from .scans import scan
 from .sliding import SLIDING
-from .unrolled import UNROLLED
 
 
 def _add(call: Call) -> list[Value]:
@@ -104,7 +107,8 @@ def _concat(call: Call) -> list[Value]:
 def _pad(call: Call) -> list[Value]:
     mode = call.attribute("mode", "constant")
     pads = call.ints(1, "pads") or []
-    x = call.flow(0).ids
+    flow = call.flow(0)
+    x = flow.ids
     axes = call.ints(3, "") or list(range(x.ndim))
     half = len(pads) // 2
     widths = [(0, 0)] * x.ndim
@@ -116,11 +120,14 @@ def _pad(call: Call) -> list[Value]:
     size = math.prod(n + a + b for n, (a, b) in zip(x.shape, widths, strict=True))
     if mode not in ("constant", "reflect", "edge", "wrap") or size > MOST:
         call.refuse(f"pads in mode {mode!r} by {widths}, which is not imported")
+    if mode == "reflect" and any(max(pair) >= n for pair, n in zip(widths, x.shape, strict=True) if any(pair)):
+        call.refuse(f"mirrors {widths} numbers of an array of shape {x.shape}, which has fewer")
     if mode != "constant":
-        return [Flow(np.pad(x, widths, mode=mode))]
+        return [replace(flow, ids=np.pad(x, widths, mode=mode))]
     value = call.constant(2).item() if call.has(2) else call.attribute("value", 0.0)
-    zero = int(call.tracer.ids(np.array([value]))[0])
-    return [Flow(np.pad(x, widths, constant_values=zero))]
+    scale, zero = flow.levels or (1.0, 0.0)
+    filling = int(call.tracer.ids(np.array([(value - zero) * scale]))[0])
+    return [replace(flow, ids=np.pad(x, widths, constant_values=filling))]
 
 
 def _cast(call: Call) -> list[Value]:
@@ -222,6 +229,7 @@ def _bound(call: Call, side: int) -> Value:
 OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = (
     QUANTISED
     | FUSED
+    | MACHINE_LEARNING
     | {
         ("ai.onnx", op): handler
         for op, handler in {
@@ -250,6 +258,7 @@ OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = (
             **NORMALISING,
             **CHOOSING,
             **RANKING,
+            **FOURIER,
             "Log": lambda call: [logarithm(call.tracer, call.flow(0))],
             "Reciprocal": lambda call: [inverse(call.tracer, call.flow(0))],
             "Sum": _total,
@@ -257,6 +266,7 @@ OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = (
             "Max": _max,
             "Min": _min,
             "Loop": loop,
+            "Scan": scan,
         }.items()
     }
     | {UNROLLED: unrolled}

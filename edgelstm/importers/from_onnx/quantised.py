@@ -35,7 +35,11 @@ _WHOLE = "The file rounds activations over the range of a whole recording, and s
 def rounded(call: Call, x: Flow) -> Flow:
     """Numbers as DynamicQuantizeLinear rounds them: over the range of the array, which is a recording's or a step's."""
     tracer = call.tracer
-    group = tracer.grouped([x.ids.reshape(-1, 1)])
+    values = tracer.values(x.ids)
+    if values[np.isfinite(values)].any():
+        call.refuse("rounds constants by a scale that depends on the recording, which is imported of zeros alone")
+    flows = ~np.isfinite(values)
+    group = tracer.grouped([x.ids[flows].reshape(-1, 1)])
     steps, sequences = group.where.shape[:2]
     if sequences > 1:
         call.refuse("rounds all sequences of a batch by one scale; export the model for one")
@@ -44,7 +48,9 @@ def rounded(call: Call, x: Flow) -> Flow:
     record = DynamicFakeQuantize("recording" if steps > 1 else "step")
     if record.whole and _WHOLE not in call.runner.notes:
         call.runner.notes.append(_WHOLE)
-    return Flow(tracer.output(group, Made(tracer.place, record, [group.refs[0][:, 0]])).reshape(x.shape))
+    found = x.ids.copy()
+    found[flows] = tracer.output(group, Made(tracer.place, record, [group.refs[0][:, 0]]))[:, 0]
+    return Flow(found)
 
 
 def fixed(call: Call, x: Flow, scale: Array, zero: Array) -> Flow:
@@ -53,11 +59,16 @@ def fixed(call: Call, x: Flow, scale: Array, zero: Array) -> Flow:
         call.refuse("rounds numbers of the recording by several scales, or to no integers, which is not imported")
     levels, bounds = Levels(float(scale.item()), float(zero.item())), np.iinfo(zero.dtype)
     tracer = call.tracer
-    group = tracer.grouped([x.ids.reshape(-1, 1)])
+    values = tracer.values(x.ids)
+    flows = ~np.isfinite(values)
+    steps = np.clip(np.rint(values[~flows] / levels.scale), bounds.min - levels.zero, bounds.max - levels.zero)
+    found = x.ids.copy()
+    found[~flows] = tracer.ids(steps * levels.scale)
+    group = tracer.grouped([x.ids[flows].reshape(-1, 1)])
     refs = group.refs[0][:, 0]
     full = [np.full(refs.size, v) for v in (levels.scale, bounds.min - levels.zero, bounds.max - levels.zero)]
-    made = tracer.output(group, Made(tracer.place, FakeQuantize(*full), [refs]))
-    return Flow(made.reshape(x.shape), levels=levels)
+    found[flows] = tracer.output(group, Made(tracer.place, FakeQuantize(*full), [refs]))[:, 0]
+    return Flow(found, levels=levels)
 
 
 def _numbers(call: Call, index: int, zero: int | None, scale: int | None = None) -> Flow:
@@ -263,4 +274,4 @@ QUANTISED: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
 }
 
 #: Those that take levels, of which the largest stands for the largest number; others compute with numbers.
-TAKES_LEVELS = frozenset(op for _, op in QUANTISED) | {"MaxPool"}
+TAKES_LEVELS = frozenset(op for _, op in QUANTISED) | {"MaxPool", "Pad"}

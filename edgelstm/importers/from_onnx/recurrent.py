@@ -15,7 +15,7 @@ from ...layers.recurrent import Recurrent
 from ..graph.expressions import Cell, Made, State
 from ..graph.frames import rows_of, started
 from ..graph.tracing import Flow, Value
-from ..graph.wires import Ids, Wire
+from ..graph.wires import Ids, Misfit, Wire
 from .activations import words
 from .calls import Array, Call
 from .recurrent_rows import over_rows
@@ -25,20 +25,28 @@ from .written import Plain, written_out
 _GATES = {"LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2), "RNN": (0,)}
 
 
+#: What files are that contradict themselves so.
+_PROJECTED = (
+    "torch's dynamo exporter writes such for an LSTM with proj_size and leaves weights out, import its state_dict or its .pt2 instead"
+)
+
+
 def recurrent(call: Call) -> Sequence[Value]:
     """An LSTM, GRU or RNN node."""
     return recurrent_with(call, {})
 
 
-def recurrent_with(call: Call, given: dict[str, Any]) -> Sequence[Value]:
-    """The same. given: fields of its records, beside those that its attributes give."""
-    node = Node(call)
+def recurrent_with(call: Call, given: dict[str, Any], projections: Array | None = None) -> Sequence[Value]:
+    """The same. given: fields of its records, beside those that its attributes give; projections: `Node` has it."""
+    node = Node(call, projections)
     node.options = [{**options, **given} for options in node.options]
     x = call.flow(0).ids
     if x.ndim != 3:
         call.refuse(f"reads an array of shape {x.shape} where it needs three dimensions")
     x = np.swapaxes(x, 0, 1) if node.batch_first else x  # (steps, sequences, inputs)
     node.check_lengths(x.shape[0])
+    if node.hidden != node.size and (node.computed or rows_of(call.tracer, x) is not None):
+        call.refuse("has a projection and begins as the graph computes, or runs along the rows of a frame, which is not imported")
     if node.computed and len(x) > 1:
         y = node.started(x)
         return _arranged(node, y, [np.stack([y[0 if back else -1, index] for index, back in enumerate(node.directions)]), node.nowhere(y)])
@@ -50,7 +58,8 @@ def recurrent_with(call: Call, given: dict[str, Any]) -> Sequence[Value]:
         return _arranged(node, np.stack(found, 1), [np.stack(one) for one in states])
     reads, backward, steps = call.tracer.sequence(x)
     if reads.size != node.w.shape[-1]:
-        call.refuse(f"reads {reads.size} numbers a step and has input weights for {node.w.shape[-1]}")
+        wanted = int(node.w.shape[-1])
+        raise Misfit.of(f"{call.tracer.place}: reads {reads.size} numbers a step and has input weights for {wanted}.", wanted, reads.size)
     made = [node.direction(index, reads, backward, steps) for index in range(len(node.directions))]
     y = np.stack([m.y for m in made], 1)  # (steps, directions, sequences, hidden)
     y = y[::-1] if backward else y
@@ -74,9 +83,12 @@ class _Direction:
 
 
 class Node:
-    """Attributes and arrays of a node, checked."""
+    """Attributes and arrays of a node, checked.
 
-    def __init__(self, call: Call) -> None:
+    `projections`: of an LSTM that gives less than its cells hold, (directions, size, hidden).
+    """
+
+    def __init__(self, call: Call, projections: Array | None = None) -> None:
         self.call, self.op = call, call.node.op
         self.directions = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}.get(
             direction := call.attribute("direction", "forward"), []
@@ -86,21 +98,24 @@ class Node:
         self.batch_first = bool(call.attribute("layout", 0))
         self.count = len(_GATES[self.op])
         self.w, self.r = call.constant(1), call.constant(2)
-        self.hidden = self.r.shape[-1]
+        self.size = self.r.shape[-1]
+        self.hidden = self.size if projections is None else projections.shape[-1]
         if call.attribute("hidden_size", self.hidden) != self.hidden:
             call.refuse(
-                f"has hidden_size {call.node.attributes['hidden_size']} and recurrent weights of shape {self.r.shape}; "
-                "torch's dynamo exporter writes such for an LSTM with proj_size, and no runtime takes it. Import its state_dict"
+                f"has hidden_size {call.node.attributes['hidden_size']} and recurrent weights of shape {self.r.shape}; {_PROJECTED}"
             )
         rows = self.count * self.hidden
         self._require(1, self.w, (len(self.directions), rows, self.w.shape[-1]))
-        self._require(2, self.r, (len(self.directions), rows, self.hidden))
+        self._require(2, self.r, (len(self.directions), rows, self.size))
         self.b = self._optional(3, (len(self.directions), 2 * rows))
         self.initial = [self._initial(index) for index in ((5, 6) if self.op == "LSTM" else (5,))]
         each = {"LSTM": 3, "GRU": 2, "RNN": 1}[self.op]
         self.words = words(call, each * len(self.directions))
         self.clip = call.attribute("clip")
         self.options = self._options()
+        if projections is not None:
+            self._require(8, projections, (len(self.directions), self.size, self.hidden))
+            self.options = [{**options, "weight_hr": one} for options, one in zip(self.options, projections, strict=True)]
 
     def _require(self, index: int, array: Array, shape: tuple[int, ...]) -> None:
         if array.shape != shape or 0 in shape:
@@ -120,8 +135,11 @@ class Node:
         given = self.call.value(index)
         array: Any = given.ids if isinstance(given, Flow) else given
         array = np.swapaxes(array, 0, 1) if self.batch_first else array
-        if array.ndim != 3 or array.shape[::2] != (len(self.directions), self.hidden):
-            self.call.refuse(f"its initial state must have shape ({len(self.directions)}, batch, {self.hidden}); it has {array.shape}")
+        width = self.size if index == 5 else self.hidden
+        if index == 6 and array.ndim == 3 and array.shape[2] > width:
+            self.call.refuse(f"has hidden_size {width} and a cell state of {array.shape[2]} numbers; {_PROJECTED}")
+        if array.ndim != 3 or array.shape[::2] != (len(self.directions), width):
+            self.call.refuse(f"its initial state must have shape ({len(self.directions)}, batch, {width}); it has {array.shape}")
         return Flow(array) if isinstance(given, Flow) else array
 
     @property
@@ -208,7 +226,7 @@ class Node:
         tracer = self.call.tracer
         reverse = self.directions[index] != backward
         source = Made(tracer.place, self.record(index, reverse), [reads], "weight_ih")
-        h = tracer.space.allocate(source, steps, self.hidden, reverse)
+        h = tracer.space.allocate(source, steps, self.size, reverse)
         c = tracer.space.allocate(Cell(tracer.place, h.index, [reads, tracer.space.last(h)]), steps, self.hidden, reverse)
         source.check = lambda: self._begun(source.record, index, h, c)
         y, cells = tracer.space.ids(h), tracer.space.ids(c)

@@ -87,6 +87,11 @@ class Reading:
         return size if isinstance(size, int) else None
 
 
+def names_a_batch(name: str, *, surely: bool = False) -> bool:
+    """Whether the name of an open axis says that it is the batch; surely: whether it can be nothing else."""
+    return "batch" in name.lower() if surely else bool(_BATCH.search(name))
+
+
 def choice(graph: Graph, name: str) -> int | None:
     """What a whole number that decides between branches is compared with first; None where it is not compared with a constant."""
     alike, constants = {name}, dict(graph.constants)
@@ -129,6 +134,9 @@ def readings(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Iterator[Re
     yield from _with_axes(rest, outputs, plain, True)
     yield from _with_memory(rest, outputs, plain)
     yield from _with_axes(rest, outputs, plain, False)
+    flat = tuple(t for t in rest if t.dtype == "int" and len(t.shape or ()) == 1)
+    if flat and len(flat) < len(rest):
+        yield from _with_axes([t for t in rest if t not in flat], outputs, replace(plain, lengths=(*lengths, *flat)), True)
 
 
 def _with_axes(rest: list[Tensor], outputs: Sequence[Tensor], reading: Reading, alike: bool) -> Iterator[Reading]:
@@ -282,4 +290,6 @@ def _score(tensor: Tensor, time: int | None, batch: int | None) -> float:
         size = shape[batch]
         score += (4 if _BATCH.search(size) else -4 if _TIME.search(size) else 1) if isinstance(size, str) else 2 if size == 1 else -2
         score += 1 if batch == 0 else 0.5 if batch == 1 else -2
+        if batch > 0 and isinstance(size, str) and not names_a_batch(size, surely=True) and time is not None and shape[time] == 1:
+            score -= 6  # a batch of one recording of open length, rather than one step of many
     return score

@@ -1,32 +1,27 @@
-"""Recurrences that a graph spells out step by step: the same nodes again and again, each time for the next step of a recording.
+"""Recurrences that a graph spells out step by step: the same nodes again and again, each time for the next step of a recording; and what
+it computes of each step alone in that way.
 
 Steps are found by what nodes depend on: in a recurrence over x_0, x_1, … the nodes of step k depend on x_0 to x_k, or, where it runs
 from the end, on x_(T-1-k) to x_(T-1). The nodes of the second step are the pattern; those of all others must be like them, node by node,
 and read what they read: their own step's sample, nodes of their step or of the one before, and the same constants.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from .file import Graph, Node, Tensor
-from .first_steps import constants, first_step
+from .first_steps import ZEROS, constants, first_step
+from .merging import merged
+from .ordering import ordered
+from .parts import SHAPES, UNROLLED, Keys, outputs, slices
 
-#: The domain and operator of a recurrence that was found.
-UNROLLED = ("edgelstm", "Unrolled")
-
-#: Fewest steps that are taken for a recurrence; most that are looked for in one graph.
-_FEWEST, _MOST = 3, 16
+#: Most recurrences that are looked for in one graph.
+_MOST = 16
 
 #: About how many nodes are visited in looking for one recurrence.
 _MOST_VISITED = 1 << 17
-
-#: Operators that read no number of what they are given.
-_SHAPES = ("Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike")
 
 #: What a node depends on: the first and the last step; None for nothing.
 _Span: TypeAlias = "tuple[int, int] | None"
@@ -37,7 +32,8 @@ _Place: TypeAlias = tuple[int, int]
 
 def rolled(graph: Graph) -> Graph | None:
     """The graph with recurrences as single nodes; None where there are none."""
-    found = None
+    keys = Keys(graph)
+    found, graph = None, merged(graph, keys.of, keys.constant)
     for _ in range(_MOST):
         after = _once(found or graph)
         if after is None:
@@ -47,60 +43,16 @@ def rolled(graph: Graph) -> Graph | None:
 
 
 def _once(graph: Graph) -> Graph | None:
-    """The graph with its first recurrence as one node."""
-    keys = _Keys(graph)
-    for steps in islice(_sources(graph, keys), max(4, _MOST_VISITED // max(1, len(graph.nodes)))):
+    """The graph with its first recurrence as one node; where there is none, with what is first computed of each slice alone."""
+    keys = Keys(graph)
+    most = max(4, _MOST_VISITED // max(1, len(graph.nodes)))
+    for steps in islice((*outputs(graph), *slices(graph, keys)), most):
         for names in (steps, steps[::-1]):
             pattern = Pattern(graph, keys, names)
             if pattern.fits():
                 return pattern.rewritten()
-    return None
-
-
-def _sources(graph: Graph, keys: "_Keys") -> Iterator[tuple[str, ...]]:
-    """Tensors that may be the steps of a recording: outputs of one node, or of nodes that take one part after the other of one tensor."""
-    slices: dict[tuple[Any, ...], list[str]] = {}
-    for node in graph.nodes:
-        if node.op == UNROLLED[1]:
-            continue
-        if len(node.outputs) >= _FEWEST:
-            yield node.outputs
-        elif len(node.outputs) == 1 and len(node.inputs) > 1 and all(keys.constant(name) for name in node.inputs[1:] if name):
-            slices.setdefault((node.op, node.inputs[0], keys.attributes(node)), []).append(node.outputs[0])
-    yield from (tuple(names) for names in slices.values() if len(names) >= _FEWEST)
-
-
-class _Keys:
-    """What tells constants, and what is made of them alone, apart: by content, not by name."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._names: dict[str, tuple[Any, ...]] = {name: _plain(array) for name, array in graph.constants.items()}
-        self._constants = set(graph.constants)
-        for node in graph.nodes:
-            inputs = tuple(hash(self._names.get(name, name)) for name in node.inputs)
-            for index, name in enumerate(node.outputs):
-                self._names[name] = (node.op, inputs, self.attributes(node), index)
-            if all(name in self._constants for name in node.inputs):
-                self._constants.update(node.outputs)
-
-    def constant(self, name: str) -> bool:
-        return name in self._constants
-
-    def of(self, name: str) -> Any:
-        """Equal for tensors that are computed alike."""
-        return self._names.get(name, name)
-
-    def attributes(self, node: Node) -> tuple[Any, ...]:
-        """The attributes of a node, in a form that compares."""
-        return tuple((name, _plain(value)) for name, value in sorted(node.attributes.items()))
-
-
-def _plain(value: Any) -> Any:
-    """A value in a form that compares: of an array a digest."""
-    if isinstance(value, np.ndarray):
-        data = np.array(repr(value.tolist()).encode()) if value.dtype.hasobject else np.ascontiguousarray(value)
-        return value.dtype.str, value.shape, hashlib.blake2b(data.data).digest()
-    return id(value) if isinstance(value, Graph) else repr(value)
+    patterns = (Pattern(graph, keys, steps) for steps in islice(slices(graph, keys), most))
+    return next((pattern.rewritten() for pattern in patterns if pattern.fits_each()), None)
 
 
 @dataclass(eq=False)
@@ -112,7 +64,7 @@ class Pattern:
     """
 
     graph: Graph
-    keys: _Keys
+    keys: Keys
     steps: tuple[str, ...]
     nodes: list[Node] = field(default_factory=list)
     same: list[list[Node | None]] = field(default_factory=list)
@@ -132,6 +84,13 @@ class Pattern:
             if not self._matched(bodies, bodies[1]) or None in self.same[last]:
                 return False
         return bool(self.before) and self._begins()
+
+    def fits_each(self) -> bool:
+        """Whether the same is computed of each step alone; it is then known."""
+        self._spans = _spans(self.graph, self.steps)
+        bodies = self._bodies(len(self.steps))
+        alone = [[node for node in body if self._span(node) == (step, step)] for step, body in enumerate(bodies)]
+        return self._matched(alone, alone[1]) and not self.before and None not in self.same[-1] and self._begins()
 
     def _matched(self, bodies: list[list[Node]], nodes: list[Node]) -> bool:
         """Whether all steps but the last are like `nodes`, those of the second; `same` and `before` are then known."""
@@ -219,9 +178,17 @@ class Pattern:
         for (index, slot), (of, out) in self.before.items():
             begin = first[index].inputs[slot]
             known = self.initial.setdefault((of, out), begin)
-            if self.keys.of(known) != self.keys.of(begin) or self.nodes[index].inputs[slot] != first[of].outputs[out]:
+            if not self._equal(known, begin) or self.nodes[index].inputs[slot] != first[of].outputs[out]:
                 return False
         return True
+
+    def _equal(self, one: str, other: str) -> bool:
+        """Whether two names are of the same numbers: computed alike, or both of zeros."""
+        arrays = [self.graph.constants.get(name) for name in (one, other)]
+        zeros = [
+            name.startswith(ZEROS) or (array is not None and not array.any()) for name, array in zip((one, other), arrays, strict=True)
+        ]
+        return self.keys.of(one) == self.keys.of(other) or all(zeros)
 
     def rewritten(self) -> Graph:
         """The graph with the recurrence as one node, which gives for each output of the pattern that is read outside those of all steps."""
@@ -234,14 +201,14 @@ class Pattern:
         carried = list(self.initial)
         states = [steps[0][of].outputs[out] for of, out in carried]
         ends = [self.nodes[of].outputs[out] for of, out in (*carried, *places)]
-        inputs, outputs = (tuple(Tensor(name, None, "") for name in side) for side in ((self.steps[1], *states), ends))
-        body = Graph(inputs, outputs, tuple(self.nodes), {})
+        inputs, answers = (tuple(Tensor(name, None, "") for name in side) for side in ((self.steps[1], *states), ends))
+        body = Graph(inputs, answers, tuple(self.nodes), {})
         given = (*self.steps, *(self.initial[place] for place in carried))
         made = tuple(step[i].outputs[out] for i, out in places for step in steps)
         domain, op = UNROLLED
         node = Node(op, domain, self.nodes[-1].name, given, made, {"body": body, "steps": len(self.steps)})
         held = {**self.graph.constants, **constants(steps[0])}
-        return Graph(self.graph.inputs, self.graph.outputs, _ordered([*rest, node]), held)
+        return Graph(self.graph.inputs, self.graph.outputs, ordered([*rest, node]), held)
 
 
 def _spans(graph: Graph, steps: Sequence[str]) -> dict[str, _Span]:
@@ -249,7 +216,7 @@ def _spans(graph: Graph, steps: Sequence[str]) -> dict[str, _Span]:
     found: dict[str, _Span] = {}
     times = {name: step for step, name in enumerate(steps)}
     for node in graph.nodes:
-        reads = [span for name in node.inputs if (span := found.get(name)) is not None] if node.op not in _SHAPES else []
+        reads = [span for name in node.inputs if (span := found.get(name)) is not None] if node.op not in SHAPES else []
         span = (min(a for a, _ in reads), max(b for _, b in reads)) if reads else None
         for name in node.outputs:
             found[name] = (times[name], times[name]) if name in times else span
@@ -265,21 +232,3 @@ def _feeding(body: Sequence[Node], ends: Sequence[Node]) -> list[Node]:
             kept.append(node)
             wanted |= set(node.inputs)
     return kept[::-1]
-
-
-def _ordered(nodes: Sequence[Node]) -> tuple[Node, ...]:
-    """Nodes, each behind those whose outputs it reads."""
-    makers = {name: node for node in nodes for name in node.outputs if name}
-    order: dict[int, Node] = {}
-    begun: set[int] = set()
-    for first in nodes:
-        stack = [(first, False)]
-        while stack:
-            node, done = stack.pop()
-            if done:
-                order[id(node)] = node
-            elif id(node) not in begun:
-                begun.add(id(node))
-                stack.append((node, True))
-                stack += [(makers[name], False) for name in node.inputs if name in makers]
-    return tuple(order.values())

@@ -9,12 +9,16 @@ import numpy as np
 from ...errors import EdgeLSTMError, ModelFileError, UnsupportedModelError, printable
 from ..graph.tracing import Flow, Tracer, Value
 from .calls import Call
+from .compared import only_compared
 from .file import DEEPEST, File, Graph, Node, Reference
 from .folding import FOLDS, bounded_inputs, largest
 from .loops import counted
 from .moving import MOVES
 from .quantised import TAKES_LEVELS
 from .sequences import SEQUENCES, Parts
+
+#: The number of float16 among ONNX's types.
+_FLOAT16 = 10
 
 Handler = Callable[[Call], Sequence[Value]]
 
@@ -32,6 +36,8 @@ class Walk:
     notes: list[str] = field(default_factory=list)
     met: int = 0
     _scopes: list[dict[str, Value]] = field(default_factory=list)
+    _graphs: list[Graph] = field(default_factory=list)
+    _compared: dict[Graph, frozenset[str]] = field(default_factory=dict)
     _attributes: list[Mapping[str, Any]] = field(default_factory=lambda: [{}])
 
     def run(self, graph: Graph, names: dict[str, Value]) -> list[Value]:
@@ -39,6 +45,7 @@ class Walk:
         if len(self._scopes) > DEEPEST:
             raise ModelFileError(f"nests graphs and functions deeper than {DEEPEST}.")
         self._scopes.append({**graph.constants, **names})
+        self._graphs.append(graph)
         for node in graph.nodes:
             outputs = self._node(node)
             self.tracer.space.budget.take(str(node), operators=1, numbers=sum(map(_held, outputs)) if node.op != "Constant" else 0)
@@ -47,9 +54,17 @@ class Walk:
                     self._scopes[-1][name] = value
         found = [self._look(tensor.name, "the graph's output") for tensor in graph.outputs]
         self._scopes.pop()
+        self._graphs.pop()
         return found
 
     inside = run
+
+    def compares(self, node: Node) -> bool:
+        """Whether all that the present graph makes of a node is a softmax or a maximum."""
+        graph = self._graphs[-1]
+        if graph not in self._compared:
+            self._compared[graph] = only_compared(graph)
+        return self._compared[graph].issuperset(node.outputs)
 
     def operator(self, node: Node, values: Sequence[Value | None]) -> Sequence[Value]:
         """What a node gives that stands in the place of the present one."""
@@ -86,6 +101,8 @@ class Walk:
 
     def _call(self, call: Call) -> Sequence[Value]:
         node, op = call.node, call.node.op
+        if _HALVES not in self.notes and _in_halves(call):
+            self.notes.append(_HALVES)
         if (found := counted(call)) is not None:
             return found
         if (native := self.file.operators.get((node.domain, op))) is not None:
@@ -129,6 +146,18 @@ class Walk:
         finally:
             self._scopes = outer
             self._attributes.pop()
+
+
+#: The note on a graph that computes in float16.
+_HALVES = "The file computes in float16, edgelstm in float32 with its weights; a runtime that rounds to float16 differs by some 0.001."
+
+
+def _in_halves(call: Call) -> bool:
+    """Whether a node computes with numbers of the recording in float16: with constants of it, or turned to it."""
+    flows = any(isinstance(value, Flow) for value in call.values)
+    if flows and call.node.op == "Cast":
+        return call.node.attributes.get("to") == _FLOAT16
+    return flows and any(isinstance(value, np.ndarray) and value.dtype == np.float16 for value in call.values)
 
 
 def _shape(call: Call) -> list[Value]:

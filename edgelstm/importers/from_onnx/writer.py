@@ -76,14 +76,16 @@ class Writer:
             self.refuse(f"{printable(value.name if isinstance(value, Ref) else repr(value), 60)} is not constant; weights must be")
         return self.constants[value.name]
 
-    def several(self, op: str, inputs: Sequence[Given], outputs: int, ranks: Sequence[int], **attributes: Any) -> list[Ref]:
-        """A node of several outputs. Inputs that are None are absent."""
+    def several(
+        self, op: str, inputs: Sequence[Given], outputs: int, ranks: Sequence[int], *, domain: str = "ai.onnx", **attributes: Any
+    ) -> list[Ref]:
+        """A node of several outputs, of another format's domain where that is said. Inputs that are None are absent."""
         refs = [None if value is None else self.ref(value) for value in inputs]
         names = tuple(self._name(op.lower()) for _ in range(outputs))
         if len(self.nodes) >= _MOST:
             self.refuse(f"is behind {_MOST} others, and edgelstm reads no such programs")
         inside = tuple("" if ref is None else ref.name for ref in refs)
-        self.nodes.append(Node(op, "ai.onnx", self.place, inside, names, attributes))
+        self.nodes.append(Node(op, domain, self.place, inside, names, attributes))
         return [Ref(name, rank) for name, rank in zip(names, ranks, strict=True)]
 
     def one(self, op: str, *inputs: Given, rank: int | None = None, **attributes: Any) -> Ref:

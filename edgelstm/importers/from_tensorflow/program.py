@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import ModelFileError, UnsupportedModelError, printable
 from ..from_onnx.calls import Call
-from ..from_onnx.file import File, Graph, Node, Tensor
+from ..from_onnx.file import DEEPEST, File, Graph, Node, Tensor
 from ..graph.tracing import Value
 from .arithmetic import ARITHMETIC
 from .comparing import COMPARING
@@ -151,7 +151,10 @@ def _outputs(node: NodeDef) -> list[str]:
     """References to what a node gives, as far as it may be an answer."""
     number = {"BlockLSTM": 6, "BlockLSTMV2": 6, "LSTMBlockCell": 6, "GRUBlockCell": 3}.get(node.op, 0)
     count = {"Split": "num_split", "SplitV": "num_split", "Unpack": "num"}.get(node.op, "")
-    return [f"{node.name}:{number + index}" for index in range(min(node.attributes.get(count, 1), 1024))]
+    said = node.attributes.get(count, 1)
+    if not isinstance(said, int):
+        raise ModelFileError(f"has {node}, whose number of outputs is no number; the file is damaged, freeze the graph again.")
+    return [f"{node.name}:{number + index}" for index in range(min(said, 1024))]
 
 
 @dataclass(eq=False)
@@ -208,6 +211,8 @@ class _Library:
             raise ModelFileError(f"has {node}, which calls a function that is not in the file; freeze the graph again.")
         if value.name in self.inside:
             raise ModelFileError(f"has the function {printable(value.name, 80)!r}, which calls itself; edgelstm reads no such graphs.")
+        if len(self.inside) == DEEPEST:
+            raise ModelFileError(f"nests functions deeper than {DEEPEST}; edgelstm reads no such graphs.")
         if value.name not in self.made:
             self.inside.append(value.name)
             self.made[value.name] = self.graph(needed(of_function(self.file.functions[value.name])))

@@ -245,6 +245,11 @@ _PLAIN: dict[str, Handler] = {
         "LOGICAL_OR": "Or",
         "LOGICAL_NOT": "Not",
         "RANGE": "Range",
+        "FLOOR": "Floor",
+        "CEIL": "Ceil",
+        "ROUND": "Round",
+        "SIGN": "Sign",
+        "FLOOR_MOD": "Mod",
     }.items()
 }
 

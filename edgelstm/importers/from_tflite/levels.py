@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ...errors import UnsupportedModelError
 from ...layers.fake_quantize import DynamicFakeQuantize, Requantize
 from ..from_onnx.calls import Call
+from ..from_onnx.quantised import rounded
 from ..from_onnx.writer import Ref
 from ..graph.expressions import Made
 from ..graph.tracing import Flow, Value
@@ -47,11 +48,14 @@ def is_whole(graph: Graph) -> bool:
 
 
 def meets(operator: Operator) -> bool:
-    """Whether numbers that are no levels meet weights that are: TensorFlow Lite rounds them first, over the range of each row."""
-    if operator.kind != "FULLY_CONNECTED" or len(operator.inputs) < 2:
+    """Whether numbers that are no levels meet weights that are: TensorFlow Lite rounds them first, over the range of each row; of a
+    convolution, whose every channel has a scale, over that of all rows.
+    """
+    if operator.kind not in _SUMS or len(operator.inputs) < 2:
         return False
     x, weight = operator.operand(0), operator.operand(1)
-    return x.data is None and x.type == "float32" and weight.data is not None and weight.type == "int8" and bool(weight.scale.size)
+    hybrid = x.data is None and x.type == "float32" and weight.data is not None and weight.type == "int8"
+    return hybrid and weight.scale.size > (operator.kind != "FULLY_CONNECTED")
 
 
 @dataclass(eq=False)
@@ -155,7 +159,8 @@ def _summing(handler: Handler, otherwise: Callable[[Scope, Operator], list[Ref]]
         number = operator.options.number(_SUMS[operator.kind], "b")
         if meets(operator):
             before = s.ref(operator, 0)
-            s.instead[x] = s.writer.native("ROUND_ROWS", DOMAIN, [before], before.rank)
+            whole = "ROUND_ROWS" if operator.kind == "FULLY_CONNECTED" else "ROUND_ALL"
+            s.instead[x] = s.writer.native(whole, DOMAIN, [before], before.rank)
             made = otherwise(s, operator)
             s.instead.clear()
             return made
@@ -196,6 +201,11 @@ def round_rows(call: Call) -> list[Value]:
     """Each row along the last axis rounded to 256 levels over its own range."""
     x = call.flow(0)
     return [call.tracer.rows(x, lambda: DynamicFakeQuantize("step"), x.shape[-1])]
+
+
+def round_all(call: Call) -> list[Value]:
+    """An array rounded to 256 levels over its range."""
+    return [rounded(call, call.flow(0))]
 
 
 def settled(scope: LevelScope) -> None:

@@ -12,9 +12,11 @@ from ..from_onnx.file import Tensor as Signature
 from ..from_onnx.writer import OPSET, Ref, Writer
 from ..graph.tracing import Value
 from .arithmetic import ARITHMETIC, any_of, unit_normalization
+from .blocks import BLOCKS
 from .file import Graph, Tensor
-from .levels import LevelScope, flows, in_levels, requantize, round_rows, settled, take_inputs
+from .levels import LevelScope, flows, in_levels, requantize, round_all, round_rows, settled, take_inputs
 from .loops import control
+from .memory_filters import FILTERS
 from .moving import DOMAIN, MOVING, sliced, strided_slice
 from .recurrent import RECURRENT, recurrent
 from .scope import Handler, Scope, Shared
@@ -22,7 +24,7 @@ from .sliding import SLIDING
 from .variables import VARIABLES
 
 #: Who writes each operator.
-_WRITERS: dict[str, Handler] = {**ARITHMETIC, **MOVING, **SLIDING, **RECURRENT, **VARIABLES}
+_WRITERS: dict[str, Handler] = {**ARITHMETIC, **MOVING, **SLIDING, **RECURRENT, **VARIABLES, **BLOCKS, **FILTERS}
 _WRITERS |= control(_WRITERS)
 
 #: Who follows nodes that ONNX has not.
@@ -34,6 +36,7 @@ _NATIVE: Mapping[tuple[str, str], Callable[[Call], list[Value]]] = {
     (DOMAIN, "ANY"): any_of,
     (DOMAIN, "REQUANTIZE"): requantize,
     (DOMAIN, "ROUND_ROWS"): round_rows,
+    (DOMAIN, "ROUND_ALL"): round_all,
     (DOMAIN, "IF"): lambda call: [either(call, *(call.value(index) for index in range(3)))],
 }
 

@@ -40,10 +40,25 @@ def _clip(s: Scope, operator: Operator, field: int, name: str) -> float | None:
 
 def _gates(s: Scope, operator: Operator, first: int, coupled: bool) -> Array:
     """Arrays of the four gates, one above the other; zeros for an input gate that is derived."""
-    parts = [s.array(operator, index) for index in range(first + coupled, first + 4)]
+    rounds = rounds_what_it_reads(operator)
+    parts = [_weights(s, operator, index) if rounds else s.array(operator, index) for index in range(first + coupled, first + 4)]
     if len({part.shape for part in parts}) != 1:
         s.refuse(f"its inputs {first} to {first + 3} differ in shape: {', '.join(str(part.shape) for part in parts)}")
     return np.concatenate([np.zeros_like(parts[0]), *parts] if coupled else parts)
+
+
+def rounds_what_it_reads(operator: Operator) -> bool:
+    """Whether an LSTM of int8 weights and a float input rounds that input and h to 256 levels over the range of each step."""
+    x, weight = operator.operand(0), operator.operand(2)
+    hybrid = x.type == "float32" and weight.type == "int8" and weight.scale.size == 1
+    plain = all(index >= len(operator.inputs) or operator.inputs[index] is None for index in (9, 10, 11, 16, 17, 20, 21, 22, 23))
+    return hybrid and plain and bool(operator.options.number(4, "B"))
+
+
+def _weights(s: Scope, operator: Operator, index: int) -> Array:
+    """Weights of whole numbers, which are multiplied with rounded numbers, as those that they stand for."""
+    found = s.known(operator.operand(index))
+    return s.array(operator, index) if found is None else found
 
 
 def _lstm(s: Scope, operator: Operator) -> Ref:
@@ -66,6 +81,7 @@ def _lstm(s: Scope, operator: Operator) -> Ref:
         given |= {"bias_hr": s.array(operator, 17)} if s.has(operator, 17) else {}
     if any(s.has(operator, index) for index in range(20, 24)):
         given |= {"norm": "tflite", "norm_weight": _gates(s, operator, 20, coupled)}
+    given |= {"fake_quantize_hidden": True} if rounds_what_it_reads(operator) else {}
     record = LSTM(*(_gates(s, operator, first, coupled) for first in (1, 5, 12)), **given)
     return _node(s, operator, record, (18, 19), bool(operator.options.number(3, "B")))
 
@@ -82,6 +98,8 @@ def _node(s: Scope, operator: Operator, record: LSTM | RNN, states: tuple[int, .
     x, begins = s.ref(operator, 0), []
     if x.rank != 3:
         s.refuse(f"its input {operator.operand(0)} has not three dimensions")
+    if operator.kind == "UNIDIRECTIONAL_SEQUENCE_LSTM" and rounds_what_it_reads(operator):
+        x = s.writer.native("ROUND_ROWS", DOMAIN, [x], 3)
     for index in states:
         state = operator.operand(index)
         own = state.variable and state.data is None and state not in s.values

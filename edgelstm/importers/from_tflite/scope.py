@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ModelFileError, printable
+from ...layers.record import MAX_SIZE
 from ..from_onnx.writer import Ref, Writer
 from .file import Graph, Operator, Tensor
 
@@ -95,7 +97,7 @@ class Scope:
     def given(self, tensor: Tensor) -> Ref:
         """What a tensor has become; a quotient as such is kept."""
         if tensor not in self.values:
-            array = np.zeros(tensor.shape, np.int64) if 0 in tensor.shape else numbers(tensor)
+            array = np.zeros(tensor.shape, np.int64) if 0 in tensor.shape else _begun(tensor) if tensor.variable else numbers(tensor)
             if array is None:
                 raise ModelFileError(f"{self.writer.place} reads {tensor}, which nothing before it makes; the file is damaged.")
             self.values[tensor] = self.writer.constant(array)
@@ -159,12 +161,19 @@ class Scope:
 
 #: Operators that are not imported, and what they belong to.
 _UNKNOWN = {
+    "SPACE_TO_BATCH_ND": "it takes steps apart into a batch, as a dilated convolution of open length does; convert with a fixed length, "
+    "of which the converter makes a dilated CONV_2D",
     "BIDIRECTIONAL_SEQUENCE_LSTM": "it is a bidirectional LSTM in one operator, which converters write no more; convert the model again",
     "BIDIRECTIONAL_SEQUENCE_RNN": "it is a bidirectional RNN in one operator, which converters write no more; convert the model again",
     "LSTM": "it is an LSTM cell of TensorFlow 1; convert the model again, so that it becomes UNIDIRECTIONAL_SEQUENCE_LSTM",
     "RNN": "it is an RNN cell of TensorFlow 1; convert the model again, so that it becomes UNIDIRECTIONAL_SEQUENCE_RNN",
-    "SVDF": "it is a filter over memory (SVDF); edgelstm imports LSTM, GRU and RNN layers and convolutions",
 }
+
+
+def _begun(tensor: Tensor) -> NDArray[Any] | None:
+    """The zeros that a variable of the file's begins as."""
+    known = tensor.data is None and tensor.type == "float32" and prod(tensor.shape) <= MAX_SIZE
+    return np.zeros(tensor.shape, np.float32) if known else numbers(tensor)
 
 
 def numbers(tensor: Tensor) -> NDArray[Any] | None:

@@ -45,6 +45,13 @@ _STORAGES: dict[str, np.dtype[Any]] = {
     "torch.BoolStorage": np.dtype("?"),
 }
 
+#: Storages of integers that stand for other numbers.
+_QUANTISED: dict[str, np.dtype[Any]] = {"torch.QInt8Storage": np.dtype("i1"), "torch.QUInt8Storage": np.dtype("u1")}
+
+
+#: What pickles may name and not call.
+_NAMED = frozenset((*_STORAGES, *_QUANTISED, "torch.per_tensor_affine", "torch.per_channel_affine", "torch.qint8", "torch.quint8"))
+
 
 @contextlib.contextmanager
 def damage() -> Iterator[None]:
@@ -57,12 +64,13 @@ def damage() -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class Storage:
-    """A run of `size` numbers in the file, called `key` there; `load` gives its bytes."""
+    """A run of `size` numbers in the file, called `key` there; `load` gives its bytes. quantised: whether they stand for other numbers."""
 
     dtype: np.dtype[Any]
     size: int
     load: Callable[[], bytes]
     key: str = ""
+    quantised: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +121,8 @@ def _is_sizes(value: object) -> bool:
 def _tensor(storage: Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: object) -> Tensor:
     if not (isinstance(storage, Storage) and _is_sizes((offset,)) and _is_sizes(shape) and _is_sizes(stride) and len(shape) == len(stride)):
         raise ValueError("a tensor's shape, stride or offset is impossible")
+    if storage.quantised:
+        raise ValueError("a tensor of quantised integers does not say what they stand for")
     return Tensor(storage, offset, shape, stride)
 
 
@@ -175,18 +185,21 @@ def reader(fetch: Fetch, builders: Mapping[str, Callable[..., object]] = Mapping
         if (
             tag != "storage"
             or not isinstance(kind, Global)
-            or kind.name not in _STORAGES
+            or kind.name not in {*_STORAGES, *_QUANTISED}
             or not isinstance(key, str)
             or not _is_sizes((size,))
         ):
             raise ValueError("a storage is described wrongly")
         if any(part is not None for part in view):
             raise ModelFileError("holds views of storages, as torch before 0.4 wrote them; load and save it with a newer torch.")
-        dtype = _STORAGES[kind.name]
-        return Storage(dtype, size, fetch(key, dtype, size), key)
+        dtype = {**_STORAGES, **_QUANTISED}[kind.name]
+        return Storage(dtype, size, fetch(key, dtype, size), key, kind.name in _QUANTISED)
 
-    views = {"torch._utils._rebuild_tensor_v2": _Views().tensor}
-    return Reader({**_BUILDERS, **views, **builders}, frozenset(_STORAGES), storage, classes=classes, foreign=not classes)
+    from . import quantised
+
+    make = _Views().tensor
+    views = {"torch._utils._rebuild_tensor_v2": make, **quantised.builders(make)}
+    return Reader({**_BUILDERS, **views, **builders}, _NAMED, storage, classes=classes, foreign=not classes)
 
 
 def read(file: BinaryIO) -> object:

@@ -23,13 +23,14 @@ _FEATURES = (
         "a CRF, which decodes the scores that the network gives (without it they are the answer)",
     ),
     (re.compile(r"in_proj_(weight|bias)|q_proj_weight|k_proj_weight|v_proj_weight"), "attention"),
+    (re.compile(r"learnable_skip"), "the mLSTM of xLSTM, whose memory is a matrix"),
     (re.compile(r"_packed_params|_all_weight_values|scale|zero_point"), "quantization by torch, or a scaler outside of a module"),
 )
 
 #: Tensors of the losses of ``torch.nn``, and how modules are called that hold one.
 _LOSS = re.compile(r"(?i)(.*\.)?(criterion|loss|loss_?(fn|func|function)|\w+_(criterion|loss))\.(weight|pos_weight)")
 
-_BY_DIMENSIONS = {4: "a convolution in two dimensions", 5: "a convolution in three dimensions"}
+_BY_DIMENSIONS = {5: "a convolution in three dimensions"}
 
 #: What a weight, with or without a bias, is by its dimensions.
 _WEIGHTED = {1: "layernorm", 2: "linear", 3: "conv1d"}
@@ -63,6 +64,8 @@ def kind_of(module: str, tensors: Mapping[str, Named]) -> str:
     name = next((n for n in tensors if n not in ("weight", "bias")), next(iter(tensors)))
     feature = next((feature for pattern, feature in _FEATURES if pattern.fullmatch(name)), None)
     if feature is None and name in ("weight", "bias"):
+        if dimensions == 4:
+            raise _of_maps(f"{module}.{name}".removeprefix("."))
         feature = _BY_DIMENSIONS.get(dimensions)
     raise refusal(f"{module}.{name}".removeprefix("."), feature or "a layer or variable that edgelstm does not know")
 
@@ -79,6 +82,15 @@ def refusal(tensor: str, feature: str) -> UnsupportedModelError:
         f"tensor {tensor!r} belongs to {feature}, which this version of edgelstm does not import. "
         f'If it is no part of the network to be stepped, leave it out by without="{quoted(part)}", or choose a part by prefix="NAME"; '
         'what tensors of other names are, recipe="R.toml" says, of which convert --draft-recipe prints a beginning.'
+    )
+
+
+def _of_maps(tensor: str) -> UnsupportedModelError:
+    """Why a tensor of a convolution over maps is not taken: `layers` has no words for its strides."""
+    return UnsupportedModelError(
+        f"tensor {tensor!r} belongs to a convolution in two dimensions, whose map, strides and padding stand neither here nor in layers. "
+        'Say them by recipe="R.toml" (kind "map_conv"), of which convert --draft-recipe prints a beginning, or write the model as .pt2 or '
+        f'ONNX, which say them. If it is no part of what is stepped, leave it out by without="{quoted(tensor.rpartition(".")[0])}".'
     )
 
 

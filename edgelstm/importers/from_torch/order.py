@@ -5,15 +5,18 @@ A state_dict does not say what stands between two layers; where something must, 
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from ...errors import UnsupportedModelError
-from ..chain import OPEN, Item, listed, spell
+from ..chain import OPEN, Item, listed, quoted, spell
 from . import recurrent
 from .modules import Module
 
 #: How many beginnings of chains are tried before no example is given, and of how many modules one is sought.
 _MAX_TRIES, _MAX_MODULES = 2000, 50
+
+#: Among how many chains an example is looked for.
+_MOST_EXAMPLES = 64
 
 #: What may stand in front of a network, in the order in which it is proposed.
 _FRONT = ("normalizer", "batchnorm")
@@ -87,16 +90,44 @@ def _are_numbered(names: Sequence[str]) -> bool:
     """Whether names differ in one number alone, which rises by one from name to name."""
     parts = [re.split(r"([0-9]+)", name) for name in names]
     stems = {tuple(part for index, part in enumerate(name) if index % 2 == 0) for name in parts}
-    numbers = [[int(part) for part in name[1::2]] for name in parts if all(len(part) < 10 for part in name)]
+    numbers = [[int(part) for part in name[1::2]] for name in parts if all(len(part) < 10 for part in name[1::2])]
     if len(stems) != 1 or len(numbers) != len(names):
         return len(names) == 1
     steps = [[b - a for a, b in zip(first, second, strict=True)] for first, second in pairwise(numbers)]
     return all(sorted(step) == [0] * (len(step) - 1) + [1] for step in steps)
 
 
+def _translates(found: Mapping[str, Module]) -> tuple[str, str] | None:
+    """The names of an encoder and a decoder, if both are there and both hold a recurrence."""
+    scopes = dict.fromkeys(name.rpartition(".")[0] or name for name, module in found.items() if module.is_recurrent)
+    encoder, decoder = (next((scope for scope in scopes if part in scope.lower()), None) for part in ("enc", "dec"))
+    return None if encoder is None or decoder is None or encoder == decoder else (encoder, decoder)
+
+
+def turned(chain: Sequence[Item], found: Mapping[str, Module]) -> bool:
+    """Whether a chain has a Linear before a recurrence that stands before it in the file: a head, whose sizes fit there by chance."""
+    places = {name: place for place, name in enumerate(found)}
+    heads = [place for place, item in enumerate(chain) if found[item.module].kind == "linear" and not found[item.module].is_table]
+    return any(
+        found[after.module].is_recurrent and places[after.module] < places[chain[head].module]
+        for head in heads
+        for after in chain[head + 1 :]
+    )
+
+
 def _advice(found: Mapping[str, Module]) -> str:
-    search = _Search(found)
-    first = next(search.chains, None)
+    every = list(islice(_Search(found).chains, _MOST_EXAMPLES))
+    straight = [chain for chain in every if not turned(chain, found)]
+    first = next(iter(straight or every), None)
+    if first is None and (both := _translates(found)):
+        encoder, decoder = map(quoted, both)
+        return (
+            f"{encoder} and {decoder} are two networks, of which the second is called step by step with its own answers and with what the "
+            f'first ends with or gives at each step: no order of layers says that. prefix="{encoder}" imports the first one; of the second '
+            "export one step as .pt2 or ONNX, with its states as inputs and outputs, and with the rows that it attends to as an input: it "
+            "becomes a stream that carries the states on, and that Stream.attend gives the rows. convert --draft-recipe prints what the "
+            "file holds of both."
+        )
     if first is None:
         way = 'Say it with layers="FIRST, SECOND:relu, …"; no order of all of them fits their sizes'
         return (
@@ -104,12 +135,17 @@ def _advice(found: Mapping[str, Module]) -> str:
             'or say it by a recipe, recipe="R.toml", which branches need.'
         )
     text = spell(marked(first, found))
-    others = " (not the only order that fits)" if next(search.chains, None) is not None else ""
+    others = " (not the only order that fits)" if len(every) > 1 else ""
     advice = f'Say it with layers, in the order of forward(), for example{others}: layers="{text}"'
     if OPEN in text.replace(":", ",").replace(" ", "").split(","):
         advice += (
             f". Replace each {OPEN} by what stands there: relu, tanh, sigmoid or softmax; linear where nothing or a dropout does; "
             "embedding or linear for a table without bias; layernorm or rmsnorm for a scale without bias"
+        )
+    if not straight:
+        advice += (
+            '. The file has them in another order: if several read one layer, as heads do, leave all but one out by without="NAME", or say '
+            'what each reads by recipe="R.toml"'
         )
     return advice
 

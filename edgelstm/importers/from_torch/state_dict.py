@@ -15,7 +15,7 @@ from .. import chain
 from ..chain import listed
 from ..pickles.names import is_near, refusal
 from ..pickles.reader import Inert
-from . import scalers
+from . import quantised, scalers
 from .kinds import is_of_loss
 from .modules import INITIAL
 from .tensors import Named, weight_drop
@@ -112,6 +112,7 @@ def chosen(checkpoint: object, prefix: str | None = None, without: str | None = 
     gone = left.taken(every, names_of)
     notes = [f'Left out, as without="{without}" says: {listed([name for name in every if name in gone])}.'] if names else []
     notes += [f"Passed over: {listed(losses)}, by which training alone weighs its classes."] if losses else []
+    notes += [quantised.NOTE] if any(isinstance(tensor, quantised.Quantised) for tensor in tensors.values()) else []
     return Chosen(tensors, outside, apart, foreign, frozenset(gone), tuple(notes))
 
 
@@ -168,7 +169,7 @@ class _Walk:
             if not isinstance(node, dict | list | tuple) or id(node) in seen or depth > _MAX_DEPTH:
                 continue
             seen.add(id(node))
-            items = _items(node)
+            items = _items(quantised.unpacked(node) if isinstance(node, dict) else node)
             if {"state", "param_groups"} <= set(items):
                 continue
             tensors: dict[str, Named] = {n: value for n, value in items.items() if hasattr(value, "__array__")}  # type: ignore[misc]

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from ...layers.activations import spelled
-from ...layers.gru import GRU
 from ...layers.recurrent import Recurrent
 from ...layers.rnn import RNN
-from .expressions import Affine, Apply, Combine, Expression, Floats, Made, Scale, State, spread
-from .holding import held
+from .expressions import Affine, Apply, Combine, Expression, Floats, Made, Scale, State, Sum, spread
+from .gru_cells import gru
+from .holding import held, zeroed
+from .leaky_cells import leaky
 from .lstm_cells import lstm
 from .magnitude import magnitude
 from .wires import Ids, Space, Wire
@@ -22,17 +23,6 @@ class View:
 
     source: Expression
     numbers: Ids
-
-
-@dataclass(frozen=True, eq=False)
-class Sum:
-    """A weighted sum split in its parts: over a cell's own state h, and over all else."""
-
-    weight_hh: Floats
-    weight_ih: Floats
-    bias: Floats
-    reads: Ids
-    initial: Floats
 
 
 @dataclass(eq=False)
@@ -54,14 +44,19 @@ class Cells:
         h = self.space.last(wire)
         made = lstm(self, wire) if isinstance(wire.source, Combine | Affine | Apply) else None
         if made is None and isinstance(wire.source, Combine):
-            made = self._gru(h, wire.source)
+            made = gru(self, h, wire.source) or leaky(self, h, wire.source)
         elif made is None and isinstance(wire.source, Apply):
-            made = self._rnn(h, wire.source) or magnitude(self, h, wire.source)
+            made = self._rnn(h, wire.source.refs, wire.source) or magnitude(self, h, wire.source)
+        elif made is None and isinstance(wire.source, Affine):
+            made = self._rnn(h, h, wire.source)
         return made
 
     def _masked(self, wire: Wire) -> Made | None:
-        """The layer that keeps its state where a mask is 0, and whose output is `wire`."""
-        found = held(self, self.space.last(wire)) if isinstance(wire.source, Combine) else None
+        """The layer that keeps its state where a mask is 0, and whose output, zeros there or the one before, is `wire`."""
+        h = self.space.last(wire)
+        found, word = held(self, h) if isinstance(wire.source, Combine) else None, "repeat"
+        if found is None and isinstance(wire.source, Combine):
+            found, word = zeroed(self, h), "zero"
         inner = None if found is None else self.space.wire_of(found.inner)
         if found is None or inner is None or not np.array_equal(self.space.last(inner), found.inner):
             return None
@@ -75,7 +70,8 @@ class Cells:
             state.following = following
         if made is None or not isinstance(made.record, Recurrent) or any(name in made.record.arrays() for name in ("h0", "c0")):
             return None
-        return replace(made, record=replace(made.record, mask="repeat"), reads=[*made.reads, found.mask])
+        fields: dict[str, Any] = {"mask": word, "reverse": found.reverse}
+        return replace(made, record=replace(made.record, **fields), reads=[*made.reads, found.mask])
 
     def view(self, ids: Ids) -> View | None:
         """`ids` as part of one expression; None where they are of several, or of earlier steps."""
@@ -123,7 +119,7 @@ class Cells:
         """A weighted sum of the state that `h` becomes and of other numbers."""
         view = self.view(ids)
         if view is None or not isinstance(view.source, Affine):
-            return None
+            return self._diagonal(ids, h)
         weight, refs = view.source.weight[view.numbers], view.source.refs
         own = np.full(refs.shape, -1)
         initial = np.zeros(h.size)
@@ -140,8 +136,22 @@ class Cells:
             weight_hh[:, own[column]] += weight[:, column]
         return Sum(weight_hh, weight[:, own < 0], view.source.bias[view.numbers], refs[own < 0], initial)
 
-    def gates(self, gates: list[Ids], h: Ids, last: Sum | None = None) -> Sum | None:
-        """The sums of several gates one above the other, and then `last`, over the same numbers."""
+    def _diagonal(self, ids: Ids, h: Ids) -> Sum | None:
+        """The same where each number of the state is multiplied with one number, and added to a sum of others."""
+        for rest, scaled in (terms, terms[::-1]) if (terms := self.pair(ids, "add")) else ():
+            view, others = self.view(scaled), self.view(rest)
+            state = scaled
+            scale: Floats = np.ones(scaled.size)
+            if view is not None and isinstance(view.source, Scale) and not view.source.offset[view.numbers].any():
+                state, scale = view.source.refs[view.numbers], view.source.scale[view.numbers]
+            h0 = self.initial(state, h)
+            if h0 is None or others is None or not isinstance(others.source, Affine) or (found := self.sum(rest, h)) is None:
+                continue
+            return replace(found, weight_hh=found.weight_hh + np.diag(scale), initial=h0)
+        return None
+
+    def gates(self, gates: list[Ids], h: Ids, last: Sum | None = None, *, bare: bool = False) -> Sum | None:
+        """The sums of several gates one above the other, and then `last`, over the same numbers; `bare`: they may leave h out."""
         sums = [self.sum(ids, h) for ids in gates] + ([last] if last is not None else [])
         found = [s for s in sums if s is not None]
         if len(found) < len(sums):
@@ -152,41 +162,16 @@ class Cells:
             weights.append(spread(s.weight_ih, np.searchsorted(reads, s.reads), reads.size))
         hh, bias = np.concatenate([s.weight_hh for s in found]), np.concatenate([s.bias for s in found])
         initial = next((s.initial for s in found if s.initial.any()), found[0].initial)
-        return Sum(hh, np.concatenate(weights), bias, reads, initial) if hh.any() and reads.size else None
+        return Sum(hh, np.concatenate(weights), bias, reads, initial) if (hh.any() or bare) and reads.size else None
 
-    def _rnn(self, h: Ids, source: Apply) -> Made | None:
+    def _rnn(self, h: Ids, sum_of: Ids, source: Apply | Affine) -> Made | None:
         """``h = act(weight_ih x + weight_hh h_before + bias)``."""
-        sums = self.gates([source.refs], h)
+        sums = self.gates([sum_of], h)
         if sums is None:
             return None
-        record = RNN(sums.weight_ih, sums.weight_hh, sums.bias, _state(sums.initial), activation=source.word)
+        word = source.word if isinstance(source, Apply) else "linear"
+        record = RNN(sums.weight_ih, sums.weight_hh, sums.bias, _state(sums.initial), activation=word)
         return Made(source.place, record, [sums.reads], "weight_ih")
-
-    def _gru(self, h: Ids, source: Combine) -> Made | None:
-        """``h = z h_before + (1 - z) n``, in the forms that exporters write."""
-        for z, n, h0 in self._blends(h, source):
-            gate, candidate = self.function(z), self.function(n) or ("linear", n)
-            if gate is None:
-                continue
-            made = self._gru_of(h, gate, candidate, h0, source.place)
-            if made is not None:
-                return made
-        return None
-
-    def _blends(self, h: Ids, source: Combine) -> list[tuple[Ids, Ids, Floats]]:
-        """Gate z, candidate n, and h0, of each reading of a sum as a blend."""
-        found: list[tuple[Ids, Ids, Floats]] = []
-        if source.operation != "add":
-            return found
-        for first, second in ((source.left, source.right), (source.right, source.left)):
-            kept, new = self.pair(first, "mul"), self.pair(second, "mul")
-            for z, before in (kept, kept[::-1]) if kept else ():
-                for rest, n in (new, new[::-1]) if new else ():
-                    if (h0 := self.initial(before, h)) is not None and self.complement(rest, z):
-                        found.append((z, n, h0))
-                if (h0 := self._difference(before, second, h)) is not None:
-                    found.append((z, second, h0))
-        return found
 
     def complement(self, ids: Ids, of: Ids) -> bool:
         """Whether `ids` are ``1 - of``."""
@@ -196,62 +181,7 @@ class Cells:
         scale, offset = view.source.scale[view.numbers], view.source.offset[view.numbers]
         return bool((scale == -1).all() and (offset == 1).all() and np.array_equal(view.source.refs[view.numbers], of))
 
-    def _difference(self, ids: Ids, n: Ids, h: Ids) -> Floats | None:
-        """h0, if `ids` are ``h_before - n``."""
-        for before, minus in (terms, terms[::-1]) if (terms := self.pair(ids, "add")) else ():
-            view = self.view(minus)
-            if view is None or not isinstance(view.source, Scale) or (view.source.scale[view.numbers] != -1).any():
-                continue
-            if np.array_equal(view.source.refs[view.numbers], n) and not view.source.offset[view.numbers].any():
-                return self.initial(before, h)
-        return None
-
-    def _gru_of(self, h: Ids, gate: tuple[str, Ids], candidate: tuple[str, Ids], h0: Floats, place: str) -> Made | None:
-        words: dict[str, Any] = {"gate_activation": gate[0], "cell_activation": candidate[0]}
-        if (found := self._reset_before(h, gate, candidate[1])) is not None:
-            both, weight_hh = found
-            record = GRU(both.weight_ih, weight_hh, both.bias, None, _state(h0), reset_after=False, **words)
-            return Made(place, record, [both.reads], "weight_ih")
-        terms = self.pair(candidate[1], "add")
-        for inner, given in (terms, terms[::-1]) if terms else ():
-            for reset, state in (factors, factors[::-1]) if (factors := self.pair(inner, "mul")) else ():
-                r = self.function(reset)
-                own = self.sum(state, h)
-                if r is None or r[0] != gate[0] or own is None or own.reads.size:
-                    continue
-                sums = self.gates([r[1], gate[1], given], h)
-                if sums is None or sums.weight_hh[2 * h.size :].any():
-                    continue
-                weight_hh = np.concatenate([sums.weight_hh[: 2 * h.size], own.weight_hh])
-                bias_hh = np.concatenate([np.zeros(2 * h.size), own.bias])
-                record = GRU(sums.weight_ih, weight_hh, sums.bias, bias_hh, _state(h0), **words)
-                return Made(place, record, [sums.reads], "weight_ih")
-        return None
-
-    def _reset_before(self, h: Ids, gate: tuple[str, Ids], candidate: Ids) -> tuple[Sum, Floats] | None:
-        """Sums of gates r z n and their weight_hh, where n reads ``r h_before``: the form of `reset_after` false."""
-        view = self.view(candidate)
-        if view is None or not isinstance(view.source, Affine):
-            return None
-        weight, refs = view.source.weight[view.numbers], view.source.refs
-        at = self.space.places(refs)
-        for index in np.unique(at.wire):
-            mine = at.wire == index
-            products = self.pair(refs[mine], "mul")
-            for reset, before in (products, products[::-1]) if products else ():
-                r = self.function(reset)
-                units = self._units(before, h)
-                if r is None or r[0] != gate[0] or units is None:
-                    continue
-                order = np.argsort(units)
-                whole = self.function(reset[order])
-                given = Sum(np.zeros((h.size, h.size)), weight[:, ~mine], view.source.bias[view.numbers], refs[~mine], np.zeros(h.size))
-                sums = None if whole is None else self.gates([whole[1], gate[1]], h, given)
-                if sums is not None:
-                    return sums, np.concatenate([sums.weight_hh[: 2 * h.size], weight[:, mine][:, order]])
-        return None
-
-    def _units(self, before: Ids, h: Ids) -> Ids | None:
+    def units(self, before: Ids, h: Ids) -> Ids | None:
         """Which units of the state that `h` becomes `before` are, all of them once; None for others."""
         view = self.view(before)
         if view is None or not isinstance(view.source, State) or view.source.following is None or before.size != h.size:

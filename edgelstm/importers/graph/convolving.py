@@ -47,6 +47,7 @@ def _along(tracer: Tracer, flow: Flow, weight: Floats, bias: Floats | None, wind
     """A convolution along time, and along other axes of a frame too."""
     others = [a for a in range(2, flow.ids.ndim) if a != axis]
     rows = np.transpose(flow.ids, [axis, 0, 1, *others])  # (steps, batch, channels, others …)
+    _not_of_itself(tracer, rows)
     rows, lead, trail = _bare(tracer, rows)
     time, frame = window.at([axis - 2]), window.at([a - 2 for a in others])
     time = time._replace(before=(time.before[0] + lead,), after=(time.after[0] + trail,))
@@ -102,6 +103,17 @@ def _forward(tracer: Tracer, rows: Ids) -> tuple[Ids, int]:
     if backward:
         tracer.refuse("slides over a recording from its end, which is not imported")
     return reads, steps
+
+
+def _not_of_itself(tracer: Tracer, rows: Ids) -> None:
+    """Refuse rows (steps, …) of which some at the ends are others of the recording again."""
+    step = tracer.space.places(rows.reshape(len(rows), -1)).step[:, 0]
+    step = step[step >= 0]
+    if np.unique(step).size < step.size:
+        tracer.refuse(
+            "slides over a recording that is padded with its own rows (replicate, circular or reflect padding along time), which is not "
+            'imported: train with padding_mode="zeros", or pad recordings before they are given'
+        )
 
 
 def _bare(tracer: Tracer, rows: Ids) -> tuple[Ids, int, int]:

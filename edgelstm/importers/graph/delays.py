@@ -1,5 +1,7 @@
 """States that only hold what came before: a number of one is a number of the present step, some steps late."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ...errors import UnsupportedModelError
@@ -10,27 +12,35 @@ from .wires import Ids, Space, distinct
 _MOST_STEPS = 4096
 
 
-def taps(space: Space, refs: Ids, place: str) -> tuple[Ids, Ids]:
-    """What stands behind `refs` as identities of the present step, and how many steps before each was: states are what came before.
+class Taps(NamedTuple):
+    """Identities of the present step, how many steps before each is meant, and how many of these a state holds, zeros at first."""
+
+    present: Ids
+    delays: Ids
+    kept: Ids
+
+
+def taps(space: Space, refs: Ids, place: str) -> Taps:
+    """What stands behind `refs`: states are what came before.
 
     Raises
     ------
     UnsupportedModelError
         If a state becomes nothing, begins as other numbers than zeros, or holds several steps.
     """
-    present, delays = refs.copy(), np.zeros(refs.size, np.int64)
+    present, delays, kept = refs.copy(), np.zeros(refs.size, np.int64), np.zeros(refs.size, np.int64)
     for _ in range(_MOST_STEPS):
         at = space.places(present)
         late: Ids = np.where(at.step >= 0, space.steps(at.wire) - 1 - at.step, 0)
         present, delays = present + late * space.batch * space.widths(at.wire), delays + late
         states = [index for index in distinct(at.wire).tolist() if isinstance(space.wires[index].source, State)]
         if not states:
-            return present, delays
+            return Taps(present, delays, kept)
         for i in np.flatnonzero(np.isin(at.wire, states)).tolist():
             state = space.wires[at.wire[i]].source
             if not space.wires[at.wire[i]].steps:
                 raise UnsupportedModelError(f"{place}: reads {state.place}, of the call before, which holds several steps.")
             if not isinstance(state, State) or state.following is None or state.initial[at.number[i]]:
                 raise UnsupportedModelError(f"{place}: reads {state.place}, which no output of the graph becomes.")
-            present[i], delays[i] = state.following[at.number[i]], delays[i] + 1
+            present[i], delays[i], kept[i] = state.following[at.number[i]], delays[i] + 1, kept[i] + 1
     raise UnsupportedModelError(f"{place}: {State.why_not}.")

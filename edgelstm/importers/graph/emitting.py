@@ -14,6 +14,7 @@ from ...layers.record import Layer
 from ...layers.window import Window
 from .cell_states import cell_state, cell_wires
 from .cells import Cells
+from .cropping import without_windows
 from .delays import taps
 from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, spread
 from .wires import MOST_WEIGHTS, Ids, Space, Wire, distinct
@@ -56,6 +57,7 @@ class Emitter:
         names = self._read(refs, place)
         if not self.layers or names != (self.layers[-1].name,):
             self._add(self._joined(), names)
+        self.layers[:] = without_windows(self.layers)
         self._begin()
         return self.layers
 
@@ -64,11 +66,24 @@ class Emitter:
         if index in self._names:
             return
         if index in self._open:
-            raise UnsupportedModelError(f"{sources[index].place}: {State.why_not}.")
+            raise UnsupportedModelError(f"{sources[index].place}: {State.why_not}{self._within(sources)}.")
         self._open.add(index)
         for before in self._before(sources[index]):
             self._make(before, sources)
         self._names[index] = self._layer(self.space.wires[index], sources[index])
+
+    def _within(self, sources: dict[int, Expression]) -> str:
+        """Which layers stand in a loop that is no cell, and what to do."""
+        made = [sources[index] for index in sorted(self._open)]
+        kinds = dict.fromkeys(type(one.record).__name__ for one in made if isinstance(one, Made))
+        if not kinds:
+            return ""
+        norms = (
+            '; an LSTM that normalises its gates is a record of its own, edgelstm.LSTM(…, norm="torch"), which a Model takes'
+            if any("Norm" in kind for kind in kinds)
+            else ""
+        )
+        return f" ({', '.join(kinds)} within the loop{norms})"
 
     def _before(self, source: Expression) -> list[int]:
         """The wires that an expression reads, by way of states too, by index."""
@@ -87,7 +102,7 @@ class Emitter:
                 if int(index) not in found:
                     wire = self.space.wires[index]
                     found[int(index)] = source = cells.match(wire) or cell_state(self.space, wire) or wire.source
-                    waiting += [taps(self.space, operand, source.place)[0] for operand in source.operands()]
+                    waiting += [taps(self.space, operand, source.place).present for operand in source.operands()]
         return found
 
     def _layer(self, wire: Wire, source: Expression) -> str:
@@ -126,12 +141,14 @@ class Emitter:
 
     def _weighted(self, wire: Wire, source: Affine) -> str:
         """A Dense layer, or a convolution along time where earlier steps are read."""
-        present, delays = taps(self.space, source.refs, source.place)
+        present, delays, kept = taps(self.space, source.refs, source.place)
         if not delays.any():
             names, weight = self._read_weighted(present, source.weight, source.place)
             return self._add(Dense(weight, source.bias), names)
         numbers, place_of = np.unique(present, return_inverse=True)
         rows = int(delays.max()) + 1
+        if kept.any() and (kept != delays).any():
+            raise UnsupportedModelError(f"{source.place}: reads earlier steps and a state that holds one, which is not imported.")
         if len(source.weight) * numbers.size * rows > MOST_WEIGHTS:
             raise UnsupportedModelError(f"{source.place}: reads {numbers.size} numbers of {rows} steps, more than is imported.")
         kernel = np.zeros((len(source.weight), numbers.size, rows))
@@ -139,7 +156,7 @@ class Emitter:
             kernel[:, number, rows - 1 - delay] += source.weight[:, column]
         spread_out = [self._read_weighted(numbers, kernel[:, :, tap], source.place) for tap in range(rows)]
         weight = np.stack([columns for _, columns in spread_out], axis=2)
-        padding = "causal" if wire.steps == 1 else "valid"
+        padding = "valid" if source.full and wire.steps > 1 and not kept.any() else "causal"
         return self._add(layer("Conv1D", source.place, weight=weight, bias=source.bias, padding=padding), spread_out[0][0])
 
     def _combine(self, source: Combine) -> str:
@@ -169,7 +186,7 @@ class Emitter:
 
     def _recent(self, refs: Ids, place: str) -> Ids:
         """`refs` with those of wires that are read at earlier steps, too, in windows over these wires instead."""
-        found, back = taps(self.space, refs, place)
+        found, back, _ = taps(self.space, refs, place)
         at = self.space.places(found)
         for index in np.unique(at.wire[back > 0]):
             mine = at.wire == index

@@ -41,11 +41,21 @@ def at_ends(tracer: "Tracer", ids: Ids, at: Places) -> Ids:
 
 
 def held(tracer: "Tracer", ids: Ids, at: Places) -> Ids:
-    """Identities (items, M), of which a column that reads the same end of a recording at every step reads a `Repeat` of it instead."""
+    """Identities (items, M), of which a column that reads the same end of a recording at every step reads a `Repeat` of it instead.
+
+    Its numbers may be those of several wires, each of which it reads at one end: of a layer that reads from the recording's end, the first.
+    """
     space = tracer.space
     timed = at.step >= 0
-    first, last = np.where(timed, at.step, np.iinfo(np.int64).max).min(axis=0), at.step.max(axis=0)  # (M,) each
-    still, moving = (first == last) & timed.all(axis=0), first < last
+    moving = (at.step[:1] != at.step).any(axis=0)
+    if moving.any() and (at.wire[:1] != at.wire).any():
+        moving = np.zeros(ids.shape[1], bool)
+        for index in np.unique(at.wire[timed]):
+            mine = timed & (at.wire == index)
+            moving |= np.where(mine, at.step, np.iinfo(np.int64).max).min(axis=0) < np.where(mine, at.step, -1).max(axis=0)
+    still = ~moving
+    if still.any():
+        still &= timed.all(axis=0)
     if not still.any() or not moving.any():
         return ids
     step = at.step[:, moving].max(axis=1)  # (items,)

@@ -72,17 +72,18 @@ class State(Expression):
 
 @dataclass(eq=False)
 class Affine(Expression):
-    """``weight refs + bias``: weight (width, refs), bias (width,)."""
+    """``weight refs + bias``: weight (width, refs), bias (width,). full: whether only the recording's last step is read, a full window."""
 
     weight: Floats
     bias: Floats
     refs: Ids
+    full: bool = False
 
     def operands(self) -> list[Ids]:
         return [self.refs]
 
     def key(self) -> tuple[Any, ...]:
-        return "affine", self.refs.tobytes(), self.bias.tobytes(), self.weight.shape, self.weight.tobytes()
+        return "affine", self.refs.tobytes(), self.bias.tobytes(), self.weight.shape, self.weight.tobytes(), self.full
 
 
 @dataclass(eq=False)
@@ -129,7 +130,8 @@ class Weights(Expression):
 class Scores(Expression):
     """How each step's query fits the keys of all steps: number ``head * steps + s`` of a step is ``factor * sum(query * key of step s)``.
 
-    queries, keys: (heads * size,); causal: whether keys of later steps count for nothing; shares: whether it is the softmax over the keys.
+    queries, keys: (heads * size,); causal: whether keys of later steps count for nothing; shares: whether it is the softmax over the keys;
+    vector: (size,), if it is ``factor * sum(vector * tanh(query + key))``.
     """
 
     why_not: ClassVar[str] = (
@@ -141,6 +143,25 @@ class Scores(Expression):
     factor: float = 1.0
     causal: bool = False
     shares: bool = False
+    vector: Floats | None = None
+
+    def operands(self) -> list[Ids]:
+        return [self.queries, self.keys]
+
+
+@dataclass(eq=False)
+class Pairs(Expression):
+    """Sums of each step's query and the keys of all steps: number ``s * size + n`` of a step is number n of ``query + key of step s``.
+
+    queries, keys: (size,); vector: (size,) the factors of the tanh of each number; absent, there is no tanh.
+    """
+
+    why_not: ClassVar[str] = (
+        "its sums of the rows of a recording by pairs are imported where they score rows by their tanh, and nowhere else"
+    )
+    queries: Ids
+    keys: Ids
+    vector: Floats | None = None
 
     def operands(self) -> list[Ids]:
         return [self.queries, self.keys]
@@ -208,3 +229,14 @@ class Last(Expression):
 
     def operands(self) -> list[Ids]:
         return self.reads
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """A weighted sum split in its parts: over a cell's own state h, and over all else."""
+
+    weight_hh: Floats
+    weight_ih: Floats
+    bias: Floats
+    reads: Ids
+    initial: Floats

@@ -17,7 +17,7 @@ _INNER, _CUBE = float(np.sqrt(2 / np.pi)), 0.044715
 
 def gelu(tracer: Tracer, left: Flow, right: Flow) -> Flow | None:
     """The product of two arrays, where it is ``c x (1 + erf(x / sqrt(2)))`` or ``c x (1 + tanh(…))``; None for others."""
-    if left.shape != right.shape:
+    if left.shape != right.shape or not any(_perhaps_scaled(tracer, flow) for flow in (left, right)):
         return None
     cells, group = Cells(tracer.space), tracer.grouped([left.ids.reshape(-1, 1), right.ids.reshape(-1, 1)])
     a, b = (refs[:, 0] for refs in group.refs)
@@ -37,6 +37,12 @@ def gelu(tracer: Tracer, left: Flow, right: Flow) -> Flow | None:
         if times is not None:
             return tracer.scale(tracer.apply(name, tracer.scale(flow, 1 / times, 0)), 2 * times * share, 0)
     return None
+
+
+def _perhaps_scaled(tracer: Tracer, flow: Flow) -> bool:
+    """Whether an array may be what `_scaled` tells: cheap to say, unlike what its numbers have in common."""
+    wire = tracer.space.wire_of(flow.ids)
+    return wire is None or isinstance(wire.source, Scale)
 
 
 def _scaled(cells: Cells, ids: Ids) -> tuple[float | None, Ids | None]:

@@ -31,9 +31,19 @@ class Group(NamedTuple):
     rows: Ids
     steps: int
 
+    @property
+    def once(self) -> bool:
+        """Whether items stand at one step alone."""
+        return len(self.rows) == 1
 
-def grouped(space: Space, refuse: Refuse, joined: Ids, at: Places, constants: Sequence[Floats], widths: list[int]) -> Group:
-    """Items joined (items, M), which lie at `at`; each operand has so many of their columns. With constants (items, …), as one pattern."""
+
+def grouped(
+    space: Space, refuse: Refuse, joined: Ids, at: Places, constants: Sequence[Floats], widths: list[int], *, some: bool = False
+) -> Group:
+    """Items joined (items, M), which lie at `at`; each operand has so many of their columns. With constants (items, …), as one pattern.
+
+    some: whether they may leave out the recording's last steps.
+    """
     timed = at.step >= 0
     step, sequence = np.where(timed, at.step, -1).max(axis=1), np.where(timed, at.sequence, -1).max(axis=1)
     if not joined.size or (step < 0).any():
@@ -43,17 +53,28 @@ def grouped(space: Space, refuse: Refuse, joined: Ids, at: Places, constants: Se
     lengths = {space.wires[index].steps for index in distinct(at.wire[timed])}
     if len(lengths) != 1:
         refuse(f"joins arrays of {' and '.join(map(str, sorted(lengths)))} steps")
-    return _pattern(space, refuse, joined, constants, step, sequence, lengths.pop(), widths)
+    return _pattern(space, refuse, joined, at, constants, step, sequence, lengths.pop(), widths, some)
 
 
 def _pattern(
-    space: Space, refuse: Refuse, joined: Ids, constants: Sequence[Floats], step: Ids, sequence: Ids, steps: int, widths: list[int]
+    space: Space,
+    refuse: Refuse,
+    joined: Ids,
+    at: Places,
+    constants: Sequence[Floats],
+    step: Ids,
+    sequence: Ids,
+    steps: int,
+    widths: list[int],
+    some: bool,
 ) -> Group:
-    order, times, sequences = _sorted(space, refuse, joined, step, sequence, steps)
+    order, times, sequences = _sorted(space, refuse, joined, step, sequence, steps, some)
     table = joined[order]  # (steps, sequences, items, M)
-    base = table[-1, 0]
-    at = space.places(base)
+    at = Places(*(part[order[-1, 0]] for part in at))
     row = np.where(space.steps(at.wire) > 0, space.widths(at.wire), 0)  # (items, M)
+    left = steps - 1 - int(times[-1])
+    base = table[-1, 0] + left * space.batch * row
+    at = at._replace(step=np.where(at.step >= 0, at.step + left, -1))
     shift = (times - steps + 1)[:, None] * space.batch + (sequences - sequences[0])[None]  # (steps, sequences)
     differs = table != base + shift[:, :, None, None] * row
     if differs.any():
@@ -70,10 +91,11 @@ def _pattern(
     return Group(refs, [numbers[first] for numbers in given], order, alike, rows, steps)
 
 
-def _sorted(space: Space, refuse: Refuse, joined: Ids, step: Ids, sequence: Ids, steps: int) -> tuple[Ids, Ids, Ids]:
+def _sorted(space: Space, refuse: Refuse, joined: Ids, step: Ids, sequence: Ids, steps: int, some: bool) -> tuple[Ids, Ids, Ids]:
     """Which items stand at (steps, sequences, items a step), in the order of what they read first; the steps and sequences."""
     times, sequences = distinct(step), distinct(sequence)
-    if times[-1] != steps - 1 or (times != np.arange(steps - times.size, steps)).any():
+    last = int(times[-1]) if some and 2 * times.size > steps else steps - 1
+    if (times != np.arange(last + 1 - times.size, last + 1)).any():
         refuse("takes some steps of the recording and leaves out its last one, or some between")
     key = step * space.batch + sequence
     counts = np.bincount(key)

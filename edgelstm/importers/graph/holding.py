@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from ...layers.recording import Mask
-from .expressions import Made
+from .expressions import Made, State
 from .wires import Ids
 
 if TYPE_CHECKING:
@@ -11,10 +13,11 @@ if TYPE_CHECKING:
 
 
 class Held(NamedTuple):
-    """A state that becomes `inner` where a mask (1,) is 1, and keeps what it was where that is 0."""
+    """A state that becomes `inner` where a mask (1,) is 1, and stays as it was where that is 0; `reverse`: from the recording's end on."""
 
     mask: Ids
     inner: Ids
+    reverse: bool = False
 
 
 def held(cells: "Cells", ids: Ids) -> Held | None:
@@ -29,6 +32,19 @@ def held(cells: "Cells", ids: Ids) -> Held | None:
                 initial = cells.initial(before, ids)
                 if initial is not None and not initial.any() and cells.complement(rest, mask):
                     return Held(mask[:1], inner)
+    return None
+
+
+def zeroed(cells: "Cells", ids: Ids) -> Held | None:
+    """``mask inner``, where a state is held by that mask and becomes that inner; None for others."""
+    factors = cells.pair(ids, "mul")
+    for mask, inner in (factors, factors[::-1]) if factors else ():
+        if not _is_mask(cells, mask):
+            continue
+        for state in [wire.source for wire in cells.space.wires if isinstance(wire.source, State)]:
+            one = None if state.following is None else held(cells, state.following)
+            if one is not None and one.mask == mask[:1] and np.array_equal(one.inner, inner):
+                return one._replace(reverse=state.reverse)
     return None
 
 

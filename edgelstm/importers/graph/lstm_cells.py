@@ -67,7 +67,7 @@ def _unclipped(cells: "Cells", ids: Ids) -> tuple[Ids, float | None]:
     found = cells.function(ids)
     if found is None or not found[0].startswith("clip("):
         return ids, None
-    low, high = parts(found[0]).numbers
+    _, (low, high) = parts(found[0])
     return (found[1], high) if low == -high < 0 else (ids, None)
 
 

@@ -11,7 +11,7 @@ from ...layers.attention import MOST_NUMBERS
 from ...layers.feedforward import Softmax
 from .cells import Cells
 from .emitting import layer
-from .expressions import Affine, Floats, Made, Memory, Scale, spread
+from .expressions import Affine, Floats, Made, Memory, spread
 from .tracing import Flow, Tracer
 from .wires import Ids
 
@@ -120,12 +120,7 @@ def _alike(memory: Memory, weight: Floats, bias: Floats, numbers: Ids, rows: int
 
 def _scored(tracer: Tracer, cells: Cells, scores: Ids) -> _Scoring | None:
     """How scores (rows,) are made of a query and the rows of a memory."""
-    factor, view = 1.0, cells.view(scores)
-    if view is not None and isinstance(view.source, Scale):
-        scales = view.source.scale[view.numbers]
-        if (scales != scales[0]).any() or np.ptp(view.source.offset[view.numbers]):
-            return None
-        factor, view = float(scales[0]), cells.view(view.source.refs[view.numbers])
+    view = cells.view(scores)
     if view is None or not isinstance(view.source, Affine) or np.ptp(view.source.bias[view.numbers]):
         return None
     weight, refs = view.source.weight[view.numbers], view.source.refs  # (rows, refs), (refs,)
@@ -138,9 +133,9 @@ def _scored(tracer: Tracer, cells: Cells, scores: Ids) -> _Scoring | None:
         return None
     products, function = cells.pair(refs, "mul"), cells.function(refs)
     if products is not None and (vector == vector[0, 0]).all():
-        return _by_product(cells, [one[columns] for one in products], factor * float(vector[0, 0]))
+        return _by_product(cells, [one[columns] for one in products], float(vector[0, 0]))
     if function is not None and function[0] == "tanh":
-        return _by_sum(tracer, cells, function[1][columns], factor * vector[0])
+        return _by_sum(tracer, cells, function[1][columns], vector[0])
     return None
 
 

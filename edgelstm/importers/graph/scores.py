@@ -37,23 +37,27 @@ def product(tracer: "Tracer", left: "Flow", right: "Flow") -> Ids | None:
     if (found := of_scores(tracer, a)) is not None:
         return _weighted(tracer, found, b) if found.source.shares else None
     steps, keys = a.shape[-2], np.swapaxes(b, -1, -2)
-    if steps < 2 or b.shape[-1] != steps or not (_over_steps(tracer, a) and _over_steps(tracer, keys)):
+    if steps < 2 or b.shape[-1] != steps or not (over_steps(tracer, a) and over_steps(tracer, keys)):
         return None
-    order = np.argsort(tracer.space.places(a.reshape(-1, *a.shape[-2:])[:, 0, 0]).sequence, kind="stable")
-    rows = [_read(tracer, ids, order) for ids in (a, keys)]
+    order = in_order(tracer, a)
+    rows = [read(tracer, ids, order) for ids in (a, keys)]
     if order.size % tracer.space.batch or rows[0] is None or rows[1] is None:
         return None
     heads = order.size // tracer.space.batch
     wire = tracer.space.allocate(Scores(tracer.place, heads, rows[0], rows[1]), steps, heads * steps)
-    return _arranged(tracer.space.ids(wire), order, (*a.shape[:-1], steps))
+    return arranged(tracer.space.ids(wire), order, (*a.shape[:-1], steps))
 
 
 def adjusted(tracer: "Tracer", ids: Ids, scales: Floats, offsets: Floats) -> Ids | None:
     """Scores times one factor, those of later steps far below all others where so much is added; None where `ids` are no scores."""
+    if ids.ndim > 2 and ids.shape[-1] == 1:
+        scales, offsets = (np.broadcast_to(part, ids.shape)[..., 0] for part in (scales, offsets))
+        inner = adjusted(tracer, ids[..., 0], scales, offsets)
+        return None if inner is None else inner[..., None]
     ids = _exchanged(tracer, ids)
     if (found := of_scores(tracer, ids)) is None or found.source.shares:
         return None
-    steps, offsets = ids.shape[-1], np.broadcast_to(offsets, ids.shape)
+    steps, offsets = ids.shape[-1], np.broadcast_to(offsets - np.max(offsets), ids.shape)  # what all have more, no softmax sees
     later = np.broadcast_to(np.arange(steps) > np.arange(steps)[:, None], ids.shape)
     causal = bool(offsets.any())
     if (scales != scales.flat[0]).any() or offsets[~later].any() or (causal and (offsets[later] > _APART).any()):
@@ -90,7 +94,7 @@ def of_scores(tracer: "Tracer", ids: Ids) -> Looking | None:
         return None
     at = tracer.space.places(ids.reshape(-1, *ids.shape[-2:])[:, 0, 0])
     order = np.lexsort((at.number, at.sequence))
-    same = np.array_equal(ids, _arranged(tracer.space.ids(wire), order, ids.shape))
+    same = np.array_equal(ids, arranged(tracer.space.ids(wire), order, ids.shape))
     return Looking(wire, wire.source, order) if same else None
 
 
@@ -103,7 +107,7 @@ def _exchanged(tracer: "Tracer", ids: Ids) -> Ids:
         return ids
     source = replace(found.source, place=tracer.place, queries=found.source.keys, keys=found.source.queries)
     wire = tracer.space.allocate(source, found.wire.steps, found.wire.width)
-    return _arranged(tracer.space.ids(wire), found.order, ids.shape)
+    return arranged(tracer.space.ids(wire), found.order, ids.shape)
 
 
 def _changed(tracer: "Tracer", found: Looking, ids: Ids, **fields: Any) -> Ids:
@@ -113,22 +117,29 @@ def _changed(tracer: "Tracer", found: Looking, ids: Ids, **fields: Any) -> Ids:
 
 def _weighted(tracer: "Tracer", found: Looking, rows: Ids) -> Ids | None:
     """Rows (…, steps, numbers) weighted by the softmax of scores: (…, steps, numbers)."""
-    if not _over_steps(tracer, rows) or (values := _read(tracer, rows, found.order)) is None:
+    if not over_steps(tracer, rows) or (values := read(tracer, rows, found.order)) is None:
         return None
     source = found.source
-    options = {"heads": source.heads, "scale": source.factor, "causal": source.causal}
+    options: dict[str, Any] = {"heads": source.heads, "scale": source.factor, "causal": source.causal}
+    if source.vector is not None:
+        options |= {"score": "additive", "vector": source.vector}
     record = layer("SelfAttention", tracer.place, query_size=source.queries.size, **options)
     wire = tracer.space.allocate(Made(tracer.place, record, [source.queries, source.keys, values]), found.wire.steps, values.size)
-    return _arranged(tracer.space.ids(wire), found.order, rows.shape)
+    return arranged(tracer.space.ids(wire), found.order, rows.shape)
 
 
-def _over_steps(tracer: "Tracer", ids: Ids) -> bool:
+def over_steps(tracer: "Tracer", ids: Ids) -> bool:
     """Whether the axis before the last is that of the recording's steps."""
     step = tracer.space.places(ids).step
     return bool((step == np.arange(ids.shape[-2])[:, None]).all())
 
 
-def _read(tracer: "Tracer", ids: Ids, order: Ids) -> Ids | None:
+def in_order(tracer: "Tracer", ids: Ids) -> Ids:
+    """The places of an array's leading axes (…, steps, numbers) by the sequence that stands there."""
+    return np.argsort(tracer.space.places(ids.reshape(-1, *ids.shape[-2:])[:, 0, 0]).sequence, kind="stable")
+
+
+def read(tracer: "Tracer", ids: Ids, order: Ids) -> Ids | None:
     """What a layer reads at one step of (…, steps, numbers): (heads * numbers,); None where steps run backward."""
     steps, numbers = ids.shape[-2:]
     rows = ids.reshape(-1, steps, numbers)[order].reshape(tracer.space.batch, -1, steps, numbers)
@@ -136,7 +147,7 @@ def _read(tracer: "Tracer", ids: Ids, order: Ids) -> Ids | None:
     return None if backward else refs
 
 
-def _arranged(ids: Ids, order: Ids, shape: tuple[int, ...]) -> Ids:
+def arranged(ids: Ids, order: Ids, shape: tuple[int, ...]) -> Ids:
     """(steps, batch, heads * numbers) as an array of a graph: (…, steps, numbers)."""
     steps, batch = ids.shape[:2]
     found = np.empty((order.size, steps, shape[-1]), np.int64)

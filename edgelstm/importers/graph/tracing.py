@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from ...errors import UnsupportedModelError
 from ...layers.record import Layer
 from ...layers.recording import Repeat
+from . import pairs
+from .cropping import cropped
 from .ends import at_ends, held
 from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Input, Made, Scale, State, spread
 from .grouping import Group, grouped, values
 from .maps import Mapped
 from .scores import adjusted
-from .wires import MOST, MOST_WEIGHTS, Ids, Space, Wire
+from .wires import MOST, MOST_WEIGHTS, Ids, Misfit, Space, Wire
 
 #: Most rows of one array that may have a layer each.
 _MOST_ROWS = 64
@@ -70,6 +72,8 @@ class Tracer:
     ends: dict[int, int] = field(default_factory=dict)
     #: Whether some input is a memory of rows.
     memories: bool = False
+    #: Whether sums of steps by pairs were met.
+    in_pairs: bool = False
     #: What `ends` has made: by the wires that are read at their ends, and by wire, end and rows.
     lasts: dict[tuple[int, ...], Wire] = field(default_factory=dict)
     repeats: dict[tuple[int, int, int], Wire] = field(default_factory=dict)
@@ -93,14 +97,17 @@ class Tracer:
             self._constants[values.tobytes()] = wire
         return self.space.ids(wire).reshape(value.shape)
 
-    def grouped(self, operands: Sequence[Ids], constants: Sequence[Floats] = ()) -> Group:
-        """Sort items by step and sequence and require one pattern. operands: (items, M) each; constants: (items, …) each."""
+    def grouped(self, operands: Sequence[Ids], constants: Sequence[Floats] = (), *, some: bool = False) -> Group:
+        """Sort items by step and sequence and require one pattern. operands: (items, M) each; constants: (items, …) each.
+
+        some: whether they may leave out the recording's last steps, which are computed then and not read.
+        """
         joined = np.concatenate(operands, axis=1)
         at = self.space.places(joined)
         for replaced in (at_ends, held):
             if (found := replaced(self, joined, at)) is not joined:
                 joined, at = found, self.space.places(found)
-        return grouped(self.space, self.refuse, joined, at, constants, [o.shape[1] for o in operands])
+        return grouped(self.space, self.refuse, joined, at, constants, [o.shape[1] for o in operands], some=some)
 
     def values(self, ids: Ids) -> Floats:
         """Numbers that identities of constants stand for; NaN for others."""
@@ -122,7 +129,8 @@ class Tracer:
         at = self.space.places(refs)
         width = np.where(self.space.steps(at.wire) > 0, self.space.widths(at.wire), 0)
         found = np.empty(group.where.size, np.int64)
-        found[group.where] = refs[group.alike] + (group.rows - group.rows[-1, 0])[:, :, None] * width[group.alike]
+        last = (group.steps - 1) * self.space.batch + group.rows[-1, 0] % self.space.batch
+        found[group.where] = refs[group.alike] + (group.rows - last)[:, :, None] * width[group.alike]
         return found
 
     def _wire(self, source: Expression, steps: int, width: int) -> Wire:
@@ -139,7 +147,9 @@ class Tracer:
 
     def apply(self, word: str, flow: Flow) -> Flow:
         """A function of every number."""
-        group = self.grouped([flow.ids.reshape(-1, 1)])
+        if word == "tanh" and (sums := pairs.bounded(self, flow.ids)) is not None:
+            return Flow(sums)
+        group = self.grouped([flow.ids.reshape(-1, 1)], some=True)
         return Flow(self.output(group, Apply(self.place, word, group.refs[0][:, 0])).reshape(flow.shape))
 
     def scale(self, flow: Flow, scale: Any, offset: Any) -> Flow:
@@ -149,9 +159,9 @@ class Tracer:
             self.refuse(f"makes {ids.size} numbers; at most {MOST} are imported")
         if (scales == 1).all() and not offsets.any():
             return Flow(ids, flow.integer)
-        if (scores := adjusted(self, ids, scales, offsets)) is not None:
-            return Flow(scores)
-        group = self.grouped([ids.reshape(-1, 1)], [scales.ravel(), offsets.ravel()])
+        if (found := adjusted(self, ids, scales, offsets)) is not None or (found := pairs.scaled(self, ids, scales, offsets)) is not None:
+            return Flow(found)
+        group = self.grouped([ids.reshape(-1, 1)], [scales.ravel(), offsets.ravel()], some=True)
         (refs,), (a, b) = group.refs, group.constants
         refs = refs[:, 0]
         before = self._source(refs)
@@ -159,7 +169,7 @@ class Tracer:
         if isinstance(before, Affine):
             rows = self.space.places(refs).number
             weight = before.weight[rows] if (a == 1).all() else before.weight[rows] * a[:, None]
-            source = Affine(self.place, weight, before.bias[rows] * a + b, before.refs)
+            source = Affine(self.place, weight, before.bias[rows] * a + b, before.refs, group.once)
         elif isinstance(before, Scale):
             rows = self.space.places(refs).number
             source = Scale(self.place, before.scale[rows] * a, before.offset[rows] * a + b, before.refs[rows])
@@ -171,10 +181,12 @@ class Tracer:
 
     def combine(self, operation: str, left: Flow, right: Flow) -> Flow:
         """Sum or product of two flows that broadcast. Two weighted sums become one."""
+        if operation == "add" and (by_pairs := pairs.added(self, left.ids, right.ids)) is not None:
+            return Flow(by_pairs)
         a, b = np.broadcast_arrays(left.ids, right.ids)
         if a.size > MOST:
             self.refuse(f"makes {a.size} numbers; at most {MOST} are imported")
-        group = self.grouped([a.reshape(-1, 1), b.reshape(-1, 1)])
+        group = self.grouped([a.reshape(-1, 1), b.reshape(-1, 1)], some=True)
         refs = [r[:, 0] for r in group.refs]
         sums = [self._source(r) for r in refs]
         if any(isinstance(one, Affine) for one in sums):
@@ -185,7 +197,7 @@ class Tracer:
             rows = [self.space.places(r).number for r in refs]
             weights = [s.weight[k] for s, k in zip(sums, rows, strict=True) if isinstance(s, Affine)]
             biases = [s.bias[k] for s, k in zip(sums, rows, strict=True) if isinstance(s, Affine)]
-            source = Affine(self.place, np.hstack(weights), biases[0] + biases[1], np.concatenate([sums[0].refs, sums[1].refs]))
+            source = Affine(self.place, np.hstack(weights), biases[0] + biases[1], np.concatenate([sums[0].refs, sums[1].refs]), group.once)
         return Flow(self.output(group, source).reshape(a.shape))
 
     def _apart(self, sums: list[Expression | None], refs: list[Ids]) -> bool:
@@ -205,8 +217,11 @@ class Tracer:
         """``flow @ weight + bias`` along the last axis: weight (inputs, outputs), bias (outputs,)."""
         inputs, outputs = weight.shape
         if flow.shape[-1:] != (inputs,):
-            self.refuse(f"multiplies an array of shape {flow.shape} by a matrix of shape {weight.shape}")
-        group = self.grouped([flow.ids.reshape(-1, inputs)])
+            why = f"multiplies an array of shape {flow.shape} by a matrix of shape {weight.shape}"
+            raise Misfit.of(f"{self.place}: {why}.", inputs, flow.shape[-1] if flow.shape else 0)
+        if (bias is None or not np.any(bias)) and (scores := pairs.weighed(self, flow.ids, weight)) is not None:
+            return Flow(scores)
+        group = self.grouped([flow.ids.reshape(-1, inputs)], some=True)
         refs = group.refs[0]
         rows = len(refs)
         full = np.zeros(outputs) if bias is None else np.asarray(bias, np.float64)
@@ -221,7 +236,7 @@ class Tracer:
             for row, columns_of in enumerate(place.reshape(rows, inputs)):
                 blocks[row] = spread(weight.T, columns_of, columns.size)
             matrix = blocks.reshape(rows * outputs, columns.size)
-        source = self._without_constants(Affine(self.place, matrix, np.tile(full, rows), columns))
+        source = self._without_constants(Affine(self.place, matrix, np.tile(full, rows), columns, group.once))
         return Flow(self.output(group, source, width=outputs).reshape(*flow.shape[:-1], outputs))
 
     def _without_constants(self, source: Affine) -> Affine:
@@ -231,7 +246,7 @@ class Tracer:
         if not known.any():
             return source
         weight = source.weight.astype(np.float64)
-        return Affine(source.place, weight[:, ~known], source.bias + weight[:, known] @ values[known], source.refs[~known])
+        return Affine(source.place, weight[:, ~known], source.bias + weight[:, known] @ values[known], source.refs[~known], source.full)
 
     def rows(self, flow: Flow, make: Callable[[], Layer], width: int) -> Flow:
         """A layer for each row along the last axis, which gives `width` numbers."""
@@ -263,12 +278,12 @@ class Tracer:
         steps, sequences, inputs = ids.shape
         group = self.grouped([ids.reshape(-1, inputs)])
         expected = np.arange(steps * sequences).reshape(steps, sequences)
-        if steps != group.steps or len(group.refs[0]) != 1:
+        if steps != len(group.rows) or len(group.refs[0]) != 1:
             self.refuse("runs along another axis than the recording's steps, which is not imported")
         where = group.where[:, :, 0]
         if (where != expected).any() and (where != expected[::-1]).any():
             self.refuse("mixes the steps and sequences that it reads")
-        return group.refs[0][0], bool((where != expected).any()), steps
+        return cropped(self, group.refs[0][0], group.steps, group.steps - steps), bool((where != expected).any()), steps
 
     def taken_as_whole(self, ids: Ids) -> bool:
         """Take numbers of the samples as whole ones, which may be indices; false where some are no samples."""

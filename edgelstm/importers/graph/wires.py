@@ -40,6 +40,20 @@ class Wire:
     reverse: bool = False
 
 
+class Misfit(UnsupportedModelError):
+    """Weights take another number of values than there are: `wanted` and `got`, 0 where that is not known."""
+
+    wanted: int = 0
+    got: int = 0
+
+    @classmethod
+    def of(cls, message: str, wanted: int, got: int) -> "Misfit":
+        """The error with both numbers."""
+        made = cls(message)
+        made.wanted, made.got = wanted, got
+        return made
+
+
 class Places(NamedTuple):
     """Where identities lie, each in their shape: the wire's index, the step (-1 for constants), the sequence, the number."""
 

@@ -32,6 +32,12 @@ def _keras(file: BinaryIO) -> Arrays:
             yield path, root.numbers(path)
 
 
+def _shards(file: BinaryIO) -> Arrays:
+    from ..from_keras.shards import opened
+
+    yield from opened(file)[2].items()
+
+
 def _onnx(file: BinaryIO) -> Arrays:
     from ..from_onnx.file import read
 
@@ -120,6 +126,7 @@ _READERS: dict[str, Callable[[BinaryIO], Arrays]] = {
     },
     "Keras (HDF5)": _keras,
     "Keras (.keras)": _keras,
+    "TensorFlow.js (JSON)": _shards,
     "ONNX": _onnx,
     "torch.export": _exported,
     "TorchScript": _script,

@@ -17,7 +17,15 @@ _HEAD = """\
 # Every layer may have: name, inputs = ["NAME", …] (default: the layer before), activation = "relu".
 
 layout = "{layout}"  # whose names and layouts the tensors have: torch, keras, tf1
-without = []         # names of tensors, or beginnings of names, that are left out
+without = [{without}]{blank}# names of tensors, or beginnings of names, that are left out
+"""
+
+#: What stands before the layers of a decoder that has tables of its own.
+_DECODER = """
+
+# A decoder is a model of its own, which decoder.start_from(encoder) hands the state over to: a second recipe, of the layers below without
+# their first #, with this line at the top.
+#without = [{without}]
 """
 
 #: One of several indices of a sample. What reads several tables names them: inputs.
@@ -35,7 +43,13 @@ stop = {end}
 #: What only the user knows of a kind.
 _CHOICES = {
     "rnn": ('# nonlinearity = "relu"  # tanh by default',),
-    "conv1d": ("# stride = 1", "# dilation = 1", "# groups = 1", '# padding = "causal"  # or "valid"', '# activation = "relu"'),
+    "conv1d": (
+        "# stride = 1",
+        "# dilation = 1",
+        "# groups = 1",
+        'padding = "valid"  # or [1, 1] for padding=1, or "causal"',
+        '# activation = "relu"',
+    ),
     "map_conv": (
         "shape = [0, 0, 0]  # rows, columns and channels of a timestep's map",
         "# strides = [1, 1]",
@@ -63,16 +77,44 @@ _NUMBERED = {
 
 
 def draft(tensors: Mapping[str, Named], name: str) -> str:
-    """The text of a recipe that takes all of `tensors`, in the order of the file or, where it can be told, of the network."""
+    """The text of a recipe that takes all of `tensors`, in the order of the file or, where it can be told, of the network.
+
+    Of an encoder and a decoder that each look indices up it takes the encoder, and holds the decoder's layers as comments.
+    """
     layout = "keras" if any(_last(full) in _KERAS or "/vars/" in full for full in tensors) else "torch"
-    text = [_HEAD.format(name=printable(name, 200), count=len(tensors), layout=layout)]
-    text += _each_its_index(_torch(tensors) if layout == "torch" else _keras(tensors))
+    write = _torch if layout == "torch" else _keras
+    encoder = {full: tensor for full, tensor in tensors.items() if _network_of(full) == "encoder"}
+    decoder = {full: tensor for full, tensor in tensors.items() if full not in encoder}
+    parts = [_each_its_index(write(part)) for part in (encoder, decoder)]
+    split = any(_network_of(full) == "decoder" for full in decoder) and all(_tables(part) for part in parts)
+    left_out = _beginnings(decoder) if split else ""
+    text = [_HEAD.format(name=printable(name, 200), count=len(tensors), layout=layout, without=left_out, blank=" " * (2 if split else 9))]
+    text += parts[0] if split else _each_its_index(write(tensors))
+    if split:
+        commented = "\n".join(parts[1]).replace("\n", "\n#")
+        text.append(f"{_DECODER.format(without=_beginnings(encoder))}#{commented}".replace("\n#\n", "\n\n"))
     return "\n".join(text) + "\n"
+
+
+def _network_of(full: str) -> str:
+    """Which of the words encoder and decoder stands first among the parts of a tensor's name; empty where none does."""
+    found = re.search(r"(?:^|[./])(encoder|decoder)[./]", full)
+    return found[1] if found else ""
+
+
+def _beginnings(tensors: Mapping[str, Named]) -> str:
+    """The first parts of names, as a recipe lists them."""
+    return ", ".join(dict.fromkeys(_quoted(re.split(r"[./](?!.*(?:encoder|decoder)[./])", full, maxsplit=1)[0]) for full in tensors))
+
+
+def _tables(text: list[str]) -> list[int]:
+    """Which layers look indices up."""
+    return [at for at, layer in enumerate(text) if '\nkind = "embedding"' in layer]
 
 
 def _each_its_index(text: list[str]) -> list[str]:
     """Of several tables each reads an index of its own, which a slice takes out of the sample."""
-    tables = [at for at, layer in enumerate(text) if '\nkind = "embedding"' in layer]
+    tables = _tables(text)
     if len(tables) < 2:
         return text
     for place, at in enumerate(tables):
@@ -113,7 +155,7 @@ def _ordered(tensors: Mapping[str, Named], paths: list[str]) -> list[str]:
     """`paths` in the order that sizes allow, if that of all modules is found."""
     try:
         found = modules(tensors)
-        chain = next(order.chains(found), None)
+        chain = next((one for one in order.chains(found) if not order.turned(one, found)), None)
     except EdgeLSTMError:
         return paths
     placed: list[Module] = [found[item.module] for item in chain] if chain else []
