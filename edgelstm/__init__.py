@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 #: Where public names live, those of layer records apart: these stand in `layers.KINDS`.
 _HOME = {
     "Bidirectional": "layers.bidirectional",
+    "Conv1DTranspose": "layers.transposed",
+    "Denormalizer": "layers.units",
     "InverseSTFT": "layers.fourier",
     "Mel": "layers.fourier",
     "STFT": "layers.fourier",
@@ -66,8 +68,10 @@ __all__ = [
     "Concat",
     "Conv1D",
     "Conv1DInt8",
+    "Conv1DTranspose",
     "ConvLSTM",
     "ConvLSTMInt8",
+    "Denormalizer",
     "Dense",
     "DenseHalf",
     "DenseInt8",
@@ -250,6 +254,8 @@ if TYPE_CHECKING:
     from .layers.recording import Reverse as Reverse
     from .layers.rnn import RNN as RNN
     from .layers.slstm import SLSTM as SLSTM
+    from .layers.transposed import Conv1DTranspose as Conv1DTranspose
+    from .layers.units import Denormalizer as Denormalizer
     from .layers.window import Window as Window
     from .loading import from_torch as from_torch
     from .loading import load as load

@@ -161,6 +161,10 @@ def build(model: Model, target: TargetName | Target = "host", *, prefix: str = P
         If a layer has no kernel there, LLVM refuses the CPU or its features, or the code calls what a microcontroller may not have.
     """
     started = time.perf_counter()
+    if not isinstance(model, Model):
+        raise UsageError(f"build takes a Model; got {type(model).__name__}. Read a file with edgelstm.load(path).")
+    if not isinstance(target, str | Target):
+        raise UsageError(f"target is the name of a target, or a Target; got {target!r}. `edgelstm targets` lists them.")
     if waiting := [layer.label for layer in model.layers if layer.waits]:
         raise UnsupportedModelError(
             f"{waiting[0]} waits for a memory, which no library can be given yet; run the model file itself, with el.Stream, or build with "

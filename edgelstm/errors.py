@@ -1,8 +1,11 @@
 """The exceptions of edgelstm: each says what was expected, what came, and what to do.
 
 The message is written where the fault is seen. Here it becomes one printable line of bounded length, whatever a file put into it.
-Beside them stands the one warning that Python code may want to tell apart.
+Beside them stands the one warning that Python code may want to tell apart, and `warn`, for what a user should know and no error is.
 """
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 #: Most characters of a message, and how many of them are its end, which says what to do.
 LONGEST, LAST = 2000, 300
@@ -67,3 +70,27 @@ class CalibrationWarning(UserWarning):
 
 class UsageError(EdgeLSTMError, ValueError):
     """A request contradicts itself or names something that does not exist."""
+
+
+#: Who takes what `warn` is given; nobody: Python's logging does, under the name ``edgelstm``.
+_listeners: list[Callable[[str], None]] = []
+
+
+def warn(sentence: str) -> None:
+    """Say what a user should know to the program's own way of telling, or log it."""
+    if _listeners:
+        _listeners[-1](sentence)
+        return
+    import logging  # which takes longer to import than a model to load
+
+    logging.getLogger("edgelstm").warning("%s", sentence)
+
+
+@contextmanager
+def heard(listener: Callable[[str], None]) -> Iterator[None]:
+    """Give what is warned of within to `listener`."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)

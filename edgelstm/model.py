@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import ShapeError, UsageError, printable
+from . import described
+from .errors import UsageError, printable
 from .layers.order import INPUT, named, rows_of, vocabularies, wires
-from .layers.record import Layer
+from .layers.record import Layer, Sealed
 from .layers.wire import Wire
 from .runtime import outline
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from .statistics import InputStatistics
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Probe:
+@dataclass(eq=False, repr=False)
+class Probe(Sealed):
     """Inputs and the answers to them, by which a model proves itself where it is loaded.
 
     Parameters
@@ -42,12 +43,15 @@ class Probe:
     outputs: NDArray[np.float32]
     source: str
 
+    def __post_init__(self) -> None:
+        self._sealed = True
+
     def __repr__(self) -> str:
         return printable(f"Probe({len(self.inputs)} steps, {self.source})", 200)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Model:
+@dataclass(eq=False, repr=False)
+class Model(Sealed):
     """A trained network.
 
     Parameters
@@ -72,6 +76,8 @@ class Model:
         The tokens that the model's indices stand for, or the places of a vector that it reads; those behind the last stand for nothing.
     statistics : InputStatistics, optional
         What the inputs looked like in training, in the units that the model takes.
+    thresholds : sequence of float, optional
+        From which value on each output decides for what its label says, in order; an answer with none there decides for nothing.
 
     Raises
     ------
@@ -89,17 +95,20 @@ class Model:
     source: str = ""
     vocabulary: Vocabulary | None = None
     statistics: InputStatistics | None = None
+    thresholds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("labels", "input_names"):
-            object.__setattr__(self, name, tuple(str(n) for n in getattr(self, name)))
-        object.__setattr__(self, "layers", named(self.layers))
-        object.__setattr__(self, "_wires", wires(self.layers))
-        object.__setattr__(self, "_rows", rows_of(self.layers))
-        object.__setattr__(self, "_vocabularies", vocabularies(self.layers, self.input_size))
-        self._check_names()
+            setattr(self, name, described.names(name, getattr(self, name)))
+        self.thresholds = described.numbers("thresholds", self.thresholds)
+        self.layers = named(self.layers)
+        self._wires = wires(self.layers)
+        self._rows = rows_of(self.layers)
+        self._vocabularies = vocabularies(self.layers, self.input_size)
+        described.check(self)
         if self.probe is not None:
-            object.__setattr__(self, "probe", _checked_probe(self.probe, self))
+            self.probe = described.checked_probe(self.probe, self)
+        self._sealed = True
 
     @property
     def scheme(self) -> str:
@@ -121,6 +130,7 @@ class Model:
             **self._wires_told(),
             **({} if self.streams else {"reads": "whole recordings"}),
             **({} if self.statistics is None else {"input_statistics": self.statistics.document()}),
+            **({"thresholds": list(self.thresholds)} if self.thresholds else {}),
         }
 
     def _wires_told(self) -> dict[str, Any]:
@@ -146,26 +156,6 @@ class Model:
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle is made, and checked, as the model itself was."""
         return partial(type(self), **{f.name: getattr(self, f.name) for f in fields(self)}), ()
-
-    def _check_names(self) -> None:
-        if self.labels and len(self.labels) != self.output_size:
-            raise ShapeError(
-                f"labels must name all {self.output_size} outputs; got {len(self.labels)}: {printable(', '.join(self.labels), 200)}."
-            )
-        if self.input_names and len(self.input_names) != self.input_size:
-            raise ShapeError(
-                f"input_names must name all {self.input_size} inputs; got {len(self.input_names)}: "
-                f"{printable(', '.join(self.input_names), 200)}."
-            )
-        most = self.vocabulary_size or self.input_size
-        if self.vocabulary is not None and len(self.vocabulary) > most:
-            raise ShapeError(f"a vocabulary names at most the {most} symbols that the model reads; got {len(self.vocabulary)} tokens.")
-        if self.statistics is not None and self.statistics.input_size != self.input_size:
-            raise ShapeError(f"statistics must be of all {self.input_size} inputs; got {self.statistics.input_size} channels.")
-        if self.rate_hz is not None and not 0 < self.rate_hz < float("inf"):
-            raise UsageError(f"rate_hz must be a positive number of samples a second; got {self.rate_hz}.")
-        if self.window is not None and self.window < 1:
-            raise UsageError(f"window must be a positive number of steps; got {self.window}.")
 
     @property
     def input_size(self) -> int:
@@ -209,7 +199,7 @@ class Model:
 
     def rows_of(self, name: str) -> int | None:
         """How many rows the layer called `name` gives for a recording; None for one at each sample."""
-        found: dict[str, int | None] = self._rows  # type: ignore[attr-defined]
+        found: dict[str, int | None] = self._rows
         return found[name]
 
     @property
@@ -220,7 +210,7 @@ class Model:
     @property
     def vocabularies(self) -> tuple[int, ...]:
         """For each input, the number of indices that it may be; 0 where it is a measurement. All 0 of a model without embeddings."""
-        found: tuple[int, ...] = self._vocabularies  # type: ignore[attr-defined]
+        found: tuple[int, ...] = self._vocabularies
         return found
 
     @property
@@ -254,26 +244,45 @@ class Model:
         --------
         >>> model = el.load("gesture.pt").with_normalizer(mean=[20.1, 55.0], scale=[5.2, 10.4])
         """
-        from .layers.feedforward import Normalizer
-
-        readers = [layer for layer in self.layers if INPUT in layer.inputs]
         if self.takes_index:
             raise UsageError(
                 "this model's input is an index for its embedding, or holds one, which no normaliser can scale; scale the measurements "
                 "beside it where they are taken."
             )
-        if present := [layer.label for layer in readers if isinstance(layer, Normalizer)]:
-            raise UsageError(
-                f"the model begins with {present[0]} already, and a second one would scale its samples twice. Leave the scaler out; "
-                "or convert the file again without that layer and give the scaler then."
-            )
-        names = {layer.name for layer in self.layers}
-        name = next(name for i in range(len(names) + 1) if (name := f"normalizer{i or ''}") not in names)
-        given = {"mean": mean, "scale": scale}
-        full = {k: np.full(self.input_size, v) if np.ndim(v) == 0 else v for k, v in given.items()}
-        first = Normalizer(**full, name=name, inputs=(INPUT,))
-        rest = [replace(layer, inputs=tuple(name if i == INPUT else i for i in layer.inputs)) for layer in self.layers]
-        return replace(self, layers=(first, *rest), probe=None, statistics=None)
+        from .layers.units import normalized
+
+        return replace(self, layers=normalized(self.layers, mean, scale, self.input_size), probe=None, statistics=None)
+
+    def with_denormalizer(self, mean: ArrayLike, scale: ArrayLike) -> Model:
+        """The same network, answering in the units of what it was trained to tell: each answer becomes ``x * scale + mean``.
+
+        Thresholds become those of the new units. The probe, which had the old ones, is left out.
+
+        Parameters
+        ----------
+        mean, scale : (output_size,), or one number for all outputs
+            What the right answers were scaled by in training.
+
+        Raises
+        ------
+        ShapeError
+            If they are not finite numbers, one for each output.
+        UsageError
+            If the model has thresholds, and a scale turns them round.
+        """
+        from .layers.units import denormalized
+
+        layers = denormalized(self.layers, mean, scale, self.output_size)
+        if self.thresholds and not (np.asarray(scale) > 0).all():
+            raise UsageError(f"a scale must be positive where answers have thresholds; got {np.min(scale):g}.")
+        moved = np.asarray(self.thresholds, np.float64) * np.asarray(scale) + np.asarray(mean) if self.thresholds else np.zeros(0)
+        return replace(self, layers=layers, probe=None, thresholds=tuple(moved.tolist()))
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            how = "edgelstm.Stream(model) answers: step(x) a sample, process(xs) a recording"
+            raise AttributeError(f"a Model holds layers and has no {name!r}; {how}.")
 
     def size_of(self, name: str) -> int:
         """Width of the output of the layer called `name` (or of ``"input"``)."""
@@ -281,36 +290,10 @@ class Model:
 
     def wire_of(self, name: str) -> Wire:
         """Shape and rate of the output of the layer called `name` (or of ``"input"``)."""
-        found: dict[str, Wire] = self._wires  # type: ignore[attr-defined]
+        found: dict[str, Wire] = self._wires
         return found[name]
 
     @property
     def parameters(self) -> int:
         """How many numbers the layers hold."""
         return sum(array.size for layer in self.layers for array in layer.arrays().values())
-
-
-def _flat(values: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Maps of a shape as vectors; anything else as it is."""
-    return values.reshape(len(values), -1) if len(shape) > 1 and values.shape[1:] == shape else values
-
-
-def _checked_probe(probe: Probe, model: Model) -> Probe:
-    inputs = np.array(probe.inputs, np.float32, order="C")
-    outputs = np.array(probe.outputs, np.float32, order="C")
-    inputs, outputs = _flat(inputs, model.input_shape), _flat(outputs, model.output_shape)
-    steps = inputs.shape[0] if inputs.ndim else 0
-    answer = model.output_wire
-    due = answer.due(steps)
-    rows = due if model.answers is None or not due else model.answers
-    if inputs.shape != (steps, model.input_size) or outputs.shape != (rows, answer.size) or rows == 0:
-        told = str(model.answers) if model.answers else "steps" if answer.each_step else "answers"
-        rate = "" if answer.each_step else f", one {answer.when}"
-        raise ShapeError(
-            f"a probe needs inputs (steps, {model.input_size}) and outputs ({told}, {answer.size}){rate}; "
-            f"got {inputs.shape} and {outputs.shape}."
-        )
-    if not (np.isfinite(inputs).all() and np.isfinite(outputs).all()):
-        raise ShapeError("a probe's inputs and outputs must be finite; they hold NaN or infinity.")
-    inputs.flags.writeable = outputs.flags.writeable = False
-    return replace(probe, inputs=inputs, outputs=outputs)

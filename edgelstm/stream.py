@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import InputError, UsageError
-from .generation.decoding import Decoding
 from .runtime import native_call, snapshot
 from .runtime.arena import Arena
+from .runtime.decoding import Decoding
 from .runtime.facts import StreamFacts
 from .runtime.program import open_library
 from .runtime.samples import NanPolicy, NanPolicyName, check_policy, policy_of

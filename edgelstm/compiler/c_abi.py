@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ..kernels.entry.blocks import copier
 from ..kernels.entry.state import clear_arena, read_snapshot, reset_state, write_snapshot
-from ..kernels.entry.streams import step_arenas
 from ..kernels.simd.vectors import FLOATS
 from ..runtime.library_file import functions_of
 from ..runtime.sizes import Sizes
+from .c_streams import step_many
 from .fuse import TOKENS, due_function
 from .layout import Layout
 from .lowering import LINE
@@ -129,21 +129,6 @@ read:
   ret i32 %short
 refuse:
   ret i32 1
-}}
-"""
-
-
-#: Where there is an operating system: microcontrollers have few streams.
-_STEP_MANY = """
-declare i64 @edgelstm_step_arenas(i64, i64, ptr, ptr, i64)
-
-define {word} @edgelstm_step_many(ptr %arenas, ptr %x, ptr %y, {word} %n) nounwind {{
-  %w = ptrtoint ptr @edgelstm_weights to i64
-  %p = ptrtoint ptr %arenas to i64
-  %count = {to_i64}
-  %done = call i64 @edgelstm_step_arenas(i64 %w, i64 %p, ptr %x, ptr %y, i64 %count)
-  %answer = {from_i64}
-  ret {word} %answer
 }}
 """
 
@@ -275,10 +260,10 @@ def interface(layout: Layout, constants: Constants, target: Target) -> list[str]
         "declare i64 @edgelstm_read_snapshot(i64, i64, i64, ptr)\n"
     )
     header = _bytes_constant("edgelstm_snapshot_header", constants.header)
-    more = []
+    more: list[str] = []
     if not target.bare_metal:
-        functions += _STEP_MANY.format(**words(target))
-        more.append(_step_arenas(layout, limit, target))
+        function, *more = step_many(layout, limit, target, words(target))
+        functions += function
     return [
         *about(layout, constants, target, told, header, declared + functions),
         kernel_ir("edgelstm_copy_sample", copier, (FLOATS, FLOATS), count=layout.input_size),
@@ -287,13 +272,3 @@ def interface(layout: Layout, constants: Constants, target: Target) -> list[str]
         kernel_ir("edgelstm_read_snapshot", read_snapshot, (*(types.int64,) * 3, FLOATS), types.int64, **parts, **read),
         *more,
     ]
-
-
-def _step_arenas(layout: Layout, limit: np.float32, target: Target) -> str:
-    """IR of what `_STEP_MANY` calls."""
-    word = types.int64
-    sizes = {"inputs": layout.input_size, "outputs": layout.output_size, "sample": layout.sample_offset, "output": layout.output_offset}
-    when = {"every": layout.every, "first": layout.first}
-    kinds = word, word, FLOATS, FLOATS, word
-    text: str = kernel_ir("edgelstm_step_arenas", step_arenas, kinds, word, **sizes, **when, limit=limit, bits=target.bits)
-    return text

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.machinery import PathFinder
 
+from .. import errors
 from ..runtime.digests import sha256
 
 _DIGEST = 32
@@ -31,15 +32,11 @@ _SETTLING = 2 * 10**9
 _PATIENCE = 50
 
 
-@cache
-def _warn_once(message: str) -> None:
-    import logging
-
-    logging.getLogger("edgelstm").warning("%s", message)
+_warn_once = cache(errors.warn)
 
 
 def warn(message: str, *values: object) -> None:
-    """Log what a user may want to know of the cache; the same words once a process."""
+    """Tell what a user may want to know of the cache; the same words once a process."""
     _warn_once(message % values)
 
 
@@ -83,15 +80,24 @@ def _versions(*packages: str) -> str:
 #: The folders of the package whose files turn a layout into code.
 _MAKERS = ("edgelstm/compiler/", "edgelstm/kernels/")
 
+#: Files elsewhere whose offsets become part of the code.
+_OFFSETS = ("edgelstm/runtime/binding.py", "edgelstm/runtime/many_call.py")
+
 
 @cache
 def makers() -> str:
     """Digest of all that turns a layout into code: kernels, compiler, Numba, llvmlite."""
     place = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
     digest = sha256(_versions("numba", "llvmlite").encode())
-    files = list(sources(*(os.path.join(place, room) for room in _MAKERS)))
+    files = made_from(place)
     digest.update(_record(place, files) or _contents(files))
     return digest.hexdigest()
+
+
+def made_from(place: str) -> list[str]:
+    """Every file that turns a layout into code; `place`: where the package lies."""
+    rooms = [os.path.join(place, room) for room in _MAKERS]
+    return [*sources(*rooms), *(os.path.join(place, file) for file in _OFFSETS)]
 
 
 def _record(place: str, files: list[str]) -> bytes:
@@ -107,7 +113,7 @@ def _record(place: str, files: list[str]) -> bytes:
         return b""
     if not all(os.stat(source).st_mtime_ns <= written for source in files) or _MAKERS[1].encode() not in noted:
         return b""
-    lines = [_lines(noted, room.encode()) for room in _MAKERS]
+    lines = [_lines(noted, room.encode()) for room in (*_MAKERS, *_OFFSETS)]
     return b"".join(lines) + "\n".join(source.removeprefix(place) for source in files).encode()
 
 

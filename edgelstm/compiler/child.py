@@ -32,7 +32,7 @@ def emit_apart(texts: list[str], target: Target, exports: tuple[str, ...], shown
     CompileError
         If LLVM refuses the code, or its process dies.
     """
-    request = json.dumps({"texts": texts, "target": target, "exports": exports, "shown": shown}).encode()
+    request = json.dumps({"texts": texts, "target": target._asdict(), "exports": exports, "shown": shown}).encode()
     command = [sys.executable, "-P", "-m", "edgelstm.compiler.child"]
     wish = wish_of(target)
     try:
@@ -88,7 +88,7 @@ def main() -> int:
     from .object_code import emit
 
     request = json.load(sys.stdin.buffer)
-    target = Target(*request["target"])
+    target = Target(**request["target"])
     try:
         code = emit(request["texts"], target, tuple(request["exports"]), request["shown"])
         needs = _needs(target)

@@ -3,7 +3,7 @@
 The arena, in this order: state (steps taken, the sample being read, h and c of every layer), scratch, output, input.
 """
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from ..layers.order import INPUT
 from ..layers.record import Layer
 from ..layers.wire import Wire
 from ..model import Model
+from ..runtime.fields import Fields
 from .lowering import LINE, MOST_ROWS, Lowered, copy, looked_up, lowered, up_to
 from .targets import Target
 
@@ -25,7 +26,7 @@ LONGEST_BLOCK, SHORTEST_BLOCK = MOST_ROWS, 4
 BLOCK_SCRATCH = 8192
 
 
-class Place(NamedTuple):
+class Place(Fields):
     """Where rows lie, from an offset in floats: in the caller's ``"input"`` or ``"output"``, in the ``"arena"`` or, of whole recordings,
     in the ``"work"`` memory, behind `before` floats for each row of the recording. The stride between rows.
     """
@@ -36,7 +37,7 @@ class Place(NamedTuple):
     before: int = 0
 
 
-class Operation(NamedTuple):
+class Operation(Fields):
     """One call of a kernel. Offsets are in floats.
 
     `every`, `first`: when the rows that it reads are due (`layers.wire.Wire`); `counts`: as `lowering.Lowered` has it.
@@ -55,7 +56,7 @@ class Operation(NamedTuple):
     fixed: int = 0
 
 
-class Layout(NamedTuple):
+class Layout(Fields):
     """Operations and memory of a model on a target. Sizes and offsets of the arena are in bytes.
 
     work: floats of work memory for each row of a recording; None of a model that steps.

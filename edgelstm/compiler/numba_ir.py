@@ -98,7 +98,6 @@ def _check_release() -> None:
 
 
 @lru_cache(maxsize=128)
-@global_compiler_lock
 def kernel_ir(name, factory, argument_types, result=types.void, /, **constants):
     """IR text of a kernel under a plain C name; that of the last kernels asked for is kept.
 
@@ -124,6 +123,11 @@ def kernel_ir(name, factory, argument_types, result=types.void, /, **constants):
         If Numba is older than `OLDEST`.
     """
     _check_release()
+    return _lowered(name, factory, argument_types, result, constants)
+
+
+@global_compiler_lock
+def _lowered(name, factory, argument_types, result, constants):
     context = cpu_target.target_context.subtarget(_internal_codegen=_PortableCodegen("edgelstm"), aot_mode=True)
     flags = compiler.Flags()
     flags.no_compile = True

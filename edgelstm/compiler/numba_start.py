@@ -1,11 +1,10 @@
 """Numba imported, or one sentence on what in its environment keeps it from working."""
 
-import logging
 import os
 import sys
 import warnings
 
-from ..errors import CompileError
+from ..errors import CompileError, warn
 
 
 def ready() -> None:
@@ -26,7 +25,7 @@ def ready() -> None:
             _import()
         for warning in said:
             if "NUMBA_" in (text := str(warning.message)):
-                logging.getLogger("edgelstm").warning("%s", text.strip().splitlines()[0])
+                warn(text.strip().splitlines()[0])
     import numba
 
     if getattr(numba.config, "DISABLE_JIT", 0):

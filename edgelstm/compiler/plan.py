@@ -1,13 +1,14 @@
 """Model -> Plan: what all streams of a model share. Compiles, or finds compiled code in the cache."""
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from ..errors import CompileError, UsageError, printable
 from ..model import Model
+from ..runtime.fields import Fields
 from ..runtime.memory import aligned
 from ..runtime.program import About, Program, run_of, tokens_of, worst_difference
 from ..runtime.sizes import PROBE_LIMIT, Sizes
@@ -24,7 +25,7 @@ _loaded: dict[str, Library] = {}
 _plans: "WeakKeyDictionary[Model, Plan]" = WeakKeyDictionary()
 
 
-class Plan(NamedTuple):
+class Plan(Fields):
     """A model packed and compiled for one CPU. Immutable; shared by all streams.
 
     Attributes

@@ -22,8 +22,9 @@ def input_limit(model: Model) -> float:
         values = {INPUT: 2.0**exponent}
         most = 0.0
         for layer, reach in zip(model.layers, reaches, strict=True):
-            inner = reach.inside([values[name] for name in layer.inputs])
-            most = max(most, inner)
+            given = [values[name] for name in layer.inputs]
+            inner = reach.inside(given)
+            most = max(most, inner, reach.factor * max(given))
             values[layer.name] = min(inner, reach.most)
         if most <= bound:
             return 2.0**exponent

@@ -1,11 +1,12 @@
-"""A function that calls another stream's native step and times it by the CPU's own counter: one for all models, compiled once a machine.
+"""Functions that time a stream's native step, or what is done with blocks of samples, by the CPU's own counter: compiled once a machine.
 
 Python's clock costs as much as a small model's step; the counter costs a few nanoseconds.
 """
 
 from ..errors import CompileError
+from ..runtime import block_clock
 from ..runtime import step_clock as at
-from ..runtime.binding import ARRAY_DATA
+from ..runtime.binding import ARRAY_DATA, ARRAY_SHAPE, OBJECT_TYPE
 from . import cache
 from .library import MADE_FOR, Library
 from .targets import Target, cpuinfo, host
@@ -27,6 +28,37 @@ define i64 @edgelstm_ticks() {{
   ret i64 %now
 }}
 
+; So many samples of the record have taken so many ticks.
+define internal void @edgelstm_count(ptr %record, i64 %took, i64 %samples) alwaysinline {{
+  %sum_at = getelementptr i8, ptr %record, i64 {SUM}
+  %sum = load i64, ptr %sum_at
+  %spent = mul i64 %took, %samples
+  %more = add i64 %sum, %spent
+  store i64 %more, ptr %sum_at
+  %deadline_at = getelementptr i8, ptr %record, i64 {DEADLINE}
+  %deadline = load i64, ptr %deadline_at
+  %late = icmp sgt i64 %took, %deadline
+  %those = select i1 %late, i64 %samples, i64 0
+  %missed_at = getelementptr i8, ptr %record, i64 {MISSED}
+  %missed = load i64, ptr %missed_at
+  %missed_now = add i64 %missed, %those
+  store i64 %missed_now, ptr %missed_at
+  %scale_at = getelementptr i8, ptr %record, i64 {SCALE}
+  %scale = load double, ptr %scale_at
+  %ticks = uitofp i64 %took to double
+  %units = fmul double %ticks, %scale
+  %whole = fptoui double %units to i64
+  %zeros = call i64 @llvm.ctlz.i64(i64 %whole, i1 false)
+  %length = sub i64 64, %zeros
+  %place = call i64 @llvm.umin.i64(i64 %length, i64 {LAST})
+  %counts = getelementptr i8, ptr %record, i64 {COUNTS}
+  %slot = getelementptr i64, ptr %counts, i64 %place
+  %before = load i64, ptr %slot
+  %after = add i64 %before, %samples
+  store i64 %after, ptr %slot
+  ret void
+}}
+
 define ptr @edgelstm_timed_step(ptr %self, ptr %args, i64 %count) {{
   %data = getelementptr i8, ptr %self, i64 {ARRAY_DATA}
   %record = load ptr, ptr %data
@@ -42,31 +74,7 @@ define ptr @edgelstm_timed_step(ptr %self, ptr %args, i64 %count) {{
   br i1 %failed, label %refused, label %counted
 
 counted:
-  %sum_at = getelementptr i8, ptr %record, i64 {SUM}
-  %sum = load i64, ptr %sum_at
-  %more = add i64 %sum, %took
-  store i64 %more, ptr %sum_at
-  %deadline_at = getelementptr i8, ptr %record, i64 {DEADLINE}
-  %deadline = load i64, ptr %deadline_at
-  %late = icmp sgt i64 %took, %deadline
-  %one = zext i1 %late to i64
-  %missed_at = getelementptr i8, ptr %record, i64 {MISSED}
-  %missed = load i64, ptr %missed_at
-  %missed_now = add i64 %missed, %one
-  store i64 %missed_now, ptr %missed_at
-  %scale_at = getelementptr i8, ptr %record, i64 {SCALE}
-  %scale = load double, ptr %scale_at
-  %ticks = uitofp i64 %took to double
-  %units = fmul double %ticks, %scale
-  %whole = fptoui double %units to i64
-  %zeros = call i64 @llvm.ctlz.i64(i64 %whole, i1 false)
-  %length = sub i64 64, %zeros
-  %place = call i64 @llvm.umin.i64(i64 %length, i64 {LAST})
-  %counts = getelementptr i8, ptr %record, i64 {COUNTS}
-  %slot = getelementptr i64, ptr %counts, i64 %place
-  %before = load i64, ptr %slot
-  %after = add i64 %before, 1
-  store i64 %after, ptr %slot
+  call void @edgelstm_count(ptr %record, i64 %took, i64 1)
   ret ptr %answer
 
 refused:
@@ -77,13 +85,136 @@ refused:
   ret ptr null
 }}
 
+; The next block of an iterator; the one before has been answered.
+define ptr @edgelstm_timed_next(ptr %self) {{
+  %own = getelementptr i8, ptr %self, i64 {FIELDS}
+  %record = load ptr, ptr %own
+  %samples_at = getelementptr i8, ptr %record, i64 {SAMPLES}
+  %begun_at = getelementptr i8, ptr %record, i64 {BEGUN}
+  %collected_at = getelementptr i8, ptr %record, i64 {COLLECTED}
+  %called = getelementptr i8, ptr %record, i64 {CALLED}
+  %append_at = getelementptr ptr, ptr %called, i64 1
+  %tell_at = getelementptr ptr, ptr %called, i64 2
+  %drop_at = getelementptr ptr, ptr %called, i64 3
+  %told_at = getelementptr i8, ptr %record, i64 {TOLD}
+  %answered = load i64, ptr %samples_at
+  %any = icmp sgt i64 %answered, 0
+  br i1 %any, label %count, label %ask
+
+count:
+  %end = {read}
+  %begun = load i64, ptr %begun_at
+  %between = sub i64 %end, %begun
+  %took = call i64 @llvm.smax.i64(i64 %between, i64 0)
+  call void @edgelstm_count(ptr %record, i64 %took, i64 %answered)
+  store i64 0, ptr %samples_at
+  br label %ask
+
+ask:
+  %next = load ptr, ptr %called
+  %blocks = load ptr, ptr %record
+  %block = call ptr %next(ptr %blocks)
+  %over = icmp eq ptr %block, null
+  br i1 %over, label %leave, label %came
+
+leave:
+  ret ptr null
+
+came:
+  %type_at = getelementptr i8, ptr %block, i64 {OBJECT_TYPE}
+  %type = load ptr, ptr %type_at
+  %kind_at = getelementptr i8, ptr %record, i64 {KIND}
+  %kind = load ptr, ptr %kind_at
+  %known = icmp eq ptr %type, %kind
+  br i1 %known, label %read, label %unknown
+
+unknown:
+  %tell = load ptr, ptr %tell_at
+  %told = load ptr, ptr %told_at
+  %said = call ptr %tell(ptr %told, ptr %block)
+  %unsaid = icmp eq ptr %said, null
+  br i1 %unsaid, label %drop, label %heard
+
+heard:
+  %let_go = load ptr, ptr %drop_at
+  call void %let_go(ptr %said)
+  %kind_now = load ptr, ptr %kind_at
+  %known_now = icmp eq ptr %type, %kind_now
+  br i1 %known_now, label %read, label %begin
+
+drop:
+  %let_block_go = load ptr, ptr %drop_at
+  call void %let_block_go(ptr %block)
+  ret ptr null
+
+read:
+  %array_at = getelementptr i8, ptr %block, i64 {ITEMS}
+  %array = load ptr, ptr %array_at
+  %shape_at = getelementptr i8, ptr %array, i64 {ARRAY_SHAPE}
+  %shape = load ptr, ptr %shape_at
+  %samples = load i64, ptr %shape
+  store i64 %samples, ptr %samples_at
+  %begins_at = getelementptr ptr, ptr %array_at, i64 4
+  %begins = load ptr, ptr %begins_at
+  %true_at = getelementptr i8, ptr %record, i64 {TRUE}
+  %true = load ptr, ptr %true_at
+  %resets = icmp eq ptr %begins, %true
+  %one = zext i1 %resets to i64
+  %resets_at = getelementptr i8, ptr %record, i64 {RESETS}
+  %had = load i64, ptr %resets_at
+  %has = add i64 %had, %one
+  store i64 %has, ptr %resets_at
+  %passed_at = getelementptr i8, ptr %record, i64 {PASSED}
+  %passed = load ptr, ptr %passed_at
+  %looks = icmp ne ptr %passed, null
+  br i1 %looks, label %collect, label %begin
+
+collect:
+  %append = load ptr, ptr %append_at
+  %failed = call i32 %append(ptr %passed, ptr %array)
+  %full = icmp ne i32 %failed, 0
+  br i1 %full, label %drop, label %collected
+
+collected:
+  %before = load i64, ptr %collected_at
+  %after = add i64 %before, %samples
+  store i64 %after, ptr %collected_at
+  %enough_at = getelementptr i8, ptr %record, i64 {ENOUGH}
+  %enough = load i64, ptr %enough_at
+  %many = icmp sge i64 %after, %enough
+  %last = load i64, ptr %begun_at
+  %due_at = getelementptr i8, ptr %record, i64 {DUE}
+  %due = load i64, ptr %due_at
+  %long = icmp sge i64 %last, %due
+  %look = or i1 %many, %long
+  br i1 %look, label %tell_so, label %begin
+
+tell_so:
+  %tell_2 = load ptr, ptr %tell_at
+  %told_2 = load ptr, ptr %told_at
+  %nothing = load ptr, ptr %true_at
+  %said_2 = call ptr %tell_2(ptr %told_2, ptr %nothing)
+  %unsaid_2 = icmp eq ptr %said_2, null
+  br i1 %unsaid_2, label %drop, label %said_so
+
+said_so:
+  %let_go_2 = load ptr, ptr %drop_at
+  call void %let_go_2(ptr %said_2)
+  br label %begin
+
+begin:
+  %now = {read}
+  store i64 %now, ptr %begun_at
+  ret ptr %block
+}}
+
 declare i64 @llvm.ctlz.i64(i64, i1)
 declare i64 @llvm.smax.i64(i64, i64)
 declare i64 @llvm.umin.i64(i64, i64)
 {needs}
 """
 
-_EXPORTS = ("edgelstm_ticks", "edgelstm_timed_step", MADE_FOR)
+_EXPORTS = ("edgelstm_ticks", "edgelstm_timed_step", "edgelstm_timed_next", MADE_FOR)
 _loaded: list[Library] = []
 
 
@@ -99,13 +230,20 @@ def library() -> Library:
         target = host()
         if target.architecture not in _COUNTERS or not _steady():
             raise CompileError(f"this CPU ({target.architecture}) has no steady counter to time steps by; read Python's clock.")
-        name = cache.key("step clock", target)
+        name = cache.key("step clock", target, _offsets())  # not all that the code is made of is the compiler's
         data = cache.find(name)
         if data is None:
             data = _made(target)
             cache.keep(name, data)
         _loaded.append(Library(data))
     return _loaded[0]
+
+
+def _offsets() -> dict[str, int]:
+    """Where the code finds things: in the record, and in Python's objects."""
+    named = {name: value for name, value in vars(at).items() if name.isupper() and isinstance(value, int)}
+    objects = {"ARRAY_DATA": ARRAY_DATA, "ARRAY_SHAPE": ARRAY_SHAPE, "OBJECT_TYPE": OBJECT_TYPE}
+    return {**named, **objects, "FIELDS": block_clock.FIELDS, "ITEMS": block_clock.ITEMS}
 
 
 def _steady() -> bool:
@@ -124,7 +262,6 @@ def code_for(target: Target) -> bytes:
     """A relocatable object file of the function, for a machine whose counter is known."""
     from . import object_code
 
-    fields = {name: getattr(at, name) for name in ("OWNER", "SUM", "DEADLINE", "MISSED", "SCALE", "COUNTS", "REFUSED", "LAST")}
     read, needs = _COUNTERS[target.architecture]
-    text = _TEXT.format(read=read, needs=needs, ARRAY_DATA=ARRAY_DATA, **fields)
+    text = _TEXT.format(read=read, needs=needs, **_offsets())
     return object_code.emit([object_code.text_constant(MADE_FOR, object_code.host_cpu()), text], target, _EXPORTS)

@@ -4,7 +4,7 @@ import ctypes
 
 from ..runtime.many_call import Streams
 from ..runtime.program import address_of
-from .groups import scratch_bytes
+from .groups import rooms_of
 from .plan import Plan, library_of
 from .targets import host
 
@@ -19,8 +19,9 @@ def streams_of(plan: Plan) -> Streams:
     """
     library, _ = library_of(plan.layout, host(), many=True)
     handle = library.handle
-    functions = handle.edgelstm_run_streams, handle.edgelstm_run_arrays, handle.edgelstm_run_windowed
+    functions = handle.edgelstm_run_streams, handle.edgelstm_run_windowed
     for function in functions:
         function.argtypes, function.restype = [ctypes.c_void_p] * 3, ctypes.c_int64
     handle.edgelstm_run_windowed.argtypes = [*[ctypes.c_void_p] * 3, ctypes.c_int64]
-    return Streams(*functions, address_of(handle, "edgelstm_python_windowed"), scratch_bytes(plan.layout, host()), library)
+    same, windowed = (address_of(handle, name) for name in ("edgelstm_python_streams", "edgelstm_python_windowed"))
+    return Streams(*functions, same, windowed, 4 * rooms_of(plan.layout, host()).floats, library)

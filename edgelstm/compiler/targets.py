@@ -8,13 +8,14 @@ import os
 import re
 import sys
 from functools import cache, partial
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from ..errors import CompileError, UsageError
 from ..runtime.digests import sha256
+from ..runtime.fields import Fields
 
 
-class Target(NamedTuple):
+class Target(Fields):
     """A CPU to compile for.
 
     Parameters
@@ -94,6 +95,11 @@ class Target(NamedTuple):
         return self.cpu in FETCHING
 
     @property
+    def weaves(self) -> bool:
+        """Whether rows in half precision are woven in pairs, which takes instructions of AVX-512 VBMI."""
+        return self.cpu in WEAVING and self.lanes == 16 and (self.name != "host" or "avx512vbmi" in self.needs)
+
+    @property
     def bare_metal(self) -> bool:
         """Whether there is no operating system that loads libraries: an object file is built."""
         return "-none-" in self.triple
@@ -112,8 +118,14 @@ class Target(NamedTuple):
 #: CPUs, in LLVM's words, on which fetching weights ahead was measured to gain. Measured on Zen 4: a step takes a quarter more.
 FETCHING = ("znver5",)
 
-#: Models of AMD's family 26 that LLVM calls znver5; the rest are later CPUs.
-_ZEN5 = (range(0x50), range(0x60, 0x78), range(0xD0, 0xD8))
+#: CPUs on which weaving rows in half precision was measured to gain: Zen 4 takes two cycles to convert a register, 1.4 to part a word.
+WEAVING = ("znver4",)
+
+#: By AMD's families: models that LLVM calls so; the rest are other CPUs.
+_MODELS = {
+    "25": ("znver4", (range(0x10, 0x20), range(0x60, 0x80), range(0xA0, 0xB0))),
+    "26": ("znver5", (range(0x50), range(0x60, 0x78), range(0xD0, 0xD8))),
+}
 
 _ARM64, _ARM32, _RISCV = "aarch64-unknown-linux-gnu", "armv7-unknown-linux-gnueabihf", "riscv64-unknown-linux-gnu"
 _X86 = "x86_64-unknown-linux-gnu"
@@ -258,11 +270,11 @@ def _architecture() -> str:
 
 
 def _measured_cpu(info: dict[str, str]) -> str:
-    """LLVM's name of an x86 CPU that is in `FETCHING`; empty for all others, and where a hypervisor hides which it is."""
-    if (info.get("vendor_id"), info.get("cpu family")) != ("AuthenticAMD", "26"):
-        return ""
+    """LLVM's name of an x86 CPU in `_MODELS`; empty for all others, and where a hypervisor hides which it is."""
+    name, known = _MODELS.get(info.get("cpu family", ""), ("", ()))
     model = info.get("model", "")
-    return "znver5" if model.isdecimal() and any(int(model) in models for models in _ZEN5) else ""
+    mine = info.get("vendor_id") == "AuthenticAMD" and model.isdecimal() and any(int(model) in models for models in known)
+    return name if mine else ""
 
 
 @cache

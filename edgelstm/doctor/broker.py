@@ -24,6 +24,12 @@ LINES = (
     ("max_inflight_messages 1000", "so many are under way to a client at once; unless told otherwise 20, which slows many devices down"),
 )
 
+#: What no line of the configuration changes.
+LIMITS = (
+    "Stopped by SIGTERM it keeps everything; killed, or without power, it forgets what it confirmed since it last saved.",
+    "A device must send what was not confirmed before what is new: clients of paho-mqtt let new messages overtake old ones.",
+)
+
 
 def check(url: str) -> dict[str, Any]:
     """Try a broker out with two clients and a topic of their own, and leave nothing there.
@@ -32,7 +38,8 @@ def check(url: str) -> dict[str, Any]:
     -------
     dict
         ``broker`` (its own name and version, empty where it tells none), ``sent``, ``kept`` (of the messages sent to a client that was
-        away), ``problem`` (a sentence; empty where all is well), ``lines`` (of mosquitto's configuration).
+        away), ``problem`` (a sentence; empty where all is well), ``lines`` (of mosquitto's configuration), ``limits`` (what those do not
+        change).
 
     Raises
     ------
@@ -45,7 +52,7 @@ def check(url: str) -> dict[str, Any]:
     address = parse(url)
     address.settled()
     address = address._replace(path=f"edgelstm/doctor/{mark}")
-    told: dict[str, Any] = {"broker": "", "sent": BACKLOG, "kept": 0, "lines": list(LINES)}
+    told: dict[str, Any] = {"broker": "", "sent": BACKLOG, "kept": 0, "lines": list(LINES), "limits": list(LIMITS)}
     away = _Client(address, f"edgelstm-doctor-{mark}", keeps=True)
     told["problem"] = away.said if not away.connect() else ""
     if told["problem"]:
@@ -85,7 +92,7 @@ class _Client:
         self.said = sentence
 
     def _hear(self, message: Any) -> None:
-        self.connection.client.ack(message.mid, message.qos)
+        self.connection.acknowledge(message)
         if message.topic == self._address.path:
             self._heard.append(message)
         elif message.topic.startswith("$SYS"):

@@ -80,8 +80,24 @@ def path_text(path: str | os.PathLike[str]) -> str:
         text = ""
     if not isinstance(text, str) or not text or "\0" in text:
         hint = " A state_dict in memory is read by edgelstm.from_torch." if isinstance(path, Mapping) else ""
+        if hasattr(path, "state_dict"):
+            hint = " A module of PyTorch is read by edgelstm.from_torch(module.state_dict())."
         raise UsageError(f"a model's path must be non-empty text or a pathlib.Path; got {printable(repr(path), 60)}.{hint}")
     return text
+
+
+def _about_file(path: str) -> os.stat_result:
+    """What the system tells of a file; of a link that leads nowhere, and of a shell's abbreviation, what it is."""
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        if os.path.islink(path):
+            target = os.readlink(path)
+            fetch = "fetch it with git annex get" if "annex/objects" in target else "copy the file itself"
+            raise ModelFileError(f"is a link to {printable(target, 200)}, which is not there; {fetch}.") from None
+        if path.startswith("~"):
+            raise ModelFileError("begins with ~, which shells alone understand; give os.path.expanduser(path).") from None
+        raise
 
 
 def open_file(path: str) -> BinaryIO:
@@ -92,7 +108,7 @@ def open_file(path: str) -> BinaryIO:
     ModelFileError
         If it is a folder, a device, empty, or larger than `MAX_FILE_BYTES`.
     """
-    about_file = os.stat(path)
+    about_file = _about_file(path)
     if stat.S_ISDIR(about_file.st_mode):
         raise ModelFileError(
             "is a folder; name the model file in it. A TensorFlow SavedModel is not read: write Keras' .keras file, or a .tflite file."

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import __version__, reference
-from ..errors import ModelFileError, ShapeError, UnsupportedModelError, UsageError, printable
+from ..errors import ModelFileError, ShapeError, UnsupportedModelError, UsageError, printable, warn
 from ..layers import KINDS, record_of
 from ..layers.record import Layer
 from ..model import Model, Probe
@@ -84,6 +84,10 @@ _LAYER: dict[str, tuple[Callable[[object], bool], str]] = {
 _OPTIONAL: dict[str, tuple[Callable[[object], bool], str]] = {
     "vocabulary": (lambda v: isinstance(v, dict), "an object"),
     "input_statistics": (lambda v: isinstance(v, dict), "an object"),
+    "thresholds": (
+        lambda v: isinstance(v, list) and len(v) > 0 and None not in v and all(map(_is_number, v)),
+        "a list of numbers below 1e9",
+    ),
 }
 
 
@@ -102,7 +106,10 @@ def read(path: str, *, verify: bool) -> Model | None:
     if not data:
         return None
     model = _decode(metadata[KEY], container.read_tensors(data), verify=verify)
-    _replay(model) if verify else _warn(path)
+    if verify:
+        _replay(model)
+    else:
+        warn(f"{path}: loaded with verify=False; neither its digest nor its probe was checked.")
     return model
 
 
@@ -113,8 +120,12 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     ------
     ModelFileError
         If the disk is full, the folder is not writable, or the model holds something that `load` would refuse.
+    UsageError
+        If `model` is something else.
     """
     path = container.path_text(path)
+    if not isinstance(model, Model):
+        raise UsageError(f"save takes a Model and a path; got {printable(type(model).__name__)} in the place of the model.")
     with container.about(path):
         if model.probe is None:
             from .probes import reference_probe
@@ -156,6 +167,7 @@ def _encode(model: Model) -> tuple[dict[str, Any], Tensors]:
         "probe_source": model.probe.source,
         **({} if model.vocabulary is None else {"vocabulary": model.vocabulary.document()}),
         **({} if model.statistics is None else {"input_statistics": model.statistics.document()}),
+        **({"thresholds": list(model.thresholds)} if model.thresholds else {}),
     }
     # A layer's tensor has a dot in its name, so these two can never clash with one.
     return document, {**_layer_tensors(model), "probe_inputs": model.probe.inputs, "probe_outputs": model.probe.outputs}
@@ -259,6 +271,7 @@ def _assemble(layers: list[Layer], probe: Probe, document: dict[str, Any]) -> Mo
         options["vocabulary"] = _vocabulary(document["vocabulary"])
     if "input_statistics" in document:
         options["statistics"] = _statistics(document["input_statistics"])
+    options["thresholds"] = document.get("thresholds", ())
     model = Model(tuple(layers), probe=probe, **options)
     for rows, column in zip(model.vocabularies, probe.inputs.T, strict=True):
         if rows and ((column != np.floor(column)).any() or column.min() < 0 or column.max() >= rows):
@@ -295,9 +308,3 @@ def _replay(model: Model) -> None:
             f"does not reproduce its probe from {printable(model.probe.source, 60)}: "
             f"step {step} differs by {worst[bad[0]]:.2g} (limit {PROBE_LIMIT:g}). Convert it again; verify=False loads it as it is."
         )
-
-
-def _warn(path: str) -> None:
-    import logging
-
-    logging.getLogger("edgelstm").warning("%s: loaded with verify=False; neither its digest nor its probe was checked.", path)

@@ -5,12 +5,13 @@ import io
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cli import show
-from .result import NETWORK, RESULT, Figures, Measure, Result, Step
+from ..errors import EdgeLSTMError
+from .result import NETWORK, RESULT, Figures, Measure, Result, Step, read
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -33,8 +34,8 @@ class Example:
         See `Result`.
     files : sequence of str
         The network's, in `folder`.
-    load : callable or None
-        Gives the model whose step is timed; None where what is timed is not one step of one model.
+    load : callable
+        Gives the model whose step is timed; or pairs of a model and how often a step of the application steps it, on average.
     network : callable
         Streams what was held back through the network, and gives the figures.
     others : callable
@@ -58,7 +59,7 @@ class Example:
     held_back: str
     measures: tuple[Measure, ...]
     files: Sequence[str]
-    load: "Callable[[], Model] | None"
+    load: "Callable[[], Model | Sequence[tuple[Model, float]]]"
     network: Callable[[], Figures]
     others: Callable[[], Mapping[str, Figures]]
     steps: Callable[[], tuple[Callable[[Any], object], Sequence[Any]]]
@@ -77,17 +78,31 @@ class Example:
         """All figures, measured now."""
         rows = {NETWORK: self.network(), **self.others()}
         rounded = {name: tuple(None if x is None else round(float(x), 5) for x in row) for name, row in rows.items()}
-        count = self.load and a72_instructions(self.load())
-        step = Step(self.step_of, round(nanoseconds(*self.steps()), 1), _cpu(), count)
         size = sum((self.folder / name).stat().st_size for name in self.files)
-        return Result(self.does, self.held_back, self.measures, rounded, step, size, self.seconds)
+        return Result(self.does, self.held_back, self.measures, rounded, self.step(), size, self.seconds)
+
+    def step(self) -> Step:
+        """The time of a step, measured now, and its instructions."""
+        loaded = self.load()
+        pairs = loaded if isinstance(loaded, Sequence) else [(loaded, 1.0)]
+        counts = (instructions_of(pairs, target) for target in ("rpi4", "rpi5"))
+        return Step(self.step_of, round(nanoseconds(*self.steps()), 1), _cpu(), *counts)
 
     def write(self) -> Result:
         """Measure, write `result.json`, draw the picture."""
         result = self.measured()
-        (self.folder / RESULT).write_text(json.dumps(asdict(result), indent=1, ensure_ascii=False) + "\n", "utf-8")
+        self._keep(result)
         self._picture()
         return result
+
+    def write_step(self) -> Step:
+        """Measure the step alone, and write it into `result.json`."""
+        step = self.step()
+        self._keep(replace(read(self.folder), step=step))
+        return step
+
+    def _keep(self, result: Result) -> None:
+        (self.folder / RESULT).write_text(json.dumps(asdict(result), indent=1, ensure_ascii=False) + "\n", "utf-8")
 
     def _picture(self) -> None:
         """Draw it with few colours, which makes a small file."""
@@ -100,13 +115,22 @@ class Example:
         Image.open(drawn).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(self.picture, optimize=True)
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
-        """The command `run.py`: the table, measured now; with ``--write`` kept as `result.json`, and the picture drawn."""
+        """The command `run.py`: the table, measured now; with ``--write`` kept as `result.json`, and the picture drawn.
+
+        Raises
+        ------
+        SystemExit
+            In one sentence, where a model's file cannot be read or compiled.
+        """
         parser = argparse.ArgumentParser(description=self.does)
         parser.add_argument("--write", action="store_true", help=f"write {RESULT} and the picture (needs matplotlib)")
         asked = parser.parse_args(arguments)
-        if self.look is not None:
-            self.look()
-        print_result(self.write() if asked.write else self.measured())
+        try:
+            if self.look is not None:
+                self.look()
+            print_result(self.write() if asked.write else self.measured())
+        except EdgeLSTMError as problem:
+            raise SystemExit(f"{self.folder.name}: {problem}") from None
 
 
 def print_result(result: Result) -> None:
@@ -117,8 +141,9 @@ def print_result(result: Result) -> None:
 
 def step_text(step: Step) -> str:
     """What a step takes, in words."""
-    count = step.a72_instructions
-    work = "" if count is None else f", and on a Cortex-A72 {show.estimate_text(count)}"
+    work = "" if step.a72_instructions is None else f", and on a Cortex-A72 {show.estimate_text(step.a72_instructions)}"
+    if step.a76_instructions is not None:
+        work += f" ({show.two_digits(step.a76_instructions)} on a Cortex-A76)"
     return f"A step reads {step.of} and takes {show.time_text(step.ns)} on {step.machine}{work}"
 
 
@@ -136,13 +161,18 @@ def nanoseconds(step: Callable[[Any], object], given: Sequence[Any]) -> float:
     return best
 
 
-def a72_instructions(model: "Model") -> int | None:
-    """An estimate of what a step executes on a Raspberry Pi 4; None where nothing like it was counted."""
+def instructions_of(pairs: "Sequence[tuple[Model, float]]", target: str) -> int | None:
+    """An estimate of what steps of models, each so often, execute on a Raspberry Pi; None where nothing like one of them was counted."""
     from ..compiler.step_cost import instructions
     from ..compiler.targets import TARGETS
 
-    found = instructions(model, TARGETS["rpi4"].architecture, TARGETS["rpi4"].dot)
-    return found and found.instructions
+    total = 0.0
+    for model, often in pairs:
+        found = instructions(model, TARGETS[target].architecture, TARGETS[target].dot)
+        if found is None:
+            return None
+        total += often * found.instructions
+    return round(total)
 
 
 def _cpu() -> str:

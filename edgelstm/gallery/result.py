@@ -66,14 +66,15 @@ class Step:
     ns : float
         Back to back, with the call from Python; of several rounds the fastest.
     machine : str
-    a72_instructions : int or None
-        An estimate for the Raspberry Pi 4, where models like this one were counted.
+    a72_instructions, a76_instructions : int or None
+        Estimates for the Raspberry Pi 4 and 5, where models like this one were counted.
     """
 
     of: str
     ns: float
     machine: str
     a72_instructions: int | None
+    a76_instructions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,11 @@ def runnable(name: str) -> Path:
         raise UsageError(f"there is no example '{name}'; `edgelstm examples` lists them.")
     path = found[name] / "run.py"
     if not path.is_file():
-        raise UsageError(f"the example '{name}' is not in the package: run `python examples/{name}/run.py` in a checkout of edgelstm.")
+        shipped = sorted(["activity", *(other for other, folder in found.items() if (folder / "run.py").is_file())])
+        raise UsageError(
+            f"the example '{name}' is not in the package, which has {' and '.join((', '.join(shipped[:-1]), shipped[-1]))}: "
+            f"run `python examples/{name}/run.py` in a checkout of edgelstm."
+        )
     return path
 
 

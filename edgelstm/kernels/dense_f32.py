@@ -10,6 +10,7 @@ from .chunks import LONGEST
 from .simd.halves import load_halves
 from .simd.reductions import total
 from .simd.vectors import Lanes, add, fma, lane0, lane1, lane2, lane3, load, multiplied, offset, splat, store, zero
+from .tiles_f32 import woven_multiplication
 
 inlined = njit(inline="always")
 
@@ -46,8 +47,15 @@ def dense_dot_f32(inputs, outputs, x_stride, y_stride, halves=0):
 
 
 def column_sums(halves=0):
-    """An inlined function: bias and products of one tile of outputs. halves: whether weights are in half precision."""
-    load_row = load_halves if halves else load
+    """An inlined function: bias and products of one tile of outputs. halves: as `tiles_f32.multiplication` takes it."""
+    load_row, woven = load_halves if halves else load, woven_multiplication(4, 0)
+
+    @inlined
+    def woven_columns(lanes, size, row, w, x, inputs):
+        return woven(lanes, offset(w, size), x, inputs, row, load(lanes, w, 0))
+
+    if halves == 2:
+        return woven_columns
 
     @inlined
     def columns(lanes, size, row, w, x, inputs):
@@ -73,13 +81,13 @@ def column_sums(halves=0):
 def dense_columns_f32(inputs, outputs, units, x_stride, y_stride, halves=0):
     """Kernel of a layer with many outputs. Weights: tiles of `units` outputs, the last one narrower; a tile's rows: [bias, inputs...].
 
-    halves: whether weights, not biases, are in half precision.
+    halves: whether weights, not biases, are in half precision; 2: in woven pairs of rows, but for those of the narrower tile.
     """
     lanes, tiles, tail = Lanes(units), outputs // units, outputs % units
     tail_lanes = Lanes(tail or 1)
     row, tail_row = ((units + 1) // 2, (tail + 1) // 2) if halves else (units, tail)
     size = units + inputs * row
-    columns = column_sums(halves)
+    columns, narrow = column_sums(halves), column_sums(min(halves, 1))
 
     def kernel(w, x, y, s, z, n):
         """w: packed weights; x: (n, x_stride); y: (n, y_stride); s, z: unused."""
@@ -89,6 +97,6 @@ def dense_columns_f32(inputs, outputs, units, x_stride, y_stride, halves=0):
             for j in range(tiles):
                 store(yt, j * units, columns(lanes, units, row, offset(w, j * size), xt, inputs))
             if tail:
-                store(yt, tiles * units, columns(tail_lanes, tail, tail_row, offset(w, tiles * size), xt, inputs))
+                store(yt, tiles * units, narrow(tail_lanes, tail, tail_row, offset(w, tiles * size), xt, inputs))
 
     return kernel

@@ -102,9 +102,9 @@ def before_product(sizes, rows, block, units):
     return begin, end
 
 
-def gru_f32_streams(lanes, registers, **constants):
-    """Kernel of one timestep of a group of streams. lanes, registers: of the CPU; constants: `gru_f32.Sizes`, in float32."""
-    sizes, scratch = Sizes(**constants), gru_f32_scratch(constants, lanes, registers)
+def gru_f32_streams(machine, **constants):
+    """Kernel of one timestep of a group of streams. machine: `stream_blocks.Machine`; constants: `gru_f32.Sizes`, in float32."""
+    sizes, scratch = Sizes(**constants), gru_f32_scratch(constants, machine)
     inputs, padded, units, tail, tiles, table = sizes.inputs, sizes.padded, sizes.units, sizes.tail, sizes.tiles, sizes.table
     turning, stride, sums_at, after = sizes.walk[1], scratch.stride, scratch.sums, sizes.reset_after
     rows = Rows(inputs, padded, 3 * padded if table else 0, stride)

@@ -74,10 +74,10 @@ def cells_of(sizes, block, units):
     return cells if packed else apart
 
 
-def lstm_f32_streams(lanes, registers, **constants):
-    """Kernel of one timestep of a group of streams. lanes, registers: of the CPU; constants: `lstm_f32.Sizes`, of a plain cell."""
+def lstm_f32_streams(machine, **constants):
+    """Kernel of one timestep of a group of streams. machine: `stream_blocks.Machine`; constants: `lstm_f32.Sizes`, of a plain cell."""
     sizes = Sizes(**constants)
-    scratch = lstm_f32_scratch(constants, lanes, registers)
+    scratch = lstm_f32_scratch(constants, machine)
     padded, units, tail, tiles, turning, table = sizes.padded, sizes.units, sizes.tail, sizes.tiles, sizes.turning, sizes.table
     whole, stride, sums_at = 4 * units * (1 + sizes.inputs + sizes.hidden), scratch.stride, scratch.sums
     rows = Rows(sizes.inputs, padded, 4 * padded if table else 0, stride)

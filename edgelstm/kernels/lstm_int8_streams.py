@@ -77,9 +77,9 @@ def sums_of(sizes, stride, block, units):
     return sums
 
 
-def lstm_int8_streams(lanes, registers, **constants):
-    """Kernel of one timestep of a group of streams. lanes, registers: of the CPU; constants: `join_int8.Sizes`, of a plain cell."""
-    sizes, scratch = Sizes(**constants), lstm_int8_dynamic_scratch(constants, lanes, registers)
+def lstm_int8_streams(machine, **constants):
+    """Kernel of one timestep of a group of streams. machine: `stream_blocks.Machine`; constants: `join_int8.Sizes`, of a plain cell."""
+    sizes, scratch = Sizes(**constants), lstm_int8_dynamic_scratch(constants, machine)
     padded, units, tail, tiles, turning = sizes.padded, sizes.units, sizes.tail, sizes.tiles, sizes.turning
     whole, stride, sums_at = sizes.tile_floats, scratch.stride, scratch.sums
     x_at = up_to(4, sizes.hidden_words)

@@ -47,11 +47,11 @@ def min_lstm_cell(candidate, division):
     return elementwise(new)
 
 
-def _walker(gates, inputs, padded, units, tail, paired, advance, x_stride, y_stride):
-    """The kernel whose cell is `advance(a, h)`, of pre-activations and the old h."""
+def _walker(gates, inputs, padded, units, tail, sums, advance, x_stride, y_stride):
+    """The kernel whose cell is `advance(a, h)`, of pre-activations and the old h. sums: paired and chains of `tiles_f32.multiplication`."""
     lanes, rows, tail_lanes, tail_rows = Lanes(units), Lanes(units, gates), Lanes(tail or 4), Lanes(tail or 4, gates)
     tiles, size, tail_size = (padded - tail) // units, gates * units, gates * tail
-    multiply = multiplication(paired, 1, 0)
+    multiply = multiplication(*sums, 0)
 
     @inlined
     def tile(rows, lanes, w, size, x, y, h, n):
@@ -73,7 +73,7 @@ def _walker(gates, inputs, padded, units, tail, paired, advance, x_stride, y_str
     return kernel
 
 
-def min_gru_f32(inputs, padded, units, tail, paired, candidate, division, x_stride, y_stride):
+def min_gru_f32(inputs, padded, units, tail, paired, candidate, division, x_stride, y_stride, chains=1):
     """Kernel of one layer. Parameters as for `lstm_f32`; candidate: the word of its function."""
     cell = min_gru_cell(candidate, division)
 
@@ -81,10 +81,10 @@ def min_gru_f32(inputs, padded, units, tail, paired, candidate, division, x_stri
     def advance(a, h):
         return cell(row0(a), row1(a), h)
 
-    return _walker(2, inputs, padded, units, tail, paired, advance, x_stride, y_stride)
+    return _walker(2, inputs, padded, units, tail, (paired, chains), advance, x_stride, y_stride)
 
 
-def min_lstm_f32(inputs, padded, units, tail, paired, candidate, division, x_stride, y_stride):
+def min_lstm_f32(inputs, padded, units, tail, paired, candidate, division, x_stride, y_stride, chains=1):
     """Kernel of one layer. Parameters as for `min_gru_f32`."""
     cell = min_lstm_cell(candidate, division)
 
@@ -92,4 +92,4 @@ def min_lstm_f32(inputs, padded, units, tail, paired, candidate, division, x_str
     def advance(a, h):
         return cell(row0(a), row1(a), row2(a), h)
 
-    return _walker(3, inputs, padded, units, tail, paired, advance, x_stride, y_stride)
+    return _walker(3, inputs, padded, units, tail, (paired, chains), advance, x_stride, y_stride)

@@ -86,7 +86,23 @@ class Scratch(NamedTuple):
     floats: int
 
 
-def scratch_of(constants: Constants, gates: int, row: int, lanes: int, registers: int, *, packs: bool) -> Scratch:
+class Machine(NamedTuple):
+    """What a kernel of a group is made for.
+
+    Parameters
+    ----------
+    lanes, registers : int
+        Of the CPU.
+    group : int
+        Most streams of a group.
+    """
+
+    lanes: int
+    registers: int
+    group: int = GROUP
+
+
+def scratch_of(constants: Constants, gates: int, row: int, machine: Machine, *, packs: bool) -> Scratch:
     """Scratch of a layer.
 
     Parameters
@@ -97,28 +113,27 @@ def scratch_of(constants: Constants, gates: int, row: int, lanes: int, registers
         As `block_of` takes it.
     row : int
         Floats of a row.
-    lanes, registers : int
-        Of the CPU.
+    machine : Machine
     packs : bool
         As `block_of` takes it.
     """
     units, tail = constants["units"], constants["tail"] or 4
-    full, last = (block_of(width, gates, lanes, registers, packs=packs) for width in (units, tail))
-    stride, most = apart(row), max(up_to(block.streams, GROUP) for block in (full, last))
+    full, last = (block_of(width, gates, machine.lanes, machine.registers, packs=packs) for width in (units, tail))
+    stride, most = apart(row), max(up_to(block.streams, machine.group) for block in (full, last))
     sums = most * stride
     return Scratch(full, last, stride, sums, sums + SUMS * max(full.streams * units, last.streams * tail))
 
 
-def lstm_f32_scratch(constants: Constants, lanes: int, registers: int) -> Scratch | None:
+def lstm_f32_scratch(constants: Constants, machine: Machine) -> Scratch | None:
     """Scratch of `lstm_f32_streams`: rows of h, and of x or its products; sums of four gates."""
     if constants.get("options") or constants.get("halves"):
         return None
     padded = constants["padded"]
     row = padded + (4 * padded if constants.get("table") else constants["inputs"])
-    return scratch_of(constants, 4, row, lanes, registers, packs=not constants["division"])
+    return scratch_of(constants, 4, row, machine, packs=not constants["division"])
 
 
-def gru_f32_scratch(constants: Constants, lanes: int, registers: int) -> Scratch | None:
+def gru_f32_scratch(constants: Constants, machine: Machine) -> Scratch | None:
     """Scratch of `gru_f32_streams`: rows of h, of x or its products, and where the reset gate comes before the product, of what passes it,
     z and n; sums of r, z, and n in two parts.
     """
@@ -126,18 +141,18 @@ def gru_f32_scratch(constants: Constants, lanes: int, registers: int) -> Scratch
         return None
     padded = constants["padded"]
     row = padded + (3 * padded if constants.get("table") else constants["inputs"]) + (0 if constants["reset_after"] else 3 * padded)
-    return scratch_of(constants, 2, row, lanes, registers, packs=not constants["cell"][-1])
+    return scratch_of(constants, 2, row, machine, packs=not constants["cell"][-1])
 
 
-def lstm_int8_dynamic_scratch(constants: Constants, lanes: int, registers: int) -> Scratch | None:
+def lstm_int8_dynamic_scratch(constants: Constants, machine: Machine) -> Scratch | None:
     """Scratch of `lstm_int8_streams`: rows of quantised h and x, and what the sums of x are multiplied by; sums of four gates."""
     if constants.get("options") or constants.get("table"):
         return None
     row = 1 + sum(up_to(4, constants[words]) for words in ("hidden_words", "input_words"))
-    return scratch_of(constants, 4, row, lanes, registers, packs=not constants["division"])
+    return scratch_of(constants, 4, row, machine, packs=not constants["division"])
 
 
-#: By name of a layer kernel that has a sibling for groups: the scratch of that, of the layer's constants and a CPU's lanes and registers.
+#: By name of a layer kernel that has a sibling for groups: the scratch of that, of the layer's constants and a machine.
 #: None of cells with options, weights in half precision and tables of integers: these are taken one by one.
 SCRATCH = {
     "lstm_f32": lstm_f32_scratch,

@@ -7,9 +7,9 @@ import numpy as np
 from numba import njit
 
 from .simd.addresses import fetch
-from .simd.halves import load_halves
+from .simd.halves import even_row, load_halves, odd_row
 from .simd.sums import load_scaled_bytes
-from .simd.vectors import Lanes, add, fma, lane0, lane1, lane2, lane3, load, offset, opaque, splat, store, zero
+from .simd.vectors import Lanes, add, fma, lane0, lane1, lane2, lane3, load, multiplied, offset, opaque, splat, store, zero
 
 inlined = njit(inline="always")
 
@@ -17,6 +17,13 @@ inlined = njit(inline="always")
 TOGETHER = 4
 
 FOUR = Lanes(4)
+
+#: What makes up for that woven pairs of rows are too small.
+UNIT = np.float32(2.0**112)
+
+#: In steps half of it: values come multiplied by the first, and sums by the second. So values below 2**71 do not overflow, and sums
+#: above 2**-70 are rounded as without.
+LARGER, SMALLER = np.float32(2.0**56), np.float32(2.0**-56)
 
 #: Values of x from which on they too keep a base of their own. Counted on Cortex-A72 and A76.
 LONG = 64
@@ -56,8 +63,10 @@ def multiplication(paired, chains, ahead, halves=0):
     ahead : int
         How many floats ahead weights are fetched; 0: never.
     halves : int
-        Whether weights are in half precision.
+        Whether weights are in half precision; 2: in woven pairs of rows, as many as four rows at a time take up.
     """
+    if halves == 2:
+        return woven_multiplication(chains, ahead)
     row = load_halves if halves else load
 
     @inlined
@@ -120,6 +129,50 @@ def multiplication(paired, chains, ahead, halves=0):
     return multiply
 
 
+def woven_multiplication(chains, ahead):
+    """`multiplication` with weights in woven pairs of rows."""
+
+    @inlined
+    def four_rows(gates, w, size, v, a, b, c, d):
+        if ahead:
+            fetch(gates, w, ahead)
+            fetch(gates, w, ahead + 2 * size)
+        second = offset(w, 2 * size)
+        a = fma(even_row(gates, w, 0), lane0(gates, v), a)
+        if chains == 4:
+            b = fma(odd_row(gates, w, 0), lane1(gates, v), b)
+            c = fma(even_row(gates, second, 0), lane2(gates, v), c)
+            d = fma(odd_row(gates, second, 0), lane3(gates, v), d)
+        elif chains == 2:
+            b = fma(odd_row(gates, w, 0), lane1(gates, v), b)
+            a = fma(even_row(gates, second, 0), lane2(gates, v), a)
+            b = fma(odd_row(gates, second, 0), lane3(gates, v), b)
+        else:
+            a = fma(odd_row(gates, w, 0), lane1(gates, v), a)
+            a = fma(even_row(gates, second, 0), lane2(gates, v), a)
+            a = fma(odd_row(gates, second, 0), lane3(gates, v), a)
+        return a, b, c, d
+
+    @inlined
+    def multiply(gates, w, x, count, size, a):
+        larger, fours = splat(FOUR, LARGER), count // 4 * 4
+        b = zero(gates)
+        c = b
+        d = b
+        a = multiplied(a, splat(gates, SMALLER))
+        for k in range(0, fours, 4):
+            a, b, c, d = four_rows(gates, offset(w, k * size), size, multiplied(load(FOUR, x, k), larger), a, b, c, d)
+        for k in range(fours, count):
+            a = fma(load_halves(gates, w, k * size), splat(gates, x[k] * SMALLER), a)
+        if chains == 4:
+            a = add(add(a, b), add(c, d))
+        elif chains == 2:
+            a = add(a, b)
+        return multiplied(a, splat(gates, LARGER))
+
+    return multiply
+
+
 @inlined
 def multiply_bytes(gates, w, byte, x, count, size, a):
     """a + w x with int8 weights and float32 x. w: (count, size) bytes from `byte`; x: (count,)."""
@@ -137,6 +190,8 @@ def multiply_bytes(gates, w, byte, x, count, size, a):
 
 def together(halves=0):
     """An inlined function: bias and input products of several timesteps. halves: whether weights are in half precision."""
+    if halves == 2:
+        return woven_together
     row_of = load_halves if halves else load
 
     @inlined
@@ -164,6 +219,38 @@ def together(halves=0):
             store(z, (t + 3) * z_stride, z3)
 
     return inputs_together
+
+
+@inlined
+def woven_together(gates, w, x, x_stride, z, z_stride, count, size, steps):
+    """`together` with weights in woven pairs of rows."""
+    row_floats, fours, unit = size // 2, count // 4 * 4, splat(gates, UNIT)
+    for t in range(0, steps, TOGETHER):
+        x0 = offset(x, t * x_stride)
+        x1 = offset(x0, x_stride)
+        x2 = offset(x1, x_stride)
+        x3 = offset(x2, x_stride)
+        z0 = load(gates, w, 0)
+        z1 = z0
+        z2 = z0
+        z3 = z0
+        for k in range(0, fours, 2):
+            even = multiplied(even_row(gates, w, size + k * row_floats), unit)
+            odd = multiplied(odd_row(gates, w, size + k * row_floats), unit)
+            z0 = fma(odd, splat(gates, x0[k + 1]), fma(even, splat(gates, x0[k]), z0))
+            z1 = fma(odd, splat(gates, x1[k + 1]), fma(even, splat(gates, x1[k]), z1))
+            z2 = fma(odd, splat(gates, x2[k + 1]), fma(even, splat(gates, x2[k]), z2))
+            z3 = fma(odd, splat(gates, x3[k + 1]), fma(even, splat(gates, x3[k]), z3))
+        for k in range(fours, count):
+            row = load_halves(gates, w, size + k * row_floats)
+            z0 = fma(row, splat(gates, x0[k]), z0)
+            z1 = fma(row, splat(gates, x1[k]), z1)
+            z2 = fma(row, splat(gates, x2[k]), z2)
+            z3 = fma(row, splat(gates, x3[k]), z3)
+        store(z, t * z_stride, z0)
+        store(z, (t + 1) * z_stride, z1)
+        store(z, (t + 2) * z_stride, z2)
+        store(z, (t + 3) * z_stride, z3)
 
 
 inputs_together = together()

@@ -4,6 +4,7 @@ Each room (`layers`, `reference`, `compiler.lowering`) holds a kind in a file of
 a float32 model starts without the code of other kinds.
 """
 
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -78,6 +79,7 @@ KINDS = {
 RECORDS = {record: kind for kind, (_, record) in KINDS.items()}
 
 
+@cache
 def part(room: str, kind: str) -> ModuleType:
     """The file of a kind in a room, imported when first asked for. Rooms call it with their own name, ``__package__``."""
     return import_module(f"{room}.{KINDS[kind][0]}")

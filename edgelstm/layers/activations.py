@@ -7,11 +7,11 @@ import math
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import UnsupportedModelError, printable
+from ..runtime.fields import Fields
 
 _INFINITE = math.inf
 #: A name and its numbers. No compiled pattern: a start that meets plain names alone needs none.
@@ -28,7 +28,7 @@ LEAST_LOG = 2.4e-38
 LEAST_DIVISOR = 1e-18
 
 
-class Function(NamedTuple):
+class Function(Fields):
     """One name.
 
     Parameters
@@ -113,13 +113,6 @@ _LEAST = {"log": LEAST_LOG, "reciprocal": LEAST_DIVISOR}
 ALONE = tuple(name for name, function in FUNCTIONS.items() if function.defaults is not None)
 
 
-class Word(NamedTuple):
-    """A word taken apart."""
-
-    name: str
-    numbers: tuple[float, ...]
-
-
 def checked(owner: str, word: object) -> str:
     """A word in its one spelling: every number that its name takes, as short as float32 allows, for example ``"hard_sigmoid(0.2, 0.5)"``.
 
@@ -183,10 +176,10 @@ def form(name: str) -> str:
 
 
 @lru_cache(64)
-def parts(word: str) -> Word:
+def parts(word: str) -> tuple[str, tuple[float, ...]]:
     """Name and numbers of a word in its one spelling."""
     name, _, numbers = word.rstrip(")").partition("(")
-    return Word(name, tuple(map(float, numbers.split(","))) if numbers else ())
+    return name, tuple(map(float, numbers.split(","))) if numbers else ()
 
 
 def bound(word: str, x: float = _INFINITE) -> float:

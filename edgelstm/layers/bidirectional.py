@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from ..errors import UsageError, printable
 from . import record_of
 from .record import Layer
@@ -15,7 +17,7 @@ def Bidirectional(
     forward: Recurrent,
     backward: Recurrent,
     *,
-    inputs: Sequence[str],
+    inputs: Sequence[str] = (),
     merge: str = "concat",
     sequences: bool = True,
     name: str = "bidirectional",
@@ -26,8 +28,8 @@ def Bidirectional(
     ----------
     forward, backward : recurrent layers
         Their own names and inputs are replaced.
-    inputs : sequence of str
-        What both read: ``("input",)`` at the beginning of a model.
+    inputs : sequence of str, optional
+        What both read; by default the layer before them, or the model's input, through a layer ``<name>.input`` that changes nothing.
     merge : {"concat", "sum", "mul", "ave"}
         How the two become one row: side by side, or their sum, product or mean (the modes of Keras' ``Bidirectional``).
     sequences : bool
@@ -53,10 +55,10 @@ def Bidirectional(
             raise UsageError(f"Bidirectional takes two recurrent layers; got {printable(repr(layer), 60)}.")
     ends = {f"{name}.forward": "last", f"{name}.backward": "first"}
     names = tuple(ends)
-    layers: list[Layer] = [
-        replace(forward, name=names[0], inputs=tuple(inputs), reverse=False),
-        replace(backward, name=names[1], inputs=tuple(inputs), reverse=True),
-    ]
+    both = tuple(inputs) or (f"{name}.input",)
+    width = forward.input_size
+    layers: list[Layer] = [] if inputs else [_made("normalizer", mean=np.zeros(width), scale=np.ones(width), name=both[0])]
+    layers += [replace(forward, name=names[0], inputs=both, reverse=False), replace(backward, name=names[1], inputs=both, reverse=True)]
     if not sequences and merge == "concat":
         return [*layers, _made("last", ends=list(ends.values()), name=name, inputs=names)]
     if not sequences:

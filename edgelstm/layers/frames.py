@@ -23,12 +23,13 @@ class RowsRNN(MapLayer):
 
     def _check(self) -> None:
         cell = self.cell
-        if not isinstance(cell, Recurrent) or cell.numbers != "f32" or cell.mask is not None:
+        if not isinstance(cell, Recurrent) or cell.numbers != "f32" or (cell.mask is not None and not self._passes_over):
             told = printable(repr(cell), 60)
-            raise UnsupportedModelError(f"{self.label}: cell must be a recurrent layer in float32 without a mask, as LSTM; got {told}.")
-        if type(self.rows) is not int or not 1 <= self.rows * cell.input_size <= MAX_SIZE:
+            without = "" if self._passes_over else " without a mask"
+            raise UnsupportedModelError(f"{self.label}: cell must be a recurrent layer in float32{without}, as LSTM; got {told}.")
+        if type(self.rows) is not int or not 1 <= self.rows * cell.input_width <= MAX_SIZE:
             raise ShapeError(
-                f"{self.label}: rows must be a whole number, and rows of {cell.input_size} at most {MAX_SIZE} values; "
+                f"{self.label}: rows must be a whole number, and rows of {cell.input_width} at most {MAX_SIZE} values; "
                 f"got {printable(repr(self.rows), 60)}."
             )
         self._set("cell", replace(cell, name="", inputs=()))
@@ -36,12 +37,12 @@ class RowsRNN(MapLayer):
     @property
     def shape(self) -> tuple[int, int]:
         """Of the map that it reads."""
-        return self.rows, self.cell.input_size
+        return self.rows, self.cell.input_width
 
     @property
     def hidden_size(self) -> int:
         """Numbers that the cell gives for a row."""
-        size: int = self.cell.output_size([self.cell.input_size])
+        size: int = self.cell.output_size([self.cell.input_width])
         return size
 
     @property
@@ -77,6 +78,8 @@ class RowsRNN(MapLayer):
         return super().from_parts(name, inputs, {**own, "cell": cell}, {})
 
     _own: ClassVar[tuple[str, ...]] = ("cell", "rows")
+    #: Whether its cell may pass over rows that a mask marks.
+    _passes_over: ClassVar[bool] = False
 
 
 @dataclass(eq=False, repr=False)
@@ -88,7 +91,8 @@ class IntraRNN(RowsRNN):
     Parameters
     ----------
     cell : LSTM, GRU, RNN or another recurrent layer in float32
-        Reads one row. Its name and inputs are left out. In a model file this is its kind, and its arrays and options stand beside.
+        Reads one row. Its name and inputs are left out. In a model file this is its kind, and its arrays and options stand beside. With a
+        `mask` each row has one number more, the last, and is passed over where that is 0: characters of words of several lengths.
     rows : int
         Of the map (rows, channels) that a timestep is, in C order.
     last : bool
@@ -100,6 +104,7 @@ class IntraRNN(RowsRNN):
 
     kind: ClassVar[str] = "intra_rnn"
     _own: ClassVar[tuple[str, ...]] = ("cell", "rows", "last", "starts")
+    _passes_over: ClassVar[bool] = True
     last: bool = False
     starts: bool = False
 

@@ -24,6 +24,8 @@ def named(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     found: list[Layer] = []
     seen: set[str] = {INPUT}
     previous = INPUT
+    if isinstance(layers, Layer) or not isinstance(layers, Iterable):
+        raise UsageError(f"layers must be a sequence of layers, such as [edgelstm.LSTM(…)]; got {printable(repr(layers), 60)}.")
     layers = tuple(layers)
     if not layers:
         raise UsageError("a Model needs at least one layer; got none.")
@@ -31,7 +33,9 @@ def named(layers: Iterable[Layer]) -> tuple[Layer, ...]:
         if not isinstance(given, Layer) or given.kind not in KINDS:
             kinds = ", ".join(RECORDS)
             raise UnsupportedModelError(f"layer {index} must be one of {kinds}; got {printable(repr(given), 60)}.")
-        layer = replace(given, name=given.name or f"{given.kind}{index}", inputs=given.inputs or (previous,))
+        layer = given
+        if not (given.name and given.inputs):  # a copy is checked anew, which takes as long as the layer itself did
+            layer = replace(given, name=given.name or f"{given.kind}{index}", inputs=given.inputs or (previous,))
         if layer.name in seen:
             raise UsageError(f"layer {index}: the name {printable(layer.name, 60)!r} is taken; names must be unique and not {INPUT!r}.")
         if missing := [n for n in layer.inputs if n not in seen]:
@@ -48,6 +52,14 @@ def named(layers: Iterable[Layer]) -> tuple[Layer, ...]:
 
 def check_readers(layers: list[Layer]) -> None:
     """An index goes to embeddings alone, and every layer but the last is read."""
+    if any(layer.takes_index for layer in layers):
+        _check_indices(layers)
+    if unread := {n.name for n in layers[:-1]} - {i for n in layers for i in n.inputs}:
+        raise UsageError(f"no layer reads {printable(', '.join(sorted(unread)), 200)}; only the last layer's output leaves a model.")
+
+
+def _check_indices(layers: list[Layer]) -> None:
+    """Embeddings read the model's input, which nothing else reads as a measurement."""
     places = _places(layers)
     for layer in (layer for layer in layers if layer.takes_index):
         if layer.inputs != (INPUT,) and (len(layer.inputs) != 1 or len(places.get(layer.inputs[0], ())) != 1):
@@ -66,8 +78,6 @@ def check_readers(layers: list[Layer]) -> None:
         raise UnsupportedModelError(
             f"the model's input is an index for its embedding; {printable(', '.join(others), 200)} cannot read it as a measurement."
         )
-    if unread := {n.name for n in layers[:-1]} - {i for n in layers for i in n.inputs}:
-        raise UsageError(f"no layer reads {printable(', '.join(sorted(unread)), 200)}; only the last layer's output leaves a model.")
 
 
 def _places(layers: Iterable[Layer]) -> dict[str, Sequence[int]]:
@@ -81,8 +91,10 @@ def _places(layers: Iterable[Layer]) -> dict[str, Sequence[int]]:
 
 def _tables(layers: Iterable[Layer]) -> dict[int, int]:
     """By place among the model's inputs, the rows of the smallest table that an embedding looks it up in."""
-    layers = tuple(layers)
-    places, tables = _places(layers), dict[int, int]()
+    layers, tables = tuple(layers), dict[int, int]()
+    if not any(layer.takes_index for layer in layers):
+        return tables
+    places = _places(layers)
     for layer in layers:
         if layer.takes_index:
             place, rows = places[layer.inputs[0]][0], len(layer.arrays()["weight"])

@@ -44,8 +44,9 @@ def checked_array(owner: str, name: str, value: ArrayLike, ndim: int, most: int 
             raise TypeError(f"dtype {given.dtype}")
         with np.errstate(over="ignore"):
             array = np.array(given, dtype=np.float32, order="C")
-    except (TypeError, ValueError) as problem:
-        raise ShapeError(f"{owner}: {name} must be an array of numbers with {ndim} dimension(s); got {problem}.") from None
+    except (TypeError, ValueError, RuntimeError) as problem:  # the last is what PyTorch raises for a tensor with gradients
+        text = str(problem).rstrip(".")
+        raise ShapeError(f"{owner}: {name} must be an array of numbers with {ndim} dimension(s); got {text}.") from None
     if array.ndim != ndim or 0 in array.shape:
         raise ShapeError(f"{owner}: {name} must have {ndim} dimension(s), none of them empty; got shape {array.shape}.")
     if max(array.shape) > most:
@@ -65,20 +66,30 @@ def require_shape(owner: str, name: str, array: NDArray[Any], shape: tuple[int, 
         raise ShapeError(f"{owner}: {name} must have shape {shape} because {because}; got {array.shape}.")
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
-class Layer:
-    """What all layers share. A record never changes once it is made.
+class Sealed:
+    """Base of dataclasses that never change once they are made: ``dataclass(frozen=True)`` takes three times as long to import."""
 
-    That is kept by `__setattr__`, not by ``dataclass(frozen=True)``, which takes three times as long to import.
+    _sealed = False
 
-    Parameters
-    ----------
-    name : str, optional
-        Unique in a model; the model numbers unnamed layers (``lstm0``, ``dense1``).
-    inputs : sequence of str, optional
-        Names of the layers read, ``"input"`` for the model's own input. Default: the layer before.
-        A layer that names several reads them concatenated, in that order; `Add` sums and `Mul` multiplies them instead.
-    """
+    def __setattr__(self, name: str, value: object) -> None:
+        if self._sealed:
+            raise FrozenInstanceError(f"{self.label} never changes; make another with dataclasses.replace.")
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenInstanceError(f"{self.label} never changes; nothing of it can be deleted.")
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def label(self) -> str:
+        """How errors call it."""
+        return type(self).__name__
+
+
+class Facts(Sealed):
+    """What a record declares of its kind. No dataclass: `Layer` would look at each of these at every start."""
 
     kind: ClassVar[str] = ""
     #: Whether a sample is one index into this layer's table.
@@ -99,7 +110,21 @@ class Layer:
     mask: ClassVar[str | None] = None
     #: Gates of a recurrent layer, in the order of its arrays.
     gates: ClassVar[tuple[str, ...]] = ()
-    _sealed: ClassVar[bool] = False
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class Layer(Facts):
+    """What all layers share. A record never changes once it is made.
+
+    Parameters
+    ----------
+    name : str, optional
+        Unique in a model; the model numbers unnamed layers (``lstm0``, ``dense1``).
+    inputs : sequence of str, optional
+        Names of the layers read, ``"input"`` for the model's own input. Default: the layer before.
+        A layer that names several reads them concatenated, in that order; `Add` sums and `Mul` multiplies them instead.
+    """
+
     name: str = ""
     inputs: tuple[str, ...] = ()
 
@@ -112,18 +137,10 @@ class Layer:
                 f"{self.kind}: name and inputs must be text; got {printable(repr(self.name), 60)} and {printable(self.inputs, 60)}."
             )
         self._check()
-        self._set("_sealed", True)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if self._sealed:
-            raise FrozenInstanceError(f"{self.label} never changes; make another with dataclasses.replace.")
-        self._set(name, value)
+        self._sealed = True
 
     def _check(self) -> None:
         """Convert and check the record's own arrays."""
-
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles are made, and checked, as the record itself was."""

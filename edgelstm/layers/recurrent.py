@@ -142,4 +142,4 @@ class Mixing:
     @property
     def mixes(self) -> bool:
         """Whether gates lie within 0 to 1, so that h lies between its old value and the candidate."""
-        return parts(self.gate_activation).name in ("sigmoid", "hard_sigmoid")
+        return parts(self.gate_activation)[0] in ("sigmoid", "hard_sigmoid")

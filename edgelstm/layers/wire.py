@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from math import prod
-from typing import NamedTuple
 
 from ..errors import UnsupportedModelError, printable
 from ..runtime import rates
+from ..runtime.fields import Fields
 
 
-class Wire(NamedTuple):
+class Wire(Fields):
     """What flows from a layer to those that read it: values of one shape, at a rate.
 
     Parameters

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..layers.integers import LIMIT
 from ..layers.order import INPUT
 from ..layers.record import Layer
@@ -133,6 +133,8 @@ def batch_of(model: Model, windows: Iterable[ArrayLike] | NDArray[Any], places: 
         If there are none, or one has the wrong shape or holds what must not enter a state.
     """
     size = model.input_size
+    if not is_table(windows) and not isinstance(windows, Iterable):
+        raise InputError(f"windows must be arrays of samples, (time, {size}) each; got {printable(repr(windows), 60)}.")
     alone = is_table(windows) or (isinstance(windows, np.ndarray) and _is_window(windows.shape, model))
     checked = [
         _window(model, size, places[number] if places else Place(f"window {number}"), window)
@@ -187,6 +189,22 @@ def refuse_wild(model: Model, batch: Batch) -> None:
     )
 
 
+def refuse_short(model: Model, batch: Batch) -> None:
+    """Refuse windows that end before the model's first answer.
+
+    Raises
+    ------
+    InputError
+        With the shortest one.
+    """
+    shortest, first = int(batch.lengths.argmin()), model.output_wire.first
+    if batch.lengths[shortest] < first:
+        raise InputError(
+            f"{batch.place(shortest).name} has {batch.lengths[shortest]} steps; the model answers for the first time at step {first}. "
+            "Give longer windows."
+        )
+
+
 def _window(model: Model, size: int, place: Place, window: object) -> Floats:
     try:
         rows = floats(window, Form(size, 2, lambda: model.input_names, model.input_shape))
@@ -207,9 +225,9 @@ def _window(model: Model, size: int, place: Place, window: object) -> Floats:
 
 def seen_by(layer: Layer, trace: Trace, batch: Batch, endless: bool = False) -> Seen:
     """What `layer` met in a trace of the float model, padding left out."""
-    own, cells = batch.own, trace.cells.get(layer.name)
-    cell = None if cells is None else cell_range(cells, batch)
-    return Seen(trace.inputs_of(layer)[own], trace.values[layer.name][own], cell, endless, recurs=isinstance(layer, Recurrent))
+    cells = trace.cells.get(layer.name)
+    cell = None if cells is None else cell_range(cells, batch.due(trace.wires[layer.name]))
+    return Seen(trace.taken(layer, batch), trace.answered(layer, batch), cell, endless, recurs=isinstance(layer, Recurrent))
 
 
 def louder(model: Model, batch: Batch) -> Batch | None:
@@ -223,12 +241,12 @@ def louder(model: Model, batch: Batch) -> Batch | None:
 
 
 def every_row(model: Model) -> Trace | None:
-    """What layers that keep no state make of every index; None where measurements are among the samples."""
+    """What layers that look at no other step make of every index; None where measurements are among the samples."""
     if not all(model.vocabularies):
         return None
     kept: list[Layer] = []
     for layer in model.layers:
-        if not isinstance(layer, Recurrent) and {INPUT, *(k.name for k in kept)}.issuperset(layer.inputs):
+        if layer.receptive_field == 1 and not layer.whole and {INPUT, *(k.name for k in kept)}.issuperset(layer.inputs):
             kept.append(layer)
     rows = np.arange(max(model.vocabularies))[:, None, None]
     every = np.minimum(rows, np.array(model.vocabularies) - 1).astype(np.float32)  # (rows, 1, input_size)

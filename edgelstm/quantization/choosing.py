@@ -12,7 +12,7 @@ from ..layers.integers import LIMIT
 from ..layers.record import Layer
 from ..model import Model
 from .auto import auto
-from .calibration import batch_of, refuse_wild
+from .calibration import batch_of, refuse_short, refuse_wild
 from .folding import Folded, quantised_layers
 from .report.evidence import findings
 from .rules import untouched
@@ -56,10 +56,6 @@ def choose(
         raise UsageError(f"scheme must be one of {', '.join(CHOICES)}; got {scheme!r}.")
     if elsewhere and scheme != "auto":
         raise UsageError(f"elsewhere keeps scheme 'auto' from choosing by speed; {scheme!r} leaves nothing to choose.")
-    if late := [layer for layer in model.layers if not model.wire_of(layer.name).each_step]:
-        raise UnsupportedModelError(
-            f"{late[0].label} answers {model.wire_of(late[0].name).when}; quantize takes models that answer each step. Keep it in f32."
-        )
     kept, asked = _known(model, "keep", keep), _asked(model, int8)
     if both := sorted(kept & asked):
         raise UsageError(f"keep and int8 both name {', '.join(map(repr, both))}; say one of them.")
@@ -69,6 +65,7 @@ def choose(
         raise UsageError("no layer is left to quantise; keep fewer layers in f32.")
     batch = windows if isinstance(windows, Batch) else batch_of(model, windows)
     refuse_wild(model, batch)
+    refuse_short(model, batch)
     search = Search(model, batch, progress, 2 + 9 * len(wanted))
     decisions = {layer.name: Decision(search.float_option(layer), "kept in f32 on request") for layer in weighted if layer.name in kept}
     in_units = search.fold(wanted, scheme)
@@ -100,7 +97,9 @@ def _notes(record: Layer, in_units: Folded) -> str:
 
 def _known(model: Model, option: str, given: Iterable[str]) -> set[str]:
     names = [layer.name for layer in model.layers]
-    chosen = {given} if isinstance(given, str) else set(given)
+    if given is not None and not isinstance(given, Iterable):
+        raise UsageError(f"{option} takes names of layers; got {given!r}.")
+    chosen = {given} if isinstance(given, str) else set(given or ())
     if unknown := sorted(chosen - set(names)):
         raise UsageError(f"{option} names {', '.join(map(repr, unknown))}, which the model lacks; its layers are {', '.join(names)}.")
     return chosen

@@ -50,7 +50,7 @@ class Search:
         self.model, self.batch, self.progress = model, batch, progress
         self.done, self.total = 0, total
         self.float_trace = self.measured(model.layers, "the float model", None)
-        self.answers = self.float_trace.values[model.layers[-1].name][batch.own]
+        self.answers = self.float_trace.answered(model.layers[-1], batch)
         self.every_row = every_row(model)
 
     def fold(self, wanted: Sequence[Layer], scheme: str) -> Folded:
@@ -91,8 +91,8 @@ class Search:
         """The same, and what it meets if windows are louder."""
         if self.loud_trace is None:
             return seen
-        own = self.batch.own
-        return seen._replace(loud_inputs=self.loud_trace.inputs_of(layer)[own], loud_outputs=self.loud_trace.values[layer.name][own])
+        loud = self.loud_trace
+        return seen._replace(loud_inputs=loud.taken(layer, self.batch), loud_outputs=loud.answered(layer, self.batch))
 
     def measured(self, layers: Sequence[Layer], what: str, before: Trace | None) -> Trace:
         self.progress(self.done, max(self.total, self.done + 1), what)
@@ -103,15 +103,15 @@ class Search:
         """Signal-to-noise ratio of the output with these layers replaced."""
         layers = self._with(chosen)
         trace = self.measured(layers, what, self.float_trace)
-        return snr_db(self.answers, trace.values[layers[-1].name][self.batch.own])
+        return snr_db(self.answers, trace.answered(layers[-1], self.batch))
 
     def loud_db(self, option: Option) -> float:
         """The same over louder windows, one layer replaced."""
         if self.loud_batch is None or self.loud_trace is None:
             return float("inf")
-        layers, own = self._with({option.layer.name: option}), self.batch.own
+        layers = self._with({option.layer.name: option})
         trace = run(layers, self.loud_batch, self.loud_trace)
-        return snr_db(*(values.values[layers[-1].name][own] for values in (self.loud_trace, trace)))
+        return snr_db(*(values.answered(layers[-1], self.batch) for values in (self.loud_trace, trace)))
 
     def _with(self, chosen: dict[str, Option]) -> list[Layer]:
         return [chosen[layer.name].layer if layer.name in chosen else layer for layer in self.model.layers]

@@ -5,7 +5,7 @@ It is not for production: no buffers are kept and nothing is fused. Each kind's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,13 +45,25 @@ def step(model: Model, x: ArrayLike, state: dict[str, State]) -> Vector | None:
     (output_size,) float64
         None where no answer is due.
     """
-    values: dict[str, Vector | None] = {INPUT: np.asarray(x, np.float64).reshape(model.input_size)}
-    for layer in model.layers:
+    return _stepped(_stepping(model), np.asarray(x, np.float64).reshape(model.input_size), state)
+
+
+def _stepping(model: Model) -> list[tuple[Layer, Callable[..., Any]]]:
+    """The layers, and what steps each."""
+    return [(layer, twin(layer).step) for layer in model.layers]
+
+
+def _stepped(layers: list[tuple[Layer, Callable[..., Any]]], x: Vector, state: dict[str, State]) -> Vector | None:
+    """What `step` gives."""
+    values: dict[str, Vector | None] = {INPUT: x}
+    answer = None
+    for layer, advanced in layers:
         read = [value for name in layer.inputs if (value := values[name]) is not None]
-        values[layer.name] = None
+        answer = None
         if read:
-            values[layer.name], state[layer.name] = twin(layer).step(layer, read, state[layer.name])
-    return values[model.layers[-1].name]
+            answer, state[layer.name] = advanced(layer, read, state[layer.name])
+        values[layer.name] = answer
+    return answer
 
 
 def run(model: Model, xs: Sequence[ArrayLike] | NDArray[Any], state: dict[str, State] | None = None) -> NDArray[np.float64]:
@@ -59,10 +71,11 @@ def run(model: Model, xs: Sequence[ArrayLike] | NDArray[Any], state: dict[str, S
 
     Of a model that cannot step, xs is one whole recording, from the initial state; the answer is one row where the model sums it up.
     """
+    rows = np.asarray(xs, np.float64).reshape(len(xs), model.input_size)
     if not model.streams:
-        return whole(model, np.asarray(xs, np.float64).reshape(len(xs), model.input_size))
-    state = initial_state(model) if state is None else state
-    answers = [y for x in xs if (y := step(model, x, state)) is not None]
+        return whole(model, rows)
+    state, layers = initial_state(model) if state is None else state, _stepping(model)
+    answers = [y for x in rows if (y := _stepped(layers, x, state)) is not None]
     return np.array(answers).reshape(len(answers), model.output_size)
 
 

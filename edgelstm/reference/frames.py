@@ -13,7 +13,8 @@ def intra(layer: IntraRNN, xs: list[Vector], state: State) -> tuple[Vector, Stat
     x, found = np.concatenate(xs), []
     own, size = cell.start(layer.cell), x.size - sum(layer.state_sizes)
     if layer.starts:
-        own = tuple(np.split(x[size:], np.cumsum(layer.state_sizes)[:-1]))
+        before = own[: layer.cell.mask is not None]  # what a cell with a mask gave before, which is nothing
+        own = (*before, *np.split(x[size:], np.cumsum(layer.state_sizes)[:-1]))
     for row in x[:size].reshape(layer.shape)[::turn]:
         y, own = cell.step(layer.cell, [row], own)
         assert y is not None

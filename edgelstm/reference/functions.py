@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..layers.activations import SELU_ALPHA, SELU_SCALE, parts
+from ..runtime.fields import Fields
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +30,7 @@ def cannot_step(layer: Any, xs: list[Vector], state: State) -> tuple[Vector, Sta
     raise TypeError(f"{layer.label} needs the whole recording; see reference.run.")
 
 
-class Twin(NamedTuple):
+class Twin(Fields):
     """A kind of layer, slow and obvious.
 
     Parameters
@@ -81,7 +83,7 @@ def masked(twin: Twin) -> Twin:
 def sigmoid(x: Vector) -> Vector:
     """``1 / (1 + exp(-x))``, without overflow."""
     e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+    return np.asarray(np.where(x >= 0, 1, e) / (1 + e))
 
 
 def softplus(x: Vector) -> Vector:
@@ -138,6 +140,7 @@ ACTIVATIONS: dict[str, Callable[..., Vector]] = {
 }
 
 
+@lru_cache(maxsize=64)
 def activation(word: str) -> Callable[[Vector], Vector]:
     """The function that a word of `layers.activations` means, in float64; its numbers are those of float32."""
     name, numbers = parts(word)

@@ -7,6 +7,7 @@ one); CRC-32 of all before it.
 """
 
 import struct
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -46,10 +47,12 @@ def _key_of(kind: int, data: bytes) -> Key:
 
 def pack(idle: dict[Key, int], states: NDArray[np.uint8], digest: str) -> bytes:
     """Streams as bytes. idle: by key, the steps that the bank has taken since its last one; states: (count, state_bytes), as many."""
-    keys = [_key_bytes(key) for key in idle]
+    kinds = list(map(type, idle))
+    texts: Any = idle
+    keys = [key.encode("utf-8", "surrogatepass") for key in texts] if {*kinds} <= {str} else [_key_bytes(key) for key in idle]
     entries = np.zeros(len(keys), _ENTRY)
-    entries["idle"], entries["size"] = list(idle.values()), [len(key) for key in keys]
-    entries["kind"] = [_KINDS.index(type(key)) for key in idle]
+    entries["idle"], entries["size"] = list(idle.values()), list(map(len, keys))
+    entries["kind"] = list(map(_KINDS.index, kinds))
     text = b"".join(keys)
     header = _HEADER.pack(_MAGIC, _VERSION, states.shape[1], bytes.fromhex(digest), len(keys), len(text))
     body = b"".join((header, entries.tobytes(), text, states.tobytes()))
@@ -106,6 +109,9 @@ def _keys(entries: NDArray[np.void], text: bytes) -> dict[Key, None]:
     if (entries["kind"] >= len(_KINDS)).any() or (sizes > LONGEST).any() or int(sizes.sum()) != len(text):
         raise _refuse()
     ends = np.cumsum(sizes).tolist()
+    if text.isascii() and not entries["kind"].any():
+        words = text.decode()
+        return dict.fromkeys(words[end - size : end] for size, end in zip(sizes.tolist(), ends, strict=True))
     try:
         found = [
             _key_of(kind, text[end - size : end]) for kind, size, end in zip(entries["kind"].tolist(), sizes.tolist(), ends, strict=True)

@@ -6,14 +6,18 @@ It knows arrays, lists and names, and imports none of the libraries whose tables
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError, printable
+from .fields import Fields
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+#: As an object: comparing with the type takes longer.
+_FLOAT32 = np.dtype(np.float32)
 
 #: Types whose lists NumPy turns into numbers as they stand.
 _PLAIN = {int, float, bool, np.float32, np.float64}
@@ -23,7 +27,7 @@ _PLAIN = {int, float, bool, np.float32, np.float64}
 _MOST_ITEMS, _MOST_LABELS, _MOST_REPEATED = 1 << 20, 1 << 16, 1 << 26
 
 
-class Form(NamedTuple):
+class Form(Fields):
     """What is asked for.
 
     Parameters
@@ -105,7 +109,7 @@ def floats(x: object, form: Form) -> "NDArray[np.float32]":
     """
     if len(form.shape) > 1:
         x = _flat(x, form)
-    if type(x) is np.ndarray and x.dtype == np.float32 and x.flags.c_contiguous and x.flags.aligned:
+    if type(x) is np.ndarray and x.dtype == _FLOAT32 and (flags := x.flags).c_contiguous and flags.aligned:
         given = x
     else:
         try:
@@ -116,9 +120,13 @@ def floats(x: object, form: Form) -> "NDArray[np.float32]":
         except MemoryError:
             raise InputError("these samples need more memory than this machine gives; pass them in shorter blocks.") from None
         except Exception as problem:  # noqa: BLE001  objects of others raise what they like
-            said = printable(problem, 200).rstrip(".") or type(problem).__name__
-            raise InputError(f"samples must be numbers, (time, {form.size}) or ({form.size},); got {said}.") from None
-    form.fit(given.shape)
+            said = printable(problem, 200).rstrip(".").removeprefix("Got ") or type(problem).__name__
+            got = "" if said.lower().startswith("can't") else "got "  # as PyTorch begins a sentence of its own
+            raise InputError(f"samples must be numbers, (time, {form.size}) or ({form.size},); {got}{said}.") from None
+    shape = given.shape
+    if len(shape) == form.axes and shape[-1] == form.size:
+        return given
+    form.fit(shape)
     return given.reshape((form.size,) if form.axes == 1 else (-1, form.size))
 
 

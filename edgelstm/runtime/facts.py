@@ -61,6 +61,11 @@ class Facts:
         """Of the values of an answer; empty where they have none."""
         return tuple(self._told()["labels"])
 
+    @property
+    def thresholds(self) -> "tuple[float, ...]":
+        """From which value on each output decides for its label; empty where the largest output decides."""
+        return tuple(self._told().get("thresholds", ()))
+
 
 class StreamFacts(Facts):
     """The same of a stream, how it is shown, and what its copies take along.
@@ -78,6 +83,11 @@ class StreamFacts(Facts):
         def steps(self) -> int: ...
 
         def __copy__(self) -> Self: ...
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            raise AttributeError(f"a stream has no {name!r}; it has step(x) for a sample and process(xs) for a recording.")
 
     def __repr__(self) -> str:
         from ..errors import printable

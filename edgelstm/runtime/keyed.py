@@ -150,6 +150,14 @@ class Keyed:
         self._ages[slot] = now
         return slot
 
+    def add_all(self, keys: Sequence[Key], ages: Integers) -> Integers:
+        """The slots of keys where there are none yet; ages: how many steps the bank had taken after the last one of each, (keys,)."""
+        slots = np.arange(len(keys))
+        self._names = [*keys]
+        self.slots = dict(zip(keys, range(len(keys)), strict=True))
+        self._ages[: len(keys)] = ages
+        return slots
+
     def drop(self, key: Key) -> None:
         slot = self.slot_of(key)
         self._settle()
@@ -175,9 +183,9 @@ class Keyed:
         """How many steps the bank had taken when each key was stepped last, the one stepped longest ago first."""
         self._settle()
         slots = np.fromiter(self.slots.values(), np.int64, len(self.slots))
-        order = np.argsort(self._ages[slots], kind="stable")
+        slots = slots[np.argsort(self._ages[slots], kind="stable")]
         names: list[Any] = self._names
-        return {names[slot]: int(self._ages[slot]) for slot in slots[order].tolist()}
+        return dict(zip(map(names.__getitem__, slots.tolist()), self._ages[slots].tolist(), strict=True))
 
     def give_ages(self, ages: Iterable[tuple[Key, int]]) -> None:
         """Take up what `ages` gave."""

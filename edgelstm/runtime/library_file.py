@@ -104,7 +104,7 @@ class LibraryFile:
     def __init__(self, path: "str | os.PathLike[str]") -> None:
         self.path = os.fspath(path)
         try:
-            with open(self.path, "rb", buffering=0) as file:
+            with open(self.path, "rb", buffering=0, opener=_at_once) as file:
                 data = bytearray(os.fstat(file.fileno()).st_size)
                 data = data[: file.readinto(data)]
         except (OSError, ValueError) as problem:
@@ -273,10 +273,15 @@ def _one_step(library: ctypes.CDLL, sizes: Sizes, arena: ctypes.c_void_p, x: "An
     return lambda: recording_calls.process(library, sizes, arena, *places, 1) == 1
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Open a file without waiting, as a named pipe would have it, for somebody who writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def is_library(path: "str | os.PathLike[str]", *, unreadable: bool = False) -> bool:
     """Whether a file begins as a shared library does. `unreadable`: the answer for one that cannot be read."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0, opener=_at_once) as file:
             return file.read(4) == b"\x7fELF"
     except (OSError, ValueError):
         return unreadable

@@ -31,7 +31,12 @@ TAKEN = 104  # address of the number of samples so far
 EVERY = 112  # address of the addresses of all states, twice
 INITIAL = 120  # address of the initial state
 ANSWERS = 128  # address of the answers of all windows
-SIZE = 136
+
+#: And of the step of the same streams again: address of None, and room for its PyMethodDef.
+NOTHING = 136
+METHOD = 144
+DIFFERENT = 176  # 1: no stream comes twice; 0: perhaps one does
+SIZE = 184
 
 #: ``run(call, x, y) -> int``, all addresses: see `kernels.entry.streams`.
 RunStreams = Callable[[int, int, int], int]
@@ -42,12 +47,11 @@ class Streams(NamedTuple):
 
     Attributes
     ----------
-    run, run_arrays : callable
-        From memory to memory, and from array object to array object.
+    run : callable
     run_windowed : callable
         ``run_windowed(call, x, y, n) -> int``: a stream's samples through windows.
-    python_windowed : int
-        Address of what Python calls as ``windowed.step``.
+    python_streams, python_windowed : int
+        Addresses of what Python calls to step the same streams again, and as ``windowed.step``.
     scratch_bytes : int
         Memory that a call needs beside the states.
     owner : object
@@ -55,8 +59,8 @@ class Streams(NamedTuple):
     """
 
     run: RunStreams
-    run_arrays: RunStreams
     run_windowed: Callable[[int, int, int, int], int]
+    python_streams: int
     python_windowed: int
     scratch_bytes: int
     owner: object
@@ -77,6 +81,7 @@ class Call:
         self._words = self.memory.view(np.int64)
         self._words[[WEIGHTS // 8, SCRATCH // 8]] = weights, self._scratch.ctypes.data
         self._words[[NDARRAY_TYPE // 8, FLOAT32_DESCR // 8]] = id(np.ndarray), id(np.dtype(np.float32))
+        self._words[NOTHING // 8] = id(None)
         self.memory[LIMIT : LIMIT + 4].view(np.float32)[0] = limit
         self._places: NDArray[np.int64] | None = None
         self._told: tuple[int, int, int] | None = None
@@ -90,6 +95,11 @@ class Call:
         told = time, stride, checked
         if told != self._told:
             self._words[TIME // 8 : CHECKED // 8 + 1] = self._told = told
+
+    def tell_once(self, places: NDArray[np.int64], stride: int, checked: int) -> None:
+        """The same for a step of the same streams again and again, which are looked through here for one that comes twice."""
+        self.tell(places, 1, stride, checked)
+        self._words[DIFFERENT // 8] = len(np.unique(places)) == len(places)
 
     def tell_windows(
         self,

@@ -86,7 +86,7 @@ def usable() -> bool:
     )
 
 
-def address(array: NDArray[np.float32]) -> int:
+def address(array: NDArray[Any]) -> int:
     """Where an array's data lies: `array.ctypes.data`, without making that object where it can be read directly."""
     if usable():
         return _pointer_at(id(array) + at.ARRAY_DATA).value or 0

@@ -3,11 +3,12 @@
 import ctypes
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError, LibraryError, UsageError
+from .fields import Fields
 from .library_file import LibraryFile, is_library
 from .memory import allocate
 from .rates import step_of
@@ -24,7 +25,7 @@ Run = Callable[[int, int, int, int, int, float, int], int]
 Tokens = Callable[[int, int, int, int, int, int, int, int, float, int, float], int]
 
 
-class About(NamedTuple):
+class About(Fields):
     """What is told of a program and not needed to run it.
 
     Attributes
@@ -45,7 +46,7 @@ class About(NamedTuple):
     outline: dict[str, Any]
 
 
-class Program(NamedTuple):
+class Program(Fields):
     """A model's native form.
 
     Attributes

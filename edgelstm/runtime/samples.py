@@ -82,6 +82,12 @@ class Samples:
         index = (rows >= 0) & (rows < self.vocabularies) & (rows == np.floor(rows))
         return np.where(self.vocabularies > 0, index, fit)
 
+    def all_good(self, rows: NDArray[np.float32]) -> bool:
+        """Whether all values may enter the state; it costs a fraction of `good`."""
+        if self.vocabularies.size or not rows.size:
+            return bool(self.good(rows).all())
+        return bool(-self.limit <= rows.min() and rows.max() <= self.limit)  # a NaN is the least and the greatest
+
     def refusal(self, value: float, channel: int, step: int | None) -> InputError:
         """The error for a value that may not enter the state."""
         where = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Protocol
 
@@ -11,16 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, StateError, UsageError
-from . import native_call
+from . import many_call, native_call
 from .keyed import Integers, Key, shown
-from .many_call import Call, RunStreams, Streams
+from .many_call import Call, Streams
 from .memory import ALIGNMENT, allocate
 from .program import Program
 from .samples import NanPolicy, Samples
 
 Floats = NDArray[np.float32]
 
+#: ``step(xs, answers)``: `answers`, filled in, where xs (count, inputs) is a C-contiguous float32 array fit to enter the states; else None.
+StepSame = Callable[[object, Floats], Floats | None]
+
 _NOWHERE = np.zeros(0, np.int64)
+
+#: Most streams that are stepped while the interpreter waits, times the square of a state's bytes, as which their work grows: some 0.1 ms.
+_MOST_WORK = 1 << 27
 
 
 class Stepper(Protocol):
@@ -58,13 +64,17 @@ class CompiledStepper:
         """A call of the same thread: one at a time."""
         return Call(self._program.weights, self._program.sizes.input_limit, self._scratch)
 
-    def ready(self, places: Integers, checked: bool) -> Call | None:
-        """What `streams.run_arrays` takes to step these streams, if this interpreter lays arrays out as it reads them."""
-        if not native_call.usable() or not self._program.sizes.each_step:
+    def ready(self, places: Integers, checked: bool) -> StepSame | None:
+        """What steps these streams, if this interpreter lays arrays out as native code reads them, and they take so little time that no
+        other thread misses it.
+        """
+        if not native_call.usable() or not self._program.sizes.each_step or len(places) * self.stride**2 > _MOST_WORK:
             return None
         call = self.call()
-        call.tell(places, 1, self._inputs, len(places) if checked else 0)
-        return call
+        call.tell_once(places, self._inputs, len(places) if checked else 0)
+        memory = call.memory.view(native_call.Binding)
+        memory.kept = call, self
+        return native_call.builtin(memory, many_call.METHOD, self.streams.python_streams)
 
     def check(self, x: Floats) -> int:
         return self.run(_NOWHERE, x, x, 1, True)
@@ -96,11 +106,11 @@ class LibraryStepper:
         return len(x) if fit.all() else int(np.argmin(fit))
 
     def run(self, places: Integers, x: Floats, y: Floats, time: int, checked: bool) -> int:
+        if checked and time == 1 and len(x) == len(y):
+            done: int = self._step(native_call.address(places), native_call.address(x), native_call.address(y), len(places))
+            return done
         if checked and (bad := self.check(x)) < len(x):
             return bad
-        if checked and time == 1 and len(x) == len(y):
-            self._step(places.ctypes.data, x.ctypes.data, y.ctypes.data, len(places))
-            return len(x)
         for k, place in enumerate(places.tolist()):
             rows = x if len(x) < len(y) else x[k * time : (k + 1) * time]
             self._one(place, rows, y[k * time : (k + 1) * time])
@@ -222,13 +232,12 @@ class States:
         about = self.samples.refusal(float(rows[row, channel]), channel, row % time if time > 1 else None)
         return InputError(f"stream {shown(keys[row // time])}: {about}")
 
-    def ready(self, slots: Integers) -> tuple[RunStreams, Call] | None:
-        """What makes a step of each of these streams from array to array, and what it is told; None where there is no such way."""
+    def ready(self, slots: Integers) -> StepSame | None:
+        """What makes a step of each of these streams from array to array; None where there is no such way."""
         stepper = self.stepper
         if not isinstance(stepper, CompiledStepper):
             return None
-        call = stepper.ready(self.places(slots), self.policy is not NanPolicy.PROPAGATE)
-        return None if call is None else (stepper.streams.run_arrays, call)
+        return stepper.ready(self.places(slots), self.policy is not NanPolicy.PROPAGATE)
 
     def step(self, slots: Integers, rows: Floats, answers: Floats, time: int) -> int:
         """`time` steps of each of these streams, in order, the NaN policy applied.

@@ -1,11 +1,12 @@
-"""A stream's step with a native clock around it: the record that the compiled function reads and counts in, and the builtin over it.
+"""Steps with a native clock around them: the record that compiled functions read and count in, and what Python calls over it.
 
-`compiler.step_clock` compiles the function; both share the offsets that stand here.
+`compiler.step_clock` compiles the functions; both share the offsets that stand here.
 """
 
 import ctypes
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from . import native_call
 from .memory import allocate
 
-#: Byte offsets of eight-byte fields in a record; at 0 stands the address of the step that is called.
+#: Byte offsets of eight-byte fields in a record; at 0 stands the address of the step that is called, or of the iterator that is asked.
 OWNER = 8  # address of that step's own array object
 SCALE = 16  # float64: ticks times this are units of the finest latency
 SUM = 24  # ticks of all steps
@@ -21,11 +22,25 @@ DEADLINE = 32  # ticks that a step may take
 MISSED = 40  # steps that took longer
 REFUSED = 48  # steps that raised
 METHOD = 56  # PyMethodDef: name, function, flags, doc
-COUNTS = 88  # steps by their latency
+RESETS = 88  # blocks of samples that began a recording
+COUNTS = 96  # steps by their latency
 
 #: The last bucket: all that took longer than the one before ends.
 LAST = 25
 SIZE = COUNTS + 8 * (LAST + 1)
+
+#: Of blocks of samples: see `runtime.block_clock`.
+BEGUN = SIZE  # ticks when the block came that is being answered
+SAMPLES = SIZE + 8  # samples in it; 0: there is none
+KIND = SIZE + 16  # address of the type of blocks
+PASSED = SIZE + 24  # address of a list that takes samples which are to be looked at; 0: none are
+COLLECTED = SIZE + 32  # samples in it
+ENOUGH = SIZE + 40  # of so many it is told
+DUE = SIZE + 48  # ticks from which on it is told
+TOLD = SIZE + 56  # address of what is called with a block of an unknown type, or with True where samples are to be looked at
+TRUE = SIZE + 64  # address of True
+CALLED = SIZE + 72  # addresses of PyIter_Next, PyList_Append, PyObject_CallOneArg, Py_DecRef
+BLOCKS_SIZE = CALLED + 32
 
 #: How often the counter's rate is measured, and for how many nanoseconds.
 _MEASUREMENTS, _MEASURED = 7, 500_000
@@ -38,29 +53,60 @@ class Counted(NamedTuple):
     ----------
     latency : list of int
         Steps by their latency.
-    nanoseconds, missed, refused : int
+    nanoseconds, missed, refused, resets : int
     """
 
     latency: list[int]
     nanoseconds: int
     missed: int
     refused: int
+    resets: int
 
 
-class StepClock:
+class Clock:
+    """A record that native code counts in.
+
+    Parameters
+    ----------
+    handle : ctypes.CDLL
+        Holds `edgelstm_ticks` and what counts.
+    size : int
+        Of the record.
+    finest_ns : int
+        The smallest latency that is told apart.
+    deadline_ns : float
+    kept : tuple
+        What addresses in the record point to.
+    """
+
+    def __init__(self, handle: ctypes.CDLL, size: int, finest_ns: int, deadline_ns: float, kept: tuple[object, ...]) -> None:
+        self._memory = allocate(size).view(native_call.Binding)
+        self._memory.kept = (*kept, handle)
+        self._words = self._memory.view(np.int64)
+        self.rate = _rate(handle)
+        self._memory[SCALE : SCALE + 8].view(np.float64)[0] = 1 / (self.rate * finest_ns)
+        self._words[DEADLINE // 8] = int(min(deadline_ns * self.rate, 2.0**62))
+        self._told = self._words.copy()
+
+    def collect(self) -> Counted:
+        """What was counted since this was last asked for; the record is never written to, since a step may count meanwhile."""
+        words = self._words.copy()
+        more, self._told = words - self._told, words
+        latency, nanoseconds = more[COUNTS // 8 : SIZE // 8].tolist(), int(more[SUM // 8] / self.rate)
+        return Counted(latency, nanoseconds, *(int(more[at // 8]) for at in (MISSED, REFUSED, RESETS)))
+
+
+class StepClock(Clock):
     """A builtin that calls ``stream.step`` and counts how long it took.
 
     Parameters
     ----------
     step : builtin
         Of a stream; see `native_call.bind`.
-    handle : ctypes.CDLL
-        Holds `edgelstm_ticks` and `edgelstm_timed_step`.
+    handle, finest_ns, deadline_ns
+        As `Clock` takes them.
     address : int
         Of the native step.
-    finest_ns : int
-        The smallest latency that is told apart.
-    deadline_ns : float
 
     Attributes
     ----------
@@ -69,27 +115,16 @@ class StepClock:
     """
 
     def __init__(self, step: Any, handle: ctypes.CDLL, address: int, finest_ns: int, deadline_ns: float) -> None:
-        self._memory = allocate(SIZE).view(native_call.Binding)
-        self._memory.kept = (step, handle)
-        self._words = self._memory.view(np.int64)
-        self._rate = _rate(handle)
+        super().__init__(handle, SIZE, finest_ns, deadline_ns, (step,))
         self._words[0] = address
         self._words[OWNER // 8] = id(step.__self__)
-        self._memory[SCALE : SCALE + 8].view(np.float64)[0] = 1 / (self._rate * finest_ns)
-        self._words[DEADLINE // 8] = int(min(deadline_ns * self._rate, 2.0**62))
         timed = ctypes.cast(handle.edgelstm_timed_step, ctypes.c_void_p).value or 0
         self.step: Callable[..., Any] = native_call.builtin(self._memory, METHOD, timed)
 
-    def collect(self) -> Counted:
-        """What was counted since this was last asked for."""
-        words = self._words
-        found = Counted(words[COUNTS // 8 :].tolist(), int(words[SUM // 8] / self._rate), int(words[MISSED // 8]), int(words[REFUSED // 8]))
-        words[COUNTS // 8 :] = words[SUM // 8] = words[MISSED // 8] = words[REFUSED // 8] = 0
-        return found
 
-
+@cache
 def _rate(handle: ctypes.CDLL) -> float:
-    """Ticks a nanosecond: the median of some short measurements, since the process may lose its core in any of them."""
+    """Ticks a nanosecond, measured once a process: the median of some short measurements, in any of which it may lose its core."""
     ticks = handle.edgelstm_ticks
     ticks.restype = ctypes.c_uint64
     found: list[float] = []

@@ -3,12 +3,20 @@
 import contextlib
 import os
 import time
+from collections.abc import Callable
 
 from ..errors import ModelFileError
 
 
-def write_atomic(path: str, data: bytes) -> None:
+def write_atomic(path: str, data: bytes, before: Callable[[int], object] = lambda descriptor: None) -> None:
     """Put `data` at `path` so that a crash, a full disk or a power cut leaves the old file or the new one, never half of one.
+
+    Parameters
+    ----------
+    path : str
+    data : bytes
+    before : callable
+        Called with the new file's descriptor before the file takes its name, so that nobody finds it there without what this did to it.
 
     Raises
     ------
@@ -25,6 +33,7 @@ def write_atomic(path: str, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+            before(file.fileno())
         os.replace(temporary, path)
         _sync_folder(folder)
     except OSError as problem:

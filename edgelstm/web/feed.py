@@ -42,6 +42,8 @@ class Feed:
         What the lines are called.
     labels : bool
         Whether the outputs are decisions, whose largest names a stream's state.
+    thresholds : sequence of float
+        What each output must reach to do so.
 
     Attributes
     ----------
@@ -49,9 +51,12 @@ class Feed:
         Gives further counters by name, whenever a page is told what is new.
     """
 
-    def __init__(self, title: str, inputs: Sequence[str], outputs: Sequence[str], *, labels: bool) -> None:
+    def __init__(
+        self, title: str, inputs: Sequence[str], outputs: Sequence[str], *, labels: bool, thresholds: Sequence[float] = ()
+    ) -> None:
         self._about = {"title": title, "inputs": list(inputs)[:MOST_LINES], "outputs": list(outputs)[:MOST_LINES], "bounds": BOUNDS}
         self._names = list(outputs) if labels else []
+        self._thresholds = np.asarray(thresholds, np.float32)
         self._lock = threading.Lock()
         self._rows: dict[str, deque[tuple[int, float, list[float]]]] = {"": deque(maxlen=KEPT)}
         self._streams: dict[str, tuple[int, int]] = {}
@@ -73,12 +78,19 @@ class Feed:
                 answered = i < len(answers)
                 steps, best = self._streams.pop(key, (0, -1))
                 if answered and self._names:
-                    best = int(answers[i].argmax())
+                    best = self._decided(answers[i])
                 self._streams[key] = steps + 1, best
                 self._number += 1
                 if key in self._rows:
                     drawn = [*xs[i, :MOST_LINES].tolist(), *(answers[i, :MOST_LINES].tolist() if answered else [])]
                     self._rows[key].append((self._number, now, drawn))
+
+    def _decided(self, answer: NDArray[np.float32]) -> int:
+        """The output that names the state; -1 where none reaches its threshold."""
+        if not len(self._thresholds):
+            return int(answer.argmax())
+        reached = np.where(answer >= self._thresholds, answer, -np.inf)
+        return int(reached.argmax()) if np.isfinite(reached).any() else -1
 
     def about(self, request: Request) -> Reply:
         """What stays the same: names and bounds, as JSON."""

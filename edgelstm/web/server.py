@@ -183,6 +183,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _has_token(self, query: Mapping[str, str]) -> bool:
         token = self.server.owner.token
+        if not token:
+            return True
         try:
             cookie = SimpleCookie(self.headers.get("Cookie", "")).get(_COOKIE)
         except CookieError:

@@ -4,13 +4,14 @@ Packing is described where it is read, in the kernels. Nothing here compiles. Ea
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ...errors import CompileError
 from ...layers import part
 from ...layers.record import Layer
+from ...runtime.fields import Fields
 from ..targets import Target
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -46,7 +47,7 @@ LARGEST_CELL = 1e9
 _EMPTY = np.zeros(0, np.float32)
 
 
-class Counting(NamedTuple):
+class Counting(Fields):
     """Which rows a kernel answers that counts them, and the padding around a whole recording.
 
     Parameters
@@ -69,7 +70,7 @@ class Counting(NamedTuple):
     spare: int = 0
 
 
-class Lowered(NamedTuple):
+class Lowered(Fields):
     """One layer, ready for code generation except for where its rows lie.
 
     Parameters
@@ -107,10 +108,11 @@ class Lowered(NamedTuple):
     keeps: tuple[tuple[str, int, int], ...] = ()
 
 
-class Reach(NamedTuple):
+class Reach(Fields):
     """No value inside a layer exceeds ``gain * |input| + offset``, and none that leaves it exceeds `most`.
 
     |input| is the largest magnitude of what the layer reads; the sum of those of all its inputs, if it `sums` them.
+    What it reads is multiplied by `factor` inside, on some CPU at least, which is then divided out of what it computes.
     Where values grow otherwise, `grows` gives the bound in place of gain and offset: of the largest magnitudes of all inputs, in order.
     """
 
@@ -118,6 +120,7 @@ class Reach(NamedTuple):
     offset: float = 0.0
     most: float = float("inf")
     sums: bool = False
+    factor: float = 1.0
     grows: Callable[[list[float]], float] | None = None
 
     def inside(self, given: list[float]) -> float:
@@ -127,7 +130,7 @@ class Reach(NamedTuple):
         return self.gain * (sum(given) if self.sums else max(given)) + self.offset
 
 
-class Rule(NamedTuple):
+class Rule(Fields):
     """What the compiler must know of a kind of layer; neither part can be absent.
 
     Parameters
@@ -225,19 +228,25 @@ def tiling(hidden: int, target: Target, tile: int = 0) -> tuple[int, int, int]:
     return padded, units, padded % units
 
 
+def chains(outputs: int, target: Target) -> int:
+    """In how many parts, 1, 2 or 4, so many sums are taken apart, so that their latency is hidden."""
+    registers = max(1, -(-outputs // target.lanes))
+    return 1 if registers >= MULTIPLY_ADDS_IN_FLIGHT else 2 if 4 * registers > MULTIPLY_ADDS_IN_FLIGHT else 4
+
+
 def tiled(rows: Any, units: int) -> Floats:
     """(gate, unit, row) -> tiles of `units` units: row by row the gates side by side."""
     tiles = [rows[:, start : start + units].transpose(2, 0, 1).ravel() for start in range(0, rows.shape[1], units)]
     return np.concatenate(tiles)
 
 
-def tiles_of(layer: Layer, rows: Any, units: int) -> Floats:
-    """As `tiled`; where the layer's weights are in half precision, all rows but the first, the bias, are packed so."""
+def tiles_of(layer: Any, rows: Any, units: int, halves: int) -> Floats:
+    """As `tiled`; where the layer's weights are in half precision, all rows but the first, the bias, are packed in the form `halves`."""
     if not layer.halves:
         return tiled(rows, units)
     from .halves import half_tiles  # float32 models never need it
 
-    return half_tiles(rows, units)
+    return half_tiles(rows, units, layer.input_size, halves)
 
 
 def floats_of(layer: Any) -> int:

@@ -10,11 +10,8 @@ from ...kernels.cell_options import CellOptions, Places
 from ...layers.activations import bound
 from ...layers.cells import LARGEST, Cell
 from ..targets import Target
-from . import Floats, Reach, checked_start, largest, row_sums, tiles_of, up_to
+from . import Floats, Reach, chains, checked_start, largest, row_sums, tiles_of, up_to
 from .packing import floats
-
-#: Registers of sums that keep a CPU busy: two multiply-adds a cycle, four cycles each.
-SUMS_IN_FLIGHT = 8
 
 
 def cell_options(layer: Cell, target: Target) -> CellOptions:
@@ -44,12 +41,6 @@ def cell_options(layer: Cell, target: Target) -> CellOptions:
     )
 
 
-def chains(outputs: int, target: Target) -> int:
-    """In how many parts the sums of so many outputs are kept apart, so that their latency is hidden."""
-    registers = max(1, -(-outputs // target.lanes))
-    return 1 if registers >= SUMS_IN_FLIGHT else 2 if 4 * registers > SUMS_IN_FLIGHT else 4
-
-
 def halves(options: CellOptions) -> NDArray[np.float32]:
     """What rows of the gates i f g o come multiplied by: (4,)."""
     return np.array([0.5, 0.5, 1, 0.5] if options.sigmoidal else [1, 1, 1, 1], np.float32)
@@ -68,11 +59,13 @@ def by_gate(layer: Cell, rows: NDArray[Any], padded: int) -> Floats:
     return gates[kept_gates(layer)]
 
 
-def tiles(layer: Any, options: CellOptions, padded: int, units: int) -> Floats:
-    """Tiles of a layer in float32. With a norm the bias is not in them, and nothing is halved: what comes out of the norm is."""
+def tiles(layer: Any, options: CellOptions, constants: dict[str, Any]) -> Floats:
+    """Tiles of a layer. With a norm the bias is not in them, and nothing is halved: what comes out of the norm is."""
     bias = layer.bias if layer.norm is None else np.zeros_like(layer.bias)
-    rows = by_gate(layer, np.concatenate([bias[:, None], layer.weight_ih, layer.weight_hh], axis=1), padded)
-    return tiles_of(layer, rows if layer.norm is not None else rows * halves(options)[kept_gates(layer)][:, None, None], units)
+    rows = by_gate(layer, np.concatenate([bias[:, None], layer.weight_ih, layer.weight_hh], axis=1), constants["padded"])
+    if layer.norm is None:
+        rows = rows * halves(options)[kept_gates(layer)][:, None, None]
+    return tiles_of(layer, rows, constants["units"], constants.get("halves", 0))
 
 
 def numbers(layer: Any, options: CellOptions, padded: int) -> Floats:

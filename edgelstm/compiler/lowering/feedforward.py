@@ -29,15 +29,20 @@ def dense(layer: Dense, sizes: list[int], target: Target) -> Lowered:
 
 def dense_half(layer: Dense, target: Target) -> Lowered:
     """The same with weights in half precision."""
-    from .halves import half_tiles, packed
+    from .halves import form, half_tiles, packed
 
     outputs, inputs = layer.weight.shape
     constants = {"inputs": inputs, "outputs": outputs, "halves": 1}
     if outputs < FEWEST_COLUMNS:
         return Lowered("dense_dot_f32", constants, outputs, np.concatenate([packed(layer.weight).ravel(), layer.bias]))
     units = min(outputs, 2 * target.lanes)
-    rows = np.concatenate([layer.bias[:, None], layer.weight], axis=1)  # (outputs, 1 + inputs)
-    return Lowered("dense_columns_f32", constants | {"units": units}, outputs, half_tiles(rows[None], units))
+    whole = outputs // units * units
+    constants |= {"units": units, "halves": form(target, layer.weight, whole=units % 4 == 0)}
+    rows = np.concatenate([layer.bias[:, None], layer.weight], axis=1)[None]  # (1, outputs, 1 + inputs)
+    tiles = [half_tiles(rows[:, :whole], units, inputs, constants["halves"])]
+    if whole < outputs:
+        tiles.append(half_tiles(rows[:, whole:], units, inputs, 1))
+    return Lowered("dense_columns_f32", constants, outputs, np.concatenate(tiles))
 
 
 def activation(layer: Activation, sizes: list[int], target: Target) -> Lowered:
@@ -72,6 +77,12 @@ def dense_reach(layer: Dense) -> Reach:
     return Reach(largest(row_sums(layer.weight)), largest(layer.bias))
 
 
+def half_reach(layer: Dense) -> Reach:
+    from . import halves
+
+    return halves.half_reach(dense_reach(layer))
+
+
 def activation_reach(layer: Activation) -> Reach:
     return Reach(1.0, most=bound(layer.function), grows=lambda given: max(*given, bound(layer.function, max(given))))
 
@@ -83,7 +94,7 @@ def normalizer_reach(layer: Normalizer) -> Reach:
 
 RULES = {
     "dense": Rule(dense, dense_reach),
-    "dense_half": Rule(dense, dense_reach),
+    "dense_half": Rule(dense, half_reach),
     "activation": Rule(activation, activation_reach),
     "softmax": Rule(softmax, lambda layer: Reach(1.0, 0.0, 1.0)),
     "log_softmax": Rule(log_softmax, lambda layer: Reach(2.0, math.log(MAX_SIZE))),

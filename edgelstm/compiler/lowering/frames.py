@@ -6,7 +6,7 @@ import numpy as np
 
 from ...layers.frames import InterRNN, IntraRNN, RowsRNN
 from ..targets import Target
-from . import MOST_ROWS, Floats, Lowered, Reach, Rule, largest, row_sums, rule, up_to
+from . import MOST_ROWS, Floats, Lowered, Reach, Rule, largest, lowered, row_sums, rule, up_to
 
 #: Floats in a cache line.
 _LINE = 16
@@ -14,9 +14,9 @@ _LINE = 16
 
 def _cell(layer: RowsRNN, target: Target) -> tuple[Lowered, dict[str, Any]]:
     """The cell alone, and the constants of a kernel around it."""
-    low = rule(layer.cell).lower(layer.cell, [layer.cell.input_size], target)
+    low = lowered(layer.cell, [layer.cell.input_width], target)
     constants = {"kernel": low.kernel, "constants": tuple(low.constants.items()), "rows": layer.rows}
-    return low, {**constants, "channels": layer.cell.input_size, "hidden": layer.hidden_size}
+    return low, {**constants, "channels": layer.cell.input_width, "hidden": layer.hidden_size}
 
 
 def _whole_lines(array: Floats) -> Floats:
@@ -28,7 +28,7 @@ def intra(layer: IntraRNN, sizes: list[int], target: Target) -> Lowered:
     state, weights = _whole_lines(low.state), _whole_lines(low.weights)
     block, turn = min(MOST_ROWS, layer.rows), -1 if layer.cell.reverse else 1
     constants |= {
-        "strides": (("x_stride", turn * layer.cell.input_size), ("y_stride", turn * low.width)),
+        "strides": (("x_stride", turn * layer.cell.input_width), ("y_stride", turn * low.width)),
         "width": low.width,
         "block": block,
         "state": state.size,

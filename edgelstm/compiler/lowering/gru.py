@@ -1,10 +1,12 @@
 """GRU layers in float32, and with weights in half precision -> kernel and packed weights, in the layout of `kernels.gru_f32`."""
 
+import math
+
 import numpy as np
 
 from ...layers.gru import GRU
 from ..targets import Target
-from . import Floats, Lowered, Rule, input_products, tiling, with_table, without_inputs
+from . import Floats, Lowered, Reach, Rule, input_products, tiling, with_table, without_inputs
 from .hidden import gru_biases, gru_cell, gru_reach, gru_tile, hidden_keeps, hidden_state, walk_of
 
 
@@ -21,13 +23,25 @@ def lower(layer: GRU, sizes: list[int], target: Target) -> Lowered:
         **walk,
         "cell": gru_cell(layer, target.division),
     }
+    halves = 0
     if layer.halves:
-        constants["halves"] = 1
+        from .halves import form
+
+        constants["halves"] = halves = form(target, layer.weight_ih, layer.weight_hh)
+        if halves == 2:  # input products of several rows convert each weight: on Zen 4 that takes longer than weaving two rows
+            walk["walk"] = constants["walk"] = 0, walk["walk"][1]
     row = 3 * padded if layer.reset_after else 4 * padded
     hoisted = walk["walk"][0]
     scratch, workspace = (row, 0) if hoisted else (0, 0 if layer.reset_after else row)
     return Lowered(
-        "gru_f32", constants, padded, pack(layer, padded, units), hidden_state(layer, padded), scratch, workspace, keeps=hidden_keeps(layer)
+        "gru_f32",
+        constants,
+        padded,
+        pack(layer, padded, units, halves),
+        hidden_state(layer, padded),
+        scratch,
+        workspace,
+        keeps=hidden_keeps(layer),
     )
 
 
@@ -42,7 +56,7 @@ def looked_up(layer: GRU, table: Floats, target: Target) -> Lowered:
     return with_table(low, products)
 
 
-def pack(layer: GRU, padded: int, units: int) -> Floats:
+def pack(layer: GRU, padded: int, units: int, halves: int) -> Floats:
     """Tiles of `units` units, as the kernel's file says."""
     hidden, before = layer.hidden_size, 1 + layer.input_size
     bias, multiplied = gru_biases(layer)
@@ -54,19 +68,25 @@ def pack(layer: GRU, padded: int, units: int) -> Floats:
     parts = []
     for start in range(0, padded, units):
         tile = rows[:, start : start + units].transpose(2, 0, 1)  # (row, gate, unit)
-        matrices = [tile[1:]] if layer.reset_after else [tile[1:before], tile[before:, :2], tile[before:, 2]]
+        recurrent = [tile[before:]] if layer.reset_after else [tile[before:, :2], tile[before:, 2]]
         last = [behind[start : start + units]] if layer.reset_after else []
-        parts += [tile[0], *(held(layer, matrix) for matrix in matrices), *last]
+        parts += [tile[0], *(held(matrix, halves) for matrix in (tile[1:before], *recurrent)), *last]
     return np.concatenate([part.ravel() for part in parts])
 
 
-def held(layer: GRU, matrix: Floats) -> Floats:
+def held(matrix: Floats, halves: int) -> Floats:
     """(row, ...) as the layer's kernel reads it: in float32, or packed in half precision."""
-    if not layer.halves:
+    if not halves:
         return matrix
-    from .halves import packed
+    from .halves import held
 
-    return packed(matrix.reshape(len(matrix), -1))
+    return held(matrix.reshape(len(matrix), math.prod(matrix.shape[1:])), halves)
 
 
-RULES = {kind: Rule(lower, gru_reach, looked_up) for kind in ("gru", "gru_half")}
+def half_reach(layer: GRU) -> Reach:
+    from . import halves
+
+    return halves.half_reach(gru_reach(layer))
+
+
+RULES = {"gru": Rule(lower, gru_reach, looked_up), "gru_half": Rule(lower, half_reach, looked_up)}

@@ -47,11 +47,14 @@ def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
         "paired": int(target.pairs),
         "division": target.division,
     }
+    halves = 0
     if layer.halves:
-        constants["halves"] = 1
+        from .halves import form
+
+        constants["halves"] = halves = form(target, layer.weight_ih, layer.weight_hh, whole=not constants["small"])
     if layer.variant:
         return with_options(layer, target, constants)
-    weights = pack(layer, padded, units)
+    weights = pack(layer, padded, units, halves)
     scratch, keeps = 4 * padded if hoisted else 0, lstm_keeps(layer, padded)
     return Lowered("lstm_f32", constants, padded, weights, lstm_state(layer, padded, padded), scratch, keeps=keeps)
 
@@ -62,7 +65,7 @@ def with_options(layer: LSTM, target: Target, constants: dict[str, Any]) -> Lowe
 
     options, padded = cells.cell_options(layer, target), constants["padded"]
     given = options.projection or padded
-    weights = np.concatenate([cells.tiles(layer, options, padded, constants["units"]), cells.numbers(layer, options, padded)])
+    weights = np.concatenate([cells.tiles(layer, options, constants), cells.numbers(layer, options, padded)])
     work, sums = options.room(padded), options.count * padded
     scratch, workspace = (sums + work, 0) if constants["hoisted"] else (0, work)
     state, keeps = lstm_state(layer, padded, given), lstm_keeps(layer, given)
@@ -94,13 +97,19 @@ def reach(layer: LSTM) -> Reach:
     return cell_reach(layer)
 
 
-def pack(layer: LSTM, padded: int, units: int) -> Floats:
+def pack(layer: LSTM, padded: int, units: int, halves: int) -> Floats:
     """Tiles of `units` units: for each row of [bias, inputs, recurrent] the gates i f g o side by side; i, f and o halved."""
     hidden = layer.hidden_size
     rows = np.zeros((4, padded, 1 + layer.input_size + hidden), np.float32)  # (gate, unit, row)
     rows[:, :hidden] = np.concatenate([layer.bias[:, None], layer.weight_ih, layer.weight_hh], axis=1).reshape(4, hidden, -1)
     rows[[0, 1, 3]] *= np.float32(0.5)
-    return tiles_of(layer, rows, units)
+    return tiles_of(layer, rows, units, halves)
 
 
-RULES = {kind: Rule(lower, reach, looked_up) for kind in ("lstm", "lstm_half")}
+def half_reach(layer: LSTM) -> Reach:
+    from . import halves
+
+    return halves.half_reach(reach(layer))
+
+
+RULES = {"lstm": Rule(lower, reach, looked_up), "lstm_half": Rule(lower, half_reach, looked_up)}

@@ -7,7 +7,10 @@ import numpy as np
 from ...layers.activations import bound
 from ...layers.minimal import Minimal
 from ..targets import Target
-from . import Lowered, Reach, Rule, largest, row_sums, tiled, tiling
+from . import Lowered, Reach, Rule, chains, largest, row_sums, tiled, tiling
+
+#: Inputs from which on a tile's sums are taken in parts: with fewer, sums of several tiles are under way together. Measured on Zen 5.
+LONG = 8
 
 
 def lower(layer: Minimal, sizes: list[int], target: Target) -> Lowered:
@@ -22,6 +25,7 @@ def lower(layer: Minimal, sizes: list[int], target: Target) -> Lowered:
         state[:hidden] = layer.h0
     constants: dict[str, Any] = {"inputs": layer.input_size, "padded": padded, "units": units, "tail": tail, "paired": int(target.pairs)}
     constants |= {"candidate": layer.candidate, "division": target.division}
+    constants["chains"] = chains(gates * units, target) if layer.input_size >= LONG else 1
     return Lowered(f"{layer.kind}_f32", constants, padded, tiled(rows, units), state)
 
 

@@ -10,8 +10,9 @@ from .python_call import holds_a_map, holds_a_vector
 inlined = njit(inline="always")
 
 
-def run_arrays(inputs, at, of):
-    """Kernel of `edgelstm_run_arrays`: `run_streams` from one array object to another, a timestep of each stream.
+def python_streams(inputs, at, of):
+    """Kernel of `PyObject *step(PyObject *self, PyObject *const *args, Py_ssize_t count)`: `run_streams` of a timestep of each stream, from
+    one array object to another.
 
     Parameters
     ----------
@@ -21,21 +22,31 @@ def run_arrays(inputs, at, of):
         Byte offsets of CPython's and NumPy's fields (`runtime.binding`), and of a call's (`runtime.many_call`).
     """
 
-    def kernel(call, x, y):
-        """call: address of a call; x, y: addresses of array objects, y (count, outputs) float32.
-
-        Returns as `run_streams`; -1 where x is no C-contiguous float32 array (count, inputs), and nothing has run.
-        """
+    @inlined
+    def fits(call, x):
         if peek_i64(x, at.OBJECT_TYPE) != peek_i64(call, of.NDARRAY_TYPE) or peek_i64(x, at.ARRAY_DESCR) != peek_i64(
             call, of.FLOAT32_DESCR
         ):
-            return -1
+            return False
         if peek_i32(x, at.ARRAY_NDIM) != 2 or peek_i32(x, at.ARRAY_FLAGS) & at.C_CONTIGUOUS == 0:
-            return -1
+            return False
         lengths = peek_i64(x, at.ARRAY_SHAPE)
-        if peek_i64(lengths, 0) != peek_i64(call, of.COUNT) or peek_i64(lengths, 8) != inputs:
-            return -1
-        return call_streams(call, floats_at(peek_i64(x, at.ARRAY_DATA)), floats_at(peek_i64(y, at.ARRAY_DATA)))
+        return peek_i64(lengths, 0) == peek_i64(call, of.COUNT) and peek_i64(lengths, 8) == inputs
+
+    def kernel(self, args, count):
+        """self: an array object over a call; args: addresses of two objects, x, and an array y (count, outputs) float32.
+
+        Returns the address of a new reference: to y; to None where x is no C-contiguous float32 array (count, inputs), or holds what must
+        not enter a state: nothing has run then.
+        """
+        call, x, y = peek_i64(self, at.ARRAY_DATA), peek_i64(args, 0), peek_i64(args, 8)
+        rows = peek_i64(call, of.CHECKED)
+        if not fits(call, x) or call_streams(call, floats_at(peek_i64(x, at.ARRAY_DATA)), floats_at(peek_i64(y, at.ARRAY_DATA))) != rows:
+            y = peek_i64(call, of.NOTHING)
+            if peek_i32(y, at.OBJECT_REFCOUNT) < 0:  # None may be immortal: its count says so and stays
+                return y
+        poke_i32(y, at.OBJECT_REFCOUNT, peek_i32(y, at.OBJECT_REFCOUNT) + 1)
+        return y
 
     return kernel
 
@@ -89,7 +100,7 @@ def python_windowed(shape, state_words, at, of):
     state_words : int
         Words of 32 bits in a state.
     at, of : module
-        As `run_arrays` takes them; the binding's arena is a call.
+        As `python_streams` takes them; the binding's arena is a call.
     """
     fits = holds_a_vector(shape[0], at) if len(shape) == 1 else holds_a_map(shape, at)
     one_step = advance(state_words, of)

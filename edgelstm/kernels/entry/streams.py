@@ -105,13 +105,12 @@ def run_streams(inputs, outputs, block, sample, group, counts, each_step, at):
 
     @inlined
     def together(w, place, z, x, y, x_stride, y_stride, time, count):
-        """A group of streams."""
+        """A group of streams. Returns how many of its steps are to be counted."""
         for t in range(time):
             run_group(w, place, z, offset(x, t * inputs), offset(y, t * outputs), x_stride, y_stride, count)
             if counts:
                 count_steps(place, count, 1)
-        if not counts:
-            count_steps(place, count, time)
+        return 0 if counts else time
 
     @inlined
     def one(w, a, z, x, y, time):
@@ -139,24 +138,89 @@ def run_streams(inputs, outputs, block, sample, group, counts, each_step, at):
             return bad
         w, z, places = floats_at(peek_i64(call, at.WEIGHTS)), floats_at(peek_i64(call, at.SCRATCH)), peek_i64(call, at.PLACES)
         n, time, stride = peek_i64(call, at.COUNT), peek_i64(call, at.TIME), peek_i64(call, at.STRIDE)
+        known = peek_i64(call, at.DIFFERENT) != 0
         k = 0
         while k < n:
             place, xk, yk = places + 8 * k, offset(x, k * stride), offset(y, k * time * outputs)
-            taken = different(place, min(group, n - k)) if group > 1 else 1
+            taken = min(group, n - k)
+            if taken > 1 and not known:
+                taken = different(place, taken)
+            steps = 0
             if taken > 1:
-                together(w, place, z, xk, yk, stride, time * outputs, time, taken)
+                steps = together(w, place, z, xk, yk, stride, time * outputs, time, taken)
             else:
                 one(w, floats_at(peek_i64(place, 0)), z, xk, yk, time)
             for j in range(taken):
-                copy(offset(floats_at(peek_i64(place, 8 * j)), sample), offset(xk, j * stride + (time - 1) * inputs))
+                a = peek_i64(place, 8 * j)
+                poke_i64(a, 0, peek_i64(a, 0) + steps)
+                copy(offset(floats_at(a), sample), offset(xk, j * stride + (time - 1) * inputs))
             k += taken
         return rows
 
     return kernel
 
 
+def step_arenas_together(inputs, outputs, sample, output, limit, bits, group):
+    """Kernel of `edgelstm_step_many` in C, of a model that answers each step and gains by groups.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Values in a sample and in an answer.
+    sample, output : int
+        Byte offsets in an arena of the sample and of the answer.
+    limit : float32
+        As `checks` take it.
+    bits : int
+        Of an address.
+    group : int
+        Most streams that go through the model together.
+    """
+    copy_sample, copy_answer = (njit(inline="always")(copier(count)) for count in (inputs, outputs))
+    wide = bits == 64
+
+    @inlined
+    def arena(arenas, k):
+        return peek_i64(arenas, 8 * k) if wide else peek_i32(arenas, 4 * k) & 0xFFFFFFFF
+
+    @inlined
+    def together(w, places, rooms, x, y, count):
+        run_group(floats_at(w), places, floats_at(rooms), x, y, inputs, outputs, count)
+        for k in range(count):
+            a = peek_i64(places, 8 * k)
+            poke_i64(a, 0, peek_i64(a, 0) + 1)
+            copy_sample(floats_at(a + sample), offset(x, k * inputs))
+
+    @inlined
+    def one(w, a, x, y):
+        copy_sample(floats_at(a + sample), x)
+        run_step(w, a)
+        copy_answer(y, floats_at(a + output))
+
+    def kernel(w, arenas, x, y, n, places, rooms):
+        """As that of `step_arenas`; places: address of a word for each stream of a group; rooms: of theirs (`groups.narrow_rooms_of`)."""
+        bad = find_bad(x, limit, n)
+        if bad < n:
+            return bad
+        k = 0
+        while k < n:
+            taken = min(group, n - k)
+            for j in range(taken):
+                poke_i64(places, 8 * j, arena(arenas, k + j))
+            taken = different(places, taken)
+            xk, yk = offset(x, k * inputs), offset(y, k * outputs)
+            if taken > 1:
+                together(w, places, rooms, xk, yk, taken)
+            else:
+                one(w, peek_i64(places, 0), xk, yk)
+            k += taken
+        return n
+
+    return kernel
+
+
 def step_arenas(inputs, outputs, sample, output, every, first, limit, bits):
-    """Kernel of `edgelstm_step_many` in C.
+    """Kernel of `edgelstm_step_many` in C, where the streams take their steps one after the other.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ each and answer the other half.
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UnsupportedModelError
+from ...errors import InputError, UnsupportedModelError
 from ...model import Model
 from ...stream import Stream
 from ..calibration import side_by_side
@@ -20,15 +20,15 @@ LEAST_WINDOWS = 4
 
 
 def answers_of(model: Model, batch: Batch) -> Floats:
-    """What the compiled model answers to every window from the initial state: (windows, time, output_size).
+    """What the compiled model answers to every window from the initial state: (windows, answers due, output_size).
 
     Padding is answered too where the model steps; the one answer to a recording stands at each of its steps.
     """
-    stream = Stream(model)
-    answers = np.zeros((*batch.xs.shape[:2], model.output_size), np.float32)
-    for xs, length, given in zip(batch.xs, batch.lengths, answers, strict=True):
+    stream, due = Stream(model), batch.due(model.output_wire)
+    answers = np.zeros((*due.xs.shape[:2], model.output_size), np.float32)
+    for xs, length, own, given in zip(batch.xs, batch.lengths, due.lengths, answers, strict=True):
         stream.reset()
-        given[: None if model.streams else length] = stream.process(xs if model.streams else xs[:length])
+        given[: None if model.streams else own] = stream.process(xs if model.streams else xs[:length])
     return answers
 
 
@@ -59,18 +59,20 @@ def recalibrated(choice: Choice, batch: Batch) -> Model:
 
 
 def unseen(choice: Choice) -> Floats | None:
-    """What models answer that were calibrated on the other half: (windows, time, output_size). None where a half is too little for that.
+    """What models answer that were calibrated on the other half: (windows, answers, output_size). None where a half is too little for that.
 
     A window is stepped from its beginning, so that the state is what it would be in use.
     """
-    first = halves(choice.batch)
-    found = np.empty((*first.shape, choice.before.output_size), np.float32)
-    for calibrated_on, judged in ((first, choice.batch.own & ~first), (choice.batch.own & ~first, first)):
+    first, wire = halves(choice.batch), choice.before.output_wire
+    due = choice.batch.due(wire)
+    found = np.zeros((*due.xs.shape[:2], choice.before.output_size), np.float32)
+    for calibrated_on, others in ((first, choice.batch.own & ~first), (choice.batch.own & ~first, first)):
+        judged = others[:, wire.first - 1 :: wire.every]
         if not calibrated_on.any() or not judged.any():
             return None
         try:
             model = recalibrated(choice, part_of(choice.batch, calibrated_on))
-        except UnsupportedModelError:
+        except (InputError, UnsupportedModelError):
             return None
         found[judged] = answers_of(model, choice.batch)[judged]
     return found

@@ -14,7 +14,9 @@ from numpy.typing import ArrayLike
 
 from ... import __version__
 from ...files.elstm import save
+from ...layers.feedforward import LogSoftmax, Softmax
 from ...model import Model
+from ...runtime.rates import step_of
 from ...stream import Stream
 from .. import speed
 from ..choosing import Choice
@@ -48,6 +50,7 @@ def compare(choice: Choice, labels: Sequence[ArrayLike] | None = None, machine: 
     """
     before, after, batch = choice.before, choice.model, choice.batch
     truth = None if labels is None else metrics.checked_labels(before, labels, batch)
+    due = batch.due(before.output_wire)
     wanted, own = answers_of(before, batch), answers_of(after, batch)
     unseen_answers = unseen(choice)
     answers = wanted, own if unseen_answers is None else unseen_answers
@@ -60,7 +63,7 @@ def compare(choice: Choice, labels: Sequence[ArrayLike] | None = None, machine: 
         "windows": {"count": windows, "steps": steps, "longest": int(batch.lengths.max())},
         "judged": {"windows": windows, "steps": steps, "unseen": unseen_answers is not None},
         "evidence": findings(before, batch, choice.before_trace),
-        "output": {**_output(before, *answers, batch), "calibrated_db": metrics.snr_db(wanted[batch.own], own[batch.own])},
+        "output": {**_output(before, *answers, due), "calibrated_db": metrics.snr_db(wanted[due.own], own[due.own])},
         "task": None if truth is None else metrics.task(before, truth, *answers),
         "size": {
             "file_bytes": [file_bytes(model) for model in (before, after)],
@@ -84,7 +87,9 @@ def file_bytes(model: Model) -> int:
 
 
 def _output(model: Model, before: Floats, after: Floats, batch: Batch) -> dict[str, Any]:
-    own = batch.own
+    """`batch`: of the steps at which answers are due."""
+    own, wire = batch.own, model.output_wire
+    steps = [step_of(number, wire.every, wire.first) for number in range(before.shape[1])]
     worst = metrics.worst_step(before, after, batch)
     over_time = metrics.error_over_time(before, after, batch)
     first = max(0, worst["step"] - AROUND)
@@ -93,14 +98,16 @@ def _output(model: Model, before: Floats, after: Floats, batch: Batch) -> dict[s
     name = model.labels[worst["output"]] if model.labels else f"output {worst['output']}"
     return {
         "snr_db": metrics.snr_db(before[own], after[own]),
+        "varying_db": metrics.varying_db(before[own], after[own]),
         "rms_error": float(np.sqrt(np.square(after[own] - before[own], dtype=np.float64).mean())),
         "same_decision": None if same is None else float(same),
-        "worst": {**worst, "name": name, "at": batch.place(worst["window"]).at(worst["step"])},
+        "decides": same is not None and (bool(model.labels) or isinstance(model.layers[-1], Softmax | LogSoftmax)),
+        "worst": {**worst, "step": steps[worst["step"]], "name": name, "at": batch.place(worst["window"]).at(worst["step"])},
         "around_worst": {
-            "step": list(range(around.start, around.stop)),
+            "step": steps[around],
             "f32": before[worst["window"], around, worst["output"]].tolist(),
             "int8": after[worst["window"], around, worst["output"]].tolist(),
         },
-        "error_over_time": over_time,
+        "error_over_time": {**over_time, "step": [steps[int(step)] for step in over_time["step"]]},
         "error_growth": metrics.growth(over_time["rms"]),
     }

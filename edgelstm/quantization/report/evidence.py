@@ -132,7 +132,8 @@ def movement(model: Model, batch: Batch, trace: Trace) -> float | None:
     usual = np.quantile(batch.xs[batch.own], 0.5, axis=0, method="nearest")
     still = np.broadcast_to(usual, (1, *batch.xs.shape[1:])).astype(np.float32)
     quiet = run(model.layers, Batch(still, np.array([still.shape[1]])))
-    return max(float(np.sqrt(np.square(trace.values[name] - quiet.values[name])[batch.own].mean())) for name in recurrent)
+    squared = ((name, np.square(trace.values[name] - quiet.values[name])) for name in recurrent)
+    return max(float(np.sqrt(moves[batch.due(trace.wires[name]).own].mean())) for name, moves in squared)
 
 
 def _recurrent(model: Model) -> list[Recurrent]:

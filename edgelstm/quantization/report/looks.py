@@ -32,13 +32,13 @@ def layer_record(choice: Choice, layer: Layer, decision: Decision) -> dict[str, 
         "bytes": [_bytes(layer), _bytes(now)],
         "options": [_option_record(option) for option in decision.options.values() if option.scheme != "f32"],
         "input": _input_record(choice, layer, decision.option),
-        "snr_db": snr_db(choice.before_trace.values[layer.name][choice.batch.own], choice.trace.values[layer.name][choice.batch.own]),
+        "snr_db": snr_db(*(trace.answered(layer, choice.batch) for trace in (choice.before_trace, choice.trace))),
         "gates": None,
         "cell": None,
         "output_saturated": None,
         "scales": _scales(now),
     }
-    y = choice.trace.values[layer.name][choice.batch.own]
+    y = choice.trace.answered(layer, choice.batch)
     clipped = None if now.output_grid is None else at_ends(now, y)
     if isinstance(layer, Recurrent) and isinstance(now, Recurrent):
         told["gates"] = gate_record(choice, layer, now)
@@ -65,8 +65,7 @@ def _option_record(option: Option) -> dict[str, Any]:
 
 def _input_record(choice: Choice, layer: Layer, option: Option) -> dict[str, Any]:
     """The range of what the layer reads, and how its integers cover it."""
-    own = choice.batch.own
-    seen = choice.before_trace.inputs_of(layer)[own]
+    seen = choice.before_trace.taken(layer, choice.batch)
     told: dict[str, Any] = {
         "low": float(seen.min()),
         "high": float(seen.max()),
@@ -76,7 +75,7 @@ def _input_record(choice: Choice, layer: Layer, option: Option) -> dict[str, Any
         "rounding_db": None,
     }
     if option.scheme not in ("f32", *WEIGHTS_ALONE):
-        x = choice.trace.inputs_of(option.layer)[own]
+        x = choice.trace.taken(option.layer, choice.batch)
         told["range"] = "per step" if option.span is None else option.span.method
         told["ends"] = None if option.span is None else _ends(option)
         told["saturated"] = 0.0 if option.span is None else _saturated(option, x)
@@ -106,9 +105,9 @@ def gate_record(choice: Choice, layer: Recurrent, now: Recurrent) -> dict[str, d
     before, after = choice.before_trace, choice.trace
     traces = ((before, layer), (before, now), (after, now))
     read = [(record, trace.inputs_of(layer), trace.h_before(layer)) for trace, record in traces]
-    hidden = layer.hidden_size
+    hidden, batch = layer.hidden_size, choice.batch.due(before.wires[layer.name])
     powers = np.zeros((3, len(layer.gates)))  # signal, teacher-forced noise, free-running noise
-    for window, length in enumerate(choice.batch.lengths):
+    for window, length in enumerate(batch.lengths):
         z = [gates(record, x[window, :length], h[window, :length]).reshape(length, -1, hidden) for record, x, h in read]
         for kind, difference in enumerate((z[0], z[1] - z[0], z[2] - z[0])):
             powers[kind] += np.square(difference, dtype=np.float64).sum(axis=(0, 2))
@@ -116,7 +115,7 @@ def gate_record(choice: Choice, layer: Recurrent, now: Recurrent) -> dict[str, d
         gate: {"teacher": ratio_db(signal, teacher), "free": ratio_db(signal, free)}
         for gate, (signal, teacher, free) in zip(layer.gates, powers.T, strict=True)
     }
-    own = choice.batch.own
+    own = batch.own
     if now.output_grid is not None:
         for gate, share in zip(now.gates, _clipped_gates(choice, now), strict=True):
             told[gate]["saturated"] = float(share)
@@ -129,23 +128,24 @@ def gate_record(choice: Choice, layer: Recurrent, now: Recurrent) -> dict[str, d
 def _clipped_gates(choice: Choice, now: Recurrent) -> NDArray[np.float64]:
     """Share of each gate at the ends of Q3.12: (gates,)."""
     x, h = choice.trace.inputs_of(now), choice.trace.h_before(now)
-    counts = np.zeros(len(now.gates))
-    for window, length in enumerate(choice.batch.lengths):
+    counts, lengths = np.zeros(len(now.gates)), choice.batch.due(choice.trace.wires[now.name]).lengths
+    for window, length in enumerate(lengths):
         z = before_activation(now, x[window, :length], h[window, :length]) * (1 << GATE_BITS)
         counts += ((z <= -32768) | (z >= 32767)).reshape(length, -1, now.hidden_size).sum(axis=(0, 2))
-    return np.asarray(counts / (choice.batch.lengths.sum() * now.hidden_size))
+    return np.asarray(counts / (lengths.sum() * now.hidden_size))
 
 
 def cell_record(choice: Choice, name: str) -> dict[str, Any]:
     """Range of the float model's cell, when it is reached, whether it still grows; how far an integer cell goes and how often it does."""
-    cell = cell_range(choice.before_trace.cells[name], choice.batch)
+    batch = choice.batch.due(choice.trace.wires[name])
+    cell = cell_range(choice.before_trace.cells[name], batch)
     starts = bins(len(cell.curve))
     now = choice.decisions[name].option.layer
     told: dict[str, Any] = {
         "max_abs": cell.max_abs,
         "window": cell.window,
         "step": cell.step,
-        "at": choice.batch.place(cell.window).at(cell.step),
+        "at": batch.place(cell.window).at(cell.step),
         "slope_per_step": cell.slope,
         "grows": cell.grows,
         "curve": {"step": starts.tolist(), "max_abs": np.maximum.reduceat(cell.curve, starts).tolist()},
@@ -155,16 +155,15 @@ def cell_record(choice: Choice, name: str) -> dict[str, Any]:
     if (steps := form(now).cell_steps) is not None:
         bits, most = steps
         told["reach"] = 2.0 ** (15 - bits)
-        told["saturated"] = float((np.abs(choice.trace.cells[name][choice.batch.own]) * (1 << bits) >= most).mean())
+        told["saturated"] = float((np.abs(choice.trace.cells[name][batch.own]) * (1 << bits) >= most).mean())
     return told
 
 
 def won_back(choice: Choice) -> list[dict[str, Any]]:
     """For each quantised layer: what the output gains, and what it costs, if this one alone is kept in f32."""
-    last = choice.model.layers[-1].name
-    own = choice.batch.own
-    answers = choice.before_trace.values[last][own]
-    now = snr_db(answers, choice.trace.values[last][own])
+    last = choice.model.layers[-1]
+    answers = choice.before_trace.answered(last, choice.batch)
+    now = snr_db(answers, choice.trace.answered(last, choice.batch))
     found = []
     before = choice.before_trace.layers.values()
     for index, layer in enumerate(before):
@@ -173,6 +172,6 @@ def won_back(choice: Choice) -> list[dict[str, Any]]:
         records = [choice.decisions[r.name].option.layer if r.name in choice.decisions else r for r in before]
         costs = _bytes(layer) - _bytes(records[index])
         records[index] = layer
-        db = snr_db(answers, run(records, choice.batch, choice.trace).values[last][own])
+        db = snr_db(answers, run(records, choice.batch, choice.trace).answered(last, choice.batch))
         found.append({"name": layer.name, "output_db": db, "gain_db": min(db, MOST_DB) - now, "bytes": costs})
     return sorted(found, key=lambda item: -item["gain_db"])

@@ -14,11 +14,18 @@ from ..trace import Batch, Floats
 #: Signal-to-noise ratios are cut off here: beyond it, float32 itself is the noise.
 MOST_DB = 120.0
 
+#: An output varies if it leaves its mean by more than this share of its size: a few steps of float32.
+LEAST_VARIATION = 1e-6
+
 #: Points of a curve over time.
 POINTS = 240
 
 #: What a task may lose: accuracy in absolute terms, a forecast's error relative to what it was.
 ACCURACY_LOSS, FORECAST_LOSS = 0.005, 0.01
+
+
+#: Decisions that became wrong outnumber those that became right by more than this many standard deviations, if not by chance.
+BY_CHANCE = 2.0
 
 
 def snr_db(signal: Floats, noisy: Floats) -> float:
@@ -31,6 +38,17 @@ def ratio_db(signal: float, noise: float) -> float:
     if noise == 0 or signal == 0:
         return MOST_DB if noise == 0 else -MOST_DB
     return float(np.clip(10 * np.log10(signal / noise), -MOST_DB, MOST_DB))
+
+
+def varying_db(signal: Floats, noisy: Floats) -> float | None:
+    """`snr_db` of what varies alone: an output that lies far from zero hides any error behind its mean. None where nothing varies.
+
+    Parameters
+    ----------
+    signal, noisy : (steps, size)
+    """
+    varying = _power(signal - signal.mean(axis=0, dtype=np.float64))
+    return ratio_db(varying, _power(noisy - signal)) if varying > LEAST_VARIATION**2 * _power(signal) else None
 
 
 def _power(values: Floats) -> float:
@@ -70,13 +88,14 @@ def growth(rms: Sequence[float]) -> float:
 
 
 def checked_labels(model: Model, labels: Sequence[ArrayLike], batch: Batch) -> NDArray[np.float64]:
-    """Labels as (windows, time), NaN where a step has none.
+    """Labels as (windows, answers due), NaN where an answer has none.
 
     Parameters
     ----------
     model : Model
     labels : sequence, one item a window
-        One number, which the last step of the window shall answer, or one a step, (time,). A class is its index; NaN is no label.
+        One number, which the last answer of the window shall be, or one a step, (time,), of which those count at which an answer is due.
+        A class is its index; NaN is no label.
 
     Raises
     ------
@@ -85,8 +104,10 @@ def checked_labels(model: Model, labels: Sequence[ArrayLike], batch: Batch) -> N
     """
     if len(labels) != len(batch.lengths):
         raise InputError(f"labels must be one item a window; got {len(labels)} for {len(batch.lengths)} windows.")
-    filled = np.full(batch.xs.shape[:2], np.nan)
-    for number, (given, length) in enumerate(zip(labels, batch.lengths, strict=True)):
+    wire = model.output_wire
+    due = batch.due(wire)
+    filled = np.full(due.xs.shape[:2], np.nan)
+    for number, (given, length, answers) in enumerate(zip(labels, batch.lengths, due.lengths, strict=True)):
         name = batch.place(number).name
         try:
             row = np.asarray(given, np.float64)
@@ -94,7 +115,7 @@ def checked_labels(model: Model, labels: Sequence[ArrayLike], batch: Batch) -> N
             raise InputError(f"labels of {name} must be numbers (the index of a class).") from None
         if row.shape not in ((), (length,)):
             raise InputError(f"labels of {name} must be one number or one a step, ({length},); got shape {row.shape}.")
-        filled[number, length - 1 if row.ndim == 0 else slice(length)] = row
+        filled[number, answers - 1 if row.ndim == 0 else slice(answers)] = row if row.ndim == 0 else row[wire.first - 1 :: wire.every]
     known = ~np.isnan(filled)
     if not known.any():
         raise InputError("no step has a label; leave the labels out, or give at least one.")
@@ -102,7 +123,7 @@ def checked_labels(model: Model, labels: Sequence[ArrayLike], batch: Batch) -> N
     if (wrong := known & ~allowed).any():
         window, step = (int(i) for i in np.argwhere(wrong)[0])
         what = f"whole numbers from 0 to {model.output_size - 1}, the indices of the outputs" if model.output_size > 1 else "finite"
-        raise InputError(f"{batch.place(window).at(step)}: labels must be {what}; got {filled[window, step]:g}.")
+        raise InputError(f"{due.place(window).at(step)}: labels must be {what}; got {filled[window, step]:g}.")
     return filled
 
 
@@ -117,16 +138,20 @@ def task(model: Model, labels: NDArray[np.float64], before: Floats, after: Float
     decides = isinstance(last, Activation) and last.function == "sigmoid" and bool(np.isin(truth, (0, 1)).all())
     if model.output_size > 1 or decides:
         said = [a[asked].argmax(axis=-1) if model.output_size > 1 else a[asked][:, 0] > 0.5 for a in (before, after)]
-        was, now = (float((s == truth).mean()) for s in said)
-        changed = int((said[0] != said[1]).sum())
+        right = [s == truth for s in said]
+        was, now = (float(r.mean()) for r in right)
+        lost, won = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
         return {
             "name": "accuracy",
             "before": was,
             "after": now,
             "labelled": truth.size,
-            "changed": changed,
+            "changed": int((said[0] != said[1]).sum()),
             "passed": was - now <= ACCURACY_LOSS,
+            "falls": bool(lost - won > BY_CHANCE * np.sqrt(lost + won)),
+            "guessing": 1 / max(model.output_size, 2),
         }
     was, now = (float(np.abs(a[asked][:, 0] - truth).mean()) for a in (before, after))
     passed = now <= was * (1 + FORECAST_LOSS)
-    return {"name": "mean absolute error", "before": was, "after": now, "labelled": truth.size, "changed": None, "passed": passed}
+    told = {"name": "mean absolute error", "before": was, "after": now, "labelled": truth.size, "changed": None, "passed": passed}
+    return {**told, "falls": False, "guessing": None}

@@ -11,6 +11,9 @@ LEVELS = ("ship", "look", "stop")
 #: Below this many decibels an output is not worth shipping without a task that says otherwise.
 LEAST_DB = 20.0
 
+#: As many of its decisions a classifier may change before somebody should look at them.
+MOST_CHANGED = 0.02
+
 #: `metrics.growth` above which the error is said to grow with time.
 GROWTH_LIMIT = 3.0
 
@@ -40,13 +43,7 @@ def _quality(told: Mapping[str, Any]) -> list[tuple[str, str]]:
     output, task, judged = told["output"], told["task"], told["judged"]
     db, found = output["snr_db"], []
     if task is not None:
-        was, now = task["before"], task["after"]
-        found.append(
-            (
-                "ship" if task["passed"] else "stop",
-                f"{task['name']} {was:.4g} → {now:.4g} over {task['labelled']:,} labelled step{'s' * (task['labelled'] != 1)}",
-            )
-        )
+        found += _task(task)
     seen = f"on {judged_on(judged)}"
     if db >= TARGET_DB:
         worth = "which says little of other data" if told["evidence"] else f"above the {TARGET_DB:g} dB that are safe"
@@ -54,10 +51,37 @@ def _quality(told: Mapping[str, Any]) -> list[tuple[str, str]]:
     else:
         level = "stop" if db < LEAST_DB and task is None else "look"
         found.append((level, f"the output keeps {db:.1f} dB {seen}; {TARGET_DB:g} dB is a safe value"))
+    if db >= TARGET_DB:
+        found += _hidden(output, labelled=task is not None)
     if output["calibrated_db"] < TARGET_DB <= db:
         found.append(("look", f"over the windows that it was calibrated on, the output keeps {output['calibrated_db']:.1f} dB"))
     worst = output["worst"]
     found.append(("ship", f"at worst, {worst['name']} is {worst['int8']:.4g} instead of {worst['f32']:.4g} ({worst['at']})"))
+    return found
+
+
+def _task(task: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What labels say."""
+    was, now = task["before"], task["after"]
+    level = "stop" if not task["passed"] else "look" if task["falls"] else "ship"
+    falls = ", which falls by more than chance would have it" if level == "look" else ""
+    steps = f"{task['labelled']:,} labelled step{'s' * (task['labelled'] != 1)}"
+    found = [(level, f"{task['name']} {was:.4g} → {now:.4g} over {steps}{falls}")]
+    if task["guessing"] is not None and was < task["guessing"]:
+        found.append(
+            ("look", f"the float model is right less often than guessing is ({task['guessing']:.2g}): are labels those of its outputs?")
+        )
+    return found
+
+
+def _hidden(output: Mapping[str, Any], *, labelled: bool) -> list[tuple[str, str]]:
+    """What a good figure over the whole output does not show."""
+    found, varying = [], output["varying_db"]
+    if varying is not None and varying < TARGET_DB:
+        level = "stop" if varying < LEAST_DB and not labelled else "look"
+        found.append((level, f"of what the output varies by it keeps {varying:.1f} dB: the rest is its mean"))
+    if output["decides"] and not labelled and (others := 1 - output["same_decision"]) > MOST_CHANGED:
+        found.append(("look", f"{others:.1%} of the decisions are others; labels would tell whether they are worse"))
     return found
 
 

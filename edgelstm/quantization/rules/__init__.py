@@ -60,7 +60,9 @@ def rule(layer: Layer, scheme: str) -> Rule:
     UnsupportedModelError
         If the scheme has no rule for its kind, or the layer is quantised already.
     """
-    found = rules_of(layer.kind).get(scheme) if layer.numbers == "f32" else None
+    if layer.numbers != "f32":
+        raise UnsupportedModelError(f"{layer.label} is quantised already ({layer.numbers}); give the float model that it was made of.")
+    found = rules_of(layer.kind).get(scheme)
     if found is None:
         raise UnsupportedModelError(f"{layer.label}: {scheme} has no rule for layers of type {type(layer).__name__}.")
     return found

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.recurrent import Recurrent
+from ...layers.wire import Wire
 from ...reference import twin
 from ..places import Place
 from . import gru, lstm, minimal
@@ -53,17 +54,34 @@ class Batch(NamedTuple):
         """Where a window begins."""
         return self.places[window] if self.places else Place(f"window {window}")
 
+    def due(self, wire: Wire) -> "Batch":
+        """The steps at which values of a wire are due, and how many of each window's there are."""
+        if wire.each_step:
+            return self
+        lengths = np.array([wire.due(int(length)) for length in self.lengths])
+        places = tuple(self.place(window).thinned(wire.every, wire.first) for window in range(len(lengths)))
+        return Batch(self.xs[:, wire.first - 1 :: wire.every], lengths, places)
+
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What each layer gave: (windows, time, size), by layer name and for ``"input"``; the cells of recurrent layers beside, and the h
-    before each step of those that read from the end or have a mask.
+    """What each layer gave: (windows, answers due, size), by layer name and for ``"input"``; when it was due; the cells of recurrent
+    layers beside, and the h before each step of those that read from the end or have a mask.
     """
 
     values: dict[str, Floats]
     cells: dict[str, Floats] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
     before: dict[str, Floats] = field(default_factory=dict)
+    wires: dict[str, Wire] = field(default_factory=lambda: {INPUT: Wire((1,))})
+
+    def answered(self, layer: Layer, batch: Batch) -> Floats:
+        """What a layer gave in the windows' own steps: (answers, size)."""
+        return self.values[layer.name][batch.due(self.wires[layer.name]).own]
+
+    def taken(self, layer: Layer, batch: Batch) -> Floats:
+        """What a layer read in the windows' own steps, as `inputs_of`: (steps, input_size)."""
+        return self.inputs_of(layer)[batch.due(self.wires[layer.inputs[0]]).own]
 
     def read(self, layer: Layer) -> list[Floats]:
         """What a layer reads, apart."""
@@ -123,6 +141,8 @@ def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> T
     same = {INPUT}
     for layer in layers:
         trace.layers[layer.name] = layer
+        read = trace.wires[layer.inputs[0]]
+        trace.wires[layer.name] = read.behind(*layer.rate, read.shape)
         if before is not None and before.layers.get(layer.name) is layer and same.issuperset(layer.inputs):
             same.add(layer.name)
             trace.values[layer.name] = before.values[layer.name]
@@ -130,11 +150,11 @@ def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> T
                 if layer.name in found:
                     kept[layer.name] = found[layer.name]
         elif isinstance(layer, Recurrent):
-            trace.recur(layer, batch.lengths)
+            trace.recur(layer, batch.due(read).lengths)
         elif layer.kind in ANSWERS:
             trace.values[layer.name] = ANSWERS[layer.kind](layer, trace.read(layer))
         elif layer.kind in RECORDINGS:
-            trace.values[layer.name] = RECORDINGS[layer.kind](layer, trace.read(layer), batch.lengths)
+            trace.values[layer.name] = RECORDINGS[layer.kind](layer, trace.read(layer), batch.due(read).lengths)
         else:
             trace.values[layer.name] = stepped(layer, [trace.values[n] for n in layer.inputs])
     return trace

@@ -38,7 +38,7 @@ class Chart {
     const axis = { stroke: css("--dim"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 } };
     const lines = this.names.map((label, i) => ({ label, stroke: COLORS[i % COLORS.length], width: 1.5, points: { show: false } }));
     const time = { range: (u, low, high) => span(low, high) };
-    return { ...this.size(), series: [{ label: "time" }, ...lines], axes: [{ ...axis, values: clock, space: 80, size: 34 }, axis], scales: { x: time }, legend: { live: false }, cursor: { y: false } };
+    return { ...this.size(), series: [{ label: "time" }, ...lines], axes: [{ ...axis, values: clock, incrs: [1, 2, 5, 10], space: 80, size: 34 }, axis], scales: { x: time }, legend: { live: false }, cursor: { y: false } };
   }
 
   redo() {

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from ..compiler.plan import Plan
     from ..model import Model
-    from ..runtime.arena import Arena
-    from ..runtime.program import Program
+    from .arena import Arena
+    from .program import Program
 
 #: Which layer of an encoder each layer of a decoder begins with the state of; of several, their states side by side.
 Pairs = Mapping[str, str | Sequence[str]]
@@ -64,7 +64,7 @@ class Decoding:
         for (name, part), values in found.items():
             self._kept(name)[part][:] = values
 
-    def state_of(self, layer: str) -> dict[str, NDArray[np.float32]]:
+    def state(self, layer: str) -> dict[str, NDArray[np.float32]]:
         """A copy of what a recurrent layer keeps: ``h``, and ``c`` of an LSTM."""
         return {name: part.copy() for name, part in self._kept(layer).items()}
 
