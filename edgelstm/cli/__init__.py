@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from .. import __version__
-from ..errors import EdgeLSTMError, UsageError
+from ..errors import EdgeLSTMError, UsageError, heard
 from .log import say, settle
 from .signals import unwinding
 
@@ -69,7 +69,7 @@ class _Verbs(click.Group):
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
         extra["standalone_mode"] = False
         settle("text")
-        with unwinding():
+        with unwinding(), heard(_warn):
             _settle_standard_streams()
             try:
                 code = super().main(args, prog_name or "edgelstm", **extra)
@@ -97,9 +97,11 @@ class _ReaderLeft(Exception):
 
 def _settle_standard_streams() -> None:
     """Make printing safe where whoever launched us closed a stream, or the terminal cannot show a character."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    for name, mode in (("stdin", "r"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    if sys.stdout is None:  # what is written there is lost, and has to fail as it does where the system says so
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -109,6 +111,11 @@ def _as_options(message: str) -> str:
     """A message of the Python interface, its arguments spelled as options."""
     spelled = re.sub(r"\b(nan_policy)='(\w+)'", lambda found: f"--{found[1].replace('_', '-')} {found[2]}", message)
     return re.sub(r"(--nan-policy \w+ or) '(\w+)'", r"\1 \2", spelled)
+
+
+def _warn(sentence: str) -> None:
+    """What the package warns of, as all else is said."""
+    say(sentence, "warning")
 
 
 def _complain(message: str, code: int) -> int:
@@ -128,7 +135,7 @@ def _give_up_unwritten() -> None:
 
 
 def _os_error(problem: OSError) -> str:
-    name = "standard input or output" if problem.filename is None else problem.filename
+    name = "standard input or output" if problem.filename in (None, 1) else problem.filename
     return f"{name}: {problem.strerror or problem}; check the path, its permissions and the space left."
 
 

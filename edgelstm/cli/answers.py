@@ -33,9 +33,12 @@ class Form(NamedTuple):
         ------
         UsageError
         """
-        if stream.output_size < 2 and (self.on_change or self.kind == "label"):
+        if stream.output_size < 2 and not stream.thresholds and (self.on_change or self.kind == "label"):
             asked = "--on-change" if self.on_change else "--format label"
-            raise UsageError(f"{asked} takes the largest of several outputs, and this model has one; write it as csv or jsonl.")
+            raise UsageError(
+                f"{asked} takes the largest of several outputs, and this model has one; write it as csv or jsonl, or convert the model "
+                "with --thresholds, from which it decides."
+            )
 
     def sink(self, file: BinaryIO, stream: "Stream", kept_names: Sequence[str], *, keyed: bool = False) -> "Sink":
         """A sink of this form; `keyed`: the first of what is kept names the stream of an answer."""
@@ -43,18 +46,18 @@ class Form(NamedTuple):
 
         sink: Sink
         if self.kind == "label":
-            sink = LabelSink(file, stream.labels)
+            sink = LabelSink(file, stream.labels, stream.thresholds)
         elif self.kind == "csv":
             sink = CsvSink(file, stream.output_size, stream.labels, kept_names)
         else:
             sink = JsonLinesSink(file, stream.labels, kept_names)
-        return self.chosen(sink, keyed=keyed)
+        return self.chosen(sink, stream, keyed=keyed)
 
-    def chosen(self, sink: "Sink", *, keyed: bool) -> "Sink":
+    def chosen(self, sink: "Sink", stream: "Stream", *, keyed: bool) -> "Sink":
         """A sink that gets the answers of this form alone."""
         from ..runners.sinks import OnChange
 
-        return OnChange(sink, keyed=keyed) if self.on_change else sink
+        return OnChange(sink, keyed=keyed, thresholds=stream.thresholds) if self.on_change else sink
 
 
 class Answers:

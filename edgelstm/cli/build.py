@@ -64,6 +64,7 @@ def build(
     form, prefix = building.form_of(place, chosen), prefix or c_header.PREFIX
     headers = _headers(place, header, linked=form != "library", own=prefix != c_header.PREFIX)
     _refuse_clashes(model, [place, *headers])
+    _refuse_nowhere([place, *headers])
     loaded = given.loaded(model, how)
     with show.status(f"compiling {model.name} for {target}"):
         made = building.build(loaded, chosen, prefix=prefix, form=form)
@@ -100,6 +101,15 @@ def _refuse_clashes(model: Path, written: list[Path]) -> None:
         if place in kept or (path.exists() and model.exists() and path.samefile(model)):
             raise UsageError(f"{path} would overwrite {kept.get(place, kept[model.resolve()])}; name another file.")
         kept[place] = f"{path}, which is written already"
+
+
+def _refuse_nowhere(written: list[Path]) -> None:
+    """A slip in a path is told before anything is compiled."""
+    for path in written:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder; name a file in it.")
+        if not path.parent.is_dir():
+            raise UsageError(f"{path}: there is no folder {path.parent}; create it first.")
 
 
 def record(made: "Build", written: list[Path]) -> dict[str, Any]:

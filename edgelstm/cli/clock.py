@@ -9,7 +9,10 @@ import click
 from ..errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from ..field.bank import StreamBank
+    from ..field.grid import TimeCounts
     from ..field.timed import Timed
     from ..field.timed_bank import TimedBank
     from ..runners.succession import Succession
@@ -68,6 +71,23 @@ class Asked(NamedTuple):
         timed = Timed(cast("Stream", stream), period, **self.policies)
         timed.sensors = None
         return timed
+
+
+def remarks(asked: Asked, before: "Mapping[str, int]", counts: "TimeCounts") -> "Iterator[str]":
+    """What times have made of samples since `before`, in sentences; none where each fell on an instant of its own, in order."""
+    since = {name: count - before[name] for name, count in counts.record().items()}
+    if asked.policies["late"] == "error":  # which was told
+        since["late"] = 0
+    samples = f"{since['samples']:,} samples"
+    kinds = {"late": "older than the one before", "duplicates": "at a time that had one", "extra": "between two instants"}
+    if out := sum(since[name] for name in kinds):
+        said = ", ".join(f"{since[name]:,} {kind}" for name, kind in kinds.items() if since[name])
+        yield f"{out:,} of {samples} {'was' if out == 1 else 'were'} left out by their times: {said}."
+    if missing := since["missing"]:
+        yield f"{missing:,} instant{'s' * (missing > 1)} had no sample; --on-gap says what is done then."
+    if begun := since["long_gaps"] + since["clock_jumps"]:
+        often = f" Most are: are times in {asked.unit} (--time-unit), and is --period theirs?" * (2 * begun > since["samples"])
+        yield f"the stream began anew at {begun:,} of {samples}: they came long after the one before (--max-gap), or long before it.{often}"
 
 
 def clock_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @given.how_to_read
 @click.option("--draft-recipe", "drafting", is_flag=True, help="Print a recipe to begin from, in place of converting.")
 @click.option("--labels", metavar="A,B,…", help="Names of the outputs, in order.")
+@click.option("--thresholds", metavar="A,B,…", help="From which value on each output decides for its label; one for all, or one each.")
 @click.option("--input-names", metavar="A,B,…", help="Names of the inputs, in order; `run` finds columns by them.")
 @click.option("--rate", type=float, metavar="HZ", help="Samples a second that the network was trained on.")
 @click.option("--window", type=int, metavar="N", help="Steps of one training example.")
@@ -41,6 +42,7 @@ def convert(
     drafting: bool,
     how: given.How,
     labels: str | None,
+    thresholds: str | None,
     input_names: str | None,
     rate: float | None,
     window: int | None,
@@ -66,6 +68,7 @@ def convert(
     Files that hold nothing but named arrays are read by a recipe, --recipe; --draft-recipe prints one to begin from.
 
     If samples were scaled before training, --scaler, or --mean and --scale, put the same in front of the network: (x - mean) / scale.
+    If the right answers were, --output-scaler, or --output-mean and --output-scale, put the way back behind it: y * scale + mean.
 
     --stats takes recordings from training, in the units of the sensors, and keeps what their channels looked like: sensors in the
     field are judged by it. Lines are read as `run` reads them, by --columns, --delimiter and the others.
@@ -76,6 +79,7 @@ def convert(
       edgelstm convert gesture.onnx -o gesture.elstm --diagram gesture.svg --verify
       edgelstm convert gesture.pt --layers "lstm, fc1:relu, fc2:softmax" --labels idle,wave,tap --rate 50 -o gesture.elstm
       edgelstm convert weather.pt --mean 20.1,55 --scale 5.2,10.4 -o weather.elstm
+      edgelstm convert alarm.keras --labels smoke,water --thresholds 0.8,0.5 -o alarm.elstm
       edgelstm convert gesture.keras --stats training.csv -o gesture.elstm
       edgelstm convert text.pt --vocabulary vocabulary.json -o text.elstm
       edgelstm convert research.npz --draft-recipe > research.toml
@@ -97,7 +101,7 @@ def convert(
     if vocabulary is not None:
         stated["vocabulary"] = read_vocabulary(vocabulary)
     model = replace(taken.model, **{name: value for name, value in stated.items() if value is not None})
-    model = scaler.scaled(model, **scaling)
+    model = scaler.decided(scaler.scaled(model, **scaling), thresholds)
     model = _with_statistics(model, recordings, reading)
     save(model, target)
     told = describe.record(load(target), target)

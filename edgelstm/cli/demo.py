@@ -144,6 +144,7 @@ def demo(*, name: str | None, plain: bool, speed: float, count: int | None, targ
       edgelstm demo --speed 1 --recordings 4
       edgelstm demo --web 8080
       edgelstm demo game
+      edgelstm demo stock
       edgelstm demo --plain --json figures.json
     """  # noqa: D301
     if name not in (None, "activity"):

@@ -25,6 +25,10 @@ RATE_HZ = 10.0
 CHAIN = "norm:normalizer, lstm, fc:softmax"
 
 
+#: The held-out recordings, as ``examples/activity/prepare.py`` packs them.
+HELD_OUT = "held_out.npz"
+
+
 @dataclass(frozen=True, eq=False)
 class Recording:
     """One held-out recording: its name, what the person did, and the samples (steps, 6) in sensor units."""
@@ -73,15 +77,19 @@ def activity_folder() -> Path:
 
 def read_recordings(folder: Path) -> list[Recording]:
     """All held-out recordings in the order of their names, which end in the activity."""
-    paths = sorted((folder / "held_out").glob("*.csv"))
-    return [Recording(p.stem, p.stem.partition("-")[2], np.loadtxt(p, np.float32, delimiter=",", skiprows=1)) for p in paths]
+    with np.load(folder / HELD_OUT) as file:
+        samples = (file["millionths"] / 1e6).astype(np.float32).transpose(1, 2, 0)
+        return [
+            Recording(name, name.partition("-")[2], np.ascontiguousarray(of_one))
+            for name, of_one in zip(file["names"].tolist(), samples, strict=True)
+        ]
 
 
 def convert(folder: Path) -> "Model":
     """The trained checkpoint as a model that knows its sensor channels, its classes and its rate."""
     from ..importers import import_file
 
-    with (folder / "held_out" / "01-standing.csv").open(encoding="utf-8") as file:
-        channels = file.readline().strip().split(",")
+    with np.load(folder / HELD_OUT) as file:
+        channels = tuple(file["channels"].tolist())
     model = import_file(folder / "activity.pt", layers=CHAIN).model
-    return replace(model, labels=LABELS, input_names=tuple(channels), rate_hz=RATE_HZ)
+    return replace(model, labels=LABELS, input_names=channels, rate_hz=RATE_HZ)

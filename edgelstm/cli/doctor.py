@@ -57,6 +57,8 @@ def _broker(url: str, *, as_json: bool) -> int:
         click.echo("Lines of mosquitto.conf with which it loses nothing:")
         for line, why in told["lines"]:
             click.echo(f"  {line:28}# {why}")
+        for sentence in told["limits"]:
+            click.echo(sentence)
     return 1 if told["problem"] else 0
 
 

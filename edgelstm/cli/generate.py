@@ -33,7 +33,7 @@ def generate(
     top_p: float,
     seed: int,
 ) -> None:
-    r"""Write text with MODEL, which reads a symbol at each step and answers what may come next.
+    """Write text with MODEL, which reads a symbol at each step and answers what may come next.
 
     MODEL needs a vocabulary: `edgelstm convert … --vocabulary FILE` stores one.
 
@@ -41,7 +41,7 @@ def generate(
     Examples:
       edgelstm generate text.elstm --prompt "The best " --temperature 0.7 --stop "<end>"
       edgelstm generate text.elstm --start "<end>" --tokens 1000 --seed 3
-    """
+    """  # noqa: D301
     from ..generation.sampling import generate as drawn
     from ..stream import Stream
 

@@ -8,6 +8,7 @@ from .inputs import Recordings, is_url
 
 if TYPE_CHECKING:
     from ..runners import Samples
+    from ..runners.again import ReadAgain
     from ..runners.keyed import Room
     from ..runners.ledger import Ledger
     from ..runners.reading import Columns, Reading
@@ -57,6 +58,7 @@ class Lines:
         self.paths, self.reset_every = paths, reset_every
         self.key_column, self.reset_on, self.sequence = bool(keys), bool(marks), bool(numbers)
         self.keyed = self.key_column or any(map(has_keys, paths))
+        self.timed = bool(times)
         self.resets = len(paths) > 1 or self.reset_on or reset_every is not None
         if self.keyed and self.resets:
             raise UsageError("streams by key go on and on; leave out --reset-every, --reset-on and further --input.")
@@ -66,10 +68,18 @@ class Lines:
             bad_lines=bad_lines, keep=[*keep, *times, *marks, *numbers, *keys], absent=self.nan_policy != "raise"
         )
 
-    def cut(self, samples: "Iterable[Samples]", ledger: "Ledger", room: "Room | None") -> "Iterable[Samples]":
+    def again(self) -> "ReadAgain | None":
+        """What knows a file again whose samples have times, and no numbers."""
+        from ..runners.again import ReadAgain
+
+        return ReadAgain(self._hidden) if self.timed and not (self.sequence or self.live) else None
+
+    def cut(self, samples: "Iterable[Samples]", ledger: "Ledger", room: "Room | None", again: "ReadAgain | None") -> "Iterable[Samples]":
         """Samples that are new, know their stream, find room there, and say where a recording begins."""
         from ..runners import keyed, recordings
 
+        if again is not None:
+            samples = again.fresh(samples)
         if self.key_column:
             samples = keyed.by_column(samples)
         if room is not None:

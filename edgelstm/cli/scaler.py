@@ -1,8 +1,9 @@
-"""`convert --scaler`, `--mean` and `--scale`: how the training data were scaled."""
+"""`convert --scaler`, `--mean` and `--scale`, and the same of outputs: how the training data were scaled. And `--thresholds`."""
 
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
@@ -28,44 +29,84 @@ _HOW = "save it with numpy.savez(path, mean=scaler.mean_, scale=scaler.scale_)"
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the three options to a command."""
+    """Add the options of both scalers to a command."""
+    path = click.Path(path_type=Path)
     for option in (
+        click.option("--output-scale", metavar="A,B,…", help="What the right answers were divided by in training."),
+        click.option("--output-mean", metavar="A,B,…", help="What was subtracted from them before that."),
+        click.option("--output-scaler", type=path, metavar="FILE.npz", help="Both, as the arrays mean and scale of a file."),
         click.option("--scale", metavar="A,B,…", help="What samples were divided by in training: one for each input, or one for all."),
         click.option("--mean", metavar="A,B,…", help="What was subtracted from samples before that."),
-        click.option("--scaler", type=click.Path(path_type=Path), metavar="FILE.npz", help="Both, as the arrays mean and scale of a file."),
+        click.option("--scaler", type=path, metavar="FILE.npz", help="Both, as the arrays mean and scale of a file."),
     ):
         command = option(command)
     return command
 
 
-def scaled(model: "Model", scaler: Path | None, mean: str | None, scale: str | None) -> "Model":
-    """`model` behind the normaliser asked for; as it is if none was.
+def scaled(
+    model: "Model",
+    scaler: Path | None = None,
+    mean: str | None = None,
+    scale: str | None = None,
+    output_scaler: Path | None = None,
+    output_mean: str | None = None,
+    output_scale: str | None = None,
+) -> "Model":
+    """`model` between the scalers asked for; as it is if none was.
 
     Raises
     ------
     InputError
-        If the file holds no scaler.
+        If a file holds no scaler.
     UsageError
         If the options contradict each other, or do not fit the model.
     """
-    if scaler is None and mean is None and scale is None:
+    before = _pair("", scaler, mean, scale, f"the model takes {model.input_size}", model.input_size, model.input_names)
+    behind = _pair(
+        "output-", output_scaler, output_mean, output_scale, f"the model gives {model.output_size}", model.output_size, model.labels
+    )
+    model = model if before is None else model.with_normalizer(*before)
+    return model if behind is None else model.with_denormalizer(*behind)
+
+
+def decided(model: "Model", thresholds: str | None) -> "Model":
+    """`model` with thresholds, one number for all outputs or one for each; as it is without.
+
+    Raises
+    ------
+    ShapeError, UsageError
+        If they are none, or do not fit the model.
+    """
+    if thresholds is None:
         return model
+    values = _numbers("--thresholds", thresholds, 0.0, "output")
+    return replace(model, thresholds=tuple(np.broadcast_to(values, max(values.size, model.output_size if not values.ndim else 0)).tolist()))
+
+
+def _pair(
+    word: str, scaler: Path | None, mean: str | None, scale: str | None, told: str, size: int, names: tuple[str, ...]
+) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Mean and scale of one scaler, whose options have `word` in their names; None if it was not asked for."""
+    if scaler is None and mean is None and scale is None:
+        return None
     if scaler is not None and not mean is scale is None:
-        raise UsageError("--scaler gives mean and scale already; leave --mean and --scale out.")
-    pair = (_numbers("--mean", mean, 0.0), _numbers("--scale", scale, 1.0)) if scaler is None else _read(scaler)
+        raise UsageError(f"--{word}scaler gives mean and scale already; leave --{word}mean and --{word}scale out.")
+    each = "output" if word else "input"
+    given = (_numbers(f"--{word}mean", mean, 0.0, each), _numbers(f"--{word}scale", scale, 1.0, each))
+    pair = given if scaler is None else _read(scaler)
     for what, values in zip(("mean", "scale"), pair, strict=True):
-        if values.shape not in ((), (model.input_size,)):
-            names = f" ({', '.join(model.input_names)})" if model.input_names else ""
-            raise UsageError(f"the scaler's {what} has {values.size} numbers; the model takes {model.input_size}{names}.")
-    return model.with_normalizer(*pair)
+        if values.shape not in ((), (size,)):
+            called = f" ({', '.join(names)})" if names else ""
+            raise UsageError(f"the scaler's {what} has {values.size} numbers; {told}{called}.")
+    return pair
 
 
-def _numbers(option: str, text: str | None, default: float) -> NDArray[np.float64]:
+def _numbers(option: str, text: str | None, default: float, each: str) -> NDArray[np.float64]:
     """One number without an axis, or several."""
     try:
         values = np.array([float(item) for item in (text or str(default)).split(",")])
     except ValueError:
-        raise UsageError(f"{option} {text!r} must be numbers between commas, one for each input, or one for all.") from None
+        raise UsageError(f"{option} {text!r} must be numbers between commas, one for each {each}, or one for all.") from None
     return values if values.size > 1 else values.reshape(())
 
 

@@ -52,7 +52,7 @@ def score(
     shards: int | None,
     as_json: bool,
 ) -> None:
-    r"""Step MODEL through the logs of many devices, one stream a device, and write its answers.
+    """Step MODEL through the logs of many devices, one stream a device, and write its answers.
 
     MODEL is a .elstm file or a library that `edgelstm build` made. A stream goes on from file to file; files are read in the order of
     their names, in which numbers count as numbers. A row whose place its stream has behind it already is counted and left out. Run the
@@ -62,7 +62,7 @@ def score(
     Examples:
       edgelstm score pump.elstm --input 'logs/*.parquet' --output scored/ --key device --order seq --workers 2
       edgelstm score pump.elstm -i logs/ -o scored/ --key device --order time --columns flow,pressure --keep site
-    """
+    """  # noqa: D301
     from ..sources.extras import extra
 
     extra("pyarrow", "pyarrow", "score", "score")
@@ -92,10 +92,9 @@ def _here(job: "Job", workers: int) -> "tuple[Job, Done]":
 
 
 def _on_spark(job: "Job", master: str) -> "tuple[Job, Done]":
-    from ..adapters.scoring import Done
     from ..adapters.spark_files import score as scored
 
-    return job, Done(rows=scored(job, master))
+    return job, scored(job, master)
 
 
 def _listed(names: str | None) -> list[str] | None:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import InputError
 from ..runtime.library_file import LibraryFile
-from . import given
+from . import clock, given
 from .answers import Answers, WindowNote
 from .field import Field
 from .inputs import Live, Recordings
 from .log import say
 from .run_lines import Lines
 from .service import Service
+from .signals import Bursts, deferring
 from .state import StateFile
-from .state_folder import StateFolder
 from .target import Target
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ class Session:
         self._stream: Stream = stream if followed is None or bank is not None else followed
         self._streams: StreamBank | None = bank if followed is None or bank is None else followed
         self._timed = field.clock.over(self._stream, self._streams, self._rate)
-        self._ledger, self._replaced = Ledger(strict=lines.reading.bad_lines == "stop"), LineCount()
-        self._unread = LineCount()
+        self._ledger, self._replaced = Ledger(strict=lines.reading.bad_lines == "stop", live=lines.live), LineCount()
+        self._unread, self._again = LineCount(), None if state is None else lines.again()
         self._room = self._made_room()
         self._service = Service(lambda: where.waits)
         self._reopen = where.reopen if reopens or self._service.watched else None
@@ -121,10 +121,18 @@ class Session:
             state.take_up(self._stream if timed is None else cast("Timed", timed))
         self._where.return_to(state.notes.get("written", ()))
         self._ledger.last.update(state.notes.get("sequence", {}))
+        self._ledger.begun.update({key: tuple(marks) for key, marks in state.notes.get("begun", {}).items()})
+        if self._again is not None:
+            self._again.noted = state.notes.get("read", ())
 
     def run(self) -> None:
         """Step all samples, and say at the end, however it comes, what was out of the ordinary."""
+        with deferring() as bursts:
+            self._run(bursts)
+
+    def _run(self, bursts: Bursts) -> None:
         lines, where, inputs = self._lines, self._where, self._inputs
+        self._times = {} if self._timed is None else self._timed.counts.record()
         answers = Answers(lambda: where.sink(self._stream, lines.kept_names(inputs), keyed=lines.keyed), self._after)
         try:
             with ExitStack() as stack:
@@ -132,7 +140,8 @@ class Session:
                 watch = self._page(stack, telemetry)
                 stack.enter_context(self._service.running(self._reopen))
                 read = stack.enter_context(closing(inputs.samples(self._stream, lines.reading)))
-                samples = self._kept(lines.cut(self._service.looked_at(read), self._ledger, self._room))
+                whole = bursts.whole(self._service.looked_at(read))
+                samples = self._kept(lines.cut(whole, self._ledger, self._room, self._again))
                 self._step(self._observed(samples, telemetry, stack), answers, watch, telemetry)
             if where.is_stdout:
                 answers.begin()
@@ -140,7 +149,7 @@ class Session:
         finally:
             try:
                 if self._state is not None:
-                    self._state.finish(settled=where.settle(LAST_WAIT))
+                    self._state.finish(settled=where.settle(LAST_WAIT) and not bursts.cut_short)
             finally:
                 self._report()
         for source in inputs.sources:
@@ -193,7 +202,9 @@ class Session:
         streams = {} if self._streams is None else {"streams": len(self._streams)}
         if self._room is not None:
             streams["crowded_samples"] = self._room.left
-        return {**streams, "bad_lines": bad, "held_samples": self._held(), "replayed_samples": self._ledger.repeated}
+        ledger = self._ledger
+        left = {"replayed_samples": ledger.repeated, "overtaken_samples": ledger.overtaken}
+        return {**streams, "bad_lines": bad, "held_samples": self._held(), **left}
 
     def _held(self) -> int:
         """Samples that the NaN policy acted upon."""
@@ -225,7 +236,13 @@ class Session:
         stream = self._stream
         names = stream.input_names or [f"x{i}" for i in range(stream.input_size)]
         outputs = stream.labels or [f"y{i}" for i in range(stream.output_size)]
-        feed = Feed("edgelstm run", names, outputs, labels=bool(stream.labels) and stream.output_size > 1)
+        feed = Feed(
+            "edgelstm run",
+            names,
+            outputs,
+            labels=bool(stream.labels) and (stream.output_size > 1 or bool(stream.thresholds)),
+            thresholds=stream.thresholds,
+        )
         feed.count = self._counts
         server = stack.enter_context(closing(serve(self._web, feed)))
         if telemetry is not None:
@@ -242,14 +259,17 @@ class Session:
         state, lines = self._state, self._lines
         if state is None:
             return samples
-        if not (lines.live or lines.keyed or lines.sequence):
+        again = self._again
+        if not (lines.live or lines.keyed or lines.sequence or again is not None):
             self._after.append(state.remember)
-            return state.kept_between(samples) if isinstance(state, StateFolder) else samples
+            return state.kept_between(samples)
         state.note(
             lambda: {
                 "sequence": dict(self._ledger.last),
+                "begun": dict(self._ledger.begun),
                 "seen": [pair for source in self._inputs.sources for pair in source.seen],
                 "written": self._where.position,
+                "read": [] if again is None else again.noted,
             }
         )
         return state.kept_after_each(samples, self._where.settle, told=all(map(sources.acknowledges, lines.paths)))
@@ -260,12 +280,15 @@ class Session:
             self._report_lines(source)
             for sentence in source.remarks():
                 say(sentence)
-        for sentence in self._ledger.remarks():
+        for sentence in (*self._ledger.remarks(), *(() if self._again is None else self._again.remarks())):
             say(sentence)
         if self._room is not None and (left := self._room.left):
             say(f"{left} sample{'s were' if left > 1 else ' was'} left out, since there was no room for more streams (--streams).")
         if (unread := self._unread).count:
             say(f"{unread.count} sample{_plural(unread)} left out, since no time could be read ({unread}).")
+        if self._timed is not None and not isinstance(sys.exception(), InputError):  # whose line stands alone
+            for sentence in clock.remarks(self._field.clock, self._times, self._timed.counts):
+                say(sentence)
         replaced, policy = self._replaced, self._lines.nan_policy
         if replaced.count:
             verb = "were" if replaced.count > 1 else "was"

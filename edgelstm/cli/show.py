@@ -85,9 +85,13 @@ def bytes_text(size: int) -> str:
 
 
 def estimate_text(instructions: int) -> str:
-    """An estimate of instructions, two digits: more would claim what it does not hold."""
-    digits = max(0, len(str(instructions)) - 2)
-    return f"about {round(instructions, -digits):,} instructions, estimated from counted models"
+    """An estimate of instructions."""
+    return f"about {two_digits(instructions)} instructions, estimated from counted models"
+
+
+def two_digits(count: int) -> str:
+    """An estimate: more digits would claim what it does not hold."""
+    return f"{round(count, 2 - len(str(count))) if count > 99 else count:,}"
 
 
 def time_text(nanoseconds: float) -> str:

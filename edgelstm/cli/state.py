@@ -1,8 +1,10 @@
 """`run --state FILE`: a state that outlives the process. In a folder: `state_folder`."""
 
+import fcntl
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +16,32 @@ if TYPE_CHECKING:
 
 #: Seconds between two times that the state of an endless input is written.
 SECONDS = 10.0
+
+
+#: What the states of runs begin with, and of what they are.
+_KINDS = {
+    b"ELSTMSNP": "a lone stream, without --key and --time",
+    b"ELSTMTIM": "a lone stream with --time",
+    b"ELSTMBNK": "streams by key, without --time",
+    b"ELSTMTBK": "streams by key with --time",
+}
+
+
+def _of_others(blob: bytes, problem: StateError) -> str:
+    """What is wrong with a state that was kept by a run of other options; empty where something else is."""
+    kind = _KINDS.get(blob[:8])
+    return f"it is the state of {kind}; say the same here" if kind and "no snapshot" in str(problem) else ""
+
+
+def _locked(file: int) -> bool:
+    """Make an open file this process's own until it is closed; whether no other has it. A file system without locks says yes."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 class Stateful(Protocol):
@@ -43,13 +71,14 @@ class StateFile:
     Raises
     ------
     UsageError
-        If no file could be written there.
+        If no file could be written there, or another process keeps its state in it.
     """
 
     kind = "file"
 
     def __init__(self, path: str, every: float = SECONDS) -> None:
         self.path, self.every = path, every
+        self._claimed = -1
         self._check()
         self._streams: Stateful | None = None
         self._blob = b""
@@ -64,6 +93,34 @@ class StateFile:
             raise UsageError(f"--state {self.path}: there is no folder {folder}; create it first.")
         if not os.access(folder, os.W_OK) or (os.path.lexists(self.path) and not os.path.isfile(self.path)):
             raise UsageError(f"--state {self.path}: no file can be written there; name another.")
+        self._claim()
+
+    def _claim(self) -> None:
+        """Make the file that is there this process's own, until it ends; a file system without locks has none.
+
+        Raises
+        ------
+        UsageError
+            If another process has it.
+        """
+        while True:
+            try:
+                file = os.open(self.path, os.O_RDONLY)
+            except OSError:
+                return
+            if not _locked(file):
+                os.close(file)
+                raise UsageError(f"--state {self.path}: another process keeps its state there; end it, or name another file.")
+            with suppress(OSError):
+                if os.path.samestat(os.fstat(file), os.stat(self.path)):
+                    self._claimed = file
+                    return
+            os.close(file)  # another has taken its name between the two calls
+
+    def _let_go(self) -> None:
+        if self._claimed >= 0:
+            os.close(self._claimed)
+            self._claimed = -1
 
     def _load(self) -> tuple[bytes, Mapping[str, Any]] | None:
         """The state that is there, and its notes."""
@@ -79,7 +136,20 @@ class StateFile:
         from ..runners import checkpoint
         from ..runtime.writing import write_atomic
 
-        write_atomic(self.path, checkpoint.pack(blob, notes))
+        new: list[int] = []
+
+        def claim(descriptor: int) -> None:
+            new.append(os.dup(descriptor))
+            _locked(new[0])
+
+        try:
+            write_atomic(self.path, checkpoint.pack(blob, notes), claim)
+        except ModelFileError:
+            for file in new:
+                os.close(file)
+            raise
+        self._let_go()
+        self._claimed = new[0]
 
     @cached_property
     def _there(self) -> tuple[bytes, Mapping[str, Any]] | None:
@@ -104,13 +174,14 @@ class StateFile:
         StateError
             If it is damaged or of another model.
         """
+        kept = None
         try:
             kept = self._there
             if kept is not None:
                 streams.restore(kept[0])
                 self.notes = kept[1]
         except StateError as problem:
-            fact = str(problem).partition("; ")[0].rstrip(".")
+            fact = _of_others(kept[0] if kept else b"", problem) or str(problem).partition("; ")[0].rstrip(".")
             raise StateError(
                 f"--state {self.path}: {fact}. Name another {self.kind}, or remove this one to start from the initial state."
             ) from None
@@ -143,10 +214,22 @@ class StateFile:
             self._blob, self._noted = self._streams.snapshot(), self._tell()
 
     def finish(self, *, settled: bool) -> None:
-        """Keep the last state that belongs to whole bursts of samples, however the run ended; `settled`: whether their answers arrived."""
+        """Keep the last state that belongs to whole bursts of samples, however the run ended.
+
+        Parameters
+        ----------
+        settled : bool
+            Whether the answers to those arrived, and nothing was counted behind them.
+        """
         if self._whole and settled:
             self.remember()
         self.keep()
+
+    def kept_between(self, source: "Iterable[Samples]") -> "Iterator[Samples]":
+        """Samples as they come, the state being remembered when all that came together were stepped, answered or not."""
+        for samples in source:
+            yield samples
+            self.remember()
 
     def kept_after_each(self, source: "Iterable[Samples]", settle: Callable[[], object], *, told: bool) -> "Iterator[Samples]":
         """Samples, the state being written after those before were answered, before any more are asked for.
@@ -165,7 +248,7 @@ class StateFile:
         for samples in source:
             self._whole = False
             yield samples
-            self._whole = True
+            self._whole = not told  # its state is remembered here, and what a sender sent meanwhile is none of it
             if told or time.monotonic() - last >= self.every:
                 last = time.monotonic()
                 settle()
@@ -181,4 +264,5 @@ class StateFile:
         return {}
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Leave the file to others."""
+        self._let_go()

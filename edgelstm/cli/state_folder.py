@@ -63,10 +63,10 @@ class StateFolder(StateFile):
         self._written += 1
         self._at = time.monotonic()
 
-    def kept_between(self, samples: "Iterable[Samples]") -> "Iterator[Samples]":
-        """Samples as they come; what was remembered last is written between them when it is due."""
-        for block in samples:
-            yield block
+    def kept_between(self, source: "Iterable[Samples]") -> "Iterator[Samples]":
+        """As of `StateFile`; what was remembered last is written between them when it is due."""
+        for samples in super().kept_between(source):
+            yield samples
             if (now := time.monotonic()) >= self._due:
                 self._due = now + self.every
                 self.keep_or_go_on()

@@ -79,8 +79,9 @@ class Target:
         if self.broker:
             from ..sources.mqtt_sink import open_output
 
-            self._sent = open_output(self.name, stream.output_size, stream.labels, kept_names, say, self._discovery)
-            return self.form.chosen(self._sent, keyed=keyed)
+            about = stream.output_size, stream.labels, kept_names
+            self._sent = open_output(self.name, *about, say, self._discovery, stream.thresholds)
+            return self.form.chosen(self._sent, stream, keyed=keyed)
         file = sys.stdout.buffer if self._file is None else cast(BinaryIO, self._file)
         return self.form.sink(file, stream, kept_names, keyed=keyed)
 
@@ -125,6 +126,8 @@ class Target:
 def kind_of(target: str) -> str:
     """The form that the name of a file tells."""
     suffix = Path(target).suffix.lower()
+    if Path(target).is_dir():
+        raise UsageError(f"--output {target} is a folder; name a file in it, such as {Path(target) / 'answers.csv'}.")
     if target == "-" or suffix == ".csv":
         return "csv"
     if suffix in (".jsonl", ".ndjson"):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
+from ..runtime.fields import Fields
 from ..runtime.keyed import Integers, Key, checked, sequence
-from ..runtime.many_call import Call, RunStreams
-from ..runtime.samples import NanPolicy, NanPolicyName
-from ..runtime.states import Floats
+from ..runtime.samples import NanPolicyName
+from ..runtime.states import Floats, StepSame
 from .kept import Eviction, KeptStreams
 
 if TYPE_CHECKING:
@@ -22,16 +22,13 @@ if TYPE_CHECKING:
 _FLOAT32 = np.dtype(np.float32)
 
 
-class _Ready(NamedTuple):
-    """A step of the same keys as before: what native code is told, and what it answers where all samples are good."""
+class _Ready(Fields):
+    """A step of the same keys as before: what makes it, and the shape of its answers."""
 
     keys: Sequence[Any]
     looked: tuple[Sequence[Any], Integers]
     slots: Integers
-    run: RunStreams
-    call: Call
-    address: int
-    good: int
+    step: StepSame
     shape: tuple[int, ...]
 
 
@@ -145,7 +142,7 @@ class StreamBank(KeptStreams):
         ready = self._ready
         if ready is not None and keys is ready.keys and self._keyed.looked is ready.looked:
             answers = np.empty(ready.shape, _FLOAT32)
-            if ready.run(ready.address, id(xs), id(answers)) == ready.good:
+            if ready.step(xs, answers) is answers:
                 self._keyed.touched = ready.slots, self.steps, 1
                 self.steps += ready.shape[0]
                 return answers
@@ -162,10 +159,8 @@ class StreamBank(KeptStreams):
     def _prepare(self, looked: tuple[Sequence[Any], Integers]) -> None:
         """Note what the next step of the same keys needs."""
         keys, slots = looked
-        if (found := self._states.ready(slots)) is not None:
-            run, call = found
-            good = len(keys) if self._states.policy is not NanPolicy.PROPAGATE else 0
-            self._ready = _Ready(keys, looked, slots, run, call, call.address, good, (len(keys), *self.output_shape))
+        if (step := self._states.ready(slots)) is not None:
+            self._ready = _Ready(keys, looked, slots, step, (len(keys), *self.output_shape))
 
     def process_many(self, keys: Sequence[Key] | NDArray[Any], xs: ArrayLike) -> Floats:
         """Many timesteps of each of these streams, as many of all; a key that stands twice takes its parts one behind the other.

@@ -32,6 +32,7 @@ METRICS = (
     Metric("crowded_samples", "counter", "edgelstm_crowded_samples_total", "Samples left out since there was no room for more streams."),
     Metric("held_samples", "counter", "edgelstm_held_samples_total", "Samples that the NaN policy acted upon."),
     Metric("replayed_samples", "counter", "edgelstm_replayed_samples_total", "Samples that the state held already and were left out."),
+    Metric("overtaken_samples", "counter", "edgelstm_overtaken_samples_total", "Samples that came behind later ones and were left out."),
     Metric("gaps", "counter", "edgelstm_gaps_total", "Gaps in time up to the longest that is filled."),
     Metric("missing", "counter", "edgelstm_missing_samples_total", "Instants in those gaps that had no sample."),
     Metric("long_gaps", "counter", "edgelstm_long_gaps_total", "Gaps after which the stream began anew."),

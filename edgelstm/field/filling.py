@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, UsageError, printable
 from ..runtime.conversion import Form, floats
 from ..runtime.samples import NanPolicy
-from .grid import Event, Grid, Verdict
+from .grid import Event, Grid, TimeCounts, Verdict
 
 if TYPE_CHECKING:
     from ..runtime.facts import Facts
@@ -119,6 +119,35 @@ class Filling:
         """Raise what the stream would for a sample that must not enter, before anything is done."""
         if self._policy is NanPolicy.RAISE and not lane.fit(row).all():
             lane.step(row)
+
+
+class OnGrid:
+    """What `Timed` and `TimedBank` tell of their time.
+
+    `_grid` is that of the stream, or the one from which those of all streams are made, and which has their counts.
+    """
+
+    _filling: Filling
+    _grid: Grid
+
+    @property
+    def period(self) -> float:
+        """Seconds between samples of a stream."""
+        return self._grid.period
+
+    @property
+    def counts(self) -> TimeCounts:
+        """How often what happened, to all streams together."""
+        return self._grid.counts
+
+    @property
+    def resets(self) -> int:
+        """How often a sample began a stream anew."""
+        return self._filling.resets
+
+    def _shown(self, streams: object) -> str:
+        filling = self._filling
+        return f"{type(self).__name__}({streams!r}, period={self.period:g}, on_gap={filling.on_gap!r}, late={filling.late!r})"
 
 
 def check_policies(sizes: Sizes, on_gap: str, late: str) -> None:

@@ -118,6 +118,9 @@ class Grid:
     __slots__ = ("_astray", "counts", "instant", "jitter", "last", "max_gap", "period")
 
     def __init__(self, period: float, *, max_gap: float | None = None, jitter: float | None = None) -> None:
+        for name, given in (("period", period), ("max_gap", max_gap), ("jitter", jitter)):
+            if not hasattr(given, "__float__") and (given is not None or name == "period"):
+                raise UsageError(f"{name} must be a number of seconds; got {printable(repr(given), 40)}.")
         if not 0 < period < float("inf"):
             raise UsageError(f"period must be a positive number of seconds; got {printable(period, 40)}.")
         self.period = period

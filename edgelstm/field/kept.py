@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import StateError, UsageError, printable
 from ..runtime import bank_snapshot, snapshot
@@ -105,8 +107,14 @@ class KeptStreams(ManyStreams):
     def snapshot_all(self) -> bytes:
         """All streams as bytes that `restore_all` takes: keys, states, and how long ago each was stepped."""
         ages = self._keyed.ages()
-        slots = np.array([self._keyed.slots[key] for key in ages], np.int64)
+        slots = np.fromiter(map(self._keyed.slots.__getitem__, ages), np.int64, len(ages))
         return bank_snapshot.pack({key: self.steps - age for key, age in ages.items()}, self._states.rows[slots], self._digest)
+
+    def held(self, keys: Sequence[Key]) -> tuple[dict[Key, int], NDArray[np.uint8]]:
+        """These streams, which must be there, as `take_up` has them: how long ago each was stepped, and their states."""
+        ages = self._keyed.ages()
+        slots = np.fromiter(map(self._keyed.slots.__getitem__, keys), np.int64, len(keys))
+        return {key: self.steps - ages[key] for key in keys}, self._states.rows[slots]
 
     def restore_all(self, blob: bytes) -> None:
         """Take up what `snapshot_all` gave, in place of all streams that are there.
@@ -116,12 +124,36 @@ class KeptStreams(ManyStreams):
         StateError
             If it is damaged, of another model, or holds more streams than this bank; nothing has changed then.
         """
+        self.take_up(*self.unpacked(blob))
+
+    def unpacked(self, blob: object) -> tuple[dict[Key, int], NDArray[np.uint8]]:
+        """What `packed` was given.
+
+        Raises
+        ------
+        StateError
+            If it is damaged or of another model.
+        """
         states = self._states
-        idle, given = bank_snapshot.unpack(blob, states.rows.shape[1], self._digest, finite=states.finite)
+        return bank_snapshot.unpack(blob, states.rows.shape[1], self._digest, finite=states.finite)
+
+    def packed(self, idle: dict[Key, int], states: NDArray[np.uint8]) -> bytes:
+        """Streams as `held` gives them, as bytes that `restore_all` takes."""
+        return bank_snapshot.pack(idle, states, self._digest)
+
+    def take_up(self, idle: dict[Key, int], given: NDArray[np.uint8]) -> None:
+        """Take up streams as `unpacked` gives them, in place of all that are there.
+
+        Raises
+        ------
+        StateError
+            If there are more than this bank has room for, or a state is none of this model; nothing has changed then.
+        """
+        states = self._states
         if len(idle) > self.capacity:
             raise StateError(f"the snapshot holds {len(idle)} streams, and this bank has room for {self.capacity}; make a larger one.")
         states.check(given)
         self._keyed = Keyed(self.capacity)
-        slots = np.array([self._keyed.add(key, self.steps - age) for key, age in idle.items()], np.int64)
+        slots = self._keyed.add_all(list(idle), self.steps - np.fromiter(idle.values(), np.int64, len(idle)))
         states.begin(slots)
         states.rows[slots] = given

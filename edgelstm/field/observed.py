@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..errors import CompileError
 from ..runtime import native_call
 from . import exposition
+from .native_clock import counting
 from .sensors import SensorChecks
 from .telemetry import FINEST, About, Telemetry
 
@@ -52,15 +52,12 @@ class Observed(Telemetry):
         step = self._stepped.step
         if not isinstance(getattr(step, "__self__", None), native_call.Binding):
             return self._slow_step
-        try:
-            from ..compiler.step_clock import library
-
-            handle = library().handle
-        except (CompileError, ImportError):
+        if (handle := counting()) is None:
             return self._slow_step
         from ..runtime.step_clock import StepClock
 
         self._native = StepClock(step, handle, self._stepped.program.python_step, FINEST, self._deadline_ns)
+        self._clocks.append(self._native)
         return self._native.step
 
     def _slow_step(self, *x: Any) -> Any:
@@ -71,13 +68,6 @@ class Observed(Telemetry):
 
     def record(self) -> dict[str, Any]:
         """All of it as plain JSON values; times in nanoseconds where the name says so, else in seconds."""
-        self.settle()
-        if self._native is not None:
-            counted = self._native.collect()
-            self.latency = [one + other for one, other in zip(self.latency, counted.latency, strict=True)]
-            self.latency_ns += counted.nanoseconds
-            self.deadline_misses += counted.missed
-            self.refused += counted.refused
         return {"held_samples": self._stepped.bad_inputs, **super().record()}
 
     def text(self) -> str:
@@ -88,6 +78,8 @@ class Observed(Telemetry):
         """Tell of another model from now on, whose samples `observe` sees."""
         self.look()
         self.about, self.sensors = _about(stream), _sensors(stream)
+        if self._blocks is not None:
+            self._blocks.collects(really=self.sensors is not None)
 
 
 def _about(stream: Stream) -> About:

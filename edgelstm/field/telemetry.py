@@ -1,18 +1,23 @@
 """What a running stream counts of itself: how long answers took, what was refused, lost or made up, and how its inputs look.
 
-Samples are counted as they pass, a block at a time: two looks at the clock and a note of them, whatever the block holds. All else is
-done for many blocks at once, or when somebody asks.
+Samples are counted as they pass, a block at a time, by compiled code and the CPU's own counter; where there is none, by two looks at
+Python's clock and a note of them. All else is done for many blocks at once, or when somebody asks.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .native_clock import counting
 from .sensors import SensorChecks
+
+if TYPE_CHECKING:
+    from ..runtime.block_clock import BlockClock
+    from ..runtime.step_clock import Clock
 
 #: The smallest latency that is told apart, in nanoseconds, and how often it is doubled: the last bucket ends at 4.2 s.
 FINEST, DOUBLINGS = 250, 24
@@ -99,6 +104,8 @@ class Telemetry:
         self._settling = threading.Lock()
         self._passed: list[NDArray[np.float32]] = []
         self._collected = self._due = 0
+        self._clocks: list[Clock] = []
+        self._blocks: BlockClock | None = None
 
     @property
     def steps(self) -> int:
@@ -108,6 +115,18 @@ class Telemetry:
 
     def observe(self, blocks: Iterable[Any]) -> Iterator[Any]:
         """Blocks as they come, each counted when the next one is asked for: whoever iterates has answered it then."""
+        handle = counting() if self._clock is time.perf_counter_ns else None
+        if handle is None:
+            return self._observe(blocks)
+        from ..runtime.block_clock import BlockClock
+
+        self._blocks = BlockClock(handle, FINEST, self._deadline_ns, self._tell, self._passed, LOOKED_AT)
+        self._blocks.collects(really=self.sensors is not None)
+        self._clocks.append(self._blocks)
+        return self._blocks.observe(iter(blocks))
+
+    def _observe(self, blocks: Iterable[Any]) -> Iterator[Any]:
+        """The same by this object's clock."""
         clock, taken = self._clock, self._taken
         for block in blocks:
             started = clock()
@@ -116,6 +135,18 @@ class Telemetry:
             taken.append((took, len(block.values)))
             if block.begins or self.sensors is not None or len(taken) >= SETTLED_AT:
                 self._look_at(block, started + took)
+
+    def _tell(self, block: Any) -> None:
+        """What compiled code says: a block of a type that it does not know; or True, where samples are to be looked at."""
+        counted = self._blocks
+        if counted is None or (block is not True and counted.learn(block)):
+            return
+        if block is not True:
+            counted.answering(len(block.values))
+            self.resets += bool(block.begins)
+            self._passed += [block.values] if self.sensors is not None else []
+        self.look()
+        counted.look_after(LOOKED_AFTER)
 
     def answered(self, block: Block, took: int) -> None:
         """Count a block of samples that were answered, `took` nanoseconds after they had arrived."""
@@ -144,6 +175,13 @@ class Telemetry:
     def settle(self) -> None:
         """Sort what was taken down into buckets; whoever serves pages does it in a thread of his own."""
         with self._settling:
+            for clock in self._clocks:
+                counted = clock.collect()
+                self.latency = [one + other for one, other in zip(self.latency, counted.latency, strict=True)]
+                self.latency_ns += counted.nanoseconds
+                self.deadline_misses += counted.missed
+                self.refused += counted.refused
+                self.resets += counted.resets
             count = len(self._taken)
             if not count:
                 return
@@ -157,7 +195,8 @@ class Telemetry:
 
     def look(self) -> None:
         """Look at the samples that have passed since the last time."""
-        passed, self._passed, self._collected = self._passed, [], 0
+        passed, self._collected = self._passed.copy(), 0
+        del self._passed[: len(passed)]
         if self.sensors is not None and passed:
             self.sensors.look(np.concatenate(passed))
 

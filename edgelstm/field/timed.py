@@ -9,9 +9,9 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import StateError
-from .filling import Filling, Late, OnGap, check_policies
-from .grid import Grid, TimeCounts, possible
+from ..errors import StateError, UsageError
+from .filling import Filling, Late, OnGap, OnGrid, check_policies
+from .grid import Grid, possible
 
 if TYPE_CHECKING:
     from ..stream import Stream
@@ -22,7 +22,7 @@ _HEADER = struct.Struct("<8sIddd")
 _MAGIC, _VERSION, _CRC = b"ELSTMTIM", 1, struct.Struct("<I")
 
 
-class Timed:
+class Timed(OnGrid):
     """A stream whose samples carry their time. ``docs/gateway.md`` says what each policy does on each event.
 
     Parameters
@@ -72,6 +72,8 @@ class Timed:
         jitter: float | None = None,
         late: Late = "drop",
     ) -> None:
+        if not hasattr(stream, "program"):
+            raise UsageError(f"Timed steps a Stream; got {type(stream).__name__}. Of a model make one: edgelstm.Stream(model).")
         sizes = stream.program.sizes
         check_policies(sizes, on_gap, late)
         self._filling = Filling(stream, sizes, stream._arena.policy, on_gap, late)
@@ -86,21 +88,6 @@ class Timed:
         from .sensors import SensorChecks
 
         return SensorChecks(statistics)
-
-    @property
-    def period(self) -> float:
-        """Seconds between samples."""
-        return self._grid.period
-
-    @property
-    def counts(self) -> TimeCounts:
-        """How often what happened."""
-        return self._grid.counts
-
-    @property
-    def resets(self) -> int:
-        """How often a sample began the stream anew."""
-        return self._filling.resets
 
     @property
     def sensors(self) -> SensorChecks | None:
@@ -167,7 +154,7 @@ class Timed:
         self._grid.restore((instant, last, astray))
 
     def __repr__(self) -> str:
-        return f"Timed({self.stream!r}, period={self.period:g}, on_gap={self._filling.on_gap!r}, late={self._filling.late!r})"
+        return self._shown(self.stream)
 
 
 class _Lane:

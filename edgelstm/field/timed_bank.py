@@ -9,11 +9,11 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import StateError
+from ..errors import StateError, UsageError
 from ..runtime import bank_snapshot
 from ..runtime.keyed import Key, checked
-from .filling import Filling, Late, OnGap, check_policies
-from .grid import Grid, TimeCounts, possible
+from .filling import Filling, Late, OnGap, OnGrid, check_policies
+from .grid import Grid, possible
 
 if TYPE_CHECKING:
     from .bank import StreamBank
@@ -24,7 +24,7 @@ _HEADER, _GRID, _CRC = struct.Struct("<8sIQ"), struct.Struct("<ddd"), struct.Str
 _MAGIC, _VERSION = b"ELSTMTBK", 1
 
 
-class TimedBank:
+class TimedBank(OnGrid):
     """A bank whose samples carry their time: what `Timed` is to a stream, for each of many.
 
     A stream is stepped by itself: samples of many that come together share no pass over the weights.
@@ -65,27 +65,14 @@ class TimedBank:
         jitter: float | None = None,
         late: Late = "drop",
     ) -> None:
+        if not hasattr(bank, "program"):
+            raise UsageError(f"TimedBank steps a StreamBank; got {type(bank).__name__}. Of a model make one: edgelstm.StreamBank(model).")
         sizes = bank.program.sizes
         check_policies(sizes, on_gap, late)
         self._filling = Filling(bank, sizes, bank._states.policy, on_gap, late)
         self.bank = bank
-        self._first = Grid(period, max_gap=max_gap, jitter=jitter)
+        self._grid = Grid(period, max_gap=max_gap, jitter=jitter)
         self._grids: dict[Key, Grid] = {}
-
-    @property
-    def period(self) -> float:
-        """Seconds between samples of a stream."""
-        return self._first.period
-
-    @property
-    def counts(self) -> TimeCounts:
-        """How often what happened, to all streams together."""
-        return self._first.counts
-
-    @property
-    def resets(self) -> int:
-        """How often a sample began a stream anew."""
-        return self._filling.resets
 
     def step(self, key: Key, x: object, t: float) -> NDArray[np.float32]:
         """Take a sample of a stream, and the instants that it shows to be missing; see `Timed.step`.
@@ -105,7 +92,7 @@ class TimedBank:
         key = checked(key)
         grid = self._grids.get(key) if key in self.bank else None
         if grid is None:
-            grid = self._first.another()
+            grid = self._grid.another()
             answers = self._filling.step(_Lane(self.bank, key), grid, x, t)
             self._make_room()
             self._grids[key] = grid
@@ -131,7 +118,7 @@ class TimedBank:
     def snapshot_all(self) -> bytes:
         """All streams and their places in time, as bytes that `restore_all` takes."""
         kept = self.bank.snapshot_all()
-        states = [self._grids.get(key, self._first).state for key in self.bank._keyed.ages()]
+        states = [self._grids.get(key, self._grid).state for key in self.bank._keyed.ages()]
         body = _HEADER.pack(_MAGIC, _VERSION, len(states)) + b"".join(_GRID.pack(*state) for state in states) + kept
         return body + _CRC.pack(crc32(body))
 
@@ -158,14 +145,14 @@ class TimedBank:
         self.bank.restore_all(kept)
         self._grids = {}
         for key, state in zip(self.bank.keys(), states, strict=True):
-            self._grids[key] = grid = self._first.another()
+            self._grids[key] = grid = self._grid.another()
             grid.restore(state)
 
     def __len__(self) -> int:
         return len(self.bank)
 
     def __repr__(self) -> str:
-        return f"TimedBank({self.bank!r}, period={self.period:g}, on_gap={self._filling.on_gap!r}, late={self._filling.late!r})"
+        return self._shown(self.bank)
 
 
 class _Lane:

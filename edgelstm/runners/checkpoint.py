@@ -49,7 +49,8 @@ def unpack(data: bytes) -> tuple[bytes, dict[str, Any]]:
 
 
 def checked_notes(found: object) -> dict[str, Any]:
-    """Notes as a run writes them: ``sequence``, the last number of each stream; ``seen``, pairs of numbers; ``written``, none or three.
+    """Notes as a run writes them: ``sequence``, the last number of each stream; ``begun``, four of each; ``seen``, pairs of numbers;
+    ``written``, none or three; ``read``, any.
 
     Raises
     ------
@@ -58,8 +59,11 @@ def checked_notes(found: object) -> dict[str, Any]:
     """
     if isinstance(found, dict):
         last, seen, written = found.get("sequence", {}), found.get("seen", []), found.get("written", [])
+        begun = found.get("begun", {})
         pairs = isinstance(seen, list) and all(_are_numbers(pair, 2) for pair in seen)
-        if isinstance(last, dict) and _are_numbers(list(last.values())) and pairs and (written == [] or _are_numbers(written, 3)):
+        marks = isinstance(begun, dict) and all(_are_numbers(of_one, 4) for of_one in begun.values())
+        counts = isinstance(last, dict) and _are_numbers(list(last.values())) and _are_numbers(found.get("read", []))
+        if counts and pairs and marks and (written == [] or _are_numbers(written, 3)):
             return found
     raise StateError("it is damaged (what stands beside the state is no count of samples); remove it to start anew.")
 

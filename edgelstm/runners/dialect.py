@@ -29,7 +29,7 @@ def _quoted_cells(text: str, delimiter: str) -> list[str]:
         return next(csv.reader([text], delimiter=delimiter, strict=True))
     except csv.Error as problem:
         said = str(problem).replace("\t", "a tab")
-        raise InputError(f"this is not CSV ({said}); close every quotation mark.") from None
+        raise InputError(f"this is not CSV ({said}); close every quotation mark, and write no line end within a cell.") from None
 
 
 def foreign(text: str, reading: Reading, names: Sequence[str] = ()) -> str:
@@ -81,6 +81,10 @@ def cuts_numbers(text: str, reading: Reading) -> bool:
 
 def oddity(text: str, reading: Reading) -> str:
     """A hint on a line that is no sample at all: a comment, half of a JSON line; empty where nothing is seen."""
+    if "\r" in text:
+        return " Its lines end in CR alone, as old programs write them: tr '\\r' '\\n' makes lines of them."
+    if text.startswith("sep=") and len(text) == len("sep=;"):
+        return f" It is Excel's word on what separates cells: say --skip-lines 1 --delimiter {SPELLED.get(text[-1], text[-1])}."
     bare = text.lstrip('"')
     sign = next((sign for sign in COMMENT_SIGNS if bare.startswith(sign) and sign != reading.separator), "")
     if sign and not reading.comment:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 One = TypeVar("One")
 
 #: Facts of streams that must be the same, since answers are written in one form and samples read in one.
-_SHARED = ("input_size", "input_shape", "input_names", "output_shape", "labels", "every", "first")
+_SHARED = ("input_size", "input_shape", "input_names", "output_shape", "labels", "thresholds", "every", "first")
 
 
 def same_architecture(one: "Stream", other: "Stream") -> bool:

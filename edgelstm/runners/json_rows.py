@@ -64,7 +64,9 @@ class JsonRow:
                 raise InputError("this is an object, but the model has no input names; write arrays, or say --columns with names.")
             return self._model.input_names
         if value and all(isinstance(item, dict | list) for item in value):
-            raise InputError(f"this line holds {len(value)} samples in one array; write one sample a line (jq -c '.[]' does).")
+            raise InputError(
+                f"this line holds {len(value)} sample{'s' * (len(value) != 1)} in one array; write one sample a line (jq -c '.[]' does)."
+            )
         if len(value) != size:
             raise InputError(f"{len(value)} value{'s' * (len(value) != 1)}, but the model takes {inputs_of(self._model)}.")
         return range(size)

@@ -16,7 +16,8 @@ from .counts import LineCount
 from .csv_rows import CsvRow
 from .json_rows import JsonRow
 from .reading import Reading
-from .rows import Inputs, NoSample, Refused, Row, check_columns
+from .rows import Inputs, NoSample, NoText, Refused, Row, check_columns
+from .text import is_text, text_of
 from .values import NAN, Numbers
 
 #: Bytes asked for at once. A pipe gives what it has; a file gives this much, which is stepped in one call.
@@ -131,7 +132,7 @@ class LineSource:
     def _quick(self, number: int, block: bytes) -> "_Burst | None":
         """All lines of a block at once, where none needs a closer look."""
         odd = any(mark in block for mark in self._closer_look)
-        if self._row is None or self._blank or odd or number <= self._reading.skip_lines or not _is_text(block):
+        if self._row is None or self._blank or odd or number <= self._reading.skip_lines or not is_text(block):
             return None
         lines = block.split(b"\n")
         found = self._row.quick(lines)
@@ -151,7 +152,7 @@ class LineSource:
 
     def _way_on(self, fault: Exception) -> str:
         """What an error about a line advises beside repairing it."""
-        if self._reading.bad_lines != "stop" or isinstance(fault, Refused | UsageError) or "--" in str(fault):
+        if self._reading.bad_lines != "stop" or isinstance(fault, Refused | UsageError | NoText) or "--" in str(fault):
             return ""
         return " --bad-lines skip goes on without such lines" + (
             "." if isinstance(fault, NoSample) else ", --bad-lines missing holds their place."
@@ -175,7 +176,7 @@ class LineSource:
         """Add the sample on a line to the burst, if it holds one."""
         if line <= self._reading.skip_lines:
             return
-        text = _text(data).strip(self._blanks)
+        text = text_of(data, first=line == 1).strip(self._blanks)
         if not text:
             if not self._live:
                 self._blank.append(line)
@@ -252,27 +253,6 @@ class _Burst:
         self.lines.append(line)
         if kept:
             self.kept.append(kept)
-
-
-def _is_text(block: bytes) -> bool:
-    if block.isascii():
-        return True
-    try:
-        block.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _text(data: bytes) -> str:
-    """A line as text."""
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise InputError("this is not UTF-8 text; give CSV or JSON lines in UTF-8.") from None
-    if "\0" in text:
-        raise InputError("the line holds NUL bytes, as noise on a wire or a file cut while it is written leaves them; remove them.")
-    return text.removeprefix("\ufeff")
 
 
 def _bursts(read: Callable[[int], bytes], where: Callable[[int], str]) -> Iterator[tuple[int, bytes]]:

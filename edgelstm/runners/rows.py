@@ -23,6 +23,10 @@ class NoSample(InputError):
     """A line holds no sample, and lost none: a comment, a row of units, a header of numbers again."""
 
 
+class NoText(InputError):
+    """The first line is the beginning of a file that holds no lines; the error says what to do with it."""
+
+
 class Refused(InputError):
     """Going on would misread all lines that follow, so bad lines are not passed over here."""
 

@@ -25,5 +25,5 @@ def saturation(stream: "Stream") -> dict[str, float]:
     found = {}
     for layer in layers:
         if any(part == "h" for part, *_ in stream.plan.layout.keeps.get(layer.name, ())):
-            found[layer.name] = float(np.mean(np.abs(stream.state_of(layer.name)["h"]) > NEAR))
+            found[layer.name] = float(np.mean(np.abs(stream.state(layer.name)["h"]) > NEAR))
     return found

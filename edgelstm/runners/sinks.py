@@ -105,21 +105,26 @@ class JsonLinesSink(TextSink):
 class LabelSink(TextSink):
     """One decision a line: the label of the largest output, or its number from 0 where there are no labels; without a header.
 
-    An answer that is NaN, as after a sample that reset the stream, decides nothing: its line is empty.
+    An answer that is NaN, as after a sample that reset the stream, decides nothing: its line is empty. So is that of an answer which
+    reaches no threshold.
 
     Parameters
     ----------
     file : binary file
     labels : sequence of str, optional
+    thresholds : sequence of float, optional
+        As of `decisions`.
     """
 
-    def __init__(self, file: BinaryIO, labels: Sequence[str] = ()) -> None:
+    def __init__(self, file: BinaryIO, labels: Sequence[str] = (), thresholds: Sequence[float] = ()) -> None:
         super().__init__(file)
-        self._labels = labels
+        self._labels, self._thresholds = labels, thresholds
 
     def write(self, answers: NDArray[np.float32], kept: Kept = ()) -> None:
         """Write the decisions of answers (count, output_size) float32, each after what is kept."""
-        said = ["" if best < 0 else self._labels[best] if self._labels else str(best) for best in decisions(answers).tolist()]
+        size = answers.shape[1]
+        words = [*(self._labels or map(str, range(size))), "", ""]  # the last two: nothing, and NaN at -1
+        said = [words[best] for best in decisions(answers, self._thresholds).tolist()]
         if not kept:
             self._put("".join(word + "\n" for word in said))
         else:
@@ -135,16 +140,18 @@ class OnChange:
         Gets the answers that are left.
     keyed : bool
         Whether the first of what is kept names the stream of an answer, and the one before is that of the same stream.
+    thresholds : sequence of float, optional
+        As of `decisions`; that none is reached any more is another decision.
     """
 
-    def __init__(self, sink: Sink, *, keyed: bool = False) -> None:
-        self._sink, self._keyed = sink, keyed
+    def __init__(self, sink: Sink, *, keyed: bool = False, thresholds: Sequence[float] = ()) -> None:
+        self._sink, self._keyed, self._thresholds = sink, keyed, thresholds
         self._last: dict[Any, int] = {}
 
     def write(self, answers: NDArray[np.float32], kept: Kept = ()) -> None:
         """Take answers (count, output_size) float32."""
         chosen = []
-        for index, best in enumerate(decisions(answers).tolist()):
+        for index, best in enumerate(decisions(answers, self._thresholds).tolist()):
             key = kept[index][0] if self._keyed else None
             if best not in (-1, self._last.get(key, -1)):
                 self._last[key] = best
@@ -153,9 +160,16 @@ class OnChange:
             self._sink.write(answers[chosen], [kept[i] for i in chosen] if kept else ())
 
 
-def decisions(answers: NDArray[np.float32]) -> NDArray[np.intp]:
-    """The output that is largest: (count,) from answers (count, output_size); -1 where an answer holds NaN."""
-    return np.where(np.isnan(answers).any(axis=1), -1, answers.argmax(axis=1))
+def decisions(answers: NDArray[np.float32], thresholds: Sequence[float] = ()) -> NDArray[np.intp]:
+    """The output that is largest, of those that reach their `thresholds` where there are any.
+
+    (count,) from answers (count, output_size); output_size where none reaches its threshold, -1 where an answer holds NaN.
+    """
+    best = answers.argmax(axis=1)
+    if len(thresholds):
+        reached = answers >= np.asarray(thresholds, np.float32)
+        best = np.where(reached.any(axis=1), np.where(reached, answers, -np.inf).argmax(axis=1), answers.shape[1])
+    return np.where(np.isnan(answers).any(axis=1), -1, best)
 
 
 def _cell(value: Any) -> str:

@@ -1,0 +1,49 @@
+"""The bytes of a line as text, and whose bytes they are where they are none."""
+
+from ..errors import InputError
+from .rows import NoText
+
+#: Beginnings of files that hold no lines, and what to do with them.
+_NO_LINES = (
+    (b"\x1f\x8b", "this is compressed by gzip; unpack it: zcat FILE | edgelstm run …"),
+    (b"BZh", "this is compressed by bzip2; unpack it: bzcat FILE | edgelstm run …"),
+    (b"\xfd7zXZ\0", "this is compressed by xz; unpack it: xzcat FILE | edgelstm run …"),
+    (b"\x28\xb5\x2f\xfd", "this is compressed by zstd; unpack it: zstdcat FILE | edgelstm run …"),
+    (b"PK\x03\x04", "this is a zip archive, or a spreadsheet (.xlsx, .ods); unpack it, or save it as CSV."),
+    (b"\xd0\xcf\x11\xe0", "this is a spreadsheet (.xls); save it as CSV."),
+    (b"PAR1", "this is a Parquet file, which edgelstm score reads; write it as CSV to stream it."),
+    (b"\x89HDF", "this is an HDF5 file; write it as CSV."),
+    (b"\x93NUMPY", "this is a .npy file; write it as CSV: numpy.savetxt(path, array, delimiter=',')."),
+    (b"\xff\xfe", "this is UTF-16 text; write it as UTF-8: iconv -f UTF-16 -t UTF-8."),
+    (b"\xfe\xff", "this is UTF-16 text; write it as UTF-8: iconv -f UTF-16 -t UTF-8."),
+)
+
+
+def is_text(block: bytes) -> bool:
+    """Whether the bytes are UTF-8."""
+    if block.isascii():
+        return True
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def text_of(data: bytes, *, first: bool) -> str:
+    """A line as text; `first`: it is the first of its file.
+
+    Raises
+    ------
+    InputError
+        If it is none. Of a first line the error says what the file may be.
+    """
+    if first and (known := next((what for begin, what in _NO_LINES if data.startswith(begin)), "")):
+        raise NoText(known)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError("this is not UTF-8 text; give CSV or JSON lines in UTF-8.") from None
+    if "\0" in text:
+        raise InputError("the line holds NUL bytes, as noise on a wire or a file cut while it is written leaves them; remove them.")
+    return text.removeprefix("\ufeff")
