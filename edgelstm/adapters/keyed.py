@@ -6,20 +6,24 @@ import os
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ModelFileError, UsageError, printable
-from ..runtime.keyed import Key, checked
+from ..runtime.keyed import Key
 from ..runtime.library_file import is_library
 from ..runtime.samples import NanPolicyName
 from ..runtime.states import Floats
+from .lot import Lot
+from .owners import shard_of
 from .shard import Shard
 
 if TYPE_CHECKING:
     from ..model import Model
+
+
+__all__ = ["KeyedStep", "digest_of", "shard_of"]
 
 
 class KeyedStep:
@@ -103,6 +107,10 @@ class KeyedStep:
         """A new shard without streams, for a thread of its own."""
         return Shard(self.model(), **self.options)
 
+    def lot(self, shards: int) -> Lot:
+        """What steps several of so many shards together."""
+        return Lot(self.model(), shards, **self.options)
+
     @property
     def fresh(self) -> NDArray[np.bool_]:
         """Which rows of the last call were steps: (rows,)."""
@@ -149,13 +157,6 @@ class KeyedStep:
 
     def __repr__(self) -> str:
         return printable(f"KeyedStep({self.model_path!r}, {self.digest[:12]}…)")
-
-
-def shard_of(key: Key, shards: int) -> int:
-    """Which of so many shards a key belongs to, the same in every process: CRC-32 of its text or bytes."""
-    key = checked(key)
-    data = key if isinstance(key, bytes) else str(key).encode("utf-8", "surrogatepass")
-    return crc32(data) % shards
 
 
 def digest_of(path: str) -> str:

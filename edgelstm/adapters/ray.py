@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,29 +37,44 @@ class _Rows(NamedTuple):
     t: Integers | None
 
 
+class _BegunAnew(Exception):
+    """An actor was asked in the belief that it is the one it was before."""
+
+
 class _Actor:
-    """A shard in a process of its own."""
+    """A shard in a process of its own.
+
+    Ray may have restarted it unseen between two calls, so each call names the life that it means: an actor that has begun anew from the
+    last checkpoint takes none for that of before. An empty life means any.
+    """
 
     def __init__(self, step: KeyedStep, store: str, number: int) -> None:
-        self._shard = step.begun()
+        self._shard, self._life = step.begun(), uuid4().hex
         self._store = StateStore(Path(store), f"shard-{number}")
         kept = self._store.newest()
         if kept is not None:
             self._shard.restore(kept.state)
 
-    def step_many(self, rows: _Rows) -> tuple[Floats, NDArray[np.bool_]]:
-        answers = self._shard.step_many(*rows)
-        return answers, self._shard.fresh
+    def _meant(self, life: str) -> None:
+        if life not in {"", self._life}:
+            raise _BegunAnew
 
-    def checkpoint(self) -> int:
+    def step_many(self, life: str, rows: _Rows) -> tuple[str, Floats, NDArray[np.bool_]]:
+        self._meant(life)
+        answers = self._shard.step_many(*rows)
+        return self._life, answers, self._shard.fresh
+
+    def checkpoint(self, life: str) -> int:
+        self._meant(life)
         self._store.write(self._shard.snapshot(), {})
         return self._store.generation
 
-    def numbers(self) -> dict[Key, int]:
+    def numbers(self, life: str) -> dict[Key, int]:
+        self._meant(life)
         return self._shard.numbers()
 
-    def facts(self) -> tuple[int, int]:
-        return self._shard.bank.output_size, os.getpid()
+    def facts(self) -> tuple[int, int, str]:
+        return self._shard.bank.output_size, os.getpid(), self._life
 
 
 class RayStreams:
@@ -116,6 +132,8 @@ class RayStreams:
         made = self._ray.remote(max_restarts=-1, **{"num_cpus": 1, **(resources or {})})(_Actor)
         self._actors = [made.remote(step, folder, number) for number in range(self._count)]
         self._since: list[list[_Rows]] = [[] for _ in self._actors]  # rows since the checkpoint, by shard
+        self._lives = [""] * self._count
+        self._lost = (self._ray.exceptions.RayActorError, _BegunAnew)
         self.fresh, self.losses = np.zeros(0, np.bool_), 0
         self.output_size = self._ray.get(self._actors[0].facts.remote())[0]
 
@@ -141,40 +159,42 @@ class RayStreams:
             shard: _Rows([keys[i] for i in at.tolist()], numbers[at], samples[at], None if times is None else times[at])
             for shard, at in parts.items()
         }
-        calls = {shard: self._actors[shard].step_many.remote(given) for shard, given in rows.items()}
+        calls = {shard: self._actors[shard].step_many.remote(self._lives[shard], given) for shard, given in rows.items()}
         answers = np.full((len(keys), self.output_size), np.nan, np.float32)
         self.fresh = np.zeros(len(keys), np.bool_)
         refused: list[EdgeLSTMError] = []
         for shard, call in calls.items():
             try:
-                answers[parts[shard]], self.fresh[parts[shard]] = self._answered(shard, call, rows[shard])
+                answers[parts[shard]], self.fresh[parts[shard]] = self._stepped(shard, call, rows[shard])
             except EdgeLSTMError as problem:
                 refused.append(problem)
         if refused:
             raise refused[0]
         return answers
 
-    def _answered(self, shard: int, call: Any, rows: _Rows) -> Any:
-        """What an actor answers to rows, though it be lost in between."""
-        for _ in range(_MOST_LOSSES):
-            try:
-                answer = self._ray.get(call)
-                break
-            except self._ray.exceptions.RayActorError:
-                self._bring_back(shard)
-                call = self._actors[shard].step_many.remote(rows)
-        else:
-            raise EdgeLSTMError(f"the actor of shard {shard} was lost {_MOST_LOSSES} times over the same rows; look into Ray's logs.")
+    def _stepped(self, shard: int, call: Any, rows: _Rows) -> tuple[Floats, NDArray[np.bool_]]:
+        """What an actor answers to rows, which are kept until the next checkpoint."""
+        self._lives[shard], answers, fresh = self._answered(shard, "step_many", rows, call=call)
         self._since[shard].append(rows)
         if sum(len(given.keys) for given in self._since[shard]) >= self._every:
             self._checkpoint(shard)
-        return answer
+        return answers, fresh
+
+    def _answered(self, shard: int, method: str, *given: Any, call: Any = None) -> Any:
+        """What a method of an actor answers, though the actor be lost in between. call: where it was asked already."""
+        for _ in range(_MOST_LOSSES):
+            try:
+                return self._ray.get(getattr(self._actors[shard], method).remote(self._lives[shard], *given) if call is None else call)
+            except self._lost:
+                call = None
+                self._bring_back(shard)
+        raise EdgeLSTMError(f"the actor of shard {shard} was lost {_MOST_LOSSES} times over the same rows; look into Ray's logs.")
 
     def _checkpoint(self, shard: int) -> None:
         """Put the state of a shard on the disk; where its actor is lost meanwhile, its rows are kept for the next time."""
         try:
-            self._ray.get(self._actors[shard].checkpoint.remote())
-        except self._ray.exceptions.RayActorError:
+            self._ray.get(self._actors[shard].checkpoint.remote(self._lives[shard]))
+        except self._lost:
             self._bring_back(shard)
             return
         self._since[shard] = []
@@ -182,9 +202,10 @@ class RayStreams:
     def _bring_back(self, shard: int) -> None:
         """Wait until Ray has restarted an actor, and step its rows since the checkpoint again."""
         self.losses += 1
-        self._ray.get(self._actors[shard].facts.options(max_task_retries=-1).remote())  # a call without retries fails meanwhile
+        facts = self._actors[shard].facts.options(max_task_retries=-1)  # a call without retries fails meanwhile
+        self._lives[shard] = self._ray.get(facts.remote())[2]
         for before in self._since[shard]:
-            self._actors[shard].step_many.remote(before)
+            self._actors[shard].step_many.remote(self._lives[shard], before)
 
     def checkpoint(self) -> None:
         """Put the states of all shards on the disk."""
@@ -194,12 +215,8 @@ class RayStreams:
     def numbers(self) -> dict[Key, int]:
         """The number of the sample that each stream took last: what a source goes on behind."""
         found: dict[Key, int] = {}
-        for shard, actor in enumerate(self._actors):
-            try:
-                found |= self._ray.get(actor.numbers.remote())
-            except self._ray.exceptions.RayActorError:
-                self._bring_back(shard)
-                found |= self._ray.get(actor.numbers.remote())
+        for shard in range(self._count):
+            found |= self._answered(shard, "numbers")
         return found
 
     def close(self) -> None:

@@ -1,17 +1,11 @@
-"""Streams by key, each with the number of the sample that it took last: what one worker of an engine holds, and its bytes.
-
-Layout of the bytes, little-endian: ``b"ELSTMKEY"``, version u32, CRC-32 of all behind it u32, number of streams u64, rows that were no
-steps u64; for each stream, in the order of their keys, the number of its last sample int64; for each, its time int64; the snapshot of the
-bank.
-"""
+"""Streams by key, each with the number of the sample that it took last: what one worker of an engine holds."""
 
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,20 +15,14 @@ from ..field.bank import StreamBank
 from ..runtime import bank_snapshot
 from ..runtime.keyed import Integers, Key, checked, sequence, shown
 from ..runtime.samples import NanPolicyName, Samples
-from ..runtime.snapshot import bytes_of
 from ..runtime.states import Floats
+from . import shard_snapshot
 
 if TYPE_CHECKING:
     from ..model import Model
 
-_MAGIC, _VERSION = b"ELSTMKEY", 1
-_HEADER = struct.Struct("<8sIIQQ")
-_CHECKED = 16  # bytes before those that the CRC covers
-
 #: Streams that there is room for at first, and what a sample's number is greater than.
-_CAPACITY, _NEVER = 256, np.iinfo(np.int64).min
-
-_NUMBERS = np.dtype("<i8")
+_CAPACITY, NEVER = 256, np.iinfo(np.int64).min
 
 
 class Shard:
@@ -76,7 +64,7 @@ class Shard:
         self.fresh: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.bad_inputs = 0
         self._places: dict[Key, int] = {}
-        self._last = self._times = np.full(1, _NEVER)  # by place; the last is that of new keys
+        self._last = self._times = np.full(1, NEVER)  # by place; the last is that of new keys
         self.restore(None)
 
     def _made(self, capacity: int) -> StreamBank:
@@ -117,10 +105,11 @@ class Shard:
         InputError, UsageError
             If shapes or keys are wrong, or a value must not enter a state; nothing has changed then.
         """
-        given, found = sequence(keys), dict[Key, int]()
+        given = sequence(keys)
         if not {*map(type, given)} <= {str, int, bytes}:
             given = [checked(key) for key in given]
-        codes = np.fromiter((found.setdefault(key, len(found)) for key in given), np.int64, len(given))
+        found = {key: code for code, key in enumerate(dict.fromkeys(given))}
+        codes = np.fromiter(map(found.__getitem__, given), np.int64, len(given))
         return self.step_coded([checked(key) for key in found], codes, seq, xs, t)
 
     def step_coded(self, names: Sequence[Key], codes: Integers, seq: ArrayLike, xs: ArrayLike, t: ArrayLike | None = None) -> Floats:
@@ -129,8 +118,8 @@ class Shard:
         rows = self._rows(xs, len(codes))
         if times is None and self._reset_after is not None:
             raise UsageError("reset_after needs the times of samples; pass t.")
-        if len(numbers) and numbers.min() == _NEVER:
-            raise UsageError(f"the number of a sample is greater than {_NEVER}.")
+        if len(numbers) and numbers.min() == NEVER:
+            raise UsageError(f"the number of a sample is greater than {NEVER}.")
         order = _ordered(codes, numbers)  # (rows,)
         places, own, given = self._taken(names), codes[order], numbers[order]
         fresh = given > self._last[places][own]
@@ -141,7 +130,7 @@ class Shard:
         self._make_room(int((places < 0).sum()))
         for part, restart in self._runs(kept, codes, times, places):
             self._step(names, codes[part], rows, part, restart, answers)
-        self._note(names, codes, numbers, times, kept)
+        self._note(names, codes, numbers, times, kept, places)
         self.fresh = np.zeros(len(codes), np.bool_)
         self.fresh[kept] = True
         self.repeats += len(codes) - len(kept)
@@ -155,13 +144,13 @@ class Shard:
 
     def _taken(self, names: Sequence[Key]) -> Integers:
         """Where the last numbers of these keys stand, (names,); -1 for a new key."""
-        return np.fromiter((self._places.get(name, -1) for name in names), np.int64, len(names))
+        return np.fromiter(map(self._places.get, names, repeat(-1)), np.int64, len(names))
 
     def _check(self, rows: Floats, kept: Integers, names: Sequence[Key], codes: Integers) -> None:
         """Refuse samples that must not enter a state, before anything changes."""
-        good: NDArray[np.bool_] = np.asarray(self._samples.good(rows).all(axis=1))
-        if good.all():
+        if self._samples.all_good(rows):
             return
+        good: NDArray[np.bool_] = np.asarray(self._samples.good(rows).all(axis=1))
         bad = kept[~good[kept]]
         if self._policy != "raise":
             self.bad_inputs += len(bad)
@@ -186,7 +175,7 @@ class Shard:
         first = np.append(True, own[1:] != own[:-1])
         known = self._times[places][own]
         before = np.where(first, known, np.append(0, now[:-1]))
-        gap = (before != _NEVER) & (now - before > self._reset_after)
+        gap = (before != NEVER) & (now - before > self._reset_after)
         count = np.cumsum(gap)
         level = count - np.maximum.accumulate(np.where(first, count - gap, 0))
         return [(kept[level == k], k > 0) for k in range(int(level.max()) + 1) if (level == k).any()]
@@ -197,7 +186,7 @@ class Shard:
         begins = np.cumsum(counts) - counts
         for count in np.unique(counts[counts > 0]).tolist():
             which = np.flatnonzero(counts == count)
-            keys = [names[i] for i in which.tolist()]
+            keys = names if len(which) == len(names) else [names[i] for i in which.tolist()]
             if restart:
                 for key in keys:
                     if key in self._bank:
@@ -206,26 +195,30 @@ class Shard:
             given = np.take(rows, picked, axis=0).reshape(len(keys), count, -1)  # (keys, count, inputs)
             answers[picked] = self._bank.process_many(keys, given).reshape(len(picked), -1)
 
-    def _note(self, names: Sequence[Key], codes: Integers, numbers: Integers, times: Integers | None, kept: Integers) -> None:
-        """Write down the last number and time of each key that was stepped. kept: (steps,), rows by key and number."""
+    def _note(
+        self, names: Sequence[Key], codes: Integers, numbers: Integers, times: Integers | None, kept: Integers, places: Integers
+    ) -> None:
+        """Write down the last number and time of each key that was stepped. kept: (steps,), rows by key and number; places: of names."""
         own = codes[kept]
         ends = kept[np.append(own[1:] != own[:-1], True)] if len(kept) else kept
-        for name in (names[i] for i in codes[ends].tolist()):
-            self._places.setdefault(name, len(self._places))
+        stepped = codes[ends]
+        new = stepped[places[stepped] < 0]
+        for place, code in enumerate(new.tolist(), len(self._places)):
+            self._places[names[code]] = place
+        places = places.copy()
+        places[new] = np.arange(len(self._places) - len(new), len(self._places))
         if len(self._places) >= len(self._last):
-            more = np.full(2 * len(self._places) - len(self._last), _NEVER)
+            more = np.full(2 * len(self._places) - len(self._last), NEVER)
             self._last, self._times = np.append(self._last, more), np.append(self._times, more)
-        places = self._taken([names[i] for i in codes[ends].tolist()])
+        places = places[stepped]
         self._last[places] = numbers[ends]
         if times is not None:
             self._times[places] = times[ends]
 
     def snapshot(self) -> bytes:
         """All streams, and the numbers of their last samples, as bytes that `restore` takes."""
-        places = np.array([self._places[key] for key in _sorted(self._places)], np.int64)
-        marks = self._last[places].astype(_NUMBERS).tobytes() + self._times[places].astype(_NUMBERS).tobytes()
-        body = struct.pack("<QQ", len(places), self.repeats) + marks + self._bank.snapshot_all()
-        return _HEADER.pack(_MAGIC, _VERSION, crc32(body), len(places), self.repeats) + body[16:]
+        places = np.array([self._places[key] for key in in_order(self._places)], np.int64)
+        return shard_snapshot.pack(self._last[places], self._times[places], self.repeats, self._bank.snapshot_all())
 
     def restore(self, blob: object) -> None:
         """Take up what `snapshot` gave, in place of all streams that are there; None: no streams.
@@ -238,15 +231,15 @@ class Shard:
         numbers = times = np.zeros(0, np.int64)
         repeats, held = 0, memoryview(self._nothing)
         if blob is not None:
-            numbers, times, repeats, held = _parts(blob)
+            numbers, times, repeats, held = shard_snapshot.unpack(blob)
         bank = self._bank if len(numbers) <= self._bank.capacity else self._made(2 * len(numbers))
         bank.restore_all(self._own(held))  # type: ignore[arg-type]
         if len(bank) != len(numbers):
             self.restore(None)
-            raise _refuse()
+            raise shard_snapshot.refusal()
         self._bank, self.repeats = bank, repeats
-        self._places = {key: place for place, key in enumerate(_sorted(bank.keys()))}
-        self._last, self._times = np.append(numbers, _NEVER), np.append(times, _NEVER)
+        self._places = {key: place for place, key in enumerate(in_order(bank.keys()))}
+        self._last, self._times = np.append(numbers, NEVER), np.append(times, NEVER)
 
     def _own(self, held: memoryview) -> bytes | memoryview:
         """The snapshot of a bank as one of this model, if it is one of the model that this one follows."""
@@ -280,30 +273,9 @@ def _ordered(codes: Integers, numbers: Integers) -> Integers:
     return np.lexsort((numbers, codes))
 
 
-def _sorted(keys: Iterable[Key]) -> list[Key]:
+def in_order(keys: Iterable[Key]) -> list[Key]:
     """Keys in an order that all processes agree on."""
-    return sorted(keys, key=lambda key: (type(key).__name__, key))
-
-
-def _refuse() -> StateError:
-    return StateError("the state of a shard is damaged (length or checksum is wrong); take an older one, or begin anew.")
-
-
-def _parts(blob: object) -> tuple[Integers, Integers, int, memoryview]:
-    """Last numbers, their times, rows that were no steps, and the snapshot of the bank.
-
-    Raises
-    ------
-    StateError
-    """
-    data = bytes_of(blob, "step_many()")
-    if len(data) < _HEADER.size or data[: len(_MAGIC)] != _MAGIC:
-        raise StateError(f"these {len(data)} bytes are no state of a shard; pass what step_many() gave, whole.")
-    _, version, crc, count, repeats = _HEADER.unpack_from(data)
-    if version != _VERSION:
-        raise StateError(f"the state of a shard has version {version}, this edgelstm reads {_VERSION}; begin anew.")
-    marks = 2 * count * _NUMBERS.itemsize
-    if crc32(data[_CHECKED:]) != crc or len(data) < _HEADER.size + marks:
-        raise _refuse()
-    held = np.frombuffer(data, _NUMBERS, 2 * count, _HEADER.size).astype(np.int64)
-    return held[:count], held[count:], repeats, data[_HEADER.size + marks :]
+    given: list[Any] = list(keys)
+    if len({*map(type, given)}) < 2:
+        return sorted(given)
+    return sorted(given, key=lambda key: (type(key).__name__, key))

@@ -7,27 +7,48 @@ this package and the model's file on every worker.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..errors import InputError, UsageError, printable
+from ..errors import UsageError, printable
+from ..runtime.keyed import Key
 from ..runtime.samples import NanPolicyName
 from ..sources.extras import extra
 from .columns import Columns, check_there, columns_of
 from .keyed import KeyedStep
+from .packing import ANSWERS, INPUT, PACKED, lots_of, pack, packed_table, plain, unpack
 from .shard import Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import pandas as pd
     import pyarrow as pa
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
-#: Names of columns between Spark and the step; a table of the user has none that begin so.
-_SHARD, _NUMBER, _INPUT = "__edgelstm_shard", "__edgelstm_number", "__edgelstm_x"
+#: The column of a row's group; a table of the user has none that is called so.
+_GROUP = "__edgelstm_group"
+
+#: What errors of rows call what they come from.
+_TABLE = "the table"
+
+
+class Ends(NamedTuple):
+    """What stands in front of the states, and behind them.
+
+    Parameters
+    ----------
+    read : callable
+        The place and the packed rows that a row of Spark's stands for.
+    finish : callable
+        A row of Spark's for the number of a lot and the answers to its rows; None: no row.
+    schema : str
+        Of that row.
+    """
+
+    read: Callable[[Any], tuple[str, Any]]
+    finish: Callable[[int, Any], dict[str, Any] | None]
+    schema: str
+
 
 #: Settings that a state of shards needs, and what they are set to.
 _STATE_STORE = {
@@ -79,12 +100,14 @@ def score(
     EdgeLSTMError
         As `KeyedStep`. What a worker meets comes as Spark's own error, with the sentence in it.
     """
-    step, columns, given, schema = _prepared(df, model, key, order, features, keep, shards, nan_policy)
+    shards = checked_shards(shards)
+    step, columns, given, schema = _prepared(df, model, key, order, features, keep, (shards, shards), nan_policy)
 
-    def scored(rows: pd.DataFrame) -> pd.DataFrame:
-        return stepped(step.begun(), columns, rows)  # groups may be scored in threads of one process
+    def scored(rows: pa.Table) -> pa.Table:
+        table = unpack(zip(rows["place"].to_pylist(), rows["rows"].to_pylist(), strict=True))
+        return plain(stepped(step.begun(), columns, table))  # groups may be scored in threads of one process
 
-    return given.groupBy(_SHARD).applyInPandas(scored, schema)
+    return _packed(given, columns.key).groupBy("group").applyInArrow(scored, schema)
 
 
 def stream(
@@ -125,41 +148,92 @@ def stream(
     """
     if not df.isStreaming:
         raise UsageError("stream takes a streaming DataFrame (spark.readStream); score takes this one.")
-    step, columns, given, schema = _prepared(df, model, key, order, features, keep, shards, nan_policy)
-    from .spark_state import PACKED, KeyedProcessor, pack
+    shards = checked_shards(shards)
+    step, columns, given, schema = _prepared(df, model, key, order, features, keep, (shards, lots_of(shards)), nan_policy)
+    prepare(df.sparkSession)
 
+    ends = Ends(lambda row: (row["place"], row["rows"]), lambda lot, answers: {"rows": packed_table(answers)}, ANSWERS)
+
+    def unpacked(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield from plain(unpack(("", one) for one in batch.column(0).to_pylist())).to_batches()
+
+    return kept(_packed(given, columns.key), step, columns, shards, ends).mapInArrow(unpacked, schema)
+
+
+def checked_shards(shards: object) -> int:
+    """A number of shards.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    if isinstance(shards, bool) or not isinstance(shards, int) or shards < 1:
+        raise UsageError(f"shards is a whole number, 1 or more; got {printable(repr(shards), 60)}.")
+    return shards
+
+
+def prepare(session: SparkSession) -> None:
+    """Let a session keep states as the state of shards needs it."""
     for name, value in _STATE_STORE.items():
-        df.sparkSession.conf.set(name, value)
+        session.conf.set(name, value)
+
+
+def kept(packed: DataFrame, step: KeyedStep, columns: Columns, shards: int, ends: Ends) -> DataFrame:
+    """What becomes of the answers to rows that are packed by lot, stepped by states that Spark keeps."""
+    from .spark_state import FramesProcessor, KeyedProcessor
+
+    grouped, given = packed.groupBy("group"), (step, columns, shards, ends)
+    if hasattr(grouped, "transformWithState"):
+        return grouped.transformWithState(KeyedProcessor(*given), ends.schema, "Append", "None")
+    return grouped.transformWithStateInPandas(FramesProcessor(*given), ends.schema, "Append", "None")
+
+
+def _packed(given: DataFrame, key: str) -> DataFrame:
+    """Rows as `_prepared` selects them, packed by group before Spark moves them."""
 
     def packed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return pack(batches, _SHARD)
+        return pack(batches, _GROUP, key)
 
-    processor = KeyedProcessor(step, columns)
-    return given.mapInArrow(packed, PACKED).groupBy("shard").transformWithStateInPandas(processor, schema, "Append", "None")
+    return given.mapInArrow(packed, PACKED)
 
 
-def stepped(shard: Shard, columns: Columns, rows: pd.DataFrame) -> pd.DataFrame:
-    """The answers to rows as `_prepared` selects them, each beside its key; rows that were no steps are left out.
+def stepped(shard: Shard, columns: Columns, table: pa.Table, restore: Callable[[list[Key]], None] | None = None) -> pa.Table:
+    """The answers to rows as `packing` has them, each beside its key; rows that were no steps are left out.
+
+    restore: is told of the keys before their streams are stepped.
 
     Raises
     ------
     InputError
         If a row has no key or no place, or a value must not enter a state.
     """
-    import pandas as pd
+    import pyarrow as pa
 
-    codes, names = pd.factorize(rows[columns.key])
-    if (codes < 0).any() or rows[_NUMBER].isna().any():
-        raise InputError(f"a row has no {columns.key} or no {columns.order}; leave such rows out.")
-    xs = rows[[f"{_INPUT}{j}" for j in range(len(columns.features))]].to_numpy(np.float32)
-    answers = shard.step_coded(names.tolist(), codes.astype(np.int64), rows[_NUMBER].to_numpy(np.int64), xs)
+    from .tables import keys_of, numbers_of, samples_of
+
+    names, codes = keys_of(table.column(columns.key).combine_chunks(), _TABLE)
+    if restore is not None:
+        restore(names)
+    xs = samples_of(table, [f"{INPUT}{j}" for j in range(len(columns.features))], _TABLE)
+    answers = shard.step_coded(names, codes, numbers_of(table, columns.order, _TABLE), xs)
     chosen = shard.fresh
     if shard.bank.every * shard.bank.first > 1:
         chosen = chosen & ~np.isnan(answers).all(axis=1)
-    made = rows.loc[chosen, [columns.key, columns.order, *columns.keep]].reset_index(drop=True)
+    made = table.select([columns.key, columns.order, *columns.keep])
+    if not chosen.all():
+        made, answers = made.filter(pa.array(chosen)), answers[chosen]
     for j, name in enumerate(columns.answers):
-        made[name] = answers[chosen, j]
-    return made
+        made = made.append_column(name, pa.array(np.ascontiguousarray(answers[:, j])))
+    return made.cast(pa.schema([field.with_type(_in_utc(field.type)) for field in made.schema]))
+
+
+def _in_utc(kind: pa.DataType) -> pa.DataType:
+    """A type of Arrow as Spark takes it: an instant goes out in the zone of the session, and is to come back in UTC."""
+    import pyarrow as pa
+
+    return pa.timestamp(kind.unit, "UTC") if pa.types.is_timestamp(kind) and kind.tz is not None else kind
 
 
 def _prepared(
@@ -169,31 +243,28 @@ def _prepared(
     order: str,
     features: Sequence[str] | None,
     keep: Sequence[str],
-    shards: int,
+    groups: tuple[int, int],
     nan_policy: NanPolicyName,
 ) -> tuple[KeyedStep, Columns, DataFrame, Any]:
-    """What steps, which columns, the table with a column for each thing that the step reads, and the schema of answers."""
+    """What steps, which columns, the table with a column for each thing that the step reads, and the schema of answers.
+
+    groups: shards, and the lots into which they go.
+    """
     functions, types = (extra(f"pyspark.sql.{name}", "pyspark", "this", "spark") for name in ("functions", "types"))
-    if isinstance(shards, bool) or not isinstance(shards, int) or shards < 1:
-        raise UsageError(f"shards is a whole number, 1 or more; got {printable(repr(shards), 60)}.")
     step = model if isinstance(model, KeyedStep) else KeyedStep(model, nan_policy=nan_policy)
     columns = columns_of(step.shard.bank, key, order, features, keep)
     check_there(columns, df.columns, "the table")
     fields = {field.name: field.dataType for field in df.schema.fields}
     column = _column(functions)
-    number = column(order)
-    if isinstance(fields[order], types.TimestampType):
-        number = functions.unix_micros(number)
-    elif not isinstance(fields[order], types.IntegralType):
+    if not isinstance(fields[order], types.IntegralType | types.TimestampType):
         raise UsageError(f"rows are ordered by whole numbers or timestamps; {printable(order, 60)} is {fields[order].simpleString()}.")
     if not isinstance(fields[key], types.IntegralType | types.StringType):
         raise UsageError(f"a key is text or a whole number; {printable(key, 60)} is {fields[key].simpleString()}.")
-    shard = functions.crc32(column(key).cast("string").cast("binary")) % shards
+    shard = functions.crc32(column(key).cast("string").cast("binary")) % groups[0]
     given = df.select(
-        shard.cast("int").alias(_SHARD),
+        (shard % groups[1]).cast("int").alias(_GROUP),
         *(column(name) for name in (key, order, *columns.keep)),
-        number.cast("long").alias(_NUMBER),
-        *(column(name).cast("float").alias(f"{_INPUT}{j}") for j, name in enumerate(columns.features)),
+        *(column(name).cast("float").alias(f"{INPUT}{j}") for j, name in enumerate(columns.features)),
     )
     beside = [types.StructField(name, fields[name]) for name in (key, order, *columns.keep)]
     answers = [types.StructField(name, types.FloatType()) for name in columns.answers]

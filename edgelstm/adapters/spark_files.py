@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -13,18 +13,27 @@ from typing import TYPE_CHECKING, Any
 from .. import errors
 from ..errors import EdgeLSTMError, UsageError, printable
 from ..sources.extras import extra
-from . import spark
-from .scoring import Job
+from .scoring import Done, Job
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import SparkSession
+
+#: Tasks that read files, at most; a task reads several where there are more.
+_MOST_TASKS = 10_000
+
+#: So many workers each read all files, if files have their rows in order.
+_FEW = 4
 
 #: An error of ours in the text of one of Spark's.
 _OURS = re.compile(r"edgelstm\.errors\.(\w+): (.+)")
 
+#: The last line of what Python says of an error in a worker.
+_PYTHONS = re.compile(r"[\w.]*(Error|Exception): .")
 
-def score(job: Job, master: str) -> int:
-    """Score the files of a job, and write Parquet or CSV files into its folder; how many rows there are.
+
+def score(job: Job, master: str) -> Done:
+    """Score the files of a job, and write Parquet or CSV files into its folder; workers read and write under the same paths.
 
     Parameters
     ----------
@@ -42,26 +51,42 @@ def score(job: Job, master: str) -> int:
     extra("pyspark.sql", "pyspark", "--spark", "spark")
     if os.path.exists(job.output):
         raise UsageError(f"{job.output}: is there already, and Spark begins anew; name a new folder.")
+    paths = [os.path.abspath(path) for path in job.files]
     with _said(), _session(master) as session:
-        reader = session.read.option("header", "true").option("inferSchema", "true")
-        reading = {".parquet": reader.parquet, ".csv": lambda *files: reader.csv(list(files))}[job.ending]
-        columns = job.columns
-        answers = spark.score(
-            reading(*(os.path.abspath(path) for path in job.files)),
-            job.step,
-            key=columns.key,
-            order=columns.order,
-            features=columns.features,
-            keep=columns.keep,
-            shards=job.shards,
-        )
-        writer = answers.write.option("header", "true")
-        target = os.path.abspath(job.output)
-        if job.ending == ".csv":
-            writer.csv(target)
-            return int(session.read.option("header", "true").csv(target).count())
-        writer.option("compression", "zstd").parquet(target)
-        return int(session.read.parquet(target).count())
+        from . import spark_shared
+        from .spark_whole import score as scored
+
+        job = job._replace(files=tuple(paths), output=os.path.abspath(job.output))
+        workers = _workers(session)
+        if 0 < workers <= _FEW and (done := spark_shared.score(session, job, workers)) is not None:
+            return done
+        numbers = session.range(0, len(paths), 1, min(len(paths), _MOST_TASKS))
+        files = numbers.mapInArrow(_paths(paths), "path string, place string")
+        return scored(files, job)
+
+
+def _workers(session: SparkSession) -> int:
+    """Tasks that run at a time; 0 where it is not told, as by Spark Connect."""
+    from pyspark.errors import PySparkException
+
+    try:
+        return int(session.sparkContext.defaultParallelism)
+    except (PySparkException, AttributeError, NotImplementedError):
+        return 0
+
+
+def _paths(paths: list[str]) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """What turns the numbers of files into their paths, each with its place among them."""
+
+    def named(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        for batch in batches:
+            numbers = batch.column(0).to_pylist()
+            arrays = [pa.array([paths[number] for number in numbers]), pa.array([f"{number:09}" for number in numbers])]
+            yield pa.RecordBatch.from_arrays(arrays, names=["path", "place"])
+
+    return named
 
 
 @contextmanager
@@ -93,5 +118,5 @@ def _said() -> Iterator[None]:
         if ours := _OURS.search(text):
             raise getattr(errors, ours[1], EdgeLSTMError)(ours[2]) from None
         lines = [line for line in text.splitlines() if line.strip()] or [type(problem).__name__]
-        cause = next((line for line in reversed(lines) if line.startswith("Caused by: ")), lines[0])
+        cause = next((line for line in reversed(lines) if line.startswith("Caused by: ") or _PYTHONS.match(line)), lines[0])
         raise EdgeLSTMError(f"Spark ended with an error: {printable(cause, 500)}") from None

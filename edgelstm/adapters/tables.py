@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ class Batch(NamedTuple):
     ----------
     table : pyarrow.RecordBatch
     names : list
-        Keys, each once.
+        Keys, each once; the same list as of the rows before where they are the same.
     codes : (rows,) int64
         Which of them each row has.
     share : float
@@ -60,56 +61,79 @@ def _readable(path: str) -> Iterator[None]:
         raise ModelFileError(f"{path}: cannot be read as a table ({reason}); leave the file out, or write it again.") from None
 
 
-def batches(path: str, columns: Columns) -> Iterator[Batch]:
-    """The rows of a file, in its order.
+def batches(path: str, columns: Columns, content: bytes | None = None) -> Iterator[Batch]:
+    """The rows of a file, in its order. content: its bytes, where they are here already; the path says what it is in any case.
 
     Raises
     ------
     ModelFileError, InputError, UsageError
         If it is no table, lacks a column, or a row has no key.
     """
+    import pyarrow as pa
+
     opened = _csv if path.endswith(".csv") else _parquet
-    source = opened(path, columns)
-    row = 0
+    source = opened(path, columns, content)
+    row, known, names = 0, None, list[Key]()
     while True:
         with _readable(path):
             table, share = next(source, (None, 0.0))
             if table is None:
                 return
-            names, codes = _keys(table.column(columns.key), path, row)
+            column = table.column(columns.key)
+            again = pa.types.is_dictionary(column.type) and known is not None and column.dictionary.equals(known)
+            names, codes = keys_of(column, path, row, names if again else None)
+            known = column.dictionary if pa.types.is_dictionary(column.type) else None
         yield Batch(table, names, codes, share)
         row += len(codes)
 
 
-def _parquet(path: str, columns: Columns) -> Iterator[tuple[Any, float]]:
+def _parquet(path: str, columns: Columns, content: bytes | None) -> Iterator[tuple[Any, float]]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path, read_dictionary=[columns.key], pre_buffer=False) as file:
+    with pq.ParquetFile(path if content is None else BytesIO(content), read_dictionary=[columns.key], pre_buffer=False) as file:
         check_there(columns, file.schema_arrow.names, path)
         rows = max(file.metadata.num_rows, 1)
         for table in file.iter_batches(BATCH_ROWS, columns=columns.read, use_threads=False):
             yield table, table.num_rows / rows
 
 
-def _csv(path: str, columns: Columns) -> Iterator[tuple[Any, float]]:
+def _csv(path: str, columns: Columns, content: bytes | None) -> Iterator[tuple[Any, float]]:
     from csv import reader as rows_of
 
     import pyarrow as pa
     from pyarrow import csv
 
-    with open(path, encoding="utf-8", errors="replace") as file:
-        check_there(columns, next(rows_of([file.readline().lstrip("\ufeff")]), []), path)
+    if content is None:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            heading = file.readline()
+    else:
+        heading = content.partition(b"\n")[0].decode(errors="replace")
+    check_there(columns, next(rows_of([heading.lstrip("\ufeff")]), []), path)
     types = {columns.key: pa.string(), **dict.fromkeys(columns.features, pa.float32())}
-    size = max(os.path.getsize(path), 1)
+    size = max(os.path.getsize(path) if content is None else len(content), 1)
     reading = csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES)
     converting = csv.ConvertOptions(column_types=types, include_columns=columns.read)
-    with csv.open_csv(path, read_options=reading, convert_options=converting) as reader:
+    with csv.open_csv(path if content is None else BytesIO(content), read_options=reading, convert_options=converting) as reader:
         for table in reader:
             yield table, min(1.0, _BLOCK_BYTES / size)
 
 
-def _keys(column: Any, path: str, row: int) -> tuple[list[Key], Integers]:
-    """Keys, each once, and which of them each row has: (rows,)."""
+def keys_of(column: Any, path: str, row: int = 0, names: list[Key] | None = None) -> tuple[list[Key], Integers]:
+    """Keys, each once, and which of them each row has: (rows,).
+
+    Parameters
+    ----------
+    column : pyarrow.Array
+    path : str
+    row : int
+        Which of the file the first one is.
+    names : list, optional
+        The keys, where they are known.
+
+    Raises
+    ------
+    InputError
+    """
     import pyarrow as pa
 
     if not pa.types.is_dictionary(column.type):
@@ -120,7 +144,7 @@ def _keys(column: Any, path: str, row: int) -> tuple[list[Key], Integers]:
     if column.null_count or column.dictionary.null_count:
         at = int(np.argmin(column.is_valid().to_numpy(zero_copy_only=False)))
         raise InputError(f"{path}: row {row + at} has no key; leave such rows out.")
-    return column.dictionary.to_pylist(), column.indices.to_numpy().astype(np.int64)
+    return column.dictionary.to_pylist() if names is None else names, column.indices.to_numpy().astype(np.int64)
 
 
 def numbers_of(table: Any, name: str, path: str) -> Integers:
@@ -186,10 +210,13 @@ class Part:
         beside = [table.column(name) for name in (columns.key, columns.order, *columns.keep)]
         given = [pa.array(np.ascontiguousarray(answers[:, j])) for j in range(answers.shape[1])]
         names = [columns.key, columns.order, *columns.keep, *columns.answers]
-        made = pa.RecordBatch.from_arrays([*beside, *given], names=names)
+        self.add(pa.Table.from_arrays([*beside, *given], names=names))
+
+    def add(self, answered: Any) -> None:
+        """Rows beside their answers: a table of the columns key, order, those that are kept, and the answers."""
         if self._writer is None:
-            self._writer = self._opened(made.schema)
-        self._writer.write_batch(made)
+            self._writer = self._opened(answered.schema)
+        self._writer.write_table(answered)
 
     def _opened(self, schema: Any) -> Any:
         if self._path.endswith(".csv"):
