@@ -1,4 +1,4 @@
-"""Write what the example has of others: honest names out of Debian's index of packages, and dgaintel's network with weights in int8.
+"""Write what the example has of others: honest names out of Debian's index of packages, names of packages, dgaintel's network in int8.
 
     apt-get update
     pip install --no-deps dgaintel==2.3
@@ -20,6 +20,9 @@ import edgelstm as el
 
 SEED = 7
 
+#: How many names of packages are kept.
+PACKAGES = 5000
+
 #: A home page whose host is a name and an ending, perhaps behind www.
 PAGE = re.compile(r"^Homepage: *<?https?://(?:www\.)?([a-z0-9-]+)\.[a-z]+(?=[/:>]|$)", re.MULTILINE | re.IGNORECASE)
 
@@ -29,6 +32,13 @@ def honest() -> list[str]:
     index = subprocess.run(["apt-cache", "dumpavail"], check=True, capture_output=True, text=True).stdout
     names = sorted({name.lower() for name in PAGE.findall(index)})
     return [names[at] for at in np.random.default_rng(SEED).permutation(len(names))]
+
+
+def packages() -> list[str]:
+    """Names of packages, drawn by the seed, that are long enough for a domain."""
+    told = subprocess.run(["apt-cache", "pkgnames"], check=True, capture_output=True, text=True).stdout
+    names = sorted({name for name in told.split() if re.fullmatch(r"[a-z0-9-]{5,24}", name)})
+    return [names[at] for at in np.random.default_rng(SEED).permutation(len(names))[:PACKAGES]]
 
 
 def small(network: el.Model) -> el.Model:
@@ -51,6 +61,7 @@ def small(network: el.Model) -> el.Model:
 
 def main() -> None:
     domains.HONEST.write_text("\n".join(honest()) + "\n", encoding="utf-8")
+    domains.PACKAGES.write_text("\n".join(packages()) + "\n", encoding="utf-8")
     file = metadata.distribution("dgaintel").locate_file("dgaintel/domain_classifier_model.h5")
     el.save(small(el.load(str(file))), domains.DGAINTEL)
     print(f"{domains.DGAINTEL.name}: {domains.DGAINTEL.stat().st_size} bytes")

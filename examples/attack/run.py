@@ -1,9 +1,10 @@
-"""Tell domains made by malware from honest ones, beside a regression on what characters follow each other.
+"""Tell domains made by malware from honest ones, character by character, beside a regression on what characters follow each other.
 
 python examples/attack/run.py [--write]
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,45 @@ from edgelstm.gallery.naive import area_under_curve, average_precision
 
 HERE = Path(__file__).parent
 
+#: How many characters are read where the verdict is measured before a name ends.
+EARLY = (6, 9)
+
 #: Names that are looked at, and those that the picture shows.
 LOOKED_AT = ("wikipedia", "debian", "stackoverflow", "xjpakmdcfuqe", "kwtoestnessbiophysicalohax", "vojyqem")
 
 
-def load() -> el.Model:
-    return el.load(domains.DGAINTEL)
+def load() -> list[tuple[el.Model, float]]:
+    """Of dgaintel what reads a character, and what reads two behind the pooling; and how often each steps for a name."""
+    embedding, convolution, relu, pool, lstm, _, *rest = el.load(domains.DGAINTEL).layers
+    front, back = [embedding, convolution, relu], [replace(lstm, inputs=("input",)), replace(rest[0], inputs=(lstm.name,)), *rest[1:]]
+    return [(el.Model(front), domains.LENGTH), (el.Model(back), domains.LENGTH / pool.size)]
 
 
-def probability(name: str, stream: "el.Stream") -> float:
-    """That malware made a name."""
+def stepping() -> el.Model:
+    """The network that reads character by character."""
+    return el.load(domains.STEPPING)
+
+
+def verdicts(name: str, stream: "el.Stream") -> NDArray[np.float64]:
+    """How likely it is at each character that malware made the name: (characters,)."""
+    stream.reset()
+    return np.array([stream.step([index])[0] for index in domains.indices(name)], np.float64)
+
+
+@cache
+def streamed() -> list[NDArray[np.float64]]:
+    """Of each name held back."""
+    stream = el.Stream(stepping())
+    return [verdicts(name, stream) for name, _ in domains.held_back()]
+
+
+def after(characters: int) -> list[float]:
+    """What is said of each name when so many characters of it were read, or all."""
+    return [float(said[: characters or None][-1]) for said in streamed()]
+
+
+def whole(name: str, stream: "el.Stream") -> float:
+    """The published network's verdict, which comes once the name and the zeros behind it were read."""
     return float(stream.process(domains.padded(name)[:, None])[-1, 0])
 
 
@@ -41,9 +71,14 @@ def figures(scores: Sequence[float]) -> tuple[float, float, float]:
 
 
 @cache
+def said_of_whole_names() -> list[float]:
+    """What the published network says of each name held back."""
+    stream = el.Stream(el.load(domains.DGAINTEL))
+    return [whole(name, stream) for name, _ in domains.held_back()]
+
+
 def network() -> tuple[float, float, float]:
-    stream = el.Stream(load())
-    return figures([probability(name, stream) for name, _ in domains.held_back()])
+    return figures(said_of_whole_names())
 
 
 def regressed(features: Callable[[list[domains.Named]], NDArray[Any]], training: list[domains.Named]) -> tuple[float, float, float]:
@@ -54,18 +89,21 @@ def regressed(features: Callable[[list[domains.Named]], NDArray[Any]], training:
 
 def others() -> dict[str, tuple[float, float, float]]:
     every, some = domains.training(domains.RANDOM + domains.SPEAKABLE), domains.training(domains.RANDOM)
+    drawn = domains.as_the_network()
     return {
-        "regression on one to three characters, length, entropy": regressed(domains.Grams(every), every),
+        "regression on one to three characters, length, entropy": regressed(domains.Grams(drawn), drawn),
+        "the same, of one seed a family": regressed(domains.Grams(every), every),
         "the same, banjori and simda unknown": regressed(domains.Grams(some), some),
         "regression on length and entropy": regressed(domains.rule, every),
+        "character by character, at the end": figures(after(0)),
+        **{f"character by character, after {count}": figures(after(count)) for count in reversed(EARLY)},
         "chance": figures([0.0] * len(domains.held_back())),
     }
 
 
 def draw(figure: Any) -> None:
     """How the scores of honest names and of each family lie."""
-    stream, names = el.Stream(load()), domains.held_back()
-    scores = np.array([probability(name, stream) for name, _ in names])
+    scores = np.array(said_of_whole_names())
     made = len(domains.RANDOM + domains.SPEAKABLE) * domains.HELD_BACK
     kinds = {"honest": scores[:-made], **dict(zip(domains.RANDOM + domains.SPEAKABLE, np.split(scores[-made:], 5), strict=True))}
     axes = figure.subplots()
@@ -77,13 +115,16 @@ def draw(figure: Any) -> None:
 
 
 def look() -> None:
-    stream = el.Stream(load())
+    stream = el.Stream(stepping())
     for name in LOOKED_AT:
-        print(f"{name:30}{probability(name, stream):7.1%} made by malware")
+        print(
+            " ".join(f"{character}{100 * said:.0f}" for character, said in zip(name, verdicts(name, stream), strict=True)),
+            "% made by malware",
+        )
 
 
 def steps() -> Any:
-    return el.Stream(load()).process, [domains.padded(name)[:, None] for name, _ in domains.held_back()[:20]]
+    return el.Stream(el.load(domains.DGAINTEL)).process, [domains.padded(name)[:, None] for name, _ in domains.held_back()[:20]]
 
 
 EXAMPLE = Example(
@@ -92,7 +133,7 @@ EXAMPLE = Example(
     held_back="1,608 honest and 200 made names",
     measures=(Measure("average precision"), Measure("with banjori and simda alone"), Measure("area under the curve", "", digits=3)),
     files=["data/dgaintel.elstm"],
-    load=None,
+    load=load,
     network=network,
     others=others,
     steps=steps,

@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-import paho.mqtt.client as mqtt
+
+from edgelstm.sources.address import parse
+from edgelstm.sources.mqtt_client import Connection
 
 RECORDINGS = Path(__file__).parents[1] / "activity" / "data" / "held_out"
 
@@ -21,16 +23,7 @@ def recordings(folder: Path) -> np.ndarray:
     return np.concatenate([np.loadtxt(path, np.float32, delimiter=",", skiprows=1) for path in sorted(folder.glob("*.csv"))])
 
 
-def connect(host: str, port: int) -> mqtt.Client:
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="fleet", clean_session=False)
-    client.max_inflight_messages_set(1000)
-    client.reconnect_delay_set(1, 5)
-    client.connect_async(host, port)
-    client.loop_start()
-    return client
-
-
-def publish(client: mqtt.Client, devices: int, rate: float, seconds: float) -> int:
+def publish(client: Connection, devices: int, rate: float, seconds: float) -> int:
     """Publish the samples of all devices in turn, evenly spread over each period; how many were sent."""
     rows, begin, sent = recordings(RECORDINGS), time.monotonic(), 0
     names = ("acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z")
@@ -40,21 +33,13 @@ def publish(client: mqtt.Client, devices: int, rate: float, seconds: float) -> i
         for device in range(devices):
             row = rows[(offsets[device] + number) % len(rows)]
             sample = {"n": number, **dict(zip(names, map(float, row), strict=True))}
-            if not client.is_connected():
-                until_confirmed(client)
-            client.publish(f"fleet/watch-{device:04}/imu", json.dumps(sample), 1)
+            client.publish(f"fleet/watch-{device:04}/imu", json.dumps(sample), 1, retain=False)
             sent += 1
             due = begin + (number + device / devices) / rate
             if (wait := due - time.monotonic()) > 0:
                 time.sleep(wait)
         number += 1
     return sent
-
-
-def until_confirmed(client: mqtt.Client) -> None:
-    """Wait for the broker: the client would let new messages overtake those that were not confirmed."""
-    while not client.is_connected() or client._out_messages:
-        time.sleep(0.01)
 
 
 def main() -> None:
@@ -66,15 +51,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"))
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    client = connect(asked.host, asked.port)
+    client = Connection(parse(f"mqtt://{asked.host}:{asked.port}/fleet"), "fleet", print, tells=False)
+    client.start()
     try:
         print(f"{publish(client, asked.devices, asked.rate, asked.seconds)} samples were published.", flush=True)
-        while client._out_messages:  # what the broker has not confirmed yet
-            time.sleep(0.05)
+        client.settle()
     except KeyboardInterrupt:
         pass
-    client.disconnect()
-    client.loop_stop()
+    client.close()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Everything is started here and ended here, with Ctrl-C or after --seconds.
 
 import argparse
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,9 @@ import paho.mqtt.client as mqtt
 
 HERE = Path(__file__).parent
 CHECKPOINT = HERE.parent / "activity" / "data" / "activity.pt"
+#: Environment variable with the token of the page, which the scraper says too.
+TOKEN = "EDGELSTM_WEB_TOKEN"
+
 PLACES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
 
@@ -54,6 +58,24 @@ def gateway(folder: Path, port: int, web: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([*command, "--sequence", "n", "--on-change", "--state", str(folder / "gateway.state"), "--web", web])
 
 
+def prometheus(folder: Path, web: str, where: str) -> subprocess.Popen[bytes] | None:
+    """A server that scrapes the gateway with the lines of prometheus.yml, where it is installed; it listens at [HOST:]PORT."""
+    program = shutil.which("prometheus")
+    if program is None:
+        print("prometheus is not installed; nothing scrapes /metrics.", flush=True)
+        return None
+    text = (HERE / "prometheus.yml").read_text().replace(":8080", f":{web.rpartition(':')[2]}")
+    token = f"    authorization:\n      credentials: {os.environ[TOKEN]}\n"
+    (folder / "prometheus.yml").write_text(text + token)
+    listen = where if ":" in where else f"127.0.0.1:{where}"
+    options = [
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'prometheus'}",
+        f"--web.listen-address={listen}",
+    ]
+    return subprocess.Popen([program, *options], stderr=subprocess.DEVNULL)
+
+
 def until_online(port: int, seconds: float = 120.0) -> None:
     """Wait until the gateway reads: the broker keeps messages for it from then on."""
     online = threading.Event()
@@ -80,7 +102,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--port", type=int, default=1884, help="of the broker")
     parser.add_argument("--web", default="8080", help="[HOST:]PORT of the page")
+    parser.add_argument("--prometheus", default="9090", help="[HOST:]PORT of Prometheus, where it is installed")
     asked = parser.parse_args()
+    os.environ.setdefault(TOKEN, secrets.token_urlsafe())
     with TemporaryDirectory(prefix="gateway-") as name:
         folder = Path(name)
         convert(folder / "activity.elstm")
@@ -89,9 +113,8 @@ def main() -> None:
             started.append(gateway(folder, asked.port, asked.web))
             until_online(asked.port)
             started.append(fleet(asked.port, asked))
-            if prometheus := shutil.which("prometheus"):
-                options = [f"--config.file={HERE / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'prometheus'}"]
-                started.append(subprocess.Popen([prometheus, *options], stderr=subprocess.DEVNULL))
+            if scraper := prometheus(folder, asked.web, asked.prometheus):
+                started.append(scraper)
             fleet_is = started[2]
             fleet_is.wait()
             time.sleep(1)

@@ -20,7 +20,7 @@ class Kind(NamedTuple):
 
 
 #: The recordings by name.
-KINDS = {"ecg": Kind(1000, 8, 24), "pressure": Kind(100, 2, 6)}
+KINDS = {"ecg": Kind(1000, 1, 48), "pressure": Kind(100, 1, 6)}
 
 #: Samples at the beginning in which the state finds the beat, and those that pass after an alarm before there can be another.
 SETTLING, HOLD_OFF = 200, 100
@@ -48,6 +48,25 @@ def read(name: str) -> Recording:
         return Recording(file[f"{name}_training"] / parts, file[f"{name}_held_back"] / parts, file[f"{name}_anomalies"])
 
 
+def read_choosing() -> Recording:
+    """Another electrocardiogram of the same source, with three wrong beats, by which settings are chosen, as if it were held back."""
+    with np.load(DATA / "heart.npz") as file:
+        parts = KINDS["ecg"].parts
+        return Recording(file["ecg_training"] / parts, file["ecg_choosing"] / parts, file["ecg_choosing_anomalies"])
+
+
+def spoilt(recording: Floats, rng: np.random.Generator) -> Recording:
+    """A recording with anomalies put in, by which settings are chosen: noise, a stretch played backwards, one held still."""
+    held_back, width = recording.copy(), float(recording.std())
+    begins = SETTLING + np.arange(50, len(recording) - SETTLING - 50, 100)
+    anomalies = np.stack([begins, begins + rng.integers(10, 30, len(begins))], axis=1)
+    for at, (begin, end) in enumerate(anomalies):
+        part = recording[begin:end]
+        ways = (part + rng.normal(0, width / 4, len(part)), part[::-1], np.full(len(part), part[0]))
+        held_back[begin:end] = ways[at % len(ways)]
+    return Recording(recording, held_back, anomalies)
+
+
 def load(name: str) -> el.Model:
     return el.load(DATA / f"{name}.elstm")
 
@@ -56,6 +75,13 @@ def smoothed(squares: Floats, span: int) -> Floats:
     """The mean of the last `span` squares at each sample: (time,)."""
     sums = np.cumsum(np.concatenate([np.zeros(span), squares]))
     return (sums[span:] - sums[:-span]) / span
+
+
+def errors_of(said: Floats, recording: Floats, kind: Kind) -> Floats:
+    """The mean square of the last errors at each sample, zero at first: (time,). `said` is what each sample was answered with."""
+    errors = recording - np.roll(said, kind.ahead)
+    errors[:SETTLING] = 0
+    return smoothed(errors**2, kind.span)
 
 
 class Detector:
@@ -73,9 +99,7 @@ class Detector:
         """Of each sample: the mean square of the last errors, over that of training. (time,)."""
         self.stream.reset()
         said = self.stream.process(recording[:, None].astype(np.float32))[:, 0].astype(np.float64)
-        errors = recording - np.roll(said, self.kind.ahead)
-        errors[:SETTLING] = 0
-        return smoothed(errors**2, self.kind.span) / self.usual
+        return errors_of(said, recording, self.kind) / self.usual
 
     def alarms(self, scores: Floats) -> list[int]:
         """Samples at which an alarm goes off: the score is above twice the greatest of training, and none went off shortly before."""

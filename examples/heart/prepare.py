@@ -15,10 +15,12 @@ HERE = Path(__file__).parent
 
 PRESSURE = "KDD-TSAD_135/135_UCR_Anomaly_InternalBleeding16"
 
-#: By recording: files below the package's folder of data that train and that are held back, and the parts of a unit that are kept.
+ECG = "UnitTest/ecg-diff-count-3"
+
+#: By recording: the parts of a unit that are kept; and files below the package's folder of data, for training, choosing, or held back.
 FILES = {
-    "pressure": (f"{PRESSURE}_TRAIN.csv", f"{PRESSURE}_TEST.csv", 100),
-    "ecg": ("UnitTest/ecg-diff-count-3_TRAIN_NA.csv", "UnitTest/ecg-diff-count-3_TEST.csv", 1000),
+    "pressure": (100, {"training": f"{PRESSURE}_TRAIN.csv", "held_back": f"{PRESSURE}_TEST.csv"}),
+    "ecg": (1000, {"training": f"{ECG}_TRAIN_NA.csv", "choosing": f"{ECG}_TRAIN_A.csv", "held_back": f"{ECG}_TEST.csv"}),
 }
 
 
@@ -31,11 +33,13 @@ def package_folder() -> Path:
 
 def main() -> None:
     arrays = {}
-    for name, (training, held_back, parts) in FILES.items():
-        for part, file in (("training", training), ("held_back", held_back)):
+    for name, (parts, files) in FILES.items():
+        for part, file in files.items():
             rows = np.loadtxt(package_folder() / file, delimiter=",", skiprows=1)  # (time, 3): number, value, whether it is an anomaly
             arrays[f"{name}_{part}"] = np.rint(rows[:, 1] * parts).astype(np.int16)
-        arrays[f"{name}_anomalies"] = np.flatnonzero(np.diff(rows[:, 2], prepend=0, append=0)).reshape(-1, 2)  # begin and end of each
+            edges = np.flatnonzero(np.diff(rows[:, 2], prepend=0, append=0)).reshape(-1, 2)  # begin and end of each anomaly
+            if part != "training":
+                arrays["ecg_choosing_anomalies" if part == "choosing" else f"{name}_anomalies"] = edges
     target = HERE / "data" / "heart.npz"
     np.savez_compressed(target, **arrays)
     print(f"{target.name}: {', '.join(f'{name} {array.shape}' for name, array in arrays.items())}, {target.stat().st_size} bytes")

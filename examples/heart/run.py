@@ -89,7 +89,7 @@ EXAMPLE = Example(
     others=others,
     steps=steps,
     draw=draw,
-    seconds=11,
+    seconds=7,
     look=look,
     size=(8.0, 4.0),
 )

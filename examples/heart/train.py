@@ -1,11 +1,14 @@
 """Train the two forecasters of the heart: at each sample, what the recording will be some samples later.
 
-They learn from recordings without anomalies; the last sixth of each chooses the weights.
+They learn from recordings without anomalies; the last sixth of each chooses the weights. How far ahead they look, and how many errors a
+score spans, were chosen with ``--choose``: of the electrocardiogram by another one with wrong beats, of the pressure by anomalies put into
+the recording without.
 
     pip install torch          (any version from 2.4)
-    python examples/heart/train.py
+    python examples/heart/train.py [--choose]
 """
 
+import argparse
 import time
 
 import detector
@@ -14,12 +17,14 @@ import torch
 from torch import nn
 
 import edgelstm as el
+from edgelstm.gallery.naive import average_precision
 
 SEED = 7
 HIDDEN = 24
 ITERATIONS, BATCH, WARMUP, STEPS = 500, 16, 100, 300
 NOISE = 0.02
 CHECK_EVERY = 25
+AHEAD, SPANS = (1, 2, 4, 8), (6, 12, 24, 48)  # what is tried
 
 
 class HeartNet(nn.Module):
@@ -71,10 +76,36 @@ def train(recording: np.ndarray, ahead: int) -> HeartNet:
     return net
 
 
+@torch.no_grad()
+def answered(net: HeartNet, recording: np.ndarray) -> np.ndarray:
+    """What each sample is answered with, in the recording's unit: (time,)."""
+    xs = torch.tensor((recording - net.mean) / net.scale, dtype=torch.float32)
+    return net(xs[None, :, None])[0, :, 0].double().numpy() * net.scale + net.mean
+
+
+def choose(name: str) -> None:
+    """Print the average precision of each setting, on what is not held back."""
+    training = detector.read(name).training
+    asked = detector.read_choosing() if name == "ecg" else detector.spoilt(training, np.random.default_rng(SEED))
+    for ahead in AHEAD:
+        torch.manual_seed(SEED)
+        said = answered(train(training, ahead), asked.held_back)
+        for span in SPANS:
+            scores = detector.errors_of(said, asked.held_back, detector.Kind(1, ahead, span))
+            found = average_precision(asked.wanted[detector.SETTLING :], scores[detector.SETTLING :])
+            print(f"{name}: {ahead} ahead, mean of {span}: {found:.1%}", flush=True)
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--choose", action="store_true", help="measure settings on what is not held back, and write nothing")
+    asked = parser.parse_args()
     torch.set_num_threads(1)
     began = time.process_time()
     for name, kind in detector.KINDS.items():
+        if asked.choose:
+            choose(name)
+            continue
         torch.manual_seed(SEED)
         path = detector.DATA / f"{name}.elstm"
         el.save(train(detector.read(name).training, kind.ahead).model(), path)

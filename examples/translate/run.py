@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import dictionary
+import numpy as np
 import rules
 from dictionary import HELD_OUT, Entry
-from networks import WIDTH, Translator
+from networks import DECODER, ENCODER, WIDTH, Translator
 
+import edgelstm as el
 from edgelstm.gallery import Example, Measure
 from edgelstm.gallery.example import print_result
 
@@ -29,6 +31,9 @@ Speaker = Callable[[str], list[str]]
 
 #: Lengths of words that the picture shows.
 LENGTHS = range(3, 15)
+
+#: Words that are timed.
+TIMED = 50
 
 
 def distance(a: Sequence[str], b: Sequence[str]) -> int:
@@ -98,7 +103,14 @@ def of_all(name: str) -> tuple[float, float]:
 
 
 def steps() -> Any:
-    return Translator.load(DATA).say, [word for word, _ in dictionary.read_file(HELD_OUT)[:50]]
+    return Translator.load(DATA).say, [word for word, _ in dictionary.read_file(HELD_OUT)[:TIMED]]
+
+
+def parts() -> list[tuple[el.Model, float]]:
+    """Both networks, and how often each steps for a word: once a letter; for each phoneme and the end, once a beginning that is kept."""
+    entries = dictionary.read_file(HELD_OUT)[:TIMED]
+    letters, phonemes = (float(np.mean(sizes)) for sizes in zip(*((len(word), len(said[0])) for word, said in entries), strict=True))
+    return [(el.load(DATA / ENCODER), letters), (el.load(DATA / DECODER), 1 + WIDTH * phonemes)]
 
 
 EXAMPLE = Example(
@@ -107,7 +119,7 @@ EXAMPLE = Example(
     held_back="all 6,242 words held back",
     measures=(Measure("wrong phonemes", better="lower"), Measure("wrong words", better="lower")),
     files=["data/encoder.elstm", "data/decoder.elstm"],
-    load=None,
+    load=parts,
     network=lambda: of_all(f"beam of {WIDTH}"),
     others=lambda: {"rules for letters": of_all("rules"), "the network, the likeliest phoneme each time": of_all("greedy")},
     steps=steps,

