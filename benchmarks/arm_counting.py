@@ -27,7 +27,11 @@ SCHEMES = ("f32", "int8-dynamic", "int8-weight", "int8-static")
 
 #: Other recurrent layers, counted in float32: by a name of `grid.CELLS`, the models of the grid; None for all.
 CELL_ROWS = ("1,8,1", "1,24,1", "6,32,1", "9,64,1", "40,128,1")
-CELLS: dict[str, tuple[str, ...] | None] = {"gru": None, "rnn": CELL_ROWS, "min_gru": CELL_ROWS, **dict.fromkeys(OPTIONS, OPTION_ROWS)}
+CELLS: dict[str, tuple[str, ...] | None] = {
+    "gru": None,
+    **dict.fromkeys(("rnn", "min_gru", "min_lstm", "slstm"), CELL_ROWS),
+    **dict.fromkeys(OPTIONS, OPTION_ROWS),
+}
 
 #: Steps of the two runs whose difference is counted: in C, and in Python, whose caches need longer to fill.
 STEPS = (200, 400)

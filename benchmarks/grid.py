@@ -157,9 +157,9 @@ def _recurrent(record: Any, gates: int, biases: int) -> Callable[[Draw, int, int
     return make
 
 
-def _min_gru(draw: Draw, inputs: int, hidden: int) -> Any:
-    record: Any = el.MinGRU
-    return record(draw(2 * hidden, inputs), draw(2 * hidden))
+def _minimal(record: Any, gates: int) -> Callable[[Draw, int, int], Any]:
+    """What makes a layer of so many gates that does not read its own output."""
+    return lambda draw, inputs, hidden: record(draw(gates * hidden, inputs), draw(gates * hidden))
 
 
 def _peephole(draw: Draw, inputs: int, hidden: int) -> Any:
@@ -183,7 +183,9 @@ CELLS: dict[str, Callable[[Draw, int, int], Any]] = {
     "lstm projection": _projected,
     "gru": _recurrent(el.GRU, 3, 2),
     "rnn": _recurrent(el.RNN, 1, 1),
-    "min_gru": _min_gru,
+    "min_gru": _minimal(el.MinGRU, 2),
+    "min_lstm": _minimal(el.MinLSTM, 3),
+    "slstm": _recurrent(el.SLSTM, 4, 1),
 }
 
 #: The options of the LSTM among them, and the models of the grid that they are measured on.

@@ -8,7 +8,7 @@ from grid import Row, make_case
 ROOT = Path(__file__).resolve().parents[1]
 
 #: Cells of `grid.CELLS` that the package tells apart.
-KINDS = ("gru", "rnn", "min_gru")
+KINDS = ("gru", "rnn", "min_gru", "min_lstm", "slstm")
 
 #: What is read, and what is written.
 COUNTED, TABLE = ROOT / "benchmarks" / "results" / "arm-instructions.json", ROOT / "edgelstm" / "compiler" / "instruction_counts.json"

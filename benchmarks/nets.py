@@ -132,7 +132,15 @@ PUBLISHED = {
 
 def make_net(name: str) -> Net:
     """The same numbers for the same name, on every machine."""
-    shape, width, make = NETS[name]
+    return _drawn(name, *NETS[name])
+
+
+def dense_net(units: int) -> Net:
+    """A Dense layer of as many outputs as inputs."""
+    return _drawn(f"Dense {units}", (units,), units, lambda draw: [el.Dense(draw(units, units), draw(units))])
+
+
+def _drawn(name: str, shape: Sequence[int], width: int, make: Callable[[Draw], list[Any]]) -> Net:
     rng = np.random.default_rng(list(name.encode()))
 
     def draw(*sizes: int) -> NDArray[np.float32]:

@@ -30,11 +30,11 @@ def states(folder: Path, times: int) -> dict[str, int]:
 #: The parts, and how many of each there are for a thousand kills.
 PARTS: dict[str, tuple[Callable[[Path, int], dict[str, int]], int]] = {
     "killed while states are written": (states, 1000),
-    "killed between broker and disk": (broker.killed, 1000),
-    "broker stopped and started": (broker.stopped, 20),
+    "broker stopped and started": (broker.stopped, 100),
     "serial port pulled out": (serial_line.pulled, 50),
     "disk full": (disk.filled, 20),
     "clock set back": (clock.set_back, 50),
+    "killed between broker and disk": (broker.killed, 1000),
 }
 
 
@@ -43,20 +43,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=1000, help="kills; of the other things as many in proportion, at least three")
     parser.add_argument("--only", default="", help="parts whose name holds this text")
-    parser.add_argument("--write", type=Path, help="a JSON file for what was done")
+    parser.add_argument("--write", type=Path, help="a JSON file for what was done; other parts in it stay")
     asked = parser.parse_args()
-    done = {}
+    done = json.loads(asked.write.read_text())["parts"] if asked.write is not None and asked.write.exists() else {}
     for name, (part, of_thousand) in PARTS.items():
         if asked.only not in name:
             continue
         begin = time.monotonic()
         with TemporaryDirectory(prefix="nothing-lost-") as folder:
             found = part(Path(folder), max(3, of_thousand * asked.times // 1000))
-        done[name] = {**found, "seconds": round(time.monotonic() - begin, 1)}
+        done[name] = {**found, "seconds": round(time.monotonic() - begin, 1), "date": describe()["date"]}
         print(f"{name}: " + ", ".join(f"{what} {count}" for what, count in done[name].items()), flush=True)
-    if asked.write is not None:
-        before = json.loads(asked.write.read_text())["parts"] if asked.write.exists() else {}
-        asked.write.write_text(json.dumps({"machine": describe(), "parts": {**before, **done}}, indent=1) + "\n")
+        if asked.write is not None:
+            asked.write.write_text(json.dumps({"machine": describe(), "parts": done}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -88,23 +88,23 @@ def _spark(shard: Shard, codes: Any, keys: list[str], numbers: Any, xs: Any, rou
 
         from edgelstm.adapters import spark
         from edgelstm.adapters.columns import columns_of
-        from edgelstm.adapters.spark_state import pack, unpack
+        from edgelstm.adapters.packing import INPUT, pack, packed_table, unpack
     except ImportError:
         return {}
     columns = columns_of(shard.bank, "device", "seq", None)
-    inputs = {f"{spark._INPUT}{j}": xs[:, j] for j in range(6)}
-    table = pd.DataFrame({"shard": 0, "device": [keys[k] for k in codes.tolist()], "seq": numbers, spark._NUMBER: numbers, **inputs})
+    inputs = {f"{INPUT}{j}": xs[:, j] for j in range(6)}
+    table = pd.DataFrame({"shard": 0, "device": [keys[k] for k in codes.tolist()], "seq": numbers, **inputs})
     batch = pa.RecordBatch.from_pandas(table, preserve_index=False)
-    (packed,) = pack(iter([batch]), "shard")
+    (packed,) = pack(iter([batch]), "shard", "device")
     (data,) = packed.column("rows").to_pylist()
 
     def stepped() -> Any:
         shard.restore(None)
-        return spark.stepped(shard, columns, unpack(iter([data])))
+        return packed_table(spark.stepped(shard, columns, unpack([("", data)])))
 
     return {
         "packed_bytes": len(data) / len(xs),
-        "pack_ns": least(lambda: list(pack(iter([batch]), "shard")), rounds) / len(xs),
+        "pack_ns": least(lambda: list(pack(iter([batch]), "shard", "device")), rounds) / len(xs),
         "unpack_and_step_ns": least(stepped, rounds) / len(xs),
     }
 

@@ -16,6 +16,7 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
 import h5py
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 from numpy.typing import NDArray
 from tf_keras.src.saving.legacy import hdf5_format
@@ -40,11 +41,30 @@ def nested() -> Any:
     return keras.Model([a, b], [L.Add()([shared(gru), b]), shared(b)])
 
 
+def characters() -> Any:
+    """Words and their characters, both padded with zeros."""
+    words, letters = L.Input((4,)), L.Input((4, 5))
+    y = L.TimeDistributed(L.LSTM(3))(L.TimeDistributed(L.Dropout(0.2))(L.TimeDistributed(L.Embedding(9, 3, mask_zero=True))(letters)))
+    y = L.Concatenate()([L.Embedding(9, 3, mask_zero=True)(words), y])
+    return keras.Model([words, letters], L.TimeDistributed(L.Dense(2))(L.Bidirectional(L.LSTM(3, return_sequences=True))(y)))
+
+
 def operators() -> Any:
     """Parts of a vector, the last timestep, sums and products, written as Python writes them."""
     x = L.Input((6, 4))
     y = L.LSTM(3, return_sequences=True)(x) * x[:, :, 1:4] - 0.5
     return keras.Model(x, L.Dense(2)(y[:, -1, :]) + y[:, -1, :2] * 3.0)
+
+
+def functions() -> Any:
+    """TensorFlow's functions beside layers."""
+    x = L.Input((6, 4))
+    y = L.LSTM(4, return_sequences=True)(x)
+    left, right = tf.split(tf.concat([y, tf.reverse(x, axis=[1])], axis=-1), [5, 3], axis=-1)
+    heads = tf.reshape(tf.stack([right, tf.cast(right * right, "float32")], axis=-1), [-1, 6, 6])
+    z = tf.concat([tf.clip_by_value(left, -0.2, 0.3), heads / (tf.abs(heads) + 1.0), tf.sqrt(tf.square(left) + 0.1)], axis=-1)
+    z = tf.concat([tf.math.l2_normalize(z, axis=-1), tf.maximum(z, 0.1), 1.0 / (1.0 + z**2), tf.math.log(tf.abs(left) + 0.5)], axis=2)
+    return keras.Model(x, L.Dense(3)(z))
 
 
 def models() -> Iterator[tuple[str, Any, tuple[Floats, ...]]]:
@@ -111,6 +131,8 @@ def models() -> Iterator[tuple[str, Any, tuple[Floats, ...]]]:
         L.TimeDistributed(L.Flatten()), L.LSTM(3),
     ), (xs(4, 6, 6, 2),)  # fmt: skip
     yield "operators", operators(), (xs(6, 4),)
+    yield "functions", functions(), (xs(6, 4),)
+    yield "characters", characters(), (ids[:4], np.stack([ids[:5], ids[2:], 0 * ids[:5], ids[:5]]))
     yield "cudnn", sequential(three, L.LSTM(4, return_sequences=True), L.GRU(3)), (xs(6, 3),)
 
 

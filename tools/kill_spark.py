@@ -1,13 +1,14 @@
 """Kill Spark with SIGKILL while it steps keyed streams, start it again, and look at what was written: `python tools/kill_spark.py`.
 
 The source is a folder of Parquet files, one a micro-batch; the sink one of Parquet files, of which only those count that its log names.
-Each run is started again until all is read. Rows that were lost, that are there twice, or whose answers are not to the last bit those of
-one process end the script with 1. Needs pyspark, pandas, pyarrow and Java 17.
+Each run is started again, from Spark's checkpoint, until all is read. Rows that were lost, that are there twice, or whose answers
+are not to the last bit those of one process end the script with 1. Needs pyspark, pandas, pyarrow and Java 17.
 """
 
 import argparse
 import json
 import os
+import platform
 import random
 import signal
 import subprocess
@@ -18,10 +19,25 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-#: Devices, files, and samples of a device in a file; shards.
-DEVICES, FILES, SAMPLES, SHARDS = 512, 24, 5, 4
+#: Devices, files, and samples of a device in a file; shards, of which several go into a lot.
+DEVICES, FILES, SAMPLES, SHARDS = 512, 24, 5, 64
 
 _FEATURES = ("a", "b", "c")
+
+MASTER = "local[2,4]"
+
+#: What makes a JVM that is killed after seconds start soon: it compiles once and quickly, and Spark compiles nothing at all.
+SETTINGS = {
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.driver.memory": "1g",
+    "spark.log.level": "OFF",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.parquet.compression.codec": "zstd",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+}
 
 
 def write_inputs(folder: Path, devices: int, files: int) -> None:
@@ -44,23 +60,34 @@ def write_inputs(folder: Path, devices: int, files: int) -> None:
         pq.write_table(table, folder / "logs" / f"{number:03}.parquet", compression="zstd")
 
 
-def drive(folder: Path) -> None:
-    """Step what has not been stepped yet, in this process and a JVM that it starts."""
+def drive(folder: Path, whole: bool) -> None:
+    """Step what has not been stepped yet, in this process and a JVM that it starts. whole: Spark hands over files, and sees no rows."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     from pyspark.sql import SparkSession
 
+    session = SparkSession.builder.master(MASTER).config(map=SETTINGS).getOrCreate()
+    trigger = (_of_files if whole else _of_rows)(session, folder).option("checkpointLocation", str(folder / "checkpoint"))
+    print("started", flush=True)
+    trigger.trigger(availableNow=True).start(*([] if whole else [str(folder / "out")])).awaitTermination()
+
+
+def _of_rows(session: Any, folder: Path) -> Any:
+    """Streams of rows, written by Spark."""
     from edgelstm.adapters import spark
 
-    builder = SparkSession.builder.master("local[2,4]").config("spark.ui.enabled", "false").config("spark.sql.shuffle.partitions", "2")
-    builder = builder.config("spark.sql.parquet.compression.codec", "zstd").config("spark.driver.memory", "1g")
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("OFF")
     schema = "device string, seq long, " + ", ".join(f"{name} float" for name in _FEATURES)
     source = session.readStream.schema(schema).option("maxFilesPerTrigger", 1).parquet(str(folder / "logs"))
     answers = spark.stream(source, folder / "m.elstm", key="device", order="seq", shards=SHARDS)
-    writer = answers.writeStream.format("parquet").outputMode("append").option("checkpointLocation", str(folder / "checkpoint"))
-    print("started", flush=True)
-    writer.trigger(availableNow=True).start(str(folder / "out")).awaitTermination()
+    return answers.writeStream.format("parquet").outputMode("append")
+
+
+def _of_files(session: Any, folder: Path) -> Any:
+    """Streams of whole files, written by workers."""
+    from edgelstm.adapters import spark_whole
+
+    source = session.readStream.schema(spark_whole.FILES).option("maxFilesPerTrigger", 1).format("binaryFile")
+    job = spark_whole.job_for(folder / "m.elstm", folder / "out", key="device", order="seq", shards=SHARDS)
+    return spark_whole.stream(source.load(str(folder / "logs")).select("path"), job)
 
 
 def victims(root: int, victim: str) -> list[int]:
@@ -81,40 +108,46 @@ def victims(root: int, victim: str) -> list[int]:
     return [pid for pid in found if victim == "jvm" or pid not in daemons]
 
 
-def batches(folder: Path) -> int:
-    """Micro-batches that Spark has finished."""
+def batches(folder: Path, log: str = "commits") -> int:
+    """Micro-batches that Spark has finished; of the log "offsets", begun."""
     try:
-        return sum(name.isdecimal() for name in os.listdir(folder / "checkpoint" / "commits"))
+        return sum(name.isdecimal() for name in os.listdir(folder / "checkpoint" / log))
     except OSError:
         return 0
 
 
-def run(folder: Path, victim: str, dice: random.Random, kills: int) -> tuple[int, bool]:
-    """Start a driver, and kill some batches later: the JVM once, workers so often; how often it was, and whether it came to the end."""
-    command = [sys.executable, __file__, "--drive", "--folder", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+def run(folder: Path, victim: str, dice: random.Random, kills: int, whole: bool) -> tuple[list[dict[str, Any]], bool]:
+    """Start a driver, and kill some batches later: the JVM once, workers so often; where it was hit, and whether it came to the end."""
+    command = [sys.executable, __file__, "--drive", "--folder", str(folder), *["--whole"] * whole]
+    with (folder / "driver.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, start_new_session=True)
     assert process.stdout is not None
     process.stdout.readline()
-    killed = 0
-    while killed < (min(kills, 1) if victim == "jvm" else kills) and process.poll() is None:
+    hits: list[dict[str, Any]] = []
+    while len(hits) < (min(kills, 1) if victim == "jvm" else kills) and process.poll() is None:
         due, after = batches(folder) + dice.randint(0, 2), dice.uniform(0, 1.5)
         while batches(folder) < due and process.poll() is None:
             time.sleep(0.02)
         time.sleep(after)
+        finished, begun = batches(folder), batches(folder, "offsets")
         if process.poll() is None and (found := victims(process.pid, victim)):
             os.kill(dice.choice(found), signal.SIGKILL)
-            killed += 1
+            hits.append({"batches_finished": finished, "within_a_batch": begun > finished})
+            print(".", end="", flush=True)
     ended = process.wait() == 0
-    if process.poll() is not None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # what a dead driver leaves behind
-    return killed, ended
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # what a dead driver leaves behind
+    if not ended and not hits:
+        sys.exit(f"Spark has failed by itself:\n{(folder / 'driver.log').read_text(errors='replace')[-4000:]}")
+    return hits, ended
 
 
 def written(folder: Path) -> Any:
-    """The rows of the sink: those of the files that its log names."""
+    """The rows of the sink: those of the files that its log names, or of all where workers write them."""
     import pandas as pd
 
+    if not (folder / "out" / "_spark_metadata").exists():
+        return pd.concat([pd.read_parquet(path) for path in (folder / "out").glob("*.parquet")], ignore_index=True)
     names: dict[str, None] = {}
     for log in sorted((folder / "out" / "_spark_metadata").iterdir(), key=lambda path: int(path.name.split(".")[0] or -1)):
         if log.name.startswith("."):
@@ -145,6 +178,26 @@ def compare(folder: Path) -> tuple[int, int, int, float]:
     return len(rows), lost, twice, worst
 
 
+def one_folder(folder: Path, victim: str, dice: random.Random, kills: int, files: int, whole: bool) -> dict[str, Any]:
+    """Step all files of a folder, whatever is killed meanwhile; what came of it."""
+    write_inputs(folder, DEVICES, files)
+    hits: list[dict[str, Any]] = []
+    starts, ended = 0, False
+    while not ended:
+        more, ended = run(folder, victim, dice, kills - len(hits), whole)
+        hits, starts = hits + more, starts + 1
+    rows, lost, twice, worst = compare(folder)
+    return {"starts": starts, "rows": rows, "lost": lost, "twice": twice, "largest_difference": worst, "kills": hits}
+
+
+def environment() -> dict[str, str]:
+    """What it ran on."""
+    import pyspark
+
+    java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True).stderr.splitlines()[0]
+    return {"spark": pyspark.__version__, "java": java, "python": platform.python_version(), "master": MASTER}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
@@ -152,25 +205,32 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=FILES, help="micro-batches")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--whole", action="store_true", help="hand over whole files, whose rows Spark does not see")
+    parser.add_argument("--json", type=Path, help="where to write what came of it")
     parser.add_argument("--drive", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.drive:
-        drive(asked.folder)
+        drive(asked.folder, asked.whole)
         return
-    dice, killed, runs, bad = random.Random(asked.seed), 0, 0, False
+    dice, killed, runs = random.Random(asked.seed), 0, list[dict[str, Any]]()
     while killed < asked.kills:
         with tempfile.TemporaryDirectory(dir=asked.folder) as name:
-            folder = Path(name)
-            write_inputs(folder, DEVICES, asked.files)
-            ended = False
-            while not ended:
-                done, ended = run(folder, asked.victim, dice, asked.kills - killed)
-                killed, runs = killed + done, runs + 1
-            rows, lost, twice, worst = compare(folder)
-            told = f"{killed} kills of a {asked.victim} in {runs} starts: {rows} rows"
-            print(f"{told}, {lost} lost, {twice} twice, largest difference {worst:g}", flush=True)
-            bad |= bool(lost or twice or worst)
-    sys.exit(bad)
+            done = one_folder(Path(name), asked.victim, dice, asked.kills - killed, asked.files, asked.whole)
+        killed, runs = killed + len(done["kills"]), [*runs, done]
+        told = f"{killed} kills of a {asked.victim} in {sum(one['starts'] for one in runs)} starts: {done['rows']} rows"
+        print(f"{told}, {done['lost']} lost, {done['twice']} twice, largest difference {done['largest_difference']:g}", flush=True)
+        if asked.json is not None:
+            sizes = {
+                "devices": DEVICES,
+                "samples": SAMPLES,
+                "micro_batches": asked.files,
+                "shards": SHARDS,
+                "seed": asked.seed,
+                "whole": asked.whole,
+            }
+            told_all = {"fleet": "kills", "victim": asked.victim, **environment(), **sizes, "kills": killed, "runs": runs}
+            asked.json.write_text(json.dumps(told_all, indent=1) + "\n", encoding="utf-8")
+    sys.exit(any(one["lost"] or one["twice"] or one["largest_difference"] for one in runs))
 
 
 if __name__ == "__main__":

@@ -100,8 +100,8 @@ def tail(told: Record) -> str:
 KINDS = {"rows": comparison, "programs": cold_start, "full_speed_ns": tail}
 
 #: The same of results that the README does not show: ``arm_instructions.py`` writes a page of its own, ``cells.py`` and ``bank.py`` are for
-#: `PERFORMANCE`, those of a fleet for a page of theirs, and ``nothing_lost.py`` tells no times.
-APART = {"cores", "cells", "banks", "fleet", "parts"}
+#: `PERFORMANCE`, those of a fleet for a page of theirs, ``page.py`` is for the page of gateways, and ``nothing_lost.py`` tells no times.
+APART = {"cores", "cells", "banks", "fleet", "parts", "core_percent"}
 PERFORMANCE = ROOT / "docs" / "performance.md"
 
 

@@ -67,6 +67,7 @@ def models(k: Any) -> Iterator[tuple[str, Callable[[], Any], dict[str, Any]]]:
     yield "largest", sequence(layers.GRU(4, **every), layers.GlobalMaxPooling1D(), layers.Dense(2)), {}
     yield "open", sequence(layers.LSTM(4, **every), layers.Dense(2), steps=None), {}
     yield "open_gru", sequence(layers.GRU(4, **every), layers.Dense(2), steps=None), {}
+    yield "relu_then_lstm", sequence(layers.LSTM(4, activation="relu"), layers.RepeatVector(STEPS), layers.LSTM(4), layers.Dense(2)), {}
     yield "half", sequence(layers.LSTM(4, **every), layers.Dense(2)), {"half": True}
     yield "hybrid", sequence(layers.LSTM(36, **every), layers.Dense(2)), {"small": True}
 
@@ -90,6 +91,14 @@ def models(k: Any) -> Iterator[tuple[str, Callable[[], Any], dict[str, Any]]]:
         return k.Model(x, layers.Dense(2)(layers.Multiply()([layers.Add()([z, x]), layers.Dense(4, activation="sigmoid")(x)])))
 
     yield "skip", skip, {}
+    yield "padded", lambda: padded(k), {}
+
+
+def padded(k: Any) -> Any:
+    """Indices of three symbols, of which 0 is padding."""
+    x = k.layers.Input((STEPS,), batch_size=1, dtype="int32")
+    y = k.layers.Bidirectional(k.layers.LSTM(4, return_sequences=True))(k.layers.Embedding(3, 5, mask_zero=True)(x))
+    return k.Model(x, k.layers.Dense(2)(y))
 
 
 def converted(model: Any, half: bool = False, small: bool = False, stateful: bool = False) -> bytes:
@@ -111,8 +120,11 @@ def converted(model: Any, half: bool = False, small: bool = False, stateful: boo
         return bytes(converter.convert())
 
 
-def answers(data: bytes) -> dict[str, NDArray[Any]]:
-    """Inputs x0 … and outputs y0 … of some calls, in the order of the file's signature; states go round by size, in order."""
+def answers(data: bytes, padded: bool = False) -> dict[str, NDArray[Any]]:
+    """Inputs x0 … and outputs y0 … of some calls, in the order of the file's signature; states go round by size, in order.
+
+    `padded`: whether indices are of three symbols, of which 0 is padding.
+    """
     rng = np.random.default_rng(7)
     interpreter = tf.lite.Interpreter(model_content=data, experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF)
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
@@ -124,8 +136,8 @@ def answers(data: bytes) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = {}
     for call in range(CALLS):
         for one in inputs:
-            whole = one["dtype"] == np.int32
-            x = rng.integers(0, 11, one["shape"]) if whole else rng.normal(0, 2, one["shape"])
+            whole, symbols = one["dtype"] == np.int32, 3 if padded else 11
+            x = rng.integers(0, symbols, one["shape"]) if whole else rng.normal(0, 2, one["shape"])
             found[f"x{call}:{one['name']}"] = x.astype(one["dtype"])
             interpreter.set_tensor(one["index"], x.astype(one["dtype"]))
         interpreter.invoke()
@@ -143,7 +155,7 @@ def main() -> None:
                 package.utils.set_random_seed(3)
                 data = converted(make(), **options)
                 stream = io.BytesIO()
-                np.savez_compressed(stream, allow_pickle=False, **answers(data))
+                np.savez_compressed(stream, allow_pickle=False, **answers(data, name == "padded"))
                 for ending, content in (("tflite", data), ("npz", stream.getvalue())):
                     out.writestr(zipfile.ZipInfo(f"{prefix}_{name}.{ending}", (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
 

@@ -8,18 +8,23 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-import paho.mqtt.client as mqtt
 
-from .runs import NAMES, PATIENCE, Runs, end, samples
+from edgelstm.sources.address import parse
+from edgelstm.sources.mqtt_client import Connection
+
+from .runs import NAMES, PATIENCE, Runs, end, samples, slowed
 
 #: Debian puts it where only root looks.
 PLACES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+
+#: A client without a name of its own connects in MQTT 3.1.1 with a clean session; the broker accepts it.
+CONNECT, ACCEPTED = bytes.fromhex("100c00044d5154540402003c0000"), bytes.fromhex("20020000")
 
 CONFIGURATION = Path(__file__).parents[2] / "examples" / "gateway" / "mosquitto.conf"
 
@@ -41,15 +46,18 @@ class Broker:
         self.start()
 
     def start(self) -> None:
-        """Start, and wait until it listens."""
+        """Return when it has answered a client: it listens a moment before its loop begins, and forgets a SIGTERM that falls between."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         limit = time.monotonic() + PATIENCE
         while time.monotonic() < limit:
             with socket.socket() as knock:
+                knock.settimeout(PATIENCE)
                 if knock.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+                    knock.sendall(CONNECT)
+                    if knock.recv(4) == ACCEPTED:
+                        return
             time.sleep(0.01)
-        raise AssertionError("mosquitto does not listen")
+        raise AssertionError("mosquitto does not answer")
 
     def __enter__(self) -> Self:
         return self
@@ -77,85 +85,112 @@ def subscribed(runs: Runs) -> None:
     end(child, signal.SIGTERM)
 
 
-def fleet(port: int, streams: dict[str, np.ndarray], a_second: float, first: int = 0) -> int:
-    """A process that publishes samples of all streams in turn with QoS 1, and ends when the broker has confirmed the last one."""
+def fleet(port: int, streams: dict[str, np.ndarray], a_second: float, turns: int = -1) -> int:
+    """A process that publishes samples of all streams in turn with QoS 1, and ends when the broker has confirmed the last one.
+
+    turns: a pipe; where it is given, each `TURN` samples of a stream wait for a byte of it.
+    """
     child = os.fork()
     if child:
         return child
     try:
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="fleet", clean_session=False)
-        client.max_inflight_messages_set(1000)
-        client.reconnect_delay_set(1, 1)
-        broken = threading.Event()
-        client.on_disconnect = lambda *rest: broken.set()
-        client.connect("127.0.0.1", port)
-        client.loop_start()
+        client = Connection(parse(f"mqtt://127.0.0.1:{port}/fleet"), "fleet", lambda said: None, tells=False)
+        client.start()
         begin, sent = time.monotonic(), 0
-        for number in range(first, len(next(iter(streams.values())))):
+        for number in range(len(next(iter(streams.values())))):
+            if turns >= 0 and number % TURN == 0:
+                os.read(turns, 1)
+                begin, sent = time.monotonic(), 0
             for key, xs in streams.items():
-                while broken.is_set():  # what was not confirmed goes first: the client would let new messages overtake it
-                    if client.is_connected() and not client._out_messages:
-                        broken.clear()
-                    time.sleep(0.001)
                 told = {"n": number, **dict(zip(NAMES, xs[number].tolist(), strict=True))}
-                client.publish(f"fleet/{key}/imu", json.dumps(told), 1)
+                client.publish(f"fleet/{key}/imu", json.dumps(told), 1, retain=False)
                 sent += 1
             time.sleep(max(0.0, begin + sent / a_second - time.monotonic()))
-        while client._out_messages:
-            time.sleep(0.01)
+        client.settle()
         os._exit(0)
     finally:
         os._exit(1)
 
 
-#: Samples published between two kills, by ten streams.
-BETWEEN = 120
+#: Samples of each of ten streams that are published for a kill, and the share of kills that wait for an answer.
+TURN, SHARE = 12, 5
 
 
 def killed(folder: Path, times: int) -> dict[str, int]:
-    """Kill the gateway with SIGKILL at random moments, from its start on; how many kills found it answering is counted."""
+    """Kill the gateway with SIGKILL at random moments, from its start on; how many kills found it answering is counted.
+
+    Every fifth run is first let answer, and so tells how long that takes while the machine is as busy as it is. The fleet is held to the
+    pace of the kills: else a backlog grows until no run answers in its time.
+    """
     with Broker(folder) as broker:
         runs, draw = gateway(folder, broker), random.Random(7)
         subscribed(runs)
-        streams = samples(10, BETWEEN // 10 * (times + 2))
-        started = _seconds_to_answer(runs, broker, {key: xs[:1] for key, xs in streams.items()})
-        peer = fleet(broker.port, streams, BETWEEN / started, first=1)
-        answering = 0
-        for _ in range(times):
-            before, child = runs.size(), runs.start()
-            time.sleep(draw.uniform(0, 2 * started))
-            end(child, signal.SIGKILL)
-            answering += runs.size() != before
-        runs.finish(sum(map(len, streams.values())))
-        assert os.waitpid(peer, 0)[1] == 0, "not all samples were published"
+        streams = samples(10, TURN * (times + 2))
+        turns, give = os.pipe()
+        peer = fleet(broker.port, streams, 400.0, turns=turns)
+        answering, started = 0, 0.0
+        try:
+            for number in range(times):
+                os.write(give, b"+")
+                before, begin, child = runs.size(), time.monotonic(), runs.start()
+                if number % SHARE == 0:
+                    runs.until(lambda before=before: runs.size() != before, child)
+                    started = time.monotonic() - begin
+                    time.sleep(draw.uniform(0, started))
+                else:
+                    time.sleep(draw.uniform(0, 2 * started))
+                end(child, signal.SIGKILL)
+                answering += runs.size() != before
+            os.write(give, b"++")
+            runs.finish(sum(map(len, streams.values())))
+            assert os.waitpid(peer, 0)[1] == 0, "not all samples were published"
+            peer = 0
+        finally:
+            if peer:
+                end(peer, signal.SIGTERM)
         count = runs.check(streams)
     return {"kills": times, "kills that found it answering": answering, "samples": count, "lost": 0, "counted twice": 0}
 
 
-def _seconds_to_answer(runs: Runs, broker: Broker, streams: dict[str, np.ndarray]) -> float:
-    """How long a run takes from its start to its first answers."""
-    os.waitpid(fleet(broker.port, streams, 1e6), 0)
-    begin, child = time.monotonic(), runs.start()
-    runs.until(lambda: runs.size() > 0, child)
-    took = time.monotonic() - begin
-    end(child, signal.SIGKILL)
-    return took
+#: How often the broker stops in a run, and who is slowed down in which run.
+STOPS, SLOWED = 20, ((), ("fleet",), ("gateway",), ("fleet", "gateway"), ())
 
 
 def stopped(folder: Path, times: int) -> dict[str, int]:
-    """Stop and start the broker under 1,000 messages a second."""
-    with Broker(folder) as broker:
-        runs, draw = gateway(folder, broker), random.Random(8)
-        subscribed(runs)
-        streams = samples(100, 10 * times)
-        peer = fleet(broker.port, streams, 1000.0)
-        child = runs.start()
-        for _ in range(times):
-            time.sleep(draw.uniform(0.2, 1.0))
-            broker.stop()
-            broker.start()
-        runs.until(lambda: len(runs.lines()) >= sum(map(len, streams.values())), child)
-        end(child, signal.SIGTERM)
-        assert os.waitpid(peer, 0)[1] == 0, "not all samples were published"
-        count = runs.check(streams)
-    return {"broker stopped": times, "samples": count, "lost": 0, "counted twice": 0}
+    """Stop and start the broker under 1,000 messages a second: in several runs, in some of which the others are slow."""
+    count = runs = 0
+    for left in range(times, 0, -STOPS):
+        place = folder / str(runs)
+        place.mkdir()
+        count += _stopped(place, min(left, STOPS), SLOWED[runs % len(SLOWED)], seed=8 + runs)
+        runs += 1
+    return {"runs": runs, "broker stopped": times, "samples": count, "lost": 0, "counted twice": 0}
+
+
+def _stopped(folder: Path, times: int, slow: tuple[str, ...], seed: int) -> int:
+    """One run; how many samples there were."""
+    processes: dict[str, int] = {}
+    try:
+        with Broker(folder) as broker:
+            runs, draw = gateway(folder, broker), random.Random(seed)
+            subscribed(runs)
+            streams = samples(100, 10 * times)
+            processes = {"fleet": fleet(broker.port, streams, 1000.0), "gateway": runs.start()}
+            with slowed(*map(processes.__getitem__, slow)):
+                for _ in range(times):
+                    time.sleep(draw.uniform(0.2, 1.0))
+                    broker.stop()
+                    broker.start()
+            runs.until_answered(sum(map(len, streams.values())), processes["gateway"])
+            assert os.waitpid(processes.pop("fleet"), 0)[1] == 0, "not all samples were published"
+            end(processes.pop("gateway"), signal.SIGTERM)
+            return runs.check(streams)
+    except AssertionError as problem:
+        waits = "" if "fleet" not in processes or os.waitpid(processes["fleet"], os.WNOHANG)[0] else ", the fleet has more"
+        if "gateway" in processes:
+            end(processes.pop("gateway"), signal.SIGTERM)
+        raise AssertionError(f"{problem} {len(runs.lines())} answers{waits}; {runs.said.read_text()[-900:]}") from None
+    finally:
+        for process in processes.values():
+            with suppress(ProcessLookupError, ChildProcessError):
+                end(process, signal.SIGKILL)

@@ -1,21 +1,39 @@
 """`edgelstm run` in processes that are made in no time, since all they need is loaded before they are forked; and what they must answer."""
 
+import importlib
 import os
+import pkgutil
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
 import edgelstm as el
+from edgelstm import cli, field, runners, sources
 from edgelstm.cli import main
 
 NAMES = ("ax", "ay", "az")
 
-#: Seconds that anything may take.
+#: Seconds that anything may take; of answers, until the next one.
 PATIENCE = 120.0
+
+
+def _loaded() -> None:
+    """Load what a run would load first: most of its start, and nothing that a sample could be lost in."""
+    own = [
+        f"{package.__name__}.{module.name}"
+        for package in (cli, field, runners, sources)
+        for module in pkgutil.iter_modules(package.__path__)
+    ]
+    for name in (*own, "paho.mqtt.client", "serial"):
+        with suppress(ImportError):
+            importlib.import_module(name)
 
 
 def small_model() -> el.Model:
@@ -45,6 +63,7 @@ class Runs:
         self.model = small_model()
         el.save(self.model, folder / "model.elstm")
         el.Stream(el.load(folder / "model.elstm")).warmup()  # compiled, and what loads it is loaded
+        _loaded()
         self._options = [str(option) for option in options]
 
     def command(self) -> list[str]:
@@ -66,6 +85,9 @@ class Runs:
             main(self.command())
         except SystemExit as ended:
             os._exit(ended.code if isinstance(ended.code, int) else 1)
+        except BaseException:
+            traceback.print_exc()
+            raise
         finally:
             os._exit(99)
 
@@ -84,20 +106,28 @@ class Runs:
         Raises
         ------
         AssertionError
-            If the process ends before, or it takes too long.
+            If the process ends before, or no answer comes for too long.
         """
-        end = time.monotonic() + PATIENCE
+        end, size = time.monotonic() + PATIENCE, self.size()
         while not true():
-            gone = child and os.waitpid(child, os.WNOHANG)[0]
-            assert not gone, f"the run ended: {self.said.read_text()[-500:]}"
+            if self.size() != size:
+                end, size = time.monotonic() + PATIENCE, self.size()
+            gone, left = os.waitpid(child, os.WNOHANG) if child else (0, 0)
+            assert not gone, f"the run ended ({os.waitstatus_to_exitcode(left)}): {self.said.read_text()[-500:]}"
             assert time.monotonic() < end, f"it takes too long: {self.said.read_text()[-500:]}"
             time.sleep(0.005)
+
+    def until_answered(self, count: int, child: int) -> None:
+        """Wait until a process has written so many answers, header aside; as `until`."""
+        self.until(lambda: self.size() > 0 and self.answers.read_bytes().count(b"\n") > count, child)
 
     def finish(self, count: int) -> None:
         """Run until so many answers are there, and end."""
         child = self.start()
-        self.until(lambda: len(self.lines()) >= count, child)
-        end(child, signal.SIGTERM)
+        try:
+            self.until_answered(count, child)
+        finally:
+            end(child, signal.SIGTERM)
 
     def check(self, streams: dict[str, np.ndarray]) -> int:
         """Whether every sample of every stream was answered once, in order, as by a stream of its own; how many there were.
@@ -127,6 +157,31 @@ def end(child: int, number: signal.Signals) -> int:
     """End a process by a signal, and return what it left: its code, or the signal's number below zero."""
     os.kill(child, number)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@contextmanager
+def slowed(*processes: int) -> Iterator[None]:
+    """Let processes run for a tenth of the time, 5 ms in 50, as on a machine that is busy with others."""
+    over = threading.Event()
+
+    def alternate() -> None:
+        while not over.wait(0.005):
+            _signal(processes, signal.SIGSTOP)
+            over.wait(0.045)
+            _signal(processes, signal.SIGCONT)
+
+    worker = threading.Thread(target=alternate)
+    worker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        worker.join()
+
+
+def _signal(processes: Sequence[int], number: signal.Signals) -> None:
+    for process in processes:
+        os.kill(process, number)
 
 
 def samples(keys: int, count: int, seed: int = 5) -> dict[str, np.ndarray]:

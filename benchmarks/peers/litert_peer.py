@@ -47,44 +47,81 @@ def _fused_file(case: Case) -> bytes:
     return graph.finish([x], [_dense(graph, case, source)])
 
 
-def _cell_layer(graph: Graph, name: str, layer: Any, x: int, state: list[int]) -> list[int]:
+class _Step:
+    """Elementary operators on tensors of one layer, (1, width) each."""
+
+    def __init__(self, graph: Graph, name: str) -> None:
+        self.graph, self.name = graph, name
+
+    def unary(self, code: str, a: int, tag: str, width: int) -> int:
+        self.graph.operator(code, [a], [out := self.graph.tensor(self.name + tag, 1, width)])
+        return out
+
+    def binary(self, code: str, a: int, b: int, tag: str, width: int) -> int:
+        options = {"ADD": schema.AddOptionsT, "SUB": schema.SubOptionsT, "MUL": schema.MulOptionsT}[code]()
+        self.graph.operator(code, [a, b], [out := self.graph.tensor(self.name + tag, 1, width)], options)
+        return out
+
+    def joined(self, parts: list[int], width: int) -> int:
+        self.graph.operator(
+            "CONCATENATION", parts, [out := self.graph.tensor(self.name + "xh", 1, width)], schema.ConcatenationOptionsT(axis=1)
+        )
+        return out
+
+    def dense(self, tag: str, weight: Any, bias: Any, source: int) -> int:
+        self.graph.dense(self.name + tag, weight, bias, source, out := self.graph.tensor(f"{self.name}{tag}z", 1, len(weight)))
+        return out
+
+    def split(self, source: int, names: str, width: int) -> list[int]:
+        parts = [self.graph.tensor(f"{self.name}z{gate}", 1, width) for gate in names]
+        axis = self.graph.constant(self.name + "axis", np.array(1, np.int32))
+        self.graph.operator("SPLIT", [axis, source], parts, schema.SplitOptionsT(len(parts)))
+        return parts
+
+
+def _lstm_layer(graph: Graph, name: str, layer: Any, x: int, state: list[int]) -> list[int]:
     """One step of one layer; state and result: h and c."""
     h, c = state
-    hidden, width = layer.hidden_size, layer.input_size
+    hidden, step = layer.hidden_size, _Step(graph, name)
+    xh = step.joined([x, h], layer.input_size + hidden)
+    z = step.dense("", np.concatenate([layer.weight_ih, layer.weight_hh], 1), layer.bias, xh)
+    parts = step.split(z, "ifgo", hidden)
+    i, f, o = (step.unary("LOGISTIC", parts[k], f"gate{k}", hidden) for k in (0, 1, 3))
+    kept = step.binary("MUL", f, c, "kept", hidden)
+    added = step.binary("MUL", i, step.unary("TANH", parts[2], "g", hidden), "added", hidden)
+    new_c = step.binary("ADD", kept, added, "c", hidden)
+    return [step.binary("MUL", o, step.unary("TANH", new_c, "tanh_c", hidden), "h", hidden), new_c]
 
-    def wide(tag: str) -> int:
-        return graph.tensor(name + tag, 1, hidden)
 
-    def unary(code: str, a: int, tag: str) -> int:
-        graph.operator(code, [a], [out := wide(tag)])
-        return out
+def _gru_layer(graph: Graph, name: str, layer: Any, x: int, state: list[int]) -> list[int]:
+    """The same of a GRU, the reset gate after the product; state and result: h."""
+    (h,) = state
+    hidden, step = layer.hidden_size, _Step(graph, name)
+    two, bias = 2 * hidden, layer.bias_ih + layer.bias_hh
+    xh = step.joined([x, h], layer.input_size + hidden)
+    both = step.dense("rz", np.concatenate([layer.weight_ih, layer.weight_hh], 1)[:two], bias[:two], xh)
+    r, z = step.split(step.unary("LOGISTIC", both, "gates", two), "rz", hidden)
+    of_x = step.dense("nx", layer.weight_ih[two:], layer.bias_ih[two:], x)
+    of_h = step.dense("nh", layer.weight_hh[two:], layer.bias_hh[two:], h)
+    n = step.unary("TANH", step.binary("ADD", of_x, step.binary("MUL", r, of_h, "seen", hidden), "sum", hidden), "n", hidden)
+    kept = step.binary("MUL", z, step.binary("SUB", h, n, "way", hidden), "kept", hidden)
+    return [step.binary("ADD", n, kept, "h", hidden)]
 
-    def binary(code: str, a: int, b: int, tag: str) -> int:
-        graph.operator(code, [a, b], [out := wide(tag)], schema.AddOptionsT() if code == "ADD" else schema.MulOptionsT())
-        return out
 
-    xh, z = graph.tensor(name + "xh", 1, width + hidden), graph.tensor(name + "z", 1, 4 * hidden)
-    graph.operator("CONCATENATION", [x, h], [xh], schema.ConcatenationOptionsT(axis=1))
-    graph.dense(name, np.concatenate([layer.weight_ih, layer.weight_hh], 1), layer.bias, xh, z)
-    parts = [wide(f"z{gate}") for gate in "ifgo"]
-    graph.operator("SPLIT", [graph.constant(name + "axis", np.array(1, np.int32)), z], parts, schema.SplitOptionsT(4))
-    i, f, o = (unary("LOGISTIC", parts[k], f"gate{k}") for k in (0, 1, 3))
-    kept = binary("MUL", f, c, "kept")
-    added = binary("MUL", i, unary("TANH", parts[2], "g"), "added")
-    new_c = binary("ADD", kept, added, "c")
-    return [binary("MUL", o, unary("TANH", new_c, "tanh_c"), "h"), new_c]
+#: What writes a layer's step, and the names of its states, by the kind of the case's layers.
+CELLS = {"lstm": (_lstm_layer, "hc"), "gru": (_gru_layer, "h")}
 
 
 def cell_file(case: Case, graph: Graph) -> bytes:
     """One step in elementary operators, written with an empty `graph`."""
-    hidden = case.row.hidden_size
+    hidden, (write, kept) = case.row.hidden_size, CELLS[case.layers[0].kind]
     x = source = graph.tensor("x", 1, case.row.input_size)
-    states = [graph.tensor(f"{s}{k}", 1, hidden) for k in range(len(case.layers)) for s in "hc"]
+    states = [[graph.tensor(f"{s}{k}", 1, hidden) for s in kept] for k in range(len(case.layers))]
     new: list[int] = []
     for k, layer in enumerate(case.layers):
-        new += _cell_layer(graph, f"l{k}", layer, source, states[2 * k : 2 * k + 2])
-        source = new[2 * k]
-    return graph.finish([x, *states], [_dense(graph, case, source), *new])
+        found = write(graph, f"l{k}", layer, source, states[k])
+        source, new = found[0], new + found
+    return graph.finish([x, *(s for layer in states for s in layer)], [_dense(graph, case, source), *new])
 
 
 def opened(file: bytes, **settings: Any) -> tuple[Interpreter, list[int], list[int]]:
@@ -134,4 +171,6 @@ def cell(name: str, file: bytes, case: Case, tolerance: float = TOLERANCE) -> Co
 
 
 def contenders(case: Case) -> list[Contender]:
-    return [_fused(case), cell("LiteRT cell XNNPACK", cell_file(case, Graph()), case)]
+    """Of a GRU, which has no fused operator, the cell alone."""
+    fused = [_fused(case)] if case.layers[0].kind == "lstm" else []
+    return [*fused, cell("LiteRT cell XNNPACK", cell_file(case, Graph()), case)]
