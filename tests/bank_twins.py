@@ -43,9 +43,9 @@ class Twins:
         return np.array(answers)
 
 
-def agree(model, xs, count=11, **options):
-    """Streams of a bank, by groups and alone, stepped and in blocks, against streams of their own."""
-    bank, streams = el.StreamBank(model, count, **options), [el.Stream(model, **options) for _ in range(count)]
+def agree(model, xs, count=11, library=None, **options):
+    """Streams of a bank, by groups and alone, stepped and in blocks, against streams of their own. library: the bank's, if any."""
+    bank, streams = el.StreamBank(library or model, count, **options), [el.Stream(model, **options) for _ in range(count)]
     keys, time = list(range(count)), len(xs) // count
     parts = xs[: count * time].reshape(count, time, -1)
     expected = [[None if (y := stream.step(x)) is None else y.copy() for x in part] for stream, part in zip(streams, parts, strict=True)]

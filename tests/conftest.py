@@ -6,6 +6,7 @@ import signal
 import numpy as np
 import pytest
 from golden_files import golden_file
+from kept_kernels import keeping
 
 import edgelstm as el
 from edgelstm.compiler import plan
@@ -23,19 +24,44 @@ GRID = [(1, 8, 1), (1, 16, 1), (1, 24, 1), (1, 40, 1), (6, 32, 1), (9, 64, 1), (
 ODD = [(1, 1, 1), (3, 3, 1), (2, 15, 2), (5, 20, 1), (7, 41, 1), (2, 118, 1), (17, 70, 2)]
 
 
+def shared_folder(tmp_path_factory):
+    """The folder of this run; xdist's processes share it."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
     """A cache folder of this run; xdist's processes share it, so that a model is compiled once for all of them.
 
     `library_models.built` keeps its libraries beside it.
     """
-    run = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        run = run.parent
+    run = shared_folder(tmp_path_factory)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGELSTM_CACHE_DIR", str(run / "cache"))
         patch.setenv("EDGELSTM_BUILT_BY_TESTS", str(run))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _kept_kernels(tmp_path_factory):
+    """What Numba makes of a kernel, shared by xdist's processes; without Numba nothing is compiled."""
+    try:
+        from edgelstm.compiler import numba_ir
+    except ImportError:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numba_ir, "_lowered", keeping(numba_ir._lowered, shared_folder(tmp_path_factory) / "kernels"))
+        yield
+
+
+@pytest.fixture
+def lowered_anew(monkeypatch):
+    """Nothing that this process or another has lowered before is taken."""
+    numba_ir = pytest.importorskip("edgelstm.compiler.numba_ir")
+    monkeypatch.setattr(numba_ir, "_lowered", getattr(numba_ir._lowered, "__wrapped__", numba_ir._lowered))
+    numba_ir.kernel_ir.cache_clear()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -11,6 +12,9 @@ import pytest
 
 #: Debian puts it where only root looks.
 PLACES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+
+#: A client without a name of its own connects in MQTT 3.1.1 with a clean session; the broker accepts it.
+CONNECT, ACCEPTED = bytes.fromhex("100c00044d5154540402003c0000"), bytes.fromhex("20020000")
 
 
 class Broker:
@@ -30,13 +34,23 @@ class Broker:
         self.start()
 
     def start(self) -> None:
+        """Return when it has answered a client: mosquitto listens before its loop begins, and forgets a SIGTERM that falls between."""
         self._process = subprocess.Popen([self._program, "-c", str(self._config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(500):
-            with socket.socket() as knock:
-                if knock.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+            with socket.socket() as client:
+                client.settimeout(5)
+                if client.connect_ex(("127.0.0.1", self.port)) == 0:
+                    client.sendall(CONNECT)
+                    if client.recv(4) == ACCEPTED:
+                        return
             time.sleep(0.01)
-        raise AssertionError("mosquitto does not listen")
+        raise AssertionError("mosquitto does not answer")
+
+    def pause(self, seconds: float) -> None:
+        """Let it answer nobody for so long, while the system accepts connections for it."""
+        self._process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         self._process.terminate()

@@ -104,7 +104,7 @@ def test_the_bound_holds_and_is_reached(word):
         assert np.abs(functions.activation(word)(xs)).max() <= activations.bound(word, most) * (1 + 1e-12)
     everywhere = activations.bound(word)
     if math.isfinite(everywhere):
-        xs = np.append(np.linspace(-1e5, 1e5, 2001), activations.parts(word).numbers)
+        xs = np.append(np.linspace(-1e5, 1e5, 2001), activations.parts(word)[1])
         assert np.abs(functions.activation(word)(xs)).max() == pytest.approx(everywhere, rel=0.01)
     assert activations.within_one(word) == (everywhere <= 1)
 

@@ -44,7 +44,7 @@ CHEAP = ("1,8,1", "1,16,1", "1,24,1", "1,40,1", "6,32,1", "9,64,1")
 #: Other cells, and the rows that are counted again.
 CELLS = {
     **dict.fromkeys(("gru", "rnn"), ("1,8,1", "1,24,1", "6,32,1", "9,64,1")),
-    **dict.fromkeys(("min_gru", "lstm peephole", "lstm coupled", "lstm clips", "lstm projection"), ("6,32,1",)),
+    **dict.fromkeys(("min_gru", "min_lstm", "slstm", "lstm peephole", "lstm coupled", "lstm clips", "lstm projection"), ("6,32,1",)),
 }
 
 #: Models of `nets.NETS`.

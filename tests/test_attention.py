@@ -82,7 +82,7 @@ def test_from_an_encoder(model, stream, rng):
     encoder_model = el.Model([el.LSTM(uniform(rng, 40, 2), uniform(rng, 40, 10), name="cell"), el.Dense(uniform(rng, SIZE, 10))])
     encoder = el.Stream(encoder_model)
     memory, xs = encoder.process(uniform(rng, 7, 2)), uniform(rng, 6, 3)
-    h, c = encoder.state_of("cell").values()
+    h, c = encoder.state("cell").values()
     assert h.any()
     for pairs in (None, {"cell": "cell"}):
         stream.reset()

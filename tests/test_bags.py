@@ -199,7 +199,11 @@ def test_both_directions_of_nnx_whatever_parts_its_names(stroke, tmp_path):
     np.testing.assert_allclose(reference.run(taken.model, xs.astype(np.float32)), both @ head["kernel"] + head["bias"], atol=LIMIT)
 
 
-def test_flax_itself_writes_what_is_read(tmp_path):
+@pytest.mark.parametrize(
+    ("cell", "options"), [("OptimizedLSTMCell", {}), ("SimpleCell", {}), ("MGUCell", {}), ("MGUCell", {"reset_gate": False})]
+)
+def test_flax_itself_writes_what_is_read(cell, options, tmp_path, rng):
+    """Two cells one behind the other. A minimal gated unit is a GRU."""
     linen = pytest.importorskip("flax.linen")
     serialization = pytest.importorskip("flax.serialization")
     jax = pytest.importorskip("jax")
@@ -207,10 +211,12 @@ def test_flax_itself_writes_what_is_read(tmp_path):
     class Network(linen.Module):
         @linen.compact
         def __call__(self, x):
-            return linen.Dense(2)(linen.RNN(linen.OptimizedLSTMCell(5))(x))
+            for _ in range(2):
+                x = linen.RNN(getattr(linen, cell)(5, **options))(x)
+            return linen.Dense(2)(x)
 
     xs = np.random.default_rng(0).normal(size=(1, 20, 3)).astype(np.float32)
-    variables = Network().init(jax.random.PRNGKey(1), xs)
+    variables = jax.tree.map(lambda v: rng.uniform(-0.6, 0.6, v.shape).astype(np.float32), Network().init(jax.random.PRNGKey(1), xs))
     (tmp_path / "m").write_bytes(serialization.to_bytes(variables))
     np.testing.assert_allclose(reference.run(el.load(tmp_path / "m"), xs[0]), Network().apply(variables, xs)[0], atol=1e-5)
 

@@ -127,6 +127,30 @@ def test_keys_given_again_are_those_that_stand_there_now():
     bank.step_many([], np.zeros((0, 3)))
 
 
+def test_the_same_keys_again_take_whatever_the_first_call_took():
+    bank, streams, keys = el.StreamBank(MODEL, 3), [el.Stream(MODEL) for _ in range(3)], ("a", "b", "c")
+    bad = XS[:3].copy()
+    bad[2, 1] = np.inf
+    forms = (XS[:3], XS[3:6].astype(np.float64), XS[6:9].tolist(), XS[9:15:2], np.asfortranarray(XS[20:23]), XS[:3])
+    for xs in forms:
+        np.testing.assert_array_equal(bank.step_many(keys, xs), [s.step(x) for s, x in zip(streams, np.float32(xs), strict=True)])
+        kept, nothing = bank.snapshot_all(), sys.getrefcount(None)
+        for _ in range(50):
+            with pytest.raises(el.InputError, match=r"stream 'c': channel 1 \(y\) is inf"):
+                bank.step_many(keys, bad)
+        with pytest.raises(el.InputError, match="3 keys and 2 samples"):
+            bank.step_many(keys, XS[:2])
+        assert bank.snapshot_all() == kept
+        assert abs(sys.getrefcount(None) - nothing) < 40
+    answers = [bank.step_many(keys, XS[:3]) for _ in range(3)]
+    assert [sys.getrefcount(answers[k]) for k in range(3)] == [2] * 3
+    assert not np.shares_memory(answers[0], answers[1])
+    stream, twice = el.Stream(MODEL), ("d", "d", "d")
+    bank.drop("a")
+    for t in range(0, 12, 3):
+        np.testing.assert_array_equal(bank.step_many(twice, XS[t : t + 3]), stream.process(XS[t : t + 3]))
+
+
 @pytest.mark.parametrize("prefix", ["edgelstm", "gesture"])
 def test_a_built_library_gives_the_same(tmp_path, prefix):
     path = tmp_path / "a.so"

@@ -49,6 +49,14 @@ def test_groups_give_the_bits_of_streams(name):
     agree(model, drawn(model, 11 * 9))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lstms", "grus", "integers", "f32-all-layers"])
+def test_groups_in_a_built_library(name, tmp_path):
+    model, count = SIZES[name](), 101  # two groups and a rest, by `edgelstm_step_many`
+    el.build(model).write(tmp_path / "a.so")
+    agree(model, drawn(model, 4 * count), count, tmp_path / "a.so")
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("kind", [kind for kind in MAKERS if model_of(kind).streams])
 def test_every_kind_in_a_bank(kind):

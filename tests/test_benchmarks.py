@@ -66,12 +66,34 @@ def test_every_int8_peer_is_near_the_float_model(name, row):
     assert all(error > 1e-6 for contender, error in errors.items() if "int8" in contender or "dynamic" in contender)
 
 
-def test_a_gru_and_its_panel_give_the_references_answers():
+@pytest.mark.parametrize("name", ["panel", "litert"])
+def test_a_gru_in_other_engines_gives_the_references_answers(name):
     """Odd sizes and two layers: tails, and the parts of the bias that the reset gate multiplies."""
-    grid, measure, peer = import_module("grid"), import_module("measure"), pytest.importorskip("peers.panel_peer")
-    for cell in peer.KERNELS:
+    grid, measure, peers = import_module("grid"), import_module("measure"), import_module("peers")
+    found, absent = peers.available([name])
+    if absent:
+        pytest.skip(absent[name])
+    for cell in ("lstm", "gru"):
         case = grid.make_case(grid.Row(3, 21, 2), cell)
-        assert measure.checked(peer.contenders(case)[0], case) <= 2e-7
+        assert measure.checked(found[name].contenders(case)[-1], case) <= 2e-7
+
+
+def test_marks_stand_beside_what_was_measured():
+    """One that is kept, one that is missed on one row, and one for the mean of rows of which one alone is missed."""
+    marks, report = import_module("marks"), import_module("report_cells")
+
+    names = ("lstm process()", "lstm peephole process()", "rnn process()", "gru process()", "gru C panel kernel")
+    times = {"6,32,1": (60, 72, 24, 30, 50), "40,128,1": (1000, 1200, 220, 900, 1000)}
+    cells = {row: {name: {"min_ns": float(ns)} for name, ns in zip(names, each, strict=True)} for row, each in times.items()}
+    every = marks.marks({"cells": cells, "nets": {}, "gflops": None})
+    told = {mark.what + (" mean" if mark.mean else "") + "".join(mark.found): mark for mark in every}
+    assert told["lstm peephole over lstm, process()6,32,1"].missed == {}
+    assert told["lstm peephole over lstm, process()40,128,1"].missed == {"40,128,1": 1.2}
+    assert told["rnn over lstm, process()6,32,140,128,1"].missed == {"6,32,1": 0.4}
+    assert told["C panel GRU over gru process() mean6,32,140,128,1"].missed == {}
+    shown = report._mark(told["rnn over lstm, process()6,32,140,128,1"])
+    assert shown == ["rnn over lstm, process()", "6,32,1 40,128,1", "≤ 0.35", "0.40", "0.30", "no: 6,32,1 0.40"]
+    assert marks.share("6,32,1", "lstm projection") == pytest.approx(0.68, abs=0.005)
 
 
 def test_leaving_the_exact_twin_is_an_error():

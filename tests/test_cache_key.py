@@ -1,6 +1,8 @@
 """The key of the code cache: every file that makes code is in it, and a start reads no more of them than it must."""
 
+import ast
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -11,9 +13,32 @@ from edgelstm.compiler import cache
 
 def test_the_key_covers_every_file_that_makes_code():
     package = Path(cache.__file__).parents[1]
-    covered = {Path(source) for source in cache.sources(str(package / "compiler"), str(package / "kernels"))}
-    assert covered == {path for room in ("compiler", "kernels") for path in (package / room).rglob("*.py")}
+    covered = {Path(source) for source in cache.made_from(str(package.parent))}
+    made = {path for room in ("compiler", "kernels") for path in (package / room).rglob("*.py")}
+    assert made < covered
     assert package / "kernels" / "simd" / "formulas.py" in covered
+    assert covered - made == offsets_of(made)
+
+
+def offsets_of(sources):
+    """Files of offsets that these sources import, but for the clocks', which are in a key of their own."""
+    trees = [ast.parse(source.read_text()) for source in sources]
+    imports = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = {name.name for node in imports if node.module == "runtime" for name in node.names}
+    return {Path(cache.__file__).parents[1] / "runtime" / f"{name}.py" for name in names if not name.endswith("clock")}
+
+
+def test_offsets_are_part_of_the_key(tmp_path, fresh, monkeypatch):
+    place = Path(cache.__file__).parents[2]
+    shutil.copytree(place / "edgelstm", tmp_path / "edgelstm", ignore=shutil.ignore_patterns("__pycache__", "importers", "layers"))
+    monkeypatch.setattr(cache, "__file__", str(tmp_path / "edgelstm/compiler/cache.py"))
+    keys = set()
+    for name in ("binding", "many_call"):
+        keys.add(cache.makers.__wrapped__())
+        source = tmp_path / f"edgelstm/runtime/{name}.py"
+        source.write_text(source.read_text() + "\nANOTHER = 8\n")
+        keys.add(cache.makers.__wrapped__())
+    assert len(keys) == 3
 
 
 def test_a_change_below_a_room_changes_the_key(tmp_path):

@@ -101,7 +101,7 @@ def test_a_terminal_without_unicode_gets_tables_too(path: Path, verb: list[str])
     assert printed.isascii()
 
 
-@pytest.mark.parametrize("stream", [0, 1, 2])
+@pytest.mark.parametrize("stream", [0, 2])
 @pytest.mark.parametrize("verb", ["run", "describe"])
 def test_closed_standard_streams_are_empty_ones(path: Path, verb: str, stream: int) -> None:
     process = launch(verb, path, preexec_fn=lambda: os.close(stream))

@@ -12,11 +12,12 @@ import edgelstm as el
 RUNTIME = {
     "edgelstm",
     "edgelstm.errors",
-    "edgelstm.generation",
-    "edgelstm.generation.decoding",
     "edgelstm.stream",
     "edgelstm.runtime",
-    *(f"edgelstm.runtime.{name}" for name in ("arena", "binding", "digests", "facts", "library_file", "memory", "sizes")),
+    *(
+        f"edgelstm.runtime.{name}"
+        for name in ("arena", "binding", "decoding", "digests", "facts", "fields", "library_file", "memory", "sizes")
+    ),
     *(f"edgelstm.runtime.{name}" for name in ("native_call", "program", "rates", "samples", "snapshot")),
 }
 
@@ -24,6 +25,7 @@ RUNTIME = {
 FLOAT32 = {
     *(
         "edgelstm.loading",
+        "edgelstm.described",
         "edgelstm.model",
         "edgelstm.runtime.outline",
         "edgelstm.runtime.writing",

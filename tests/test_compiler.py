@@ -248,7 +248,7 @@ def test_the_range_of_numba_is_one_everywhere():
 
 
 @pytest.mark.parametrize(("release", "refused"), [("0.61.2", True), ("0.59.0rc1", True), ("0.62.0", False), ("0.69.0dev0", False)])
-def test_a_numba_too_old_is_refused_in_a_sentence(fresh, rng, monkeypatch, release, refused):
+def test_a_numba_too_old_is_refused_in_a_sentence(fresh, rng, monkeypatch, release, refused, lowered_anew):
     import numba
 
     monkeypatch.setattr(numba, "__version__", release)
@@ -287,7 +287,7 @@ def test_lowering_leaves_the_collector_of_garbage_as_it_was():
             gc.enable()
 
 
-def test_inlining_with_fewer_copies_gives_the_same_code(rng, monkeypatch):
+def test_inlining_with_fewer_copies_gives_the_same_code(rng, monkeypatch, lowered_anew):
     from numba.core import inline_closurecall
 
     layout = lay_out(lstm_model(rng, 2, 3), host())
@@ -310,7 +310,7 @@ def test_an_allocation_in_a_kernel_does_not_compile():
         numba_ir.kernel_ir("allocating", lambda: allocating, (types.int64,), types.int64)
 
 
-def test_names_of_blocks_stay_short_however_much_a_process_has_compiled(rng):
+def test_names_of_blocks_stay_short_however_much_a_process_has_compiled(rng, lowered_anew):
     from numba.core import ir_utils
 
     ir_utils._the_max_label._value = 10**4000

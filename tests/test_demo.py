@@ -55,6 +55,13 @@ def test_recordings_are_forty_of_ten_seconds_and_six_channels(recordings):
     assert all(r.samples.std() > 0 for r in recordings)
 
 
+def test_recordings_are_those_of_the_example(recordings):
+    paths = sorted((demo_data.activity_folder() / "held_out").glob("*.csv"))
+    assert [r.name for r in recordings] == [path.stem for path in paths]
+    for recording, path in zip(recordings, paths, strict=True):
+        assert np.array_equal(recording.samples, np.loadtxt(path, np.float32, delimiter=",", skiprows=1))
+
+
 def test_no_recording_is_among_those_trained_on(recordings):
     training = demo_data.activity_folder().parent / "training"
     if not training.is_dir():

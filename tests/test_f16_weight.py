@@ -11,6 +11,9 @@ from kinds import uniform
 
 import edgelstm as el
 from edgelstm import building
+from edgelstm.compiler import targets
+from edgelstm.compiler.lowering import halves
+from edgelstm.compiler.reach import input_limit
 from edgelstm.compiler.targets import TARGETS, named
 from edgelstm.kernels.simd import bounds
 from edgelstm.quantization import schemes
@@ -120,7 +123,7 @@ def test_a_kind_without_it_is_refused_by_name(rng):
 
 
 def test_a_layer_is_quantised_once(pair):
-    with pytest.raises(el.UnsupportedModelError, match=r"lstm0.*int8-weight has no rule for layers of type LSTMHalf"):
+    with pytest.raises(el.UnsupportedModelError, match=r"lstm0.* is quantised already \(f16-weight\); give the float model"):
         el.quantize(pair[1], [pair[2]], "int8-weight")
 
 
@@ -161,7 +164,56 @@ def test_both_conversions_give_the_same_bits(pair, tmp_path, monkeypatch):
     np.testing.assert_array_equal(*answers)
 
 
+def test_woven_rows_hold_every_number_below_two():
+    """Parted as two instructions part them: bytes that begin at any bit of two words, and bits that are kept."""
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    rows = every[np.isfinite(every) & (np.abs(every) < 2)].reshape(4, -1)
+    words = halves.woven(rows).view("<u8")  # (4, half a row): as many floats as words of a pair and the next
+    of_pairs = words.reshape(2, -1)
+    for row, first_bits in enumerate([(0, 8, 16, 24), (0, -5, 4, 28)]):
+        starts = [(bit + 32 * word) % 64 for word in range(2) for bit in first_bits]
+        parts = [((of_pairs >> s) | (of_pairs << (64 - s) % 64 if s else 0)) & 0xFF for s in map(np.uint64, starts)]
+        found = np.stack(parts, axis=-1).astype(np.uint8).view("<u4") & 0x87FFE000
+        np.testing.assert_array_equal(found.view(np.float32).reshape(2, -1) * np.float32(2.0**112), rows[row::2].astype(np.float32))
+
+
+@pytest.mark.slow
+def test_woven_rows_give_the_same_bits(pair, rng, tmp_path):
+    """Rows that no four divide, a wide Dense layer with a narrower tile, weights that pairs cannot hold, a GRU before its product."""
+    if "avx512vbmi" not in targets.cpuinfo().get("flags", "").split():
+        pytest.skip("this CPU has no AVX-512 VBMI")
+    wide = el.Dense(uniform(rng, 37, 30), uniform(rng, 37))
+    first = el.GRU(*(uniform(rng, *shape) / 2 for shape in ((90, 7), (90, 30), (90,), (90,))), reset_after=False)
+    large = replace(wide, weight=np.where(wide.weight > 0.9, 3, wide.weight))
+    floats = [el.Model([*lstm_layers(rng, 7, 33, 1), el.Dense(uniform(rng, 7, 33)), first, last]) for last in (wide, large)]
+    xs = rng.uniform(-1, 1, (9, 7)).astype(np.float32) * np.float32(2) ** rng.integers(-20, 20, (9, 1))
+    small = [el.quantize(model, xs.repeat(20, axis=0), "f16-weight") for model in floats]
+    for model, samples in ((pair[1], pair[2]), *((each, xs) for each in small)):
+        answers, sizes = [], []
+        for cpu in ("x86-64-v4", "znver4"):
+            built = building.build(model, named("x86-64-v4", cpu=cpu))
+            built.write(tmp_path / f"{cpu}.so")
+            sizes.append(built.data.count(bytes.fromhex("87ffe000")[::-1]))
+            answers.append(el.Stream(tmp_path / f"{cpu}.so").process(samples))
+        assert sizes[0] == 0 < sizes[1], "the control: rows are woven for the second alone"
+        np.testing.assert_array_equal(*answers)
+
+
+def test_inputs_have_room_to_be_multiplied(pair):
+    """Woven rows multiply inputs, which may not overflow; what they answer is no larger for that."""
+    deep = el.Model([el.DenseHalf(np.full((4, 4), 0.25)) for _ in range(5)])
+    assert 2.0**64 <= input_limit(deep) <= 2.0**71
+    assert input_limit(pair[1]) * 2.0**56 <= float(np.finfo(np.float32).max) < input_limit(pair[0]) * 2.0**56
+
+
 def test_records_take_the_fields_of_their_float_kind():
     for half, whole in ((el.LSTMHalf, el.LSTM), (el.GRUHalf, el.GRU), (el.DenseHalf, el.Dense)):
         assert [f.name for f in fields(half)] == [f.name for f in fields(whole)]
         assert half.float_kind == whole.kind
+
+
+def test_fewer_rows_than_are_woven_are_packed():
+    """A Dense layer has no rows of h: none are as good as packed."""
+    for rows in range(4):
+        matrix = np.full((rows, 12), 0.5)
+        np.testing.assert_array_equal(halves.woven(matrix), halves.packed(matrix))

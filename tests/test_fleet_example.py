@@ -60,6 +60,10 @@ def test_the_command_scores_in_every_way_and_compares(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 pumps, 4 days: 2,880 samples" in done.stdout
-    assert "the same answers to the last bit: 1 worker, 2 workers" in done.stdout
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(FLEET))
+        import fleet
+    ways = ["1 worker", "2 workers", *["Spark"] * fleet.has_spark()]
+    assert f"the same answers to the last bit: {', '.join(ways)}\n" in done.stdout
     assert "bearing wear" in done.stdout
     assert len(list((tmp_path / "2-workers").glob("*.parquet"))) > 4

@@ -57,6 +57,7 @@ def test_files_hold_the_cell(tmp_path, rng):
     ("make", "words"),
     [
         (lambda cell: el.IntraRNN(el.Softmax(), 4), "cell must be a recurrent layer"),
+        (lambda cell: el.InterRNN(el.LSTM(cell.weight_ih, cell.weight_hh, cell.bias, mask="zero"), 4), "without a mask"),
         (lambda cell: el.IntraRNN(cell, 0), "rows must be"),
         (lambda cell: el.IntraRNN(cell, 1 << 16), "rows must be"),
         (lambda cell: el.IntraRNN(cell, 4, last=1), "last must be"),
@@ -243,3 +244,26 @@ def test_timedistributed_recurrence_answers_as_keras(inner, tmp_path, rng):
     model = el.load(tmp_path / "net.keras")
     assert model.streams
     np.testing.assert_allclose(reference.run(model, xs.reshape(6, 21)), np.asarray(net.predict(xs, verbose=0))[0], atol=SMALL)
+
+
+@pytest.mark.parametrize("mask", ["repeat", "zero"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_rows_that_do_not_count_are_passed_over(tmp_path, rng, mask, reverse):
+    """As a model of the cell passes samples over; compiled too, where the state stands behind the map and where it does not."""
+    cell = el.LSTM(*(rng.uniform(-1, 1, shape) for shape in ((20, 3), (20, 5), 20)), reverse=reverse, mask=mask)
+    model = el.Model([el.IntraRNN(cell, 4, name="rows")])
+    el.save(model, tmp_path / "m.elstm")
+    model = el.load(tmp_path / "m.elstm")
+    frames = rng.uniform(-1, 1, (7, 4, 4)).astype(np.float32)
+    frames[..., 3] = rng.integers(0, 2, (7, 4))
+    frames[0, :, 3], frames[1, :, 3] = 0, 1
+    xs, alone = frames.reshape(7, 16), el.Model([cell])
+    found = reference.run(model, xs)
+    np.testing.assert_allclose(found.reshape(7, 4, 5), [reference.run(alone, frame) for frame in frames], atol=1e-12)
+    assert np.abs(el.Stream(model).process(xs).reshape(found.shape) - found).max() < SMALL
+    begun, states = el.Model([el.IntraRNN(cell, 4, last=True, starts=True)]), rng.uniform(-1, 1, (7, 10)).astype(np.float32)
+    found = reference.run(begun, np.hstack([xs, states]))
+    for frame, state, y in zip(frames, states, found, strict=True):
+        kept = el.Model([el.LSTM(cell.weight_ih, cell.weight_hh, cell.bias, h0=state[:5], c0=state[5:], reverse=reverse, mask=mask)])
+        np.testing.assert_allclose(y, reference.run(kept, frame)[0 if reverse else -1], atol=1e-7)
+    assert np.abs(el.Stream(begun).process(np.hstack([xs, states])) - found).max() < SMALL

@@ -163,6 +163,31 @@ def test_fused_products(op, tmp_path):
     assert np.abs(reference.run(imported(path), x) - expected).max() <= TOLERANCE * np.ptp(expected)
 
 
+@pytest.mark.parametrize("op", ["LSTM", "DynamicQuantizeLSTM"])
+def test_levels_of_a_recurrent_layer_have_zero_points(op, tmp_path):
+    """Each weight of an LSTM with a scale and a zero point, in front of the node or among its inputs."""
+    rng = np.random.default_rng(9)
+    names = [f"{name}_{kind}" for name in "wr" for kind in ("scale", "zero")]
+    constants = {
+        **{name: rng.integers(90, 200, shape).astype(np.uint8) for name, shape in (("w", (1, 32, WIDTH)), ("r", (1, 32, 8)))},
+        **{name: np.float32(0.01) if name.endswith("scale") else np.uint8(131 if name[0] == "w" else 157) for name in names},
+        "b": floats(rng, 1, 64),
+    }
+    nodes = [("Transpose", ["x"], ["t"], {"perm": [1, 0, 2]})]
+    if op == "LSTM":
+        nodes += [("DequantizeLinear", [n, f"{n}_scale", f"{n}_zero"], [f"{n}_floats"], {}) for n in "wr"]
+        nodes += [(op, ["t", "w_floats", "r_floats", "b"], ["h"], {"hidden_size": 8})]
+    else:
+        constants |= {name: np.swapaxes(constants[name], 1, 2) for name in "wr"}
+        constants |= {name: constants[name].reshape(1) for name in names}
+        nodes += [(op, ["t", "w", "r", "b", "", "", "", "", *names], ["h"], {"domain": "com.microsoft", "hidden_size": 8})]
+    nodes += [("Squeeze", ["h", "one"], ["s"], {}), ("Transpose", ["s"], ["y"], {"perm": [1, 0, 2]})]
+    path = saved(tmp_path / "m.onnx", nodes, constants | {"one": np.array([1])}, (1, "time", WIDTH))
+    x = floats(rng, 20, WIDTH)
+    expected = answers_of_runtime(path, x)
+    assert np.abs(reference.run(imported(path), x) - expected).max() <= TOLERANCE * np.ptp(expected)
+
+
 REFUSED = {
     "another scale or zero point": [("DynamicQuantizeLinear", ["x"], ["q", "s", "z"], {}), ("MatMulInteger", ["q", "w", "k"], ["y"], {})],
     "before anything turns them back": [("DynamicQuantizeLinear", ["x"], ["q", "s", "z"], {}), ("Cast", ["q"], ["y"], {"to": 1})],

@@ -94,6 +94,7 @@ def renamed(arrays, old, new):
         ({"bn.weight": np.ones(4, np.float32), "bn.running_mean": np.ones(4, np.float32)}, "bn.running_mean", "batch normalization"),
         ({"bn.num_batches_tracked": np.array(3)}, "bn.num_batches_tracked", "batch normalization"),
         ({"conv.weight": np.ones((4, 3, 3, 3), np.float32)}, "conv.weight", "convolution in two dimensions"),
+        ({"block.learnable_skip": np.ones(4, np.float32)}, "block.learnable_skip", "mLSTM of xLSTM"),
         ({"att.in_proj_weight": np.ones((12, 4), np.float32)}, "att.in_proj_weight", "attention"),
         ({"weight_ih_ln.scale": np.ones(4, np.float32), "weight_ih_ln.weight": np.ones(4, np.float32)}, "weight_ih_ln.scale", "scaler"),
         ({"layernorm_ih_l0": np.ones(4, np.float32)}, "layernorm_ih_l0", "recurrent layer of another kind"),

@@ -12,6 +12,7 @@ from cli_calls import call
 from documents import ROOT
 from example_modules import script
 
+import edgelstm as el
 from edgelstm.errors import ModelFileError
 from edgelstm.gallery import naive
 from edgelstm.gallery.example import nanoseconds
@@ -29,6 +30,7 @@ MEASURED_ELSEWHERE = {
     "chorales": "test_chorales_example.py",
     "forecast": "test_gallery.py",  # by the command
     "guitar": "test_guitar_example.py",
+    "keyboard": "test_keyboard_example.py",
     "recommend": "test_recommend_example.py",
     "text": "test_text_example.py",
     "translate": "test_translate_example.py",
@@ -117,6 +119,13 @@ def test_a_damaged_result_is_named(tmp_path):
         read(tmp_path)
 
 
+def test_a_damaged_model_is_said_in_one_line(tmp_path):
+    (tmp_path / "water.elstm").write_bytes(b"no model")
+    damaged = replace(script("water").EXAMPLE, network=lambda: el.load(tmp_path / "water.elstm"), look=None)
+    with pytest.raises(SystemExit, match=r"^water: .*water\.elstm"):
+        damaged.main([])
+
+
 def test_measures_compare_and_print():
     error, share = Measure("error", "MWh", "lower"), Measure("right")
     assert (error.beats(1, 2), error.beats(2, 2), share.beats(2, 1), share.beats(1, 2)) == (True, False, True, False)
@@ -133,6 +142,20 @@ def test_a_steps_time_is_of_one_step():
     calls = []
     assert 0 < nanoseconds(calls.append, [1, 2]) < 1e5
     assert calls[:4] == [1, 2, 1, 2]
+
+
+def test_a_step_is_measured_again_alone(tmp_path):
+    """Its time and the instructions of all models that it steps, so often each; the figures stay."""
+    shutil.copy(ROOT / "examples" / "forecast" / "result.json", tmp_path)
+    made = script("forecast").EXAMPLE
+    model = made.load()
+    once, often = (
+        replace(made, folder=tmp_path, load=lambda loaded=loaded: loaded, steps=lambda: (abs, [1])).write_step()
+        for loaded in (model, [(model, 2.0), (model, 0.5)])
+    )
+    assert often.a72_instructions == pytest.approx(2.5 * once.a72_instructions, abs=1)
+    assert 0 < once.a76_instructions <= once.a72_instructions
+    assert read(tmp_path) == replace(RESULTS["forecast"], step=often)
 
 
 def test_time_warping_is_that_of_the_definition(rng):

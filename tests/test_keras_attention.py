@@ -82,5 +82,5 @@ def test_attention_to_another_sequence_is_refused(keras, tmp_path):
     k = keras
     x, other = k.Input((7, 3)), k.Input((5, 3))
     k.Model([x, other], k.layers.Attention()([x, other])).save(tmp_path / "model.keras")
-    with pytest.raises(el.EdgeLSTMError, match="imports several where each"):
+    with pytest.raises(el.EdgeLSTMError, match="rows of one recording"):
         el.load(tmp_path / "model.keras")

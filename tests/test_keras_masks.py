@@ -128,3 +128,59 @@ def test_padding_is_zeros_to_layers_that_know_none(keras, tmp_path, rng):
     xs[[2, 5]] = -1
     expected = keras.ops.convert_to_numpy(model(xs[None]))[0]
     assert np.abs(reference.run(el.load(tmp_path / "model.keras"), xs) - expected).max() < 1e-6
+
+
+def words_of_characters(k):
+    """A network of its own for each word, which passes over the characters that are padding: the last of them, some, and all."""
+    L = k.layers
+    characters, words = k.Input((5,)), k.Input((4, 5))
+    y = L.Dropout(0.2)(L.Embedding(9, 3, mask_zero=True)(characters))
+    y = L.Bidirectional(L.GRU(3, return_sequences=True))(L.LSTM(3, return_sequences=True)(y))
+    word = k.Model(characters, L.Bidirectional(L.LSTM(2))(L.Dense(4)(y)))
+    return k.Model(words, L.SimpleRNN(3)(L.TimeDistributed(word)(words)))
+
+
+def rows_of_numbers(k):
+    L = k.layers
+    row = k.Sequential([k.Input((5, 1)), L.Masking(), L.GRU(3, go_backwards=True)])
+    x = k.Input((4, 5, 1))
+    return k.Model(x, L.SimpleRNN(3)(L.TimeDistributed(row)(x)))
+
+
+@pytest.mark.parametrize("network", [words_of_characters, rows_of_numbers])
+def test_padding_inside_of_a_timestep_is_passed_over(keras, tmp_path, rng, network):
+    model = network(keras)
+    for weight in model.weights:
+        weight.assign(rng.uniform(-0.9, 0.9, weight.shape).astype(np.float32))
+    model.save(tmp_path / "model.keras")
+    xs = np.array([[3, 4, 0, 0, 0], [0, 2, 0, 5, 1], [0, 0, 0, 0, 0], [7, 8, 1, 2, 3]], np.float32)
+    expected = keras.ops.convert_to_numpy(model(xs.reshape(1, *model.input_shape[1:])))
+    found = reference.run(el.load(tmp_path / "model.keras"), xs)[-1]
+    assert np.abs(found - expected).max() < 1e-6
+
+
+def test_a_mean_of_rows_that_are_padding_is_refused_by_name(keras, tmp_path):
+    L = keras.layers
+    row = keras.Sequential([keras.Input((5,)), L.Embedding(9, 3, mask_zero=True), L.GlobalAveragePooling1D()])
+    x = keras.Input((4, 5))
+    keras.Model(x, L.LSTM(3)(L.TimeDistributed(row)(x))).save(tmp_path / "model.keras")
+    with pytest.raises(el.UnsupportedModelError, match=r"global_average_pooling1d.*some are padding.*leave mask_zero=True out"):
+        el.load(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_mask_beside_a_state_that_a_layer_begins_in(keras, tmp_path, rng, given):
+    """Keras 3 does not pass on the mask that a sequence carries there, only one that is given."""
+    L = keras.layers
+    words, picture = keras.Input((6,), name="words"), keras.Input((3,), name="picture")
+    y, h = L.Embedding(9, 4, mask_zero=True)(words), L.Dense(5, activation="tanh")(picture)
+    masks = {"mask": keras.ops.not_equal(words, 0)} if given else {}
+    y = L.GRU(3)(L.LSTM(5, return_sequences=True)(y, initial_state=[h, L.Dense(5)(picture)], **masks))
+    model = keras.Model([words, picture], y)
+    for weight in model.weights:
+        weight.assign(rng.uniform(-0.9, 0.9, weight.shape).astype(np.float32))
+    model.save(tmp_path / "model.keras")
+    ids, x = np.array([[0, 4, 0, 2, 7, 0]], np.float32), rng.uniform(-1, 1, (1, 3)).astype(np.float32)
+    expected = keras.ops.convert_to_numpy(model([ids, x]))
+    found = reference.run(el.load(tmp_path / "model.keras"), np.hstack([ids.T, np.repeat(x, 6, 0)]))[-1]
+    assert np.abs(found - expected).max() < 1e-6

@@ -62,7 +62,7 @@ def replaced(index, **entries):
     ("change", "words"),
     [
         (replaced(1, class_name="Lambda", config={"name": "shift", "function": ["4wEAAAA=", None, None]}), ["'shift' (Lambda)", "not run"]),
-        (replaced(1, class_name="AttentionWeightedAverage"), ["AttentionWeightedAverage", "not imported", "LSTM"]),
+        (replaced(1, class_name="HierarchicalAttention"), ["HierarchicalAttention", "not imported", "LSTM"]),
         (replaced(1, class_name="LSTM", module="mylayers.cells"), ["mylayers.cells", "would not be run"]),
         (replaced(1, class_name="Custom>LSTM", registered_name="Custom>LSTM"), ["Custom>LSTM"]),
         (setting(1, units=4), ["kernel", "(3, 16)", "(3, 12)"]),
@@ -74,7 +74,11 @@ def replaced(index, **entries):
         (setting(1, use_bias=False), ["should have 4 arrays", "holds 6"]),
         (setting(1, go_backwards=True), ["forward half"]),
         (replaced(1, class_name="TimeDistributed"), ["should have 3 arrays"]),
-        (setting(2, axis=[1]), ["axis", "[1]"]),
+        (
+            replaced(3, class_name="GroupNormalization", config={"name": "g", "groups": 0, "scale": False, "center": False}),
+            ["GroupNormalization", "one vector a timestep"],
+        ),
+        (setting(2, axis=[1]), ["axis 1", "none of one timestep"]),
         (replaced(0, config={"batch_input_shape": [None, None, "3"]}), ["shape"]),
         (replaced(0, config={}), ["shape"]),
         (replaced(6, class_name="RepeatVector", config={"n": 5000}), ["repeats its input 5000 times"]),

@@ -102,8 +102,46 @@ def begun(L, x):
     return L.Concatenate()([L.Flatten()(L.TimeDistributed(L.Dense(2))(y)), z])
 
 
+def weighted_and_changed(L, x):
+    """What follows weighted timesteps in place of their sum: all side by side, functions of each number, sums along another axis."""
+    ops = pytest.importorskip("keras").ops
+    y = L.LSTM(4, return_sequences=True)(x)
+
+    def weighted():
+        shares = L.Activation("softmax")(L.Flatten()(L.Dense(1, activation="tanh")(y)))
+        return L.Multiply()([y, L.Permute((2, 1))(L.RepeatVector(4)(shares))])
+
+    gates = L.Activation("sigmoid")(L.Activation("softmax")(L.Flatten()(L.Dense(1)(y))))
+    gated = L.GlobalAveragePooling1D()(L.Multiply()([y, L.Permute((2, 1))(L.RepeatVector(4)(gates))]))
+    means = L.GlobalAveragePooling1D()(L.Permute((2, 1))(L.RepeatVector(4)(L.Activation("softmax")(L.Flatten()(L.Dense(1)(y))))))
+    ends = [L.Flatten()(weighted()), L.GlobalAveragePooling1D()(L.Activation("tanh")(weighted())), ops.sum(weighted(), axis=2)]
+    largest = [ops.max(weighted(), axis=1), ops.sum(L.Permute((2, 1))(L.Dense(1)(y)), axis=1)]
+    return L.Concatenate()([*ends, *largest, gated, means])
+
+
+def products_of_matrices(L, x):
+    """Several heads that each weight all timesteps, and timesteps that look at each other, by matmul."""
+    ops = pytest.importorskip("keras").ops
+    y = L.LSTM(4, return_sequences=True)(x)
+    heads = ops.matmul(ops.transpose(L.Softmax(axis=1)(L.Dense(3)(y)), (0, 2, 1)), y)
+    looks = ops.softmax(ops.matmul(L.Dense(3)(y), ops.transpose(L.Dense(3)(y), (0, 2, 1))), axis=-1)
+    return L.Concatenate()([L.Flatten()(heads), L.GRU(3)(ops.matmul(looks, y))])
+
+
+def normalised_along(L, x):
+    """By one mean, and by one of each timestep's numbers."""
+    one, each = L.Normalization(axis=None), L.Normalization(axis=(1, 2))
+    draws = np.random.default_rng(5).normal(1, 2, (20, 6, 3)).astype(np.float32)
+    one.adapt(draws)
+    each.adapt(draws)
+    return L.Concatenate()([L.LSTM(3)(one(x)), L.GRU(3)(each(x))])
+
+
 NETWORKS = [
     begun,
+    weighted_and_changed,
+    products_of_matrices,
+    normalised_along,
     weights_of_each_feature,
     weights_before_the_lstm,
     weights_given,

@@ -15,6 +15,7 @@ from test_rates import XS as RATED_XS
 
 import edgelstm as el
 from edgelstm.adapters.keyed import KeyedStep, digest_of, shard_of
+from edgelstm.adapters.owners import shards_of
 from edgelstm.adapters.shard import Shard
 
 MODEL = lstm_model(np.random.default_rng(1), 3, 20, 2, names=tuple("xyz"))
@@ -126,6 +127,41 @@ def test_a_model_of_the_same_layers_takes_over_where_it_is_asked_to(step, paths)
     el.save(lstm_model(np.random.default_rng(9), 3, 21, 2), paths / "c.elstm")
     with pytest.raises(el.UsageError, match="no model of the same layers and sizes"):
         KeyedStep(paths / "b.elstm", follows=paths / "c.elstm")
+
+
+def test_shards_of_a_lot_go_on_as_each_alone(paths, step):
+    keys, seq, xs = [f"k{i % 40}" for i in range(80)], np.arange(80) // 40, XS[0, :2].repeat(40, axis=0)
+    names, codes = keys[:40], np.arange(80) % 40
+    np.testing.assert_array_equal(shards_of([*names, 7, b"b", "\ud800"], 5), [shard_of(key, 5) for key in (*names, 7, b"b", "\ud800")])
+    lot = step.lot(5)
+    first = lot.step_coded(names, codes[:40], seq[:40], xs[:40])
+    lot.step_coded(names[:1], codes[:1], seq[:1], xs[:1])
+    blobs = lot.snapshot_each()
+    assert sorted(blobs) == sorted({shard_of(key, 5) for key in names})
+    again, alone = step.lot(5), {shard: step.begun() for shard in blobs}
+    again.restore_each(blobs)
+    second = again.step_coded(names, codes[40:], seq[40:], xs[40:])
+    for shard, own in alone.items():
+        own.restore(blobs[shard])
+        assert own.repeats == (shard == shard_of("k0", 5))
+        mine = [i for i in range(40, 80) if shard_of(keys[i], 5) == shard]
+        np.testing.assert_array_equal(own.step_many([keys[i] for i in mine], seq[mine], xs[mine]), second[[i - 40 for i in mine]])
+    assert not np.array_equal(first, second)
+    own.restore(again.snapshot_each()[shard])
+    assert set(own.numbers().values()) == {1}
+    with pytest.raises(el.StateError, match="damaged"):
+        again.restore_each({0: blobs[shard], 1: blobs[shard]})
+    assert len(again) == 40
+
+
+def test_a_state_of_the_first_version_is_taken(step):
+    from zlib import crc32
+
+    blob, _ = step.step_many(None, ["a", 1], [0, 0], XS[:2, 0])
+    old = bytearray(blob)
+    old[8:12] = (1).to_bytes(4, "little")
+    old[12:16] = crc32(blob[16:]).to_bytes(4, "little")
+    np.testing.assert_array_equal(step.step_many(bytes(old), ["a"], [1], XS[0, 1:2])[1], TRUTH[0, 1:2])
 
 
 def test_a_damaged_state_is_refused(step):

@@ -75,6 +75,54 @@ def test_a_ledger_knows_what_came_before() -> None:
         list(Ledger(strict=True).fresh(by_column(numbered("x"))))
 
 
+def told_of(ledger: Ledger, *numbers: tuple[int, float]) -> list[int]:
+    """Numbers of a lone stream, each with the value of its sample, that a ledger lets pass."""
+    given = (Samples(np.full((1, 1), value, np.float32), [1], [[n]]) for n, value in numbers)
+    passed: list[int] = []
+    for n, samples in zip(numbers, given, strict=True):
+        passed += [n[0] for _ in ledger.fresh([samples])]
+    return passed
+
+
+def test_a_counter_that_is_sent_again_late_did_not_begin_anew() -> None:
+    ledger = Ledger(strict=False)
+    begin, late = [(i, i / 7) for i in range(4)], [(i, i / 7) for i in range(UNSURE, UNSURE + 6)]
+    between = [(i, i / 7) for i in range(4, UNSURE)]
+    assert told_of(ledger, *begin, *late, *begin, *between) == [0, 1, 2, 3, *range(UNSURE, UNSURE + 6)]
+    assert (ledger.repeated, ledger.overtaken, ledger.missed, ledger.restarted) == (4, UNSURE - 4, 0, 0)
+    assert list(ledger.remarks())[1].startswith(f"{UNSURE - 4} samples were overtaken by later ones and not stepped")
+    kept, ledger = ledger, Ledger(strict=False)
+    ledger.last.update(kept.last)
+    ledger.begun.update(kept.begun)
+    assert told_of(ledger, *begin) == []
+    assert told_of(ledger, (0, 9.0), (1, 9.0), (2, 9.0)) == [0, 1, 2]
+    assert (ledger.repeated, ledger.restarted) == (4, 1)
+
+
+def test_a_counter_that_begins_anew_with_the_same_samples_is_believed_in_the_end() -> None:
+    ledger = Ledger(strict=False)
+    assert len(told_of(ledger, *((i, 0.0) for i in range(500)))) == 500
+    assert told_of(ledger, *((i, 0.0) for i in range(100))) == list(range(UNSURE, 100))
+    assert (ledger.repeated, ledger.restarted) == (UNSURE, 1)
+    of_a_file = Ledger(strict=True, live=False)
+    assert len(told_of(of_a_file, *((i, 0.0) for i in range(500)))) == 500
+    assert told_of(of_a_file, *((i, 0.0) for i in range(502))) == [500, 501]
+
+
+def test_samples_that_all_come_again_are_not_stepped_twice_and_others_are() -> None:
+    ledger = Ledger(strict=False)
+    first, other = [(i, i / 7) for i in range(300)], [(i, i / 7 if i < 9 else 0.5) for i in range(300)]
+    assert told_of(ledger, *first[:200]) == list(range(200))
+    assert told_of(ledger, *first) == list(range(200, 300))
+    kept, ledger = ledger, Ledger(strict=False)
+    ledger.last.update(kept.last)
+    ledger.begun.update(kept.begun)
+    assert told_of(ledger, *first[1:]) == []
+    assert (ledger.repeated, ledger.restarted) == (299, 0)
+    assert told_of(ledger, *other) == list(range(UNSURE, 300))
+    assert ledger.restarted == 1
+
+
 def test_islice_leaves_a_function_cleaned_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "my_endless.py").write_text(

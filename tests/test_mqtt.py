@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,10 @@ from mqtt_broker import Broker, persistent
 
 import edgelstm as el
 from edgelstm.cli import session
-from edgelstm.sources import mqtt_client
-from edgelstm.sources.address import parse
 
-mqtt = pytest.importorskip("paho.mqtt.client")
+pytest.importorskip("paho.mqtt.client")
+
+from mqtt_clients import Device, Peer
 
 DEVICES = ("a", "b", "c")
 
@@ -39,28 +40,6 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     made = Broker(tmp_path, *persistent(tmp_path))
     yield made
     made.stop()
-
-
-class Peer:
-    """A client that publishes samples and keeps what it hears."""
-
-    def __init__(self, broker: Broker, *topics: str) -> None:
-        self.heard: list[tuple[str, bytes, bool]] = []
-        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
-        self.client.on_message = lambda client, userdata, m: self.heard.append((m.topic, m.payload, m.retain))
-        self.client.on_connect = lambda client, *rest: [client.subscribe(topic, 1) for topic in topics]
-        self.client.reconnect_delay_set(1, 1)
-        self.client.max_inflight_messages_set(1000)
-        self.client.connect("127.0.0.1", broker.port)
-        self.client.loop_start()
-
-    def send(self, device: str, number: int, row: np.ndarray, *, retain: bool = False) -> None:
-        text = json.dumps({"n": number, **dict(zip(("ax", "ay", "az"), row.tolist(), strict=True))})
-        self.client.publish(f"sensors/{device}/imu", text, 1, retain)
-
-    def close(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
 
 
 def sent(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -104,7 +83,7 @@ def all_written(tmp_path: Path, count: int) -> bool:
     return sum(map(len, written(tmp_path).values())) >= count
 
 
-def publish(peer: Peer, rows: np.ndarray, pause: float) -> threading.Thread:
+def publish(peer: Peer | Device, rows: np.ndarray, pause: float) -> threading.Thread:
     def work() -> None:
         for number in range(rows.shape[1]):
             for place, device in enumerate(DEVICES):
@@ -194,7 +173,7 @@ def test_a_broker_that_stops_and_starts_loses_nothing(path: Path, broker: Broker
     status = Peer(broker, "edgelstm/gateway/status")
     process = launch("run", path, *options(broker, tmp_path))
     until(lambda: any(payload == b"online" for _, payload, _ in status.heard), process)
-    peer = Peer(broker)
+    peer = Device(broker)
     worker = publish(peer, rows, 0.02)
     for _ in range(times):
         time.sleep(0.5)
@@ -229,12 +208,12 @@ def test_answers_go_to_the_broker_and_to_home_assistant(path: Path, broker: Brok
         assert time.monotonic() < until_offline
         time.sleep(0.01)
     for place, device in enumerate(DEVICES):
-        told = [json.loads(payload) for topic, payload, _ in peer.heard if topic == f"answers/{device}"]
+        heard = [json.loads(payload) for topic, payload, _ in peer.heard if topic == f"answers/{device}"]
         expected = el.Stream(make_model()).process(rows[place])
-        assert [one["n"] for one in told][:5] == list(range(5))
-        got = np.array([[one["outputs"]["rest"], one["outputs"]["walk"]] for one in told][:5], np.float32)
+        assert [one["n"] for one in heard][:5] == list(range(5))
+        got = np.array([[one["outputs"]["rest"], one["outputs"]["walk"]] for one in heard][:5], np.float32)
         assert np.array_equal(got, expected)
-        assert [one["label"] for one in told][:5] == [("rest", "walk")[best] for best in expected.argmax(1)]
+        assert [one["label"] for one in heard][:5] == [("rest", "walk")[best] for best in expected.argmax(1)]
     configs = {topic: json.loads(payload) for topic, payload, _ in peer.heard if topic.startswith("homeassistant/")}
     assert len(configs) == 9
     decision = next(config for topic, config in configs.items() if topic.endswith("_b/decision/config"))
@@ -244,6 +223,32 @@ def test_answers_go_to_the_broker_and_to_home_assistant(path: Path, broker: Brok
     assert b"1 message was retained, older than the stream, and not stepped" in complaint
     assert b"1 bad line skipped" in complaint
     peer.close()
+
+
+def test_the_label_of_an_answer_is_that_of_its_thresholds(broker: Broker, tmp_path: Path, rng: np.random.Generator) -> None:
+    """A JSON null where none is reached; with --on-change a message where the label changes, from and to none."""
+    rows = rng.normal(size=(60, 3)).astype(np.float32)
+    answers = el.Stream(make_model()).process(rows)
+    halves = np.median(answers, axis=0)
+    model = replace(make_model(), thresholds=tuple(halves.tolist()), window=None)
+    el.save(model, tmp_path / "m.elstm")
+    reached = answers >= halves
+    labels = [max((v, name) for v, ok, name in zip(row, oks, model.labels, strict=True) if ok)[1] if any(oks) else None
+              for row, oks in zip(answers.tolist(), reached.tolist(), strict=True)]  # fmt: skip
+    assert {*labels} == {"rest", "walk", None}
+    given = "".join(",".join(map(repr, row)) + "\n" for row in rows.tolist())
+    for asked, expected in (
+        ([], labels),
+        (["--on-change"], [label for i, label in enumerate(labels) if not i or label != labels[i - 1]]),
+    ):
+        peer = Peer(broker, "answers")
+        assert peer.subscribed.wait(10)
+        assert call("run", tmp_path / "m.elstm", "-o", f"mqtt://127.0.0.1:{broker.port}/answers", *asked, given=given).exit_code == 0
+        deadline = time.monotonic() + 10
+        while len(peer.heard) < len(expected) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert [json.loads(payload)["label"] for _, payload, _ in peer.heard] == expected
+        peer.close()
 
 
 def test_what_a_broker_cannot_do_is_refused(path: Path) -> None:
@@ -257,21 +262,3 @@ def test_answers_that_no_broker_took_are_an_error(path: Path, monkeypatch: pytes
     result = call("run", path, "-o", "mqtt://127.0.0.1:1/answers", given="1,2,3\n4,5,6\n")
     assert result.exit_code == 1
     assert "2 messages to mqtt://127.0.0.1:1/answers were not confirmed within 0.05 s" in result.stderr
-
-
-def test_whoever_has_too_much_for_an_absent_broker_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt_client, "MOST_UNCONFIRMED", 3)
-    said: list[str] = []
-    connection = mqtt_client.Connection(parse("mqtt://127.0.0.1:1/answers"), "me", said.append)
-    worker = threading.Thread(target=lambda: [connection.publish("answers", str(i), 1, retain=False) for i in range(4)], daemon=True)
-    worker.start()
-    end = time.monotonic() + 10
-    while not connection.waits:
-        assert time.monotonic() < end
-        time.sleep(0.001)
-    assert (connection.unconfirmed, worker.is_alive()) == (3, True)
-    assert said == ["3 messages wait for the broker 127.0.0.1:1; no more are made until it takes them."]
-    connection._on_publish(None, None, 1, None, None)
-    worker.join(10)
-    assert (connection.unconfirmed, connection.waits) == (3, False)
-    assert not connection.settle(0.001)

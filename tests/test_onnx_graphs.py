@@ -54,6 +54,13 @@ def put(y):
     return z
 
 
+def by_ends(x, rnn, head):
+    """Rows weighted by their products with what both directions end with."""
+    y, (h, _) = rnn(x)
+    shares = torch.softmax(y @ torch.cat([h[0], h[1]], 1).unsqueeze(2), 1)
+    return head((turned(y) @ shares)[..., 0])
+
+
 NETWORKS = {
     "a centred convolution": lambda: before_lstm(lambda x, c: torch.relu(c(x)), nn.Conv1d(3, 5, 3, padding=1)),
     "a causal convolution": lambda: before_lstm(lambda x, c: c(functional.pad(x, (2, 0))), nn.Conv1d(3, 5, 3)),
@@ -104,6 +111,7 @@ NETWORKS = {
     "scores of all rows by the last one": lambda: behind_lstm(
         lambda y, h: h((torch.softmax(y @ y[:, -1].unsqueeze(2), 1) * y).sum(1)), nn.Linear(8, 2)
     ),
+    "scores of all rows by what both directions end with": lambda: Network(by_ends, lstm(3, 8, bidirectional=True), nn.Linear(16, 2)),
     "scores of keys by queries, turned": lambda: behind_lstm(
         lambda y, q, k: torch.softmax(turned(k(y) @ turned(q(y))), -1) @ y, nn.Linear(8, 4), nn.Linear(8, 4)
     ),

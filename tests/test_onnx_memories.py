@@ -36,12 +36,13 @@ class Decoder(nn.Module):
         scores = scores.masked_fill(mask[:, None] if self.padding else mask[:, None] == 0, -1e9)
         shares = torch.softmax(scores, 2)
         found = (shares.transpose(1, 2) * memory).sum(1, keepdim=True) if self.score == "sum" else shares @ memory
-        return torch.log_softmax(self.out(torch.cat([y, found], 2))[:, 0], 1), h
+        answers = torch.log_softmax(self.out(torch.cat([y, found], 2))[:, 0], 1), h
+        return (*answers, shares) if self.score == "sum" else answers
 
 
 @pytest.mark.parametrize(("score", "padding"), [("dot", True), ("sum", False), ("joined", True)])
 def test_a_decoder_with_a_memory(score, padding, tmp_path):
-    """Its mask says that all rows count: true where they do, or where they do not."""
+    """Its mask says that all rows count: true where they do, or where they do not. One gives the shares of the rows, too."""
     torch.manual_seed(2)
     mask = torch.full((1, ROWS), not padding)
     given = (torch.zeros(1, 1, dtype=torch.int64), torch.randn(1, ROWS, SIZE), mask, torch.zeros(1, 1, SIZE))
@@ -57,7 +58,7 @@ def test_a_decoder_with_a_memory(score, padding, tmp_path):
     memory, h = given[1].numpy(), given[3].numpy()
     stream.attend(memory[0])
     for token in (3, 0, 11):
-        wanted, h = session.run(None, dict(zip(names, (np.array([[token]]), memory, mask.numpy(), h), strict=True)))
+        wanted, h, *_ = session.run(None, dict(zip(names, (np.array([[token]]), memory, mask.numpy(), h), strict=True)))
         np.testing.assert_allclose(stream.step(token), wanted[0], rtol=0, atol=1e-5)
 
 

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import re
+import subprocess
 import sys
 import tomllib
 import zipfile
@@ -14,6 +15,7 @@ from golden_files import HERE, PACKAGED, PINNED
 
 import edgelstm as el
 from edgelstm.cli import VERBS
+from edgelstm.gallery.result import read
 from edgelstm.layers.record import Layer
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +25,9 @@ CI = ROOT / ".ci" / "run"
 
 #: Folders that are made in a checkout and do not belong to it.
 MADE = {".git", *re.findall(r"^(\S+)/$", (ROOT / ".gitignore").read_text(encoding="utf-8"), re.MULTILINE)}
+
+#: What `edgelstm demo` reads.
+PLAYED = ("activity.pt", "held_out.npz")
 
 #: Results in the form of the three measurements.
 COMPARED = {
@@ -86,19 +91,50 @@ def test_the_wheel_holds_the_package_its_types_and_the_demo(wheel):
     assert "edgelstm/py.typed" in wheel
     sources = {str(path.relative_to(ROOT)) for path in (ROOT / "edgelstm").rglob("*.py")}
     assert sources <= set(wheel)
-    data = ROOT / "examples" / "activity" / "data"
-    assert {f"edgelstm/_activity/{p.relative_to(data)}" for p in data.rglob("*") if p.is_file()} <= set(wheel)
+    assert {name for name in wheel if name.startswith("edgelstm/_activity/")} == {f"edgelstm/_activity/{name}" for name in PLAYED}
     results = {f"edgelstm/_examples/{path.parent.name}/result.json" for path in (ROOT / "examples").glob("*/result.json")}
     assert results <= set(wheel)
     assert {name.split("/")[0] for name in wheel} == {"edgelstm", f"edgelstm-{el.__version__}.dist-info"}
+
+
+def shipped():
+    """The examples that the wheel runs."""
+    included = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    return [name.split("/")[1] for name in included if name.endswith("/run.py")]
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_what_the_wheel_runs_is_there(wheel, name):
+    """Every module beside `run.py` that it reads, or that one of those reads, and all data."""
+    folder, modules = ROOT / "examples" / name, ["run"]
+    for module in modules:  # which grows
+        text = (folder / f"{module}.py").read_text(encoding="utf-8")
+        beside = {word for word in re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE) if (folder / f"{word}.py").is_file()}
+        modules += sorted(beside - set(modules))
+    data = [str(path.relative_to(folder)) for path in (folder / "data").rglob("*") if path.is_file()]
+    assert {f"edgelstm/_examples/{name}/{file}" for file in (*(f"{module}.py" for module in modules), *data)} <= set(wheel)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["stock", "water"])
+def test_demo_runs_it_out_of_the_wheel(wheel_file, name, tmp_path):
+    with zipfile.ZipFile(wheel_file) as archive:
+        archive.extractall(tmp_path)
+    command = [sys.executable, "-m", "edgelstm", "demo"]
+    done = subprocess.run([*command, name], capture_output=True, text=True, check=True, cwd=tmp_path)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["the", "network", *" ".join(read(ROOT / "examples" / name).cells()[0][1:]).split()] in rows
+    refused = subprocess.run([*command, "text"], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "which has activity, game, stock and water: run `python examples/text/run.py`" in refused.stderr
 
 
 def test_the_wheel_needs_no_framework(wheel, wheel_file):
     metadata = next(text for name, text in wheel.items() if name.endswith("METADATA")).decode()
     needed = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", metadata, re.MULTILINE)
     assert sorted(needed) == ["click", "llvmlite", "numba", "numpy", "rich", "safetensors"]
-    assert wheel_file.stat().st_size < 1_500_000  # what is downloaded
-    assert sum(map(len, wheel.values())) < 3_900_000  # what lies on a board's disk
+    assert wheel_file.stat().st_size < 1_600_000  # what is downloaded
+    assert sum(map(len, wheel.values())) < 4_200_000  # what lies on a board's disk
 
 
 def test_one_version():

@@ -141,8 +141,25 @@ def test_the_verdict_follows_the_figures(told):
     assert level(output={"snr_db": 15.0}) == "stop"
     assert level(output={"error_growth": 5.0}) == "look"
     assert level(latency_ns={"process": [1.0, 2.0], "step": [1.0, 1.0]}) == "look"
-    failed = {"name": "accuracy", "before": 0.9, "after": 0.8, "labelled": 10, "changed": 1, "passed": False}
+    failed = {
+        "name": "accuracy",
+        "before": 0.9,
+        "after": 0.8,
+        "labelled": 10,
+        "changed": 1,
+        "passed": False,
+        "falls": True,
+        "guessing": 0.5,
+    }
     assert level(task=failed) == "stop"
+    assert level(task={**failed, "after": 0.899, "passed": True}) == "look"
+    assert level(task={**failed, "after": 0.9, "passed": True, "falls": False}) == "ship"
+    assert level(task={**failed, "before": 0.4, "after": 0.4, "passed": True, "falls": False}) == "look"
+    assert level(output={"varying_db": 25.0}) == "look"
+    assert level(output={"varying_db": 15.0}) == "stop"
+    assert level(output={"varying_db": None}) == "ship"
+    assert level(output={"decides": True, "same_decision": 0.97}) == "look"
+    assert level(output={"decides": False, "same_decision": 0.97}) == "ship"
 
 
 class _Page(HTMLParser):

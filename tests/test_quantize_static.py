@@ -271,7 +271,7 @@ def test_saturation_is_counted():
 
 def test_a_cell_that_grows_within_its_room_is_to_be_looked_at(told):
     def verdict_if(grows):
-        output = {**told["output"], "snr_db": 45.0, "error_growth": 1.0}
+        output = {**told["output"], "snr_db": 45.0, "varying_db": 45.0, "error_growth": 1.0}
         layer = {**told["layers"][0], "cell": {**told["layers"][0]["cell"], "grows": grows}}
         slower = {"process": [1.0, 2.0], "step": [1.0, 2.0]}
         return comparing.verdict({**told, "evidence": [], "output": output, "layers": [layer], "latency_ns": slower})

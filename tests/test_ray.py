@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -35,22 +36,44 @@ def model(tmp_path):
     return tmp_path / "m.elstm"
 
 
+def _process(ray, actor):
+    """The number of the process that an actor runs in now."""
+    return ray.get(actor.facts.options(max_task_retries=-1).remote())[1]
+
+
+def _another(ray, actor, before):
+    """The number of the process that has taken the place of one that was killed."""
+    end = time.monotonic() + 300
+    while (found := _process(ray, actor)) == before:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return found
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_actors_that_are_killed_come_back_as_they_were(ray, model, tmp_path):
     truth = np.stack([el.Stream(MODEL).process(XS[:, k]) for k in range(len(KEYS))], axis=1)  # (time, keys, outputs)
     streams = RayStreams(model, tmp_path / "store", shards=2, every=100, resources={"num_cpus": 0.5})
     dice = np.random.default_rng(3)
     kills = set(dice.choice(np.arange(1, 50), 20, replace=False).tolist())
+    processes = [{_process(ray, actor)} for actor in streams._actors]
     for t in range(50):
         if t in kills:
-            actor = streams._actors[int(dice.integers(2))]
+            shard = int(dice.integers(2))
+            actor = streams._actors[shard]
+            before = _process(ray, actor)
             if t % 2:
                 ray.kill(actor, no_restart=False)
             else:
-                os.kill(ray.get(actor.facts.options(max_task_retries=-1).remote())[1], signal.SIGKILL)
+                os.kill(before, signal.SIGKILL)
+            if t % 3 == 0:
+                _another(ray, actor, before)  # before anybody has asked for a step
         np.testing.assert_array_equal(streams.step_many(KEYS, np.full(len(KEYS), t), XS[t]), truth[t])
         assert streams.fresh.all()
-    assert streams.losses >= len(kills)
+        if t in kills:
+            processes[shard].add(_another(ray, actor, before))  # Ray kills when it comes to it: the step may have come first
+    assert sum(map(len, processes)) == 2 + len(kills), "each kill ended a process, and another took its place"
+    assert streams.losses > 0
     for actor in streams._actors:  # this process is lost too, and the actors with it: nobody checkpoints
         ray.kill(actor)
     again = RayStreams(model, tmp_path / "store", shards=2, every=100, resources={"num_cpus": 0.5})

@@ -143,6 +143,22 @@ def test_directions_said_apart_and_by_a_prefix(merge, tmp_path):
     np.testing.assert_array_equal(reference.run(taken.model, XS), reference.run(by_prefix.model, XS))
 
 
+def test_parts_of_a_tensor_and_norms_over_the_rows_of_a_map(tmp_path):
+    w, b = numbers(5, 9), numbers(3, 4)
+    arrays = {"w": w, "b": b, "n.running_mean": numbers(3, 1).ravel(), "n.running_var": np.abs(numbers(3, 2)[:, 1]) + 0.1}
+    parts = [
+        'weight = {tensor = "w", rows = [4, 0, 2, 1, 3, 0], columns = [7, 1, 4]}',
+        'bias = {tensor = "b", rows = [2, 0], columns = [3, 1, 2], shape = [6]}',
+    ]
+    with pytest.raises(el.ShapeError, match="rows up to 5 of a tensor of shape"):
+        made(tmp_path, arrays, layers('kind = "dense"\nweight = {tensor = "w", rows = [5]}'))
+    norm = 'kind = "batch_norm"\nmean = "n.running_mean"\nvariance = "n.running_var"\nrows = 2'
+    taken = made(tmp_path, arrays, layers("\n".join(['kind = "dense"', *parts]), norm))
+    y = XS.astype(np.float64) @ w[np.ix_([4, 0, 2, 1, 3, 0], [7, 1, 4])].T + b[np.ix_([2, 0], [3, 1, 2])].ravel()
+    y = (y.reshape(-1, 2, 3) - arrays["n.running_mean"]) / np.sqrt(arrays["n.running_var"] + 1e-5)  # two rows of three channels
+    np.testing.assert_allclose(reference.run(taken.model, XS), y.reshape(-1, 6), atol=LIMIT)
+
+
 def test_norms_convolutions_and_branches(tmp_path):
     arrays = under("a", linear_arrays(5, 3)) | under("b", linear_arrays(5, 3, seed=2)) | under("c", linear_arrays(2, 5))
     arrays |= {"n.running_mean": numbers(5), "n.running_var": np.abs(numbers(5)) + 0.1, "n.weight": numbers(5), "n.bias": numbers(5)}

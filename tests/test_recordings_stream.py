@@ -118,6 +118,22 @@ def test_a_batch_of_recordings(model, summary, rng):
         stream.process(batch, length=[1, 2])
 
 
+def test_both_directions_read_the_layer_before_where_nothing_is_said(rng):
+    """Twice: the model's input, and what a Dense layer gives, which is as wide."""
+    forward, backward = (lstm_layers(rng, 3, 3, 1)[0] for _ in range(2))
+    dense = el.Dense(rng.uniform(-1, 1, (3, 6)), name="dense")
+    said = [
+        *el.Bidirectional(forward, backward, inputs=("input",), name="low"),
+        dense,
+        *el.Bidirectional(forward, backward, inputs=("dense",), name="high", merge="mul"),
+    ]
+    unsaid = [*el.Bidirectional(forward, backward, name="low"), dense, *el.Bidirectional(forward, backward, merge="mul", name="high")]
+    xs = rng.uniform(-1, 1, (7, 3)).astype(np.float32)
+    answers = [reference.run(el.Model(layers), xs) for layers in (said, unsaid)]
+    np.testing.assert_array_equal(*answers)
+    assert np.ptp(answers[0]) > 1e-3
+
+
 def test_lengths_of_a_model_that_steps(rng):
     model = el.Model(lstm_layers(rng, 2, 3, 1))
     xs = samples(rng, model, 6)

@@ -102,7 +102,7 @@ def test_a_checker_refuses_what_there_is_not(tmp_path):
 def test_changing_the_import_changes_no_code(path):
     """A stream of the standard library has the other one's attributes, but those of compiling, of layers by their names, and of arrays."""
     public = {name for name in dir(el.Stream(path)) if not name.startswith("_")}
-    of_layers, of_arrays = {"attend", "set_state", "start_from", "state_of"}, {"statistics"}
+    of_layers, of_arrays = {"attend", "set_state", "start_from", "state"}, {"statistics"}
     assert public - {"model", "plan", "program"} - of_layers - of_arrays <= set(dir(device.Stream(path)))
 
 

@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -169,3 +172,14 @@ def test_a_source_is_not_run_ahead_of() -> None:
 
     asyncio.run(main())
     assert asked == [0, 1, 2]
+
+
+def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+    verify = shutil.which("systemd-analyze")
+    if verify is None or shutil.which("kill", path="/bin") is None:
+        pytest.skip("systemd is not installed")
+    unit = (Path(__file__).parents[1] / "examples" / "gateway" / "edgelstm-gateway.service").read_text()
+    for text, understood in ((unit, True), (unit.replace("WatchdogSec", "WatchdogSeconds"), False)):
+        (tmp_path / "gateway.service").write_text(text.replace("/usr/local/bin/edgelstm", sys.executable))
+        done = subprocess.run([verify, "verify", tmp_path / "gateway.service"], capture_output=True, text=True, check=False)
+        assert (done.stderr == "") == understood, done.stderr

@@ -1,17 +1,13 @@
-"""Keyed streams and scoring on Spark: through Spark Connect on Sail, which needs no Java, and on a Spark of this machine."""
+"""Keyed streams and scoring on Spark, through Spark Connect on Sail, which needs no Java; `test_spark_jvm` is of Spark itself."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from binascii import a2b_base64
 
 import numpy as np
 import pytest
 from conftest import lstm_model
 
 import edgelstm as el
-from edgelstm.adapters import spark
+from edgelstm.adapters import packing, spark
 from edgelstm.adapters.keyed import KeyedStep, shard_of
 
 pd = pytest.importorskip("pandas")
@@ -20,7 +16,6 @@ pytest.importorskip("pyspark")
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Spark's own, of the packages that it uses
 
-ROOT = Path(__file__).parents[1]
 MODEL = lstm_model(np.random.default_rng(1), 2, 12, 1, names=("flow", "pressure"))
 
 
@@ -87,77 +82,117 @@ def test_a_table_is_scored_through_spark_connect(sail, model):
         spark.stream(df, model, key="device", order="seq")
 
 
-class Handle:
-    """A state of one value, as Spark gives it to a processor."""
-
-    kept = None
-
-    def getValueState(self, name, schema):
-        assert schema == "blob BINARY"
-        return self
-
-    def get(self):
-        return self.kept
-
-    def update(self, row):
-        self.kept = row
-
-
-def test_a_processor_goes_on_from_its_value(model):
-    from edgelstm.adapters.columns import columns_of
-    from edgelstm.adapters.spark_state import KeyedProcessor, pack
+@pytest.mark.parametrize("ending", [".parquet", ".csv"])
+def test_whole_files_are_scored_and_their_rows_are_written_by_workers(sail, model, tmp_path, ending):
+    from edgelstm.adapters import spark_whole
 
     table, truth = rows()
-    step = KeyedStep(model)
+    for number, piece in enumerate((table.iloc[100:], table.iloc[:0], table.iloc[:100])):
+        path = tmp_path / f"{number}{ending}"
+        piece.to_csv(path, index=False) if ending == ".csv" else piece.to_parquet(path)
+    paths = sorted(tmp_path.glob(f"*{ending}"))
+    job = spark_whole.job_for(model, tmp_path / "out", key="device", order="seq", keep=["site"], shards=3, ending=ending)
+    done = spark_whole.score(sail.createDataFrame([(f"file:{path}",) for path in paths], "path string"), job)
+    assert (done.rows, done.repeats, done.streams, done.parts) == (len(table) - 1, 1, len(truth), 3)
+    with pytest.raises(el.UsageError, match="is there already"):
+        spark_whole.score(sail.createDataFrame([("a",)], "path string"), job)
+    held = sail.createDataFrame([(path.name, path.read_bytes()) for path in paths], "path string, content binary")
+    spark_whole.score(held, job._replace(output=str(tmp_path / "held")))
+    read = pd.read_csv if ending == ".csv" else pd.read_parquet
+    for folder in ("out", "held"):
+        parts = sorted((tmp_path / folder).iterdir())
+        assert [part.name for part in parts] == ["_SUCCESS", *(f"part-{k:05}{ending}" for k in range(3))]
+        found = pd.concat([read(part) for part in parts[1:]])
+        assert found.columns.tolist() == ["device", "seq", "site", "y0", "y1"]
+        assert (found.site == found.seq % 3).all()
+        equal(found, truth)
+
+
+def test_few_workers_share_files_whose_rows_are_in_order(sail, model, tmp_path):
+    from edgelstm.adapters import spark_shared, spark_whole
+
+    table, truth = rows()
+    table = table.sort_values("seq", kind="stable")
+    paths = (tmp_path / "0.parquet", tmp_path / "1.parquet")
+    for path, piece in zip(paths, (table.iloc[:100], table.iloc[100:]), strict=True):
+        piece.drop_duplicates().to_parquet(path)
+    job = spark_whole.job_for(model, tmp_path / "out", key="device", order="seq")._replace(files=tuple(map(str, paths)))
+    done = spark_shared.score(sail, job, 2)
+    assert (done.rows, done.repeats, done.streams, done.parts) == (len(table) - 1, 0, len(truth), 4)
+    parts = sorted((tmp_path / "out").iterdir())
+    assert [part.name for part in parts] == [*(f"0000{k}-{k}.{worker}.parquet" for k in (0, 1) for worker in (0, 1)), "_SUCCESS"]
+    equal(pd.concat([pd.read_parquet(part) for part in parts[:-1]]), truth)
+    table.to_parquet(paths[1])  # rows of the first file again
+    assert spark_shared.score(sail, job._replace(output=str(tmp_path / "again")), 2) is None
+    assert not (tmp_path / "again").exists()
+
+
+def test_no_answers_are_left_of_files_that_could_not_be_scored(sail, model, tmp_path):
+    from edgelstm.adapters import spark_whole
+
+    table, _ = rows()
+    table.loc[5, "flow"] = np.nan
+    table.to_parquet(tmp_path / "a.parquet")
+    job = spark_whole.job_for(model, tmp_path / "out", key="device", order="seq", shards=3)
+    with pytest.raises(Exception, match=f"stream '{table.device[5]}'"):
+        spark_whole.score(sail.createDataFrame([(str(tmp_path / "a.parquet"),)], "path string"), job)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(el.UsageError, match="takes a streaming DataFrame of files"):
+        spark_whole.stream(sail.createDataFrame([("a",)], "path string"), job)
+    with pytest.raises(el.UsageError, match=r"end in .parquet or .csv; got '.txt'"):
+        spark_whole.job_for(model, tmp_path / "out", key="device", order="seq", ending=".txt")
+
+
+class Handle(dict):
+    """A state of values by key, as Spark gives it to a processor."""
+
+    def getMapState(self, name, key, value):
+        assert (key, value) == ("shard INT", "blob STRING")
+        return self
+
+    def getValue(self, key):
+        return self.get(key)
+
+    def updateValue(self, key, value):
+        self[key] = value
+
+
+ENDS = spark.Ends(lambda row: (row["place"], row["rows"]), lambda lot, answers: {"rows": packing.packed_table(answers)}, packing.ANSWERS)
+
+
+@pytest.mark.parametrize("frames", [False, True])
+def test_a_processor_goes_on_from_its_values(model, frames):
+    from edgelstm.adapters.columns import columns_of
+    from edgelstm.adapters.spark_state import FramesProcessor, KeyedProcessor
+
+    table, truth = rows()
+    step, kind = KeyedStep(model), FramesProcessor if frames else KeyedProcessor
     columns = columns_of(step.shard.bank, "device", "seq", None)
-    given = table.rename(columns={"flow": f"{spark._INPUT}0", "pressure": f"{spark._INPUT}1"})
-    given[spark._NUMBER] = given.seq
-    given["shard"] = [shard_of(device, 2) for device in given.device]
+    given = table.rename(columns={"flow": f"{packing.INPUT}0", "pressure": f"{packing.INPUT}1"})
+    given["group"] = [shard_of(device, 4) % 2 for device in given.device]  # two lots of two shards
     given = given.sort_values("seq", kind="stable")
     handles, found = (Handle(), Handle()), []
     for begin in range(0, len(given), 50):  # each batch by a worker of its own, from two tasks
         pieces = [pa.RecordBatch.from_pandas(given.iloc[begin + k : begin + k + 25], preserve_index=False) for k in (0, 25)]
-        tasks = [pa.Table.from_batches(pack(iter([piece]), "shard")).to_pandas() for piece in pieces if piece.num_rows]
-        for shard, handle in enumerate(handles):
-            processor = KeyedProcessor(step, columns)
+        tasks = [pa.Table.from_batches(packing.pack(iter([piece]), "group", "device")).to_pandas() for piece in pieces if piece.num_rows]
+        for lot, handle in enumerate(handles):
+            processor = kind(step, columns, 4, ENDS)
             processor.init(handle)
-            found += processor.handleInputRows((shard,), iter([task[task.shard == shard] for task in tasks]), None)
+            own = [task[task.group == lot] for task in tasks]
+            handed = own if frames else [row for task in own for row in task.to_dict("records")]
+            for answers in processor.handleInputRows((lot,), iter(handed), None):
+                found += answers["rows"].tolist() if frames else [answers["rows"]]
             processor.close()
-    equal(pd.concat(found), truth)
-    assert list(pack(iter([]), "shard")) == []
-
-
-@pytest.mark.nightly
-def test_files_are_scored_on_a_spark_of_this_machine(model, tmp_path):
-    table, truth = rows()
-    table["seq"] = pd.to_datetime(table.seq * 60, unit="s", utc=True)
-    (tmp_path / "logs").mkdir()
-    table.iloc[:100].to_parquet(tmp_path / "logs" / "b.parquet", compression="zstd")
-    table.iloc[100:].to_parquet(tmp_path / "logs" / "a.parquet", compression="zstd")
-    asked = ("-i", tmp_path / "logs", "-o", tmp_path / "out", "--key", "device", "--order", "seq", "--keep", "site", "--spark", "local[2]")
-    told = json.loads(command("score", model, *asked, "--json").stdout)
-    assert told["rows"] == len(table) - 1
-    found = pd.read_parquet(tmp_path / "out")
-    found["seq"] = found.seq.astype("int64") // (60 * 10**9 if str(found.seq.dtype).startswith("datetime64[ns") else 60 * 10**6)
-    assert (found.site == found.seq % 3).all()
-    equal(found, truth)
-    assert "is there already" in command("score", model, *asked).stderr
-    table.loc[5, "flow"] = np.nan
-    table.to_parquet(tmp_path / "logs" / "a.parquet", compression="zstd")
-    failed = command("score", model, *(tmp_path / "again" if one == tmp_path / "out" else one for one in asked))
-    assert f"stream '{table.device[5]}'" in failed.stderr
-    assert failed.returncode == 1
-
-
-def command(*words):
-    words = [sys.executable, "-m", "edgelstm", *map(str, words)]
-    return subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)})
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("victim", ["jvm", "worker"])
-def test_nothing_is_lost_where_spark_is_killed(tmp_path, victim):
-    command = [sys.executable, ROOT / "tools" / "kill_spark.py", "--kills", "3", "--victim", victim, "--folder", tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "0 lost, 0 twice, largest difference 0" in done.stdout
+    equal(packing.unpack(("", one) for one in found).to_pandas(), truth)
+    for lot, handle in enumerate(handles):
+        assert {shard % 2 for (shard,) in handle if shard >= 0} == {lot}
+        own = {shard: step.begun() for (shard,) in handle if shard >= 0}
+        for shard, alone in own.items():
+            alone.restore(a2b_base64(handle[shard,][0]))
+            assert {shard_of(key, 4) for key in alone.numbers()} == {shard}
+        assert sum(alone.repeats for alone in own.values()) == (shard_of(table.device[table.duplicated()].iloc[0], 4) in own)
+    other = kind(step, columns, 5, ENDS)
+    other.init(handles[0])
+    with pytest.raises(el.StateError, match="keeps 4 shards, not 5"):
+        list(other.handleInputRows((0,), iter(handed), None))
+    assert list(packing.pack(iter([]), "group", "device")) == []

@@ -100,7 +100,8 @@ def test_weights_that_the_caches_hold_are_not_fetched_ahead():
         ("AuthenticAMD", "26", "68", True),  # Ryzen 9000
         ("AuthenticAMD", "26", "80", False),  # Zen 6
         ("AuthenticAMD", "26", "?", False),
-        ("AuthenticAMD", "25", "17", False),  # Zen 4
+        ("AuthenticAMD", "25", "17", False),  # Zen 4, which weaves
+        ("AuthenticAMD", "25", "33", False),  # Zen 3
         ("GenuineIntel", "26", "2", False),
         ("GenuineIntel", "6", "143", False),
         ("", "", "", False),
@@ -108,10 +109,17 @@ def test_weights_that_the_caches_hold_are_not_fetched_ahead():
 )
 def test_a_pc_is_known_by_family_and_model(monkeypatch, vendor, family, model, fetches):
     monkeypatch.setattr(targets, "_architecture", lambda: "x86_64")
-    for flags in (AVX512, PC):
+    for flags in (AVX512, f"{AVX512} avx512vbmi", PC):
         info = {"vendor_id": vendor, "cpu family": family, "model": model, "flags": flags}
         monkeypatch.setattr(targets, "cpuinfo", lambda info=info: info)
-        assert targets.host.__wrapped__().fetches == fetches
+        host = targets.host.__wrapped__()
+        assert host.fetches == fetches
+        assert host.weaves == ((vendor, family, model) == ("AuthenticAMD", "25", "17") and "avx512vbmi" in flags.split())
+
+
+def test_only_a_cpu_that_has_the_instructions_weaves():
+    names = [("x86-64-v4", ""), ("x86-64-v4", "znver4"), ("x86-64-v4", "znver5"), ("x86-64-v3", "znver4")]
+    assert [targets.named(name, cpu=cpu).weaves for name, cpu in names] == [False, True, False, False]
 
 
 def test_this_machine_has_the_name_that_llvm_gives_it():
@@ -125,7 +133,7 @@ TUNED = {
     "compiler/lowering/packing.py": ("SHORT",),
     "compiler/lowering/rnn.py": ("CHAINS",),
     "compiler/layout.py": ("LONGEST_BLOCK", "BLOCK_SCRATCH"),
-    "compiler/targets.py": ("FETCHING",),
+    "compiler/targets.py": ("FETCHING", "WEAVING"),
     "kernels/tiles_f32.py": ("TOGETHER", "LONG"),
     "kernels/tiles_int8.py": ("STRAIGHT",),
     "kernels/simd/dots.py": ("NARROW",),

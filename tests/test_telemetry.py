@@ -1,11 +1,13 @@
 """What a running stream counts: latencies, drift, what was refused; as JSON lines and as Prometheus reads it."""
 
+import gc
 import json
 import platform
 import re
 import time
 import urllib.request
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -86,6 +88,70 @@ def test_blocks_are_counted_when_they_are_answered():
     assert (telemetry.steps, telemetry.resets, telemetry.latency[0]) == (3, 0, 3)
     assert list(passing) == []
     assert (telemetry.steps, telemetry.resets, telemetry.latency[3]) == (5, 1, 2)
+
+
+class Other(NamedTuple):
+    """A block that is laid out otherwise."""
+
+    begins: bool
+    values: np.ndarray
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_compiled_code_counts_the_same(looked_at, monkeypatch):
+    """Blocks of one kind and of another, long and short, some of which begin recordings; what is looked at, and when."""
+    draw, made = np.random.default_rng(4), []
+    for i in range(400):
+        values = draw.normal(size=(draw.integers(1, 30), 3)).astype(np.float32)
+        begins = bool(draw.random() < 0.1)
+        made.append(Other(begins, values) if i % 50 == 49 else Samples(values, range(len(values)), begins=begins))
+    records = []
+    for native in (True, False):
+        if not native:
+            monkeypatch.setattr("edgelstm.field.telemetry.counting", lambda: None)
+        sensors = SensorChecks(el.InputStatistics.of(ROWS)) if looked_at else None
+        telemetry = Telemetry(ABOUT, deadline=60, sensors=sensors)
+        passing = telemetry.observe(iter(made))
+        assert next(passing) is made[0]
+        assert telemetry.steps == 0
+        assert [one is other for one, other in zip(passing, made[1:], strict=True)] == [True] * 399
+        telemetry.look()
+        record = telemetry.record()
+        assert sum(record["latency_ns"]["buckets"].values()) == record["steps"] == sum(len(block.values) for block in made)
+        assert 0 < record.pop("latency_ns")["sum"] < 60e9 * record["steps"]
+        assert len(telemetry._clocks) == native or not native_call.usable()
+        records.append(record)
+    assert records[0]["resets"] == sum(block.begins for block in made)
+    for record in records:
+        for channel in record.get("inputs", {}).values():
+            channel["drift"] = pytest.approx(channel["drift"], rel=1e-4)  # sums over other pieces
+    assert records[0] == records[1]
+
+
+def test_what_is_late_or_fails_is_counted_by_compiled_code():
+    def failing():
+        yield block(2)
+        time.sleep(0.41)
+        yield block(3)
+        raise OSError("the wire broke")
+
+    telemetry = Telemetry(ABOUT, deadline=0.3)
+    for samples in (passing := telemetry.observe(failing())):
+        if len(samples.values) == 3:
+            time.sleep(0.41)
+            break
+    assert (telemetry.steps, telemetry.deadline_misses) == (2, 0)  # the wait for a sample is not its latency
+    with pytest.raises(OSError, match="the wire broke"):
+        next(passing)
+    assert (telemetry.steps, telemetry.deadline_misses) == (5, 3)
+    assert 1.2e9 <= telemetry.latency_ns < 60e9
+    assert list(passing) == []
+    with pytest.raises(AttributeError, match="values"):
+        list(telemetry.observe([7]))
+    broken = telemetry.observe(block() for _ in range(3))
+    del telemetry
+    gc.collect()
+    assert len(list(broken)) == 3
 
 
 def test_what_prometheus_reads():
@@ -193,5 +259,5 @@ def test_every_late_step_is_counted(model, native, monkeypatch):
 
 def test_the_counter_of_another_machine_is_read_too():
     code = code_for(TARGETS["rpi4"])
-    assert code.count((0xD53BE040).to_bytes(4, "little")[1:]) == 3  # MRS of CNTVCT_EL0 to any register
+    assert code.count((0xD53BE040).to_bytes(4, "little")[1:]) == 5  # MRS of CNTVCT_EL0 to any register
     assert b"\x0f\x31" in code_for(TARGETS["x86-64-v3"])  # RDTSC

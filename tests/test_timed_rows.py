@@ -40,6 +40,11 @@ def test_run_steps_lines_at_their_times(tmp_path):
     told = ("run", tmp_path / "m.elstm", "--time", "t", "--time-unit", "ms", "--keep", "n", "--metrics", tmp_path / "m.jsonl")
     result = call(*told, "--state", f"{tmp_path}/s/", given=given)
     assert result.exit_code == 0, result.output
+    assert result.stderr.splitlines() == [
+        "edgelstm: 2 of 7 samples were left out by their times: 1 older than the one before, 1 at a time that had one.",
+        "edgelstm: 2 instants had no sample; --on-gap says what is done then.",
+        "edgelstm: the stream began anew at 1 of 7 samples: they came long after the one before (--max-gap), or long before it.",
+    ]
     header, *lines = [line.split(",") for line in result.stdout.splitlines()]
     assert header == ["n", "rest", "walk"]
     stream = el.Stream(MODEL)
@@ -48,12 +53,23 @@ def test_run_steps_lines_at_their_times(tmp_path):
     assert np.array_equal(np.array([line[1:] for line in lines], np.float32), expected)
     counted = json.loads((tmp_path / "m.jsonl").read_text())
     assert [counted[name] for name in ("duplicates", "late", "missing", "long_gaps")] == [1, 1, 2, 1]
-    again = call(*told, "--state", f"{tmp_path}/s/", "--late", "error", given=given + "5020,7,1,2,3\n")
+    other = given.replace("\n0,0,", "\n0,0,1") + "5020,7,1,2,3\n"  # begins otherwise, so it is not the same file
+    again = call(*told, "--state", f"{tmp_path}/s/", "--late", "error", given=other)
     assert "line 2: this sample is 5 s older" in refused(again, 1)
     again = call(*told, "--state", f"{tmp_path}/s/", "--max-gap", 100, given=given + "5020,7,1,2,3\n")
     assert len(again.stdout.splitlines()) == 2
     for odd in (["--max-gap", "0.001"], ["--period", "-1"]):
         refused(call(*told, *odd, given=given), 2)
+
+
+def test_times_in_another_unit_are_suspected(tmp_path):
+    """Milliseconds taken for seconds begin the stream anew at each sample, whose answers look as good as others."""
+    el.save(MODEL, tmp_path / "m.elstm")
+    given = "t,ax,ay,az\n" + "".join(f"{20 * i},1,2,3\n" for i in range(9))
+    result = call("run", tmp_path / "m.elstm", "--time", "t", given=given)
+    assert "anew at 8 of 9 samples" in result.stderr
+    assert "are times in s (--time-unit)" in result.stderr
+    assert call("run", tmp_path / "m.elstm", "--time", "t", "--time-unit", "ms", given=given).stderr == ""
 
 
 def test_streams_by_key_have_times_of_their_own(tmp_path):

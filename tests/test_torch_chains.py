@@ -227,3 +227,19 @@ def test_of_a_crf_the_scores_that_it_decodes_are_the_answer(tmp_path):
     for other in (np.ones((4, 4), np.float32), np.ones((3, 4), np.float32)):
         with pytest.raises(el.UnsupportedModelError, match="CRF"):
             imported(tmp_path, torch_zip(tagger | {"crf.transitions": other}))
+
+
+def test_an_encoder_and_a_decoder_that_attends_are_two_networks(tmp_path):
+    arrays = under("encoder.emb", embedding(12, 5)) | under("encoder.rnn", lstm_arrays(5, 8))
+    arrays |= under("decoder.emb", embedding(9, 5)) | under("decoder.rnn", lstm_arrays(13, 8)) | under("decoder.attn", linear_arrays(8, 8))
+    arrays |= under("decoder.linear", linear_arrays(9, 8))
+    with pytest.raises(el.UnsupportedModelError, match=r'two networks.*prefix="encoder.rnn"|two networks.*prefix="encoder"') as refused:
+        imported(tmp_path, torch_zip(arrays))
+    prefix = str(refused.value).partition('prefix="')[2].partition('"')[0]
+    assert len(imported(tmp_path, torch_zip(arrays), prefix=prefix).model.layers) == 2
+
+
+def test_of_a_head_that_would_fit_before_its_recurrence_is_said_that_it_may_be_one(tmp_path):
+    arrays = under("rnn", gru_arrays(3, 6)) | under("a", linear_arrays(2, 6)) | under("b", linear_arrays(3, 6))
+    with pytest.raises(el.UnsupportedModelError, match="in another order: if several read one layer, as heads do"):
+        imported(tmp_path, torch_zip(arrays))

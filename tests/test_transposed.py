@@ -79,3 +79,27 @@ def test_more_answers_than_timesteps_are_refused(tmp_path):
     exported(Decoder(nn.ConvTranspose2d(4, 2, (2, 1), (2, 1))).eval(), torch.randn(1, 12, 6), tmp_path / "model.pt2")
     with pytest.raises(el.UnsupportedModelError, match="answers each step 2 times"):
         el.load(tmp_path / "model.pt2")
+
+
+@pytest.mark.parametrize(("taps", "stride"), [(5, 2), (2, 4), (3, 3)])
+def test_rows_between_rows(taps, stride):
+    """Streamed, a step gives the rows that no later step adds to, as torch gives them of the whole signal."""
+    torch.manual_seed(1)
+    layer, x = nn.ConvTranspose1d(3, 2, taps, stride), torch.randn(1, 3, 12)
+    parameters = (value.detach().numpy() for value in (layer.weight, layer.bias))
+    model = el.Model(el.Conv1DTranspose(*parameters, stride=stride))
+    wanted = nn.functional.pad(layer(x), (0, stride))[0, :, : 12 * stride].detach().T.reshape(12, -1).numpy()
+    if taps < stride:  # torch leaves out the rows behind the last block that the bias alone makes
+        wanted[-1, 2 * taps :] = np.tile(layer.bias.detach().numpy(), stride - taps)
+    np.testing.assert_allclose(reference.run(model, x[0].T.numpy()), wanted, rtol=0, atol=1e-6)
+
+
+def test_what_does_not_fit_is_refused():
+    for given, told in (
+        ({"weight": np.ones((3, 2))}, "must have 3 dimension"),
+        ({"weight": np.ones((3, 2, 4)), "bias": np.ones(3)}, r"bias must have shape \(2,\)"),
+        ({"weight": np.ones((3, 2, 4)), "stride": 0}, "stride must be a whole number from 1"),
+        ({"weight": np.ones((1, 64, 1)), "stride": 2000}, "more than a layer may be wide"),
+    ):
+        with pytest.raises(el.ShapeError, match=told):
+            el.Conv1DTranspose(**given)

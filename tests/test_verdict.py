@@ -96,6 +96,32 @@ def test_a_recording_of_the_right_kind_is_shipped(rng, model):
     assert findings_of(raw, recording(rng) * units) == []
 
 
+def test_a_mean_far_from_zero_does_not_pass_for_a_good_answer(rng, model):
+    """Pressure, say: the same network and the same error, behind a mean that no error reaches."""
+    lstm, head = model.layers
+    windows = recording(rng).reshape(8, 100, 6)
+    weak = el.Dense(head.weight[:1] * 0.1, np.array([10.0]))
+    told = {name: told_of(el.Model((lstm, last)), windows)["output"] for name, last in (("near", replace(weak, bias=[0.0])), ("far", weak))}
+    assert told["far"]["snr_db"] > told["near"]["snr_db"] + 30
+    assert told["far"]["varying_db"] == pytest.approx(told["near"]["varying_db"], abs=1)
+    still = np.full((10, 2), 5.0)
+    assert metrics.varying_db(still, still + 1e-6) is None
+
+
+@pytest.mark.parametrize(
+    ("lost", "won", "falls"), [(0, 0, False), (1, 0, False), (4, 0, False), (5, 0, True), (30, 25, False), (60, 20, True), (5, 30, False)]
+)
+def test_accuracy_falls_where_more_becomes_wrong_than_by_chance(rng, model, lost, won, falls):
+    steps = 20_000  # so that what is lost is below what may be
+    labels = np.zeros((1, steps))
+    before, after = np.zeros((2, 1, steps, model.output_size))
+    before[..., 0] = after[..., 0] = 1
+    after[0, :lost, 1] = 2
+    before[0, lost : lost + won, 1] = 2
+    told = metrics.task(model, labels, before, after)
+    assert (told["passed"], told["falls"]) == (True, falls)
+
+
 def test_columns_of_zeros_do_not_count(rng, model):
     rows = stuck(rng, 1, 4)
     lstm, head = model.layers

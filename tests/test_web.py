@@ -73,6 +73,7 @@ def test_the_page_and_what_it_reads(server: Server, feed: Feed) -> None:
     assert first["counters"] == {"samples": 2, "streams": 1, "bad lines": 3}
     assert first["streams"] == [["", 2, "walk"]]
     assert second["rows"] == []
+    assert ask(server, "/about", Authorization="Bearer needless")[0] == 200
     assert ask(server, "/nothing")[0] == 404
     assert ask(server, "/", "POST")[0] == 501
 

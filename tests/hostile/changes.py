@@ -10,6 +10,7 @@ import pickletools
 import re
 import warnings
 import zipfile
+from copy import deepcopy
 
 EXTREMES = [b"\xff" * 8, b"\xff\xff\xff\x7f" * 2, b"\0" * 8, b"\x01" + b"\0" * 7, b"\0\0\0\x80" * 2, b"\xff\xff\xff\xff\xff\xff\xff\x7f"]
 
@@ -99,7 +100,7 @@ def documented(text, rng):
         (node, key), (other, name) = drawn(rng, found), drawn(rng, found)
         match int(rng.integers(0, 6)):
             case 0 | 1 | 2:
-                node[key] = drawn(rng, ODD)
+                node[key] = deepcopy(drawn(rng, ODD))  # another change may reach into it
             case 3:
                 node[key] = json.loads(json.dumps(other[name]))
             case 4:

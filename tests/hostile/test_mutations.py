@@ -29,6 +29,9 @@ import edgelstm as el
 HERE = Path(__file__).parent
 STATE_DICT = under("lstm", lstm_arrays(2, 3)) | under("fc", linear_arrays(1, 3))
 
+#: Findings of the nightly form: an input with an axis of length 0.
+MENDED = [("TensorFlow Lite", 114002)]
+
 #: Mutations of the quick form, and of the nightly form.
 FEW, MANY = 25, 20_000
 
@@ -116,6 +119,13 @@ def description(folder):
     return described
 
 
+def tensorflowjs(folder):
+    with zipfile.ZipFile(HERE.parent / "golden" / "tensorflowjs.zip") as archive:
+        for name in ("group1-shard1of2.bin", "group1-shard2of2.bin"):
+            (folder / name).write_bytes(archive.read(f"words/{name}"))
+        return archive.read("words/model.json")
+
+
 def recipe(folder):
     (folder / "arrays").write_bytes(npz(OWN_NAMES))
     return OWN.encode()
@@ -168,6 +178,7 @@ SOUND = {
     "Keras (.keras)": ("network", "m.keras", lambda _: keras_file("stateful.keras")),
     "Keras (weights alone)": ("weights", "m.h5", lambda _: weights_alone()[0]),
     "Keras (description)": ("recipe", "m.json", description),
+    "TensorFlow.js": ("network", "m.json", tensorflowjs),
     "GuitarML": ("network", "m.json", lambda _: json_of(guitarml(np.random.default_rng(7)))),
     "NAM": ("network", "m.nam", lambda _: json_of(nam(np.random.default_rng(7)))),
     "RTNeural": ("network", "m.json", lambda _: json_of(small(np.random.default_rng(7)))),
@@ -187,8 +198,8 @@ BARE = {*SOUND} - {
 }
 
 
-def outcome(kinds, folder, count):
-    """The summaries, and the findings."""
+def outcome(kinds, folder, count, first=0):
+    """The summaries, and the findings, of mutations from the number `first` on."""
     files = []
     for kind in kinds:
         form, name, make = SOUND[kind]
@@ -196,7 +207,7 @@ def outcome(kinds, folder, count):
         place.mkdir()
         (place / name).write_bytes(make(place))
         files += [form, place / name]
-    program = [sys.executable, HERE / "mutations.py", str(count), "0", *files]
+    program = [sys.executable, HERE / "mutations.py", str(count), str(first), *files]
     done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=600 + count * len(kinds))
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, (done.returncode, lines[-3:], done.stderr[-500:])
@@ -210,6 +221,12 @@ def test_a_few_mutations(kinds, tmp_path):
     summaries, findings = outcome(sorted(kinds), tmp_path, FEW)
     assert not findings
     assert [summary["tried"] for summary in summaries] == [FEW] * len(kinds)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("kind", "number"), MENDED)
+def test_what_was_found_stays_mended(kind, number, tmp_path):
+    assert not outcome([kind], tmp_path, 1, number)[1]
 
 
 @pytest.mark.nightly

@@ -128,6 +128,30 @@ def doubling_calls(graph):
     graph.add("z", "PartitionedCall", "y", f=function_name("f40"))
 
 
+def called_in_order(graph, order):
+    """Four thousand functions, each of which calls the one before it and is called by a node of its own."""
+    graph.function("f0", ["a"], {"b": "c:y:0"}, [node("c", "Tanh", ["a"])])
+    for i in range(4000):
+        graph.function(f"f{i + 1}", ["a"], {"b": "d:output:0"}, [node("d", "PartitionedCall", ["a"], f=function_name(f"f{i}"))])
+    last = "y"
+    for i in order:
+        last = graph.add(f"z{i}", "PartitionedCall", last, f=function_name(f"f{i}"))
+
+
+def chain_of_calls(graph):
+    called_in_order(graph, range(4000))
+
+
+def chain_of_calls_from_its_end(graph):
+    called_in_order(graph, range(3999, -1, -1))
+
+
+def unsaid_parts(graph):
+    """A Split, whose parts are answers, into no number of them."""
+    graph.constant("axis", np.int32(1))
+    graph.add("z", "Split", "axis", "y", num_split="many")
+
+
 def no_function(graph):
     graph.add("z", "PartitionedCall", "y", f=function_name("nowhere"))
 
@@ -179,6 +203,9 @@ def many_splits(graph):
         (odd_output, "no output of a node"),
         (calls_itself, "calls itself"),
         (doubling_calls, "larger than is imported|deeper"),
+        (chain_of_calls, "deeper"),
+        (chain_of_calls_from_its_end, "deeper"),
+        (unsaid_parts, "no number"),
         (no_function, "not in the file"),
         (long_chain, "larger than is imported"),
         (doubled, "larger than is imported|more than"),
