@@ -41,9 +41,9 @@ def banks(model: Any, form: str = "") -> dict[str, Callable[[Any], Any]]:
     streams = [el.Stream(model).step for _ in keys]
 
     def loop(xs: Any) -> Any:
-        return np.array([step(x)[0] for step, x in zip(streams, xs, strict=True)])
+        return np.array([step(x)[0] for step, x in zip(streams, xs, strict=True)])[:, None]
 
-    return {f"step_many{form}": lambda xs: bank.step_many(keys, xs)[:, 0], f"a loop over Stream.step(x){form}": loop}
+    return {f"step_many{form}": lambda xs: bank.step_many(keys, xs), f"a loop over Stream.step(x){form}": loop}
 
 
 def recordings(case: Any, xs: Any) -> dict[str, Callable[[], Any]]:
@@ -125,7 +125,7 @@ def check(name: str, answers: Any, expected: Any, tolerance: float = TOLERANCE) 
 
 
 def stepping(case: Any, xs: Any, expected: Any) -> dict[str, Callable[[Any], Any]]:
-    """All contenders that step many streams, each checked. xs: (steps, STREAMS, inputs); expected: (CHECKED, STREAMS)."""
+    """All contenders that step many streams, each checked. xs: steps of (STREAMS, inputs); expected: (CHECKED, STREAMS, 1)."""
     import bank_peers
 
     found = banks(case.model)
@@ -182,8 +182,8 @@ def measured(text: str, rounds: int) -> dict[str, dict[str, float]]:
 
     case = make_case(Row.parse(text))
     rng = np.random.default_rng(0)
-    xs = rng.uniform(-1, 1, (20, STREAMS, case.row.input_size)).astype(np.float32)
-    expected = np.stack([reference.run(case.model, xs[:CHECKED, k])[:, 0] for k in range(STREAMS)], axis=1)
+    xs = list(rng.uniform(-1, 1, (20, STREAMS, case.row.input_size)).astype(np.float32))
+    expected = np.stack([reference.run(case.model, np.array(xs[:CHECKED])[:, k]) for k in range(STREAMS)], axis=1)
     steps = stepping(case, xs, expected)
     chunks = {name: (lambda step=step: [step(x) for x in xs] and None) for name, step in steps.items()}
     offline_xs = rng.uniform(-1, 1, (RECORDINGS, STEPS, case.row.input_size)).astype(np.float32)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-#: Takes samples (streams, inputs) of the next step, and gives the answers (streams,).
+#: Takes samples (streams, inputs) of the next step, and gives the answers (streams, 1).
 Step = Callable[[Any], Any]
 
 
@@ -32,7 +32,7 @@ def litert(case: Any, streams: int) -> dict[str, Step]:
         invoke()
         for source, target in pairs:
             put(source, get(target))
-        return get(y_number)[:, 0]
+        return get(y_number)
 
     return {"LiteRT cell XNNPACK": step}
 
@@ -50,7 +50,7 @@ def torch_cell(case: Any, streams: int) -> dict[str, Step]:
     def step(xs: Any) -> Any:
         with torch.inference_mode():
             state[:] = cell(torch.from_numpy(xs), tuple(state))
-            return head(state[0])[:, 0].numpy()
+            return head(state[0]).numpy()
 
     return {"PyTorch LSTMCell": step}
 
@@ -89,7 +89,7 @@ def _bound(file: bytes) -> Step:
     def step(xs: Any) -> Any:
         x[0] = xs
         advance()
-        return y[:, 0].copy()
+        return y.copy()
 
     return step
 

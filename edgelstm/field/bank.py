@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy import empty
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from ..runtime.fields import Fields
 from ..runtime.keyed import Integers, Key, checked, sequence
 from ..runtime.samples import NanPolicyName
 from ..runtime.states import Floats, StepSame
@@ -22,14 +22,9 @@ if TYPE_CHECKING:
 _FLOAT32 = np.dtype(np.float32)
 
 
-class _Ready(Fields):
-    """A step of the same keys as before: what makes it, and the shape of its answers."""
-
-    keys: Sequence[Any]
-    looked: tuple[Sequence[Any], Integers]
-    slots: Integers
-    step: StepSame
-    shape: tuple[int, ...]
+#: A step of the same keys as before: the keys, what they were looked up as, their slots, what makes the step, shape and number of its
+#: answers. A tuple, since each step takes it apart.
+_Ready = tuple[Sequence[Any], tuple[Sequence[Any], Integers], Integers, StepSame, tuple[int, ...], int]
 
 
 class StreamBank(KeptStreams):
@@ -139,13 +134,15 @@ class StreamBank(KeptStreams):
         InputError, UsageError
             As `step`; nothing has changed then, of any stream.
         """
-        ready = self._ready
-        if ready is not None and keys is ready.keys and self._keyed.looked is ready.looked:
-            answers = np.empty(ready.shape, _FLOAT32)
-            if ready.step(xs, answers) is answers:
-                self._keyed.touched = ready.slots, self.steps, 1
-                self.steps += ready.shape[0]
-                return answers
+        if (ready := self._ready) is not None:
+            known, looked, slots, step, shape, count = ready
+            keyed = self._keyed
+            if keys is known and keyed.looked is looked:
+                answers: Floats = empty(shape, _FLOAT32)
+                if step(xs, answers) is answers:
+                    keyed.touched = slots, (before := self.steps), 1
+                    self.steps = before + count
+                    return answers
         keys, size = sequence(keys), self._sizes.input_size
         plain = type(xs) is np.ndarray and xs.dtype == np.float32 and xs.shape == (len(keys), size) and xs.flags.c_contiguous
         rows: Floats = xs if plain else self._states.samples.many(xs)  # type: ignore[assignment]
@@ -160,7 +157,7 @@ class StreamBank(KeptStreams):
         """Note what the next step of the same keys needs."""
         keys, slots = looked
         if (step := self._states.ready(slots)) is not None:
-            self._ready = _Ready(keys, looked, slots, step, (len(keys), *self.output_shape))
+            self._ready = keys, looked, slots, step, (len(keys), *self.output_shape), len(keys)
 
     def process_many(self, keys: Sequence[Key] | NDArray[Any], xs: ArrayLike) -> Floats:
         """Many timesteps of each of these streams, as many of all; a key that stands twice takes its parts one behind the other.
