@@ -1,6 +1,7 @@
 """A run that is ended at any line of its code, and started again: its answers are those of one that was never ended."""
 
 import json
+import os
 import random
 import signal
 import sys
@@ -14,6 +15,8 @@ from cli_calls import ROWS, call, launch, line_of, refused, scaled
 
 import edgelstm as el
 from edgelstm.cli import session
+from edgelstm.cli.state import StateFile
+from edgelstm.errors import UsageError
 from edgelstm.runners import Samples, lines
 from edgelstm.runners.again import COMPARED, ReadAgain
 from edgelstm.runners.checkpoint import checked_notes
@@ -23,6 +26,7 @@ pytestmark = pytest.mark.usefixtures("heard_signals")
 
 PACKAGE = str(Path(session.__file__).parents[1])
 HEADER = "n,t,dev,ax,ay,az"
+IN_USE = "another process keeps its state there"
 RECORDS = [f"{i},{i * 0.02:.2f},d{i % 3},{','.join(map(repr, ROWS[i % 40].tolist()))}" for i in range(120)]
 
 
@@ -203,59 +207,62 @@ def test_a_state_in_use_is_refused_to_a_second_process(path: Path, tmp_path: Pat
             process.stdin.write(f"{number},1,2,3\n".encode())
             line_of(process)
             line_of(process) if number == 1 else None
-            assert "another process keeps its state there" in refused(call(*asked, given="9,1,2,3\n"), 2)
+            assert IN_USE in refused(call(*asked, given="9,1,2,3\n"), 2)
         process.stdin.close()
         assert process.wait(60) == 0
     assert call(*asked, given="0,1,2,3\n3,1,2,3\n").stdout.count("\n") == 2
 
 
 @pytest.mark.parametrize("when", ["before", "behind"])
-def test_a_state_is_in_use_also_while_it_is_written(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
-    """A second process that comes in the moment in which the new file takes the old one's name."""
-    state, met = str(tmp_path / "kept.state"), []
-    first = StateFile(state)
-    stream = el.Stream(el.load(path))
-    first.take_up(stream)
-    first.keep()
-    replace = os.replace
+def test_a_state_is_in_use_from_its_start_to_its_end(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    """A second process that comes before there is a file, or in the moment in which a new one takes the old one's name, or none is left."""
+    state, met = str(tmp_path / ("s" * 255)), []
+    (tmp_path / f".{'s' * 200}.1-2.tmp").write_bytes(b"of a process that was killed")
+    first, replace = StateFile(state), os.replace
 
-    def between(*names: str) -> None:
-        if when == "behind":
+    def refuses(*names: str) -> None:
+        if when == "behind" and names:
             replace(*names)
-        with pytest.raises(UsageError, match="another process keeps its state there"):
+        with pytest.raises(UsageError, match=IN_USE):
             StateFile(state)
-        met.append(when)
-        if when == "before":
+        met.append(len(names))
+        if when == "before" and names:
             replace(*names)
 
-    monkeypatch.setattr(os, "replace", between)
+    refuses()
+    first.take_up(stream := el.Stream(el.load(path)))
+    monkeypatch.setattr(os, "replace", refuses)
     first.keep()
-    assert met == [when]
+    os.unlink(state)
+    refuses()
+    first.keep()
+    assert met == [0, 2, 0, 2]
     monkeypatch.undo()
     first.close()
     second = StateFile(state)
     second.take_up(stream)
     second.close()
+    assert os.listdir(tmp_path) == [os.path.basename(state)]
 
 
-def test_a_state_that_is_renamed_while_a_second_process_opens_it_is_refused(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_that_meet_while_a_third_ends_do_not_both_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = str(tmp_path / "kept.state")
-    first = StateFile(state)
-    first.take_up(el.Stream(el.load(path)))
-    first.keep()
-    opened, calls = os.open, []
+    first, began = StateFile(state), []
+    opened = os.open
 
     def slowly(name: str, *flags: int) -> int:
         file = opened(name, *flags)
-        if name == state and not calls:
-            calls.append(name)
-            first.keep()  # the file that was opened has no name any more, and nobody holds it
+        if not began:
+            began.append(None)
+            first.close()  # the file that was opened has no name any more, and nobody holds it
+            began.append(StateFile(state))
         return file
 
     monkeypatch.setattr(os, "open", slowly)
-    with pytest.raises(UsageError, match="another process keeps its state there"):
+    with pytest.raises(UsageError, match=IN_USE):
         StateFile(state)
-    assert calls
+    began[1].close()
+    StateFile(state).close()
 
 
 def test_what_other_libraries_call_it_leads_to_a_stream() -> None:

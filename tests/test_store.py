@@ -66,10 +66,11 @@ def test_a_folder_has_one_owner_and_what_a_kill_left_is_removed(tmp_path):
     other = StateStore(tmp_path, "other")
     other.close()
     store.close()
-    (tmp_path / ".12-345.tmp").write_bytes(b"torn")
-    (tmp_path / "mine.tmp").write_bytes(b"kept")
+    kept = {".other.0.state.12-345.tmp", "mine.tmp"}  # another process may be writing the one
+    for name in (".state.0.state.12-345.tmp", ".state.1.state.1-2.tmp", *kept):
+        (tmp_path / name).write_bytes(b"torn")
     StateStore(tmp_path).close()
-    assert {file.name for file in tmp_path.iterdir()} == {"state.lock", "other.lock", "mine.tmp"}
+    assert {file.name for file in tmp_path.iterdir()} == {"state.lock", "other.lock", *kept}
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(el.UsageError, match="no state can be kept there"):
         StateStore(tmp_path / "file")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: Seconds between two times that the state of an endless input is written.
 SECONDS = 10.0
 
+#: Times that a lock file is opened which others remove, since they just end.
+_PATIENCE = 100
 
 #: What the states of runs begin with, and of what they are.
 _KINDS = {
@@ -33,15 +35,31 @@ def _of_others(blob: bytes, problem: StateError) -> str:
     return f"it is the state of {kind}; say the same here" if kind and "no snapshot" in str(problem) else ""
 
 
+def _opened(path: str) -> int:
+    """A lock file, made where there is none; -1 where none can be made, as on a disk that is full."""
+    for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):  # another user may have left one that can be read alone
+        with suppress(OSError):
+            return os.open(path, flags, 0o666)
+    return -1
+
+
 def _locked(file: int) -> bool:
     """Make an open file this process's own until it is closed; whether no other has it. A file system without locks says yes."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:
+    except (OSError, ValueError):
         pass
     return True
+
+
+def _named(file: int, path: str) -> bool:
+    """Whether an open file still has its name."""
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except OSError:
+        return False
 
 
 class Stateful(Protocol):
@@ -78,7 +96,7 @@ class StateFile:
 
     def __init__(self, path: str, every: float = SECONDS) -> None:
         self.path, self.every = path, every
-        self._claimed = -1
+        self._held, self._lock = -1, ""
         self._check()
         self._streams: Stateful | None = None
         self._blob = b""
@@ -96,31 +114,34 @@ class StateFile:
         self._claim()
 
     def _claim(self) -> None:
-        """Make the file that is there this process's own, until it ends; a file system without locks has none.
+        """Make the state this process's own until `close`: by a file beside it, since each state that is written is another file.
 
         Raises
         ------
         UsageError
             If another process has it.
         """
-        while True:
-            try:
-                file = os.open(self.path, os.O_RDONLY)
-            except OSError:
-                return
+        from ..runtime.writing import beside, remove_unfinished
+
+        self._lock = beside(self.path, "lock")
+        for _ in range(_PATIENCE):
+            file = _opened(self._lock)
             if not _locked(file):
                 os.close(file)
                 raise UsageError(f"--state {self.path}: another process keeps its state there; end it, or name another file.")
-            with suppress(OSError):
-                if os.path.samestat(os.fstat(file), os.stat(self.path)):
-                    self._claimed = file
-                    return
-            os.close(file)  # another has taken its name between the two calls
+            if file < 0 or _named(file, self._lock):
+                self._held = file
+                remove_unfinished(self.path)
+                return
+            os.close(file)  # who had it has removed it between the two calls
 
     def _let_go(self) -> None:
-        if self._claimed >= 0:
-            os.close(self._claimed)
-            self._claimed = -1
+        if self._held >= 0:
+            if _named(self._held, self._lock):
+                with suppress(OSError):
+                    os.unlink(self._lock)
+            os.close(self._held)
+            self._held = -1
 
     def _load(self) -> tuple[bytes, Mapping[str, Any]] | None:
         """The state that is there, and its notes."""
@@ -136,20 +157,7 @@ class StateFile:
         from ..runners import checkpoint
         from ..runtime.writing import write_atomic
 
-        new: list[int] = []
-
-        def claim(descriptor: int) -> None:
-            new.append(os.dup(descriptor))
-            _locked(new[0])
-
-        try:
-            write_atomic(self.path, checkpoint.pack(blob, notes), claim)
-        except ModelFileError:
-            for file in new:
-                os.close(file)
-            raise
-        self._let_go()
-        self._claimed = new[0]
+        write_atomic(self.path, checkpoint.pack(blob, notes))
 
     @cached_property
     def _there(self) -> tuple[bytes, Mapping[str, Any]] | None:

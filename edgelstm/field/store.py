@@ -11,7 +11,6 @@ as a JSON object, the state, SHA-256 of all before it.
 import fcntl
 import json
 import os
-import re
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,7 +19,7 @@ from typing import Any, NamedTuple
 
 from ..errors import StateError, UsageError
 from ..runtime.digests import sha256
-from ..runtime.writing import write_atomic
+from ..runtime.writing import remove_unfinished, write_atomic
 
 _MAGIC, _VERSION = b"ELSTMSTO", 1
 _HEADER = struct.Struct("<8sIQIQ")
@@ -28,9 +27,6 @@ _DIGEST_SIZE = 32
 
 #: No bank of streams is larger, in bytes.
 MOST_BYTES = 1 << 34
-
-#: What `write_atomic` leaves where it is killed.
-_LEFT = re.compile(r"\.\d+-\d+\.tmp")
 
 
 class Kept(NamedTuple):
@@ -85,14 +81,14 @@ class StateStore:
             raise UsageError(f"{folder}: no state can be kept there ({problem.strerror}); name a folder that can be written to.") from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             self.close()
             raise UsageError(f"{folder}: another process keeps its state there; end it, or name another folder.") from None
+        except OSError:
+            pass  # a file system without locks
         self._files = tuple(self.folder / f"{name}.{slot}.state" for slot in (0, 1))
-        for left in self.folder.iterdir():
-            if _LEFT.fullmatch(left.name):
-                with suppress(OSError):
-                    left.unlink()
+        for file in self._files:
+            remove_unfinished(str(file))
 
     def newest(self) -> Kept | None:
         """The newest state that is whole; None where none was ever written.
