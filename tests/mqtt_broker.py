@@ -1,11 +1,13 @@
 """A mosquitto of the test's own: persistent, on a free port, that can be stopped and started."""
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,14 @@ PLACES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/s
 CONNECT, ACCEPTED = bytes.fromhex("100c00044d5154540402003c0000"), bytes.fromhex("20020000")
 
 
+def free_port() -> int:
+    """One that nobody listens on, and that the system gives to no client: it might be taken while the broker is away, or call itself."""
+    while True:
+        with suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", port := random.SystemRandom().randrange(10_000, 30_000)))
+            return port
+
+
 class Broker:
     """Listens on `port` from `start` to `stop`."""
 
@@ -24,10 +34,7 @@ class Broker:
         found = shutil.which("mosquitto", path=PLACES)
         if found is None:
             pytest.skip("mosquitto is not installed")
-        self._program, self._process = found, None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self._program, self._process, self.port = found, None, free_port()
         self._config = folder / "mosquitto.conf"
         user = ["user root"] if os.geteuid() == 0 else []
         self._config.write_text("\n".join([f"listener {self.port} 127.0.0.1", "allow_anonymous true", *user, *lines]) + "\n")
@@ -35,14 +42,14 @@ class Broker:
 
     def start(self) -> None:
         """Return when it has answered a client: mosquitto listens before its loop begins, and forgets a SIGTERM that falls between."""
+        deadline = time.monotonic() + 60
         self._process = subprocess.Popen([self._program, "-c", str(self._config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(500):
-            with socket.socket() as client:
-                client.settimeout(5)
-                if client.connect_ex(("127.0.0.1", self.port)) == 0:
-                    client.sendall(CONNECT)
-                    if client.recv(4) == ACCEPTED:
-                        return
+        while time.monotonic() < deadline:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=20) as client:
+                client.sendall(CONNECT)
+                if client.recv(4) == ACCEPTED:
+                    return
+            assert self._process.poll() is None, "mosquitto ended"
             time.sleep(0.01)
         raise AssertionError("mosquitto does not answer")
 
@@ -54,7 +61,7 @@ class Broker:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(60)
 
 
 def persistent(folder: Path) -> list[str]:

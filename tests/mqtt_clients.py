@@ -12,6 +12,8 @@ from edgelstm.sources.address import parse
 
 mqtt = pytest.importorskip("paho.mqtt.client")
 
+MQTTMessageInfo = mqtt.MQTTMessageInfo
+
 
 class Peer:
     """A client that publishes samples and keeps what it hears."""
@@ -29,8 +31,8 @@ class Peer:
         self.client.connect("127.0.0.1", broker.port)
         self.client.loop_start()
 
-    def send(self, device: str, number: int, row: np.ndarray, *, retain: bool = False) -> None:
-        self.client.publish(f"sensors/{device}/imu", told(number, row), 1, retain)
+    def send(self, device: str, number: int, row: np.ndarray, *, retain: bool = False) -> MQTTMessageInfo:
+        return self.client.publish(f"sensors/{device}/imu", told(number, row), 1, retain)
 
     def close(self) -> None:
         self.client.disconnect()

@@ -34,7 +34,7 @@ def until(true: Callable[[], object]) -> None:
 def test_what_was_not_confirmed_goes_before_what_is_new(broker: Broker) -> None:
     """The broker lets the client in late, as a busy machine does: what is published in between must not overtake what is sent again."""
     hearer = Peer(broker, "answers", name="hearer")
-    assert hearer.subscribed.wait(20)
+    assert hearer.subscribed.wait(60)
     connection = mqtt_client.Connection(parse(f"mqtt://127.0.0.1:{broker.port}/answers"), "teller", print, persistent=False)
     connection.start()
     over, sent = threading.Event(), []
@@ -53,7 +53,7 @@ def test_what_was_not_confirmed_goes_before_what_is_new(broker: Broker) -> None:
     broker.pause(1.5)
     over.set()
     worker.join()
-    assert connection.settle(20)
+    assert connection.settle(60)
     until(lambda: f"{sent[-1]}".encode() in {payload for _, payload, _ in hearer.heard})
     connection.close()
     hearer.close()
@@ -91,6 +91,6 @@ def test_whoever_has_too_much_for_an_absent_broker_waits(monkeypatch: pytest.Mon
     assert said == ["3 messages wait for the broker 127.0.0.1:1; no more are made until it takes them."]
     connection._release()
     connection._on_publish(None, None, 1, None, None)
-    worker.join(10)
+    worker.join(60)
     assert (connection.unconfirmed, connection.waits) == (3, False)
     assert not connection.settle(0.001)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from cli_calls import CSV, ROOT, ROWS, call, launch, line_of, lines, make_model, refused
 
 import edgelstm as el
+from edgelstm.cli import signals
 
 HEAD = "rest,walk\n"
 
@@ -60,6 +62,34 @@ def test_ctrl_c_says_what_was_counted(path: Path) -> None:
     assert b"1 bad line skipped (line 3)" in complaint
     assert b"1 sample was not finite or too large (line 2)" in complaint
     assert b"Traceback" not in complaint
+
+
+def test_a_signal_that_waited_for_a_burst_is_heard_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timer fires in the moment in which the burst is answered."""
+    timers = []
+
+    class Late(threading.Timer):
+        def start(self) -> None:
+            timers.append(self)
+            super().start()
+
+        def cancel(self) -> None:
+            pass
+
+    monkeypatch.setattr(threading, "Timer", Late)
+    monkeypatch.setattr(signals, "PATIENCE", 0.05)
+    heard = 0
+    with signals.deferring() as bursts:
+        try:
+            for _ in bursts.whole([None]):
+                signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            heard += 1
+        try:
+            timers[0].join()
+        except KeyboardInterrupt:
+            heard += 1
+    assert heard == 1
 
 
 def test_empty_inputs_say_so(path: Path, tmp_path: Path) -> None:
@@ -123,13 +153,14 @@ def shown(parent: int, until: bytes = b"") -> bytes:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("verb", ["demo", "run"])
 def test_a_signal_leaves_the_terminal_as_it_was(path: Path, tmp_path: Path, verb: str, number: int) -> None:
-    feed = tmp_path / "feed"
+    feed, more = tmp_path / "feed", tmp_path / "more"
     if verb == "demo":
         process, parent = in_terminal("demo", "--speed", "1")
         text = shown(parent, until=b"what the network says")
     else:
-        feed.write_text(CSV * 20_000)
-        process, parent = in_terminal("run", path, "-i", feed, "-o", tmp_path / "out.csv")
+        feed.write_text(CSV)
+        os.mkfifo(more)  # nobody writes there: the run does not end by itself
+        process, parent = in_terminal("run", path, "-i", feed, "-i", more, "-o", tmp_path / "out.csv")
         text = shown(parent, until=b"\x1b[?25l")
     process.send_signal(number)
     text += shown(parent)

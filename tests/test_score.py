@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from multiprocessing import active_children
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from cli_calls import LABELS, call, launch, make_model, refused
 
 import edgelstm as el
-from edgelstm.adapters import workers
+from edgelstm.adapters import scoring, workers
 from edgelstm.adapters.columns import columns_of
 from edgelstm.adapters.keyed import KeyedStep
 from edgelstm.adapters.scoring import Job, inputs, settle
@@ -197,6 +198,24 @@ def test_a_folder_of_answers_belongs_to_one_way_of_making_them(logs, tmp_path):
     assert "holds something else already" in refused(call("score", logs / "m.elstm", "-i", logs / "logs", "-o", logs, *ASKED), 2)
     (tmp_path / "out" / ".states" / "score.json").write_text("[]")
     assert "is damaged" in refused(call("score", logs / "m.elstm", "-i", logs / "logs", "-o", tmp_path / "out", *ASKED), 1)
+
+
+def test_two_runs_that_begin_together_have_one_number_of_shards(logs, tmp_path, monkeypatch):
+    step = KeyedStep(logs / "m.elstm")
+    jobs = [Job(step, columns_of(step.shard.bank, "device", "seq", None), (), str(tmp_path / "out"), n, ".csv") for n in (2, 3)]
+    settled, write = {}, scoring.write_atomic
+    other = threading.Thread(target=lambda: settled.update(other=settle(jobs[1]).shards))
+
+    def slowly(path, data):
+        monkeypatch.undo()
+        other.start()
+        other.join(0.5)  # it waits for the lock; it would be done with its own number otherwise
+        write(path, data)
+
+    monkeypatch.setattr(scoring, "write_atomic", slowly)
+    assert settle(jobs[0]).shards == 2
+    other.join()
+    assert settled == {"other": 2}
 
 
 def test_files_stand_in_the_order_of_the_numbers_in_their_names(tmp_path):

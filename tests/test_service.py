@@ -9,13 +9,16 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
 from cli_calls import CSV, ROWS, answers, call, launch, line_of, make_model, refused, until
 
 import edgelstm as el
+from edgelstm.cli import service
 from edgelstm.cli.service import Service
 from edgelstm.runners import Samples
 
@@ -40,16 +43,29 @@ def systemd(tmp_path: Path):
         yield line
 
 
+def said_on(systemd: socket.socket) -> SimpleQueue[bytes]:
+    """All that is said, read as it comes, to the last: there is room for ten lines."""
+    said: SimpleQueue[bytes] = SimpleQueue()
+
+    def read() -> None:
+        while said.put(line := systemd.recv(100)) or line != b"STOPPING=1":
+            pass
+
+    threading.Thread(target=read, daemon=True).start()
+    return said
+
+
 def test_systemd_is_told_and_the_log_is_json(path: Path, systemd: socket.socket, tmp_path: Path) -> None:
     environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "300000"}
     options = ["-o", tmp_path / "a.csv", "--append", "--state", tmp_path / "s", "--log", "json", "--nan-policy", "hold", "--sequence", "n"]
+    heard = said_on(systemd)
     with launch("run", path, *options, env=environment) as process:
-        assert systemd.recv(100) == b"READY=1"
-        assert systemd.recv(100) == b"WATCHDOG=1"
+        assert heard.get(timeout=60) == b"READY=1"
+        assert heard.get(timeout=60) == b"WATCHDOG=1"
         rows = [f"{i},{line}\n" for i, line in enumerate(CSV.splitlines())]
         process.stdin.write(("n,ax,ay,az\n" + "".join(rows[:20]) + "20,nan,1,1\n").encode())
         until(lambda: (tmp_path / "a.csv").exists() and (tmp_path / "a.csv").read_text().count("\n") == 22, process)
-        assert systemd.recv(100) == b"WATCHDOG=1"
+        assert heard.get(timeout=60) == b"WATCHDOG=1"
         (tmp_path / "a.csv").rename(tmp_path / "b.csv")
         process.send_signal(signal.SIGHUP)
         process.stdin.write("".join(f"{i + 1},{line}\n" for i, line in enumerate(CSV.splitlines()) if i >= 20).encode())
@@ -57,9 +73,8 @@ def test_systemd_is_told_and_the_log_is_json(path: Path, systemd: socket.socket,
         process.send_signal(signal.SIGTERM)
         _, complaint = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGTERM
-    said = [systemd.recv(100)]
-    while said[-1] != b"STOPPING=1":
-        said.append(systemd.recv(100))
+    while heard.get(timeout=60) != b"STOPPING=1":
+        pass
     told = [json.loads(line) for line in complaint.splitlines()]
     assert "not finite" in told[-1]["message"]
     assert set(told[-1]) == {"time", "level", "message"}
@@ -82,12 +97,12 @@ def test_a_loop_that_hangs_is_silent(systemd: socket.socket, tmp_path: Path, mon
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     systemd.settimeout(0.05)
     waits = False
-    service = Service(lambda: waits)
+    one = Service(lambda: waits)
     block = Samples(np.zeros((2, 1), np.float32), [1, 2])
-    looked_at = service.looked_at(iter([block, block]))
+    looked_at = one.looked_at(iter([block, block]))
 
     def heard() -> bool:
-        service.look()
+        one.look()
         try:
             return systemd.recv(100) == b"WATCHDOG=1"
         except TimeoutError:
@@ -104,6 +119,26 @@ def test_a_loop_that_hangs_is_silent(systemd: socket.socket, tmp_path: Path, mon
     assert list(looked_at) == []
     assert heard()
     assert heard(), "it waits for samples"
+
+
+def test_a_sign_of_life_waits_for_nobody(systemd: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd may be busy for longer than there is room for what it is told."""
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setattr(service, "PATIENCE", 30)
+    one = Service(lambda: True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as others, suppress(BlockingIOError):
+        others.setblocking(False)
+        while others.sendto(b"WATCHDOG=1", str(tmp_path / "notify")):
+            pass
+    begin = time.monotonic()
+    one.look()
+    assert time.monotonic() - begin < 30
+    assert systemd.recv(100) == b"WATCHDOG=1"
+    one.tell("READY=1")
+    systemd.setblocking(False)
+    while (line := systemd.recv(100)) == b"WATCHDOG=1":
+        pass
+    assert line == b"READY=1"
 
 
 def test_hangups_end_a_run_that_is_no_service(path: Path) -> None:
@@ -147,7 +182,7 @@ def test_answers_are_awaited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "my_rows.py").write_text("def read():\n    yield 1, 2, 3\n    yield 4, 5\n")
     with pytest.raises(el.InputError, match=r"sample 2 of my_rows\.read: 2 values"):
         asyncio.run(gathered(bank(), "python:my_rows.read"))
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while threading.active_count() > threads and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() == threads

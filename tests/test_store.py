@@ -12,6 +12,7 @@ import pytest
 from cli_calls import ROOT, ROWS, answers, call, launch, make_model, refused, until
 
 import edgelstm as el
+from edgelstm.adapters import ray
 from edgelstm.field.store import StateStore
 
 
@@ -74,6 +75,17 @@ def test_a_folder_has_one_owner_and_what_a_kill_left_is_removed(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(el.UsageError, match="no state can be kept there"):
         StateStore(tmp_path / "file")
+
+
+def test_an_actor_waits_for_the_states_of_the_one_before(tmp_path, monkeypatch):
+    """Ray starts an actor anew while the process that it killed still ends."""
+    before = StateStore(tmp_path, "shard-0")
+    monkeypatch.setattr(ray, "_DYING", 0)
+    with pytest.raises(el.UsageError, match="another process keeps its state there"):
+        ray._store_of(tmp_path, 0)
+    monkeypatch.undo()
+    monkeypatch.setattr(ray.time, "sleep", lambda seconds: before.close())
+    ray._store_of(tmp_path, 0).close()
 
 
 def kills(count):

@@ -130,20 +130,23 @@ def test_compiled_code_counts_the_same(looked_at, monkeypatch):
 
 def test_what_is_late_or_fails_is_counted_by_compiled_code():
     def failing():
+        begin = time.perf_counter()
         yield block(2)
+        spent.append(time.perf_counter() - begin)
         time.sleep(0.41)
         yield block(3)
         raise OSError("the wire broke")
 
-    telemetry = Telemetry(ABOUT, deadline=0.3)
+    telemetry, spent = Telemetry(ABOUT, deadline=0.3), []
     for samples in (passing := telemetry.observe(failing())):
         if len(samples.values) == 3:
             time.sleep(0.41)
             break
-    assert (telemetry.steps, telemetry.deadline_misses) == (2, 0)  # the wait for a sample is not its latency
+    early = telemetry.deadline_misses
+    assert (telemetry.steps, early) == (2, 0) or spent[0] > 0.3  # the wait for a sample is not its latency; a busy machine may be
     with pytest.raises(OSError, match="the wire broke"):
         next(passing)
-    assert (telemetry.steps, telemetry.deadline_misses) == (5, 3)
+    assert (telemetry.steps, telemetry.deadline_misses) == (5, early + 3)
     assert 1.2e9 <= telemetry.latency_ns < 60e9
     assert list(passing) == []
     with pytest.raises(AttributeError, match="values"):

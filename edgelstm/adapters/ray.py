@@ -6,6 +6,7 @@ Needs ray; `ScoreSequences` for Ray Data stands here too.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,12 +21,16 @@ from ..field.store import StateStore
 from ..runtime.keyed import Integers, Key, sequence
 from ..runtime.samples import NanPolicyName
 from ..runtime.states import Floats
+from ..runtime.writing import write_atomic
 from ..sources.extras import extra
 from .keyed import KeyedStep, shard_of
 from .sequences import ScoreSequences as ScoreSequences  # noqa: PLC0414  users of Ray find it here
 
 #: How often in a row an actor may be lost over the same rows before the error is the caller's.
 _MOST_LOSSES = 8
+
+#: Seconds that a process which was killed may take to end.
+_DYING = 60.0
 
 
 class _Rows(NamedTuple):
@@ -50,7 +55,7 @@ class _Actor:
 
     def __init__(self, step: KeyedStep, store: str, number: int) -> None:
         self._shard, self._life = step.begun(), uuid4().hex
-        self._store = StateStore(Path(store), f"shard-{number}")
+        self._store = _store_of(Path(store), number)
         kept = self._store.newest()
         if kept is not None:
             self._shard.restore(kept.state)
@@ -226,6 +231,24 @@ class RayStreams:
             self._ray.kill(actor)
 
 
+def _store_of(folder: Path, shard: int) -> StateStore:
+    """The states of a shard, when the process that has them has ended: Ray may start an actor anew before the one it killed is gone.
+
+    Raises
+    ------
+    UsageError
+        As `StateStore`, if it has them for longer.
+    """
+    end = time.monotonic() + _DYING
+    while True:
+        try:
+            return StateStore(folder, f"shard-{shard}")
+        except UsageError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.05)
+
+
 def _settle(folder: str, shards: int) -> None:
     """Bind a store to its number of shards.
 
@@ -236,7 +259,7 @@ def _settle(folder: str, shards: int) -> None:
     path = Path(folder, "shards")
     Path(folder).mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        path.write_text(f"{shards}\n", encoding="ascii")
+        write_atomic(str(path), b"%d\n" % shards)
     found = path.read_text(encoding="utf-8", errors="replace").strip()
     if found != str(shards):
         raise UsageError(f"{folder}: holds the states of {printable(found, 20)} shards; ask for as many, or name another folder.")

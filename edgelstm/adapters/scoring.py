@@ -6,9 +6,11 @@ writes a part for each file; behind each part its streams' states go to the disk
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,10 +97,6 @@ def settle(job: Job) -> Job:
         If what is there was made otherwise.
     """
     folder = Path(job.output, STATES)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise UsageError(f"{job.output}: no answers can be kept there ({problem.strerror}); name another folder.") from None
     wanted = {
         "version": 1,
         "digest": job.step.digest,
@@ -107,11 +105,12 @@ def settle(job: Job) -> Job:
         **{name: list(value) if isinstance(value, tuple) else value for name, value in job.columns._asdict().items()},
     }
     path = folder / _SETTLED
-    if not path.exists():
-        if any(name != STATES for name in os.listdir(job.output)):
-            raise UsageError(f"{job.output}: holds something else already; name a new folder.")
-        write_atomic(str(path), json.dumps({**wanted, "shards": job.shards}, indent=1).encode())
-        return job
+    with _alone(job.output, folder):
+        if not path.exists():
+            if any(name != STATES for name in os.listdir(job.output)):
+                raise UsageError(f"{job.output}: holds something else already; name a new folder.")
+            write_atomic(str(path), json.dumps({**wanted, "shards": job.shards}, indent=1).encode())
+            return job
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         shards = int(found.pop("shards"))
@@ -121,6 +120,22 @@ def settle(job: Job) -> Job:
         if found.get(name) != value:
             raise UsageError(f"{job.output}: was made with another {name} ({printable(found.get(name), 60)}); name a new folder.")
     return job._replace(shards=shards)
+
+
+@contextmanager
+def _alone(output: str, folder: Path) -> Iterator[None]:
+    """Make a folder, and be alone in it when others begin there now, who may settle otherwise."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "score.lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as problem:
+        raise UsageError(f"{output}: no answers can be kept there ({problem.strerror}); name another folder.") from None
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def work(job: Job, shard: int, watch: Watch) -> Done:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from ..runners import Samples
 
 
+#: Seconds that READY and STOPPING wait for room where systemd does not come to read; a sign of life waits for none.
+PATIENCE = 5.0
+
+
 class Service:
     """Tells systemd how the step loop is.
 
@@ -46,12 +50,13 @@ class Service:
         wanted = os.environ.get("WATCHDOG_USEC", "0")
         return int(wanted) / 3e6 if self.watched and own and wanted.isdecimal() else 0.0
 
-    def tell(self, text: str) -> None:
-        """Send a line such as ``READY=1``."""
+    def tell(self, text: str, *, waits: bool = True) -> None:
+        """Send a line such as ``READY=1``, if there is room for it, or there is while this waits."""
         if not self._address:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
+            line.settimeout(PATIENCE if waits else 0)
             line.sendto(text.encode(), address)
 
     def looked_at(self, source: "Iterable[Samples]") -> "Iterator[Samples]":
@@ -67,7 +72,7 @@ class Service:
         """Tell that the loop lives, if it does."""
         if self._waits or self._taken != self._seen or self._answering():
             self._seen = self._taken
-            self.tell("WATCHDOG=1")
+            self.tell("WATCHDOG=1", waits=False)  # others are there to be read, where there is no room
 
     @contextmanager
     def running(self, reopen: Callable[[], None] | None) -> Iterator[None]:
@@ -93,8 +98,8 @@ class Service:
         try:
             yield
         finally:
-            self.tell("STOPPING=1")
             if signal.SIGALRM in before:
                 signal.setitimer(signal.ITIMER_REAL, 0)
+            self.tell("STOPPING=1")
             for number, handler in before.items():
                 signal.signal(number, handler)

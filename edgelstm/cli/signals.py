@@ -63,6 +63,7 @@ class Bursts:
         self._held, number, self._waits = False, self._waits, 0
         if self._timer is not None:
             self._timer.cancel()
+            self._timer.join()  # if it fires just now, the signal is heard here, and not a second time
             self._timer = None
         handler = signal.getsignal(number) if number else None
         if callable(handler):
