@@ -84,10 +84,11 @@ def test_bad_values_are_left_to_the_policy(policy):
     assert stream.steps == 0
 
 
-def test_a_step_of_two_arguments_is_none():
+@pytest.mark.parametrize("xs", [XS, XS[:, :0].copy()], ids=["samples", "samples of nothing"])
+def test_a_step_of_two_arguments_is_none(xs):
     stream, answers = el.Stream(WIDE), np.zeros((40, 2), np.float32)
     with pytest.raises(el.UsageError, match="got 2 arguments"):
-        stream.step(XS, answers)
+        stream.step(xs, answers)
     assert not answers.any()
     assert stream.steps == 0
 
