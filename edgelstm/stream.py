@@ -62,7 +62,7 @@ class Stream(Decoding, StreamFacts):
     """A model at work on one stream of samples.
 
     The state changes in `step`, `process`, `reset` and `restore`, and by nothing else. A stream belongs to one thread at a time;
-    different streams are independent. `process` releases the interpreter's lock.
+    different streams are independent. `process` releases the interpreter's lock for blocks that take longer than some 0.1 ms.
 
     ``copy.copy``, ``copy.deepcopy`` and ``pickle`` make an independent stream that goes on from the same state, with the same policy and
     counters. A pickle holds the model, or the path of the built library, which must then be there.
@@ -98,7 +98,7 @@ class Stream(Decoding, StreamFacts):
 
     __slots__ = {"step": _STEP, "__dict__": "", "__weakref__": ""}  # noqa: RUF023
 
-    _OWN = frozenset({"program", "input", "_sizes", "_plan", "_model", "_path", "_arena", "_digest"})
+    _OWN = frozenset({"program", "input", "_sizes", "_plan", "_model", "_path", "_arena", "_blocks", "_digest"})
 
     def __init__(self, model: Model | str | os.PathLike[str], *, nan_policy: NanPolicyName = "raise") -> None:
         policy = policy_of(nan_policy)
@@ -119,11 +119,12 @@ class Stream(Decoding, StreamFacts):
 
     def _bind(self, arena: Arena) -> None:
         """Let this arena be the one that is stepped."""
-        self._arena, self.input = arena, arena.input
+        self._arena, self.input, self._blocks = arena, arena.input, None
         step: native_call.Step = arena.careful_step
         if self.program.python_step and native_call.usable():
             checked = arena.policy is not NanPolicy.PROPAGATE
             step = native_call.bind(self.program, arena.block, arena.input, arena.output, arena.careful_step, checked=checked)
+            self._blocks = native_call.bind_blocks(self.program, arena.block, checked=checked)
         self.step = step  # type: ignore[method-assign]
 
     if TYPE_CHECKING:
@@ -183,6 +184,10 @@ class Stream(Decoding, StreamFacts):
             If the shape is wrong or a value must not enter the state, which is then as it was.
         """
         arena, sizes = self._arena, self._sizes
+        if self._blocks is not None and length is None and type(xs) is np.ndarray and 0 < xs.ndim < 3 and len(xs) <= arena.brief:
+            answers = np.empty((len(xs), *sizes.output_shape), np.float32)
+            if self._blocks(xs, answers) is answers:
+                return answers
         if sizes.reads_recordings and isinstance(xs, np.ndarray) and self._is_batch(xs.shape):
             from .runtime.recordings import each
 

@@ -15,7 +15,7 @@ from numba.core import types
 
 from ..kernels.entry.rates import due
 from ..kernels.simd.vectors import FLOATS
-from ..kernels.table import AROUND, CHECKS, LAYER_KERNELS, generate, process, python_step
+from ..kernels.table import AROUND, CHECKS, LAYER_KERNELS, generate, process, python_block, python_step
 from ..runtime import binding
 from .layout import Layout, Operation, Place
 from .numba_ir import kernel_ir
@@ -164,6 +164,7 @@ def fuse(layout: Layout, *, small: bool = False) -> list[str]:
     texts.append(kernel_ir("edgelstm_run", process, (*(FLOATS,) * 4, number, limit, number), number, **block))
     called = {"shape": layout.input_shape, "arena_input": sample, "at": binding, **when}
     texts.append(kernel_ir("edgelstm_python_step", python_step, (number,) * 3, number, **called))
+    texts.append(kernel_ir("edgelstm_python_block", python_block, (number,) * 2, number, at=binding))
     if layout.draws:
         at = {"sample": sample, "output": layout.output_offset, "scratch": layout.scratch_offset}
         draws = {"size": outputs, "probabilities": int(layout.draws == "probabilities")}

@@ -11,7 +11,7 @@ from .elementwise_f32 import activation_f32, add_f32, embedding_f32, log_softmax
 from .entry.blocks import process
 from .entry.checks import first_bad_index, first_bad_mixed, first_bad_vector
 from .entry.generation import generate
-from .entry.python_call import python_step
+from .entry.python_call import python_block, python_step
 from .fake_quantize_f32 import dynamic_fake_quantize_f32, fake_quantize_f32, requantize_f32
 from .fourier_f32 import fourier_f32
 from .frames_f32 import inter_rnn, intra_rnn
@@ -122,4 +122,4 @@ AROUND = {factory.__name__: factory for factory in (masked, sweep, counted_sweep
 #: Factories of input checks: the number of inputs in, a function (x, limit, n) out.
 CHECKS = {factory.__name__: factory for factory in (first_bad_vector, first_bad_index, first_bad_mixed)}
 
-__all__ = ["AROUND", "CHECKS", "IN_GROUPS", "LAYER_KERNELS", "generate", "process", "process_recording", "python_step"]
+__all__ = ["AROUND", "CHECKS", "IN_GROUPS", "LAYER_KERNELS", "generate", "process", "process_recording", "python_block", "python_step"]

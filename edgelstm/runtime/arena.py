@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+#: Most steps that are taken while the interpreter waits, times the square of the bytes of a state or an answer, as which their work grows:
+#: some 0.1 ms.
+_MOST_WORK = 1 << 27
+
+
 class Arena:
     """The memory of one stream, and the steps that Python takes in it. Knows nothing of the Stream, so that no cycle holds it alive."""
 
@@ -34,6 +39,7 @@ class Arena:
         # Views of our own: users may give theirs another shape.
         self.given, self.answer = self.input.reshape(1, -1), self.output.reshape(1, -1)
         self.bad_inputs = 0
+        self.brief = _MOST_WORK // max(sizes.state_bytes, 4 * sizes.output_size) ** 2  # steps of a block that no other thread misses
         self.reset()
 
     def twin(self) -> Arena:

@@ -16,7 +16,8 @@ LIMIT = 64  # float32: largest magnitude that an input may have
 UNCHECKED = 72  # 1: inputs are not checked
 METHOD = 80  # PyMethodDef: name, function, flags, doc
 NOTHING = 112  # address of None
-SIZE = 120
+INPUTS = 120  # values in a sample, where a call with samples and an array for their answers takes all these steps; else 0
+SIZE = 128
 
 #: Where CPython and NumPy keep what the fast path reads; `native_call.usable` compares them with a known array.
 OBJECT_REFCOUNT = 0

@@ -24,6 +24,8 @@ from .program import Program
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Floats = NDArray[np.float32]
+
 _FASTCALL, _KEYWORDS = 0x80, 0x02  # METH_FASTCALL, METH_KEYWORDS
 
 _NAME = ctypes.create_string_buffer(b"step")
@@ -120,22 +122,47 @@ def bind(
     windowed : int
         Address of what is called in place of the program's own step: of windows, whose call `arena` is.
     """
+    memory = _record(program, arena, careful, checked=checked)
+    memory.kept = (*memory.kept, source, answer)
+    words = memory.view(np.int64)
+    words[at.ANSWER // 8] = id(answer)
+    words[at.INPUT // 8] = source.ctypes.data
+    address, flags = (windowed, _FASTCALL | _KEYWORDS) if windowed else (program.python_step, _FASTCALL)
+    return builtin(memory, at.METHOD, address, flags)
+
+
+def bind_blocks(program: Program, arena: NDArray[np.uint8], *, checked: bool) -> Callable[[NDArray[Any], Floats], Floats | None] | None:
+    """A builtin ``block(xs, answers)`` that steps one arena through all samples of an array, while the interpreter waits.
+
+    It gives `answers`, which must be C-contiguous float32 with a row for each; or None, and nothing has run: xs is no C-contiguous float32
+    array (time, input_size), or holds what must not enter the state. None instead where there is no such way.
+    """
+    if not program.python_step or not program.sizes.each_step or program.reads_recordings or not usable():
+        return None
+    memory = _record(program, arena, _nothing, checked=checked)
+    memory.view(np.int64)[at.INPUTS // 8] = program.sizes.input_size
+    return builtin(memory, at.METHOD, program.python_step)
+
+
+def _nothing(*args: object) -> None:
+    """What a block gives that native code does not take."""
+
+
+def _record(program: Program, arena: NDArray[np.uint8], careful: Callable[..., Any], *, checked: bool) -> Binding:
+    """A binding's memory with what every builtin over an arena needs."""
     memory = allocate(at.SIZE).view(Binding)
-    memory.kept = (program, arena, source, answer, careful)
+    memory.kept = (program, arena, careful)
     words = memory.view(np.int64)
     words[at.NDARRAY_TYPE // 8] = id(np.ndarray)
     words[at.FLOAT32_DESCR // 8] = id(np.dtype(np.float32))
-    words[at.ANSWER // 8] = id(answer)
     words[at.SLOW // 8] = id(careful)
     words[at.VECTORCALL // 8] = ctypes.cast(ctypes.pythonapi.PyObject_Vectorcall, ctypes.c_void_p).value or 0
     words[at.WEIGHTS // 8] = program.weights
     words[at.ARENA // 8] = arena.ctypes.data
-    words[at.INPUT // 8] = source.ctypes.data
     memory[at.LIMIT : at.LIMIT + 4].view(np.float32)[0] = program.sizes.input_limit
     words[at.UNCHECKED // 8] = not checked
     words[at.NOTHING // 8] = id(None)
-    address, flags = (windowed, _FASTCALL | _KEYWORDS) if windowed else (program.python_step, _FASTCALL)
-    return builtin(memory, at.METHOD, address, flags)
+    return memory
 
 
 def builtin(memory: Binding, method: int, address: int, flags: int = _FASTCALL) -> Step:

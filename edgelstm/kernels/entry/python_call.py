@@ -1,4 +1,4 @@
-"""The function that Python calls as `stream.step`: an array in, an array out, without a wrapper.
+"""The function that Python calls as `stream.step`, and for short blocks: an array in, an array out, without a wrapper.
 
 It has the C signature of a Python method with positional arguments (METH_FASTCALL). What is not a contiguous float32 vector of the right
 length with values fit to enter the state goes to the careful callable, which accepts more and raises.
@@ -8,7 +8,19 @@ from math import prod
 
 from numba import njit
 
-from ..simd.addresses import call_address, find_bad, floats_at, peek_f32, peek_i32, peek_i64, poke_i32, run_step, steps_taken
+from ..simd.addresses import (
+    block_of_rows,
+    call_address,
+    call_run,
+    find_bad,
+    floats_at,
+    peek_f32,
+    peek_i32,
+    peek_i64,
+    poke_i32,
+    run_step,
+    steps_taken,
+)
 from .blocks import copier
 from .rates import values_due
 
@@ -49,6 +61,41 @@ def holds_a_map(shape, at):
     return fits
 
 
+def python_block(at):
+    """Kernel of the block of steps that `python_step` takes where the binding says so.
+
+    Parameters
+    ----------
+    at : module
+        As `python_step` takes it.
+    """
+
+    def kernel(b, args):
+        """b: address of the binding; args: addresses of two array objects: samples, and (time, outputs) float32 for their answers.
+
+        Returns the address of the second; 0 where the first is no C-contiguous float32 array (time, inputs), or (time,) of single values,
+        or holds what must not enter the state: nothing has run then.
+        """
+        x, y, inputs = peek_i64(args, 0), peek_i64(args, 8), peek_i64(b, at.INPUTS)
+        if (
+            inputs == 0
+            or peek_i64(x, at.OBJECT_TYPE) != peek_i64(b, at.NDARRAY_TYPE)
+            or peek_i64(x, at.ARRAY_DESCR) != peek_i64(b, at.FLOAT32_DESCR)
+            or peek_i32(x, at.ARRAY_FLAGS) & at.C_CONTIGUOUS == 0
+        ):
+            return 0
+        axes, lengths = peek_i32(x, at.ARRAY_NDIM), peek_i64(x, at.ARRAY_SHAPE)
+        if axes != 2 - (inputs == 1 and axes == 1) or (axes == 2 and peek_i64(lengths, 8) != inputs):
+            return 0
+        count = peek_i64(lengths, 0)
+        weights, arena = floats_at(peek_i64(b, at.WEIGHTS)), floats_at(peek_i64(b, at.ARENA))
+        given, answers = floats_at(peek_i64(x, at.ARRAY_DATA)), floats_at(peek_i64(y, at.ARRAY_DATA))
+        done = call_run(weights, arena, given, answers, count, peek_f32(b, at.LIMIT), 1 - peek_i64(b, at.UNCHECKED))
+        return y if done == count else 0
+
+    return kernel
+
+
 def python_step(shape, arena_input, at, every, first):
     """Kernel of `PyObject *step(PyObject *self, PyObject *const *args, Py_ssize_t count)`.
 
@@ -81,6 +128,11 @@ def python_step(shape, arena_input, at, every, first):
                 and fits(v)
             ):
                 x = peek_i64(v, at.ARRAY_DATA)
+        elif count == 2:
+            answered = block_of_rows(b, args)
+            if answered != 0:
+                poke_i32(answered, at.OBJECT_REFCOUNT, peek_i32(answered, at.OBJECT_REFCOUNT) + 1)
+                return answered
         if x == 0 or (peek_i64(b, at.UNCHECKED) == 0 and find_bad(floats_at(x), peek_f32(b, at.LIMIT), 1) == 0):
             return call_address(peek_i64(b, at.VECTORCALL), peek_i64(b, at.SLOW), args, count, 0)
         a = peek_i64(b, at.ARENA)

@@ -164,6 +164,28 @@ def run_group(typingctx, weights, places, rooms, x, y, x_stride, y_stride, count
     return types.void(*kinds), _calling_fused("edgelstm_group")
 
 
+@intrinsic
+def call_run(typingctx, weights, arena, x, y, n, limit, checked):
+    """`entry.blocks.process` of this module."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(ir.IntType(64), [a.type for a in args])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "edgelstm_run"), args, attrs=("noinline",))
+
+    return types.int64(*[FLOATS] * 4, types.int64, types.float32, types.int64), codegen
+
+
+@intrinsic
+def block_of_rows(typingctx, binding, args):
+    """`entry.python_call.python_block` of this module."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(ir.IntType(64), [a.type for a in args])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "edgelstm_python_block"), args)
+
+    return types.int64(types.int64, types.int64), codegen
+
+
 def calling(symbol):
     """An intrinsic (w, x, y, s, z, n): the call of a layer's kernel that is compiled under `symbol`."""
 
