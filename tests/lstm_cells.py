@@ -36,7 +36,7 @@ def lstm(rng, inputs, hidden, *, projection=None, peephole=False, norm=None, sta
         options |= {"norm": norm, "norm_weight": rng.uniform(0.4, 1.2, 4 * hidden)}
     if norm == "torch":
         options["norm_weight_hh"] = rng.uniform(0.1, 0.4, 4 * hidden)
-    if norm in ("tf1", "torch"):
+    if norm not in (None, "tflite") and options.get("cell_norm") != "none":
         options |= {"norm_weight_cell": rng.uniform(0.2, 0.5, hidden), "norm_bias_cell": uniform(hidden, bound=0.3)}
     if start:
         options |= {"h0": uniform(given, bound=0.5), "c0": uniform(hidden, bound=0.5)}
@@ -50,6 +50,8 @@ def norms(rng):
         lstm(rng, 5, 20, norm="tflite", peephole=True, projection=6, cell_clip=0.9, coupled="i=1-f", name="tflite"),
         lstm(rng, 5, 13, norm="tf1", peephole=True, name="tf1"),
         lstm(rng, 5, 18, norm="torch", start=False, name="torch"),
+        lstm(rng, 5, 14, norm="joint", cell_norm="output", projection=6, cell_clip=0.9, name="joint"),
+        lstm(rng, 5, 9, norm="torch", cell_norm="none", name="gates alone"),
     ]
     return [*(replace(layer, inputs=["input"]) for layer in layers), el.Activation("linear", inputs=[layer.name for layer in layers])]
 
@@ -61,7 +63,7 @@ def of_every_option(rng):
     return [
         *norms(rng)[:-1],
         *(replace(layer, inputs=["input"]) for layer in (first, second)),
-        el.Activation("linear", inputs=["tflite", "tf1", "torch", "projected", "mixed"]),
+        el.Activation("linear", inputs=["tflite", "tf1", "torch", "joint", "gates alone", "projected", "mixed"]),
     ]
 
 

@@ -133,12 +133,13 @@ def test_the_twin_answers_as_onnx_runtime(rng, case):
     assert np.abs(reference.run(model, xs) - expected).max() <= TOLERANCE["golden"]
 
 
-@pytest.mark.parametrize("norm", ["tf1", "torch"])
-def test_norms_are_those_of_torchs_layer_norm(rng, norm):
+@pytest.mark.parametrize("cell_norm", ["state", "output", "none"])
+@pytest.mark.parametrize("norm", ["tf1", "torch", "joint"])
+def test_norms_are_those_of_torchs_layer_norm(rng, norm, cell_norm):
     """The formulas of `layers.lstm.LSTM`, written with torch: of TensorFlow 1's cell, and of PyTorch's example cell."""
     torch = pytest.importorskip("torch")
     inputs, hidden = 5, 9
-    layer = lstm(rng, inputs, hidden, norm=norm, peephole=norm == "tf1")
+    layer = lstm(rng, inputs, hidden, norm=norm, cell_norm=cell_norm, peephole=norm == "tf1" and cell_norm != "output")
     t = {name: torch.tensor(array) for name, array in layer.arrays().items()}
     epsilon, same = layer.norm_epsilon, torch.nn.functional.layer_norm
     model = el.Model([layer])
@@ -150,12 +151,15 @@ def test_norms_are_those_of_torchs_layer_norm(rng, norm):
         if norm == "torch":
             z = same(from_x, (4 * hidden,), t["norm_weight"], eps=epsilon) + same(from_h, (4 * hidden,), t["norm_weight_hh"], eps=epsilon)
             i, f, g, o = (z + t["bias"]).split(hidden)
+        elif norm == "joint":
+            i, f, g, o = same(from_x + from_h, (4 * hidden,), t["norm_weight"], t["bias"], epsilon).split(hidden)
         else:
             parts = zip((from_x + from_h).split(hidden), t["norm_weight"].split(hidden), t["bias"].split(hidden), strict=True)
             i, f, g, o = (same(z, (hidden,), weight, bias, epsilon) for z, weight, bias in parts)
         c = torch.sigmoid(f + p[1] * c) * c + torch.sigmoid(i + p[0] * c) * torch.tanh(g)
-        c = same(c, (hidden,), t["norm_weight_cell"], t["norm_bias_cell"], epsilon)
-        h = torch.sigmoid(o + p[2] * c) * torch.tanh(c)
+        seen = c if cell_norm == "none" else same(c, (hidden,), t["norm_weight_cell"], t["norm_bias_cell"], epsilon)
+        c = seen if cell_norm == "state" else c
+        h = torch.sigmoid(o + p[2] * c) * torch.tanh(seen)
         expected.append(h.numpy())
     assert np.abs(reference.run(model, xs) - np.array(expected)).max() <= TOLERANCE["golden"]
 
@@ -241,6 +245,9 @@ WRONG = {
     "two gate activations": ({"gate_activation": ["sigmoid", "tanh"]}, "three"),
     "an activation without bound": ({"cell_activation": "exp"}, "too large"),
     "an unknown norm": ({"norm": "batch"}, "tflite, tf1, torch"),
+    "a norm of the cell in another place": ({"cell_norm": "input"}, "state, output, none"),
+    "a place for a norm of the cell that has none": ({"norm": "tflite", "norm_weight": np.ones(16), "cell_norm": "output"}, "leave"),
+    "a normalised output with peepholes": ({"norm": "tf1", "cell_norm": "output", "peephole": np.ones((3, 4))}, "no peephole"),
     "a norm without weights": ({"norm": "tflite"}, "norm_weight"),
     "weights without a norm": ({"norm_weight": np.ones(16)}, "takes no norm_weight"),
     "a norm of the cell that has none": (

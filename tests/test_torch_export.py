@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from test_torchscript_cells import Normed
 
 import edgelstm as el
 from edgelstm import reference
@@ -141,6 +142,7 @@ NETWORKS = {
     "in frame": (InFrame, lambda n: (torch.zeros(n, 7, 11),), whole),
     "attending": (Attending, lambda n: (torch.zeros(n, 7, 3),), whole),
     "projected": (Projected, lambda n: (torch.zeros(n, 7, 3),), whole),
+    "normed cells": (lambda: Normed("apart", "output"), lambda n: (torch.zeros(n, 7, 3),), whole),
     "both ends": (BothEnds, lambda n: (torch.zeros(7, n, 3),), lambda net, xs: net(xs[:, None])),
 }
 

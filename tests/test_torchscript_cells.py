@@ -137,3 +137,61 @@ def test_a_cell_in_a_loop_is_its_layer_and_what_it_was_before_begins_as_zeros(ma
         expected = net(torch.from_numpy(xs[None])).numpy()[0]
     assert KINDS[make] in {layer.kind for layer in model.layers}
     np.testing.assert_allclose(reference.run(model, xs), expected, atol=LIMIT)
+
+
+class Normed(nn.Module):
+    """LSTM cells with layer normalisation: of x and h apart, of their sum, or of each gate; of the cell as it is kept, or as it is seen."""
+
+    def __init__(self, gates: str, cell: str):
+        super().__init__()
+        self.gates, self.cell = gates, cell
+        self.x, self.h, self.fc = nn.Linear(3, 20), nn.Linear(5, 20), nn.Linear(5, 2)
+        self.of_x, self.of_h, self.of_gate, self.of_cell = nn.LayerNorm(20), nn.LayerNorm(20), nn.LayerNorm(5), nn.LayerNorm(5)
+        for norm in (self.of_x, self.of_h, self.of_gate, self.of_cell):
+            nn.init.uniform_(norm.weight, 0.5, 1.5)
+            nn.init.uniform_(norm.bias, -0.5, 0.5)
+
+    def forward(self, x):
+        h, c, found = torch.zeros(x.size(0), 5), torch.zeros(x.size(0), 5), []
+        for t in range(x.size(1)):
+            z = self.of_x(self.x(x[:, t])) + self.of_h(self.h(h)) if self.gates == "apart" else self.x(x[:, t]) + self.h(h)
+            z = self.of_x(z) if self.gates == "together" else z
+            i, f, g, o = (self.of_gate(z.view(-1, 4, 5)) if self.gates == "each" else z.view(-1, 4, 5)).unbind(1)
+            c = torch.sigmoid(f + 1) * c + torch.sigmoid(i) * torch.tanh(g)
+            c = self.of_cell(c) if self.cell == "state" else c
+            h = torch.sigmoid(o) * torch.tanh(self.of_cell(c) if self.cell == "output" else c)
+            found.append(h)
+        return self.fc(torch.stack(found, 1))
+
+
+@pytest.mark.parametrize(("gates", "cell"), [("apart", "state"), ("apart", "output"), ("together", "none"), ("each", "output")])
+def test_cells_with_norms_are_lstm_layers(gates, cell, tmp_path):
+    torch.manual_seed(2)
+    net, xs = Normed(gates, cell), np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+    model = el.load(saved(net, None, "script", tmp_path / "n.pt"))
+    with torch.no_grad():
+        expected = net(torch.from_numpy(xs[None])).numpy()[0]
+    (layer,) = (layer for layer in model.layers if layer.kind == "lstm")
+    assert (layer.norm, layer.cell_norm) == ({"apart": "torch", "together": "joint", "each": "tf1"}[gates], cell)
+    np.testing.assert_allclose(reference.run(model, xs), expected, atol=LIMIT)
+
+
+class Stacked(nn.Module):
+    """Two of them, of which the second goes through what the first has put into a list."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = Normed("apart", "state"), Normed("apart", "none")
+        self.first.fc = nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.second(self.first(x))
+
+
+def test_a_loop_goes_through_what_another_has_put_into_a_list(tmp_path):
+    torch.manual_seed(2)
+    net, xs = Stacked(), np.random.default_rng(0).normal(size=(11, 3)).astype(np.float32)
+    model = el.load(saved(net, None, "script", tmp_path / "n.pt"))
+    with torch.no_grad():
+        expected = net(torch.from_numpy(xs[None])).numpy()[0]
+    np.testing.assert_allclose(reference.run(model, xs), expected, atol=LIMIT)

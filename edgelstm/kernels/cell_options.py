@@ -17,7 +17,9 @@ class CellOptions(NamedTuple):
         Whether there are peepholes.
     gate_limit, cell_limit, output_limit, projection_limit : float
         Of pre-activations, the new cell, h, and what the projection gives.
-    norm : {"", "tflite", "tf1", "torch"}
+    norm : {"", "tflite", "tf1", "torch", "joint"}
+    cell_norm : {"", "state", "output"}
+        Where the cell is normalised.
     epsilon : float
         What a norm adds to a variance.
     units : int
@@ -44,6 +46,7 @@ class CellOptions(NamedTuple):
     output_limit: float = 0.0
     projection_limit: float = 0.0
     norm: str = ""
+    cell_norm: str = ""
     epsilon: float = 0.0
     units: int = 0
     projection: int = 0
@@ -88,7 +91,7 @@ class Places:
     """Where a cell's numbers lie, in floats: rows of sums, and behind the tiles what belongs to the units.
 
     With a norm the mask of units that count; peepholes of i, f and o; weights of the gates' norm and their bias, (count, padded) each;
-    with "torch" weights of the norm of h, as many; with "tf1" and "torch" weight and bias of the cell's norm; the tiles of the projection,
+    with "torch" weights of the norm of h, as many; weight and bias of the cell's norm, where there is one; the tiles of the projection,
     each with its bias first.
     """
 
@@ -100,7 +103,7 @@ class Places:
         self.biases = self.weights + (rows if options.norm else 0)
         self.of_h = self.biases + (rows if options.norm else 0)
         self.of_cell = self.of_h + (rows if options.norm == "torch" else 0)
-        self.projection = self.of_cell + (2 * padded if options.norm in ("tf1", "torch") else 0)
+        self.projection = self.of_cell + (2 * padded if options.cell_norm else 0)
 
 
 PLAIN = CellOptions()

@@ -125,7 +125,8 @@ def cell_walk(options, division, padded):
     add_cell, add_new_cell, to_cell, to_h = (across(padded, f) for f in _parts(options, division, padded))
     normalise, each = normaliser(options.units, padded, options.epsilon)
     at, count = Places(options, padded), options.count
-    apart, inside = options.norm == "torch", options.norm == "tflite"
+    apart, joint, inside = options.norm == "torch", options.norm == "joint", options.norm == "tflite"
+    stored, on_the_way = options.cell_norm == "state", options.cell_norm == "output"
     weights, biases, of_h, of_cell, last = at.weights, at.biases, at.of_h, at.of_cell, at.last
 
     @inlined
@@ -134,6 +135,8 @@ def cell_walk(options, division, padded):
         if apart:
             normalise(z, e, count, w, b, z)
             normalise(offset(z, count * padded), e, count, offset(e, of_h), z, z)
+        elif joint:
+            normalise(z, e, count, w, b, z)
         elif inside:
             add_cell(z, c, e, y)
             each(count - 1, z, e, w, b)
@@ -143,8 +146,10 @@ def cell_walk(options, division, padded):
         if inside:
             add_new_cell(z, c, e, y)
             each(1, offset(z, last), e, offset(w, last), offset(b, last))
-        else:
+        elif stored:
             normalise(c, e, 1, offset(e, of_cell), offset(e, of_cell + padded), c)
+        if on_the_way:
+            normalise(c, e, 1, offset(e, of_cell), offset(e, of_cell + padded), z)
         to_h(z, c, e, y)
 
     return walk
@@ -157,7 +162,8 @@ def _parts(options, division, padded):
     """
     inside = options.norm == "tflite"
     seen, kept = with_cell(options.peephole and inside), options.kept * padded
-    before_norm = options if inside else options._replace(cell_limit=0.0)
+    stored, on_the_way = options.cell_norm == "state", options.cell_norm == "output"
+    before_norm = options._replace(cell_limit=0.0) if stored else options
     next_cell, next_h = advances(before_norm, division, padded, options.peephole and not inside)
     within = elementwise(lambda c: held(c, options.cell_limit))
     at, both = Places(options, padded), not options.coupled
@@ -181,8 +187,11 @@ def _parts(options, division, padded):
 
     @inlined
     def to_h(lanes, z, c, e, y, k):
-        new = within(load(lanes, c, k))
-        store(c, k, new)
+        if on_the_way:
+            new = load(lanes, z, k)
+        else:
+            new = within(load(lanes, c, k))
+            store(c, k, new)
         store(y, k, next_h(lanes, load(lanes, z, last + k), new, offset(e, peepholes + k)))
 
     return add_cell, add_new_cell, to_cell, to_h

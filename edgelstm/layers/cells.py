@@ -32,6 +32,7 @@ class Plain(Recurrent):
     cell_activation: str = "tanh"
     output_activation: str = "tanh"
     norm: str | None = None
+    cell_norm: str = "state"
     norm_weight: Array = None
     norm_weight_hh: Array = None
     norm_weight_cell: Array = None
@@ -84,6 +85,11 @@ class Cell(Plain):
         """Whether gates and candidate bound what a step may do to the cell; if not, it is held within `LARGEST`."""
         gates = all(activations.within_one(word) for word in self.gate_activations)
         return gates and activations.bound(self.cell_activation) <= MOST_ADDED
+
+    @property
+    def normalised_cell(self) -> str:
+        """Where the cell is normalised: "state", "output", or "" for nowhere."""
+        return "" if self.norm in (None, "tflite") or self.cell_norm == "none" else self.cell_norm
 
     @property
     def gate_limit(self) -> float | None:
@@ -168,8 +174,8 @@ class Cell(Plain):
             return
         if not isinstance(self.coupled, str) or self.coupled not in COUPLED:
             raise UnsupportedModelError(f"{self.label}: coupled {printable(repr(self.coupled), 60)} is not one of {', '.join(COUPLED)}.")
-        if self.norm == "torch":
-            raise UnsupportedModelError(f"{self.label}: norm 'torch' is over all four gates, and coupled leaves three.")
+        if self.norm in ("torch", "joint"):
+            raise UnsupportedModelError(f"{self.label}: norm {self.norm!r} is over all four gates, and coupled leaves three.")
         gate, hidden = COUPLED[self.coupled], self.hidden_size
         for name in ("weight_ih", "weight_hh", "bias", "norm_weight"):
             self._set_rows_to_zero(name, slice(gate * hidden, (gate + 1) * hidden))

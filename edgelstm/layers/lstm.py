@@ -11,7 +11,10 @@ from .cells import LARGEST, Cell
 from .record import Array
 
 #: Conventions of layer normalisation, and what each adds to the variance.
-NORMS = {"tflite": 1e-8, "tf1": 1e-12, "torch": 1e-5}
+NORMS = {"tflite": 1e-8, "tf1": 1e-12, "torch": 1e-5, "joint": 1e-5}
+
+#: Where a cell may be normalised: as what is stored, on its way to h alone, or nowhere.
+CELL_NORMS = ("state", "output", "none")
 
 #: The most that an activation may enlarge a number of that size.
 MOST_SCALED = 1024.0
@@ -53,8 +56,8 @@ class LSTM(Cell):
     gate_activation : str or three of them, those of i, f and o
     cell_activation, output_activation : str
         Of the candidate, and of the new cell on its way to h.
-    norm : {"tflite", "tf1", "torch"}, optional
-        Layer normalisation: ``normalised(v) = (v - mean(v)) / sqrt(variance(v) + norm_epsilon)``. In all three `bias` comes behind it.
+    norm : {"tflite", "tf1", "torch", "joint"}, optional
+        Layer normalisation: ``normalised(v) = (v - mean(v)) / sqrt(variance(v) + norm_epsilon)``. In all of them `bias` comes behind it.
 
         "tflite"
             Each gate apart: ``normalised(weight_ih x + weight_hh h + p c) * norm_weight + bias``, peepholes inside. The cell is not
@@ -66,13 +69,18 @@ class LSTM(Cell):
         "torch"
             Over all rows: ``normalised(weight_ih x) * norm_weight + normalised(weight_hh h) * norm_weight_hh + bias``, where `bias` is
             the sum of all that is added; the cell as in "tf1". (``LayerNormLSTMCell`` of PyTorch's benchmarks and of TensorFlow Addons.)
+        "joint"
+            Over all rows: ``normalised(weight_ih x + weight_hh h) * norm_weight + bias``; peepholes come behind; the cell as in "tf1".
+    cell_norm : {"state", "output", "none"}
+        With "tf1", "torch" and "joint": whether the cell is normalised as it is stored; or stored as it is, and normalised on its way to h
+        alone, without a peephole (Ba, Kiros and Hinton 2016); or not at all.
     norm_weight : (4*hidden_size,), optional
     norm_weight_hh : (4*hidden_size,), optional
         With "torch" alone.
     norm_weight_cell, norm_bias_cell : (hidden_size,), optional
-        With "tf1" and "torch".
+        With "tf1", "torch" and "joint", but with the `cell_norm` "none".
     norm_epsilon : float, optional
-        With a `norm`. By default what the convention's own code adds: 1e-8, 1e-12, 1e-5.
+        With a `norm`. By default what the convention's own code adds: 1e-8, 1e-12, 1e-5, and 1e-5 with "joint".
     fake_quantize_hidden : bool
         Whether `weight_hh` multiplies h rounded as `DynamicFakeQuantize` with ``"step"`` rounds it (ONNX Runtime's DynamicQuantizeLSTM).
     reverse, mask
@@ -97,6 +105,7 @@ class LSTM(Cell):
     cell_activation: str = "tanh"
     output_activation: str = "tanh"
     norm: str | None = None
+    cell_norm: str = "state"
     norm_weight: Array = None
     norm_weight_hh: Array = None
     norm_weight_cell: Array = None
@@ -138,13 +147,15 @@ class LSTM(Cell):
         """Each convention has its arrays: all of them, and no others."""
         if self.norm is not None and self.norm not in NORMS:
             raise UnsupportedModelError(f"{self.label}: norm {printable(repr(self.norm), 60)} is not one of {', '.join(NORMS)}.")
+        self._check_cell_norm()
         hidden = self.hidden_size
         rows = 4 * hidden
+        of_cell = () if self.cell_norm == "none" else ("tf1", "torch", "joint")
         takes = {
-            "norm_weight": (rows, ("tflite", "tf1", "torch")),
+            "norm_weight": (rows, tuple(NORMS)),
             "norm_weight_hh": (rows, ("torch",)),
-            "norm_weight_cell": (hidden, ("tf1", "torch")),
-            "norm_bias_cell": (hidden, ("tf1", "torch")),
+            "norm_weight_cell": (hidden, of_cell),
+            "norm_bias_cell": (hidden, of_cell),
         }
         for name, (size, norms) in takes.items():
             if (getattr(self, name) is not None) != (self.norm in norms):
@@ -156,6 +167,15 @@ class LSTM(Cell):
             raise UnsupportedModelError(f"{self.label}: norm_epsilon belongs to a norm, and there is none; leave it out.")
         if self.norm is not None and self.norm_epsilon is None:
             self._set("norm_epsilon", float(np.float32(NORMS[self.norm])))
+
+    def _check_cell_norm(self) -> None:
+        if self.cell_norm not in CELL_NORMS:
+            given = printable(repr(self.cell_norm), 60)
+            raise UnsupportedModelError(f"{self.label}: cell_norm {given} is not one of {', '.join(CELL_NORMS)}.")
+        if self.cell_norm != "state" and self.norm in (None, "tflite"):
+            raise UnsupportedModelError(f"{self.label}: norm {self.norm!r} has no norm of the cell; leave cell_norm out.")
+        if self.cell_norm == "output" and self.peephole is not None:
+            raise UnsupportedModelError(f"{self.label}: cell_norm 'output' takes no peephole; leave one of them out.")
 
 
 class LSTMHalf(LSTM):
@@ -177,7 +197,8 @@ class LSTMHalf(LSTM):
     cell_clip, projection_clip, gate_clip : float, optional
     gate_activation : str or three of them, those of i, f and o
     cell_activation, output_activation : str
-    norm : {"tflite", "tf1", "torch"}, optional
+    norm : {"tflite", "tf1", "torch", "joint"}, optional
+    cell_norm : {"state", "output", "none"}
     norm_weight : (4*hidden_size,), optional
     norm_weight_hh : (4*hidden_size,), optional
     norm_weight_cell, norm_bias_cell : (hidden_size,), optional

@@ -26,7 +26,7 @@ def advance(layer: Any, sums: Vector, bias: Vector, c: Vector) -> tuple[Vector, 
     Parameters
     ----------
     sums : (4*hidden_size,)
-        Of products, in the order i f g o; those of ``norm="torch"`` are normalised already.
+        Of products, in the order i f g o; those of ``norm="torch"`` and ``"joint"`` are normalised already.
     bias : (4*hidden_size,)
     c : (hidden_size,)
 
@@ -58,10 +58,13 @@ def advance(layer: Any, sums: Vector, bias: Vector, c: Vector) -> tuple[Vector, 
     elif layer.coupled == "i=1-f":
         i = 1 - f
     c = f * c + i * activation(layer.cell_activation)(before_activation(2))
-    if layer.norm in ("tf1", "torch"):
-        c = normalised(c, layer.norm_epsilon) * layer.norm_weight_cell + layer.norm_bias_cell
-    c = clipped(c, layer.cell_limit)
-    h = gates[2](before_activation(3, peeped(2, c))) * activation(layer.output_activation)(c)
+
+    def of_cell(c: Vector) -> Vector:
+        return np.asarray(normalised(c, layer.norm_epsilon) * layer.norm_weight_cell + layer.norm_bias_cell)
+
+    c = clipped(of_cell(c) if layer.normalised_cell == "state" else c, layer.cell_limit)
+    seen = of_cell(c) if layer.normalised_cell == "output" else c
+    h = gates[2](before_activation(3, peeped(2, c))) * activation(layer.output_activation)(seen)
     return projected(layer, clipped(h, layer.output_limit)), c
 
 

@@ -16,7 +16,11 @@ def step(layer: LSTM, xs: list[Vector], state: State) -> tuple[Vector, State]:
         assert layer.norm_epsilon is not None
         from_x = normalised(from_x, layer.norm_epsilon) * layer.norm_weight
         from_h = normalised(from_h, layer.norm_epsilon) * layer.norm_weight_hh
-    h, c = advance(layer, from_x + from_h, layer.bias, c)
+    sums = from_x + from_h
+    if layer.norm == "joint":
+        assert layer.norm_epsilon is not None
+        sums = normalised(sums, layer.norm_epsilon) * layer.norm_weight
+    h, c = advance(layer, sums, layer.bias, c)
     return h, (h, c)
 
 

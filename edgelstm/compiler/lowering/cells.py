@@ -30,6 +30,7 @@ def cell_options(layer: Cell, target: Target) -> CellOptions:
         output_limit=layer.output_limit or 0.0,
         projection_limit=layer.projection_clip or 0.0,
         norm=layer.norm or "",
+        cell_norm=layer.normalised_cell,
         epsilon=layer.norm_epsilon or 0.0,
         units=layer.hidden_size if projected or layer.norm else 0,
         projection=outputs,
@@ -87,7 +88,7 @@ def numbers(layer: Any, options: CellOptions, padded: int) -> Floats:
     if layer.norm is not None:
         gains = (layer.norm_weight, layer.bias, *([layer.norm_weight_hh] if layer.norm == "torch" else []))
         parts += [by_gate(layer, gain, padded) * scale for gain in gains]
-    if layer.norm in ("tf1", "torch"):
+    if layer.normalised_cell:
         parts += [units(layer.norm_weight_cell), units(layer.norm_bias_cell)]
     flat = np.concatenate([np.zeros(0, np.float32), *(part.ravel() for part in parts)])
     assert flat.size == Places(options, padded).projection
@@ -122,7 +123,8 @@ def cell_reach(layer: Any, scales: tuple[Any, Any] = (1.0, 1.0), units: tuple[An
     h0 = 0.0 if layer.h0 is None else largest(layer.h0)
     cell = _largest_cell(layer)
     gates = [bound(word, layer.gate_limit or inf) for word in layer.gate_activations]
-    candidate, answer = bound(layer.cell_activation, layer.gate_limit or inf), bound(layer.output_activation, cell)
+    seen_of_cell = _largest_normalised(layer) if layer.normalised_cell == "output" else cell
+    candidate, answer = bound(layer.cell_activation, layer.gate_limit or inf), bound(layer.output_activation, seen_of_cell)
     step = max(gates[1] * cell + gates[0] * candidate, gates[2] * answer)
     h = min(gates[2] * answer, layer.output_limit or inf)
     if layer.weight_hr is not None:
@@ -136,7 +138,7 @@ def cell_reach(layer: Any, scales: tuple[Any, Any] = (1.0, 1.0), units: tuple[An
     if layer.norm is None:
         return Reach(weights, max(largest((recurrent + np.abs(layer.bias)) / units[1]) + seen, step), max(h, h0))
     gain = max(largest(a) for a in (layer.norm_weight, layer.norm_weight_hh, layer.norm_weight_cell) if a is not None)
-    rows, summed = (4 if layer.norm == "torch" else 1) * layer.hidden_size, largest(recurrent) + seen
+    rows, summed = (4 if layer.norm in ("torch", "joint") else 1) * layer.hidden_size, largest(recurrent) + seen
 
     def grows(given: list[float]) -> float:
         """A norm squares deviations, which no sum exceeds twice, and sums them; then it multiplies by its weights and adds its bias."""
@@ -147,11 +149,12 @@ def cell_reach(layer: Any, scales: tuple[Any, Any] = (1.0, 1.0), units: tuple[An
     return Reach(weights, most=max(h, h0), grows=grows)
 
 
+def _largest_normalised(layer: Any) -> float:
+    """What no normalised cell exceeds."""
+    return float(layer.hidden_size**0.5 * largest(layer.norm_weight_cell) + largest(layer.norm_bias_cell))
+
+
 def _largest_cell(layer: Any) -> float:
     """What no cell exceeds: an old one, a new one within its limit, or one that grows until float32 no longer adds to it."""
-    if layer.norm in ("tf1", "torch"):
-        normalised = layer.hidden_size**0.5 * largest(layer.norm_weight_cell) + largest(layer.norm_bias_cell)
-        new = min(normalised, layer.cell_limit or inf)
-    else:
-        new = layer.cell_limit or LARGEST
-    return max(float(new), checked_start(layer))
+    most = _largest_normalised(layer) if layer.normalised_cell == "state" else LARGEST
+    return max(float(min(most, layer.cell_limit or most)), checked_start(layer))

@@ -11,6 +11,7 @@ from ...errors import EdgeLSTMError, UnsupportedModelError, printable
 from ..from_onnx.attempts import Attempt
 from ..from_onnx.file import File, Graph, Node, Tensor
 from ..from_onnx.signature import Axes, Reading
+from ..from_onnx.unrolled import rolled
 from ..from_onnx.writer import OPSET, Ref, Writer
 from ..graph.tracing import Flow
 from ..graph.wires import Budget
@@ -184,25 +185,25 @@ class Program:
         if not shapes or len(shapes[0]) < 2 or not all(isinstance(n, int) for shape in shapes for n in shape):
             return None
         nodes, end = _behind(self._writer.nodes, [ref.name]), Tensor(ref.name, (), "int")
-        file = File(
-            Graph(tuple(self._inputs), (end,), nodes, dict(self._writer.constants)),
-            {},
-            {"ai.onnx": OPSET},
-            self._producer,
-            operators=NATIVE,
-        )
+        graph = Graph(tuple(self._inputs), (end,), nodes, dict(self._writer.constants))
         time = 1 if shapes[0][0] == 1 else 0
-        for axes, steps in ((Axes(time, 1 - time), shapes[0][time]), (Axes(None, 0), 1)):  # a recording, or one frame
-            reading = Reading(tuple(zip(self._inputs, [axes, *[Axes(None, None)] * (len(shapes) - 1)], strict=True)))
-            try:
-                _, outputs, _, _ = Attempt(file, reading, budget=self._budget).followed(int(steps))
-            except EdgeLSTMError:
-                continue
-            self._budget.renew()
-            (value,) = outputs.values()
-            number = None if isinstance(value, Flow) else np.asarray(value)
-            return None if number is None or number.size != 1 or number.dtype.kind not in "iub" else int(number.item())
+        for spelled in (False, True):  # as it is, and with steps that it spells out as recurrences
+            form = rolled(graph) if spelled else graph
+            for axes, steps in ((Axes(time, 1 - time), shapes[0][time]), (Axes(None, 0), 1)):  # a recording, or one frame
+                reading = Reading(tuple(zip(self._inputs, [axes, *[Axes(None, None)] * (len(shapes) - 1)], strict=True)))
+                try:
+                    return None if form is None else self._number(form, reading, int(steps))
+                except EdgeLSTMError:
+                    continue
         return None
+
+    def _number(self, graph: Graph, reading: Reading, steps: int) -> int | None:
+        """The whole number that a graph gives; None where it gives none."""
+        file = File(graph, {}, {"ai.onnx": OPSET}, self._producer, operators=NATIVE)
+        (value,) = Attempt(file, reading, budget=self._budget).followed(steps)[1].values()
+        self._budget.renew()
+        number = None if isinstance(value, Flow) else np.asarray(value)
+        return None if number is None or number.size != 1 or number.dtype.kind not in "iub" else int(number.item())
 
     def shape(self, ref: Ref) -> tuple[int | str, ...] | None:
         """The shape of an input or a constant; None of other tensors."""

@@ -79,7 +79,7 @@ class Emitter:
         if not kinds:
             return ""
         norms = (
-            '; an LSTM that normalises its gates is a record of its own, edgelstm.LSTM(…, norm="torch"), which a Model takes'
+            "; of cells that normalise, those of LSTMs are imported in the forms that edgelstm.LSTM documents under norm and cell_norm"
             if any("Norm" in kind for kind in kinds)
             else ""
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...layers.activations import parts
 from ...layers.lstm import LSTM
+from . import normed_cells
 from .expressions import Affine, Combine, Floats, Made, Scale
 from .wires import Ids, Wire
 
@@ -39,7 +40,11 @@ def lstm(cells: "Cells", wire: Wire) -> Made | None:
     """The LSTM layer whose output is `wire`; None where it is none's. Of two readings that with one function for all gates is taken."""
     found: list[Made] = []
     for fields, reads in _readings(cells, cells.space.last(wire)):
+        bias = fields.pop("inside_of_h", None)
+        if bias is not None and (wire.reverse or fields.get("projection_clip") is not None):
+            continue
         made = Made(wire.source.place, LSTM(**fields), [reads], "weight_ih")
+        made = made if bias is None else normed_cells.with_one_behind(cells, wire, made, bias)
         if isinstance(fields["gate_activation"], str):
             return made
         found.append(made)
@@ -51,11 +56,13 @@ def _readings(cells: "Cells", h: Ids) -> Iterator[tuple[dict[str, Any], Ids]]:
     for m, projection in _projected(cells, h):
         for out, squashed in _orders(cells.pair(m, "mul")):
             cell = cells.function(squashed) or ("linear", squashed)
-            before, clip = _unclipped(cells, cell[1])
-            for gates in _gates(cells, before, cell[1]):
-                if (sums := _sums(cells, h, gates, out, cell[1])) is not None:
+            for after, before, options in _cell_states(cells, cell[1]):
+                for gates in _gates(cells, before, after):
+                    if (sums := _sums(cells, h, gates, out, after)) is None:
+                        continue
                     fields, reads = sums
-                    yield {**fields, **projection, "output_activation": cell[0], "cell_clip": clip}, reads
+                    if (norms := normed_cells.together(fields, options)) is not None:
+                        yield {**fields, **projection, **norms, "output_activation": cell[0]}, reads
 
 
 def _orders(pair: list[Ids] | None) -> list[list[Ids]]:
@@ -69,6 +76,17 @@ def _unclipped(cells: "Cells", ids: Ids) -> tuple[Ids, float | None]:
         return ids, None
     _, (low, high) = parts(found[0])
     return (found[1], high) if low == -high < 0 else (ids, None)
+
+
+def _cell_states(cells: "Cells", ids: Ids) -> Iterator[tuple[Ids, Ids, dict[str, Any]]]:
+    """Each reading of what goes to h as a cell: what the old cell becomes, the sum before its clip and norm, and the options for it."""
+    before, clip = _unclipped(cells, ids)
+    yield ids, before, {"cell_clip": clip}
+    if (stored := normed_cells.whole(cells, before)) is not None:
+        yield ids, stored.inner, {"cell_clip": clip, "cell_norm": "state", **stored.of_cell()}
+    if (found := normed_cells.whole(cells, ids)) is not None:
+        before, clip = _unclipped(cells, found.inner)
+        yield found.inner, before, {"cell_clip": clip, "cell_norm": "output", **found.of_cell()}
 
 
 def _projected(cells: "Cells", h: Ids) -> Iterator[tuple[Ids, dict[str, Any]]]:
@@ -127,17 +145,21 @@ def _sums(cells: "Cells", h: Ids, gates: _Gates, out: Ids, after: Ids) -> tuple[
         return None
     known = [gate for gate in found if gate is not None]
     rows = [gate.sums for gate in known]
-    sums = cells.gates([*rows[:-1], candidate[1], rows[-1]], h)
+    rows = [*rows[:-1], candidate[1], rows[-1]]
+    sums, norms = cells.gates(rows, h), dict[str, Any]()
+    if sums is None and (inside := normed_cells.sums(cells, rows, h)) is not None:
+        sums, norms = inside
     if sums is None:
         return None
     words = [gate.word for gate in known]
-    arrays: dict[str, Floats] = {"weight_ih": sums.weight_ih, "weight_hh": sums.weight_hh, "bias": sums.bias}
+    arrays: dict[str, Floats] = {"weight_ih": sums.weight_ih, "weight_hh": sums.weight_hh, "bias": norms.get("bias", sums.bias)}
     if gates.coupled is not None:
         place = found.index(None)
         arrays = {name: np.insert(array, [place * candidate[1].size] * candidate[1].size, 0, axis=0) for name, array in arrays.items()}
         words.insert(place, words[0])
     peephole: list[Floats] = [np.zeros(candidate[1].size) if gate is None else gate.peephole for gate in found]
     return {
+        **norms,
         **arrays,
         "h0": sums.initial if sums.initial.any() else None,
         "c0": gates.c0 if gates.c0.any() else None,
