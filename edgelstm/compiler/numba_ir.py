@@ -78,14 +78,35 @@ class _BlockCopies:
         return made
 
 
+def _read_once(passes):
+    """`InlineWorker.run_untyped_passes`, of which each function's result serves all calls of it in a kernel.
+
+    What it gives is copied before it is changed. Each call needs names of its own, which are made of the function's identity; and what
+    inlines must not have flags for single assignments, as the passes leave them.
+    """
+    read = {}
+
+    def run(worker, function, enable_ssa=False):
+        if function not in read:
+            read[function] = passes(worker, function, enable_ssa)
+            return read[function]
+        worker.flags.enable_ssa = enable_ssa
+        again = copy.copy(read[function])
+        again.func_id = again.func_id.derive()
+        return again
+
+    return run
+
+
 @contextmanager
 def _quick_inlining() -> Iterator[None]:
-    before = inline_closurecall.copy
-    inline_closurecall.copy = _BlockCopies()
+    worker = inline_closurecall.InlineWorker
+    before = inline_closurecall.copy, worker.run_untyped_passes
+    inline_closurecall.copy, worker.run_untyped_passes = _BlockCopies(), _read_once(worker.run_untyped_passes)
     try:
         yield
     finally:
-        inline_closurecall.copy = before
+        inline_closurecall.copy, worker.run_untyped_passes = before
 
 
 def _check_release() -> None:
