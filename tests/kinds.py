@@ -1,6 +1,7 @@
 """One model for every kind of layer, for the laws that hold for all of them (`test_every_kind`), and the records that other tests share."""
 
 from dataclasses import fields, replace
+from functools import cache
 
 import numpy as np
 from conftest import lstm_layers
@@ -326,6 +327,15 @@ if missing := sorted(set(KINDS) ^ set(MAKERS)):
     raise AssertionError(f"tests/kinds.py and layers.KINDS differ in {', '.join(missing)}: every kind has a maker here, and no other has")
 
 
+#: Of all these, the models that read whole recordings.
+WHOLE = {"dynamic_fake_quantize", "last", "layer_norm_recording", "lstm, both ways", "repeat", "reverse", "self_attention"}
+
+
+@cache
+def _layers_of(kind):
+    return tuple({**MAKERS, **MORE}[kind](np.random.default_rng(sum(kind.encode()))))
+
+
 def model_of(kind):
     """The model in which `kind`, or one of `MORE`, is tested; the same in every process."""
-    return el.Model({**MAKERS, **MORE}[kind](np.random.default_rng(sum(kind.encode()))))
+    return el.Model(_layers_of(kind))

@@ -287,17 +287,22 @@ def test_lowering_leaves_the_collector_of_garbage_as_it_was():
             gc.enable()
 
 
-def test_inlining_with_fewer_copies_gives_the_same_code(rng, monkeypatch, lowered_anew):
+def test_inlining_with_fewer_copies_and_readings_gives_the_same_code(rng, monkeypatch, lowered_anew):
     from numba.core import inline_closurecall
 
     layout = lay_out(lstm_model(rng, 2, 3), host())
-    codes, before = [], inline_closurecall.copy
+    worker = inline_closurecall.InlineWorker
+    read, passes = [], worker.run_untyped_passes
+    monkeypatch.setattr(worker, "run_untyped_passes", lambda *given: read.append(given[1]) or passes(*given))
+    codes, readings, before = [], [], (inline_closurecall.copy, worker.run_untyped_passes)
     for inlining in (numba_ir._quick_inlining, nullcontext):
         numba_ir.kernel_ir.cache_clear()
         monkeypatch.setattr(numba_ir, "_quick_inlining", inlining)
         codes.append(plan._made(layout, host(), False))
-        assert inline_closurecall.copy is before
+        assert (inline_closurecall.copy, worker.run_untyped_passes) == before
+        readings.append(len(read))
     assert codes[0] == codes[1]
+    assert readings[0] < 0.8 * (readings[1] - readings[0])
 
 
 def test_an_allocation_in_a_kernel_does_not_compile():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import samples
-from kinds import MAKERS, MORE, model_of
+from kinds import MAKERS, MORE, WHOLE, model_of
 
 import edgelstm as el
 from edgelstm import reference
@@ -38,8 +38,8 @@ def over(names):
 models = over([*KINDS, *MORE])
 
 #: Of these, those that step, and those that read whole recordings.
-stepping = over([kind for kind in [*KINDS, *MORE] if model_of(kind).streams])
-whole = over([kind for kind in [*KINDS, *MORE] if not model_of(kind).streams])
+stepping = over([kind for kind in [*KINDS, *MORE] if kind not in WHOLE])
+whole = over([kind for kind in [*KINDS, *MORE] if kind in WHOLE])
 
 #: What knows models and memory, and no kind: it stays as it is when a kind comes.
 SPINE = (
@@ -280,6 +280,7 @@ def test_the_spine_names_no_kind(place):
 def test_every_maker_makes_its_kind():
     for kind in MAKERS:
         assert has(model_of(kind), kind), f"tests/kinds.py: the model for {kind} has no such layer"
+    assert {kind for kind in [*KINDS, *MORE] if not model_of(kind).streams} == WHOLE, "tests/kinds.py: what reads whole recordings"
 
 
 def test_a_kind_without_a_part_is_named(monkeypatch):

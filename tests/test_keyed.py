@@ -21,7 +21,12 @@ from edgelstm.adapters.shard import Shard
 MODEL = lstm_model(np.random.default_rng(1), 3, 20, 2, names=tuple("xyz"))
 KEYS = ["pump-1", "pump-2", 7, -7, b"pump-1", "7", "ü"]
 XS = np.random.default_rng(2).uniform(-1, 1, (len(KEYS), 40, 3)).astype(np.float32)
-TRUTH = np.array([el.Stream(MODEL).process(xs) for xs in XS])
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """What single streams answer."""
+    return np.array([el.Stream(MODEL).process(xs) for xs in XS])
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +59,10 @@ def histories(draw):
 
 @settings(max_examples=80, deadline=None)
 @given(histories(), st.integers(1, 3), st.integers(0, 3), st.randoms(use_true_random=False))
-def test_any_split_and_any_replay_gives_the_bits_of_single_streams(step, history, shards, back, random):
+def test_any_split_and_any_replay_gives_the_bits_of_single_streams(step, truth, history, shards, back, random):
     rows, cuts = history
     blobs, old = [None] * shards, [0] * shards
-    found = np.full(TRUTH.shape, np.nan, np.float32)
+    found = np.full(truth.shape, np.nan, np.float32)
     for begin, end in pairwise(cuts):
         batch = rows[max(begin - back, 0) : end]  # the last ones come again
         again = rows[max(begin - back, 0) : begin]
@@ -75,9 +80,9 @@ def test_any_split_and_any_replay_gives_the_bits_of_single_streams(step, history
             for (key, number), y, fresh in zip(own, ys, step.fresh, strict=True):
                 if fresh:
                     found[key, number] = y
-    expected = np.full_like(TRUTH, np.nan)
+    expected = np.full_like(truth, np.nan)
     for key, number in rows:
-        expected[key, number] = TRUTH[key, number]
+        expected[key, number] = truth[key, number]
     np.testing.assert_array_equal(found, expected)
 
 
@@ -96,12 +101,12 @@ def test_the_step_is_pickled_by_path_and_digest_alone(step, paths):
 
 
 @pytest.mark.slow
-def test_a_library_takes_the_states_of_its_model(step, paths):
+def test_a_library_takes_the_states_of_its_model(step, paths, truth):
     blob, _ = step.step_many(None, [1, 2], [0, 0], XS[:2, 0])
     el.build(MODEL).write(paths / "a.so")
     library = KeyedStep(paths / "a.so")
     assert library.digest == step.digest
-    np.testing.assert_array_equal(library.step_many(blob, [2, 1], [1, 1], XS[1::-1, 1])[1], TRUTH[1::-1, 1])
+    np.testing.assert_array_equal(library.step_many(blob, [2, 1], [1, 1], XS[1::-1, 1])[1], truth[1::-1, 1])
 
 
 def test_another_model_is_refused(step, paths):
@@ -154,17 +159,17 @@ def test_shards_of_a_lot_go_on_as_each_alone(paths, step):
     assert len(again) == 40
 
 
-def test_a_state_of_the_first_version_is_taken(step):
+def test_a_state_of_the_first_version_is_taken(step, truth):
     from zlib import crc32
 
     blob, _ = step.step_many(None, ["a", 1], [0, 0], XS[:2, 0])
     old = bytearray(blob)
     old[8:12] = (1).to_bytes(4, "little")
     old[12:16] = crc32(blob[16:]).to_bytes(4, "little")
-    np.testing.assert_array_equal(step.step_many(bytes(old), ["a"], [1], XS[0, 1:2])[1], TRUTH[0, 1:2])
+    np.testing.assert_array_equal(step.step_many(bytes(old), ["a"], [1], XS[0, 1:2])[1], truth[0, 1:2])
 
 
-def test_a_damaged_state_is_refused(step):
+def test_a_damaged_state_is_refused(step, truth):
     blob, _ = step.step_many(None, ["a", 1], [0, 0], XS[:2, 0])
     for place in range(0, len(blob), 37):
         bad = bytearray(blob)
@@ -174,7 +179,7 @@ def test_a_damaged_state_is_refused(step):
     for bad in (b"", blob[:-1], blob + b"\0", b"ELSTMKEY", 5):
         with pytest.raises(el.StateError):
             step.step_many(bad, ["a"], [1], XS[0, 1:2])
-    np.testing.assert_array_equal(step.step_many(blob, ["a"], [1], XS[0, 1:2])[1], TRUTH[0, 1:2])
+    np.testing.assert_array_equal(step.step_many(blob, ["a"], [1], XS[0, 1:2])[1], truth[0, 1:2])
 
 
 REFUSED = {
@@ -200,27 +205,27 @@ def test_what_is_refused_changes_nothing(paths, case):
     assert shard.snapshot() == before
 
 
-def test_a_gap_in_time_begins_a_stream_anew():
+def test_a_gap_in_time_begins_a_stream_anew(truth):
     shard = Shard(MODEL, reset_after=10)
     times = [0, 5, 16, 20, 31, 40]
     ys = shard.step_many(["a"] * 6 + ["b"] * 6, [*range(6)] * 2, np.concatenate([XS[0, :6], XS[1, :6]]), [*times, *range(6)])
     parts = [el.Stream(MODEL).process(XS[0, part]) for part in (slice(2), slice(2, 4), slice(4, 6))]
-    np.testing.assert_array_equal(ys, np.concatenate([*parts, TRUTH[1, :6]]))
+    np.testing.assert_array_equal(ys, np.concatenate([*parts, truth[1, :6]]))
     shard.restore(shard.snapshot())
     again = shard.step_many(["a", "b"], [6, 6], np.stack([XS[0, 0], XS[1, 6]]), [51, 15])
-    np.testing.assert_array_equal(again, [TRUTH[0, 0], TRUTH[1, 6]])
+    np.testing.assert_array_equal(again, [truth[0, 0], truth[1, 6]])
     with pytest.raises(el.UsageError, match="pass t"):
         shard.step_many(["a"], [9], XS[0, :1])
 
 
-def test_more_streams_than_there_was_room_for():
+def test_more_streams_than_there_was_room_for(truth):
     shard = Shard(MODEL)
     keys = list(range(700))
     for number in range(3):
         ys = shard.step_many(
             keys[: 200 + 250 * number], np.full(200 + 250 * number, number), np.tile(XS[0, number], (200 + 250 * number, 1))
         )
-    np.testing.assert_array_equal(ys[:200], np.tile(TRUTH[0, 2], (200, 1)))
+    np.testing.assert_array_equal(ys[:200], np.tile(truth[0, 2], (200, 1)))
     assert (len(shard), shard.numbers()[699]) == (700, 2)
 
 

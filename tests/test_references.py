@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,16 +34,19 @@ def names_of(path):
             yield from (alias.asname or alias.name for alias in node.names)
 
 
-NAMES = {module: set(names_of(path)) for module, path in modules()}
+@cache
+def every_name():
+    return {module: set(names_of(path)) for module, path in modules()}
 
 
 def dangling(text):
     """References in a text that begin with a room and lead nowhere: to a module, to a name in it, or to one of a class in it."""
+    names = every_name()
     for found in REFERENCE.findall(text):
         parts = found.split(".")
         heads = [(".".join(parts[:k]), parts[k:]) for k in range(1, len(parts) + 1)]
         there = [
-            head in NAMES and (not rest or (rest[0] in NAMES[head] and (len(rest) == 1 or rest[0][0].isupper()))) for head, rest in heads
+            head in names and (not rest or (rest[0] in names[head] and (len(rest) == 1 or rest[0][0].isupper()))) for head, rest in heads
         ]
         if parts[0] in ROOMS and not any(there):
             yield found

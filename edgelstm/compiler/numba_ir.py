@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 
 import numba
-from numba.core import codegen, compiler, inline_closurecall, ir_utils, types
+from numba.core import codegen, compiler, inline_closurecall, ir, ir_utils, postproc, transforms, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
@@ -78,14 +78,57 @@ class _BlockCopies:
         return made
 
 
+def _read_once(passes):
+    """`InlineWorker.run_untyped_passes`, of which each function's result serves all calls of it in a kernel.
+
+    What it gives is copied before it is changed. Each call needs names of its own, which are made of the function's identity; and what
+    inlines must not have flags for single assignments, as the passes leave them.
+    """
+    read = {}
+
+    def run(worker, function, enable_ssa=False):
+        if function not in read:
+            read[function] = passes(worker, function, enable_ssa)
+            return read[function]
+        worker.flags.enable_ssa = enable_ssa
+        again = copy.copy(read[function])
+        again.func_id = again.func_id.derive()
+        return again
+
+    return run
+
+
+def _lifetimes_if_asked(run):
+    """`PostProcessor.run`, which a dozen passes call on each function, without the lifetimes of variables that only the last one reads.
+
+    Generators and loops that are taken out would read them too; a kernel has neither.
+    """
+
+    def quick(processor, emit_dels=False, extend_lifetimes=False):
+        function = processor.func_ir
+        if emit_dels or function.is_generator:
+            return run(processor, emit_dels, extend_lifetimes)
+        function.blocks = transforms.canonicalize_cfg(function.blocks)
+        function.variable_lifetime = postproc.VariableLifetime(function.blocks)
+        function.generator_info = None
+        return None
+
+    return quick
+
+
 @contextmanager
 def _quick_inlining() -> Iterator[None]:
-    before = inline_closurecall.copy
+    """Numba without what it does again and again for each function that is inlined; the code is the same."""
+    worker, processor = inline_closurecall.InlineWorker, postproc.PostProcessor
+    before = inline_closurecall.copy, worker.run_untyped_passes, processor.run
     inline_closurecall.copy = _BlockCopies()
+    worker.run_untyped_passes, processor.run = _read_once(worker.run_untyped_passes), _lifetimes_if_asked(processor.run)
+    ir.Loc.__deepcopy__ = lambda place, memo: place  # no place in a file is ever changed
     try:
         yield
     finally:
-        inline_closurecall.copy = before
+        inline_closurecall.copy, worker.run_untyped_passes, processor.run = before
+        del ir.Loc.__deepcopy__
 
 
 def _check_release() -> None:
