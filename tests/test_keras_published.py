@@ -34,10 +34,10 @@ def keras():
     return pytest.importorskip("keras")
 
 
-def written(path, kind, config, arrays):
-    """A file of Keras 2 with one layer on (7, 3)."""
+def written(path, kind, config, arrays, shape=(7, 3)):
+    """A file of Keras 2 with one layer."""
     layers = [
-        {"class_name": "InputLayer", "config": {"name": "x", "batch_input_shape": [None, 7, 3]}, "name": "x", "inbound_nodes": []},
+        {"class_name": "InputLayer", "config": {"name": "x", "batch_input_shape": [None, *shape]}, "name": "x", "inbound_nodes": []},
         {"class_name": kind, "config": {"name": "own", **config}, "name": "own", "inbound_nodes": [[["x", 0, 0, {}]]]},
     ]
     model = {"name": "model", "layers": layers, "input_layers": [["x", 0, 0]], "output_layers": [["own", 0, 0]]}
@@ -69,6 +69,16 @@ def test_timesteps_are_weighted_by_a_softmax_of_one_score_each(keras, tmp_path, 
     scores = ops.softmax(ops.convert_to_tensor(xs @ weight), axis=0)
     expected = ops.sum(scores * ops.convert_to_tensor(xs), axis=0)
     close(answers(el.load(written(tmp_path / "model.h5", kind, config, arrays)), xs), ops.convert_to_numpy(expected))
+
+
+@pytest.mark.parametrize("axis", [2, -1])
+def test_an_axis_of_length_one_is_taken_from_a_map(keras, tmp_path, rng, axis):
+    xs = rng.uniform(-1, 1, (7, 1, 3) if axis == 2 else (7, 3, 1))
+    squeezed = keras.ops.squeeze(keras.ops.convert_to_tensor(xs[None]), axis)
+    model = el.load(written(tmp_path / "model.h5", "SqueezeLayer", {"axis": axis}, {}, xs.shape))
+    close(answers(model, xs.reshape(7, 3)), keras.ops.convert_to_numpy(squeezed)[0])
+    with pytest.raises(el.EdgeLSTMError, match="takes the axis"):
+        el.load(written(tmp_path / "long.h5", "SqueezeLayer", {"axis": axis}, {}, (7, 3, 3)))
 
 
 @pytest.mark.parametrize(

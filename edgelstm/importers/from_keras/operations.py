@@ -207,7 +207,8 @@ def _with_axis(call: Call) -> Value:
     return shaping.reshaped(call, (*x.shape[:place], 1, *x.shape[place:]))
 
 
-def _without_axis(call: Call) -> Value:
+def without_axis(call: Call) -> Value:
+    """Its only input without one of its axes, of length 1."""
     x, axis = call.x, _argument(call, "axis")
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
     rank = len(x.shape) + 1
@@ -274,7 +275,7 @@ KINDS: dict[str, Kind] = {
     **{kind: Kind(_over(kind), attends=True) for kind in ("Sum", "Mean", "Max")},
     **{kind: _function(word) for kind, word in _WORDS.items()},
     "ExpandDims": Kind(_with_axis, attends=True),
-    "Squeeze": Kind(_without_axis, attends=True),
+    "Squeeze": Kind(without_axis, attends=True),
     "Transpose": Kind(_transposed, attends=True),
     "Matmul": Kind(products.matmul, attends=True, looks=True),
     "Shares": Kind(_softmax, attends=True, looks=True),

@@ -1,7 +1,7 @@
 """Layers of published packages: how their classes are called, what arrays they have and what they compute.
 
 Sources: ``keras_contrib/layers/crf.py`` of keras-contrib; ``AttentionWeightedAverage.py`` of textgenrnn, as in DeepMoji;
-``keras_self_attention/seq_weighted_attention.py`` of keras-self-attention.
+``keras_self_attention/seq_weighted_attention.py`` of keras-self-attention; ``crema/layers.py`` of crema.
 """
 
 from dataclasses import replace
@@ -11,6 +11,7 @@ import numpy as np
 from ...layers.attention import AttentionPool
 from ...layers.feedforward import Dense
 from .. import keras_arrays
+from . import operations
 from .build import Value
 from .feedforward import activated
 from .kinds import Call, Kind
@@ -64,4 +65,5 @@ KINDS = {
     "CRF": Kind(_crf, _crf_slots),
     "AttentionWeightedAverage": Kind(_average, lambda spec: [Slot((), "W")]),
     "SeqWeightedAttention": Kind(_weighted, _weighted_slots),
+    "SqueezeLayer": Kind(operations.without_axis, attends=True),
 }

@@ -27,6 +27,7 @@ _PUBLISHED = {
     "CRF": "keras_contrib",
     "AttentionWeightedAverage": "textgenrnn",
     "SeqWeightedAttention": "keras_self_attention",
+    "SqueezeLayer": "crema",
 }
 
 #: Keras 1's names of settings, and today's.
