@@ -125,7 +125,8 @@ def _rounding(handler: Handler) -> Callable[[Scope, Operator], list[Ref]]:
         s = _scope(s)
         made = handler(s, operator)
         refs = [made] if isinstance(made, Ref) else list(made)
-        if wide := next((t for t in (*operator.inputs, *operator.outputs) if t is not None and t.type == "int16" and t.scale.size), None):
+        flowing = [t for t in (*operator.inputs, *operator.outputs) if t is not None and not t.variable]
+        if wide := next((t for t in flowing if t.type == "int16" and t.scale.size), None):
             s.refuse(f"{wide} has more levels than edgelstm computes with exactly")
         return [s.rounded(ref, 1 / t.scale, t) if flows(t) else ref for ref, t in zip(refs, operator.outputs, strict=False)]
 
