@@ -41,7 +41,8 @@ class Attempt:
 
     `constants`: inputs that are given; `chosen`: the sequence of a batch whose initial state is taken; `budget`: of all readings;
     `met`: how many nodes were followed; `sequences`: how many a batch holds whose size is open; `around`: as `Tracer` has it;
-    `rows`: those of a memory of open length; `laid`: whether all steps of a recording lie side by side, as one frame.
+    `rows`: those of a memory of open length; `laid`: whether all steps of a recording lie side by side, as one frame, from
+    the beginning on (``"first"``), or from the first node on that cannot be followed as they are (``"late"``).
     """
 
     file: File
@@ -53,14 +54,14 @@ class Attempt:
     sequences: int = 1
     around: bool = False
     rows: int = _ROWS
-    laid: bool = False
+    laid: str = ""
 
     def layers(self, steps: int) -> tuple[list[Layer], list[str]]:
         """The layers for recordings of `steps` steps, and notes."""
         tracer, outputs, states, notes = self.followed(steps)
-        if self.laid and (self._batch() > 1 or self.reading.states or (self._is_doubtful() and self._is_open())):
-            raise UnsupportedModelError("lays no single recording of fixed length out.")
-        if self._is_doubtful() and self._is_open():
+        if self.laid and (self._batch() > 1 or (tracer.once and self._is_open())):
+            raise UnsupportedModelError("computes with several recordings at once, whose steps are not laid side by side.")
+        if not self.laid and self._is_doubtful() and self._is_open():
             met, self.met = self.met, 0  # why it is no batch says nothing about the file
             replace(self, sequences=2).followed(steps)
             self.met = met
@@ -108,8 +109,10 @@ class Attempt:
     def followed(self, steps: int) -> tuple[Tracer, dict[Tensor, Value], dict[Tensor, Wire], list[str]]:
         """The graph followed for recordings of `steps` steps: its outputs, the wires of its states, and notes."""
         space = Space(self._batch(), self.budget)
-        tracer = Tracer(space, 1 if self.laid else steps, chosen=self.chosen, open=self.reading.steps() is None, around=self.around)
-        walk = Walk(self.file, tracer, {**OPERATORS, **self.file.operators})
+        tracer = Tracer(
+            space, 1 if self.laid == "first" else steps, chosen=self.chosen, open=self.reading.steps() is None, around=self.around
+        )
+        walk = Walk(self.file, tracer, {**OPERATORS, **self.file.operators}, lays=self.laid == "late")
         states = self._states(tracer)
         names = self._samples(space, steps) | dict(self.constants)
         if self.sequences == 1:
@@ -121,7 +124,7 @@ class Attempt:
         names |= {tensor.name: np.full(self._shape_of_memory(tensor), self.reading.counts) for tensor in self.reading.masks}
         names |= {tensor.name: np.array(self._chosen(tensor, walk.notes)) for tensor in self.reading.choices}
         try:
-            values = walk.run(self.file.graph, names)
+            values = [walk.side_by_side(value) for value in walk.run(self.file.graph, names)]
         finally:
             self.met = max(self.met, walk.met)
         if any(isinstance(value, Parts) for value in values):
@@ -177,7 +180,7 @@ class Attempt:
             raise UnsupportedModelError("has an input with an axis of length 0; export the model with examples that hold samples.")
         kinds = np.repeat([tensor.dtype == "int" for tensor, _ in self.reading.samples], widths)
         wire = space.allocate(Input("the graph's input", frozenset(np.flatnonzero(kinds).tolist())), steps, sum(widths))
-        ids = laid(space, wire, wire.source.place) if self.laid else space.ids(wire)  # (steps, batch, width)
+        ids = laid(space, wire, wire.source.place) if self.laid == "first" else space.ids(wire)  # (steps, batch, width)
         found: dict[str, Value] = {}
         for (tensor, axes), part in zip(self.reading.samples, np.split(ids, np.cumsum(widths)[:-1], axis=2), strict=True):
             found[tensor.name] = Flow(arranged(part, tensor, axes, steps), tensor.dtype == "int")

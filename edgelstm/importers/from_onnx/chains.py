@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from ...model import Model
 from ..graph.tracing import Value
 from ..graph.wires import Budget
 from .attempts import Attempt
-from .deciding import Found, decided
+from .deciding import Found, decided, is_fixed
 from .file import File, Graph
 from .forms import Forms
 from .framing import framed
@@ -158,14 +159,14 @@ def _laid_out(failed: Sequence[Attempt], source: str) -> Found | None:
 
     Where a step is one row of numbers the likeliest axis is time, else the one that was followed furthest.
     """
-    rest = [one for one in failed if one.reading.steps() not in (None, 1) and not one.reading.states and not one.reading.memories]
+    rest = [one for one in failed if is_fixed(one.reading)]
     likely = sorted(rest, key=lambda one: -one.met)
     if rest and len(rest[0].reading.along[0].shape or ()) < 4:
         likely.insert(0, rest[0])
-    for attempt in likely[:_MOST_LAID]:
+    for attempt, laid in product(likely[:_MOST_LAID], ("late", "first")):
         attempt.budget.renew()
         try:
-            layers, notes = replace(attempt, laid=True).layers(attempt.reading.steps() or 1)
+            layers, notes = replace(attempt, laid=laid).layers(attempt.reading.steps() or 1)
             return Found(attempt.reading, _model(attempt.reading, layers, source), notes)
         except EdgeLSTMError:
             continue

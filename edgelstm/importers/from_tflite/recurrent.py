@@ -15,7 +15,7 @@ from ..from_onnx.calls import Array, Call
 from ..from_onnx.loops import computed
 from ..from_onnx.records import over_steps
 from ..from_onnx.writer import Ref
-from ..graph.frames import started
+from ..graph.frames import recurrent_rows, rows_of, started
 from ..graph.tracing import Flow, Value
 from . import operators as in_integers
 from .file import Operator
@@ -122,7 +122,10 @@ def recurrent(call: Call) -> list[Value]:
     if any(computed(call, value) for value in states.values()):
         y = started(call.tracer, record, x, [call.tracer.ids(value) for value in states.values()])
         return [Flow(y if time_major else np.swapaxes(y, 0, 1))]
-    y, _ = over_steps(call, record, x, states)
+    if not states and (rows := rows_of(call.tracer, x)) is not None:
+        y = recurrent_rows(call.tracer, rows, record, len(rows.step))[2]
+    else:
+        y, _ = over_steps(call, record, x, states)
     return [Flow(y if time_major else np.swapaxes(y, 0, 1))]
 
 

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...errors import UnsupportedModelError
 from ...layers.feedforward import Embedding
 from ...layers.window import Window
-from .expressions import Input, Made
+from .expressions import Input, Made, State
 from .wires import Ids, Space, Wire
 
 if TYPE_CHECKING:
@@ -15,8 +16,30 @@ if TYPE_CHECKING:
 
 def laid(space: Space, wire: Wire, place: str) -> Ids:
     """Identities (steps, 1, width) of all rows of a wire, each of them a number of its last step."""
+    if space.batch > 1:
+        raise UnsupportedModelError(f"{place}: lays the steps of {space.batch} recordings side by side, which is imported of one.")
     made = Made(place, Window(wire.steps, padding="valid"), [space.last(wire)])
     return space.ids(space.allocate(made, 1, wire.steps * wire.width)).reshape(wire.steps, 1, wire.width)
+
+
+def side_by_side(tracer: "Tracer", ids: Ids, made: dict[int, Ids]) -> Ids:
+    """Identities of numbers of several steps, each replaced by that of the same number in the row of all steps that the last one has.
+
+    made: those rows, by wire.
+    """
+    space, found = tracer.space, ids
+    at = space.places(ids)
+    for index in np.unique(at.wire).tolist():
+        wire = space.wires[index]
+        if wire.steps < 2:
+            continue
+        if isinstance(wire.source, State):
+            tracer.refuse("lays the steps of a state side by side")
+        if index not in made:
+            made[index] = laid(space, wire, tracer.place)[:, 0]
+        mine = at.wire == index
+        found = np.where(mine, made[index][np.where(mine, at.step, 0), np.where(mine, at.number, 0)], found)
+    return found
 
 
 def samples_of(space: Space, ids: Ids) -> Wire | None:
