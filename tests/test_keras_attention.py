@@ -67,7 +67,24 @@ def weighing(k):
     return k.Model(x, L.Dense(2)(L.Flatten()(L.multiply([rows, weights]))))
 
 
-@pytest.mark.parametrize("make", [forecasting, weighing])
+def spotting(k):
+    """Rows weighted by their products with a dense layer of the one in the middle, as for keywords."""
+    L, x = k.layers, k.Input((9, 3))
+    rows = L.Bidirectional(L.LSTM(4, return_sequences=True))(x)
+    shares = L.Softmax()(L.Dot(axes=[1, 2])([L.Dense(8)(rows[:, 4]), rows]))
+    return k.Model(x, L.Dense(2)(L.Dot(axes=[1, 1])([shares, rows])))
+
+
+def of_features(k):
+    """The mean of each timestep's numbers, all of them side by side."""
+    L, x = k.layers, k.Input((9, 3))
+    rows = L.LSTM(4, return_sequences=True)(x)
+    firsts = {"data_format": "channels_first"}
+    both = [L.GlobalAveragePooling1D(**firsts)(rows), L.Flatten()(L.GlobalMaxPooling1D(keepdims=True, **firsts)(rows))]
+    return k.Model(x, L.Dense(2)(L.Concatenate()(both)))
+
+
+@pytest.mark.parametrize("make", [forecasting, weighing, spotting, of_features])
 def test_products_of_rows_written_out_answer_as_keras(keras, tmp_path, rng, make):
     model = make(keras)
     for weight in model.weights:

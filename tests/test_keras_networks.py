@@ -173,6 +173,18 @@ def test_captions_of_a_picture(keras, tmp_path, rng, form):
     close(found.reshape(expected.shape) if form == "begun" else found, expected)
 
 
+@pytest.mark.parametrize("steps", [4, None])
+def test_a_map_beside_a_sequence(keras, tmp_path, rng, steps):
+    L = keras.layers
+    picture, x = keras.Input((6, 5, 1), name="picture"), keras.Input((steps, 3), name="x")
+    y = L.Concatenate()([L.Flatten()(L.Conv2D(2, 3, activation="relu")(picture)), L.LSTM(4)(x)])
+    model = drawn(keras.Model([picture, x], L.Dense(2)(y)), rng)
+    model.save(tmp_path / "model.keras")
+    one, rows = rng.uniform(-1, 1, (1, 6, 5, 1)).astype(np.float32), rng.uniform(-1, 1, (4, 3)).astype(np.float32)
+    found = answers(el.load(tmp_path / "model.keras"), np.concatenate([np.repeat(one.reshape(1, -1), 4, 0), rows], 1))
+    close(found[-1:], keras.ops.convert_to_numpy(model([one, rows[None]])))
+
+
 def test_inputs_and_outputs_by_name_stand_in_the_order_of_their_names(keras, tmp_path, rng):
     L = keras.layers
     b, a = keras.Input((4, 2), name="b"), keras.Input((4, 3), name="a")

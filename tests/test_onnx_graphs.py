@@ -220,26 +220,6 @@ def test_grouped_linear_as_einsum(tmp_path):
     check(tmp_path, network)
 
 
-REFUSED = {
-    "a running sum": (lambda: behind_lstm(lambda y: y.cumsum(1)), "imported for constants only"),
-    "the second step": (lambda: behind_lstm(lambda y, h: h(y[:, 1]), nn.Linear(8, 2)), "leaves out its last one"),
-    "every other step": (lambda: behind_lstm(lambda y, h: h(y[:, ::2]), nn.Linear(8, 2)), "leaves out its last one"),
-    "a sum of several steps' own weights": (
-        lambda: behind_lstm(lambda y: y * torch.arange(24.0)[:, None]),
-        "another constant at every step",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_no_stream_computes_is_refused_by_name(tmp_path, name):
-    make, match = REFUSED[name]
-    data = exported(torch, make(), (torch.randn(1, 24, 3),), open_time=False)
-    with pytest.raises(Exception, match=rf"node \w+ \(.*{match}") as caught:
-        imported(tmp_path, data)
-    assert type(caught.value).__name__ == "UnsupportedModelError"
-
-
 def test_an_encoder_that_sorts_its_batch_by_length(tmp_path):
     """What PyTorch writes of packed sequences: one sequence is in order as it is."""
     import onnx

@@ -83,3 +83,51 @@ def test_loops_in_both_directions(tmp_path, end):
     model = imported(tmp_path, data).model
     assert [(layer.kind, layer.reverse) for layer in model.layers[:2]] == [("lstm", False), ("lstm", True)]
     assert np.abs(reference.run(model, x) - expected).max() <= TOLERANCE
+
+
+def masked():
+    """The bytes of a model: a simple RNN that rows of zeros leave as it is, over (1, STEPS, INPUTS)."""
+    node, rng = helper.make_node, np.random.default_rng(0)
+    step = [
+        *(node("Gather", [name, "i"], [one], axis=0) for name, one in (("rows", "x"), ("there", "m"))),
+        node("Not", ["m"], ["rest"]),
+        *(node("Cast", [name], [name + "_1"], to=1) for name in ("m", "rest")),
+        *(node("MatMul", [a, b], [a + b]) for a, b in (("x", "W"), ("h", "U"))),
+        node("Add", ["xW", "hU"], ["z"]),
+        node("Tanh", ["z"], ["new"]),
+        *(node("Mul", [a, b], [a + b]) for a, b in (("m_1", "new"), ("rest_1", "h"))),
+        node("Add", ["m_1new", "rest_1h"], ["h_next"]),
+        node("Identity", ["on"], ["goes_on"]),
+    ]
+    infos = [[(name, kind, [] if kind != 1 else [1, HIDDEN]) for name, kind in side] for side in (
+        [("i", 7), ("on", 9), ("h", 1)], [("goes_on", 9), ("h_next", 1)])]  # fmt: skip
+    loop = helper.make_graph(step, "loop", *([helper.make_tensor_value_info(*info) for info in side] for side in infos))
+    nodes = [
+        node("Equal", ["samples", "nothing"], ["same"]),
+        node("Not", ["same"], ["differs"]),
+        node("Cast", ["differs"], ["ones"], to=1),
+        node("ReduceSum", ["ones", "last"], ["count"]),
+        node("Greater", ["count", "nothing"], ["any"]),
+        *(node("Transpose", [name], [turned], perm=[1, 0, 2]) for name, turned in (("any", "there"), ("samples", "rows"))),
+        node("Loop", ["trips", "true", "zero"], ["answer"], body=loop),
+    ]
+    arrays = {"W": rng.normal(size=(INPUTS, HIDDEN)).astype(np.float32), "U": rng.normal(size=(HIDDEN, HIDDEN)).astype(np.float32)}
+    arrays |= {"trips": np.array(STEPS), "true": np.array(True), "nothing": np.zeros(1, np.float32), "last": np.array([-1])}
+    arrays |= {"zero": np.zeros((1, HIDDEN), np.float32)}
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("samples", 1, [1, STEPS, INPUTS])],
+        [helper.make_tensor_value_info("answer", 1, [1, HIDDEN])],
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8).SerializeToString()
+
+
+def test_rows_that_count_no_number_other_than_zero_are_padding(tmp_path):
+    data, x = masked(), np.random.default_rng(1).normal(size=(STEPS, INPUTS)).astype(np.float32)
+    x[[2, 7, 8]] = 0
+    expected = ort.InferenceSession(data).run(None, {"samples": x[None]})[0][0]
+    model = imported(tmp_path, data).model
+    assert "rnn" in [layer.kind for layer in model.layers]
+    assert np.abs(reference.run(model, x)[-1] - expected).max() <= TOLERANCE

@@ -62,8 +62,10 @@ def test_no_other_axis_is_time_where_a_recurrence_is_spelled_out():
     """Its steps would be channels of a network without memory, and its features the steps."""
     net = Net()
     data = net.bytes({"x": ["batch", STEPS, INPUTS]}, {"y": (elementwise(net), ["batch", STEPS, HIDDEN])})
-    with pytest.raises(UnsupportedModelError, match="takes 6 steps one by one"):
-        from_onnx(parse(data))
+    model, x = from_onnx(parse(data))[0], np.random.default_rng(0).normal(size=(STEPS, INPUTS)).astype(np.float32)
+    (expected,) = ort.InferenceSession(data).run(None, {"x": x[None]})
+    assert model.input_size == INPUTS
+    np.testing.assert_allclose(reference.run(model, x)[-1], expected.ravel(), rtol=0, atol=1e-6)
 
 
 def each_by_itself(net):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tflite_files import Network
+from tflite_files import Int8LSTM, Network
 
 import edgelstm as el
 from edgelstm import reference
@@ -158,3 +158,41 @@ def test_numbers_that_meet_weights_of_int8_are_rounded_as_tensorflow_lite_rounds
         runtime.set_tensor(x, row[None])
         runtime.invoke()
         np.testing.assert_allclose(found, runtime.get_tensor(y)[0], atol=1e-5)
+
+
+def pooled(n):
+    """Twice as many samples as an `Int8LSTM` has steps, the larger of every two: what is no chain of LSTM and dense layers."""
+    grid = Int8LSTM().x
+    shapes = {"x": (1, 10, 3), "map": (1, 10, 1, 3), "pooled": (1, 5, 1, 3), "rows": (1, 5, 3)}
+    x, wide, half, rows = (n.tensor("int8", shape, *grid, name=name) for name, shape in shapes.items())
+    for before, after in ((x, wide), (half, rows)):
+        if after is rows:
+            n.operator("MAX_POOL_2D", [wide], [half], {0: ("b", 1), 1: ("i", 1), 2: ("i", 2), 3: ("i", 1), 4: ("i", 2)}, options_type=5)
+        shape = n.constant(np.array(n.tensors[after][0], np.int32))
+        n.operator("RESHAPE", [before, shape], [after], {}, options_type=17)
+    n.inputs = [x]
+    return rows
+
+
+def test_an_lstm_behind_other_layers_answers_as_tensorflow_lite(rng):
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    build = Int8LSTM(replaced={0: pooled})
+    network = build.build()
+    build.last_step()
+    build.dense()
+    interpreter = litert.Interpreter(model_content=network.bytes())
+    interpreter.allocate_tensors()
+    levels = rng.integers(-128, 128, (10, 3)).astype(np.int8)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], levels[None])
+    interpreter.invoke()
+    wanted = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    scale, zero = build.x
+    found = reference.run(imported(network.bytes())[0], np.float32(scale) * (levels.astype(np.float32) - zero))[-1]
+    assert (np.rint(found / 0.05) + 11).tolist() == wanted[0].tolist()
+
+
+def test_an_lstm_whose_state_has_another_scale_is_refused():
+    build = Int8LSTM(replaced={0: pooled, 18: lambda n: n.tensor("int8", (1, 4), 0.005, 9, variable=True)})
+    network = build.build()
+    with pytest.raises(el.UnsupportedModelError, match="has another scale or zero point than its output"):
+        imported(network.bytes())

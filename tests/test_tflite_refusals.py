@@ -132,13 +132,16 @@ def test_dense_layers_of_another_form_are_refused(wrong, message):
         from_tflite(tflite_file.read(network.bytes()))
 
 
-def test_graphs_that_are_no_chain_in_integers_say_that_they_are_computed_in_float():
+def test_graphs_of_integers_say_how_they_are_computed():
     branch = after("TANH")
     branch.outputs = [*branch.outputs, branch.operators[0][2][0]]
     backward = after("REVERSE_V2", more=([1],))
     for network in (branch, backward):
         notes = from_tflite(tflite_file.read(network.bytes()))[2]
-        assert "The file computes in integers; edgelstm computes it in float32, with the weights that the file holds." in notes
+        assert any(note.startswith("The file computes in whole numbers, and so does edgelstm") for note in notes)
+    finer = after("REVERSE_V2", dtype="int16", more=([1],))
+    notes = from_tflite(tflite_file.read(finer.bytes()))[2]
+    assert "The file computes in integers; edgelstm computes it in float32, with the weights that the file holds." in notes
 
 
 def test_damaged_signatures_are_refused():

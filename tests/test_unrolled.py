@@ -15,12 +15,24 @@ STEPS, HIDDEN = 6, 4
 class Unrolled:
     """``h = tanh(x W + h U)`` over six steps of three numbers as ONNX nodes, of which parts may be made wrong."""
 
-    def __init__(self, begins="zeros", slices=False, backward=False, other_weight=False, skip=False, projected_first=False, left_out=""):
+    def __init__(
+        self,
+        begins="zeros",
+        slices=False,
+        backward=False,
+        other_weight=False,
+        skip=False,
+        projected_first=False,
+        left_out="",
+        renamed=False,
+    ):
         rng = np.random.default_rng(3)
         self.w, self.u, self.head = (rng.normal(size=shape).astype(np.float32) for shape in ((3, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, 2)))
         self.constants = {"W": self.w, "U": self.u, "V": self.u + 1, "head": self.head, "other": self.w + 1}
         self.constants["h0"] = np.zeros((1, HIDDEN), np.float32) if begins == "zeros" else np.ones((1, HIDDEN), np.float32)
         self.nodes = []
+        if renamed:
+            self.add("Identity", ["U"], "same")
         names = [f"x{step}" for step in range(STEPS)]
         if slices:
             for step, name in enumerate(names):
@@ -40,10 +52,12 @@ class Unrolled:
                 self.nodes[-1] = first
                 self.add("Sigmoid" if left_out == "another function" else "Tanh", ["xW0"], state := "h1")
                 continue
-            self.add("MatMul", [before, "V" if other_weight and step == 3 else "U"], f"hU{step}")
+            matrix = "V" if other_weight and step == 3 else "same" if renamed and step == 2 else "U"
+            self.add("MatMul", [before, matrix], f"hU{step}")
             self.add("Add", [f"xW{step}", f"hU{step}"], f"z{step}")
             self.add("Tanh", [f"z{step}"], state := f"h{step + 1}")
         self.add("MatMul", [state, "head"], "y")
+        self.other_weight, self.skip, self.left_out = other_weight, skip, left_out
 
     def add(self, op, inputs, output, **attributes):
         self.nodes.append(Node(op, "ai.onnx", output, tuple(inputs), (output,), attributes))
@@ -55,13 +69,19 @@ class Unrolled:
         return from_onnx(File(self.graph(), {}, {"ai.onnx": 17}, "test"))[0]
 
     def answer(self, x, backward=False):
-        h = self.constants["h0"].astype(np.float64)
-        for row in x[::-1] if backward else x:
-            h = np.tanh(row @ self.w + h @ self.u)
+        h = begin = self.constants["h0"].astype(np.float64)
+        for step, row in enumerate(x[::-1] if backward else x):
+            if self.left_out and step == 0:
+                z = row @ (self.w + (self.left_out == "another weight"))
+                h = (1 / (1 + np.exp(-z)) if self.left_out == "another function" else np.tanh(z))[None]
+            else:
+                h = np.tanh(row @ self.w + (begin if self.skip and step == 4 else h) @ (self.u + (self.other_weight and step == 3)))
         return (h @ self.head)[0]
 
 
-@pytest.mark.parametrize("options", [{}, {"slices": True}, {"backward": True}, {"begins": "ones"}, {"left_out": "zeros"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"slices": True}, {"backward": True}, {"begins": "ones"}, {"left_out": "zeros"}, {"renamed": True}], ids=str
+)
 def test_steps_that_do_the_same_are_a_layer(options):
     net = Unrolled(**options)
     model = net.model()
@@ -76,9 +96,15 @@ DIFFERENT = [{"other_weight": True}, {"skip": True}, {"left_out": "another weigh
 
 @pytest.mark.parametrize("options", DIFFERENT, ids=str)
 def test_steps_that_differ_are_no_recurrence(options):
-    assert rolled(Unrolled(**options).graph()) is None
-    with pytest.raises(el.EdgeLSTMError):
-        Unrolled(**options).model()
+    """They are computed side by side, when the last of them is there."""
+    net = Unrolled(**options)
+    assert rolled(net.graph()) is None
+    model, x = net.model(), np.random.default_rng(0).normal(size=(STEPS, 3))
+    assert "window" in {layer.kind for layer in model.layers}
+    assert not {"rnn", "intra_rnn"} & {layer.kind for layer in model.layers}
+    found = reference.run(model, x)
+    assert len(found) == 1
+    assert found[-1] == pytest.approx(net.answer(x), abs=1e-5)
 
 
 def test_a_graph_without_recurrence_stays_as_it_is():

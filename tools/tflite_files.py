@@ -70,6 +70,7 @@ def models(k: Any) -> Iterator[tuple[str, Callable[[], Any], dict[str, Any]]]:
     yield "relu_then_lstm", sequence(layers.LSTM(4, activation="relu"), layers.RepeatVector(STEPS), layers.LSTM(4), layers.Dense(2)), {}
     yield "half", sequence(layers.LSTM(4, **every), layers.Dense(2)), {"half": True}
     yield "hybrid", sequence(layers.LSTM(36, **every), layers.Dense(2)), {"small": True}
+    yield "masked", sequence(layers.Masking(), layers.LSTM(4), layers.Dense(2)), {}
 
     def states() -> Any:
         x, h, c = layers.Input((1, 3), batch_size=1), layers.Input((4,), batch_size=1), layers.Input((4,), batch_size=1)
@@ -120,10 +121,10 @@ def converted(model: Any, half: bool = False, small: bool = False, stateful: boo
         return bytes(converter.convert())
 
 
-def answers(data: bytes, padded: bool = False) -> dict[str, NDArray[Any]]:
+def answers(data: bytes, padded: bool = False, masked: bool = False) -> dict[str, NDArray[Any]]:
     """Inputs x0 … and outputs y0 … of some calls, in the order of the file's signature; states go round by size, in order.
 
-    `padded`: whether indices are of three symbols, of which 0 is padding.
+    `padded`: whether indices are of three symbols, of which 0 is padding; `masked`: whether rows of zeros at the end are.
     """
     rng = np.random.default_rng(7)
     interpreter = tf.lite.Interpreter(model_content=data, experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF)
@@ -138,6 +139,8 @@ def answers(data: bytes, padded: bool = False) -> dict[str, NDArray[Any]]:
         for one in inputs:
             whole, symbols = one["dtype"] == np.int32, 3 if padded else 11
             x = rng.integers(0, symbols, one["shape"]) if whole else rng.normal(0, 2, one["shape"])
+            if masked:
+                x[:, STEPS - 2 - call :] = 0
             found[f"x{call}:{one['name']}"] = x.astype(one["dtype"])
             interpreter.set_tensor(one["index"], x.astype(one["dtype"]))
         interpreter.invoke()
@@ -155,7 +158,7 @@ def main() -> None:
                 package.utils.set_random_seed(3)
                 data = converted(make(), **options)
                 stream = io.BytesIO()
-                np.savez_compressed(stream, allow_pickle=False, **answers(data, name == "padded"))
+                np.savez_compressed(stream, allow_pickle=False, **answers(data, name == "padded", name == "masked"))
                 for ending, content in (("tflite", data), ("npz", stream.getvalue())):
                     out.writestr(zipfile.ZipInfo(f"{prefix}_{name}.{ending}", (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
 

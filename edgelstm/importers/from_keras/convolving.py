@@ -10,7 +10,7 @@ from ...layers.attention import AttentionPool
 from ...layers.convolution import Conv1D
 from ...layers.feedforward import Dense
 from ...layers.pooling import AveragePool1D, GlobalAveragePool1D, GlobalMaxPool1D, MaxPool1D
-from . import weighting
+from . import laying, weighting
 from .build import Value
 from .feedforward import activated
 from .kinds import Call, Kind, named
@@ -109,11 +109,22 @@ def over_all(call: Call, kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D]
 
 def _global(kind: type[GlobalMaxPool1D] | type[GlobalAveragePool1D]) -> Kind:
     def make(call: Call) -> Value:
-        call.options.must_be("data_format", "channels_last", None)
-        kept, y = call.options.take("keepdims", bool, False), over_all(call, kind)
+        kept = call.options.take("keepdims", bool, False)
+        if call.options.take("data_format", str, "channels_last") == "channels_first":
+            return _over_features(call, "max" if kind is GlobalMaxPool1D else "average", kept)
+        y = over_all(call, kind)
         return replace(y, shape=(1, *y.shape)) if kept else y
 
     return Kind(make, attends=kind is GlobalAveragePool1D)
+
+
+def _over_features(call: Call, function: str, kept: bool) -> Value:
+    """The largest, or the mean, of what each timestep has: what Keras takes for channels are the timesteps, side by side."""
+    x = call.sequence
+    if x.steps is None or x.mask is not None or len(x.features) != 1:
+        raise call.refused(f"it goes over the features of a tensor of shape {x.shape}; edgelstm imports a fixed number of vectors there")
+    pooled = laying.pooled(call.build, call.name, x, 0, function)
+    return replace(laying.laid(call.build, pooled), shape=(x.steps, 1) if kept else (x.steps,))
 
 
 def _mean_of_unmasked(call: Call, x: Value) -> str:

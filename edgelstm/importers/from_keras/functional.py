@@ -102,10 +102,11 @@ class Graph:
         """Several inputs as parts of one sample; what stands beside sequences, for all of each, is part of every sample."""
         tables = {place[0] for _, layer in self._specs.values() for place in _indices_of(layer)}
         indices = [len(shape) == 1 and name in tables for name, shape in zip(names, shapes, strict=True)]
-        steps = {shape[0] for shape, index in zip(shapes, indices, strict=True) if len(shape) > 1 or (index and shape[0] != 1)} or {1}
+        rows = [shape for shape, index in zip(shapes, indices, strict=True) if len(shape) > 1 or (index and shape[0] != 1)]
+        steps = {shape[0] for shape in [shape for shape in rows if len(shape) < 3] or rows} or {1}
         steps = {None} if None in steps else {max(size or 0 for size in steps)}
         beside = [shape[0] not in steps if len(shape) > 1 or index else True for shape, index in zip(shapes, indices, strict=True)]
-        if any(len(shape) > 2 for shape in shapes) or all(beside):
+        if any(None in shape[1:] for shape in shapes) or all(beside):
             raise UnsupportedModelError(
                 f"{self._spec.label} has inputs of shapes {printable(shapes, 100)}; edgelstm imports several where each is one vector or "
                 "index a timestep, or a fixed number of them beside such a sequence."

@@ -6,6 +6,7 @@ fixes their number: it answers when the last one is there.
 
 from collections.abc import Callable, Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,8 @@ def laid(build: Build, x: Value) -> Value:
         row = Value(source, x.features, False)
         return gathered(build, f"{x.name}.rows", [row], np.stack([places(row)] * steps))
     x = build.measured("steps", x)
-    name = build.add(Window(steps, stride=steps, padding="valid", **build.at(f"{x.name}.steps", x)))
+    full: dict[str, Any] = {} if build.joins else {"stride": steps, "padding": "valid"}
+    name = build.add(Window(steps, **full, **build.at(f"{x.name}.steps", x)))
     rows = Value(name, (1, steps * x.width), True)
     found = build.ended(f"{x.name}.rows", rows).name if build.joins else name
     return Value(found, (steps, *x.features), False)

@@ -12,6 +12,7 @@ from ..graph.convolving import time_axis, turned
 from ..graph.cropping import MOST_CROPPED, cropped
 from ..graph.emitting import Emitter
 from ..graph.expressions import Input, Memory
+from ..graph.laying import laid
 from ..graph.tracing import Flow, Tracer, Value
 from ..graph.wires import MOST, Budget, Ids, Space, Wire
 from .arranging import arranged, open_as_one
@@ -30,6 +31,9 @@ _ROWS, _OTHER_ROWS = 5, 7
 #: The note on a file that gives one row for a recording, where its model gives one at each step.
 ONCE = "The file answers once a recording: its answer is that of the last step."
 
+#: The note on a file whose steps are computed side by side.
+AT_ONCE = "The steps of a recording, along axis {} of {!r}, are computed at once: its one answer comes with the last of them."
+
 
 @dataclass(eq=False)
 class Attempt:
@@ -37,7 +41,8 @@ class Attempt:
 
     `constants`: inputs that are given; `chosen`: the sequence of a batch whose initial state is taken; `budget`: of all readings;
     `met`: how many nodes were followed; `sequences`: how many a batch holds whose size is open; `around`: as `Tracer` has it;
-    `rows`: those of a memory of open length.
+    `rows`: those of a memory of open length; `laid`: whether all steps of a recording lie side by side, as one frame, from
+    the beginning on (``"first"``), or from the first node on that cannot be followed as they are (``"late"``).
     """
 
     file: File
@@ -49,11 +54,14 @@ class Attempt:
     sequences: int = 1
     around: bool = False
     rows: int = _ROWS
+    laid: str = ""
 
     def layers(self, steps: int) -> tuple[list[Layer], list[str]]:
         """The layers for recordings of `steps` steps, and notes."""
         tracer, outputs, states, notes = self.followed(steps)
-        if self._is_doubtful() and self._is_open():
+        if self.laid and (self._batch() > 1 or (tracer.once and self._is_open())):
+            raise UnsupportedModelError("computes with several recordings at once, whose steps are not laid side by side.")
+        if not self.laid and self._is_doubtful() and self._is_open():
             met, self.met = self.met, 0  # why it is no batch says nothing about the file
             replace(self, sequences=2).followed(steps)
             self.met = met
@@ -101,8 +109,10 @@ class Attempt:
     def followed(self, steps: int) -> tuple[Tracer, dict[Tensor, Value], dict[Tensor, Wire], list[str]]:
         """The graph followed for recordings of `steps` steps: its outputs, the wires of its states, and notes."""
         space = Space(self._batch(), self.budget)
-        tracer = Tracer(space, steps, chosen=self.chosen, open=self.reading.steps() is None, around=self.around)
-        walk = Walk(self.file, tracer, {**OPERATORS, **self.file.operators})
+        tracer = Tracer(
+            space, 1 if self.laid == "first" else steps, chosen=self.chosen, open=self.reading.steps() is None, around=self.around
+        )
+        walk = Walk(self.file, tracer, {**OPERATORS, **self.file.operators}, lays=self.laid == "late")
         states = self._states(tracer)
         names = self._samples(space, steps) | dict(self.constants)
         if self.sequences == 1:
@@ -114,7 +124,7 @@ class Attempt:
         names |= {tensor.name: np.full(self._shape_of_memory(tensor), self.reading.counts) for tensor in self.reading.masks}
         names |= {tensor.name: np.array(self._chosen(tensor, walk.notes)) for tensor in self.reading.choices}
         try:
-            values = walk.run(self.file.graph, names)
+            values = [walk.side_by_side(value) for value in walk.run(self.file.graph, names)]
         finally:
             self.met = max(self.met, walk.met)
         if any(isinstance(value, Parts) for value in values):
@@ -170,7 +180,7 @@ class Attempt:
             raise UnsupportedModelError("has an input with an axis of length 0; export the model with examples that hold samples.")
         kinds = np.repeat([tensor.dtype == "int" for tensor, _ in self.reading.samples], widths)
         wire = space.allocate(Input("the graph's input", frozenset(np.flatnonzero(kinds).tolist())), steps, sum(widths))
-        ids = space.ids(wire)  # (steps, batch, width)
+        ids = laid(space, wire, wire.source.place) if self.laid == "first" else space.ids(wire)  # (steps, batch, width)
         found: dict[str, Value] = {}
         for (tensor, axes), part in zip(self.reading.samples, np.split(ids, np.cumsum(widths)[:-1], axis=2), strict=True):
             found[tensor.name] = Flow(arranged(part, tensor, axes, steps), tensor.dtype == "int")
@@ -236,8 +246,8 @@ class Attempt:
             parts.append(turned(tracer, refs, most) if _descends(tracer, ids) else refs)
         if len(parts) > 1:
             notes.append(f"The answers are those of {', '.join(tensor.name for tensor, _ in answers)}, one after the other.")
-        if most == 1 and tracer.steps > 1:
-            notes.append(ONCE)
+        if most == 1 and self.reading.steps() != 1:
+            notes.append(AT_ONCE.format(self.reading.along[1].time, self.reading.along[0].name) if self.laid else ONCE)
         return np.concatenate(parts), notes
 
 

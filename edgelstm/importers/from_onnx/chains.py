@@ -1,8 +1,8 @@
 """An ONNX graph as a `Model`."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -15,20 +15,21 @@ from ...model import Model
 from ..graph.tracing import Value
 from ..graph.wires import Budget
 from .attempts import Attempt
-from .deciding import Found, decided
+from .deciding import Found, decided, is_fixed
 from .file import File, Graph
+from .forms import Forms
 from .framing import framed
 from .indices import with_plain_indices
-from .living import living
 from .ordering import in_order
-from .parts import Keys, outputs, slices
 from .settling import Sizes, open_frame, parse, settled
 from .signature import Reading, readings
 from .thresholds import without_thresholds
-from .unrolled import rolled
 
 #: Steps of the recordings that graphs of open length are followed for: two lengths, since a network must not depend on it.
 STEPS = (32, 48)
+
+#: Most readings whose steps are laid side by side.
+_MOST_LAID = 3
 
 #: Operators that have axes of their own to run along, beside recurrences.
 _ALONG = ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "Attention", "QLinearConv", "STFT")
@@ -108,7 +109,8 @@ def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, bud
     """By the first reading of a graph's inputs that leads to a model."""
     graph, constants = file.graph, dict[str, Value](values)
     best: tuple[int, EdgeLSTMError] | None = None
-    forms, found, first = _Forms(graph), list[Found](), None
+    forms, found, failed = Forms(graph), list[Found](), list[Attempt]()
+    first: Reading | None = None
     for reading in readings(graph.inputs, graph.outputs):
         first = first or reading
         for form in forms:
@@ -117,6 +119,7 @@ def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, bud
                 found.append(_tried(attempt, source))
             except EdgeLSTMError as problem:
                 best = (attempt.met, _alone(problem)) if best is None or attempt.met > best[0] else best
+                failed.append(attempt)
                 budget.renew()
                 if forms.alike(attempt.met):
                     break
@@ -125,6 +128,18 @@ def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, bud
             break
         if found and not found[0].in_frames:
             break
+    try:
+        taken = _taken(forms, first, found, best)
+    except EdgeLSTMError:
+        laid = _laid_out(failed, source)
+        if laid is None:
+            raise
+        taken = laid
+    return Followed(taken.model, taken.reading, taken.notes, values)
+
+
+def _taken(forms: Forms, first: Reading | None, found: Sequence[Found], best: tuple[int, EdgeLSTMError] | None) -> Found:
+    """The one of several readings that is meant. best: why others failed, after the most nodes."""
     if found and best and first and _exchanged(forms, first, found):
         why = str(best[1]).rstrip(".")
         raise UnsupportedModelError(
@@ -132,48 +147,33 @@ def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, bud
         )
     if found:
         taken = decided(found, best[1] if best else None)
-        if best and first and _guessed(graph, first, taken):
-            raise _failure(graph, *best)
+        if best and first and _guessed(forms.whole, first, taken):
+            raise _failure(forms.whole, *best)
         _without_calls(taken)
-        return Followed(taken.model, taken.reading, taken.notes, values)
-    raise _failure(graph, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
+        return taken
+    raise _failure(forms.whole, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
 
 
-@dataclass(eq=False)
-class _Forms:
-    """A graph as it is, and then, if it spells out recurrences step by step, with these as nodes; both without nodes of no use.
+def _laid_out(failed: Sequence[Attempt], source: str) -> Found | None:
+    """The model of a reading of a fixed number of steps as one frame, in which they lie side by side; None where there is none.
 
-    Recurrences are looked for first: their last step makes states that nothing reads.
+    Where a step is one row of numbers the likeliest axis is time, else the one that was followed furthest.
     """
-
-    whole: Graph
-
-    @cached_property
-    def graph(self) -> Graph:
-        return living(self.whole)
-
-    @cached_property
-    def _rolled(self) -> Graph | None:
-        found = rolled(self.whole)
-        return None if found is None else living(found)
-
-    def spelled_out(self, steps: int | None) -> bool:
-        """Whether the graph takes so many parts of something one by one, as it does where it spells out each step."""
-        parts = (*outputs(self.graph), *slices(self.graph, Keys(self.graph)))
-        return any(len(names) == steps for names in parts)
-
-    def __iter__(self) -> Iterator[Graph]:
-        yield self.graph
-        if self._rolled is not None:
-            yield self._rolled
-
-    def alike(self, nodes: int) -> bool:
-        """Whether the first nodes, so many, are the same in both."""
-        others = () if self._rolled is None else self._rolled.nodes
-        return len(others) >= nodes and all(one is other for one, other in zip(self.graph.nodes[:nodes], others, strict=False))
+    rest = [one for one in failed if is_fixed(one.reading)]
+    likely = sorted(rest, key=lambda one: -one.met)
+    if rest and len(rest[0].reading.along[0].shape or ()) < 4:
+        likely.insert(0, rest[0])
+    for attempt, laid in product(likely[:_MOST_LAID], ("late", "first")):
+        attempt.budget.renew()
+        try:
+            layers, notes = replace(attempt, laid=laid).layers(attempt.reading.steps() or 1)
+            return Found(attempt.reading, _model(attempt.reading, layers, source), notes)
+        except EdgeLSTMError:
+            continue
+    return None
 
 
-def _exchanged(forms: _Forms, first: Reading, found: Sequence[Found]) -> bool:
+def _exchanged(forms: Forms, first: Reading, found: Sequence[Found]) -> bool:
     """Whether models without recurrences were found along another axis than the first whose steps are spelled out one by one.
 
     The steps of a recurrence are channels there, and what is computed of them is laid out flat.

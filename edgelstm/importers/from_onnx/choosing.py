@@ -26,6 +26,8 @@ def above(call: Call, a: Value, b: Value) -> Flow:
         difference = call.tracer.combine("add", a, call.tracer.scale(b, -1, 0))
         steep = call.tracer.scale(difference, STEEP, 0)
     elif isinstance(a, Flow):
+        if not isinstance(b, Flow) and not np.any(b) and all(number in call.tracer.differing for number in a.ids.ravel().tolist()):
+            return Flow(np.vectorize(call.tracer.differing.__getitem__, otypes=[np.int64])(a.ids), True)
         steep = call.tracer.scale(a, STEEP, -STEEP * _finite(call, b))
     else:
         assert isinstance(b, Flow)

@@ -9,7 +9,7 @@ from ...layers.frames import InterRNN, IntraRNN, RowsRNN
 from ...layers.record import Layer
 from ...layers.recurrent import Recurrent
 from ...model import Model
-from .signature import Axes, Reading
+from .signature import Axes, Reading, names_a_batch
 
 
 class Found(NamedTuple):
@@ -42,6 +42,20 @@ class Found(NamedTuple):
     def steps_by_call(self) -> bool:
         """Whether a call is one step, whose states go round."""
         return self.reading.steps() == 1 and any(becomes for _, becomes in self.reading.states)
+
+
+def is_fixed(reading: Reading) -> bool:
+    """Whether a call holds one recording of a fixed number of steps, which may be computed at once; the numbers of a vector are none."""
+    if reading.steps() in (None, 1) or reading.states or reading.memories:
+        return False
+    for tensor, axes in reading.samples:
+        shape = tensor.shape or ()
+        vector = tensor.dtype == "float" and len(shape) < 3 and axes.time == len(shape) - 1
+        name = "" if axes.batch is None else shape[axes.batch]
+        batch = not isinstance(name, str) or names_a_batch(name) or (not name and (axes.batch, axes.time) in ((0, 1), (0, None)))
+        if vector or (axes.batch is not None and not batch):
+            return False
+    return True
 
 
 def remembers(layer: Layer) -> bool:

@@ -19,6 +19,7 @@ from ..graph.emitting import layer
 from ..graph.ends import along_rows
 from ..graph.functions import inverse, logarithm, power
 from ..graph.gelu import gelu
+from ..graph.laying import looked_up, taken_as_whole
 from ..graph.norms import normalised
 from ..graph.tracing import Flow, Levels, Value
 from ..graph.wires import MOST
@@ -137,7 +138,7 @@ def _cast(call: Call) -> list[Value]:
     whole = to in DTYPES and np.dtype(DTYPES[to]).kind in "iu"
     if to in DTYPES and np.dtype(DTYPES[to]).kind == "b" and not x.integer:
         call.refuse("asks which numbers of the recording are not zero, which is not imported")
-    if to not in DTYPES or (whole and not x.integer and not call.tracer.taken_as_whole(x.ids)):
+    if to not in DTYPES or (whole and not x.integer and not taken_as_whole(call.tracer.space, x.ids)):
         call.refuse("converts numbers of the recording to whole ones, which is not imported")
     return [Flow(x.ids, whole or (x.integer and np.dtype(DTYPES[to]).kind == "b"))]
 
@@ -147,8 +148,13 @@ def _gather(call: Call) -> list[Value]:
     table, index = call.constant(0), call.flow(1)
     if call.attribute("axis", 0) != 0 or table.ndim != 2:
         call.refuse(f"looks up numbers of the recording in an array of shape {table.shape}; an embedding is a matrix of rows")
-    found = call.tracer.rows(Flow(index.ids[..., None]), lambda: Embedding(table), table.shape[1])
+    found = _looked_up(call, index, table)
     return [replace(found, levels=Levels(1.0, 0.0)) if table.dtype in (np.int8, np.uint8) else found]
+
+
+def _looked_up(call: Call, index: Flow, table: np.ndarray) -> Flow:
+    found = looked_up(call.tracer, index.ids, table)
+    return call.tracer.rows(Flow(index.ids[..., None]), lambda: Embedding(table), table.shape[1]) if found is None else Flow(found)
 
 
 def _scatter(call: Call) -> list[Value]:
@@ -173,7 +179,7 @@ def _one_hot(call: Call) -> list[Value]:
     if call.attribute("axis", -1) not in (-1, index.ids.ndim) or not 1 <= depth <= MAX_SIZE:
         call.refuse(f"spreads an index to {depth} numbers along another axis than the last, which is not imported")
     table = np.where(np.eye(depth, dtype=bool), on, off)
-    return [call.tracer.rows(Flow(index.ids[..., None]), lambda: Embedding(table), depth)]
+    return [_looked_up(call, index, table)]
 
 
 def _softmax(call: Call) -> list[Value]:

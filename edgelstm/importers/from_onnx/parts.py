@@ -45,8 +45,9 @@ class Keys:
         self._constants, self._sizes = set(graph.constants), set[str]()
         for node in graph.nodes:
             inputs = tuple(hash(self._names.get(name, name)) for name in node.inputs)
+            same = node.op == "Identity" and len(node.inputs) == len(node.outputs) == 1
             for index, name in enumerate(node.outputs):
-                self._names[name] = (node.op, inputs, self.attributes(node), index)
+                self._names[name] = self.of(node.inputs[0]) if same else (node.op, inputs, self.attributes(node), index)
             if all(name in self._constants for name in node.inputs):
                 self._constants.update(node.outputs)
             elif node.op in SHAPES or all(name in self._constants or name in self._sizes for name in node.inputs):

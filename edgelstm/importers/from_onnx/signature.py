@@ -246,7 +246,8 @@ def alike(a: Tensor, b: Tensor) -> bool:
 def _axes(samples: list[Tensor], alike: bool) -> Iterator[tuple[Axes, ...]]:
     """Axes of all samples, best first: all have a time axis, of one length where that is fixed, or none has; or, not alike, some have."""
     ranked = [sorted(_candidates(tensor), key=lambda found: -found[0]) for tensor in samples]
-    together = sorted(product(*(found[:8] for found in ranked[:4])), key=lambda choice: -sum(score for score, _ in choice))
+    likely = [found[:8] + [one for one in found[8:] if one[1] == Axes(None, 0)] for found in ranked[:4]]
+    together = sorted(product(*likely), key=lambda choice: -sum(score for score, _ in choice))
     for choice in together:
         axes = tuple(a for _, a in choice)
         lengths = {(tensor.shape or ())[a.time] for tensor, a in zip(samples, axes, strict=False) if a.time is not None}

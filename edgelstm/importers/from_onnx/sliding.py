@@ -14,6 +14,7 @@ from ..graph.attention import weighted_sum
 from ..graph.convolving import convolve, larger, over_time, pool, time_axis
 from ..graph.functions import logarithm
 from ..graph.inside import pooled
+from ..graph.masks import any_differs
 from ..graph.sliding import Window
 from ..graph.summing import summed
 from ..graph.tracing import Flow, Tracer, Value
@@ -150,6 +151,8 @@ def reduced(call: Call, x: Flow, axes: list[int], keep: bool, kind: str) -> Flow
         out = found.ids
     elif out is None:
         out = call.tracer.affine(Flow(flat), np.full((count, 1), 1 / count)).ids.reshape(shape)
+    if kind == "sum" and count > 1 and (anything := any_differs(call.tracer, flat)) is not None:
+        call.tracer.differing.update(zip(out.ravel().tolist(), anything.ids.ravel().tolist(), strict=True))
     return Flow(np.expand_dims(out, tuple(axes)) if keep else out)
 
 

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import EdgeLSTMError, ModelFileError, UnsupportedModelError, printable
+from ..graph.laying import side_by_side
 from ..graph.tracing import Flow, Tracer, Value
+from ..graph.wires import Ids
 from .calls import Call
 from .compared import only_compared
 from .file import DEEPEST, File, Graph, Node, Reference
@@ -27,7 +29,8 @@ Handler = Callable[[Call], Sequence[Value]]
 class Walk:
     """One pass over a file's graph. `handlers`: by domain and operator, what flows is given to; `met`: how many nodes were followed.
 
-    Operators of the file's own format (`File.operators`) are given constants too.
+    Operators of the file's own format (`File.operators`) are given constants too. `lays`: whether a node that cannot be followed as it is
+    is given all steps of a recording side by side.
     """
 
     file: File
@@ -35,6 +38,8 @@ class Walk:
     handlers: Mapping[tuple[str, str], Handler]
     notes: list[str] = field(default_factory=list)
     met: int = 0
+    lays: bool = False
+    _laid: dict[int, Ids] = field(default_factory=dict)
     _scopes: list[dict[str, Value]] = field(default_factory=list)
     _graphs: list[Graph] = field(default_factory=list)
     _compared: dict[Graph, frozenset[str]] = field(default_factory=dict)
@@ -81,13 +86,30 @@ class Walk:
         values = [self._look(name, str(node)) if name else None for name in node.inputs]
         before, self.tracer.place = self.tracer.place, str(node)
         try:
-            return self._outputs(node, values)
+            return self._followed(node, values)
         except EdgeLSTMError:
             raise
         except (ValueError, IndexError, TypeError, KeyError, ZeroDivisionError, OverflowError, MemoryError, AttributeError) as problem:
             raise ModelFileError(f"{node}: its inputs and attributes do not fit together ({printable(problem, 160)}).") from None
         finally:
             self.tracer.place = before
+
+    def _followed(self, node: Node, values: list[Value | None]) -> Sequence[Value]:
+        """What a node gives; where that is refused, of all steps side by side."""
+        try:
+            return self._outputs(node, values)
+        except UnsupportedModelError:
+            laid = [None if value is None else self.side_by_side(value) for value in values]
+            if not self.lays or len(self._graphs) > 1 or all(one is value for one, value in zip(laid, values, strict=True)):
+                raise
+        return self._outputs(node, laid)
+
+    def side_by_side(self, value: Value) -> Value:
+        """An array whose numbers, of whatever step, are those of the last one."""
+        if not self.lays or not isinstance(value, Flow) or isinstance(value, Parts):
+            return value
+        ids = side_by_side(self.tracer, value.ids, self._laid)
+        return value if ids is value.ids else replace(value, ids=ids)
 
     def _outputs(self, node: Node, values: list[Value | None]) -> Sequence[Value]:
         function = self.file.functions.get(("" if node.domain == "ai.onnx" else node.domain, node.op))

@@ -1,7 +1,8 @@
 """Writes a graph of ONNX operators, node by node: what operators of other formats become."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
@@ -38,12 +39,14 @@ class Writer:
     constants : dict of str to array
     place : str
         How errors call the operator that is written now.
+    numbers : iterator of int
+        What tells names apart: the same for a graph and those inside of it.
     """
 
     nodes: list[Node] = field(default_factory=list)
     constants: dict[str, NDArray[Any]] = field(default_factory=dict)
     place: str = ""
-    _count: int = 0
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def refuse(self, why: str) -> NoReturn:
         """Raise the error that says why the present operator cannot be imported."""
@@ -113,5 +116,4 @@ class Writer:
         return self.one("Concat", *parts, axis=0)
 
     def _name(self, stem: str) -> str:
-        self._count += 1
-        return f"{stem}:{self._count}"
+        return f"{stem}:{next(self.numbers)}"

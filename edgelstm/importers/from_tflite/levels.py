@@ -125,7 +125,8 @@ def _rounding(handler: Handler) -> Callable[[Scope, Operator], list[Ref]]:
         s = _scope(s)
         made = handler(s, operator)
         refs = [made] if isinstance(made, Ref) else list(made)
-        if wide := next((t for t in (*operator.inputs, *operator.outputs) if t is not None and t.type == "int16" and t.scale.size), None):
+        flowing = [t for t in (*operator.inputs, *operator.outputs) if t is not None and not t.variable]
+        if wide := next((t for t in flowing if t.type == "int16" and t.scale.size), None):
             s.refuse(f"{wide} has more levels than edgelstm computes with exactly")
         return [s.rounded(ref, 1 / t.scale, t) if flows(t) else ref for ref, t in zip(refs, operator.outputs, strict=False)]
 
@@ -138,8 +139,9 @@ def _moving(handler: Handler, otherwise: Callable[[Scope, Operator], list[Ref]])
     def write(s: Scope, operator: Operator) -> "Ref | list[Ref]":
         s = _scope(s)
         held = s.shared.inputs.get(s.handles.get(operator.operand(0), "")) if operator.kind == "ASSIGN_VARIABLE" else None
-        tensors = [t for t in (*operator.inputs, *operator.outputs, held) if t is not None and t.type in _TYPES and t.scale.size]
-        if len({(float(t.scale[0]), int(t.zero_point[0])) for t in tensors}) > 1:
+        tensors = [t for t in (*operator.inputs, *operator.outputs, held) if t is not None and t.scale.size]
+        alike = {(float(t.scale[0]), int(t.zero_point[0])) for t in tensors if t.type in _TYPES}
+        if len(alike) > 1 or (alike and any(t.type not in _TYPES for t in tensors)):
             if operator.kind in VARIABLES:
                 s.refuse("its variable holds levels of several scales")
             return otherwise(s, operator)

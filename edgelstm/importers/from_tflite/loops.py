@@ -167,7 +167,7 @@ def _while(s: Scope, operator: Operator, handlers: dict[str, Handler]) -> Sequen
 
 def _written(s: Scope, loop: _Loop, index: int, body: Graph, given: list[Ref], handlers: dict[str, Handler]) -> list[Ref]:
     """A Loop node, and what the variables of the WHILE operator are behind it."""
-    writer = Writer()
+    writer = Writer(numbers=s.writer.numbers)
     inner = _inner(s, index, body, writer)
     bound = [kept and ref.name in s.writer.constants for kept, ref in zip(loop.kept, given, strict=True)]
     carried = [place for place in range(len(given)) if place not in loop.gathered and not bound[place]]

@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 
 from ...layers.lstm import LSTM
+from ...layers.lstm_int8_static import LSTMInt8Static
 from ...layers.rnn import RNN
 from ..from_onnx.calls import Array, Call
 from ..from_onnx.loops import computed
 from ..from_onnx.records import over_steps
 from ..from_onnx.writer import Ref
-from ..graph.frames import started
+from ..graph.frames import recurrent_rows, rows_of, started
 from ..graph.tracing import Flow, Value
+from . import operators as in_integers
 from .file import Operator
+from .levels import LevelScope
 from .moving import DOMAIN
 from .scope import Handler, Scope
 
@@ -63,6 +66,10 @@ def _weights(s: Scope, operator: Operator, index: int) -> Array:
 
 def _lstm(s: Scope, operator: Operator) -> Ref:
     """Inputs: x; weights of x (1-4) and h (5-8), peepholes (9-11), biases (12-15); projection (16, 17), states (18, 19), norms (20-23)."""
+    if operator.operand(0).type == operator.outputs[0].type == "int8":
+        in_levels = in_integers.lstm(operator, "lstm")
+        if isinstance(s, LevelScope):
+            return _node(s, operator, in_levels, (18, 19), bool(operator.options.number(3, "B")))
     if len(operator.inputs) not in (20, 24):
         s.refuse(f"it has {len(operator.inputs)} inputs, not 24")
     if operator.options.number(5, "B"):
@@ -93,7 +100,7 @@ def _rnn(s: Scope, operator: Operator) -> Ref:
     return _node(s, operator, record, (4,), bool(operator.options.number(0, "B")))
 
 
-def _node(s: Scope, operator: Operator, record: LSTM | RNN, states: tuple[int, ...], time_major: bool) -> Ref:
+def _node(s: Scope, operator: Operator, record: LSTM | LSTMInt8Static | RNN, states: tuple[int, ...], time_major: bool) -> Ref:
     """A node that reads x and, where they are no variables of its own, its states."""
     x, begins = s.ref(operator, 0), []
     if x.rank != 3:
@@ -115,7 +122,10 @@ def recurrent(call: Call) -> list[Value]:
     if any(computed(call, value) for value in states.values()):
         y = started(call.tracer, record, x, [call.tracer.ids(value) for value in states.values()])
         return [Flow(y if time_major else np.swapaxes(y, 0, 1))]
-    y, _ = over_steps(call, record, x, states)
+    if not states and (rows := rows_of(call.tracer, x)) is not None:
+        y = recurrent_rows(call.tracer, rows, record, len(rows.step))[2]
+    else:
+        y, _ = over_steps(call, record, x, states)
     return [Flow(y if time_major else np.swapaxes(y, 0, 1))]
 
 

@@ -16,7 +16,7 @@ from ...layers.recording import Repeat
 from . import pairs
 from .cropping import cropped
 from .ends import at_ends, held
-from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Input, Made, Scale, State, spread
+from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Made, Scale, State, spread
 from .grouping import Group, grouped, values
 from .maps import Mapped
 from .scores import adjusted
@@ -74,6 +74,8 @@ class Tracer:
     memories: bool = False
     #: Whether sums of steps by pairs were met.
     in_pairs: bool = False
+    #: By identity of how many numbers of a sample differ from what padding has, that of whether any does.
+    differing: dict[int, int] = field(default_factory=dict)
     #: What `ends` has made: by the wires that are read at their ends, and by wire, end and rows.
     lasts: dict[tuple[int, ...], Wire] = field(default_factory=dict)
     repeats: dict[tuple[int, int, int], Wire] = field(default_factory=dict)
@@ -284,14 +286,6 @@ class Tracer:
         if (where != expected).any() and (where != expected[::-1]).any():
             self.refuse("mixes the steps and sequences that it reads")
         return cropped(self, group.refs[0][0], group.steps, group.steps - steps), bool((where != expected).any()), steps
-
-    def taken_as_whole(self, ids: Ids) -> bool:
-        """Take numbers of the samples as whole ones, which may be indices; false where some are no samples."""
-        wire = self.space.wire_of(ids)
-        if wire is None or not isinstance(wire.source, Input):
-            return False
-        wire.source.whole |= frozenset(self.space.places(ids).number.ravel().tolist())
-        return True
 
     def begun(self, ids: Ids) -> Floats | None:
         """Where the state of the stream begins that `ids` are; None where they are none."""
