@@ -183,6 +183,26 @@ def test_without_anonymous_memory_a_library_loads_from_a_file(library, whole, mo
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="the system has no anonymous memory")
+def test_another_library_is_another_whatever_became_of_descriptors(file_of, monkeypatch):
+    """A process that becomes a daemon closes them all: the next one has the number of the one before."""
+    create, number = os.memfd_create, os.dup(0)
+
+    def numbered(*args):
+        made = create(*args)
+        if made != number:
+            os.dup2(made, number)
+            os.close(made)
+        return number
+
+    monkeypatch.setattr(os, "memfd_create", numbered)
+    first, second = (library_file.load_private(file_of(name).read_bytes()) for name in ("f32-all-layers", "int8-static"))
+    assert first._handle != second._handle
+    assert {"/fd/" in one._name for one in (first, second)} == {True}
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.close(number)
+
+
 def test_streams_over_libraries_load_no_compiler(library):
     """Nor JSON, which only what is told of a library needs."""
     code = (

@@ -125,7 +125,8 @@ def test_a_change_is_seen_behind_the_note(package, monkeypatch, change):
     assert digest_of(package) != first
 
 
-def test_what_was_just_written_is_not_noted(package, fresh):
+def test_what_was_just_written_is_not_noted(package, fresh, monkeypatch):
+    monkeypatch.setattr(cache, "_SETTLING", 600 * 10**9)
     digest_of(package)
     assert not list(fresh.iterdir())
 

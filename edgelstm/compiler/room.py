@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from ..errors import CompileError
 
-#: Bytes of address space that loading the compiler and compiling a small model take.
-NEEDED = 250 << 20
+#: Bytes of address space that loading the compiler and compiling a small model take: 300 with llvmlite 0.50, 200 with 0.45.
+NEEDED = 310 << 20
 
 _REMEDY = (
     "Raise the limit, start once without it, so that the next start finds the code in the cache, or build a library on another machine: "

@@ -9,6 +9,7 @@ Reading and loading need the standard library alone, and of that only what costs
 import ctypes
 import os
 import struct
+import time
 
 from .digests import sha256_of
 from .sizes import Sizes
@@ -289,15 +290,10 @@ def is_library(path: "str | os.PathLike[str]", *, unreadable: bool = False) -> b
 
 def load_private(data: "bytes | memoryview") -> ctypes.CDLL:
     """Load a shared library from anonymous memory where the system has it and runs code there, else from a file that is deleted at once."""
-    if hasattr(os, "memfd_create"):
-        # The descriptor stays open: the loader takes a path that it has seen before for the library that it found there then.
-        handle = os.memfd_create("edgelstm", os.MFD_CLOEXEC)
-        try:
-            with os.fdopen(handle, "wb", closefd=False) as file:
-                file.write(data)
-            return ctypes.CDLL(f"/proc/self/fd/{handle}")
-        except OSError:
-            os.close(handle)
+    try:
+        return _from_memory(data)
+    except (OSError, AttributeError):
+        pass
     import tempfile
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -305,3 +301,15 @@ def load_private(data: "bytes | memoryview") -> ctypes.CDLL:
         with open(path, "wb") as file:
             file.write(data)
         return ctypes.CDLL(path)
+
+
+def _from_memory(data: "bytes | memoryview") -> ctypes.CDLL:
+    """The loader takes a path that it has seen for the library that it found there then, so that each is another: by dots, for the time."""
+    handle = os.memfd_create("edgelstm", os.MFD_CLOEXEC)
+    try:
+        with os.fdopen(handle, "wb", closefd=False) as file:
+            file.write(data)
+        dots = "".join("/." if bit == "1" else "/" for bit in f"{time.monotonic_ns():b}")
+        return ctypes.CDLL(f"/proc/self/fd{dots}/{handle}")
+    finally:
+        os.close(handle)
