@@ -163,6 +163,32 @@ def test_fused_products(op, tmp_path):
     assert np.abs(reference.run(imported(path), x) - expected).max() <= TOLERANCE * np.ptp(expected)
 
 
+def test_scores_of_all_steps_by_all_steps_are_imported_of_float32_alone(tmp_path):
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    rng = np.random.default_rng(7)
+    nodes = [
+        ("MatMul", ["x", "w"], ["queries"], {}),
+        ("MatMul", ["x", "u"], ["keys"], {}),
+        ("Unsqueeze", ["queries", "two"], ["left"], {}),
+        ("Unsqueeze", ["keys", "one"], ["right"], {}),
+        ("Add", ["left", "right"], ["sums"], {}),
+        ("Tanh", ["sums"], ["bounded"], {}),
+        ("MatMul", ["bounded", "v"], ["column"], {}),
+        ("Squeeze", ["column", "three"], ["scores"], {}),
+        ("Softmax", ["scores"], ["shares"], {"axis": -1}),
+        ("MatMul", ["shares", "x"], ["y"], {}),
+    ]
+    constants = {"w": floats(rng, WIDTH, 6), "u": floats(rng, WIDTH, 6), "v": floats(rng, 6, 1)}
+    axes = {name: np.array([axis]) for axis, name in enumerate(("one", "two", "three"), 1)}
+    path, quantised = saved(tmp_path / "float.onnx", nodes, constants | axes, (1, "time", WIDTH)), tmp_path / "int8.onnx"
+    x = floats(rng, 9, WIDTH)
+    assert np.abs(reference.run(imported(path), x) - answers_of_runtime(path, x)).max() <= TOLERANCE
+    quantize_dynamic(path, quantised, weight_type=QuantType.QInt8)
+    with pytest.raises(el.UnsupportedModelError, match="of all steps by one scale"):
+        imported(quantised)
+
+
 @pytest.mark.parametrize("op", ["LSTM", "DynamicQuantizeLSTM"])
 def test_levels_of_a_recurrent_layer_have_zero_points(op, tmp_path):
     """Each weight of an LSTM with a scale and a zero point, in front of the node or among its inputs."""

@@ -17,7 +17,7 @@ from ...layers.activations import spelled
 from ...layers.fake_quantize import DynamicFakeQuantize, FakeQuantize
 from ...layers.feedforward import Softmax
 from ..graph.convolving import convolve
-from ..graph.expressions import Made
+from ..graph.expressions import Made, Pairs, Scores
 from ..graph.tracing import Flow, Levels, Value
 from .calls import Array, Call, floats
 from .file import Node
@@ -38,6 +38,11 @@ def rounded(call: Call, x: Flow) -> Flow:
     values = tracer.values(x.ids)
     if values[np.isfinite(values)].any():
         call.refuse("rounds constants by a scale that depends on the recording, which is imported of zeros alone")
+    if (wire := tracer.space.wire_of(x.ids)) is not None and isinstance(wire.source, Pairs | Scores):
+        call.refuse(
+            "rounds what all steps of a recording make of all steps by one scale, which is not imported; "
+            "convert the file of float32 weights that this one was made of"
+        )
     flows = ~np.isfinite(values)
     group = tracer.grouped([x.ids[flows].reshape(-1, 1)])
     steps, sequences = group.where.shape[:2]
