@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 from cli_calls import call
-from mqtt_broker import PLACES, Broker, persistent
+from mqtt_broker import PLACES, Broker, free_port, persistent
 
 from edgelstm.cli.run import run
 
@@ -84,16 +84,17 @@ def test_one_command_starts_it(tmp_path: Path) -> None:
     if shutil.which("prometheus") is None:
         pytest.skip("Prometheus is not installed (apt install prometheus)")
     command = [sys.executable, EXAMPLE / "gateway.py", "--devices", "40", "--rate", "2", "--seconds", "25"]
-    ports = ["--port", "21884", "--web", "21885", "--prometheus", "21886"]
+    prometheus = free_port()
+    ports = ["--port", str(free_port()), "--web", str(free_port()), "--prometheus", str(prometheus)]
     with subprocess.Popen(
         [*command, *ports], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(HOME=str(tmp_path))
     ) as run:
-        while "40" not in [found["value"][1] for found in ask(21886, "edgelstm_streams")]:  # all have spoken when it looks again
+        while "40" not in [found["value"][1] for found in ask(prometheus, "edgelstm_streams")]:  # all have spoken when it looks again
             assert run.poll() is None, "it ended before the scraper had seen every device"
             time.sleep(0.5)
-        (latency,) = ask(21886, "histogram_quantile(0.99, rate(edgelstm_latency_seconds_bucket[1m]))") or [{"value": [0, "NaN"]}]
-        (up,), (info,) = ask(21886, 'up{job="edgelstm"}'), ask(21886, "edgelstm_model_info")
-        (streams,), (steps,) = ask(21886, "edgelstm_streams"), ask(21886, "edgelstm_steps_total")
+        (latency,) = ask(prometheus, "histogram_quantile(0.99, rate(edgelstm_latency_seconds_bucket[1m]))") or [{"value": [0, "NaN"]}]
+        (up,), (info,) = ask(prometheus, 'up{job="edgelstm"}'), ask(prometheus, "edgelstm_model_info")
+        (streams,), (steps,) = ask(prometheus, "edgelstm_streams"), ask(prometheus, "edgelstm_steps_total")
         said, complaint = run.communicate(timeout=120)
     assert run.returncode == 0, complaint
     assert (up["value"][1], streams["value"][1], len(info["metric"]["digest"])) == ("1", "40", 64)
