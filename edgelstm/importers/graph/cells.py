@@ -166,12 +166,19 @@ class Cells:
 
     def _rnn(self, h: Ids, sum_of: Ids, source: Apply | Affine) -> Made | None:
         """``h = act(weight_ih x + weight_hh h_before + bias)``."""
-        sums = self.gates([sum_of], h)
+        sums = self.gates([sum_of], h) if self._reads_a_state(sum_of) else None
         if sums is None:
             return None
         word = source.word if isinstance(source, Apply) else "linear"
         record = RNN(sums.weight_ih, sums.weight_hh, sums.bias, _state(sums.initial), activation=word)
         return Made(source.place, record, [sums.reads], "weight_ih")
+
+    def _reads_a_state(self, ids: Ids) -> bool:
+        """Whether a weighted sum may be one of a state; whoever asks saves copies of large matrices."""
+        view = self.view(ids)
+        if view is None or not isinstance(view.source, Affine):
+            return True
+        return any(isinstance(self.space.wires[index].source, State) for index in np.unique(self.space.places(view.source.refs).wire))
 
     def complement(self, ids: Ids, of: Ids) -> bool:
         """Whether `ids` are ``1 - of``."""
