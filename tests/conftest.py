@@ -11,6 +11,9 @@ from kept_kernels import keeping
 import edgelstm as el
 from edgelstm.compiler import plan
 
+# Threads of a framework wait for each other in loops: in each of several processes, for networks of a few numbers. Read at its import.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 #: Largest differences allowed, with what each covers.
 TOLERANCE = {
     "f32": 1e-6,  # float32 sums of up to 640 terms and activations of 2.6e-7, over 1000 steps

@@ -137,17 +137,22 @@ def target_of(text):
     return targets.named(name, features=plus + feature)
 
 
-@cache
-def built(name, target):
-    """A model built for a target; once for all processes of a test run, for that takes seconds."""
+def made_once(name, make):
+    """What `make` gives: made once for all processes of a test run, where it has several, for that takes seconds; kept under this name."""
     if "EDGELSTM_BUILT_BY_TESTS" not in os.environ:
-        return el.build(model_of(name), target_of(target))
-    kept = Path(os.environ["EDGELSTM_BUILT_BY_TESTS"]) / f"{name}-{target}.build"
+        return make()
+    kept = Path(os.environ["EDGELSTM_BUILT_BY_TESTS"]) / f"{name}.kept"
     if not kept.exists():
         unfinished = kept.with_suffix(f".{os.getpid()}")
-        unfinished.write_bytes(pickle.dumps(el.build(model_of(name), target_of(target))))
+        unfinished.write_bytes(pickle.dumps(make()))
         unfinished.replace(kept)
     return pickle.loads(kept.read_bytes())
+
+
+@cache
+def built(name, target):
+    """A model built for a target."""
+    return made_once(f"library {name} {target}", lambda: el.build(model_of(name), target_of(target)))
 
 
 def can_run(target):

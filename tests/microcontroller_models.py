@@ -9,6 +9,7 @@ import lstm_cells
 import numpy as np
 import pytest
 from kinds import conv_lstm
+from library_models import made_once
 
 import edgelstm as el
 from edgelstm import building
@@ -130,5 +131,5 @@ def twin(kind, scheme, fma):
     if fma or targets.host().architecture != "x86_64":
         pytest.skip(f"this machine has no code with fma={fma} to compare with")
     with tempfile.NamedTemporaryFile(suffix=".so") as file:
-        building.build(model, "x86-64-v2").write(file.name)
+        made_once(f"twin {kind} {scheme}", lambda: building.build(model, "x86-64-v2")).write(file.name)
         return el.Stream(file.name)

@@ -8,6 +8,7 @@ import struct
 import numpy as np
 import pytest
 from cli_calls import call
+from library_models import made_once
 from recording_models import RECORDINGS, recording, recording_model
 
 import edgelstm as el
@@ -31,7 +32,7 @@ def library(tmp_path_factory):
     def place(name):
         path = folder / f"{name}.so"
         if not path.exists():
-            el.build(recording_model(name)).write(path)
+            made_once(f"recording {name} host", lambda: el.build(recording_model(name))).write(path)
         return path
 
     return place

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import TOLERANCE
+from library_models import made_once
 from microcontroller_boards import BOARDS, COMPILER, EMULATOR, EXAMPLE, emulated, linked, need
 from microcontroller_models import STEPS, TURN, case, twin
 
@@ -49,7 +50,7 @@ def run_here(target, kind, scheme, rows):
 
 @cache
 def built(kind, scheme, target):
-    return building.build(case(kind, scheme)[0], target)
+    return made_once(f"board {kind} {scheme} {target}", lambda: building.build(case(kind, scheme)[0], target))
 
 
 def c_array(kind, name, values):
@@ -86,7 +87,11 @@ def found_on(target, kind, scheme, folder):
 def found(tmp_path_factory):
     """`found_on` of a target, kind and scheme; each runs once."""
     need(COMPILER, EMULATOR)
-    return cache(lambda *key: found_on(*key, tmp_path_factory.mktemp("board")))
+
+    def run_once(*key):
+        return made_once(f"found {' '.join(key)}", lambda: found_on(*key, tmp_path_factory.mktemp("board")))
+
+    return cache(run_once)
 
 
 @pytest.fixture
