@@ -21,6 +21,7 @@ from .forms import Forms
 from .framing import framed
 from .indices import with_plain_indices
 from .ordering import in_order
+from .rounded_biases import NOTE, rounds_biases
 from .settling import Sizes, open_frame, parse, settled
 from .signature import Reading, readings
 from .thresholds import without_thresholds
@@ -86,15 +87,18 @@ def followed(file: File, sizes: str | None, source: str) -> Followed:
     """The same as `from_onnx`, with what the inputs were taken for."""
     graph, values = settled(in_order(file.graph), parse(sizes) if sizes is not None else Sizes())
     graph, budget = with_plain_indices(without_thresholds(graph)), Budget()
+    notes = [NOTE] if rounds_biases(graph) else []
     try:
-        return _followed(replace(file, graph=graph), values, source, budget)
+        taken = _followed(replace(file, graph=graph), values, source, budget)
+        taken.notes.extend(notes)
+        return taken
     except EdgeLSTMError as problem:
         trials = Budget(Budget.operators >> 1, Budget.wires >> 1, Budget.work >> 2)
         found = framed(graph, lambda one: _round(_followed(replace(file, graph=one), values, source, trials)).model)
         if found is None:
             raise problem from None
     taken = _followed(replace(file, graph=found[0]), values, source, Budget())
-    taken.notes.append(found[1])
+    taken.notes.extend([found[1], *notes])
     return taken
 
 
