@@ -18,6 +18,7 @@ from .attempts import Attempt
 from .deciding import Found, decided
 from .file import File, Graph
 from .framing import framed
+from .gathering import gathered
 from .indices import with_plain_indices
 from .living import living
 from .ordering import in_order
@@ -108,6 +109,7 @@ def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, bud
     """By the first reading of a graph's inputs that leads to a model."""
     graph, constants = file.graph, dict[str, Value](values)
     best: tuple[int, EdgeLSTMError] | None = None
+    most = (False, -1)  # that the layers of a graph do not go together tells less than where following it ended
     forms, found, first = _Forms(graph), list[Found](), None
     for reading in readings(graph.inputs, graph.outputs):
         first = first or reading
@@ -116,7 +118,9 @@ def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, bud
             try:
                 found.append(_tried(attempt, source))
             except EdgeLSTMError as problem:
-                best = (attempt.met, _alone(problem)) if best is None or attempt.met > best[0] else best
+                rank = (not attempt.emitted, attempt.met)
+                if rank > most:
+                    most, best = rank, (attempt.met, _alone(problem))
                 budget.renew()
                 if forms.alike(attempt.met):
                     break
@@ -157,6 +161,12 @@ class _Forms:
         found = rolled(self.whole)
         return None if found is None else living(found)
 
+    @cached_property
+    def _gathered(self) -> Graph | None:
+        whole = gathered(self.graph)
+        found = None if whole is None else rolled(whole)
+        return None if found is None else living(found)
+
     def spelled_out(self, steps: int | None) -> bool:
         """Whether the graph takes so many parts of something one by one, as it does where it spells out each step."""
         parts = (*outputs(self.graph), *slices(self.graph, Keys(self.graph)))
@@ -166,6 +176,8 @@ class _Forms:
         yield self.graph
         if self._rolled is not None:
             yield self._rolled
+        if self._gathered is not None:
+            yield self._gathered
 
     def alike(self, nodes: int) -> bool:
         """Whether the first nodes, so many, are the same in both."""
@@ -192,6 +204,7 @@ def _guessed(graph: Graph, first: Reading, taken: Found) -> bool:
 def _tried(attempt: Attempt, source: str) -> Found:
     """The model of one reading; where its branches would not meet in a stream, of whole recordings."""
     layers, notes = _layers(attempt)
+    attempt.emitted = True
     try:
         return Found(attempt.reading, _model(attempt.reading, layers, source), notes)
     except UnsupportedModelError:
