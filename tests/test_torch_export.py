@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 from test_torchscript_cells import Normed
+from torch_around import Bank, Neighbours, Shorter
 
 import edgelstm as el
 from edgelstm import reference
@@ -143,6 +144,9 @@ NETWORKS = {
     "attending": (Attending, lambda n: (torch.zeros(n, 7, 3),), whole),
     "projected": (Projected, lambda n: (torch.zeros(n, 7, 3),), whole),
     "normed cells": (lambda: Normed("apart", "output"), lambda n: (torch.zeros(n, 7, 3),), whole),
+    "bank": (Bank, lambda n: (torch.zeros(n, 7, 3),), whole),
+    "shorter": (Shorter, lambda n: (torch.zeros(n, 9, 3),), whole),
+    "neighbours": (Neighbours, lambda n: (torch.zeros(n, 7, 4),), whole),
     "both ends": (BothEnds, lambda n: (torch.zeros(7, n, 3),), lambda net, xs: net(xs[:, None])),
 }
 

@@ -216,6 +216,29 @@ def test_a_second_tensor_may_be_samples_too(how, beside, tmp_path):
     np.testing.assert_allclose(reference.run(model, xs)[-1], expected, atol=LIMIT)
 
 
+class Begins(nn.Module):
+    """What does not change in a recording gives the state in which it begins."""
+
+    def __init__(self):
+        super().__init__()
+        self.h, self.c, self.lstm, self.fc = nn.Linear(4, 6), nn.Linear(4, 6), nn.LSTM(3, 6, batch_first=True), nn.Linear(6, 2)
+
+    def forward(self, x, still):
+        return self.fc(self.lstm(x, (torch.tanh(self.h(still))[None], self.c(still)[None]))[0])
+
+
+def test_a_state_that_a_second_tensor_gives_begins_a_whole_recording(tmp_path):
+    torch.manual_seed(2)
+    net, random = Begins(), np.random.default_rng(0)
+    x, still = random.normal(size=(1, 7, 3)).astype(np.float32), random.normal(size=(1, 4)).astype(np.float32)
+    model = el.load(saved(net, (torch.from_numpy(x), torch.from_numpy(still)), "trace", tmp_path / "n.pt"))
+    with torch.no_grad():
+        expected = net(torch.from_numpy(x), torch.from_numpy(still)).numpy()
+    xs = np.concatenate([x[0], np.repeat(still, 7, 0)], 1)
+    assert model.window == 7
+    np.testing.assert_allclose(reference.run(model, xs)[-1], expected.ravel(), atol=LIMIT)
+
+
 class Words(nn.Module):
     """The characters of each word, by one network, and the words, by another."""
 

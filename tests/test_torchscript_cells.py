@@ -105,6 +105,13 @@ class Leaky(Loop):
         return torch.tanh(self.x2(x) + self.h2(h))
 
 
+class Average(Leaky):
+    """The same of something that does not see the state: a running average."""
+
+    def candidate(self, x, h, z):
+        return self.x2(x)
+
+
 class LeakyToward(Loop):
     """Each unit goes its own part of the way."""
 
@@ -115,7 +122,40 @@ class LeakyToward(Loop):
         return torch.relu(self.x2(x) + self.h2(h))
 
 
+class Ahead(nn.Module):
+    """Gates that see no state, from rows that lie side by side, are computed before the loop (QRNN)."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc, self.gain = nn.Conv1d(3, 15, 2), nn.Linear(5, 2), nn.Parameter(torch.linspace(-1, 1, 5))
+
+    def forward(self, x):
+        z, f, o = self.conv(nn.functional.pad(x.transpose(1, 2), (1, 0))).transpose(1, 2).chunk(3, 2)
+        z, f, o = torch.tanh(z), torch.sigmoid(f), torch.sigmoid(o)
+        c, found = torch.zeros(x.size(0), 5), []
+        for t in range(x.size(1)):
+            c = f[:, t] * c + (1 - f[:, t]) * z[:, t]
+            found.append(o[:, t] * c)
+        return self.fc(torch.stack(found, 1))
+
+
+class Highway(Ahead):
+    """Gates of which each unit sees its own state, and a way around it (SRU)."""
+
+    def forward(self, x):
+        y = self.conv(nn.functional.pad(x.transpose(1, 2), (1, 0))).transpose(1, 2)
+        z, f, o = y.chunk(3, 2)
+        c, found = torch.zeros(x.size(0), 5), []
+        for t in range(x.size(1)):
+            kept, seen = torch.sigmoid(f[:, t] + self.gain * c + 0.5), torch.sigmoid(o[:, t] + self.gain * c)
+            c = kept * c + (1 - kept) * z[:, t]
+            found.append(seen * c + (1 - seen) * z[:, t])
+        return self.fc(torch.stack(found, 1))
+
+
 KINDS = {
+    Ahead: "lstm",
+    Highway: "gru",
     Opposite: "gru",
     Toward: "gru",
     Minimal: "gru",
@@ -124,6 +164,7 @@ KINDS = {
     Each: "rnn",
     Linear: "rnn",
     Leaky: "lstm",
+    Average: "rnn",
     LeakyToward: "lstm",
 }
 

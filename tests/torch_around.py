@@ -91,6 +91,45 @@ class Transform(nn.Module):
         return self.rnn(y)[0]
 
 
+class Bank(nn.Module):
+    """Windows of even sizes with half of them as padding on both sides, which give a row too many, that is cut off."""
+
+    def __init__(self):
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv1d(3, 4, size, padding=size // 2) for size in (1, 2, 3, 4))
+        self.pool, self.gru = nn.MaxPool1d(2, 1, padding=1), nn.GRU(16, 2, batch_first=True)
+
+    def forward(self, x):
+        y = torch.cat([conv(x.transpose(1, 2))[:, :, : x.shape[1]] for conv in self.convs], 1)
+        return self.gru(self.pool(y)[:, :, : x.shape[1]].transpose(1, 2))[0]
+
+
+class Shorter(nn.Module):
+    """The last row is read by nothing, and the last answer is left out."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.fc = nn.LSTM(3, 6, batch_first=True), nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.fc(self.lstm(x[:, :-1])[0])[:, :-2]
+
+
+class Neighbours(nn.Module):
+    """Each channel and those beside it go through one GRU, as the bands of a spectrum do."""
+
+    def __init__(self):
+        super().__init__()
+        self.gru, self.fc = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 1)
+
+    def forward(self, x):
+        batch, steps, bands = x.shape
+        wide = nn.functional.pad(x.transpose(1, 2)[:, None], (0, 0, 1, 1), mode="reflect")
+        cut = nn.functional.unfold(wide, (3, steps)).reshape(batch, 3, steps, bands)
+        y = self.gru(cut.permute(0, 3, 2, 1).reshape(batch * bands, steps, 3))[0]
+        return self.fc(y).reshape(batch, bands, steps).transpose(1, 2)
+
+
 def rms(module, y):
     return y * torch.rsqrt(y.pow(2).mean(-1, keepdim=True) + 1e-5) * module.norm.weight
 

@@ -72,7 +72,8 @@ def followed(script: Script, source: str, sizes: str | None = None) -> Followed:
                 f"runs no recurrence from step to step where its samples are {'x'.join(map(str, specs[0].shape))}; {_say(names)}."
             )
         except (UnsupportedModelError, ShapeError, ModelFileError) as found:
-            problem = found if problem is None or script.traced or isinstance(found, OpenRow) or isinstance(problem, Raises) else problem
+            tells = isinstance(found, OpenRow) or isinstance(problem, Raises) or _fits_badly(problem) > _fits_badly(found)
+            problem = found if problem is None or script.traced or tells else problem
             loops |= isinstance(found, OpenLoop)
             if isinstance(found, Misfit) and not (script.traced or said.shapes) and len(fitting) < _MOST_FITTED:
                 fitting += inputs.fitted(specs, found.wanted, found.got, STEPS[0])
@@ -83,6 +84,11 @@ def followed(script: Script, source: str, sizes: str | None = None) -> Followed:
     if script.traced or said.shapes or "sizes=" in str(problem):
         raise problem
     raise UnsupportedModelError(f"{str(problem).removesuffix('.')}. Its samples were taken to be of several shapes; {_say(names)}.")
+
+
+def _fits_badly(problem: Exception | None) -> bool:
+    """Whether samples of another shape were meant."""
+    return isinstance(problem, Misfit | ModelFileError)
 
 
 def _say(names: Sequence[str]) -> str:
@@ -148,4 +154,4 @@ def _fixed(shape: tuple[int | str, ...], time: int, steps: int) -> tuple[int | s
 def _in_frames(model: Model) -> bool:
     """Whether all its recurrence begins anew at every step, as when a recording is taken for a frame."""
     found = [layer for layer in model.layers if isinstance(layer, Recurrent | RowsRNN)]
-    return bool(found) and all(isinstance(layer, IntraRNN) for layer in found)
+    return bool(found) and all(isinstance(layer, IntraRNN) and not layer.starts for layer in found)

@@ -158,8 +158,28 @@ def _unfold(w: Writer, x: Ref, dimension: int, size: int, step: int) -> Ref:
     return w.one("Concat", *(w.one("Unsqueeze", one, w.ints([x.rank]), rank=x.rank + 1) for one in slices), axis=x.rank)
 
 
+def _im2col(
+    w: Writer,
+    x: Ref,
+    kernel_size: Sequence[Any],
+    dilation: Sequence[int],
+    padding: Sequence[int],
+    stride: Sequence[int],
+) -> Ref:
+    """``F.unfold`` by windows as wide as the map: (batch, channels, rows, width) -> (batch, channels x window x width, places)."""
+    rows, width = kernel_size
+    plain = tuple(dilation) == (1, 1) and padding[1] == 0 and stride[1] == 1
+    w.require(x.rank == 4 and plain and isinstance(rows, int), "cuts windows of a map that are not as wide as the map")
+    y = _pad(w, x, [0, 0, padding[0], padding[0]]) if padding[0] else x
+    cut = w.one("Reshape", _unfold(w, y, 2, rows, stride[0]), w.ints([0, 0, 0, width, rows]), rank=5)
+    turned = w.one("Transpose", cut, perm=[0, 1, 4, 3, 2])  # (batch, channels, window, width, places)
+    places = w.one("Gather", w.one("Shape", turned, rank=1), w.ints([4]), rank=1, axis=0)
+    return w.one("Reshape", turned, w.one("Concat", w.ints([0, -1]), places, axis=0), rank=3)
+
+
 SLIDING: dict[str, Handler] = {
     "unfold": _unfold,
+    "im2col": _im2col,
     "conv1d": _convolution(1),
     "conv2d": _convolution(2),
     "convolution": _general,

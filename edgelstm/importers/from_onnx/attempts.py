@@ -9,7 +9,7 @@ import numpy as np
 from ...errors import UnsupportedModelError, printable
 from ...layers.record import Layer
 from ..graph.convolving import time_axis, turned
-from ..graph.cropping import MOST_CROPPED, cropped
+from ..graph.cropping import MOST_CROPPED, cropped, until_end
 from ..graph.emitting import Emitter
 from ..graph.expressions import Input, Memory
 from ..graph.laying import laid
@@ -42,7 +42,8 @@ class Attempt:
     `constants`: inputs that are given; `chosen`: the sequence of a batch whose initial state is taken; `budget`: of all readings;
     `met`: how many nodes were followed; `sequences`: how many a batch holds whose size is open; `around`: as `Tracer` has it;
     `rows`: those of a memory of open length; `laid`: whether all steps of a recording lie side by side, as one frame, from
-    the beginning on (``"first"``), or from the first node on that cannot be followed as they are (``"late"``).
+    the beginning on (``"first"``), or from the first node on that cannot be followed as they are (``"late"``);
+    `emitted`: whether layers were made of it.
     """
 
     file: File
@@ -55,6 +56,7 @@ class Attempt:
     around: bool = False
     rows: int = _ROWS
     laid: str = ""
+    emitted: bool = False
 
     def layers(self, steps: int) -> tuple[list[Layer], list[str]]:
         """The layers for recordings of `steps` steps, and notes."""
@@ -237,9 +239,10 @@ class Attempt:
         if not answers:
             raise UnsupportedModelError("has no output that depends on its samples, beside states.")
         parts = []
-        for tensor, ids in answers:
+        for tensor, given in answers:
             tracer.place = f"the output {printable(tensor.name, 60)!r}"
-            refs = _in_order(tracer, _flowing(tracer, ids))
+            ids = until_end(tracer, _flowing(tracer, given))
+            refs = _in_order(tracer, ids)
             if (fewer := _without_first(tracer, ids, refs, most)) is None:
                 notes.append(f"The output {tensor.name!r} holds the last {most} steps of a recording; the model answers each.")
             refs = refs if fewer is None else fewer

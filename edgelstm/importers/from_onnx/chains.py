@@ -113,6 +113,7 @@ def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, bud
     """By the first reading of a graph's inputs that leads to a model."""
     graph, constants = file.graph, dict[str, Value](values)
     best: tuple[int, EdgeLSTMError] | None = None
+    most = (False, -1)  # that the layers of a graph do not go together tells less than where following it ended
     forms, found, failed = Forms(graph), list[Found](), list[Attempt]()
     first: Reading | None = None
     for reading in readings(graph.inputs, graph.outputs):
@@ -122,7 +123,9 @@ def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, bud
             try:
                 found.append(_tried(attempt, source))
             except EdgeLSTMError as problem:
-                best = (attempt.met, _alone(problem)) if best is None or attempt.met > best[0] else best
+                rank = (not attempt.emitted, attempt.met)
+                if rank > most:
+                    most, best = rank, (attempt.met, _alone(problem))
                 failed.append(attempt)
                 budget.renew()
                 if forms.alike(attempt.met):
@@ -196,6 +199,7 @@ def _guessed(graph: Graph, first: Reading, taken: Found) -> bool:
 def _tried(attempt: Attempt, source: str) -> Found:
     """The model of one reading; where its branches would not meet in a stream, of whole recordings."""
     layers, notes = _layers(attempt)
+    attempt.emitted = True
     try:
         return Found(attempt.reading, _model(attempt.reading, layers, source), notes)
     except UnsupportedModelError:

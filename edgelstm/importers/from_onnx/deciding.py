@@ -26,8 +26,10 @@ class Found(NamedTuple):
 
     @property
     def along_steps(self) -> bool:
-        """Whether some recurrence runs along the recording's steps."""
-        return any(map(remembers, self.model.layers))
+        """Whether some recurrence runs along the recording's steps: as they come, or over all of them, from a state that others give."""
+        steps = self.reading.steps()
+        whole = (layer for layer in self.model.layers if isinstance(layer, IntraRNN) and layer.starts)
+        return any(map(remembers, self.model.layers)) or any(layer.rows == steps for layer in whole if steps is not None and steps > 1)
 
     @property
     def streams(self) -> bool:

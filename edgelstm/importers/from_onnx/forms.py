@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .file import Graph
+from .gathering import gathered
 from .living import living
 from .parts import Keys, outputs, slices
 from .unrolled import rolled
@@ -28,6 +29,12 @@ class Forms:
         found = rolled(self.whole)
         return None if found is None else living(found)
 
+    @cached_property
+    def _gathered(self) -> Graph | None:
+        whole = gathered(self.graph)
+        found = None if whole is None else rolled(whole)
+        return None if found is None else living(found)
+
     def spelled_out(self, steps: int | None) -> bool:
         """Whether the graph takes so many parts of something one by one, as it does where it spells out each step."""
         parts = (*outputs(self.graph), *slices(self.graph, Keys(self.graph)))
@@ -37,6 +44,8 @@ class Forms:
         yield self.graph
         if self._rolled is not None:
             yield self._rolled
+        if self._gathered is not None:
+            yield self._gathered
 
     def alike(self, nodes: int) -> bool:
         """Whether the first nodes, so many, are the same in both."""

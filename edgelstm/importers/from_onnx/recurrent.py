@@ -12,6 +12,7 @@ import numpy as np
 from ...layers import RECORDS, record_of
 from ...layers.record import Layer
 from ...layers.recurrent import Recurrent
+from ..graph.cropping import until_end
 from ..graph.expressions import Cell, Made, State
 from ..graph.frames import rows_of, started
 from ..graph.tracing import Flow, Value
@@ -43,7 +44,7 @@ def recurrent_with(call: Call, given: dict[str, Any], projections: Array | None 
     x = call.flow(0).ids
     if x.ndim != 3:
         call.refuse(f"reads an array of shape {x.shape} where it needs three dimensions")
-    x = np.swapaxes(x, 0, 1) if node.batch_first else x  # (steps, sequences, inputs)
+    x = until_end(call.tracer, np.swapaxes(x, 0, 1) if node.batch_first else x)  # (steps, sequences, inputs)
     node.check_lengths(x.shape[0])
     if node.hidden != node.size and (node.computed or rows_of(call.tracer, x) is not None):
         call.refuse("has a projection and begins as the graph computes, or runs along the rows of a frame, which is not imported")

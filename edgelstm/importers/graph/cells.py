@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...layers.activations import spelled
+from ...layers.convolution import Conv1D
 from ...layers.recurrent import Recurrent
 from ...layers.rnn import RNN
 from .expressions import Affine, Apply, Combine, Expression, Floats, Made, Scale, State, Sum, spread
@@ -44,7 +45,7 @@ class Cells:
         h = self.space.last(wire)
         made = lstm(self, wire) if isinstance(wire.source, Combine | Affine | Apply) else None
         if made is None and isinstance(wire.source, Combine):
-            made = gru(self, h, wire.source) or leaky(self, h, wire.source)
+            made = gru(self, h, wire.source) or leaky(self, h, wire.source) or self._rnn(h, h, wire.source)
         elif made is None and isinstance(wire.source, Apply):
             made = self._rnn(h, wire.source.refs, wire.source) or magnitude(self, h, wire.source)
         elif made is None and isinstance(wire.source, Affine):
@@ -119,7 +120,7 @@ class Cells:
         """A weighted sum of the state that `h` becomes and of other numbers."""
         view = self.view(ids)
         if view is None or not isinstance(view.source, Affine):
-            return self._diagonal(ids, h)
+            return self._scaled(ids, h) or self._convolved(ids, h) or self._diagonal(ids, h)
         weight, refs = view.source.weight[view.numbers], view.source.refs
         own = np.full(refs.shape, -1)
         initial = np.zeros(h.size)
@@ -136,6 +137,23 @@ class Cells:
             weight_hh[:, own[column]] += weight[:, column]
         return Sum(weight_hh, weight[:, own < 0], view.source.bias[view.numbers], refs[own < 0], initial)
 
+    def _scaled(self, ids: Ids, h: Ids) -> Sum | None:
+        """The same of a multiple of a sum, and what is added to it."""
+        view = self.view(ids)
+        if view is None or not isinstance(view.source, Scale) or (found := self.sum(view.source.refs[view.numbers], h)) is None:
+            return None
+        scale, offset = view.source.scale[view.numbers], view.source.offset[view.numbers]
+        hh, ih = scale[:, None] * found.weight_hh, scale[:, None] * found.weight_ih
+        return replace(found, weight_hh=hh, weight_ih=ih, bias=scale * found.bias + offset)
+
+    def _convolved(self, ids: Ids, h: Ids) -> Sum | None:
+        """The same of what a convolution along time gives, which sees no state."""
+        view = self.view(ids)
+        if view is None or not isinstance(view.source, Made) or not isinstance(view.source.record, Conv1D):
+            return None
+        none = np.zeros((ids.size, h.size))
+        return Sum(none, np.eye(ids.size), np.zeros(ids.size), ids, np.zeros(h.size))
+
     def _diagonal(self, ids: Ids, h: Ids) -> Sum | None:
         """The same where each number of the state is multiplied with one number, and added to a sum of others."""
         for rest, scaled in (terms, terms[::-1]) if (terms := self.pair(ids, "add")) else ():
@@ -145,7 +163,7 @@ class Cells:
             if view is not None and isinstance(view.source, Scale) and not view.source.offset[view.numbers].any():
                 state, scale = view.source.refs[view.numbers], view.source.scale[view.numbers]
             h0 = self.initial(state, h)
-            if h0 is None or others is None or not isinstance(others.source, Affine) or (found := self.sum(rest, h)) is None:
+            if h0 is None or others is None or not isinstance(others.source, Affine | Made) or (found := self.sum(rest, h)) is None:
                 continue
             return replace(found, weight_hh=found.weight_hh + np.diag(scale), initial=h0)
         return None
@@ -164,7 +182,7 @@ class Cells:
         initial = next((s.initial for s in found if s.initial.any()), found[0].initial)
         return Sum(hh, np.concatenate(weights), bias, reads, initial) if (hh.any() or bare) and reads.size else None
 
-    def _rnn(self, h: Ids, sum_of: Ids, source: Apply | Affine) -> Made | None:
+    def _rnn(self, h: Ids, sum_of: Ids, source: Apply | Affine | Combine) -> Made | None:
         """``h = act(weight_ih x + weight_hh h_before + bias)``."""
         sums = self.gates([sum_of], h) if self._reads_a_state(sum_of) else None
         if sums is None:

@@ -154,18 +154,17 @@ def _sliding(tracer: Tracer, reads: Ids, name: str, given: dict[str, Any], width
         tracer.refuse(f"slides a window of {span + 1} rows over {steps} with {before} of padding before them")
     given = given | {"stride": stride, "dilation": dilation, "padding": "valid" if not before and span else "causal"}
     if (before and future > 0 and (tracer.around or stride == 1 or future != stride - 1)) or (tracer.open and after and stride > 1):
-        given["padding"] = _around(tracer, before, after, span + 1)
-        return _answers(tracer, layer(name, tracer.place, **given), reads, width, count, count)
+        given["padding"] = before, kept = _around(before, after, span + 1)
+        made = (steps + before + kept - span - 1) // stride + 1
+        return _answers(tracer, layer(name, tracer.place, **given), reads, width, made, count)
     if before and future:
         given["align"] = "last"
     return _answers(tracer, layer(name, tracer.place, **given), reads, width, min(count, _last(steps, future, stride)), count)
 
 
-def _around(tracer: Tracer, before: int, after: int, rows: int) -> tuple[int, int]:
-    """Padding on both sides of a recording, of a window of so many rows."""
-    if before + after >= rows:
-        tracer.refuse(f"pads {before} and {after} rows around a window of {rows}; fewer than it spans are imported")
-    return before, after
+def _around(before: int, after: int, rows: int) -> tuple[int, int]:
+    """Padding on both sides of a recording, of a window of so many rows: as much as gives no more answers than there are rows."""
+    return before, min(after, rows - 1 - before)
 
 
 def _last(steps: int, future: int, stride: int) -> int:
@@ -215,10 +214,11 @@ def pool(tracer: Tracer, flow: Flow, window: Window, kind: str, whole: bool) -> 
         return Flow(np.transpose(rows, np.argsort([axis, 0, 1, *others])))
     reads, steps = _forward(tracer, rows.reshape(*rows.shape[:2], -1))
     size, stride = time.sizes[0], time.strides[0]
-    padding = _around(tracer, before, after, size) if before + after else "valid"
+    sides = _around(before, after, size)
+    padding = sides if before + after else "valid"
     record = layer("MaxPool1D" if kind == "max" else "AveragePool1D", tracer.place, size=size, stride=stride, padding=padding)
     count = (steps + before + after - size) // stride + 1
-    ids = _answers(tracer, record, reads, reads.size, count, count).reshape(count, *rows.shape[1:])
+    ids = _answers(tracer, record, reads, reads.size, (steps + sum(sides) - size) // stride + 1, count).reshape(count, *rows.shape[1:])
     return Flow(np.transpose(ids, np.argsort([axis, 0, 1, *others])))
 
 

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ...layers.convolution import Conv1D
 from ...layers.joining import Slice
 from ...layers.record import Layer
 from ...layers.window import Window
 from .expressions import Made
-from .wires import Ids
+from .wires import Ids, distinct
 
 if TYPE_CHECKING:
     from .tracing import Tracer
@@ -27,6 +29,25 @@ def cropped(tracer: "Tracer", refs: Ids, steps: int, first: int) -> Ids:
     wire = tracer.space.allocate(Made(tracer.place, Window(first + 1, padding="valid"), [refs]), steps - first, (first + 1) * refs.size)
     last: Ids = tracer.space.last(wire)[-refs.size :]
     return last
+
+
+def until_end(tracer: "Tracer", ids: Ids) -> Ids:
+    """Identities whose last step is that of the recording: of rows without its last ones the same, as many steps late."""
+    space, at = tracer.space, tracer.space.places(ids)
+    lengths = set(space.steps(at.wire[at.step >= 0]).tolist())
+    if len(lengths) != 1 or (at.step < 0).any():
+        return ids
+    steps, rows = lengths.pop(), distinct(at.step).size
+    late = steps - 1 - int(at.step.max())
+    if not late or late > MOST_CROPPED or 2 * rows <= steps or any(space.wires[index].reverse for index in distinct(at.wire)):
+        return ids
+    found = np.empty_like(ids)
+    for index in distinct(at.wire).tolist():
+        before, mine = space.wires[index], at.wire == index
+        made = Made(tracer.place, Window(late + 1, padding="valid"), [space.last(before)])
+        wire = space.allocate(made, steps - late, (late + 1) * before.width)
+        found[mine] = wire.start + (at.step[mine] * space.batch + at.sequence[mine]) * wire.width + at.number[mine]
+    return found
 
 
 def without_windows(layers: Sequence[Layer]) -> list[Layer]:

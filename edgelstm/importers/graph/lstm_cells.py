@@ -11,8 +11,8 @@ import numpy as np
 from ...layers.activations import parts
 from ...layers.lstm import LSTM
 from . import normed_cells
-from .expressions import Affine, Combine, Floats, Made, Scale
-from .wires import Ids, Wire
+from .expressions import Affine, Combine, Floats, Made, Scale, State
+from .wires import Ids, Wire, distinct
 
 if TYPE_CHECKING:
     from .cells import Cells
@@ -61,8 +61,15 @@ def _readings(cells: "Cells", h: Ids) -> Iterator[tuple[dict[str, Any], Ids]]:
                     if (sums := _sums(cells, h, gates, out, after)) is None:
                         continue
                     fields, reads = sums
+                    if not fields["weight_hh"].any() and (projection or _of_states(cells, reads)):
+                        continue  # what reads an output that is not fed back is a layer of its own; states may be led back otherwise
                     if (norms := normed_cells.together(fields, options)) is not None:
                         yield {**fields, **projection, **norms, "output_activation": cell[0]}, reads
+
+
+def _of_states(cells: "Cells", reads: Ids) -> bool:
+    """Whether some of these are states."""
+    return any(isinstance(cells.space.wires[index].source, State) for index in distinct(cells.space.places(reads).wire))
 
 
 def _orders(pair: list[Ids] | None) -> list[list[Ids]]:
@@ -146,7 +153,7 @@ def _sums(cells: "Cells", h: Ids, gates: _Gates, out: Ids, after: Ids) -> tuple[
     known = [gate for gate in found if gate is not None]
     rows = [gate.sums for gate in known]
     rows = [*rows[:-1], candidate[1], rows[-1]]
-    sums, norms = cells.gates(rows, h), dict[str, Any]()
+    sums, norms = cells.gates(rows, h, bare=True), dict[str, Any]()
     if sums is None and (inside := normed_cells.sums(cells, rows, h)) is not None:
         sums, norms = inside
     if sums is None:

@@ -14,7 +14,7 @@ from ...errors import UnsupportedModelError
 from ...layers.record import Layer
 from ...layers.recording import Repeat
 from . import pairs
-from .cropping import cropped
+from .cropping import cropped, until_end
 from .ends import at_ends, held
 from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Made, Scale, State, spread
 from .grouping import Group, grouped, values
@@ -276,7 +276,7 @@ class Tracer:
     def sequence(self, ids: Ids) -> tuple[Ids, bool, int]:
         """What a layer reads from ids (steps, sequences, inputs): (inputs,), whether the steps run backward, and how many there are."""
         found = self.repeated(ids)
-        ids = ids if found is None else found
+        ids = until_end(self, ids) if found is None else found
         steps, sequences, inputs = ids.shape
         group = self.grouped([ids.reshape(-1, inputs)])
         expected = np.arange(steps * sequences).reshape(steps, sequences)
