@@ -249,3 +249,29 @@ def test_a_table_in_integers_is_looked_up_and_taken_back(tmp_path):
     words = rng.integers(0, 9, (1, 7))
     (expected,) = runtime.InferenceSession(path).run(None, {"x": words})
     assert np.abs(reference.run(import_file(path).model, words[0]) - expected[0]).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize(("op", "said"), [("Floor", True), ("Identity", False)])
+def test_biases_in_levels_of_the_recording_are_noted(op, said, tmp_path):
+    rng = np.random.default_rng(9)
+    constants = {
+        "w": rng.integers(-128, 128, (WIDTH, 4)).astype(np.int8),
+        "z": np.array(0, np.int8),
+        "s": np.array(0.02, np.float32),
+        "b": floats(rng, 4),
+    }
+    nodes = [
+        ("DynamicQuantizeLinear", ["x"], ["q", "qs", "qz"], {}),
+        ("Mul", ["qs", "s"], ["level"], {}),
+        ("Div", ["b", "level"], ["levels"], {}),
+        (op, ["levels"], ["whole"], {}),
+        ("MatMulInteger", ["q", "w", "qz", "z"], ["sums"], {}),
+        ("Cast", ["sums"], ["floats"], {"to": 1}),
+        ("Add", ["floats", "whole"], ["biased"], {}),
+        ("Mul", ["biased", "level"], ["y"], {}),
+    ]
+    path = saved(tmp_path / "m.onnx", nodes, constants, (1, "time", WIDTH))
+    x = floats(rng, 20, WIDTH)
+    taken, expected = import_file(path), answers_of_runtime(path, x)
+    off = np.abs(reference.run(taken.model, x) - expected).max()
+    assert (off > TOLERANCE * np.ptp(expected)) == said == any("biases down to whole levels" in note for note in taken.notes)
