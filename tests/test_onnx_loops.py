@@ -103,6 +103,7 @@ def masked():
         [("i", 7), ("on", 9), ("h", 1)], [("goes_on", 9), ("h_next", 1)])]  # fmt: skip
     loop = helper.make_graph(step, "loop", *([helper.make_tensor_value_info(*info) for info in side] for side in infos))
     nodes = [
+        node("ReduceSum", ["zeros", "last"], ["zero"], keepdims=0, noop_with_empty_axes=0),
         node("Equal", ["samples", "nothing"], ["same"]),
         node("Not", ["same"], ["differs"]),
         node("Cast", ["differs"], ["ones"], to=1),
@@ -113,7 +114,7 @@ def masked():
     ]
     arrays = {"W": rng.normal(size=(INPUTS, HIDDEN)).astype(np.float32), "U": rng.normal(size=(HIDDEN, HIDDEN)).astype(np.float32)}
     arrays |= {"trips": np.array(STEPS), "true": np.array(True), "nothing": np.zeros(1, np.float32), "last": np.array([-1])}
-    arrays |= {"zero": np.zeros((1, HIDDEN), np.float32)}
+    arrays |= {"zeros": np.zeros((1, HIDDEN, 2), np.float32)}
     graph = helper.make_graph(
         nodes,
         "g",

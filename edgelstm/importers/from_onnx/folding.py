@@ -80,8 +80,8 @@ def _range(call: Call, start: Array, limit: Array, delta: Array) -> Array:
 
 def _reduce(function: Callable[..., Any]) -> Callable[..., Array]:
     def reduce(call: Call, data: Array, *_: Array) -> Array:
-        axes = call.ints(1, "axes")
-        if not axes and call.attribute("noop_with_empty_axes", 0):
+        axes, noop = call.ints(1, "axes"), call.attribute("noop_with_empty_axes", 0)
+        if noop and not axes:
             return data
         return np.asarray(function(data, axis=tuple(axes) if axes else None, keepdims=bool(call.attribute("keepdims", 1)))).astype(
             data.dtype
