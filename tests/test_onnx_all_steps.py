@@ -16,7 +16,6 @@ OF_ALL_STEPS = {
     "a running sum": (lambda: behind_lstm(lambda y: y.cumsum(1)), "imported for constants only"),
     "the second step": (lambda: behind_lstm(lambda y, h: h(y[:, 1]), nn.Linear(8, 2)), "leaves out its last one"),
     "every other step": (lambda: behind_lstm(lambda y, h: h(y[:, ::2]), nn.Linear(8, 2)), "leaves out its last one"),
-    "all steps but the last": (lambda: behind_lstm(lambda y, h: h(y[:, :-1]), nn.Linear(8, 2)), "leaves out its last one"),
     "weights of its own at each step": (lambda: behind_lstm(lambda y: y * torch.arange(24.0)[:, None]), ""),
     "edges that repeat": (
         lambda: Network(
@@ -50,6 +49,16 @@ def test_what_no_stream_computes_is_one_answer_of_all_steps(tmp_path, name):
     if match:
         with pytest.raises(el.UnsupportedModelError, match=match):
             imported(tmp_path, exported(torch, network, (x,)))
+
+
+@pytest.mark.parametrize("open_time", [False, True])
+def test_all_steps_but_the_last_are_answered_one_by_one(tmp_path, open_time):
+    torch.manual_seed(1)
+    x, network = torch.randn(1, 24, 3), behind_lstm(lambda y, h: h(y[:, :-1]), nn.Linear(8, 2))
+    data = exported(torch, network, (x,), open_time=open_time)
+    found, expected = reference.run(imported(tmp_path, data).model, x[0].numpy()), answers_of(data, x[0].numpy())
+    assert found.shape == (23, 2)
+    assert np.abs(found - expected.reshape(23, 2)).max() <= TOLERANCE
 
 
 class Siamese(nn.Module):

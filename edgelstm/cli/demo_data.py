@@ -28,6 +28,9 @@ CHAIN = "norm:normalizer, lstm, fc:softmax"
 #: The held-out recordings, as ``examples/activity/prepare.py`` packs them.
 HELD_OUT = "held_out.npz"
 
+#: A level of the watch's gyroscope, in millionths of a radian a second.
+LEVEL = 2663.3725
+
 
 @dataclass(frozen=True, eq=False)
 class Recording:
@@ -78,7 +81,8 @@ def activity_folder() -> Path:
 def read_recordings(folder: Path) -> list[Recording]:
     """All held-out recordings in the order of their names, which end in the activity."""
     with np.load(folder / HELD_OUT) as file:
-        samples = (file["millionths"] / 1e6).astype(np.float32).transpose(1, 2, 0)
+        turns = np.rint(file["levels"] * LEVEL) + file["rounded"]
+        samples = (np.concatenate([file["accelerations"], turns]) / 1e6).astype(np.float32).transpose(1, 2, 0)
         return [
             Recording(name, name.partition("-")[2], np.ascontiguousarray(of_one))
             for name, of_one in zip(file["names"].tolist(), samples, strict=True)

@@ -4,7 +4,7 @@ The archive's training part goes to ``training/``, its test part to ``data/held_
 package, to ``data/held_out.npz``. Only the text files of ``aeon`` are read: the package itself is not imported, so its dependencies
 need not be installed.
 
-    pip install --no-deps aeon numpy
+    pip install --no-deps aeon
     python examples/activity/prepare.py
 """
 
@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+
+from edgelstm.cli.demo_data import LEVEL
 
 HERE = Path(__file__).parent
 CHANNELS = ("acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z")
@@ -53,11 +55,18 @@ def interleave(recordings: list[Recording]) -> list[Recording]:
 
 
 def pack(folder: Path, target: Path) -> None:
-    """All recordings of a folder in one file, in millionths, channel after channel: that takes two thirds of the room."""
+    """All recordings of a folder in one file, channel after channel: that takes two thirds of the room.
+
+    Accelerations are in millionths. Turns are in levels of the gyroscope, and what a level's value was rounded by in the source.
+    """
     paths = sorted(folder.glob("*.csv"))
     samples = np.stack([np.loadtxt(path, delimiter=",", skiprows=1) for path in paths])
     millionths = np.ascontiguousarray(np.rint(samples * 1e6).astype("<i4").transpose(2, 0, 1))  # (channels, recordings, time)
-    np.savez_compressed(target, millionths=millionths, channels=np.array(CHANNELS), names=np.array([path.stem for path in paths]))
+    levels = np.rint(millionths[3:] / LEVEL).astype("<i2")
+    rounded = (millionths[3:] - np.rint(levels * LEVEL)).astype(np.int8)
+    assert (np.rint(levels * LEVEL) + rounded == millionths[3:]).all()
+    names = np.array([path.stem for path in paths])
+    np.savez_compressed(target, accelerations=millionths[:3], levels=levels, rounded=rounded, channels=np.array(CHANNELS), names=names)
 
 
 def main() -> None:
