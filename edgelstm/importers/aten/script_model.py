@@ -121,7 +121,7 @@ def _taken_so(script: Script, specs: Specs, values: Mapping[str, int], source: s
         program = program_of(script, specs, values)
     except OpenLoop as problem:
         return _looped(script, specs, values, source, problem)
-    taken = graph_followed(program.file(), None, source)
+    taken = graph_followed(program.file(), None, source, at_once=False)
     if any(taken.model.vocabularies) and all(spec.dtype == "float" for spec in specs) and not program.casts:
         names = [tensor.name for tensor, _ in taken.reading.samples]
         raise OpenRow(f"looks its samples up in a table, of which the file does not tell how many a step are; {_say(names)}.")
@@ -135,7 +135,11 @@ def _looped(script: Script, specs: Specs, values: Mapping[str, int], source: str
         fixed = [tuple(spec if spec.state else spec._replace(shape=_fixed(spec.shape, time, n)) for spec in specs) for n in _LENGTHS]
         try:
             programs = [program_of(script, one, values) for one in fixed]
-            each = [graph_followed(program.file(), None, source) for program in programs] if programs[0].calls < programs[1].calls else []
+            each = (
+                [graph_followed(program.file(), None, source, at_once=False) for program in programs]
+                if programs[0].calls < programs[1].calls
+                else []
+            )
         except (UnsupportedModelError, ShapeError) as other:
             found = other if found is problem else found
             continue

@@ -42,7 +42,7 @@ def program_of(script: Script, specs: Sequence[inputs.Spec], values: Mapping[str
     if _left(later, follower) != begins:
         raise UnsupportedModelError("keeps attributes whose numbers or shapes go on changing from call to call, which is not imported.")
     again, _ = _called(script, short, values, begins, fixed=True)
-    models = [followed(one.file(), None, "TorchScript").model for one in (first, again)]
+    models = [followed(one.file(), None, "TorchScript", at_once=False).model for one in (first, again)]
     if not same(models[0].layers, models[1].layers):
         raise UnsupportedModelError("answers its first call otherwise than one whose states are zeros, which is not imported.")
     return _called(script, alone, values, begins)[0]

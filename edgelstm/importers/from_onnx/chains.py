@@ -83,21 +83,21 @@ class Followed(NamedTuple):
     given: dict[str, NDArray[np.int64]]
 
 
-def followed(file: File, sizes: str | None, source: str) -> Followed:
-    """The same as `from_onnx`, with what the inputs were taken for."""
+def followed(file: File, sizes: str | None, source: str, *, at_once: bool = True) -> Followed:
+    """The same as `from_onnx`, with what the inputs were taken for. at_once: whether it is the file that says how many steps it takes."""
     graph, values = settled(in_order(file.graph), parse(sizes) if sizes is not None else Sizes())
     graph, budget = with_plain_indices(without_thresholds(graph)), Budget()
     notes = [NOTE] if rounds_biases(graph) else []
     try:
-        taken = _followed(replace(file, graph=graph), values, source, budget)
+        taken = _followed(replace(file, graph=graph), values, source, budget, at_once)
         taken.notes.extend(notes)
         return taken
     except EdgeLSTMError as problem:
         trials = Budget(Budget.operators >> 1, Budget.wires >> 1, Budget.work >> 2)
-        found = framed(graph, lambda one: _round(_followed(replace(file, graph=one), values, source, trials)).model)
+        found = framed(graph, lambda one: _round(_followed(replace(file, graph=one), values, source, trials, at_once)).model)
         if found is None:
             raise problem from None
-    taken = _followed(replace(file, graph=found[0]), values, source, Budget())
+    taken = _followed(replace(file, graph=found[0]), values, source, Budget(), at_once)
     taken.notes.extend([found[1], *notes])
     return taken
 
@@ -109,7 +109,7 @@ def _round(taken: Followed) -> Followed:
     raise UnsupportedModelError("has no states that go round.")
 
 
-def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, budget: Budget) -> Followed:
+def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, budget: Budget, at_once: bool) -> Followed:
     """By the first reading of a graph's inputs that leads to a model."""
     graph, constants = file.graph, dict[str, Value](values)
     best: tuple[int, EdgeLSTMError] | None = None
@@ -138,7 +138,7 @@ def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, bud
     try:
         taken = _taken(forms, first, found, best)
     except EdgeLSTMError:
-        laid = _laid_out(failed, source)
+        laid = _laid_out(failed, source) if at_once else None
         if laid is None:
             raise
         taken = laid
