@@ -59,7 +59,7 @@ def test_sizes_are_those_of_the_file(file_of, name):
     assert c.library.edgelstm_snapshot_bytes() == made.info["snapshot_bytes"] == len(device.Stream(file_of(name)).snapshot())
     assert c.library.edgelstm_snapshot_bytes() == len(el.Stream(model_of(name)).snapshot())
     assert made.weight_bytes == made.info["weight_bytes"]
-    probe = 4 * 16 * (made.info["input_size"] + made.info["output_size"])
+    probe = 4 * library_file.LibraryFile(str(file_of(name))).probe_steps * (made.info["input_size"] + made.info["output_size"])
     assert made.weight_bytes + made.code_bytes <= len(made.data) - probe <= made.weight_bytes + made.code_bytes + 3072
     assert made.helpers == ()
     macros = dict(re.findall(r"#define EDGELSTM_(\w+) (\d+)", made.header))
