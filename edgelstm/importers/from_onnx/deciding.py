@@ -29,7 +29,12 @@ class Found(NamedTuple):
         """Whether some recurrence runs along the recording's steps: as they come, or over all of them, from a state that others give."""
         steps = self.reading.steps()
         whole = (layer for layer in self.model.layers if isinstance(layer, IntraRNN) and layer.starts)
-        return any(map(remembers, self.model.layers)) or any(layer.rows == steps for layer in whole if steps is not None and steps > 1)
+        return self.recurs or any(layer.rows == steps for layer in whole if steps is not None and steps > 1)
+
+    @property
+    def recurs(self) -> bool:
+        """Whether some recurrence takes the recording's steps as they come."""
+        return any(map(remembers, self.model.layers))
 
     @property
     def streams(self) -> bool:
@@ -84,6 +89,7 @@ def decided(found: Sequence[Found], problem: EdgeLSTMError | None) -> Found:
         )
     rest = [one for one in rest if one.steps_by_call] or rest
     rest = [one for one in rest if one.along_steps] or rest
+    rest = [one for one in rest if one.recurs] or rest
     rest = [one for one in rest if one.streams] or rest
     if len({one.axis for one in rest}) == 1:
         return rest[0]
