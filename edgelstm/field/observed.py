@@ -78,8 +78,7 @@ class Observed(Telemetry):
         """Tell of another model from now on, whose samples `observe` sees."""
         self.look()
         self.about, self.sensors = _about(stream), _sensors(stream)
-        if self._blocks is not None:
-            self._blocks.collects(really=self.sensors is not None)
+        self._look_from_here()
 
 
 def _about(stream: Stream) -> About:

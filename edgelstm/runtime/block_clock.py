@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import native_call
 from . import step_clock as at
@@ -19,7 +20,7 @@ from . import step_clock as at
 _ITER, _NEXT, FIELDS, ITEMS = 62, 63, 16, 24
 
 _NAME = ctypes.create_string_buffer(b"edgelstm.Blocks")
-_CALLED = ("PyIter_Next", "PyList_Append", "PyObject_CallOneArg", "Py_DecRef")
+_CALLED = ("PyIter_Next", "PyObject_CallOneArg", "Py_DecRef")
 
 
 class _Slot(ctypes.Structure):
@@ -73,11 +74,7 @@ class BlockClock(at.Clock):
     handle, finest_ns, deadline_ns
         As `step_clock.Clock` takes them; the library holds `edgelstm_timed_next`.
     told : callable
-        called with a block whose type is unknown, and with True where samples are to be looked at.
-    passed : list
-        Takes the samples of each block, while `collects` says so.
-    enough : int
-        After so many samples `told` is called with True.
+        Called with a block whose type is unknown, and with samples, an array, that compiled code cannot look at.
 
     Attributes
     ----------
@@ -85,21 +82,13 @@ class BlockClock(at.Clock):
         Ticks a nanosecond.
     """
 
-    def __init__(
-        self,
-        handle: ctypes.CDLL,
-        finest_ns: int,
-        deadline_ns: float,
-        told: Callable[[Any], None],
-        passed: list[Any],
-        enough: int,
-    ) -> None:
-        super().__init__(handle, at.BLOCKS_SIZE, finest_ns, deadline_ns, (told, passed))
+    def __init__(self, handle: ctypes.CDLL, finest_ns: int, deadline_ns: float, told: Callable[[Any], None]) -> None:
+        super().__init__(handle, at.BLOCKS_SIZE, finest_ns, deadline_ns, (told,))
         self._next, words = ctypes.cast(handle.edgelstm_timed_next, ctypes.c_void_p).value or 0, self._words
         words[at.TOLD // 8], words[at.TRUE // 8] = id(told), id(True)
-        words[at.ENOUGH // 8], self._passed = enough, passed
+        words[at.ARRAY_TYPE // 8], words[at.FLOAT32 // 8] = id(np.ndarray), id(np.dtype(np.float32))
         words[at.CALLED // 8 : at.BLOCKS_SIZE // 8] = [_python(name) for name in _CALLED]
-        self._told, self._ticks = words.copy(), handle.edgelstm_ticks
+        self._told = words.copy()
 
     def observe(self, blocks: Iterator[Any]) -> Iterator[Any]:
         """The blocks of an iterator, counted; one iterator at a time."""
@@ -110,13 +99,14 @@ class BlockClock(at.Clock):
         counted: Iterator[Any] = made
         return counted
 
-    def collects(self, *, really: bool) -> None:
-        """Whether samples are collected to be looked at."""
-        self._words[at.PASSED // 8] = id(self._passed) if really else 0
-
-    def look_after(self, nanoseconds: int) -> None:
-        """Tell when so much time has passed, or enough samples have."""
-        self._words[at.COLLECTED // 8], self._words[at.DUE // 8] = 0, self._ticks() + int(nanoseconds * self.rate)
+    def look_at(self, sensors: NDArray[np.float64] | None) -> None:
+        """Look at samples as they pass, and write into this record (`runtime.sensor_record`), or do not."""
+        if sensors is None:
+            self._words[at.LOOKS // 8] = 0
+            return
+        self._memory.kept = (*self._memory.kept, sensors)
+        self._words[at.STRIDE // 8], self._words[at.CHANNELS // 8] = sensors.strides[0], sensors.shape[1]
+        self._words[at.LOOKS // 8] = sensors.ctypes.data
 
     def answering(self, count: int) -> None:
         """So many samples are in the block that has just come."""

@@ -33,14 +33,15 @@ SIZE = COUNTS + 8 * (LAST + 1)
 BEGUN = SIZE  # ticks when the block came that is being answered
 SAMPLES = SIZE + 8  # samples in it; 0: there is none
 KIND = SIZE + 16  # address of the type of blocks
-PASSED = SIZE + 24  # address of a list that takes samples which are to be looked at; 0: none are
-COLLECTED = SIZE + 32  # samples in it
-ENOUGH = SIZE + 40  # of so many it is told
-DUE = SIZE + 48  # ticks from which on it is told
-TOLD = SIZE + 56  # address of what is called with a block of an unknown type, or with True where samples are to be looked at
-TRUE = SIZE + 64  # address of True
-CALLED = SIZE + 72  # addresses of PyIter_Next, PyList_Append, PyObject_CallOneArg, Py_DecRef
-BLOCKS_SIZE = CALLED + 32
+TOLD = SIZE + 24  # address of what is called with a block of an unknown type, or with samples that compiled code cannot look at
+TRUE = SIZE + 32  # address of True
+LOOKS = SIZE + 40  # address of the record of the sensors (`runtime.sensor_record`); 0: nobody looks at samples
+STRIDE = SIZE + 48  # bytes of a row of that record
+CHANNELS = SIZE + 56  # values in a sample
+ARRAY_TYPE = SIZE + 64  # address of numpy.ndarray
+FLOAT32 = SIZE + 72  # address of numpy.dtype("float32")
+CALLED = SIZE + 80  # addresses of PyIter_Next, PyObject_CallOneArg, Py_DecRef
+BLOCKS_SIZE = CALLED + 24
 
 #: How often the counter's rate is measured, and for how many nanoseconds.
 _MEASUREMENTS, _MEASURED = 7, 500_000
