@@ -89,6 +89,31 @@ def gru(rng):
     return [first, el.GRU(*(uniform(rng, *shape) for shape in shapes), reset_after=False, gate_clip=0.7)]
 
 
+def gru_norms(rng):
+    """Layer normalisation of x and h together and apart, by groups of gates; the reset gate before the product; a trained start.
+
+    Products are large and gains of h small: dividing by a small deviation enlarges rounding, in whatever order float32 is summed.
+    """
+
+    def layer(hidden, start=False, **options):
+        rows = 3 * hidden
+        options["norm_weight"] = rng.uniform(0.4, 1.2, rows)
+        if options["norm"] == "torch":
+            options |= {"norm_weight_hh": rng.uniform(0.1, 0.4, rows), "norm_start_hh": uniform(rng, rows)}
+        if start:
+            options |= {"h0": uniform(rng, hidden), "norm_start_ih": uniform(rng, rows)}
+        weights = uniform(rng, rows, 5), uniform(rng, rows, hidden), uniform(rng, rows), uniform(rng, rows)
+        return el.GRU(*weights, name=f"gru{hidden}", inputs=["input"], **options)
+
+    layers = [
+        layer(13, True, norm="joint"),
+        layer(9, norm="joint", norm_groups=(2, 1), reset_after=False, gate_clip=2.0),
+        layer(18, True, norm="torch"),
+        layer(70, norm="torch", norm_groups=(1, 1, 1), cell_activation="relu"),
+    ]
+    return [*layers, el.Dense(uniform(rng, 5, 110) / 3, inputs=[one.name for one in layers])]
+
+
 def intra_rnn(rng):
     """Rows from either end, and what the cell ends with; more rows than a block has, widths that vectors do not divide."""
     (first,) = lstm_layers(rng, 3, 5, 1, trained_start=True)
@@ -319,6 +344,7 @@ MAKERS = {
 #: Models that have a kind once more, with other options, by a name that begins with the kind's.
 MORE = {
     **LSTM_MODELS,
+    "gru, norms": gru_norms,
     "lstm_int8_static, options": static_of_every_option,
     "layer_norm_recording": behind_lstm(lambda rng: el.LayerNorm(uniform(rng, 9), uniform(rng, 9), groups=3, over="recording")),
 }

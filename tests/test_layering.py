@@ -118,7 +118,7 @@ ROOMS = {
         "units",
     },
     "reference": {"__init__", "maps", "functions", "integers", "cells", "sliding"},
-    "compiler.lowering": {"__init__", "maps", "fourier", "cells", "halves", "hidden", "packing"},
+    "compiler.lowering": {"__init__", "maps", "fourier", "cells", "halves", "hidden", "normed", "packing"},
     "quantization.rules": {"__init__", "hidden", "scales"},
 }
 

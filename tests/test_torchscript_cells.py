@@ -236,3 +236,66 @@ def test_a_loop_goes_through_what_another_has_put_into_a_list(tmp_path):
     with torch.no_grad():
         expected = net(torch.from_numpy(xs[None])).numpy()[0]
     np.testing.assert_allclose(reference.run(model, xs), expected, atol=LIMIT)
+
+
+class NormedGate(Loop):
+    """GRU cells with layer normalisation: of all sums, of each gate's, of x and h apart; and an Elman cell."""
+
+    def __init__(self, norms: str):
+        super().__init__()
+        self.norms = norms
+        sizes = {"joint": (15,), "each": (5, 5, 5), "apart": (15, 15), "groups": (10, 10, 5, 5), "elman": (5,)}[norms]
+        self.norm = nn.ModuleList([nn.LayerNorm(size, eps=1e-3) for size in sizes])
+        for norm in self.norm:
+            nn.init.uniform_(norm.weight, 0.5, 1.5)
+            nn.init.uniform_(norm.bias, -0.5, 0.5)
+
+    def step(self, x, h):
+        if self.norms == "elman":
+            return torch.tanh(self.norm[0](self.x0(x) + self.h0(h)))
+        a, b = torch.cat((self.x0(x), self.x1(x), self.x2(x)), 1), torch.cat((self.h0(h), self.h1(h), self.h2(h)), 1)
+        if self.norms == "joint":
+            r, n, z = self.norm[0](a + b).chunk(3, 1)
+            z = torch.sigmoid(z - 1)
+            return z * torch.tanh(torch.sigmoid(r) * n) + (1 - z) * h
+        if self.norms == "each":
+            r, z = torch.sigmoid(self.norm[0](a[:, :5] + b[:, :5])), torch.sigmoid(self.norm[1](a[:, 5:10] + b[:, 5:10]))
+            return z * h + (1 - z) * torch.tanh(self.norm[2](self.x2(x) + self.h2(r * h)))
+        if self.norms == "apart":
+            a, b = self.norm[0](a), self.norm[1](b)
+        else:
+            a = torch.cat((self.norm[0](a[:, :10]), self.norm[2](a[:, 10:])), 1)
+            b = torch.cat((self.norm[1](b[:, :10]), self.norm[3](b[:, 10:])), 1)
+        r, z = torch.sigmoid(a[:, :5] + b[:, :5]), torch.sigmoid(a[:, 5:10] + b[:, 5:10])
+        n = torch.tanh(a[:, 10:] + r * b[:, 10:])
+        return n + z * (h - n)
+
+    def forward(self, x):
+        h, found = torch.zeros(x.size(0), 5), []
+        for t in range(x.size(1)):
+            h = self.step(x[:, t], h)
+            found.append(h)
+        return self.fc(torch.stack(found, 1))
+
+
+NORMED_GRUS = {
+    "joint": ("joint", (3,), True),
+    "each": ("joint", (1, 1, 1), False),
+    "apart": ("torch", (3,), True),
+    "groups": ("torch", (2, 1), True),
+    "elman": ("joint", (2, 1), True),
+}
+
+
+@pytest.mark.parametrize("norms", NORMED_GRUS)
+def test_cells_with_norms_are_gru_layers(norms, tmp_path):
+    torch.manual_seed(2)
+    net, xs = NormedGate(norms), np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+    path = tmp_path / "n.pt"
+    torch.jit.trace(net, torch.from_numpy(xs[None])).save(path)
+    model = el.load(path)
+    with torch.no_grad():
+        expected = net(torch.from_numpy(xs[None])).numpy()[0]
+    (layer,) = (layer for layer in model.layers if layer.kind == "gru")
+    assert (layer.norm, layer.norm_groups, layer.reset_after) == NORMED_GRUS[norms]
+    np.testing.assert_allclose(reference.run(model, xs), expected, atol=LIMIT)

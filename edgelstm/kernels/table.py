@@ -18,6 +18,7 @@ from .frames_f32 import inter_rnn, intra_rnn
 from .grouped_dense_f32 import grouped_dense_f32
 from .gru_f32 import gru_f32
 from .gru_f32_streams import gru_f32_streams
+from .gru_norms import gru_norms_f32
 from .hidden_int8 import gru_int8_dynamic, rnn_int8_dynamic
 from .hidden_int8_weight import gru_int8_weight, rnn_int8_weight
 from .joining_f32 import gather_f32, mul_f32, slice_f32
@@ -45,6 +46,7 @@ LAYER_KERNELS = {
     for factory in (
         lstm_f32,
         gru_f32,
+        gru_norms_f32,
         rnn_f32,
         min_gru_f32,
         min_lstm_f32,

@@ -11,6 +11,10 @@ from .hidden import gru_biases, gru_cell, gru_reach, gru_tile, hidden_keeps, hid
 
 
 def lower(layer: GRU, sizes: list[int], target: Target) -> Lowered:
+    if layer.norm is not None:
+        from . import normed
+
+        return normed.lower(layer, target)
     padded, units, tail = tiling(layer.hidden_size, target, gru_tile(target))
     walk = walk_of(layer, 3, padded, units, target)
     constants = {
@@ -50,8 +54,9 @@ def looked_up(layer: GRU, table: Floats, target: Target) -> Lowered:
     low = lower(without_inputs(layer), [0], target)
     hidden = layer.hidden_size
     products = np.zeros((3, low.constants["padded"], len(table)), np.float32)  # (gate, unit, index)
-    products[:, :hidden] = input_products(layer, table, gru_biases(layer)[0]).reshape(3, hidden, -1)
-    if layer.gate_activation == "sigmoid":
+    bias = gru_biases(layer)[0] if layer.norm is None else np.zeros(3 * hidden) if layer.norm_start_ih is None else layer.norm_start_ih
+    products[:, :hidden] = input_products(layer, table, bias).reshape(3, hidden, -1)
+    if layer.gate_activation == "sigmoid" and layer.norm is None:
         products[:2] *= np.float32(0.5)
     return with_table(low, products)
 
@@ -89,4 +94,12 @@ def half_reach(layer: GRU) -> Reach:
     return halves.half_reach(gru_reach(layer))
 
 
-RULES = {"gru": Rule(lower, gru_reach, looked_up), "gru_half": Rule(lower, half_reach, looked_up)}
+def reach(layer: GRU) -> Reach:
+    if layer.norm is None:
+        return gru_reach(layer)
+    from . import normed
+
+    return normed.reach(layer)
+
+
+RULES = {"gru": Rule(lower, reach, looked_up), "gru_half": Rule(lower, half_reach, looked_up)}

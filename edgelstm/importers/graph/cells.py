@@ -15,6 +15,7 @@ from .holding import held, zeroed
 from .leaky_cells import leaky
 from .lstm_cells import lstm
 from .magnitude import magnitude
+from .normed_gru_cells import elman
 from .wires import Ids, Space, Wire
 
 
@@ -47,7 +48,7 @@ class Cells:
         if made is None and isinstance(wire.source, Combine):
             made = gru(self, h, wire.source) or leaky(self, h, wire.source) or self._rnn(h, h, wire.source)
         elif made is None and isinstance(wire.source, Apply):
-            made = self._rnn(h, wire.source.refs, wire.source) or magnitude(self, h, wire.source)
+            made = self._rnn(h, wire.source.refs, wire.source) or elman(self, h, wire.source) or magnitude(self, h, wire.source)
         elif made is None and isinstance(wire.source, Affine):
             made = self._rnn(h, h, wire.source)
         return made
@@ -120,7 +121,7 @@ class Cells:
         """A weighted sum of the state that `h` becomes and of other numbers."""
         view = self.view(ids)
         if view is None or not isinstance(view.source, Affine):
-            return self._scaled(ids, h) or self._convolved(ids, h) or self._diagonal(ids, h)
+            return self._scaled(ids, h) or self._convolved(ids, h) or self._diagonal(ids, h) or self._added(ids, h)
         weight, refs = view.source.weight[view.numbers], view.source.refs
         own = np.full(refs.shape, -1)
         initial = np.zeros(h.size)
@@ -167,6 +168,17 @@ class Cells:
                 continue
             return replace(found, weight_hh=found.weight_hh + np.diag(scale), initial=h0)
         return None
+
+    def _added(self, ids: Ids, h: Ids) -> Sum | None:
+        """The same of the sum of two, as numbers that were joined leave it."""
+        one, other = [self.sum(part, h) for part in pair] if (pair := self.pair(ids, "add")) else (None, None)
+        if one is None or other is None:
+            return None
+        weights, reads = np.hstack([one.weight_ih, other.weight_ih]), np.concatenate([one.reads, other.reads])
+        distinct = np.unique(reads)
+        initial = one.initial if one.initial.any() else other.initial
+        weight_ih = spread(weights, np.searchsorted(distinct, reads), distinct.size)
+        return Sum(one.weight_hh + other.weight_hh, weight_ih, one.bias + other.bias, distinct, initial)
 
     def gates(self, gates: list[Ids], h: Ids, last: Sum | None = None, *, bare: bool = False) -> Sum | None:
         """The sums of several gates one above the other, and then `last`, over the same numbers; `bare`: they may leave h out."""

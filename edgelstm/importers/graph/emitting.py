@@ -79,7 +79,7 @@ class Emitter:
         if not kinds:
             return ""
         norms = (
-            "; of cells that normalise, those of LSTMs are imported in the forms that edgelstm.LSTM documents under norm and cell_norm"
+            "; cells that normalise are imported in the forms that edgelstm.LSTM and edgelstm.GRU document under norm"
             if any("Norm" in kind for kind in kinds)
             else ""
         )

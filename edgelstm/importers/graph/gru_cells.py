@@ -10,6 +10,7 @@ import numpy as np
 
 from ...layers.gru import GRU
 from ...layers.minimal import MinGRU
+from . import normed_gru_cells
 from .expressions import Affine, Combine, Floats, Made, Scale, Sum
 from .wires import Ids
 
@@ -106,7 +107,8 @@ def _of(cells: "Cells", h: Ids, gate: _Gate, candidate: tuple[str, Ids], h0: Flo
         both, weight_hh = found
         record = GRU(both.weight_ih, weight_hh, both.bias, None, _state(h0), reset_after=False, **words)
         return Made(place, record, [both.reads], "weight_ih")
-    return _reset_after(cells, h, gate, candidate[1], h0, words, place) or _without_reset(cells, h, gate, candidate, h0, place)
+    made = _reset_after(cells, h, gate, candidate[1], h0, words, place) or _without_reset(cells, h, gate, candidate, h0, place)
+    return made or normed_gru_cells.gru(cells, h, (gate.word, gate.sums, gate.sign), candidate, _state(h0), place)
 
 
 def _signed(sums: Sum, gate: _Gate, size: int) -> tuple[Floats, Floats, Floats]:

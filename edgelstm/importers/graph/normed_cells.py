@@ -37,7 +37,7 @@ class Normed(NamedTuple):
         return {"norm_weight_cell": self.weight, "norm_bias_cell": self.bias, "norm_epsilon": self.epsilon}
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """The norms that make up the sums of one gate, one or two, and what is added behind them."""
 
     norms: list[Normed]
@@ -60,16 +60,17 @@ def normed(cells: "Cells", ids: Ids) -> Normed | None:
 def whole(cells: "Cells", ids: Ids) -> Normed | None:
     """`ids` as all numbers of one layer normalisation."""
     found = normed(cells, ids)
-    return found if found is not None and ids.size == _size(found) else None
+    return found if found is not None and ids.size == size_of(found) else None
 
 
-def _size(found: Normed) -> int:
+def size_of(found: Normed) -> int:
+    """How many numbers it normalises."""
     return sum(reads.size for reads in found.made.reads)
 
 
 def sums(cells: "Cells", rows: list[Ids], h: Ids) -> tuple[Sum, dict[str, Any]] | None:
     """The sums of gates i f g o within their norms, and the fields that say how they are normalised; None where they are not."""
-    found = [_row(cells, ids) for ids in rows]
+    found = [row_of(cells, ids) for ids in rows]
     known = [row for row in found if row is not None]
     if len(known) < 4 or len({len(row.norms) for row in known}) > 1:
         return None
@@ -82,7 +83,8 @@ def sums(cells: "Cells", rows: list[Ids], h: Ids) -> tuple[Sum, dict[str, Any]] 
     return inside, {**fields, "bias": bias, "norm_epsilon": epsilons.pop()}
 
 
-def _row(cells: "Cells", ids: Ids) -> _Row | None:
+def row_of(cells: "Cells", ids: Ids) -> Row | None:
+    """The norms that make up sums of one gate; None where a part is not normalised."""
     bias: Floats = np.zeros(ids.size)
     scale: Floats = np.ones(ids.size)
     view = cells.view(ids)
@@ -90,13 +92,13 @@ def _row(cells: "Cells", ids: Ids) -> _Row | None:
         scale, bias, ids = view.source.scale[view.numbers], view.source.offset[view.numbers], view.source.refs[view.numbers]
     norms = [normed(cells, part) for part in cells.pair(ids, "add") or [ids]]
     known = [norm._replace(weight=norm.weight * scale, bias=norm.bias * scale) for norm in norms if norm is not None]
-    return _Row(known, bias) if len(known) == len(norms) else None
+    return Row(known, bias) if len(known) == len(norms) else None
 
 
-def _one(cells: "Cells", rows: list[_Row], h: Ids) -> tuple[Sum, dict[str, Any]] | None:
+def _one(cells: "Cells", rows: list[Row], h: Ids) -> tuple[Sum, dict[str, Any]] | None:
     """Each gate by a norm of its own, or all gates by one."""
     norms = [row.norms[0] for row in rows]
-    sizes = [_size(norm) for norm in norms]
+    sizes = [size_of(norm) for norm in norms]
     if len({id(norm.made) for norm in norms}) == 1 and sizes[0] == 4 * h.size:
         word = "joint"
     elif len({id(norm.made) for norm in norms}) == 4 and set(sizes) == {norms[0].inner.size}:
@@ -109,7 +111,7 @@ def _one(cells: "Cells", rows: list[_Row], h: Ids) -> tuple[Sum, dict[str, Any]]
     return _with_one(cells, found, found.bias), {"norm": word, "norm_weight": np.concatenate([norm.weight for norm in norms])}
 
 
-def _apart(cells: "Cells", rows: list[_Row], h: Ids) -> tuple[Sum, dict[str, Any]] | None:
+def _apart(cells: "Cells", rows: list[Row], h: Ids) -> tuple[Sum, dict[str, Any]] | None:
     """x and h by norms of their own."""
     first, second = ([row.norms[n] for row in rows] for n in range(2))
     for of_x, of_h in ((first, second), (second, first)):
@@ -131,7 +133,7 @@ def _apart(cells: "Cells", rows: list[_Row], h: Ids) -> tuple[Sum, dict[str, Any
 def _rows(cells: "Cells", norms: list[Normed], h: Ids) -> Sum | None:
     """The sums that one norm normalises, all of which are read."""
     ids = np.concatenate([norm.inner for norm in norms])
-    return cells.sum(ids, h) if np.unique(ids).size == ids.size == _size(norms[0]) else None
+    return cells.sum(ids, h) if np.unique(ids).size == ids.size == size_of(norms[0]) else None
 
 
 def _with_one(cells: "Cells", found: Sum, bias: Floats) -> Sum:

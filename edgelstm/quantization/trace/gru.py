@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ...errors import UnsupportedModelError
 from ...layers.integers import LIMIT
 from ...reference.functions import activation
+from ...reference.gru import before_functions
 from .lstm import Float
 from .rounding import Floats, float_rows, rounded, to_steps
 
@@ -86,6 +87,22 @@ class Gated(HiddenAlone):
         return np.asarray(candidate + self.function("gate_activation", z) * (h - candidate))
 
 
+class Normed(Gated):
+    """A GRU layer with layer normalisation."""
+
+    def from_x(self, x: Floats) -> Floats:
+        return np.asarray(x @ self.weights_ih().T)
+
+    def _before(self, from_x: Floats, h: Floats) -> tuple[Floats, Floats, Floats]:
+        r, z, n = (np.asarray(part, np.float32) for part in before_functions(self.layer, *(np.asarray(a, np.float64) for a in (from_x, h))))
+        return r, z, n
+
+
+def gated(layer: Any) -> Gated:
+    """A GRU layer in float32."""
+    return Gated(layer) if layer.norm is None else Normed(layer)
+
+
 class Elman(HiddenAlone):
     """An Elman layer in float32."""
 
@@ -131,4 +148,4 @@ class ElmanInt8(Int8Weights, Elman):
     """An Elman layer with int8 weights."""
 
 
-FORMS: dict[str, type[Float]] = {"gru": Gated, "gru_half": Gated, "rnn": Elman, "gru_int8": GatedInt8, "rnn_int8": ElmanInt8}
+FORMS: dict[str, Callable[[Any], Float]] = {"gru": gated, "gru_half": Gated, "rnn": Elman, "gru_int8": GatedInt8, "rnn_int8": ElmanInt8}
