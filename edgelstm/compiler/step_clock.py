@@ -74,7 +74,78 @@ define ptr @edgelstm_timed_step(ptr %self, ptr %args, i64 %count) {{
 
 counted:
   call void @edgelstm_count(ptr %record, i64 %took, i64 1)
+  %looks_at = getelementptr i8, ptr %record, i64 {LOOKS}
+  %sensors = load ptr, ptr %looks_at
+  %looks = icmp ne ptr %sensors, null
+  br i1 %looks, label %given, label %leave
+
+leave:
   ret ptr %answer
+
+given:
+  %one = icmp eq i64 %count, 1
+  br i1 %one, label %check, label %tell_of_input
+
+check:
+  %x = load ptr, ptr %args
+  %type_at = getelementptr i8, ptr %x, i64 {OBJECT_TYPE}
+  %type = load ptr, ptr %type_at
+  %array_type_at = getelementptr i8, ptr %record, i64 {ARRAY_TYPE}
+  %array_type = load ptr, ptr %array_type_at
+  %is_array = icmp eq ptr %type, %array_type
+  br i1 %is_array, label %check_array, label %tell
+
+check_array:
+  %descr_at = getelementptr i8, ptr %x, i64 {ARRAY_DESCR}
+  %descr = load ptr, ptr %descr_at
+  %float32_at = getelementptr i8, ptr %record, i64 {FLOAT32}
+  %float32 = load ptr, ptr %float32_at
+  %is_float32 = icmp eq ptr %descr, %float32
+  %axes_at = getelementptr i8, ptr %x, i64 {ARRAY_NDIM}
+  %axes = load i32, ptr %axes_at
+  %is_vector = icmp eq i32 %axes, 1
+  %flags_at = getelementptr i8, ptr %x, i64 {ARRAY_FLAGS}
+  %flags = load i32, ptr %flags_at
+  %contiguous = trunc i32 %flags to i1
+  %fits_1 = and i1 %is_float32, %is_vector
+  %fits = and i1 %fits_1, %contiguous
+  br i1 %fits, label %look, label %tell
+
+look:
+  %values_at = getelementptr i8, ptr %x, i64 {ARRAY_DATA}
+  %values = load ptr, ptr %values_at
+  %stride_at = getelementptr i8, ptr %record, i64 {STRIDE}
+  %stride = load i64, ptr %stride_at
+  %channels_at = getelementptr i8, ptr %record, i64 {CHANNELS}
+  %channels = load i64, ptr %channels_at
+  call void @edgelstm_look(ptr %sensors, i64 %stride, ptr %values, i64 1, i64 %channels)
+  ret ptr %answer
+
+tell_of_input:
+  %true_at = getelementptr i8, ptr %record, i64 {TRUE}
+  %true = load ptr, ptr %true_at
+  br label %tell
+
+tell:
+  %what = phi ptr [ %x, %check ], [ %x, %check_array ], [ %true, %tell_of_input ]
+  %called = getelementptr i8, ptr %record, i64 {CALLED}
+  %tell_at = getelementptr ptr, ptr %called, i64 1
+  %drop_at = getelementptr ptr, ptr %called, i64 2
+  %call = load ptr, ptr %tell_at
+  %drop = load ptr, ptr %drop_at
+  %told_at = getelementptr i8, ptr %record, i64 {TOLD}
+  %told = load ptr, ptr %told_at
+  %said = call ptr %call(ptr %told, ptr %what)
+  %unsaid = icmp eq ptr %said, null
+  br i1 %unsaid, label %fail, label %heard
+
+heard:
+  call void %drop(ptr %said)
+  ret ptr %answer
+
+fail:
+  call void %drop(ptr %answer)
+  ret ptr null
 
 refused:
   %refused_at = getelementptr i8, ptr %record, i64 {REFUSED}

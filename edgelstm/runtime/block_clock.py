@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import native_call
 from . import step_clock as at
@@ -20,7 +19,6 @@ from . import step_clock as at
 _ITER, _NEXT, FIELDS, ITEMS = 62, 63, 16, 24
 
 _NAME = ctypes.create_string_buffer(b"edgelstm.Blocks")
-_CALLED = ("PyIter_Next", "PyObject_CallOneArg", "Py_DecRef")
 
 
 class _Slot(ctypes.Structure):
@@ -40,15 +38,10 @@ _BASE = 1 << 10
 _types: dict[int, type[Any]] = {}
 
 
-def _python(name: str) -> int:
-    """Address of a function of CPython's."""
-    return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
-
-
 def _type(step: int) -> type[Any]:
     """The type whose objects are stepped by the native function at this address, and keep alive what it counts in; made once."""
     if step not in _types:
-        slots = (_Slot * 3)(_Slot(_ITER, _python("PyObject_SelfIter")), _Slot(_NEXT, step), _Slot(0, None))
+        slots = (_Slot * 3)(_Slot(_ITER, at.python("PyObject_SelfIter")), _Slot(_NEXT, step), _Slot(0, None))
         spec = _Spec(ctypes.addressof(_NAME), FIELDS + 8, 0, _BASE, ctypes.addressof(slots))
         make = ctypes.pythonapi.PyType_FromSpec
         make.argtypes, make.restype = [ctypes.c_void_p], ctypes.py_object
@@ -61,7 +54,7 @@ def usable() -> bool:
     pair = (1, 2)
     return (
         native_call.usable()
-        and all(hasattr(ctypes.pythonapi, name) for name in (*_CALLED, "PyType_FromSpec", "PyObject_SelfIter"))
+        and all(hasattr(ctypes.pythonapi, name) for name in (*at.CALLED_OF_PYTHON, "PyType_FromSpec", "PyObject_SelfIter"))
         and [ctypes.c_void_p.from_address(id(pair) + ITEMS + 8 * i).value for i in range(2)] == [id(item) for item in pair]
     )
 
@@ -83,12 +76,8 @@ class BlockClock(at.Clock):
     """
 
     def __init__(self, handle: ctypes.CDLL, finest_ns: int, deadline_ns: float, told: Callable[[Any], None]) -> None:
-        super().__init__(handle, at.BLOCKS_SIZE, finest_ns, deadline_ns, (told,))
-        self._next, words = ctypes.cast(handle.edgelstm_timed_next, ctypes.c_void_p).value or 0, self._words
-        words[at.TOLD // 8], words[at.TRUE // 8] = id(told), id(True)
-        words[at.ARRAY_TYPE // 8], words[at.FLOAT32 // 8] = id(np.ndarray), id(np.dtype(np.float32))
-        words[at.CALLED // 8 : at.BLOCKS_SIZE // 8] = [_python(name) for name in _CALLED]
-        self._told = words.copy()
+        super().__init__(handle, finest_ns, deadline_ns, told)
+        self._next = ctypes.cast(handle.edgelstm_timed_next, ctypes.c_void_p).value or 0
 
     def observe(self, blocks: Iterator[Any]) -> Iterator[Any]:
         """The blocks of an iterator, counted; one iterator at a time."""
@@ -98,15 +87,6 @@ class BlockClock(at.Clock):
         ctypes.c_int64.from_address(id(made) + FIELDS).value = self._memory.ctypes.data
         counted: Iterator[Any] = made
         return counted
-
-    def look_at(self, sensors: NDArray[np.float64] | None) -> None:
-        """Look at samples as they pass, and write into this record (`runtime.sensor_record`), or do not."""
-        if sensors is None:
-            self._words[at.LOOKS // 8] = 0
-            return
-        self._memory.kept = (*self._memory.kept, sensors)
-        self._words[at.STRIDE // 8], self._words[at.CHANNELS // 8] = sensors.strides[0], sensors.shape[1]
-        self._words[at.LOOKS // 8] = sensors.ctypes.data
 
     def answering(self, count: int) -> None:
         """So many samples are in the block that has just come."""
