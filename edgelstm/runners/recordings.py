@@ -1,6 +1,7 @@
 """Where one recording ends and the next begins: samples cut there, so that each starts from the initial state."""
 
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 
 from . import Samples
 
@@ -19,10 +20,11 @@ def every(samples: Iterable[Samples], count: int) -> Iterator[Samples]:
 
 
 def on_change(samples: Iterable[Samples]) -> Iterator[Samples]:
-    """A new recording where the last of the kept values changes; that value is not handed on."""
+    """A new recording where the last of the kept values changes; that value is not handed on. One that is absent changes nothing."""
     before: object = None
     for block in samples:
-        marks = [row[-1] for row in block.kept]
+        said = (row[-1] for row in block.kept)
+        marks = list(accumulate(said, lambda last, mark: last if mark is None else mark, initial=before))[1:]
         handed_on = block._replace(kept=[row[:-1] for row in block.kept] if len(block.kept[0]) > 1 else ())
         changes = [i for i, (last, mark) in enumerate(zip([before, *marks], marks, strict=False)) if mark != last]
         for start, end in zip([0, *changes], [*changes, len(marks)], strict=True):
