@@ -193,3 +193,17 @@ def test_a_line_that_holds_its_place_has_no_key(path: Path) -> None:
     assert result.exit_code == 0
     assert [line.partition(",")[0] for line in result.stdout.splitlines()] == ["key", "a", "a"]
     assert "1 sample without a key left out (line 3)." in result.stderr
+
+
+def test_what_a_function_gives_beside_a_sample_is_text_and_numbers(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logger_of_arrays.py").write_text(
+        "import datetime, numpy as np\n\ndef read():\n    when = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)\n"
+        "    yield {'ax': np.float32(1), 'ay': np.int8(2), 'az': 3, 'n': np.int64(7), 'f': np.float32(0.5), 't': when, 'x': np.nan,\n"
+        "           'o': np.bool_(1), 'd': np.datetime64('2026-03-01T00:00:00.5', 'ns')}\n"
+    )
+    sys.modules.pop("logger_of_arrays", None)
+    told = ("run", path, "-i", "python:logger_of_arrays.read", "--keep", "n,f,t,x,o,d")
+    beside = call(*told).stdout.splitlines()[1].split(",")[:6]
+    assert beside == ["7", "0.5", "2026-03-01T00:00:00+00:00", "", "true", "2026-03-01T00:00:00.500000000"]
+    assert '"n": 7, "f": 0.5, "t": "2026-03-01T00:00:00+00:00", "x": null, "o": true' in call(*told, "--format", "jsonl").stdout

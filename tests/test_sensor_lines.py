@@ -1,5 +1,7 @@
 """Lines as sensors and gateways send them: bad ones, JSON, columns that are kept; and any text at all."""
 
+import io
+
 import numpy as np
 import pytest
 from cli_calls import call, refused
@@ -9,6 +11,10 @@ from sensor_reading import NAN, Read, fault, gist
 from test_runners import NAMED, PLAIN, make_model
 
 import edgelstm as el
+from edgelstm.runners import Samples
+from edgelstm.runners.lines import LineSource
+from edgelstm.runners.reading import Reading
+from edgelstm.runners.recordings import on_change
 
 # ---------------------------------------------------------------- bad lines
 
@@ -247,3 +253,12 @@ def test_numbers_with_grouped_thousands_are_told_apart_from_decimal_commas() -> 
     both = fault("1,013;2;3\n", delimiter=";")
     assert "if it groups thousands; say --decimal , if it separates decimals" in both
     assert "thousands" not in fault("0,013;2;3\n", delimiter=";")
+
+
+def test_a_line_that_holds_its_place_begins_no_recording() -> None:
+    text = "id,ax,ay,az\na,1,2,3\n---\na,1,2,3\nb,1,2,3\n"
+    file = io.BytesIO(text.encode())
+    source = LineSource(file.read, NAMED, Reading(bad_lines="missing", keep=["id"]))
+    assert [(block.lines, block.begins) for block in on_change(source)] == [([2, 3, 4], True), ([5], True)]
+    one_by_one = [Samples(np.zeros((1, 3), np.float32), [i], [[mark]]) for i, mark in enumerate(("a", None, "a", "b", None, "b"))]
+    assert [block.begins for block in on_change(one_by_one)] == [True, False, False, True, False, False]
