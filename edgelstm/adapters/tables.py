@@ -152,7 +152,7 @@ def keys_of(column: Any, path: str, row: int = 0, names: list[Key] | None = None
 
 
 def numbers_of(table: Any, name: str, path: str) -> Integers:
-    """The places of rows in their streams, (rows,): whole numbers, or times in their unit.
+    """The places of rows in their streams, (rows,): whole numbers, or times in nanoseconds, whatever the unit of a file.
 
     Raises
     ------
@@ -166,6 +166,8 @@ def numbers_of(table: Any, name: str, path: str) -> Integers:
     if column.null_count:
         raise InputError(f"{path}: a row has no {printable(name, 60)}; leave such rows out.")
     with _readable(path):
+        if pa.types.is_timestamp(column.type):  # files differ: a CSV's unit is seconds where no time in it has a fraction
+            column = column.cast(pa.timestamp("ns", column.type.tz))
         numbers: Integers = column.cast(pa.int64()).to_numpy()
     return numbers
 

@@ -43,7 +43,9 @@ def text_of(data: bytes, *, first: bool) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        raise InputError("this is not UTF-8 text; give CSV or JSON lines in UTF-8.") from None
+        raise InputError(
+            "this is not UTF-8 text; give CSV or JSON lines in UTF-8 (of Windows' text, iconv -f WINDOWS-1252 -t UTF-8 makes it)."
+        ) from None
     if "\0" in text:
         raise InputError("the line holds NUL bytes, as noise on a wire or a file cut while it is written leaves them; remove them.")
     return text.removeprefix("\ufeff")
