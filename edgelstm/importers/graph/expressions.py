@@ -233,7 +233,7 @@ class Last(Expression):
 
 @dataclass(frozen=True, eq=False)
 class Sum:
-    """A weighted sum split in its parts: over a cell's own state h, and over all else. rounded: whether it sees h rounded over its range."""
+    """A weighted sum in its parts: over a cell's own state h, and over all else. rounded: whether it sees h rounded over its range."""
 
     weight_hh: Floats
     weight_ih: Floats
