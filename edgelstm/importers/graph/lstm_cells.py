@@ -153,7 +153,7 @@ def _sums(cells: "Cells", h: Ids, gates: _Gates, out: Ids, after: Ids) -> tuple[
     known = [gate for gate in found if gate is not None]
     rows = [gate.sums for gate in known]
     rows = [*rows[:-1], candidate[1], rows[-1]]
-    sums, norms = cells.gates(rows, h, bare=True), dict[str, Any]()
+    sums, norms = cells.gates(rows, h, bare=True, rounds=True), dict[str, Any]()
     if sums is None and (inside := normed_cells.sums(cells, rows, h)) is not None:
         sums, norms = inside
     if sums is None:
@@ -174,4 +174,5 @@ def _sums(cells: "Cells", h: Ids, gates: _Gates, out: Ids, after: Ids) -> tuple[
         "peephole": np.stack(peephole) if any(row.any() for row in peephole) else None,
         "gate_activation": words[0] if len(set(words)) == 1 else tuple(words),
         "cell_activation": candidate[0],
+        "fake_quantize_hidden": sums.rounded,
     }, sums.reads

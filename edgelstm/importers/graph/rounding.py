@@ -1,0 +1,24 @@
+"""A state that sums read rounded, as runtimes do it whose weights are whole numbers."""
+
+import numpy as np
+
+from ...layers.fake_quantize import DynamicFakeQuantize
+from .expressions import Made, State
+from .wires import Ids, Space, distinct
+
+
+def rounded_from(space: Space, refs: Ids, h: Ids) -> Ids:
+    """What `refs` are rounded from over its range at each step, where that is all of the state that `h` becomes; else `refs`."""
+    found, at = refs.copy(), space.places(refs)
+    for index in distinct(at.wire).tolist() if refs.size else ():
+        source = space.wires[index].source
+        if not isinstance(source, Made) or not isinstance(source.record, DynamicFakeQuantize) or source.record.whole:
+            continue
+        read = np.concatenate(source.reads)
+        wire = space.wire_of(read)
+        if wire is None or not isinstance(wire.source, State) or wire.source.following is None:
+            continue
+        if np.array_equal(np.sort(wire.source.following[space.places(read).number]), np.sort(h)):
+            mine = at.wire == index
+            found[mine] = read[at.number[mine]]
+    return found
