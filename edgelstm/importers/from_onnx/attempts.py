@@ -234,8 +234,10 @@ class Attempt:
                 continue
             kept.append((tensor, value.ids))
         most = max((spans[tensor] for tensor, _ in kept), default=0)
-        answers = [(tensor, ids) for tensor, ids in kept if spans[tensor] == most]
-        notes += [f"The output {tensor.name!r} holds the last step alone and is left out." for tensor, _ in kept if spans[tensor] < most]
+        answers = [(tensor, ids) for tensor, ids in kept if spans[tensor] in (1, most)]
+        notes += [
+            f"The output {tensor.name!r} holds other steps than others and is left out." for tensor, _ in kept if 1 < spans[tensor] < most
+        ]
         if not answers:
             raise UnsupportedModelError("has no output that depends on its samples, beside states.")
         parts = []
@@ -243,9 +245,14 @@ class Attempt:
             tracer.place = f"the output {printable(tensor.name, 60)!r}"
             ids = until_end(tracer, _flowing(tracer, given))
             refs = _in_order(tracer, ids)
-            if (fewer := _without_first(tracer, ids, refs, most)) is None:
+            if spans[tensor] < most:
+                notes.append(
+                    f"The output {tensor.name!r} is there once; the model answers it at each step, and its last answer is the file's."
+                )
+            elif (fewer := _without_first(tracer, ids, refs, most)) is None:
                 notes.append(f"The output {tensor.name!r} holds the last {most} steps of a recording; the model answers each.")
-            refs = refs if fewer is None else fewer
+            else:
+                refs = fewer
             parts.append(turned(tracer, refs, most) if _descends(tracer, ids) else refs)
         if len(parts) > 1:
             notes.append(f"The answers are those of {', '.join(tensor.name for tensor, _ in answers)}, one after the other.")

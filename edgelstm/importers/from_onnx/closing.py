@@ -111,7 +111,7 @@ class Closing:
         ways = []
         for i, tensor in enumerate(free):
             for j, output in enumerate(outputs):
-                value, wire = self.outputs[output], self.wires[tensor]
+                value, wire = self.outputs.get(output), self.wires[tensor]
                 if isinstance(value, Flow) and value.ids.size == space.ids(wire).size:
                     steps = distance(space, value.ids, wire)
                     ways += [] if steps is None else [(steps, i, j, tensor, output)]
