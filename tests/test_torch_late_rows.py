@@ -88,6 +88,41 @@ class Parts(Followed):
         return torch.flatten(h, 0, 1)[:, :2]
 
 
+class Ahead(Followed):
+    """A convolution over rows that come later alone, of which there are none behind the end."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(5, 5, 3, groups=5, bias=False)
+
+    def forward(self, x):
+        h = self.gru(x)[0].transpose(1, 2)
+        return self.fc(torch.relu(self.conv(functional.pad(h, [0, 2]))).transpose(1, 2))
+
+
+class Shares(Followed):
+    """Attention that gives its weights beside what it answers."""
+
+    def forward(self, x):
+        h = self.gru(x)[0]
+        weights = torch.softmax(self.fc(h)[:, :, :1], dim=1)
+        return self.fc((weights * h).sum(1)), weights
+
+
+class Periods(nn.Module):
+    """Each second step by itself, as LSTNet's second recurrence takes them, beside all of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.every, self.second, self.fc = nn.GRU(3, 4), nn.GRU(3, 5), nn.Linear(14, 2)
+
+    def forward(self, x):
+        steps = x.permute(1, 0, 2)
+        by_period = x.permute(0, 2, 1).reshape(1, 3, 4, 2).permute(2, 0, 3, 1).reshape(4, 2, 3)
+        ends = self.every(steps)[1].squeeze(0), self.second(by_period)[1].reshape(1, 10)
+        return self.fc(torch.cat(ends, 1))
+
+
 def loaded(network, how, path):
     """The model that a file of `network` gives, whose answers are compared; expected: PyTorch's for a recording, side by side."""
     network.eval()
@@ -102,11 +137,11 @@ def loaded(network, how, path):
 
 
 @pytest.mark.parametrize("how", ["script", "trace"])
-@pytest.mark.parametrize("network", [Followed, Difference, Function, Normalised, Hidden, Parts])
+@pytest.mark.parametrize("network", [Followed, Difference, Function, Normalised, Hidden, Parts, Ahead])
 def test_rows_joined_in_front_come_late(network, how, tmp_path):
     torch.manual_seed(1)
     model, answers, expected = loaded(network(), how, tmp_path / "n.pt")
-    assert model.streams
+    assert model.streams == (network is not Ahead)
     np.testing.assert_allclose(answers, expected.numpy().reshape(answers.shape), atol=LIMIT)
 
 
@@ -135,3 +170,22 @@ def test_an_output_that_is_there_once_is_the_last_answer(network, streams, tmp_p
     assert at == answers.shape[1]
     notes = import_file(tmp_path / "n.pt").notes
     assert any("is there once" in note and "last answer" in note for note in notes)
+
+
+def test_weights_of_attention_beside_an_answer_are_left_out(tmp_path):
+    torch.manual_seed(1)
+    _, answers, given = loaded(Shares(), "trace", tmp_path / "n.pt")
+    np.testing.assert_allclose(answers[-1:], given[0].numpy(), atol=LIMIT)
+    assert any("how much each step of a recording counts" in note for note in import_file(tmp_path / "n.pt").notes)
+
+
+def test_recurrences_of_every_second_step_beside_each_other(tmp_path):
+    pytest.importorskip("onnx")
+    torch.manual_seed(1)
+    network, xs = Periods().eval(), torch.randn(1, 8, 3)
+    torch.onnx.export(network, (xs,), tmp_path / "n.onnx", dynamo=False)
+    with torch.no_grad():
+        expected = network(xs).numpy()
+    model = import_file(tmp_path / "n.onnx").model
+    assert [layer.kind for layer in model.layers].count("intra_rnn") == 2
+    np.testing.assert_allclose(reference.run(model, xs[0].numpy())[-1:], expected, atol=LIMIT)

@@ -68,6 +68,8 @@ class Tracer:
     open: bool = False
     #: Whether a window that reaches beyond both ends of a recording has zeros around it, though a stream could answer from it too.
     around: bool = False
+    #: Whether a window met rows behind the recording's end, and none before its beginning: answers that no stream has.
+    beyond: bool = False
     #: Whether a loop ran once in place, over an axis of length 1.
     once: bool = False
     #: By identity of a state's number, what a recurrent layer that begins with it ends with.
