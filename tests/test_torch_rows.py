@@ -176,5 +176,5 @@ class Normalised(nn.Module):
 
 def test_what_stands_in_a_loop_that_is_no_cell_is_named(tmp_path):
     path = saved(Normalised(), "script", tmp_path / "n.pt")
-    with pytest.raises(UnsupportedModelError, match=r"LayerNorm within the loop.*under norm and cell_norm"):
+    with pytest.raises(UnsupportedModelError, match=r"LayerNorm within the loop.*edgelstm.GRU document under norm"):
         import_file(path)

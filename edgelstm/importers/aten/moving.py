@@ -110,8 +110,8 @@ def _flatten(w: Writer, x: Ref, start_dim: int = 0, end_dim: int = -1) -> Ref:
     first, last = _axis(w, x, start_dim), _axis(w, x, end_dim)
     if first == last:
         return x
-    w.require(last == x.rank - 1, f"flattens axes {first} to {last}, of which the last is not the array's")
-    return w.one("Reshape", x, w.ints([*[0] * first, -1]), rank=first + 1)
+    behind = [_size(w, x, axis) for axis in range(last + 1, x.rank)]
+    return w.one("Reshape", x, w.ints([*[0] * first, -1, *behind]), rank=first + 1 + len(behind))
 
 
 def _expand(w: Writer, x: Ref, size: Sequence[Given], implicit: bool = False) -> Ref:

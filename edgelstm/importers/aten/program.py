@@ -130,6 +130,8 @@ class Program:
     def _written(self, name: str, positional: Sequence[Any], named: Mapping[str, Any], count: int) -> list[Ref]:
         writer = self._writer
         self._check([*positional, *named.values()])
+        if name == "split" and any(isinstance(value, list) for value in (*positional[1:2], named.get("split_size"))):
+            name, named = "split_with_sizes", {"split_sizes" if key == "split_size" else key: value for key, value in named.items()}
         if name in ("split", "unbind"):
             return self._parts(name, positional, named, count)
         changes = name.endswith("_") or not count

@@ -268,6 +268,13 @@ class Follower:
             self._refuse(node, "it calls what is no function")
         return self._operator(what, arguments, named, node, results)
 
+    def _split_into(self, arguments: list[Any], named: dict[str, Any], node: ast.AST) -> int:
+        """Into how many parts a tensor is split, of one size or of a list of them."""
+        if not isinstance(arguments[1], int) or arguments[1] < 1:
+            return len(arguments[1]) if isinstance(arguments[1], list) else 1
+        length = self.program.size(arguments[0], arguments[2] if len(arguments) > 2 else named.get("dim", 0))
+        return -(-length // arguments[1]) if isinstance(length, int) else self._refuse(node, _OPEN, OpenLoop)
+
     def _operator(self, name: str, arguments: list[Any], named: dict[str, Any], node: ast.AST, count: int = 1) -> Any:
         short = name.rpartition(".")[2]
         need(short, arguments)
@@ -286,9 +293,8 @@ class Follower:
         if short == "unbind" and count == 1:
             length = self.program.size(arguments[0], arguments[1] if len(arguments) > 1 else 0)
             count = length if isinstance(length, int) else self._refuse(node, _OPEN, OpenLoop)
-        if short == "split" and count == 1 and type(arguments[1]) is int and arguments[1] > 0:
-            length = self.program.size(arguments[0], arguments[2] if len(arguments) > 2 else named.get("dim", 0))
-            count = -(-length // arguments[1]) if isinstance(length, int) else self._refuse(node, _OPEN, OpenLoop)
+        if short in ("split", "split_with_sizes") and count == 1:
+            count = self._split_into(arguments, named, node)
             if count == 1:
                 return [arguments[0]]
         if name == "ops.quantized.linear_dynamic" or short in QUANTISED:

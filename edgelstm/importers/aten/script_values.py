@@ -102,6 +102,13 @@ def _listed(values: list[Any]) -> bool:
     return isinstance(values[0], list | dict)
 
 
+def _multiples(values: list[Any]) -> bool:
+    """Of numbers, or of a short list so many times."""
+    if isinstance(values[0], list) and type(values[1]) is int:
+        return len(values[0]) * max(0, values[1]) <= _MOST_REPEATED
+    return _numbers(values)
+
+
 def _flags(values: list[Any]) -> bool:
     return isinstance(values[0], list) and all(isinstance(value, bool | int) for value in values[0])
 
@@ -109,6 +116,9 @@ def _flags(values: list[Any]) -> bool:
 def _always(values: list[Any]) -> bool:
     return True
 
+
+#: Most entries of a list that another is repeated to.
+_MOST_REPEATED = 4096
 
 #: By their last name.
 FUNCTIONS = {
@@ -139,7 +149,7 @@ FUNCTIONS = {
     "slice": Known(lambda values: isinstance(values[0], list), _cut),
     "add": Known(_sums, lambda values: values[0] + values[1]),
     "sub": Known(_numbers, lambda values: values[0] - values[1]),
-    "mul": Known(_numbers, lambda values: values[0] * values[1]),
+    "mul": Known(_multiples, lambda values: values[0] * values[1]),
     "neg": Known(_numbers, lambda values: -values[0]),
     "floordiv": Known(_numbers, lambda values: values[0] // values[1]),
     "remainder": Known(_numbers, lambda values: values[0] % values[1]),

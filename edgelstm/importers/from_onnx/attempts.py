@@ -16,7 +16,7 @@ from ..graph.laying import laid
 from ..graph.tracing import Flow, Tracer, Value
 from ..graph.wires import MOST, Budget, Ids, Space, Wire
 from .arranging import arranged, open_as_one
-from .closing import Closing, Pairs, shows_a_state
+from .closing import Closing, Pairs, shows_a_state, shows_shares
 from .deciding import remembers
 from .file import File, Tensor
 from .living import matters
@@ -43,7 +43,7 @@ class Attempt:
     `met`: how many nodes were followed; `sequences`: how many a batch holds whose size is open; `around`: as `Tracer` has it;
     `rows`: those of a memory of open length; `laid`: whether all steps of a recording lie side by side, as one frame, from
     the beginning on (``"first"``), or from the first node on that cannot be followed as they are (``"late"``);
-    `emitted`: whether layers were made of it.
+    `emitted`: whether layers were made of it; `beyond`: as `Tracer` has it.
     """
 
     file: File
@@ -57,6 +57,7 @@ class Attempt:
     rows: int = _ROWS
     laid: str = ""
     emitted: bool = False
+    beyond: bool = False
 
     def layers(self, steps: int) -> tuple[list[Layer], list[str]]:
         """The layers for recordings of `steps` steps, and notes."""
@@ -128,7 +129,7 @@ class Attempt:
         try:
             values = [walk.side_by_side(value) for value in walk.run(self.file.graph, names)]
         finally:
-            self.met = max(self.met, walk.met)
+            self.met, self.beyond = max(self.met, walk.met), self.beyond or tracer.beyond
         if any(isinstance(value, Parts) for value in values):
             raise UnsupportedModelError("gives a sequence of arrays, which is not imported.")
         return tracer, dict(zip(self.file.graph.outputs, values, strict=True)), states, walk.notes
@@ -233,9 +234,15 @@ class Attempt:
                 notes.append(f"The output {tensor.name!r} is a state of a layer and left out.")
                 continue
             kept.append((tensor, value.ids))
+        shares = [tensor for tensor, ids in kept if shows_shares(tracer.space, ids)]
+        if len(shares) < len(kept):
+            kept = [(tensor, ids) for tensor, ids in kept if tensor not in shares]
+            notes += [f"The output {tensor.name!r} is how much each step of a recording counts, and left out." for tensor in shares]
         most = max((spans[tensor] for tensor, _ in kept), default=0)
-        answers = [(tensor, ids) for tensor, ids in kept if spans[tensor] == most]
-        notes += [f"The output {tensor.name!r} holds the last step alone and is left out." for tensor, _ in kept if spans[tensor] < most]
+        answers = [(tensor, ids) for tensor, ids in kept if spans[tensor] in (1, most)]
+        notes += [
+            f"The output {tensor.name!r} holds other steps than others and is left out." for tensor, _ in kept if 1 < spans[tensor] < most
+        ]
         if not answers:
             raise UnsupportedModelError("has no output that depends on its samples, beside states.")
         parts = []
@@ -243,9 +250,14 @@ class Attempt:
             tracer.place = f"the output {printable(tensor.name, 60)!r}"
             ids = until_end(tracer, _flowing(tracer, given))
             refs = _in_order(tracer, ids)
-            if (fewer := _without_first(tracer, ids, refs, most)) is None:
+            if spans[tensor] < most:
+                notes.append(
+                    f"The output {tensor.name!r} is there once; the model answers it at each step, and its last answer is the file's."
+                )
+            elif (fewer := _without_first(tracer, ids, refs, most)) is None:
                 notes.append(f"The output {tensor.name!r} holds the last {most} steps of a recording; the model answers each.")
-            refs = refs if fewer is None else fewer
+            else:
+                refs = fewer
             parts.append(turned(tracer, refs, most) if _descends(tracer, ids) else refs)
         if len(parts) > 1:
             notes.append(f"The answers are those of {', '.join(tensor.name for tensor, _ in answers)}, one after the other.")

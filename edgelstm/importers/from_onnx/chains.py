@@ -198,11 +198,13 @@ def _guessed(graph: Graph, first: Reading, taken: Found) -> bool:
 
 def _tried(attempt: Attempt, source: str) -> Found:
     """The model of one reading; where its branches would not meet in a stream, of whole recordings."""
-    layers, notes = _layers(attempt)
-    attempt.emitted = True
     try:
+        layers, notes = _layers(attempt)
+        attempt.emitted = True
         return Found(attempt.reading, _model(attempt.reading, layers, source), notes)
     except UnsupportedModelError:
+        if not attempt.emitted and not attempt.beyond:
+            raise
         attempt.budget.renew()
         again = replace(attempt, around=True)
         try:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import UnsupportedModelError
 from ..graph.cells import Cells
-from ..graph.expressions import Cell, Input, Made, State
+from ..graph.expressions import Cell, Input, Made, Scores, State, Weights
 from ..graph.returning import bare, depends, distance, goes_on, holds, origin, together
 from ..graph.tracing import Flow, Tracer, Value
 from ..graph.wires import Ids, Space, Wire
@@ -111,7 +111,7 @@ class Closing:
         ways = []
         for i, tensor in enumerate(free):
             for j, output in enumerate(outputs):
-                value, wire = self.outputs[output], self.wires[tensor]
+                value, wire = self.outputs.get(output), self.wires[tensor]
                 if isinstance(value, Flow) and value.ids.size == space.ids(wire).size:
                     steps = distance(space, value.ids, wire)
                     ways += [] if steps is None else [(steps, i, j, tensor, output)]
@@ -193,3 +193,9 @@ def _is(value: Value, ends: Ids) -> bool:
 def shows_a_state(space: Space, ids: Ids) -> bool:
     """Whether some numbers are the cell state of a layer."""
     return any(isinstance(space.wires[index].source, Cell) for index in np.unique(space.places(ids).wire))
+
+
+def shows_shares(space: Space, ids: Ids) -> bool:
+    """Whether some numbers are shares of the steps of a recording, as attention weights them by."""
+    sources = [space.wires[index].source for index in np.unique(space.places(ids).wire)]
+    return any(isinstance(source, Weights) or (isinstance(source, Scores) and source.shares) for source in sources)

@@ -14,7 +14,7 @@ from ...layers.record import Layer
 from ...layers.recurrent import Recurrent
 from ..graph.cropping import until_end
 from ..graph.expressions import Cell, Made, State
-from ..graph.frames import rows_of, started
+from ..graph.frames import inside, lies_inside, rows_of, started
 from ..graph.tracing import Flow, Value
 from ..graph.wires import Ids, Misfit, Wire
 from .activations import words
@@ -57,6 +57,9 @@ def recurrent_with(call: Call, given: dict[str, Any], projections: Array | None 
     if (rows := rows_of(call.tracer, x)) is not None:
         found, *states = over_rows(call, node, rows, len(rows.step))
         return _arranged(node, np.stack(found, 1), [np.stack(one) for one in states])
+    if lies_inside(call.tracer, x) and not any(isinstance(value, Flow) or (value is not None and value.any()) for value in node.initial):
+        y = np.stack([inside(call.tracer, node.cell(index, reverse), x) for index, reverse in enumerate(node.directions)], 1)
+        return _arranged(node, y, [np.stack([y[0 if back else -1, k] for k, back in enumerate(node.directions)]), node.nowhere(y)])
     reads, backward, steps = call.tracer.sequence(x)
     if reads.size != node.w.shape[-1]:
         wanted = int(node.w.shape[-1])
@@ -155,10 +158,14 @@ class Node:
         for index, reverse in enumerate(self.directions):
             given = [np.zeros((x.shape[1], self.hidden)) if one is None else one for one in self.initial]
             states = [one.ids[index] if isinstance(one, Flow) else tracer.ids(one if one.ndim == 2 else one[index]) for one in given]
-            cell = self.record(index, reverse)
-            assert isinstance(cell, Recurrent)
-            found.append(started(tracer, cell, x, states))
+            found.append(started(tracer, self.cell(index, reverse), x, states))
         return np.stack(found, 1)
+
+    def cell(self, index: int, reverse: bool) -> Recurrent:
+        """The record of one direction, as a cell."""
+        record = self.record(index, reverse)
+        assert isinstance(record, Recurrent)
+        return record
 
     def nowhere(self, y: Ids) -> Ids:
         """Identities (directions, sequences, hidden) of cell states that no layer gives."""

@@ -153,12 +153,14 @@ def _sliding(tracer: Tracer, reads: Ids, name: str, given: dict[str, Any], width
     if count < 1 or before > span:
         tracer.refuse(f"slides a window of {span + 1} rows over {steps} with {before} of padding before them")
     given = given | {"stride": stride, "dilation": dilation, "padding": "valid" if not before and span else "causal"}
-    if (before and future > 0 and (tracer.around or stride == 1 or future != stride - 1)) or (tracer.open and after and stride > 1):
+    beyond = future > 0 and (before > 0 or (after > 0 and tracer.around))
+    if (beyond and (tracer.around or stride == 1 or future != stride - 1)) or (tracer.open and after and stride > 1):
         given["padding"] = before, kept = _around(before, after, span + 1)
         made = (steps + before + kept - span - 1) // stride + 1
         return _answers(tracer, layer(name, tracer.place, **given), reads, width, made, count)
     if before and future:
         given["align"] = "last"
+    tracer.beyond |= future > 0 and not before and after > 0
     return _answers(tracer, layer(name, tracer.place, **given), reads, width, min(count, _last(steps, future, stride)), count)
 
 

@@ -71,3 +71,21 @@ def started(tracer: Tracer, cell: Recurrent, x: Ids, states: Sequence[Ids]) -> I
     size = cell.output_size([cell.input_size])
     made = Made(tracer.place, IntraRNN(cell, steps, starts=True), [group.refs[0][0]])
     return tracer.output(group, made, width=steps * size).reshape(sequences, steps, size).swapaxes(0, 1)
+
+
+def lies_inside(tracer: Tracer, x: Ids) -> bool:
+    """Whether each sequence of x (steps, sequences, inputs) lies within one step of the recording, and several do in the same."""
+    steps, sequences, _ = x.shape
+    at = tracer.space.places(x).step
+    return steps > 1 and sequences > tracer.space.batch and bool((at >= 0).all() and (at == at[:1, :, :1]).all())
+
+
+def inside(tracer: Tracer, cell: Recurrent, x: Ids) -> Ids:
+    """What a cell gives, (steps, sequences, hidden), of such sequences, which begins each of them anew."""
+    steps, sequences, _ = x.shape
+    group = tracer.grouped([x.swapaxes(0, 1).reshape(sequences, -1)])
+    width = steps * cell.output_size([cell.input_size])
+    out = np.empty((sequences, width), np.int64)
+    for row, reads in enumerate(group.refs[0]):
+        tracer.output(group, Made(tracer.place, IntraRNN(cell, steps), [reads]), row, width, out)
+    return out.reshape(sequences, steps, -1).swapaxes(0, 1)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...errors import UnsupportedModelError
 from .cells import Cells
 from .expressions import Affine, Floats, Scale
 from .maps import Mapped
@@ -19,7 +20,10 @@ def gelu(tracer: Tracer, left: Flow, right: Flow) -> Flow | None:
     """The product of two arrays, where it is ``c x (1 + erf(x / sqrt(2)))`` or ``c x (1 + tanh(…))``; None for others."""
     if left.shape != right.shape or not any(_perhaps_scaled(tracer, flow) for flow in (left, right)):
         return None
-    cells, group = Cells(tracer.space), tracer.grouped([left.ids.reshape(-1, 1), right.ids.reshape(-1, 1)])
+    try:
+        cells, group = Cells(tracer.space), tracer.grouped([left.ids.reshape(-1, 1), right.ids.reshape(-1, 1)])
+    except UnsupportedModelError:
+        return None
     a, b = (refs[:, 0] for refs in group.refs)
     for flow, x, gate in ((left, a, b), (right, b, a)):
         share, inner = _scaled(cells, gate)

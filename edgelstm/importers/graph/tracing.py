@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from ...errors import UnsupportedModelError
 from ...layers.record import Layer
 from ...layers.recording import Repeat
+from ...reference.functions import activation
 from . import pairs
 from .cropping import cropped, until_end
 from .ends import at_ends, held
 from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Made, Scale, State, spread
 from .grouping import Group, grouped, values
+from .late import beside, known_in, late
 from .maps import Mapped
 from .scores import adjusted
 from .wires import MOST, MOST_WEIGHTS, Ids, Misfit, Space, Wire
@@ -66,6 +68,8 @@ class Tracer:
     open: bool = False
     #: Whether a window that reaches beyond both ends of a recording has zeros around it, though a stream could answer from it too.
     around: bool = False
+    #: Whether a window met rows behind the recording's end, and none before its beginning: answers that no stream has.
+    beyond: bool = False
     #: Whether a loop ran once in place, over an axis of length 1.
     once: bool = False
     #: By identity of a state's number, what a recurrent layer that begins with it ends with.
@@ -120,7 +124,7 @@ class Tracer:
         where, alike = group.where, group.alike
         if item is not None:
             where, alike = where[:, :, alike == item], np.zeros(int((alike == item).sum()), np.int64)
-        wire = self._wire(source, group.steps, (int(alike.max()) + 1) * width)
+        wire = self.wire(source, group.steps, (int(alike.max()) + 1) * width)
         numbers = wire.start + group.rows[:, :, None, None] * wire.width + np.arange(wire.width).reshape(-1, width)[alike]
         out = np.empty((group.where.size, width), np.int64) if out is None else out
         out[where] = numbers
@@ -135,7 +139,7 @@ class Tracer:
         found[group.where] = refs[group.alike] + (group.rows - last)[:, :, None] * width[group.alike]
         return found
 
-    def _wire(self, source: Expression, steps: int, width: int) -> Wire:
+    def wire(self, source: Expression, steps: int, width: int) -> Wire:
         """The wire of an expression: the same for what computes the same."""
         key = source.key()
         digest = None if key is None else hash((*key, steps, width))
@@ -151,6 +155,9 @@ class Tracer:
         """A function of every number."""
         if word == "tanh" and (sums := pairs.bounded(self, flow.ids)) is not None:
             return Flow(sums)
+        if (known := known_in(self, flow.ids)) is not None:
+            rest, constants = self.apply(word, Flow(flow.ids[~known])), np.asarray(self.values(flow.ids[known]), np.float64)
+            return Flow(beside(self, known, activation(word)(constants), rest.ids))
         group = self.grouped([flow.ids.reshape(-1, 1)], some=True)
         return Flow(self.output(group, Apply(self.place, word, group.refs[0][:, 0])).reshape(flow.shape))
 
@@ -163,6 +170,9 @@ class Tracer:
             return Flow(ids, flow.integer)
         if (found := adjusted(self, ids, scales, offsets)) is not None or (found := pairs.scaled(self, ids, scales, offsets)) is not None:
             return Flow(found)
+        if (known := known_in(self, ids)) is not None:
+            rest = self.scale(Flow(ids[~known]), scales[~known], offsets[~known])
+            return Flow(beside(self, known, self.values(ids[known]) * scales[known] + offsets[known], rest.ids))
         group = self.grouped([ids.reshape(-1, 1)], [scales.ravel(), offsets.ravel()], some=True)
         (refs,), (a, b) = group.refs, group.constants
         refs = refs[:, 0]
@@ -188,7 +198,13 @@ class Tracer:
         a, b = np.broadcast_arrays(left.ids, right.ids)
         if a.size > MOST:
             self.refuse(f"makes {a.size} numbers; at most {MOST} are imported")
-        group = self.grouped([a.reshape(-1, 1), b.reshape(-1, 1)], some=True)
+        try:
+            group = self.grouped([a.reshape(-1, 1), b.reshape(-1, 1)], some=True)
+        except UnsupportedModelError:
+            found = [late(self, ids) for ids in (a, b)]
+            if all(ids is None for ids in found):
+                raise
+            return self.combine(operation, *(Flow(old if ids is None else ids) for old, ids in zip((a, b), found, strict=True)))
         refs = [r[:, 0] for r in group.refs]
         sums = [self._source(r) for r in refs]
         if any(isinstance(one, Affine) for one in sums):
@@ -223,7 +239,12 @@ class Tracer:
             raise Misfit.of(f"{self.place}: {why}.", inputs, flow.shape[-1] if flow.shape else 0)
         if (bias is None or not np.any(bias)) and (scores := pairs.weighed(self, flow.ids, weight)) is not None:
             return Flow(scores)
-        group = self.grouped([flow.ids.reshape(-1, inputs)], some=True)
+        try:
+            group = self.grouped([flow.ids.reshape(-1, inputs)], some=True)
+        except UnsupportedModelError:
+            if (found := late(self, flow.ids)) is None:
+                raise
+            return self.affine(Flow(found), weight, bias)
         refs = group.refs[0]
         rows = len(refs)
         full = np.zeros(outputs) if bias is None else np.asarray(bias, np.float64)
@@ -252,6 +273,7 @@ class Tracer:
 
     def rows(self, flow: Flow, make: Callable[[], Layer], width: int) -> Flow:
         """A layer for each row along the last axis, which gives `width` numbers."""
+        flow = flow if (found := late(self, flow.ids)) is None else Flow(found)
         group = self.grouped([flow.ids.reshape(-1, flow.shape[-1])])
         refs = group.refs[0]
         if len(refs) > _MOST_ROWS:
@@ -275,7 +297,7 @@ class Tracer:
 
     def sequence(self, ids: Ids) -> tuple[Ids, bool, int]:
         """What a layer reads from ids (steps, sequences, inputs): (inputs,), whether the steps run backward, and how many there are."""
-        found = self.repeated(ids)
+        found = late(self, ids) if (repeated := self.repeated(ids)) is None else repeated
         ids = until_end(self, ids) if found is None else found
         steps, sequences, inputs = ids.shape
         group = self.grouped([ids.reshape(-1, inputs)])
