@@ -12,7 +12,8 @@ from ...layers.activations import parts
 from ...layers.lstm import LSTM
 from . import normed_cells
 from .expressions import Affine, Combine, Floats, Made, Scale, State
-from .wires import Ids, Wire, distinct
+from .rounding import sources
+from .wires import Ids, Wire
 
 if TYPE_CHECKING:
     from .cells import Cells
@@ -68,8 +69,8 @@ def _readings(cells: "Cells", h: Ids) -> Iterator[tuple[dict[str, Any], Ids]]:
 
 
 def _of_states(cells: "Cells", reads: Ids) -> bool:
-    """Whether some of these are states."""
-    return any(isinstance(cells.space.wires[index].source, State) for index in distinct(cells.space.places(reads).wire))
+    """Whether some of these are states, or rounded from states."""
+    return any(isinstance(source, State) for source in sources(cells.space, reads))
 
 
 def _orders(pair: list[Ids] | None) -> list[list[Ids]]:

@@ -1,10 +1,24 @@
 """A state that sums read rounded, as runtimes do it whose weights are whole numbers."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from ...layers.fake_quantize import DynamicFakeQuantize
-from .expressions import Made, State
+from ...layers.fake_quantize import DynamicFakeQuantize, FakeQuantize, Requantize
+from .expressions import Expression, Made, State
 from .wires import Ids, Space, distinct
+
+#: Layers that round numbers and change them in no other way.
+ROUNDING = (FakeQuantize, DynamicFakeQuantize, Requantize)
+
+
+def sources(space: Space, ids: Ids) -> Iterator[Expression]:
+    """What makes some numbers, and what makes those that they are rounded from."""
+    for index in distinct(space.places(ids).wire).tolist() if ids.size else ():
+        source = space.wires[index].source
+        yield source
+        if isinstance(source, Made) and isinstance(source.record, ROUNDING):
+            yield from sources(space, np.concatenate(source.reads))
 
 
 def rounded_from(space: Space, refs: Ids, h: Ids) -> Ids:
