@@ -173,6 +173,13 @@ def test_states_go_round_whatever_they_are_called(name):
     assert np.abs(reference.run(model, x) - wanted).max() <= 1e-5
 
 
+@pytest.mark.parametrize("kind", ["gru", "rnn"])
+def test_a_cell_that_rounds_its_state_is_refused(kind):
+    """It would read its state as samples otherwise."""
+    with pytest.raises(UnsupportedModelError, match="'y0' looks like what the input 'x0' becomes"):
+        from_onnx(parse(in_integers(*cell_alone(kind))[0]))
+
+
 def test_a_state_is_held_where_a_token_is_padding():
     """A decoder that passes token 0 over, as Keras' masks do: its states are kept, and its output too, which is a state of its own."""
     net = Net()

@@ -4,7 +4,7 @@ import numpy as np
 
 from .cells import Cells
 from .expressions import Affine, Apply, Combine, Expression, Made, Scale
-from .rounding import ROUNDING
+from .rounding import ROUNDING, unrounded
 from .wires import Ids, Space, Wire, distinct
 
 #: Most functions of one number that are seen through, and most sums and products from what a state becomes to the state.
@@ -68,7 +68,7 @@ def goes_on(space: Space, after: Ids, before: Ids) -> bool:
     found = origin(space, after)
     view = Cells(space).view(found)
     if view is not None and isinstance(view.source, Affine):
-        return bool(np.isin(before, view.source.refs).all())
+        return bool(np.isin(before, unrounded(space, view.source.refs)).all())
     combined = view is not None and isinstance(view.source, Combine) and view.source.operation == "add"
     return combined and _reaches(Cells(space), found, before.ravel(), _MOST_COMBINED, False)
 

@@ -21,6 +21,17 @@ def sources(space: Space, ids: Ids) -> Iterator[Expression]:
             yield from sources(space, np.concatenate(source.reads))
 
 
+def unrounded(space: Space, ids: Ids) -> Ids:
+    """What each of some numbers is rounded from; itself where it is not rounded."""
+    found, at = ids.copy(), space.places(ids)
+    for index in distinct(at.wire).tolist() if ids.size else ():
+        source = space.wires[index].source
+        if isinstance(source, Made) and isinstance(source.record, ROUNDING):
+            mine = (at.wire == index) & (at.step == space.wires[index].steps - 1)  # reads are those of the last step
+            found[mine] = np.concatenate(source.reads)[at.number[mine]]
+    return found
+
+
 def rounded_from(space: Space, refs: Ids, h: Ids) -> Ids:
     """What `refs` are rounded from over its range at each step, where that is all of the state that `h` becomes; else `refs`."""
     found, at = refs.copy(), space.places(refs)
@@ -33,6 +44,6 @@ def rounded_from(space: Space, refs: Ids, h: Ids) -> Ids:
         if wire is None or not isinstance(wire.source, State) or wire.source.following is None:
             continue
         if np.array_equal(np.sort(wire.source.following[space.places(read).number]), np.sort(h)):
-            mine = at.wire == index
+            mine = (at.wire == index) & (at.step == space.wires[index].steps - 1)  # reads are those of the last step
             found[mine] = read[at.number[mine]]
     return found
