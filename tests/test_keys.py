@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_calls import ROWS, call, make_model, refused
+from cli_calls import ROWS, answers, call, make_model, refused
 from input_asking import wanted
 
 import edgelstm as el
@@ -207,3 +207,16 @@ def test_what_a_function_gives_beside_a_sample_is_text_and_numbers(path: Path, t
     beside = call(*told).stdout.splitlines()[1].split(",")[:6]
     assert beside == ["7", "0.5", "2026-03-01T00:00:00+00:00", "", "true", "2026-03-01T00:00:00.500000000"]
     assert '"n": 7, "f": 0.5, "t": "2026-03-01T00:00:00+00:00", "x": null, "o": true' in call(*told, "--format", "jsonl").stdout
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_beyond_float32_and_masked_ones_of_a_function_are_held(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wild_sensor.py").write_text(
+        "import numpy as np\n\ndef read():\n    yield [1, 2, 3]\n    yield [1e300, 2, 3]\n"
+        "    yield np.ma.masked_greater(np.array([500.0, 2, 3]), 100)\n\ndef huge():\n    yield [10**400, 2, 3]\n"
+    )
+    sys.modules.pop("wild_sensor", None)
+    result = call("run", path, "-i", "python:wild_sensor.read")
+    assert np.array_equal(answers(result.stdout), el.Stream(make_model()).process(np.tile(np.float32([1, 2, 3]), (3, 1))))
+    assert "no row of numbers" in refused(call("run", path, "-i", "python:wild_sensor.huge"), 1)

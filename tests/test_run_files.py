@@ -276,3 +276,12 @@ def test_a_pipe_that_nobody_opens_is_told_of(what, tmp_path, monkeypatch):
     with inputs.waiting(f"{tmp_path}/f", what):
         pass
     assert told == [f"{tmp_path}/p is a pipe that nobody {what} yet; waiting. Ctrl-C ends."]
+
+
+def test_json_lines_are_not_written_behind_a_csv(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("rest,walk\n1,2\n")
+    assert "is of another form" in refused(call("run", path, "-o", tmp_path / "a.csv", "--append", "--format", "jsonl", given=CSV), 2)
+    assert (tmp_path / "a.csv").read_text() == "rest,walk\n1,2\n"
+    for _ in range(2):
+        assert call("run", path, "-o", tmp_path / "a.jsonl", "--append", given=CSV).exit_code == 0
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 80

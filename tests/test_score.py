@@ -263,3 +263,20 @@ def test_times_of_files_in_different_units_are_in_one_order(tmp_path, units):
             times = pa.array([1_700_000_000 + 10 * day + k for k in range(3)], pa.timestamp("s")).cast(pa.timestamp(unit))
             pq.write_table(pa.table({**given, "seq": times}), tmp_path / "logs" / f"{day}.parquet")
     assert score(tmp_path, tmp_path / "out", given="logs")["rows"] == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("device,seq,ax,ay,az\na,1,1,2,3\n,2,1,2,3\n", "row 1 has no key"),
+        ("device,seq,ax,ax,ay,az\na,1,1,2,3,4\n", "more than one column ax"),
+        ("device;seq;ax;ay;az\na;1;1,5;2;3\n", "separated by commas here"),
+        ("", "it has none at all"),
+    ],
+)
+def test_a_csv_that_would_be_misread_is_refused(tmp_path, text, says):
+    el.save(MODEL, tmp_path / "m.elstm")
+    (tmp_path / "a.csv").write_text(text)
+    done = call("score", tmp_path / "m.elstm", "-i", tmp_path / "a.csv", "-o", tmp_path / "out", *ASKED)
+    assert says in refused(done, done.exit_code)
+    assert done.exit_code

@@ -262,3 +262,10 @@ def test_a_line_that_holds_its_place_begins_no_recording() -> None:
     assert [(block.lines, block.begins) for block in on_change(source)] == [([2, 3, 4], True), ([5], True)]
     one_by_one = [Samples(np.zeros((1, 3), np.float32), [i], [[mark]]) for i, mark in enumerate(("a", None, "a", "b", None, "b"))]
     assert [block.begins for block in on_change(one_by_one)] == [True, False, False, True, False, False]
+
+
+@pytest.mark.parametrize("order", ["LE", "BE"])
+def test_utf_16_without_a_mark_is_told_from_noise(order: str) -> None:
+    text = "ax,ay,az\n1,2,3\n"
+    assert f"iconv -f UTF-16{order} -t UTF-8" in fault(text.encode(f"UTF-16-{order}"), NAMED)
+    assert "NUL bytes" in fault(b"a\0xy\n" + text.encode())

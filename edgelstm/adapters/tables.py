@@ -148,7 +148,10 @@ def keys_of(column: Any, path: str, row: int = 0, names: list[Key] | None = None
     if column.null_count or column.dictionary.null_count:
         at = int(np.argmin(column.is_valid().to_numpy(zero_copy_only=False)))
         raise InputError(f"{path}: row {row + at} has no key; leave such rows out.")
-    return column.dictionary.to_pylist() if names is None else names, column.indices.to_numpy().astype(np.int64)
+    names, codes = column.dictionary.to_pylist() if names is None else names, column.indices.to_numpy().astype(np.int64)
+    if "" in names and len(empty := np.flatnonzero(codes == names.index(""))):
+        raise InputError(f"{path}: row {row + int(empty[0])} has no key; leave such rows out.")
+    return names, codes
 
 
 def numbers_of(table: Any, name: str, path: str) -> Integers:

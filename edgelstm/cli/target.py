@@ -60,7 +60,9 @@ class Target:
     def __enter__(self) -> Self:
         if self.path is not None:
             with waiting(self.path, "reads"):
-                self._file = OutputFile(self.path, append=self._append, headed=self.form.kind == "csv")
+                self._file = OutputFile(
+                    self.path, append=self._append, headed=self.form.kind == "csv", opening=b"{[" * (self.form.kind == "jsonl")
+                )
         return self
 
     def __exit__(self, kind: object, *problem: object) -> None:

@@ -147,7 +147,9 @@ class LineSource:
             try:
                 self._take(data, line, burst)
             except (InputError, UsageError) as fault:
-                if isinstance(fault, Refused) or not self._reading.goes_on or self._hides_header(data):
+                if self._reading.goes_on and not isinstance(fault, Refused) and self._hides_header(data):
+                    fault = Refused(f"{fault} It names inputs, so it is not skipped: repair it, or say --columns with numbers.")
+                if isinstance(fault, Refused) or not self._reading.goes_on:
                     burst.problem = type(fault)(f"{self._where(line)}: {fault}{self._way_on(fault)}")
                     break
                 self._pass_over([line], fault, burst)
@@ -155,7 +157,7 @@ class LineSource:
 
     def _hides_header(self, data: bytes) -> bool:
         """Whether a line that cannot be read, before the first that can, names inputs: without it a file's columns would go by position."""
-        if self._row is not None or self._live or not self._model.input_names:
+        if self._row is not None or self._live or self._reading.columns:
             return False
         cells = [cell.strip(" \"'") for cell in re.split("[,;\t|]", data.decode("latin-1").replace("\0", ""))]
         return any(find(self._model.input_names, cells))

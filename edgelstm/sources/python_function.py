@@ -95,8 +95,10 @@ class FunctionSource(NumberSource):
         elif self._keep:
             raise InputError(f"{self._where()}: {self._keep[0]!r} is asked for; yield a mapping that holds it.")
         try:
-            values = np.array([_NAN if value is None else value for value in item], np.float32).reshape(-1)
-        except (TypeError, ValueError):
+            numbers = np.array([_NAN if _is_missing(value) else value for value in item], np.float64)
+            with np.errstate(over="ignore"):
+                values = numbers.astype(np.float32).reshape(-1)
+        except (TypeError, ValueError, OverflowError):
             raise InputError(f"{self._where()}: this is no row of numbers; yield {self._model.input_size} of them.") from None
         if len(values) != self._model.input_size:
             raise InputError(f"{self._where()}: {len(values)} values, but the model takes {self._model.input_size}.")
@@ -109,6 +111,11 @@ class FunctionSource(NumberSource):
         """Let a generator clean up behind itself."""
         if hasattr(self._made, "close"):
             self._made.close()
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value is none: Python's, NumPy's, pandas'."""
+    return value is None or value is np.ma.masked or type(value).__name__ == "NAType"
 
 
 def _plain(value: Any) -> Any:

@@ -54,7 +54,8 @@ def findings(model: Model, batch: Batch, trace: Trace) -> list[str]:
     steps, distinct = len(rows), distinct_steps(batch)
     if distinct < LEAST_STEPS:
         held = f"{steps:,} step{'s' * (steps != 1)}" + ("" if distinct == steps else f", only {distinct:,} of them different,")
-        found.append(f"{held} are too few to judge by; give some hundred of each situation")
+        are = "is" if held == "1 step" else "are"
+        found.append(f"{held} {are} too few to judge by; give some hundred of each situation")
     found += _still(model, rows) + _elsewhere(model, rows)
     moved = movement(model, batch, trace)
     if moved is not None and moved < LEAST_MOVE:
