@@ -22,6 +22,7 @@ from .runtime import native_call, snapshot
 from .runtime.arena import Arena
 from .runtime.decoding import Decoding
 from .runtime.facts import StreamFacts
+from .runtime.forks import IMPORTING
 from .runtime.program import open_library
 from .runtime.samples import NanPolicy, NanPolicyName, check_policy, policy_of
 
@@ -109,7 +110,8 @@ class Stream(Decoding, StreamFacts):
             self._path = os.path.abspath(os.fspath(model))
             self.program = open_library(os.fspath(model))
         else:
-            from .compiler.plan import plan_of
+            with IMPORTING:
+                from .compiler.plan import plan_of
 
             self._model, self._plan = model, plan_of(model)
             self.program = self._plan.program

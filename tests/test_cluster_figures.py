@@ -19,7 +19,7 @@ def test_the_page_says_what_was_measured(figures):
 
 
 def test_results_are_what_the_page_is_about(figures):
-    for victim in ("jvm", "worker"):
+    for victim in figures.VICTIMS:
         found = figures.result(f"kills-{victim}")
         assert found["kills"] == sum(len(run["kills"]) for run in found["runs"]) == 20
         assert all((run["lost"], run["twice"], run["largest_difference"]) == (0, 0, 0) for run in found["runs"])

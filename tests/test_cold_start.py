@@ -16,7 +16,7 @@ RUNTIME = {
     "edgelstm.runtime",
     *(
         f"edgelstm.runtime.{name}"
-        for name in ("arena", "binding", "decoding", "digests", "facts", "fields", "library_file", "memory", "sizes")
+        for name in ("arena", "binding", "decoding", "digests", "facts", "fields", "forks", "library_file", "memory", "sizes")
     ),
     *(f"edgelstm.runtime.{name}" for name in ("native_call", "program", "rates", "samples", "snapshot")),
 }

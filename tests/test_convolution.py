@@ -1,6 +1,7 @@
 """Convolutions, pooling and windows along time: whole = chunked = stepped, and as torch and Keras have them on the whole signal."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from kinds import uniform
 
 import edgelstm as el
 from edgelstm import reference
+from edgelstm.compiler.lowering import rule
+from edgelstm.compiler.targets import host
 
 TOLERANCE = 1e-6
 
@@ -127,6 +130,48 @@ def test_flattening_time_is_a_window_as_long_as_its_stride():
     z = hidden @ head.weight.T + head.bias
     expected = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
     assert np.abs(el.Stream(model).process(images) - expected).max() < TOLERANCE
+
+
+def spoilt(layer, xs, last, back):
+    """Answers of the twin behind row number `last`, from 1, where of what it keeps there the row `back` rows before that one is another."""
+    twin, found = reference.twin(layer), []
+    state = twin.start(layer)
+    for number, x in enumerate(xs, 1):
+        y, state = twin.step(layer, [x], state)
+        if number == last and back < layer.history:
+            kept = state[0].copy()
+            kept[len(kept) - 1 - back] += 100
+            state = (kept, *state[1:])
+        if number > last and y is not None:
+            found.append(y)
+    return np.array(found)
+
+
+@pytest.mark.parametrize(
+    "around", [{"align": "first"}, {"align": "last"}, {"padding": "valid"}, {"padding": (1, 0)}], ids=["first", "last", "valid", "some"]
+)
+def test_rows_that_are_kept(around, rng):
+    """Behind an answer, later ones read ``max(d (k - 1) - (s - 1), 0)`` of the rows that were; just before one, all ``d (k - 1)``.
+
+    Rows come one by one, so that so many are kept, whatever the stride s is. Two taps and the stride 2 are the smallest layer that shows
+    the difference: behind an answer it needs no row, and one row later that row.
+    """
+    for taps, spacing, stride in product((1, 2, 4), (1, 2, 3), (1, 2, 5)):
+        reach = spacing * (taps - 1)
+        if sum(around.get("padding", ()) if "valid" not in around.values() else ()) > reach:
+            continue
+        layer = el.Conv1D(np.ones((1, 1, taps)), dilation=spacing, stride=stride, **around)
+        assert layer.history == rule(layer).lower(layer, [1], host()).state.size == reach
+        behind = max(layer.history - (layer.stride - 1), 0)
+        due = layer.rate[1] + stride * -(-reach // stride)
+        xs = rng.uniform(-1, 1, (due + reach + 2 * stride, 1))
+        plain = spoilt(layer, xs, due, reach)
+        assert len(plain) >= 2
+        read = [not np.array_equal(spoilt(layer, xs, due, back), plain) for back in range(reach)]
+        assert not any(read[behind:])
+        assert not behind or read[behind - 1]
+        soon = due + stride - 1
+        assert not reach or not np.array_equal(spoilt(layer, xs, soon, reach - 1), spoilt(layer, xs, soon, reach))
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,14 @@ def test_sound_files(run, tmp_path):
     np.testing.assert_allclose(run.read(tmp_path / "it.wav"), samples.clip(-1, 1), atol=1e-4)
 
 
+def test_what_is_no_sound_file_is_refused_in_one_line(run, tmp_path):
+    (tmp_path / "text.wav").write_text("no sound")
+    run.write(tmp_path / "none.wav", np.zeros(0))
+    for name, told in (("absent.wav", "is no WAV file: .*No such file"), ("text.wav", "is no WAV file"), ("none.wav", "samples in it")):
+        with pytest.raises(SystemExit, match=told):
+            run.read(tmp_path / name)
+
+
 def test_errors_against_signals(run):
     right = np.array([1.0, -1, 1, -1])
     assert run.guitar.error_to_signal(right * 1.1, right) == pytest.approx(-20)

@@ -44,6 +44,12 @@ def test_layers_of_a_model_within_a_model_and_what_is_left_out(tmp_path, rng):
     taken = import_file(path, without="dense_1", recurrent_activation="sigmoid")
     assert taken.chain == "lstm_1, lstm_2"
     np.testing.assert_array_equal(taken.model.layers[1].weight_hh, inside["lstm_2/recurrent_kernel:0"].T)
+    with pytest.raises(
+        el.UnsupportedModelError, match=r'layers="lstm_1, lstm_2, dense_1:\?".* Say beside it recurrent_activation="sigmoid"'
+    ):
+        el.load(path)
+    with pytest.raises(el.UnsupportedModelError, match=r"Replace each \? by the activation there, or by embedding\.$"):
+        el.load(path, recurrent_activation="sigmoid")
     with pytest.raises(el.UsageError, match="without aux, which it does not hold; it holds lstm_1, lstm_2, dense_1"):
         el.load(path, without="aux")
     with pytest.raises(el.UsageError, match=r'leave out dense_1, .*without="dense_1"'):
@@ -70,6 +76,7 @@ def test_a_chain_without_settings_is_taken(keras, tmp_path, rng):  # noqa: F811
     taken = import_file(tmp_path / "chain.weights.h5")
     assert taken.chain == "embedding, lstm"
     assert any("sigmoid, as Keras has it by default" in note for note in taken.notes)
+    assert any("give sequences without padding" in note for note in taken.notes)
     close(answers(taken.model, ids), keras.ops.convert_to_numpy(model(ids[None]))[0])
     model = drawn(keras.Sequential([keras.Input((6,)), *stack, L.Dense(2, "tanh")]), rng)
     model.save_weights(tmp_path / "head.weights.h5")

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_calls import ROWS, call, make_model, refused
+from cli_calls import ROWS, answers, call, make_model, refused
 from input_asking import wanted
 
 import edgelstm as el
 from edgelstm.errors import InputError
 from edgelstm.runners import Samples
+from edgelstm.runners.counts import LineCount
 from edgelstm.runners.keyed import by_column
 from edgelstm.runners.ledger import UNSURE, Ledger
 from edgelstm.sources import open_input
@@ -171,3 +172,51 @@ def test_samples_of_streams_beyond_the_last_are_left_out(path: Path) -> None:
     assert "9 samples were left out, since there was no room for more streams (--streams)." in result.stderr
     assert "line 4: there is room for 2 streams (--streams), and for keys of 16384 characters; samples" in result.stderr
     assert "there is no room for 'c'" in refused(call(*told, given=text), 2)
+
+
+@pytest.mark.parametrize("nothing", [None, "", {"a": 1}, [1]])
+def test_a_sample_without_a_key_is_of_no_stream(nothing: object) -> None:
+    block = Samples(np.zeros((3, 1), np.float32), [1, 2, 3], [["k"], [nothing], ["k"]])
+    unnamed = LineCount()
+    assert [(samples.keys, samples.lines) for samples in by_column([block], unnamed)] == [(["k", "k"], [1, 3])]
+    assert str(unnamed) == "line 2"
+    strict = by_column([block])
+    assert next(strict).lines == [1]
+    with pytest.raises(InputError, match="line 2: a key is text or a number"):
+        next(strict)
+    assert next(by_column([block._replace(kept=[["k"], [0], [False]])])).keys == ["k", "0", "False"]
+
+
+def test_a_line_that_holds_its_place_has_no_key(path: Path) -> None:
+    text = "who,ax,ay,az\na,1,2,3\n---\na,1,2,3\n"
+    result = call("run", path, "--key", "who", "--bad-lines", "missing", "--nan-policy", "hold", given=text)
+    assert result.exit_code == 0
+    assert [line.partition(",")[0] for line in result.stdout.splitlines()] == ["key", "a", "a"]
+    assert "1 sample without a key left out (line 3)." in result.stderr
+
+
+def test_what_a_function_gives_beside_a_sample_is_text_and_numbers(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logger_of_arrays.py").write_text(
+        "import datetime, numpy as np\n\ndef read():\n    when = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)\n"
+        "    yield {'ax': np.float32(1), 'ay': np.int8(2), 'az': 3, 'n': np.int64(7), 'f': np.float32(0.5), 't': when, 'x': np.nan,\n"
+        "           'o': np.bool_(1), 'd': np.datetime64('2026-03-01T00:00:00.5', 'ns')}\n"
+    )
+    sys.modules.pop("logger_of_arrays", None)
+    told = ("run", path, "-i", "python:logger_of_arrays.read", "--keep", "n,f,t,x,o,d")
+    beside = call(*told).stdout.splitlines()[1].split(",")[:6]
+    assert beside == ["7", "0.5", "2026-03-01T00:00:00+00:00", "", "true", "2026-03-01T00:00:00.500000000"]
+    assert '"n": 7, "f": 0.5, "t": "2026-03-01T00:00:00+00:00", "x": null, "o": true' in call(*told, "--format", "jsonl").stdout
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_beyond_float32_and_masked_ones_of_a_function_are_held(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wild_sensor.py").write_text(
+        "import numpy as np\n\ndef read():\n    yield [1, 2, 3]\n    yield [1e300, 2, 3]\n"
+        "    yield np.ma.masked_greater(np.array([500.0, 2, 3]), 100)\n\ndef huge():\n    yield [10**400, 2, 3]\n"
+    )
+    sys.modules.pop("wild_sensor", None)
+    result = call("run", path, "-i", "python:wild_sensor.read")
+    assert np.array_equal(answers(result.stdout), el.Stream(make_model()).process(np.tile(np.float32([1, 2, 3]), (3, 1))))
+    assert "no row of numbers" in refused(call("run", path, "-i", "python:wild_sensor.huge"), 1)

@@ -133,3 +133,27 @@ def test_odd_objects_are_refused_without_numpy_too(alone, odd):
         assert tracemalloc.get_traced_memory()[1] < 150_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_arrays_with_named_fields_and_tables_of_arrow_are_read_by_name():
+    whole = el.Stream(NAMED).process(XS)
+    fields = np.rec.fromarrays([XS[:, 2], XS[:, 0], XS[:, 1]], names="c,a,b")
+    assert np.array_equal(el.Stream(NAMED).process(fields), whole)
+    stream = el.Stream(NAMED)
+    assert np.array_equal([stream.step(row).copy() for row in np.array(fields)], whole)
+    with pytest.raises(el.InputError, match="'b' is not among the names given"):
+        el.Stream(NAMED).process(fields[["a", "c"]])
+
+    class Arrow:
+        column_names = ("c", "a", "b")
+        columns = (XS[:, 2], XS[:, 0], XS[:, 1])
+
+        def __array__(self, dtype=None, copy=None):
+            return XS[:, [2, 0, 1]]
+
+    assert np.array_equal(el.Stream(NAMED).process(Arrow()), whole)
+
+
+def test_a_table_with_names_of_several_levels_is_refused():
+    with pytest.raises(el.InputError, match="names of several levels"):
+        el.Stream(NAMED).process(Table([("imu", "c"), ("imu", "a"), ("imu", "b")], XS))

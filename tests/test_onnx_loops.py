@@ -132,3 +132,63 @@ def test_rows_that_count_no_number_other_than_zero_are_padding(tmp_path):
     model = imported(tmp_path, data).model
     assert "rnn" in [layer.kind for layer in model.layers]
     assert np.abs(reference.run(model, x)[-1] - expected).max() <= TOLERANCE
+
+
+def in_turn(row):
+    """The bytes of a model: rows of (1, time, INPUTS) that a loop cuts out one by one, iteration i row i of a list, then products.
+
+    `row`: the number of the list's first row.
+    """
+    node, rng = helper.make_node, np.random.default_rng(2)
+    step = [
+        node("Unsqueeze", ["i", "first"], ["begin"]),
+        node("Add", ["begin", "ones"], ["end"]),
+        node("Slice", ["places", "begin", "end", "first"], ["listed"]),
+        node("Add", ["listed", "ones"], ["behind"]),
+        node("Slice", ["rows", "listed", "behind", "first"], ["cut"]),
+        node("Squeeze", ["cut", "first"], ["y"]),
+        node("Add", ["count", "one"], ["count_next"]),
+        node("Less", ["count_next", "steps"], ["goes_on"]),
+    ]
+    infos = [[(name, kind, shape) for name, kind, shape in side] for side in (
+        [("i", 7, []), ("on", 9, []), ("count", 7, [])], [("goes_on", 9, []), ("count_next", 7, []), ("y", 1, [1, INPUTS])])]  # fmt: skip
+    loop = helper.make_graph(step, "loop", *([helper.make_tensor_value_info(*info) for info in side] for side in infos))
+    nodes = [
+        node("Transpose", ["samples"], ["rows"], perm=[1, 0, 2]),
+        node("Shape", ["rows"], ["shape"]),
+        node("Gather", ["shape", "zero"], ["steps"]),
+        node("Range", ["row", "steps", "one"], ["places"]),
+        node("Sub", ["steps", "row"], ["trips"]),
+        node("Loop", ["trips", "true", "zero"], ["counted", "gathered"], body=loop),
+        node("MatMul", ["gathered", "W"], ["turned"]),
+        node("Transpose", ["turned"], ["answer"], perm=[1, 0, 2]),
+    ]
+    arrays = {"W": rng.normal(size=(INPUTS, 2)).astype(np.float32), "true": np.array(True), "first": np.array([0]), "ones": np.array([1])}
+    arrays |= {"zero": np.array(0), "one": np.array(1), "row": np.array(row)}
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("samples", 1, [1, "time", INPUTS])],
+        [helper.make_tensor_value_info("answer", 1, [1, "answers", 2])],
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8).SerializeToString()
+
+
+def test_loops_that_cut_rows_out_by_a_list_are_their_rows(tmp_path):
+    """As TensorFlow's parallel loops leave a TimeDistributed layer."""
+    data = in_turn(0)
+    x = np.random.default_rng(3).normal(size=(STEPS, INPUTS)).astype(np.float32)
+    expected = ort.InferenceSession(data).run(None, {"samples": x[None]})[0][0]
+    model = imported(tmp_path, data).model
+    assert [layer.kind for layer in model.layers] == ["dense"]
+    assert np.abs(reference.run(model, x) - expected).max() <= TOLERANCE
+
+
+def test_loops_that_cut_out_other_rows_are_not_taken_for_their_own(tmp_path):
+    data = in_turn(1)
+    x = np.random.default_rng(3).normal(size=(STEPS, INPUTS)).astype(np.float32)
+    expected = ort.InferenceSession(data).run(None, {"samples": x[None]})[0][0]
+    assert len(expected) == STEPS - 1
+    answers = reference.run(imported(tmp_path, data).model, x)
+    assert np.abs(answers[-len(expected) :] - expected).max() <= TOLERANCE

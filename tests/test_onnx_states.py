@@ -1,6 +1,8 @@
 """States as inputs and outputs of ONNX files that take a step a call, whatever they are called, against ONNX Runtime over several calls."""
 
 import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -133,8 +135,18 @@ def frames_before():
     return net.bytes(inputs, outputs), "y", {"was": "same", "two": "last", "h": "next"}
 
 
+def in_integers(data, answer, becomes):
+    """What ONNX Runtime's own tool makes of it: weights in int8, and what meets them rounded at each step, states among it."""
+    onnx, quantization = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime.quantization")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        quantization.quantize_dynamic(onnx.load_from_string(data), path, weight_type=quantization.QuantType.QInt8)
+        return path.read_bytes(), answer, becomes
+
+
 CASES = {
     "two LSTMs": two_lstms,
+    "two LSTMs in integers": lambda: in_integers(*two_lstms()),
     "frames before": frames_before,
     "a GRU whose state is the answer": lambda: cell_alone("gru"),
     "an RNN whose state is the answer": lambda: cell_alone("rnn"),
@@ -159,6 +171,13 @@ def test_states_go_round_whatever_they_are_called(name):
     model, _, notes = from_onnx(parse(data))
     assert sum("is a state of the stream" in note for note in notes) == len(becomes)
     assert np.abs(reference.run(model, x) - wanted).max() <= 1e-5
+
+
+@pytest.mark.parametrize("kind", ["gru", "rnn"])
+def test_a_cell_that_rounds_its_state_is_refused(kind):
+    """It would read its state as samples otherwise."""
+    with pytest.raises(UnsupportedModelError, match="'y0' looks like what the input 'x0' becomes"):
+        from_onnx(parse(in_integers(*cell_alone(kind))[0]))
 
 
 def test_a_state_is_held_where_a_token_is_padding():

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from cli_calls import arrays, call
 
 import edgelstm as el
 from edgelstm import originals
+from edgelstm.cli.originals import print_comparison
 from edgelstm.importers import import_file
 from edgelstm.layers.fake_quantize import DynamicFakeQuantize
-from edgelstm.originals import matching
+from edgelstm.originals import keras_networks, matching
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -124,3 +126,71 @@ def test_outputs_that_show_states_are_told_from_answers():
     assert matching.output_error(own, {"last": own[-1:]}) == 0
     assert matching.output_error(own, {"state": state}) == np.inf
     assert matching.output_error(own, {"first": first, "rest": rest + 1e-3}) == pytest.approx(1e-3 / max(1, np.abs(own).max()), rel=0.5)
+
+
+def test_an_array_that_is_another_layers_is_not_a_wrong_answer():
+    """A runtime's clip, read as a difference, a ReLU and a sum, shows what it reads and what it gives, and nothing between."""
+    rng = np.random.default_rng(6)
+    edge = el.BatchNorm(np.ones(3), np.full(3, -1e-3))
+    model = el.Model(
+        [el.Dense(rng.normal(size=(3, 3)), np.full(3, 9)), edge, el.Activation("relu"), el.BatchNorm(np.ones(3), np.full(3, 1e-3))]
+    )
+    values = matching.values_of(model, rng.uniform(-1, 1, (9, 3)).astype(np.float32))
+    read, _, between, _ = (values[layer.name] for layer in model.layers)
+    noisy = read * (1 + 1e-8)
+    assert 1e-5 < matching.difference(between, noisy) < 1e-2
+    found = matching.layer_errors(model, values, {"read": noisy})
+    assert [layer.original for layer in found] == ["read", "", "", "read"]
+    assert all(layer.error is None or layer.error < 1e-7 for layer in found)
+
+
+def test_what_is_beyond_is_said_where_it_is(capsys):
+    told = originals.Comparison(
+        "a runtime", 9, 2e-7, (matching.LayerError("gru", "gru", "h", 3e-4), matching.LayerError("fc", "dense", "y", 2e-7)), True
+    )
+    print_comparison(told)
+    said = capsys.readouterr().out.splitlines()
+    assert said[-2:] == [
+        "largest error of the compiled answers 2e-07, relative to the largest answer or 1: within 1e-05",
+        "largest error of a layer 0.0003, of 'gru': beyond 1e-05",
+    ]
+
+
+def old_file(path, monkeypatch, recurrent="sigmoid"):
+    """A file as Keras 2 wrote it, which says time_major of recurrent layers."""
+    pytest.importorskip("torch")
+    keras = pytest.importorskip("keras", exc_type=ImportError)
+    h5py = pytest.importorskip("h5py")
+    monkeypatch.setattr(keras_networks, "find_spec", lambda name: None if name == "tf_keras" else find_spec(name))
+    layer = keras.layers.LSTM(4, return_sequences=True, recurrent_activation=recurrent, name="rec")
+    keras.Sequential([keras.Input((9, 3)), layer, keras.layers.Dense(2, name="fc")]).save(path)
+    with h5py.File(path, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        _, rec, fc = config["config"]["layers"]
+        for one in (rec, fc):
+            plain = {key: value for key, value in one["config"].items() if not isinstance(value, dict)}
+            one["config"] = {**plain, "dtype": "float32"}
+            for name in ("module", "registered_name", "build_config"):
+                one.pop(name, None)
+        rec["config"] |= {"time_major": False, "batch_input_shape": [None, 9, 3]}
+        document = {"class_name": "Sequential", "config": {"name": "net", "layers": [rec, fc]}}
+        file.attrs["model_config"], file.attrs["keras_version"] = json.dumps(document), "2.9.0"
+    return path
+
+
+def test_files_of_keras_2_are_run_by_keras_3(tmp_path, monkeypatch):
+    path = old_file(tmp_path / "old.h5", monkeypatch)
+    taken = import_file(path)
+    found = originals.compare(path, taken.format, taken.model, {})
+    assert found.passed, found.reason
+    assert found.error <= 1e-6
+    assert [layer.original for layer in found.layers] == ["rec", "fc"]
+
+
+def test_what_keras_3_computes_otherwise_is_not_compared(tmp_path, monkeypatch):
+    path = old_file(tmp_path / "old.h5", monkeypatch, "hard_sigmoid")
+    taken = import_file(path)
+    found = originals.compare(path, taken.format, taken.model, {})
+    assert found.error is None
+    assert "hard_sigmoid of Keras 2 is another function in Keras 3" in found.reason
+    assert "pip install tf_keras" in found.reason

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from cli_calls import CSV, LABELS, ROWS, answers, call, launch, line_of, lines, make_model, refused, until
 
 import edgelstm as el
+from edgelstm.cli import inputs
 
 HEAD = "rest,walk\n"
 
@@ -260,3 +262,26 @@ def test_a_signal_that_is_ignored_stays_ignored(path: Path) -> None:
         process.stdin.write(b"1,2,3\n")
         rest, _ = process.communicate(timeout=60)
     assert (process.returncode, rest.count(b"\n")) == (0, 2)
+
+
+@pytest.mark.parametrize("what", ["writes to", "reads"])
+def test_a_pipe_that_nobody_opens_is_told_of(what, tmp_path, monkeypatch):
+    said, told = threading.Event(), []
+    monkeypatch.setattr(inputs, "PATIENCE", 0)
+    monkeypatch.setattr(inputs, "say", lambda sentence: (told.append(sentence), said.set()))
+    os.mkfifo(tmp_path / "p")
+    with inputs.waiting(f"{tmp_path}/p", what):
+        assert said.wait(10)
+    (tmp_path / "f").touch()
+    with inputs.waiting(f"{tmp_path}/f", what):
+        pass
+    assert told == [f"{tmp_path}/p is a pipe that nobody {what} yet; waiting. Ctrl-C ends."]
+
+
+def test_json_lines_are_not_written_behind_a_csv(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("rest,walk\n1,2\n")
+    assert "is of another form" in refused(call("run", path, "-o", tmp_path / "a.csv", "--append", "--format", "jsonl", given=CSV), 2)
+    assert (tmp_path / "a.csv").read_text() == "rest,walk\n1,2\n"
+    for _ in range(2):
+        assert call("run", path, "-o", tmp_path / "a.jsonl", "--append", given=CSV).exit_code == 0
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 80

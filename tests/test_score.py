@@ -248,3 +248,35 @@ def test_a_worker_that_is_killed_ends_the_run_and_what_is_finished_stays(logs, t
     os.replace(tmp_path / "last", files[2])
     workers.score(job, 1, lambda rows, read: None)
     equal(read(tmp_path / "out")[1], truth)
+
+
+@pytest.mark.parametrize("units", [("us", "ms"), ("csv", "csv")])
+def test_times_of_files_in_different_units_are_in_one_order(tmp_path, units):
+    el.save(MODEL, tmp_path / "m.elstm")
+    (tmp_path / "logs").mkdir()
+    for day, unit in enumerate(units):
+        given = {"device": ["a"] * 3, **{name: [0.1, 0.2, 0.3] for name in ("ax", "ay", "az")}}
+        if unit == "csv":  # in the second file no time has a fraction, so that its unit is read as a second
+            times = [f"2026-01-0{day + 1} 00:00:0{k}{'.5' * (not day)}" for k in range(3)]
+            csv.write_csv(pa.table({**given, "seq": times}), tmp_path / "logs" / f"{day}.csv")
+        else:
+            times = pa.array([1_700_000_000 + 10 * day + k for k in range(3)], pa.timestamp("s")).cast(pa.timestamp(unit))
+            pq.write_table(pa.table({**given, "seq": times}), tmp_path / "logs" / f"{day}.parquet")
+    assert score(tmp_path, tmp_path / "out", given="logs")["rows"] == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("device,seq,ax,ay,az\na,1,1,2,3\n,2,1,2,3\n", "row 1 has no key"),
+        ("device,seq,ax,ax,ay,az\na,1,1,2,3,4\n", "more than one column ax"),
+        ("device;seq;ax;ay;az\na;1;1,5;2;3\n", "separated by commas here"),
+        ("", "it has none at all"),
+    ],
+)
+def test_a_csv_that_would_be_misread_is_refused(tmp_path, text, says):
+    el.save(MODEL, tmp_path / "m.elstm")
+    (tmp_path / "a.csv").write_text(text)
+    done = call("score", tmp_path / "m.elstm", "-i", tmp_path / "a.csv", "-o", tmp_path / "out", *ASKED)
+    assert says in refused(done, done.exit_code)
+    assert done.exit_code

@@ -1,5 +1,7 @@
 """Lines as sensors and gateways send them: bad ones, JSON, columns that are kept; and any text at all."""
 
+import io
+
 import numpy as np
 import pytest
 from cli_calls import call, refused
@@ -9,6 +11,10 @@ from sensor_reading import NAN, Read, fault, gist
 from test_runners import NAMED, PLAIN, make_model
 
 import edgelstm as el
+from edgelstm.runners import Samples
+from edgelstm.runners.lines import LineSource
+from edgelstm.runners.reading import Reading
+from edgelstm.runners.recordings import on_change
 
 # ---------------------------------------------------------------- bad lines
 
@@ -206,3 +212,60 @@ def test_any_text_gives_the_same_however_it_arrives(
     whole = gist(text, model, 1 << 16, reading)
     assert gist(text, model, 1, reading) == whole
     assert gist(text, model, 13, reading) == whole
+
+
+# ---------------------------------------------------------------- headers that change, or cannot be read
+
+
+@pytest.mark.parametrize("bad_lines", ["stop", "skip", "missing"])
+@pytest.mark.parametrize("second", ["az,ax,ay\n6,4,5\n", "id,AZ (g),Ax,Ay\n1,6,4,5\n"])
+def test_behind_another_header_columns_are_where_it_says(bad_lines: str, second: str) -> None:
+    read = Read("ax,ay,az\n1,2,3\n" + second, NAMED, bad_lines=bad_lines)
+    assert read == [[1, 2, 3], [4, 5, 6]]
+    assert read.notes == ["line 3 is another header: from there on columns are where it says."]
+    assert read.source.bad.count == 0
+
+
+def test_a_header_that_is_spelled_otherwise_is_the_header_again() -> None:
+    read = Read("ax,ay,az\n1,2,3\nAX, AY, AZ\n4,5,6\n", NAMED)
+    assert read == [[1, 2, 3], [4, 5, 6]]
+    assert (read.notes, read.source.repeated.count) == ([], 1)
+
+
+@pytest.mark.parametrize("bad_lines", ["stop", "skip"])
+def test_another_header_that_lacks_a_name_ends_the_file(bad_lines: str) -> None:
+    says = fault("ax,ay,az\n1,2,3\naz,ay,w\n3,2,1\n", NAMED, bad_lines=bad_lines)
+    assert says.startswith("line 3: this is another header, and the header lacks 'ax'")
+    live = Read("ax,ay,az\n1,2,3\naz,ay\n4,5,6\n", NAMED, live=True, bad_lines="skip")  # half a line, where the port came back
+    assert live == [[1, 2, 3], [4, 5, 6]]
+
+
+@pytest.mark.parametrize("header", [b"az,ax,ay,t (\xb0C)\n", b'az,ax,"ay\n', b"az,ax\0,ay\n"])
+def test_a_header_that_cannot_be_read_is_not_skipped_where_it_has_names(header: bytes) -> None:
+    for bad_lines in ("skip", "missing"):
+        assert fault(header + b"3,1,2\n", NAMED, bad_lines=bad_lines).startswith("line 1: ")
+    assert Read(header + b"1,2,3\n", NAMED, live=True, bad_lines="skip") == [[1, 2, 3]]  # as where a port is opened
+    assert Read(header + b"1,2,3\n", bad_lines="skip") == [[1, 2, 3]]
+
+
+def test_numbers_with_grouped_thousands_are_told_apart_from_decimal_commas() -> None:
+    assert "write numbers without the comma if it groups thousands." in fault('"1,013.25",2,3\n1,2,3\n', header=False)
+    both = fault("1,013;2;3\n", delimiter=";")
+    assert "if it groups thousands; say --decimal , if it separates decimals" in both
+    assert "thousands" not in fault("0,013;2;3\n", delimiter=";")
+
+
+def test_a_line_that_holds_its_place_begins_no_recording() -> None:
+    text = "id,ax,ay,az\na,1,2,3\n---\na,1,2,3\nb,1,2,3\n"
+    file = io.BytesIO(text.encode())
+    source = LineSource(file.read, NAMED, Reading(bad_lines="missing", keep=["id"]))
+    assert [(block.lines, block.begins) for block in on_change(source)] == [([2, 3, 4], True), ([5], True)]
+    one_by_one = [Samples(np.zeros((1, 3), np.float32), [i], [[mark]]) for i, mark in enumerate(("a", None, "a", "b", None, "b"))]
+    assert [block.begins for block in on_change(one_by_one)] == [True, False, False, True, False, False]
+
+
+@pytest.mark.parametrize("order", ["LE", "BE"])
+def test_utf_16_without_a_mark_is_told_from_noise(order: str) -> None:
+    text = "ax,ay,az\n1,2,3\n"
+    assert f"iconv -f UTF-16{order} -t UTF-8" in fault(text.encode(f"UTF-16-{order}"), NAMED)
+    assert "NUL bytes" in fault(b"a\0xy\n" + text.encode())

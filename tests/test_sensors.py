@@ -1,5 +1,6 @@
 """What inputs looked like in training, kept with a model; and what is told of sensors by it."""
 
+import platform
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from time_twin import MODEL, NAN
 
 import edgelstm as el
-from edgelstm.field.sensors import MEMORY, SensorChecks
+from edgelstm.field.native_clock import counting
+from edgelstm.field.sensors import SensorChecks
+from edgelstm.runtime.sensor_record import MEMORY
 
 
 def test_statistics_are_of_all_recordings_and_runs_of_each(tmp_path):
@@ -59,10 +62,11 @@ def test_convert_takes_statistics_of_recordings(tmp_path):
     assert "its inputs" in call("describe", tmp_path / "s.elstm").output
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])  # looked at by compiled code, and by NumPy
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from([0.0, 0.0, 0.0, 1.0, 5.0, NAN]), min_size=1, max_size=120), st.lists(st.integers(1, 9), min_size=1))
-def test_sensors_are_looked_at_the_same_in_any_cut(values, cuts):
-    rows = np.array(values)[:, None]
+def test_sensors_are_looked_at_the_same_in_any_cut(kind, values, cuts):
+    rows = np.array(values, kind)[:, None]
     statistics = el.InputStatistics(10, [0.5], [1.0], [0.0], [1.0], [9])
     checks = SensorChecks(statistics)
     at = number = 0
@@ -82,6 +86,39 @@ def test_sensors_are_looked_at_the_same_in_any_cut(values, cuts):
     assert (checks.stuck.tolist(), checks.stuck_total.tolist()) == ([stuck], [times])
     expected = recent / weight - 0.5 if weight else NAN
     assert np.allclose(checks.drift, [expected], rtol=1e-9, equal_nan=True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 19), st.integers(1, 70), st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.2]))
+def test_compiled_code_sees_what_numpy_sees(channels, count, seed, odd):
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(-3, 4, (count, channels)).astype(np.float32)
+    rows[:, rng.random(channels) < 0.4] = 2.5  # some are stuck
+    rows[rng.random(rows.shape) < odd] = rng.choice([np.nan, np.inf, -np.inf, 1e30])
+    statistics = el.InputStatistics(
+        9,
+        rng.uniform(-1, 1, channels),
+        rng.random(channels) + 0.1,
+        np.full(channels, -2.0),
+        np.full(channels, 2.0),
+        rng.integers(1, 20, channels),
+    )
+    compiled, twin = SensorChecks(statistics), SensorChecks(statistics)
+    for begin in range(0, count, 20):
+        compiled.look(rows[begin : begin + 20])
+        twin.look_by_numpy(rows[begin : begin + 20])
+    for name in ("samples", "out_of_range", "stuck", "stuck_total"):
+        assert np.array_equal(getattr(compiled, name), getattr(twin, name)), name
+    assert np.allclose(compiled.drift, twin.drift, rtol=1e-9, equal_nan=True)
+    assert counting() is not None or platform.machine() not in ("x86_64", "aarch64")
+
+
+def test_samples_of_another_width_are_refused():
+    checks = SensorChecks(el.InputStatistics.of(ROWS))
+    with pytest.raises(el.UsageError, match="of 3 channels"):
+        checks.look(ROWS[:, :2])
+    checks.look(ROWS[:0])
+    assert checks.samples == 0
 
 
 def test_a_timed_stream_looks_at_its_sensors():

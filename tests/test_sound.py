@@ -1,7 +1,10 @@
 """Sound: WAVE files of every form that is read, and a microphone."""
 
 import struct
+import subprocess
+import sys
 import wave
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -119,3 +122,25 @@ def test_a_microphone_is_heard_in_runs_of_frames(monkeypatch: pytest.MonkeyPatch
     source.close()
     with pytest.raises(UsageError, match="no microphone works so"):
         open_input("mic:?channels=3", wanted())
+
+
+@pytest.mark.parametrize(("whole", "size"), [(b"\xff\xff\xff\xff", 0xFFFFFFFF), (b"\0\0\0\0", 0), (b"\x24\xf0\xff\x7f", 0x7FFFF000)])
+def test_sound_whose_length_nobody_wrote_goes_on_to_its_end(whole: bytes, size: int, tmp_path: Path) -> None:
+    numbers = np.arange(30, dtype="<i2")
+    (tmp_path / "a.wav").write_bytes(b"RIFF" + whole + riff(1, 3, 50, 16, numbers.tobytes() + b"\1", size=size)[8:])
+    got = rows_of(open_input(f"wav:{tmp_path / 'a.wav'}", wanted(rate_hz=50)))
+    assert np.array_equal(got, (numbers.reshape(-1, 3) / 32768).astype(np.float32))
+
+
+def test_a_file_of_no_sound_has_none(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"RIFF\x30\0\0\0" + riff(1, 3, 50, 16, b"LIST\2\0\0\0ab", size=0)[8:])
+    with closing(open_input(f"wav:{tmp_path / 'a.wav'}", wanted(rate_hz=50))) as source:
+        assert list(source) == []
+
+
+def test_sound_comes_through_a_pipe_as_it_is_written(path: Path, tmp_path: Path) -> None:
+    data = riff(1, 3, 50, 16, np.arange(30, dtype="<i2").tobytes(), size=0xFFFFFFFF)
+    for place in ("wav:/dev/stdin", "wav:-"):
+        done = subprocess.run([sys.executable, "-m", "edgelstm", "run", path, "-i", place], input=data, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.splitlines()) == 11

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
-from tflite_files import Int8LSTM, Network
+from tflite_files import CODES, Int8LSTM, Network
 
 import edgelstm as el
 from edgelstm import reference
 from edgelstm.importers.from_tflite import file as tflite_file
 from edgelstm.importers.from_tflite.chains import from_tflite
+
+CODES |= {"MUL": 18, "SUB": 41, "SPLIT": 49}
 
 #: Scale and zero point of what flows: samples, the first and the second convolution, sums, answers.
 SAMPLES, FIRST, SECOND, SUMS, ANSWERS = (0.05, -7), (0.03, -90), (0.02, 5), (0.06, 11), (1 / 256, -128)
@@ -196,3 +198,41 @@ def test_an_lstm_whose_state_has_another_scale_is_refused():
     network = build.build()
     with pytest.raises(el.UnsupportedModelError, match="has another scale or zero point than its output"):
         imported(network.bytes())
+
+
+def gru(scale, hidden=3):
+    """A GRU cell whose state is a variable; scale: of recurrent weights in int8."""
+    rng, network = np.random.default_rng(2), Network()
+    x, h = network.tensor("float32", (1, 2), name="x"), network.tensor("float32", (1, hidden))
+    handle = network.tensor("resource", ())
+    network.operator("VAR_HANDLE", [], [handle], {1: "h"}, options_type=111)
+    network.operator("READ_VARIABLE", [handle], [h], {}, options_type=112)
+
+    def made(kind, inputs, count=1, options=None, width=hidden):
+        outputs = [network.tensor("float32", (1, width)) for _ in range(count)]
+        network.operator(kind, inputs, outputs, options or {}, options_type=8)
+        return outputs if count > 1 else outputs[0]
+
+    parts = []
+    for value, width in ((x, 2), (h, hidden)):
+        weights = rng.uniform(-0.5, 0.5, (3 * hidden, width)).astype(np.float32)
+        whole = scale is not None and value is h
+        weight = network.constant(np.rint(weights / scale).astype(np.int8), scale) if whole else network.constant(weights)
+        bias = network.constant(rng.uniform(-0.5, 0.5, 3 * hidden).astype(np.float32))
+        sums = made("FULLY_CONNECTED", [value, weight, bias], options={3: ("B", 1)}, width=3 * hidden)
+        parts.append(made("SPLIT", [network.constant(np.int32(1)), sums], 3, {0: ("i", 3)}))
+    (a_z, a_r, a_n), (b_z, b_r, b_n) = parts
+    z, r = (made("LOGISTIC", [made("ADD", pair)]) for pair in ((a_z, b_z), (a_r, b_r)))
+    n = made("TANH", [made("ADD", [a_n, made("MUL", [r, b_n])])])
+    rest = made("SUB", [network.constant(np.float32(1)), z])
+    after = made("ADD", [made("MUL", [z, h]), made("MUL", [rest, n])])
+    network.operator("ASSIGN_VARIABLE", [handle, after], [], {}, options_type=113)
+    network.inputs, network.outputs = [x], [after]
+    return network.bytes()
+
+
+def test_a_gru_that_rounds_its_state_is_refused_by_name():
+    """It would be one of floats otherwise, and answer a little differently."""
+    assert [layer.kind for layer in imported(gru(None))[0].layers] == ["gru"]
+    with pytest.raises(el.UnsupportedModelError, match=r"no LSTM, GRU or RNN cell.* with weights of float16 or float32"):
+        imported(gru(0.01))

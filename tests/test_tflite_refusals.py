@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tflite_files import Int8LSTM
+from tflite_files import TYPES, Int8LSTM
 
 import edgelstm as el
 from edgelstm import reference
@@ -68,13 +68,12 @@ def test_lstms_of_another_form_are_refused_by_name(wrong, message):
     assert message in refused(Int8LSTM(**wrong).build())
 
 
-def test_a_hybrid_lstm_is_computed_in_float_and_says_so():
+def test_a_hybrid_lstm_that_rounds_otherwise_is_refused_by_name():
     network = Int8LSTM().build()
     network.tensors[network.inputs[0]] = {**network.tensors[network.inputs[0]], 1: ("b", 0), 4: {}}
-    model, _, notes = from_tflite(tflite_file.read(network.bytes()))
-    assert notes[0].startswith("Weights of int8 are taken as the float32 numbers that they stand for")
-    (scale,) = network.tensors[1][4][2]
-    np.testing.assert_allclose(model.layers[0].weight_ih[:4], network.buffers[1][0].view(np.int8).reshape(4, 3) * scale, rtol=1e-6)
+    message = refused(network)
+    assert message.startswith("UNIDIRECTIONAL_SEQUENCE_LSTM, which makes 'sequence20'")
+    assert "are int8, and TensorFlow Lite rounds the numbers that they meet to 8 bits" in message
 
 
 def test_gates_of_eight_bits_are_refused_by_name():
@@ -139,9 +138,17 @@ def test_graphs_of_integers_say_how_they_are_computed():
     for network in (branch, backward):
         notes = from_tflite(tflite_file.read(network.bytes()))[2]
         assert any(note.startswith("The file computes in whole numbers, and so does edgelstm") for note in notes)
-    finer = after("REVERSE_V2", dtype="int16", more=([1],))
-    notes = from_tflite(tflite_file.read(finer.bytes()))[2]
-    assert "The file computes in integers; edgelstm computes it in float32, with the weights that the file holds." in notes
+
+
+def test_levels_of_sixteen_bits_are_refused_by_name():
+    """As files have them that keep activations in int16: in an LSTM's input, state and output, or behind it."""
+    wide = Int8LSTM().build()
+    for index in (wide.inputs[0], wide.operators[0][1][18], wide.operators[0][2][0]):
+        wide.tensors[index][1] = ("b", TYPES["int16"])
+    for network in (wide, after("REVERSE_V2", dtype="int16", more=([1],))):
+        message = refused(network)
+        assert "int16" in message
+        assert "exactly" in message
 
 
 def test_damaged_signatures_are_refused():

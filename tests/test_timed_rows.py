@@ -102,3 +102,12 @@ def test_a_time_that_cannot_be_read_is_left_out_or_an_error():
     assert str(unread) == "lines 2, 3, 4"
     with pytest.raises(el.InputError, match="line 2: a time must be a number"):
         timed_rows.run(timed, [block._replace(kept=[[t] for t in (2, "half", 3, 4, 5)])], kept)
+
+
+def test_times_have_the_decimal_comma_of_their_file(tmp_path):
+    el.save(MODEL, tmp_path / "m.elstm")
+    rows = [";".join([t, *map(repr, row)]).replace(".", ",") for t, row in zip(("0.0", "0.02"), ROWS.tolist(), strict=False)]
+    told = ("run", tmp_path / "m.elstm", "--time", "t", "--decimal", ",")
+    result = call(*told, given="\n".join(["t;ax;ay;az", *rows]))
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 3), result.output
+    assert "a time must be a number" in refused(call("run", tmp_path / "m.elstm", "--time", "t", given='t,ax,ay,az\n"0,1",1,2,3\n'), 1)

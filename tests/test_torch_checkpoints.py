@@ -289,3 +289,8 @@ def test_the_factors_of_a_loss_are_passed_over_and_named(tmp_path):
         same(taken.model, net)
     with pytest.raises(el.UnsupportedModelError):
         el.load(saved({"state_dict": {**state, "loss_fn.weight": torch.ones(4, 5)}}, tmp_path / "n.pt"))
+
+
+def test_weights_that_were_never_loaded_are_refused():
+    with pytest.raises(el.UnsupportedModelError, match="the device meta, which has a shape and no numbers"):
+        el.from_torch(torch.nn.ModuleDict({"lstm": torch.nn.LSTM(2, 3)}).to("meta").state_dict())

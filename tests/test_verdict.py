@@ -267,3 +267,29 @@ def test_places_name_files_lines_and_steps():
     assert Place("day.csv", range(2, 200)).at(5) == "day.csv, line 7"
     assert Place("day.csv", range(2, 200)).later(100).at(5) == "day.csv, line 107"
     assert Place("x.npz, window 3").later(30).at(1) == "x.npz, window 3, step 31"
+
+
+def test_copies_of_a_window_are_not_judged_by_what_saw_them(rng, model):
+    one, two = recording(rng, 400), recording(rng, 300)
+    copied = answers.halves(calibration.batch_of(model, [one, two] * 2))
+    assert copied.sum(axis=1).tolist() == [200, 150, 200, 150]
+    many = [recording(rng, 100) for _ in range(5)]
+    first = answers.halves(calibration.batch_of(model, [*many, *many])).any(axis=1)
+    assert first.tolist() == [True, False, True, False, True] * 2
+
+
+@pytest.mark.parametrize("how", ["statistics", "normaliser"])
+def test_windows_in_other_units_than_the_training_are_named(rng, how):
+    plain = replace(lstm_model(rng, 6, 16), input_names=NAMES)
+    training = recording(rng) * 5 + 20
+    if how == "statistics":
+        model = replace(plain.with_normalizer(20.0, 5.0), statistics=el.InputStatistics.of(training))
+    else:
+        model = plain.with_normalizer(20.0, 5.0)
+    assert findings_of(model, training) == []
+    assert findings_of(model, recording(rng) * 5 + 28) == []
+    other = training.copy()
+    other[:, 3] = other[:, 3] * 1.8 + 32
+    assert "channel 3 (gx) lies where training had none" in "".join(findings_of(model, other))
+    (said,) = findings_of(model, recording(rng))
+    assert re.findall(r"\((\w+)\)", said.partition(" lie where training had none")[0]) == [*NAMES]

@@ -56,7 +56,15 @@ WAYS = {"whole_files": "as whole files", "spark": "as rows"}
 
 def measured() -> str:
     """Every figure that the arithmetic begins from, and those that stand beside it."""
-    return table(("what", "figure"), [*_steps(), *_through_spark(), *_scored()])
+    parts = (("seam", _steps), ("clusters", _through_spark), ("clusters", _shares), ("score", _scored), ("score-groups", _by_groups))
+    rows = [(what, _cpu(name), figure) for name, part in parts for what, figure in part()]
+    return table(("what", "on", "figure"), rows)
+
+
+def _cpu(name: str) -> str:
+    """What a measurement ran on."""
+    told: str = result(name)["machine"]["cpu"]
+    return told.partition(" (x86")[0].replace("(R)", "").replace(" Processor", "")
 
 
 def _steps() -> Rows:
@@ -85,19 +93,19 @@ def _through_spark() -> Rows:
     clusters = result("clusters")
     streams = clusters["streams"]
     run = f"{streams['rows']:,} rows of {clusters['devices']:,} devices in {clusters['files']} files"
-    bare, files = 1e9 * streams["bank"]["processor_seconds"] / streams["rows"], streams.get("of_a_batch", 1)
+    bare, files = streams["bank"], streams["of_a_batch"]
     return [
-        (f"{run}, Parquet to Parquet by one process with a bank, a row", f"{bare:,.0f} ns"),
+        (f"{run}, Parquet to Parquet by one process with a bank", _spent(bare, streams["rows"])),
         *(
             line
             for way, name in WAYS.items()
             if way in streams
             for line in (
                 (
-                    f"the same through Spark {name}, {streams['shards']} shards, files a micro-batch: {files}, a row",
-                    f"{_spark_ns(way):,.0f} ns",
+                    f"the same through Spark {name}, {streams['shards']} shards, files a micro-batch: {files}",
+                    _spent(streams[way], streams["rows"]),
                 ),
-                ("of the one process", f"{_spark_ns(way) / bare:.1f} ×"),
+                ("of the one process", _times(streams[f"{way}_of_a_bank"])),
                 (
                     f"a micro-batch of {streams['rows'] // clusters['files'] * files:,} rows by the clock, median",
                     f"{_median(streams[way]):.1f} s",
@@ -115,6 +123,15 @@ def _through_spark() -> Rows:
     ]
 
 
+def _spent(of: Record, rows: int) -> str:
+    """By the clock, and of all processors, a row."""
+    return f"{1e9 * of['seconds'] / rows:,.0f} ns a row; {1e9 * of['processor_seconds'] / rows:,.0f} ns of processors"
+
+
+def _times(of: Record) -> str:
+    return f"{of['seconds']:.1f} ×; {of['processor_seconds']:.1f} × of processors"
+
+
 def _median(way: Record) -> float:
     """Seconds of a micro-batch, behind the first if there are more."""
     return float(median(way["micro_batches"][1:] or way["micro_batches"]))
@@ -125,32 +142,34 @@ def _starting(streams: Record, way: str) -> str:
     return f"{streams[f'{way}_starting']['processor_seconds']:.1f} s"
 
 
-def _scored() -> Rows:
-    """Whole commands: by the clock with the machine to themselves, and by processor time on one core."""
-    score, one, scoring = result("score"), result("score-one"), result("clusters")["scoring"]
-    rows = score["devices"] * score["files"] * score["samples"]
-    shares, steady = scoring["of_two_bare_processes"].items(), scoring.get("of_two_bare_processes_without_starts", {})
+def _shares() -> Rows:
+    """Whole commands beside two bare processes."""
+    scoring = result("clusters")["scoring"]
+    shares, steady = scoring["of_two_bare_processes"].items(), scoring["of_two_bare_processes_without_starts"].items()
     return [
-        *(
-            (f"`edgelstm {way}`, starts taken off: of the throughput of two bare processes", f"{100 * of:.0f} %")
-            for way, of in steady.items()
-        ),
         *(
             (f"`edgelstm {way}` on {scoring['rows']:,} rows: of the throughput of two bare processes", f"{100 * share['seconds']:.0f} %")
             for way, share in shares
         ),
-        *(
-            (f"{name} on {rows:,} rows, {score['workers']} workers or threads", f"{found['steps_per_second'] / 1e6:.2f} million rows/s")
-            for name, found in score["contenders"].items()
-        ),
-        *(
-            (
-                f"{name} on {one['devices'] * one['files'] * one['samples']:,} rows, one core: processor time of a row",
-                f"{1e9 / found['a_processor']:,.0f} ns",
-            )
-            for name, found in one["contenders"].items()
-        ),
+        *((f"`edgelstm {way}`, starts taken off", f"{100 * of:.0f} %") for way, of in steady),
     ]
+
+
+def _scored(name: str = "score") -> Rows:
+    """The same logs by this package and by others."""
+    score = result(name)
+    rows = score["devices"] * score["files"] * score["samples"]
+    return [
+        (f"{one} on {rows:,} rows, {score['workers']} workers or threads", f"{found['steps_per_second'] / 1e6:.2f} million rows/s")
+        for one, found in score["contenders"].items()
+    ]
+
+
+def _by_groups() -> Rows:
+    """The same beside PyTorch as it is mostly written."""
+    found = {one: told["steps_per_second"] for one, told in result("score-groups")["contenders"].items()}
+    ours = found["edgelstm score"]
+    return [*_scored("score-groups"), *((f"edgelstm score, of {one}", f"{ours / of:.1f} ×") for one, of in found.items() if of != ours)]
 
 
 def _each(rows: Record, name: str) -> str:

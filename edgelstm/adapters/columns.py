@@ -62,7 +62,7 @@ def columns_of(model: Facts, key: str, order: str, features: Sequence[str] | Non
 
 
 def check_there(columns: Columns, names: Sequence[str], where: str) -> None:
-    """Refuse a table that lacks a column.
+    """Refuse a table that lacks a column, or has it twice.
 
     Raises
     ------
@@ -70,4 +70,8 @@ def check_there(columns: Columns, names: Sequence[str], where: str) -> None:
     """
     absent = [name for name in columns.read if name not in names]
     if absent:
-        raise UsageError(f"{where} has no column {printable(absent[0], 60)}; it has {listed(names)}.")
+        alone = len(names) == 1 and any(sign in names[0] for sign in ";\t|")
+        cut = " Columns of a CSV are separated by commas here, and decimals by points: write it so." * alone
+        raise UsageError(f"{where} has no column {printable(absent[0], 60)}; it has {listed(names) or 'none at all'}.{cut}")
+    if twice := [name for name in columns.read if names.count(name) > 1]:
+        raise UsageError(f"{where} has more than one column {printable(twice[0], 60)}; leave one out, or call it otherwise.")

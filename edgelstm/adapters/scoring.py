@@ -23,7 +23,8 @@ from ..field.store import StateStore
 from ..runtime.keyed import Key
 from ..runtime.writing import write_atomic
 from .columns import Columns
-from .keyed import KeyedStep, shard_of
+from .keyed import KeyedStep
+from .owners import shards_of
 from .shard import Shard
 from .tables import Batch, Part, batches, numbers_of, samples_of
 
@@ -192,26 +193,28 @@ def _part(job: Job, shard: int, index: int, own: Shard, watch: Watch) -> Done:
     rows, before, sparse = 0, own.repeats, own.bank.every * own.bank.first > 1
     for batch in batches(path, job.columns):
         places, names, codes = _own(batch, shard, job.shards)
-        if len(places):
-            table = batch.table if len(places) == len(batch.codes) else batch.table.take(places)
-            numbers = numbers_of(table, job.columns.order, path)
+        if len(codes):
+            numbers = numbers_of(batch.table, job.columns.order, path)
+            xs = samples_of(batch.table, job.columns.features, path, places)
             try:
-                answers = own.step_coded(names, codes, numbers, samples_of(table, job.columns.features, path))
+                answers = own.step_coded(names, codes, numbers if places is None else numbers[places], xs)
             except InputError as problem:
                 raise InputError(f"{path}: {problem}") from None
-            written = own.fresh & ~np.isnan(answers).all(axis=1) if sparse else own.fresh
-            part.write(table, np.flatnonzero(written), answers)
+            written = np.flatnonzero(own.fresh & ~np.isnan(answers).all(axis=1) if sparse else own.fresh)
+            if len(written) < len(answers):
+                answers, places = answers[written], written if places is None else places[written]
+            part.write(batch.table, places, answers)
             rows += int(own.fresh.sum())
-        watch(len(places), batch.share * size)
+        watch(len(codes), batch.share * size)
     part.finish()
     return Done(rows=rows, repeats=own.repeats - before, parts=1)
 
 
-def _own(batch: Batch, shard: int, shards: int) -> tuple[NDArray[np.int64], list[Key], NDArray[np.int64]]:
-    """Which rows belong to a shard, the keys that do, and which of these each row has."""
+def _own(batch: Batch, shard: int, shards: int) -> tuple[NDArray[np.int64] | None, list[Key], NDArray[np.int64]]:
+    """Which rows belong to a shard, None for all; the keys that do; and which of these each of its rows has."""
     if shards == 1:
-        return np.arange(len(batch.codes)), batch.names, batch.codes
-    mine = np.fromiter((shard_of(name, shards) == shard for name in batch.names), np.bool_, len(batch.names))
+        return None, batch.names, batch.codes
+    mine = shards_of(batch.names, shards) == shard  # (names,)
     places = np.flatnonzero(mine[batch.codes])
     names = [batch.names[i] for i in np.flatnonzero(mine).tolist()]
     return places, names, (np.cumsum(mine) - 1)[batch.codes[places]]

@@ -25,6 +25,9 @@ BATCH_ROWS = 1 << 19
 #: Bytes of a CSV file that are parsed at a time.
 _BLOCK_BYTES = 1 << 25
 
+#: Bytes of a column of a Parquet file that are read at a time: whole columns would go through memory that is new to the processor's caches.
+_READ_BYTES = 1 << 18
+
 #: Endings of files that can be read.
 ENDINGS = (".parquet", ".csv")
 
@@ -90,7 +93,8 @@ def batches(path: str, columns: Columns, content: bytes | None = None) -> Iterat
 def _parquet(path: str, columns: Columns, content: bytes | None) -> Iterator[tuple[Any, float]]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path if content is None else BytesIO(content), read_dictionary=[columns.key], pre_buffer=False) as file:
+    source = path if content is None else BytesIO(content)
+    with pq.ParquetFile(source, read_dictionary=[columns.key], pre_buffer=False, buffer_size=_READ_BYTES) as file:
         check_there(columns, file.schema_arrow.names, path)
         rows = max(file.metadata.num_rows, 1)
         for table in file.iter_batches(BATCH_ROWS, columns=columns.read, use_threads=False):
@@ -144,11 +148,14 @@ def keys_of(column: Any, path: str, row: int = 0, names: list[Key] | None = None
     if column.null_count or column.dictionary.null_count:
         at = int(np.argmin(column.is_valid().to_numpy(zero_copy_only=False)))
         raise InputError(f"{path}: row {row + at} has no key; leave such rows out.")
-    return column.dictionary.to_pylist() if names is None else names, column.indices.to_numpy().astype(np.int64)
+    names, codes = column.dictionary.to_pylist() if names is None else names, column.indices.to_numpy().astype(np.int64)
+    if "" in names and len(empty := np.flatnonzero(codes == names.index(""))):
+        raise InputError(f"{path}: row {row + int(empty[0])} has no key; leave such rows out.")
+    return names, codes
 
 
 def numbers_of(table: Any, name: str, path: str) -> Integers:
-    """The places of rows in their streams, (rows,): whole numbers, or times in their unit.
+    """The places of rows in their streams, (rows,): whole numbers, or times in nanoseconds, whatever the unit of a file.
 
     Raises
     ------
@@ -162,12 +169,14 @@ def numbers_of(table: Any, name: str, path: str) -> Integers:
     if column.null_count:
         raise InputError(f"{path}: a row has no {printable(name, 60)}; leave such rows out.")
     with _readable(path):
+        if pa.types.is_timestamp(column.type):  # files differ: a CSV's unit is seconds where no time in it has a fraction
+            column = column.cast(pa.timestamp("ns", column.type.tz))
         numbers: Integers = column.cast(pa.int64()).to_numpy()
     return numbers
 
 
-def samples_of(table: Any, features: Sequence[str], path: str) -> Floats:
-    """Samples (rows, inputs); what is absent is NaN.
+def samples_of(table: Any, features: Sequence[str], path: str, places: Integers | None = None) -> Floats:
+    """Samples (rows, inputs) of all rows of a table, or of those at `places`; what is absent is NaN.
 
     Raises
     ------
@@ -175,12 +184,13 @@ def samples_of(table: Any, features: Sequence[str], path: str) -> Floats:
     """
     import pyarrow as pa
 
-    xs = np.empty((table.num_rows, len(features)), np.float32)
+    xs = np.empty((table.num_rows if places is None else len(places), len(features)), np.float32)
     for j, name in enumerate(features):
         column = table.column(name)
         if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
             raise InputError(f"{path}: inputs are numbers; column {printable(name, 60)} holds {printable(column.type, 60)}.")
-        xs[:, j] = column.to_numpy(zero_copy_only=False)
+        values = column.to_numpy(zero_copy_only=False)  # (rows of the table,)
+        xs[:, j] = values if places is None else values[places]
     return xs
 
 
@@ -200,14 +210,14 @@ class Part:
         self._temporary = os.path.join(folder, f".{name}.tmp")
         self._writer: Any = None
 
-    def write(self, table: Any, places: Integers, answers: NDArray[np.float32]) -> None:
-        """The rows `places` of a table beside their answers; answers: (rows, outputs), those of all rows of the table."""
+    def write(self, table: Any, places: Integers | None, answers: NDArray[np.float32]) -> None:
+        """Rows of a table beside their answers, (rows, outputs): all, or those at `places`."""
         import pyarrow as pa
 
         columns = self._columns
-        if len(places) < table.num_rows:
-            table, answers = table.take(pa.array(places)), answers[places]
         beside = [table.column(name) for name in (columns.key, columns.order, *columns.keep)]
+        if places is not None:
+            beside = [column.take(pa.array(places)) for column in beside]
         given = [pa.array(np.ascontiguousarray(answers[:, j])) for j in range(answers.shape[1])]
         names = [columns.key, columns.order, *columns.keep, *columns.answers]
         self.add(pa.Table.from_arrays([*beside, *given], names=names))

@@ -1,7 +1,9 @@
 """What `run` reads: one input or several, one after the other, with a progress bar where somebody looks on."""
 
 import os
+import stat
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from ..runners.rows import Inputs
 
 Read = Callable[[int], bytes]
+
+#: Seconds after which it is said that nobody has opened the other end of a pipe.
+PATIENCE = 2.0
 
 
 def check(paths: Sequence[str]) -> None:
@@ -129,10 +134,33 @@ class Recordings:
 
 
 @contextmanager
+def waiting(path: str, what: str) -> Iterator[None]:
+    """Say so if opening a named pipe takes long, since nobody has opened its other end."""
+    try:
+        pipe = stat.S_ISFIFO(os.stat(path).st_mode)
+    except OSError:
+        pipe = False
+    if not pipe:
+        yield
+        return
+    timer = threading.Timer(PATIENCE, say, [f"{path} is a pipe that nobody {what} yet; waiting. Ctrl-C ends."])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextmanager
 def _file(path: str) -> Iterator[tuple[Read, bool]]:
     """A function that waits for some bytes of a file and returns what has arrived; and whether it is a terminal device."""
     if path == "-":
+        if sys.stdin.isatty():
+            say("samples are read from this terminal, one a line; Ctrl-D ends them.")
         yield cast(BufferedReader, sys.stdin.buffer).read1, sys.stdin.isatty()
         return
-    with open(path, "rb", buffering=0) as file:
+    with waiting(path, "writes to"):
+        file = open(path, "rb", buffering=0)  # noqa: SIM115  closed below
+    with file:
         yield file.read, file.isatty()

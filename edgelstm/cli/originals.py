@@ -40,5 +40,13 @@ def print_comparison(found: "Comparison") -> None:
         show.table(head, ("layer", "kind", "array there", "largest error"), rows)
     else:
         click.echo(f"{head}: only the answers can be seen there, not the layers")
-    verdict = "within" if found.passed else "beyond"
-    click.echo(f"largest error of the compiled answers {found.error:.2g}, relative to the largest answer or 1: {verdict} 1e-05")
+    click.echo(f"largest error of the compiled answers {found.error:.2g}, relative to the largest answer or 1: {_verdict(found.error)}")
+    if (worst := max((layer.error or 0 for layer in found.layers), default=0)) and not found.passed:
+        name = next(layer.layer for layer in found.layers if layer.error == worst)
+        click.echo(show.printable(f"largest error of a layer {worst:.2g}, of {name!r}: {_verdict(worst)}"))
+
+
+def _verdict(error: float) -> str:
+    from .. import originals
+
+    return f"{'within' if error <= originals.TOLERANCE else 'beyond'} 1e-05"

@@ -20,6 +20,8 @@ class OutputFile:
     headed : bool
         Whether the first write is a header: it stands at the top of the file alone, so not a second time when appending,
         and again where the file was cut to nothing.
+    opening : bytes
+        What a file of this form begins with, one of these; empty: anything.
 
     Attributes
     ----------
@@ -32,9 +34,9 @@ class OutputFile:
         If the file cannot be opened for writing.
     """
 
-    def __init__(self, path: str, *, append: bool, headed: bool) -> None:
+    def __init__(self, path: str, *, append: bool, headed: bool, opening: bytes = b"") -> None:
         self.name = path
-        self._append, self._headed = append, headed
+        self._append, self._headed, self._opening = append, headed, opening
         self._made = not os.path.lexists(path)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         self._regular = stat.S_ISREG(os.fstat(self._file).st_mode)
@@ -110,6 +112,8 @@ class OutputFile:
             torn = file.read(1) != b"\n"
         if self._header and first != self._header:
             raise UsageError(f"--append: {self.name} begins with another header than these answers have; write to another file.")
+        if self._opening and first[:1] not in self._opening:
+            raise UsageError(f"--append: {self.name} is of another form than these answers; write to another file.")
         if torn:
             os.write(self._file, b"\n")
         return not self._header

@@ -1,6 +1,6 @@
 """What `run` was asked to read: which inputs, how their lines are read, and which of their columns mean something to it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
@@ -41,6 +41,7 @@ class Lines:
         sequence: str | None,
         time: str | None,
     ) -> None:
+        from ..runners.counts import LineCount
         from ..runners.reading import parse_columns
         from ..sources import has_keys
 
@@ -63,6 +64,7 @@ class Lines:
         if self.keyed and self.resets:
             raise UsageError("streams by key go on and on; leave out --reset-every, --reset-on and further --input.")
         keep = [column for text in kept for column in parse_columns(text)]
+        self._unnamed = LineCount()
         self._hidden = len(keys) + len(times) + len(marks) + len(numbers)
         self.reading = reading._replace(
             bad_lines=bad_lines, keep=[*keep, *times, *marks, *numbers, *keys], absent=self.nan_policy != "raise"
@@ -81,7 +83,7 @@ class Lines:
         if again is not None:
             samples = again.fresh(samples)
         if self.key_column:
-            samples = keyed.by_column(samples)
+            samples = keyed.by_column(samples, None if self.reading.bad_lines == "stop" else self._unnamed)
         if room is not None:
             samples = room.made(samples)
         if self.sequence:
@@ -89,6 +91,11 @@ class Lines:
         if self.reset_every is not None:
             return recordings.every(samples, self.reset_every)
         return recordings.on_change(samples) if self.reset_on else samples
+
+    def remarks(self) -> "Iterator[str]":
+        """What was left out, in a sentence."""
+        if count := self._unnamed.count:
+            yield f"{count} sample{'s' * (count > 1)} without a key left out ({self._unnamed})."
 
     def kept_names(self, inputs: Recordings) -> Sequence[str]:
         """What stands beside the answers, as the first input with a sample calls it."""

@@ -163,8 +163,10 @@ class Session:
 
         try:
             if self._timed is not None:
-                unread = None if self._lines.reading.bad_lines == "stop" else self._unread
-                timed_rows.run(self._timed, samples, answers, self._replaced, watch, unit=self._field.clock.unit, unread=unread)
+                reading = self._lines.reading
+                unread = None if reading.bad_lines == "stop" else self._unread
+                unit, comma = self._field.clock.unit, reading.decimal == ","
+                timed_rows.run(self._timed, samples, answers, self._replaced, watch, unit=unit, comma=comma, unread=unread)
             elif self._streams is not None:
                 keyed.run(self._streams, samples, answers, watch)
             else:
@@ -280,7 +282,7 @@ class Session:
             self._report_lines(source)
             for sentence in source.remarks():
                 say(sentence)
-        for sentence in (*self._ledger.remarks(), *(() if self._again is None else self._again.remarks())):
+        for sentence in (*self._ledger.remarks(), *self._lines.remarks(), *(() if self._again is None else self._again.remarks())):
             say(sentence)
         if self._room is not None and (left := self._room.left):
             say(f"{left} sample{'s were' if left > 1 else ' was'} left out, since there was no room for more streams (--streams).")

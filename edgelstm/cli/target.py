@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from ..errors import InputError, UsageError
 from .answers import Form
+from .inputs import waiting
 from .log import say
 from .output import OutputFile
 
@@ -58,7 +59,10 @@ class Target:
 
     def __enter__(self) -> Self:
         if self.path is not None:
-            self._file = OutputFile(self.path, append=self._append, headed=self.form.kind == "csv")
+            with waiting(self.path, "reads"):
+                self._file = OutputFile(
+                    self.path, append=self._append, headed=self.form.kind == "csv", opening=b"{[" * (self.form.kind == "jsonl")
+                )
         return self
 
     def __exit__(self, kind: object, *problem: object) -> None:

@@ -1,6 +1,6 @@
 """Kernel -> LLVM IR that is still portable: the only file that touches Numba's internals.
 
-Tried with Numba 0.62 to 0.68 (LLVM 20 and 22), the range that `OLDEST` and `NEWEST` state. A test in `tests/test_compiler.py` fails loudly
+Tried with Numba 0.62 to 0.68 (LLVM 20 and 22), the range that `OLDEST` and `NEWEST` state. A test in `tests/test_numba_ir.py` fails loudly
 on a release that breaks an assumption made here, and on one beyond the range. Numba's own optimisation passes are turned off, so that
 nothing in the text belongs to the machine that compiles.
 """

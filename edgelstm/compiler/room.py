@@ -1,10 +1,11 @@
-"""Whether there is memory to compile in: LLVM ends the process that has too little."""
+"""Whether there is memory to compile in: LLVM ends the process that has too little. And no fork meanwhile."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..errors import CompileError
+from ..runtime.forks import COMPILING
 
 #: Bytes of address space that loading the compiler and compiling a small model take: 300 with llvmlite 0.50, 200 with 0.45.
 NEEDED = 310 << 20
@@ -17,7 +18,7 @@ _REMEDY = (
 
 @contextmanager
 def within_memory() -> Iterator[None]:
-    """Turn what compilers raise for want of memory into one error, before they begin where that can be foreseen.
+    """Keep forks waiting, and turn what compilers raise for want of memory into one error, before they begin where that can be foreseen.
 
     Raises
     ------
@@ -30,7 +31,8 @@ def within_memory() -> Iterator[None]:
             f"{left >> 20} MiB. {_REMEDY}"
         )
     try:
-        yield
+        with COMPILING:
+            yield
     except MemoryError:
         raise CompileError(f"there is not enough memory to compile the model. {_REMEDY}") from None
     except (OSError, SystemError) as problem:

@@ -4,10 +4,9 @@ Python's clock costs as much as a small model's step; the counter costs a few na
 """
 
 from ..errors import CompileError
-from ..runtime import block_clock
+from ..runtime import binding, block_clock
 from ..runtime import step_clock as at
-from ..runtime.binding import ARRAY_DATA, ARRAY_SHAPE, OBJECT_TYPE
-from . import cache
+from . import cache, sensor_look
 from .library import MADE_FOR, Library
 from .targets import Target, cpuinfo, host
 
@@ -75,7 +74,78 @@ define ptr @edgelstm_timed_step(ptr %self, ptr %args, i64 %count) {{
 
 counted:
   call void @edgelstm_count(ptr %record, i64 %took, i64 1)
+  %looks_at = getelementptr i8, ptr %record, i64 {LOOKS}
+  %sensors = load ptr, ptr %looks_at
+  %looks = icmp ne ptr %sensors, null
+  br i1 %looks, label %given, label %leave
+
+leave:
   ret ptr %answer
+
+given:
+  %one = icmp eq i64 %count, 1
+  br i1 %one, label %check, label %tell_of_input
+
+check:
+  %x = load ptr, ptr %args
+  %type_at = getelementptr i8, ptr %x, i64 {OBJECT_TYPE}
+  %type = load ptr, ptr %type_at
+  %array_type_at = getelementptr i8, ptr %record, i64 {ARRAY_TYPE}
+  %array_type = load ptr, ptr %array_type_at
+  %is_array = icmp eq ptr %type, %array_type
+  br i1 %is_array, label %check_array, label %tell
+
+check_array:
+  %descr_at = getelementptr i8, ptr %x, i64 {ARRAY_DESCR}
+  %descr = load ptr, ptr %descr_at
+  %float32_at = getelementptr i8, ptr %record, i64 {FLOAT32}
+  %float32 = load ptr, ptr %float32_at
+  %is_float32 = icmp eq ptr %descr, %float32
+  %axes_at = getelementptr i8, ptr %x, i64 {ARRAY_NDIM}
+  %axes = load i32, ptr %axes_at
+  %is_vector = icmp eq i32 %axes, 1
+  %flags_at = getelementptr i8, ptr %x, i64 {ARRAY_FLAGS}
+  %flags = load i32, ptr %flags_at
+  %contiguous = trunc i32 %flags to i1
+  %fits_1 = and i1 %is_float32, %is_vector
+  %fits = and i1 %fits_1, %contiguous
+  br i1 %fits, label %look, label %tell
+
+look:
+  %values_at = getelementptr i8, ptr %x, i64 {ARRAY_DATA}
+  %values = load ptr, ptr %values_at
+  %stride_at = getelementptr i8, ptr %record, i64 {STRIDE}
+  %stride = load i64, ptr %stride_at
+  %channels_at = getelementptr i8, ptr %record, i64 {CHANNELS}
+  %channels = load i64, ptr %channels_at
+  call void @edgelstm_look(ptr %sensors, i64 %stride, ptr %values, i64 1, i64 %channels)
+  ret ptr %answer
+
+tell_of_input:
+  %true_at = getelementptr i8, ptr %record, i64 {TRUE}
+  %true = load ptr, ptr %true_at
+  br label %tell
+
+tell:
+  %what = phi ptr [ %x, %check ], [ %x, %check_array ], [ %true, %tell_of_input ]
+  %called = getelementptr i8, ptr %record, i64 {CALLED}
+  %tell_at = getelementptr ptr, ptr %called, i64 1
+  %drop_at = getelementptr ptr, ptr %called, i64 2
+  %call = load ptr, ptr %tell_at
+  %drop = load ptr, ptr %drop_at
+  %told_at = getelementptr i8, ptr %record, i64 {TOLD}
+  %told = load ptr, ptr %told_at
+  %said = call ptr %call(ptr %told, ptr %what)
+  %unsaid = icmp eq ptr %said, null
+  br i1 %unsaid, label %fail, label %heard
+
+heard:
+  call void %drop(ptr %said)
+  ret ptr %answer
+
+fail:
+  call void %drop(ptr %answer)
+  ret ptr null
 
 refused:
   %refused_at = getelementptr i8, ptr %record, i64 {REFUSED}
@@ -91,11 +161,9 @@ define ptr @edgelstm_timed_next(ptr %self) {{
   %record = load ptr, ptr %own
   %samples_at = getelementptr i8, ptr %record, i64 {SAMPLES}
   %begun_at = getelementptr i8, ptr %record, i64 {BEGUN}
-  %collected_at = getelementptr i8, ptr %record, i64 {COLLECTED}
   %called = getelementptr i8, ptr %record, i64 {CALLED}
-  %append_at = getelementptr ptr, ptr %called, i64 1
-  %tell_at = getelementptr ptr, ptr %called, i64 2
-  %drop_at = getelementptr ptr, ptr %called, i64 3
+  %tell_at = getelementptr ptr, ptr %called, i64 1
+  %drop_at = getelementptr ptr, ptr %called, i64 2
   %told_at = getelementptr i8, ptr %record, i64 {TOLD}
   %answered = load i64, ptr %samples_at
   %any = icmp sgt i64 %answered, 0
@@ -164,36 +232,53 @@ read:
   %had = load i64, ptr %resets_at
   %has = add i64 %had, %one
   store i64 %has, ptr %resets_at
-  %passed_at = getelementptr i8, ptr %record, i64 {PASSED}
-  %passed = load ptr, ptr %passed_at
-  %looks = icmp ne ptr %passed, null
-  br i1 %looks, label %collect, label %begin
+  %looks_at = getelementptr i8, ptr %record, i64 {LOOKS}
+  %sensors = load ptr, ptr %looks_at
+  %looks = icmp ne ptr %sensors, null
+  br i1 %looks, label %check, label %begin
 
-collect:
-  %append = load ptr, ptr %append_at
-  %failed = call i32 %append(ptr %passed, ptr %array)
-  %full = icmp ne i32 %failed, 0
-  br i1 %full, label %drop, label %collected
+check:
+  %array_type_at = getelementptr i8, ptr %array, i64 {OBJECT_TYPE}
+  %array_type = load ptr, ptr %array_type_at
+  %wanted_type_at = getelementptr i8, ptr %record, i64 {ARRAY_TYPE}
+  %wanted_type = load ptr, ptr %wanted_type_at
+  %is_array = icmp eq ptr %array_type, %wanted_type
+  %descr_at = getelementptr i8, ptr %array, i64 {ARRAY_DESCR}
+  %descr = load ptr, ptr %descr_at
+  %float32_at = getelementptr i8, ptr %record, i64 {FLOAT32}
+  %float32 = load ptr, ptr %float32_at
+  %is_float32 = icmp eq ptr %descr, %float32
+  %axes_at = getelementptr i8, ptr %array, i64 {ARRAY_NDIM}
+  %axes = load i32, ptr %axes_at
+  %two = icmp eq i32 %axes, 2
+  %flags_at = getelementptr i8, ptr %array, i64 {ARRAY_FLAGS}
+  %flags = load i32, ptr %flags_at
+  %contiguous = trunc i32 %flags to i1
+  %width_at = getelementptr i64, ptr %shape, i64 1
+  %width = load i64, ptr %width_at
+  %channels_at = getelementptr i8, ptr %record, i64 {CHANNELS}
+  %channels = load i64, ptr %channels_at
+  %wide = icmp eq i64 %width, %channels
+  %some = icmp sgt i64 %samples, 0
+  %fit_1 = and i1 %is_array, %is_float32
+  %fit_2 = and i1 %two, %contiguous
+  %fit_3 = and i1 %wide, %some
+  %fit_4 = and i1 %fit_1, %fit_2
+  %fits = and i1 %fit_3, %fit_4
+  br i1 %fits, label %look, label %tell_of_samples
 
-collected:
-  %before = load i64, ptr %collected_at
-  %after = add i64 %before, %samples
-  store i64 %after, ptr %collected_at
-  %enough_at = getelementptr i8, ptr %record, i64 {ENOUGH}
-  %enough = load i64, ptr %enough_at
-  %many = icmp sge i64 %after, %enough
-  %last = load i64, ptr %begun_at
-  %due_at = getelementptr i8, ptr %record, i64 {DUE}
-  %due = load i64, ptr %due_at
-  %long = icmp sge i64 %last, %due
-  %look = or i1 %many, %long
-  br i1 %look, label %tell_so, label %begin
+look:
+  %stride_at = getelementptr i8, ptr %record, i64 {STRIDE}
+  %stride = load i64, ptr %stride_at
+  %values_at = getelementptr i8, ptr %array, i64 {ARRAY_DATA}
+  %values = load ptr, ptr %values_at
+  call void @edgelstm_look(ptr %sensors, i64 %stride, ptr %values, i64 %samples, i64 %width)
+  br label %begin
 
-tell_so:
+tell_of_samples:
   %tell_2 = load ptr, ptr %tell_at
   %told_2 = load ptr, ptr %told_at
-  %nothing = load ptr, ptr %true_at
-  %said_2 = call ptr %tell_2(ptr %told_2, ptr %nothing)
+  %said_2 = call ptr %tell_2(ptr %told_2, ptr %array)
   %unsaid_2 = icmp eq ptr %said_2, null
   br i1 %unsaid_2, label %drop, label %said_so
 
@@ -208,13 +293,14 @@ begin:
   ret ptr %block
 }}
 
+declare void @edgelstm_look(ptr, i64, ptr, i64, i64)
 declare i64 @llvm.ctlz.i64(i64, i1)
 declare i64 @llvm.smax.i64(i64, i64)
 declare i64 @llvm.umin.i64(i64, i64)
 {needs}
 """
 
-_EXPORTS = ("edgelstm_ticks", "edgelstm_timed_step", "edgelstm_timed_next", MADE_FOR)
+_EXPORTS = ("edgelstm_ticks", "edgelstm_timed_step", "edgelstm_timed_next", "edgelstm_look", MADE_FOR)
 _loaded: list[Library] = []
 
 
@@ -230,7 +316,7 @@ def library() -> Library:
         target = host()
         if target.architecture not in _COUNTERS or not _steady():
             raise CompileError(f"this CPU ({target.architecture}) has no steady counter to time steps by; read Python's clock.")
-        name = cache.key("step clock", target, _offsets())  # not all that the code is made of is the compiler's
+        name = cache.key("step clock", target, _offsets(), sensor_look.TEXT)  # not all that the code is made of is the compiler's
         data = cache.find(name)
         if data is None:
             data = _made(target)
@@ -242,7 +328,7 @@ def library() -> Library:
 def _offsets() -> dict[str, int]:
     """Where the code finds things: in the record, and in Python's objects."""
     named = {name: value for name, value in vars(at).items() if name.isupper() and isinstance(value, int)}
-    objects = {"ARRAY_DATA": ARRAY_DATA, "ARRAY_SHAPE": ARRAY_SHAPE, "OBJECT_TYPE": OBJECT_TYPE}
+    objects = {name: value for name, value in vars(binding).items() if name.startswith(("ARRAY_", "OBJECT_"))}
     return {**named, **objects, "FIELDS": block_clock.FIELDS, "ITEMS": block_clock.ITEMS}
 
 
@@ -264,4 +350,4 @@ def code_for(target: Target) -> bytes:
 
     read, needs = _COUNTERS[target.architecture]
     text = _TEXT.format(read=read, needs=needs, **_offsets())
-    return object_code.emit([object_code.text_constant(MADE_FOR, object_code.host_cpu()), text], target, _EXPORTS)
+    return object_code.emit([object_code.text_constant(MADE_FOR, object_code.host_cpu()), sensor_look.TEXT, text], target, _EXPORTS)

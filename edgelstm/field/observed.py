@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..runtime import native_call
+from ..runtime.samples import Samples
 from . import exposition
 from .native_clock import counting
 from .sensors import SensorChecks
@@ -40,15 +41,13 @@ class Observed(Telemetry):
 
     def __init__(self, stream: Stream, *, deadline: float | None = None) -> None:
         super().__init__(_about(stream), deadline=deadline, sensors=_sensors(stream))
-        self._stepped = stream
+        self._stepped, self._stepped_sensors = stream, self.sensors
         self._native: StepClock | None = None
+        self._read = Samples(stream.program).one
 
     @cached_property
     def step(self) -> Callable[..., Any]:
-        """``stream.step``, timed: by the CPU's counter, or by Python's clock where there is none.
-
-        Sensors are looked at in blocks alone: by `observe`, or by ``observed.sensors.look(rows)``.
-        """
+        """``stream.step``, timed by the CPU's counter, or by Python's clock where there is none; sensors are looked at."""
         step = self._stepped.step
         if not isinstance(getattr(step, "__self__", None), native_call.Binding):
             return self._slow_step
@@ -56,14 +55,22 @@ class Observed(Telemetry):
             return self._slow_step
         from ..runtime.step_clock import StepClock
 
-        self._native = StepClock(step, handle, self._stepped.program.python_step, FINEST, self._deadline_ns)
+        self._native = StepClock(step, handle, self._stepped.program.python_step, FINEST, self._deadline_ns, self._answered)
+        if self._stepped_sensors is not None:
+            self._native.look_at(self._stepped_sensors.record)
         self._clocks.append(self._native)
         return self._native.step
+
+    def _answered(self, x: Any) -> None:
+        """Look at a sample as the user gave it; True: what stands in the stream's input."""
+        if self._stepped_sensors is not None:
+            self._stepped_sensors.look((self._stepped.input if x is True else self._read(x)).reshape(1, -1))
 
     def _slow_step(self, *x: Any) -> Any:
         begin = self._clock()
         answer = self._stepped.step(*x)
         self.took(self._clock() - begin, 1)
+        self._answered(x[0] if x else True)
         return answer
 
     def record(self) -> dict[str, Any]:
@@ -78,8 +85,7 @@ class Observed(Telemetry):
         """Tell of another model from now on, whose samples `observe` sees."""
         self.look()
         self.about, self.sensors = _about(stream), _sensors(stream)
-        if self._blocks is not None:
-            self._blocks.collects(really=self.sensors is not None)
+        self._look_from_here()
 
 
 def _about(stream: Stream) -> About:

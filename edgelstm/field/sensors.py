@@ -1,19 +1,20 @@
 """Sensors judged by what they gave in training: values out of range, channels that are stuck, means that have drifted."""
 
+import ctypes
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..runtime import sensor_record as at
 from ..statistics import InputStatistics
+from .native_clock import counting
 
 #: A value is in range up to this part of the training range beyond its ends.
 MARGIN = 0.1
 
 #: A channel is stuck when it has kept one value for more samples than twice its longest run in training, and than this.
 SHORTEST_RUN = 16
-
-#: How many samples the drift looks back: each new one moves the recent mean by one part in so many.
-MEMORY = 1024
 
 
 class SensorChecks:
@@ -26,32 +27,48 @@ class SensorChecks:
 
     Attributes
     ----------
-    samples : int
-        Looked at.
-    out_of_range : (input_size,) int64
-        How many values of each channel were beyond what training held, by more than a tenth of its range.
-    stuck : (input_size,) bool
-        Which channels are stuck now: one value for more samples than twice its longest run in training, and than 16. A channel
-        that never changed in training is never stuck.
-    stuck_total : (input_size,) int64
-        How often each became so.
+    record : (FIELDS, input_size) float64
+        All that is known, as `runtime.sensor_record` lays it out; compiled code writes into it.
 
     Missing values, NaN, are in range and end no run.
     """
 
     def __init__(self, statistics: InputStatistics) -> None:
         self.statistics = statistics
+        self.record: NDArray[np.float64] = at.made(statistics.input_size)
+        record = self.record
         span = statistics.high - statistics.low  # (input_size,)
-        self._low, self._high = statistics.low - MARGIN * span, statistics.high + MARGIN * span
-        self._longest = np.where(span > 0, np.maximum(2 * statistics.longest_run, SHORTEST_RUN), np.iinfo(np.int64).max)
-        size = statistics.input_size
-        self.samples = 0
-        self.out_of_range, self.stuck_total = np.zeros(size, np.int64), np.zeros(size, np.int64)
-        self.stuck = np.zeros(size, bool)
-        self._before = np.full(size, np.nan)  # (input_size,) the last value of each channel
-        self._run = np.zeros(size, np.int64)
-        self._recent, self._weight = np.zeros(size), np.zeros(size)  # the mean of recent values, and how much of it is known
-        self._shares = np.empty(0)  # what each sample of a block adds to it
+        record[at.LOW], record[at.HIGH] = statistics.low - MARGIN * span, statistics.high + MARGIN * span
+        record[at.LONGEST] = np.where(span > 0, np.maximum(2 * statistics.longest_run, SHORTEST_RUN), np.inf)
+        self._low, self._high, self._longest = record[at.LOW], record[at.HIGH], record[at.LONGEST]
+        self._before, self._run, self._recent, self._weight = (record[row] for row in (at.BEFORE, at.RUN, at.RECENT, at.WEIGHT))
+        self._shares = np.empty(0)  # what each sample of a block adds to the recent mean
+
+    @property
+    def samples(self) -> int:
+        """Looked at."""
+        return int(self.record[at.SEEN, 0])
+
+    @property
+    def out_of_range(self) -> NDArray[np.int64]:
+        """How many values of each channel were beyond what training held, by more than a tenth of its range: (input_size,)."""
+        counts: NDArray[np.int64] = self.record[at.OUT_OF_RANGE].astype(np.int64)
+        return counts
+
+    @property
+    def stuck(self) -> NDArray[np.bool_]:
+        """Which channels are stuck now: one value for more samples than twice its longest run in training, and than 16: (input_size,).
+
+        A channel that never changed in training is never stuck.
+        """
+        stuck: NDArray[np.bool_] = self.record[at.STUCK] > 0
+        return stuck
+
+    @property
+    def stuck_total(self) -> NDArray[np.int64]:
+        """How often each became so: (input_size,)."""
+        counts: NDArray[np.int64] = self.record[at.STUCK_TOTAL].astype(np.int64)
+        return counts
 
     def look(self, rows: NDArray[np.floating]) -> None:
         """Look at samples in order of time, (count, input_size).
@@ -61,18 +78,27 @@ class SensorChecks:
         UsageError
             If they are of another width.
         """
-        if rows.ndim != 2 or rows.shape[1] != len(self.stuck):
-            raise UsageError(f"these statistics are of {len(self.stuck)} channels; got samples of shape {rows.shape}.")
+        size = self.statistics.input_size
+        if rows.ndim != 2 or rows.shape[1] != size:
+            raise UsageError(f"these statistics are of {size} channels; got samples of shape {rows.shape}.")
         if not len(rows):
             return
-        self.samples += len(rows)
+        if rows.dtype == np.float32 and rows.dtype.isnative and rows.flags.c_contiguous and (handle := counting()) is not None:
+            places = (self.record.ctypes.data, self.record.strides[0], rows.ctypes.data, *rows.shape)
+            handle.edgelstm_look(*map(ctypes.c_int64, places))
+        else:
+            self.look_by_numpy(rows)
+
+    def look_by_numpy(self, rows: NDArray[np.floating]) -> None:
+        """The same where nothing is compiled, and of values of more digits; (count, input_size), at least one sample."""
+        self.record[at.SEEN, 0] += len(rows)
         series = np.ascontiguousarray(rows.T)  # (input_size, count): sums along memory are quick
         low, high = series.min(axis=1), series.max(axis=1)  # (input_size,), NaN where a value is missing
         whole = bool(np.isfinite(low).all() and np.isfinite(high).all())
         if not whole or (low < self._low).any() or (high > self._high).any():
-            self.out_of_range += ((rows < self._low) | (rows > self._high)).sum(axis=0)
+            self.record[at.OUT_OF_RANGE] += ((rows < self._low) | (rows > self._high)).sum(axis=0)
         if whole and not (series[:, 1:] == series[:, :-1]).any() and not (rows[0] == self._before).any():
-            self._run[:], self.stuck[:], self._before = 1, False, rows[-1].astype(np.float64)
+            self._run[:], self.record[at.STUCK], self._before[:] = 1, 0, rows[-1]
         else:
             self._look_for_runs(rows, ~np.isnan(rows))
         if whole:
@@ -87,8 +113,9 @@ class SensorChecks:
                 continue
             runs = self._runs(series, int(self._run[channel]))
             stuck = runs > self._longest[channel]
-            self.stuck_total[channel] += np.count_nonzero(stuck & ~np.append(self.stuck[channel], stuck[:-1]))
-            self._before[channel], self._run[channel], self.stuck[channel] = series[-1], runs[-1], stuck[-1]
+            began = stuck & ~np.append(self.record[at.STUCK, channel] > 0, stuck[:-1])
+            self.record[at.STUCK_TOTAL, channel] += np.count_nonzero(began)
+            self._before[channel], self._run[channel], self.record[at.STUCK, channel] = series[-1], runs[-1], stuck[-1]
 
     @staticmethod
     def _runs(series: NDArray[np.floating], before: int) -> NDArray[np.int64]:
@@ -101,16 +128,16 @@ class SensorChecks:
         """`_follow_mean` of (input_size, count) where no value is missing."""
         count = series.shape[1]
         if len(self._shares) != count:
-            self._shares = (1 - 1 / MEMORY) ** np.arange(count - 1, -1, -1) / MEMORY  # (count,)
-        kept = (1 - 1 / MEMORY) ** count
-        self._recent = self._recent * kept + series @ self._shares
-        self._weight = self._weight * kept + (1 - kept)
+            self._shares = (1 - 1 / at.MEMORY) ** np.arange(count - 1, -1, -1) / at.MEMORY  # (count,)
+        kept = (1 - 1 / at.MEMORY) ** count
+        self._recent[:] = self._recent * kept + series @ self._shares
+        self._weight[:] = self._weight * kept + (1 - kept)
 
     def _follow_mean(self, rows: NDArray[np.floating], known: NDArray[np.bool_]) -> None:
-        kept = (1 - 1 / MEMORY) ** known[::-1].cumsum(axis=0)[::-1]  # (count, input_size) what is left of each value and those before
-        share = np.where(known, kept / (1 - 1 / MEMORY) / MEMORY, 0.0)
-        self._recent = self._recent * kept[0] + (rows * share).sum(axis=0)
-        self._weight = self._weight * kept[0] + share.sum(axis=0)
+        kept = (1 - 1 / at.MEMORY) ** known[::-1].cumsum(axis=0)[::-1]  # (count, input_size) what is left of each value and those before
+        share = np.where(known, kept / (1 - 1 / at.MEMORY) / at.MEMORY, 0.0)
+        self._recent[:] = self._recent * kept[0] + (rows * share).sum(axis=0)
+        self._weight[:] = self._weight * kept[0] + share.sum(axis=0)
 
     @property
     def drift(self) -> NDArray[np.float64]:

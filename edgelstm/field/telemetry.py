@@ -120,8 +120,8 @@ class Telemetry:
             return self._observe(blocks)
         from ..runtime.block_clock import BlockClock
 
-        self._blocks = BlockClock(handle, FINEST, self._deadline_ns, self._tell, self._passed, LOOKED_AT)
-        self._blocks.collects(really=self.sensors is not None)
+        self._blocks = BlockClock(handle, FINEST, self._deadline_ns, self._tell)
+        self._look_from_here()
         self._clocks.append(self._blocks)
         return self._blocks.observe(iter(blocks))
 
@@ -136,17 +136,23 @@ class Telemetry:
             if block.begins or self.sensors is not None or len(taken) >= SETTLED_AT:
                 self._look_at(block, started + took)
 
-    def _tell(self, block: Any) -> None:
-        """What compiled code says: a block of a type that it does not know; or True, where samples are to be looked at."""
-        counted = self._blocks
-        if counted is None or (block is not True and counted.learn(block)):
+    def _look_from_here(self) -> None:
+        """Hand the sensors to compiled code, where that sees the samples."""
+        if self._blocks is not None:
+            self._blocks.look_at(None if self.sensors is None else self.sensors.record)
+
+    def _tell(self, came: Any) -> None:
+        """What compiled code says: a block of a type that it does not know; or samples, an array, that it cannot look at."""
+        if isinstance(came, np.ndarray):
+            samples = came
+        elif self._blocks is None or self._blocks.learn(came):
             return
-        if block is not True:
-            counted.answering(len(block.values))
-            self.resets += bool(block.begins)
-            self._passed += [block.values] if self.sensors is not None else []
-        self.look()
-        counted.look_after(LOOKED_AFTER)
+        else:
+            self._blocks.answering(len(came.values))
+            self.resets += bool(came.begins)
+            samples = came.values
+        if self.sensors is not None:
+            self.sensors.look(samples)
 
     def answered(self, block: Block, took: int) -> None:
         """Count a block of samples that were answered, `took` nanoseconds after they had arrived."""

@@ -95,6 +95,8 @@ def _about_file(path: str) -> os.stat_result:
             target = os.readlink(path)
             fetch = "fetch it with git annex get" if "annex/objects" in target else "copy the file itself"
             raise ModelFileError(f"is a link to {printable(target, 200)}, which is not there; {fetch}.") from None
+        if "://" in path:
+            raise ModelFileError("is an address; download the file, and give its path.") from None
         if path.startswith("~"):
             raise ModelFileError("begins with ~, which shells alone understand; give os.path.expanduser(path).") from None
         raise

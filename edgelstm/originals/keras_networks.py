@@ -10,8 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..importers.from_keras.store import read
 from ..model import Model
 from . import Answered
+
+#: Layers that Keras 2 wrote with ``time_major``.
+_RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN")
 
 
 def run(path: str, found: str, how: Mapping[str, str], model: Model, xs: NDArray[np.float32]) -> Answered:
@@ -28,17 +32,47 @@ def run(path: str, found: str, how: Mapping[str, str], model: Model, xs: NDArray
 
 
 def _loaded(path: str) -> tuple[Any, Any]:
-    """Keras and the file's network; what Keras 3 does not read of Keras 2 is tried with tf_keras."""
+    """Keras and the file's network; one of Keras 2 in tf_keras, where that is installed."""
+    with open(path, "rb") as file:
+        old = read(file).version < 3
+    if old and find_spec("tf_keras") is not None:
+        keras = import_module("tf_keras")
+        return keras, keras.models.load_model(path, compile=False)
     backend = next((name for name in ("torch", "jax", "tensorflow") if find_spec(name)), "")
     os.environ.setdefault("KERAS_BACKEND", backend)
     keras = import_module("keras")
+    return keras, _of_keras_2(keras, path) if old else keras.saving.load_model(path, compile=False)
+
+
+def _of_keras_2(keras: Any, path: str) -> Any:
+    """A network of Keras 2 in Keras 3.
+
+    Raises
+    ------
+    ValueError
+        If Keras 3 does not read it, or computes otherwise.
+    """
     try:
-        return keras, keras.saving.load_model(path, compile=False)
-    except (ValueError, TypeError, AttributeError):
-        if find_spec("tf_keras") is None:
-            raise
-    keras = import_module("tf_keras")
-    return keras, keras.models.load_model(path, compile=False)
+        network = keras.saving.load_model(path, custom_objects={name: _of_old(keras, name) for name in _RECURRENT}, compile=False)
+    except (ValueError, TypeError, AttributeError) as problem:
+        raise ValueError(f"{str(problem).rstrip('. ')}. It is of Keras 2, which tf_keras runs: pip install tf_keras") from problem
+    if "hard_sigmoid" in network.to_json():
+        raise ValueError("hard_sigmoid of Keras 2 is another function in Keras 3; tf_keras has it: pip install tf_keras")
+    return network
+
+
+def _of_old(keras: Any, name: str) -> Any:
+    """A recurrent layer's class that takes what Keras 2 wrote of it: ``time_major``, and its input's shape with the batch's axis."""
+
+    class Older(getattr(keras.layers, name)):  # type: ignore[misc]
+        def __init__(self, *given: Any, time_major: bool = False, **named: Any) -> None:
+            if time_major:
+                raise ValueError("time_major=True, which Keras 3 has not.")
+            if len(named.get("input_shape") or ()) == 3:
+                named["input_shape"] = named["input_shape"][1:]
+            super().__init__(*given, **named)
+
+    return Older
 
 
 def _inputs(network: Any, model: Model, xs: NDArray[np.float32]) -> list[NDArray[Any]]:

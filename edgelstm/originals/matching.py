@@ -1,7 +1,7 @@
 """Which array of a framework is which layer's: the one that is nearest to it, of those that hold as many numbers."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -15,6 +15,9 @@ Floats = NDArray[np.float64]
 
 #: An array further away than this, of a layer's largest value, is not the layer's.
 _APART = 1e-2
+
+#: An array this many times nearer to another layer is that one's.
+_NEARER = 10
 
 #: Outputs of a file among which those that are the model's answers are looked for.
 _MOST_OUTPUTS = 8
@@ -48,7 +51,7 @@ def values_of(model: Model, xs: NDArray[np.float32]) -> dict[str, Floats]:
 
 
 def layer_errors(model: Model, values: Mapping[str, Floats], within: Mapping[str, Floats]) -> tuple[LayerError, ...]:
-    """The nearest array of each layer; none where that is nearer to what the layer reads, which a rounding hardly changes."""
+    """The nearest array of each layer; none where that is another's, or nearer to what the layer reads: a rounding hardly changes it."""
     found = []
     for layer in model.layers:
         own, read = values[layer.name], [values[name] for name in layer.inputs]
@@ -57,7 +60,18 @@ def layer_errors(model: Model, values: Mapping[str, Floats], within: Mapping[str
         if error and len({len(part) for part in read}) == 1 and min(_errors(np.hstack(read), within[name]), default=np.inf) < error:
             error, name = None, ""
         found.append(LayerError(layer.name, layer.kind, name, error))
-    return tuple(found)
+    return tuple(_alone(one) if _others(one, found) else one for one in found)
+
+
+def _others(one: LayerError, found: Sequence[LayerError]) -> bool:
+    """Whether a layer's array is much nearer to another: what is between them, no array of the file holds."""
+    return any(
+        one.error > _NEARER * other.error for other in found if other.original == one.original and one.error and other.error is not None
+    )
+
+
+def _alone(one: LayerError) -> LayerError:
+    return replace(one, original="", error=None)
 
 
 def output_error(own: Floats, outputs: Mapping[str, Floats]) -> float:

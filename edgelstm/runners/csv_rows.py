@@ -33,7 +33,7 @@ class CsvRow:
         self._pick = self._chosen(reading.columns, names) or self._by_default(names)
         self._numeric = header and all(self._numbers.of(names[i]) is not None for i in self._pick)
         self.kept_names: Sequence[str] = [names[i] if names else f"column{i + 1}" for i in self._keep]
-        if header and reading.header is None and (self._counted or not self._named(names)):
+        if header and reading.header is None and (self._counted or not self._looked_for()):
             self.note = (
                 f"line {line} is taken for a header: {shown(first)}; --header no takes it for a sample, --header yes leaves this note out."
             )
@@ -46,10 +46,9 @@ class CsvRow:
         text = text or self._first
         return dialect.foreign(text, self._reading, self._model.input_names) or dialect.oddity(text, self._reading)
 
-    def _named(self, names: Sequence[str]) -> bool:
-        """Whether a header proved itself by a name that was looked for."""
-        asked = [c for c in self._reading.columns if isinstance(c, str)] or ([] if self._reading.columns else self._model.input_names)
-        return bool(asked) and not self._counted
+    def _looked_for(self) -> Sequence[str]:
+        """Names that a header must have."""
+        return [c for c in self._reading.columns if isinstance(c, str)] or ([] if self._reading.columns else self._model.input_names)
 
     def _is_header(self, cells: Sequence[str], first: str) -> bool:
         if self._reading.header is not None:
@@ -161,6 +160,25 @@ class CsvRow:
         if self._numeric:
             raise NoSample("this is the header again, or a sample like it; --skip-lines 1 --header no takes it for a sample.")
         return True
+
+    def begins_anew(self, text: str, *, whole: bool) -> bool:
+        """Whether a line is another header, as in joined files of two loggers; `whole`: only if it names all that is looked for."""
+        wanted = self._looked_for()
+        if not wanted or self._reading.header is False:
+            return False
+        try:
+            cells = [cell.strip() for cell in self._cut(text)]
+        except InputError:
+            return False
+        if any(cell and self._numbers.of(cell) is not None for cell in cells):
+            return False
+        found = find(wanted, [cell.lstrip("#% ") for cell in cells])
+        return all(len(places) == 1 for places in found) if whole else any(found)
+
+    def reads_as(self, other: object) -> bool:
+        """Whether another row takes the same columns."""
+        mine = (self._width, self._pick, self._keep)
+        return isinstance(other, CsvRow) and mine == (other._width, other._pick, other._keep)
 
     def quick(self, lines: Sequence[bytes]) -> tuple[list[list[float]], list[list[Any]]] | None:
         """What `parse` gives for each of many lines; None if any of them needs a closer look."""

@@ -102,6 +102,14 @@ class JsonRow:
         """JSON lines have no header."""
         return False
 
+    def begins_anew(self, text: str, *, whole: bool) -> bool:
+        """Every line has its own names."""
+        return False
+
+    def reads_as(self, other: object) -> bool:
+        """Names are looked up in each line."""
+        return isinstance(other, JsonRow)
+
     def quick(self, lines: Sequence[bytes]) -> None:
         """Every line is looked at."""
 

@@ -1,14 +1,16 @@
 """Many streams in one run: samples carry the name of theirs, and answers are written beside it."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..runtime.keyed import MOST_CHARACTERS
 from . import Samples, Sink, Watch
+from .counts import LineCount
 
 if TYPE_CHECKING:
     from ..field.bank import StreamBank
@@ -67,11 +69,41 @@ def _beside(samples: Samples) -> Sequence[Sequence[Any]]:
     return [[key, *row] for key, row in zip(samples.keys, kept, strict=True)]
 
 
-def by_column(source: Iterable[Samples]) -> Iterator[Samples]:
-    """Samples whose key is the last of the kept values, which is not handed on."""
+def by_column(source: Iterable[Samples], unnamed: LineCount | None = None) -> Iterator[Samples]:
+    """Samples whose key is the last of the kept values, which is not handed on.
+
+    Parameters
+    ----------
+    source : iterable of Samples
+    unnamed : LineCount, optional
+        Counts the lines of samples that have no key, which are left out: they are of no stream. Without it they are errors.
+
+    Raises
+    ------
+    InputError
+        For a sample that has no key, after those before it.
+    """
     for samples in source:
+        keys = [_key(row[-1]) for row in samples.kept]
         kept = [row[:-1] for row in samples.kept]
-        yield samples._replace(keys=[str(row[-1]) for row in samples.kept], kept=kept if len(samples.kept[0]) > 1 else ())
+        named = samples._replace(keys=keys, kept=kept if len(samples.kept[0]) > 1 else ())
+        if all(keys):
+            yield named
+            continue
+        lost = [i for i, key in enumerate(keys) if not key]
+        chosen = range(lost[0]) if unnamed is None else [i for i, key in enumerate(keys) if key]
+        if len(chosen):
+            yield named.only(chosen)
+        if unnamed is None:
+            place = f"{samples.file}: " * bool(samples.file) + f"line {samples.lines[lost[0]]}"
+            given = printable(json.dumps(samples.kept[lost[0]][-1], default=str), 40)
+            raise InputError(f"{place}: a key is text or a number; got {given}. --bad-lines skip leaves it out.")
+        unnamed.add([samples.lines[i] for i in lost], samples.file)
+
+
+def _key(value: Any) -> str:
+    """A value of the key's column as the name of a stream; empty where it names none."""
+    return "" if value is None or isinstance(value, dict | list) else str(value)
 
 
 class Room:

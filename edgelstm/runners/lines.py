@@ -4,6 +4,7 @@ It cuts lines, counts them, and decides what becomes of those that are no sample
 Nothing here opens files.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -15,6 +16,7 @@ from . import Samples
 from .counts import LineCount
 from .csv_rows import CsvRow
 from .json_rows import JsonRow
+from .names import find
 from .reading import Reading
 from .rows import Inputs, NoSample, NoText, Refused, Row, check_columns
 from .text import is_text, text_of
@@ -88,6 +90,7 @@ class LineSource:
         self._closer_look = [b'"', b"_", b"\0", b"\xef\xbb\xbf", *([reading.comment.encode()] if reading.comment else [])]
         self._blanks = " \r\n" if reading.separator == "\t" else None
         self._row: Row | None = None
+        self._moved = False
         self._blank: list[int] = []
         self.bad, self.repeated = LineCount(), LineCount()
         self.fault = ""
@@ -144,11 +147,20 @@ class LineSource:
             try:
                 self._take(data, line, burst)
             except (InputError, UsageError) as fault:
+                if self._reading.goes_on and not isinstance(fault, Refused) and self._hides_header(data):
+                    fault = Refused(f"{fault} It names inputs, so it is not skipped: repair it, or say --columns with numbers.")
                 if isinstance(fault, Refused) or not self._reading.goes_on:
                     burst.problem = type(fault)(f"{self._where(line)}: {fault}{self._way_on(fault)}")
                     break
                 self._pass_over([line], fault, burst)
         return burst
+
+    def _hides_header(self, data: bytes) -> bool:
+        """Whether a line that cannot be read, before the first that can, names inputs: without it a file's columns would go by position."""
+        if self._row is not None or self._live or self._reading.columns:
+            return False
+        cells = [cell.strip(" \"'") for cell in re.split("[,;\t|]", data.decode("latin-1").replace("\0", ""))]
+        return any(find(self._model.input_names, cells))
 
     def _way_on(self, fault: Exception) -> str:
         """What an error about a line advises beside repairing it."""
@@ -170,7 +182,7 @@ class LineSource:
         self.bad.add(lines, self.file)
         if self._reading.bad_lines == "missing" and self._row is not None and not isinstance(fault, NoSample):
             for line in lines:
-                burst.add(line, [NAN] * self._model.input_size, [""] * len(self._row.kept_names))
+                burst.add(line, [NAN] * self._model.input_size, [None] * len(self._row.kept_names))
 
     def _take(self, data: bytes, line: int, burst: "_Burst") -> None:
         """Add the sample on a line to the burst, if it holds one."""
@@ -193,7 +205,27 @@ class LineSource:
                 self._note(self.file + ": " * bool(self.file) + self._row.note)
             if self._row.header:
                 return
-        burst.add(line, *self._parsed(text, line))
+        try:
+            parsed = self._parsed(text, line)
+        except InputError:
+            if not self._row.begins_anew(text, whole=self._live):
+                raise
+            self._lay_out_anew(text, line)
+        else:
+            burst.add(line, *parsed)
+
+    def _lay_out_anew(self, text: str, line: int) -> None:
+        """Read all that follows by another header."""
+        try:
+            row = CsvRow(text, line, self._model, self._reading)
+        except (InputError, UsageError) as fault:
+            raise Refused(f"this is another header, and {fault}") from None
+        if self._row is not None and row.reads_as(self._row):
+            self.repeated.add([line], self.file)
+        elif not self._moved:
+            self._moved = True
+            self._note(f"{self._where(line)} is another header: from there on columns are where it says.")
+        self._row = row
 
     def _settle_blank_lines(self, burst: "_Burst") -> None:
         """Blank lines are bad ones as soon as something follows them."""

@@ -49,6 +49,12 @@ class Row(Protocol):
     def repeats_header(self, text: str) -> bool:
         """Whether a line is the header again."""
 
+    def begins_anew(self, text: str, *, whole: bool) -> bool:
+        """Whether a line is another header, by which those that follow are to be read; `whole`: only if it names all that is looked for."""
+
+    def reads_as(self, other: "Row") -> bool:
+        """Whether another row takes the same columns."""
+
     def quick(self, lines: Sequence[bytes]) -> tuple[list[list[float]], list[list[Any]]] | None:
         """What `parse` gives for each of many lines; None if any of them needs a closer look."""
 

@@ -3,6 +3,8 @@
 from ..errors import InputError
 from .rows import NoText
 
+_UTF16 = "this is UTF-16 text; write it as UTF-8: iconv -f UTF-16{} -t UTF-8."
+
 #: Beginnings of files that hold no lines, and what to do with them.
 _NO_LINES = (
     (b"\x1f\x8b", "this is compressed by gzip; unpack it: zcat FILE | edgelstm run …"),
@@ -14,8 +16,8 @@ _NO_LINES = (
     (b"PAR1", "this is a Parquet file, which edgelstm score reads; write it as CSV to stream it."),
     (b"\x89HDF", "this is an HDF5 file; write it as CSV."),
     (b"\x93NUMPY", "this is a .npy file; write it as CSV: numpy.savetxt(path, array, delimiter=',')."),
-    (b"\xff\xfe", "this is UTF-16 text; write it as UTF-8: iconv -f UTF-16 -t UTF-8."),
-    (b"\xfe\xff", "this is UTF-16 text; write it as UTF-8: iconv -f UTF-16 -t UTF-8."),
+    (b"\xff\xfe", _UTF16.format("")),
+    (b"\xfe\xff", _UTF16.format("")),
 )
 
 
@@ -30,6 +32,15 @@ def is_text(block: bytes) -> bool:
     return True
 
 
+def _unmarked(data: bytes) -> str:
+    """The order of bytes of UTF-16 text without a mark, by its beginning: every other byte is 0, and those between are not; else empty."""
+    even, odd = data[:8:2], data[1:8:2]
+    for order, zeros, rest in (("LE", odd, even), ("BE", even, odd)):
+        if len(data) > 3 and not any(zeros) and all(rest):
+            return order
+    return ""
+
+
 def text_of(data: bytes, *, first: bool) -> str:
     """A line as text; `first`: it is the first of its file.
 
@@ -38,12 +49,16 @@ def text_of(data: bytes, *, first: bool) -> str:
     InputError
         If it is none. Of a first line the error says what the file may be.
     """
+    if first and (order := _unmarked(data)):
+        raise NoText(_UTF16.format(order))
     if first and (known := next((what for begin, what in _NO_LINES if data.startswith(begin)), "")):
         raise NoText(known)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        raise InputError("this is not UTF-8 text; give CSV or JSON lines in UTF-8.") from None
+        raise InputError(
+            "this is not UTF-8 text; give CSV or JSON lines in UTF-8 (of Windows' text, iconv -f WINDOWS-1252 -t UTF-8 makes it)."
+        ) from None
     if "\0" in text:
         raise InputError("the line holds NUL bytes, as noise on a wire or a file cut while it is written leaves them; remove them.")
     return text.removeprefix("\ufeff")

@@ -29,6 +29,7 @@ def run(
     watch: Watch | None = None,
     *,
     unit: str = "s",
+    comma: bool = False,
     unread: LineCount | None = None,
 ) -> None:
     """Step every sample of `source` at its time, the last of its kept values, which is not handed on; a sample with a key in its stream.
@@ -42,6 +43,8 @@ def run(
     watch : Watch, optional
     unit : {"s", "ms", "us", "ns"}
         Of times that are numbers.
+    comma : bool
+        Whether a comma separates their decimals.
     unread : LineCount, optional
         Counts the lines whose time cannot be read, which are left out; without it they are errors.
 
@@ -58,7 +61,7 @@ def run(
         for i, (line, x, (*kept, when)) in enumerate(zip(samples.lines, samples.values, samples.kept, strict=True)):
             key, begin, before = samples.keys[i : i + 1], perf_counter_ns(), _replaced(timed)
             try:
-                at = seconds(when, unit)
+                at = seconds(when.replace(",", ".") if comma and isinstance(when, str) else when, unit)
             except InputError as problem:
                 if unread is None:
                     raise _placed(problem, samples, i) from None

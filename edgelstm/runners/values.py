@@ -20,6 +20,9 @@ na n/a #n/a <na> nan null none nil missing - -- --- ---- . ? ?? err error #err f
 """
 MISSING_WORDS = frozenset(_MISSING_WORDS.split())
 
+#: What may be thousands: 1,013 or 1,013.25.
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
+
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 
@@ -83,6 +86,9 @@ class Numbers:
     def _advice(self, text: str) -> str:
         if text.casefold() in MISSING_WORDS:
             return f"say --missing {text} if that is a missing value" if re.fullmatch(r"[\w.-]+", text) else f"say --missing '{text}'"
+        if not self._comma and _GROUPED.fullmatch(text):
+            comma = "; say --decimal , if it separates decimals" * (_DECIMAL_COMMA.fullmatch(text) is not None)
+            return f"write numbers without the comma if it groups thousands{comma}"
         if not self._comma and _DECIMAL_COMMA.fullmatch(text):
             return "say --decimal , where a comma separates decimals"
         if self._comma and "." in text and _float(text.replace(",", "")) is not None:

@@ -19,7 +19,6 @@ from . import step_clock as at
 _ITER, _NEXT, FIELDS, ITEMS = 62, 63, 16, 24
 
 _NAME = ctypes.create_string_buffer(b"edgelstm.Blocks")
-_CALLED = ("PyIter_Next", "PyList_Append", "PyObject_CallOneArg", "Py_DecRef")
 
 
 class _Slot(ctypes.Structure):
@@ -39,15 +38,10 @@ _BASE = 1 << 10
 _types: dict[int, type[Any]] = {}
 
 
-def _python(name: str) -> int:
-    """Address of a function of CPython's."""
-    return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
-
-
 def _type(step: int) -> type[Any]:
     """The type whose objects are stepped by the native function at this address, and keep alive what it counts in; made once."""
     if step not in _types:
-        slots = (_Slot * 3)(_Slot(_ITER, _python("PyObject_SelfIter")), _Slot(_NEXT, step), _Slot(0, None))
+        slots = (_Slot * 3)(_Slot(_ITER, at.python("PyObject_SelfIter")), _Slot(_NEXT, step), _Slot(0, None))
         spec = _Spec(ctypes.addressof(_NAME), FIELDS + 8, 0, _BASE, ctypes.addressof(slots))
         make = ctypes.pythonapi.PyType_FromSpec
         make.argtypes, make.restype = [ctypes.c_void_p], ctypes.py_object
@@ -60,7 +54,7 @@ def usable() -> bool:
     pair = (1, 2)
     return (
         native_call.usable()
-        and all(hasattr(ctypes.pythonapi, name) for name in (*_CALLED, "PyType_FromSpec", "PyObject_SelfIter"))
+        and all(hasattr(ctypes.pythonapi, name) for name in (*at.CALLED_OF_PYTHON, "PyType_FromSpec", "PyObject_SelfIter"))
         and [ctypes.c_void_p.from_address(id(pair) + ITEMS + 8 * i).value for i in range(2)] == [id(item) for item in pair]
     )
 
@@ -73,11 +67,7 @@ class BlockClock(at.Clock):
     handle, finest_ns, deadline_ns
         As `step_clock.Clock` takes them; the library holds `edgelstm_timed_next`.
     told : callable
-        called with a block whose type is unknown, and with True where samples are to be looked at.
-    passed : list
-        Takes the samples of each block, while `collects` says so.
-    enough : int
-        After so many samples `told` is called with True.
+        Called with a block whose type is unknown, and with samples, an array, that compiled code cannot look at.
 
     Attributes
     ----------
@@ -85,21 +75,9 @@ class BlockClock(at.Clock):
         Ticks a nanosecond.
     """
 
-    def __init__(
-        self,
-        handle: ctypes.CDLL,
-        finest_ns: int,
-        deadline_ns: float,
-        told: Callable[[Any], None],
-        passed: list[Any],
-        enough: int,
-    ) -> None:
-        super().__init__(handle, at.BLOCKS_SIZE, finest_ns, deadline_ns, (told, passed))
-        self._next, words = ctypes.cast(handle.edgelstm_timed_next, ctypes.c_void_p).value or 0, self._words
-        words[at.TOLD // 8], words[at.TRUE // 8] = id(told), id(True)
-        words[at.ENOUGH // 8], self._passed = enough, passed
-        words[at.CALLED // 8 : at.BLOCKS_SIZE // 8] = [_python(name) for name in _CALLED]
-        self._told, self._ticks = words.copy(), handle.edgelstm_ticks
+    def __init__(self, handle: ctypes.CDLL, finest_ns: int, deadline_ns: float, told: Callable[[Any], None]) -> None:
+        super().__init__(handle, finest_ns, deadline_ns, told)
+        self._next = ctypes.cast(handle.edgelstm_timed_next, ctypes.c_void_p).value or 0
 
     def observe(self, blocks: Iterator[Any]) -> Iterator[Any]:
         """The blocks of an iterator, counted; one iterator at a time."""
@@ -109,14 +87,6 @@ class BlockClock(at.Clock):
         ctypes.c_int64.from_address(id(made) + FIELDS).value = self._memory.ctypes.data
         counted: Iterator[Any] = made
         return counted
-
-    def collects(self, *, really: bool) -> None:
-        """Whether samples are collected to be looked at."""
-        self._words[at.PASSED // 8] = id(self._passed) if really else 0
-
-    def look_after(self, nanoseconds: int) -> None:
-        """Tell when so much time has passed, or enough samples have."""
-        self._words[at.COLLECTED // 8], self._words[at.DUE // 8] = 0, self._ticks() + int(nanoseconds * self.rate)
 
     def answering(self, count: int) -> None:
         """So many samples are in the block that has just come."""

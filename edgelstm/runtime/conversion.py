@@ -150,6 +150,8 @@ def _read(x: Any, form: Form) -> "NDArray[Any]":
     """`x` as an array of some numeric dtype."""
     if isinstance(x, str | bytes) or x is None:
         raise TypeError(type(x).__name__)
+    if isinstance(x, np.ndarray | np.void) and x.dtype.names:
+        return _by_name({name: x[name] for name in x.dtype.names}, form)
     if _is_masked(x):
         data = np.asarray(x.data)
         form.fit(data.shape)
@@ -195,10 +197,13 @@ def _is_masked(x: object) -> bool:
 
 def _by_label(x: object, array: "NDArray[Any]", form: Form) -> "NDArray[Any]":
     """The channels of a table by its columns, or of a series by its index, where both sides have names; else the array as it is."""
-    found = getattr(x, "index" if form.axes == 1 else "columns", None)
+    columns = getattr(x, "column_names", None) or getattr(x, "columns", None)  # `columns` of Arrow's tables are their values
+    found = getattr(x, "index", None) if form.axes == 1 else columns
     if found is None or callable(found) or not isinstance(found, Iterable) or not form.names():
         return array
     labels = list(islice(iter(found), _MOST_LABELS))
+    if labels and all(isinstance(label, tuple) for label in labels) and any(isinstance(part, str) for part in labels[0]):
+        raise TypeError("names of several levels; give a table whose columns have one name each")
     if not any(isinstance(label, str) for label in labels):
         return array
     if array.shape[-1:] != (len(labels),):

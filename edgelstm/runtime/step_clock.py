@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import native_call
 from .memory import allocate
@@ -33,14 +34,18 @@ SIZE = COUNTS + 8 * (LAST + 1)
 BEGUN = SIZE  # ticks when the block came that is being answered
 SAMPLES = SIZE + 8  # samples in it; 0: there is none
 KIND = SIZE + 16  # address of the type of blocks
-PASSED = SIZE + 24  # address of a list that takes samples which are to be looked at; 0: none are
-COLLECTED = SIZE + 32  # samples in it
-ENOUGH = SIZE + 40  # of so many it is told
-DUE = SIZE + 48  # ticks from which on it is told
-TOLD = SIZE + 56  # address of what is called with a block of an unknown type, or with True where samples are to be looked at
-TRUE = SIZE + 64  # address of True
-CALLED = SIZE + 72  # addresses of PyIter_Next, PyList_Append, PyObject_CallOneArg, Py_DecRef
-BLOCKS_SIZE = CALLED + 32
+TOLD = SIZE + 24  # address of what is called with what compiled code does not know: a block of another type, samples that it cannot look at
+TRUE = SIZE + 32  # address of True
+LOOKS = SIZE + 40  # address of the record of the sensors (`runtime.sensor_record`); 0: nobody looks at samples
+STRIDE = SIZE + 48  # bytes of a row of that record
+CHANNELS = SIZE + 56  # values in a sample
+ARRAY_TYPE = SIZE + 64  # address of numpy.ndarray
+FLOAT32 = SIZE + 72  # address of numpy.dtype("float32")
+CALLED = SIZE + 80  # addresses of PyIter_Next, PyObject_CallOneArg, Py_DecRef
+RECORD_SIZE = CALLED + 24
+
+#: What compiled code calls of CPython's stable ABI.
+CALLED_OF_PYTHON = ("PyIter_Next", "PyObject_CallOneArg", "Py_DecRef")
 
 #: How often the counter's rate is measured, and for how many nanoseconds.
 _MEASUREMENTS, _MEASURED = 7, 500_000
@@ -70,23 +75,33 @@ class Clock:
     ----------
     handle : ctypes.CDLL
         Holds `edgelstm_ticks` and what counts.
-    size : int
-        Of the record.
     finest_ns : int
         The smallest latency that is told apart.
     deadline_ns : float
-    kept : tuple
-        What addresses in the record point to.
+    told : callable
+        Called with what compiled code does not know.
     """
 
-    def __init__(self, handle: ctypes.CDLL, size: int, finest_ns: int, deadline_ns: float, kept: tuple[object, ...]) -> None:
-        self._memory = allocate(size).view(native_call.Binding)
-        self._memory.kept = (*kept, handle)
-        self._words = self._memory.view(np.int64)
+    def __init__(self, handle: ctypes.CDLL, finest_ns: int, deadline_ns: float, told: Callable[[Any], None]) -> None:
+        self._memory = allocate(RECORD_SIZE).view(native_call.Binding)
+        self._memory.kept = (told, handle)
+        self._words = words = self._memory.view(np.int64)
+        words[TOLD // 8], words[TRUE // 8] = id(told), id(True)
+        words[ARRAY_TYPE // 8], words[FLOAT32 // 8] = id(np.ndarray), id(np.dtype(np.float32))
+        words[CALLED // 8 : RECORD_SIZE // 8] = [python(name) for name in CALLED_OF_PYTHON]
         self.rate = _rate(handle)
         self._memory[SCALE : SCALE + 8].view(np.float64)[0] = 1 / (self.rate * finest_ns)
         self._words[DEADLINE // 8] = int(min(deadline_ns * self.rate, 2.0**62))
         self._told = self._words.copy()
+
+    def look_at(self, sensors: NDArray[np.float64] | None) -> None:
+        """Look at samples as they pass, and write into this record (`runtime.sensor_record`), or do not."""
+        if sensors is None:
+            self._words[LOOKS // 8] = 0
+            return
+        self._memory.kept = (*self._memory.kept, sensors)
+        self._words[STRIDE // 8], self._words[CHANNELS // 8] = sensors.strides[0], sensors.shape[1]
+        self._words[LOOKS // 8] = sensors.ctypes.data
 
     def collect(self) -> Counted:
         """What was counted since this was last asked for; the record is never written to, since a step may count meanwhile."""
@@ -105,6 +120,8 @@ class StepClock(Clock):
         Of a stream; see `native_call.bind`.
     handle, finest_ns, deadline_ns
         As `Clock` takes them.
+    told : callable
+        Called with a sample that compiled code cannot look at; with True where the stream's own input was stepped.
     address : int
         Of the native step.
 
@@ -114,12 +131,20 @@ class StepClock(Clock):
         Takes and gives what the stream's does.
     """
 
-    def __init__(self, step: Any, handle: ctypes.CDLL, address: int, finest_ns: int, deadline_ns: float) -> None:
-        super().__init__(handle, SIZE, finest_ns, deadline_ns, (step,))
+    def __init__(
+        self, step: Any, handle: ctypes.CDLL, address: int, finest_ns: int, deadline_ns: float, told: Callable[[Any], None]
+    ) -> None:
+        super().__init__(handle, finest_ns, deadline_ns, told)
+        self._memory.kept = (*self._memory.kept, step)
         self._words[0] = address
         self._words[OWNER // 8] = id(step.__self__)
         timed = ctypes.cast(handle.edgelstm_timed_step, ctypes.c_void_p).value or 0
         self.step: Callable[..., Any] = native_call.builtin(self._memory, METHOD, timed)
+
+
+def python(name: str) -> int:
+    """Address of a function of CPython's."""
+    return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
 
 
 @cache

@@ -7,8 +7,11 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
+from datetime import time as clock_time
 from importlib import import_module
 from inspect import signature
+from math import isfinite
 from traceback import extract_tb
 from typing import Any
 
@@ -87,13 +90,15 @@ class FunctionSource(NumberSource):
             lost = [name for name in (*self._names, *self._keep) if name not in item]
             if lost and not (self._reading.absent and lost[0] in self._names and self.samples > 1):
                 raise InputError(f"{self._where()}: {lost[0]!r} is not in this mapping.")
-            kept = [item[name] for name in self._keep]
+            kept = [_plain(item[name]) for name in self._keep]
             item = [item.get(name) for name in self._names]
         elif self._keep:
             raise InputError(f"{self._where()}: {self._keep[0]!r} is asked for; yield a mapping that holds it.")
         try:
-            values = np.array([_NAN if value is None else value for value in item], np.float32).reshape(-1)
-        except (TypeError, ValueError):
+            numbers = np.array([_NAN if _is_missing(value) else value for value in item], np.float64)
+            with np.errstate(over="ignore"):
+                values = numbers.astype(np.float32).reshape(-1)
+        except (TypeError, ValueError, OverflowError):
             raise InputError(f"{self._where()}: this is no row of numbers; yield {self._model.input_size} of them.") from None
         if len(values) != self._model.input_size:
             raise InputError(f"{self._where()}: {len(values)} values, but the model takes {self._model.input_size}.")
@@ -106,6 +111,22 @@ class FunctionSource(NumberSource):
         """Let a generator clean up behind itself."""
         if hasattr(self._made, "close"):
             self._made.close()
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value is none: Python's, NumPy's, pandas'."""
+    return value is None or value is np.ma.masked or type(value).__name__ == "NAType"
+
+
+def _plain(value: Any) -> Any:
+    """A value beside a sample as JSON has it: numbers of NumPy and tensors as Python's, times in ISO 8601, NaN as none, others as text."""
+    if isinstance(value, date | clock_time):
+        return value.isoformat()
+    if not isinstance(value, np.datetime64) and getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value if value is None or type(value) in (bool, int, float, str) else str(value)
 
 
 def _check_options(function: Any, address: Address) -> None:

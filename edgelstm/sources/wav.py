@@ -3,6 +3,7 @@ Specifications 1.0" (1991) and RFC 2361 lay it out: whole numbers of 8 to 32 bit
 """
 
 import struct
+import sys
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -17,6 +18,9 @@ from .sound import Framing
 
 #: Frames read at once.
 BLOCK = 1 << 14
+
+#: From so many bytes on a size stands for one that was not known when the header was written, as to a pipe.
+UNKNOWN = 0x7FFFF000
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 
@@ -48,7 +52,8 @@ class WavSource(NumberSource):
         check_no_columns(address, wanted.reading)
         super().__init__()
         self._name = address.path
-        self._stream = open(address.path, "rb")  # noqa: SIM115  closed by close
+        piped = address.path == "-"
+        self._stream = open(sys.stdin.fileno() if piped else address.path, "rb", closefd=not piped)  # noqa: SIM115  closed by close
         try:
             self._form, self._channels, rate, self._bits, self._bytes = _header(self._stream, self._name)
             self._framing = Framing(self._channels, rate, wanted.model, wanted.rate_hz, self._name)
@@ -63,14 +68,20 @@ class WavSource(NumberSource):
     def _sound(self) -> Iterator[NDArray[np.float32]]:
         """Frames (count, channels) between -1 and 1."""
         width = self._channels * self._bits // 8
-        left = self._bytes
-        while left >= width:
-            data = self._stream.read(min(BLOCK * width, left - left % width))
-            data = data[: len(data) - len(data) % width]
-            if not data:
+        left, rest = self._bytes, b""
+        while left is None or left >= width:
+            most = BLOCK * width - len(rest)
+            got = self._stream.read1(most if left is None else min(most, left - left % width - len(rest)))
+            if not got and left is not None:
                 raise InputError(f"{self._name}: the file ends {left} bytes before its own header says; copy it again, whole.")
-            left -= len(data)
-            yield _numbers(data, self._form, self._bits).reshape(-1, self._channels)
+            if not got:
+                return
+            data = rest + got
+            rest = data[len(data) - len(data) % width :]
+            data = data[: len(data) - len(rest)]
+            left = None if left is None else left - len(data)
+            if data:
+                yield _numbers(data, self._form, self._bits).reshape(-1, self._channels)
 
     def close(self) -> None:
         """Close the file."""
@@ -90,8 +101,11 @@ def _numbers(data: bytes, form: int, bits: int) -> NDArray[np.float32]:
     return ((raw.astype(np.float64) - middle) / (1 << (bits - 1))).astype(np.float32)
 
 
-def _header(file: BinaryIO, name: str) -> tuple[int, int, int, int, int]:
-    """The form, channels, frames a second, bits and bytes of the sound, whose first byte is the next of the file."""
+def _header(file: BinaryIO, name: str) -> tuple[int, int, int, int, int | None]:
+    """The form, channels, frames a second, bits and bytes of the sound, whose first byte is the next of the file.
+
+    Without a number of bytes it goes on to the end: who wrote it did not know, or never came to write it.
+    """
     start = file.read(12)
     if len(start) < 12 or start[:4] != b"RIFF" or start[8:] != b"WAVE":
         raise InputError(f"{name} is no WAVE file; convert it, for example with ffmpeg -i {name} sound.wav.")
@@ -101,12 +115,19 @@ def _header(file: BinaryIO, name: str) -> tuple[int, int, int, int, int]:
         if kind == b"data":
             if form is None:
                 raise InputError(f"{name}: the sound comes before its format; write the file anew.")
-            return *form, size
+            unsaid = size >= UNKNOWN or (not size and struct.unpack("<I", start[4:8])[0] in (0, 0xFFFFFFFF))
+            return *form, None if unsaid else size
         if kind == b"fmt ":
             form = _format(file.read(min(size + size % 2, 64)), name)
-            size = max(0, size - 64)
-        file.seek(size + size % 2, 1)
+            size = max(0, size + size % 2 - 64)
+        _pass(file, size + size % 2)
     raise InputError(f"{name} holds no sound: it has no data chunk.")
+
+
+def _pass(file: BinaryIO, size: int) -> None:
+    """Read over bytes; a pipe cannot be told to go on elsewhere."""
+    while size > 0 and (data := file.read(min(size, 1 << 16))):
+        size -= len(data)
 
 
 def _format(chunk: bytes, name: str) -> tuple[int, int, int, int]:

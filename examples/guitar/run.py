@@ -95,10 +95,14 @@ def told(model: el.Model, dry: Floats) -> None:
 
 
 def read(path: Path) -> NDArray[np.float32]:
-    with wave.open(str(path)) as file:
-        if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (RATE, 1, 2):
-            raise SystemExit(f"{path} must have one channel of 16 bits at {RATE} Hz.")
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+    try:
+        with wave.open(str(path)) as file:
+            form, frames = (file.getframerate(), file.getnchannels(), file.getsampwidth()), file.readframes(file.getnframes())
+    except (OSError, EOFError, wave.Error) as problem:
+        raise SystemExit(f"{path} is no WAV file: {str(problem) or 'it ends too early'}.") from None
+    if form != (RATE, 1, 2) or not frames:
+        raise SystemExit(f"{path} must have one channel of 16 bits at {RATE} Hz, and samples in it.")
+    return np.frombuffer(frames, "<i2").astype(np.float32) / 32768
 
 
 def write(path: Path, samples: Floats) -> None:
@@ -152,8 +156,10 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.write:
         return print_result(EXAMPLE.write())
-    model = load()
+    if not asked.output.is_dir():
+        parser.error(f"{asked.output} is no folder to write to; make it first.")
     dry = guitar.riff() if asked.recording is None else read(asked.recording)
+    model = load()
     write(asked.output / "guitar.dry.wav", dry)
     write(asked.output / "guitar.wav", stepped(el.Stream(model), dry))
     print_result(EXAMPLE.measured())

@@ -202,13 +202,13 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.write:
         return print_result(EXAMPLE.write())
+    if asked.text is None and not sys.stdin.isatty():
+        parser.error("typing needs a terminal; --text types a text.")
     keyboard = Keyboard(small(load()))
     if asked.text is not None:
         print(typed(keyboard, asked.text))
         print(f"{keyboard.taps} taps for {len(keyboard.text)} signs")
         return None
-    if not sys.stdin.isatty():
-        parser.error("typing needs a terminal; --text types a text.")
     return in_terminal(keyboard)
 
 

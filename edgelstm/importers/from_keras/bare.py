@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...errors import UnsupportedModelError, UsageError, printable
 from .. import chain
 from ..hdf5 import Group
-from .bare_order import only_order, proposal
+from .bare_order import GATES, PADDING, only_order, proposal
 from .weights import ByName, ByPath, Weights, listed
 
 if TYPE_CHECKING:
@@ -57,6 +57,12 @@ class Bare:
     @property
     def is_recurrent(self) -> bool:
         return "recurrent_kernel" in self.shapes
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether it has gates whose function stands in no array: CuDNN's, told by their two biases, have sigmoid."""
+        units, rows = (*self.shapes.get("recurrent_kernel", ()), 0, 0)[:2]
+        return rows > units and self.shapes.get("bias") not in ((8 * units,), (6 * units,))
 
     @property
     def is_table(self) -> bool:
@@ -142,10 +148,7 @@ class Bare:
         if kind == "GRU":
             settings["reset_after"] = len(bias) == 2
         if asked.recurrent_activation is None:
-            raise UnsupportedModelError(
-                'holds weights alone and does not say what its gates are passed through. Say it: recurrent_activation="sigmoid" '
-                '(Keras\' default since 2.3, and of tensorflow.keras since 2.0) or recurrent_activation="hard_sigmoid" (before).'
-            )
+            raise UnsupportedModelError(f"holds weights alone and does not say what its gates are passed through. Say it: {GATES}.")
         return kind, {**settings, "recurrent_activation": asked.recurrent_activation}
 
 
@@ -160,12 +163,14 @@ def described(root: Group, asked: "Asked") -> Network:
     found = _by_name(root) if by_name else _by_path(root)
     found, notes = _without(found, asked.without)
     if asked.layers is None:
-        asked = asked._replace(layers=_order(found))
+        asked = asked._replace(layers=_order(found, gates=by_name and asked.recurrent_activation is None))
         notes += [f'Every step of a recording is answered; layers="…, {bare.name}, final" is for a network that answers once.'
                   for bare in found.values() if bare.both][-1:]  # fmt: skip
     if not by_name and asked.recurrent_activation is None and any(bare.is_recurrent for bare in found.values()):
         asked = asked._replace(recurrent_activation="sigmoid")
         notes.append('Gates are taken to be passed through sigmoid, as Keras has it by default; recurrent_activation="…" says otherwise.')
+    if any(bare.is_recurrent for bare in found.values()):
+        notes.append(PADDING)
     items = chain.parse(asked.layers or "")
     tables = [item.module for item in items if item.word == "embedding" and item.module in found]
     found |= {name: found[name].as_table() for name in tables}
@@ -196,8 +201,8 @@ def _without(found: dict[str, Bare], without: str | None) -> tuple[dict[str, Bar
     return {name: bare for name, bare in found.items() if name not in names}, notes
 
 
-def _order(found: Mapping[str, Bare]) -> str:
-    """The only order.
+def _order(found: Mapping[str, Bare], *, gates: bool) -> str:
+    """The only order. gates: whether what gates are passed through has to be said too.
 
     Raises
     ------
@@ -209,6 +214,8 @@ def _order(found: Mapping[str, Bare]) -> str:
     order = proposal(found)
     shown = "; ".join(f"{printable(name, 60)}: {_listed(bare.shapes)}" for name, bare in found.items())
     advice = f" Replace each {chain.OPEN} by the activation there, or by embedding." if chain.OPEN in order else ""
+    if gates and any(bare.is_gated for bare in found.values()):
+        advice += f" Say beside it {GATES}."
     raise UnsupportedModelError(
         f"holds weights alone and does not say how its layers follow each other. It holds {shown}. Save the whole model; or give the JSON "
         f'that model.to_json() writes, or a recipe, by recipe="…"; or say it with layers, for example: layers="{order}".{advice}'

@@ -10,6 +10,18 @@ from ..chain import Item
 if TYPE_CHECKING:
     from .bare import Bare
 
+#: What has to be said of gates.
+GATES = (
+    'recurrent_activation="sigmoid" (Keras\' default since 2.3, and of tensorflow.keras since 2.0) '
+    'or recurrent_activation="hard_sigmoid" (before)'
+)
+
+#: The note on a recurrent network.
+PADDING = (
+    "Whether padded timesteps are left out (Masking, mask_zero=True) the file does not say: give sequences without padding, "
+    "or the JSON that model.to_json() writes as the recipe."
+)
+
 #: How many beginnings are tried, and of how many layers.
 _MAX_TRIES, _MAX_LAYERS = 2000, 40
 

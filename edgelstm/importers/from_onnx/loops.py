@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ...errors import UnsupportedModelError
 from ..graph.convolving import time_axis
 from ..graph.expressions import State
 from ..graph.tracing import Flow, Value
@@ -72,10 +73,26 @@ def loop(call: Call) -> Sequence[Value]:
     body: Graph = call.attribute("body")
     if call.has(1) and not call.constant(1).all():
         call.refuse("runs no iteration")
-    names, changed, counters = _names(body), {}, [Counter(_NOWHERE)]
-    carried = [i for i, name in enumerate(names[2:], 2) if origin(body, body.outputs[i - 1].name) != name]
-    if any(computed(call, call.value(index)) for index in carried):
+    names = _names(body)
+    carried = [call.value(i) for i, name in enumerate(names[2:], 2) if origin(body, body.outputs[i - 1].name) != name]
+    if any(computed(call, value) for value in carried):
         return _spelled_out(call, body, names)
+    given = call.values
+    try:
+        return _of_steps(call, body, names)
+    except UnsupportedModelError as problem:
+        if not all(isinstance(value, np.ndarray) and value.dtype.kind in "iub" for value in carried):
+            raise
+        call.values = given
+        try:
+            return _spelled_out(call, body, names)
+        except UnsupportedModelError:
+            raise problem from None
+
+
+def _of_steps(call: Call, body: Graph, names: list[str]) -> list[Value]:
+    """What a Loop gives whose iterations read the rows of the recording by their number."""
+    changed, counters = {}, [Counter(_NOWHERE)]
     call.values = [sequence(call, value) for value in call.values]
     steps = _steps(call, body, names)
     given: dict[str, Value] = {names[0]: counters[0], names[1]: np.array(True)}

@@ -3,7 +3,11 @@
 from .file import Graph
 
 #: The note on a graph that does so.
-NOTE = "The file rounds biases down to whole levels, whose size depends on the recording; the model adds them unrounded and differs so far."
+NOTE = (
+    "The model's answers differ from this file's: it rounds biases down to whole levels of its 8-bit products, whose size depends on the "
+    "recording, and the model adds them unrounded. Convert the file of float32 weights that it was made of, or let a newer onnxruntime "
+    "quantise that one."
+)
 
 _TO_WHOLE = ("Floor", "Ceil", "Round")
 

@@ -28,6 +28,9 @@ _FUNCTIONS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid", "TANH": "tanh", "RELU
 _PASSING = ("RESHAPE", "STRIDED_SLICE", "QUANTIZE", "DEQUANTIZE")
 _KNOWN = (*_MODULES, *_FUNCTIONS, *_PASSING)
 
+#: What is said of a graph of whole numbers that is not imported.
+_WHOLE = "What whole numbers round is imported exactly or not at all: convert the network with weights of float16 or float32."
+
 
 def from_tflite(graph: Graph, layers: str | None = None, *, source: str = "TensorFlow Lite") -> tuple[Model, str, list[str]]:
     """Build a model from a graph.
@@ -97,15 +100,16 @@ def _through_graph(graph: Graph, taken: int, layers: str | None, source: str) ->
 
 
 def _followed(graph: Graph, source: str) -> tuple[tuple[Model, str, list[str]], list[str]]:
-    """A graph as a model, in whole numbers where it holds them and that can be done, and the notes of writing it."""
-    if is_whole(graph):
-        try:
-            file, notes = program(graph, exact=True)
-            return from_onnx(file, source=printable(source)), notes
-        except UnsupportedModelError:
-            pass
-    file, notes = program(graph)
-    return from_onnx(file, source=printable(source)), notes
+    """A graph as a model, in whole numbers where it holds them, and the notes of writing it."""
+    whole = is_whole(graph)
+    try:
+        file, notes = program(graph, exact=whole)
+        return from_onnx(file, source=printable(source)), notes
+    except UnsupportedModelError as problem:
+        if not whole:
+            raise
+        said = str(problem).rstrip(".")
+        raise UnsupportedModelError(f"{said}. {_WHOLE}") from None
 
 
 def _names(operators: Sequence[Operator]) -> list[str]:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UnsupportedModelError
 from ...layers.fake_quantize import DynamicFakeQuantize, Requantize
 from ..from_onnx.calls import Call
 from ..from_onnx.quantised import rounded
@@ -20,15 +19,13 @@ from ..from_onnx.writer import Ref
 from ..graph.expressions import Made
 from ..graph.tracing import Flow, Value
 from .file import Graph, Operator, Tensor
+from .hybrid import FEW, SUMS, flows, meets
 from .moving import DOMAIN, MOVING
 from .scope import Handler, Scope
 from .variables import VARIABLES
 
-#: Types that levels of what flows may have, and the largest sum that float32 holds exactly.
-_TYPES, _EXACT = ("int8", "uint8"), 1 << 24
-
-#: Operators that sum products of levels; the field of their fused function.
-_SUMS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 4, "FULLY_CONNECTED": 0}
+#: The largest sum that float32 holds exactly.
+_EXACT = 1 << 24
 
 #: Operators whose answers are some of the levels that they read.
 _MOVES = {*MOVING, *VARIABLES, "MAX_POOL_2D"} - {"QUANTIZE", "DEQUANTIZE", "CAST"}
@@ -37,25 +34,10 @@ _MOVES = {*MOVING, *VARIABLES, "MAX_POOL_2D"} - {"QUANTIZE", "DEQUANTIZE", "CAST
 _BOUNDS = {0: (-np.inf, np.inf), 1: (0, np.inf), 2: (-1, 1), 3: (0, 6)}
 
 
-def flows(tensor: Tensor) -> bool:
-    """Whether a tensor is computed, and holds levels."""
-    return tensor.data is None and tensor.type in _TYPES and tensor.scale.size == 1 == tensor.zero_point.size
-
-
 def is_whole(graph: Graph) -> bool:
     """Whether whole numbers flow through a graph, or numbers meet weights of whole numbers."""
-    return any(meets(operator) or any(map(flows, operator.outputs)) for operator in graph.operators)
-
-
-def meets(operator: Operator) -> bool:
-    """Whether numbers that are no levels meet weights that are: TensorFlow Lite rounds them first, over the range of each row; of a
-    convolution, whose every channel has a scale, over that of all rows.
-    """
-    if operator.kind not in _SUMS or len(operator.inputs) < 2:
-        return False
-    x, weight = operator.operand(0), operator.operand(1)
-    hybrid = x.data is None and x.type == "float32" and weight.data is not None and weight.type == "int8"
-    return hybrid and weight.scale.size > (operator.kind != "FULLY_CONNECTED")
+    operators = [operator for one in (graph, *graph.others) for operator in one.operators]
+    return any(map(flows, graph.inputs)) or any(meets(operator) or any(map(flows, operator.outputs)) for operator in operators)
 
 
 @dataclass(eq=False)
@@ -71,7 +53,7 @@ class LevelScope(Scope):
         """What a tensor has become, as the present operator takes it."""
         ref = self.instead.get(tensor) or super().given(tensor)
         if self.mode != "numbers":
-            if tensor.data is not None and tensor.type in _TYPES and tensor.scale.size == 1 and self.mode == "levels":
+            if tensor.data is not None and tensor.type in FEW and tensor.scale.size == 1 and self.mode == "levels":
                 return self.writer.constant(np.rint(self.writer.constants[ref.name] / tensor.scale).astype(np.float32))
             return ref
         if flows(tensor) and ref.name not in self.writer.constants:
@@ -108,7 +90,7 @@ def in_levels(handlers: Mapping[str, Handler]) -> dict[str, Handler]:
     """The writers of a graph of whole numbers."""
     rounding = {kind: _rounding(handler) for kind, handler in handlers.items()}
     moving: dict[str, Handler] = {kind: _moving(handlers[kind], rounding[kind]) for kind in _MOVES}
-    summing: dict[str, Handler] = {kind: _summing(handlers[kind], rounding[kind]) for kind in _SUMS}
+    summing: dict[str, Handler] = {kind: _summing(handlers[kind], rounding[kind]) for kind in SUMS}
     return {**rounding, **moving, **summing, "QUANTIZE": _quantize}
 
 
@@ -125,9 +107,6 @@ def _rounding(handler: Handler) -> Callable[[Scope, Operator], list[Ref]]:
         s = _scope(s)
         made = handler(s, operator)
         refs = [made] if isinstance(made, Ref) else list(made)
-        flowing = [t for t in (*operator.inputs, *operator.outputs) if t is not None and not t.variable]
-        if wide := next((t for t in flowing if t.type == "int16" and t.scale.size), None):
-            s.refuse(f"{wide} has more levels than edgelstm computes with exactly")
         return [s.rounded(ref, 1 / t.scale, t) if flows(t) else ref for ref, t in zip(refs, operator.outputs, strict=False)]
 
     return write
@@ -140,8 +119,8 @@ def _moving(handler: Handler, otherwise: Callable[[Scope, Operator], list[Ref]])
         s = _scope(s)
         held = s.shared.inputs.get(s.handles.get(operator.operand(0), "")) if operator.kind == "ASSIGN_VARIABLE" else None
         tensors = [t for t in (*operator.inputs, *operator.outputs, held) if t is not None and t.scale.size]
-        alike = {(float(t.scale[0]), int(t.zero_point[0])) for t in tensors if t.type in _TYPES}
-        if len(alike) > 1 or (alike and any(t.type not in _TYPES for t in tensors)):
+        alike = {(float(t.scale[0]), int(t.zero_point[0])) for t in tensors if t.type in FEW}
+        if len(alike) > 1 or (alike and any(t.type not in FEW for t in tensors)):
             if operator.kind in VARIABLES:
                 s.refuse("its variable holds levels of several scales")
             return otherwise(s, operator)
@@ -158,7 +137,7 @@ def _summing(handler: Handler, otherwise: Callable[[Scope, Operator], list[Ref]]
 
     def write(s: Scope, operator: Operator) -> "Ref | list[Ref]":
         s, x, weight, y = _scope(s), operator.operand(0), operator.operand(1), operator.outputs[0]
-        number = operator.options.number(_SUMS[operator.kind], "b")
+        number = operator.options.number(SUMS[operator.kind], "b")
         if meets(operator):
             before = s.ref(operator, 0)
             whole = "ROUND_ROWS" if operator.kind == "FULLY_CONNECTED" else "ROUND_ALL"
@@ -222,5 +201,3 @@ def take_inputs(scope: LevelScope) -> None:
     for tensor in scope.graph.inputs:
         if flows(tensor):
             scope.values[tensor] = scope.rounded(scope.values[tensor], 1 / tensor.scale, tensor)
-        elif tensor.scale.size:
-            raise UnsupportedModelError(f"holds the input {tensor}, whose levels are not computed with exactly.")

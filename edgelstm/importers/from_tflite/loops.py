@@ -1,6 +1,6 @@
 """WHILE and IF: a loop over the steps of a recording becomes ONNX's Loop, whose body is one step; others stand in place."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,8 @@ from ..from_onnx.file import Graph as Body
 from ..from_onnx.file import Tensor as Name
 from ..from_onnx.writer import Ref, Writer
 from .file import Graph, Operator, Tensor
+from .hybrid import LEVELS
+from .levels import LevelScope, in_levels
 from .moving import DOMAIN
 from .scope import DEEPEST, Handler, Scope
 from .variables import called
@@ -137,11 +139,13 @@ class _Loop:
 def _inner(s: Scope, index: int, graph: Graph, writer: Writer) -> Scope:
     if index == 0 or index in s.inside or len(s.inside) >= DEEPEST:
         raise ModelFileError(f"{s.writer.place}: calls a graph that calls itself, or graphs nested deeper than {DEEPEST}.")
+    if whole := next((tensor for tensor in graph.inputs if tensor.type in LEVELS and tensor.scale.size), None):
+        s.refuse(f"it takes {whole.type}, {whole}, into a loop or branch, where whole numbers are not imported")
     quotients = s.quotients if writer is s.writer else {}
-    return Scope(graph, s.shared, writer, (*s.inside, index), quotients=quotients)
+    return type(s)(graph, s.shared, writer, (*s.inside, index), quotients=quotients)
 
 
-def _in_place(s: Scope, index: int, graph: Graph, given: Sequence[Ref], handlers: dict[str, Handler]) -> list[Ref]:
+def _in_place(s: Scope, index: int, graph: Graph, given: Sequence[Ref], handlers: Mapping[str, Handler]) -> list[Ref]:
     """The outputs of a graph that runs once."""
     place, inner = s.writer.place, _inner(s, index, graph, s.writer)
     inner.values.update(zip(graph.inputs, given, strict=True))
@@ -151,7 +155,7 @@ def _in_place(s: Scope, index: int, graph: Graph, given: Sequence[Ref], handlers
     return found
 
 
-def _while(s: Scope, operator: Operator, handlers: dict[str, Handler]) -> Sequence[Ref]:
+def _while(s: Scope, operator: Operator, handlers: Mapping[str, Handler]) -> Sequence[Ref]:
     condition, index = operator.options.number(0, "i"), operator.options.number(1, "i")
     loop = _Loop(s, operator, called(s, condition), called(s, index))
     given = [s.ref(operator, place) for place in range(len(operator.inputs))]
@@ -165,7 +169,7 @@ def _while(s: Scope, operator: Operator, handlers: dict[str, Handler]) -> Sequen
     return _written(s, loop, index, body, given, handlers)
 
 
-def _written(s: Scope, loop: _Loop, index: int, body: Graph, given: list[Ref], handlers: dict[str, Handler]) -> list[Ref]:
+def _written(s: Scope, loop: _Loop, index: int, body: Graph, given: list[Ref], handlers: Mapping[str, Handler]) -> list[Ref]:
     """A Loop node, and what the variables of the WHILE operator are behind it."""
     writer = Writer(numbers=s.writer.numbers)
     inner = _inner(s, index, body, writer)
@@ -190,7 +194,7 @@ def _written(s: Scope, loop: _Loop, index: int, body: Graph, given: list[Ref], h
     return [found.get(place, ref) for place, ref in enumerate(given)]
 
 
-def _if(s: Scope, operator: Operator, handlers: dict[str, Handler]) -> Sequence[Ref]:
+def _if(s: Scope, operator: Operator, handlers: Mapping[str, Handler]) -> Sequence[Ref]:
     """One graph where the condition is constant; else both, of which the condition chooses."""
     chosen = s.known(operator.operand(0))
     given = [s.ref(operator, place) for place in range(1, len(operator.inputs))]
@@ -211,4 +215,9 @@ def _if(s: Scope, operator: Operator, handlers: dict[str, Handler]) -> Sequence[
 
 def control(handlers: dict[str, Handler]) -> dict[str, Handler]:
     """WHILE and IF, whose graphs are written by `handlers`."""
-    return {"WHILE": lambda s, operator: _while(s, operator, handlers), "IF": lambda s, operator: _if(s, operator, handlers)}
+    return {"WHILE": _inside(_while, handlers), "IF": _inside(_if, handlers)}
+
+
+def _inside(write: Callable[[Scope, Operator, Mapping[str, Handler]], Sequence[Ref]], handlers: dict[str, Handler]) -> Handler:
+    """What writes an operator and the graphs that it calls, these as the graph around them is written."""
+    return lambda s, operator: write(s, operator, in_levels(handlers) if isinstance(s, LevelScope) else handlers)

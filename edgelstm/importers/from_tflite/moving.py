@@ -138,11 +138,6 @@ def _fill(s: Scope, operator: Operator) -> Ref:
 
 def _same(s: Scope, operator: Operator) -> Ref:
     """Another type for the same numbers."""
-    before, after = operator.operand(0), operator.outputs[0]
-    if before.data is None and after.type in ("int8", "uint8", "int16") and after.scale.size:
-        s.shared.note(
-            f"{operator.kind} rounds what flows to {after.type}; edgelstm computes it in float32, with the weights that the file holds."
-        )
     return s.ref(operator, 0)
 
 

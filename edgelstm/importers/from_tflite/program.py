@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...errors import ModelFileError
+from ...errors import ModelFileError, UnsupportedModelError
 from ..from_onnx.calls import Call
 from ..from_onnx.choosing import either
 from ..from_onnx.file import File, Node
@@ -14,7 +14,8 @@ from ..graph.tracing import Value
 from .arithmetic import ARITHMETIC, any_of, unit_normalization
 from .blocks import BLOCKS
 from .file import Graph, Tensor
-from .levels import LevelScope, flows, in_levels, requantize, round_all, round_rows, settled, take_inputs
+from .hybrid import flows
+from .levels import LevelScope, in_levels, requantize, round_all, round_rows, settled, take_inputs
 from .loops import control
 from .memory_filters import FILTERS
 from .moving import DOMAIN, MOVING, sliced, strided_slice
@@ -50,7 +51,7 @@ def program(graph: Graph, *, exact: bool = False) -> tuple[File, list[str]]:
     ----------
     graph
     exact : bool
-        Whether whole numbers are computed as such; otherwise as the numbers that they stand for, and nothing is rounded.
+        Whether whole numbers are computed as such; otherwise there must be none.
 
     Raises
     ------
@@ -61,6 +62,8 @@ def program(graph: Graph, *, exact: bool = False) -> tuple[File, list[str]]:
     """
     shared = Shared((graph, *graph.others))
     scope = LevelScope(graph, shared, Writer()) if exact else Scope(graph, shared, Writer())
+    if wide := next((tensor for tensor in graph.inputs if tensor.scale.size and not flows(tensor)), None):
+        raise UnsupportedModelError(f"holds the input {wide} of {wide.type}, whose levels are not computed with exactly.")
     inputs = _inputs(scope)
     if isinstance(scope, LevelScope):
         take_inputs(scope)
@@ -72,8 +75,6 @@ def program(graph: Graph, *, exact: bool = False) -> tuple[File, list[str]]:
             )
     else:
         scope.follow(_WRITERS)
-    if not exact and any(tensor.type in ("int8", "uint8", "int16") and tensor.scale.size for tensor in graph.inputs):
-        shared.note("The file computes in integers; edgelstm computes it in float32, with the weights that the file holds.")
     outputs: dict[str, Ref] = {}
     for index, tensor in enumerate(graph.outputs):
         outputs[_unused(tensor.name or f"output {index}", {*outputs, *inputs})] = scope.written(scope.given(tensor))

@@ -19,6 +19,7 @@ from ..graph.frames import recurrent_rows, rows_of, started
 from ..graph.tracing import Flow, Value
 from . import operators as in_integers
 from .file import Operator
+from .hybrid import rounds_what_it_reads
 from .levels import LevelScope
 from .moving import DOMAIN
 from .scope import Handler, Scope
@@ -48,14 +49,6 @@ def _gates(s: Scope, operator: Operator, first: int, coupled: bool) -> Array:
     if len({part.shape for part in parts}) != 1:
         s.refuse(f"its inputs {first} to {first + 3} differ in shape: {', '.join(str(part.shape) for part in parts)}")
     return np.concatenate([np.zeros_like(parts[0]), *parts] if coupled else parts)
-
-
-def rounds_what_it_reads(operator: Operator) -> bool:
-    """Whether an LSTM of int8 weights and a float input rounds that input and h to 256 levels over the range of each step."""
-    x, weight = operator.operand(0), operator.operand(2)
-    hybrid = x.type == "float32" and weight.type == "int8" and weight.scale.size == 1
-    plain = all(index >= len(operator.inputs) or operator.inputs[index] is None for index in (9, 10, 11, 16, 17, 20, 21, 22, 23))
-    return hybrid and plain and bool(operator.options.number(4, "B"))
 
 
 def _weights(s: Scope, operator: Operator, index: int) -> Array:
@@ -105,7 +98,7 @@ def _node(s: Scope, operator: Operator, record: LSTM | LSTMInt8Static | RNN, sta
     x, begins = s.ref(operator, 0), []
     if x.rank != 3:
         s.refuse(f"its input {operator.operand(0)} has not three dimensions")
-    if operator.kind == "UNIDIRECTIONAL_SEQUENCE_LSTM" and rounds_what_it_reads(operator):
+    if rounds_what_it_reads(operator):
         x = s.writer.native("ROUND_ROWS", DOMAIN, [x], 3)
     for index in states:
         state = operator.operand(index)

@@ -1,6 +1,6 @@
 """One graph of a TensorFlow Lite file while it is written as nodes of ONNX: what its tensors have become."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NoReturn, TypeAlias
@@ -12,6 +12,7 @@ from ...errors import ModelFileError, printable
 from ...layers.record import MAX_SIZE
 from ..from_onnx.writer import Ref, Writer
 from .file import Graph, Operator, Tensor
+from .hybrid import inexact
 
 #: Writes one operator; gives what its outputs are.
 Handler: TypeAlias = "Callable[[Scope, Operator], Ref | Sequence[Ref]]"
@@ -74,7 +75,7 @@ class Scope:
         """Raise the error that says why the present operator cannot be imported."""
         self.writer.refuse(why)
 
-    def follow(self, handlers: dict[str, Handler]) -> None:
+    def follow(self, handlers: Mapping[str, Handler]) -> None:
         """Write all operators of the graph."""
         for operator in self.graph.operators:
             self.shared.count += 1
@@ -83,6 +84,8 @@ class Scope:
             self.writer.place = f"{operator}".rstrip(",")
             if operator.kind not in handlers:
                 self.refuse(_UNKNOWN.get(operator.kind, "edgelstm does not import this operator"))
+            if why := inexact(operator):
+                self.refuse(why)
             try:
                 found = handlers[operator.kind](self, operator)
             except (IndexError, ValueError, TypeError, KeyError, ZeroDivisionError, OverflowError, MemoryError, AttributeError) as problem:
@@ -132,11 +135,6 @@ class Scope:
         found = self.known(tensor)
         if found is None:
             self.refuse(f"its input {index}, {tensor}, is computed where edgelstm needs a constant")
-        if tensor.type in ("int8", "uint8", "float16") and tensor.scale.size:
-            self.shared.note(
-                f"Weights of {tensor.type} are taken as the float32 numbers that they stand for; "
-                "TensorFlow Lite rounds what they are multiplied with to 8 bits too, and so answers a little differently."
-            )
         return found
 
     def ints(self, operator: Operator, index: int) -> list[int]:

@@ -13,6 +13,8 @@ class LiveTensor:
 
     def __init__(self, tensor: Any) -> None:
         kind = str(tensor.dtype).removeprefix("torch.")
+        if getattr(tensor, "is_meta", False):
+            raise UnsupportedModelError("holds a tensor on the device meta, which has a shape and no numbers; load the weights first.")
         try:
             self._tensor = tensor.detach()
             self.shape: tuple[int, ...] = tuple(tensor.shape)

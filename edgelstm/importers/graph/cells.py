@@ -16,6 +16,7 @@ from .leaky_cells import leaky
 from .lstm_cells import lstm
 from .magnitude import magnitude
 from .normed_gru_cells import elman
+from .rounding import rounded_from
 from .wires import Ids, Space, Wire
 
 
@@ -122,10 +123,11 @@ class Cells:
         view = self.view(ids)
         if view is None or not isinstance(view.source, Affine):
             return self._scaled(ids, h) or self._convolved(ids, h) or self._diagonal(ids, h) or self._added(ids, h)
-        weight, refs = view.source.weight[view.numbers], view.source.refs
-        own = np.full(refs.shape, -1)
+        weight, given = view.source.weight[view.numbers], view.source.refs
+        own = np.full(given.shape, -1)
         initial = np.zeros(h.size)
         unit_of = {int(identity): unit for unit, identity in enumerate(h)}
+        refs = rounded_from(self.space, given, h)
         at = self.space.places(refs)
         for column, (index, number) in enumerate(zip(at.wire, at.number, strict=True)):
             state = self.space.wires[index].source
@@ -136,7 +138,10 @@ class Cells:
         weight_hh = np.zeros((weight.shape[0], h.size))
         for column in np.flatnonzero(own >= 0).tolist():
             weight_hh[:, own[column]] += weight[:, column]
-        return Sum(weight_hh, weight[:, own < 0], view.source.bias[view.numbers], refs[own < 0], initial)
+        rounded = (refs != given)[own >= 0]
+        if rounded.any() and not rounded.all():
+            return None
+        return Sum(weight_hh, weight[:, own < 0], view.source.bias[view.numbers], given[own < 0], initial, bool(rounded.any()))
 
     def _scaled(self, ids: Ids, h: Ids) -> Sum | None:
         """The same of a multiple of a sum, and what is added to it."""
@@ -166,6 +171,8 @@ class Cells:
             h0 = self.initial(state, h)
             if h0 is None or others is None or not isinstance(others.source, Affine | Made) or (found := self.sum(rest, h)) is None:
                 continue
+            if found.rounded:
+                continue
             return replace(found, weight_hh=found.weight_hh + np.diag(scale), initial=h0)
         return None
 
@@ -174,7 +181,7 @@ class Cells:
         pair = self.pair(ids, "add") or []
         views = [view.source for part in pair if (view := self.view(part)) is not None]
         one, other = [self.sum(part, h) for part in pair] if sum(isinstance(v, Affine) for v in views) == 2 else (None, None)
-        if one is None or other is None:
+        if one is None or other is None or one.rounded or other.rounded:
             return None
         weights, reads = np.hstack([one.weight_ih, other.weight_ih]), np.concatenate([one.reads, other.reads])
         distinct = np.unique(reads)
@@ -182,11 +189,15 @@ class Cells:
         weight_ih = spread(weights, np.searchsorted(distinct, reads), distinct.size)
         return Sum(one.weight_hh + other.weight_hh, weight_ih, one.bias + other.bias, distinct, initial)
 
-    def gates(self, gates: list[Ids], h: Ids, last: Sum | None = None, *, bare: bool = False) -> Sum | None:
-        """The sums of several gates one above the other, and then `last`, over the same numbers; `bare`: they may leave h out."""
+    def gates(self, gates: list[Ids], h: Ids, last: Sum | None = None, *, bare: bool = False, rounds: bool = False) -> Sum | None:
+        """The sums of several gates one above the other, and then `last`, over the same numbers.
+
+        bare: they may leave h out; rounds: all may see it rounded.
+        """
         sums = [self.sum(ids, h) for ids in gates] + ([last] if last is not None else [])
         found = [s for s in sums if s is not None]
-        if len(found) < len(sums):
+        rounded = {s.rounded for s in found if s.weight_hh.any()}
+        if len(found) < len(sums) or len(rounded) > 1 or (True in rounded and not rounds):
             return None
         reads = np.unique(np.concatenate([s.reads for s in found]))
         weights = []
@@ -194,7 +205,7 @@ class Cells:
             weights.append(spread(s.weight_ih, np.searchsorted(reads, s.reads), reads.size))
         hh, bias = np.concatenate([s.weight_hh for s in found]), np.concatenate([s.bias for s in found])
         initial = next((s.initial for s in found if s.initial.any()), found[0].initial)
-        return Sum(hh, np.concatenate(weights), bias, reads, initial) if (hh.any() or bare) and reads.size else None
+        return Sum(hh, np.concatenate(weights), bias, reads, initial, True in rounded) if (hh.any() or bare) and reads.size else None
 
     def _rnn(self, h: Ids, sum_of: Ids, source: Apply | Affine | Combine) -> Made | None:
         """``h = act(weight_ih x + weight_hh h_before + bias)``."""

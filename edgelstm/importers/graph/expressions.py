@@ -233,10 +233,11 @@ class Last(Expression):
 
 @dataclass(frozen=True, eq=False)
 class Sum:
-    """A weighted sum split in its parts: over a cell's own state h, and over all else."""
+    """A weighted sum in its parts: over a cell's own state h, and over all else. rounded: whether it sees h rounded over its range."""
 
     weight_hh: Floats
     weight_ih: Floats
     bias: Floats
     reads: Ids
     initial: Floats
+    rounded: bool = False

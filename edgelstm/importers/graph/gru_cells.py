@@ -127,7 +127,7 @@ def _reset_after(cells: "Cells", h: Ids, gate: _Gate, candidate: Ids, h0: Floats
         for reset, state in _orders(cells.pair(inner, "mul")):
             r = cells.function(reset)
             own = cells.sum(state, h)
-            if r is None or r[0] != gate.word or own is None or own.reads.size:
+            if r is None or r[0] != gate.word or own is None or own.reads.size or own.rounded:
                 continue
             sums = cells.gates([r[1], gate.sums, given], h)
             if sums is None or sums.weight_hh[2 * h.size :].any():

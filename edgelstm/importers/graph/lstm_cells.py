@@ -12,7 +12,8 @@ from ...layers.activations import parts
 from ...layers.lstm import LSTM
 from . import normed_cells
 from .expressions import Affine, Combine, Floats, Made, Scale, State
-from .wires import Ids, Wire, distinct
+from .rounding import sources
+from .wires import Ids, Wire
 
 if TYPE_CHECKING:
     from .cells import Cells
@@ -68,8 +69,8 @@ def _readings(cells: "Cells", h: Ids) -> Iterator[tuple[dict[str, Any], Ids]]:
 
 
 def _of_states(cells: "Cells", reads: Ids) -> bool:
-    """Whether some of these are states."""
-    return any(isinstance(cells.space.wires[index].source, State) for index in distinct(cells.space.places(reads).wire))
+    """Whether some of these are states, or rounded from states."""
+    return any(isinstance(source, State) for source in sources(cells.space, reads))
 
 
 def _orders(pair: list[Ids] | None) -> list[list[Ids]]:
@@ -153,7 +154,7 @@ def _sums(cells: "Cells", h: Ids, gates: _Gates, out: Ids, after: Ids) -> tuple[
     known = [gate for gate in found if gate is not None]
     rows = [gate.sums for gate in known]
     rows = [*rows[:-1], candidate[1], rows[-1]]
-    sums, norms = cells.gates(rows, h, bare=True), dict[str, Any]()
+    sums, norms = cells.gates(rows, h, bare=True, rounds=True), dict[str, Any]()
     if sums is None and (inside := normed_cells.sums(cells, rows, h)) is not None:
         sums, norms = inside
     if sums is None:
@@ -174,4 +175,5 @@ def _sums(cells: "Cells", h: Ids, gates: _Gates, out: Ids, after: Ids) -> tuple[
         "peephole": np.stack(peephole) if any(row.any() for row in peephole) else None,
         "gate_activation": words[0] if len(set(words)) == 1 else tuple(words),
         "cell_activation": candidate[0],
+        "fake_quantize_hidden": sums.rounded,
     }, sums.reads

@@ -119,7 +119,7 @@ def _apart(cells: "Cells", rows: list[Row], h: Ids) -> tuple[Sum, dict[str, Any]
         if any(len(side) > 1 for side in sides) or sides[0] == sides[1]:
             continue
         given, own = (_rows(cells, side, h) for side in (of_x, of_h))
-        if given is None or own is None or given.weight_hh.any() or own.reads.size or not given.reads.size:
+        if given is None or own is None or given.weight_hh.any() or own.reads.size or own.rounded or not given.reads.size:
             continue
         weights = [np.concatenate([norm.weight for norm in side]) for side in (of_x, of_h)]
         fields: dict[str, Any] = {"norm": "torch", "norm_weight": weights[0], "norm_weight_hh": weights[1]}

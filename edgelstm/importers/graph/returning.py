@@ -2,13 +2,10 @@
 
 import numpy as np
 
-from ...layers.fake_quantize import DynamicFakeQuantize, FakeQuantize, Requantize
 from .cells import Cells
 from .expressions import Affine, Apply, Combine, Expression, Made, Scale
+from .rounding import ROUNDING, unrounded
 from .wires import Ids, Space, Wire, distinct
-
-#: Layers that round numbers and change them in no other way.
-_ROUNDING = (FakeQuantize, DynamicFakeQuantize, Requantize)
 
 #: Most functions of one number that are seen through, and most sums and products from what a state becomes to the state.
 _MOST_FUNCTIONS, _MOST_COMBINED = 8, 4
@@ -57,7 +54,7 @@ def _behind(space: Space, ids: Ids, kinds: tuple[type[Scale | Apply], ...]) -> I
     for _ in range(_MOST_FUNCTIONS):
         if (view := cells.view(found)) is None:
             break
-        if isinstance(view.source, Made) and isinstance(view.source.record, _ROUNDING):
+        if isinstance(view.source, Made) and isinstance(view.source.record, ROUNDING):
             found = np.concatenate(view.source.reads)[view.numbers]
         elif isinstance(view.source, Scale | Apply) and isinstance(view.source, kinds):
             found = view.source.refs[view.numbers]
@@ -71,7 +68,7 @@ def goes_on(space: Space, after: Ids, before: Ids) -> bool:
     found = origin(space, after)
     view = Cells(space).view(found)
     if view is not None and isinstance(view.source, Affine):
-        return bool(np.isin(before, view.source.refs).all())
+        return bool(np.isin(before, unrounded(space, view.source.refs)).all())
     combined = view is not None and isinstance(view.source, Combine) and view.source.operation == "add"
     return combined and _reaches(Cells(space), found, before.ravel(), _MOST_COMBINED, False)
 

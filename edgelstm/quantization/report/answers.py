@@ -33,10 +33,15 @@ def answers_of(model: Model, batch: Batch) -> Floats:
 
 
 def halves(batch: Batch) -> NDArray[np.bool_]:
-    """Which steps belong to the first half of the data: every other window, or of each window its beginning. (windows, time)"""
-    total = batch.lengths.sum()
-    if len(batch.lengths) >= LEAST_WINDOWS and batch.lengths.max() <= total / 2:
-        first = np.arange(len(batch.lengths)) % 2 == 0
+    """Which steps belong to the first half of the data: every other window, or of each window its beginning. (windows, time)
+
+    Windows that hold the same count as one.
+    """
+    kinds: dict[bytes, int] = {}
+    kind = np.array([kinds.setdefault(xs[:n].tobytes(), len(kinds)) for xs, n in zip(batch.xs, batch.lengths, strict=True)])
+    lengths = batch.lengths[np.unique(kind, return_index=True)[1]]
+    if len(kinds) >= LEAST_WINDOWS and lengths.max() <= lengths.sum() / 2:
+        first = kind % 2 == 0
         return np.asarray(batch.own & first[:, None])
     return np.asarray(np.arange(batch.xs.shape[1]) < (batch.lengths // 2)[:, None])
 

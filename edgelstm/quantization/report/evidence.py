@@ -28,6 +28,9 @@ LEAST_MOVE = 0.01
 #: gates then lies beyond +-4, where a sigmoid has 2 % of its range left. Standardised samples are 1 in size.
 LARGE_INPUT, GATE_END, SHARE_AT_ENDS = 10.0, 4.0, 0.2
 
+#: So far, in its scales, a channel's median lies from a normaliser's mean at most; beyond a training's range at most this share of it.
+FARTHEST, BEYOND = 3.5, 0.1
+
 #: A value this many times larger than is usual in its channel is no measurement.
 OUTLIER = 1e6
 
@@ -51,8 +54,9 @@ def findings(model: Model, batch: Batch, trace: Trace) -> list[str]:
     steps, distinct = len(rows), distinct_steps(batch)
     if distinct < LEAST_STEPS:
         held = f"{steps:,} step{'s' * (steps != 1)}" + ("" if distinct == steps else f", only {distinct:,} of them different,")
-        found.append(f"{held} are too few to judge by; give some hundred of each situation")
-    found += _still(model, rows)
+        are = "is" if held == "1 step" else "are"
+        found.append(f"{held} {are} too few to judge by; give some hundred of each situation")
+    found += _still(model, rows) + _elsewhere(model, rows)
     moved = movement(model, batch, trace)
     if moved is not None and moved < LEAST_MOVE:
         found.append(f"the samples hardly move h (by {moved:.1g}, and it can reach ±1); give louder ones, in the units of the training")
@@ -134,6 +138,28 @@ def movement(model: Model, batch: Batch, trace: Trace) -> float | None:
     quiet = run(model.layers, Batch(still, np.array([still.shape[1]])))
     squared = ((name, np.square(trace.values[name] - quiet.values[name])) for name in recurrent)
     return max(float(np.sqrt(moves[batch.due(trace.wires[name]).own].mean())) for name, moves in squared)
+
+
+def _elsewhere(model: Model, rows: Floats) -> list[str]:
+    """Sentences on channels that lie where training had none, by what the model says of it: its statistics, else a normaliser in front."""
+    middle, told = np.median(rows, axis=0).astype(np.float64), model.statistics
+    if told is not None:
+        beyond = BEYOND * (told.high - told.low)
+        spans = [(told.low - beyond, told.high + beyond)]
+    else:
+        scalers = [layer for layer in model.layers if isinstance(layer, Normalizer) and layer.inputs == (INPUT,)]
+        spans = [(layer.mean - FARTHEST * np.abs(layer.scale), layer.mean + FARTHEST * np.abs(layer.scale)) for layer in scalers]
+    found = []
+    for low, high in spans:
+        far = ((middle < low) | (middle > high)) & read_channels(model) & np.equal(model.vocabularies, 0)
+        if far.any():
+            at = int(np.argmax(far))
+            had = f"{low[at]:.4g} to {high[at]:.4g}"
+            found.append(
+                f"{_named(model, far)} lie{'s' * int(far.sum() == 1)} where training had none: half of {channel(at, model.input_names)} is "
+                f"beyond {had}; are the samples in the units of the training?"
+            )
+    return found
 
 
 def _recurrent(model: Model) -> list[Recurrent]:
