@@ -6,6 +6,7 @@ import pytest
 import edgelstm as el
 from edgelstm import reference
 from edgelstm.importers import import_file
+from edgelstm.originals import matching
 
 torch = pytest.importorskip("torch")
 nn, functional = torch.nn, torch.nn.functional
@@ -168,6 +169,8 @@ def test_an_output_that_is_there_once_is_the_last_answer(network, streams, tmp_p
         np.testing.assert_allclose(own if part.ndim == 2 else own[-1], part, atol=LIMIT)
         at += part.shape[-1]
     assert at == answers.shape[1]
+    compared = matching.output_error(answers, {str(n): value.numpy() for n, value in enumerate(given)})
+    assert compared <= LIMIT
     notes = import_file(tmp_path / "n.pt").notes
     assert any("is there once" in note and "last answer" in note for note in notes)
 

@@ -14,8 +14,9 @@ from ..importers.from_keras.store import read
 from ..model import Model
 from . import Answered
 
-#: Layers that Keras 2 wrote with ``time_major``.
+#: Layers that Keras 2 wrote with ``time_major``, and others that sequences begin with.
 _RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN")
+_FIRST = ("Embedding", "Masking", "Bidirectional", "TimeDistributed", "Conv1D", "Dense", "BatchNormalization", "GaussianNoise", "Dropout")
 
 
 def run(path: str, found: str, how: Mapping[str, str], model: Model, xs: NDArray[np.float32]) -> Answered:
@@ -52,8 +53,9 @@ def _of_keras_2(keras: Any, path: str) -> Any:
     ValueError
         If Keras 3 does not read it, or computes otherwise.
     """
+    older = {name: _of_old(keras, name) for name in (*_RECURRENT, *_FIRST)}
     try:
-        network = keras.saving.load_model(path, custom_objects={name: _of_old(keras, name) for name in _RECURRENT}, compile=False)
+        network = keras.saving.load_model(path, custom_objects=older, compile=False)
     except (ValueError, TypeError, AttributeError) as problem:
         raise ValueError(f"{str(problem).rstrip('. ')}. It is of Keras 2, which tf_keras runs: pip install tf_keras") from problem
     if "hard_sigmoid" in network.to_json():
@@ -62,13 +64,13 @@ def _of_keras_2(keras: Any, path: str) -> Any:
 
 
 def _of_old(keras: Any, name: str) -> Any:
-    """A recurrent layer's class that takes what Keras 2 wrote of it: ``time_major``, and its input's shape with the batch's axis."""
+    """A layer's class that takes what Keras 2 wrote of it: ``time_major``, and a shape in which Keras 3 leaves the batch's axis."""
 
     class Older(getattr(keras.layers, name)):  # type: ignore[misc]
-        def __init__(self, *given: Any, time_major: bool = False, **named: Any) -> None:
-            if time_major:
+        def __init__(self, *given: Any, **named: Any) -> None:
+            if name in _RECURRENT and named.pop("time_major", False):
                 raise ValueError("time_major=True, which Keras 3 has not.")
-            if len(named.get("input_shape") or ()) == 3:
+            if named.get("input_shape"):
                 named["input_shape"] = named["input_shape"][1:]
             super().__init__(*given, **named)
 

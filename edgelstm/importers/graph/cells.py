@@ -177,8 +177,10 @@ class Cells:
         return None
 
     def _added(self, ids: Ids, h: Ids) -> Sum | None:
-        """The same of the sum of two, as numbers that were joined leave it."""
-        one, other = [self.sum(part, h) for part in pair] if (pair := self.pair(ids, "add")) else (None, None)
+        """The same of the sum of two weighted sums, as numbers that were joined leave it."""
+        pair = self.pair(ids, "add") or []
+        views = [view.source for part in pair if (view := self.view(part)) is not None]
+        one, other = [self.sum(part, h) for part in pair] if sum(isinstance(v, Affine) for v in views) == 2 else (None, None)
         if one is None or other is None or one.rounded or other.rounded:
             return None
         weights, reads = np.hstack([one.weight_ih, other.weight_ih]), np.concatenate([one.reads, other.reads])
