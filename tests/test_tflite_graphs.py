@@ -16,6 +16,7 @@ import edgelstm as el
 from edgelstm import reference
 from edgelstm.importers.from_tflite import file as tflite_file
 from edgelstm.importers.from_tflite.chains import from_tflite
+from edgelstm.importers.from_tflite.program import NEAR
 
 FILES = zipfile.ZipFile(Path(__file__).with_name("golden") / "tflite.zip")
 NAMES = sorted(name.removesuffix(".tflite") for name in FILES.namelist() if name.endswith(".tflite"))
@@ -208,7 +209,6 @@ def test_a_loop_is_a_layer():
         ({"body": 0}, "take other variables than it has"),
         ({"body": 1}, "take other variables than it has"),
         ({"once": 2}, "it runs GATHER, which makes"),
-        ({"state": "int8"}, "into a loop or branch, where whole numbers are not imported"),
     ],
 )
 def test_loops_of_another_form_are_refused_by_name(wrong, message):
@@ -217,10 +217,17 @@ def test_loops_of_another_form_are_refused_by_name(wrong, message):
     assert re.search("WHILE|CALL_ONCE", str(caught.value))
 
 
-def test_a_simple_cell_that_rounds_its_state_is_refused_by_name():
-    message = "FULLY_CONNECTED, which makes 't10'.* no LSTM, GRU or RNN cell .*convert the network with weights of float16 or float32"
-    with pytest.raises(el.UnsupportedModelError, match=message):
-        from_tflite(tflite_file.read(loop(scale=0.01).bytes()))
+@pytest.mark.parametrize(
+    ("whole", "why"),
+    [({"scale": 0.01}, "no LSTM, GRU or RNN cell"), ({"state": "int8"}, "into a loop or branch")],
+    ids=["weights", "state"],
+)
+def test_a_simple_cell_of_whole_numbers_is_near_and_says_why(whole, why):
+    model, _, notes = from_tflite(tflite_file.read(loop(**whole).bytes()))
+    assert [layer.kind for layer in model.layers] == ["rnn"]
+    np.testing.assert_allclose(model.layers[0].weight_hh, [[0.5, 0.1], [-0.3, 0.7]], rtol=1e-6)
+    (note,) = (note for note in notes if note.startswith(NEAR))
+    assert why in note
 
 
 def test_a_graph_that_calls_itself_is_refused():

@@ -118,14 +118,14 @@ def hybrid(rng, asymmetric):
     return network
 
 
-def test_a_hybrid_lstm_rounds_what_it_reads(rng):
-    """As converters write it; in the form of old converters it rounds symmetrically, which is refused."""
-    network, xs = hybrid(rng, True), drawn(rng, 8, 4)
+@pytest.mark.parametrize("asymmetric", [True, False])
+def test_a_hybrid_lstm_rounds_what_it_reads(rng, asymmetric):
+    """As converters write it, exactly; in the form of old converters, which rounds symmetrically and is said, not."""
+    network, xs = hybrid(rng, asymmetric), drawn(rng, 8, 4)
     model, _, notes = model_of(network)
-    assert notes == []
-    assert np.abs(reference.run(model, xs) - answers(network, [xs[None]])[0, 0]).max() <= TOLERANCE
-    with pytest.raises(el.UnsupportedModelError, match="LSTM layers without further options whose inputs are rounded asymmetrically"):
-        model_of(hybrid(rng, False))
+    error = np.abs(reference.run(model, xs) - answers(network, [xs[None]])[0, 0]).max()
+    assert any("rounded asymmetrically" in note for note in notes) is not asymmetric
+    assert error <= (TOLERANCE if asymmetric else 5e-3)
 
 
 def test_a_hybrid_convolution_rounds_what_it_reads(rng):

@@ -16,9 +16,10 @@ from ..chain import Item
 from ..from_onnx.chains import from_onnx
 from . import operators as tflite_layers
 from .file import Graph, Operator, Tensor
+from .hybrid import holds_levels
 from .integers import same_scale
 from .levels import is_whole
-from .program import program
+from .program import NEAR, program
 
 #: What a chain calls the operators that have weights, and those that are functions.
 _MODULES = {"UNIDIRECTIONAL_SEQUENCE_LSTM": "lstm", "FULLY_CONNECTED": "dense"}
@@ -27,9 +28,6 @@ _FUNCTIONS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid", "TANH": "tanh", "RELU
 #: Operators that pass values on as they are, or change their type alone.
 _PASSING = ("RESHAPE", "STRIDED_SLICE", "QUANTIZE", "DEQUANTIZE")
 _KNOWN = (*_MODULES, *_FUNCTIONS, *_PASSING)
-
-#: What is said of a graph of whole numbers that is not imported.
-_WHOLE = "What whole numbers round is imported exactly or not at all: convert the network with weights of float16 or float32."
 
 
 def from_tflite(graph: Graph, layers: str | None = None, *, source: str = "TensorFlow Lite") -> tuple[Model, str, list[str]]:
@@ -100,16 +98,17 @@ def _through_graph(graph: Graph, taken: int, layers: str | None, source: str) ->
 
 
 def _followed(graph: Graph, source: str) -> tuple[tuple[Model, str, list[str]], list[str]]:
-    """A graph as a model, in whole numbers where it holds them, and the notes of writing it."""
-    whole = is_whole(graph)
+    """A graph as a model, which rounds as the file does if that can be imported, and is near it otherwise; and the notes of writing it."""
     try:
-        file, notes = program(graph, exact=whole)
+        file, notes = program(graph, exact=is_whole(graph))
         return from_onnx(file, source=printable(source)), notes
     except UnsupportedModelError as problem:
-        if not whole:
+        if not holds_levels(graph):
             raise
-        said = str(problem).rstrip(".")
-        raise UnsupportedModelError(f"{said}. {_WHOLE}") from None
+        why = str(problem).rstrip(".")
+    file, notes = program(graph, near=True)
+    found = from_onnx(file, source=printable(source))
+    return found, [*notes, f"{NEAR} Why not as it does: {why}."]
 
 
 def _names(operators: Sequence[Operator]) -> list[str]:

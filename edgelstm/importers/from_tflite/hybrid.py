@@ -1,9 +1,9 @@
 """Constants of whole numbers that meet numbers: TensorFlow Lite rounds the numbers first, over the range of a step or of all steps.
 
-What is rounded so here is rounded alike; all else is refused, since it would answer a little differently.
+What is rounded so here is rounded alike; all else would answer a little differently.
 """
 
-from .file import Operator, Tensor
+from .file import Graph, Operator, Tensor
 
 #: Operators that sum products of levels; the field of their fused function.
 SUMS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 4, "FULLY_CONNECTED": 0}
@@ -18,6 +18,13 @@ LEVELS, FEW = ("int8", "uint8", "int16"), ("int8", "uint8")
 def flows(tensor: Tensor) -> bool:
     """Whether a tensor is computed, and holds levels."""
     return tensor.data is None and tensor.type in FEW and tensor.scale.size == 1 == tensor.zero_point.size
+
+
+def holds_levels(graph: Graph) -> bool:
+    """Whether any number of a file stands for another by a scale."""
+    operators = [operator for one in (graph, *graph.others) for operator in one.operators]
+    tensors = [*graph.inputs, *(tensor for operator in operators for tensor in (*operator.inputs, *operator.outputs))]
+    return any(tensor is not None and tensor.type in LEVELS and tensor.scale.size > 0 for tensor in tensors)
 
 
 def meets(operator: Operator) -> bool:

@@ -139,7 +139,8 @@ class _Loop:
 def _inner(s: Scope, index: int, graph: Graph, writer: Writer) -> Scope:
     if index == 0 or index in s.inside or len(s.inside) >= DEEPEST:
         raise ModelFileError(f"{s.writer.place}: calls a graph that calls itself, or graphs nested deeper than {DEEPEST}.")
-    if whole := next((tensor for tensor in graph.inputs if tensor.type in LEVELS and tensor.scale.size), None):
+    whole = next((tensor for tensor in graph.inputs if tensor.type in LEVELS and tensor.scale.size), None)
+    if whole is not None and not s.shared.near:
         s.refuse(f"it takes {whole.type}, {whole}, into a loop or branch, where whole numbers are not imported")
     quotients = s.quotients if writer is s.writer else {}
     return type(s)(graph, s.shared, writer, (*s.inside, index), quotients=quotients)

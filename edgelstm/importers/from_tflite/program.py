@@ -44,14 +44,23 @@ _NATIVE: Mapping[tuple[str, str], Callable[[Call], list[Value]]] = {
 _DTYPES = {"float32": "float", "float16": "float", "float64": "float", "int32": "int", "int64": "int", "bool": "bool"}
 
 
-def program(graph: Graph, *, exact: bool = False) -> tuple[File, list[str]]:
+#: The note on a file that is not computed exactly.
+NEAR = (
+    "The file computes in whole numbers, edgelstm in float32 with the numbers that they stand for: answers differ by what TensorFlow Lite "
+    "rounds, mostly some thousandths. Weights in float16 or float32 are exact."
+)
+
+
+def program(graph: Graph, *, exact: bool = False, near: bool = False) -> tuple[File, list[str]]:
     """The main graph of a file, written as nodes of ONNX, and notes for the user.
 
     Parameters
     ----------
     graph
     exact : bool
-        Whether whole numbers are computed as such; otherwise there must be none.
+        Whether whole numbers are computed as such; otherwise there must be none, unless `near`.
+    near : bool
+        Whether whole numbers are computed as the numbers that they stand for.
 
     Raises
     ------
@@ -60,9 +69,10 @@ def program(graph: Graph, *, exact: bool = False) -> tuple[File, list[str]]:
     ModelFileError
         If parts of the file do not fit together.
     """
-    shared = Shared((graph, *graph.others))
+    shared = Shared((graph, *graph.others), near)
     scope = LevelScope(graph, shared, Writer()) if exact else Scope(graph, shared, Writer())
-    if wide := next((tensor for tensor in graph.inputs if tensor.scale.size and not flows(tensor)), None):
+    wide = next((tensor for tensor in graph.inputs if tensor.scale.size and not flows(tensor)), None)
+    if wide is not None and not near:
         raise UnsupportedModelError(f"holds the input {wide} of {wide.type}, whose levels are not computed with exactly.")
     inputs = _inputs(scope)
     if isinstance(scope, LevelScope):

@@ -42,9 +42,13 @@ class Quotient:
 
 @dataclass(eq=False)
 class Shared:
-    """What all graphs of a file share: the graphs by number, notes, and variables by name with what they hold now."""
+    """What all graphs of a file share: the graphs by number, notes, and variables by name with what they hold now.
+
+    near: whole numbers are computed as the numbers that they stand for, which a note says; otherwise exactly or not at all.
+    """
 
     graphs: tuple[Graph, ...]
+    near: bool = False
     notes: list[str] = field(default_factory=list)
     variables: dict[str, Ref] = field(default_factory=dict)
     #: Variables that were read before they were written: what an input of that name begins as.
@@ -84,7 +88,7 @@ class Scope:
             self.writer.place = f"{operator}".rstrip(",")
             if operator.kind not in handlers:
                 self.refuse(_UNKNOWN.get(operator.kind, "edgelstm does not import this operator"))
-            if why := inexact(operator):
+            if (why := inexact(operator)) and not self.shared.near:
                 self.refuse(why)
             try:
                 found = handlers[operator.kind](self, operator)
