@@ -181,7 +181,7 @@ CHANGED = {
     "32 bits": ({"bits": 32}, "32-bit programs on x86-64; this is a 64-bit Python"),
     "a missing instruction": ({"needs": b"avx2 teleport ssse3"}, "a CPU with teleport, which this one lacks"),
     "two missing instructions": ({"needs": b"avx1024 teleport"}, "a CPU with avx1024, teleport"),
-    "part of a name": ({"needs": b"ss"}, "a CPU with ss,"),
+    "part of a name": ({"needs": b"avx51"}, "a CPU with avx51,"),
     "no words": ({"needs": b"\xff\xfe\xfd"}, "a CPU with "),
     "a size beyond the file": ({"size": 1 << 30}, "Build it again"),
     "a size of nothing": ({"size": 0}, "Build it again"),

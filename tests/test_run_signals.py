@@ -2,6 +2,7 @@
 
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -191,6 +192,21 @@ def test_a_serial_line_as_the_kernel_sets_it_up_is_read(path: Path, expected: np
     os.close(child)
     assert complaint == b""
     assert np.array_equal(got, expected[:4])
+
+
+def test_somebody_who_types_is_told_how_to_end(path: Path) -> None:
+    """The pseudo-terminal is the one that the process belongs to, as a shell's is."""
+    child, parent = pty.fork()
+    if not child:
+        os.execv(sys.executable, [sys.executable, "-m", "edgelstm", "run", str(path), "-o", os.devnull, "--format", "csv"])
+    said = b""
+    while b"Ctrl-D ends them" not in said and select.select([parent], [], [], 60)[0]:
+        said += os.read(parent, 4096)
+    os.write(parent, b"\x04")
+    _, status = os.waitpid(child, 0)
+    os.close(parent)
+    assert b"samples are read from this terminal" in said
+    assert os.WIFEXITED(status)
 
 
 # ---------------------------------------------------------------- before anything runs

@@ -152,11 +152,19 @@ def waiting(path: str, what: str) -> Iterator[None]:
         timer.cancel()
 
 
+def _typed_here() -> bool:
+    """Whether stdin is the terminal that this process belongs to, at which somebody sits, and no serial line."""
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) > 0
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def _file(path: str) -> Iterator[tuple[Read, bool]]:
     """A function that waits for some bytes of a file and returns what has arrived; and whether it is a terminal device."""
     if path == "-":
-        if sys.stdin.isatty():
+        if _typed_here():
             say("samples are read from this terminal, one a line; Ctrl-D ends them.")
         yield cast(BufferedReader, sys.stdin.buffer).read1, sys.stdin.isatty()
         return

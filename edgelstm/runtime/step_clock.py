@@ -41,7 +41,8 @@ STRIDE = SIZE + 48  # bytes of a row of that record
 CHANNELS = SIZE + 56  # values in a sample
 ARRAY_TYPE = SIZE + 64  # address of numpy.ndarray
 FLOAT32 = SIZE + 72  # address of numpy.dtype("float32")
-CALLED = SIZE + 80  # addresses of PyIter_Next, PyObject_CallOneArg, Py_DecRef
+CALLED = SIZE + 80  # addresses of what is called of CPython's: those below, in their order
+CALL, DROP = CALLED + 8, CALLED + 16
 RECORD_SIZE = CALLED + 24
 
 #: What compiled code calls of CPython's stable ABI.

@@ -19,7 +19,8 @@ from types import SimpleNamespace
 
 import numpy as np
 from changes import changed, parts_of
-from readers import BYTES, FORMS, tried, watch
+from hostile_limits import BYTES
+from readers import FORMS, tried, watch
 
 
 def forked(_program, *, input, **_options):  # noqa: A002  as subprocess.run calls it
