@@ -3,9 +3,12 @@
 import os
 import threading
 
+import pytest
+
 from edgelstm.runtime.forks import COMPILING, IMPORTING
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # Python 3.12 and later warn of what is tried here
 def test_a_child_finds_no_lock_of_the_compiler_held():
     ended, held = threading.Event(), threading.Event()
 

@@ -2,7 +2,6 @@
 
 import os
 import pty
-import select
 import signal
 import subprocess
 import sys
@@ -195,18 +194,16 @@ def test_a_serial_line_as_the_kernel_sets_it_up_is_read(path: Path, expected: np
 
 
 def test_somebody_who_types_is_told_how_to_end(path: Path) -> None:
-    """The pseudo-terminal is the one that the process belongs to, as a shell's is."""
-    child, parent = pty.fork()
-    if not child:
-        os.execv(sys.executable, [sys.executable, "-m", "edgelstm", "run", str(path), "-o", os.devnull, "--format", "csv"])
-    said = b""
-    while b"Ctrl-D ends them" not in said and select.select([parent], [], [], 60)[0]:
-        said += os.read(parent, 4096)
-    os.write(parent, b"\x04")
-    _, status = os.waitpid(child, 0)
+    """The terminal is the one that the process belongs to, as a shell's is: the first that the head of a session opens."""
+    parent, child = pty.openpty()
+    shown = 'exec "$0" -m edgelstm run "$1" -o "$2" --format csv <"$3"'
+    command = ["sh", "-c", shown, sys.executable, str(path), os.devnull, os.ttyname(child)]
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE) as process:
+        os.write(parent, b"\x04")
+        _, said = process.communicate(timeout=60)
     os.close(parent)
-    assert b"samples are read from this terminal" in said
-    assert os.WIFEXITED(status)
+    os.close(child)
+    assert b"samples are read from this terminal, one a line; Ctrl-D ends them." in said
 
 
 # ---------------------------------------------------------------- before anything runs
