@@ -110,6 +110,15 @@ def test_products_of_large_inputs_stay_finite():
         assert np.isfinite(el.Stream(model).process(np.array([[limit, -limit], [limit, limit]], np.float32))).all()
 
 
+def test_squares_of_squares_bound_inputs():
+    """Of large inputs they are beyond float64 too."""
+    squares = [el.Magnitude(bins, squared=True) for bins in (8, 4, 2, 1)]
+    model = el.Model([el.Normalizer(np.zeros(16), np.ones(16)), *squares])
+    limit = input_limit(model)
+    assert 2.0**5 <= limit <= 2.0**7
+    assert np.isfinite(el.Stream(model).process(np.full((2, 16), limit, np.float32))).all()
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

@@ -20,12 +20,12 @@ def input_limit(model: Model) -> float:
     reaches = [rule(layer).reach(layer) for layer in model.layers]
     for exponent in range(126, -127, -1):
         values = {INPUT: 2.0**exponent}
-        most = 0.0
         for layer, reach in zip(model.layers, reaches, strict=True):
             given = [values[name] for name in layer.inputs]
             inner = reach.inside(given)
-            most = max(most, inner, reach.factor * max(given))
+            if max(inner, reach.factor * max(given)) > bound:  # what `grows` is given later is within bounds, so that its squares are
+                break
             values[layer.name] = min(inner, reach.most)
-        if most <= bound:
+        else:
             return 2.0**exponent
     raise CompileError("the model's weights are so large that any input overflows float32. Check the file that it was converted from.")

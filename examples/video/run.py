@@ -34,14 +34,24 @@ Floats = NDArray[np.float32]
 def load(network: str, rows: int, columns: int) -> el.Model:
     """A trained network for frames of this size, in shades from 0 to 1: the same weights for any."""
     held = {name: value.astype(np.float32) for name, value in load_file(DATA / f"{network}.safetensors").items()}
-    kernel, recurrent, change = (held[f"{name}.weight"].transpose(2, 3, 1, 0) for name in ("x", "h", "change"))  # rows, columns, in, out
-    bias = held["x.bias"]
+    kernels = {
+        name: held[f"{name}.weight"].transpose(2, 3, 1, 0) for name in ("x", "h", "change", "filters", "shares")
+    }  # rows, columns, in, out
+    pixels, units, filters = rows * columns, kernels["h"].shape[2], kernels["filters"].shape[3]
+    of_frame, of_units, of_filters = ((rows, columns, channels) for channels in (2, units, filters))
+    # at each pixel: the shade, half a white less, and what changed in it since the frame before
+    two = np.tile(np.float32([[[0, 1]], [[-1, 1]]]), (pixels, 1, 1))
+    half = np.tile(np.float32([-0.5, 0]), pixels)
     return el.Model(
         [
-            el.Normalizer(np.full(rows * columns, 0.5), np.ones(rows * columns), name="centred"),
-            el.ConvLSTM(kernel, recurrent, bias, shape=(rows, columns, 1), peephole=held["peephole"], name="memory"),
-            el.MapConv(change, held["change.bias"], shape=(rows, columns, kernel.shape[-1] // 4), padding="same", name="change"),
-            el.Add(name="next", inputs=("input", "change")),
+            el.Conv1D(two, half, groups=pixels, name="read"),
+            el.ConvLSTM(kernels["x"], kernels["h"], held["x.bias"], shape=of_frame, peephole=held["peephole"], name="memory"),
+            el.MapConv(kernels["change"], held["change.bias"], shape=of_units, padding="same", name="change"),
+            el.MapConv(kernels["shares"], held["shares.bias"], shape=of_units, padding="same", name="shares", inputs=("memory",)),
+            el.MapConv(kernels["filters"], shape=of_frame, padding="same", name="filters", inputs=("read",)),
+            el.Mul(name="parts", inputs=("filters", "shares")),
+            el.MapConv(np.ones((1, 1, filters, 1), np.float32), shape=of_filters, name="moved"),
+            el.Add(name="next", inputs=("input", "change", "moved")),
         ],
         source="examples/video/train.py",
     )

@@ -24,6 +24,7 @@ DATA = HERE / "data"
 
 SEED = 6
 CHANNELS, WINDOW = 12, 5
+FILTERS, REACH = 4, 7  # and the pixels of a filter each way
 ITERATIONS, ALONE = 500, 250  # with both films, and then with one
 CROPS, CROP = 4, 32  # of each film, and their pixels each way
 STEPS, WARMUP = 10, 2  # frames of a crop, and those at its begin whose forecasts do not count
@@ -33,29 +34,36 @@ STILL = 2e-5  # added to the squared error of the last frame, as some crops hard
 class VideoNet(nn.Module):
     """(time, batch, 1, rows, columns) frames between 0 and 1 -> the same shape: for each frame a forecast of the one behind it.
 
-    A convolutional LSTM with peepholes (Shi et al. 2015), and a convolution that says what changes.
+    A convolutional LSTM with peepholes (Shi et al. 2015) reads the frame and what changed in it. To the frame come what a convolution of
+    its units says, and some filters of what it reads, as much of each at each place as the units say.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.x = nn.Conv2d(1, 4 * CHANNELS, WINDOW, padding="same")  # i f g o
+        self.x = nn.Conv2d(2, 4 * CHANNELS, WINDOW, padding="same")  # i f g o
         self.h = nn.Conv2d(CHANNELS, 4 * CHANNELS, WINDOW, padding="same", bias=False)
         self.peephole = nn.Parameter(torch.zeros(3, CHANNELS))
         self.change = nn.Conv2d(CHANNELS, 1, 3, padding="same")
+        self.filters = nn.Conv2d(2, FILTERS, REACH, padding="same", bias=False)
+        self.shares = nn.Conv2d(CHANNELS, FILTERS, 3, padding="same")
         with torch.no_grad():
             self.x.bias[CHANNELS : 2 * CHANNELS] = 1
             self.change.weight.mul_(0.1)
+            self.shares.weight.mul_(0.1)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         _, batch, _, rows, columns = frames.shape
         h = c = torch.zeros(batch, CHANNELS, rows, columns)
         p_i, p_f, p_o = self.peephole[:, None, :, None, None]
+        before = torch.cat([torch.zeros_like(frames[:1]), frames[:-1]])
         said = []
-        for frame in frames:
-            i, f, g, o = (self.x(frame - 0.5) + self.h(h)).chunk(4, dim=1)
+        for frame, change in zip(frames, frames - before, strict=True):
+            read = torch.cat([frame - 0.5, change], dim=1)
+            i, f, g, o = (self.x(read) + self.h(h)).chunk(4, dim=1)
             c = torch.sigmoid(f + p_f * c) * c + torch.sigmoid(i + p_i * c) * torch.tanh(g)
             h = torch.sigmoid(o + p_o * c) * torch.tanh(c)
-            said.append(frame + self.change(h))
+            moved = (self.filters(read) * self.shares(h)).sum(dim=1, keepdim=True)
+            said.append(frame + self.change(h) + moved)
         return torch.stack(said)
 
 
@@ -70,9 +78,9 @@ def crops(film: torch.Tensor, count: int, rng: np.random.Generator) -> torch.Ten
 
 
 def share(said: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
-    """Squared error of the forecasts that count over that of the last frame, the mean of all crops."""
+    """Squared error of the forecasts that count over that of the last frame: of all crops together and the mean of theirs, half each."""
     error, copied = (((of_one[WARMUP:-1] - frames[WARMUP + 1 :]) ** 2).mean(dim=(0, 2, 3, 4)) for of_one in (said, frames))
-    return (error / (copied + STILL)).mean()
+    return (error.sum() / (copied.sum() + STILL) + (error / (copied + STILL)).mean()) / 2
 
 
 def train(net: VideoNet, films: dict[str, torch.Tensor], rng: np.random.Generator, iterations: int) -> None:
