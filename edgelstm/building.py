@@ -43,6 +43,9 @@ HELPERS = frozenset(
 #: What a file's ending says that it is.
 FORMS = {".so": "library", ".a": "archive", ".o": "object"}
 
+#: How people call the forms.
+CALLED = {"library": "a shared library", "object": "an object file", "archive": "an archive"}
+
 #: Of a C name that functions and macros may begin with.
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 
@@ -100,11 +103,12 @@ class Build(NamedTuple):
         ModelFileError
             If the disk is full or the folder is not writable.
         UsageError
-            If the path ends as another form's do.
+            If the path ends as files of another form do, or as none.
         """
         place = container.path_text(path)
-        if (form := FORMS.get(PurePath(place).suffix, self.form)) != self.form:
-            raise UsageError(f"{place} is named as {_A[form]} and this is {_A[self.form]}; name it otherwise, or build with form={form!r}.")
+        if (form := _form_named(place) or self.form) != self.form:
+            said, made = CALLED[form], CALLED[self.form]
+            raise UsageError(f"{place} is named as {said} and this is {made}; name it otherwise, or build with form={form!r}.")
         data = self.data
         if self.form == "library":
             body = elf.with_soname(data, PurePath(place).name)[:-DIGEST_SIZE]
@@ -112,8 +116,13 @@ class Build(NamedTuple):
         write_atomic(place, data)
 
 
-#: How messages call the forms.
-_A = {"library": "a shared library", "object": "an object file", "archive": "an archive"}
+def _form_named(name: str) -> str:
+    """The form that a file name says; empty where it has no ending."""
+    suffix = PurePath(re.sub(r"(?<=\.so)(\.\d+)+$", "", name)).suffix
+    if suffix and suffix not in FORMS:
+        endings = ", ".join(f"{ending} for {CALLED[form]}" for ending, form in FORMS.items())
+        raise UsageError(f"{name} ends in {suffix}, as nothing does that is built here: say {endings}.")
+    return FORMS.get(suffix, "")
 
 
 def form_of(path: str | os.PathLike[str], target: Target) -> str:
@@ -122,10 +131,9 @@ def form_of(path: str | os.PathLike[str], target: Target) -> str:
     Raises
     ------
     UsageError
-        If the target's programs load no libraries, and the name is a library's.
+        If no form is named so, or the target's programs load no libraries and the name is a library's.
     """
-    own = "object" if target.bare_metal else "library"
-    form = FORMS.get(PurePath(path).suffix, own)
+    form = _form_named(os.fspath(path)) or ("object" if target.bare_metal else "library")
     if form == "library" and target.bare_metal:
         raise UsageError(
             f"{os.fspath(path)} is named as a shared library, and {target.name} has no system that loads one; write an object file (.o) "
@@ -201,8 +209,8 @@ def _checked(form: str, prefix: str, target: Target) -> str:
     UsageError
     """
     form = form or ("object" if target.bare_metal else "library")
-    if form not in _A:
-        raise UsageError(f"form is one of {', '.join(map(repr, _A))}; got {form!r}.")
+    if form not in CALLED:
+        raise UsageError(f"form is one of {', '.join(map(repr, CALLED))}; got {form!r}.")
     if form == "library" and target.bare_metal:
         raise UsageError(f"{target.name} has no system that loads a library; build with form='object' or form='archive'.")
     if not _PREFIX.fullmatch(prefix):

@@ -208,11 +208,11 @@ CLASHES = [
     (["-o", "m.so", "--header", "m.so"], "written already"),
     (["-o", "m.so", "--header", "link.so"], "written already"),
     (["-o", "m.a", "--prefix", "m", "--header", "m.a"], "written already"),
-    (["--target", "cortex-m4f", "-o", "m.h"], "written already|header of this model"),
-    (["-o", "model.elstm"], "the model itself"),
-    (["-o", "again.elstm"], "the model itself"),
-    (["-o", "hard.elstm"], "the model itself"),
-    (["-o", "m.so", "--header", "again.elstm"], "the model itself"),
+    (["--target", "cortex-m4f", "-o", "m.h"], "ends in .h, as nothing"),
+    (["-o", "model.elstm"], "ends in .elstm, as nothing"),
+    (["-o", "again"], "the model itself"),
+    (["-o", "hard"], "the model itself"),
+    (["-o", "m.so", "--header", "again"], "the model itself"),
     (["-o", "m.a", "--header", "sub/../model.elstm"], "the model itself"),
 ]
 
@@ -223,8 +223,8 @@ def test_nothing_is_written_over_another(stored, tmp_path, monkeypatch, words, m
     (tmp_path / "sub").mkdir()
     data = (stored / f"{FIRST}.elstm").read_bytes()
     (tmp_path / "model.elstm").write_bytes(data)
-    (tmp_path / "again.elstm").symlink_to("model.elstm")
-    os.link("model.elstm", "hard.elstm")
+    (tmp_path / "again").symlink_to("model.elstm")
+    os.link("model.elstm", "hard")
     (tmp_path / "link.so").symlink_to("m.so")
     before = sorted(tmp_path.iterdir())
     assert re.search(message, refused(call("build", "model.elstm", *words), 2))
@@ -247,7 +247,22 @@ def test_a_name_that_says_another_form_is_refused(tmp_path):
         el.build(model_of("f32-activations"), "cortex-m3", form="library")
     with pytest.raises(el.UsageError, match="form is one of"):
         el.build(model_of("f32-activations"), form="dll")
-    assert building.form_of("m.bin", named("cortex-m3")) == "object"
+    assert building.form_of("m", named("cortex-m3")) == "object"
+
+
+@pytest.mark.parametrize("name", ["m.dll", "m.exe", "m.dylib", "m.elf", "m.SO", "m.bin", "m.lib", "m.1", "m.so.1a", "m.a.1", "m.c"])
+def test_an_ending_of_another_system_is_refused(stored, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(building, "build", lambda *_, **__: pytest.fail("compiled first"))
+    for target in ("host", "cortex-m4f"):
+        said = refused(call("build", stored / f"{FIRST}.elstm", "--target", target, "-o", tmp_path / name), 2)
+        assert f"{name} ends in .{name.rpartition('.')[2]}, as nothing does that is built here: say .so for a shared library, .a " in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_written_is_told(stored, tmp_path):
+    for name, form in (("m", "a shared library"), ("m.so.1", "a shared library"), ("m.a", "an archive"), ("m.o", "an object file")):
+        result = call("build", stored / f"{FIRST}.elstm", "-o", tmp_path / name)
+        assert f" form {form} " in " ".join(result.output.split()), result.output
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What `edgelstm quantize` reads: errors name file, line and channel, and no file is left half written."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_calls import call, make_model, refused
+from cli_calls import arrays, call, make_model, refused
 
 import edgelstm as el
 from edgelstm.cli import quantize_data
@@ -116,6 +117,42 @@ def test_recordings_with_and_without_labels_are_named(path, tmp_path):
     said = refused(quantise(path, tmp_path, [tmp_path / "with.npz", tmp_path / "without.npz"]), 1)
     assert "with.npz" in said
     assert "without.npz" in said
+
+
+def test_arrays_are_read_as_the_same_lines_are(path, tmp_path):
+    """Of one recording and of several, with a name or without."""
+    model, csv = el.load(path), write(tmp_path, "a.csv", lines_of())
+    np.save(tmp_path / "whole.npy", ROWS.astype(float))
+    np.save(tmp_path / "windows.npy", ROWS.reshape(20, 20, 3))
+    np.savez(tmp_path / "named.npz", day=ROWS.reshape(20, 20, 3))
+    wanted, _ = quantize_data.read([csv], model, Reading(), None, None)
+    for name, place in (("whole.npy", "whole.npy"), ("windows.npy", "windows.npy, window 0"), ("named.npz", "array day, window 0")):
+        places = []
+        windows, labels = quantize_data.read([tmp_path / name], model, Reading(), None, None, places)
+        np.testing.assert_array_equal(windows, wanted)
+        assert labels is None
+        assert places[0].name.endswith(place)
+    alone = el.Model([el.Dense(np.ones((1, 1)))])
+    np.save(tmp_path / "alone.npy", ROWS[:, 0])
+    (rows,), _ = quantize_data.read([tmp_path / "alone.npy"], alone, Reading(), None, None)
+    assert rows.shape == (400, 1)
+
+
+def test_every_verb_that_takes_recordings_takes_arrays(path, tmp_path):
+    np.save(tmp_path / "a.npy", ROWS.reshape(4, 100, 3))
+    write(tmp_path, "a.csv", lines_of())
+    made = [quantise(path, tmp_path, [tmp_path / name], "--json", "--window", "100") for name in ("a.npy", "a.csv")]
+    of_array, of_lines = ([layer["options"] for layer in json.loads(result.stdout)["layers"]] for result in made)
+    assert of_array == of_lines
+    np.savez(tmp_path / "trained.npz", **arrays())
+    words = ["convert", tmp_path / "trained.npz", "--layers", "lstm, fc", "-o", tmp_path / "s.elstm"]
+    for name in ("a.npy", "a.csv"):
+        assert call(*words, "--input-names", "ax,ay,az", "--stats", tmp_path / name).exit_code == 0
+        np.testing.assert_allclose(el.load(tmp_path / "s.elstm").statistics.mean, ROWS.mean(axis=0), rtol=1e-5)
+    bad = ROWS.copy()
+    bad[57, 2] = np.nan
+    np.save(tmp_path / "bad.npy", bad)
+    assert "bad.npy, step 57, channel 2 (az) is nan" in refused(quantise(path, tmp_path, [tmp_path / "bad.npy"]), 1)
 
 
 def zipped(folder):

@@ -2,6 +2,8 @@
 
 import fcntl
 import io
+import json
+import math
 import os
 import pty
 import re
@@ -17,7 +19,7 @@ from rich.console import Console
 from test_doctor import levels, told_of
 
 import edgelstm as el
-from edgelstm.cli import demo_view, doctor, measure
+from edgelstm.cli import demo_view, doctor, measure, show
 from edgelstm.compiler.targets import TARGETS
 from edgelstm.doctor import diagnosis, machine
 
@@ -130,3 +132,9 @@ def test_a_window_that_shrinks_says_what_it_needs(width, height):
 def test_the_demo_says_why_it_is_plain():
     shown = on_a_terminal("demo", "--recordings", "1", columns=60, lines=20)
     assert "80 x 24 or more, and this one has 60 x 20" in " ".join(shown.split())
+
+
+def test_what_is_no_number_is_null_in_json():
+    told = {"error": math.inf, "rows": [1.5, math.nan, (-math.inf, 2)], "of": {"a": "NaN", "b": None, "c": True}}
+    wanted = {"error": None, "rows": [1.5, None, [None, 2]], "of": {"a": "NaN", "b": None, "c": True}}
+    assert json.loads(show.json_text(told), parse_constant=pytest.fail) == wanted

@@ -149,7 +149,10 @@ def _ram(told: dict[str, Any]) -> str:
 
 def print_build(told: dict[str, Any]) -> None:
     """Print a `record`."""
+    from ..building import CALLED
+
     rows = [
+        ("form", CALLED[told["form"]]),
         ("target", told["target"] + (f" ({told['cpu']})" if told["cpu"] else "")),
         ("numbers", told["scheme"]),
         ("flash", f"{told['flash_bytes']:,} bytes: weights {told['weight_bytes']:,}, code and constants {told['code_bytes']:,}"),
@@ -159,5 +162,5 @@ def print_build(told: dict[str, Any]) -> None:
         ("target tested", told["tested"] or "this machine"),
     ]
     if told["helpers"]:
-        rows.insert(3, ("links with", f"{', '.join(told['helpers'])} of the compiler's own library (libgcc, compiler-rt)"))
+        rows.insert(4, ("links with", f"{', '.join(told['helpers'])} of the compiler's own library (libgcc, compiler-rt)"))
     show.table(", ".join(told["files"]), (), rows)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--vocabulary", type=click.Path(path_type=Path), metavar="FILE", help="Tokens by index: one a line, or in JSON.")
 @scaler.options
 @click.option("--stats", "recordings", type=click.Path(path_type=Path), multiple=True, metavar="DATA.csv",
-              help="Recordings from training, CSV, JSON lines or .npz: OUT keeps each input's mean, range and longest run.")  # fmt: skip
+              help="Recordings from training (.csv, .jsonl, .npy, .npz): OUT keeps each input's mean, range and longest run.")  # fmt: skip
 @reading_options
 @click.option("--diagram", type=click.Path(path_type=Path), metavar="OUT.svg", help="Draw the network: names, kinds, sizes and rates.")
 @click.option("--verify", "verified", is_flag=True,

@@ -3,7 +3,6 @@
 Here are preparing and playing. `demo_data` reads what is played, `demo_view` draws the live screen, `demo_summary` the figures at the end.
 """
 
-import json
 import shutil
 import sys
 import time
@@ -178,7 +177,7 @@ def demo(*, name: str | None, plain: bool, speed: float, count: int | None, targ
         play(stream, [outcome.recording for outcome in outcomes], again, look_away)
         figures = demo_summary.figures(stream, outcomes, again, phases)
         if sink is not None:
-            sink.write(json.dumps(figures, indent=2) + "\n")
+            sink.write(show.json_text(figures) + "\n")
     if not quiet:
         demo_summary.show_figures(figures, live=live)
     return None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("model", type=click.Path(path_type=Path))
 @given.how_to_read
 @click.option("--data", "-d", "data", required=True, multiple=True, type=click.Path(path_type=Path), metavar="FILE",
-              help="What MODEL meets in use: .csv, .jsonl or .npz. Repeat it for several recordings.")  # fmt: skip
+              help="What MODEL meets in use: .csv, .jsonl, .npy or .npz. Repeat it for several recordings.")  # fmt: skip
 @click.option("--output", "-o", "target", required=True, type=click.Path(path_type=Path), metavar="OUT.elstm", help="File to write.")
 @click.option("--scheme", default="int8-dynamic", show_default=True, metavar="NAME", help="One of those above.")
 @click.option("--keep", multiple=True, metavar="LAYER", help="Leave this layer in f32. Repeat it for several.")
@@ -55,7 +55,7 @@ def quantize(*, model: Path, data: tuple[Path, ...], target: Path, report: Path 
     is kept in decibels: 30 dB is an error of 3 %. The model is calibrated on all data; the figures are of data that calibration
     did not see: each half is answered by a model that was calibrated on the other.
 
-    An .npz file holds an array "windows" (windows, time, inputs), or one array (time, inputs) for each recording.
+    An .npy file holds an array (time, inputs) or (windows, time, inputs); an .npz file one called "windows", or one for each recording.
     A layer that a scheme cannot do is refused by name; --keep leaves it in f32.
 
     \b

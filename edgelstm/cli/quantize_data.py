@@ -1,9 +1,7 @@
 """Files of samples, and perhaps of right answers, -> windows for `edgelstm quantize`."""
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,25 +11,9 @@ from ..model import Model
 from ..quantization.places import Place
 from ..runners.lines import LineSource
 from ..runners.reading import Reading
+from .array_files import Recording, is_array_file
+from .array_files import recordings as recorded
 from .log import say
-from .show import printable
-
-
-class Recording(NamedTuple):
-    """One array of samples.
-
-    Parameters
-    ----------
-    rows : (time, input_size)
-    labels : (time,) or (), or None
-        The right answer of each step or of the last one.
-    place : Place
-        Where the first sample stands.
-    """
-
-    rows: NDArray[Any]
-    labels: NDArray[np.float64] | None
-    place: Place
 
 
 def read(
@@ -54,7 +36,7 @@ def read(
     recordings: list[Recording] = []
     for path in paths:
         try:
-            recordings += _npz(path) if zipfile.is_zipfile(path) else [_lines(path, model, reading, labels_column)]
+            recordings += recorded(path, model.input_size) if is_array_file(path) else [_lines(path, model, reading, labels_column)]
         except (InputError, UsageError) as problem:
             raise type(problem)(f"{path}: {problem}") from None
     labelled = [recording.labels is not None for recording in recordings]
@@ -79,42 +61,6 @@ def _cut(recording: Recording, window: int | None) -> list[Recording]:
     if labels is not None and labels.ndim == 0:
         labels = np.append(np.full(len(rows) - 1, np.nan), labels)
     return [Recording(rows[s : s + window], None if labels is None else labels[s : s + window], place.later(s)) for s in starts]
-
-
-def _npz(path: Path) -> list[Recording]:
-    arrays = _arrays(path)
-    labels = arrays.pop("labels", None)
-    found = {f"{path}, array {printable(name)}": array for name, array in arrays.items()}
-    if "windows" in arrays:
-        given = arrays["windows"]
-        found = {f"{path}, window {number}": array for number, array in enumerate(given if given.ndim > 2 else [given])}
-    if not found:
-        raise InputError("holds no array; save the windows as 'windows', (windows, time, inputs).")
-    for array in found.values() if labels is None else [*found.values(), labels]:
-        if array.dtype.kind not in "fiub":
-            raise InputError(f"holds an array of {array.dtype}; windows and labels must be numbers (labels: the index of the class).")
-    for name, array in found.items():
-        if array.ndim == 0:
-            raise InputError(f"{name.removeprefix(f'{path}, ')} holds a single number; give samples in order of time, (time, inputs).")
-    if labels is None:
-        return [Recording(array, None, Place(name)) for name, array in found.items()]
-    if len(found) == 1 and labels.ndim <= 1 and len(np.atleast_1d(labels)) != 1:
-        labels = labels[None]
-    if labels.ndim == 0 or len(labels) != len(found):
-        raise InputError(f"labels must be one item a window; got shape {labels.shape} for {len(found)} windows.")
-    answers = np.asarray(labels, np.float64)
-    return [Recording(array, answer, Place(name)) for (name, array), answer in zip(found.items(), answers, strict=True)]
-
-
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Every array of an .npz file, whatever the file is in truth."""
-    try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return {name: np.asarray(file[name]) for name in file.files}
-    except Exception as problem:  # noqa: BLE001  damage comes out of zipfile, zlib and NumPy's parser of headers as a dozen types
-        reason = printable(str(problem) or type(problem).__name__)
-        reason = reason if len(reason) <= 100 else f"{reason[:97]}..."
-        raise InputError(f"is no sound .npz file ({reason}); save plain arrays with numpy.savez.") from None
 
 
 def _lines(path: Path, model: Model, reading: Reading, labels_column: str | None) -> Recording:

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +21,20 @@ WIDTH = 120
 
 def emit_json(record: Mapping[str, Any]) -> None:
     """One JSON object on stdout."""
-    click.echo(json.dumps(record, indent=2))
+    click.echo(json_text(record))
+
+
+def json_text(record: Mapping[str, Any]) -> str:
+    """JSON for people and programs; it knows neither NaN nor infinity, which become null."""
+    return json.dumps(_finite(record), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, whole: int = 0) -> None:

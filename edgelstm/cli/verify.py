@@ -84,7 +84,7 @@ def record(found: "Verification", model: Path, names: list[str]) -> dict[str, An
         "tolerance": found.tolerance,
         "recordings": found.recordings,
         "steps": found.steps,
-        "error": _finite(worst.error),
+        "error": worst.error,
         "worst": {"output": worst.output, "label": worst.label, **_place(worst.worst, names)},
         "first_beyond": found.first_beyond and _place(found.first_beyond, names),
         "hint": found.hint,
@@ -96,18 +96,13 @@ def _output(output: "OutputError", names: list[str]) -> dict[str, Any]:
     return {
         "output": output.output,
         "label": output.label,
-        "error": _finite(output.error),
+        "error": output.error,
         **_place(output.worst, names),
         "expected": output.expected,
-        "got": _finite(output.got),
+        "got": output.got,
         "range": [output.low, output.high],
         "first_beyond": output.first_beyond and _place(output.first_beyond, names),
     }
-
-
-def _finite(value: float) -> float | None:
-    """JSON knows neither NaN nor infinity."""
-    return value if abs(value) < float("inf") else None
 
 
 def _place(place: "Place", names: list[str]) -> dict[str, Any]:

@@ -1,10 +1,8 @@
 """Files of samples and of answers -> arrays for `edgelstm verify`."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,14 +11,11 @@ from numpy.typing import NDArray
 from ..errors import InputError, UsageError
 from ..runners.lines import LineSource
 from ..runners.reading import Reading
-from ..verifying import recordings_of
-from .quantize_data import _npz
+from . import array_files
+from .array_files import is_array_file
 
 if TYPE_CHECKING:
     from ..stream import Stream
-
-#: The first bytes of a file that numpy.save wrote, and of one that numpy.savez wrote.
-NPY, ZIP = b"\x93NUMPY", b"PK\x03\x04"
 
 
 class _Answers(NamedTuple):
@@ -42,9 +37,13 @@ def read_samples(paths: Sequence[Path], stream: "Stream", reading: Reading) -> t
     names: list[str] = []
     for path in paths:
         with _about(path):
-            found = [item for array in _arrays(path, stream, reading) for item in recordings_of(array, stream.input_size)]
-        recordings += found
-        names += [str(path)] if len(found) == 1 else [f"{path}, window {i}" for i in range(len(found))]
+            if is_array_file(path):
+                found = array_files.recordings(path, stream.input_size)
+                recordings += [recording.rows for recording in found]
+                names += [str(path)] if len(found) == 1 else [recording.place.name for recording in found]
+            else:
+                recordings.append(_lines(path, stream, reading))
+                names.append(str(path))
     return recordings, names
 
 
@@ -60,7 +59,10 @@ def read_answers(paths: Sequence[Path], stream: "Stream", recordings: int) -> li
     found: list[NDArray[Any]] = []
     for path in paths:
         with _about(path):
-            found += _arrays(path, outputs, Reading())
+            if is_array_file(path):
+                found += [array.rows for array in array_files.recordings(path, 0)]
+            else:
+                found.append(_lines(path, outputs, Reading()))
     if len(found) == 1:
         return found[0]
     if len(found) != recordings:
@@ -77,27 +79,9 @@ def _about(path: Path) -> Iterator[None]:
         raise type(problem)(f"{path}: {problem}") from None
 
 
-def _arrays(path: Path, inputs: "Stream | _Answers", reading: Reading) -> list[NDArray[Any]]:
-    with open(path, "rb") as file:
-        start = file.read(len(NPY))
-    if start.startswith(ZIP):
-        return [recording[0] for recording in _npz(path)]
-    if start == NPY:
-        return [_npy(path)]
+def _lines(path: Path, inputs: "Stream | _Answers", reading: Reading) -> NDArray[Any]:
     with open(path, "rb", buffering=0) as file:
         parts = [samples.values for samples in LineSource(file.read, inputs, reading)]
     if not parts:
         raise InputError("holds no numbers; give one sample or answer a line.")
-    return [np.concatenate(parts)]
-
-
-def _npy(path: Path) -> NDArray[Any]:
-    try:
-        # Mapped, so that a damaged head cannot ask for more memory than the file has bytes.
-        with warnings.catch_warnings(action="ignore"):
-            array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, EOFError, TypeError, OverflowError, SyntaxError, TokenError) as problem:
-        raise InputError(f"is no sound .npy file ({problem}); save a plain array with numpy.save.") from None
-    if array.dtype.kind not in "fiub":
-        raise InputError(f"holds an array of {array.dtype}; samples and answers must be numbers.")
-    return array
+    return np.concatenate(parts)
