@@ -165,6 +165,9 @@ def test_a_layer_that_a_scheme_cannot_do_is_refused_by_name_and_can_be_kept(rng)
         el.quantize(net, xs, keep=("far", "dense1"))
     with pytest.raises(el.UnsupportedModelError, match=r"lstm_int8 .far. is quantised already"):
         el.quantize(el.quantize(net, xs, "int8-weight"), xs)
+    bare = el.Model([el.Normalizer(np.zeros(3), np.ones(3)), el.LayerNorm(np.ones(3))])
+    with pytest.raises(el.UsageError, match=r"int8-dynamic leaves every layer of this model as it is: it has LayerNorm, Normalizer\."):
+        el.quantize(bare, xs)
 
 
 def test_convolutions_are_quantised_where_it_is_worth_it(rng):

@@ -61,6 +61,9 @@ def choose(
         raise UsageError(f"keep and int8 both name {', '.join(map(repr, both))}; say one of them.")
     weighted = [layer for layer in model.layers if not untouched(layer, scheme)]
     wanted = [layer for layer in weighted if layer.name not in kept]
+    if not weighted:
+        has = ", ".join(sorted({type(layer).__name__ for layer in model.layers}))
+        raise UsageError(f"{scheme} leaves every layer of this model as it is: it has {has}. Use the model as it is.")
     if not wanted:
         raise UsageError("no layer is left to quantise; keep fewer layers in f32.")
     batch = windows if isinstance(windows, Batch) else batch_of(model, windows)
