@@ -100,7 +100,20 @@ def weight(kind, block=0, zeros=False):
     return graph
 
 
+def rounded():
+    """Samples as levels whose type an attribute says, and a constant as such."""
+    graph = Graph((1, "time", ROWS))
+    scale = graph.array(np.float32(0.02))
+    levels = [
+        graph("QuantizeLinear", given, scale, output_dtype=INT8)
+        for given in ("x", graph.array(np.linspace(-3, 3, ROWS).astype(np.float32)))
+    ]
+    graph("Add", *(graph("DequantizeLinear", one, scale) for one in levels))
+    return graph
+
+
 CASES = {
+    "samples and constants in int8 without a zero point": rounded,
     "products of 4 bits": product,
     "products of 4 bits with zero points": lambda: product(zeros="packed"),
     "products of 4 bits with zero points in floats": lambda: product(zeros="floats"),
