@@ -163,6 +163,35 @@ def test_fused_products(op, tmp_path):
     assert np.abs(reference.run(imported(path), x) - expected).max() <= TOLERANCE * np.ptp(expected)
 
 
+def test_operators_of_the_optimiser_whose_channels_stand_last(tmp_path):
+    """As ONNX Runtime saves optimised models on x86: convolutions and pooling of levels without turning them."""
+    rng = np.random.default_rng(10)
+    last = {"domain": "com.microsoft", "channels_last": 1}
+    constants = {
+        "w": rng.integers(-128, 128, (6, WIDTH, 3)).astype(np.int8),
+        "b": rng.integers(-500, 500, 6).astype(np.int32),
+        **{f"{name}_scale": np.float32(scale) for name, scale in (("x", 0.03), ("w", 0.01), ("c", 0.05), ("y", 0.04))},
+        **{f"{name}_zero": np.uint8(120) for name in "xcy"},
+        "w_zero": np.int8(0),
+    }
+    x, w, c, y = ([f"{name}_scale", f"{name}_zero"] for name in "xwcy")
+    nodes = [
+        ("QuantizeLinear", ["x", *x], ["levels"], {}),
+        ("QLinearConv", ["levels", *x, "w", *w, *c, "b"], ["convolved"], {"kernel_shape": [3], "pads": [2, 0], **last}),
+        ("NhwcMaxPool", ["convolved"], ["pooled"], {"domain": "com.microsoft", "kernel_shape": [2], "pads": [1, 0]}),
+        ("QLinearSigmoid", ["pooled", *c, *y], ["bounded"], {"domain": "com.microsoft"}),
+        ("DequantizeLinear", ["bounded", *y], ["rows"], {}),
+        ("QLinearGlobalAveragePool", ["pooled", *c, *y], ["mean"], last),
+        ("DequantizeLinear", ["mean", *y], ["once"], {}),
+        ("Add", ["rows", "once"], ["y"], {}),
+    ]
+    path = saved(tmp_path / "m.onnx", nodes, constants, (1, "time", WIDTH))
+    x = floats(rng, 20, WIDTH)
+    expected = answers_of_runtime(path, x)
+    off = np.abs(reference.run(imported(path), x) - expected) > TOLERANCE * np.ptp(expected)
+    assert off.mean() <= 0.02
+
+
 def test_scores_of_all_steps_by_all_steps_are_imported_of_float32_alone(tmp_path):
     from onnxruntime.quantization import QuantType, quantize_dynamic
 

@@ -173,11 +173,54 @@ def test_states_go_round_whatever_they_are_called(name):
     assert np.abs(reference.run(model, x) - wanted).max() <= 1e-5
 
 
-@pytest.mark.parametrize("kind", ["gru", "rnn"])
-def test_a_cell_that_rounds_its_state_is_refused(kind):
-    """It would read its state as samples otherwise."""
-    with pytest.raises(UnsupportedModelError, match="'y0' looks like what the input 'x0' becomes"):
-        from_onnx(parse(in_integers(*cell_alone(kind))[0]))
+def stacked(kind, first):
+    """A cell, an RNN or GRU behind it, and no output beside their states. first: which inputs come first, the samples or a state."""
+    net, state = Net(), (1, HIDDEN)
+    inputs = {
+        name: (1, INPUTS) if name == "in0" else state for name in (("in0", "in1", "in2") if first == "samples" else ("in1", "in2", "in0"))
+    }
+    if kind == "gru":
+        h, c = lstm(net, "in0", "in1", "in3")
+        inputs, ends = inputs | {"in3": state}, {"out0": h, "out1": gru(net, h, "in2", HIDDEN), "out2": c}
+    else:
+        h = net("Tanh", net.sum("in0", "in1", HIDDEN))
+        ends = {"out0": h, "out1": net("Tanh", net.sum(h, "in2", HIDDEN, HIDDEN))}
+    return net.bytes(inputs, {name: (made, state) for name, made in ends.items()})
+
+
+def in_fixed_levels(data):
+    """What ONNX Runtime's own tool makes of it, with levels that the file holds."""
+    onnx, quantization = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime.quantization")
+    rng = np.random.default_rng(2)
+
+    class Reader(quantization.CalibrationDataReader):
+        given = iter([{one.name: rng.normal(size=one.shape).astype(np.float32) for one in ort.InferenceSession(data).get_inputs()}])
+
+        def get_next(self):
+            return next(self.given, None)
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        quantization.quantize_static(onnx.load_from_string(data), path, Reader(), quant_format=quantization.QuantFormat.QDQ)
+        return path.read_bytes()
+
+
+#: Cells whose states are rounded on their way, which are none that edgelstm has.
+ROUNDED = {
+    "a GRU": (lambda: in_integers(*cell_alone("gru"))[0], "'y0' looks like what the input 'x0' becomes"),
+    "an RNN": (lambda: in_integers(*cell_alone("rnn"))[0], "'y0' looks like what the input 'x0' becomes"),
+    "a GRU behind an LSTM": (lambda: in_integers(stacked("gru", "samples"), "", {})[0], "goes round a loop"),
+    "a GRU behind an LSTM, states first": (lambda: in_integers(stacked("gru", "states"), "", {})[0], "'out0' looks like what"),
+    "RNNs with levels of the file": (lambda: in_fixed_levels(stacked("rnn", "samples")), "a file of float32 weights, convert that one"),
+}
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+def test_cells_that_round_their_states_are_refused(name):
+    """They would read a state as samples, or leave a cell out, otherwise."""
+    make, why = ROUNDED[name]
+    with pytest.raises(UnsupportedModelError, match=why):
+        from_onnx(parse(make()))
 
 
 def test_a_state_is_held_where_a_token_is_padding():

@@ -1,6 +1,6 @@
 """States led back: which output of a graph each state becomes at the next call; and inputs taken as samples that turn out to be states."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import permutations
 
@@ -82,13 +82,23 @@ class Closing:
     def answers_of_states(self, pairs: Pairs) -> dict[Tensor, Value]:
         """Outputs that are both a state and what a layer gives: the answers of a file that has no others."""
         found, cells = dict[Tensor, Value](), Cells(self.tracer.space)
-        for tensor, value in self.outputs.items():
-            if tensor not in pairs.values() or not isinstance(value, Flow) or (wire := self.tracer.space.wire_of(value.ids)) is None:
-                continue
-            if wire.width == value.ids.size and (isinstance(wire.source, Made) or cells.match(wire) is not None):
-                found[tensor] = value
-                self.notes.append(f"{tensor.name!r} is a state, and the answer too, since the file has no other output.")
-        return found
+        returned = [(state, output, value) for state, output in pairs.items() if output and isinstance(value := self.outputs[output], Flow)]
+        for _, output, value in returned:
+            wire = self.tracer.space.wire_of(value.ids)
+            if wire is not None and wire.width == value.ids.size and (isinstance(wire.source, Made) or cells.match(wire) is not None):
+                found[output] = value
+        for state, output, value in returned:
+            if output not in found and self._is_loop_of_its_own(state, value.ids, found.values()):
+                found[output] = value
+        self.notes.extend(f"{output.name!r} is a state, and the answer too, since the file has no other output." for output in found)
+        return {output: value for output, value in self.outputs.items() if output in found}
+
+    def _is_loop_of_its_own(self, state: Tensor, after: Ids, answers: Iterable[Value]) -> bool:
+        """Whether a state is computed from itself, and no answer from it: leaving it out would leave out the layer."""
+        space = self.tracer.space
+        if any(isinstance(value, Flow) and depends(space, value.ids, after) for value in answers) or shows_a_state(space, after):
+            return False
+        return depends(space, after, space.last(self.wires[state]))
 
     def _seen(self) -> Pairs:
         """The states that recurrent layers begin with, and the output, if any, that holds what these end with."""

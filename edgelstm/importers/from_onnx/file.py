@@ -199,8 +199,8 @@ class _Reading:
             array: NDArray[Any] = numpy_helper.to_array(tensor)
         except (TypeError, ValueError, KeyError, NotImplementedError) as problem:
             raise ModelFileError(f"{called} is damaged or of a type that is not read: {printable(problem, 120)}.") from None
-        if array.dtype.kind not in "fiubOSU":
-            array = array.astype(np.float32)  # bfloat16 and the 8-bit floats
+        if array.dtype.isbuiltin != 1:
+            array = array.astype(np.float32)  # bfloat16, floats of 8 bits, integers of 4
         return array
 
     def _fetched(self, tensor: Any, called: str) -> Any:

@@ -137,40 +137,38 @@ def largest(call: Call) -> list[Array]:
     return [np.take_along_axis(data, places, axis), places]
 
 
-def _scaled(call: Call, scale: Array, data: Array) -> Array:
-    """A scale or zero point that broadcasts along the axis of a quantised constant."""
-    axis = call.attribute("axis", 1)
-    if call.attribute("block_size", 0):
-        call.refuse("has scales for blocks, which are not imported")
-    if scale.ndim != 1 or scale.size == 1:
-        return scale.reshape(()) if scale.size == 1 else scale
-    return scale.reshape([-1 if i == axis % data.ndim else 1 for i in range(data.ndim)])
+def spread(call: Call, given: Array, data: Array, axis: int, block: int) -> Array:
+    """Scales or zero points of a constant, as they broadcast with it: one for all, one along an axis, or one for each block along it."""
+    if given.size == 1:
+        return given.reshape(())
+    at = call.axis(axis, data.ndim)
+    length = data.shape[at]
+    wanted: tuple[int, ...] = (length,)
+    if block:
+        wanted = (*data.shape[:at], -(-length // block) if block > 0 else 0, *data.shape[at + 1 :])
+    if given.shape != wanted:
+        call.refuse(f"has scales or zero points of shape {given.shape} where it needs {wanted}")
+    return np.take(given, np.arange(length) // block, at) if block else given.reshape([-1 if i == at else 1 for i in range(data.ndim)])
 
 
 def dequantize(call: Call, data: Array, scale: Array, zero: Array | None = None) -> Array:
     """``(data - zero) * scale``."""
-    axis = call.attribute("axis", 1)
-    call._attributes["axis"] = axis
-    factor = _scaled(call, scale, data)
-    call._attributes["axis"] = axis
-    offset = 0.0 if zero is None else _scaled(call, zero, data).astype(np.float64)
+    axis, block = call.attribute("axis", 1), call.attribute("block_size", 0)
     call.attribute("output_dtype")
-    return np.asarray((data.astype(np.float64) - offset) * factor).astype(np.float32)
+    offset = 0.0 if zero is None else spread(call, zero, data, axis, block).astype(np.float64)
+    return np.asarray((data.astype(np.float64) - offset) * spread(call, scale, data, axis, block)).astype(np.float32)
 
 
 def quantize(call: Call, data: Array, scale: Array, zero: Array | None = None) -> Array:
     """``round(data / scale) + zero`` within the bounds of its type, halves to even."""
-    kind = np.dtype(np.uint8) if zero is None else zero.dtype
-    axis = call.attribute("axis", 1)
-    call._attributes["axis"] = axis
-    factor = _scaled(call, scale, data)
-    call._attributes["axis"] = axis
-    offset = 0 if zero is None else _scaled(call, zero, data).astype(np.int64)
+    axis, block, kind = call.attribute("axis", 1), call.attribute("block_size", 0), call.attribute("output_dtype", 0)
     call.attribute("saturate")
-    if kind.kind not in "iu" or call.attribute("output_dtype", 0) not in (0, 2, 3):
+    to = np.dtype(DTYPES.get(kind, np.float32) if kind else np.uint8) if zero is None else zero.dtype
+    if to.kind not in "iu":
         call.refuse("quantises to a type that is not imported")
-    bounds = np.iinfo(kind)
-    return np.clip(np.rint(data.astype(np.float32) / factor.astype(np.float32)) + offset, bounds.min, bounds.max).astype(kind)
+    offset = 0 if zero is None else spread(call, zero, data, axis, block).astype(np.int64)
+    factor, bounds = spread(call, scale, data, axis, block).astype(np.float32), np.iinfo(to)
+    return np.asarray(np.clip(np.rint(data.astype(np.float32) / factor) + offset, bounds.min, bounds.max)).astype(to)
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Array]:

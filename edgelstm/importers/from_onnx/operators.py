@@ -24,6 +24,7 @@ from ..graph.norms import normalised
 from ..graph.tracing import Flow, Levels, Value
 from ..graph.wires import MOST
 from .activations import ACTIVATIONS, clipped
+from .block_levels import BLOCK_LEVELS
 from .calls import Call, floats
 from .choosing import CHOOSING
 from .folding import DTYPES
@@ -234,6 +235,7 @@ def _bound(call: Call, side: int) -> Value:
 
 OPERATORS: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = (
     QUANTISED
+    | BLOCK_LEVELS
     | FUSED
     | MACHINE_LEARNING
     | {

@@ -21,9 +21,13 @@ from ..graph.expressions import Made, Pairs, Scores
 from ..graph.tracing import Flow, Levels, Value
 from .calls import Array, Call, floats
 from .file import Node
+from .folding import DTYPES
 from .products import matrix
 from .recurrent import recurrent_with
-from .sliding import reduced, window_of
+from .sliding import SLIDING, reduced, window_of
+
+#: The number of uint8 among ONNX's types.
+_UINT8 = 2
 
 #: What stands for a scale that depends on the recording.
 UNIT = 2.0**-16
@@ -117,9 +121,10 @@ def _dynamic_quantize(call: Call) -> list[Value]:
 def _quantize(call: Call) -> list[Value]:
     call.attribute("axis")
     call.attribute("saturate")
-    if call.attribute("block_size", 0) or call.attribute("output_dtype", 0) not in (0, 2):
+    kind = DTYPES.get(call.attribute("output_dtype", 0) or _UINT8)
+    if call.attribute("block_size", 0) or kind is None:
         call.refuse("quantises in blocks, or to a type that is not imported")
-    return [fixed(call, call.flow(0), call.constant(1), call.constant(2) if call.has(2) else np.array(0, np.uint8))]
+    return [fixed(call, call.flow(0), call.constant(1), call.constant(2) if call.has(2) else np.array(0, kind))]
 
 
 def _dequantize(call: Call) -> list[Value]:
@@ -186,9 +191,8 @@ def _leaky(call: Call, x: Flow) -> Flow:
 
 
 def _mean_of_all(call: Call, x: Flow) -> Flow:
-    if call.attribute("channels_last", 0):
-        call.refuse("has its channels last, which is not imported")
-    return reduced(call, x, list(range(2, x.ids.ndim)), True, "mean")
+    first = 1 if call.attribute("channels_last", 0) else 2
+    return reduced(call, x, list(range(first, first + x.ids.ndim - 2)), True, "mean")
 
 
 def _softmax(call: Call, x: Flow) -> Flow:
@@ -234,10 +238,26 @@ def _conv_integer(call: Call) -> list[Value]:
 
 
 def _qlinear_conv(call: Call) -> list[Value]:
-    """x, its scale and zero point, weights, their scale and zero point, those of the answer, bias in levels of both scales' product."""
+    """x, its scale and zero point, weights, their scale and zero point, those of the answer, bias in levels of both scales' product.
+
+    The channels of x and of the answer may stand last.
+    """
     x, weight = _numbers(call, 0, 2, 1), _weight(call, 3, 5, 4, axis=0)
     bias = floats(call.constant(8)) * floats(call.constant(1)) * floats(call.constant(4)) if call.has(8) else None
-    return [fixed(call, _convolved(call, x, weight, bias), call.constant(6), call.constant(7))]
+    if not call.attribute("channels_last", 0):
+        return [fixed(call, _convolved(call, x, weight, bias), call.constant(6), call.constant(7))]
+    out = fixed(call, _convolved(call, _moved(x, -1, 1), weight, bias), call.constant(6), call.constant(7))
+    return [_moved(out, 1, -1)]
+
+
+def _moved(x: Flow, axis: int, to: int) -> Flow:
+    return replace(x, ids=np.moveaxis(x.ids, axis, to))
+
+
+def _pool_of_last(call: Call) -> list[Value]:
+    """MaxPool of an array whose channels stand last."""
+    call.values[0] = _moved(call.flow(0), -1, 1)
+    return [_moved(found, 1, -1) for found in SLIDING["MaxPool"](call) if isinstance(found, Flow)]
 
 
 def _dynamic_lstm(call: Call) -> Sequence[Value]:
@@ -265,6 +285,8 @@ QUANTISED: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
     ("ai.onnx", "ConvInteger"): _conv_integer,
     ("ai.onnx", "QLinearMatMul"): _qlinear_matmul,
     ("ai.onnx", "QLinearConv"): _qlinear_conv,
+    (_MICROSOFT, "QLinearConv"): _qlinear_conv,
+    (_MICROSOFT, "NhwcMaxPool"): _pool_of_last,
     (_MICROSOFT, "QLinearAdd"): _qlinear("add"),
     (_MICROSOFT, "QLinearMul"): _qlinear("mul"),
     (_MICROSOFT, "QLinearSigmoid"): _behind(lambda call, x: call.tracer.apply("sigmoid", x)),

@@ -17,6 +17,7 @@ from .cells import Cells
 from .cropping import without_windows
 from .delays import taps
 from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, spread
+from .rounding import ROUNDING
 from .wires import MOST_WEIGHTS, Ids, Space, Wire, distinct
 
 #: Most pieces of other layers' outputs that a layer reads as slices; of more the numbers are taken one by one.
@@ -78,12 +79,12 @@ class Emitter:
         kinds = dict.fromkeys(type(one.record).__name__ for one in made if isinstance(one, Made))
         if not kinds:
             return ""
-        norms = (
-            "; cells that normalise are imported in the forms that edgelstm.LSTM and edgelstm.GRU document under norm"
-            if any("Norm" in kind for kind in kinds)
-            else ""
-        )
-        return f" ({', '.join(kinds)} within the loop{norms})"
+        way = ""
+        if any("Norm" in kind for kind in kinds):
+            way = "; cells that normalise are imported in the forms that edgelstm.LSTM and edgelstm.GRU document under norm"
+        elif any(isinstance(one, Made) and isinstance(one.record, ROUNDING) for one in made):
+            way = "; if it was made of a file of float32 weights, convert that one"
+        return f" ({', '.join(kinds)} within the loop{way})"
 
     def _before(self, source: Expression) -> list[int]:
         """The wires that an expression reads, by way of states too, by index."""

@@ -64,21 +64,18 @@ def _behind(space: Space, ids: Ids, kinds: tuple[type[Scale | Apply], ...]) -> I
 
 
 def goes_on(space: Space, after: Ids, before: Ids) -> bool:
-    """Whether numbers are what a cell makes of its state: ``gate * before + …``, or a function of a weighted sum over all of it."""
-    found = origin(space, after)
-    view = Cells(space).view(found)
-    if view is not None and isinstance(view.source, Affine):
-        return bool(np.isin(before, unrounded(space, view.source.refs)).all())
-    combined = view is not None and isinstance(view.source, Combine) and view.source.operation == "add"
-    return combined and _reaches(Cells(space), found, before.ravel(), _MOST_COMBINED, False)
+    """Whether numbers are what a cell makes of its state: ``gate * before + …``, or something of a weighted sum over all of it."""
+    return _reaches(Cells(space), after.ravel(), before.ravel(), _MOST_COMBINED, False)
 
 
 def _reaches(cells: Cells, ids: Ids, before: Ids, depth: int, multiplied: bool) -> bool:
-    """Whether sums and products lead, number by number, from `ids` to `before`, at least one product among them."""
+    """Whether sums and products lead from `ids` to a weighted sum over `before`, or number by number to it, through a product at least."""
     found = origin(cells.space, ids)
     if found.shape == before.shape and (found == before).all():
         return multiplied
     view = cells.view(found)
+    if view is not None and isinstance(view.source, Affine):
+        return bool(np.isin(before, unrounded(cells.space, view.source.refs)).all())
     if view is None or not isinstance(view.source, Combine) or not depth:
         return False
     multiplied |= view.source.operation == "mul"
