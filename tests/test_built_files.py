@@ -259,6 +259,18 @@ def test_a_target_that_does_not_exist_is_an_error():
         named("host", features="+avx2")
 
 
+def test_no_rows_need_no_memory_and_a_snapshot_of_a_wrong_size_changes_nothing(library):
+    c = C(library)
+    c.process(XS[:5])
+    before = c.snapshot()
+    assert c.library.edgelstm_process(c.arena, None, None, ctypes.c_size_t(0)) == 0
+    assert c.library.edgelstm_step_many(None, None, None, ctypes.c_size_t(0)) == 0
+    for size in (0, 1, len(before) - 4, len(before) + 4, 1 << 40, 2**64 - 1):
+        assert c.library.edgelstm_restore(c.arena, before, ctypes.c_size_t(size)) == 1
+    assert c.library.edgelstm_restore(c.arena, None, ctypes.c_size_t(0)) == 1
+    assert c.snapshot() == before
+
+
 def test_weights_become_text_in_a_few_times_their_memory():
     """Of a model of 200 MB the text alone would take more than most machines have, if each byte were an object."""
     data = np.random.default_rng(0).bytes(1 << 20)
