@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from test_realtime import peak_of
 
 import edgelstm as el
 from edgelstm import device
-from edgelstm.compiler import numba_ir
+from edgelstm.compiler import c_abi, numba_ir
 from edgelstm.compiler.targets import named
 from edgelstm.files.elstm import model_digest
 from edgelstm.runtime import library_file
@@ -256,6 +257,29 @@ def test_a_target_that_does_not_exist_is_an_error():
         el.build(model_of("f32-table"), "rpi6")
     with pytest.raises(el.UsageError, match="the host is compiled for as it is"):
         named("host", features="+avx2")
+
+
+def test_no_rows_need_no_memory_and_a_snapshot_of_a_wrong_size_changes_nothing(library):
+    c = C(library)
+    c.process(XS[:5])
+    before = c.snapshot()
+    assert c.library.edgelstm_process(c.arena, None, None, ctypes.c_size_t(0)) == 0
+    assert c.library.edgelstm_step_many(None, None, None, ctypes.c_size_t(0)) == 0
+    for size in (0, 1, len(before) - 4, len(before) + 4, 1 << 40, 2**64 - 1):
+        assert c.library.edgelstm_restore(c.arena, before, ctypes.c_size_t(size)) == 1
+    assert c.library.edgelstm_restore(c.arena, None, ctypes.c_size_t(0)) == 1
+    assert c.snapshot() == before
+
+
+def test_weights_become_text_in_a_few_times_their_memory():
+    """Of a model of 200 MB the text alone would take more than most machines have, if each byte were an object."""
+    data = np.random.default_rng(0).bytes(1 << 20)
+    tracemalloc.start()
+    text = c_abi._bytes_constant("w", data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert text.startswith(f'@w = constant [{len(data)} x i8] c"\\{data[0]:02x}\\{data[1]:02x}')
+    assert peak < 10 * len(data)
 
 
 def test_a_child_that_takes_too_long_is_given_up(monkeypatch):

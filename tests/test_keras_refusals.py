@@ -1,5 +1,6 @@
 """What of Keras' files is not honoured is refused with its layer."""
 
+import io
 import json
 import os
 import sys
@@ -9,6 +10,7 @@ import pytest
 from keras_nets import KERAS2
 
 import edgelstm as el
+from edgelstm.importers.from_keras import store
 
 h5py = pytest.importorskip("h5py")
 
@@ -131,3 +133,20 @@ def test_without_h5py_the_way_to_it_is_told(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(el.UnsupportedModelError, match=r'pip install "edgelstm\[convert\]"'):
         el.load(path)
+
+
+@pytest.mark.parametrize(
+    ("compression", "size", "refused"),
+    [(zipfile.ZIP_STORED, 9 << 20, False), (zipfile.ZIP_DEFLATED, 9 << 20, True), (zipfile.ZIP_DEFLATED, 1 << 20, False)],
+)
+def test_weights_may_be_as_large_as_their_bytes_in_the_archive_tell(compression, size, refused):
+    """A network of hundreds of megabytes is stored as it is; what is large and hardly in the archive at all is a bomb."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", compression) as archive:
+        archive.writestr("model.weights.h5", bytes(size))
+    with zipfile.ZipFile(data) as archive:
+        if refused:
+            with pytest.raises(el.ModelFileError, match=r"model\.weights\.h5 has 9437184 bytes; at most 8388608 make sense"):
+                store._part(archive, "model.weights.h5")
+        else:
+            assert len(store._part(archive, "model.weights.h5")) == size

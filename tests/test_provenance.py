@@ -37,6 +37,18 @@ def test_arrays_as_they_are_and_two_biases_added():
     assert unused == ("other",)
 
 
+def test_every_bias_of_a_deep_stack_has_its_two():
+    arrays, layers = {}, []
+    for level in range(120):
+        w, u, b, c = (uniform(4 * level + k, *shape) for k, shape in enumerate([(16, 4), (16, 4), (16,), (16,)]))
+        arrays |= {f"w{level}": w, f"u{level}": u, f"b{level}": b, f"c{level}": c}
+        layers.append(el.LSTM(w, u, b + c))
+    found = provenance(el.Model(layers), arrays)
+    assert found.unused == ()
+    said = [(origin.sources, origin.how) for origin in found.origins if origin.array == "bias"]
+    assert said == [((f"b{level}", f"c{level}"), "two biases added") for level in range(120)]
+
+
 @pytest.mark.parametrize(("order", "words"), [((0, 2, 1, 3), "i g f o"), ((3, 1, 2, 0), "o f g i"), ((0, 3, 1, 2), "i f g o")])
 def test_gates_in_another_order(order, words):
     """`order`: which gate of the file each of i f g o is."""

@@ -74,6 +74,11 @@ def _weights(document):
     [
         (lambda d: d.update(format="graph-model"), el.UnsupportedModelError, "graph-model.*tfjs_layers_model"),
         (lambda d: d["weightsManifest"][0].update(paths=["../words/group1-shard1of2.bin"]), el.ModelFileError, "no name of a file"),
+        (
+            lambda d: d["weightsManifest"][0]["paths"].append(d["weightsManifest"][0]["paths"][0]),
+            el.ModelFileError,
+            "names its file .* twice",
+        ),
         (lambda d: d["weightsManifest"][0]["paths"].append("more.bin"), el.ModelFileError, "lacks its file of weights 'more.bin'"),
         (lambda d: d["weightsManifest"][0]["paths"].pop(), el.ModelFileError, "needs .* bytes.*copy all of them"),
         (lambda d: _weights(d).pop(), el.ModelFileError, "describes .* bytes, and its files have"),

@@ -1,5 +1,7 @@
 """Samples with their times: what each policy does on each event, against a slow twin."""
 
+import copy
+import pickle
 import struct
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -117,3 +119,14 @@ def test_the_grid_alone_is_pure():
     assert grid.judge(3.0) == first
     assert grid.counts.samples == 0
     assert np.isnan(grid.state).all()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_copy_would_share_the_stream_and_is_refused_in_words(copied):
+    stream = el.Stream(MODEL)
+    of_one, of_many = el.Timed(stream, 0.02), el.TimedBank(el.StreamBank(MODEL, 1), 0.02)
+    for timed in (of_one, of_many):
+        with pytest.raises(el.UsageError, match=f"a {type(timed).__name__} is neither copied nor pickled; make another, and give it what"):
+            copied(timed)
+    with pytest.raises(el.UsageError, match="an Observed counts what this process steps"):
+        copied(el.Observed(stream))

@@ -191,9 +191,8 @@ def _bytes_constant(symbol: str, data: NDArray[np.generic] | bytes) -> str:
     content = bytes(data) if isinstance(data, bytes) else data.tobytes()
     if not any(content):
         return f"@{symbol} = constant [{len(content)} x i8] zeroinitializer, align 64\n"
-    text = content.hex()
-    escaped = "\\" + "\\".join(text[i : i + 2] for i in range(0, len(text), 2))
-    return f'@{symbol} = constant [{len(content)} x i8] c"{escaped}", align 64\n'
+    escaped = content.hex("\\")  # of hundreds of megabytes, perhaps
+    return f'@{symbol} = constant [{len(content)} x i8] c"\\{escaped}", align 64\n'
 
 
 def words(target: Target) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Object code made in a process of its own: an instruction that the CPU asked for lacks ends LLVM's process, not the user's.
 
-``python -m edgelstm.compiler.child`` is the other side: a request as JSON on standard input; on standard output a line of JSON, what the
-CPU must have, and the object file.
+``python -m edgelstm.compiler.child`` is the other side: on standard input a line of JSON, and the texts behind it, which hold all weights;
+on standard output a line of JSON, what the CPU must have, and the object file.
 """
 
 import json
@@ -32,7 +32,10 @@ def emit_apart(texts: list[str], target: Target, exports: tuple[str, ...], shown
     CompileError
         If LLVM refuses the code, or its process dies.
     """
-    request = json.dumps({"texts": texts, "target": target._asdict(), "exports": exports, "shown": shown}).encode()
+    pieces = [text.encode() for text in texts]
+    given = {"sizes": [len(piece) for piece in pieces], "target": target._asdict(), "exports": exports, "shown": shown}
+    request = b"".join([json.dumps(given).encode(), b"\n", *pieces])
+    del pieces
     command = [sys.executable, "-P", "-m", "edgelstm.compiler.child"]
     wish = wish_of(target)
     try:
@@ -87,10 +90,11 @@ def _needs(target: Target) -> list[str]:
 def main() -> int:
     from .object_code import emit
 
-    request = json.load(sys.stdin.buffer)
+    request = json.loads(sys.stdin.buffer.readline())
+    texts = [sys.stdin.buffer.read(size).decode() for size in request["sizes"]]
     target = Target(**request["target"])
     try:
-        code = emit(request["texts"], target, tuple(request["exports"]), request["shown"])
+        code = emit(texts, target, tuple(request["exports"]), request["shown"])
         needs = _needs(target)
     except CompileError as problem:
         print(" ".join(str(problem).split()), file=sys.stderr)

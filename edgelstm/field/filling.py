@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,6 +144,9 @@ class OnGrid:
     def resets(self) -> int:
         """How often a sample began a stream anew."""
         return self._filling.resets
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(f"a {type(self).__name__} is neither copied nor pickled; make another, and give it what snapshots hold.")
 
     def _shown(self, streams: object) -> str:
         filling = self._filling

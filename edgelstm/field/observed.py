@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import __version__
+from ..errors import UsageError
 from ..runtime import native_call
 from ..runtime.samples import Samples
 from . import exposition
@@ -80,6 +81,11 @@ class Observed(Telemetry):
     def text(self) -> str:
         """The record in Prometheus' text format."""
         return exposition.text(self.record())
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            "an Observed counts what this process steps, and is neither copied nor pickled; make another of the stream's copy."
+        )
 
     def follow(self, stream: Stream) -> None:
         """Tell of another model from now on, whose samples `observe` sees."""

@@ -3,6 +3,9 @@
  * A library or object file is one model with its weights. All memory is the caller's: a stream is one block of
  * edgelstm_arena_bytes() bytes, aligned to 8 (64 is fastest), and nothing is kept elsewhere, so that streams are independent and one
  * thread may step one stream while another steps another. No function allocates, locks, or calls anything.
+ * What this header says of return values is all that is checked. A pointer is not: none may be NULL, but those to no rows (n is 0); each
+ * points to as much memory as is said here; and an arena was made ready by edgelstm_init of the same model. An arena belongs to one thread at
+ * a time, and a library opened with dlopen stays open while one of its functions runs.
  * Two models in one program: build each with `--prefix NAME`, which writes this header with names of its own.
  *
  *     static _Alignas(64) unsigned char arena[EDGELSTM_ARENA_BYTES];   // or aligned_alloc(64, ...)

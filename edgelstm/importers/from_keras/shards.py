@@ -22,7 +22,7 @@ from ..json_parts import Part
 from .classes import MODELS, layers_of
 from .read import model_in
 from .settings import Spec
-from .store import MOST_TEXT, MOST_WEIGHTS, Stored
+from .store import MOST_TEXT, Stored
 from .weights import ByName
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ Arrays = dict[str, NDArray[Any]]
 #: Types of numbers, and those that stand for floats by a scale and a least number.
 _DTYPES = {"float32": "<f4", "int32": "<i4", "bool": "|b1", "float16": "<f2", "uint8": "|u1", "uint16": "<u2"}
 _LEVELS = ("uint8", "uint16")
+
+#: The most bytes of weights. Each of their files is read once, so that nothing small becomes so large.
+MOST_WEIGHTS = 1 << 31
 
 #: How deep models may lie in models.
 _DEEPEST = 8
@@ -68,10 +71,10 @@ def opened(file: BinaryIO) -> tuple[dict[str, Any], int, Arrays]:
 
 def _arrays(manifest: list[Any], folder: str) -> Iterator[tuple[str, NDArray[Any]]]:
     """Names and arrays of all groups of weights."""
-    left = MOST_WEIGHTS
+    left, read = MOST_WEIGHTS, set[str]()
     for number, group in enumerate(manifest):
         part = Part(group, f"weightsManifest[{number}]")
-        data = b"".join(_file(folder, path, left) for path in part.take("paths", list))
+        data = b"".join(_file(folder, path, left, read) for path in part.take("paths", list))
         left, at = left - len(data), 0
         for place, described in enumerate(part.take("weights", list)):
             weight = Part(described, f"weightsManifest[{number}] weights[{place}]")
@@ -82,13 +85,16 @@ def _arrays(manifest: list[Any], folder: str) -> Iterator[tuple[str, NDArray[Any
             raise ModelFileError(f"weightsManifest[{number}] describes {at} bytes, and its files have {len(data)}; copy all of them again.")
 
 
-def _file(folder: str, path: Any, most: int) -> bytes:
-    """The bytes of one of the files beside the model."""
+def _file(folder: str, path: Any, most: int, read: set[str]) -> bytes:
+    """The bytes of one of the files beside the model, of which those in `read` were read."""
     if not isinstance(path, str) or not re.fullmatch(r"[^/\\\0]{1,200}", path) or path in (".", ".."):
         raise ModelFileError(f"names a file of weights {printable(repr(path), 100)}, which is no name of a file in the same folder.")
     place = os.path.join(folder, path)
     if os.path.islink(place) or not os.path.isfile(place):
         raise ModelFileError(f"lacks its file of weights {printable(path, 100)!r}, which must lie beside it.")
+    if path in read:
+        raise ModelFileError(f"names its file of weights {printable(path, 100)!r} twice; copy all of them again.")
+    read.add(path)
     with container.open_file(place) as file:
         data = file.read(most + 1)
     if len(data) > most:

@@ -13,8 +13,8 @@ from ..hdf5 import Group, opened
 from .layout import laid_out
 from .weights import ByName, ByPath, Weights
 
-#: The most bytes of a description, and of weights in a zip archive.
-MOST_TEXT, MOST_WEIGHTS = 8 << 20, 1 << 27
+#: The most bytes of a description, and how many times its bytes in the archive a part may be: weights are hardly compressed, bombs are.
+MOST_TEXT, MOST_UNPACKED = 8 << 20, 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ def _archive(file: BinaryIO) -> Stored:
     try:
         archive = zipfile.ZipFile(file)
         config, metadata = (_part(archive, name, MOST_TEXT) for name in ("config.json", "metadata.json"))
-        weights = _part(archive, "model.weights.h5", MOST_WEIGHTS)
+        weights = _part(archive, "model.weights.h5")
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as problem:
         raise ModelFileError(f"is a damaged zip archive ({printable(problem, 200)}); copy it again.") from None
     about = container.read_json(metadata, "metadata.json")
@@ -75,11 +75,13 @@ def _archive(file: BinaryIO) -> Stored:
     return Stored(_config(config, "config.json"), _version(str(version)), ByPath(root), root)
 
 
-def _part(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+def _part(archive: zipfile.ZipFile, name: str, most: int | None = None) -> bytes:
+    """A member of at most so many bytes, by default as many as its bytes in the archive may hold."""
     try:
         entry = archive.getinfo(name)
     except KeyError:
         raise ModelFileError(f"lacks {name}, which every .keras file has; save the model again.") from None
+    most = max(MOST_TEXT, MOST_UNPACKED * entry.compress_size) if most is None else most
     if entry.file_size > most:
         raise ModelFileError(f"{name} has {entry.file_size} bytes; at most {most} make sense. Copy the file again.")
     with archive.open(entry) as part:

@@ -53,6 +53,7 @@ class Index:
 
     tensors: Mapping[str, Floats]
     names: list[str] = field(init=False)
+    _alike: dict[tuple[int, float], list[str]] = field(init=False)
     _values: Floats = field(init=False)
     _starts: Places = field(init=False)
     _order: Places = field(init=False)
@@ -60,6 +61,10 @@ class Index:
 
     def __post_init__(self) -> None:
         self.names = list(self.tensors)
+        self._alike = {}
+        for name, tensor in self.tensors.items():
+            if tensor.size:
+                self._alike.setdefault((tensor.size, float(tensor.flat[0])), []).append(name)
         sizes = [self.tensors[name].size for name in self.names]
         self._starts = np.cumsum([0, *sizes])
         sought = self._starts[-1] <= _MOST_NUMBERS
@@ -102,11 +107,8 @@ class Index:
 
     def _plain(self, array: Floats, used: frozenset[str]) -> Found | None:
         """`array` as a whole tensor, as it is or transposed."""
-        for name in sorted(self.names, key=lambda name: name in used):
-            tensor = self.tensors[name]
-            if tensor.size != array.size:
-                continue
-            own = squeezed_of(tensor)
+        for name in sorted(self._alike.get((array.size, float(array.flat[0])), ()), key=lambda name: name in used):
+            own = squeezed_of(self.tensors[name])
             if own.shape == array.shape and np.array_equal(own, array):
                 return Found((name,), [np.arange(n) for n in own.shape], list(range(own.ndim)), own.shape)
             if own.ndim > 1 and own.T.shape == array.shape and np.array_equal(own.T, array):

@@ -16,8 +16,8 @@ _CLOSE = 2e-6
 #: What frameworks add to a variance.
 _EPSILONS = (1e-5, 1e-3, 1e-6, 1e-12)
 
-#: Vectors of one length that are combined with each other.
-_MOST = 160
+#: Vectors of one length that are combined with each other by division; and pairs that are added, of those that begin as the sum does.
+_MOST, _MOST_PAIRS = 160, 1 << 16
 
 #: Parts of a tensor that are taken as vectors of their own.
 _MOST_PARTS = 16
@@ -34,6 +34,7 @@ class Folding:
 
     def __init__(self, index: Index) -> None:
         self._index, self._tensors = index, index.tensors
+        self._of_size: dict[int, tuple[list[str], Floats]] = {}
 
     def origin(self, array: NDArray[np.float32], layer: Layer, rows: list[int] | None) -> tuple[tuple[str, ...], str]:
         """Sources of an array and what was done with them. rows: the order of the layer's gates in the file, where that is another."""
@@ -41,28 +42,37 @@ class Folding:
         found = self._sum(given, layer, rows) or self._statistics(given) if given.ndim == 1 else self._scaled(given)
         return found or self._rearranged(given) or ((), "")
 
+    def _all(self, size: int) -> tuple[list[str], Floats]:
+        """Tensors of so many numbers, and parts of tensors of some times as many: names, and a row for each."""
+        if size not in self._of_size:
+            names: list[str] = []
+            rows = [np.zeros((0, size))]
+            for name, tensor in self._tensors.items():
+                parts, rest = divmod(tensor.size, size)
+                if not rest and 1 <= parts <= _MOST_PARTS and (parts == 1 or tensor.ndim <= 2 or tensor.shape[-1] == size):
+                    names += [name] * parts
+                    rows.append(tensor.reshape(parts, size).astype(np.float64))
+            self._of_size[size] = names, np.concatenate(rows)
+        return self._of_size[size]
+
     def _vectors(self, size: int) -> list[tuple[str, Floats]]:
-        """Tensors of so many numbers, and parts of tensors of some times as many."""
-        found = []
-        for name, tensor in self._tensors.items():
-            parts, rest = divmod(tensor.size, size)
-            if not rest and 1 <= parts <= _MOST_PARTS and (parts == 1 or tensor.ndim <= 2 or tensor.shape[-1] == size):
-                found += [(name, part) for part in tensor.reshape(parts, size).astype(np.float64)]
-        return found[:_MOST]
+        """The first of these."""
+        return list(zip(*self._all(size), strict=True))[:_MOST]
 
     def _sum(self, given: Floats, layer: Layer, rows: list[int] | None) -> tuple[tuple[str, ...], str] | None:
         """``a + b``, or ``a`` plus one number a gate."""
         gates = layer.gates if given.size % max(1, len(layer.gates)) == 0 else ()
+        names, plain = self._all(given.size)
         for order in (rows, None) if rows and gates else (None,):
-            vectors = [(name, _ordered(vector, order)) for name, vector in self._vectors(given.size)]
+            vectors = _ordered(plain, order)
             words = ", gates reordered" if order else ""
-            for i, (name, vector) in enumerate(vectors):
-                rest = given - vector
-                for other, addend in vectors[i + 1 :]:
-                    if abs(rest[0] - addend[0]) <= 1e-4 * max(1, abs(rest[0])) and _near(vector + addend, given):
-                        return tuple(dict.fromkeys((name, other))), f"two biases added{words}"
-                if gates and (added := _by_gate(rest, gates)):
-                    return (name,), f"{added}{words}"
+            likely = _pairs(vectors, given)
+            for i in sorted({*likely, *_level(given, vectors, gates)[:_MOST]}):
+                for j in likely.get(i, ()):
+                    if _near(vectors[i] + vectors[j], given):
+                        return tuple(dict.fromkeys((names[i], names[j]))), f"two biases added{words}"
+                if gates and (added := _by_gate(given - vectors[i], gates)):
+                    return (names[i],), f"{added}{words}"
         return None
 
     def _statistics(self, given: Floats) -> tuple[tuple[str, ...], str] | None:
@@ -116,9 +126,36 @@ def _near(a: Floats, b: Floats) -> bool:
     return bool(np.abs(a - b).max() <= _CLOSE * max(1e-30, float(np.abs(b).max())))
 
 
-def _ordered(vector: Floats, order: list[int] | None) -> Floats:
-    """Blocks of a vector in another order: block k is block ``order[k]`` of the vector."""
-    return vector if order is None or vector.size % len(order) else vector.reshape(len(order), -1)[order].ravel()
+def _ordered(vectors: Floats, order: list[int] | None) -> Floats:
+    """Blocks of each row in another order: block k is block ``order[k]`` of the row."""
+    count, size = vectors.shape
+    return vectors if order is None or size % len(order) else vectors.reshape(count, len(order), -1)[:, order].reshape(count, size)
+
+
+def _pairs(vectors: Floats, given: Floats) -> dict[int, list[int]]:
+    """By row, the later rows with which its sum begins as `given` does."""
+    slack = 2 * _CLOSE * max(1e-30, float(np.abs(given).max()))
+    begins = vectors[:, 0]
+    order = np.argsort(begins, kind="stable")
+    low, high = (np.searchsorted(begins[order], given[0] - begins + end) for end in (-slack, slack))
+    counts = high - low
+    counts[np.cumsum(counts) > _MOST_PAIRS] = 0
+    first = np.repeat(np.arange(len(vectors)), counts)
+    second = order[np.repeat(low - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())]
+    head = slice(0, 4)
+    fits = (second > first) & (np.abs(vectors[first, head] + vectors[second, head] - given[head]) <= slack).all(axis=1)
+    found: dict[int, list[int]] = {}
+    for i, j in sorted(zip(first[fits].tolist(), second[fits].tolist(), strict=True)):
+        found.setdefault(i, []).append(j)
+    return found
+
+
+def _level(given: Floats, vectors: Floats, gates: tuple[str, ...]) -> list[int]:
+    """Rows from which the first two numbers of `given` differ alike, as all of a gate do where one number was added to it."""
+    if not gates or given.size < 2 * len(gates):
+        return list(range(len(vectors))) if gates else []
+    rest = given[:2] - vectors[:, :2]
+    return np.flatnonzero(np.abs(rest[:, 1] - rest[:, 0]) <= 1e-6).tolist()
 
 
 def _by_gate(rest: Floats, gates: tuple[str, ...]) -> str:
