@@ -79,6 +79,8 @@ class Verification:
         One for each output, in order.
     hint : str
         A sentence on what would explain the difference, where something simple does; else empty.
+    begins_wrong : bool
+        Whether `first_beyond` is the first answer of its recording that was compared.
     """
 
     tolerance: float
@@ -86,6 +88,7 @@ class Verification:
     steps: int
     outputs: tuple[OutputError, ...]
     hint: str = ""
+    begins_wrong: bool = False
 
     @property
     def passed(self) -> bool:
@@ -158,7 +161,9 @@ def verify(model: "Model | str | os.PathLike[str]", samples: object, answers: ob
     found = Verification(tolerance, len(recordings), len(compared.expected), outputs)
     if found.passed:
         return found
-    return Verification(tolerance, len(recordings), found.steps, outputs, _hint(stream, recordings, wanted, compared, tolerance))
+    place = found.first_beyond
+    begins = place is not None and place == min(other for other in compared.places if other.recording == place.recording)
+    return Verification(tolerance, len(recordings), found.steps, outputs, _hint(stream, recordings, wanted, compared, tolerance), begins)
 
 
 def _numbers(given: object, what: str) -> NDArray[Any]:
@@ -289,12 +294,13 @@ def _output_error(compared: _Compared, output: int, labels: Sequence[str], toler
 
 def _hint(stream: Stream, recordings: list[NDArray[Any]], wanted: list[Floats], compared: _Compared, tolerance: float) -> str:
     """What would make the answers agree, where one of the common slips does."""
-    from .reference.functions import activation, softmax
+    from .reference.functions import activation, log_softmax, softmax
 
     expected, got, places = compared
     functions = {word: activation(word) for word in ("relu", "tanh", "sigmoid")}
     if stream.output_size > 1:
         functions["softmax"] = lambda rows: np.array([softmax(row) for row in rows])
+        functions["log_softmax"] = lambda rows: np.array([log_softmax(row) for row in rows])
     for name, function in functions.items():
         if _Compared(expected, function(got), places).within(tolerance).all():
             return f"The answers expected are the {name} of the model's: end its chain in :{name}."

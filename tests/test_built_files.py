@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_calls import ROWS, make_model
 from conftest import lstm_model
 from library_models import NAME, XS, C, built, exact, model_of, models, samples_of, tool
 from library_models import file_of as file_of  # noqa: PLC0414
@@ -20,7 +21,7 @@ from test_realtime import peak_of
 
 import edgelstm as el
 from edgelstm import device
-from edgelstm.compiler import c_abi, numba_ir
+from edgelstm.compiler import c_abi, fuse, numba_ir
 from edgelstm.compiler.targets import named
 from edgelstm.files.elstm import model_digest
 from edgelstm.runtime import library_file
@@ -269,6 +270,20 @@ def test_no_rows_need_no_memory_and_a_snapshot_of_a_wrong_size_changes_nothing(l
         assert c.library.edgelstm_restore(c.arena, before, ctypes.c_size_t(size)) == 1
     assert c.library.edgelstm_restore(c.arena, None, ctypes.c_size_t(0)) == 1
     assert c.snapshot() == before
+
+
+def test_the_layers_of_a_very_deep_model_are_called_and_give_the_same_bits(tmp_path, monkeypatch):
+    """Inlined, they would take LLVM minutes: one function of a thousand layers."""
+    model, answers, sizes = make_model(), [], []
+    for most in (fuse.MOST_INLINED, 1):
+        monkeypatch.setattr(fuse, "MOST_INLINED", most)
+        made = el.build(model)
+        made.write(tmp_path / f"{most}.so")
+        stream = el.Stream(tmp_path / f"{most}.so")
+        answers.append(np.array([stream.step(x).copy() for x in ROWS[:9]]))
+        sizes.append(made.code_bytes)
+    np.testing.assert_array_equal(*answers)
+    assert sizes[1] < sizes[0]
 
 
 def test_weights_become_text_in_a_few_times_their_memory():

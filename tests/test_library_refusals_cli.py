@@ -7,6 +7,7 @@ from cli_calls import call, refused
 from library_models import built, model_of, sealed_again
 
 import edgelstm as el
+from edgelstm import building
 from edgelstm.runtime import library_file
 
 NAME = "f32-table"
@@ -83,3 +84,20 @@ def test_a_cpu_without_the_instruction_is_one_line(tmp_path):
     said = refused(call("build", tmp_path / "a.elstm", "--target", "rpi5", "--features=-dotprod", "-o", tmp_path / "a.so"), 1)
     assert "LLVM cannot compile for rpi5" in said
     assert not (tmp_path / "a.so").exists()
+
+
+@pytest.mark.parametrize("name", ["m.dll", "m.exe", "m.dylib", "m.elf", "m.SO", "m.bin", "m.lib", "m.1", "m.so.1a", "m.a.1", "m.c"])
+def test_an_ending_of_another_system_is_refused(tmp_path, monkeypatch, name):
+    el.save(model_of(NAME), tmp_path / "a.elstm")
+    monkeypatch.setattr(building, "build", lambda *_, **__: pytest.fail("compiled first"))
+    for target in ("host", "cortex-m4f"):
+        said = refused(call("build", tmp_path / "a.elstm", "--target", target, "-o", tmp_path / name), 2)
+        assert f"{name} ends in .{name.rpartition('.')[2]}, as nothing does that is built here: say .so for a shared library, .a " in said
+    assert [path.name for path in tmp_path.iterdir()] == ["a.elstm"]
+
+
+def test_what_was_written_is_told(tmp_path):
+    el.save(model_of(NAME), tmp_path / "a.elstm")
+    for name, form in (("m.so.1", "a shared library"), ("m.a", "an archive")):
+        result = call("build", tmp_path / "a.elstm", "-o", tmp_path / name)
+        assert f" form {form} " in " ".join(result.output.split()), result.output

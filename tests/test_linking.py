@@ -250,21 +250,6 @@ def test_a_name_that_says_another_form_is_refused(tmp_path):
     assert building.form_of("m", named("cortex-m3")) == "object"
 
 
-@pytest.mark.parametrize("name", ["m.dll", "m.exe", "m.dylib", "m.elf", "m.SO", "m.bin", "m.lib", "m.1", "m.so.1a", "m.a.1", "m.c"])
-def test_an_ending_of_another_system_is_refused(stored, tmp_path, monkeypatch, name):
-    monkeypatch.setattr(building, "build", lambda *_, **__: pytest.fail("compiled first"))
-    for target in ("host", "cortex-m4f"):
-        said = refused(call("build", stored / f"{FIRST}.elstm", "--target", target, "-o", tmp_path / name), 2)
-        assert f"{name} ends in .{name.rpartition('.')[2]}, as nothing does that is built here: say .so for a shared library, .a " in said
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_what_was_written_is_told(stored, tmp_path):
-    for name, form in (("m", "a shared library"), ("m.so.1", "a shared library"), ("m.a", "an archive"), ("m.o", "an object file")):
-        result = call("build", stored / f"{FIRST}.elstm", "-o", tmp_path / name)
-        assert f" form {form} " in " ".join(result.output.split()), result.output
-
-
 @pytest.mark.parametrize(
     ("target", "wish"),
     [

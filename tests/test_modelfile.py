@@ -36,6 +36,12 @@ def test_all_that_a_model_holds_comes_back(tmp_path):
         assert all(array.tobytes() == theirs.arrays()[name].tobytes() for name, array in mine.arrays().items())
 
 
+def test_a_thousand_layers_come_back(tmp_path):
+    model = el.Model([el.Dense(np.eye(2)) for _ in range(1000)])
+    el.save(model, tmp_path / "deep.elstm")
+    assert len(el.load(tmp_path / "deep.elstm").layers) == 1000
+
+
 def test_saving_is_deterministic_and_idempotent(saved, tmp_path):
     again = tmp_path / "again.elstm"
     el.save(el.load(saved), again)

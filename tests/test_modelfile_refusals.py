@@ -42,7 +42,7 @@ def layer(index, **values):
         (put(window=True), {}, "window must be a whole"),
         (put(stateful=1), {}, "stateful must be"),
         (put(layers=[]), {}, "at least one layer|no layer of it uses"),
-        (put(layers=[{}] * 300), {}, "at most 256 layers"),
+        (put(layers=[{}] * 5000), {}, "at most 4096 layers"),
         (put(layers=[7]), {}, "layer 0 must be an object"),
         (layer(0, kind="ghost"), {}, "of kind 'ghost', which is none of the"),
         (layer(0, colour=1), {}, "layer 0 has 'colour'"),

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +52,36 @@ def test_several_inputs_begin_at_the_initial_state_each(path: Path, model: el.Mo
     assert f"{tmp_path / 'b.csv'}: line 2: 2 columns" in refused(result, 1)
     assert len(answers(result.stdout)) == 16
     assert "none.csv" in refused(call("run", path, "-i", tmp_path / "a.csv", "-i", tmp_path / "none.csv"), 1)
+
+
+def test_arrays_are_stepped_as_the_same_lines_are(path: Path, tmp_path: Path) -> None:
+    """To the last bit; each recording of a file from the initial state."""
+    rows = ROWS.astype(np.float64) * 1.1
+    np.save(tmp_path / "whole.npy", rows)
+    np.save(tmp_path / "halves.npy", ROWS.reshape(2, 20, 3))
+    np.savez(tmp_path / "named.npz", a=ROWS[:20], b=ROWS[20:], labels=[0, 1])
+    whole = answers(call("run", path, "-i", tmp_path / "whole.npy").stdout)
+    np.testing.assert_array_equal(whole, answers(call("run", path, given=lines(rows)).stdout))
+    halves = [answers(call("run", path, given=lines(half)).stdout) for half in (ROWS[:20], ROWS[20:])]
+    for name in ("halves.npy", "named.npz"):
+        np.testing.assert_array_equal(answers(call("run", path, "-i", tmp_path / name).stdout), np.concatenate(halves))
+    np.testing.assert_array_equal(
+        answers(call("run", path, "-i", tmp_path / "whole.npy", "--columns", "1,2,3", "--delimiter", ";").stdout), whole
+    )
+
+
+def test_arrays_that_are_no_samples_are_refused_by_their_place(path: Path, tmp_path: Path) -> None:
+    bad = ROWS.reshape(2, 20, 3).copy()
+    bad[1, 4, 2] = np.nan
+    np.save(tmp_path / "bad.npy", bad)
+    assert f"{tmp_path / 'bad.npy'}, window 1: line 5" in refused(call("run", path, "-i", tmp_path / "bad.npy"), 1)
+    np.save(tmp_path / "wide.npy", ROWS[:, :2])
+    assert "wide.npy: line 1: 2 columns, but the model takes 3" in refused(call("run", path, "-i", tmp_path / "wide.npy"), 1)
+    with zipfile.ZipFile(tmp_path / "sheet.xlsx", "w") as sheet:
+        sheet.writestr("xl/workbook.xml", "<workbook/>")
+    assert "sheet.xlsx: is a zip archive, or a spreadsheet" in refused(call("run", path, "-i", tmp_path / "sheet.xlsx"), 1)
+    state = call("run", path, "-i", tmp_path / "bad.npy", "--state", tmp_path / "state")
+    assert "files of arrays" in refused(state, 2)
 
 
 @pytest.mark.parametrize("size", [1, 7, 40, 50])

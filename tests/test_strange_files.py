@@ -82,7 +82,7 @@ def test_a_named_pipe_is_no_model_and_is_not_waited_for(tmp_path):
     ("content", "says"),
     [
         (gzip.compress(CSV.encode()), "this is compressed by gzip; unpack it: zcat FILE"),
-        (b"PK\x03\x04" + bytes(range(100)), "a zip archive, or a spreadsheet (.xlsx, .ods)"),
+        (b"PK\x03\x04" + bytes(range(100)), "a zip archive, a spreadsheet (.xlsx, .ods) or a .npz file"),
         (b"PAR1" + bytes(range(100)), "a Parquet file"),
         (CSV.encode("utf-16"), "UTF-16 text; write it as UTF-8"),
         (CSV.replace("\n", "\r").encode(), "Its lines end in CR alone"),

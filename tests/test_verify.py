@@ -174,6 +174,20 @@ def test_one_input_and_one_output_in_any_shape(rng, shape):
         assert not el.verify(model, given, ys.reshape(shape) + OFF).passed
 
 
+def test_where_only_last_answers_are_compared_nothing_is_said_to_be_right_at_first(rng, tmp_path):
+    model = lstm_model(rng, inputs=2, outputs=3)
+    el.save(model, tmp_path / "m.elstm")
+    xs = rng.normal(size=(3, 20, 2)).astype(np.float32)
+    ys = np.array([el.Stream(model).process(x) for x in xs])
+    np.save(tmp_path / "xs.npy", xs)
+    for wrong, begins in ((ys[:, -1] + OFF, True), (ys + OFF * (np.arange(20) > 4)[:, None], False)):
+        assert el.verify(model, xs, wrong).begins_wrong is begins
+        np.save(tmp_path / "ys.npy", wrong)
+        said = call("verify", tmp_path / "m.elstm", "-d", tmp_path / "xs.npy", "-e", tmp_path / "ys.npy").output
+        assert ("Wrong from the first answer on" in said, "Right at first" in said) == (begins, not begins)
+    assert not el.verify(model, xs, ys).begins_wrong
+
+
 def test_a_forgotten_activation_is_found_and_named(rng):
     right = lstm_model(rng, inputs=2, outputs=3)
     xs = rng.normal(size=(20, 2))
@@ -186,6 +200,7 @@ def test_a_forgotten_activation_is_found_and_named(rng):
     assert el.verify(behind, xs, soft).passed
     assert "leave :softmax out" in el.verify(behind, xs, ys).hint
     assert "end its chain in :tanh" in el.verify(right, xs, np.tanh(ys)).hint
+    assert "end its chain in :log_softmax" in el.verify(right, xs, ys - np.log(np.exp(ys).sum(axis=1, keepdims=True))).hint
     hidden, head = right.layers
     relu = el.Model([hidden, el.Activation("tanh"), el.Dense(head.weight, head.bias)])
     assert el.verify(right, xs, el.Stream(relu).process(xs)).hint == ""

@@ -1,6 +1,7 @@
 """Files of arrays, .npy and .npz -> the recordings in them, for every verb that takes such files."""
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..quantization.places import Place
 from ..verifying import recordings_of
+from .given import NPY
 from .show import printable
 
-#: The first bytes of a file that numpy.save wrote, and of those that numpy.savez wrote: with arrays, and without any.
-NPY, NPZ = b"\x93NUMPY", (b"PK\x03\x04", b"PK\x05\x06")
+#: Rows that become text at once.
+_ROWS = 256
 
 
 class Recording(NamedTuple):
@@ -31,14 +33,6 @@ class Recording(NamedTuple):
     rows: NDArray[Any]
     labels: NDArray[np.float64] | None
     place: Place
-
-
-def is_array_file(path: Path) -> bool:
-    """Whether NumPy wrote this file; a pipe is left alone."""
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        return file.read(len(NPY)).startswith((NPY, *NPZ))
 
 
 def recordings(path: Path, input_size: int) -> list[Recording]:
@@ -72,6 +66,17 @@ def recordings(path: Path, input_size: int) -> list[Recording]:
     return [item._replace(labels=answer) for item, answer in zip(found, answers, strict=True)]
 
 
+def lines_of(rows: NDArray[Any]) -> Callable[[int], bytes]:
+    """What reads samples (time, …) as lines of CSV, to the last bit; empty at the end."""
+    flat = rows.reshape(len(rows), -1)
+    flat = flat.astype(np.float64) if flat.dtype.kind in "fb" else flat
+    parts = (
+        "".join(",".join(map(repr, row)) + "\n" for row in flat[start : start + _ROWS].tolist()).encode()
+        for start in range(0, len(flat), _ROWS)
+    )
+    return lambda count: next(parts, b"")
+
+
 def _parts(name: str, array: NDArray[Any], path: Path, input_size: int) -> list[Recording]:
     """The recordings of one array, and where each is; the only array of an .npy file has no name."""
     called = f"array {printable(name)}" if name else "it"
@@ -92,12 +97,9 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with warnings.catch_warnings(action="ignore"):
             # Mapped, so that a damaged head cannot ask for more memory than the file has bytes.
-            file = np.load(path, mmap_mode="r", allow_pickle=False)
-            if alone:
-                arrays = {"": np.array(file)}
-            else:
-                with file:
-                    arrays = {name: np.asarray(file[name]) for name in file.files}
+            arrays = {"": np.array(np.load(path, mmap_mode="r", allow_pickle=False))} if alone else _unpacked(path)
+    except InputError:
+        raise
     except Exception as problem:  # noqa: BLE001  damage comes out of zipfile, zlib and NumPy's parser of headers as a dozen types
         reason = printable(str(problem) or type(problem).__name__)
         reason = reason if len(reason) <= 100 else f"{reason[:97]}..."
@@ -107,3 +109,12 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         if array.dtype.kind not in "fiub":
             raise InputError(f"holds an array of {array.dtype}; samples, answers and labels must be numbers (labels: indices of classes).")
     return arrays
+
+
+def _unpacked(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file."""
+    with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+        names = file.zip.namelist()
+        if names and not any(name.endswith(".npy") for name in names):
+            raise InputError("is a zip archive, or a spreadsheet (.xlsx, .ods), without an array of NumPy; unpack it, or save it as CSV.")
+        return {name: np.asarray(file[name]) for name in file.files}

@@ -22,6 +22,9 @@ _FOREIGN = (
     *(".onnx", ".ort", ".h5", ".hdf5", ".keras", ".pb", ".tflite", ".nam", ".json", ".gguf", ".so", ".o", ".a"),
 )
 
+#: The first bytes of a file that numpy.save wrote, and of those that numpy.savez wrote: with arrays, and without any.
+NPY, _NPZ = b"\x93NUMPY", (b"PK\x03\x04", b"PK\x05\x06")
+
 #: An option of `How` as Python spells it, with what tells whether a value follows.
 _OPTION = re.compile(r"\b(layers|prefix|without|recurrent_activation|sizes|recipe)=(?=([\"'])|[\s,.;)]|$)")
 
@@ -143,3 +146,11 @@ def refuse_foreign_ending(option: str, target: Path) -> None:
     """
     if target.suffix.lower() in _FOREIGN:
         raise UsageError(f"{option} {target} would be a .elstm file that is called {target.suffix}; write {target.with_suffix('.elstm')}.")
+
+
+def is_array_file(path: Path | str) -> bool:
+    """Whether this is a file that NumPy wrote; pipes are left alone, and what is no file."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(NPY)).startswith((NPY, *_NPZ))

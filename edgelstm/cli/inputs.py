@@ -7,9 +7,12 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from ..errors import InputError
 from . import show
+from .given import is_array_file
 from .log import say
 
 if TYPE_CHECKING:
@@ -79,21 +82,40 @@ class Recordings:
         """Samples as they come, for a stream or model."""
         many = len(self.paths) > 1
         with self._counted() as counting:
-            for path in self.paths:
-                with self._opened(path, model, reading, counting) as source:
-                    source.file = path if many else ""
+            for path, name, read in self._recordings(model):
+                with self._opened(path, model, reading, counting, read) as source:
+                    source.file = name if many or read else ""
                     self.sources.append(source)
-                    begins = many
+                    begins = many or read is not None
                     for samples in source:
                         yield samples._replace(begins=begins)
                         begins = False
 
+    def _recordings(self, model: "Inputs") -> Iterator[tuple[str, str, Read | None]]:
+        """Every path, how errors call it, and what reads its lines, if it is a recording in a file of arrays."""
+        for path in self.paths:
+            if is_array_file(path):
+                from .array_files import lines_of, recordings
+
+                try:
+                    found = recordings(Path(path), model.input_size)
+                except InputError as problem:
+                    raise InputError(f"{path}: {problem}") from None
+                yield from ((path, recording.place.name, lines_of(recording.rows)) for recording in found)
+            else:
+                yield path, path, None
+
     @contextmanager
-    def _opened(self, path: str, model: "Inputs", reading: "Reading", counting: Callable[[Read], Read]) -> "Iterator[Input]":
-        """The source of an input; closed behind."""
+    def _opened(
+        self, path: str, model: "Inputs", reading: "Reading", counting: Callable[[Read], Read], rows: Read | None
+    ) -> "Iterator[Input]":
+        """The source of an input; closed behind. `rows`: what reads the lines of an array."""
         from ..runners.lines import LineSource
 
-        if is_url(path):
+        if rows is not None:
+            reading = reading._replace(header=False, delimiter="", decimal=".", comment="", skip_lines=0)
+            yield LineSource(rows, model, reading, note=say)
+        elif is_url(path):
             from .. import sources
 
             source = sources.open_input(path, sources.Wanted(model, reading, say, *self._live))

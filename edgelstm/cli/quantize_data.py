@@ -11,8 +11,9 @@ from ..model import Model
 from ..quantization.places import Place
 from ..runners.lines import LineSource
 from ..runners.reading import Reading
-from .array_files import Recording, is_array_file
+from .array_files import Recording
 from .array_files import recordings as recorded
+from .given import is_array_file
 from .log import say
 
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 @click.argument("model", type=click.Path(path_type=Path))
 @given.how_to_read
 @click.option("--input", "-i", "sources", multiple=True, metavar="FILE",
-              help="CSV or JSON lines, - is standard input; or serial:, mqtt:, wav:, mic:, python: URLs. Several: each from the initial "
-                   "state.  [default: -]")  # fmt: skip
+              help="CSV or JSON lines, - is standard input; .npy, .npz; or serial:, mqtt:, wav:, mic:, python: URLs. Several: each from "
+                   "the initial state.  [default: -]")  # fmt: skip
 @click.option("--output", "-o", "target", default="-", metavar="FILE", show_default=True,
               help=".csv or .jsonl; - is standard output; mqtt://HOST/TOPIC a broker.")  # fmt: skip
 @click.option("--format", "kind", type=click.Choice(["csv", "jsonl", "label"]),
@@ -127,7 +127,9 @@ def _check(where: Target, state: str | None, lines: Lines) -> None:
     if lines.live:
         _check_urls(where, lines)
     if state is not None and lines.resets:
-        raise UsageError("--state carries one stream from run to run; leave out --reset-every, --reset-on and further --input.")
+        raise UsageError(
+            "--state carries one stream from run to run; leave out --reset-every, --reset-on, further --input and files of arrays."
+        )
     if state is not None and where.path is not None and os.path.realpath(state) == os.path.realpath(where.path):
         raise UsageError(f"--state and --output both name {where.path}; write the state elsewhere.")
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from .given import is_array_file
 from .inputs import Recordings, is_url
 
 if TYPE_CHECKING:
@@ -60,9 +61,9 @@ class Lines:
         self.key_column, self.reset_on, self.sequence = bool(keys), bool(marks), bool(numbers)
         self.keyed = self.key_column or any(map(has_keys, paths))
         self.timed = bool(times)
-        self.resets = len(paths) > 1 or self.reset_on or reset_every is not None
+        self.resets = len(paths) > 1 or self.reset_on or reset_every is not None or any(map(is_array_file, paths))
         if self.keyed and self.resets:
-            raise UsageError("streams by key go on and on; leave out --reset-every, --reset-on and further --input.")
+            raise UsageError("streams by key go on and on; leave out --reset-every, --reset-on, further --input and files of arrays.")
         keep = [column for text in kept for column in parse_columns(text)]
         self._unnamed = LineCount()
         self._hidden = len(keys) + len(times) + len(marks) + len(numbers)

@@ -148,6 +148,6 @@ def _shown(found: "Verification") -> "Sequence[OutputError]":
 def _advice(found: "Verification") -> str:
     if found.hint:
         return found.hint
-    if found.first_beyond is not None and found.first_beyond.step == 0:
-        return "Wrong from the first step on: look for an activation, a scaler, the order of layers or of inputs."
+    if found.begins_wrong:
+        return "Wrong from the first answer on: look for an activation, a scaler, the order of layers or of inputs."
     return "Right at first: look at the state, that is at where recordings begin, and whether training carried it on."

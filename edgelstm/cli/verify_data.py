@@ -12,7 +12,7 @@ from ..errors import InputError, UsageError
 from ..runners.lines import LineSource
 from ..runners.reading import Reading
 from . import array_files
-from .array_files import is_array_file
+from .given import is_array_file
 
 if TYPE_CHECKING:
     from ..stream import Stream

@@ -38,6 +38,9 @@ define void @edgelstm_block(ptr %w, ptr %a, ptr %x, ptr %y, i64 %n) alwaysinline
 }}
 """
 
+#: Operations that are inlined into the step. LLVM's time for one function grows faster than the function; of more, each is called.
+MOST_INLINED = 256
+
 #: Arguments of `TOKENS`.
 TOKENS_TYPES = (*(types.int64,) * 8, types.float32, types.int64, types.float32)
 
@@ -72,6 +75,11 @@ def calls(layout: Layout, names: dict[Any, str], count: str, inlining: str, room
         lines.append(f"  %taken = load i64, ptr %a\n  %more = add i64 %taken, {count}\n")
     lines.append("  store i64 %more, ptr %a\n")
     return "".join(lines)
+
+
+def inlined(layout: Layout) -> str:
+    """LLVM's attribute of the calls of a step."""
+    return "alwaysinline" if len(layout.operations) <= MOST_INLINED else "noinline"
 
 
 def is_rated(layout: Layout) -> bool:
@@ -172,7 +180,7 @@ def fuse(layout: Layout, *, small: bool = False) -> list[str]:
     rates = rated(layout)
     texts += rates.values()
     body = _MODEL.format(
-        one_step=calls(layout, names, "1", "alwaysinline"),
+        one_step=calls(layout, names, "1", inlined(layout)),
         block_of_steps=calls(layout, names, "%n", "noinline"),
         inlining="noinline" if small else "alwaysinline",
         sample=layout.sample_offset,

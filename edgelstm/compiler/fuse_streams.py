@@ -18,7 +18,7 @@ from ..kernels.entry.streams import run_streams
 from ..kernels.simd.vectors import FLOATS
 from ..kernels.table import CHECKS
 from ..runtime import binding, many_call
-from .fuse import calls, declared, kernels, rated
+from .fuse import calls, declared, inlined, kernels, rated
 from .fuse_groups import group_of
 from .groups import rooms_of
 from .layout import Layout
@@ -63,7 +63,7 @@ def fuse(layout: Layout, target: Target) -> list[str]:
     texts.append(kernel_ir(EXPORTS[2], run_windowed, (number, FLOATS, FLOATS, number), number, **ends, state_words=state, of=many_call))
     texts.append(kernel_ir(EXPORTS[3], python_windowed, (number,) * 4, number, shape=layout.input_shape, state_words=state, **known))
     body = _MODEL.format(
-        one_step=calls(layout, names, "1", "alwaysinline", "%v"), block_of_steps=calls(layout, names, "%n", "noinline", "%v")
+        one_step=calls(layout, names, "1", inlined(layout), "%v"), block_of_steps=calls(layout, names, "%n", "noinline", "%v")
     )
     scratch = f"  %scratch = getelementptr i8, ptr %v, i64 {layout.scratch_offset}"
     group_text, *group_kernels = group_of(layout, names, rooms, target, scratch) if rooms.most > 1 else [""]

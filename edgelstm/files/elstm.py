@@ -38,7 +38,7 @@ VERSION = 1
 MAX_PROBE_STEPS = 1024
 
 #: The most layers that a file may hold.
-MAX_LAYERS = 256
+MAX_LAYERS = 4096
 
 
 def _is_text(value: object) -> bool:

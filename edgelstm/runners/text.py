@@ -11,11 +11,14 @@ _NO_LINES = (
     (b"BZh", "this is compressed by bzip2; unpack it: bzcat FILE | edgelstm run …"),
     (b"\xfd7zXZ\0", "this is compressed by xz; unpack it: xzcat FILE | edgelstm run …"),
     (b"\x28\xb5\x2f\xfd", "this is compressed by zstd; unpack it: zstdcat FILE | edgelstm run …"),
-    (b"PK\x03\x04", "this is a zip archive, or a spreadsheet (.xlsx, .ods); unpack it, or save it as CSV."),
+    (
+        b"PK\x03\x04",
+        "this is a zip archive, a spreadsheet (.xlsx, .ods) or a .npz file; unpack it, save it as CSV, or give the .npz by its path.",
+    ),
     (b"\xd0\xcf\x11\xe0", "this is a spreadsheet (.xls); save it as CSV."),
     (b"PAR1", "this is a Parquet file, which edgelstm score reads; write it as CSV to stream it."),
     (b"\x89HDF", "this is an HDF5 file; write it as CSV."),
-    (b"\x93NUMPY", "this is a .npy file; write it as CSV: numpy.savetxt(path, array, delimiter=',')."),
+    (b"\x93NUMPY", "this is a .npy file; give it by its path, not on standard input."),
     (b"\xff\xfe", _UTF16.format("")),
     (b"\xfe\xff", _UTF16.format("")),
 )
