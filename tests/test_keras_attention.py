@@ -101,3 +101,42 @@ def test_attention_to_another_sequence_is_refused(keras, tmp_path):
     k.Model([x, other], k.layers.Attention()([x, other])).save(tmp_path / "model.keras")
     with pytest.raises(el.EdgeLSTMError, match="rows of one recording"):
         el.load(tmp_path / "model.keras")
+
+
+#: By name: what looks at the rows, of several heads.
+QUERIES = {
+    "the last h": lambda k, rows, h: k.layers.MultiHeadAttention(3, 5, value_dim=2, output_shape=7)(k.ops.expand_dims(h, 1), rows),
+    "the last row": lambda k, rows, h: k.layers.MultiHeadAttention(2, 3, use_bias=False)(rows[:, -1:], rows),
+    "the mean": lambda k, rows, h: k.layers.MultiHeadAttention(1, 3)(k.layers.Reshape((1, 4))(k.ops.mean(rows, axis=1)), rows),
+}
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_heads_of_one_query_answer_as_keras(keras, tmp_path, rng, query):
+    k = keras
+    x = k.Input((9, 3))
+    rows, h, _ = k.layers.LSTM(4, return_sequences=True, return_state=True)(x)
+    model = k.Model(x, k.layers.Dense(2)(k.layers.Flatten()(QUERIES[query](k, rows, h))))
+    for weight in model.weights:
+        weight.assign(rng.uniform(-1, 1, weight.shape).astype(np.float32))
+    model.save(tmp_path / "model.keras")
+    samples = rng.normal(size=(9, 3)).astype(np.float32)
+    loaded = el.load(tmp_path / "model.keras")
+    assert "attention_pool" in [layer.kind for layer in loaded.layers]
+    np.testing.assert_allclose(reference.run(loaded, samples)[-1], model(samples[None]).detach().numpy()[0], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda k, rows, h: k.layers.MultiHeadAttention(2, 3)(h, rows, use_causal_mask=True), "no row behind it"),
+        (lambda k, rows, h: k.layers.MultiHeadAttention(2, 3)(h, k.layers.Masking()(rows)), "without a mask"),
+    ],
+)
+def test_heads_of_one_query_that_are_not_imported(keras, tmp_path, make, match):
+    k = keras
+    x = k.Input((9, 3))
+    h = k.layers.Reshape((1, 3))(k.layers.LSTM(3)(x))
+    k.Model(x, k.layers.Flatten()(make(k, x, h))).save(tmp_path / "model.keras")
+    with pytest.raises(el.UnsupportedModelError, match=match):
+        el.load(tmp_path / "model.keras")

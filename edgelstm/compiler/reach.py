@@ -5,7 +5,7 @@ import numpy as np
 from ..errors import CompileError
 from ..layers.order import INPUT
 from ..model import Model
-from .lowering import rule
+from .lowering import reach_of
 
 
 def input_limit(model: Model) -> float:
@@ -17,7 +17,7 @@ def input_limit(model: Model) -> float:
         If the weights are so large that there is none, or an initial cell is.
     """
     bound = float(np.finfo(np.float32).max) / 4
-    reaches = [rule(layer).reach(layer) for layer in model.layers]
+    reaches = [reach_of(layer) for layer in model.layers]
     for exponent in range(126, -127, -1):
         values = {INPUT: 2.0**exponent}
         for layer, reach in zip(model.layers, reaches, strict=True):

@@ -1,6 +1,6 @@
 """Kernels over whole recordings: a layer's kernel from either end, past padding; the ends and the order of the rows.
 
-`sweep` and `masked` stand around a layer's kernel, which they call by the symbol that it is compiled under.
+`sweep`, `masked` and `restarted` stand around a layer's kernel, which they call by the symbol that it is compiled under.
 """
 
 import numpy as np
@@ -119,6 +119,41 @@ def masked(kernel, inputs, width, before, repeat, x_stride, y_stride):
                 t = end
 
     return past_padding
+
+
+def restarted(kernel, inputs, parts, most, x_stride, y_stride):
+    """Kernel of a recurrent layer whose rows end in a number that its state is multiplied by first.
+
+    Parameters
+    ----------
+    kernel : str
+        Symbol of the layer's kernel.
+    inputs : int
+        Values of a row before that number.
+    parts : tuple of (int, int)
+        Offset and size of what the state holds from step to step.
+    most : float
+        What products are cut at.
+    """
+    run = calling(kernel)
+    high, low = np.float32(most), np.float32(-most)
+
+    def begun_anew(w, x, y, s, z, n):
+        """w, z: the layer's; x: (n, x_stride), a row (inputs + 1,); y: (n, y_stride); s: the layer's."""
+        t = 0
+        while t < n:
+            factor = x[t * x_stride + inputs]
+            if factor != COUNTS:
+                for start, size in parts:
+                    for k in range(start, start + size):
+                        s[k] = min(max(s[k] * factor, low), high)
+            end = t + 1
+            while end < n and x[end * x_stride + inputs] == COUNTS:
+                end += 1
+            run(w, offset(x, t * x_stride), offset(y, t * y_stride), s, z, end - t)
+            t = end
+
+    return begun_anew
 
 
 def mask_f32(value, size, x_stride, y_stride):

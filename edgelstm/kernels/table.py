@@ -35,7 +35,7 @@ from .map_pool_f32 import map_pool_f32
 from .minimal_f32 import min_gru_f32, min_lstm_f32
 from .norms_f32 import layer_norm_f32, recording_norm_f32, rms_norm_f32, unit_normalization_f32
 from .overlap_add_f32 import overlap_add_f32
-from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, repeat_f32, reverse_f32, sweep
+from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, repeat_f32, restarted, reverse_f32, sweep
 from .rnn_f32 import rnn_f32
 from .sliding_f32 import average_pool_f32, global_average_f32, global_max_f32, max_pool_f32, window_f32
 from .slstm_f32 import slstm_f32
@@ -119,7 +119,7 @@ LAYER_KERNELS = {
 IN_GROUPS = {"lstm_f32": lstm_f32_streams, "gru_f32": gru_f32_streams, "lstm_int8_dynamic": lstm_int8_streams}
 
 #: Factories of kernels that stand around another: its symbol as `kernel` and sizes in, the same function out.
-AROUND = {factory.__name__: factory for factory in (masked, sweep, counted_sweep)}
+AROUND = {factory.__name__: factory for factory in (masked, restarted, sweep, counted_sweep)}
 
 #: Factories of input checks: the number of inputs in, a function (x, limit, n) out.
 CHECKS = {factory.__name__: factory for factory in (first_bad_vector, first_bad_index, first_bad_mixed)}

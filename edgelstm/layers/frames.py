@@ -11,7 +11,7 @@ from ..errors import ShapeError, UnsupportedModelError, printable
 from . import KINDS, record_of
 from .maps import MapLayer
 from .record import MAX_SIZE, Layer
-from .recurrent import Recurrent
+from .recurrent import MASKS, Recurrent
 
 
 @dataclass(eq=False, repr=False)
@@ -23,7 +23,8 @@ class RowsRNN(MapLayer):
 
     def _check(self) -> None:
         cell = self.cell
-        if not isinstance(cell, Recurrent) or cell.numbers != "f32" or (cell.mask is not None and not self._passes_over):
+        masks = (None, *MASKS) if self._passes_over else (None,)
+        if not isinstance(cell, Recurrent) or cell.numbers != "f32" or cell.mask not in masks:
             told = printable(repr(cell), 60)
             without = "" if self._passes_over else " without a mask"
             raise UnsupportedModelError(f"{self.label}: cell must be a recurrent layer in float32{without}, as LSTM; got {told}.")

@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import ShapeError, UnsupportedModelError, printable
 from .activations import bound, checked
 from .record import Array, require_shape
-from .recurrent import Mixing, Recurrent
+from .recurrent import Mixing, Recurrent, Restarting
 
 #: What a layer normalisation may be of: the sums of x and h together, or those of each apart.
 NORMS = ("joint", "torch")
@@ -21,7 +21,7 @@ MOST_NORMED = 2.0**20
 
 
 @dataclass(eq=False, repr=False)
-class GRU(Mixing, Recurrent):
+class GRU(Mixing, Restarting, Recurrent):
     """Gated recurrent unit, one direction.
 
     With ``a = weight_ih x + bias_ih`` and ``b = weight_hh h + bias_hh``, both split in the order r z n (reset, update, candidate, as

@@ -9,6 +9,7 @@ from ..errors import ShapeError, UnsupportedModelError, printable
 from . import activations
 from .cells import LARGEST, Cell
 from .record import Array
+from .recurrent import Restarting
 
 #: Conventions of layer normalisation, and what each adds to the variance.
 NORMS = {"tflite": 1e-8, "tf1": 1e-12, "torch": 1e-5, "joint": 1e-5}
@@ -21,7 +22,7 @@ MOST_SCALED = 1024.0
 
 
 @dataclass(eq=False, repr=False)
-class LSTM(Cell):
+class LSTM(Restarting, Cell):
     """Long short-term memory. Gates stand in the order i f g o: input, forget, candidate, output, as in PyTorch.
 
     ``z = weight_ih x + weight_hh h + bias``; ``c = sigmoid(f) c + sigmoid(i) tanh(g)``; ``h = sigmoid(o) tanh(c)``

@@ -13,8 +13,12 @@ from .record import Array, Layer, checked_array, require_shape
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: What layers do where their mask is 0.
+#: What layers do where their mask is 0: they pass padding over; those of `Restarting` may begin anew instead.
 MASKS = ("repeat", "zero")
+RESET = "reset"
+
+#: What numbers of a state are cut at that a mask multiplies. A network that comes here has diverged.
+MOST_KEPT = 2.0**30
 
 
 @dataclass(init=False, eq=False, repr=False, kw_only=True)
@@ -28,11 +32,12 @@ class Maskable(Layer):
         there is none), or gives zeros. Keras' masks; zeros are its ``zero_output_for_mask``, and what follows a sequence's end in ONNX.
     """
 
+    masks: ClassVar[tuple[str, ...]] = MASKS
     mask: str | None = None  # type: ignore[misc]
 
     def __post_init__(self) -> None:
-        if self.mask is not None and self.mask not in MASKS:
-            raise UsageError(f"{self.label}: mask must be one of {', '.join(MASKS)}, or None; got {printable(repr(self.mask), 60)}.")
+        if self.mask is not None and self.mask not in self.masks:
+            raise UsageError(f"{self.label}: mask must be one of {', '.join(self.masks)}, or None; got {printable(repr(self.mask), 60)}.")
         super().__post_init__()
 
 
@@ -44,8 +49,8 @@ class Recurrent(Maskable):
     ----------
     reverse : bool
         Whether it reads a recording from its end. Its outputs stand in the order of the samples. It cannot step.
-    mask : {"repeat", "zero"}, optional
-        See `Maskable`.
+    mask : {"repeat", "zero", "reset"}, optional
+        See `Maskable`; "reset" as `Restarting` has it.
     """
 
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
@@ -58,6 +63,8 @@ class Recurrent(Maskable):
     def __post_init__(self) -> None:
         self._check_flags("reverse")
         super().__post_init__()
+        if self.reverse and self.mask == RESET:
+            raise UnsupportedModelError(f"{self.label}: mask={RESET!r} stands beside samples that are read forwards; make reverse false.")
 
     def __repr__(self) -> str:
         said = ", reverse=True" * self.reverse + f", mask={self.mask!r}" * (self.mask is not None)
@@ -127,6 +134,16 @@ class Recurrent(Maskable):
             require_shape(self.label, name, getattr(self, name), (size,), because)
 
 
+class Restarting:
+    """What recurrent layers share whose state may be multiplied by a number before each step.
+
+    With ``mask="reset"`` the last input is that number: 1 goes on, and 0 begins anew from a state of zeros. Policies of
+    reinforcement learning give ``1 - done`` so.
+    """
+
+    masks: ClassVar[tuple[str, ...]] = (*MASKS, RESET)
+
+
 class Mixing:
     """What the GRUs of all number formats share: the gate z mixes the state before with a candidate."""
 
@@ -134,10 +151,13 @@ class Mixing:
         gate_activation: str
         cell_activation: str
         h0: Array
+        mask: str | None
 
     @property
     def within_one(self) -> bool:
-        return self.mixes and within_one(self.cell_activation) and (self.h0 is None or bool(np.abs(self.h0).max() <= 1))
+        return (
+            self.mixes and self.mask != RESET and within_one(self.cell_activation) and (self.h0 is None or bool(np.abs(self.h0).max() <= 1))
+        )
 
     @property
     def mixes(self) -> bool:

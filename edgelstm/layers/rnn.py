@@ -7,11 +7,11 @@ import numpy as np
 
 from .activations import checked, within_one
 from .record import Array, checked_array, require_shape
-from .recurrent import Recurrent
+from .recurrent import Recurrent, Restarting
 
 
 @dataclass(eq=False, repr=False)
-class RNN(Recurrent):
+class RNN(Restarting, Recurrent):
     """Simple recurrent layer, one direction: ``h = activation(weight_ih x + weight_hh h + bias)`` (Elman 1990; ``torch.nn.RNN``).
 
     Parameters

@@ -13,9 +13,9 @@ import numpy as np
 from ..layers import part
 from ..layers.order import INPUT
 from ..layers.record import Layer
-from ..layers.recurrent import Recurrent
+from ..layers.recurrent import RESET, Recurrent
 from ..model import Model
-from .functions import Rows, State, Twin, Vector, masked
+from .functions import Rows, State, Twin, Vector, masked, restarting
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 def twin(layer: Layer) -> Twin:
     """How a layer is stepped here."""
     found: Twin = part(__name__, layer.kind).TWINS[layer.kind]
-    return masked(found) if layer.mask else found
+    if layer.mask is None:
+        return found
+    return restarting(found) if layer.mask == RESET else masked(found)
 
 
 def initial_state(model: Model) -> dict[str, State]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..layers.activations import SELU_ALPHA, SELU_SCALE, parts
+from ..layers.recurrent import MOST_KEPT
 from ..runtime.fields import Fields
 
 if TYPE_CHECKING:
@@ -78,6 +79,16 @@ def masked(twin: Twin) -> Twin:
         return y, (y, *inner)
 
     return Twin(step, lambda layer: (np.zeros(1), *twin.start(layer)))
+
+
+def restarting(twin: Twin) -> Twin:
+    """The twin of a recurrent layer whose state is multiplied by the last number that it reads (`layers.recurrent.Restarting`)."""
+
+    def step(layer: Any, xs: list[Vector], state: State) -> tuple[Vector | None, State]:
+        x = np.concatenate(xs)
+        return twin.step(layer, [x[:-1]], tuple(np.clip(x[-1] * part, -MOST_KEPT, MOST_KEPT) for part in state))
+
+    return Twin(step, twin.start)
 
 
 def sigmoid(x: Vector) -> Vector:

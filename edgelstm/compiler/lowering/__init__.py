@@ -11,6 +11,7 @@ import numpy as np
 from ...errors import CompileError
 from ...layers import part
 from ...layers.record import Layer
+from ...layers.recurrent import RESET
 from ...runtime.fields import Fields
 from ..targets import Target
 
@@ -158,17 +159,21 @@ def rule(layer: Layer) -> Rule:
 def lowered(layer: Layer, sizes: list[int], target: Target) -> Lowered:
     """A layer as its kind's rule has it, and past its mask where it has one."""
     low = rule(layer).lower(layer, sizes, target)
-    if not layer.mask:
+    if layer.mask is None:
         return low
-    constants = {
-        "kernel": low.kernel,
-        "constants": tuple(low.constants.items()),
-        "inputs": sum(sizes) - 1,
-        "width": low.width,
-        "before": low.state.size,
-        "repeat": int(layer.mask == "repeat"),
-    }
-    return low._replace(kernel="masked", constants=constants, state=np.concatenate([low.state, np.zeros(low.width, np.float32)]))
+    from .recording import masked  # most models never need it
+
+    return masked(layer, low, sum(sizes) - 1)
+
+
+def reach_of(layer: Layer) -> Reach:
+    """The bound of a layer as its kind's rule has it, and of what its mask multiplies."""
+    found = rule(layer).reach(layer)
+    if layer.mask != RESET:
+        return found
+    from .recording import restarted
+
+    return restarted(found)
 
 
 def looked_up(layers: Sequence[Layer], target: Target) -> dict[str, Lowered | None]:

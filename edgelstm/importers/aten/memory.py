@@ -16,6 +16,7 @@ VIEWS = frozenset(
         "reshape",
         "transpose",
         "t",
+        "numpy_T",
         "permute",
         "unsqueeze",
         "squeeze",

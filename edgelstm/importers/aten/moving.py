@@ -76,6 +76,10 @@ def _transpose(w: Writer, x: Ref, dim0: int, dim1: int) -> Ref:
     return w.one("Transpose", x, perm=order)
 
 
+def _swapaxes(w: Writer, x: Ref, axis0: int, axis1: int) -> Ref:
+    return _transpose(w, x, axis0, axis1)
+
+
 def _t(w: Writer, x: Ref) -> Ref:
     return _transpose(w, x, 0, 1) if x.rank == 2 else x
 
@@ -248,6 +252,7 @@ MOVING: dict[str, Handler] = {
     "transpose": _transpose,
     "t": _t,
     "mT": lambda w, x: _transpose(w, x, -2, -1),
+    "numpy_T": lambda w, x: w.one("Transpose", x, perm=list(range(x.rank))[::-1]),
     "permute": _permute,
     "movedim": _movedim,
     "unsqueeze": _unsqueeze,
@@ -261,7 +266,7 @@ MOVING: dict[str, Handler] = {
     "flip": _flip,
     "unflatten": _unflatten,
     "narrow": _narrow,
-    "swapaxes": _transpose,
+    "swapaxes": _swapaxes,
     "swapdims": _transpose,
     "chunk": _chunk,
     "unsafe_chunk": _chunk,

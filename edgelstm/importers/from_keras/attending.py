@@ -148,7 +148,8 @@ def _projected(call: Call, part: str, x: Value, outer: int, inner: int) -> Value
 
 
 def _multi_head(call: Call) -> Value:
-    query, key, value = _rows(call)
+    one = querying.alone(call)
+    query, key, value = querying.checked(call) if one else _rows(call)
     options, heads, size = call.options, call.options.count("num_heads"), call.options.count("key_dim")
     of_value = options.take("value_dim", int, None) or size
     answers = options.take("output_shape", object, None)
@@ -162,6 +163,11 @@ def _multi_head(call: Call) -> Value:
         raise call.refused(f"its output_shape is {answers}; edgelstm imports one number")
     read = [_projected(call, part, x, heads, n) for part, x, n in (("query", query, size), ("key", key, size), ("value", value, of_value))]
     causal = _causal(call)
+    if one and causal:
+        raise call.refused("its one query reads no row behind it")
+    if one:
+        y = _projected(call, "output", querying.by_heads(call, (read[0], read[1], read[2]), heads, size**-0.5), heads, width)
+        return replace(y, shape=(1, width))
     if causal and query.mask is not None:
         raise call.refused("it is given a mask, and a row finds none behind it; what padding then finds edgelstm does not import")
     rows = (read[0], read[1]) if query.mask is None else _padded(call, query.mask, read[0], read[1], heads)

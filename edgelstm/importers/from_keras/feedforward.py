@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import printable
 from ...layers.feedforward import Embedding, Softmax
 from ...layers.joining import Concat, Gather, Mul, Slice
 from ...layers.map_conv import MapConv
@@ -23,8 +24,11 @@ _IDENTITIES = (
 )
 
 
-#: Most indices of one timestep.
-_MOST_INDICES = 1024
+#: Most indices of one timestep, and most numbers that one index is spread to.
+_MOST_INDICES, _MOST_CLASSES = 1024, 4096
+
+#: Classes that look indices up.
+INDEXED = ("Embedding", "OneHot", "CategoryEncoding")
 
 
 def _identity(call: Call) -> Value:
@@ -89,20 +93,50 @@ def _softmax(call: Call) -> Value:
 
 
 def _embedding(call: Call) -> Value:
-    x, size = call.x, call.options.count("output_dim" if call.spec.version > 1 else "units")
-    table = call.arrays.get("embeddings", (None, size))
+    size = call.options.count("output_dim" if call.spec.version > 1 else "units")
+    return _looked_up(call, call.arrays.get("embeddings", (None, size)), masked=call.options.take("mask_zero", bool, False))
+
+
+def one_hot(call: Call) -> Value:
+    """Rows of a table that is one along its diagonal."""
+    given = call.options.take("call", dict, {})
+    rest = given.get("args") or [None]
+    size = call.options.take("num_classes", object, given.get("depth", rest[0] if isinstance(rest, list) else rest))
+    others = {name: value for name, value in given.items() if name not in ("args", "depth") and value not in (None, "float32")}
+    if type(size) is not int or not 1 <= size <= _MOST_CLASSES or others:
+        told = printable(size, 60) if not others else f"{printable(size, 60)} with {printable(', '.join(map(str, others)), 60)}"
+        raise call.refused(
+            f"it spreads an index to {told} numbers; edgelstm imports up to {_MOST_CLASSES}, ones and zeros along a new last axis"
+        )
+    call.options.must_be("axis", -1)
+    call.options.must_be("sparse", False)
+    return _looked_up(call, np.eye(size, dtype=np.float32))
+
+
+def _category(call: Call) -> Value:
+    """One-hot rows, of an index alone in its axis in place of that axis."""
+    size = call.options.count("num_tokens")
+    call.options.must_be("output_mode", "one_hot")
+    call.options.must_be("sparse", False)
+    if size > _MOST_CLASSES or len(call.inputs) > 1:
+        raise call.refused(f"it is given weights, or more than {_MOST_CLASSES} tokens, which edgelstm does not import")
+    y = _looked_up(call, np.eye(size, dtype=np.float32))
+    return replace(y, shape=(*y.shape[:-2], size)) if call.x.shape[-1:] == (1,) else y
+
+
+def _looked_up(call: Call, table: NDArray[Any], *, masked: bool = False) -> Value:
+    """The rows of a table at indices; masked: whether index 0 is padding."""
+    x = call.x
     if x.features not in ((), (1,)) and not (x.time is None and len(x.shape) == 1):
-        return _embeddings(call, x, table)
-    name = call.build.add(Embedding(table, **call.at(x)))
-    masked = Masked(x.name, 0.0) if call.options.take("mask_zero", bool, False) else None
+        return _embeddings(call, x, table, masked)
+    name, shape = call.build.add(Embedding(table, **call.at(x))), (*x.shape, table.shape[1])
     if x.static:
-        return replace(x, name=name, shape=(*x.shape, size))
-    return Value(name, (*x.shape, size), True, masked)
+        return replace(x, name=name, shape=shape)
+    return Value(name, shape, True, Masked(x.name, 0.0) if masked else None)
 
 
-def _embeddings(call: Call, x: Value, table: NDArray[Any]) -> Value:
+def _embeddings(call: Call, x: Value, table: NDArray[Any], masked: bool) -> Value:
     """Several indices a timestep, all looked up in one table: their rows are a dimension more."""
-    masked = call.options.take("mask_zero", bool, False)
     inside = x.time is False and len(x.features) == 1
     if x.turned or None in x.features or x.width > _MOST_INDICES or (masked and not inside):
         raise call.refused(
@@ -138,5 +172,6 @@ KINDS = {
     "Activation": Kind(_activation, attends=True, looks=True),
     "Softmax": Kind(_softmax, attends=True, looks=True),
     "Embedding": Kind(_embedding, named("embeddings", biased=False)),
+    "CategoryEncoding": Kind(_category),
     "Masking": Kind(_masking),
 }

@@ -18,6 +18,7 @@ from .attending import KINDS as ATTENTION
 from .build import Build, Masked, Shape, Value
 from .carried import NOTHING, carried
 from .classes import INPUT_LAYER, MODELS, layers_of
+from .feedforward import INDEXED
 from .nodes import Place, node_call, node_inputs, node_mask, places
 from .operations import KINDS as OPERATIONS
 from .settings import Spec
@@ -219,7 +220,7 @@ def _indices_of(spec: Spec) -> list[Place]:
 
 def _looked_up(spec: Spec) -> set[int]:
     """The positions of the inputs that a layer, or one within it, looks up in a table."""
-    if spec.kind == "Embedding":
+    if spec.kind in INDEXED or (spec.kind == "TFOpLambda" and spec.config.get("function") == "one_hot"):
         return {0}
     if spec.kind == "TimeDistributed":
         return _looked_up(spec.inner("layer"))

@@ -186,7 +186,7 @@ class Attempt:
         ids = laid(space, wire, wire.source.place) if self.laid == "first" else space.ids(wire)  # (steps, batch, width)
         found: dict[str, Value] = {}
         for (tensor, axes), part in zip(self.reading.samples, np.split(ids, np.cumsum(widths)[:-1], axis=2), strict=True):
-            found[tensor.name] = Flow(arranged(part, tensor, axes, steps), tensor.dtype == "int")
+            found[tensor.name] = Flow(arranged(part, tensor, axes, steps), tensor.dtype in ("int", "bool"))
         return found
 
     def _remembered(self, tracer: Tracer, tensor: Tensor) -> Flow:

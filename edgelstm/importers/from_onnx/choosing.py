@@ -67,6 +67,9 @@ def product(call: Call, a: Value, b: Value) -> Flow:
 
 def chosen(call: Call, condition: Flow, a: Value, b: Value) -> Flow:
     """`a` where a condition is 1, `b` where it is 0."""
+    for kept, put, where in ((b, a, opposite(call, condition)), (a, b, condition)):
+        if not isinstance(put, Flow) and not put.any() and np.broadcast_shapes(where.shape, kept.shape, put.shape) == kept.shape:
+            return product(call, where, kept) if isinstance(kept, Flow) else call.tracer.scale(where, _finite(call, kept), 0)
     first, second = product(call, condition, a), product(call, opposite(call, condition), b)
     return call.tracer.combine("add", first, second)
 

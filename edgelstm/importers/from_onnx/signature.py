@@ -208,6 +208,8 @@ def _ways(others: list[Tensor], outputs: Sequence[Tensor]) -> Iterator[dict[str,
     states = [name for name, output in pairs.items() if output is not None]
     if 1 < len(states) == len(outputs) <= _MOST_FIRST:
         yield from ({name: output for name, output in pairs.items() if name != left} for left in reversed(states))
+    if 1 < len(others) <= _MOST_FIRST:
+        yield from (_last([t for t in others if t is not left], outputs) for left in others)
     yield {}
 
 

@@ -16,6 +16,7 @@ from .leaky_cells import leaky
 from .lstm_cells import lstm
 from .magnitude import magnitude
 from .normed_gru_cells import elman
+from .restarting import restarted
 from .rounding import rounded_from
 from .wires import Ids, Space, Wire
 
@@ -36,13 +37,13 @@ class Cells:
 
     def match(self, wire: Wire) -> Made | None:
         """The layer whose output is `wire`; None where it is no cell's."""
-        made = self._plain(wire) or self._masked(wire)
+        made = self.plain(wire) or self._masked(wire) or restarted(self, wire)
         if made is not None and wire.reverse:
             fields: dict[str, Any] = {"reverse": True}
             made = replace(made, record=replace(made.record, **fields))
         return made
 
-    def _plain(self, wire: Wire) -> Made | None:
+    def plain(self, wire: Wire) -> Made | None:
         """The layer whose output is `wire`, from the recording's beginning on."""
         h = self.space.last(wire)
         made = lstm(self, wire) if isinstance(wire.source, Combine | Affine | Apply) else None
@@ -68,7 +69,7 @@ class Cells:
         after = [None if ids is None else held(self, ids) for ids in before]
         for state, one in zip(states, after, strict=True):
             state.following = one.inner if one is not None and one.mask == found.mask else state.following
-        made = self._plain(inner)
+        made = self.plain(inner)
         for state, following in zip(states, before, strict=True):
             state.following = following
         if made is None or not isinstance(made.record, Recurrent) or any(name in made.record.arrays() for name in ("h0", "c0")):

@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import UnsupportedModelError
 from ...layers import part, record_of
 from ...layers.record import Layer
-from ...layers.recurrent import Recurrent
+from ...layers.recurrent import RESET, Recurrent
 from ..calibration import Range, Seen
 
 #: A layer, what it met, and the ranges of its input and of its state, or None for a scale of each step and for +-1 -> the quantised record.
@@ -62,6 +62,8 @@ def rule(layer: Layer, scheme: str) -> Rule:
     """
     if layer.numbers != "f32":
         raise UnsupportedModelError(f"{layer.label} is quantised already ({layer.numbers}); give the float model that it was made of.")
+    if layer.mask == RESET and scheme != "f16-weight":
+        raise UnsupportedModelError(f"{layer.label}: {scheme} has no layers with mask={RESET!r}. Keep it in f32.")
     found = rules_of(layer.kind).get(scheme)
     if found is None:
         raise UnsupportedModelError(f"{layer.label}: {scheme} has no rule for layers of type {type(layer).__name__}.")

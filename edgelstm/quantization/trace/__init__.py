@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from ...layers.order import INPUT
 from ...layers.record import Layer
-from ...layers.recurrent import Recurrent
+from ...layers.recurrent import RESET, Recurrent
 from ...layers.wire import Wire
 from ...reference import twin
 from ..places import Place
 from . import gru, lstm, minimal
 from .feedforward import ANSWERS
 from .lstm import Float
-from .recording import RECORDINGS, over
+from .recording import RECORDINGS, over, restarted
 
 Floats = NDArray[np.float32]
 
@@ -95,7 +95,9 @@ class Trace:
 
     def recur(self, layer: Recurrent, lengths: NDArray[np.int64]) -> None:
         """Run a recurrent layer, whose inputs are known, over all windows of these lengths."""
-        if layer.reverse or layer.mask:
+        if layer.mask == RESET:
+            self.values[layer.name], cells, self.before[layer.name] = restarted(layer, np.concatenate(self.read(layer), axis=-1))
+        elif layer.reverse or layer.mask:
             x = np.concatenate(self.read(layer), axis=-1)
             self.values[layer.name], cells, self.before[layer.name] = over(layer, form(layer), x, lengths)
         else:

@@ -16,6 +16,7 @@ from ...layers.norms import LayerNorm
 from ...layers.recording import Last, Mask, Repeat, Reverse
 from ...layers.recurrent import Recurrent
 from ...reference import over as over_recording
+from ...reference import twin
 from .lstm import Float
 from .rounding import Floats
 
@@ -76,6 +77,19 @@ def over(layer: Recurrent, form: Float, x: Floats, lengths: Steps) -> tuple[Floa
     if layer.mask == "zero":
         y = np.where(np.take_along_axis(steps.keep, steps.turn, axis=1)[..., None], y, np.float32(0))
     return np.asarray(y, np.float32), None if c is None else steps.given(c, form.start()[1]), rows(before, steps.turn)
+
+
+def restarted(layer: Recurrent, x: Floats) -> tuple[Floats, Floats | None, Floats]:
+    """What `over` gives of a layer whose state its mask multiplies."""
+    kind, parts = twin(layer), list[tuple[NDArray[Any], ...]]()
+    for window in x.astype(np.float64):
+        state = kind.start(layer)
+        for row in window:
+            before = row[-1] * state[0]
+            _, state = kind.step(layer, [row], state)
+            parts.append((before, *state))
+    before, h, *cells = (np.array(part, np.float32).reshape(*x.shape[:2], -1) for part in zip(*parts, strict=True))
+    return h, cells[0] if cells else None, before
 
 
 def _last(layer: Last, xs: list[Floats], lengths: Steps) -> Floats:
