@@ -135,6 +135,22 @@ def test_inputs_that_no_reading_fits_are_refused(tmp_path):
         el.load(tmp_path / "m.onnx")
 
 
+def test_a_long_recording_of_fixed_length_is_refused_with_the_way_out(tmp_path, rng):
+    """A picture of many columns, say: of an open length few steps are followed, whatever length is meant."""
+    nodes = [("MatMul", ["x", "w"], ["z"], {}), ("Relu", ["z"], ["r"], {}), ("MatMul", ["r", "v"], ["y"], {})]
+    constants = {"w": floats(rng, WIDTH, 4096), "v": floats(rng, 4096, 2) / 64}
+    (tmp_path / "m.onnx").write_bytes(graph(nodes, constants, (1, 512, WIDTH)))
+    with pytest.raises(
+        el.UnsupportedModelError, match=r"at most 1048576 together are imported\. Export it with the length of recordings open"
+    ):
+        el.load(tmp_path / "m.onnx")
+    data = graph(nodes, constants, (1, "T", WIDTH))
+    (tmp_path / "m.onnx").write_bytes(data)
+    xs = floats(rng, 512, WIDTH)
+    wanted = runtime.InferenceSession(data).run(None, {"x": xs[None]})[0][0]
+    np.testing.assert_allclose(reference.run(el.load(tmp_path / "m.onnx"), xs), wanted, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize(("threshold", "kinds"), [(20.0, ["dense", "activation"]), (2.0, ["dense", "activation", "add"])])
 def test_softplus_with_a_threshold(threshold, kinds, tmp_path, rng):
     """As PyTorch's exporter writes it: above 20 both sides of the choice are the same, below one is chosen by comparison."""

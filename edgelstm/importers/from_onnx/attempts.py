@@ -111,7 +111,7 @@ class Attempt:
 
     def followed(self, steps: int) -> tuple[Tracer, dict[Tensor, Value], dict[Tensor, Wire], list[str]]:
         """The graph followed for recordings of `steps` steps: its outputs, the wires of its states, and notes."""
-        space = Space(self._batch(), self.budget)
+        space = Space(self._batch(), self.budget, fixed=self.reading.steps() not in (None, 1))
         tracer = Tracer(
             space, 1 if self.laid == "first" else steps, chosen=self.chosen, open=self.reading.steps() is None, around=self.around
         )

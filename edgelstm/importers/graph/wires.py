@@ -99,10 +99,11 @@ class Budget:
 
 @dataclass(eq=False)
 class Space:
-    """All wires of a network, for recordings of `batch` sequences."""
+    """All wires of a network, for recordings of `batch` sequences; `fixed`: whether the file says how long they are."""
 
     batch: int = 1
     budget: Budget = field(default_factory=Budget)
+    fixed: bool = False
     wires: list[Wire] = field(default_factory=list)
     _table: Ids = field(default_factory=lambda: np.zeros((3, 64), np.int64))  # start, width and steps of every wire
     _end: int = 0
@@ -110,7 +111,10 @@ class Space:
     def allocate(self, source: "Expression", steps: int, width: int, reverse: bool = False) -> Wire:
         """A new wire of `width` numbers at each of `steps` steps; `steps` 0 makes a constant."""
         if max(width, width * steps * self.batch) > MOST:
-            raise UnsupportedModelError(f"{source.place}: makes {width} numbers for {steps} steps; at most {MOST} together are imported.")
+            shorter = " Export it with the length of recordings open: few steps are followed then." if self.fixed and width <= MOST else ""
+            raise UnsupportedModelError(
+                f"{source.place}: makes {width} numbers for {steps} steps; at most {MOST} together are imported.{shorter}"
+            )
         self.budget.take(source.place, wires=1, work=_COMPUTED * width * max(1, steps) * self.batch)
         wire = Wire(len(self.wires), self._end, steps, width, source, reverse)
         if wire.index == self._table.shape[1]:
