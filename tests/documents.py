@@ -20,6 +20,14 @@ PAGES = sorted(
     for path in ROOT.glob(place)
 )
 
+#: Those whose commands take more than ten seconds of a processor.
+LONG_PAGES = {
+    "benchmarks/README.md",
+    "docs/from-training.md",
+    "docs/raspberry-pi.md",
+    *(f"examples/{name}/README.md" for name in ("activity", "forecast", "from_c", "vowels")),
+}
+
 INDEX = "asks a package index"
 ROOT_RIGHTS = "needs root"
 MINUTES = "takes minutes"

@@ -15,6 +15,7 @@ import pytest
 from cli_calls import call
 from documents import (
     ELSEWHERE,
+    LONG_PAGES,
     NOT_EXECUTED,
     NOT_RUN_AT_ALL,
     PAGES,
@@ -96,7 +97,7 @@ def instead(page, board):
     }
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [pytest.param(page, marks=pytest.mark.slow) if page in LONG_PAGES else page for page in PAGES])
 def test_a_page_works_as_printed(page, checkout, board, tmp_path):
     if page == "docs/raspberry-pi.md":
         pytest.importorskip("hatchling")
