@@ -135,6 +135,21 @@ def frames_before():
     return net.bytes(inputs, outputs), "y", {"was": "same", "two": "last", "h": "next"}
 
 
+def cached(frames, x, h, kind="GRU"):
+    """A convolution over three frames, of which two are a state that moves on, and a node behind. frames, x, h: names, which sort inputs."""
+    net, gates = Net(), {"GRU": 3, "RNN": 1}[kind]
+    three = net("Concat", frames, x, axis=0)
+    kept = net("Slice", three, *(net.constant(np.array([n])) for n in (1, 3, 0)))
+    turned = net("Unsqueeze", net("Transpose", three, perm=[1, 0]), net.constant(np.array([0])))
+    made = net("Transpose", net("Tanh", net("Conv", turned, net.array(HIDDEN, INPUTS, 3))), perm=[2, 0, 1])
+    weights = net.array(1, gates * HIDDEN, HIDDEN), net.array(1, gates * HIDDEN, HIDDEN)
+    y, after = net(kind, made, *weights, "", "", h, outputs=2, hidden_size=HIDDEN)
+    answer = head(net, net("Reshape", y, net.constant(np.array([1, HIDDEN]))))
+    shapes = {frames: (2, INPUTS), x: (1, INPUTS), h: (1, 1, HIDDEN)}
+    outputs = {"out0": (after, (1, 1, HIDDEN)), "out1": (kept, (2, INPUTS)), "out2": (answer, (1, 2))}
+    return net.bytes({name: shapes[name] for name in sorted(shapes)}, outputs), "out2", {frames: "out1", h: "out0"}
+
+
 def in_integers(data, answer, becomes):
     """What ONNX Runtime's own tool makes of it: weights in int8, and what meets them rounded at each step, states among it."""
     onnx, quantization = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime.quantization")
@@ -148,6 +163,8 @@ CASES = {
     "two LSTMs": two_lstms,
     "two LSTMs in integers": lambda: in_integers(*two_lstms()),
     "frames before": frames_before,
+    "frames before a convolution, which come first": lambda: cached("in0", "in1", "in2"),
+    "frames before a convolution, behind the samples": lambda: cached("in2", "in1", "in0"),
     "a GRU whose state is the answer": lambda: cell_alone("gru"),
     "an RNN whose state is the answer": lambda: cell_alone("rnn"),
     "states in one array": rearranged,
@@ -205,18 +222,23 @@ def in_fixed_levels(data):
         return path.read_bytes()
 
 
-#: Cells whose states are rounded on their way, which are none that edgelstm has.
+#: States that are rounded on their way, as those of no cell or memory that edgelstm has are.
 ROUNDED = {
     "a GRU": (lambda: in_integers(*cell_alone("gru"))[0], "'y0' looks like what the input 'x0' becomes"),
     "an RNN": (lambda: in_integers(*cell_alone("rnn"))[0], "'y0' looks like what the input 'x0' becomes"),
     "a GRU behind an LSTM": (lambda: in_integers(stacked("gru", "samples"), "", {})[0], "goes round a loop"),
     "a GRU behind an LSTM, states first": (lambda: in_integers(stacked("gru", "states"), "", {})[0], "'out0' looks like what"),
     "RNNs with levels of the file": (lambda: in_fixed_levels(stacked("rnn", "samples")), "a file of float32 weights, convert that one"),
+    "frames with levels of the file": (lambda: in_fixed_levels(cached("in0", "in1", "in2")[0]), "a loop|looks like what"),
+    "frames with levels of the file, behind a state": (
+        lambda: in_fixed_levels(cached("in1", "in2", "in0", "RNN")[0]),
+        "a loop|looks like what",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", ROUNDED)
-def test_cells_that_round_their_states_are_refused(name):
+def test_states_that_are_rounded_are_refused(name):
     """They would read a state as samples, or leave a cell out, otherwise."""
     make, why = ROUNDED[name]
     with pytest.raises(UnsupportedModelError, match=why):

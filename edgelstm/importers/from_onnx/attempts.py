@@ -43,7 +43,8 @@ class Attempt:
     `met`: how many nodes were followed; `sequences`: how many a batch holds whose size is open; `around`: as `Tracer` has it;
     `rows`: those of a memory of open length; `laid`: whether all steps of a recording lie side by side, as one frame, from
     the beginning on (``"first"``), or from the first node on that cannot be followed as they are (``"late"``);
-    `emitted`: whether layers were made of it; `beyond`: as `Tracer` has it.
+    `emitted`: whether layers were made of it; `returns`: whether an input that is read as samples looks like a state then; `beyond`: as
+    `Tracer` has it.
     """
 
     file: File
@@ -57,6 +58,7 @@ class Attempt:
     rows: int = _ROWS
     laid: str = ""
     emitted: bool = False
+    returns: bool = False
     beyond: bool = False
 
     def layers(self, steps: int) -> tuple[list[Layer], list[str]]:
@@ -89,7 +91,9 @@ class Attempt:
             except UnsupportedModelError as refused:
                 problem = problem or refused
             else:
+                self.returns = True
                 closing.check_samples(any(remembers(layer) for layer in found))
+                self.returns = False
                 return found, notes + more
         raise problem or UnsupportedModelError("leads its states back in no way.")
 

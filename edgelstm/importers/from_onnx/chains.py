@@ -164,8 +164,11 @@ def _taken(forms: Forms, first: Reading | None, found: Sequence[Found], best: tu
 def _laid_out(failed: Sequence[Attempt], source: str) -> Found | None:
     """The model of a reading of a fixed number of steps as one frame, in which they lie side by side; None where there is none.
 
-    Where a step is one row of numbers the likeliest axis is time, else the one that was followed furthest.
+    Where a step is one row of numbers the likeliest axis is time, else the one that was followed furthest. There is none where an input
+    looked like a state, which has no steps to lay.
     """
+    if any(one.returns for one in failed):
+        return None
     rest = [one for one in failed if is_fixed(one.reading)]
     likely = sorted(rest, key=lambda one: -one.met)
     if rest and len(rest[0].reading.along[0].shape or ()) < 4:

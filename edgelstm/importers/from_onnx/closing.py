@@ -9,7 +9,7 @@ import numpy as np
 from ...errors import UnsupportedModelError
 from ..graph.cells import Cells
 from ..graph.expressions import Cell, Input, Made, Scores, State, Weights
-from ..graph.returning import bare, depends, distance, goes_on, holds, origin, together
+from ..graph.returning import bare, depends, distance, goes_on, holds, only_moved, origin, together
 from ..graph.tracing import Flow, Tracer, Value
 from ..graph.wires import Ids, Space, Wire
 from .file import Tensor
@@ -179,9 +179,15 @@ class Closing:
             for output, value in self.outputs.items():
                 after = _present(space, value.ids) if isinstance(value, Flow) else np.zeros(0, np.int64)
                 first = tensor is self.reading.samples[0][0]
-                if tensor.dtype == "float" and after.size == before.size and (
-                    goes_on(space, after, before) or (alone and not first and depends(space, after, before))
-                ):  # fmt: skip
+                if (
+                    tensor.dtype == "float"
+                    and after.size == before.size
+                    and (
+                        goes_on(space, after, before)
+                        or (once and only_moved(space, after, before, wire))
+                        or (alone and not first and depends(space, after, before))
+                    )
+                ):
                     raise UnsupportedModelError(
                         f"the output {output.name!r} looks like what the input {tensor.name!r} becomes at the next call, "
                         "and the way from the one to the other is no LSTM, GRU or RNN as edgelstm knows them."

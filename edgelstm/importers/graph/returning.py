@@ -82,6 +82,14 @@ def _reaches(cells: Cells, ids: Ids, before: Ids, depth: int, multiplied: bool) 
     return any(_reaches(cells, side[view.numbers], before, depth - 1, multiplied) for side in (view.source.left, view.source.right))
 
 
+def only_moved(space: Space, after: Ids, before: Ids, wire: Wire) -> bool:
+    """Whether numbers are those of a wire, not just `before`, moved or rounded at most: so frames before become those of the next step."""
+    found = after.ravel()
+    for _ in range(_MOST_FUNCTIONS):
+        found = unrounded(space, found)
+    return bool((space.places(found).wire == wire.index).all()) and not np.array_equal(found, before.ravel())
+
+
 def depends(space: Space, after: Ids, before: Ids) -> bool:
     """Whether some numbers depend on some of others, which are samples or states."""
     marked = {wire.index: np.zeros(wire.width, bool) for wire in space.wires}
