@@ -136,7 +136,7 @@ def frames_before():
 
 
 def cached(frames, x, h, kind="GRU"):
-    """A convolution over three frames, of which two are a state that moves on, and a node behind. frames, x, h: names, which sort inputs."""
+    """A convolution over three frames, of which two are a state that moves on, and a node behind. frames, x, h: names, in their order."""
     net, gates = Net(), {"GRU": 3, "RNN": 1}[kind]
     three = net("Concat", frames, x, axis=0)
     kept = net("Slice", three, *(net.constant(np.array([n])) for n in (1, 3, 0)))
