@@ -10,6 +10,7 @@ from keras_nets import KERAS2, answers, close, drawn
 
 import edgelstm as el
 from edgelstm.importers import import_file
+from edgelstm.importers.hdf5 import opened
 
 h5py = pytest.importorskip("h5py")
 
@@ -108,3 +109,12 @@ def test_settings_that_keras_2_alone_writes(keras, tmp_path, rng, layer, setting
         file.attrs["model_config"] = json.dumps(config)
     xs = rng.uniform(-1, 1, (6, 3)).astype(np.float32)
     close(answers(el.load(tmp_path / "model.h5"), xs), keras.ops.convert_to_numpy(model(xs[None]))[0])
+
+
+def test_a_thousand_layers_are_no_damage(tmp_path):
+    with h5py.File(tmp_path / "deep.h5", "w") as file:
+        for layer in range(1000):
+            for name in ("kernel", "recurrent_kernel", "bias"):
+                file[f"lstm_{layer}/lstm_{layer}/{name}"] = np.zeros(1)
+    with open(tmp_path / "deep.h5", "rb") as file:
+        assert len([path for path in opened(file).walk() if path.endswith("/kernel")]) == 1000

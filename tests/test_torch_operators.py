@@ -5,6 +5,7 @@ import pytest
 
 import edgelstm as el
 from edgelstm import reference
+from edgelstm.importers.from_onnx.writer import Ref, Writer
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -141,3 +142,13 @@ def test_places_of_the_largest_are_numbers(tmp_path):
     with torch.no_grad():
         wanted = net(xs).numpy().reshape(9, 1)
     np.testing.assert_allclose(reference.run(el.load(tmp_path / "model.pt2"), xs[0].numpy()), wanted, atol=1e-6)
+
+
+def test_a_program_of_thousands_of_operators_is_written():
+    """Such as some hundred layers give; what never ends is refused."""
+    writer = Writer(place="a")
+    last = Ref("x", 1)
+    for _ in range(4096):
+        last = writer.one("Tanh", last)
+    with pytest.raises(el.UnsupportedModelError, match="behind 4096 others"):
+        writer.one("Tanh", last)

@@ -104,7 +104,7 @@ HEAD = "class Ends(Module):\n  def forward(self,\n    x: Tensor) -> Tensor:\n"
         "    return torch.select(x, 9, 0)\n",
         "    return undefined\n",
         "".join(f"    y{n + 1} = torch.cat([y{n}, y{n}], -1)\n" for n in range(40)).replace("y0", "x") + "    return y40\n",
-        "".join(f"    y{n + 1} = torch.add(y{n}, x)\n" for n in range(1200)).replace("y0", "x") + "    return y1200\n",
+        "".join(f"    y{n + 1} = torch.add(y{n}, x)\n" for n in range(5000)).replace("y0", "x") + "    return y5000\n",
         "    y = x\n" * 30_000,
         "return\n\x00",
         "    return (self.rnn).forward(x.y.z, )\n",

@@ -23,7 +23,7 @@ _MAX_DATASET, _MAX_ALL, _MAX_ATTRIBUTE = 1 << 28, 1 << 29, 1 << 24
 _UNPACKED = 1 << 26
 
 #: The most entries of a group, and of a file, and how deep groups may lie in groups.
-_MAX_ENTRIES, _MAX_DEPTH = 4096, 24
+_MAX_ENTRIES, _MAX_DEPTH = 1 << 14, 24
 
 #: Filters that the HDF5 library has built in or that h5py adds; others are code from elsewhere.
 _FILTERS = (1, 2, 3, 4, 5, 6, 32000)

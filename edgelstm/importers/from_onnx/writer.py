@@ -12,7 +12,7 @@ from ...errors import UnsupportedModelError, printable
 from .file import Node
 
 #: Most nodes of a graph.
-_MOST = 1000
+_MOST = 4096
 
 #: The operator set whose definitions are meant.
 OPSET = 20
