@@ -89,3 +89,20 @@ def test_a_second_head_stays_behind_its_recurrence(tmp_path):
     torch.save(net.state_dict(), tmp_path / "m.pt")
     draft = draft_recipe(tmp_path / "m.pt")
     assert draft.index('prefix = "rnn"') < draft.index('prefix = "a"') < draft.index('prefix = "b"')
+
+
+def test_a_map_has_the_channels_of_its_weight(tmp_path):
+    """What is left to say are its rows and columns, and where the LSTM reads it in PyTorch's order."""
+    torch.manual_seed(1)
+    net = nn.ModuleDict({"conv": nn.Conv2d(2, 3, 3), "rnn": nn.LSTM(3 * 2 * 4, 5)})
+    torch.save(net.state_dict(), tmp_path / "m.pt")
+    draft = draft_recipe(tmp_path / "m.pt")
+    assert "shape = [0, 0, 2]" in draft
+    turned = '[[layers]]\nkind = "transpose"\nshape = [2, 4, 3]\naxes = [2, 0, 1]\n\n# rnn.weight_ih_l0'
+    said = draft.replace("[0, 0, 2]", "[4, 6, 2]").replace("# rnn.weight_ih_l0", turned)
+    (tmp_path / "r.toml").write_text(said)
+    model = el.load(tmp_path / "m.pt", recipe=tmp_path / "r.toml")
+    maps = torch.randn(7, 4, 6, 2)
+    with torch.no_grad():
+        expected = net["rnn"](net["conv"](maps.permute(0, 3, 1, 2)).flatten(1))[0].numpy()
+    np.testing.assert_allclose(reference.run(model, maps.flatten(1).numpy()), expected, atol=1e-5)

@@ -44,6 +44,28 @@ def test_a_decoder_goes_on_from_its_encoder(op):
     assert np.abs(found[-1] - answers(data, x)).max() <= 1e-5
 
 
+def feeding(op):
+    """A decoder that reads ones first, and then what it gave."""
+    net = Net()
+    _, *states = recurrent(net, op, "x", INPUTS)
+    given, rows = net.constant(np.ones((1, 1, HIDDEN), np.float32)), []
+    gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[op] * HIDDEN
+    weights = net.array(1, gates, HIDDEN), net.array(1, gates, HIDDEN), net.array(1, 2 * gates)
+    more = {"linear_before_reset": 1} if op == "GRU" else {}
+    for _ in range(AHEAD):
+        y, *states = net(op, given, *weights, "", *states, outputs=3 if op == "LSTM" else 2, hidden_size=HIDDEN, **more)
+        given = net("Reshape", y, net.constant(np.array([1, 1, HIDDEN])))
+        rows.append(given)
+    return net.bytes({"x": (STEPS, 1, INPUTS)}, {"y": (net("Concat", *rows, axis=0), (AHEAD, 1, HIDDEN))})
+
+
+@pytest.mark.parametrize("op", ["LSTM", "GRU", "RNN"])
+def test_a_decoder_that_reads_its_own_answers_begins_with_a_constant(op):
+    data, x = feeding(op), np.random.default_rng(3).normal(size=(STEPS, 1, INPUTS)).astype(np.float32)
+    found = reference.run(from_onnx(parse(data))[0], x[:, 0])
+    assert np.abs(found[-1] - answers(data, x)).max() <= 1e-5
+
+
 @pytest.mark.parametrize(("op", "more"), [("ArgMax", {}), ("ArgMin", {"select_last_index": 1}), ("ArgMax", {"keepdims": 0})])
 def test_the_place_of_the_largest_number(op, more):
     """Of equals the first, or the last: the second column of the scores is the third one too."""

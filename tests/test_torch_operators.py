@@ -36,6 +36,22 @@ class Pooled(nn.Module):
         return self.fc(torch.cat([torch.max(y, 1)[0], y.mean(1)], 1))
 
 
+class Skew(nn.Module):
+    """An antisymmetric cell, as its authors write it: a matrix less its own transpose."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.given, self.fc = nn.Parameter(torch.randn(6, 6) / 3), nn.Linear(3, 6), nn.Linear(6, 2)
+        self.register_buffer("damping", 0.1 * torch.eye(6))
+
+    def forward(self, x):
+        h, rows, skew = torch.zeros(x.shape[0], 6), [], self.weight - self.weight.T - self.damping
+        for row in x.unbind(1):
+            h = h + 0.3 * torch.tanh(h @ skew.T + self.given(row))
+            rows.append(h)
+        return self.fc(torch.stack(rows, 1))
+
+
 class Normed(nn.Module):
     """Weights that are a direction and a length, in both of PyTorch's forms."""
 
@@ -99,7 +115,15 @@ class Finer(nn.Module):
         return torch.cat([self.norms[1](y), torch.cumsum(self.norms[2](y), 2)], 2)
 
 
-NETWORKS = {"finer": Finer, "statistics": Statistics, "extremes": Extremes, "pooled": Pooled, "normed": Normed, "one channel": OneChannel}
+NETWORKS = {
+    "finer": Finer,
+    "statistics": Statistics,
+    "extremes": Extremes,
+    "pooled": Pooled,
+    "normed": Normed,
+    "one channel": OneChannel,
+    "skew": Skew,
+}
 
 
 def saved(network, x, form, path):

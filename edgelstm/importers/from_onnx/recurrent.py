@@ -41,6 +41,10 @@ def recurrent_with(call: Call, given: dict[str, Any], projections: Array | None 
     """The same. given: fields of its records, beside those that its attributes give; projections: `Node` has it."""
     node = Node(call, projections)
     node.options = [{**options, **given} for options in node.options]
+    if node.computed and isinstance(node.initial[0], Flow) and isinstance(first := call.value(0), np.ndarray) and first.ndim == 3:
+        numbers = np.asarray(np.swapaxes(first, 0, 1) if node.batch_first else first, np.float64)
+        y, *ends = written_out(call.tracer, node.plain(), numbers, node.begins(numbers.shape[1]))
+        return _arranged(node, y[:, None], [end[None] for end in ends])
     x = call.flow(0).ids
     if x.ndim != 3:
         call.refuse(f"reads an array of shape {x.shape} where it needs three dimensions")

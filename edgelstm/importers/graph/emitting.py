@@ -20,6 +20,9 @@ from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Flo
 from .rounding import ROUNDING
 from .wires import MOST_WEIGHTS, Ids, Space, Wire, distinct
 
+#: What is left to do with a loop of another cell: graphs of so many steps have no loop.
+_WINDOW = "exported over windows of a fixed length, as .pt2 or ONNX, its steps are computed at once and answer with the last of them"
+
 #: Most pieces of other layers' outputs that a layer reads as slices; of more the numbers are taken one by one.
 _MOST_PIECES = 4
 
@@ -67,7 +70,7 @@ class Emitter:
         if index in self._names:
             return
         if index in self._open:
-            raise UnsupportedModelError(f"{sources[index].place}: {State.why_not}{self._within(sources)}.")
+            raise UnsupportedModelError(f"{sources[index].place}: {State.why_not}{self._within(sources)}; {_WINDOW}.")
         self._open.add(index)
         for before in self._before(sources[index]):
             self._make(before, sources)

@@ -51,7 +51,7 @@ _CHOICES = {
         '# activation = "relu"',
     ),
     "map_conv": (
-        "shape = [0, 0, 0]  # rows, columns and channels of a timestep's map",
+        "shape = [0, 0, {channels}]  # rows, columns and channels of a timestep's map (channels times the groups)",
         "# strides = [1, 1]",
         "# padding = [[0, 0], [0, 0]]",
     ),
@@ -141,7 +141,7 @@ def _torch(tensors: Mapping[str, Named]) -> list[str]:
             kind = kind_of(path, part)
         except EdgeLSTMError:
             is_map = set(part) <= {"weight", "bias"} and len(part["weight"].shape if "weight" in part else ()) == 4
-            text.append(_layer(path, "map_conv", part, list(_CHOICES["map_conv"])) if is_map else _unknown(path, part))
+            text.append(_layer(path, "map_conv", part, _of_map(part["weight"].shape[1])) if is_map else _unknown(path, part))
             continue
         is_table = kind == "linear" and "bias" not in part
         first = "embedding" if is_table and "emb" in path.lower() else kind
@@ -149,6 +149,11 @@ def _torch(tensors: Mapping[str, Named]) -> list[str]:
         choices += ['# kind = "embedding"  # or "dense"'] if is_table else []
         text.append(_layer(path, _RECIPE_KINDS.get(first, first), part, choices))
     return text
+
+
+def _of_map(channels: int) -> list[str]:
+    """What only the user knows of a Conv2d, whose weight says how many channels it reads, or each of its groups."""
+    return [line.replace("{channels}", str(channels)) for line in _CHOICES["map_conv"]]
 
 
 def _ordered(tensors: Mapping[str, Named], paths: list[str]) -> list[str]:
@@ -209,7 +214,8 @@ def _of_keras(part: Mapping[str, Named]) -> tuple[str, list[str]]:
         return kind, [gates] if kind != "rnn" else []
     if "kernel" in shapes:
         kind = {2: "dense", 3: "conv1d", 4: "map_conv"}.get(len(shapes["kernel"]), "")
-        return kind, list(_CHOICES[kind if kind in _CHOICES else "linear"])
+        choices = list(_CHOICES[kind if kind in _CHOICES else "linear"])
+        return kind, _of_map(shapes["kernel"][2]) if kind == "map_conv" else choices
     if "embeddings" in shapes:
         return "embedding", []
     if "moving_mean" in shapes:
