@@ -304,3 +304,26 @@ def test_biases_in_levels_of_the_recording_are_noted(op, said, tmp_path):
     taken, expected = import_file(path), answers_of_runtime(path, x)
     off = np.abs(reference.run(taken.model, x) - expected).max()
     assert (off > TOLERANCE * np.ptp(expected)) == said == any("biases down to whole levels" in note for note in taken.notes)
+
+
+def test_rows_of_a_quantised_table_are_the_numbers_that_the_runtime_rounds_again(tmp_path, rng):
+    """Levels of 170 steps over 255 lie on a half every second time: the last bit of a number decides which way it goes."""
+    table = rng.integers(0, 171, (40, 16)).astype(np.uint8)
+    table[:, :2] = 0, 170
+    scale, zero, weight = np.array(0.0299756, np.float32), np.array(99, np.uint8), rng.integers(-90, 90, (16, 3)).astype(np.int8)
+    nodes = [
+        ("Cast", ["x"], ["index"], {"to": onnx.TensorProto.INT64}),
+        ("Gather", ["table", "index"], ["levels"], {}),
+        ("DequantizeLinear", ["levels", "scale", "zero"], ["rows"], {}),
+        ("DynamicQuantizeLinear", ["rows"], ["q", "s", "z"], {}),
+        ("MatMulInteger", ["q", "w", "z"], ["sums"], {}),
+        ("Cast", ["sums"], ["floats"], {"to": onnx.TensorProto.FLOAT}),
+        ("Mul", ["floats", "s"], ["y"], {}),
+    ]
+    path = saved(tmp_path / "table.onnx", nodes, {"table": table, "scale": scale, "zero": zero, "w": weight}, ("batch", "time"))
+    x = np.arange(40, dtype=np.float32)
+    model = imported(path)
+    assert "batch_norm" not in [layer.kind for layer in model.layers]
+    wanted = answers_of_runtime(path, x)
+    for answers in (reference.run(model, x[:, None]), el.Stream(model).process(x[:, None])):
+        np.testing.assert_allclose(answers, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())

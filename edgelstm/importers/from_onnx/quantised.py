@@ -12,13 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...layers.activations import spelled
 from ...layers.fake_quantize import DynamicFakeQuantize, FakeQuantize
-from ...layers.feedforward import Softmax
+from ...layers.feedforward import Embedding, Softmax
 from ..graph.convolving import convolve
 from ..graph.expressions import Made, Pairs, Scores
-from ..graph.tracing import Flow, Levels, Value
+from ..graph.tracing import Flow, Levels, Tracer, Value
+from ..graph.wires import distinct
 from .calls import Array, Call, floats
 from .file import Node
 from .folding import DTYPES
@@ -88,10 +90,30 @@ def _numbers(call: Call, index: int, zero: int | None, scale: int | None = None)
     given = [0.0 if at is None or not call.has(at) else floats(call.constant(at)) for at in (zero, scale)]
     if x.levels == (1, 0):  # the numbers are the levels, as those of a table are
         factor = 1.0 if scale is None else given[1]
+        if (found := _of_tables(call.tracer, x, given[0], factor)) is not None:
+            return found
         return call.tracer.scale(replace(x, levels=None), factor, -np.multiply(given[0], factor))
     if np.any(given[0] != x.levels.zero) or (scale is not None and np.any(given[1] != x.levels.scale)):
         call.refuse(f"its input {index} is taken back by another scale or zero point than it was quantised by, which is not imported")
     return replace(x, levels=None)
+
+
+def _of_tables(tracer: Tracer, x: Flow, zero: ArrayLike, factor: ArrayLike) -> Flow | None:
+    """Rows of tables of levels as rows of tables of numbers; None where they are none, or have several scales.
+
+    Each number is rounded once, as runtimes round it. They lie on a grid, of which the next rounding halves many a step.
+    """
+    if np.size(zero) > 1 or np.size(factor) > 1:
+        return None
+    at, found = tracer.space.places(x.ids), x.ids.copy()
+    for index in distinct(at.wire):
+        wire = tracer.space.wires[index]
+        if not isinstance(wire.source, Made) or not isinstance(record := wire.source.record, Embedding):
+            return None
+        table = np.multiply(np.subtract(record.weight, zero, dtype=np.float64), factor)
+        made = tracer.wire(Made(tracer.place, Embedding(table), wire.source.reads), wire.steps, wire.width)
+        found[at.wire == index] += made.start - wire.start
+    return Flow(found)
 
 
 def _weight(call: Call, index: int, zero: int, scale: int | None = None, axis: int = -1) -> Array:
