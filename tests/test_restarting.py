@@ -188,3 +188,36 @@ def test_policies_begin_anew(rng, name, save, tmp_path):
     model = el.load(path)
     assert {layer.mask for layer in model.layers if layer.kind in ("lstm", "gru")} == {"reset"}
     np.testing.assert_allclose(reference.run(model, np.column_stack([xs, done])), expected, atol=1e-5)
+
+
+class Partly(nn.Module):
+    """Cells of which a part of the state goes on."""
+
+    def __init__(self, emptied):
+        super().__init__()
+        self.emptied, self.lstm, self.x, self.h, self.actor = (
+            emptied,
+            nn.LSTMCell(3, 5),
+            nn.Linear(3, 15),
+            nn.Linear(5, 15),
+            nn.Linear(5, 2),
+        )
+
+    def forward(self, x, h, c, done):
+        keep = (1.0 - done)[:, None]
+        if self.emptied == "of a GRU the state that is mixed":
+            (r, z, n), (u, v, w) = self.x(x).chunk(3, 1), self.h(h).chunk(3, 1)
+            r, z = torch.sigmoid(r + u), torch.sigmoid(z + v)
+            h = (1 - z) * torch.tanh(n + r * w) + z * (keep * h)
+            return self.actor(h), h, c + h
+        h, c = self.lstm(x, (keep * h, c) if self.emptied == "h" else (h, keep * c))
+        return self.actor(h), h, c
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("emptied", ["h", "c", "of a GRU the state that is mixed"])
+def test_a_cell_that_begins_anew_in_part_is_refused(emptied, tmp_path):
+    policy, values = Partly(emptied).eval(), (torch.ones(1, 3), torch.zeros(1, 5), torch.zeros(1, 5), torch.zeros(1))
+    exported(policy, values, tmp_path / "p.pt2")
+    with pytest.raises(el.UnsupportedModelError, match="its state goes round a loop"):
+        el.load(tmp_path / "p.pt2")

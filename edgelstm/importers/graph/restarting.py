@@ -9,21 +9,33 @@ import numpy as np
 
 from ...layers.recurrent import RESET, Restarting
 from .expressions import Combine, Made, State
-from .wires import Ids, Wire
+from .wires import Ids, Space, Wire, distinct
 
 if TYPE_CHECKING:
     from .cells import Cells
 
 
 def restarted(cells: "Cells", wire: Wire) -> Made | None:
-    """The layer whose output is `wire` and whose state is multiplied first; None where it is none's."""
+    """The layer whose output is `wire` and whose whole state is multiplied first; None where it is none's."""
     for factor, products in _factors(cells).items():
-        with _as_states(products):
+        with _as_states(cells.space, products):
             made = cells.plain(wire)
-        if made is not None and isinstance(made.record, Restarting):
+        if made is not None and isinstance(made.record, Restarting) and not _sees_its_state(cells.space, made, wire, products):
             fields: dict[str, Any] = {"mask": RESET}
             return replace(made, record=replace(made.record, **fields), reads=[*made.reads, np.array([factor])])
     return None
+
+
+def _sees_its_state(space: Space, made: Made, wire: Wire, products: list[tuple[Wire, State]]) -> bool:
+    """Whether a layer reads, as an input, a part of its state as it was before it was multiplied."""
+    own = {wire.index}
+    own.update(int(index) for _, state in products for index in distinct(space.places(_following(state)).wire))
+    read = (space.wires[index].source for reads in made.reads for index in distinct(space.places(reads).wire))
+    return any(own.intersection(distinct(space.places(_following(state)).wire)) for state in read if isinstance(state, State))
+
+
+def _following(state: State) -> Ids:
+    return np.zeros(0, np.int64) if state.following is None else state.following
 
 
 def _factors(cells: "Cells") -> dict[int, list[tuple[Wire, State]]]:
@@ -43,9 +55,12 @@ def _factors(cells: "Cells") -> dict[int, list[tuple[Wire, State]]]:
 
 
 @contextmanager
-def _as_states(products: list[tuple[Wire, State]]) -> Iterator[None]:
-    """Products in place as though each were the state itself."""
+def _as_states(space: Space, products: list[tuple[Wire, State]]) -> Iterator[None]:
+    """Products in place as though each were the state itself, which is none meanwhile: a cell sees the one or the other."""
     before = [wire.source for wire, _ in products]
+    states = [(wire.source, wire.source.following) for wire in space.wires if isinstance(wire.source, State)]
+    for state, _ in states:
+        state.following = None
     for wire, state in products:
         wire.source = state
     try:
@@ -53,3 +68,5 @@ def _as_states(products: list[tuple[Wire, State]]) -> Iterator[None]:
     finally:
         for (wire, _), source in zip(products, before, strict=True):
             wire.source = source
+        for state, following in states:
+            state.following = following
