@@ -83,7 +83,7 @@ def sizes(model: Any, target: str, path: Path) -> dict[str, Any]:
 def building(model: Path, target: str, repeats: int, environment: dict[str, str]) -> dict[str, Any]:
     """Seconds of `edgelstm.build` and of the whole command, each in fresh processes."""
     call = Launches(BUILD.format(model=str(model), target=target))
-    command = [sys.executable, "-m", "edgelstm", "build", model, "--target", target, "-o", model.with_suffix(".built"), "--json"]
+    command = [sys.executable, "-m", "edgelstm", "build", model, "--target", target, "-o", model.with_suffix(".built.so"), "--json"]
     seconds = []
     for _ in range(repeats):
         call.launch(environment)

@@ -74,7 +74,7 @@ def test_a_stream_is_chosen_by_its_key(browser: Browser, tmp_path: Path) -> None
     with closing(serve("0", feed_of(24))) as server:
         browser.window(390, 844, dark=False, phone=True)
         browser.open(server.url)
-        browser.until("document.querySelectorAll('td a').length === 24")
+        browser.until("location.search.includes('key=') && document.querySelectorAll('td a').length === 24")  # the page goes to the first
         browser.value("[...document.querySelectorAll('td a')].find(a => a.textContent === 'watch-7').click()")
         browser.until("location.search.includes('watch-7') && document.querySelector('tr.chosen')?.innerText.includes('watch-7')")
         assert browser.value("document.scrollingElement.scrollWidth") <= 390

@@ -61,6 +61,7 @@ def build(
 
     chosen = named(target, cpu=cpu, features=features)
     place = output or Path(f"{model.stem}-{target}{'.o' if chosen.bare_metal else '.so'}")
+    _refuse_clashes(model, [place])
     form, prefix = building.form_of(place, chosen), prefix or c_header.PREFIX
     headers = _headers(place, header, linked=form != "library", own=prefix != c_header.PREFIX)
     _refuse_clashes(model, [place, *headers])

@@ -43,7 +43,7 @@ class Attempt:
     `met`: how many nodes were followed; `sequences`: how many a batch holds whose size is open; `around`: as `Tracer` has it;
     `rows`: those of a memory of open length; `laid`: whether all steps of a recording lie side by side, as one frame, from
     the beginning on (``"first"``), or from the first node on that cannot be followed as they are (``"late"``);
-    `emitted`: whether layers were made of it; `returns`: whether an input that is read as samples looks like a state then; `beyond`: as
+    `emitted`: whether layers were made of it; `suspect`: an input that is read as samples and looks like a state then; `beyond`: as
     `Tracer` has it.
     """
 
@@ -58,7 +58,7 @@ class Attempt:
     rows: int = _ROWS
     laid: str = ""
     emitted: bool = False
-    returns: bool = False
+    suspect: str = ""
     beyond: bool = False
 
     def layers(self, steps: int) -> tuple[list[Layer], list[str]]:
@@ -91,9 +91,12 @@ class Attempt:
             except UnsupportedModelError as refused:
                 problem = problem or refused
             else:
-                self.returns = True
-                closing.check_samples(any(remembers(layer) for layer in found))
-                self.returns = False
+                if (seen := closing.suspect(any(remembers(layer) for layer in found))) is not None:
+                    self.suspect = seen[1]
+                    raise UnsupportedModelError(
+                        f"the output {seen[0]!r} looks like what the input {seen[1]!r} becomes at the next call, "
+                        "and the way from the one to the other is no LSTM, GRU or RNN as edgelstm knows them."
+                    )
                 return found, notes + more
         raise problem or UnsupportedModelError("leads its states back in no way.")
 

@@ -121,7 +121,7 @@ def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, bud
         for form in forms:
             attempt = Attempt(replace(file, graph=form), reading, constants, budget=budget)
             try:
-                found.append(_tried(attempt, source))
+                found.append(_believed(_tried(attempt, source), failed))
             except EdgeLSTMError as problem:
                 rank = (not attempt.emitted, attempt.met)
                 if rank > most:
@@ -143,6 +143,17 @@ def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, bud
             raise
         taken = laid
     return Followed(taken.model, taken.reading, taken.notes, values)
+
+
+def _believed(found: Found, failed: Sequence[Attempt]) -> Found:
+    """The same, unless one of its samples looked like a state where a call is one step, while others go round."""
+    reading = found.reading
+    suspects = {one.suspect for one in failed if one.suspect}
+    if reading.steps() != 1 and any(becomes for _, becomes in reading.states):
+        for tensor, _ in reading.samples:
+            if tensor.name in suspects:
+                raise UnsupportedModelError(f"the input {tensor.name!r} looks like a state, which has no steps.")
+    return found
 
 
 def _taken(forms: Forms, first: Reading | None, found: Sequence[Found], best: tuple[int, EdgeLSTMError] | None) -> Found:
@@ -167,7 +178,7 @@ def _laid_out(failed: Sequence[Attempt], source: str) -> Found | None:
     Where a step is one row of numbers the likeliest axis is time, else the one that was followed furthest. There is none where an input
     looked like a state, which has no steps to lay.
     """
-    if any(one.returns for one in failed):
+    if any(one.suspect for one in failed):
         return None
     rest = [one for one in failed if is_fixed(one.reading)]
     likely = sorted(rest, key=lambda one: -one.met)

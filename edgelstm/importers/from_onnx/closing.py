@@ -166,11 +166,11 @@ class Closing:
             )
         self.notes.append(f"The state {tensor.name!r} is no output: it begins as zeros with every recording.")
 
-    def check_samples(self, remembers: bool) -> None:
-        """Refuse inputs taken as samples that some output goes on from as a cell's state does. remembers: whether a layer keeps a state."""
+    def suspect(self, remembers: bool) -> tuple[str, str] | None:
+        """An output, and an input taken as samples from which it goes on as a state does. remembers: whether a layer keeps a state."""
         once = self.reading.steps() == 1
         if len(self.reading.samples) < 2 or self.reading.memories or (remembers and not once):
-            return
+            return None
         space = self.tracer.space
         wire = next(wire for wire in space.wires if isinstance(wire.source, Input))
         parts = np.split(space.last(wire), np.cumsum(self.reading.widths())[:-1])
@@ -188,10 +188,8 @@ class Closing:
                         or (alone and not first and depends(space, after, before))
                     )
                 ):
-                    raise UnsupportedModelError(
-                        f"the output {output.name!r} looks like what the input {tensor.name!r} becomes at the next call, "
-                        "and the way from the one to the other is no LSTM, GRU or RNN as edgelstm knows them."
-                    )
+                    return output.name, tensor.name
+        return None
 
 
 def _present(space: Space, ids: Ids) -> Ids:
