@@ -52,7 +52,8 @@ def test_the_command_line_says_it_in_one_line(broken, words):
     [
         (["--target", "rpi6"], "no target 'rpi6'"),
         (["--features", "+avx2"], "the host is compiled for as it is"),
-        (["--target", "rpi4", "-o", "a.elstm"], "a.elstm ends in .elstm, as nothing does that is built here"),
+        (["--target", "rpi4", "-o", "a.elstm"], "would overwrite a.elstm, the model itself"),
+        (["--target", "rpi4", "-o", "b.elstm"], "b.elstm ends in .elstm, as nothing does that is built here"),
         (["-o", "absent/a.so"], "absent"),
     ],
 )

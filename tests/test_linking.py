@@ -209,7 +209,7 @@ CLASHES = [
     (["-o", "m.so", "--header", "link.so"], "written already"),
     (["-o", "m.a", "--prefix", "m", "--header", "m.a"], "written already"),
     (["--target", "cortex-m4f", "-o", "m.h"], "ends in .h, as nothing"),
-    (["-o", "model.elstm"], "ends in .elstm, as nothing"),
+    (["-o", "model.elstm"], "the model itself"),
     (["-o", "again"], "the model itself"),
     (["-o", "hard"], "the model itself"),
     (["-o", "m.so", "--header", "again"], "the model itself"),
