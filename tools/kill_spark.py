@@ -109,7 +109,7 @@ def victims(root: int, victim: str) -> list[int]:
     return [pid for pid in found if victim == "jvm" or pid not in daemons]
 
 
-#: What Spark says of a checkpoint where it was killed as it wrote the first batch's begin down. Nothing has been stepped; it wants a new one.
+#: What Spark says of a checkpoint where it was killed as it wrote its first batch down. Nothing has been stepped; it wants a new one.
 HALF_BEGUN = "STATE_STORE_CHECKPOINT_LOCATION_NOT_EMPTY"
 
 
