@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -32,6 +33,9 @@ pytestmark = [
 ROOT = Path(__file__).parents[1]
 SCHEMA = "device string, seq timestamp, flow float, pressure float, site long"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+#: The time of the first file.
+BEGAN = time.time() - 3600
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +73,10 @@ def logs(folder):
 
 
 def put(folder, pieces, first):
+    """In order of their times, by whose milliseconds Spark takes files; of one time in any order."""
     for number, piece in enumerate(pieces, first):
         piece.to_parquet(folder / f".{number:03}", compression="zstd")
+        os.utime(folder / f".{number:03}", (BEGAN + number, BEGAN + number))
         os.rename(folder / f".{number:03}", folder / f"{number:03}.parquet")
 
 

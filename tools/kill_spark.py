@@ -53,12 +53,15 @@ def write_inputs(folder: Path, devices: int, files: int) -> None:
     lstm = el.LSTM(*(rng.uniform(-0.3, 0.3, shape) for shape in ((64, 3), (64, 16), (64,))))
     el.save(el.Model((lstm, el.Dense(rng.uniform(-0.3, 0.3, (1, 16)), np.zeros(1))), input_names=_FEATURES), folder / "m.elstm")
     (folder / "logs").mkdir()
+    began = time.time() - files
     for number in range(files):
         device = np.repeat(np.arange(devices), SAMPLES)
         seq = np.tile(np.arange(SAMPLES) + number * SAMPLES, devices)
         values = {name: rng.normal(size=len(seq)).astype(np.float32) for name in _FEATURES}
         table = pa.table({"device": [f"pump-{k}" for k in device.tolist()], "seq": seq, **values})
-        pq.write_table(table, folder / "logs" / f"{number:03}.parquet", compression="zstd")
+        path = folder / "logs" / f"{number:03}.parquet"
+        pq.write_table(table, path, compression="zstd")
+        os.utime(path, (began + number, began + number))  # Spark takes files by their time, in milliseconds; of one time in any order
 
 
 def drive(folder: Path, whole: bool) -> None:
