@@ -100,6 +100,11 @@ class Target(Fields):
         return self.cpu in WEAVING and self.lanes == 16 and (self.name != "host" or "avx512vbmi" in self.needs)
 
     @property
+    def widens(self) -> bool:
+        """Whether small layers with weights in half precision are held in float32: `lowering.halves.in_memory`."""
+        return self.cpu in WIDENING
+
+    @property
     def bare_metal(self) -> bool:
         """Whether there is no operating system that loads libraries: an object file is built."""
         return "-none-" in self.triple
@@ -120,6 +125,9 @@ FETCHING = ("znver5",)
 
 #: CPUs on which weaving rows in half precision was measured to gain: Zen 4 takes two cycles to convert a register, 1.4 to part a word.
 WEAVING = ("znver4",)
+
+#: CPUs on which layers of `lowering.halves.WIDEST` weights were measured to lose by converting them at each step: up to two fifths.
+WIDENING = ("znver4", "znver5")
 
 #: By AMD's families: models that LLVM calls so; the rest are other CPUs.
 _MODELS = {
