@@ -71,6 +71,11 @@ class Target(Fields):
         return min(16, self.registers // 8 * self.lanes)
 
     @property
+    def strip(self) -> int:
+        """Floats of which half of the registers hold four timesteps: what blocks take of a tile's input products at a time."""
+        return max(4, self.registers // 8 * self.lanes)
+
+    @property
     def pairs(self) -> bool:
         """Whether one instruction loads two vector registers."""
         return self.architecture == "aarch64"

@@ -45,7 +45,7 @@ class Sizes(NamedTuple):
     ahead : int
         As `tiles_f32.multiplication` takes it.
     hoisted : int
-        Whether blocks take their input products together.
+        0, or in strips of how many floats blocks take their input products together, as `tiles_f32.together` takes it.
     turning : int
         Whether every other step takes the tiles backwards, so that the weights read last, still cached, are read first.
     paired : int
@@ -108,17 +108,16 @@ class Sizes(NamedTuple):
 
 def hoister(sizes):
     """An inlined function (w, x, z, steps): bias and input products of so many timesteps of a block, a multiple of TOGETHER, to z."""
-    inputs_together, tiles, tail = together(sizes.halves), sizes.tiles, sizes.tail
-    (gates, size, _, whole), (tail_gates, tail_size, _, _) = sizes.gates_of(sizes.units), sizes.gates_of(tail)
-    inputs, x_stride, z_row = sizes.inputs, sizes.x_stride, sizes.z_row
+    tiles, tail, inputs, x_stride, z_row = sizes.tiles, sizes.tail, sizes.inputs, sizes.x_stride, sizes.z_row
+    (_, size, _, whole), (_, tail_size, _, _) = sizes.gates_of(sizes.units), sizes.gates_of(tail)
+    of_tile, of_tail = (together(floats or 4, sizes.halves, sizes.hoisted) for floats in (size, tail_size))
 
     @inlined
     def hoist(w, x, z, steps):
         for j in range(tiles):
-            inputs_together(gates, offset(w, j * whole), x, x_stride, offset(z, j * size), z_row, inputs, size, steps)
+            of_tile(offset(w, j * whole), x, x_stride, offset(z, j * size), z_row, inputs, steps)
         if tail:
-            last = offset(w, tiles * whole)
-            inputs_together(tail_gates, last, x, x_stride, offset(z, tiles * size), z_row, inputs, tail_size, steps)
+            of_tail(offset(w, tiles * whole), x, x_stride, offset(z, tiles * size), z_row, inputs, steps)
 
     return hoist
 

@@ -188,69 +188,97 @@ def multiply_bytes(gates, w, byte, x, count, size, a):
     return a
 
 
-def together(halves=0):
-    """An inlined function: bias and input products of several timesteps. halves: whether weights are in half precision."""
-    if halves == 2:
-        return woven_together
-    row_of = load_halves if halves else load
+def together(size, halves=0, strip=0):
+    """An inlined function (w, x, x_stride, z, z_stride, count, steps): bias and input products of `steps` timesteps, to z.
+
+    steps: a multiple of TOGETHER: one load of a weight serves all of these.
+
+    Parameters
+    ----------
+    size : int
+        Floats of a row of sums.
+    halves : int
+        As `multiplication` takes it.
+    strip : int
+        Floats of a row whose sums are taken at a time: TOGETHER times as many fill half of the registers. 0: all.
+    """
+    in_lanes = woven_together if halves == 2 else rows_together(load_halves if halves else load)
+    row = size // 2 if halves else size
+    strip = min(strip, size) or size
+    lanes, rest = Lanes(strip), size % strip
+    rest_lanes, whole = Lanes(rest or 4), size - rest
 
     @inlined
-    def inputs_together(gates, w, x, x_stride, z, z_stride, count, size, steps):
-        """Bias and input products of `steps` timesteps, a multiple of TOGETHER, to z: one load of a weight serves all of TOGETHER."""
-        row_floats = size // 2 if halves else size
+    def inputs_together(w, x, x_stride, z, z_stride, count, steps):
+        weights = offset(w, size)
+        for at in range(0, whole, strip):
+            from_row = offset(weights, at // 2 if halves else at)
+            in_lanes(lanes, offset(w, at), from_row, row, x, x_stride, offset(z, at), z_stride, count, steps)
+        if rest:
+            from_row = offset(weights, whole // 2 if halves else whole)
+            in_lanes(rest_lanes, offset(w, whole), from_row, row, x, x_stride, offset(z, whole), z_stride, count, steps)
+
+    return inputs_together
+
+
+def rows_together(row_of):
+    """An inlined function (lanes, bias, w, row, x, x_stride, z, z_stride, count, steps), of `together` for sums side by side.
+
+    w: their weights, `row` floats from one input's to the next one's, which `row_of` loads.
+    """
+
+    @inlined
+    def in_lanes(lanes, bias, w, row, x, x_stride, z, z_stride, count, steps):
         for t in range(0, steps, TOGETHER):
             x0 = offset(x, t * x_stride)
             x1 = offset(x0, x_stride)
             x2 = offset(x1, x_stride)
             x3 = offset(x2, x_stride)
-            z0 = load(gates, w, 0)
+            z0 = load(lanes, bias, 0)
             z1 = z0
             z2 = z0
             z3 = z0
             for k in range(count):
-                row = row_of(gates, w, size + k * row_floats)
-                z0 = fma(row, splat(gates, x0[k]), z0)
-                z1 = fma(row, splat(gates, x1[k]), z1)
-                z2 = fma(row, splat(gates, x2[k]), z2)
-                z3 = fma(row, splat(gates, x3[k]), z3)
+                weights = row_of(lanes, w, k * row)
+                z0 = fma(weights, splat(lanes, x0[k]), z0)
+                z1 = fma(weights, splat(lanes, x1[k]), z1)
+                z2 = fma(weights, splat(lanes, x2[k]), z2)
+                z3 = fma(weights, splat(lanes, x3[k]), z3)
             store(z, t * z_stride, z0)
             store(z, (t + 1) * z_stride, z1)
             store(z, (t + 2) * z_stride, z2)
             store(z, (t + 3) * z_stride, z3)
 
-    return inputs_together
+    return in_lanes
 
 
 @inlined
-def woven_together(gates, w, x, x_stride, z, z_stride, count, size, steps):
-    """`together` with weights in woven pairs of rows."""
-    row_floats, fours, unit = size // 2, count // 4 * 4, splat(gates, UNIT)
+def woven_together(lanes, bias, w, row, x, x_stride, z, z_stride, count, steps):
+    """`rows_together` with weights in woven pairs of rows."""
+    fours, unit = count // 4 * 4, splat(lanes, UNIT)
     for t in range(0, steps, TOGETHER):
         x0 = offset(x, t * x_stride)
         x1 = offset(x0, x_stride)
         x2 = offset(x1, x_stride)
         x3 = offset(x2, x_stride)
-        z0 = load(gates, w, 0)
+        z0 = load(lanes, bias, 0)
         z1 = z0
         z2 = z0
         z3 = z0
         for k in range(0, fours, 2):
-            even = multiplied(even_row(gates, w, size + k * row_floats), unit)
-            odd = multiplied(odd_row(gates, w, size + k * row_floats), unit)
-            z0 = fma(odd, splat(gates, x0[k + 1]), fma(even, splat(gates, x0[k]), z0))
-            z1 = fma(odd, splat(gates, x1[k + 1]), fma(even, splat(gates, x1[k]), z1))
-            z2 = fma(odd, splat(gates, x2[k + 1]), fma(even, splat(gates, x2[k]), z2))
-            z3 = fma(odd, splat(gates, x3[k + 1]), fma(even, splat(gates, x3[k]), z3))
+            even = multiplied(even_row(lanes, w, k * row), unit)
+            odd = multiplied(odd_row(lanes, w, k * row), unit)
+            z0 = fma(odd, splat(lanes, x0[k + 1]), fma(even, splat(lanes, x0[k]), z0))
+            z1 = fma(odd, splat(lanes, x1[k + 1]), fma(even, splat(lanes, x1[k]), z1))
+            z2 = fma(odd, splat(lanes, x2[k + 1]), fma(even, splat(lanes, x2[k]), z2))
+            z3 = fma(odd, splat(lanes, x3[k + 1]), fma(even, splat(lanes, x3[k]), z3))
         for k in range(fours, count):
-            row = load_halves(gates, w, size + k * row_floats)
-            z0 = fma(row, splat(gates, x0[k]), z0)
-            z1 = fma(row, splat(gates, x1[k]), z1)
-            z2 = fma(row, splat(gates, x2[k]), z2)
-            z3 = fma(row, splat(gates, x3[k]), z3)
+            weights = load_halves(lanes, w, k * row)
+            z0 = fma(weights, splat(lanes, x0[k]), z0)
+            z1 = fma(weights, splat(lanes, x1[k]), z1)
+            z2 = fma(weights, splat(lanes, x2[k]), z2)
+            z3 = fma(weights, splat(lanes, x3[k]), z3)
         store(z, t * z_stride, z0)
         store(z, (t + 1) * z_stride, z1)
         store(z, (t + 2) * z_stride, z2)
         store(z, (t + 3) * z_stride, z3)
-
-
-inputs_together = together()

@@ -42,7 +42,7 @@ def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
         "small": int(padded == units <= target.lanes),
         "chains": 2 if 4 * -(-units // target.lanes) < MULTIPLY_ADDS_IN_FLIGHT else 1,
         "ahead": FETCH_AHEAD if size > FETCH_ABOVE and target.fetches else 0,
-        "hoisted": int(hoisted),
+        "hoisted": target.strip if hoisted else 0,
         "turning": int(padded >= 2 * units and size > TURN_ABOVE),
         "paired": int(target.pairs),
         "division": target.division,
