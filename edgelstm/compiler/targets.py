@@ -110,6 +110,11 @@ class Target(Fields):
         return self.cpu in WIDENING
 
     @property
+    def fills(self) -> bool:
+        """Whether tiles are cut so that they fill registers: of 16 lanes, 12 units take one, not two narrower ones."""
+        return self.cpu in FILLING and self.lanes == 16
+
+    @property
     def bare_metal(self) -> bool:
         """Whether there is no operating system that loads libraries: an object file is built."""
         return "-none-" in self.triple
@@ -133,6 +138,10 @@ WEAVING = ("znver4",)
 
 #: CPUs on which layers of `lowering.halves.WIDEST` weights were measured to lose by converting them at each step: up to two fifths.
 WIDENING = ("znver4", "znver5")
+
+#: CPUs on which filling registers was measured to gain: on Zen 5 a step of 12 units takes a sixth less, of 28 a quarter. Zen 4 takes a
+#: register of 16 lanes in two halves.
+FILLING = ("znver5",)
 
 #: By AMD's families: models that LLVM calls so; the rest are other CPUs.
 _MODELS = {
