@@ -111,8 +111,12 @@ class Target(Fields):
 
     @property
     def fills(self) -> bool:
-        """Whether tiles are cut so that they fill registers: of 16 lanes, 12 units take one, not two narrower ones."""
+        """Whether tiles fill registers: of 16 lanes, 12 units take one, not two narrower ones."""
         return self.cpu in FILLING and self.lanes == 16
+
+    def filled(self, padded: int) -> int:
+        """Lanes beyond the last of so many units that fill its tile."""
+        return 4 if self.fills and padded % 16 == 12 else 0
 
     @property
     def bare_metal(self) -> bool:

@@ -45,6 +45,8 @@ class Sizes(NamedTuple):
         Whether weights are in half precision.
     table : int
         As `tiles_f32.products_of` takes it. x is then an index, and tiles have no rows of inputs.
+    filled : int
+        As `lstm_f32.Sizes` has it.
     """
 
     inputs: int
@@ -60,6 +62,7 @@ class Sizes(NamedTuple):
     y_stride: int
     halves: int = 0
     table: int = 0
+    filled: int = 0
 
     @property
     def tiles(self):
@@ -71,11 +74,20 @@ class Sizes(NamedTuple):
         """Floats of scratch for a timestep."""
         return (3 if self.reset_after else 4) * self.padded
 
+    @property
+    def last(self):
+        """Units of the last tile."""
+        return self.tail or self.units
+
+    def lanes_of(self, units, rows=1):
+        """Lanes of some of a tile's gates."""
+        return Lanes((units or 4) + (self.filled if units == self.last else 0), rows, units or 4)
+
     def gates_of(self, units):
         """Lanes of all gates of a tile, floats of its bias, floats of a row of its weights, and of the whole tile."""
         size = 3 * units
         row = size // 2 if self.halves else size
-        return Lanes(units or 4, 3), size, row, size + (self.inputs + self.hidden) * row + (units if self.reset_after else 0)
+        return self.lanes_of(units, 3), size, row, size + (self.inputs + self.hidden) * row + (units if self.reset_after else 0)
 
 
 def hoister(sizes):

@@ -61,7 +61,7 @@ def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
     if layer.variant:
         return with_options(layer, target, constants)
     if not halves:
-        constants["filled"] = 4 if target.fills and padded % 16 == 12 else 0
+        constants["filled"] = target.filled(padded)
     weights = pack(layer, padded, units, halves)
     scratch, keeps = 4 * padded if hoisted else 0, lstm_keeps(layer, padded)
     return Lowered("lstm_f32", constants, padded, weights, lstm_state(layer, padded, padded), scratch, keeps=keeps)
