@@ -94,7 +94,7 @@ def hoister(sizes):
     """An inlined function (w, x, z, steps): bias and input products of so many timesteps of a block, a multiple of TOGETHER, to z."""
     tiles, tail, inputs, x_stride, z_row = sizes.tiles, sizes.tail, sizes.inputs, sizes.x_stride, sizes.z_row
     (_, size, _, whole), (_, tail_size, _, _) = sizes.gates_of(sizes.units), sizes.gates_of(tail)
-    of_tile, of_tail = (together(floats or 4, sizes.halves, sizes.walk[0]) for floats in (size, tail_size))
+    of_tile, of_tail = (together(floats or 4, sizes.sums[0], sizes.halves, sizes.walk[0]) for floats in (size, tail_size))
 
     @inlined
     def hoist(w, x, z, steps):

@@ -44,7 +44,7 @@ def rnn_f32(inputs, hidden, padded, units, tail, walk, sums, cell, x_stride, y_s
     rows = 1 + inputs + hidden
     multiply, recurrent = multiplication(paired, 1, ahead), multiplication(paired, chains, ahead)
     new, products = activated(*cell), products_of(table, padded)
-    of_tile, of_tail = together(units, 0, hoisted), together(tail or 4, 0, hoisted)
+    of_tile, of_tail = together(units, paired, 0, hoisted), together(tail or 4, paired, 0, hoisted)
     h_lanes = padded if padded <= 64 else 4
     every_h = Lanes(h_lanes)
 

@@ -188,7 +188,7 @@ def multiply_bytes(gates, w, byte, x, count, size, a):
     return a
 
 
-def together(size, halves=0, strip=0):
+def together(size, paired, halves=0, strip=0):
     """An inlined function (w, x, x_stride, z, z_stride, count, steps): bias and input products of `steps` timesteps, to z.
 
     steps: a multiple of TOGETHER: one load of a weight serves all of these.
@@ -197,12 +197,12 @@ def together(size, halves=0, strip=0):
     ----------
     size : int
         Floats of a row of sums.
-    halves : int
-        As `multiplication` takes it.
+    paired, halves : int
+        As `multiplication` takes them. Where loads are paired, values of x multiply as elements of a register.
     strip : int
         Floats of a row whose sums are taken at a time: TOGETHER times as many fill half of the registers. 0: all.
     """
-    in_lanes = woven_together if halves == 2 else rows_together(load_halves if halves else load)
+    in_lanes = woven_together if halves == 2 else rows_together(load_halves if halves else load, paired)
     row = size // 2 if halves else size
     strip = min(strip, size) or size
     lanes, rest = Lanes(strip), size % strip
@@ -221,7 +221,24 @@ def together(size, halves=0, strip=0):
     return inputs_together
 
 
-def rows_together(row_of):
+def row_by(lane):
+    """An inlined function: a row of weights times one lane of each of four timesteps' values, added to the sums of these."""
+
+    @inlined
+    def add_row(lanes, weights, v0, v1, v2, v3, z0, z1, z2, z3):
+        z0 = fma(weights, lane(lanes, v0), z0)
+        z1 = fma(weights, lane(lanes, v1), z1)
+        z2 = fma(weights, lane(lanes, v2), z2)
+        z3 = fma(weights, lane(lanes, v3), z3)
+        return z0, z1, z2, z3
+
+    return add_row
+
+
+by_first, by_second, by_third, by_fourth = (row_by(lane) for lane in (lane0, lane1, lane2, lane3))
+
+
+def rows_together(row_of, paired):
     """An inlined function (lanes, bias, w, row, x, x_stride, z, z_stride, count, steps), of `together` for sums side by side.
 
     w: their weights, `row` floats from one input's to the next one's, which `row_of` loads.
@@ -238,7 +255,17 @@ def rows_together(row_of):
             z1 = z0
             z2 = z0
             z3 = z0
-            for k in range(count):
+            fours = count // 4 * 4 if paired else 0
+            for k in range(0, fours, 4):
+                v0 = load(FOUR, x0, k)
+                v1 = load(FOUR, x1, k)
+                v2 = load(FOUR, x2, k)
+                v3 = load(FOUR, x3, k)
+                z0, z1, z2, z3 = by_first(lanes, row_of(lanes, w, k * row), v0, v1, v2, v3, z0, z1, z2, z3)
+                z0, z1, z2, z3 = by_second(lanes, row_of(lanes, w, (k + 1) * row), v0, v1, v2, v3, z0, z1, z2, z3)
+                z0, z1, z2, z3 = by_third(lanes, row_of(lanes, w, (k + 2) * row), v0, v1, v2, v3, z0, z1, z2, z3)
+                z0, z1, z2, z3 = by_fourth(lanes, row_of(lanes, w, (k + 3) * row), v0, v1, v2, v3, z0, z1, z2, z3)
+            for k in range(fours, count):
                 weights = row_of(lanes, w, k * row)
                 z0 = fma(weights, splat(lanes, x0[k]), z0)
                 z1 = fma(weights, splat(lanes, x1[k]), z1)
