@@ -43,6 +43,8 @@ class Target(Fields):
         Form of quotients: see `kernels.cells.advance`. Chosen by LLVM's models of the cores, for want of boards.
     identity : str
         Of the host: changes when code compiled for another such CPU may not run.
+    crowded : bool
+        Whether the weights of a model, for a layer of which this is the target, exceed a first-level cache, but not by far.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Target(Fields):
     boards: str = ""
     division: str = ""
     identity: str = ""
+    crowded: bool = False
 
     @property
     def widest_tile(self) -> int:

@@ -35,7 +35,7 @@ WIDEST = 32
 def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
     inputs, hidden = layer.input_size, layer.hidden_size
     padded, units, tail = tiling(hidden, target)
-    if target.fills and not layer.coupled and units > WIDEST:
+    if target.fills and not layer.coupled and units > (target.tile if target.crowded else WIDEST):
         units, tail = target.tile, padded % target.tile
     size = floats_of(layer)
     hoisted = inputs >= 8 and size > HOIST_ABOVE
@@ -49,7 +49,7 @@ def lower(layer: LSTM, sizes: list[int], target: Target) -> Lowered:
         "chains": 2 if 4 * -(-units // target.lanes) < MULTIPLY_ADDS_IN_FLIGHT else 1,
         "ahead": FETCH_AHEAD if size > FETCH_ABOVE and target.fetches else 0,
         "hoisted": target.strip if hoisted else 0,
-        "turning": int(padded >= 2 * units and size > TURN_ABOVE),
+        "turning": int(padded >= 2 * units and (size > TURN_ABOVE or target.crowded)),
         "paired": int(target.pairs),
         "division": target.division,
     }
