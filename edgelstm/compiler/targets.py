@@ -143,7 +143,8 @@ FETCHING = ("znver5",)
 #: CPUs on which weaving rows in half precision was measured to gain: Zen 4 takes two cycles to convert a register, 1.4 to part a word.
 WEAVING = ("znver4",)
 
-#: CPUs on which layers of `lowering.halves.WIDEST` weights were measured to lose by converting them at each step: up to two fifths.
+#: CPUs on which layers of `lowering.halves.WIDEST` weights were measured to lose by converting them at each step: Zen 4 and Zen 5 lose up
+#: to two fifths.
 WIDENING = ("znver4", "znver5")
 
 #: CPUs on which filling registers was measured to gain: on Zen 5 a step of 12 units takes a sixth less, of 28 a quarter. Zen 4 takes a

@@ -15,7 +15,8 @@ from numba import njit
 from .cells import HALF, ONE, ZERO
 from .gru_steps import after_product, before_product
 from .simd.vectors import Lanes, load, offset, store
-from .tiles_f32 import TOGETHER, products_of, together
+from .tiles_f32 import products_of
+from .together_f32 import TOGETHER, together
 
 inlined = njit(inline="always")
 

@@ -23,7 +23,8 @@ from .lstm_ends import ending
 from .lstm_sums import steps_of_tiles
 from .range_rounding import range_rounder
 from .simd.vectors import Lanes, load, offset, store
-from .tiles_f32 import TOGETHER, products_of, together
+from .tiles_f32 import products_of
+from .together_f32 import TOGETHER, together
 
 inlined = njit(inline="always")
 

@@ -11,7 +11,8 @@ from .activations import TANH
 from .cells import HALF, ONE, ZERO
 from .gru_cell import function
 from .simd.vectors import Lanes, elementwise, load, offset, store
-from .tiles_f32 import TOGETHER, multiplication, products_of, together
+from .tiles_f32 import multiplication, products_of
+from .together_f32 import TOGETHER, together
 
 inlined = njit(inline="always")
 
