@@ -122,9 +122,19 @@ class Layout(Fields):
         )
 
 
+def weights_of(model: Model) -> int:
+    """Floats of all matrices."""
+    return sum(array.size for layer in model.layers for array in layer.arrays().values() if array.ndim == 2)
+
+
 def stride_of(width: int) -> int:
     """Floats from row to row in the arena: rows of vectors begin on cache lines."""
     return up_to(4, width) if width <= 8 else up_to(LINE, width)
+
+
+#: Floats of a first-level cache of 48 KB, and most of which enough stays in it from step to step if tiles are taken backwards every other
+#: step. Measured on Zen 5: a step of two layers of 32 units takes two fifths less, of 40 units as long as before.
+FIRST_LEVEL, MOST_CROWDED = 12288, 16384
 
 
 class Builder:
@@ -137,7 +147,8 @@ class Builder:
         self.weights_size = 0
         self.sample = LINE  # the steps taken stand before it
         self.state: list[NDArray[np.float32]] = [np.zeros(LINE + up_to(LINE, model.input_size), np.float32)]
-        self.lowered = {layer.name: lowered(layer, [model.size_of(n) for n in layer.inputs], target) for layer in model.layers}
+        within = target._replace(crowded=target.fills and FIRST_LEVEL < weights_of(model) <= MOST_CROWDED)
+        self.lowered = {layer.name: lowered(layer, [model.size_of(n) for n in layer.inputs], within) for layer in model.layers}
         self.folded = looked_up(model.layers, target) if model.streams else {}
         self.lowered |= {name: low for name, low in self.folded.items() if low}
         self.state_size = self.state[0].size + sum(up_to(LINE, low.state.size) for low in self.lowered.values())

@@ -158,6 +158,10 @@ def rule(layer: Layer) -> Rule:
 
 def lowered(layer: Layer, sizes: list[int], target: Target) -> Lowered:
     """A layer as its kind's rule has it, and past its mask where it has one."""
+    if layer.halves:
+        from .halves import in_memory  # float32 models never need it
+
+        layer = in_memory(layer, target)
     low = rule(layer).lower(layer, sizes, target)
     if layer.mask is None:
         return low
