@@ -378,13 +378,14 @@ def test_scalers_and_what_becomes_of_layers_leave_a_loop_as_it_is():
     assert scaled.layers[2].inputs == INPUT
     ready = (xs - np.float32([0, 0, 3e4])) / np.float32([1, 100, 1e4])
     np.testing.assert_allclose(el.Stream(scaled).process(xs), reference.run(bare, ready), atol=1e-5)
+    apart = uniform(rng, 64, 3) / [1, 100, 1e4]
     alone = el.Model(
         [
-            el.Normalizer([0, 0, 3e4], [1, 100, 1e4], name="x"),
+            el.Normalizer([0, 0, 3e4], np.ones(3), name="x"),
             el.Previous(16, of="h", name="before", inputs=("x",)),
-            el.LSTM(uniform(rng, 64, 3), uniform(rng, 64, 16), name="lstm", inputs=("x",)),
+            el.LSTM(apart, uniform(rng, 64, 16), name="lstm", inputs=("x",)),
             el.Previous(3, of="x", name="late"),
-            el.Dense(weight, name="way", inputs=("late", "before")),
+            el.Dense(weight / [1, 100, 1e4, *[1] * 16], name="way", inputs=("late", "before")),
             el.Add(inputs=("lstm", "way"), name="both"),
             el.Activation("tanh", name="h"),
         ]
@@ -424,3 +425,27 @@ def test_a_state_is_given_and_taken():
     np.testing.assert_allclose(stream.process(xs), plain.process(xs), atol=1e-6)
     stream.reset()
     np.testing.assert_array_equal(stream.state("before")["h"], np.float32(layer.h0))
+
+
+def test_streams_of_a_bank_and_of_a_library_go_around_by_themselves(tmp_path):
+    """A group of streams shares its passes over an LSTM's weights, inside a loop whose end is the model's answer."""
+    rng = np.random.default_rng(7)
+    model = el.Model(
+        [
+            el.Previous(4, [1, 2, 3, 4], of="y", name="before", inputs=INPUT),
+            el.LSTM(uniform(rng, 64, 9), uniform(rng, 64, 16), uniform(rng, 64), inputs=("input", "before")),
+            el.Dense(uniform(rng, 4, 16)),
+            el.Activation("tanh", name="y"),
+        ]
+    )
+    xs = rng.normal(size=(12, 20, 5)).astype(np.float32)  # (streams, time, inputs)
+    expected = [el.Stream(model).process(x) for x in xs]
+    np.testing.assert_allclose(expected[3], reference.run(model, xs[3]), atol=1e-6)
+    path = tmp_path / "loop.so"
+    el.build(model).write(path)
+    np.testing.assert_array_equal(el.Stream(path).process(xs[0]), expected[0])
+    for made in (model, path):
+        bank = el.StreamBank(made, capacity=12)
+        found = [np.array(bank.step_many(range(12), xs[:, t])) for t in range(10)]
+        np.testing.assert_array_equal(np.stack(found, axis=1), np.array(expected)[:, :10])
+        np.testing.assert_array_equal(bank.process_many(range(12), xs[:, 10:]), np.array(expected)[:, 10:])
