@@ -156,7 +156,7 @@ def wires(layers: tuple[Layer, ...]) -> dict[str, Wire]:
     if any(layer.of for layer in layers):
         from .loops import check_wires
 
-        check_wires(layers, wires)
+        check_wires(layers, wires, rows)
     return wires
 
 
