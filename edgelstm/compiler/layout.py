@@ -210,7 +210,7 @@ class Builder:
             for layer in group:
                 if layer.of:
                     self.remember(layer)
-            self.leave(number, group)
+            self.release(number, group)
 
     def place(self, layer: Layer, answer: Place) -> None:
         """Place what a layer does."""
@@ -227,7 +227,7 @@ class Builder:
         if last and not exact:
             self.emit(copy(self.model.output_size), self.places[layer.name], answer, self.model.output_wire)
 
-    def leave(self, number: int, group: tuple[Layer, ...]) -> None:
+    def release(self, number: int, group: tuple[Layer, ...]) -> None:
         """All operations of a group are placed."""
 
     def remember(self, layer: Layer) -> None:

@@ -83,7 +83,7 @@ class Recordings(Builder):
         self.work += size
         return Place("work", 0, size, self.work - size)
 
-    def leave(self, number: int, group: tuple[Layer, ...]) -> None:
+    def release(self, number: int, group: tuple[Layer, ...]) -> None:
         """Give the places of rows that a group was the last to read to others."""
         read = {name for layer in group for name in (*layer.inputs, *layer.needs)} - {INPUT}
         done = [*self.gathers, *(self.places[name] for name in read if self.last_group[name] == number)]
