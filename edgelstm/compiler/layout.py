@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..layers.order import INPUT
+from ..layers.order import INPUT, groups
 from ..layers.record import Layer
 from ..layers.wire import Wire
 from ..model import Model
@@ -130,15 +130,6 @@ def stride_of(width: int) -> int:
     return up_to(4, width) if width <= 8 else up_to(LINE, width)
 
 
-def groups_of(model: Model) -> list[tuple[Layer, ...]]:
-    """The layers of each loop together, all others alone, in an order in which they can run."""
-    if not any(layer.of for layer in model.layers):
-        return [(layer,) for layer in model.layers]
-    from ..layers.loops import together
-
-    return together(model.layers)
-
-
 class Builder:
     """Places operations one after the other."""
 
@@ -165,7 +156,7 @@ class Builder:
         self.end = self.state_size + up_to(LINE, self.scratch)
         self.places = {INPUT: Place("input", 0, model.input_size)}
         self.work: int | None = None
-        self.loop, self.groups = 0, groups_of(model)
+        self.loop, self.groups = 0, groups(model.layers)
         self.keeps: dict[str, tuple[tuple[str, int, int], ...]] = {}
 
     def keep(self, layer: Layer, low: Lowered) -> None:
