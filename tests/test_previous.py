@@ -145,34 +145,42 @@ def test_maps_go_around():
         np.testing.assert_allclose(y.reshape(4, 6, 2), h, atol=2e-6)
 
 
-def strided(rng):
-    """A loop that turns once in three steps, first at the fifth, behind layers and before layers of that rate."""
-    return el.Model(
-        [
-            el.Conv1D(uniform(rng, 4, 3, 5), stride=3, padding="valid", name="frame"),
-            el.Previous(6, uniform(rng, 6), of="h", name="before"),
-            el.Dense(uniform(rng, 6, 10), inputs=("frame", "before")),
-            el.Activation("tanh", name="h"),
-            el.Dense(uniform(rng, 2, 6)),
-        ]
-    )
+def cell(rng, tag, source, size):
+    """A loop of six units that reads its sums of the step before, too, and means of all before."""
+    return [
+        el.Previous(6, uniform(rng, 6), of=f"h{tag}", name=f"before{tag}", inputs=(source,)),
+        el.Dense(uniform(rng, 6, size + 6), uniform(rng, 6), inputs=(source, f"before{tag}"), name=f"sums{tag}"),
+        el.Conv1D(uniform(rng, 6, 6, 2), name=f"both{tag}"),
+        el.GlobalAveragePool1D(name=f"mean{tag}"),
+        el.Activation("tanh", name=f"h{tag}"),
+    ]
+
+
+def around(parts, x):
+    """What `cell` gives for rows x, by NumPy alone."""
+    before, sums, both, *_ = parts
+    h, last, summed, found = before.initial, np.zeros(6), np.zeros(6), []
+    for count, row in enumerate(x, 1):
+        now = sums.weight @ np.concatenate([row, h]) + sums.bias
+        summed += both.weight[..., 0] @ last + both.weight[..., 1] @ now
+        h, last = np.tanh(summed / count), now
+        found.append(h)
+    return np.array(found)
 
 
 def test_a_loop_turns_when_its_input_is_due():
+    """Once in three steps, first at the fifth, between layers of that rate."""
     rng = np.random.default_rng(2)
-    model, xs = strided(rng), rng.normal(size=(60, 3)).astype(np.float32)
-    frames = reference.run(el.Model(model.layers[:1]), xs)
-    expected = []
-    h = model.layers[1].initial
-    for frame in frames:
-        h = np.tanh(model.layers[2].weight @ np.concatenate([frame, h]))
-        expected.append(model.layers[4].weight @ h)
+    frame = el.Conv1D(uniform(rng, 4, 3, 5), stride=3, padding="valid", name="frame")
+    loop, head = cell(rng, 0, "frame", 4), el.Dense(uniform(rng, 2, 6))
+    model, xs = el.Model([frame, *loop, head]), rng.normal(size=(150, 3)).astype(np.float32)
+    expected = around(loop, reference.run(el.Model([frame]), xs)) @ head.weight.T
     found = el.Stream(model).process(xs)
     np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(reference.run(model, xs), expected, atol=1e-6)
     stepping, cut = el.Stream(model), el.Stream(model)
     np.testing.assert_array_equal([y.copy() for x in xs if (y := stepping.step(x)) is not None], found)
-    np.testing.assert_array_equal(np.concatenate([cut.process(part) for part in np.split(xs, [1, 4, 5, 30, 31])]), found)
-    np.testing.assert_allclose(reference.run(model, xs), expected, atol=1e-6)
+    np.testing.assert_array_equal(np.concatenate([cut.process(part) for part in np.split(xs, [1, 4, 5, 30, 31, 100])]), found)
 
 
 def random_layer(draw, rng, size, name, inputs, names):
@@ -187,6 +195,7 @@ def random_layer(draw, rng, size, name, inputs, names):
         "tanh": lambda: el.Activation("tanh", **one),
         "rnn": lambda: el.RNN(uniform(rng, size, size), uniform(rng, size, size), **one),
         "conv": lambda: el.Conv1D(uniform(rng, size, size, 2), **one),
+        "mean": lambda: el.GlobalAveragePool1D(**one),
     }
     return makers[draw(st.sampled_from([*makers, "previous"]))]()
 
@@ -459,27 +468,6 @@ def test_streams_of_a_bank_and_of_a_library_go_around_by_themselves(tmp_path):
         found = [np.array(bank.step_many(range(12), xs[:, t])) for t in range(10)]
         np.testing.assert_array_equal(np.stack(found, axis=1), np.array(expected)[:, :10])
         np.testing.assert_array_equal(bank.process_many(range(12), xs[:, 10:]), np.array(expected)[:, 10:])
-
-
-def cell(rng, tag, source, size):
-    """A loop of six units that reads its sums of the step before, too."""
-    return [
-        el.Previous(6, uniform(rng, 6), of=f"h{tag}", name=f"before{tag}", inputs=(source,)),
-        el.Dense(uniform(rng, 6, size + 6), uniform(rng, 6), inputs=(source, f"before{tag}"), name=f"sums{tag}"),
-        el.Conv1D(uniform(rng, 6, 6, 2), name=f"both{tag}"),
-        el.Activation("tanh", name=f"h{tag}"),
-    ]
-
-
-def around(parts, x):
-    """What `cell` gives for rows x, by NumPy alone."""
-    before, sums, both, _ = parts
-    h, last, found = before.initial, np.zeros(6), []
-    for row in x:
-        now = sums.weight @ np.concatenate([row, h]) + sums.bias
-        h, last = np.tanh(both.weight[..., 0] @ last + both.weight[..., 1] @ now), now
-        found.append(h)
-    return np.array(found)
 
 
 def test_recordings_are_read_from_both_ends(tmp_path):
