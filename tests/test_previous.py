@@ -510,3 +510,17 @@ def test_rows_that_are_seldom_are_read_from_both_ends():
         xs = rng.normal(size=(steps, 3)).astype(np.float32)
         expected = around(back, around(forth, reference.run(el.Model([front]), xs))[::-1])
         np.testing.assert_allclose(el.Stream(model).process(xs), expected, atol=1e-6)
+
+
+def test_a_diagram_draws_the_way_back(tmp_path):
+    """A dashed line from the layer whose value it is, though that stands below."""
+    from edgelstm.cli import describe, diagram
+
+    path = tmp_path / "loop.elstm"
+    el.save(el.Model(elman()), path)
+    told = describe.record(el.load(path), path)
+    assert [layer["inputs"] for layer in told["layers"]] == [["h"], ["input", "before"], ["sums"]]
+    drawn = diagram.drawn(told)
+    assert drawn.count("stroke-dasharray") == 1
+    assert drawn.count("<path") == 4
+    assert repr(el.load(path).layers[0]) == "Previous('before', of='h')"
