@@ -1,16 +1,23 @@
 """Loops of layers: known cells of their parts are what the layers of these cells are, and whatever loops there are, all ways agree."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kinds import MORE, model_of
 
 import edgelstm as el
 from edgelstm import reference
 from edgelstm.compiler.reach import held_at, input_limit
+from edgelstm.layers import KINDS
 from edgelstm.quantization.report.evidence import read_channels
 
 INPUT = ("input",)
+
+#: Kinds whose models read maps, or an index, which no Dense layer gives.
+BESIDE_VECTORS = {kind for kind in KINDS if len(model_of(kind).input_shape) > 1 or model_of(kind).takes_index}
 
 
 def uniform(rng, *shape):
@@ -524,3 +531,26 @@ def test_a_diagram_draws_the_way_back(tmp_path):
     assert drawn.count("stroke-dasharray") == 1
     assert drawn.count("<path") == 4
     assert repr(el.load(path).layers[0]) == "Previous('before', of='h')"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [kind for kind in [*KINDS, *MORE] if kind not in BESIDE_VECTORS])
+def test_a_layer_of_any_kind_goes_around_or_is_refused_by_name(kind):
+    """What it gives is what it reads a step later, beside the sample."""
+    rng, inner = np.random.default_rng(11), model_of(kind)
+    read = [replace(layer, inputs=tuple("in" if name == "input" else name for name in layer.inputs)) for layer in inner.layers]
+    layers = [
+        el.Previous(inner.output_size, of=read[-1].name, name="late", inputs=INPUT),
+        el.Dense(uniform(rng, inner.input_size, 4 + inner.output_size) / 2, name="taken", inputs=("input", "late")),
+        el.Activation("tanh", name="in"),
+        *read,
+    ]
+    if not inner.streams or not inner.output_wire.each_step:
+        with pytest.raises(el.UnsupportedModelError, match=r"previous 'late'"):
+            el.Model(layers)
+        return
+    model, xs = el.Model(layers), rng.normal(size=(60, 4)).astype(np.float32)
+    found, expected, stepping = el.Stream(model).process(xs), reference.run(model, xs), el.Stream(model)
+    assert np.abs(found - expected).max() <= 1e-6 * max(1, np.abs(expected).max())
+    np.testing.assert_array_equal([stepping.step(x).copy() for x in xs], found)
+    np.testing.assert_array_equal(reference.whole(model, xs.astype(np.float64)), expected)
