@@ -250,6 +250,25 @@ def attention(rng):
     ]
 
 
+def levels(rng, inputs, hidden, **options):
+    """A layer that reads levels and their scale."""
+    weights = [rng.integers(-127, 128, (4 * hidden, size)) for size in (inputs, hidden)]
+    scales = [rng.uniform(0.5, 1, 4 * hidden) / (90 * np.sqrt(size)) for size in (inputs, hidden)]
+    return el.DynamicLSTM(*weights, *scales, uniform(rng, 4 * hidden), **options)
+
+
+def dynamic_lstm(rng):
+    """Layers of one tile and of several, of which the second begins in a state of its own."""
+    start = {"h0": uniform(rng, 70), "c0": uniform(rng, 70)}
+    return [
+        el.Normalizer(np.zeros(5), np.ones(5)),
+        el.DynamicFakeQuantize("step", levels=True),
+        levels(rng, 5, 13),
+        el.DynamicFakeQuantize("step", levels=True),
+        levels(rng, 13, 70, **start),
+    ]
+
+
 def dynamic_fake_quantize(rng):
     """Rows each over its own range, behind all rows over one."""
     first, second = lstm_layers(rng, 4, 6, 2)
@@ -321,6 +340,7 @@ MAKERS = {
     "fake_quantize": before_lstm(lambda rng: el.FakeQuantize(rng.uniform(0.01, 0.1, 6), np.full(6, -117), np.full(6, 138)), 6),
     "requantize": before_lstm(lambda rng: el.Requantize(rng.uniform(5, 50, 6), np.full(6, -128), np.full(6, 127)), 6),
     "dynamic_fake_quantize": dynamic_fake_quantize,
+    "dynamic_lstm": dynamic_lstm,
     "min_gru": lambda rng: [el.MinGRU(uniform(rng, 26, 5), uniform(rng, 26), uniform(rng, 13), candidate="positive")],
     "min_lstm": lambda rng: [el.MinLSTM(uniform(rng, 54, 5), uniform(rng, 54))],
     "slstm": slstm,

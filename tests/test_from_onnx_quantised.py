@@ -243,6 +243,40 @@ def test_levels_of_a_recurrent_layer_have_zero_points(op, tmp_path):
     assert np.abs(reference.run(imported(path), x) - expected).max() <= TOLERANCE * np.ptp(expected)
 
 
+def dynamic_lstm(rng, hidden=48, *, signed=False, each=False, both=False, times=1.0):
+    """Nodes and constants of a DynamicQuantizeLSTM. signed: int8 weights of 7 bits, whose products no CPU cuts; each: a scale a row."""
+    count, rows = 1 + both, 4 * hidden
+    low, high, kind, zero = (-64, 64, np.int8, 0) if signed else (0, 256, np.uint8, 131)
+    shapes = {"w": (count, WIDTH, rows), "r": (count, hidden, rows)}
+    constants = {name: rng.integers(low, high, shape).astype(kind) for name, shape in shapes.items()}
+    for name, size in (("w", WIDTH), ("r", hidden)):
+        span = (count, rows) if each else (count,)
+        constants[f"{name}_scale"] = (times * rng.uniform(1, 2, span) / (high * np.sqrt(size))).astype(np.float32)
+        constants[f"{name}_zero"] = np.full(span, zero, kind)
+    constants["b"] = floats(rng, count, 2 * rows) / 2
+    inputs = ["t", "w", "r", "b", "", "", "", "", "w_scale", "w_zero", "r_scale", "r_zero"]
+    attributes = {"domain": "com.microsoft", "hidden_size": hidden, "direction": "bidirectional" if both else "forward"}
+    nodes = [
+        ("Transpose", ["x"], ["t"], {"perm": [1, 0, 2]}),
+        ("DynamicQuantizeLSTM", inputs, ["h"], attributes),
+        ("Transpose", ["h"], ["rows"], {"perm": [2, 0, 1, 3]}),
+        ("Reshape", ["rows", "shape"], ["y"], {}),
+    ]
+    return nodes, {**constants, "shape": np.array([0, 0, -1])}
+
+
+@pytest.mark.parametrize("form", [{}, {"signed": True, "each": True}, {"both": True}, {"times": 40.0}], ids=str)
+def test_levels_of_h_are_those_of_the_runtime_for_200_steps(form, tmp_path):
+    """One level that differs costs 1e-3 at the next step; no operation may round apart."""
+    rng = np.random.default_rng(11)
+    path = saved(tmp_path / "m.onnx", *dynamic_lstm(rng, **form), (1, "time", WIDTH))
+    stream = el.Stream(imported(path))
+    assert [layer.kind for layer in stream.model.layers if layer.kind.endswith("lstm")] == ["dynamic_lstm"] * (1 + ("both" in form))
+    for _ in range(4):
+        x = floats(rng, 200, WIDTH)
+        np.testing.assert_allclose(stream.process(x), answers_of_runtime(path, x), rtol=0, atol=1e-7)
+
+
 REFUSED = {
     "another scale or zero point": [("DynamicQuantizeLinear", ["x"], ["q", "s", "z"], {}), ("MatMulInteger", ["q", "w", "k"], ["y"], {})],
     "before anything turns them back": [("DynamicQuantizeLinear", ["x"], ["q", "s", "z"], {}), ("Cast", ["q"], ["y"], {"to": 1})],

@@ -1,7 +1,11 @@
 """Activations rounded to levels and given back as floats."""
 
-from .range_rounding import nearest, range_rounder
+from numba import njit
+
+from .range_rounding import leveller, nearest, range_rounder
 from .simd.vectors import offset
+
+inlined = njit(inline="always")
 
 
 def fake_quantize_f32(size, x_stride, y_stride):
@@ -33,9 +37,25 @@ def requantize_f32(size, x_stride, y_stride):
     return kernel
 
 
-def dynamic_fake_quantize_f32(size, together, x_stride, y_stride):
-    """Kernel of rounding to 256 levels over the range of all rows, or of each row where `together` is 0. Without weights."""
-    round_rows = range_rounder(size, x_stride, y_stride)
+def leveller_with_scale(size, x_stride, y_stride):
+    """`leveller`, and the scale behind each row."""
+    level = leveller(size, x_stride, y_stride)
+
+    @inlined
+    def level_rows(x, y, n):
+        scale = level(x, y, n)
+        for t in range(n):
+            y[t * y_stride + size] = scale
+
+    return level_rows
+
+
+def dynamic_fake_quantize_f32(size, together, levels, x_stride, y_stride):
+    """Kernel of rounding to 256 levels over the range of all rows, or of each row where `together` is 0. Without weights.
+
+    levels: whether it gives the levels, and behind them their scale.
+    """
+    round_rows = (leveller_with_scale if levels else range_rounder)(size, x_stride, y_stride)
 
     def kernel(w, x, y, s, z, n):
         """x: (n, x_stride); y: (n, y_stride); w, s, z: unused."""

@@ -62,6 +62,7 @@ KINDS = {
     "min_gru": ("minimal", "MinGRU"),
     "min_lstm": ("minimal", "MinLSTM"),
     "slstm": ("slstm", "SLSTM"),
+    "dynamic_lstm": ("dynamic_lstm", "DynamicLSTM"),
     "lstm_half": ("lstm", "LSTMHalf"),
     "gru_half": ("gru", "GRUHalf"),
     "dense_half": ("feedforward", "DenseHalf"),

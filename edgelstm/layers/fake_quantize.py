@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -83,22 +83,31 @@ class DynamicFakeQuantize(Layer):
     ----------
     over : {"recording", "step"}
         Whether all rows of a recording have one range, so that it must be there whole, or each row has its own.
+    levels : bool
+        Whether it gives ``y / scale`` in place of y, and scale behind them.
     """
 
     kind: ClassVar[str] = "dynamic_fake_quantize"
     rounds: ClassVar[bool] = True
     over: str = "recording"
+    levels: bool = False
 
     def _check(self) -> None:
         if self.over not in OVER:
             raise UnsupportedModelError(f"{self.label}: over {printable(repr(self.over), 60)} is not one of {', '.join(OVER)}.")
+        if not isinstance(self.levels, bool):
+            raise UnsupportedModelError(f"{self.label}: levels must be true or false; got {printable(repr(self.levels), 60)}.")
+
+    def options(self) -> dict[str, Any]:
+        """Without `levels` where it is False."""
+        return {name: value for name, value in super().options().items() if name != "levels" or value}
 
     @property
     def whole(self) -> bool:
         return self.over == "recording"
 
     def output_size(self, sizes: Sequence[int]) -> int:
-        return sum(sizes)
+        return sum(sizes) + self.levels
 
 
 def _check_levels(layer: "FakeQuantize | Requantize") -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..layers.fake_quantize import DynamicFakeQuantize, FakeQuantize, Requantize
-from .functions import Rows, State, Twin, Vector, rounded_over_range, stateless
+from .functions import Rows, State, Twin, Vector, levels_over_range, rounded_over_range, stateless
 
 
 def fake_quantize(layer: FakeQuantize, x: Vector) -> Vector:
@@ -19,12 +19,20 @@ def requantize(layer: Requantize, x: Vector) -> Vector:
 
 
 def dynamic_step(layer: DynamicFakeQuantize, xs: list[Vector], state: State) -> tuple[Vector, State]:
-    return rounded_over_range(np.concatenate(xs)), state
+    return _rounded(layer, np.concatenate(xs)[None])[0], state
 
 
 def dynamic_whole(layer: DynamicFakeQuantize, xs: list[Rows]) -> Rows:
     x = np.concatenate(xs, axis=1)
-    return rounded_over_range(x) if layer.whole else np.stack([rounded_over_range(row) for row in x])
+    return _rounded(layer, x) if layer.whole else np.concatenate([_rounded(layer, row[None]) for row in x])
+
+
+def _rounded(layer: DynamicFakeQuantize, x: Rows) -> Rows:
+    """Rows over the range of them all."""
+    if not layer.levels:
+        return rounded_over_range(x)
+    levels, scale = levels_over_range(x)
+    return np.pad(levels.astype(np.float64), ((0, 0), (0, 1)), constant_values=scale)
 
 
 TWINS = {

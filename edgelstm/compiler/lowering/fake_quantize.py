@@ -17,8 +17,8 @@ def requantize(layer: Requantize, sizes: list[int], target: Target) -> Lowered:
 
 
 def dynamic(layer: DynamicFakeQuantize, sizes: list[int], target: Target) -> Lowered:
-    constants = {"size": sum(sizes), "together": int(layer.whole)}
-    return Lowered("dynamic_fake_quantize_f32", constants, sum(sizes), whole=layer.whole)
+    constants = {"size": sum(sizes), "together": int(layer.whole), "levels": int(layer.levels)}
+    return Lowered("dynamic_fake_quantize_f32", constants, layer.output_size(sizes), whole=layer.whole)
 
 
 def reach(layer: FakeQuantize) -> Reach:

@@ -64,10 +64,15 @@ def recurrent_with(call: Call, given: dict[str, Any], projections: Array | None 
     if lies_inside(call.tracer, x) and not any(isinstance(value, Flow) or (value is not None and value.any()) for value in node.initial):
         y = np.stack([inside(call.tracer, node.cell(index, reverse), x) for index, reverse in enumerate(node.directions)], 1)
         return _arranged(node, y, [np.stack([y[0 if back else -1, k] for k, back in enumerate(node.directions)]), node.nowhere(y)])
-    reads, backward, steps = call.tracer.sequence(x)
-    if reads.size != node.w.shape[-1]:
-        wanted = int(node.w.shape[-1])
-        raise Misfit.of(f"{call.tracer.place}: reads {reads.size} numbers a step and has input weights for {wanted}.", wanted, reads.size)
+    return along_recording(node, x)
+
+
+def along_recording(node: "Node", x: Ids) -> Sequence[Value]:
+    """The node's outputs where it reads x (steps, sequences, inputs) along the recording."""
+    reads, backward, steps = node.call.tracer.sequence(x)
+    if reads.size != node.width:
+        said = f"reads {reads.size} numbers a step and has input weights for {node.width}."
+        raise Misfit.of(f"{node.call.tracer.place}: {said}", node.width, reads.size)
     made = [node.direction(index, reads, backward, steps) for index in range(len(node.directions))]
     y = np.stack([m.y for m in made], 1)  # (steps, directions, sequences, hidden)
     y = y[::-1] if backward else y
@@ -95,6 +100,9 @@ class Node:
 
     `projections`: of an LSTM that gives less than its cells hold, (directions, size, hidden).
     """
+
+    #: The record's field whose columns are those of x in any order.
+    columns = "weight_ih"
 
     def __init__(self, call: Call, projections: Array | None = None) -> None:
         self.call, self.op = call, call.node.op
@@ -149,6 +157,11 @@ class Node:
         if array.ndim != 3 or array.shape[::2] != (len(self.directions), width):
             self.call.refuse(f"its initial state must have shape ({len(self.directions)}, batch, {width}); it has {array.shape}")
         return Flow(array) if isinstance(given, Flow) else array
+
+    @property
+    def width(self) -> int:
+        """How many numbers it reads at a step."""
+        return int(self.w.shape[-1])
 
     @property
     def computed(self) -> bool:
@@ -237,7 +250,7 @@ class Node:
         """The wires of one direction; `backward`: the node reads the recording from its end already."""
         tracer = self.call.tracer
         reverse = self.directions[index] != backward
-        source = Made(tracer.place, self.record(index, reverse), [reads], "weight_ih")
+        source = Made(tracer.place, self.record(index, reverse), [reads], self.columns)
         h = tracer.space.allocate(source, steps, self.size, reverse)
         c = tracer.space.allocate(Cell(tracer.place, h.index, [reads, tracer.space.last(h)]), steps, self.hidden, reverse)
         source.check = lambda: self._begun(source.record, index, h, c)

@@ -151,7 +151,10 @@ def _fake_quantize(layer: DynamicFakeQuantize, xs: list[Floats], lengths: Steps)
     scale = (high - low) / np.float32(255)
     scale = np.where(scale > 0, scale, np.float32(1))
     zero = np.rint(np.clip(-low / scale, 0, 255))
-    return np.asarray((np.clip(np.rint(x / scale) + zero, 0, 255) - zero) * scale, np.float32)
+    levels = np.clip(np.rint(x / scale) + zero, 0, 255) - zero
+    if layer.levels:
+        return np.asarray(np.concatenate([levels, np.broadcast_to(scale, (*x.shape[:2], 1))], axis=-1), np.float32)
+    return np.asarray(levels * scale, np.float32)
 
 
 def _layer_norm(layer: LayerNorm, xs: list[Floats], lengths: Steps) -> Floats:
