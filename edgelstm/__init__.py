@@ -120,6 +120,7 @@ __all__ = [
     "RNNInt8",
     "Repeat",
     "Requantize",
+    "Rescale",
     "Reverse",
     "Sampler",
     "SelfAttention",
@@ -210,6 +211,7 @@ if TYPE_CHECKING:
     from .layers.fake_quantize import DynamicFakeQuantize as DynamicFakeQuantize
     from .layers.fake_quantize import FakeQuantize as FakeQuantize
     from .layers.fake_quantize import Requantize as Requantize
+    from .layers.fake_quantize import Rescale as Rescale
     from .layers.feedforward import Activation as Activation
     from .layers.feedforward import Add as Add
     from .layers.feedforward import Dense as Dense

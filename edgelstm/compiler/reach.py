@@ -25,7 +25,7 @@ def input_limit(model: Model) -> float:
             inner = reach.inside(given)
             if max(inner, reach.factor * max(given)) > bound:  # what `grows` is given later is within bounds, so that its squares are
                 break
-            values[layer.name] = min(inner, reach.most)
+            values[layer.name] = reach.outside(given)
         else:
             return 2.0**exponent
     raise CompileError("the model's weights are so large that any input overflows float32. Check the file that it was converted from.")

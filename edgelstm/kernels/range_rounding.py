@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit
 
 from .simd.formulas import ROUNDER
+from .simd.reductions import highest, lowest
 from .simd.vectors import Lanes, elementwise, load, offset, splat, store
 
 inlined = njit(inline="always")
@@ -57,33 +58,39 @@ def range_rounder(size, x_stride, y_stride):
     return round_rows
 
 
-def leveller(size, x_stride, y_stride):
-    """An inlined function (x, y, n): levels of n rows over the range of them all, less the zero point, to y; returns their scale."""
+def grid_finder(size, x_stride):
+    """An inlined function (x, n) -> scale, zero point: the levels over the range of n rows of `size` values."""
     width = next((lanes for lanes in (16, 8, 4) if size % lanes == 0), 4)
     lanes, even = Lanes(width), size // width * width
 
     @inlined
-    def level_rows(x, y, n):
-        """x: (n, x_stride); y: (n, y_stride)."""
+    def find(x, n):
+        """x: (n, x_stride)."""
         low, high = ZERO, ZERO
-        lowest = splat(lanes, ZERO)
-        highest = lowest
+        lows = splat(lanes, ZERO)
+        highs = lows
         for t in range(n):
             xt = offset(x, t * x_stride)
             for k in range(0, even, width):
-                lowest = smaller(load(lanes, xt, k), lowest)
-                highest = larger(load(lanes, xt, k), highest)
+                lows = smaller(load(lanes, xt, k), lows)
+                highs = larger(load(lanes, xt, k), highs)
             for k in range(even, size):
                 low = min(low, xt[k])
                 high = max(high, xt[k])
-        if even:
-            store(y, 0, lowest)
-            for k in range(width):
-                low = min(low, y[k])
-            store(y, 0, highest)
-            for k in range(width):
-                high = max(high, y[k])
-        scale, zero = grid_of(low, high)
+        return grid_of(min(low, lowest(lows)), max(high, highest(highs)))
+
+    return find
+
+
+def leveller(size, x_stride, y_stride):
+    """An inlined function (x, y, n): levels of n rows over the range of them all, less the zero point, to y; returns their scale."""
+    width = next((lanes for lanes in (16, 8, 4) if size % lanes == 0), 4)
+    lanes, even, grid = Lanes(width), size // width * width, grid_finder(size, x_stride)
+
+    @inlined
+    def level_rows(x, y, n):
+        """x: (n, x_stride); y: (n, y_stride)."""
+        scale, zero = grid(x, n)
         for t in range(n):
             xt = offset(x, t * x_stride)
             yt = offset(y, t * y_stride)

@@ -13,7 +13,7 @@ from .entry.blocks import process
 from .entry.checks import first_bad_index, first_bad_mixed, first_bad_vector
 from .entry.generation import generate
 from .entry.python_call import python_block, python_step
-from .fake_quantize_f32 import dynamic_fake_quantize_f32, fake_quantize_f32, requantize_f32
+from .fake_quantize_f32 import dynamic_fake_quantize_f32, fake_quantize_f32, requantize_f32, rescale_f32
 from .fourier_f32 import fourier_f32
 from .frames_f32 import inter_rnn, intra_rnn
 from .grouped_dense_f32 import grouped_dense_f32
@@ -113,6 +113,7 @@ LAYER_KERNELS = {
         window_attention_f32,
         fake_quantize_f32,
         requantize_f32,
+        rescale_f32,
         dynamic_fake_quantize_f32,
     )
 }

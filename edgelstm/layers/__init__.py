@@ -57,6 +57,7 @@ KINDS = {
     "fake_quantize": ("fake_quantize", "FakeQuantize"),
     "requantize": ("fake_quantize", "Requantize"),
     "dynamic_fake_quantize": ("fake_quantize", "DynamicFakeQuantize"),
+    "rescale": ("fake_quantize", "Rescale"),
     "gru": ("gru", "GRU"),
     "rnn": ("rnn", "RNN"),
     "min_gru": ("minimal", "MinGRU"),

@@ -20,7 +20,7 @@ LARGEST_LEVEL = 255
 
 @dataclass(eq=False, repr=False)
 class DynamicLSTM(Recurrent):
-    """An LSTM layer that reads levels of `DynamicFakeQuantize` and their scale s, and rounds h as that rounds each step, to a scale r.
+    """An LSTM layer that reads levels of `DynamicFakeQuantize` and their scale s, and rounds h so at every step, with a scale r.
 
     ``z = (weight_ih x) (s scale_ih) + (weight_hh h) (r scale_hh) + bias``, split in the order i f g o, where x and h are levels;
     ``c = sigmoid(f) c + sigmoid(i) tanh(g)``; ``h = sigmoid(o) tanh(c)``. In float32 each operation, each function too, rounds as in ONNX
@@ -29,7 +29,7 @@ class DynamicLSTM(Recurrent):
     Parameters
     ----------
     weight_ih : (4*hidden_size, input_size - 1)
-        Whole numbers from -255 to 255. The last input is s.
+        Whole numbers from -255 to 255. The last input, which has a name of its own among the inputs, is s.
     weight_hh : (4*hidden_size, hidden_size)
         Whole numbers from -255 to 255.
     scale_ih, scale_hh : (4*hidden_size,)
@@ -63,8 +63,12 @@ class DynamicLSTM(Recurrent):
         return np.pad((self.weight_ih != 0).any(axis=0), (0, width - self.weight_ih.shape[1]), constant_values=True)
 
     def output_size(self, sizes: Sequence[int]) -> int:
-        mask = "" if self.mask is None else ", then a mask"
-        self._matches(sizes, self.input_width, f"weight_ih has shape {self.weight_ih.shape}, and a scale comes behind{mask}")
+        mask = "" if self.mask is None else ", and a mask"
+        *levels, scale = sizes if self.mask is None else sizes[:-1]
+        if (sum(levels), scale) != (self.input_size - 1, 1):
+            raise ShapeError(
+                f"{self.label}: reads {self.input_size - 1} levels, their scale as an input of its own{mask}; got {list(sizes)} values."
+            )
         return self.hidden_size
 
     def _check(self) -> None:

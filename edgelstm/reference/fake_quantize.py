@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..layers.fake_quantize import DynamicFakeQuantize, FakeQuantize, Requantize
+from ..layers.fake_quantize import DynamicFakeQuantize, FakeQuantize, Requantize, Rescale
 from .functions import Rows, State, Twin, Vector, levels_over_range, rounded_over_range, stateless
 
 
@@ -18,6 +18,10 @@ def requantize(layer: Requantize, x: Vector) -> Vector:
     return np.asarray(levels.astype(np.float64))
 
 
+def rescale(layer: Rescale, x: Vector) -> Vector:
+    return np.asarray(x[:-1] * (x[-1] * layer.scale.astype(np.float64)) + layer.bias)
+
+
 def dynamic_step(layer: DynamicFakeQuantize, xs: list[Vector], state: State) -> tuple[Vector, State]:
     return _rounded(layer, np.concatenate(xs)[None])[0], state
 
@@ -29,14 +33,15 @@ def dynamic_whole(layer: DynamicFakeQuantize, xs: list[Rows]) -> Rows:
 
 def _rounded(layer: DynamicFakeQuantize, x: Rows) -> Rows:
     """Rows over the range of them all."""
-    if not layer.levels:
+    if layer.gives == "numbers":
         return rounded_over_range(x)
     levels, scale = levels_over_range(x)
-    return np.pad(levels.astype(np.float64), ((0, 0), (0, 1)), constant_values=scale)
+    return levels.astype(np.float64) if layer.gives == "levels" else np.full((len(x), 1), np.float64(scale))
 
 
 TWINS = {
     "fake_quantize": stateless(fake_quantize),
     "requantize": stateless(requantize),
+    "rescale": stateless(rescale),
     "dynamic_fake_quantize": Twin(dynamic_step, whole=dynamic_whole),
 }

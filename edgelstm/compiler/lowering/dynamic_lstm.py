@@ -62,15 +62,16 @@ def pack(layer: DynamicLSTM, padded: int, units: int) -> Floats:
 
 
 def reach(layer: DynamicLSTM) -> Reach:
-    """Sums of levels are multiplied by their scale, which is one of the inputs, so that inputs grow by their square."""
+    """Sums of levels are multiplied by their scale, which is one of the inputs."""
     checked_start(layer)
-    state = 1.0 if layer.h0 is None else max(_LARGEST, largest(layer.h0))
+    state = _LARGEST if layer.h0 is None else max(_LARGEST, largest(layer.h0))
     of_x, of_h = row_sums(layer.weight_ih), row_sums(layer.weight_hh) * _LEVELS
     recurrent = largest(of_h) + largest(of_h * layer.scale_hh) * state + largest(layer.bias)
 
     def grows(given: list[float]) -> float:
-        most = max(given)
-        return max(largest(of_x), largest(layer.scale_ih)) * most + largest(of_x * layer.scale_ih) * most**2 + recurrent
+        *levels, scale = given if layer.mask is None else given[:-1]
+        level = max(levels)
+        return largest(of_x) * level + largest(layer.scale_ih) * scale + largest(of_x * layer.scale_ih) * level * scale + recurrent
 
     return Reach(0.0, most=state, grows=grows)
 

@@ -11,8 +11,9 @@ import numpy as np
 from ...layers.record import Layer
 from ..graph.frames import lies_inside, rows_of
 from ..graph.tracing import Flow, Value
+from ..graph.wires import Ids
 from .calls import Array, Call, floats
-from .dynamic_rounding import levelled, rounded
+from .dynamic_rounding import levels_of, rounded
 from .file import Node as Operator
 from .recurrent import Node, along_recording, made_record, recurrent_with
 
@@ -22,14 +23,15 @@ def dynamic_lstm(call: Call) -> Sequence[Value]:
     levels, scales = zip(*(_weight(call, *at) for at in ((1, 8, 9), (2, 10, 11))), strict=True)
     given = {name: call.attribute(name) for name in call.unused}
     operator = Operator("LSTM", call.node.domain, call.node.name, call.node.inputs, call.node.outputs, given)
+    x = rounded(call, call.flow(0))
 
-    def inner(x: Value, *weights: Array) -> Call:
+    def inner(*weights: Array) -> Call:
         return Call(operator, [x, *weights, *call.values[3:8]], call.tracer, call.runner, call.opset)
 
-    whole = inner(call.flow(0), *levels)
+    whole = inner(*levels)
     outputs = _of_levels(whole, scales)
     if outputs is None:
-        whole = inner(rounded(call, call.flow(0)), *(one * scale[:, :, None] for one, scale in zip(levels, scales, strict=True)))
+        whole = inner(*(one * scale[:, :, None] for one, scale in zip(levels, scales, strict=True)))
         outputs = recurrent_with(whole, {"fake_quantize_hidden": True})
     if whole.unused:
         call.refuse(f"has the attribute {', '.join(whole.unused)}, which edgelstm does not honour")
@@ -52,19 +54,16 @@ def _of_levels(call: Call, scales: Sequence[Array]) -> Sequence[Value] | None:
         return None
     if len(x.ids) == 1 and tracer.steps > 1 and starts:
         return None
-    if (found := levelled(call, Flow(np.swapaxes(x.ids, 0, 1) if node.batch_first else x.ids))) is None:
+    ids = np.swapaxes(x.ids, 0, 1) if node.batch_first else x.ids
+    if rows_of(tracer, ids) is not None or lies_inside(tracer, ids) or (found := levels_of(tracer, ids)) is None:
         return None
     levels, scale = found
-    if rows_of(tracer, levels) is not None or lies_inside(tracer, levels):
-        return None
     node.check_lengths(len(levels))
     return along_recording(node, np.concatenate([levels, scale], axis=-1))
 
 
 class _Levels(Node):
     """A node that reads levels and, behind them, their scale. scales: of the rows of both weights, (directions, rows)."""
-
-    columns = ""
 
     def __init__(self, call: Call, scales: Sequence[Array]) -> None:
         super().__init__(call)
@@ -73,6 +72,9 @@ class _Levels(Node):
     @property
     def width(self) -> int:
         return super().width + 1
+
+    def operands(self, reads: Ids) -> list[Ids]:
+        return [reads[:-1], reads[-1:]]
 
     def record(self, index: int, reverse: bool) -> Layer:
         bias = np.zeros((2, 4 * self.hidden)) if self.b is None else self.b[index].reshape(2, -1)

@@ -4,9 +4,9 @@ import numpy as np
 
 from ...layers.fake_quantize import DynamicFakeQuantize
 from ..graph.expressions import Made, Pairs, Scores
-from ..graph.grouping import Group
-from ..graph.tracing import Flow
-from ..graph.wires import Ids
+from ..graph.rounding import rounds
+from ..graph.tracing import Flow, Tracer
+from ..graph.wires import Ids, Wire, distinct
 from .calls import Call
 
 _WHOLE = "The file rounds activations over the range of a whole recording, and so does the model: it answers whole recordings alone."
@@ -14,28 +14,6 @@ _WHOLE = "The file rounds activations over the range of a whole recording, and s
 
 def rounded(call: Call, x: Flow) -> Flow:
     """x rounded."""
-    flows, group, over = _ranged(call, x)
-    found = x.ids.copy()
-    found[flows] = call.tracer.output(group, Made(call.tracer.place, DynamicFakeQuantize(over), [group.refs[0][:, 0]]))[:, 0]
-    return Flow(found)
-
-
-def levelled(call: Call, x: Flow) -> tuple[Ids, Ids] | None:
-    """Levels of x (steps, sequences, numbers), less the zero point, and their scale (steps, sequences, 1); None where a row is constant."""
-    flows, group, over = _ranged(call, x)
-    if not flows.any(axis=-1).all():
-        return None
-    tracer, reads, levels = call.tracer, group.refs[0][:, 0], x.ids.copy()
-    wire = tracer.wire(Made(tracer.place, DynamicFakeQuantize(over, levels=True), [reads]), group.steps, reads.size + 1)
-    each = np.empty(group.where.size, np.int64)
-    each[group.where] = wire.start + group.rows[:, :, None] * wire.width + group.alike
-    levels[flows] = each
-    first = np.take_along_axis(levels, flows.argmax(axis=-1)[..., None], axis=-1)
-    return levels, first - tracer.space.places(first).number + reads.size
-
-
-def _ranged(call: Call, x: Flow) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.bool_]], Group, str]:
-    """Which of x are not constant; these, grouped; and over what their range is taken."""
     tracer = call.tracer
     values = tracer.values(x.ids)
     if values[np.isfinite(values)].any():
@@ -52,7 +30,38 @@ def _ranged(call: Call, x: Flow) -> tuple[np.ndarray[tuple[int, ...], np.dtype[n
         call.refuse("rounds all sequences of a batch by one scale; export the model for one")
     if steps not in (1, group.steps):
         call.refuse("rounds some steps of the recording by a scale of their own, which is not imported")
-    over = "recording" if steps > 1 else "step"
-    if over == "recording" and _WHOLE not in call.runner.notes:
+    record = DynamicFakeQuantize("recording" if steps > 1 else "step")
+    if record.whole and _WHOLE not in call.runner.notes:
         call.runner.notes.append(_WHOLE)
-    return flows, group, over
+    found = x.ids.copy()
+    found[flows] = tracer.output(group, Made(tracer.place, record, [group.refs[0][:, 0]]))[:, 0]
+    return Flow(found)
+
+
+def levels_of(tracer: Tracer, ids: Ids) -> tuple[Ids, Ids] | None:
+    """Levels of rounded numbers (…, numbers), less the zero point, and their scale (…, 1); None of others, and of rows of several steps."""
+    flows = ~np.isfinite(values := tracer.values(ids))
+    at = tracer.space.places(ids)
+    if values[~flows].any() or not flows.any(axis=-1).all() or distinct(at.wire[flows]).size != 1:
+        return None
+    wire = tracer.space.wires[int(at.wire[flows][0])]
+    source, steps = wire.source, np.where(flows, at.step, at.step.max(axis=-1, keepdims=True))
+    if not isinstance(source, Made) or not isinstance(source.record, DynamicFakeQuantize) or not rounds(source):
+        return None
+    if (steps != steps[..., :1]).any() or (steps < 0).any():
+        return None
+    levels, scale = _levelled(tracer, wire, source)
+    rows = (ids - wire.start - at.number) // wire.width
+    first = np.take_along_axis(rows, flows.argmax(axis=-1)[..., None], axis=-1)
+    return np.where(flows, levels.start + rows * levels.width + at.number, ids), scale.start + first * scale.width
+
+
+def _levelled(tracer: Tracer, wire: Wire, source: Made) -> list[Wire]:
+    """Wires of the levels of a wire's numbers and of their scale: the same for the same."""
+    if wire.index not in tracer.levels:
+        over = "recording" if source.record.whole else "step"
+        tracer.levels[wire.index] = [
+            tracer.space.allocate(Made(source.place, DynamicFakeQuantize(over, gives), source.reads), wire.steps, width, wire.reverse)
+            for gives, width in (("levels", wire.width), ("scale", 1))
+        ]
+    return tracer.levels[wire.index]

@@ -26,6 +26,7 @@ from .dynamic_lstm import dynamic_lstm
 from .dynamic_rounding import rounded
 from .folding import DTYPES
 from .products import matrix
+from .scaled_products import scaled_sums
 from .sliding import SLIDING, reduced, window_of
 
 #: The number of uint8 among ONNX's types.
@@ -136,12 +137,20 @@ def _matmul_integer(call: Call) -> list[Value]:
 
 def _matmul_to_float(call: Call) -> list[Value]:
     """A, B, the scales of both, the zero points of both, bias."""
-    return [_biased(call, call.tracer.affine(_numbers(call, 0, 4, 2), matrix(call, _weight(call, 1, 5, 3))), 6)]
+    return [_scaled(call, _numbers(call, 0, 4, 2), 3, 5, 6)]
 
 
 def _dynamic_matmul(call: Call) -> list[Value]:
     """A in floats, B, its scale, its zero point, bias."""
-    return [_biased(call, call.tracer.affine(rounded(call, call.flow(0)), matrix(call, _weight(call, 1, 3, 2))), 4)]
+    return [_scaled(call, rounded(call, call.flow(0)), 2, 3, 4)]
+
+
+def _scaled(call: Call, x: Flow, scale: int, zero: int, bias: int) -> Flow:
+    """x times input 1, whose scale and zero point are inputs, and a bias."""
+    given = [floats(call.constant(at)) if call.has(at) else None for at in (scale, bias)]
+    if given[0] is not None and (found := scaled_sums(call, x, _weight(call, 1, zero), given[0], given[1])) is not None:
+        return found
+    return _biased(call, call.tracer.affine(x, matrix(call, _weight(call, 1, zero, scale))), bias)
 
 
 def _qlinear_matmul(call: Call) -> list[Value]:

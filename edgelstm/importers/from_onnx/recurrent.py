@@ -101,9 +101,6 @@ class Node:
     `projections`: of an LSTM that gives less than its cells hold, (directions, size, hidden).
     """
 
-    #: The record's field whose columns are those of x in any order.
-    columns = "weight_ih"
-
     def __init__(self, call: Call, projections: Array | None = None) -> None:
         self.call, self.op = call, call.node.op
         self.directions = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}.get(
@@ -228,6 +225,10 @@ class Node:
                 found = [{**options, "peephole": rows[index]} for index, options in enumerate(found)]
         return found
 
+    def operands(self, reads: Ids) -> list[Ids]:
+        """What its record reads apart, of which the columns of weight_ih are the first."""
+        return [reads]
+
     def check_lengths(self, steps: int) -> None:
         """Sequences of other lengths than the whole are refused."""
         if self.call.has(4) and (self.call.constant(4) != steps).any():
@@ -250,7 +251,7 @@ class Node:
         """The wires of one direction; `backward`: the node reads the recording from its end already."""
         tracer = self.call.tracer
         reverse = self.directions[index] != backward
-        source = Made(tracer.place, self.record(index, reverse), [reads], self.columns)
+        source = Made(tracer.place, self.record(index, reverse), self.operands(reads), "weight_ih")
         h = tracer.space.allocate(source, steps, self.size, reverse)
         c = tracer.space.allocate(Cell(tracer.place, h.index, [reads, tracer.space.last(h)]), steps, self.hidden, reverse)
         source.check = lambda: self._begun(source.record, index, h, c)

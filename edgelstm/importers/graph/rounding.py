@@ -17,7 +17,7 @@ def rounds(source: Expression) -> bool:
     return (
         isinstance(source, Made)
         and isinstance(source.record, ROUNDING)
-        and not (isinstance(source.record, DynamicFakeQuantize) and source.record.levels)
+        and not (isinstance(source.record, DynamicFakeQuantize) and source.record.gives != "numbers")
     )
 
 

@@ -152,9 +152,7 @@ def _fake_quantize(layer: DynamicFakeQuantize, xs: list[Floats], lengths: Steps)
     scale = np.where(scale > 0, scale, np.float32(1))
     zero = np.rint(np.clip(-low / scale, 0, 255))
     levels = np.clip(np.rint(x / scale) + zero, 0, 255) - zero
-    if layer.levels:
-        return np.asarray(np.concatenate([levels, np.broadcast_to(scale, (*x.shape[:2], 1))], axis=-1), np.float32)
-    return np.asarray(levels * scale, np.float32)
+    return np.asarray({"numbers": levels * scale, "levels": levels, "scale": scale + np.zeros_like(x[..., :1])}[layer.gives], np.float32)
 
 
 def _layer_norm(layer: LayerNorm, xs: list[Floats], lengths: Steps) -> Floats:
