@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from kinds import levelled, of_levels
 
 import edgelstm as el
 from edgelstm import reference
@@ -426,3 +427,15 @@ def test_rows_of_a_quantised_table_are_the_numbers_that_the_runtime_rounds_again
     wanted = answers_of_runtime(path, x)
     for answers in (reference.run(model, x[:, None]), el.Stream(model).process(x[:, None])):
         np.testing.assert_allclose(answers, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_levels_and_their_scale_are_inputs_apart(rng):
+    """Past padding too, which is the last input."""
+    x = [el.Normalizer(np.zeros(6), np.ones(6), name="first")]
+    x += [el.Slice(0, 5, name="x", inputs=("first",)), el.Slice(5, 6, name="counts", inputs=("first",)), *levelled("x", "x")]
+    reads = "x_levels", "x_scale", "counts"
+    model = el.Model([*x, of_levels(rng, 5, 9, mask="repeat", inputs=reads)])
+    xs = np.hstack([floats(rng, 30, 5), rng.random((30, 1)) > 0.3])
+    assert np.abs(el.Stream(model).process(xs) - reference.run(model, xs)).max() <= 1e-6
+    with pytest.raises(el.ShapeError, match="their scale as an input of its own"):
+        el.Model([*x, of_levels(rng, 5, 9, mask="repeat", inputs=(reads[1], reads[0], reads[2]))])

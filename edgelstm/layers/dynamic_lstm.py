@@ -64,8 +64,8 @@ class DynamicLSTM(Recurrent):
 
     def output_size(self, sizes: Sequence[int]) -> int:
         mask = "" if self.mask is None else ", and a mask"
-        *levels, scale = sizes if self.mask is None else sizes[:-1]
-        if (sum(levels), scale) != (self.input_size - 1, 1):
+        read = list(sizes if self.mask is None else sizes[:-1])
+        if sum(read[:-1]) != self.input_size - 1 or read[-1:] != [1] or (self.mask is not None and sizes[-1] != 1):
             raise ShapeError(
                 f"{self.label}: reads {self.input_size - 1} levels, their scale as an input of its own{mask}; got {list(sizes)} values."
             )

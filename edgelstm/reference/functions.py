@@ -79,7 +79,7 @@ def masked(twin: Twin) -> Twin:
     def step(layer: Any, xs: list[Vector], state: State) -> tuple[Vector, State]:
         x = np.concatenate(xs)
         if x[-1] == 0:
-            before = np.broadcast_to(state[0], layer.output_size([x.size]))
+            before = np.broadcast_to(state[0], layer.output_size([one.size for one in xs]))
             return (before if layer.mask == "repeat" else 0 * before), state
         y, inner = twin.step(layer, [x[:-1]], state[1:])
         assert y is not None
