@@ -77,6 +77,7 @@ __all__ = [
     "DenseInt8",
     "DenseInt8Static",
     "DynamicFakeQuantize",
+    "DynamicLSTM",
     "EdgeLSTMError",
     "Embedding",
     "FakeQuantize",
@@ -120,6 +121,7 @@ __all__ = [
     "RNNInt8",
     "Repeat",
     "Requantize",
+    "Rescale",
     "Reverse",
     "Sampler",
     "SelfAttention",
@@ -206,9 +208,11 @@ if TYPE_CHECKING:
     from .layers.convolution import Conv1DInt8 as Conv1DInt8
     from .layers.dense_int8 import DenseInt8 as DenseInt8
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
+    from .layers.dynamic_lstm import DynamicLSTM as DynamicLSTM
     from .layers.fake_quantize import DynamicFakeQuantize as DynamicFakeQuantize
     from .layers.fake_quantize import FakeQuantize as FakeQuantize
     from .layers.fake_quantize import Requantize as Requantize
+    from .layers.fake_quantize import Rescale as Rescale
     from .layers.feedforward import Activation as Activation
     from .layers.feedforward import Add as Add
     from .layers.feedforward import Dense as Dense

@@ -96,5 +96,5 @@ def _follow(part: tuple[Layer, ...], reaches: dict[str, Reach], values: dict[str
         inner = reach.inside(given)
         if max(inner, reach.factor * max(given)) > BOUND:  # what `grows` is given later is within bounds, so that its squares are
             return False
-        values[layer.name] = max(min(inner, reach.most), before.get(layer.name, 0.0))
+        values[layer.name] = max(reach.outside(given), before.get(layer.name, 0.0))
     return True

@@ -39,7 +39,7 @@ def weight_of(layer: Layer) -> Floats:
 def has_channels(layer: Layer) -> bool:
     """Whether each value that it reads is multiplied by a column of one matrix: a kernel's weights meet many."""
     weight = layer.arrays().get(_weight_name(layer))
-    return weight is not None and weight.ndim == 2
+    return weight is not None and weight.ndim == 2 and not (isinstance(layer, Recurrent) and weight.shape[1] != layer.input_size)
 
 
 def _weight_name(layer: Layer) -> str:

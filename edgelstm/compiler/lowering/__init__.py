@@ -118,7 +118,8 @@ class Reach(Fields):
 
     |input| is the largest magnitude of what the layer reads; the sum of those of all its inputs, if it `sums` them.
     What it reads is multiplied by `factor` inside, on some CPU at least, which is then divided out of what it computes.
-    Where values grow otherwise, `grows` gives the bound in place of gain and offset: of the largest magnitudes of all inputs, in order.
+    Where values grow otherwise, `grows` gives the bound in place of gain and offset: of the largest magnitudes of all inputs, in order;
+    and `leaves` of these the bound of what leaves it, where that is far less than what is inside.
     """
 
     gain: float
@@ -127,6 +128,11 @@ class Reach(Fields):
     sums: bool = False
     factor: float = 1.0
     grows: Callable[[list[float]], float] | None = None
+    leaves: Callable[[list[float]], float] | None = None
+
+    def outside(self, given: list[float]) -> float:
+        """The bound of all values that leave it."""
+        return min(self.inside(given) if self.leaves is None else self.leaves(given), self.most)
 
     def inside(self, given: list[float]) -> float:
         """The bound of all values inside the layer, where those of its inputs are `given`."""

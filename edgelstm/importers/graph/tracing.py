@@ -83,6 +83,8 @@ class Tracer:
     #: What `ends` has made: by the wires that are read at their ends, and by wire, end and rows.
     lasts: dict[tuple[int, ...], Wire] = field(default_factory=dict)
     repeats: dict[tuple[int, int, int], Wire] = field(default_factory=dict)
+    #: By wire of numbers that are rounded over their range, those of their levels and of the levels' scale.
+    levels: dict[int, list[Wire]] = field(default_factory=dict)
     _constants: dict[bytes, Wire] = field(default_factory=dict)
     _made: dict[int, Wire] = field(default_factory=dict)
 

@@ -18,7 +18,7 @@ from ...layers.recurrent import RESET, Recurrent
 from ...layers.wire import Wire
 from ...reference import around, twin
 from ..places import Place
-from . import gru, lstm, minimal
+from . import dynamic_lstm, gru, lstm, minimal
 from .feedforward import ANSWERS
 from .lstm import Float
 from .recording import RECORDINGS, over, restarted
@@ -26,7 +26,7 @@ from .recording import RECORDINGS, over, restarted
 Floats = NDArray[np.float32]
 
 #: How recurrent layers are simulated, by kind.
-FORMS: dict[str, Callable[[Any], Float]] = {**lstm.FORMS, **gru.FORMS, **minimal.FORMS}
+FORMS: dict[str, Callable[[Any], Float]] = {**lstm.FORMS, **gru.FORMS, **minimal.FORMS, **dynamic_lstm.FORMS}
 
 
 class Batch(NamedTuple):
