@@ -49,7 +49,7 @@ def from_checkpoint(checkpoint: object, asked: Asked, source: str) -> tuple[Mode
     asked.check()
     found = chosen(checkpoint, asked.prefix, asked.without)
     tensors, framework = (flax.translated(found.tensors), FLAX) if flax.is_flax(found.tensors) else (found.tensors, TORCH)
-    model, order, notes = from_torch(tensors, asked.layers, source=source, framework=framework, holds=found.holds)
+    model, order, notes = from_torch(tensors, asked.layers, source=source, framework=framework, holds=found.holds, settings=found.settings)
     return model, order, [*found.notes, *notes, *found.beside(model.input_size)]
 
 
