@@ -55,7 +55,7 @@ class Walk:
         tensors, settings = opened(module)
         self.settings |= {joined(path, name): one for name, one in settings.items()}
         self.whole.add(path)
-        return {**tensors}
+        return tensors
 
     def every(self) -> dict[str, Named]:
         """All tensors by their full names."""

@@ -95,7 +95,7 @@ def is_module(value: object) -> TypeGuard[Made]:
     return isinstance(value, Made) and all(isinstance(value.state.get(part), dict) for part in ("_parameters", "_modules"))
 
 
-def opened(module: Made) -> tuple[dict[str, Any], dict[str, Settings]]:
+def opened(module: Made) -> tuple[dict[object, Any], dict[str, Settings]]:
     """What ``state_dict()`` of a module would give, and the settings of every module in it, by the paths that lead to them.
 
     Raises
@@ -103,7 +103,7 @@ def opened(module: Made) -> tuple[dict[str, Any], dict[str, Settings]]:
     ModelFileError
         If they are too many, or lie too deep.
     """
-    tensors: dict[str, Any] = {}
+    tensors: dict[object, Any] = {}
     settings: dict[str, Settings] = {}
     waiting: list[tuple[str, Any, int]] = [("", module, 0)]
     count = 0
