@@ -100,6 +100,18 @@ def _tensorflow(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, 
     return model, made, [*notes, *more]
 
 
+def _saved(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .from_onnx.chains import from_onnx
+    from .from_tensorflow.program import program
+    from .from_tensorflow.saved import read
+
+    asked._replace(sizes=None).refuse()
+    saved = read(file)
+    graph, notes = program(saved.graph, saved.outputs)
+    model, made, more = from_onnx(graph, sizes=asked.sizes, source=source)
+    return model, made, [*notes, *more]
+
+
 def _exported(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
     from .aten.exported import read
     from .from_onnx.chains import from_onnx
@@ -166,6 +178,7 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "safetensors": _bag("from_torch.safetensors_file"),
     "TensorFlow Lite": _tflite,
     "TensorFlow (frozen .pb)": _tensorflow,
+    "TensorFlow SavedModel": _saved,
     "torch.export": _exported,
     "TorchScript": _script,
     "NumPy (npz)": _bag("bags.npz"),
@@ -184,4 +197,4 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
 }
 
 #: The formats of which `sizes` may be said.
-GRAPHS = ("ONNX", "torch.export", "TorchScript", "TensorFlow (frozen .pb)")
+GRAPHS = ("ONNX", "torch.export", "TorchScript", "TensorFlow (frozen .pb)", "TensorFlow SavedModel")
