@@ -44,7 +44,7 @@ class Attempt:
     `rows`: those of a memory of open length; `laid`: whether all steps of a recording lie side by side, as one frame, from
     the beginning on (``"first"``), or from the first node on that cannot be followed as they are (``"late"``);
     `emitted`: whether layers were made of it; `suspect`: an input that is read as samples and looks like a state then; `beyond`: as
-    `Tracer` has it.
+    `Tracer` has it; `wanted`: likewise.
     """
 
     file: File
@@ -60,6 +60,7 @@ class Attempt:
     emitted: bool = False
     suspect: str = ""
     beyond: bool = False
+    wanted: int = 0
 
     def layers(self, steps: int) -> tuple[list[Layer], list[str]]:
         """The layers for recordings of `steps` steps, and notes."""
@@ -136,7 +137,7 @@ class Attempt:
         try:
             values = [walk.side_by_side(value) for value in walk.run(self.file.graph, names)]
         finally:
-            self.met, self.beyond = max(self.met, walk.met), self.beyond or tracer.beyond
+            self.met, self.beyond, self.wanted = max(self.met, walk.met), self.beyond or tracer.beyond, self.wanted or tracer.wanted
         if any(isinstance(value, Parts) for value in values):
             raise UnsupportedModelError("gives a sequence of arrays, which is not imported.")
         return tracer, dict(zip(self.file.graph.outputs, values, strict=True)), states, walk.notes

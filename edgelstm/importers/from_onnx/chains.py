@@ -1,5 +1,6 @@
 """An ONNX graph as a `Model`."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -15,6 +16,7 @@ from ...model import Model
 from ..graph.tracing import Value
 from ..graph.wires import Budget
 from .attempts import Attempt
+from .baked import of_one_length
 from .deciding import Found, decided, is_fixed
 from .file import File, Graph
 from .forms import Forms
@@ -88,11 +90,17 @@ def followed(file: File, sizes: str | None, source: str, *, at_once: bool = True
     graph, values = settled(in_order(file.graph), parse(sizes) if sizes is not None else Sizes())
     graph, budget = with_plain_indices(without_thresholds(graph)), Budget()
     notes = [NOTE] if rounds_biases(graph) else []
+    failed = list[Attempt]()
     try:
-        taken = _followed(replace(file, graph=graph), values, source, budget, at_once)
+        taken = _followed(replace(file, graph=graph), values, source, budget, at_once, failed)
         taken.notes.extend(notes)
         return taken
     except EdgeLSTMError as problem:
+        if said := of_one_length(graph, failed):
+            with contextlib.suppress(EdgeLSTMError):
+                taken = _followed(replace(file, graph=said[0]), values, source, Budget(), at_once)
+                taken.notes.extend([said[1], *notes])
+                return taken
         trials = Budget(Budget.operators >> 1, Budget.wires >> 1, Budget.work >> 2)
         found = framed(graph, lambda one: _round(_followed(replace(file, graph=one), values, source, trials, at_once)).model)
         if found is None:
@@ -109,12 +117,14 @@ def _round(taken: Followed) -> Followed:
     raise UnsupportedModelError("has no states that go round.")
 
 
-def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, budget: Budget, at_once: bool) -> Followed:
-    """By the first reading of a graph's inputs that leads to a model."""
+def _followed(
+    file: File, values: dict[str, NDArray[np.int64]], source: str, budget: Budget, at_once: bool, failed: list[Attempt] | None = None
+) -> Followed:
+    """By the first reading of a graph's inputs that leads to a model; `failed` gets those that lead to none."""
     graph, constants = file.graph, dict[str, Value](values)
     best: tuple[int, EdgeLSTMError] | None = None
     most = (False, -1)  # that the layers of a graph do not go together tells less than where following it ended
-    forms, found, failed = Forms(graph), list[Found](), list[Attempt]()
+    forms, found, failed = Forms(graph), list[Found](), [] if failed is None else failed
     first: Reading | None = None
     for reading in readings(graph.inputs, graph.outputs):
         first = first or reading

@@ -70,6 +70,8 @@ class Tracer:
     around: bool = False
     #: Whether a window met rows behind the recording's end, and none before its beginning: answers that no stream has.
     beyond: bool = False
+    #: Of how many steps a recording must be for an array to take the shape that the graph gives it; 0 where that is not known.
+    wanted: int = 0
     #: Whether a loop ran once in place, over an axis of length 1.
     once: bool = False
     #: By identity of a state's number, what a recurrent layer that begins with it ends with.
