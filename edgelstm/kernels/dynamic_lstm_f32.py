@@ -14,7 +14,8 @@ from .cells import HALF, ONE, ZERO
 from .lstm_f32 import Sizes, hoister
 from .range_rounding import leveller
 from .simd.vectors import Lanes, elementwise, load, offset, row0, row1, row2, row3, splat, store, zero
-from .tiles_f32 import TOGETHER, multiplication
+from .tiles_f32 import multiplication
+from .together_f32 import TOGETHER
 
 inlined = njit(inline="always")
 
