@@ -133,9 +133,9 @@ def singly(sizes):
     return sum_inputs
 
 
-def dynamic_lstm_f32(inputs, hidden, padded, units, tail, chains, ahead, turning, paired, x_stride, y_stride):
+def dynamic_lstm_f32(inputs, hidden, padded, units, tail, chains, ahead, hoisted, turning, paired, x_stride, y_stride):
     """Kernel of one layer. Constants as `lstm_f32.Sizes` has them; a row of x has the scale of its levels behind them."""
-    sizes = Sizes(inputs, hidden, padded, units, tail, 0, chains, ahead, 1, turning, paired, "", x_stride, y_stride, ROUNDED)
+    sizes = Sizes(inputs, hidden, padded, units, tail, 0, chains, ahead, hoisted, turning, paired, "", x_stride, y_stride, ROUNDED)
     behind = sizes.tiles * sizes.gates_of(units)[3] + (sizes.gates_of(tail)[3] if tail else 0)
     hoist, sum_inputs, walk, level = hoister(sizes), singly(sizes), walker(sizes), leveller(padded, 0, 0)
     z_row, levels_at, four = sizes.z_row, sizes.work_at, Lanes(4)

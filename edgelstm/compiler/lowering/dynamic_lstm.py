@@ -39,6 +39,7 @@ def lower(layer: DynamicLSTM, sizes: list[int], target: Target) -> Lowered:
         "tail": tail,
         "chains": 2 if 4 * -(-units // target.lanes) < MULTIPLY_ADDS_IN_FLIGHT else 1,
         "ahead": FETCH_AHEAD if size > FETCH_ABOVE and target.fetches else 0,
+        "hoisted": target.strip,
         "turning": int(padded >= 2 * units and size > TURN_ABOVE),
         "paired": int(target.pairs),
     }
