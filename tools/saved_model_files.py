@@ -22,10 +22,10 @@ OUT = Path(__file__).parents[1] / "tests" / "golden" / "saved_models.tar.xz"
 
 v1 = tf.compat.v1
 v1.disable_control_flow_v2()
-Samples = dict[str, NDArray[Any]]
+Samples = dict[str, Any]
 
 
-class Stepping(tf.Module):
+class Stepping(tf.Module):  # type: ignore[misc]
     """An LSTM cell whose caller keeps its state."""
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -33,7 +33,7 @@ class Stepping(tf.Module):
         sizes = {"w": (3, 16), "u": (4, 16), "b": (16,)}
         self.parts = {name: tf.Variable(rng.normal(0, 0.5, size).astype(np.float32)) for name, size in sizes.items()}
 
-    @tf.function(input_signature=[tf.TensorSpec((1, 3)), tf.TensorSpec((1, 4)), tf.TensorSpec((1, 4))])
+    @tf.function(input_signature=[tf.TensorSpec((1, 3)), tf.TensorSpec((1, 4)), tf.TensorSpec((1, 4))])  # type: ignore[untyped-decorator]
     def step(self, x: Any, h: Any, c: Any) -> dict[str, Any]:
         i, f, g, o = tf.split(x @ self.parts["w"] + h @ self.parts["u"] + self.parts["b"], 4, 1)
         cell = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)

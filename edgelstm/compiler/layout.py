@@ -12,7 +12,8 @@ from ..layers.record import Layer
 from ..layers.wire import Wire
 from ..model import Model
 from ..runtime.fields import Fields
-from .lowering import LINE, MOST_ROWS, Lowered, copy, looked_up, lowered, up_to
+from .lowering import LINE, MOST_ROWS, Lowered, copy, lowered, up_to
+from .lowering.tables import looked_up
 from .reach import held_at
 from .targets import Target
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from ...layers.gru import GRU
 from ..targets import Target
-from . import Floats, Lowered, Reach, Rule, input_products, tiling, with_table, without_inputs
+from . import Floats, Lowered, Reach, Rule, tiling
 from .hidden import gru_biases, gru_cell, gru_reach, gru_tile, hidden_keeps, hidden_state, walk_of
+from .tables import input_products, with_table, without_inputs
 
 
 def lower(layer: GRU, sizes: list[int], target: Target) -> Lowered:

@@ -17,15 +17,13 @@ from . import (
     Reach,
     Rule,
     floats_of,
-    input_products,
     lstm_keeps,
     lstm_reach,
     lstm_state,
     tiles_of,
     tiling,
-    with_table,
-    without_inputs,
 )
+from .tables import input_products, with_table, without_inputs
 
 #: Most units of one tile of four gates where a target `fills` registers. Measured on Zen 5: of 36 to 40 units, tiles of 16 take a tenth
 #: less, and where such a layer exceeds the first-level cache, as it then turns, two fifths.
