@@ -22,6 +22,7 @@ from .framing import framed
 from .indices import with_plain_indices
 from .ordering import in_order
 from .rounded_biases import NOTE, rounds_biases
+from .scale_units import check_scales
 from .settling import Sizes, open_frame, parse, settled
 from .signature import Reading, readings
 from .thresholds import without_thresholds
@@ -90,15 +91,15 @@ def followed(file: File, sizes: str | None, source: str, *, at_once: bool = True
     notes = [NOTE] if rounds_biases(graph) else []
     try:
         taken = _followed(replace(file, graph=graph), values, source, budget, at_once)
-        taken.notes.extend(notes)
-        return taken
     except EdgeLSTMError as problem:
         trials = Budget(Budget.operators >> 1, Budget.wires >> 1, Budget.work >> 2)
         found = framed(graph, lambda one: _round(_followed(replace(file, graph=one), values, source, trials, at_once)).model)
         if found is None:
             raise problem from None
-    taken = _followed(replace(file, graph=found[0]), values, source, Budget(), at_once)
-    taken.notes.extend([found[1], *notes])
+        graph, notes = found[0], [found[1], *notes]
+        taken = _followed(replace(file, graph=graph), values, source, Budget(), at_once)
+    check_scales(graph)
+    taken.notes.extend(notes)
     return taken
 
 
