@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from kinds import levelled, of_levels
 
 import edgelstm as el
 from edgelstm import reference
@@ -11,23 +10,9 @@ from edgelstm.importers import import_file
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
 
-WIDTH, TOLERANCE = 5, 1e-5
+from quantised_graphs import WIDTH, answers_of_runtime, floats, imported, recurrent, saved  # noqa: E402
 
-
-def floats(rng, *shape):
-    return rng.normal(size=shape).astype(np.float32)
-
-
-def saved(path, nodes, constants, shape):
-    """A float model from x of this shape to y."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, dims) for name, dims in (("x", shape), ("y", None)))
-    held = [numpy_helper.from_array(np.asarray(a), name) for name, a in constants.items()]
-    made = [helper.make_node(op, inputs, outputs, **attributes) for op, inputs, outputs, attributes in nodes]
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    onnx.save(helper.make_model(helper.make_graph(made, "g", [x], [y], held), opset_imports=opsets, ir_version=8), path)
-    return path
+TOLERANCE = 1e-5
 
 
 def dense(rng):
@@ -49,21 +34,6 @@ def convolution(rng):
     return nodes, {"w": floats(rng, 6, WIDTH, 3), "b": floats(rng, 6)}
 
 
-def recurrent(direction):
-    def make(rng):
-        count = 2 if direction == "bidirectional" else 1
-        nodes = [
-            ("Transpose", ["x"], ["t"], {"perm": [1, 0, 2]}),
-            ("LSTM", ["t", "w", "r", "b"], ["h"], {"hidden_size": 8, "direction": direction}),
-            ("Transpose", ["h"], ["rows"], {"perm": [2, 0, 1, 3]}),
-            ("Reshape", ["rows", "shape"], ["y"], {}),
-        ]
-        constants = {"w": floats(rng, count, 32, WIDTH), "r": floats(rng, count, 32, 8) / 2, "b": floats(rng, count, 64)}
-        return nodes, {**constants, "shape": np.array([0, 0, -1])}
-
-    return make
-
-
 DYNAMIC = {
     "dense": dense,
     "convolution": convolution,
@@ -71,14 +41,6 @@ DYNAMIC = {
     "lstm from the end": recurrent("reverse"),
     "lstms both ways": recurrent("bidirectional"),
 }
-
-
-def imported(path):
-    return import_file(path).model
-
-
-def answers_of_runtime(path, x):
-    return runtime.InferenceSession(path).run(None, {"x": x[None]})[0][0]
 
 
 @pytest.mark.parametrize("per_channel", [False, True])
@@ -244,105 +206,6 @@ def test_levels_of_a_recurrent_layer_have_zero_points(op, tmp_path):
     assert np.abs(reference.run(imported(path), x) - expected).max() <= TOLERANCE * np.ptp(expected)
 
 
-def dynamic_lstm(rng, hidden=48, *, signed=False, each=False, both=False, times=1.0):
-    """Nodes and constants of a DynamicQuantizeLSTM. signed: int8 weights of 7 bits, whose products no CPU cuts; each: a scale a row."""
-    count, rows = 1 + both, 4 * hidden
-    low, high, kind, zero = (-64, 64, np.int8, 0) if signed else (0, 256, np.uint8, 131)
-    shapes = {"w": (count, WIDTH, rows), "r": (count, hidden, rows)}
-    constants = {name: rng.integers(low, high, shape).astype(kind) for name, shape in shapes.items()}
-    for name, size in (("w", WIDTH), ("r", hidden)):
-        span = (count, rows) if each else (count,)
-        constants[f"{name}_scale"] = (times * rng.uniform(1, 2, span) / (high * np.sqrt(size))).astype(np.float32)
-        constants[f"{name}_zero"] = np.full(span, zero, kind)
-    constants["b"] = floats(rng, count, 2 * rows) / 2
-    inputs = ["t", "w", "r", "b", "", "", "", "", "w_scale", "w_zero", "r_scale", "r_zero"]
-    attributes = {"domain": "com.microsoft", "hidden_size": hidden, "direction": "bidirectional" if both else "forward"}
-    nodes = [
-        ("Transpose", ["x"], ["t"], {"perm": [1, 0, 2]}),
-        ("DynamicQuantizeLSTM", inputs, ["h"], attributes),
-        ("Transpose", ["h"], ["rows"], {"perm": [2, 0, 1, 3]}),
-        ("Reshape", ["rows", "shape"], ["y"], {}),
-    ]
-    return nodes, {**constants, "shape": np.array([0, 0, -1])}
-
-
-@pytest.mark.parametrize("form", [{}, {"signed": True, "each": True}, {"both": True}, {"times": 40.0}], ids=str)
-def test_levels_of_h_are_those_of_the_runtime_for_200_steps(form, tmp_path):
-    """One level that differs costs 1e-3 at the next step; no operation may round apart."""
-    rng = np.random.default_rng(11)
-    path = saved(tmp_path / "m.onnx", *dynamic_lstm(rng, **form), (1, "time", WIDTH))
-    stream = el.Stream(imported(path))
-    assert [layer.kind for layer in stream.model.layers if layer.kind.endswith("lstm")] == ["dynamic_lstm"] * (1 + ("both" in form))
-    for _ in range(4):
-        x = floats(rng, 200, WIDTH)
-        np.testing.assert_allclose(stream.process(x), answers_of_runtime(path, x), rtol=0, atol=1e-7)
-
-
-def stacked(rng):
-    """Products, a recurrent layer, and products once more: nodes and constants."""
-    nodes, constants = recurrent("forward")(rng)
-    before = [
-        ("MatMul", ["x", "v"], ["p"], {}),
-        ("Add", ["p", "c"], ["q"], {}),
-        ("Relu", ["q"], ["r"], {}),
-        ("Transpose", ["r"], ["t"], {"perm": [1, 0, 2]}),
-    ]
-    after = [("Reshape", ["rows", "shape"], ["s"], {}), ("MatMul", ["s", "u"], ["o"], {}), ("Add", ["d", "o"], ["y"], {})]
-    more = {"v": floats(rng, WIDTH, WIDTH), "c": floats(rng, WIDTH), "u": floats(rng, 8, 6), "d": floats(rng, 6)}
-    return [*before, *nodes[1:-1], *after], constants | more
-
-
-@pytest.mark.parametrize("optimised", [False, True])
-def test_sums_are_whole_numbers_as_in_the_runtime(optimised, tmp_path):
-    """As the tool writes the file, and as the runtime's optimiser saves it: products become one operator there."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    rng = np.random.default_rng(12)
-    path, quantised = saved(tmp_path / "float.onnx", *stacked(rng), (1, "time", WIDTH)), tmp_path / "int8.onnx"
-    quantize_dynamic(path, quantised, weight_type=QuantType.QUInt8)
-    taken = quantised
-    if optimised:
-        taken, options = tmp_path / "optimised.onnx", runtime.SessionOptions()
-        options.optimized_model_filepath = str(taken)
-        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-        runtime.InferenceSession(quantised, options)
-    model = imported(taken)
-    assert [layer.kind for layer in model.layers].count("rescale") == 2
-    stream = el.Stream(model)
-    for _ in range(4):
-        x = floats(rng, 200, WIDTH)
-        given = answers_of_runtime(quantised, x)
-        np.testing.assert_allclose(stream.process(x), given, rtol=0, atol=1e-7 * np.abs(given).max())
-
-
-def scaled_product(scale, bias):
-    """Products of levels of x, times both scales and with a summand: nodes and constants."""
-    rng = np.random.default_rng(13)
-    nodes = [
-        ("DynamicQuantizeLinear", ["x"], ["q", "s", "z"], {}),
-        ("MatMulInteger", ["q", "w", "z"], ["sums"], {}),
-        ("Cast", ["sums"], ["floats"], {"to": onnx.TensorProto.FLOAT}),
-        ("Mul", ["k", "s"], ["both"], {}),
-        ("Mul", ["both", "floats"], ["products"], {}),
-        ("Add", ["products", "b" if bias == "again" else bias], ["biased"], {}),
-        ("Add", ["biased", "products"], ["y"], {}) if bias == "again" else ("Identity", ["biased"], ["y"], {}),
-    ]
-    return nodes, {"w": rng.integers(0, 99, (WIDTH, 4)).astype(np.uint8), "k": scale, "b": floats(rng, 4), "wide": floats(rng, 1, 1, 4)}
-
-
-@pytest.mark.parametrize("bias", ["b", "wide", "products", "again"])
-@pytest.mark.parametrize("scale", [0.1, [0.1, -0.2, 0.3, 0.4], [[[0.1], [0.3]]]], ids=str)
-def test_products_with_other_factors_and_summands(scale, bias, tmp_path):
-    """The optimiser takes the factor of a row for that of all, and is left out."""
-    steps = 2 if np.ndim(scale) == 3 else 9
-    path = saved(tmp_path / "m.onnx", *scaled_product(np.float32(scale), bias), (1, 2 if steps == 2 else "time", WIDTH))
-    x, options = floats(np.random.default_rng(1), steps, WIDTH), runtime.SessionOptions()
-    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    (expected,) = runtime.InferenceSession(path, options).run(None, {"x": x[None]})
-    found = el.Stream(imported(path)).process(x)
-    np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=0, atol=1e-6 * np.abs(expected).max())
-
-
 REFUSED = {
     "another scale or zero point": [("DynamicQuantizeLinear", ["x"], ["q", "s", "z"], {}), ("MatMulInteger", ["q", "w", "k"], ["y"], {})],
     "before anything turns them back": [("DynamicQuantizeLinear", ["x"], ["q", "s", "z"], {}), ("Cast", ["q"], ["y"], {"to": 1})],
@@ -427,15 +290,3 @@ def test_rows_of_a_quantised_table_are_the_numbers_that_the_runtime_rounds_again
     wanted = answers_of_runtime(path, x)
     for answers in (reference.run(model, x[:, None]), el.Stream(model).process(x[:, None])):
         np.testing.assert_allclose(answers, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
-
-
-def test_levels_and_their_scale_are_inputs_apart(rng):
-    """Past padding too, which is the last input."""
-    x = [el.Normalizer(np.zeros(6), np.ones(6), name="first")]
-    x += [el.Slice(0, 5, name="x", inputs=("first",)), el.Slice(5, 6, name="counts", inputs=("first",)), *levelled("x", "x")]
-    reads = "x_levels", "x_scale", "counts"
-    model = el.Model([*x, of_levels(rng, 5, 9, mask="repeat", inputs=reads)])
-    xs = np.hstack([floats(rng, 30, 5), rng.random((30, 1)) > 0.3])
-    assert np.abs(el.Stream(model).process(xs) - reference.run(model, xs)).max() <= 1e-6
-    with pytest.raises(el.ShapeError, match="their scale as an input of its own"):
-        el.Model([*x, of_levels(rng, 5, 9, mask="repeat", inputs=(reads[1], reads[0], reads[2]))])

@@ -41,7 +41,7 @@ ELSEWHERE = {
     **dict.fromkeys(("gru", "rnn"), "test_gru"),
     **dict.fromkeys(("min_gru", "min_lstm", "slstm"), "test_newer_cells"),
     "conv_lstm": "test_conv_lstm",
-    **dict.fromkeys(("dynamic_lstm", "rescale"), "test_from_onnx_quantised"),
+    **dict.fromkeys(("dynamic_lstm", "rescale"), "test_onnx_whole_numbers"),
     "lstm_int8_static": "test_int8_static_cells",
 }
 

@@ -24,6 +24,7 @@ from .framing import framed
 from .indices import with_plain_indices
 from .ordering import in_order
 from .rounded_biases import NOTE, rounds_biases
+from .scale_units import check_scales
 from .settling import Sizes, open_frame, parse, settled
 from .signature import Reading, readings
 from .thresholds import without_thresholds
@@ -93,21 +94,26 @@ def followed(file: File, sizes: str | None, source: str, *, at_once: bool = True
     failed = list[Attempt]()
     try:
         taken = _followed(replace(file, graph=graph), values, source, budget, at_once, failed)
-        taken.notes.extend(notes)
-        return taken
     except EdgeLSTMError as problem:
-        if said := of_one_length(graph, failed):
-            with contextlib.suppress(EdgeLSTMError):
-                taken = _followed(replace(file, graph=said[0]), values, source, Budget(), at_once)
-                taken.notes.extend([said[1], *notes])
-                return taken
-        trials = Budget(Budget.operators >> 1, Budget.wires >> 1, Budget.work >> 2)
-        found = framed(graph, lambda one: _round(_followed(replace(file, graph=one), values, source, trials, at_once)).model)
-        if found is None:
-            raise problem from None
-    taken = _followed(replace(file, graph=found[0]), values, source, Budget(), at_once)
-    taken.notes.extend([found[1], *notes])
+        graph, taken, said = _otherwise(replace(file, graph=graph), values, source, at_once, failed, problem)
+        notes = [*said, *notes]
+    check_scales(graph)
+    taken.notes.extend(notes)
     return taken
+
+
+def _otherwise(
+    file: File, values: dict[str, NDArray[np.int64]], source: str, at_once: bool, failed: Sequence[Attempt], problem: EdgeLSTMError
+) -> tuple[Graph, Followed, list[str]]:
+    """The same of the one length that the graph says within, or frame by frame, with that graph and notes; else `problem` is raised."""
+    if said := of_one_length(file.graph, failed):
+        with contextlib.suppress(EdgeLSTMError):
+            return said[0], _followed(replace(file, graph=said[0]), values, source, Budget(), at_once), [said[1]]
+    trials = Budget(Budget.operators >> 1, Budget.wires >> 1, Budget.work >> 2)
+    found = framed(file.graph, lambda one: _round(_followed(replace(file, graph=one), values, source, trials, at_once)).model)
+    if found is None:
+        raise problem from None
+    return found[0], _followed(replace(file, graph=found[0]), values, source, Budget(), at_once), [found[1]]
 
 
 def _round(taken: Followed) -> Followed:
