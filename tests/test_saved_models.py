@@ -37,6 +37,7 @@ def held(name):
     ("name", "kinds"),
     [
         ("keras3", ["embedding", "mask", "lstm", "gru", "gru", "last", "dense", "softmax"]),
+        ("frames", ["lstm", "lstm", "dense"]),
         ("keras2", ["lstm", "gru", "dense", "dense"]),
         ("stepping", ["lstm", "batch_norm"]),
         ("tensorflow1", ["embedding", "rnn"]),

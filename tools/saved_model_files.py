@@ -58,6 +58,16 @@ def keras3(folder: Path, rng: np.random.Generator) -> Samples:
     return answered(folder, token=np.array([[3, 7, 1, 19, 0, 2, 2, 5, 0, 8, 0, 0]], np.int64))
 
 
+def frames(folder: Path, rng: np.random.Generator) -> Samples:
+    """Maps, whose states begin as convolutions of zeros."""
+    make = keras.layers
+    inputs = keras.Input((5, 6, 5, 2), name="frame")
+    one = make.ConvLSTM2D(3, (3, 2), strides=2, padding="same", return_sequences=True)(inputs)
+    two = make.ConvLSTM2D(2, 2, bias_initializer="random_normal")(one)
+    keras.Model(inputs, make.Dense(2)(make.Flatten()(two))).export(str(folder), verbose=False)
+    return answered(folder, frame=rng.normal(size=(1, 5, 6, 5, 2)).astype(np.float32))
+
+
 def keras2(folder: Path, rng: np.random.Generator) -> Samples:
     make = tf_keras.layers
     one, other = tf_keras.Input((None, 3), name="b"), tf_keras.Input((None, 2), name="a")
@@ -101,7 +111,7 @@ def tensorflow1(folder: Path, rng: np.random.Generator) -> Samples:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name, tarfile.open(OUT, "w:xz", preset=9) as archive:
-        for make in (keras3, keras2, keeping, stepping, tensorflow1):
+        for make in (keras3, frames, keras2, keeping, stepping, tensorflow1):
             keras.utils.set_random_seed(4)
             folder = Path(name) / make.__name__
             samples = make(folder, np.random.default_rng(5))
