@@ -25,7 +25,7 @@ v1.disable_control_flow_v2()
 Samples = dict[str, NDArray[Any]]
 
 
-class Stepping(tf.Module):
+class Stepping(tf.Module):  # type: ignore[misc]
     """An LSTM cell whose caller keeps its state."""
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -33,7 +33,7 @@ class Stepping(tf.Module):
         sizes = {"w": (3, 16), "u": (4, 16), "b": (16,)}
         self.parts = {name: tf.Variable(rng.normal(0, 0.5, size).astype(np.float32)) for name, size in sizes.items()}
 
-    @tf.function(input_signature=[tf.TensorSpec((1, 3)), tf.TensorSpec((1, 4)), tf.TensorSpec((1, 4))])
+    @tf.function(input_signature=[tf.TensorSpec((1, 3)), tf.TensorSpec((1, 4)), tf.TensorSpec((1, 4))])  # type: ignore[untyped-decorator]
     def step(self, x: Any, h: Any, c: Any) -> dict[str, Any]:
         i, f, g, o = tf.split(x @ self.parts["w"] + h @ self.parts["u"] + self.parts["b"], 4, 1)
         cell = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
@@ -53,7 +53,9 @@ def keras3(folder: Path, rng: np.random.Generator) -> Samples:
     make = keras.layers
     inputs = keras.Input((12,), name="token")
     rows = make.Embedding(20, 4, mask_zero=True)(inputs)
-    outputs = make.Dense(3, activation="softmax")(make.Bidirectional(make.GRU(4))(make.LSTM(5, return_sequences=True)(rows)))
+    outputs = make.Dense(3, activation="softmax")(
+        make.Bidirectional(make.GRU(4))(make.LSTM(5, return_sequences=True, dropout=0.2, recurrent_dropout=0.2)(rows))
+    )
     keras.Model(inputs, outputs).export(str(folder), verbose=False)
     return answered(folder, token=np.array([[3, 7, 1, 19, 0, 2, 2, 5, 0, 8, 0, 0]], np.int64))
 
@@ -117,7 +119,7 @@ def main() -> None:
             samples = make(folder, np.random.default_rng(5))
             files = {str(path.relative_to(name)): path.read_bytes() for path in folder.rglob("*.*") if path.name != "keras_metadata.pb"}
             held = io.BytesIO()
-            np.savez(held, **samples)
+            np.savez(held, **samples)  # type: ignore[arg-type]
             for path, data in sorted({**files, f"{make.__name__}.npz": held.getvalue()}.items()):
                 entry = tarfile.TarInfo(path)
                 entry.size = len(data)
