@@ -37,6 +37,7 @@ def held(name):
     ("name", "kinds"),
     [
         ("keras3", ["embedding", "mask", "lstm", "gru", "gru", "last", "dense", "softmax"]),
+        ("frames", ["lstm", "lstm", "dense"]),
         ("keras2", ["lstm", "gru", "dense", "dense"]),
         ("stepping", ["lstm", "batch_norm"]),
         ("tensorflow1", ["embedding", "rnn"]),
@@ -156,6 +157,22 @@ RESTORE = (
     node("assign", "AssignVariableOp", "w", "same"),
 )
 NET = (PLACEHOLDER, node("w", "VarHandleOp"), node("read", "ReadVariableOp", "w"), node("y", "BatchMatMulV2", "x", "read"))
+
+
+def test_a_change_of_what_no_answer_reads_is_let_be(tmp_path):
+    """As the seed of dropout; of the same variable under another handle it is refused."""
+    wait = node("y", "BatchMatMulV2", "x", "read", "^draw")
+    other = (node("seed", "VarHandleOp"), node("draw", "AssignAddVariableOp", "seed", "read"))
+    again = (constant("keys2", texts("w")), constant("slices2", texts("")), node("restore2", "RestoreV2", "file", "keys2", "slices2"))
+    again += (node("assign2", "AssignVariableOp", "seed", "restore2"),)
+    place = written(tmp_path, saved_model(*NET[:3], wait, *other, *RESTORE, *again), w=W, other=W)
+    x = np.ones((4, 3), np.float32)
+    np.testing.assert_allclose(el.Stream(el.load(place)).process(x), x @ W)
+    shared = attribute("shared_name", message(2, "same"))
+    handles = (node("w", "VarHandleOp", attributes=shared), node("seed", "VarHandleOp", attributes=shared))
+    place = written(tmp_path, saved_model(NET[0], *handles, NET[2], wait, other[1], *RESTORE, *again), w=W, other=W)
+    with pytest.raises(el.UnsupportedModelError, match="changes a variable"):
+        el.load(place)
 
 
 def test_a_graph_by_hand(tmp_path):

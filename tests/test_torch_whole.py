@@ -1,5 +1,10 @@
 """Whole modules of PyTorch, ``torch.save(model)``: read as their tensors and settings, without their code."""
 
+import functools
+import logging
+import os
+import types
+
 import numpy as np
 import pytest
 
@@ -58,6 +63,18 @@ def test_a_whole_module_is_read_with_what_stands_in_its_sequential(zipped, tmp_p
     assert taken.chain == "lstm, head.0:relu, head.3:leaky_relu(0.2)"
     assert any("without the code" in note for note in taken.notes)
     same(taken.model, net, samples)
+
+
+def test_what_stands_among_the_attributes_is_passed_over(tmp_path, samples):
+    net = Net(lstm=nn.LSTM(3, 6, batch_first=True), fc=nn.Linear(6, 2))
+    net.optimizer = torch.optim.Adam(net.parameters())
+    net.schedule = torch.optim.lr_scheduler.StepLR(net.optimizer, 3)
+    net.log, net.clip, net.own = logging.getLogger("net"), functools.partial(torch.clamp, min=0), types.SimpleNamespace(a=1)
+    net.hidden, net.device = (torch.zeros(1, 1, 6), torch.zeros(1, 1, 6)), torch.device("cpu")
+    same(el.load(saved(net, tmp_path / "n.pt")), net, samples)
+    net.clip = os.getcwd
+    with pytest.raises(el.ModelFileError, match="getcwd"):
+        el.load(saved(net, tmp_path / "n.pt"))
 
 
 def test_wrapped_modules_and_those_in_dicts_are_the_same(tmp_path, samples):

@@ -53,9 +53,21 @@ def keras3(folder: Path, rng: np.random.Generator) -> Samples:
     make = keras.layers
     inputs = keras.Input((12,), name="token")
     rows = make.Embedding(20, 4, mask_zero=True)(inputs)
-    outputs = make.Dense(3, activation="softmax")(make.Bidirectional(make.GRU(4))(make.LSTM(5, return_sequences=True)(rows)))
+    outputs = make.Dense(3, activation="softmax")(
+        make.Bidirectional(make.GRU(4))(make.LSTM(5, return_sequences=True, dropout=0.2, recurrent_dropout=0.2)(rows))
+    )
     keras.Model(inputs, outputs).export(str(folder), verbose=False)
     return answered(folder, token=np.array([[3, 7, 1, 19, 0, 2, 2, 5, 0, 8, 0, 0]], np.int64))
+
+
+def frames(folder: Path, rng: np.random.Generator) -> Samples:
+    """Maps, whose states begin as convolutions of zeros."""
+    make = keras.layers
+    inputs = keras.Input((5, 6, 5, 2), name="frame")
+    one = make.ConvLSTM2D(3, (3, 2), strides=2, padding="same", return_sequences=True)(inputs)
+    two = make.ConvLSTM2D(2, 2, bias_initializer="random_normal")(one)
+    keras.Model(inputs, make.Dense(2)(make.Flatten()(two))).export(str(folder), verbose=False)
+    return answered(folder, frame=rng.normal(size=(1, 5, 6, 5, 2)).astype(np.float32))
 
 
 def keras2(folder: Path, rng: np.random.Generator) -> Samples:
@@ -101,13 +113,13 @@ def tensorflow1(folder: Path, rng: np.random.Generator) -> Samples:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name, tarfile.open(OUT, "w:xz", preset=9) as archive:
-        for make in (keras3, keras2, keeping, stepping, tensorflow1):
+        for make in (keras3, frames, keras2, keeping, stepping, tensorflow1):
             keras.utils.set_random_seed(4)
             folder = Path(name) / make.__name__
             samples = make(folder, np.random.default_rng(5))
             files = {str(path.relative_to(name)): path.read_bytes() for path in folder.rglob("*.*") if path.name != "keras_metadata.pb"}
             held = io.BytesIO()
-            np.savez(held, **samples)
+            np.savez(held, **samples)  # type: ignore[arg-type]
             for path, data in sorted({**files, f"{make.__name__}.npz": held.getvalue()}.items()):
                 entry = tarfile.TarInfo(path)
                 entry.size = len(data)

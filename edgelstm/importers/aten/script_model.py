@@ -56,11 +56,11 @@ def followed(script: Script, source: str, sizes: str | None = None) -> Followed:
     problem: UnsupportedModelError | ShapeError | ModelFileError | None = None
     said = parse(sizes) if sizes is not None else Sizes()
     names = inputs.taken_by(Follower(Attributes(script, Program("TorchScript"))).parameters())
-    loops, once, fitting = False, None, list[Specs]()
+    loops, batches, once, fitting = False, False, None, list[Specs]()
     every = itertools.islice(inputs.readings(script, names, said), _MOST)
     for specs in itertools.chain(every, fitting):
-        if loops and len(specs[0].shape) < 3:
-            continue  # a loop over the steps would be one over the numbers of a step
+        if (loops or batches) and len(specs[0].shape) < 3:
+            continue  # a loop over the steps would be one over the numbers of a step, and one axis fewer another network's samples
         try:
             taken = _taken(script, specs, said.values, source)
             if said.shapes or not _in_frames(taken.model):
@@ -75,6 +75,9 @@ def followed(script: Script, source: str, sizes: str | None = None) -> Followed:
             tells = isinstance(found, OpenRow) or isinstance(problem, Raises) or _fits_badly(problem) > _fits_badly(found)
             problem = found if problem is None or script.traced or tells else problem
             loops |= isinstance(found, OpenLoop)
+            batches |= (
+                len(specs[0].shape) == 3 and not said.shapes and not isinstance(found, Misfit) and _batch_first(script, specs, said.values)
+            )
             if isinstance(found, Misfit) and not (script.traced or said.shapes) and len(fitting) < _MOST_FITTED:
                 fitting += inputs.fitted(specs, found.wanted, found.got, STEPS[0])
     if once is not None:
@@ -84,6 +87,14 @@ def followed(script: Script, source: str, sizes: str | None = None) -> Followed:
     if script.traced or said.shapes or "sizes=" in str(problem):
         raise problem
     raise UnsupportedModelError(f"{str(problem).removesuffix('.')}. Its samples were taken to be of several shapes; {_say(names)}.")
+
+
+def _batch_first(script: Script, specs: Specs, values: Mapping[str, int]) -> bool:
+    """Whether code takes such tensors and gives them to a recurrence with sequences along the first axis, as it can none of two axes."""
+    try:
+        return program_of(script, specs, values).batch_first
+    except (UnsupportedModelError, ShapeError, ModelFileError, Asks):
+        return False
 
 
 def _fits_badly(problem: Exception | None) -> bool:

@@ -62,7 +62,6 @@ def read(file: BinaryIO) -> Saved:
     called = _chosen(signatures)
     signature = signatures[called]
     nodes = {node.name: node for node in normalised(graph.nodes)}
-    _refuse_changes(graph, signature)
     keys = dict(_keys(graph, nodes))
     bundle = Bundle(os.path.join(os.path.dirname(getattr(file, "name", "")), "variables", "variables")) if keys else None
     main = [_settled(node, bundle, keys) for node in _needed(graph.nodes, signature)]
@@ -70,7 +69,9 @@ def read(file: BinaryIO) -> Saved:
     names = {name_of(one): name for name, one in signature.inputs.items() if name not in nodes}
     main = [replace(node, name=names.get(node.name, node.name), inputs=tuple(_renamed(node.inputs, names))) for node in _plain(main)]
     outputs = {next(_renamed([one], names)): name for name, one in signature.outputs.items()}
-    return Saved(*in_place(GraphDef(tuple(main), functions), outputs), called)
+    whole, ends = in_place(GraphDef(tuple(main), functions), outputs)
+    _refuse_changes(whole, ends)
+    return Saved(whole, ends, called)
 
 
 def _renamed(references: Iterable[str], names: Mapping[str, str]) -> Iterator[str]:
@@ -154,21 +155,48 @@ def _placeholder(node: NodeDef) -> NodeDef:
     return replace(node, op="Placeholder", inputs=())
 
 
-def _refuse_changes(graph: GraphDef, signature: Signature) -> None:
-    """Refuse a graph of which a call changes variables: a state that it keeps."""
-    waiting: list[Sequence[NodeDef]] = [_needed(graph.nodes, signature)]
-    seen: set[str] = set()
+def _refuse_changes(graph: GraphDef, outputs: Iterable[str]) -> None:
+    """Refuse a graph of which a call changes what its outputs are made of: a state that it keeps.
+
+    What Keras changes besides, the seed of dropout that nothing reads after training, is no part of the network.
+    """
+    known = {node.name: node for node in graph.nodes}
+    used, stack = set[str](), [name_of(one) for one in outputs]
+    while stack:
+        name = stack.pop()
+        if name in known and name not in used:
+            used.add(name)
+            stack += [name_of(one) for one in known[name].inputs if not one.startswith("^")]
+    variables = {known[name].attributes.get("shared_name", name) for name in used}
+    changes = [node for node in graph.nodes if node.op.startswith(_WRITING) and (node.name in used or _target(node, known) in variables)]
+    for node in (*changes, *_changed_within(graph)):
+        raise UnsupportedModelError(
+            f"has {node}, by which a call changes a variable: a state that is kept from call to call (stateful=True), or training. "
+            "Save the model as a .keras file, which says what its states are, or for inference."
+        )
+
+
+def _target(node: NodeDef, known: Mapping[str, NodeDef]) -> str:
+    """The variable that a node changes."""
+    for _ in range(len(known)):
+        if not node.inputs or (found := known.get(name_of(node.inputs[0]))) is None:
+            break
+        node = found
+        if node.op != "Identity":
+            break
+    return str(node.attributes.get("shared_name", node.name))
+
+
+def _changed_within(graph: GraphDef) -> Iterator[NodeDef]:
+    """Nodes that change variables in functions of loops and branches, whatever reads them."""
+    waiting, seen = [graph.nodes], set[str]()
     while waiting:
         for node in waiting.pop():
-            if node.op.startswith(_WRITING):
-                raise UnsupportedModelError(
-                    f"has {node}, by which a call changes a variable: a state that is kept from call to call (stateful=True), or training. "
-                    "Save the model as a .keras file, which says what its states are, or for inference."
-                )
             for name in (value.name for value in node.attributes.values() if isinstance(value, Called)):
                 if name in graph.functions and name not in seen:
                     seen.add(name)
                     waiting.append(graph.functions[name].nodes)
+                    yield from (inner for inner in graph.functions[name].nodes if inner.op.startswith(_WRITING))
 
 
 def _keys(graph: GraphDef, nodes: Mapping[str, NodeDef]) -> Iterator[tuple[str, str]]:
@@ -221,7 +249,7 @@ def _settled(node: NodeDef, bundle: Bundle | None, keys: Mapping[str, str]) -> N
     said = node.attributes.get("shape")
     if isinstance(said, tuple) and -1 not in said and said != value.shape:
         raise ModelFileError(f"has {node} of shape {said}, for which its checkpoint holds shape {value.shape}; save both again.")
-    return NodeDef(node.name, "Const", (), {"value": value})
+    return NodeDef(node.name, "Const", (), {"value": value, "shared_name": node.attributes.get("shared_name") or node.name})
 
 
 def _plain(nodes: Iterable[NodeDef]) -> Iterator[NodeDef]:
