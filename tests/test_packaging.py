@@ -133,7 +133,7 @@ def test_the_wheel_needs_no_framework(wheel, wheel_file):
     metadata = next(text for name, text in wheel.items() if name.endswith("METADATA")).decode()
     needed = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", metadata, re.MULTILINE)
     assert sorted(needed) == ["click", "llvmlite", "numba", "numpy", "rich", "safetensors"]
-    assert wheel_file.stat().st_size < 1_650_000  # what is downloaded
+    assert wheel_file.stat().st_size < 1_750_000  # what is downloaded
     assert sum(map(len, wheel.values())) < 4_200_000  # what lies on a board's disk
 
 
