@@ -62,11 +62,11 @@ def keras3(folder: Path, rng: np.random.Generator) -> Samples:
 
 def frames(folder: Path, rng: np.random.Generator) -> Samples:
     """Maps, whose states begin as convolutions of zeros."""
-    make = keras.layers
-    inputs = keras.Input((5, 6, 5, 2), name="frame")
+    make = tf_keras.layers
+    inputs = tf_keras.Input((5, 6, 5, 2), name="frame")
     one = make.ConvLSTM2D(3, (3, 2), strides=2, padding="same", return_sequences=True)(inputs)
     two = make.ConvLSTM2D(2, 2, bias_initializer="random_normal")(one)
-    keras.Model(inputs, make.Dense(2)(make.Flatten()(two))).export(str(folder), verbose=False)
+    tf_keras.Model(inputs, make.Dense(2)(make.Flatten()(two))).save(folder, save_format="tf")
     return answered(folder, frame=rng.normal(size=(1, 5, 6, 5, 2)).astype(np.float32))
 
 
