@@ -149,9 +149,10 @@ def _looped(script: Script, specs: Specs, values: Mapping[str, int], source: str
 
 
 def _fixed(shape: tuple[int | str, ...], time: int, steps: int) -> tuple[int | str, ...]:
-    """A shape with so many steps along the axis `time`, of one sequence."""
+    """A shape with so many steps along the axis `time`, where that is open or was said to be, of one sequence."""
     if shape[:2] != inputs.OPEN:
-        return tuple(1 if isinstance(size, str) else size for size in shape)
+        said = [isinstance(size, str) and axis == time and not size.endswith(" axis") for axis, size in enumerate(shape)]
+        return tuple(steps if open_ else 1 if isinstance(size, str) else size for open_, size in zip(said, shape, strict=True))
     return tuple(steps if axis == time else 1 if axis == 1 - time else size for axis, size in enumerate(shape))
 
 

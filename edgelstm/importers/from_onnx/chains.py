@@ -87,19 +87,30 @@ def followed(file: File, sizes: str | None, source: str, *, at_once: bool = True
     """The same as `from_onnx`, with what the inputs were taken for. at_once: whether it is the file that says how many steps it takes."""
     graph, values = settled(in_order(file.graph), parse(sizes) if sizes is not None else Sizes())
     graph, budget = with_plain_indices(without_thresholds(graph)), Budget()
-    notes = [NOTE] if rounds_biases(graph) else []
+    notes, tried = [NOTE] if rounds_biases(graph) else [], list[Attempt]()
     try:
-        taken = _followed(replace(file, graph=graph), values, source, budget, at_once)
-        taken.notes.extend(notes)
-        return taken
+        taken = _followed(replace(file, graph=graph), values, source, budget, at_once, tried)
     except EdgeLSTMError as problem:
         trials = Budget(Budget.operators >> 1, Budget.wires >> 1, Budget.work >> 2)
-        found = framed(graph, lambda one: _round(_followed(replace(file, graph=one), values, source, trials, at_once)).model)
-        if found is None:
+        found = framed(graph, lambda one: _round(_followed(replace(file, graph=one), values, source, trials, at_once, [])).model)
+        if found is not None:
+            taken = _followed(replace(file, graph=found[0]), values, source, Budget(), at_once, [])
+            notes = [found[1], *notes]
+        elif any(one.unknown for one in tried):
+            taken = _fed_back(replace(file, graph=graph), values, source, tried, _alone(problem))
+        else:
             raise problem from None
-    taken = _followed(replace(file, graph=found[0]), values, source, Budget(), at_once)
-    taken.notes.extend([found[1], *notes])
+    taken.notes.extend(notes)
     return taken
+
+
+def _fed_back(file: File, values: dict[str, NDArray[np.int64]], source: str, tried: list[Attempt], problem: EdgeLSTMError) -> Followed:
+    """The same with loops of no cell as layers in a cycle. tried: what was tried without; problem: why it is refused then."""
+    try:
+        return _followed(file, values, source, Budget(), False, tried, feeds_back=True)
+    except EdgeLSTMError:
+        untold = next((one.untold for one in tried if one.untold), "")
+        raise UnsupportedModelError(f"{str(problem).rstrip('.')}; it {untold}") if untold else problem from None
 
 
 def _round(taken: Followed) -> Followed:
@@ -109,17 +120,26 @@ def _round(taken: Followed) -> Followed:
     raise UnsupportedModelError("has no states that go round.")
 
 
-def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, budget: Budget, at_once: bool) -> Followed:
-    """By the first reading of a graph's inputs that leads to a model."""
+def _followed(
+    file: File,
+    values: dict[str, NDArray[np.int64]],
+    source: str,
+    budget: Budget,
+    at_once: bool,
+    failed: list[Attempt],
+    *,
+    feeds_back: bool = False,
+) -> Followed:
+    """By the first reading of a graph's inputs that leads to a model. failed: what was tried before is added to it."""
     graph, constants = file.graph, dict[str, Value](values)
     best: tuple[int, EdgeLSTMError] | None = None
     most = (False, -1)  # that the layers of a graph do not go together tells less than where following it ended
-    forms, found, failed = Forms(graph), list[Found](), list[Attempt]()
+    forms, found = Forms(graph), list[Found]()
     first: Reading | None = None
     for reading in readings(graph.inputs, graph.outputs):
         first = first or reading
         for form in forms:
-            attempt = Attempt(replace(file, graph=form), reading, constants, budget=budget)
+            attempt = Attempt(replace(file, graph=form), reading, constants, budget=budget, feeds_back=feeds_back)
             try:
                 found.append(_believed(_tried(attempt, source), failed))
             except EdgeLSTMError as problem:

@@ -4,7 +4,7 @@ Definition: https://onnx.ai/onnx/operators/onnx__Loop.html.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,58 +14,9 @@ from ..graph.expressions import State
 from ..graph.tracing import Flow, Value
 from ..graph.wires import Ids, Wire
 from .calls import Array, Call
+from .counting import NOWHERE, Counter, check_trips
 from .file import Graph
 from .written import MOST_STEPS
-
-_NOWHERE: Ids = np.full((), -1, np.int64)
-
-_OTHER_ROWS = "reads other rows than the iteration's own in a loop, which is not imported"
-
-
-@dataclass(frozen=True, eq=False)
-class Counter(Flow):
-    """The number of the iteration, plus `offset`; it has no identity. `directions`: how rows are read by it, found as they are."""
-
-    offset: int = 0
-    directions: list[bool] = field(default_factory=list)
-
-    def element(self, call: Call, data: Flow, axis: int) -> Flow:
-        """The row of `data` that an iteration reads, at the present step."""
-        if self.offset:
-            call.refuse(_OTHER_ROWS)
-        row, backward = row_of(call, data, axis)
-        self.directions.append(backward)
-        return row
-
-
-def row_of(call: Call, data: Flow, axis: int) -> tuple[Flow, bool]:
-    """The row of `data` that an iteration of its own number reads, at the present step, and whether rows come from the recording's end."""
-    if axis != time_axis(call.tracer, data.ids):
-        call.refuse(_OTHER_ROWS)
-    step = np.moveaxis(call.tracer.space.places(data.ids).step, axis, 0).reshape(data.shape[axis], -1)[:, 0]
-    last = len(step) - 1
-    backward = bool(step[0] == last)
-    return Flow(np.take(data.ids, 0 if backward else last, axis), data.integer), backward
-
-
-def counted(call: Call) -> list[Value] | None:
-    """Results of an operator on a loop's counter: sums, comparisons with the loop's length (true), rows; None where there is no counter."""
-    place = next((i for i, value in enumerate(call.values) if isinstance(value, Counter)), None)
-    if place is None:
-        return None
-    counter, op = call.values[place], call.node.op
-    assert isinstance(counter, Counter)
-    if op in ("Identity", "Cast", "Squeeze", "Unsqueeze", "Reshape"):
-        for name in call.unused:
-            call.attribute(name)
-        return [counter]
-    if op == "Add":
-        return [replace(counter, offset=counter.offset + int(call.constant(1 - place).item()))]
-    if op in ("Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Not", "And"):
-        return [np.array(True)]
-    if op != "Gather" or place != 1 or not isinstance(data := call.value(0), Flow):
-        call.refuse("computes with the number of a loop's iteration, which is not imported")
-    return [counter.element(call, data, call.axis(call.attribute("axis", 0), data.ids.ndim))]
 
 
 def loop(call: Call) -> Sequence[Value]:
@@ -92,9 +43,10 @@ def loop(call: Call) -> Sequence[Value]:
 
 def _of_steps(call: Call, body: Graph, names: list[str]) -> list[Value]:
     """What a Loop gives whose iterations read the rows of the recording by their number."""
-    changed, counters = {}, [Counter(_NOWHERE)]
+    changed = {}
     call.values = [sequence(call, value) for value in call.values]
     steps = _steps(call, body, names)
+    counters = [Counter(NOWHERE, trips=steps)]
     given: dict[str, Value] = {names[0]: counters[0], names[1]: np.array(True)}
     for index, name in enumerate(names[2:], 2):
         value = call.value(index)
@@ -109,6 +61,11 @@ def _of_steps(call: Call, body: Graph, names: list[str]) -> list[Value]:
     directions = set(counters[0].directions)
     if len(directions) != 1:
         call.refuse("reads no row of the recording, or reads it from both ends, which is not imported")
+    check_trips(call, found[0], steps)
+    for index, name in enumerate(names[2:], 2):
+        after, before = found[index - 1], given[name]
+        if isinstance(before, Counter) and not (isinstance(after, Counter) and after.offset in (before.offset, before.offset + 1)):
+            call.refuse(f"carries round the whole number {name!r}, which is no count of iterations")
     backward = directions.pop()
     for index, wire in changed.items():
         close(call, wire, found[index - 1], backward)

@@ -12,9 +12,9 @@ from ..graph.tracing import Flow, Tracer, Value
 from ..graph.wires import Ids
 from .calls import Call
 from .compared import only_compared
+from .counting import counted
 from .file import DEEPEST, File, Graph, Node, Reference
 from .folding import FOLDS, bounded_inputs, largest
-from .loops import counted
 from .moving import MOVES
 from .quantised import TAKES_LEVELS
 from .sequences import SEQUENCES, Parts
