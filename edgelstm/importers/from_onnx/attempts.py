@@ -97,7 +97,10 @@ class Attempt:
             except UnsupportedModelError as refused:
                 problem, self.unknown = problem or refused, self.unknown or isinstance(refused, NoCell)
             else:
-                if (seen := closing.suspect(any(remembers(layer) for layer in found))) is not None:
+                seen = closing.suspect(any(remembers(layer) for layer in found))
+                if seen is None and self.reading.steps() == 1 and self.reading.states:
+                    seen = Certainty(closing, pairs, self.file.graph.inputs).forgotten()
+                if seen is not None:
                     self.suspect, self.unknown = seen[1], True
                     raise UnsupportedModelError(
                         f"the output {seen[0]!r} looks like what the input {seen[1]!r} becomes at the next call, "

@@ -96,6 +96,25 @@ class Certainty:
             return False
         return kept and any(depends(self.space, ids, self.outputs[output]) for ids in answers)
 
+    def forgotten(self) -> tuple[str, str] | None:
+        """An output and an input that is read as samples, which stand where states do: all inputs but the first are as large as the last outputs.
+
+        Its name tells nothing, the output depends on it, and there are answers before.
+        """
+        sizes = {tensor.name: ids.size for tensor, ids in (*self.samples.items(), *self.states.items())}
+        behind = [tensor.name for tensor in self.inputs[1:] if tensor.name in sizes]
+        flows = [(output, value.ids.ravel()) for output, value in self.closing.outputs.items() if isinstance(value, Flow)]
+        ends = flows[-len(behind) :] if behind else []
+        if len(sizes) != len(self.inputs) or len(ends) == len(flows) or [ids.size for _, ids in ends] != [sizes[name] for name in behind]:
+            return None
+        after = dict(zip(behind, ends, strict=True))
+        for tensor, ids in self.samples.items():
+            if tensor.name in after and _GIVEN.fullmatch(tensor.name) and not _SAMPLES.fullmatch(tensor.name):
+                output, ended = after[tensor.name]
+                if tensor.dtype == "float" and output not in self.pairs.values() and depends(self.space, ended, ids):
+                    return output.name, tensor.name
+        return None
+
     def _in_order(self, state: Tensor) -> bool:
         """Whether all inputs but the first are states as large as the last outputs, in order, and this one's name tells nothing."""
         ends = [ids.size for ids in self.outputs.values()]

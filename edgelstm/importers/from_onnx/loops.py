@@ -16,6 +16,7 @@ from ..graph.wires import Ids, Wire
 from .calls import Array, Call
 from .counting import NOWHERE, Counter, check_trips
 from .file import Graph
+from .sequences import Growing, Parts
 from .written import MOST_STEPS
 
 
@@ -46,41 +47,56 @@ def _of_steps(call: Call, body: Graph, names: list[str]) -> list[Value]:
     changed = {}
     call.values = [sequence(call, value) for value in call.values]
     steps = _steps(call, body, names)
-    counters = [Counter(NOWHERE, trips=steps)]
-    given: dict[str, Value] = {names[0]: counters[0], names[1]: np.array(True)}
+    counter = Counter(NOWHERE, trips=steps)
+    given: dict[str, Value] = {names[0]: counter, names[1]: np.array(True)}
     for index, name in enumerate(names[2:], 2):
         value = call.value(index)
         if origin(body, body.outputs[index - 1].name) == name:
             given[name] = value
+        elif isinstance(value, Parts) and not value.parts:
+            given[name] = Growing()
         elif isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.size == 1:
-            given[name] = replace(counters[0], offset=int(value.item()))
+            given[name] = replace(counter, offset=int(value.item()))
         else:
             changed[index] = begin(call, value, name, steps)
             given[name] = Flow(present(call, changed[index]).reshape(value.shape))
     found = call.runner.inside(body, given)
-    directions = set(counters[0].directions)
+    directions = set(counter.directions)
     if len(directions) != 1:
         call.refuse("reads no row of the recording, or reads it from both ends, which is not imported")
     check_trips(call, found[0], steps)
-    for index, name in enumerate(names[2:], 2):
-        after, before = found[index - 1], given[name]
-        if isinstance(before, Counter) and not (isinstance(after, Counter) and after.offset in (before.offset, before.offset + 1)):
-            call.refuse(f"carries round the whole number {name!r}, which is no count of iterations")
     backward = directions.pop()
     for index, wire in changed.items():
         close(call, wire, found[index - 1], backward)
-    back = steps - 1 if backward else 0
-    states = [ended(call, found[i - 1], back) if i in changed else call.value(i) for i in range(2, len(names))]
-    for index in changed:
-        value, end = call.value(index), states[index - 2]
-        if isinstance(value, Flow) and isinstance(end, Flow):
-            call.tracer.ends.update(zip(value.ids.ravel().tolist(), end.ids.ravel().tolist(), strict=True))
+    states = [_end(call, index, given[names[index]], found[index - 1], steps, backward) for index in range(2, len(names))]
     return [*states, *(every(call, value, steps, backward) for value in found[1 + len(states) :])]
+
+
+def _end(call: Call, index: int, before: Value, after: Value, steps: int, backward: bool) -> Value:
+    """What a variable is behind a loop. before, after: what it is within it, before and behind an iteration."""
+    value = call.value(index)
+    if after is before:
+        return value
+    if isinstance(before, Counter):
+        if not isinstance(after, Counter) or after.offset not in (before.offset, before.offset + 1):
+            call.refuse(f"carries round the whole number {index - 2} of its variables, which is no count of iterations")
+        return np.asarray(value) + steps * (after.offset - before.offset)
+    if isinstance(before, Growing):
+        if not isinstance(after, Growing) or len(after.parts) != 1:
+            call.refuse("adds other than one array to a sequence in each iteration, which is not imported")
+        rows = every(call, after.parts[0], steps, backward)
+        return Parts(parts=tuple(Flow(row) for row in rows.ids)) if isinstance(rows, Flow) else rows
+    if not isinstance(before, Flow) or not isinstance(after, Flow):
+        return value
+    end = ended(call, after, steps - 1 if backward else 0)
+    if isinstance(value, Flow) and isinstance(end, Flow):
+        call.tracer.ends.update(zip(value.ids.ravel().tolist(), end.ids.ravel().tolist(), strict=True))
+    return end
 
 
 def computed(call: Call, value: Value) -> bool:
     """Whether a loop's variable begins as numbers of the recording, as a decoder's does that goes on from an encoder."""
-    return isinstance(value, Flow) and not isinstance(value, Counter) and call.tracer.begun(value.ids) is None
+    return isinstance(value, Flow) and not isinstance(value, Counter | Parts) and call.tracer.begun(value.ids) is None
 
 
 def _spelled_out(call: Call, body: Graph, names: list[str]) -> list[Value]:
@@ -92,7 +108,9 @@ def _spelled_out(call: Call, body: Graph, names: list[str]) -> list[Value]:
         running, *found = call.runner.inside(body, given)
         values, scanned = found[: len(values)], found[len(values) :]
         rows.append(scanned)
-        if not isinstance(running, Flow) and not running.all():
+        if isinstance(running, Flow):
+            call.refuse("runs as long as numbers of the recording say, which is not imported")
+        if not running.all():
             break
     if not 1 <= len(rows) <= MOST_STEPS:
         call.refuse(f"goes on from numbers of the recording for 0, or more than {MOST_STEPS}, iterations, which is not imported")

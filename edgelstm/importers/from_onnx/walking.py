@@ -131,7 +131,7 @@ class Walk:
             return native(call)  # type: ignore[no-any-return]
         if node.domain == "ai.onnx" and op in _ANY:
             return _ANY[op](call)
-        if any(isinstance(value, Parts) for value in call.values) and op != "Identity":
+        if any(isinstance(value, Parts) for value in call.values) and op not in ("Identity", "Loop"):
             call.refuse("computes with a sequence of arrays, which is not imported")
         if (node.domain, op) not in self.handlers and op not in MOVES and op not in FOLDS:
             raise UnsupportedModelError(f"{node}: the operator {printable(op, 60)} of {printable(node.domain, 60)} is not imported.")
