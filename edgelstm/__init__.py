@@ -114,6 +114,7 @@ __all__ = [
     "Observed",
     "OverlapAdd",
     "PReLU",
+    "Previous",
     "Probe",
     "RMSNorm",
     "RNNInt8",
@@ -248,6 +249,7 @@ if TYPE_CHECKING:
     from .layers.pooling import GlobalAveragePool1D as GlobalAveragePool1D
     from .layers.pooling import GlobalMaxPool1D as GlobalMaxPool1D
     from .layers.pooling import MaxPool1D as MaxPool1D
+    from .layers.previous import Previous as Previous
     from .layers.recording import Last as Last
     from .layers.recording import Mask as Mask
     from .layers.recording import Repeat as Repeat

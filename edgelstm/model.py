@@ -103,6 +103,10 @@ class Model(Sealed):
         self.thresholds = described.numbers("thresholds", self.thresholds)
         self.layers = named(self.layers)
         self._wires = wires(self.layers)
+        if any(layer.of for layer in self.layers):
+            from .layers.loops import timed  # most models never need it
+
+            self.layers = timed(self.layers, self._wires)
         self._rows = rows_of(self.layers)
         self._vocabularies = vocabularies(self.layers, self.input_size)
         described.check(self)

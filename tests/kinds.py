@@ -271,6 +271,29 @@ def both_ways(rng, **options):
     ]
 
 
+def looped(rng):
+    """An LSTM's cell of its parts: c and h go around, and c is read two steps late beside."""
+    return [
+        el.Previous(9, uniform(rng, 9), of="h", name="h before", inputs=("input",)),
+        el.Previous(9, uniform(rng, 9), of="c", name="c before", inputs=("input",)),
+        el.Dense(uniform(rng, 36, 14), uniform(rng, 36), name="gates", inputs=("input", "h before")),
+        el.Slice(0, 27, name="ifo"),
+        el.Activation("sigmoid", name="open"),
+        el.Slice(0, 9, name="i"),
+        el.Slice(9, 18, name="f", inputs=("open",)),
+        el.Slice(18, 27, name="o", inputs=("open",)),
+        el.Slice(27, 36, name="g", inputs=("gates",)),
+        el.Activation("tanh", name="new"),
+        el.Mul(name="added", inputs=("i", "new")),
+        el.Mul(name="kept", inputs=("f", "c before")),
+        el.Add(name="c", inputs=("kept", "added")),
+        el.Activation("tanh", name="seen"),
+        el.Mul(name="h", inputs=("o", "seen")),
+        el.Previous(9, of="c before", name="earlier"),
+        el.Dense(uniform(rng, 4, 18), uniform(rng, 4), inputs=("h", "earlier")),
+    ]
+
+
 #: By kind: a generator -> the layers of a model that has it.
 MAKERS = {
     "lstm": lstm,
@@ -312,6 +335,7 @@ MAKERS = {
     "global_max_pool1d": behind_lstm(lambda rng: el.GlobalMaxPool1D()),
     "global_average_pool1d": behind_lstm(lambda rng: el.GlobalAveragePool1D()),
     "window": lambda rng: [*three_to_nine(rng), el.Window(4, stride=4, padding="valid"), el.Dense(uniform(rng, 6, 36))],
+    "previous": looped,
     "gru": gru,
     "rnn": rnn,
     "last": lambda rng: [*both_ways(rng, sequences=False), el.Dense(uniform(rng, 3, 12))],

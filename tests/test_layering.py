@@ -106,6 +106,7 @@ ROOMS = {
         "recurrent",
         "order",
         "wire",
+        "loops",
         "integers",
         "activations",
         "maps",

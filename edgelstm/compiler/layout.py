@@ -13,6 +13,7 @@ from ..layers.wire import Wire
 from ..model import Model
 from ..runtime.fields import Fields
 from .lowering import LINE, MOST_ROWS, Lowered, copy, looked_up, lowered, up_to
+from .reach import held_at
 from .targets import Target
 
 if TYPE_CHECKING:
@@ -138,12 +139,18 @@ class Builder:
         self.sample = LINE  # the steps taken stand before it
         self.state: list[NDArray[np.float32]] = [np.zeros(LINE + up_to(LINE, model.input_size), np.float32)]
         self.lowered = {layer.name: lowered(layer, [model.size_of(n) for n in layer.inputs], target) for layer in model.layers}
+        if any(layer.of for layer in model.layers):
+            held = held_at(model)
+            loops = {layer.name: self.lowered[layer.name] for layer in model.layers if layer.of}
+            self.lowered |= {name: low._replace(constants=low.constants | {"most": held}) for name, low in loops.items()}
         self.folded = looked_up(model.layers, target) if model.streams else {}
         self.lowered |= {name: low for name, low in self.folded.items() if low}
         self.state_size = self.state[0].size + sum(up_to(LINE, low.state.size) for low in self.lowered.values())
         scratch = max(low.scratch for low in self.lowered.values())
         longest = SHORTEST_BLOCK if target.bare_metal else LONGEST_BLOCK
         self.block = min(longest, max(SHORTEST_BLOCK, BLOCK_SCRATCH // max(1, scratch)))
+        if any(layer.of for layer in model.layers):  # the next timestep reads what this one gave
+            self.block = 1
         weights = model.output_size if model.generates else 0
         self.scratch = max(scratch * self.block, *(low.workspace for low in self.lowered.values()), weights)
         self.end = self.state_size + up_to(LINE, self.scratch)
@@ -199,6 +206,15 @@ class Builder:
             self.emit(low, source, self.places[layer.name], self.model.wire_of(layer.inputs[0]))
             if last and not exact:
                 self.emit(copy(self.model.output_size), self.places[layer.name], answer, self.model.output_wire)
+        for layer in self.model.layers:
+            if layer.of:
+                self.remember(layer)
+
+    def remember(self, layer: Layer) -> None:
+        """Keep what `layer.of` gave for the next timestep, now that all layers have read what it gave before."""
+        ((_, state, size),), place, wire = self.keeps[layer.name], self.places[layer.of], self.model.wire_of(layer.of)
+        constants = ("size", size), ("x_stride", place.stride), ("y_stride", place.stride)
+        self.operations.append(Operation("kept_f32", constants, self.weights_size, place, place, state, wire.every, wire.first))
 
 
 def lay_out(model: Model, target: Target) -> Layout:

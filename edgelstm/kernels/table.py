@@ -35,6 +35,7 @@ from .map_pool_f32 import map_pool_f32
 from .minimal_f32 import min_gru_f32, min_lstm_f32
 from .norms_f32 import layer_norm_f32, recording_norm_f32, rms_norm_f32, unit_normalization_f32
 from .overlap_add_f32 import overlap_add_f32
+from .previous_f32 import kept_f32, recalled_f32
 from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, repeat_f32, restarted, reverse_f32, sweep
 from .rnn_f32 import rnn_f32
 from .sliding_f32 import average_pool_f32, global_average_f32, global_max_f32, max_pool_f32, window_f32
@@ -91,6 +92,8 @@ LAYER_KERNELS = {
         depthwise_f32,
         map_pool_f32,
         gather_f32,
+        recalled_f32,
+        kept_f32,
         conv1d_f32,
         dilated_conv1d_f32,
         depthwise_conv1d_f32,

@@ -32,6 +32,7 @@ KINDS = {
     "unit_normalization": ("norms", "UnitNormalization"),
     "grouped_dense": ("grouped_dense", "GroupedDense"),
     "gather": ("joining", "Gather"),
+    "previous": ("previous", "Previous"),
     "intra_rnn": ("frames", "IntraRNN"),
     "inter_rnn": ("frames", "InterRNN"),
     "magnitude": ("magnitude", "Magnitude"),

@@ -45,6 +45,10 @@ MOST_TABLE = 1 << 22
 #: 2**24, where float32 no longer counts ones.
 LARGEST_CELL = 1e9
 
+#: What a value of the step before is cut at, so that no loop of layers overflows: the first that leaves room for inputs. A network that
+#: comes here has diverged.
+HELD = (2.0**60, 2.0**30)
+
 _EMPTY = np.zeros(0, np.float32)
 
 
@@ -180,7 +184,7 @@ def looked_up(layers: Sequence[Layer], target: Target) -> dict[str, Lowered | No
     """Embeddings that are folded into all layers that read them, None; and these layers, which take the index themselves."""
     found: dict[str, Lowered | None] = {}
     for embedding in layers:
-        readers = [layer for layer in layers if embedding.name in layer.inputs] if embedding.takes_index else []
+        readers = [layer for layer in layers if embedding.name in layer.needs] if embedding.takes_index else []
         if not readers or any(layer.mask or layer.whole or len(layer.inputs) > 1 for layer in readers):
             continue
         table, folding = embedding.arrays()["weight"], [rule(layer).looked_up for layer in readers]
