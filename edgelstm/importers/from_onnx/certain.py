@@ -97,9 +97,9 @@ class Certainty:
         return kept and any(depends(self.space, ids, self.outputs[output]) for ids in answers)
 
     def forgotten(self) -> tuple[str, str] | None:
-        """An output and an input that is read as samples, which stand where states do: all inputs but the first are as large as the last outputs.
+        """An output, and an input that is read as samples though both stand where a state does, and the name tells nothing.
 
-        Its name tells nothing, the output depends on it, and there are answers before.
+        All inputs but the first are as large as the last outputs, in order, and there is an answer before these.
         """
         sizes = {tensor.name: ids.size for tensor, ids in (*self.samples.items(), *self.states.items())}
         behind = [tensor.name for tensor in self.inputs[1:] if tensor.name in sizes]

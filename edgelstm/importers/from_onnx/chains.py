@@ -36,7 +36,9 @@ _MOST_LAID = 3
 _ALONG = ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "Attention", "QLinearConv", "STFT")
 
 
-def from_onnx(file: File, layers: str | None = None, *, sizes: str | None = None, source: str = "ONNX") -> tuple[Model, str, list[str]]:
+def from_onnx(
+    file: File, layers: str | None = None, *, sizes: str | None = None, source: str = "ONNX", loops: bool = True
+) -> tuple[Model, str, list[str]]:
     """Build a model from a graph.
 
     Parameters
@@ -49,6 +51,8 @@ def from_onnx(file: File, layers: str | None = None, *, sizes: str | None = None
         What the file leaves open of its inputs, as `settling.parse` reads it.
     source : str
         What the model says it was made from.
+    loops : bool
+        Whether a loop of no known cell becomes layers in a cycle.
 
     Returns
     -------
@@ -67,7 +71,7 @@ def from_onnx(file: File, layers: str | None = None, *, sizes: str | None = None
     """
     if layers is not None:
         raise UsageError(f"is a graph, which says itself what follows what; leave layers={layers!r} out.")
-    taken = followed(file, sizes, source)
+    taken = followed(file, sizes, source, loops=loops)
     return taken.model, ", ".join(one.name for one in taken.model.layers), taken.notes
 
 
@@ -83,11 +87,16 @@ class Followed(NamedTuple):
     given: dict[str, NDArray[np.int64]]
 
 
-def followed(file: File, sizes: str | None, source: str, *, at_once: bool = True) -> Followed:
-    """The same as `from_onnx`, with what the inputs were taken for. at_once: whether it is the file that says how many steps it takes."""
+def followed(
+    file: File, sizes: str | None, source: str, *, at_once: bool = True, loops: bool = True, tried: list[Attempt] | None = None
+) -> Followed:
+    """The same as `from_onnx`, with what the inputs were taken for.
+
+    at_once: whether it is the file that says how many steps it takes; tried: what was tried is added to it.
+    """
     graph, values = settled(in_order(file.graph), parse(sizes) if sizes is not None else Sizes())
     graph, budget = with_plain_indices(without_thresholds(graph)), Budget()
-    notes, tried = [NOTE] if rounds_biases(graph) else [], list[Attempt]()
+    notes, tried = [NOTE] if rounds_biases(graph) else [], [] if tried is None else tried
     try:
         taken = _followed(replace(file, graph=graph), values, source, budget, at_once, tried)
     except EdgeLSTMError as problem:
@@ -96,7 +105,7 @@ def followed(file: File, sizes: str | None, source: str, *, at_once: bool = True
         if found is not None:
             taken = _followed(replace(file, graph=found[0]), values, source, Budget(), at_once, [])
             notes = [found[1], *notes]
-        elif any(one.unknown for one in tried):
+        elif loops and any(one.unknown for one in tried):
             taken = _fed_back(replace(file, graph=graph), values, source, tried, _alone(problem))
         else:
             raise problem from None

@@ -1,0 +1,150 @@
+"""ONNX Loop and Scan whose body is any cell; how often a Loop runs, and what it knows of the number of an iteration."""
+
+import numpy as np
+import pytest
+
+from edgelstm import reference
+from edgelstm.errors import UnsupportedModelError
+from edgelstm.importers.from_onnx.chains import from_onnx
+from edgelstm.importers.from_onnx.file import parse
+
+helper, numpy_helper = pytest.importorskip("onnx.helper"), pytest.importorskip("onnx.numpy_helper")
+ort = pytest.importorskip("onnxruntime")
+
+STEPS, INPUTS, HIDDEN, LIMIT = 9, 3, 4, 1e-5
+
+node = helper.make_node
+
+
+def value(name, kind, shape=()):
+    return helper.make_tensor_value_info(name, kind, list(shape))
+
+
+#: ``h = tanh(x W + h U)``, and ``h = sigmoid(tanh(x W + h U) V) h + tanh(x W + h U)``.
+KNOWN = [
+    node("MatMul", ["x", "W"], ["xW"]),
+    node("MatMul", ["h", "U"], ["hU"]),
+    node("Add", ["xW", "hU"], ["z"]),
+    node("Tanh", ["z"], ["made"]),
+]
+UNKNOWN = [
+    *KNOWN[:-1],
+    node("Tanh", ["z"], ["g"]),
+    node("MatMul", ["g", "V"], ["gV"]),
+    node("Sigmoid", ["gV"], ["gate"]),
+    node("Mul", ["gate", "h"], ["kept"]),
+    node("Add", ["kept", "g"], ["made"]),
+]
+CELLS = {"a known cell": KNOWN, "any cell": UNKNOWN}
+
+
+def model_of(nodes, begin=0.0, time="T", **constants):
+    rng = np.random.default_rng(4)
+    weights = {name: rng.normal(size=(INPUTS if name == "W" else HIDDEN, HIDDEN)).astype(np.float32) * 0.3 for name in "WUV"}
+    given = {**weights, "h0": np.full((1, HIDDEN), begin, np.float32), "true": np.array(True), "zero": np.array(0), "one": np.array(1)}
+    arrays = [numpy_helper.from_array(np.asarray(array), name) for name, array in {**given, **constants}.items()]
+    graph = helper.make_graph(nodes, "g", [value("in", 1, (1, time, INPUTS))], [value("out", 1, (1, None, HIDDEN))], arrays)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
+def looped(cell, *more, running="on", trips="trips", **options):
+    """A Loop over the rows. more: nodes of its body, of which the last may give ``h_next``; running: what says that it goes on."""
+    made = {name for one in more for name in one.output}
+    after = [] if "h_next" in made else [node("Identity", ["made"], ["h_next"])]
+    body = [node("Gather", ["rows", "i"], ["x"], axis=0), *cell, *more, *after, node("Identity", ["h_next"], ["y"])]
+    body += [node("Identity", [running], ["goes_on"])]
+    inputs = [value("i", 7), value("on", 9), value("h", 1, (1, HIDDEN))]
+    graph = helper.make_graph(body, "b", inputs, [value("goes_on", 9), value("h_next", 1, (1, HIDDEN)), value("y", 1, (1, HIDDEN))])
+    nodes = [
+        node("Transpose", ["in"], ["rows"], perm=[1, 0, 2]),
+        node("Shape", ["rows"], ["sizes"]),
+        node("Gather", ["sizes", "zero"], ["trips"], axis=0),
+        node("Loop", [trips, "true", "h0"], ["end", "ys"], body=graph),
+        node("Transpose", ["ys"], ["out"], perm=[1, 0, 2]),
+    ]
+    return model_of(nodes, **options)
+
+
+def scanned(cell, backward=False, begin=0.0):
+    inputs = [value("h", 1, (1, HIDDEN)), value("x", 1, (1, INPUTS))]
+    outputs = [value("made", 1, (1, HIDDEN)), value("y", 1, (1, HIDDEN))]
+    body = helper.make_graph([*cell, node("Add", ["made", "h"], ["y"])], "b", inputs, outputs)
+    ways = {"scan_input_directions": [int(backward)], "scan_output_directions": [int(backward)]}
+    nodes = [
+        node("Transpose", ["in"], ["rows"], perm=[1, 0, 2]),
+        node("Scan", ["h0", "rows"], ["end", "ys"], body=body, num_scan_inputs=1, **ways),
+        node("Transpose", ["ys"], ["out"], perm=[1, 0, 2]),
+    ]
+    return model_of(nodes, begin)
+
+
+def check(data, steps=(STEPS, 60)):
+    model = from_onnx(parse(data))[0]
+    for count in steps:
+        x = np.random.default_rng(count).normal(size=(1, count, INPUTS)).astype(np.float32)
+        wanted = ort.InferenceSession(data).run(None, {"in": x})[0][0]
+        found = reference.run(model, x[0])
+        assert found.shape == wanted.shape
+        assert np.abs(found - wanted).max() <= LIMIT
+    return model
+
+
+@pytest.mark.parametrize("begin", [0.0, 0.7])
+@pytest.mark.parametrize("cell", CELLS)
+def test_loops_and_scans_answer_as_the_file(cell, begin):
+    kinds = [{layer.kind for layer in check(data).layers} for data in (looped(CELLS[cell], begin=begin), scanned(CELLS[cell], begin=begin))]
+    assert ("previous" in kinds[0]) is (cell == "any cell")
+    assert "previous" in kinds[1] or (cell, begin) == ("a known cell", 0.0)
+    assert check(looped(CELLS[cell], begin=begin, time=STEPS), (STEPS,)).window == STEPS
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_condition_over_the_state_chooses_within_a_loop(cell):
+    below = [node("ReduceSum", ["made"], ["total"], keepdims=0), node("Less", ["total", "limit"], ["below"])]
+    check(looped(CELLS[cell], *below, node("Where", ["below", "h", "made"], ["h_next"]), limit=np.float32(0.5)))
+
+
+STOPS = {
+    "as soon as a number is large": (
+        [node("ReduceSum", ["made"], ["total"], keepdims=0), node("Less", ["total", "limit"], ["less"])],
+        {"running": "less", "limit": np.float32(0.5)},
+        "runs as long as numbers of the recording say",
+    ),
+    "after five rows": ([], {"trips": "five", "five": np.array(5)}, "runs 5 times"),
+    "when its number is three": ([node("Less", ["i", "three"], ["less"])], {"running": "less", "three": np.array(3)}, "runs 4 times"),
+    "at once": ([], {"running": "no", "no": np.array(False)}, "runs 1 times"),
+}
+
+
+@pytest.mark.parametrize("name", STOPS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_loops_that_stop_before_the_recording_does_are_refused(cell, name):
+    more, options, why = STOPS[name]
+    with pytest.raises(UnsupportedModelError, match=why):
+        from_onnx(parse(looped(CELLS[cell], *more, **options)))
+
+
+NUMBERED = {
+    "the state is kept in the first rows": [node("Less", ["i", "three"], ["early"]), node("Where", ["early", "h", "made"], ["h_next"])],
+    "the number is added": [node("Cast", ["i"], ["number"], to=1), node("Add", ["made", "number"], ["h_next"])],
+    "the number is a factor": [node("Cast", ["i"], ["number"], to=1), node("Mul", ["made", "number"], ["h_next"])],
+    "every third row": [
+        node("Mod", ["i", "three"], ["rest"]),
+        node("Equal", ["rest", "zero"], ["third"]),
+        node("Where", ["third", "h", "made"], ["h_next"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", NUMBERED)
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_hangs_on_the_number_of_an_iteration_is_refused(cell, name):
+    with pytest.raises(UnsupportedModelError, match="computes with the number of a loop's iteration"):
+        from_onnx(parse(looped(CELLS[cell], *NUMBERED[name], three=np.array(3))))
+
+
+def test_what_was_before_is_not_what_comes_after():
+    """A scan from the end reads what was one row later; with a state of no cell it is refused."""
+    for cell, begin in ((KNOWN, 0.0), (KNOWN, 0.5), (UNKNOWN, 0.0), ([node("MatMul", ["x", "W"], ["made"])], 0.0)):
+        with pytest.raises(UnsupportedModelError, match="from the recording's end"):
+            from_onnx(parse(scanned(cell, True, begin)))
