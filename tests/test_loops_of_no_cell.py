@@ -79,7 +79,17 @@ def stepped(data, sample, becomes, answer):
     return np.array(found)
 
 
+def divided(net, x, h):
+    """LTC: what a state comes to is divided by conductances, some times a step."""
+    leak, read = net.constant(np.float32(0.5)), net("Gemm", x, net.array(INPUTS, HIDDEN), net.array(HIDDEN))
+    for _ in range(6):
+        open_ = net("Sigmoid", net("Add", read, net("Mul", h, net.array(1, HIDDEN))))
+        h = net("Div", net("Add", net("Mul", h, leak), net("Mul", open_, net.array(1, HIDDEN))), net("Add", leak, open_))
+    return h
+
+
 CELLS = {
+    "LTC": (divided, ("h",), ("h_out",)),
     "CfC": (closed_form, ("h",), ("h_out",)),
     "coRNN": (oscillating, ("hy", "hz"), ("hy_new", "hz_new")),
     "Mogrifier LSTM": (mogrified, ("h0", "c0"), ("hn", "cn")),
@@ -100,8 +110,9 @@ def test_one_step_of_any_cell_is_layers_in_a_cycle(name):
     assert np.abs(reference.run(model, recording()) - wanted).max() <= LIMIT
 
 
-def test_compiled_code_answers_as_the_file():
-    data = one_step(*CELLS["CfC"])
+@pytest.mark.parametrize("name", ["CfC", "LTC"])
+def test_compiled_code_answers_as_the_file(name):
+    data = one_step(*CELLS[name])
     model, x = from_onnx(parse(data))[0], recording()
     wanted = stepped(data, "x", {"h": "h_out"}, "y")
     stream = el.Stream(model)

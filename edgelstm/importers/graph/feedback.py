@@ -7,12 +7,17 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnsupportedModelError
+from ...layers.activations import LEAST_DIVISOR, spelled
 from ...layers.order import INPUT
 from ...layers.record import Layer
 from .delays import Taps, taps
 from .emitting import Emitter, layer
-from .expressions import Expression, Floats, State
+from .expressions import Apply, Expression, Floats, State
+from .ranges import Ranges
 from .wires import Ids, Space, Wire, distinct
+
+#: Divisors are taken to be a little smaller than their bound, which rounding may pass; a larger bound than this is left out.
+_CLOSE, _MOST_DIVISOR = 0.99, 1e6
 
 
 @dataclass(eq=False)
@@ -37,6 +42,9 @@ class Looping(Emitter):
     known: bool = True
     _back: dict[int, Back] = field(default_factory=dict)
     _behind: dict[str, Back] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._ranges = Ranges(self.space)
 
     def emit(self, refs: Ids, place: str) -> list[Layer]:
         self._back = self._fed_back(refs)
@@ -102,6 +110,8 @@ class Looping(Emitter):
         return [] if isinstance(source, Back) else super()._before(source)
 
     def _layer(self, wire: Wire, source: Expression) -> str:
+        if isinstance(source, Apply) and source.word.startswith("reciprocal"):
+            return super()._layer(wire, replace(source, word=self._divided(source)))
         if not isinstance(source, Back):
             return super()._layer(wire, source)
         initial = source.initial if source.initial.any() else None
@@ -109,6 +119,11 @@ class Looping(Emitter):
         name = self._add(layer("Previous", source.place, size=wire.width, initial=initial, of="later"), (clock,))
         self._behind[name] = source
         return name
+
+    def _divided(self, source: Apply) -> str:
+        """A reciprocal that tells how small its divisors can be, so that what goes round a loop has a bound."""
+        least = float(self._ranges.of(source.refs).least.min()) * _CLOSE
+        return spelled("reciprocal", least) if LEAST_DIVISOR < least < _MOST_DIVISOR else source.word
 
     def _end(self, names: tuple[str, ...]) -> None:
         of = {name: self._one(self._read(source.following, source.place)) for name, source in self._behind.items()}

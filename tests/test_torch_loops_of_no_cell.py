@@ -1,0 +1,121 @@
+"""Cells that people write in PyTorch and that are none of those known: every form of export answers as PyTorch over many steps."""
+
+import io
+
+import numpy as np
+import pytest
+
+import edgelstm as el
+from edgelstm import reference
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+INPUTS, HIDDEN, WINDOW, LIMIT = 3, 5, 12, 1e-5
+
+
+class ClosedForm(nn.Module):
+    """CfC: a mixture of two candidates, all made of one layer over sample and state."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = nn.Linear(INPUTS + HIDDEN, 8)
+        self.first, self.second, self.time, self.fc = nn.Linear(8, HIDDEN), nn.Linear(8, HIDDEN), nn.Linear(8, HIDDEN), nn.Linear(HIDDEN, 2)
+
+    def forward(self, x, hx):
+        z = 1.7159 * torch.tanh(0.666 * self.backbone(torch.cat([x, hx], 1)))
+        t = torch.sigmoid(self.time(z))
+        h = torch.tanh(self.first(z)) * (1.0 - t) + t * torch.tanh(self.second(z))
+        return self.fc(h), h
+
+
+class Stepped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = ClosedForm()
+
+    def forward(self, x):
+        h = torch.zeros(x.size(0), 5)
+        answers = []
+        for t in range(x.size(1)):
+            y, h = self.cell(x[:, t], h)
+            answers.append(y)
+        return torch.stack(answers, 1)
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(2)
+    return Stepped().eval()
+
+
+def export(network, form, path):
+    step = torch.zeros(1, INPUTS), torch.zeros(1, HIDDEN)
+    window = torch.zeros(1, WINDOW, INPUTS)
+    match form:
+        case "step.pt2":
+            torch.export.save(torch.export.export(network.cell, step), path)
+        case "step traced.pt":
+            torch.jit.save(torch.jit.trace(network.cell, step), path)
+        case "step.onnx":
+            torch.onnx.export(network.cell, step, path, dynamo=False, input_names=["x", "hx"], output_names=["y", "hx_out"])
+        case "scripted.pt":
+            torch.jit.save(torch.jit.script(network), path)
+        case "traced.pt":
+            torch.jit.save(torch.jit.trace(network, window), path)
+        case "scripted.onnx":
+            script, axes = torch.jit.script(network), {"x": {1: "time"}}
+            torch.onnx.export(script, (window,), path, dynamo=False, input_names=["x"], output_names=["y"], dynamic_axes=axes)
+
+
+@pytest.mark.parametrize("form", ["step.pt2", "step traced.pt", "step.onnx", "scripted.pt", "traced.pt", "scripted.onnx"])
+def test_every_form_of_export_answers_as_pytorch(network, form, tmp_path, capsys):
+    path = str(tmp_path / form)
+    export(network, form, path)
+    model = el.load(path)
+    assert [layer.kind for layer in model.layers].count("previous") == 1
+    for steps in (WINDOW,) if model.window else (60, 7):
+        x = np.random.default_rng(steps).normal(size=(steps, INPUTS)).astype(np.float32)
+        with torch.no_grad():
+            wanted = network(torch.from_numpy(x[None]))[0].numpy()
+        assert np.abs(reference.run(model, x) - wanted).max() <= LIMIT
+
+
+class Gated(nn.Module):
+    """A known cell whose answers are gathered in a list, newest last or first."""
+
+    def __init__(self, first):
+        super().__init__()
+        self.cell, self.first = nn.GRUCell(INPUTS, HIDDEN), first
+
+    def forward(self, x):
+        h = torch.zeros(x.size(0), 5)
+        answers = []
+        for t in range(x.size(1)):
+            h = self.cell(x[:, t], h)
+            if self.first:
+                answers.insert(0, h)
+            else:
+                answers.append(h)
+        return torch.stack(answers, 1)
+
+
+def test_a_loop_that_gathers_its_answers_in_a_sequence(tmp_path):
+    torch.manual_seed(3)
+    for first in (False, True):
+        script, data = torch.jit.script(Gated(first).eval()), io.BytesIO()
+        axes = {"x": {1: "time"}}
+        torch.onnx.export(
+            script, (torch.zeros(1, 4, INPUTS),), data, dynamo=False, input_names=["x"], output_names=["y"], dynamic_axes=axes
+        )
+        (path := tmp_path / f"{first}.onnx").write_bytes(data.getvalue())
+        if first:
+            with pytest.raises(el.UnsupportedModelError, match="a sequence to which a loop adds arrays"):
+                el.load(path)
+            continue
+        model, x = el.load(path), np.random.default_rng(0).normal(size=(60, INPUTS)).astype(np.float32)
+        assert [layer.kind for layer in model.layers] == ["gru"]
+        wanted = script(torch.from_numpy(x[None]))[0].detach().numpy()
+        assert np.abs(reference.run(model, x) - wanted).max() <= LIMIT
