@@ -148,3 +148,32 @@ def test_what_was_before_is_not_what_comes_after():
     for cell, begin in ((KNOWN, 0.0), (KNOWN, 0.5), (UNKNOWN, 0.0), ([node("MatMul", ["x", "W"], ["made"])], 0.0)):
         with pytest.raises(UnsupportedModelError, match="from the recording's end"):
             from_onnx(parse(scanned(cell, True, begin)))
+
+
+def gathered(*more, at=(), cell=KNOWN):
+    """A Loop that adds its answers to a sequence. at: the place where it puts them; more: nodes of its body."""
+    body = [node("Gather", ["rows", "i"], ["x"], axis=0), *cell, *more]
+    body += [node("SequenceInsert", ["seq", "made", *at], ["seq_next"]), node("Identity", ["on"], ["goes_on"])]
+    sequence = [helper.make_tensor_sequence_value_info(name, 1, None) for name in ("seq", "seq_next")]
+    inputs = [value("i", 7), value("on", 9), value("h", 1, (1, HIDDEN)), sequence[0]]
+    graph = helper.make_graph(body, "b", inputs, [value("goes_on", 9), value("made", 1, (1, HIDDEN)), sequence[1]])
+    nodes = [
+        node("Transpose", ["in"], ["rows"], perm=[1, 0, 2]),
+        node("Shape", ["rows"], ["sizes"]),
+        node("Gather", ["sizes", "zero"], ["trips"], axis=0),
+        node("SequenceEmpty", [], ["empty"], dtype=1),
+        node("Loop", ["trips", "true", "h0", "empty"], ["end", "all"], body=graph),
+        node("ConcatFromSequence", ["all"], ["out"], axis=1, new_axis=1),
+    ]
+    return model_of(nodes)
+
+
+def test_a_sequence_that_a_loop_adds_to():
+    for cell in CELLS.values():
+        check(gathered(cell=cell))
+    length = [node("SequenceLength", ["seq"], ["count"]), node("Cast", ["count"], ["number"], to=1), node("Add", ["h", "number"], ["k"])]
+    twice = node("SequenceInsert", ["seq", "made"], ["unread"])
+    for data in (gathered(at=["zero"]), gathered(cell=[*length, KNOWN[0], node("MatMul", ["k", "U"], ["hU"]), *KNOWN[2:]])):
+        with pytest.raises(UnsupportedModelError, match="a sequence to which a loop adds arrays"):
+            from_onnx(parse(data))
+    check(gathered(twice))
