@@ -19,6 +19,7 @@ from ..graph.tracing import Flow
 from ..graph.wires import Ids, Space, distinct
 from .closing import Closing, Pairs
 from .file import Tensor
+from .signature import Reading
 
 #: Parts of names that tell which of two calls is meant, and parts that tell of a state.
 _CALLS = re.compile(r"in|out|input|output|new|next|old|prev|previous|last|cur|current|init|initial|updated|after|before|x|y|t|n|0")
@@ -99,7 +100,8 @@ class Certainty:
     def forgotten(self) -> tuple[str, str] | None:
         """An output, and an input that is read as samples though both stand where a state does, and the name tells nothing.
 
-        All inputs but the first are as large as the last outputs, in order, and there is an answer before these.
+        All inputs but the first are as large as the last outputs, in order, and there is an answer before these. It is as large as a state
+        that goes round, as h and c of one cell are.
         """
         sizes = {tensor.name: ids.size for tensor, ids in (*self.samples.items(), *self.states.items())}
         behind = [tensor.name for tensor in self.inputs[1:] if tensor.name in sizes]
@@ -107,9 +109,9 @@ class Certainty:
         ends = flows[-len(behind) :] if behind else []
         if len(sizes) != len(self.inputs) or len(ends) == len(flows) or [ids.size for _, ids in ends] != [sizes[name] for name in behind]:
             return None
-        after = dict(zip(behind, ends, strict=True))
+        after, widths = dict(zip(behind, ends, strict=True)), {state.size for state in self.states.values()}
         for tensor, ids in self.samples.items():
-            if tensor.name in after and _GIVEN.fullmatch(tensor.name) and not _SAMPLES.fullmatch(tensor.name):
+            if tensor.name in after and ids.size in widths and _GIVEN.fullmatch(tensor.name) and not _SAMPLES.fullmatch(tensor.name):
                 output, ended = after[tensor.name]
                 if tensor.dtype == "float" and output not in self.pairs.values() and depends(self.space, ended, ids):
                     return output.name, tensor.name
@@ -145,6 +147,14 @@ class Certainty:
             named = not _tells_a_state(tensor.name) and (_SAMPLES.fullmatch(tensor.name) or not _GIVEN.fullmatch(tensor.name))
             if tensor.dtype == "float" and not named and any(a.size == ids.size and depends(self.space, a, ids) for a in answers):
                 raise UnsupportedModelError(f"does not tell whether the input {printable(tensor.name, 60)!r} is a state; {_WAY}.")
+
+
+def may_hold_a_memory(reading: Reading) -> bool:
+    """Whether samples behind the first, of which a call holds one step, are rows, as a decoder is given a memory."""
+    if reading.steps() != 1 or reading.memories:
+        return False
+    shapes = [tensor.shape or () for tensor, _ in reading.samples[1:] if tensor.dtype == "float"]
+    return any(len(shape) == 3 and shape[1] != 1 for shape in shapes)
 
 
 def _stem(name: str) -> str:

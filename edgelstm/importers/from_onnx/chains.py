@@ -15,6 +15,7 @@ from ...model import Model
 from ..graph.tracing import Value
 from ..graph.wires import Budget
 from .attempts import Attempt
+from .certain import may_hold_a_memory
 from .deciding import Found, decided, is_fixed
 from .file import File, Graph
 from .forms import Forms
@@ -147,6 +148,8 @@ def _followed(
     first: Reading | None = None
     for reading in readings(graph.inputs, graph.outputs):
         first = first or reading
+        if feeds_back and may_hold_a_memory(reading):
+            continue
         for form in forms:
             attempt = Attempt(replace(file, graph=form), reading, constants, budget=budget, feeds_back=feeds_back)
             try:
