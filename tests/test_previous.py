@@ -186,6 +186,7 @@ def random_layer(draw, rng, size, name, inputs, names):
         "dense": lambda: el.Dense(uniform(rng, size, 2 * size), **both),
         "tanh": lambda: el.Activation("tanh", **one),
         "rnn": lambda: el.RNN(uniform(rng, size, size), uniform(rng, size, size), **one),
+        "conv": lambda: el.Conv1D(uniform(rng, size, size, 2), **one),
     }
     return makers[draw(st.sampled_from([*makers, "previous"]))]()
 
@@ -244,9 +245,18 @@ def elman(**options):
         ([*elman(), el.MaxPool1D(2, name="seldom"), el.Previous(4, of="h", name="last")], el.UsageError, "no layer reads"),
         ([*elman()[:2], el.Conv1D(np.ones((4, 4, 2)), stride=2, padding="valid", name="h")], el.UnsupportedModelError, "same steps"),
         ([*elman()[:2], el.Conv1D(np.ones((4, 4, 2)), padding="valid", name="h")], el.UnsupportedModelError, "same steps"),
-        ([*elman(), el.Reverse()], el.UnsupportedModelError, "whole recording"),
-        ([*elman(), el.Last()], el.UnsupportedModelError, "whole recording"),
-        ([*elman(), el.RNN(np.ones((2, 4)), np.ones((2, 2)), reverse=True)], el.UnsupportedModelError, "whole recording"),
+        ([*elman(of="late"), el.Reverse(name="late")], el.UnsupportedModelError, "reverse 'late' needs the whole recording"),
+        ([*elman(of="late"), el.Last(name="late")], el.UnsupportedModelError, "last 'late' needs the whole recording"),
+        (
+            [*elman(of="late"), el.RNN(np.ones((4, 4)), np.ones((4, 4)), reverse=True, name="late")],
+            el.UnsupportedModelError,
+            "rnn 'late' needs the whole recording",
+        ),
+        (
+            [*elman(), el.Last(name="end"), el.Previous(4, of="h", name="seldom"), el.Concat(inputs=("end", "seldom"))],
+            el.ShapeError,
+            "gives 1 rows, as its input 'end'; 'h', whose value it gives, one row at each sample",
+        ),
         ([*elman(), el.Dense(np.ones((4, 4)), inputs=("before",), name="lost"), el.Concat(inputs=("h",))], el.UsageError, "no layer reads"),
         (
             [*elman(), el.Previous(4, of="b", name="a"), el.Previous(4, of="a", name="b"), el.Concat(inputs=("h",))],
@@ -378,13 +388,14 @@ def test_scalers_and_what_becomes_of_layers_leave_a_loop_as_it_is():
     assert scaled.layers[2].inputs == INPUT
     ready = (xs - np.float32([0, 0, 3e4])) / np.float32([1, 100, 1e4])
     np.testing.assert_allclose(el.Stream(scaled).process(xs), reference.run(bare, ready), atol=1e-5)
+    apart = uniform(rng, 64, 3) / [1, 100, 1e4]
     alone = el.Model(
         [
-            el.Normalizer([0, 0, 3e4], [1, 100, 1e4], name="x"),
+            el.Normalizer([0, 0, 3e4], np.ones(3), name="x"),
             el.Previous(16, of="h", name="before", inputs=("x",)),
-            el.LSTM(uniform(rng, 64, 3), uniform(rng, 64, 16), name="lstm", inputs=("x",)),
+            el.LSTM(apart, uniform(rng, 64, 16), name="lstm", inputs=("x",)),
             el.Previous(3, of="x", name="late"),
-            el.Dense(weight, name="way", inputs=("late", "before")),
+            el.Dense(weight / [1, 100, 1e4, *[1] * 16], name="way", inputs=("late", "before")),
             el.Add(inputs=("lstm", "way"), name="both"),
             el.Activation("tanh", name="h"),
         ]
@@ -424,3 +435,90 @@ def test_a_state_is_given_and_taken():
     np.testing.assert_allclose(stream.process(xs), plain.process(xs), atol=1e-6)
     stream.reset()
     np.testing.assert_array_equal(stream.state("before")["h"], np.float32(layer.h0))
+
+
+def test_streams_of_a_bank_and_of_a_library_go_around_by_themselves(tmp_path):
+    """A group of streams shares its passes over an LSTM's weights, inside a loop whose end is the model's answer."""
+    rng = np.random.default_rng(7)
+    model = el.Model(
+        [
+            el.Previous(4, [1, 2, 3, 4], of="y", name="before", inputs=INPUT),
+            el.LSTM(uniform(rng, 64, 9), uniform(rng, 64, 16), uniform(rng, 64), inputs=("input", "before")),
+            el.Dense(uniform(rng, 4, 16)),
+            el.Activation("tanh", name="y"),
+        ]
+    )
+    xs = rng.normal(size=(12, 20, 5)).astype(np.float32)  # (streams, time, inputs)
+    expected = [el.Stream(model).process(x) for x in xs]
+    np.testing.assert_allclose(expected[3], reference.run(model, xs[3]), atol=1e-6)
+    path = tmp_path / "loop.so"
+    el.build(model).write(path)
+    np.testing.assert_array_equal(el.Stream(path).process(xs[0]), expected[0])
+    for made in (model, path):
+        bank = el.StreamBank(made, capacity=12)
+        found = [np.array(bank.step_many(range(12), xs[:, t])) for t in range(10)]
+        np.testing.assert_array_equal(np.stack(found, axis=1), np.array(expected)[:, :10])
+        np.testing.assert_array_equal(bank.process_many(range(12), xs[:, 10:]), np.array(expected)[:, 10:])
+
+
+def cell(rng, tag, source, size):
+    """A loop of six units that reads its sums of the step before, too."""
+    return [
+        el.Previous(6, uniform(rng, 6), of=f"h{tag}", name=f"before{tag}", inputs=(source,)),
+        el.Dense(uniform(rng, 6, size + 6), uniform(rng, 6), inputs=(source, f"before{tag}"), name=f"sums{tag}"),
+        el.Conv1D(uniform(rng, 6, 6, 2), name=f"both{tag}"),
+        el.Activation("tanh", name=f"h{tag}"),
+    ]
+
+
+def around(parts, x):
+    """What `cell` gives for rows x, by NumPy alone."""
+    before, sums, both, _ = parts
+    h, last, found = before.initial, np.zeros(6), []
+    for row in x:
+        now = sums.weight @ np.concatenate([row, h]) + sums.bias
+        h, last = np.tanh(both.weight[..., 0] @ last + both.weight[..., 1] @ now), now
+        found.append(h)
+    return np.array(found)
+
+
+def test_recordings_are_read_from_both_ends(tmp_path):
+    rng = np.random.default_rng(8)
+    forth, back = cell(rng, 0, "input", 3), cell(rng, 1, "turned", 3)
+    above = cell(rng, 2, "ends", 12)
+    turned, again = el.Reverse(name="turned", inputs=INPUT), el.Reverse(name="again", inputs=("h1",))
+    ends = el.Concat(inputs=("h0", "again"), name="ends")
+    head = el.Dense(uniform(rng, 2, 6))
+    model = el.Model([*forth, turned, *back, again, ends, *above, head])
+    path = tmp_path / "both.so"
+    el.build(model).write(path)
+    for steps in (1, 2, 16, 17, 53):
+        xs = rng.normal(size=(steps, 3)).astype(np.float32)
+        expected = around(above, np.hstack([around(forth, xs), around(back, xs[::-1])[::-1]])) @ head.weight.T
+        np.testing.assert_allclose(reference.run(model, xs), expected, atol=1e-6)
+        np.testing.assert_allclose(el.Stream(model).process(xs), expected, atol=1e-6)
+        np.testing.assert_array_equal(el.Stream(path).process(xs), el.Stream(model).process(xs))
+
+
+def test_a_decoder_goes_around_its_rows():
+    """Of a fixed number, behind the last row of the recording."""
+    rng = np.random.default_rng(9)
+    encoder, decoder = el.RNN(uniform(rng, 5, 3), uniform(rng, 5, 5)), cell(rng, 0, "rows", 5)
+    xs = rng.normal(size=(20, 3)).astype(np.float32)
+    last = reference.run(el.Model([encoder]), xs)[-1]
+    for rows in (1, 7, 30):
+        model = el.Model([encoder, el.Last(), el.Repeat(rows, name="rows"), *decoder])
+        expected = around(decoder, [last] * rows)
+        np.testing.assert_allclose(reference.run(model, xs), expected, atol=1e-6)
+        np.testing.assert_allclose(el.Stream(model).process(xs), expected, atol=1e-6)
+
+
+def test_rows_that_are_seldom_are_read_from_both_ends():
+    rng = np.random.default_rng(10)
+    front = el.Conv1D(uniform(rng, 4, 3, 3), stride=2, padding="valid", name="frames")
+    forth, back = cell(rng, 0, "frames", 4), cell(rng, 1, "turned", 6)
+    model = el.Model([front, *forth, el.Reverse(name="turned"), *back])
+    for steps in (3, 4, 40):
+        xs = rng.normal(size=(steps, 3)).astype(np.float32)
+        expected = around(back, around(forth, reference.run(el.Model([front]), xs))[::-1])
+        np.testing.assert_allclose(el.Stream(model).process(xs), expected, atol=1e-6)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..layers.order import INPUT
+from ..layers.order import INPUT, groups
 from ..layers.record import Layer
 from ..layers.wire import Wire
 from ..model import Model
@@ -42,7 +42,8 @@ class Operation(Fields):
     """One call of a kernel. Offsets are in floats.
 
     `every`, `first`: when the rows that it reads are due (`layers.wire.Wire`); `counts`: as `lowering.Lowered` has it.
-    `fixed`: how many rows of a recording it reads, where their number is fixed; else 0.
+    `fixed`: how many rows of a recording it reads, where their number is fixed; else 0. `loop`: the loop of layers that it belongs to, all
+    of whose operations take one row before they take the next; 0: none.
     """
 
     kernel: str
@@ -55,6 +56,7 @@ class Operation(Fields):
     first: int = 1
     counts: bool = False
     fixed: int = 0
+    loop: int = 0
 
 
 class Layout(Fields):
@@ -149,13 +151,12 @@ class Builder:
         scratch = max(low.scratch for low in self.lowered.values())
         longest = SHORTEST_BLOCK if target.bare_metal else LONGEST_BLOCK
         self.block = min(longest, max(SHORTEST_BLOCK, BLOCK_SCRATCH // max(1, scratch)))
-        if any(layer.of for layer in model.layers):  # the next timestep reads what this one gave
-            self.block = 1
         weights = model.output_size if model.generates else 0
         self.scratch = max(scratch * self.block, *(low.workspace for low in self.lowered.values()), weights)
         self.end = self.state_size + up_to(LINE, self.scratch)
         self.places = {INPUT: Place("input", 0, model.input_size)}
         self.work: int | None = None
+        self.loop, self.groups = 0, groups(model.layers)
         self.keeps: dict[str, tuple[tuple[str, int, int], ...]] = {}
 
     def keep(self, layer: Layer, low: Lowered) -> None:
@@ -176,7 +177,7 @@ class Builder:
             self.state.append(np.pad(low.state, (0, -low.state.size % LINE)))
         constants = (*low.constants.items(), ("x_stride", source.stride), ("y_stride", target.stride))
         when = wire.every, wire.first, low.counts is not None
-        self.operations.append(Operation(low.kernel, constants, self.weights_size, source, target, state, *when))
+        self.operations.append(Operation(low.kernel, constants, self.weights_size, source, target, state, *when, loop=self.loop))
         self.weights.append(np.pad(low.weights, (0, -low.weights.size % LINE)))
         self.weights_size += self.weights[-1].size
 
@@ -193,28 +194,39 @@ class Builder:
 
     def run(self) -> None:
         answer = Place("output", 0, self.model.output_size)
-        for layer in self.model.layers:
-            low = self.lowered[layer.name]
-            if layer.name in self.folded and layer.takes_index:  # those that read it take the index themselves
-                self.places[layer.name] = self.gathered(layer.inputs)
-                continue
-            last = layer is self.model.layers[-1]
-            exact = low.width == self.model.size_of(layer.name)
-            self.places[layer.name] = answer if last and exact else self.room(low.width)
-            source = self.gathered(layer.inputs)
-            self.keep(layer, low)
-            self.emit(low, source, self.places[layer.name], self.model.wire_of(layer.inputs[0]))
-            if last and not exact:
-                self.emit(copy(self.model.output_size), self.places[layer.name], answer, self.model.output_wire)
-        for layer in self.model.layers:
-            if layer.of:
-                self.remember(layer)
+        for number, group in enumerate(self.groups, 1):
+            self.loop = number if any(layer.of for layer in group) else 0
+            for layer in group:
+                self.place(layer, answer)
+            for layer in group:
+                if layer.of:
+                    self.remember(layer)
+            self.release(number, group)
+
+    def place(self, layer: Layer, answer: Place) -> None:
+        """Place what a layer does."""
+        low = self.lowered[layer.name]
+        if layer.name in self.folded and layer.takes_index:  # those that read it take the index themselves
+            self.places[layer.name] = self.gathered(layer.inputs)
+            return
+        last = layer is self.model.layers[-1]
+        exact = low.width == self.model.size_of(layer.name)
+        self.places[layer.name] = answer if last and exact else self.room(low.width)
+        source = self.gathered(layer.inputs)
+        self.keep(layer, low)
+        self.emit(low, source, self.places[layer.name], self.model.wire_of(layer.inputs[0]))
+        if last and not exact:
+            self.emit(copy(self.model.output_size), self.places[layer.name], answer, self.model.output_wire)
+
+    def release(self, number: int, group: tuple[Layer, ...]) -> None:
+        """All operations of a group are placed."""
 
     def remember(self, layer: Layer) -> None:
         """Keep what `layer.of` gave for the next timestep, now that all layers have read what it gave before."""
         ((_, state, size),), place, wire = self.keeps[layer.name], self.places[layer.of], self.model.wire_of(layer.of)
         constants = ("size", size), ("x_stride", place.stride), ("y_stride", place.stride)
-        self.operations.append(Operation("kept_f32", constants, self.weights_size, place, place, state, wire.every, wire.first))
+        when = wire.every, wire.first
+        self.operations.append(Operation("kept_f32", constants, self.weights_size, place, place, state, *when, loop=self.loop))
 
 
 def lay_out(model: Model, target: Target) -> Layout:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import CompileError
-from ..layers.order import INPUT
+from ..layers.order import INPUT, groups
 from ..layers.record import Layer
 from ..model import Model
 from .lowering import HELD, Reach, reach_of
@@ -40,11 +40,11 @@ def held_at(model: Model) -> float:
 
 
 def _limit_and_hold(model: Model) -> tuple[float, float]:
-    reaches = [reach_of(layer) for layer in model.layers]
-    loops = any(layer.of for layer in model.layers)
+    reaches = {layer.name: reach_of(layer) for layer in model.layers}
+    parts, loops = groups(model.layers), any(layer.of for layer in model.layers)
     found = [(0.0, HELD[0])]
     for held in HELD if loops else HELD[:1]:
-        limit = next((x for exponent in range(126, -127, -1) if _fits(model.layers, reaches, x := 2.0**exponent, held)), 0.0)
+        limit = next((x for exponent in range(126, -127, -1) if _fits(parts, reaches, x := 2.0**exponent, held)), 0.0)
         if limit >= LEAST or not loops:
             return limit, held
         found.append((limit, held))
@@ -61,27 +61,40 @@ def _none(model: Model) -> str:
     )
 
 
-def _fits(layers: Sequence[Layer], reaches: Sequence[Reach], largest: float, held: float) -> bool:
+def _fits(parts: Sequence[tuple[Layer, ...]], reaches: dict[str, Reach], largest: float, held: float) -> bool:
     """Whether inputs of this magnitude leave all values within bounds, at whatever step."""
+    values = {INPUT: largest}
+    return all(_bounded(part, reaches, values, held) for part in parts)
+
+
+def _bounded(part: tuple[Layer, ...], reaches: dict[str, Reach], values: dict[str, float], held: float) -> bool:
+    """Add the bounds of what the layers of a loop give, or a layer alone. Whether all inside are within `BOUND`.
+
+    Where what goes around grows until it is held, the model's inputs must leave room.
+    """
     before: dict[str, float] = {}
-    while (values := _values(layers, reaches, largest, before)) is not None:
-        now = {layer.name: values[layer.of] for layer in layers if layer.of}
+    while _follow(part, reaches, values, before):
+        now = {layer.name: values[layer.of] for layer in part if layer.of}
+        if len(part) == 1:
+            values |= {name: max(values[name], min(value, held)) for name, value in now.items()}
+            return True
         grown = {
             name: min(FURTHER * value, held) for name, value in now.items() if held > values[name] and value > values[name] * (1 - LESS)
         }
         if not grown:
-            return held not in before.values() or largest <= held / ROOM
+            return True
+        if held in grown.values() and values[INPUT] > held / ROOM:
+            return False
         before |= grown
     return False
 
 
-def _values(layers: Sequence[Layer], reaches: Sequence[Reach], largest: float, before: dict[str, float]) -> dict[str, float] | None:
-    """The bound of what each layer gives, where those of the step before are given; None where one inside a layer is beyond `BOUND`."""
-    values = {INPUT: largest}
-    for layer, reach in zip(layers, reaches, strict=True):
-        given = [values[name] for name in layer.inputs]
+def _follow(part: tuple[Layer, ...], reaches: dict[str, Reach], values: dict[str, float], before: dict[str, float]) -> bool:
+    """Add the bound of what each layer gives, where those of the step before are given. Whether all inside are within `BOUND`."""
+    for layer in part:
+        given, reach = [values[name] for name in layer.inputs], reaches[layer.name]
         inner = reach.inside(given)
         if max(inner, reach.factor * max(given)) > BOUND:  # what `grows` is given later is within bounds, so that its squares are
-            return None
+            return False
         values[layer.name] = max(min(inner, reach.most), before.get(layer.name, 0.0))
-    return values
+    return True

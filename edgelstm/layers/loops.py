@@ -9,7 +9,7 @@ from .wire import Wire
 
 
 def check_loops(layers: Sequence[Layer]) -> None:
-    """Each such layer names another, every layer but the last reaches the model's answer, and none needs a recording as a whole.
+    """Each such layer names another, every layer but the last reaches the model's answer, and none in a loop needs a recording as a whole.
 
     Raises
     ------
@@ -22,12 +22,12 @@ def check_loops(layers: Sequence[Layer]) -> None:
                 f"{layer.label} gives what another layer of the model gave one step before; {printable(layer.of, 60)!r} is none. "
                 f"Those are: {printable(', '.join(sorted(set(known) - {layer.name})), 200)}."
             )
-    if whole := [layer.label for layer in layers if layer.whole]:
-        back = next(layer.label for layer in layers if layer.of)
-        raise UnsupportedModelError(
-            f"{back} takes one step after the other; {printable(', '.join(whole), 200)} needs the whole recording at once. "
-            "Such layers do not go into one model: make two."
-        )
+    for loop in together(layers):
+        if is_loop(loop) and (whole := [layer.label for layer in loop if layer.whole or layer.answers is not None]):
+            raise UnsupportedModelError(
+                f"{printable(', '.join(whole), 200)} needs the whole recording at once, and stands in the loop of "
+                f"{next(layer.label for layer in loop if layer.of)}, which goes around step by step. Take it out of the loop."
+            )
     reached, found = set[str](), [layers[-1].name]
     while found:
         name = found.pop()
@@ -38,8 +38,8 @@ def check_loops(layers: Sequence[Layer]) -> None:
         raise UsageError(f"no layer reads {printable(', '.join(sorted(lost)), 200)}; only the last layer's output leaves a model.")
 
 
-def check_wires(layers: Sequence[Layer], wires: Mapping[str, Wire]) -> None:
-    """What such a layer gives has the shape that it says, and is due when it is.
+def check_wires(layers: Sequence[Layer], wires: Mapping[str, Wire], rows: Mapping[str, int | None]) -> None:
+    """What such a layer gives has the shape that it says, and is due when it is. rows: as `order.rows_of` gives them.
 
     Raises
     ------
@@ -49,6 +49,12 @@ def check_wires(layers: Sequence[Layer], wires: Mapping[str, Wire]) -> None:
         own, given = wires[layer.name], wires[layer.of]
         if own.shape != given.shape:
             raise ShapeError(f"{layer.label} has the shape {own.shape}; {printable(layer.of, 60)!r}, whose value it gives, {given.shape}.")
+        if rows[layer.name] != rows[layer.of]:
+            counts = ["one row at each sample" if count is None else f"{count} rows" for count in (rows[layer.name], rows[layer.of])]
+            raise ShapeError(
+                f"{layer.label} gives {counts[0]}, as its input {printable(layer.inputs[0], 60)!r}; {printable(layer.of, 60)!r}, "
+                f"whose value it gives, {counts[1]}. Name an input with as many."
+            )
         if own != given:
             raise UnsupportedModelError(
                 f"{layer.label} is due {own.when}, as its input {printable(layer.inputs[0], 60)!r}; {printable(layer.of, 60)!r}, "
@@ -56,12 +62,11 @@ def check_wires(layers: Sequence[Layer], wires: Mapping[str, Wire]) -> None:
             )
 
 
-def timed(layers: Sequence[Layer], wires: Mapping[str, Wire]) -> tuple[Layer, ...]:
+def timed(layers: Sequence[Layer], wires: Mapping[str, Wire], rows: Mapping[str, int | None]) -> tuple[Layer, ...]:
     """The same, where each such layer is due with the first of all that are due at the same steps, which others hardly replace."""
-    firsts: dict[tuple[int, int], str] = {}
-    for name, wire in wires.items():
-        firsts.setdefault((wire.every, wire.first), name)
-    due = {layer.name: firsts[wires[layer.name].every, wires[layer.name].first] for layer in layers}
+    when = {name: (wire.every, wire.first, rows[name]) for name, wire in wires.items()}
+    firsts = {at: name for name, at in reversed(when.items())}
+    due = {layer.name: firsts[when[layer.name]] for layer in layers}
     return tuple(
         replace(layer, inputs=(due[layer.name],)) if layer.of and layer.inputs != (due[layer.name],) else layer for layer in layers
     )

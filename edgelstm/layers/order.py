@@ -156,7 +156,7 @@ def wires(layers: tuple[Layer, ...]) -> dict[str, Wire]:
     if any(layer.of for layer in layers):
         from .loops import check_wires
 
-        check_wires(layers, wires)
+        check_wires(layers, wires, rows)
     return wires
 
 
@@ -177,3 +177,12 @@ def rows_of(layers: tuple[Layer, ...]) -> dict[str, int | None]:
                 raise ShapeError(f"{layer.label} answers first when it has read {layer.rate[1]} rows; it reads {count} for a recording.")
         rows[layer.name] = own or None
     return rows
+
+
+def groups(layers: Sequence[Layer]) -> list[tuple[Layer, ...]]:
+    """The layers of each loop together, all others alone, in an order in which they can run."""
+    if not any(layer.of for layer in layers):
+        return [(layer,) for layer in layers]
+    from .loops import together
+
+    return together(layers)
