@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import edgelstm as el
 from edgelstm import reference
 from edgelstm.errors import UnsupportedModelError
 from edgelstm.importers.from_onnx.chains import from_onnx
@@ -63,6 +64,18 @@ def looped(cell, *more, running="on", trips="trips", **options):
         node("Transpose", ["ys"], ["out"], perm=[1, 0, 2]),
     ]
     return model_of(nodes, **options)
+
+
+def both_ways(cell):
+    """The sum of a scan and one from the end."""
+    inputs = [value("h", 1, (1, HIDDEN)), value("x", 1, (1, INPUTS))]
+    outputs = [value("made", 1, (1, HIDDEN)), value("y", 1, (1, HIDDEN))]
+    body = helper.make_graph([*cell, node("Identity", ["made"], ["y"])], "b", inputs, outputs)
+    nodes = [node("Transpose", ["in"], ["rows"], perm=[1, 0, 2])]
+    for way in (0, 1):
+        ways = {"scan_input_directions": [way], "scan_output_directions": [way]}
+        nodes.append(node("Scan", ["h0", "rows"], [f"end{way}", f"ys{way}"], body=body, num_scan_inputs=1, **ways))
+    return model_of([*nodes, node("Add", ["ys0", "ys1"], ["both"]), node("Transpose", ["both"], ["out"], perm=[1, 0, 2])])
 
 
 def scanned(cell, backward=False, begin=0.0):
@@ -143,11 +156,28 @@ def test_what_hangs_on_the_number_of_an_iteration_is_refused(cell, name):
         from_onnx(parse(looped(CELLS[cell], *NUMBERED[name], three=np.array(3))))
 
 
-def test_what_was_before_is_not_what_comes_after():
-    """A scan from the end reads what was one row later; with a state of no cell it is refused."""
-    for cell, begin in ((KNOWN, 0.0), (KNOWN, 0.5), (UNKNOWN, 0.0), ([node("MatMul", ["x", "W"], ["made"])], 0.0)):
-        with pytest.raises(UnsupportedModelError, match="from the recording's end"):
-            from_onnx(parse(scanned(cell, True, begin)))
+BACKWARD = {
+    "a known cell and its state": (KNOWN, 0.0),
+    "a known cell that begins elsewhere": (KNOWN, 0.5),
+    "any cell": (UNKNOWN, 0.0),
+    "any cell that begins elsewhere": (UNKNOWN, 0.5),
+    "what was one row later": ([node("MatMul", ["x", "W"], ["made"])], 0.0),
+}
+
+
+@pytest.mark.parametrize("name", BACKWARD)
+def test_a_scan_from_the_end_reads_what_was_one_row_later(name):
+    cell, begin = BACKWARD[name]
+    model = check(scanned(cell, True, begin))
+    assert {"previous", "reverse"} <= {layer.kind for layer in model.layers}
+
+
+def test_loops_in_both_directions():
+    data = both_ways(UNKNOWN)
+    model = check(data)
+    x = np.random.default_rng(1).normal(size=(1, 20, INPUTS)).astype(np.float32)
+    wanted = ort.InferenceSession(data).run(None, {"in": x})[0][0]
+    assert np.abs(el.Stream(model).process(x[0]) - wanted).max() <= LIMIT
 
 
 def gathered(*more, at=(), cell=KNOWN):

@@ -242,16 +242,20 @@ class Emitter:
         indices = np.array([starts[wire] for wire in at.wire.tolist()]) + at.number
         key = (tuple(read), indices.tobytes())
         if key not in self._gathers:
-            self._gathers[key] = self._add(layer("Gather", "the graph", indices=indices), tuple(self._names[wire] for wire in read))
+            self._gathers[key] = self._add(layer("Gather", "the graph", indices=indices), tuple(map(self._called, read)))
         return self._gathers[key]
 
     def _piece(self, wire: Wire, start: int, stop: int, place: str) -> str:
         if (start, stop) == (0, wire.width):
-            return self._names[wire.index]
+            return self._called(wire.index)
         key = (wire.index, start, stop)
         if key not in self._pieces:
-            self._pieces[key] = self._add(layer("Slice", place, start=start, stop=stop), (self._names[wire.index],))
+            self._pieces[key] = self._add(layer("Slice", place, start=start, stop=stop), (self._called(wire.index),))
         return self._pieces[key]
+
+    def _called(self, index: int) -> str:
+        """The name of the layer that gives a wire."""
+        return self._names[index]
 
     def _read_weighted(self, refs: Ids, weight: Floats, place: str) -> tuple[tuple[str, ...], Floats]:
         """Names of layers, and `weight` (rows, refs) with its columns in their order; numbers not read get zeros."""
