@@ -131,12 +131,15 @@ class Certainty:
             free = [output for output, ids in self.outputs.items() if ids.size == size and output not in told]
             if len(free) == 1:
                 continue
+            same = [self.outputs[output].tobytes() for output in free]  # what is given twice is the same state
             far = [[_distance(self.space, self.outputs[output], self.states[state]) for output in free] for state in states]
             own = [free.index(self.free[state]) for state in states]
-            others = (order for order in permutations(range(len(free)), len(states)) if list(order) != own) if len(free) <= _MOST else [own]
+            orders = permutations(range(len(free)), len(states)) if len(free) <= _MOST else iter([own])
+            others = (order for order in orders if len(free) > _MOST or [same[place] for place in order] != [same[place] for place in own])
             cost = sum(far[row][column] for row, column in enumerate(own))
             nearer = any(sum(far[row][column] for row, column in enumerate(order)) <= cost for order in others)
-            if nearer or own != list(range(len(free) - len(states), len(free))):
+            last = range(len(free) - len(states), len(free))
+            if nearer or [same[place] for place in own] != [same[place] for place in last]:
                 named = ", ".join(printable(state.name, 40) for state in states)
                 raise UnsupportedModelError(f"does not tell which outputs the states {named} become; {_WAY}.")
 

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnsupportedModelError
-from ...layers.activations import LEAST_DIVISOR, spelled
 from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.recording import Reverse
@@ -15,11 +14,8 @@ from .components import loops
 from .delays import Taps, taps
 from .emitting import Emitter, layer
 from .expressions import Apply, Expression, Floats, Made, State
-from .ranges import Ranges
+from .ranges import divided
 from .wires import Ids, Space, Wire, distinct
-
-#: Divisors are taken to be a little smaller than their bound, which rounding may pass; a larger bound than this is left out.
-_CLOSE, _MOST_DIVISOR = 0.99, 1e6
 
 
 @dataclass(eq=False)
@@ -50,9 +46,6 @@ class Looping(Emitter):
     _turns: bool = False
     _turned: dict[str, str] = field(default_factory=dict)
     _other: tuple[dict[tuple[int, int, int], str], dict[tuple[tuple[int, ...], bytes], str]] = field(default_factory=lambda: ({}, {}))
-
-    def __post_init__(self) -> None:
-        self._ranges = Ranges(self.space)
 
     def emit(self, refs: Ids, place: str) -> list[Layer]:
         self._back = self._fed_back(refs)
@@ -155,8 +148,8 @@ class Looping(Emitter):
         return [] if isinstance(source, Back) else super()._before(source)
 
     def _layer(self, wire: Wire, source: Expression) -> str:
-        if isinstance(source, Apply) and source.word.startswith("reciprocal"):
-            return super()._layer(wire, replace(source, word=self._divided(source)))
+        if isinstance(source, Apply):
+            return super()._layer(wire, replace(source, word=divided(self.space, source)))
         if self._turns and isinstance(source, Made) and (isinstance(source.record, Recurrent) or getattr(source.record, "history", None)):
             raise UnsupportedModelError(f"{source.place}: keeps steps within a loop that runs from the recording's end.")
         if not isinstance(source, Back):
@@ -166,11 +159,6 @@ class Looping(Emitter):
         name = self._add(layer("Previous", source.place, size=wire.width, initial=initial, of="later"), (clock,))
         self._behind[name], self._behind_backward[name] = source, self._turns
         return name
-
-    def _divided(self, source: Apply) -> str:
-        """A reciprocal that tells how small its divisors can be, so that what goes round a loop has a bound."""
-        least = float(self._ranges.of(source.refs).least.min()) * _CLOSE
-        return spelled("reciprocal", least) if LEAST_DIVISOR < least < _MOST_DIVISOR else source.word
 
     def _end(self, names: tuple[str, ...]) -> None:
         of = dict[str, str]()

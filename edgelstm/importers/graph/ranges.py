@@ -5,12 +5,24 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...layers.activations import LEAST_DIVISOR, spelled
 from ...reference.functions import activation
 from .expressions import Affine, Apply, Combine, Constant, Expression, Floats, Scale
 from .wires import Ids, Space, distinct
 
 #: Functions that never fall, by what they lie between.
 _RISING = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "exp": (0.0, np.inf), "relu": (0.0, np.inf), "softplus": (0.0, np.inf)}
+
+#: Divisors are taken to be a little smaller than their bound, which rounding may pass; a larger bound than this is left out.
+_CLOSE, _MOST_DIVISOR = 0.99, 1e6
+
+
+def divided(space: Space, source: Apply) -> str:
+    """The word of a function; that of a reciprocal tells how small its divisors can be, so that a loop of them has a bound."""
+    if not source.word.startswith("reciprocal"):
+        return source.word
+    least = float(Ranges(space).of(source.refs).least.min()) * _CLOSE
+    return spelled("reciprocal", least) if LEAST_DIVISOR < least < _MOST_DIVISOR else source.word
 
 
 class Range(NamedTuple):
