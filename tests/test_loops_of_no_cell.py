@@ -123,7 +123,7 @@ def test_compiled_code_answers_as_the_file(name):
 
 def test_a_state_that_is_rounded_goes_round_rounded():
     """As a runtime has it whose activations are levels."""
-    for where in ("before", "both"):
+    for where in ("before", "behind", "both"):
         data = in_levels(where)
         wanted = stepped(data, "x", {"h_in": "h_out"}, "y")
         assert np.abs(reference.run(from_onnx(parse(data))[0], recording()) - wanted).max() <= LIMIT

@@ -295,7 +295,6 @@ def without_return():
 
 
 REFUSED = {
-    "rounded on the way out": (lambda: in_levels("behind"), "rounded"),
     "no cell, and names that tell of samples": (lambda: in_another_loop(("image", "text", "fused", "y")), "does not tell whether"),
     "never returned": (without_return, "is no output"),
 }

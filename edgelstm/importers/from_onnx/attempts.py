@@ -142,6 +142,7 @@ class Attempt:
         tracer = Tracer(
             space, 1 if self.laid == "first" else steps, chosen=self.chosen, open=self.reading.steps() is None, around=self.around
         )
+        tracer.feeds_back = self.feeds_back
         walk = Walk(self.file, tracer, {**OPERATORS, **self.file.operators}, lays=self.laid == "late")
         states = self._states(tracer)
         names = self._samples(space, steps) | dict(self.constants)
@@ -157,6 +158,7 @@ class Attempt:
             values = [walk.side_by_side(value) for value in walk.run(self.file.graph, names)]
         finally:
             self.met, self.beyond = max(self.met, walk.met), self.beyond or tracer.beyond
+            self.unknown |= tracer.keeps_maps
         if any(isinstance(value, Parts) for value in values):
             raise UnsupportedModelError("gives a sequence of arrays, which is not imported.")
         return tracer, dict(zip(self.file.graph.outputs, values, strict=True)), states, walk.notes

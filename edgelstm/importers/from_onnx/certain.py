@@ -129,8 +129,10 @@ class Certainty:
         for size in {self.states[state].size for state in rest}:
             states = [state for state in rest if self.states[state].size == size]
             free = [output for output, ids in self.outputs.items() if ids.size == size and output not in told]
-            if len(free) == 1:
+            if len(free) == 1 == len(states):
                 continue
+            if any(self.free[state] not in free for state in states):
+                raise UnsupportedModelError(f"leads several states back to one output; {_WAY}.")
             same = [self.outputs[output].tobytes() for output in free]  # what is given twice is the same state
             far = [[_distance(self.space, self.outputs[output], self.states[state]) for output in free] for state in states]
             own = [free.index(self.free[state]) for state in states]

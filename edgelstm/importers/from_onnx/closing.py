@@ -11,7 +11,7 @@ from ..graph.cells import Cells
 from ..graph.expressions import Cell, Input, Made, Scores, State, Weights
 from ..graph.returning import bare, depends, distance, goes_on, holds, only_moved, origin, together
 from ..graph.tracing import Flow, Tracer, Value
-from ..graph.wires import Ids, Space, Wire
+from ..graph.wires import Ids, NoCell, Space, Wire
 from .file import Tensor
 from .signature import Reading, alike
 
@@ -75,7 +75,7 @@ class Closing:
             sized = isinstance(value, Flow) and value.ids.size == state.initial.size
             if not isinstance(value, Flow) or not sized or (asked and self._of_another(tensor, output, value.ids)):
                 raise UnsupportedModelError(f"the output {output.name!r} is not what the state {tensor.name!r} becomes.")
-            state.following = value.ids.ravel()
+            state.following = value.ids.ravel() if self.wires[tensor].steps else None  # of a call of several steps no operator goes on
             begin = "zeros" if not state.initial.any() else "the file's numbers"
             self.notes.append(f"{tensor.name!r} is a state of the stream, which {output.name!r} becomes; it begins as {begin}.")
         return rest
@@ -154,7 +154,7 @@ class Closing:
         for output, ids in flows:
             inner = bare(space, ids) if itself else origin(space, ids)
             if np.array_equal(inner, ends) and not np.array_equal(ids.ravel(), ends):
-                raise UnsupportedModelError(
+                raise NoCell(
                     f"the state {tensor.name!r} becomes the output {output.name!r}, which is rounded or computed from what its layer ends "
                     "with; edgelstm carries states round as they are. Export the model without that."
                 )

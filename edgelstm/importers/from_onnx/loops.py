@@ -89,9 +89,14 @@ def _end(call: Call, index: int, before: Value, after: Value, steps: int, backwa
     if not isinstance(before, Flow) or not isinstance(after, Flow):
         return value
     end = ended(call, after, steps - 1 if backward else 0)
+    _ends_as(call, value, end)
+    return end
+
+
+def _ends_as(call: Call, value: Value, end: Value) -> None:
+    """Keep what a loop ends with that begins with a state of the stream."""
     if isinstance(value, Flow) and isinstance(end, Flow):
         call.tracer.ends.update(zip(value.ids.ravel().tolist(), end.ids.ravel().tolist(), strict=True))
-    return end
 
 
 def computed(call: Call, value: Value) -> bool:
@@ -215,8 +220,9 @@ def unrolled(call: Call) -> Sequence[Value]:
     for index, (name, wire) in enumerate(zip(states, wires, strict=True)):
         given[name] = Flow(present(call, wire).reshape(call.value(count + index).shape))
     found = call.runner.inside(body, given)
-    for wire, value in zip(wires, found, strict=False):
+    for index, (wire, value) in enumerate(zip(wires, found, strict=False)):
         close(call, wire, value, backward)
+        _ends_as(call, call.value(count + index), ended(call, value, count - 1 if backward else 0))
     answers: list[Value] = []
     for value in found[len(wires) :]:
         rows = every(call, value, count, backward)

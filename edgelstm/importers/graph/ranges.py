@@ -69,14 +69,23 @@ class Ranges:
             return _product(Range(source.scale, source.scale), self.of(source.refs), source.offset)
         if isinstance(source, Affine):
             given = self.of(source.refs)
-            each = _product(Range(source.weight, source.weight), Range(given.least[None], given.most[None]), 0.0)
-            return Range(each.least.sum(axis=1) + source.bias, each.most.sum(axis=1) + source.bias)
+            return Range(_least(source.weight, given) + source.bias, -_least(-source.weight, given) + source.bias)
         if isinstance(source, Combine):
             left, right = self.of(source.left), self.of(source.right)
             if source.operation == "add":
                 return Range(left.least + right.least, left.most + right.most)
             return _product(left, right, 0.0)
         return None
+
+
+def _least(weight: Floats, given: Range) -> Floats:
+    """The least that ``weight x`` can be: weight (width, numbers), x within its bounds."""
+    found = np.zeros(len(weight))
+    for part, end in ((np.maximum(weight, 0), given.least), (np.minimum(weight, 0), given.most)):
+        open_ = np.isinf(end)
+        found += part @ np.where(open_, 0.0, end)
+        found[(part[:, open_] != 0).any(axis=1)] = -np.inf
+    return found
 
 
 def _product(a: Range, b: Range, offset: Floats | float) -> Range:
