@@ -1,16 +1,23 @@
 """Loops of layers: known cells of their parts are what the layers of these cells are, and whatever loops there are, all ways agree."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kinds import MORE, model_of
 
 import edgelstm as el
 from edgelstm import reference
 from edgelstm.compiler.reach import held_at, input_limit
+from edgelstm.layers import KINDS
 from edgelstm.quantization.report.evidence import read_channels
 
 INPUT = ("input",)
+
+#: Kinds whose models read maps, or an index, which no Dense layer gives.
+BESIDE_VECTORS = {kind for kind in KINDS if len(model_of(kind).input_shape) > 1 or model_of(kind).takes_index}
 
 
 def uniform(rng, *shape):
@@ -145,34 +152,42 @@ def test_maps_go_around():
         np.testing.assert_allclose(y.reshape(4, 6, 2), h, atol=2e-6)
 
 
-def strided(rng):
-    """A loop that turns once in three steps, first at the fifth, behind layers and before layers of that rate."""
-    return el.Model(
-        [
-            el.Conv1D(uniform(rng, 4, 3, 5), stride=3, padding="valid", name="frame"),
-            el.Previous(6, uniform(rng, 6), of="h", name="before"),
-            el.Dense(uniform(rng, 6, 10), inputs=("frame", "before")),
-            el.Activation("tanh", name="h"),
-            el.Dense(uniform(rng, 2, 6)),
-        ]
-    )
+def cell(rng, tag, source, size):
+    """A loop of six units that reads its sums of the step before, too, and means of all before."""
+    return [
+        el.Previous(6, uniform(rng, 6), of=f"h{tag}", name=f"before{tag}", inputs=(source,)),
+        el.Dense(uniform(rng, 6, size + 6), uniform(rng, 6), inputs=(source, f"before{tag}"), name=f"sums{tag}"),
+        el.Conv1D(uniform(rng, 6, 6, 2), name=f"both{tag}"),
+        el.GlobalAveragePool1D(name=f"mean{tag}"),
+        el.Activation("tanh", name=f"h{tag}"),
+    ]
+
+
+def around(parts, x):
+    """What `cell` gives for rows x, by NumPy alone."""
+    before, sums, both, *_ = parts
+    h, last, summed, found = before.initial, np.zeros(6), np.zeros(6), []
+    for count, row in enumerate(x, 1):
+        now = sums.weight @ np.concatenate([row, h]) + sums.bias
+        summed += both.weight[..., 0] @ last + both.weight[..., 1] @ now
+        h, last = np.tanh(summed / count), now
+        found.append(h)
+    return np.array(found)
 
 
 def test_a_loop_turns_when_its_input_is_due():
+    """Once in three steps, first at the fifth, between layers of that rate."""
     rng = np.random.default_rng(2)
-    model, xs = strided(rng), rng.normal(size=(60, 3)).astype(np.float32)
-    frames = reference.run(el.Model(model.layers[:1]), xs)
-    expected = []
-    h = model.layers[1].initial
-    for frame in frames:
-        h = np.tanh(model.layers[2].weight @ np.concatenate([frame, h]))
-        expected.append(model.layers[4].weight @ h)
+    frame = el.Conv1D(uniform(rng, 4, 3, 5), stride=3, padding="valid", name="frame")
+    loop, head = cell(rng, 0, "frame", 4), el.Dense(uniform(rng, 2, 6))
+    model, xs = el.Model([frame, *loop, head]), rng.normal(size=(150, 3)).astype(np.float32)
+    expected = around(loop, reference.run(el.Model([frame]), xs)) @ head.weight.T
     found = el.Stream(model).process(xs)
     np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(reference.run(model, xs), expected, atol=1e-6)
     stepping, cut = el.Stream(model), el.Stream(model)
     np.testing.assert_array_equal([y.copy() for x in xs if (y := stepping.step(x)) is not None], found)
-    np.testing.assert_array_equal(np.concatenate([cut.process(part) for part in np.split(xs, [1, 4, 5, 30, 31])]), found)
-    np.testing.assert_allclose(reference.run(model, xs), expected, atol=1e-6)
+    np.testing.assert_array_equal(np.concatenate([cut.process(part) for part in np.split(xs, [1, 4, 5, 30, 31, 100])]), found)
 
 
 def random_layer(draw, rng, size, name, inputs, names):
@@ -187,6 +202,7 @@ def random_layer(draw, rng, size, name, inputs, names):
         "tanh": lambda: el.Activation("tanh", **one),
         "rnn": lambda: el.RNN(uniform(rng, size, size), uniform(rng, size, size), **one),
         "conv": lambda: el.Conv1D(uniform(rng, size, size, 2), **one),
+        "mean": lambda: el.GlobalAveragePool1D(**one),
     }
     return makers[draw(st.sampled_from([*makers, "previous"]))]()
 
@@ -461,27 +477,6 @@ def test_streams_of_a_bank_and_of_a_library_go_around_by_themselves(tmp_path):
         np.testing.assert_array_equal(bank.process_many(range(12), xs[:, 10:]), np.array(expected)[:, 10:])
 
 
-def cell(rng, tag, source, size):
-    """A loop of six units that reads its sums of the step before, too."""
-    return [
-        el.Previous(6, uniform(rng, 6), of=f"h{tag}", name=f"before{tag}", inputs=(source,)),
-        el.Dense(uniform(rng, 6, size + 6), uniform(rng, 6), inputs=(source, f"before{tag}"), name=f"sums{tag}"),
-        el.Conv1D(uniform(rng, 6, 6, 2), name=f"both{tag}"),
-        el.Activation("tanh", name=f"h{tag}"),
-    ]
-
-
-def around(parts, x):
-    """What `cell` gives for rows x, by NumPy alone."""
-    before, sums, both, _ = parts
-    h, last, found = before.initial, np.zeros(6), []
-    for row in x:
-        now = sums.weight @ np.concatenate([row, h]) + sums.bias
-        h, last = np.tanh(both.weight[..., 0] @ last + both.weight[..., 1] @ now), now
-        found.append(h)
-    return np.array(found)
-
-
 def test_recordings_are_read_from_both_ends(tmp_path):
     rng = np.random.default_rng(8)
     forth, back = cell(rng, 0, "input", 3), cell(rng, 1, "turned", 3)
@@ -522,3 +517,40 @@ def test_rows_that_are_seldom_are_read_from_both_ends():
         xs = rng.normal(size=(steps, 3)).astype(np.float32)
         expected = around(back, around(forth, reference.run(el.Model([front]), xs))[::-1])
         np.testing.assert_allclose(el.Stream(model).process(xs), expected, atol=1e-6)
+
+
+def test_a_diagram_draws_the_way_back(tmp_path):
+    """A dashed line from the layer whose value it is, though that stands below."""
+    from edgelstm.cli import describe, diagram
+
+    path = tmp_path / "loop.elstm"
+    el.save(el.Model(elman()), path)
+    told = describe.record(el.load(path), path)
+    assert [layer["inputs"] for layer in told["layers"]] == [["h"], ["input", "before"], ["sums"]]
+    drawn = diagram.drawn(told)
+    assert drawn.count("stroke-dasharray") == 1
+    assert drawn.count("<path") == 4
+    assert repr(el.load(path).layers[0]) == "Previous('before', of='h')"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [kind for kind in [*KINDS, *MORE] if kind not in BESIDE_VECTORS])
+def test_a_layer_of_any_kind_goes_around_or_is_refused_by_name(kind):
+    """What it gives is what it reads a step later, beside the sample."""
+    rng, inner = np.random.default_rng(11), model_of(kind)
+    read = [replace(layer, inputs=tuple("in" if name == "input" else name for name in layer.inputs)) for layer in inner.layers]
+    layers = [
+        el.Previous(inner.output_size, of=read[-1].name, name="late", inputs=INPUT),
+        el.Dense(uniform(rng, inner.input_size, 4 + inner.output_size) / 2, name="taken", inputs=("input", "late")),
+        el.Activation("tanh", name="in"),
+        *read,
+    ]
+    if not inner.streams or not inner.output_wire.each_step:
+        with pytest.raises(el.UnsupportedModelError, match=r"previous 'late'"):
+            el.Model(layers)
+        return
+    model, xs = el.Model(layers), rng.normal(size=(60, 4)).astype(np.float32)
+    found, expected, stepping = el.Stream(model).process(xs), reference.run(model, xs), el.Stream(model)
+    assert np.abs(found - expected).max() <= 1e-6 * max(1, np.abs(expected).max())
+    np.testing.assert_array_equal([stepping.step(x).copy() for x in xs], found)
+    np.testing.assert_array_equal(reference.whole(model, xs.astype(np.float64)), expected)

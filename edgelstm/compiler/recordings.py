@@ -43,10 +43,6 @@ class Recordings(Builder):
             self.emit(copy(self.model.output_size), self.places[layer.name], answer, self.model.output_wire)
         self.gathers += [source] if len(layer.inputs) > 1 else []
 
-    def remember(self, layer: Layer) -> None:
-        super().remember(layer)
-        self.operations[-1] = self.operations[-1]._replace(fixed=self.model.rows_of(layer.of) or 0)
-
     def spread(self, source: Place) -> Place:
         """The last of a fixed number of rows, as if it were each row of the recording."""
         last, self.fixed = self.fixed - 1, 0

@@ -59,6 +59,9 @@ class Previous(Layer):
             self._set("initial", checked_array(self.label, "initial", self.initial, len(self.shape)))
             require_shape(self.label, "initial", self.initial, self.shape, f"size is {self.size}")
 
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}, of={printable(repr(self.of), 60)})"
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Of its values."""
