@@ -146,13 +146,15 @@ def test_what_states_become_is_not_guessed():
         from_onnx(parse(one_step(lambda *given: oscillating(*given)[::-1], ("h0", "c0"), ("p", "q"))))
 
 
-def test_fused_samples_are_no_state():
-    """Two inputs of which each has an output, called alike: two branches that look at each other."""
+@pytest.mark.parametrize("both", [True, False])
+def test_fused_samples_are_no_state(both):
+    """Two inputs of which each, or one, has an output that is called alike: branches that look at each other."""
     net = Net()
-    both = net("Concat", "image", "text", axis=1)
-    one, other = (net("Gemm", both, net.array(INPUTS + HIDDEN, width), net.array(width)) for width in (INPUTS, HIDDEN))
+    joined = net("Concat", "image", "text", axis=1)
+    one, other = (net("Gemm", joined, net.array(INPUTS + HIDDEN, width), net.array(width)) for width in (INPUTS, HIDDEN))
     gated = net("Add", net("Mul", net("Sigmoid", other), "text"), net("Tanh", other))
-    outputs = {"image_out": (net("Mul", net("Tanh", one), net("Sigmoid", one)), ROW), "text_out": (gated, STATE)}
+    first = net("Mul", net("Tanh", one), net("Sigmoid", one))
+    outputs = {"image_out" if both else "y": (first, ROW) if both else (head(net, gated), (1, 2)), "text_out": (gated, STATE)}
     with pytest.raises(UnsupportedModelError, match="does not tell whether"):
         from_onnx(parse(net.bytes({"image": ROW, "text": STATE}, outputs)))
 
@@ -168,3 +170,15 @@ def test_a_state_beside_a_known_one_is_no_sample():
     assert model.input_size == INPUTS
     wanted = stepped(data, "x", {"s1": "o1", "s2": "o2"}, "y")
     assert np.abs(reference.run(model, recording()) - wanted).max() <= LIMIT
+
+
+def test_names_count_where_another_order_would_need_no_loop():
+    """What is kept of a sample is no answer's state; exchanged, both would be rows that were before."""
+    net = Net()
+    made, other = (net("Tanh", net("Gemm", "x", net.array(INPUTS, HIDDEN), net.array(HIDDEN))) for _ in range(2))
+    gate = net("Sigmoid", net("MatMul", "b", net.array(HIDDEN, HIDDEN)))
+    after = net("Add", net("Mul", gate, "b"), made)
+    outputs = {"a_out": (other, STATE), "y": (head(net, net("Add", "b", made)), (1, 2)), "b_out": (after, STATE)}
+    data = net.bytes({"x": ROW, "a": STATE, "b": STATE}, outputs)
+    wanted = stepped(data, "x", {"a": "a_out", "b": "b_out"}, "y")
+    assert np.abs(reference.run(from_onnx(parse(data))[0], recording()) - wanted).max() <= LIMIT

@@ -207,3 +207,80 @@ def test_a_sequence_that_a_loop_adds_to():
         with pytest.raises(UnsupportedModelError, match="a sequence to which a loop adds arrays"):
             from_onnx(parse(data))
     check(gathered(twice))
+
+
+def carrying(states, *body, **constants):
+    """A scan whose states, with what they begin as, become ``<name>_next``, and whose answer is ``y``."""
+    kinds = {name: 9 if array.dtype == bool else 1 for name, array in states.items()}
+    inputs = [*(value(name, kinds[name], array.shape) for name, array in states.items()), value("x", 1, (1, INPUTS))]
+    outputs = [*(value(f"{name}_next", kinds[name], array.shape) for name, array in states.items()), value("y", 1, (1, HIDDEN))]
+    graph = helper.make_graph([node("MatMul", ["x", "W"], ["made"]), *body], "b", inputs, outputs)
+    begins = {f"{name}_begin": array for name, array in states.items()}
+    nodes = [
+        node("Transpose", ["in"], ["rows"], perm=[1, 0, 2]),
+        node("Scan", [*begins, "rows"], [*(f"{name}_end" for name in states), "ys"], body=graph, num_scan_inputs=1),
+        node("Transpose", ["ys"], ["out"], perm=[1, 0, 2]),
+    ]
+    return model_of(nodes, **begins, **constants)
+
+
+ROW = np.full((1, HIDDEN), 0.5, np.float32)
+
+STATES = {
+    "a number that is on once and for all": carrying(
+        {"on": np.array(False)},
+        node("ReduceSum", ["x"], ["sum"], keepdims=0),
+        node("Greater", ["sum", "limit"], ["now"]),
+        node("Or", ["on", "now"], ["on_next"]),
+        node("Where", ["on_next", "made", "zeros"], ["y"]),
+        limit=np.float32(3),
+        zeros=0 * ROW,
+    ),
+    "rows that move on, the last of which is fed back": carrying(
+        {"q": np.repeat(ROW, 3, 0)},
+        node("ReduceMean", ["q"], ["mean"], axes=[0], keepdims=1),
+        node("Tanh", ["mean"], ["gate"]),
+        node("Mul", ["gate", "made"], ["gated"]),
+        node("Add", ["gated", "made"], ["y"]),
+        node("Slice", ["q", "first", "last", "axis"], ["kept"]),
+        node("Concat", ["kept", "y"], ["q_next"], axis=0),
+        first=np.array([1]),
+        last=np.array([3]),
+        axis=np.array([0]),
+    ),
+    "the answer is what was before": carrying(
+        {"h": ROW},
+        node("Tanh", ["made"], ["g"]),
+        node("Mul", ["g", "h"], ["k"]),
+        node("Add", ["k", "g"], ["h_next"]),
+        node("Identity", ["h"], ["y"]),
+    ),
+    "states that change places": carrying(
+        {"p": ROW, "q": -ROW},
+        node("Tanh", ["made"], ["g"]),
+        node("Sub", ["p", "g"], ["moved"]),
+        node("Mul", ["moved", "half"], ["q_next"]),
+        node("Identity", ["q"], ["p_next"]),
+        node("Add", ["p_next", "q_next"], ["y"]),
+        half=np.float32(0.5),
+    ),
+    "mean and spread of what was, by which rows are divided": carrying(
+        {"m": 0 * ROW, "v": ROW},
+        node("Sub", ["made", "m"], ["off"]),
+        node("Mul", ["off", "tenth"], ["moved"]),
+        node("Add", ["m", "moved"], ["m_next"]),
+        node("Mul", ["off", "moved"], ["square"]),
+        node("Mul", ["v", "rest"], ["less"]),
+        node("Add", ["less", "square"], ["v_next"]),
+        node("Sqrt", ["v_next"], ["spread"]),
+        node("Add", ["spread", "tenth"], ["divisor"]),
+        node("Div", ["off", "divisor"], ["y"]),
+        tenth=np.float32(0.1),
+        rest=np.float32(0.9),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_states_of_any_kind_go_round(name):
+    assert "previous" in {layer.kind for layer in check(STATES[name]).layers}

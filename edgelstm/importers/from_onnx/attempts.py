@@ -97,6 +97,9 @@ class Attempt:
             except UnsupportedModelError as refused:
                 problem, self.unknown = problem or refused, self.unknown or isinstance(refused, NoCell)
             else:
+                if problem is not None and Certainty(closing, pairs, self.file.graph.inputs).contradicts():
+                    self.unknown = True
+                    continue
                 seen = closing.suspect(any(remembers(layer) for layer in found))
                 if seen is None and self.reading.steps() == 1 and self.reading.states:
                     seen = Certainty(closing, pairs, self.file.graph.inputs).forgotten()

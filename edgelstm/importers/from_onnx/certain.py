@@ -27,7 +27,11 @@ _STATES = re.compile(r"states?|hidden|cell|carry|[hc][xyznt]?")
 
 #: Names that exporters give, and those of samples.
 _GIVEN = re.compile(r"(?i)\d+|onnx::\w+|input\.?\d*|output ?\d*|args?_?\d+(_\d+)?|(in|out)_?\d+|[a-z]\d*(\.\d+)?|(val|getitem)_\d+")
-_SAMPLES = re.compile(r"(?i)[xut]\d*|input\.?\d*")
+_SAMPLES = re.compile(r"(?i)[xutzwe]\d*|input\.?\d*")
+_MEASURED = re.compile(
+    r"image|images|img|text|audio|video|frame|frames|feat|feats|feature|features|token|tokens|cond|condition|speaker|emb|embed|embedding"
+    r"|query|key|value|mask|noise|latent|points|coords|logits|labels"
+)
 _COMPUTED = re.compile(
     r"(mul|add|sub|div|tanh|sigmoid|relu|linear|cat|stack|view|where|lerp|addcmul|slice|squeeze|unsqueeze|clone|select|softmax)(_\d+)?"
 )
@@ -81,6 +85,8 @@ class Certainty:
         others = [one for one in (*self.states, *self.samples, *self.outputs) if one not in (state, output)]
         if not stem or _stem(output.name) != stem or any(_stem(one.name) == stem for one in others):
             return False
+        if any(map(_MEASURED.fullmatch, stem.split())) and not _tells_a_state(state.name):
+            return False
         return not samples & {_stem(one.name) for one in self.outputs}
 
     def _is_state(self, state: Tensor, output: Tensor) -> bool:
@@ -96,6 +102,10 @@ class Certainty:
         if not given or _SAMPLES.fullmatch(state.name) or self.inputs[0].name == state.name:
             return False
         return kept and any(depends(self.space, ids, self.outputs[output]) for ids in answers)
+
+    def contradicts(self) -> bool:
+        """Whether a state becomes an output while another is called as it is."""
+        return any(self._alike(state, other) for state, output in self.free.items() for other in self.outputs if other is not output)
 
     def forgotten(self) -> tuple[str, str] | None:
         """An output, and an input that is read as samples though both stand where a state does, and the name tells nothing.

@@ -100,6 +100,8 @@ def followed(
     notes, tried = [NOTE] if rounds_biases(graph) else [], [] if tried is None else tried
     try:
         taken = _followed(replace(file, graph=graph), values, source, budget, at_once, tried)
+        if loops and _overtaken(tried, taken.reading):
+            taken = _likelier(replace(file, graph=graph), values, source, tried) or taken
     except EdgeLSTMError as problem:
         trials = Budget(Budget.operators >> 1, Budget.wires >> 1, Budget.work >> 2)
         found = framed(graph, lambda one: _round(_followed(replace(file, graph=one), values, source, trials, at_once, [])).model)
@@ -121,6 +123,20 @@ def _fed_back(file: File, values: dict[str, NDArray[np.int64]], source: str, tri
     except EdgeLSTMError:
         untold = next((one.untold for one in tried if one.untold), "")
         raise UnsupportedModelError(f"{str(problem).rstrip('.')}; it {untold}") if untold else problem from None
+
+
+def _overtaken(tried: Sequence[Attempt], reading: Reading) -> bool:
+    """Whether a reading by which another axis is time was tried before, and met a loop of no cell."""
+    return any(one.unknown and one.reading.along[1].time != reading.along[1].time for one in tried)
+
+
+def _likelier(file: File, values: dict[str, NDArray[np.int64]], source: str, tried: Sequence[Attempt]) -> Followed | None:
+    """The same by a reading that was tried before, with loops of no cell as layers in a cycle; None where there is none."""
+    try:
+        found = _followed(file, values, source, Budget(), False, [], feeds_back=True)
+    except EdgeLSTMError:
+        return None
+    return found if any(one.unknown and one.reading == found.reading for one in tried) else None
 
 
 def _round(taken: Followed) -> Followed:

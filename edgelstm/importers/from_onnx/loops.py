@@ -168,7 +168,7 @@ def begin(call: Call, value: Value, name: str, steps: int) -> Wire:
         if begun is None:
             call.refuse(f"begins {name!r} with numbers of the recording, which is not imported")
         value = begun
-    rows: Array = np.asarray(value, np.float64).reshape(len(value) if value.ndim > 1 else 1, -1)
+    rows: Array = np.asarray(value, np.float64).reshape(len(value) if value.ndim > 1 and call.tracer.space.batch > 1 else 1, -1)
     if (rows != rows[:1]).any():
         call.refuse(f"begins {name!r} differently for each sequence of the batch")
     return call.tracer.state(rows[0], steps)

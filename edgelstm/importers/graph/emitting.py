@@ -151,7 +151,7 @@ class Emitter:
             return self._names[made.index]
         if isinstance(source, Constant):
             return self._add(Dense(np.zeros((wire.width, self._input_width())), source.values), (INPUT,))
-        raise UnsupportedModelError(f"{place}: {source.why_not}.")
+        raise (NoCell if isinstance(source, State) else UnsupportedModelError)(f"{place}: {source.why_not}.")
 
     def _weighted(self, wire: Wire, source: Affine) -> str:
         """A Dense layer, or a convolution along time where earlier steps are read."""
