@@ -89,18 +89,19 @@ def by_loop(layout: Layout) -> list[tuple[int, list[tuple[int, Operation]]]]:
     return [(loop, list(part)) for loop, part in groupby(enumerate(layout.operations), lambda numbered: numbered[1].loop)]
 
 
-def calls(layout: Layout, names: dict[Any, str], count: str, inlining: str, room: str = "%a") -> str:
+def calls(layout: Layout, names: dict[Any, str], count: str, inlining: str, room: str = "%a", turns: str = "noinline") -> str:
     """Every operation on `count` timesteps, and the count of steps taken.
 
-    inlining: LLVM's attribute of the calls; room: where scratch and the rows between layers are, as in an arena.
+    inlining: LLVM's attribute of the calls; room: where scratch and the rows between layers are, as in an arena; turns: the attribute of
+    calls in loops of layers, on one row each.
     """
     lines = [f"  %z = getelementptr i8, ptr {room}, i64 {layout.scratch_offset}\n"]
     if is_rated(layout):
-        lines.append(_rated_calls(layout, names, count, inlining, room))
+        lines.append(_rated_calls(layout, names, count, inlining, room, turns))
     else:
         for loop, part in by_loop(layout):
             if loop and count != "1":
-                each = [_call(i, op, names[op.kernel, op.constants], "1", inlining, room, row_of(loop)) for i, op in part]
+                each = [_call(i, op, names[op.kernel, op.constants], "1", turns, room, row_of(loop)) for i, op in part]
                 lines.append(turning(loop, "".join(each), count))
             else:
                 lines += [_call(i, op, names[op.kernel, op.constants], count, inlining, room) for i, op in part]
@@ -119,7 +120,7 @@ def is_rated(layout: Layout) -> bool:
     return any(op.counts or (op.every, op.first) != (1, 1) for op in layout.operations)
 
 
-def _rated_calls(layout: Layout, names: dict[Any, str], count: str, inlining: str, room: str) -> str:
+def _rated_calls(layout: Layout, names: dict[Any, str], count: str, inlining: str, room: str, turns: str) -> str:
     """The same where not every row is due at every step: what is due follows from the steps taken, and is passed over where nothing is."""
     lines = [f"  %taken = load i64, ptr %a\n  %more = add i64 %taken, {count}\n"]
     for every, first in sorted({(op.every, op.first) for op in layout.operations}):
@@ -129,7 +130,7 @@ def _rated_calls(layout: Layout, names: dict[Any, str], count: str, inlining: st
     for loop, part in by_loop(layout):
         if loop and count != "1":
             at = f"{part[0][1].every}.{part[0][1].first}"  # all of a loop are due together
-            each = [_counted(i, op, names[op.kernel, op.constants], at, inlining, room, row_of(loop)) for i, op in part]
+            each = [_counted(i, op, names[op.kernel, op.constants], at, turns, room, row_of(loop)) for i, op in part]
             lines.append(turning(loop, "".join(each), f"%rows.{at}"))
             continue
         for i, op in part:
@@ -225,7 +226,7 @@ def fuse(layout: Layout, *, small: bool = False) -> list[str]:
     texts += rates.values()
     body = _MODEL.format(
         one_step=calls(layout, names, "1", inlined(layout)),
-        block_of_steps=calls(layout, names, "%n", "noinline"),
+        block_of_steps=calls(layout, names, "%n", "noinline", turns="noinline" if small else inlined(layout)),
         inlining="noinline" if small else "alwaysinline",
         sample=layout.sample_offset,
         output=layout.output_offset,
