@@ -284,3 +284,18 @@ STATES = {
 @pytest.mark.parametrize("name", STATES)
 def test_states_of_any_kind_go_round(name):
     assert "previous" in {layer.kind for layer in check(STATES[name]).layers}
+
+
+@pytest.mark.parametrize("way", [0, 1])
+def test_a_state_that_no_sample_reaches(way):
+    """It goes on by itself; no other axis is taken for time because of it."""
+    own = [node("MatMul", ["h", "V"], ["hV"]), node("Tanh", ["hV"], ["made"])]
+    body = [*own, node("MatMul", ["x", "W"], ["xW"]), node("Sub", ["xW", "h"], ["y"])]
+    inputs, outputs = [value("h", 1, (1, HIDDEN)), value("x", 1, (1, INPUTS))], [value("made", 1, (1, HIDDEN)), value("y", 1, (1, HIDDEN))]
+    ways = {"scan_input_directions": [way], "scan_output_directions": [way]}
+    nodes = [
+        node("Transpose", ["in"], ["rows"], perm=[1, 0, 2]),
+        node("Scan", ["h0", "rows"], ["end", "ys"], body=helper.make_graph(body, "b", inputs, outputs), num_scan_inputs=1, **ways),
+        node("Transpose", ["ys"], ["out"], perm=[1, 0, 2]),
+    ]
+    assert check(model_of(nodes, begin=0.5)).input_size == INPUTS
