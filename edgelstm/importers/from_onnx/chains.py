@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import EdgeLSTMError, UnsupportedModelError, UsageError, printable
-from ...layers.fake_quantize import DynamicFakeQuantize
+from ...errors import EdgeLSTMError, UnsupportedModelError, UsageError
 from ...layers.record import Layer
 from ...model import Model
 from ..graph.tracing import Value
@@ -22,8 +21,9 @@ from .forms import Forms
 from .framing import framed
 from .indices import with_plain_indices
 from .ordering import in_order
+from .refusing import alone, failure, with_length, without_calls
 from .rounded_biases import NOTE, rounds_biases
-from .settling import Sizes, open_frame, parse, settled
+from .settling import Sizes, parse, settled
 from .signature import Reading, readings
 from .thresholds import without_thresholds
 
@@ -109,7 +109,7 @@ def followed(
             taken = _followed(replace(file, graph=found[0]), values, source, Budget(), at_once, [])
             notes = [found[1], *notes]
         elif loops and any(one.unknown for one in tried):
-            taken = _fed_back(replace(file, graph=graph), values, source, tried, _alone(problem))
+            taken = _fed_back(replace(file, graph=graph), values, source, tried, alone(problem))
         else:
             raise problem from None
     taken.notes.extend(notes)
@@ -173,7 +173,7 @@ def _followed(
             except EdgeLSTMError as problem:
                 rank = (not attempt.emitted, attempt.met)
                 if rank > most:
-                    most, best = rank, (attempt.met, _alone(problem))
+                    most, best = rank, (attempt.met, alone(problem))
                 failed.append(attempt)
                 budget.renew()
                 if forms.alike(attempt.met):
@@ -214,10 +214,10 @@ def _taken(forms: Forms, first: Reading | None, found: Sequence[Found], best: tu
     if found:
         taken = decided(found, best[1] if best else None)
         if best and first and _guessed(forms.whole, first, taken):
-            raise _failure(forms.whole, *best)
-        _without_calls(taken)
+            raise failure(forms.whole, *best)
+        without_calls(taken)
         return taken
-    raise _failure(forms.whole, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
+    raise failure(forms.whole, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
 
 
 def _laid_out(failed: Sequence[Attempt], source: str) -> Found | None:
@@ -283,40 +283,6 @@ def _model(reading: Reading, layers: Sequence[Layer], source: str) -> Model:
     return Model(tuple(layers), input_names=reading.names(), window=window, source=source)
 
 
-def _without_calls(taken: Found) -> None:
-    """Refuse what computes over the steps of a call, of which a stream knows nothing, while states go on."""
-    steps = taken.reading.steps()
-    if steps in (None, 1) or not any(becomes for _, becomes in taken.reading.states):
-        return
-    layer = next((layer for layer in taken.model.layers if getattr(layer, "whole", False)), None)
-    if layer is None:
-        return
-    does, way = f"computes over all {steps} steps of a call at once ({layer.label})", "with an answer for each step"
-    if isinstance(layer, DynamicFakeQuantize):
-        does, way = f"rounds activations over the range of the {steps} steps of a call", "quantise it with fixed scales"
-    raise UnsupportedModelError(
-        f"{does}, and carries states on to the next: a stream has no calls. Export it with one step a call, or {way}."
-    )
-
-
-def _alone(problem: EdgeLSTMError) -> EdgeLSTMError:
-    """An error without the frames that it went through, which hold all that was followed."""
-    problem.__context__ = None
-    return problem.with_traceback(None)
-
-
-def _failure(graph: Graph, met: int, problem: EdgeLSTMError) -> EdgeLSTMError:
-    """Why no reading of a graph's inputs leads to a model: where its frames have no length, that. met: how many nodes were followed."""
-    name = open_frame(graph)
-    if name is None or not met:
-        return problem
-    why = str(problem).rstrip(".")
-    return UnsupportedModelError(
-        f"leaves open how long its input {printable(name, 60)!r} is, and takes no recording of single numbers there ({why}). "
-        f'If that is a frame of fixed length, say its shape: sizes="{printable(name, 60)}=1xN" with the number for N.'
-    )
-
-
 def _layers(attempt: Attempt) -> tuple[list[Layer], list[str]]:
     """The layers of one reading; where it leaves the length of recordings open, the same for two lengths."""
     fixed = attempt.reading.steps()
@@ -327,16 +293,9 @@ def _layers(attempt: Attempt) -> tuple[list[Layer], list[str]]:
     if not same(found, attempt.layers(STEPS[1])[0]):
         raise UnsupportedModelError(
             f"computes something else for recordings of another length, which is not imported. If all have one length, say it as the N of "
-            f'sizes="{_with_length(attempt.reading)}".'
+            f'sizes="{with_length(attempt.reading)}".'
         )
     return found, notes
-
-
-def _with_length(reading: Reading) -> str:
-    """The shape of the samples' input as `sizes` says it, with N for its steps."""
-    tensor, axes = reading.along
-    shape = ("N" if axis == axes.time else str(n) if isinstance(n, int) else "1" for axis, n in enumerate(tensor.shape or ()))
-    return f"{printable(tensor.name, 60)}={'x'.join(shape)}"
 
 
 def same(a: Sequence[Layer], b: Sequence[Layer]) -> bool:
