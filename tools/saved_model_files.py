@@ -25,20 +25,20 @@ v1.disable_control_flow_v2()
 Samples = dict[str, Any]
 
 
-class Stepping(tf.Module):  # type: ignore[misc]
-    """An LSTM cell whose caller keeps its state."""
+def stepped(rng: np.random.Generator) -> Any:
+    """A module of an LSTM cell whose caller keeps its state."""
+    module: Any = tf.Module()
+    sizes = {"w": (3, 16), "u": (4, 16), "b": (16,)}
+    parts = module.parts = {name: tf.Variable(rng.normal(0, 0.5, size).astype(np.float32)) for name, size in sizes.items()}
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        super().__init__()
-        sizes = {"w": (3, 16), "u": (4, 16), "b": (16,)}
-        self.parts = {name: tf.Variable(rng.normal(0, 0.5, size).astype(np.float32)) for name, size in sizes.items()}
-
-    @tf.function(input_signature=[tf.TensorSpec((1, 3)), tf.TensorSpec((1, 4)), tf.TensorSpec((1, 4))])  # type: ignore[untyped-decorator]
-    def step(self, x: Any, h: Any, c: Any) -> dict[str, Any]:
-        i, f, g, o = tf.split(x @ self.parts["w"] + h @ self.parts["u"] + self.parts["b"], 4, 1)
+    def step(x: Any, h: Any, c: Any) -> dict[str, Any]:
+        i, f, g, o = tf.split(x @ parts["w"] + h @ parts["u"] + parts["b"], 4, 1)
         cell = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
         hidden = tf.sigmoid(o) * tf.tanh(cell)
         return {"y": hidden * 2, "h": hidden, "c": cell}
+
+    module.step = tf.function(step, input_signature=[tf.TensorSpec((1, 3)), tf.TensorSpec((1, 4)), tf.TensorSpec((1, 4))])
+    return module
 
 
 def answered(folder: Path, **given: NDArray[Any]) -> Samples:
@@ -85,7 +85,7 @@ def keeping(folder: Path, rng: np.random.Generator) -> Samples:
 
 
 def stepping(folder: Path, rng: np.random.Generator) -> Samples:
-    module = Stepping(rng)
+    module = stepped(rng)
     tf.saved_model.save(module, str(folder), signatures=module.step)
     h = c = np.zeros((1, 4), np.float32)
     xs, ys = rng.normal(size=(9, 3)).astype(np.float32), []
@@ -119,7 +119,7 @@ def main() -> None:
             samples = make(folder, np.random.default_rng(5))
             files = {str(path.relative_to(name)): path.read_bytes() for path in folder.rglob("*.*") if path.name != "keras_metadata.pb"}
             held = io.BytesIO()
-            np.savez(held, **samples)  # type: ignore[arg-type]
+            np.savez(held, **samples)
             for path, data in sorted({**files, f"{make.__name__}.npz": held.getvalue()}.items()):
                 entry = tarfile.TarInfo(path)
                 entry.size = len(data)
