@@ -37,6 +37,9 @@ CELLS: dict[str, tuple[str, ...] | None] = {
 STEPS = (200, 400)
 PYTHON_STEPS = (10_000, 30_000)
 
+#: Steps of a call, and of the two runs, where blocks are counted.
+BLOCK, BLOCK_STEPS = 16, (160, 320)
+
 #: Inputs that the C program goes round.
 ROWS = 256
 
@@ -71,8 +74,8 @@ def model_of(case: Workload, scheme: str) -> el.Model:
     return quantised.model(case, scheme)
 
 
-def program(folder: Path, case: Workload, scheme: str, target: str) -> Path:
-    """The C program of a model, compiled in `folder` with its library beside it.
+def program(folder: Path, case: Workload, scheme: str, target: str, block: int = 1) -> Path:
+    """The C program of a model, compiled in `folder` with its library beside it. It takes `block` steps a call.
 
     Raises
     ------
@@ -84,7 +87,7 @@ def program(folder: Path, case: Workload, scheme: str, target: str) -> Path:
     built.write(library)
     (folder / "model.h").write_text(built.header)
     case.inputs[:ROWS].tofile(inputs)
-    defines = [f'-DLIBRARY="{library}"', f'-DINPUTS="{inputs}"', f"-DROWS={ROWS}"]
+    defines = [f'-DLIBRARY="{library}"', f'-DINPUTS="{inputs}"', f"-DROWS={ROWS}", f"-DBLOCK={block}"]
     includes = [f"-I{folder}", f"-I{Path(el.__file__).parent / 'include'}"]
     command = [COMPILER, "-O2", *defines, *includes, str(HERE / "arm_step.c"), "-ldl", "-o", str(folder / "step")]
     try:
@@ -143,6 +146,15 @@ def _figures(pi: Path, case: Workload, scheme: str, target: str, static: bool) -
         error = _error(pi, target, step, case, scheme)
         profile = count(pi, CORES[target], step, *STEPS)
     return Figures(profile.instructions, cycles(profile) if static else float("nan"), error)
+
+
+def in_blocks(pi: Path, row: Row, target: str, cell: str = "lstm") -> float:
+    """Instructions a step of blocks of `BLOCK` steps, in float32."""
+    case = make_case(row, cell)
+    with tempfile.TemporaryDirectory() as name:
+        program_of_blocks = program(Path(name), case, "f32", target, BLOCK)
+        _error(pi, target, program_of_blocks, case, "f32")
+        return float(count(pi, CORES[target], program_of_blocks, *BLOCK_STEPS).instructions)
 
 
 def python_step(pi: Path, row: Row, target: str) -> float:

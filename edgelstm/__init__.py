@@ -77,6 +77,7 @@ __all__ = [
     "DenseInt8",
     "DenseInt8Static",
     "DynamicFakeQuantize",
+    "DynamicLSTM",
     "EdgeLSTMError",
     "Embedding",
     "FakeQuantize",
@@ -114,11 +115,13 @@ __all__ = [
     "Observed",
     "OverlapAdd",
     "PReLU",
+    "Previous",
     "Probe",
     "RMSNorm",
     "RNNInt8",
     "Repeat",
     "Requantize",
+    "Rescale",
     "Reverse",
     "Sampler",
     "SelfAttention",
@@ -205,9 +208,11 @@ if TYPE_CHECKING:
     from .layers.convolution import Conv1DInt8 as Conv1DInt8
     from .layers.dense_int8 import DenseInt8 as DenseInt8
     from .layers.dense_int8_static import DenseInt8Static as DenseInt8Static
+    from .layers.dynamic_lstm import DynamicLSTM as DynamicLSTM
     from .layers.fake_quantize import DynamicFakeQuantize as DynamicFakeQuantize
     from .layers.fake_quantize import FakeQuantize as FakeQuantize
     from .layers.fake_quantize import Requantize as Requantize
+    from .layers.fake_quantize import Rescale as Rescale
     from .layers.feedforward import Activation as Activation
     from .layers.feedforward import Add as Add
     from .layers.feedforward import Dense as Dense
@@ -248,6 +253,7 @@ if TYPE_CHECKING:
     from .layers.pooling import GlobalAveragePool1D as GlobalAveragePool1D
     from .layers.pooling import GlobalMaxPool1D as GlobalMaxPool1D
     from .layers.pooling import MaxPool1D as MaxPool1D
+    from .layers.previous import Previous as Previous
     from .layers.recording import Last as Last
     from .layers.recording import Mask as Mask
     from .layers.recording import Repeat as Repeat

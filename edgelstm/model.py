@@ -102,8 +102,11 @@ class Model(Sealed):
             setattr(self, name, described.names(name, getattr(self, name)))
         self.thresholds = described.numbers("thresholds", self.thresholds)
         self.layers = named(self.layers)
-        self._wires = wires(self.layers)
-        self._rows = rows_of(self.layers)
+        self._wires, self._rows = wires(self.layers), rows_of(self.layers)
+        if any(layer.of for layer in self.layers):
+            from .layers.loops import timed  # most models never need it
+
+            self.layers = timed(self.layers, self._wires, self._rows)
         self._vocabularies = vocabularies(self.layers, self.input_size)
         described.check(self)
         if self.probe is not None:

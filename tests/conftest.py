@@ -9,7 +9,7 @@ from golden_files import golden_file
 from kept_kernels import keeping
 
 import edgelstm as el
-from edgelstm.compiler import plan
+from edgelstm.compiler import plan, targets
 
 # Threads of a framework wait for each other in loops: in each of several processes, for networks of a few numbers. Read at its import.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -43,6 +43,14 @@ def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGELSTM_CACHE_DIR", str(run / "cache"))
         patch.setenv("EDGELSTM_BUILT_BY_TESTS", str(run))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _half_precision_at_every_size():
+    """Tests are of small layers: on no CPU are they held in float32 where they are made to be in half precision."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(targets, "WIDENING", ())
         yield
 
 

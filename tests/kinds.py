@@ -250,6 +250,40 @@ def attention(rng):
     ]
 
 
+def of_levels(rng, size, hidden, **options):
+    """A layer that reads levels and their scale."""
+    weights = [rng.integers(-127, 128, (4 * hidden, count)) for count in (size, hidden)]
+    scales = [rng.uniform(0.5, 1, 4 * hidden) / (90 * np.sqrt(count)) for count in (size, hidden)]
+    return el.DynamicLSTM(*weights, *scales, uniform(rng, 4 * hidden), **options)
+
+
+def levelled(name, reads):
+    """Levels of what a layer gives, and their scale."""
+    return [el.DynamicFakeQuantize("step", gives=gives, name=f"{name}_{gives}", inputs=(reads,)) for gives in ("levels", "scale")]
+
+
+def dynamic_lstm(rng):
+    """Layers of one tile and of several, of which the second begins in a state of its own."""
+    start = {"h0": uniform(rng, 70), "c0": uniform(rng, 70)}
+    return [
+        el.Normalizer(np.zeros(5), np.ones(5), name="first"),
+        *levelled("x", "first"),
+        of_levels(rng, 5, 13, name="h", inputs=("x_levels", "x_scale")),
+        *levelled("h", "h"),
+        of_levels(rng, 13, 70, **start, inputs=("h_levels", "h_scale")),
+    ]
+
+
+def rescale(rng):
+    """Sums of more values than vectors have lanes."""
+    return [
+        el.Normalizer(np.zeros(5), np.ones(5), name="first"),
+        *levelled("x", "first"),
+        el.Dense(rng.integers(-127, 128, (70, 5)), name="sums", inputs=("x_levels",)),
+        el.Rescale(rng.uniform(0.5, 1, 70) / 400, uniform(rng, 70), inputs=("sums", "x_scale")),
+    ]
+
+
 def dynamic_fake_quantize(rng):
     """Rows each over its own range, behind all rows over one."""
     first, second = lstm_layers(rng, 4, 6, 2)
@@ -268,6 +302,29 @@ def both_ways(rng, **options):
     return [
         *el.Bidirectional(*below, name="below", inputs=("input",)),
         *el.Bidirectional(*above, name="above", inputs=("below",), **options),
+    ]
+
+
+def looped(rng):
+    """An LSTM's cell of its parts: c and h go around, and c is read two steps late beside."""
+    return [
+        el.Previous(9, uniform(rng, 9), of="h", name="h before", inputs=("input",)),
+        el.Previous(9, uniform(rng, 9), of="c", name="c before", inputs=("input",)),
+        el.Dense(uniform(rng, 36, 14), uniform(rng, 36), name="gates", inputs=("input", "h before")),
+        el.Slice(0, 27, name="ifo"),
+        el.Activation("sigmoid", name="open"),
+        el.Slice(0, 9, name="i"),
+        el.Slice(9, 18, name="f", inputs=("open",)),
+        el.Slice(18, 27, name="o", inputs=("open",)),
+        el.Slice(27, 36, name="g", inputs=("gates",)),
+        el.Activation("tanh", name="new"),
+        el.Mul(name="added", inputs=("i", "new")),
+        el.Mul(name="kept", inputs=("f", "c before")),
+        el.Add(name="c", inputs=("kept", "added")),
+        el.Activation("tanh", name="seen"),
+        el.Mul(name="h", inputs=("o", "seen")),
+        el.Previous(9, of="c before", name="earlier"),
+        el.Dense(uniform(rng, 4, 18), uniform(rng, 4), inputs=("h", "earlier")),
     ]
 
 
@@ -312,6 +369,7 @@ MAKERS = {
     "global_max_pool1d": behind_lstm(lambda rng: el.GlobalMaxPool1D()),
     "global_average_pool1d": behind_lstm(lambda rng: el.GlobalAveragePool1D()),
     "window": lambda rng: [*three_to_nine(rng), el.Window(4, stride=4, padding="valid"), el.Dense(uniform(rng, 6, 36))],
+    "previous": looped,
     "gru": gru,
     "rnn": rnn,
     "last": lambda rng: [*both_ways(rng, sequences=False), el.Dense(uniform(rng, 3, 12))],
@@ -321,6 +379,8 @@ MAKERS = {
     "fake_quantize": before_lstm(lambda rng: el.FakeQuantize(rng.uniform(0.01, 0.1, 6), np.full(6, -117), np.full(6, 138)), 6),
     "requantize": before_lstm(lambda rng: el.Requantize(rng.uniform(5, 50, 6), np.full(6, -128), np.full(6, 127)), 6),
     "dynamic_fake_quantize": dynamic_fake_quantize,
+    "rescale": rescale,
+    "dynamic_lstm": dynamic_lstm,
     "min_gru": lambda rng: [el.MinGRU(uniform(rng, 26, 5), uniform(rng, 26), uniform(rng, 13), candidate="positive")],
     "min_lstm": lambda rng: [el.MinLSTM(uniform(rng, 54, 5), uniform(rng, 54))],
     "slstm": slstm,

@@ -125,6 +125,18 @@ def test_counts_of_nets_do_not_grow(target, name):
     within(figures.instructions, committed(target)["nets"][name]["instructions"], f"{name} on {target}")
 
 
+@on_a_pi
+@compiled
+@targets
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_block_takes_less_than_its_steps(target, cell):
+    """Input products of several steps that more registers held than there are would take more."""
+    counting, grid = import_module("arm_counting"), import_module("grid")
+    row = grid.Row(40, 128, 1)
+    step = counting.measured(PI, row, "f32", target, static=False, cell=cell).instructions
+    assert counting.in_blocks(PI, row, target, cell) < step
+
+
 @targets
 def test_every_cell_and_net_is_in_the_table(target):
     counting, grid, nets = import_module("arm_counting"), import_module("grid"), import_module("nets")

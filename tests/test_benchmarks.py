@@ -66,14 +66,14 @@ def test_every_int8_peer_is_near_the_float_model(name, row):
     assert all(error > 1e-6 for contender, error in errors.items() if "int8" in contender or "dynamic" in contender)
 
 
-@pytest.mark.parametrize("name", ["panel", "litert"])
-def test_a_gru_in_other_engines_gives_the_references_answers(name):
+@pytest.mark.parametrize(("name", "cells"), [("panel", ("lstm", "gru", "rnn")), ("litert", ("lstm", "gru"))])
+def test_other_cells_in_other_engines_give_the_references_answers(name, cells):
     """Odd sizes and two layers: tails, and the parts of the bias that the reset gate multiplies."""
     grid, measure, peers = import_module("grid"), import_module("measure"), import_module("peers")
     found, absent = peers.available([name])
     if absent:
         pytest.skip(absent[name])
-    for cell in ("lstm", "gru"):
+    for cell in cells:
         case = grid.make_case(grid.Row(3, 21, 2), cell)
         assert measure.checked(found[name].contenders(case)[-1], case) <= 2e-7
 

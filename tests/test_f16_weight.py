@@ -12,7 +12,7 @@ from kinds import uniform
 import edgelstm as el
 from edgelstm import building
 from edgelstm.compiler import targets
-from edgelstm.compiler.lowering import halves
+from edgelstm.compiler.lowering import halves, lowered
 from edgelstm.compiler.reach import input_limit
 from edgelstm.compiler.targets import TARGETS, named
 from edgelstm.kernels.simd import bounds
@@ -198,6 +198,30 @@ def test_woven_rows_give_the_same_bits(pair, rng, tmp_path, monkeypatch):
             answers.append(el.Stream(tmp_path / f"{number}.so").process(samples))
         assert sizes[0] == 0 < sizes[1], "the control: rows are woven for the second alone"
         np.testing.assert_array_equal(*answers)
+
+
+def test_where_conversion_loses_small_layers_are_held_in_float32(rng, monkeypatch):
+    """With the numbers of half precision, by the code of float32; larger ones are not, nor are any on another CPU."""
+    monkeypatch.setattr(targets, "WIDENING", ("cortex-a72",))
+    most = el.DenseHalf(uniform(rng, 64, 128))
+    larger = el.DenseHalf(uniform(rng, 64, 129))
+    same = el.Dense(most.weight.astype(np.float32), most.bias)
+    held, floats = (lowered(layer, [128], named("rpi4")) for layer in (most, same))
+    assert held.constants == floats.constants
+    np.testing.assert_array_equal(held.weights, floats.weights)
+    assert lowered(larger, [129], named("rpi4")).constants["halves"] == lowered(most, [128], named("rpi5")).constants["halves"] == 1
+    lstm = el.quantize(lstm_model(rng, 6, 24), rng.uniform(-1, 1, (4, 90, 6)), "f16-weight").layers[0]
+    assert isinstance(lstm, el.LSTMHalf)
+    assert lowered(lstm, [6], named("rpi4")).weights.size > 1.5 * lowered(lstm, [6], named("rpi5")).weights.size
+
+
+def test_on_this_machine_they_answer_the_same(pair, monkeypatch):
+    _, small, xs = pair
+    plain = el.Stream(small)
+    monkeypatch.setattr(targets, "WIDENING", (named("host").cpu,))
+    wide = el.Stream(el.Model(small.layers))  # a model is planned once
+    np.testing.assert_allclose(wide.process(xs), plain.process(xs), rtol=0, atol=1e-6)
+    assert wide.program.about().weight_bytes > 1.7 * plain.program.about().weight_bytes
 
 
 def test_inputs_have_room_to_be_multiplied(pair):

@@ -81,6 +81,22 @@ def test_the_forget_bias_is_in_the_bias():
         assert layer.bias == pytest.approx(np.concatenate([i, f + added, j, o]), abs=1e-6)
 
 
+def test_a_loop_of_no_cell_is_layers_in_a_cycle():
+    graph = loop(becomes="new")
+    graph.add("gate", "Sigmoid", "sum")
+    graph.add("kept", "Mul", "gate", "switch_h:1")
+    graph.add("new", "AddV2", "kept", "after")
+    model, _, notes = load(graph.bytes())
+    assert "previous" in {layer.kind for layer in model.layers}
+    assert any("layers in a cycle" in note for note in notes)
+    w, u = np.array([[0.5, 0.1], [-0.3, 0.7]]), np.array([[0.2, -0.6], [0.4, 0.3]])
+    h, x = np.zeros(2), np.random.default_rng(3).normal(size=(60, 2))
+    for row, found in zip(x, reference.run(model, x), strict=True):
+        z = row @ w + h @ u
+        h = h / (1 + np.exp(-z)) + np.tanh(z)
+        assert np.abs(found - h).max() <= 1e-5
+
+
 def test_a_loop_of_single_nodes_is_a_layer():
     model = load(loop().bytes())[0]
     assert [layer.kind for layer in model.layers] == ["rnn"]

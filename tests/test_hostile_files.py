@@ -215,3 +215,22 @@ def test_names_that_would_write_to_the_terminal_are_refused(tmp_path):
     (tmp_path / "m").write_bytes(torch_zip({"\x1b[2J.weight": np.ones((2, 2), np.float32)}))
     with pytest.raises(el.ModelFileError, match="no ordinary text"):
         el.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_an_onnx_file_is_large_by_its_weights_alone(raw, monkeypatch):
+    """Bytes of an array take up no more once they are parsed; whole numbers of one byte take eight."""
+    onnx = pytest.importorskip("onnx")
+    from edgelstm.importers.from_onnx import file
+
+    weight = np.ones((5, 400), np.float32)
+    held = onnx.helper.make_tensor("w", onnx.TensorProto.FLOAT, weight.shape, weight.tobytes() if raw else weight.ravel(), raw=raw)
+    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["t", size]) for name, size in (("x", 5), ("y", 400)))
+    graph = onnx.helper.make_graph([onnx.helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [x], [y], [held])
+    data = onnx.helper.make_model(graph, ir_version=8).SerializeToString()
+    monkeypatch.setattr(file, "MOST_BYTES", 4000)
+    if raw:
+        assert file.read(io.BytesIO(data)).graph.constants["w"].shape == weight.shape
+        monkeypatch.setattr(file, "MOST_OF_FILE", 4000)
+    with pytest.raises(el.ModelFileError, match="store its weights as external data" if raw else "beside the bytes of its weights"):
+        file.read(io.BytesIO(data))

@@ -61,7 +61,6 @@ def pickle_of(module, name, protocol):
         (b'{"model": "Thai_codepoints", "type": "codepoints", "dic": {}, "embedding": {"v": 1}}', "ICU4X", "from_torch"),
         (b"#Parameter# /vanilla-lstm-builder/_0 {40,5} 801 ZERO_GRAD\n+1.0e-02 ", "DyNet", "from_torch"),
         (b"#LookupParameter# /_0 {5,9} 12 FULL_GRAD\n", "DyNet", "from_torch"),
-        (b"\x08\x01\x12" + bytes(40), "SavedModel", "model.keras.*from_saved_model"),
         (bytes(4) + b"ORTM" + bytes(40), "ONNX Runtime", "the .onnx file"),
     ],
 )

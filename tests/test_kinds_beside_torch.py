@@ -41,6 +41,8 @@ ELSEWHERE = {
     **dict.fromkeys(("gru", "rnn"), "test_gru"),
     **dict.fromkeys(("min_gru", "min_lstm", "slstm"), "test_newer_cells"),
     "conv_lstm": "test_conv_lstm",
+    "previous": "test_torch_loops_of_no_cell",
+    **dict.fromkeys(("dynamic_lstm", "rescale"), "test_onnx_whole_numbers"),
     "lstm_int8_static": "test_int8_static_cells",
 }
 

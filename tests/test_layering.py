@@ -106,6 +106,7 @@ ROOMS = {
         "recurrent",
         "order",
         "wire",
+        "loops",
         "integers",
         "activations",
         "maps",
@@ -118,7 +119,7 @@ ROOMS = {
         "units",
     },
     "reference": {"__init__", "maps", "functions", "integers", "cells", "sliding"},
-    "compiler.lowering": {"__init__", "maps", "fourier", "cells", "halves", "hidden", "normed", "packing"},
+    "compiler.lowering": {"__init__", "maps", "fourier", "cells", "halves", "hidden", "normed", "packing", "tables"},
     "quantization.rules": {"__init__", "hidden", "scales"},
 }
 

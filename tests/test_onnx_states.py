@@ -295,11 +295,7 @@ def without_return():
 
 
 REFUSED = {
-    "rounded on the way in": (lambda: in_levels("before"), "no LSTM, GRU or RNN"),
-    "rounded on the way out": (lambda: in_levels("behind"), "rounded"),
-    "rounded on both ways": (lambda: in_levels("both"), "no LSTM, GRU or RNN"),
-    "no cell": (lambda: in_another_loop(("x", "h_in", "h_out", "y")), "no LSTM, GRU or RNN.*windows of a fixed length"),
-    "no cell, and names that tell nothing": (lambda: in_another_loop(("a", "b", "c", "d")), "no LSTM, GRU or RNN"),
+    "no cell, and names that tell of samples": (lambda: in_another_loop(("image", "text", "fused", "y")), "does not tell whether"),
     "never returned": (without_return, "is no output"),
 }
 

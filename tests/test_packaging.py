@@ -133,8 +133,8 @@ def test_the_wheel_needs_no_framework(wheel, wheel_file):
     metadata = next(text for name, text in wheel.items() if name.endswith("METADATA")).decode()
     needed = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", metadata, re.MULTILINE)
     assert sorted(needed) == ["click", "llvmlite", "numba", "numpy", "rich", "safetensors"]
-    assert wheel_file.stat().st_size < 1_650_000  # what is downloaded
-    assert sum(map(len, wheel.values())) < 4_200_000  # what lies on a board's disk
+    assert wheel_file.stat().st_size < 1_750_000  # what is downloaded
+    assert sum(map(len, wheel.values())) < 4_400_000  # what lies on a board's disk
 
 
 def test_one_version():
@@ -147,7 +147,7 @@ def test_one_list_of_packages_with_golden_models():
     assert PROJECT["project"]["optional-dependencies"]["test-models"] == pinned
     assert {package for package, _ in PACKAGED.values()} == set(PINNED)
     assert "tests/golden/packages.txt" in README
-    assert sum(path.stat().st_size for path in HERE.rglob("*")) < 1_500_000
+    assert sum(path.stat().st_size for path in HERE.rglob("*")) < 1_600_000
 
 
 def test_ci_runs_the_commands_of_the_readme():

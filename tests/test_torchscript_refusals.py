@@ -49,6 +49,44 @@ class TakesNumber(Loops):
         return self.fc(x) * rate
 
 
+class Behind(nn.Module):
+    """What follows an LSTM of sequences (batch, time, features); of two axes it would be computed of features in place of steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(3, 5, batch_first=True)
+        self.fc = nn.Linear(5, 2)
+
+    def scores(self, x):
+        return self.fc(self.lstm(x)[0])
+
+
+class Sums(Behind):
+    def forward(self, x):
+        return torch.cumsum(self.scores(x), 1)
+
+
+class Weighs(Behind):
+    def forward(self, x):
+        return torch.softmax(self.scores(x), 1)
+
+
+class Alone(Behind):
+    def forward(self, x):
+        return torch.cumsum(self.scores(x[None])[0], 1)
+
+
+def test_code_of_three_axes_is_not_read_as_code_of_two(tmp_path):
+    """Where the author writes batch_first, samples have a batch; code that adds one itself takes two axes."""
+    for make, message in ((Sums, "sums all earlier steps"), (Weighs, "softmax over the steps")):
+        with pytest.raises(el.UnsupportedModelError, match=message):
+            el.load(saved(make(), None, "script", tmp_path / "n.pt"))
+    net, x = Alone().eval(), torch.randn(7, 3)
+    model = el.load(saved(net, None, "script", tmp_path / "n.pt"))
+    with torch.no_grad():
+        assert abs(el.Stream(model).process(x.numpy()) - net(x).numpy()).max() <= 1e-5
+
+
 @pytest.mark.parametrize(
     ("make", "message"), [(Loops, "loops"), (Outdated, "changed"), (Chooses, "no operator|choice"), (TakesNumber, "'rate' of type int")]
 )

@@ -1,4 +1,4 @@
-"""The hand-written C panel kernels (panel_kernel.c, panel_gru.c), compiled for the case's sizes and timed in C."""
+"""The hand-written C panel kernels (panel_kernel.c, panel_gru.c, panel_rnn.c), compiled for the case's sizes and timed in C."""
 
 import ctypes
 
@@ -27,6 +27,11 @@ def _gru_layer(layer: el.GRU, tiles: int, lanes: int) -> NDArray[np.float32]:
     return np.concatenate([np.concatenate([a.ravel(), b.ravel()]) for a, b in zip(first, rest, strict=True)])
 
 
+def _rnn_layer(layer: el.RNN, tiles: int, lanes: int) -> NDArray[np.float32]:
+    rows = np.concatenate([layer.bias[:, None], layer.weight_ih, layer.weight_hh], axis=1)  # (hidden, 1+K)
+    return _tiled(rows, 1, tiles, lanes).transpose(1, 3, 0, 2).ravel()  # [tiles][1+K][LANES]
+
+
 def _tiled(rows: NDArray[np.float32], gates: int, tiles: int, lanes: int) -> NDArray[np.float32]:
     """(gates*hidden, columns) -> (gates, tiles, lanes, columns), zeros for the padding units."""
     padded = np.zeros((gates, tiles * lanes, rows.shape[1]), np.float32)
@@ -35,7 +40,7 @@ def _tiled(rows: NDArray[np.float32], gates: int, tiles: int, lanes: int) -> NDA
 
 
 #: Source and packing of a layer, by the kind of the case's layers.
-KERNELS = {"lstm": ("panel_kernel.c", _lstm_layer), "gru": ("panel_gru.c", _gru_layer)}
+KERNELS = {"lstm": ("panel_kernel.c", _lstm_layer), "gru": ("panel_gru.c", _gru_layer), "rnn": ("panel_rnn.c", _rnn_layer)}
 
 
 def _panels(case: Case, lanes: int) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ def record(model: "Model", path: Path) -> dict[str, Any]:
         {
             "name": layer.name,
             "kind": layer.kind,
-            "inputs": list(layer.inputs),
+            "inputs": list(layer.needs),
             "output_size": model.size_of(layer.name),
             "shapes": {name: list(array.shape) for name, array in layer.arrays().items()},
             "options": layer.options(),

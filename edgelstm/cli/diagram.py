@@ -72,10 +72,10 @@ def drawn(told: Mapping[str, Any]) -> str:
 
 
 def _boxes(told: Mapping[str, Any]) -> dict[str, _Box]:
-    """By name; a layer stands one row below the lowest that it reads."""
+    """By name; a layer stands one row below the lowest that it reads of those before it."""
     row = {INPUT: 0}
     for layer in told["layers"]:
-        row[layer["name"]] = 1 + max(row[source] for source in layer["inputs"])
+        row[layer["name"]] = 1 + max((row[source] for source in layer["inputs"] if source in row), default=0)
     beside: dict[int, int] = {}
     layers = {layer["name"]: layer for layer in told["layers"]}
     last, found = told["layers"][-1]["name"], {}
@@ -107,8 +107,12 @@ def _cut(line: str) -> str:
 
 
 def _edge(source: _Box, target: _Box) -> str:
-    """A line from a box to one below; past the boxes between, if there are any."""
+    """A line from a box to one below; past the boxes between, if there are any. A dashed one on the right, to one that is not below."""
     x0, y0, x1, y1 = source.x + WIDTH // 2, source.y + HEIGHT, target.x + WIDTH // 2, target.y
+    if y1 <= y0:
+        x0, y0, x1, y1 = source.x + WIDTH, source.y + HEIGHT // 2, target.x + WIDTH, target.y + HEIGHT // 2
+        side = max(x0, x1) + GAP_X - 4
+        return f'<path stroke-dasharray="4" d="M{x0} {y0}C{side} {y0} {side} {y1} {x1} {y1}m7 -4l-7 4l7 4"/>'
     head = "m-4 -7l4 7l4 -7"
     if y1 - y0 <= GAP_Y:
         return f'<path d="M{x0} {y0}L{x1} {y1}{head}"/>'

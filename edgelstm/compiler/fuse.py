@@ -9,6 +9,7 @@
 Only a cache miss comes here: this file imports Numba.
 """
 
+from itertools import groupby
 from typing import Any
 
 from numba.core import types
@@ -47,31 +48,63 @@ TOKENS_TYPES = (*(types.int64,) * 8, types.float32, types.int64, types.float32)
 KERNEL_TYPES = (FLOATS, FLOATS, FLOATS, FLOATS, FLOATS, types.int64)
 
 
-def pointer(place: Place, name: str, room: str = "%a") -> str:
-    """Where a place is. `room`: where the rows between layers are."""
+def pointer(place: Place, name: str, room: str = "%a", row: str = "") -> str:
+    """Where a place is, or a row of it. `room`: where the rows between layers are."""
     base = {"input": "%x", "output": "%y", "arena": room}[place.region]
-    return f"  {name} = getelementptr float, ptr {base}, i64 {place.offset}\n"
+    if not row:
+        return f"  {name} = getelementptr float, ptr {base}, i64 {place.offset}\n"
+    return (
+        f"  {name}.rows = mul i64 {row}, {place.stride}\n  {name}.at = add i64 {name}.rows, {place.offset}\n"
+        f"  {name} = getelementptr float, ptr {base}, i64 {name}.at\n"
+    )
 
 
-def _call(i: int, op: Operation, name: str, rows: str, inlining: str, room: str) -> str:
-    """Operation number i on so many rows."""
+def _call(i: int, op: Operation, name: str, rows: str, inlining: str, room: str, row: str = "") -> str:
+    """Operation number i on so many rows, from a row on."""
     return (
         f"  %w{i} = getelementptr float, ptr %w, i64 {op.weights}\n  %s{i} = getelementptr float, ptr %a, i64 {op.state}\n"
-        f"{pointer(op.source, f'%x{i}', room)}{pointer(op.target, f'%y{i}', room)}"
+        f"{pointer(op.source, f'%x{i}', room, row)}{pointer(op.target, f'%y{i}', room, row)}"
         f"  call void @{name}(ptr %w{i}, ptr %x{i}, ptr %y{i}, ptr %s{i}, ptr %z, i64 {rows}) {inlining}\n"
     )
 
 
-def calls(layout: Layout, names: dict[Any, str], count: str, inlining: str, room: str = "%a") -> str:
+def turning(loop: int, body: str, rows: str) -> str:
+    """`body`, calls on the row that `row_of` names, for so many rows."""
+    row, more = row_of(loop), f"%next{loop}"
+    return (
+        f"  %some{loop} = icmp sgt i64 {rows}, 0\n  br i1 %some{loop}, label %enter{loop}, label %left{loop}\n"
+        f"enter{loop}:\n  br label %turn{loop}\nturn{loop}:\n  {row} = phi i64 [ 0, %enter{loop} ], [ {more}, %turn{loop} ]\n{body}"
+        f"  {more} = add i64 {row}, 1\n  %goes{loop} = icmp slt i64 {more}, {rows}\n"
+        f"  br i1 %goes{loop}, label %turn{loop}, label %left{loop}\nleft{loop}:\n"
+    )
+
+
+def row_of(loop: int) -> str:
+    """The number of the row that a loop of layers is at."""
+    return f"%row{loop}"
+
+
+def by_loop(layout: Layout) -> list[tuple[int, list[tuple[int, Operation]]]]:
+    """The operations, numbered, of each loop of layers together, and those between."""
+    return [(loop, list(part)) for loop, part in groupby(enumerate(layout.operations), lambda numbered: numbered[1].loop)]
+
+
+def calls(layout: Layout, names: dict[Any, str], count: str, inlining: str, room: str = "%a", turns: str = "noinline") -> str:
     """Every operation on `count` timesteps, and the count of steps taken.
 
-    inlining: LLVM's attribute of the calls; room: where scratch and the rows between layers are, as in an arena.
+    inlining: LLVM's attribute of the calls; room: where scratch and the rows between layers are, as in an arena; turns: the attribute of
+    calls in loops of layers, on one row each.
     """
     lines = [f"  %z = getelementptr i8, ptr {room}, i64 {layout.scratch_offset}\n"]
     if is_rated(layout):
-        lines.append(_rated_calls(layout, names, count, inlining, room))
+        lines.append(_rated_calls(layout, names, count, inlining, room, turns))
     else:
-        lines += [_call(i, op, names[op.kernel, op.constants], count, inlining, room) for i, op in enumerate(layout.operations)]
+        for loop, part in by_loop(layout):
+            if loop and count != "1":
+                each = [_call(i, op, names[op.kernel, op.constants], "1", turns, room, row_of(loop)) for i, op in part]
+                lines.append(turning(loop, "".join(each), count))
+            else:
+                lines += [_call(i, op, names[op.kernel, op.constants], count, inlining, room) for i, op in part]
         lines.append(f"  %taken = load i64, ptr %a\n  %more = add i64 %taken, {count}\n")
     lines.append("  store i64 %more, ptr %a\n")
     return "".join(lines)
@@ -87,22 +120,34 @@ def is_rated(layout: Layout) -> bool:
     return any(op.counts or (op.every, op.first) != (1, 1) for op in layout.operations)
 
 
-def _rated_calls(layout: Layout, names: dict[Any, str], count: str, inlining: str, room: str) -> str:
+def _rated_calls(layout: Layout, names: dict[Any, str], count: str, inlining: str, room: str, turns: str) -> str:
     """The same where not every row is due at every step: what is due follows from the steps taken, and is passed over where nothing is."""
     lines = [f"  %taken = load i64, ptr %a\n  %more = add i64 %taken, {count}\n"]
     for every, first in sorted({(op.every, op.first) for op in layout.operations}):
         at, counted = f"{every}.{first}", f"call i64 @{due_function(every, first)}"
         lines.append(f"  %before.{at} = {counted}(i64 %taken) alwaysinline\n  %after.{at} = {counted}(i64 %more) alwaysinline\n")
         lines.append(f"  %rows.{at} = sub i64 %after.{at}, %before.{at}\n")
-    for i, op in enumerate(layout.operations):
-        at = f"{op.every}.{op.first}"
-        rows = count if count == "1" else f"%rows.{at}"
-        call = _call(i, op, names[op.kernel, op.constants], rows + (f", i64 %before.{at}" if op.counts else ""), inlining, room)
-        if (op.every, op.first) != (1, 1):
-            begin = f"  %is{i} = icmp sgt i64 %rows.{at}, 0\n  br i1 %is{i}, label %run{i}, label %past{i}\nrun{i}:\n"
-            call = f"{begin}{call}  br label %past{i}\npast{i}:\n"
-        lines.append(call)
+    for loop, part in by_loop(layout):
+        if loop and count != "1":
+            at = f"{part[0][1].every}.{part[0][1].first}"  # all of a loop are due together
+            each = [_counted(i, op, names[op.kernel, op.constants], at, turns, room, row_of(loop)) for i, op in part]
+            lines.append(turning(loop, "".join(each), f"%rows.{at}"))
+            continue
+        for i, op in part:
+            at = f"{op.every}.{op.first}"
+            rows = count if count == "1" else f"%rows.{at}"
+            call = _call(i, op, names[op.kernel, op.constants], rows + (f", i64 %before.{at}" if op.counts else ""), inlining, room)
+            if (op.every, op.first) != (1, 1):
+                begin = f"  %is{i} = icmp sgt i64 %rows.{at}, 0\n  br i1 %is{i}, label %run{i}, label %past{i}\nrun{i}:\n"
+                call = f"{begin}{call}  br label %past{i}\npast{i}:\n"
+            lines.append(call)
     return "".join(lines)
+
+
+def _counted(i: int, op: Operation, name: str, at: str, inlining: str, room: str, row: str) -> str:
+    """Operation number i on one row of a loop, with the number of rows before it where the operation asks for that."""
+    before = f"  %before{i} = add i64 %before.{at}, {row}\n" if op.counts else ""
+    return before + _call(i, op, name, "1" + f", i64 %before{i}" * op.counts, inlining, room, row)
 
 
 def due_function(every: int, first: int) -> str:
@@ -181,7 +226,7 @@ def fuse(layout: Layout, *, small: bool = False) -> list[str]:
     texts += rates.values()
     body = _MODEL.format(
         one_step=calls(layout, names, "1", inlined(layout)),
-        block_of_steps=calls(layout, names, "%n", "noinline"),
+        block_of_steps=calls(layout, names, "%n", "noinline", turns="noinline" if small else inlined(layout)),
         inlining="noinline" if small else "alwaysinline",
         sample=layout.sample_offset,
         output=layout.output_offset,

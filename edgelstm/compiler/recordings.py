@@ -21,26 +21,27 @@ class Recordings(Builder):
         super().__init__(model, target)
         self.work: int = 0
         self.free: list[tuple[int, int]] = []
-        self.last_reader = {name: layer.name for layer in model.layers for name in layer.inputs}
+        self.last_group = {
+            name: number for number, group in enumerate(self.groups, 1) for layer in group for name in (*layer.inputs, *layer.needs)
+        }
+        self.gathers: list[Place] = []
         self.fixed, self.backwards = 0, False
 
-    def run(self) -> None:
-        answer = Place("output", 0, self.model.output_size)
-        for layer in self.model.layers:
-            low, given = self.lowered[layer.name], self.model.rows_of(layer.name) or 0
-            self.fixed = self.model.rows_of(layer.inputs[0]) or 0
-            source = self.gathered(layer.inputs)
-            last = layer is self.model.layers[-1]
-            exact = low.width == self.model.size_of(layer.name)
-            self.places[layer.name] = answer if last and exact else self.fixed_rows(low.width, given) if given else self.rows(low.width)
-            self.backwards = isinstance(layer, Recurrent) and layer.reverse
-            spread = self.spread(source) if layer.answers == 0 and self.fixed else source
-            self.keep(layer, low)
-            self.emit(low, spread, self.places[layer.name], self.model.wire_of(layer.inputs[0]))
-            self.backwards, self.fixed = False, given
-            if last and not exact:
-                self.emit(copy(self.model.output_size), self.places[layer.name], answer, self.model.output_wire)
-            self.release(layer, source)
+    def place(self, layer: Layer, answer: Place) -> None:
+        low, given = self.lowered[layer.name], self.model.rows_of(layer.name) or 0
+        self.fixed = self.model.rows_of(layer.inputs[0]) or 0
+        source = self.gathered(layer.inputs)
+        last = layer is self.model.layers[-1]
+        exact = low.width == self.model.size_of(layer.name)
+        self.places[layer.name] = answer if last and exact else self.fixed_rows(low.width, given) if given else self.rows(low.width)
+        self.backwards = isinstance(layer, Recurrent) and layer.reverse
+        spread = self.spread(source) if layer.answers == 0 and self.fixed else source
+        self.keep(layer, low)
+        self.emit(low, spread, self.places[layer.name], self.model.wire_of(layer.inputs[0]))
+        self.backwards, self.fixed = False, given
+        if last and not exact:
+            self.emit(copy(self.model.output_size), self.places[layer.name], answer, self.model.output_wire)
+        self.gathers += [source] if len(layer.inputs) > 1 else []
 
     def spread(self, source: Place) -> Place:
         """The last of a fixed number of rows, as if it were each row of the recording."""
@@ -48,8 +49,8 @@ class Recordings(Builder):
         return source._replace(offset=source.offset + last * source.stride, stride=0)
 
     def emit(self, low: Lowered, source: Place, target: Place, wire: Wire) -> None:
-        """A kernel over all rows of the source, or over its single one."""
-        if not (low.whole or self.fixed == 1):
+        """A kernel over all rows of the source, or over its single one; of a loop, over one row at a time."""
+        if not (low.whole or self.fixed == 1 or self.loop):
             around = {"kernel": low.kernel, "constants": tuple(low.constants.items()), "block": self.block}
             if low.counts:
                 low = low._replace(kernel="counted_sweep", constants={**around, **low.counts._asdict()}, counts=None)
@@ -78,11 +79,12 @@ class Recordings(Builder):
         self.work += size
         return Place("work", 0, size, self.work - size)
 
-    def release(self, layer: Layer, gathered: Place) -> None:
-        """Give the place of rows that `layer` was the last to read to others."""
-        done = [self.places[name] for name in {*layer.inputs} - {INPUT} if self.last_reader[name] == layer.name]
-        done += [gathered] if len(layer.inputs) > 1 else []
+    def release(self, number: int, group: tuple[Layer, ...]) -> None:
+        """Give the places of rows that a group was the last to read to others."""
+        read = {name for layer in group for name in (*layer.inputs, *layer.needs)} - {INPUT}
+        done = [*self.gathers, *(self.places[name] for name in read if self.last_group[name] == number)]
         self.free = _joined([*self.free, *((place.before, place.stride) for place in done if place.region == "work")])
+        self.gathers = []
 
 
 def _joined(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -43,6 +43,8 @@ class Target(Fields):
         Form of quotients: see `kernels.cells.advance`. Chosen by LLVM's models of the cores, for want of boards.
     identity : str
         Of the host: changes when code compiled for another such CPU may not run.
+    crowded : bool
+        Whether the weights of a model, for a layer of which this is the target, exceed a first-level cache, but not by far.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Target(Fields):
     boards: str = ""
     division: str = ""
     identity: str = ""
+    crowded: bool = False
 
     @property
     def widest_tile(self) -> int:
@@ -69,6 +72,11 @@ class Target(Fields):
     def tile(self) -> int:
         """Units of the tiles that larger layers are cut into. Measured on Zen 4; on ARM, counted."""
         return min(16, self.registers // 8 * self.lanes)
+
+    @property
+    def strip(self) -> int:
+        """Floats of which half of the registers hold four timesteps: what blocks take of a tile's input products at a time."""
+        return max(4, self.registers // 8 * self.lanes)
 
     @property
     def pairs(self) -> bool:
@@ -100,6 +108,20 @@ class Target(Fields):
         return self.cpu in WEAVING and self.lanes == 16 and (self.name != "host" or "avx512vbmi" in self.needs)
 
     @property
+    def widens(self) -> bool:
+        """Whether small layers with weights in half precision are held in float32: `lowering.halves.in_memory`."""
+        return self.cpu in WIDENING
+
+    @property
+    def fills(self) -> bool:
+        """Whether tiles fill registers: of 16 lanes, 12 units take one, not two narrower ones."""
+        return self.cpu in FILLING and self.lanes == 16
+
+    def filled(self, padded: int) -> int:
+        """Lanes beyond the last of so many units that fill its tile."""
+        return 4 if self.fills and padded % 16 == 12 else 0
+
+    @property
     def bare_metal(self) -> bool:
         """Whether there is no operating system that loads libraries: an object file is built."""
         return "-none-" in self.triple
@@ -120,6 +142,14 @@ FETCHING = ("znver5",)
 
 #: CPUs on which weaving rows in half precision was measured to gain: Zen 4 takes two cycles to convert a register, 1.4 to part a word.
 WEAVING = ("znver4",)
+
+#: CPUs on which layers of `lowering.halves.WIDEST` weights were measured to lose by converting them at each step: Zen 4 and Zen 5 lose up
+#: to two fifths.
+WIDENING = ("znver4", "znver5")
+
+#: CPUs on which filling registers was measured to gain: on Zen 5 a step of 12 units takes a sixth less, of 28 a quarter. Zen 4 takes a
+#: register of 16 lanes in two halves.
+FILLING = ("znver5",)
 
 #: By AMD's families: models that LLVM calls so; the rest are other CPUs.
 _MODELS = {

@@ -102,8 +102,12 @@ def _about_file(path: str) -> os.stat_result:
         raise
 
 
+#: The file that a folder is a model by.
+_IN_FOLDER = "saved_model.pb"
+
+
 def open_file(path: str) -> BinaryIO:
-    """Open a regular file of acceptable size for reading.
+    """Open a regular file of acceptable size for reading; of a folder the file that is the model there.
 
     Raises
     ------
@@ -112,9 +116,10 @@ def open_file(path: str) -> BinaryIO:
     """
     about_file = _about_file(path)
     if stat.S_ISDIR(about_file.st_mode):
-        raise ModelFileError(
-            "is a folder; name the model file in it. A TensorFlow SavedModel is not read: write Keras' .keras file, or a .tflite file."
-        )
+        path = os.path.join(path, _IN_FOLDER)
+        if not os.path.isfile(path):
+            raise ModelFileError(f"is a folder without a {_IN_FOLDER} (TensorFlow's SavedModel); name the model file in it.")
+        about_file = _about_file(path)
     if not stat.S_ISREG(about_file.st_mode):
         raise ModelFileError("is no regular file; copy the model to disk and name that file.")
     if about_file.st_size == 0:

@@ -96,7 +96,7 @@ def import_file(
         found = sniff(file)
         if found == "edgelstm":
             raise ModelFileError("is a .elstm file already; load it with edgelstm.load, there is nothing to convert.")
-        source = f"{found}: {os.path.basename(path)}"
+        source = f"{found}: {os.path.basename(os.path.abspath(path))}"
         if recipe is None and found not in READERS:
             raise UnsupportedModelError(
                 f"is a file of {found}, which edgelstm does not import yet; it imports {', '.join(READERS)}. {instead(found)}"

@@ -49,7 +49,7 @@ def from_checkpoint(checkpoint: object, asked: Asked, source: str) -> tuple[Mode
     asked.check()
     found = chosen(checkpoint, asked.prefix, asked.without)
     tensors, framework = (flax.translated(found.tensors), FLAX) if flax.is_flax(found.tensors) else (found.tensors, TORCH)
-    model, order, notes = from_torch(tensors, asked.layers, source=source, framework=framework, holds=found.holds)
+    model, order, notes = from_torch(tensors, asked.layers, source=source, framework=framework, holds=found.holds, settings=found.settings)
     return model, order, [*found.notes, *notes, *found.beside(model.input_size)]
 
 
@@ -96,6 +96,18 @@ def _tensorflow(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, 
 
     asked._replace(sizes=None).refuse()
     graph, notes = program(read(file))
+    model, made, more = from_onnx(graph, sizes=asked.sizes, source=source)
+    return model, made, [*notes, *more]
+
+
+def _saved(file: BinaryIO, asked: Asked, source: str) -> tuple[Model, str, list[str]]:
+    from .from_onnx.chains import from_onnx
+    from .from_tensorflow.program import program
+    from .from_tensorflow.saved import read
+
+    asked._replace(sizes=None).refuse()
+    saved = read(file)
+    graph, notes = program(saved.graph, saved.outputs)
     model, made, more = from_onnx(graph, sizes=asked.sizes, source=source)
     return model, made, [*notes, *more]
 
@@ -166,6 +178,7 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
     "safetensors": _bag("from_torch.safetensors_file"),
     "TensorFlow Lite": _tflite,
     "TensorFlow (frozen .pb)": _tensorflow,
+    "TensorFlow SavedModel": _saved,
     "torch.export": _exported,
     "TorchScript": _script,
     "NumPy (npz)": _bag("bags.npz"),
@@ -184,4 +197,4 @@ READERS: dict[str, Callable[[BinaryIO, Asked, str], tuple[Model, str, list[str]]
 }
 
 #: The formats of which `sizes` may be said.
-GRAPHS = ("ONNX", "torch.export", "TorchScript", "TensorFlow (frozen .pb)")
+GRAPHS = ("ONNX", "torch.export", "TorchScript", "TensorFlow (frozen .pb)", "TensorFlow SavedModel")

@@ -93,10 +93,6 @@ _TABLE = bytes.fromhex("57fb808b247547db")
 #: What to do with a file of a format that no importer reads.
 _INSTEAD = {
     "ONNX Runtime (.ort)": "Give the .onnx file that it was made from.",
-    "TensorFlow SavedModel": (
-        "Load it in Keras and write model.save('model.keras'), or convert it to TensorFlow Lite: "
-        "tf.lite.TFLiteConverter.from_saved_model(folder).convert()."
-    ),
     "TensorFlow checkpoint": f"It holds numbers without a network: restore it in TensorFlow and {_FREEZE}; or write Keras' .keras file.",
     "TensorFlow MetaGraph (.meta)": f"It holds a network without its numbers: restore its checkpoint in TensorFlow and {_FREEZE}.",
     "TensorFlow graph as text (.pbtxt)": "Write it as binary: tf.io.write_graph(graph, folder, name, as_text=False), frozen.",

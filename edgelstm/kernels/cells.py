@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from .activations import TANH, tanh_parts
-from .simd.vectors import elementwise, load, row0, row1, store
+from .simd.vectors import elementwise, load, row0, row1, store, storing
 
 inlined = njit(inline="always")
 
@@ -77,23 +77,26 @@ cell = elementwise(_cell)
 output = elementwise(_output)
 
 
-def finisher(division):
-    """An inlined function (lanes, i, f, g, o, c, y): new c in place and new h to y. division: as `advance` takes it."""
-    next_state = advance(division)
+def finisher(division, kept=0):
+    """An inlined function (lanes, i, f, g, o, c, y): new c in place and new h to y. division: as `advance` takes it.
+
+    kept: how many lanes are stored; 0: all.
+    """
+    next_state, put = advance(division), storing(kept) if kept else store
     if division:
 
         @inlined
         def finish(lanes, i, f, g, o, c, y):
             both = next_state(i, f, g, o, load(lanes, c, 0))
-            store(c, 0, row0(both))
-            store(y, 0, row1(both))
+            put(c, 0, row0(both))
+            put(y, 0, row1(both))
 
     else:
 
         @inlined
         def finish(lanes, i, f, g, o, c, y):
             new = cell(i, f, g, load(lanes, c, 0))
-            store(c, 0, new)
-            store(y, 0, output(o, new))
+            put(c, 0, new)
+            put(y, 0, output(o, new))
 
     return finish

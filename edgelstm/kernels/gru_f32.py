@@ -15,7 +15,8 @@ from numba import njit
 from .cells import HALF, ONE, ZERO
 from .gru_steps import after_product, before_product
 from .simd.vectors import Lanes, load, offset, store
-from .tiles_f32 import TOGETHER, products_of, together
+from .tiles_f32 import products_of
+from .together_f32 import TOGETHER, together
 
 inlined = njit(inline="always")
 
@@ -45,6 +46,8 @@ class Sizes(NamedTuple):
         Whether weights are in half precision.
     table : int
         As `tiles_f32.products_of` takes it. x is then an index, and tiles have no rows of inputs.
+    filled : int
+        As `lstm_f32.Sizes` has it.
     """
 
     inputs: int
@@ -60,6 +63,7 @@ class Sizes(NamedTuple):
     y_stride: int
     halves: int = 0
     table: int = 0
+    filled: int = 0
 
     @property
     def tiles(self):
@@ -71,26 +75,34 @@ class Sizes(NamedTuple):
         """Floats of scratch for a timestep."""
         return (3 if self.reset_after else 4) * self.padded
 
+    @property
+    def last(self):
+        """Units of the last tile."""
+        return self.tail or self.units
+
+    def lanes_of(self, units, rows=1):
+        """Lanes of some of a tile's gates."""
+        return Lanes((units or 4) + (self.filled if units == self.last else 0), rows, units or 4)
+
     def gates_of(self, units):
         """Lanes of all gates of a tile, floats of its bias, floats of a row of its weights, and of the whole tile."""
         size = 3 * units
         row = size // 2 if self.halves else size
-        return Lanes(units or 4, 3), size, row, size + (self.inputs + self.hidden) * row + (units if self.reset_after else 0)
+        return self.lanes_of(units, 3), size, row, size + (self.inputs + self.hidden) * row + (units if self.reset_after else 0)
 
 
 def hoister(sizes):
     """An inlined function (w, x, z, steps): bias and input products of so many timesteps of a block, a multiple of TOGETHER, to z."""
-    inputs_together, tiles, tail = together(sizes.halves), sizes.tiles, sizes.tail
-    (gates, size, _, whole), (tail_gates, tail_size, _, _) = sizes.gates_of(sizes.units), sizes.gates_of(tail)
-    inputs, x_stride, z_row = sizes.inputs, sizes.x_stride, sizes.z_row
+    tiles, tail, inputs, x_stride, z_row = sizes.tiles, sizes.tail, sizes.inputs, sizes.x_stride, sizes.z_row
+    (_, size, _, whole), (_, tail_size, _, _) = sizes.gates_of(sizes.units), sizes.gates_of(tail)
+    of_tile, of_tail = (together(floats or 4, sizes.sums[0], sizes.halves, sizes.walk[0]) for floats in (size, tail_size))
 
     @inlined
     def hoist(w, x, z, steps):
         for j in range(tiles):
-            inputs_together(gates, offset(w, j * whole), x, x_stride, offset(z, j * size), z_row, inputs, size, steps)
+            of_tile(offset(w, j * whole), x, x_stride, offset(z, j * size), z_row, inputs, steps)
         if tail:
-            last = offset(w, tiles * whole)
-            inputs_together(tail_gates, last, x, x_stride, offset(z, tiles * size), z_row, inputs, tail_size, steps)
+            of_tail(offset(w, tiles * whole), x, x_stride, offset(z, tiles * size), z_row, inputs, steps)
 
     return hoist
 

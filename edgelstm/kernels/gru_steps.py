@@ -8,7 +8,7 @@ from numba import njit
 
 from .gru_cell import Cell
 from .simd.rows import first_rows, with_last_row
-from .simd.vectors import Lanes, load, offset, row0, row1, row2, store
+from .simd.vectors import Lanes, load, offset, row0, row1, row2, store, storing
 from .tiles_f32 import multiplication
 
 inlined = njit(inline="always")
@@ -30,16 +30,22 @@ def after_product(sizes):
     """The step where the reset gate multiplies the product with h."""
     inputs, hidden, units, tail, tiles = sizes.inputs, sizes.hidden, sizes.units, sizes.tail, sizes.tiles
     (gates, size, row, whole), (tail_gates, tail_size, tail_row, _) = sizes.gates_of(units), sizes.gates_of(tail)
-    lanes, tail_lanes, next_h, from_inputs = Lanes(units), Lanes(tail or 4), Cell(*sizes.cell).after(), input_sums(sizes)
+    lanes, tail_lanes, next_h, from_inputs = sizes.lanes_of(units), sizes.lanes_of(tail), Cell(*sizes.cell).after(), input_sums(sizes)
     recurrent = multiplication(*sizes.sums, sizes.halves)
 
-    @inlined
-    def tile(gates, lanes, w, size, row, x, h, own, y, z, ready):
-        """One tile's step: from h, of which `own` is the tile's part, the new one to y."""
-        a = from_inputs(gates, w, size, row, x, z, ready)
-        b = with_last_row(a, load(lanes, w, size + (inputs + hidden) * row))
-        b = recurrent(gates, offset(w, size + inputs * row), h, hidden, row, b)
-        store(y, 0, next_h(row0(b), row1(b), row2(a), row2(b), load(lanes, own, 0)))
+    def tile_of(put):
+        @inlined
+        def tile(gates, lanes, w, size, row, x, h, own, y, z, ready):
+            """One tile's step: from h, of which `own` is the tile's part, the new one to y."""
+            a = from_inputs(gates, w, size, row, x, z, ready)
+            b = with_last_row(a, load(lanes, w, size + (inputs + hidden) * row))
+            b = recurrent(gates, offset(w, size + inputs * row), h, hidden, row, b)
+            put(y, 0, next_h(row0(b), row1(b), row2(a), row2(b), load(lanes, own, 0)))
+
+        return tile
+
+    last_tile = tile_of(storing(sizes.last) if sizes.filled else store)
+    tile = tile_of(store) if tail else last_tile
 
     @inlined
     def step(w, x, h, y, zx, z, ready, backwards):
@@ -50,7 +56,8 @@ def after_product(sizes):
         if tail:
             at = tiles * units
             last = offset(w, tiles * whole)
-            tile(tail_gates, tail_lanes, last, tail_size, tail_row, x, h, offset(h, at), offset(y, at), offset(zx, tiles * size), ready)
+            zl = offset(zx, tiles * size)
+            last_tile(tail_gates, tail_lanes, last, tail_size, tail_row, x, h, offset(h, at), offset(y, at), zl, ready)
 
     return step
 

@@ -17,7 +17,8 @@ from .packing import HEADER
 from .rnn_f32 import activated
 from .simd.rows import first_rows
 from .simd.vectors import Lanes, add, load, offset, row0, row1, row2, store
-from .tiles_f32 import TOGETHER, products_of
+from .tiles_f32 import products_of
+from .together_f32 import TOGETHER
 
 inlined = njit(inline="always")
 

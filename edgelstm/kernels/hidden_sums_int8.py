@@ -11,8 +11,8 @@ from .cells import ONE
 from .packing import GROUP, OFFSET
 from .simd.sums import as_floats, load_sums, no_sums
 from .simd.vectors import fma, load, multiplied, offset, splat, store
-from .tiles_f32 import TOGETHER
 from .tiles_int8 import STEPS, largest, quantiser, summer
+from .together_f32 import TOGETHER
 
 inlined = njit(inline="always")
 

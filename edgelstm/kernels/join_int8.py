@@ -11,8 +11,8 @@ from .cell_options import PLAIN, CellOptions
 from .packing import GROUP, OFFSET
 from .simd.sums import added, as_floats, load_sums, no_sums, shifted, store_sums
 from .simd.vectors import add, load, multiplied, offset, splat, store
-from .tiles_f32 import TOGETHER
 from .tiles_int8 import STEPS, in_registers, largest, quantiser, summer
+from .together_f32 import TOGETHER
 
 inlined = njit(inline="always")
 

@@ -116,16 +116,16 @@ def advances(options, division, padded, peephole):
     return next_cell, next_h
 
 
-def finisher(options, division, padded):
+def finisher(options, division, padded, kept=0):
     """An inlined function (lanes, a, o, c, y, e): new c in place and h to y.
 
     a: sums of i, f and g, or of what coupling leaves of them; o: those of o; e: what belongs to the units: peepholes of i, f and o,
-    `padded` apart.
+    `padded` apart; kept: of a plain cell, how many lanes are stored; 0: all.
     """
     rows = (row0, row1, row2)
     second, third = rows[options.count - 3], rows[options.count - 2]
     if options.plain_cell:
-        plain = plain_finisher(division)
+        plain = plain_finisher(division, kept)
 
         @inlined
         def finish(lanes, a, o, c, y, e):

@@ -18,11 +18,13 @@ from numba import njit
 
 from .cell_options import PLAIN, CellOptions
 from .cells import HALF, ONE, ZERO
+from .lstm_cells import finisher
 from .lstm_ends import ending
 from .lstm_sums import steps_of_tiles
 from .range_rounding import range_rounder
 from .simd.vectors import Lanes, load, offset, store
-from .tiles_f32 import TOGETHER, products_of, together
+from .tiles_f32 import products_of
+from .together_f32 import TOGETHER, together
 
 inlined = njit(inline="always")
 
@@ -45,7 +47,7 @@ class Sizes(NamedTuple):
     ahead : int
         As `tiles_f32.multiplication` takes it.
     hoisted : int
-        Whether blocks take their input products together.
+        0, or in strips of how many floats blocks take their input products together, as `tiles_f32.together` takes it.
     turning : int
         Whether every other step takes the tiles backwards, so that the weights read last, still cached, are read first.
     paired : int
@@ -59,6 +61,8 @@ class Sizes(NamedTuple):
         Whether weights are in half precision.
     table : int
         As `tiles_f32.products_of` takes it. x is then an index, and tiles have no rows of inputs.
+    filled : int
+        Lanes that are computed beyond the units of the last tile, so that it takes fewer registers.
     """
 
     inputs: int
@@ -78,6 +82,7 @@ class Sizes(NamedTuple):
     options: CellOptions = PLAIN
     halves: int = 0
     table: int = 0
+    filled: int = 0
 
     @property
     def tiles(self):
@@ -99,36 +104,44 @@ class Sizes(NamedTuple):
         """Where in them a step has what its options need."""
         return self.options.count * self.padded if self.hoisted else 0
 
+    def lanes_of(self, units, rows=1):
+        """Lanes of some of a tile's gates."""
+        return Lanes((units or 4) + (self.filled if units == self.last else 0), rows, units or 4)
+
+    @property
+    def last(self):
+        """Units of the last tile."""
+        return self.tail or self.units
+
     def gates_of(self, units):
         """Lanes of all gates of a tile, floats of its bias, floats of a row of its weights, and of the whole tile."""
         size = self.options.count * units
         row = size // 2 if self.halves else size
-        return Lanes(units or 4, self.options.count), size, row, size + (self.inputs + self.hidden) * row
+        return self.lanes_of(units, self.options.count), size, row, size + (self.inputs + self.hidden) * row
 
 
 def hoister(sizes):
     """An inlined function (w, x, z, steps): bias and input products of so many timesteps of a block, a multiple of TOGETHER, to z."""
-    inputs_together, tiles, tail = together(sizes.halves), sizes.tiles, sizes.tail
-    (gates, size, _, whole), (tail_gates, tail_size, _, _) = sizes.gates_of(sizes.units), sizes.gates_of(tail)
-    inputs, x_stride, z_row = sizes.inputs, sizes.x_stride, sizes.z_row
+    tiles, tail, inputs, x_stride, z_row = sizes.tiles, sizes.tail, sizes.inputs, sizes.x_stride, sizes.z_row
+    (_, size, _, whole), (_, tail_size, _, _) = sizes.gates_of(sizes.units), sizes.gates_of(tail)
+    of_tile, of_tail = (together(floats or 4, sizes.paired, sizes.halves, sizes.hoisted) for floats in (size, tail_size))
 
     @inlined
     def hoist(w, x, z, steps):
         for j in range(tiles):
-            inputs_together(gates, offset(w, j * whole), x, x_stride, offset(z, j * size), z_row, inputs, size, steps)
+            of_tile(offset(w, j * whole), x, x_stride, offset(z, j * size), z_row, inputs, steps)
         if tail:
-            last = offset(w, tiles * whole)
-            inputs_together(tail_gates, last, x, x_stride, offset(z, tiles * size), z_row, inputs, tail_size, steps)
+            of_tail(offset(w, tiles * whole), x, x_stride, offset(z, tiles * size), z_row, inputs, steps)
 
     return hoist
 
 
-def walker(sizes, finish):
+def walker(sizes, finish, finish_last):
     """An inlined function (w, x, h, y, c, z, e, ready, backwards): one timestep of all tiles."""
     tiles, tail, units = sizes.tiles, sizes.tail, sizes.units
     (gates, size, row, whole), (tail_gates, tail_size, tail_row, _) = sizes.gates_of(units), sizes.gates_of(tail)
-    lanes, tail_lanes = Lanes(units), Lanes(tail or 4)
-    full_tile, last_tile = steps_of_tiles(sizes, finish)
+    lanes, tail_lanes = sizes.lanes_of(units), sizes.lanes_of(tail)
+    full_tile, last_tile = steps_of_tiles(sizes, finish, finish_last)
 
     @inlined
     def walk(w, x, h, y, c, z, e, ready, backwards):
@@ -171,7 +184,9 @@ def lstm_f32(**constants):
     padded, given, z_row, work_at, work = sizes.padded, sizes.given, sizes.z_row, sizes.work_at, sizes.options.work(sizes.padded)
     behind = sizes.tiles * sizes.gates_of(sizes.units)[3] + sizes.gates_of(sizes.tail)[3]
     finish, end = ending(sizes.options, sizes.division, padded, sizes.paired)
-    hoist, walk, read, products = hoister(sizes), walker(sizes, finish), reader(sizes), products_of(table, sizes.options.count * padded)
+    last = finisher(sizes.options, sizes.division, padded, sizes.last) if sizes.filled else finish
+    hoist, walk, read = hoister(sizes), walker(sizes, finish, last), reader(sizes)
+    products = products_of(table, sizes.options.count * padded)
     h_lanes = given if given <= 64 else 4
     every_h = Lanes(h_lanes)
 

@@ -15,7 +15,8 @@ from .join_int8 import Sizes, float_join, input_products, integer_join, preparat
 from .lstm_ends import ending
 from .packing import HEADER
 from .simd.vectors import Lanes, load, multiplied, offset, opaque, row2, row3, store
-from .tiles_f32 import FOUR, TOGETHER, products_of
+from .tiles_f32 import FOUR, products_of
+from .together_f32 import TOGETHER
 
 inlined = njit(inline="always")
 

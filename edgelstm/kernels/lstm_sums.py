@@ -7,7 +7,7 @@ products, if they are `ready`.
 
 from numba import njit
 
-from .simd.vectors import Lanes, load, offset, row2, row3, zero
+from .simd.vectors import load, offset, row2, row3, zero
 from .tiles_f32 import multiplication
 
 inlined = njit(inline="always")
@@ -45,7 +45,7 @@ def tile_of(sizes, finish):
 def small_tile_of(sizes, finish):
     """The same where the next step waits for this one's h: the new cell, which needs i, f and g, does not wait for the sums of o."""
     from_inputs, recurrent = products(sizes)
-    before_o, halves = Lanes(sizes.units, sizes.options.count - 1), sizes.halves
+    before_o, halves = sizes.lanes_of(sizes.units, sizes.options.count - 1), sizes.halves
     inputs, hidden, at_o = sizes.inputs, sizes.hidden, (sizes.options.count - 1) * sizes.units
 
     @inlined
@@ -76,10 +76,12 @@ def tile_apart_of(sizes, finish):
     return tile_apart
 
 
-def steps_of_tiles(sizes, finish):
-    """The forms of a full tile's step, and of that of a narrower last one."""
+def steps_of_tiles(sizes, finish, finish_last):
+    """The forms of a full tile's step, and of that of a narrower last one. Of a single tile, `finish_last` is meant."""
     if sizes.options.norm == "torch":
         apart = tile_apart_of(sizes, finish)
         return apart, apart
-    tile = tile_of(sizes, finish)
-    return (small_tile_of(sizes, finish) if sizes.small else tile), tile
+    last = tile_of(sizes, finish_last)
+    if sizes.tail:
+        return tile_of(sizes, finish), last
+    return (small_tile_of(sizes, finish_last) if sizes.small else last), last

@@ -11,7 +11,8 @@ from .activations import TANH
 from .cells import HALF, ONE, ZERO
 from .gru_cell import function
 from .simd.vectors import Lanes, elementwise, load, offset, store
-from .tiles_f32 import TOGETHER, inputs_together, multiplication, products_of
+from .tiles_f32 import multiplication, products_of
+from .together_f32 import TOGETHER, together
 
 inlined = njit(inline="always")
 
@@ -44,6 +45,7 @@ def rnn_f32(inputs, hidden, padded, units, tail, walk, sums, cell, x_stride, y_s
     rows = 1 + inputs + hidden
     multiply, recurrent = multiplication(paired, 1, ahead), multiplication(paired, chains, ahead)
     new, products = activated(*cell), products_of(table, padded)
+    of_tile, of_tail = together(units, paired, 0, hoisted), together(tail or 4, paired, 0, hoisted)
     h_lanes = padded if padded <= 64 else 4
     every_h = Lanes(h_lanes)
 
@@ -55,18 +57,18 @@ def rnn_f32(inputs, hidden, padded, units, tail, walk, sums, cell, x_stride, y_s
 
     def kernel(w, x, y, s, z, n):
         """w: packed weights; x: (n, x_stride); y: (n, y_stride), h of every step; s: h (padded,), turn; z: (n, padded)."""
-        together = n // TOGETHER * TOGETHER if hoisted else 0
+        ready_steps = n // TOGETHER * TOGETHER if hoisted else 0
         last, done = offset(w, tiles * rows * units), tiles * units
         if hoisted:
             for j in range(tiles):
-                inputs_together(lanes, offset(w, j * rows * units), x, x_stride, offset(z, j * units), padded, inputs, units, together)
+                of_tile(offset(w, j * rows * units), x, x_stride, offset(z, j * units), padded, inputs, ready_steps)
             if tail:
-                inputs_together(tail_lanes, last, x, x_stride, offset(z, done), padded, inputs, tail, together)
+                of_tail(last, x, x_stride, offset(z, done), padded, inputs, ready_steps)
         h = s
         backwards = turning and s[padded] > HALF
         for t in range(n):
             xt, yt, zt = offset(x, t * x_stride), offset(y, t * y_stride), offset(z, t * padded)
-            zx, ready = products(w, xt, zt), table or t < together
+            zx, ready = products(w, xt, zt), table or t < ready_steps
             for i in range(tiles):
                 j = tiles - 1 - i if backwards else i
                 tile(lanes, offset(w, j * rows * units), units, xt, h, offset(yt, j * units), offset(zx, j * units), ready)

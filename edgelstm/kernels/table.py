@@ -7,12 +7,13 @@ from .conv1d_int8 import conv1d_int8_dynamic, conv1d_int8_weight
 from .conv_lstm_f32 import conv_lstm_f32
 from .dense_f32 import dense_columns_f32, dense_dot_f32
 from .dense_int8 import dense_int8_dynamic, dense_int8_weight
+from .dynamic_lstm_f32 import dynamic_lstm_f32
 from .elementwise_f32 import activation_f32, add_f32, embedding_f32, log_softmax_f32, normalizer_f32, softmax_f32, softmax_groups_f32
 from .entry.blocks import process
 from .entry.checks import first_bad_index, first_bad_mixed, first_bad_vector
 from .entry.generation import generate
 from .entry.python_call import python_block, python_step
-from .fake_quantize_f32 import dynamic_fake_quantize_f32, fake_quantize_f32, requantize_f32
+from .fake_quantize_f32 import dynamic_fake_quantize_f32, fake_quantize_f32, requantize_f32, rescale_f32
 from .fourier_f32 import fourier_f32
 from .frames_f32 import inter_rnn, intra_rnn
 from .grouped_dense_f32 import grouped_dense_f32
@@ -35,6 +36,7 @@ from .map_pool_f32 import map_pool_f32
 from .minimal_f32 import min_gru_f32, min_lstm_f32
 from .norms_f32 import layer_norm_f32, recording_norm_f32, rms_norm_f32, unit_normalization_f32
 from .overlap_add_f32 import overlap_add_f32
+from .previous_f32 import kept_f32, recalled_f32
 from .recordings import counted_sweep, last_f32, mask_f32, masked, process_recording, repeat_f32, restarted, reverse_f32, sweep
 from .rnn_f32 import rnn_f32
 from .sliding_f32 import average_pool_f32, global_average_f32, global_max_f32, max_pool_f32, window_f32
@@ -51,6 +53,7 @@ LAYER_KERNELS = {
         min_gru_f32,
         min_lstm_f32,
         slstm_f32,
+        dynamic_lstm_f32,
         gru_int8_dynamic,
         gru_int8_weight,
         rnn_int8_dynamic,
@@ -91,6 +94,8 @@ LAYER_KERNELS = {
         depthwise_f32,
         map_pool_f32,
         gather_f32,
+        recalled_f32,
+        kept_f32,
         conv1d_f32,
         dilated_conv1d_f32,
         depthwise_conv1d_f32,
@@ -111,6 +116,7 @@ LAYER_KERNELS = {
         window_attention_f32,
         fake_quantize_f32,
         requantize_f32,
+        rescale_f32,
         dynamic_fake_quantize_f32,
     )
 }

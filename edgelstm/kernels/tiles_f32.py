@@ -9,17 +9,11 @@ from numba import njit
 from .simd.addresses import fetch
 from .simd.halves import even_row, load_halves, odd_row
 from .simd.sums import load_scaled_bytes
-from .simd.vectors import Lanes, add, fma, lane0, lane1, lane2, lane3, load, multiplied, offset, opaque, splat, store, zero
+from .simd.vectors import Lanes, add, fma, lane0, lane1, lane2, lane3, load, multiplied, offset, opaque, splat, zero
 
 inlined = njit(inline="always")
 
-#: Timesteps whose input products share one pass over the input weights. Measured on Zen 4.
-TOGETHER = 4
-
 FOUR = Lanes(4)
-
-#: What makes up for that woven pairs of rows are too small.
-UNIT = np.float32(2.0**112)
 
 #: In steps half of it: values come multiplied by the first, and sums by the second. So values below 2**71 do not overflow, and sums
 #: above 2**-70 are rounded as without.
@@ -186,71 +180,3 @@ def multiply_bytes(gates, w, byte, x, count, size, a):
     for k in range(count // 4 * 4, count):
         a = fma(load_scaled_bytes(gates, w, byte + k * size), splat(gates, x[k]), a)
     return a
-
-
-def together(halves=0):
-    """An inlined function: bias and input products of several timesteps. halves: whether weights are in half precision."""
-    if halves == 2:
-        return woven_together
-    row_of = load_halves if halves else load
-
-    @inlined
-    def inputs_together(gates, w, x, x_stride, z, z_stride, count, size, steps):
-        """Bias and input products of `steps` timesteps, a multiple of TOGETHER, to z: one load of a weight serves all of TOGETHER."""
-        row_floats = size // 2 if halves else size
-        for t in range(0, steps, TOGETHER):
-            x0 = offset(x, t * x_stride)
-            x1 = offset(x0, x_stride)
-            x2 = offset(x1, x_stride)
-            x3 = offset(x2, x_stride)
-            z0 = load(gates, w, 0)
-            z1 = z0
-            z2 = z0
-            z3 = z0
-            for k in range(count):
-                row = row_of(gates, w, size + k * row_floats)
-                z0 = fma(row, splat(gates, x0[k]), z0)
-                z1 = fma(row, splat(gates, x1[k]), z1)
-                z2 = fma(row, splat(gates, x2[k]), z2)
-                z3 = fma(row, splat(gates, x3[k]), z3)
-            store(z, t * z_stride, z0)
-            store(z, (t + 1) * z_stride, z1)
-            store(z, (t + 2) * z_stride, z2)
-            store(z, (t + 3) * z_stride, z3)
-
-    return inputs_together
-
-
-@inlined
-def woven_together(gates, w, x, x_stride, z, z_stride, count, size, steps):
-    """`together` with weights in woven pairs of rows."""
-    row_floats, fours, unit = size // 2, count // 4 * 4, splat(gates, UNIT)
-    for t in range(0, steps, TOGETHER):
-        x0 = offset(x, t * x_stride)
-        x1 = offset(x0, x_stride)
-        x2 = offset(x1, x_stride)
-        x3 = offset(x2, x_stride)
-        z0 = load(gates, w, 0)
-        z1 = z0
-        z2 = z0
-        z3 = z0
-        for k in range(0, fours, 2):
-            even = multiplied(even_row(gates, w, size + k * row_floats), unit)
-            odd = multiplied(odd_row(gates, w, size + k * row_floats), unit)
-            z0 = fma(odd, splat(gates, x0[k + 1]), fma(even, splat(gates, x0[k]), z0))
-            z1 = fma(odd, splat(gates, x1[k + 1]), fma(even, splat(gates, x1[k]), z1))
-            z2 = fma(odd, splat(gates, x2[k + 1]), fma(even, splat(gates, x2[k]), z2))
-            z3 = fma(odd, splat(gates, x3[k + 1]), fma(even, splat(gates, x3[k]), z3))
-        for k in range(fours, count):
-            row = load_halves(gates, w, size + k * row_floats)
-            z0 = fma(row, splat(gates, x0[k]), z0)
-            z1 = fma(row, splat(gates, x1[k]), z1)
-            z2 = fma(row, splat(gates, x2[k]), z2)
-            z3 = fma(row, splat(gates, x3[k]), z3)
-        store(z, t * z_stride, z0)
-        store(z, (t + 1) * z_stride, z1)
-        store(z, (t + 2) * z_stride, z2)
-        store(z, (t + 3) * z_stride, z3)
-
-
-inputs_together = together()

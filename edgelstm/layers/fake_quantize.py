@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from .record import Array, Layer, PerChannel, checked_array, require_shape
 
 #: What `DynamicFakeQuantize` takes one scale for.
 OVER = ("recording", "step")
+
+#: What it may give.
+GIVES = ("numbers", "levels", "scale")
 
 #: Most levels above or below zero: those of 16 bits. Smallest scale: float32 divides by it.
 MOST_LEVELS, SMALLEST_SCALE = 65535, 1e-30
@@ -83,22 +86,63 @@ class DynamicFakeQuantize(Layer):
     ----------
     over : {"recording", "step"}
         Whether all rows of a recording have one range, so that it must be there whole, or each row has its own.
+    gives : {"numbers", "levels", "scale"}
+        y, ``y / scale``, or scale alone.
     """
 
     kind: ClassVar[str] = "dynamic_fake_quantize"
     rounds: ClassVar[bool] = True
     over: str = "recording"
+    gives: str = "numbers"
 
     def _check(self) -> None:
         if self.over not in OVER:
             raise UnsupportedModelError(f"{self.label}: over {printable(repr(self.over), 60)} is not one of {', '.join(OVER)}.")
+        if self.gives not in GIVES:
+            raise UnsupportedModelError(f"{self.label}: gives {printable(repr(self.gives), 60)} is not one of {', '.join(GIVES)}.")
+
+    def options(self) -> dict[str, Any]:
+        """Without `gives` where it is "numbers"."""
+        return {name: value for name, value in super().options().items() if name != "gives" or value != "numbers"}
 
     @property
     def whole(self) -> bool:
         return self.over == "recording"
 
     def output_size(self, sizes: Sequence[int]) -> int:
-        return sum(sizes)
+        return 1 if self.gives == "scale" else sum(sizes)
+
+
+@dataclass(eq=False, repr=False)
+class Rescale(Layer):
+    """Sums of products of levels as numbers: ``y = x * (s * scale) + bias``, of which each operation rounds to float32.
+
+    It names two inputs: the layer that gives x, and the one that gives s, what a level of x stands for.
+
+    Parameters
+    ----------
+    scale : (size,)
+        What a level of the weights stands for.
+    bias : (size,), optional
+    """
+
+    kind: ClassVar[str] = "rescale"
+    scale: Array
+    bias: Array = None
+
+    def _check(self) -> None:
+        self._set("scale", checked_array(self.label, "scale", self.scale, 1))
+        self._set("bias", checked_array(self.label, "bias", np.zeros_like(self.scale) if self.bias is None else self.bias, 1))
+        require_shape(self.label, "bias", self.bias, self.scale.shape, f"scale has shape {self.scale.shape}")
+
+    @property
+    def input_width(self) -> int:
+        return int(self.scale.size) + 1
+
+    def output_size(self, sizes: Sequence[int]) -> int:
+        if list(sizes) != [self.scale.size, 1]:
+            raise ShapeError(f"{self.label}: reads {self.scale.size} sums and their scale, two inputs; got {list(sizes)} values.")
+        return int(self.scale.size)
 
 
 def _check_levels(layer: "FakeQuantize | Requantize") -> None:

@@ -52,9 +52,13 @@ def named(layers: Iterable[Layer]) -> tuple[Layer, ...]:
 
 def check_readers(layers: list[Layer]) -> None:
     """An index goes to embeddings alone, and every layer but the last is read."""
+    if any(layer.of for layer in layers):
+        from .loops import check_loops  # most models never need it
+
+        check_loops(layers)
     if any(layer.takes_index for layer in layers):
         _check_indices(layers)
-    if unread := {n.name for n in layers[:-1]} - {i for n in layers for i in n.inputs}:
+    if unread := {n.name for n in layers[:-1]} - {i for n in layers for i in n.needs}:
         raise UsageError(f"no layer reads {printable(', '.join(sorted(unread)), 200)}; only the last layer's output leaves a model.")
 
 
@@ -72,7 +76,7 @@ def _check_indices(layers: list[Layer]) -> None:
         layer.label
         for layer in layers
         if layer.name not in places and not (layer.takes_index or layer.takes_any)
-        if any(place in places.get(name, ()) for name in layer.inputs for place in tables)
+        if any(place in places.get(name, ()) for name in layer.needs for place in tables)
     ]
     if others:
         raise UnsupportedModelError(
@@ -109,18 +113,21 @@ def vocabularies(layers: Iterable[Layer], width: int) -> tuple[int, ...]:
 
 
 def input_shape(layers: Sequence[Layer]) -> tuple[int, ...]:
-    """The shape of the model's input, read off a layer that takes the input alone, or with masks, which are one wide.
+    """The shape of the model's input, read off a layer that takes the input alone, or with masks, which are one wide, and values of the
+    step before.
 
     Where all that read the input take parts of it, it ends where the last of these ends.
     """
-    masks = {layer.name for layer in layers if layer.takes_any}
+    known = {layer.name: 1 if layer.takes_any else layer.output_size(()) for layer in layers if layer.takes_any or layer.of}
     for layer in layers:
         if layer.inputs == (INPUT,) and layer.input_shape is not None:
             return layer.input_shape
         others = [name for name in layer.inputs if name != INPUT]
-        if layer.inputs.count(INPUT) == 1 and masks.issuperset(others) and layer.input_width is not None:
-            return (layer.input_width - len(others),)
-    places, readers = _places(layers), [layer for layer in layers if INPUT in layer.inputs]
+        if layer.inputs.count(INPUT) == 1 and known.keys() >= {*others} and layer.input_width is not None:
+            width = layer.input_width - sum(known[name] for name in others)
+            if width > 0:
+                return (width,)
+    places, readers = _places(layers), [layer for layer in layers if INPUT in layer.needs]
     if readers and all(len(places.get(layer.name, ())) for layer in readers):
         return (1 + max(max(places[layer.name]) for layer in readers),)
     raise UnsupportedModelError(
@@ -146,6 +153,10 @@ def wires(layers: tuple[Layer, ...]) -> dict[str, Wire]:
         if max(wire.every, wire.first) > MAX_STEPS:
             raise ShapeError(f"{layer.label} is due {wire.when}; more than {MAX_STEPS} steps to an answer are not supported.")
         wires[layer.name] = wire
+    if any(layer.of for layer in layers):
+        from .loops import check_wires
+
+        check_wires(layers, wires, rows)
     return wires
 
 
@@ -166,3 +177,12 @@ def rows_of(layers: tuple[Layer, ...]) -> dict[str, int | None]:
                 raise ShapeError(f"{layer.label} answers first when it has read {layer.rate[1]} rows; it reads {count} for a recording.")
         rows[layer.name] = own or None
     return rows
+
+
+def groups(layers: Sequence[Layer]) -> list[tuple[Layer, ...]]:
+    """The layers of each loop together, all others alone, in an order in which they can run."""
+    if not any(layer.of for layer in layers):
+        return [(layer,) for layer in layers]
+    from .loops import together
+
+    return together(layers)

@@ -106,6 +106,8 @@ class Facts(Sealed):
     halves: ClassVar[bool] = False
     #: Whether it takes an index as it takes a measurement.
     takes_any: ClassVar[bool] = False
+    #: Name of the layer whose value of the step before it gives; empty of all that answer from what they read.
+    of: ClassVar[str] = ""
     #: What the layer does where its mask is 0; None for a layer without one.
     mask: ClassVar[str | None] = None
     #: Gates of a recurrent layer, in the order of its arrays.
@@ -174,6 +176,11 @@ class Layer(Facts):
     def waits(self) -> bool:
         """Whether its answers are none before the stream is given something beside samples."""
         return False
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the layers whose values make its own."""
+        return self.inputs
 
     @property
     def probabilities(self) -> bool:

@@ -35,6 +35,7 @@ _RUNNERS = {
     "Keras (HDF5)": ("keras_networks", "keras torch"),
     "Keras (.keras)": ("keras_networks", "keras torch"),
     "TensorFlow (frozen .pb)": ("tensorflow_graphs", "tensorflow"),
+    "TensorFlow SavedModel": ("saved_models", "tensorflow"),
     "TensorFlow Lite": ("lite_interpreter", "ai-edge-litert"),
 }
 

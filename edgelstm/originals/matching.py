@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import reference
-from ..layers.order import INPUT
 from ..model import Model
 
 Floats = NDArray[np.float64]
@@ -44,17 +43,14 @@ class LayerError:
 
 def values_of(model: Model, xs: NDArray[np.float32]) -> dict[str, Floats]:
     """What every layer of the float64 twin gives for a recording (steps, input_size): (rows, width), by name."""
-    values: dict[str, Floats] = {INPUT: xs.astype(np.float64)}
-    for layer in model.layers:
-        values[layer.name] = reference.over(layer, [values[name] for name in layer.inputs])
-    return values
+    return reference.values_of(model, xs.astype(np.float64))
 
 
 def layer_errors(model: Model, values: Mapping[str, Floats], within: Mapping[str, Floats]) -> tuple[LayerError, ...]:
     """The nearest array of each layer; none where that is another's, or nearer to what the layer reads: a rounding hardly changes it."""
     found = []
     for layer in model.layers:
-        own, read = values[layer.name], [values[name] for name in layer.inputs]
+        own, read = values[layer.name], [values[name] for name in layer.needs]
         near = min(((error, name) for name, array in within.items() if array.size for error in _errors(own, array)), default=(np.inf, ""))
         error, name = near if near[0] <= _APART else (None, "")
         if error and len({len(part) for part in read}) == 1 and min(_errors(np.hstack(read), within[name]), default=np.inf) < error:

@@ -39,7 +39,7 @@ def weight_of(layer: Layer) -> Floats:
 def has_channels(layer: Layer) -> bool:
     """Whether each value that it reads is multiplied by a column of one matrix: a kernel's weights meet many."""
     weight = layer.arrays().get(_weight_name(layer))
-    return weight is not None and weight.ndim == 2
+    return weight is not None and weight.ndim == 2 and not (isinstance(layer, Recurrent) and weight.shape[1] != layer.input_size)
 
 
 def _weight_name(layer: Layer) -> str:
@@ -109,7 +109,7 @@ def folded(model: Model, spreads: dict[str, Spread]) -> Folded:
     for name, by in spreads.items():
         reader = next(layer for layer in layers if layer.name == name)
         before = next((layer for layer in model.layers if reader.inputs == (layer.name,) and isinstance(layer, Normalizer)), None)
-        alone = before is not None and sum(before.name in layer.inputs for layer in model.layers) == 1
+        alone = before is not None and sum(before.name in layer.needs for layer in model.layers) == 1
         normalizers[name] = before.name if before and alone else _free(f"{name}_units", layers)
         made = _normalizer(normalizers[name], reader.inputs, by, before)
         at = layers.index(reader)
@@ -148,5 +148,5 @@ def quantised_layers(before: Model, made: Folded, records: dict[str, Layer]) -> 
 
 def _read(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Without normalisers whose readers have others now."""
-    read = {name for layer in layers for name in layer.inputs}
+    read = {name for layer in layers for name in layer.needs}
     return tuple(layer for layer in layers if layer.name in read or layer is layers[-1])

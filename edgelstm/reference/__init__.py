@@ -5,7 +5,7 @@ It is not for production: no buffers are kept and nothing is fused. Each kind's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +65,9 @@ def _stepped(layers: list[tuple[Layer, Callable[..., Any]]], x: Vector, state: d
         if read:
             answer, state[layer.name] = advanced(layer, read, state[layer.name])
         values[layer.name] = answer
+    for layer, _ in layers:
+        if layer.of and (value := values[layer.of]) is not None:
+            state[layer.name] = (value,)
     return answer
 
 
@@ -83,14 +86,41 @@ def run(model: Model, xs: Sequence[ArrayLike] | NDArray[Any], state: dict[str, S
 
 def whole(model: Model, xs: Rows) -> Rows:
     """A whole recording, layer by layer: (time, input_size) -> (rows, output_size)."""
+    return values_of(model, xs)[model.layers[-1].name]
+
+
+def values_of(model: Model, xs: Rows) -> dict[str, Rows]:
+    """What every layer gives for a whole recording (time, input_size): (rows, width), by name."""
+    from ..layers.loops import is_loop, together  # a start, which steps a probe, never needs it
+
     values: dict[str, Rows] = {INPUT: xs}
-    for layer in model.layers:
+    for group in together(model.layers):
+        if is_loop(group):
+            values |= around(group, values)
+            continue
+        (layer,) = group
         read = [values[name] for name in layer.inputs]
         if layer.answers == 0 and model.rows_of(layer.inputs[0]):
             count = model.wire_of(layer.inputs[0]).due(len(xs))
             read = [np.repeat(x[-1:], count, axis=0) for x in read]
         values[layer.name] = over(layer, read)
-    return values[model.layers[-1].name]
+    return values
+
+
+def around(loop: Sequence[Layer], values: Mapping[str, Rows]) -> dict[str, Rows]:
+    """The layers of a loop over all rows of what they read of others, from their initial states: (rows, width), by name."""
+    steps = [(layer, twin(layer).step) for layer in loop]
+    state = {layer.name: twin(layer).start(layer) for layer in loop}
+    found: dict[str, list[Any]] = {layer.name: [] for layer in loop}
+    for t in range(len(values[loop[0].inputs[0]])):
+        for layer, advanced in steps:
+            read = [found[name][t] if name in found else values[name][t] for name in layer.inputs]
+            y, state[layer.name] = advanced(layer, read, state[layer.name])
+            found[layer.name].append(y)
+        for layer in loop:
+            if layer.of:
+                state[layer.name] = (found[layer.of][t] if layer.of in found else values[layer.of][t],)
+    return {name: np.array(rows) for name, rows in found.items()}
 
 
 def over(layer: Layer, xs: list[Rows]) -> Rows:

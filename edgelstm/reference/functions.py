@@ -55,14 +55,21 @@ def stateless(function: Callable[[Any, Vector], Vector]) -> Twin:
     return Twin(lambda layer, xs, state: (function(layer, np.concatenate(xs)), state))
 
 
-def rounded_over_range(x: Rows) -> Rows:
-    """Values rounded to 256 levels over the range of all of them, in float32: `layers.fake_quantize.DynamicFakeQuantize`."""
+def levels_over_range(x: Rows) -> tuple[Rows, np.float32]:
+    """The nearest of 256 levels over the range of all values, less the zero point, and their scale, in float32:
+    `layers.fake_quantize.DynamicFakeQuantize`.
+    """
     x = x.astype(np.float32)
     low, high = min(x.min(), np.float32(0)), max(x.max(), np.float32(0))
     scale = (high - low) / np.float32(255)
     scale = scale if scale > 0 else np.float32(1)
     zero = np.rint(np.clip(-low / scale, 0, 255))
-    levels = np.clip(np.rint(x / scale) + zero, 0, 255) - zero
+    return np.clip(np.rint(x / scale) + zero, 0, 255) - zero, scale
+
+
+def rounded_over_range(x: Rows) -> Rows:
+    """Values rounded to these levels."""
+    levels, scale = levels_over_range(x)
     return np.asarray((levels * scale).astype(np.float64))
 
 
@@ -72,7 +79,7 @@ def masked(twin: Twin) -> Twin:
     def step(layer: Any, xs: list[Vector], state: State) -> tuple[Vector, State]:
         x = np.concatenate(xs)
         if x[-1] == 0:
-            before = np.broadcast_to(state[0], layer.output_size([x.size]))
+            before = np.broadcast_to(state[0], layer.output_size([one.size for one in xs]))
             return (before if layer.mask == "repeat" else 0 * before), state
         y, inner = twin.step(layer, [x[:-1]], state[1:])
         assert y is not None

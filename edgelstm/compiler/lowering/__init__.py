@@ -3,7 +3,7 @@
 Packing is described where it is read, in the kernels. Nothing here compiles. Each kind's file has its `RULES`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,12 +38,13 @@ MULTIPLY_ADDS_IN_FLIGHT = 8
 #: Measured on Zen 5, one of `targets.FETCHING`; Zen 4 loses by it, with any distance.
 FETCH_ABOVE, FETCH_AHEAD = 1 << 18, 256
 
-#: Tables of input products have at most so many floats (16 MiB); without an operating system, no more than what they replace.
-MOST_TABLE = 1 << 22
-
 #: Largest magnitude of an initial cell for which the gates' common denominator cannot overflow. A cell that grows by itself stays below
 #: 2**24, where float32 no longer counts ones.
 LARGEST_CELL = 1e9
+
+#: What a value of the step before is cut at, so that no loop of layers overflows: the first that leaves room for inputs. A network that
+#: comes here has diverged.
+HELD = (2.0**60, 2.0**30)
 
 _EMPTY = np.zeros(0, np.float32)
 
@@ -114,7 +115,8 @@ class Reach(Fields):
 
     |input| is the largest magnitude of what the layer reads; the sum of those of all its inputs, if it `sums` them.
     What it reads is multiplied by `factor` inside, on some CPU at least, which is then divided out of what it computes.
-    Where values grow otherwise, `grows` gives the bound in place of gain and offset: of the largest magnitudes of all inputs, in order.
+    Where values grow otherwise, `grows` gives the bound in place of gain and offset: of the largest magnitudes of all inputs, in order;
+    and `leaves` of these the bound of what leaves it, where that is far less than what is inside.
     """
 
     gain: float
@@ -123,6 +125,11 @@ class Reach(Fields):
     sums: bool = False
     factor: float = 1.0
     grows: Callable[[list[float]], float] | None = None
+    leaves: Callable[[list[float]], float] | None = None
+
+    def outside(self, given: list[float]) -> float:
+        """The bound of all values that leave it."""
+        return min(self.inside(given) if self.leaves is None else self.leaves(given), self.most)
 
     def inside(self, given: list[float]) -> float:
         """The bound of all values inside the layer, where those of its inputs are `given`."""
@@ -158,6 +165,10 @@ def rule(layer: Layer) -> Rule:
 
 def lowered(layer: Layer, sizes: list[int], target: Target) -> Lowered:
     """A layer as its kind's rule has it, and past its mask where it has one."""
+    if layer.halves:
+        from .halves import in_memory  # float32 models never need it
+
+        layer = in_memory(layer, target)
     low = rule(layer).lower(layer, sizes, target)
     if layer.mask is None:
         return low
@@ -174,48 +185,6 @@ def reach_of(layer: Layer) -> Reach:
     from .recording import restarted
 
     return restarted(found)
-
-
-def looked_up(layers: Sequence[Layer], target: Target) -> dict[str, Lowered | None]:
-    """Embeddings that are folded into all layers that read them, None; and these layers, which take the index themselves."""
-    found: dict[str, Lowered | None] = {}
-    for embedding in layers:
-        readers = [layer for layer in layers if embedding.name in layer.inputs] if embedding.takes_index else []
-        if not readers or any(layer.mask or layer.whole or len(layer.inputs) > 1 for layer in readers):
-            continue
-        table, folding = embedding.arrays()["weight"], [rule(layer).looked_up for layer in readers]
-        replaced = table.size + sum(layer.arrays()["weight_ih"].size for layer, fold in zip(readers, folding, strict=True) if fold)
-        most = replaced if target.bare_metal else MOST_TABLE
-        if all(folding) and sum(len(table) * len(layer.arrays()["weight_ih"]) for layer in readers) <= most:
-            folded = {layer.name: fold(layer, table, target) for layer, fold in zip(readers, folding, strict=True) if fold}
-            found |= {embedding.name: None, **folded}
-    return found
-
-
-def without_inputs(layer: Any) -> Any:
-    """A recurrent layer that reads nothing, as kernels are packed for that take input products from a table."""
-    bare = object.__new__(type(layer))
-    bare.__dict__.update(layer.__dict__, weight_ih=layer.weight_ih[:, :0])
-    return bare
-
-
-def input_products(layer: Any, table: Floats, bias: Any) -> Floats:
-    """Bias and input products (rows, vocabulary) of each row of a table."""
-    products = layer.weight_ih.astype(np.float64) @ table.T.astype(np.float64)
-    return np.asarray(products + np.asarray(bias)[:, None], np.float32)
-
-
-def with_table(low: Lowered, products: Floats) -> Lowered:
-    """A layer whose kernel takes its input products from a table.
-
-    products: (gates, padded, vocabulary), of each index in the table; they stand behind the layer's weights, tile by tile for each index.
-    """
-    units = low.constants["units"]
-    tiles = [products[:, start : start + units].transpose(2, 0, 1) for start in range(0, products.shape[1], units)]
-    table = np.concatenate([tile.reshape(len(tile), -1) for tile in tiles], axis=1)  # (vocabulary, gates * padded)
-    at = up_to(LINE, low.weights.size)
-    weights = np.concatenate([low.weights, np.zeros(at - low.weights.size, np.float32), table.ravel()])
-    return low._replace(constants=low.constants | {"table": at}, weights=weights)
 
 
 def up_to(multiple: int, size: int) -> int:

@@ -6,8 +6,9 @@ import numpy as np
 
 from ...layers.gru import GRU
 from ..targets import Target
-from . import Floats, Lowered, Reach, Rule, input_products, tiling, with_table, without_inputs
+from . import Floats, Lowered, Reach, Rule, tiling
 from .hidden import gru_biases, gru_cell, gru_reach, gru_tile, hidden_keeps, hidden_state, walk_of
+from .tables import input_products, with_table, without_inputs
 
 
 def lower(layer: GRU, sizes: list[int], target: Target) -> Lowered:
@@ -34,6 +35,8 @@ def lower(layer: GRU, sizes: list[int], target: Target) -> Lowered:
         constants["halves"] = halves = form(target, layer.weight_ih, layer.weight_hh)
         if halves == 2:  # input products of several rows convert each weight: on Zen 4 that takes longer than weaving two rows
             walk["walk"] = constants["walk"] = 0, walk["walk"][1]
+    elif layer.reset_after and not walk["walk"][1]:  # of larger ones a step takes up to a twentieth more
+        constants["filled"] = target.filled(padded)
     row = 3 * padded if layer.reset_after else 4 * padded
     hoisted = walk["walk"][0]
     scratch, workspace = (row, 0) if hoisted else (0, 0 if layer.reset_after else row)

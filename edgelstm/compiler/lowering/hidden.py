@@ -50,7 +50,7 @@ def walk_of(layer: Any, gates: int, padded: int, units: int, target: Target, mos
     chains = apart if registers < enough else 1
     ahead = FETCH_AHEAD if size > FETCH_ABOVE and target.fetches else 0
     return {
-        "walk": (int(hoisted), int(padded >= 2 * units and size > TURN_ABOVE)),
+        "walk": (target.strip if hoisted else 0, int(padded >= 2 * units and size > TURN_ABOVE)),
         "sums": (int(target.pairs), chains, ahead),
     }
 

@@ -9,9 +9,10 @@ from ...kernels.packing import GROUP, OFFSET
 from ...layers.hidden_int8 import GRUInt8, HiddenInt8, RNNInt8
 from ...layers.integers import LIMIT
 from ..targets import Target
-from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, Reach, Rule, tiling, up_to, with_table, without_inputs
+from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, Reach, Rule, tiling, up_to
 from .hidden import WIDER, gru_biases, gru_cell, gru_reach, gru_tile, hidden_keeps, hidden_state, rnn_cell, rnn_reach
 from .packing import EXACT_DIVISION, float_header, floats, grouped, int8_tiling, least_unit, room, words_of
+from .tables import with_table, without_inputs
 
 
 class _Rows:

@@ -9,8 +9,9 @@ from ...kernels.packing import GROUP, OFFSET
 from ...layers.integers import LIMIT
 from ...layers.lstm_int8 import LSTMInt8
 from ..targets import Target
-from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, Reach, Rule, lstm_keeps, lstm_reach, lstm_state, with_table, without_inputs
+from . import HOIST_ABOVE, TURN_ABOVE, Floats, Lowered, Reach, Rule, lstm_keeps, lstm_reach, lstm_state
 from .packing import EXACT_DIVISION, float_header, floats, grouped, int8_tiling, least_unit, room, words_of
+from .tables import with_table, without_inputs
 
 
 def _by_gate(values: NDArray[Any], padded: int, kept: list[int]) -> NDArray[Any]:

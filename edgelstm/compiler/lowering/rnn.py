@@ -4,8 +4,9 @@ import numpy as np
 
 from ...layers.rnn import RNN
 from ..targets import Target
-from . import Floats, Lowered, Rule, input_products, up_to, with_table, without_inputs
+from . import Floats, Lowered, Rule, up_to
 from .hidden import WIDER, hidden_keeps, hidden_state, rnn_cell, rnn_reach, walk_of
+from .tables import input_products, with_table, without_inputs
 
 #: Chains in which a narrow tile is summed: with one gate, its sums alone would wait for each other. Measured on Zen 5: a step of 16 to 32
 #: units takes an eighth less than with two.

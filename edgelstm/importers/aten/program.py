@@ -223,6 +223,11 @@ class Program:
         """Whether something becomes another type of numbers."""
         return any(node.op == "Cast" for node in self._writer.nodes)
 
+    @property
+    def batch_first(self) -> bool:
+        """Whether some recurrence takes sequences along its first axis, and steps along the second."""
+        return self._writer.batch_first
+
     def size(self, ref: Ref, axis: int) -> "Ref | int":
         """How long an axis of a tensor is: a number, if it is known."""
         found = self.length(ref, axis)

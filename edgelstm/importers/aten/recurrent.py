@@ -116,6 +116,7 @@ def _stack(w: Writer, shape: _Shape, x: Ref, states: list[Ref], params: Sequence
     x = w.one("Unsqueeze", x, w.ints([1]), rank=3) if alone else x
     states = [w.one("Unsqueeze", state, w.ints([1]), rank=3) if alone else state for state in states]
     turned = shape.batch_first and not alone
+    w.batch_first |= turned
     y = w.one("Transpose", x, perm=[1, 0, 2]) if turned else x
     ends: list[list[Ref]] = [[] for _ in states]
     for layer in range(shape.layers):

@@ -62,7 +62,8 @@ def readings(script: Script, names: Sequence[str], said: Sizes) -> Iterator[tupl
 
 
 def fitted(specs: tuple[Spec, ...], wanted: int, got: int, steps: int) -> Iterator[tuple[Spec, ...]]:
-    """The same with a first tensor of other sizes: so wide, or of so many steps, that weights are given the `wanted` numbers they take.
+    """The same with a first tensor of other sizes: so wide, or of so many steps, that weights are given the `wanted` numbers they take,
+    of the first tensor alone or of what is joined with it.
 
     got: how many they were given of recordings of `steps` steps.
     """
@@ -72,6 +73,8 @@ def fitted(specs: tuple[Spec, ...], wanted: int, got: int, steps: int) -> Iterat
         return
     if len(shape) == 3 and isinstance(width := shape[2], int) and width * wanted % got == 0 and 0 < width * wanted // got != width:
         yield (first._replace(shape=(*OPEN, width * wanted // got)), *rest)
+    if len(shape) == 3 and isinstance(width := shape[2], int) and 0 < width - (got - wanted) < width:
+        yield (first._replace(shape=(*OPEN, width - (got - wanted))), *rest)
     if steps * wanted % got == 0 and 0 < steps * wanted // got != steps:
         yield (first._replace(shape=(OPEN[0], steps * wanted // got, *shape[2:])), *rest)
 

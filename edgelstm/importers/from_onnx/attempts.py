@@ -12,10 +12,12 @@ from ..graph.convolving import time_axis, turned
 from ..graph.cropping import MOST_CROPPED, cropped, until_end
 from ..graph.emitting import Emitter
 from ..graph.expressions import Input, Memory
+from ..graph.feedback import emitted
 from ..graph.laying import laid
 from ..graph.tracing import Flow, Tracer, Value
-from ..graph.wires import MOST, Budget, Ids, Space, Wire
+from ..graph.wires import MOST, Budget, Ids, NoCell, Space, Wire
 from .arranging import arranged, open_as_one
+from .certain import Certainty
 from .closing import Closing, Pairs, shows_a_state, shows_shares
 from .deciding import remembers
 from .file import File, Tensor
@@ -44,7 +46,8 @@ class Attempt:
     `rows`: those of a memory of open length; `laid`: whether all steps of a recording lie side by side, as one frame, from
     the beginning on (``"first"``), or from the first node on that cannot be followed as they are (``"late"``);
     `emitted`: whether layers were made of it; `suspect`: an input that is read as samples and looks like a state then; `beyond`: as
-    `Tracer` has it.
+    `Tracer` has it; `wanted`: likewise; `feeds_back`: whether a loop of no cell becomes layers in a cycle; `unknown`: whether such a loop
+    was met; `untold`: that the file does not tell which of its inputs are states.
     """
 
     file: File
@@ -60,6 +63,10 @@ class Attempt:
     emitted: bool = False
     suspect: str = ""
     beyond: bool = False
+    wanted: int = 0
+    feeds_back: bool = False
+    unknown: bool = False
+    untold: str = ""
 
     def layers(self, steps: int) -> tuple[list[Layer], list[str]]:
         """The layers for recordings of `steps` steps, and notes."""
@@ -89,10 +96,16 @@ class Attempt:
             try:
                 found, more = self._emitted(closing, pairs)
             except UnsupportedModelError as refused:
-                problem = problem or refused
+                problem, self.unknown = problem or refused, self.unknown or isinstance(refused, NoCell)
             else:
-                if (seen := closing.suspect(any(remembers(layer) for layer in found))) is not None:
-                    self.suspect = seen[1]
+                if problem is not None and Certainty(closing, pairs, self.file.graph.inputs).contradicts():
+                    self.unknown = True
+                    continue
+                seen = closing.suspect(any(remembers(layer) for layer in found))
+                if seen is None and self.reading.steps() == 1 and self.reading.states:
+                    seen = Certainty(closing, pairs, self.file.graph.inputs).forgotten()
+                if seen is not None:
+                    self.suspect, self.unknown = seen[1], True
                     raise UnsupportedModelError(
                         f"the output {seen[0]!r} looks like what the input {seen[1]!r} becomes at the next call, "
                         "and the way from the one to the other is no LSTM, GRU or RNN as edgelstm knows them."
@@ -110,11 +123,22 @@ class Attempt:
 
     def _emitted(self, closing: Closing, pairs: Pairs) -> tuple[list[Layer], list[str]]:
         """The layers with states led back as `pairs` says, and notes."""
-        rest, tracer = closing.lead_back(pairs), closing.tracer
+        rest, tracer = closing.lead_back(pairs, asked=not self.feeds_back), closing.tracer
         if not any(isinstance(value, Flow) and not shows_a_state(tracer.space, value.ids) for value in rest.values()):
             rest |= closing.answers_of_states(pairs)
         refs, more = self._answers(tracer, rest)
+        if self.feeds_back:
+            self._check_certain(Certainty(closing, pairs, self.file.graph.inputs))
+            layers, loops = emitted(tracer.space, refs, "the graph's output")
+            return layers, closing.notes + more + loops
         return Emitter(tracer.space).emit(refs, "the graph's output"), closing.notes + more
+
+    def _check_certain(self, certainty: Certainty) -> None:
+        try:
+            certainty.check()
+        except UnsupportedModelError as refused:
+            self.untold = self.untold or str(refused)
+            raise
 
     def followed(self, steps: int) -> tuple[Tracer, dict[Tensor, Value], dict[Tensor, Wire], list[str]]:
         """The graph followed for recordings of `steps` steps: its outputs, the wires of its states, and notes."""
@@ -122,6 +146,7 @@ class Attempt:
         tracer = Tracer(
             space, 1 if self.laid == "first" else steps, chosen=self.chosen, open=self.reading.steps() is None, around=self.around
         )
+        tracer.feeds_back = self.feeds_back
         walk = Walk(self.file, tracer, {**OPERATORS, **self.file.operators}, lays=self.laid == "late")
         states = self._states(tracer)
         names = self._samples(space, steps) | dict(self.constants)
@@ -136,7 +161,8 @@ class Attempt:
         try:
             values = [walk.side_by_side(value) for value in walk.run(self.file.graph, names)]
         finally:
-            self.met, self.beyond = max(self.met, walk.met), self.beyond or tracer.beyond
+            self.met, self.beyond, self.wanted = max(self.met, walk.met), self.beyond or tracer.beyond, self.wanted or tracer.wanted
+            self.unknown |= tracer.keeps_maps
         if any(isinstance(value, Parts) for value in values):
             raise UnsupportedModelError("gives a sequence of arrays, which is not imported.")
         return tracer, dict(zip(self.file.graph.outputs, values, strict=True)), states, walk.notes

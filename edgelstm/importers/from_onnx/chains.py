@@ -1,5 +1,6 @@
 """An ONNX graph as a `Model`."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -8,21 +9,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import EdgeLSTMError, UnsupportedModelError, UsageError, printable
-from ...layers.fake_quantize import DynamicFakeQuantize
+from ...errors import EdgeLSTMError, UnsupportedModelError, UsageError
 from ...layers.record import Layer
 from ...model import Model
 from ..graph.tracing import Value
 from ..graph.wires import Budget
 from .attempts import Attempt
+from .baked import of_one_length
+from .certain import may_hold_a_memory
 from .deciding import Found, decided, is_fixed
 from .file import File, Graph
 from .forms import Forms
 from .framing import framed
 from .indices import with_plain_indices
 from .ordering import in_order
+from .refusing import alone, failure, with_length, without_calls
 from .rounded_biases import NOTE, rounds_biases
-from .settling import Sizes, open_frame, parse, settled
+from .scale_units import check_scales
+from .settling import Sizes, parse, settled
 from .signature import Reading, readings
 from .thresholds import without_thresholds
 
@@ -36,7 +40,9 @@ _MOST_LAID = 3
 _ALONG = ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "Attention", "QLinearConv", "STFT")
 
 
-def from_onnx(file: File, layers: str | None = None, *, sizes: str | None = None, source: str = "ONNX") -> tuple[Model, str, list[str]]:
+def from_onnx(
+    file: File, layers: str | None = None, *, sizes: str | None = None, source: str = "ONNX", loops: bool = True
+) -> tuple[Model, str, list[str]]:
     """Build a model from a graph.
 
     Parameters
@@ -49,6 +55,8 @@ def from_onnx(file: File, layers: str | None = None, *, sizes: str | None = None
         What the file leaves open of its inputs, as `settling.parse` reads it.
     source : str
         What the model says it was made from.
+    loops : bool
+        Whether a loop of no known cell becomes layers in a cycle.
 
     Returns
     -------
@@ -67,7 +75,7 @@ def from_onnx(file: File, layers: str | None = None, *, sizes: str | None = None
     """
     if layers is not None:
         raise UsageError(f"is a graph, which says itself what follows what; leave layers={layers!r} out.")
-    taken = followed(file, sizes, source)
+    taken = followed(file, sizes, source, loops=loops)
     return taken.model, ", ".join(one.name for one in taken.model.layers), taken.notes
 
 
@@ -83,23 +91,70 @@ class Followed(NamedTuple):
     given: dict[str, NDArray[np.int64]]
 
 
-def followed(file: File, sizes: str | None, source: str, *, at_once: bool = True) -> Followed:
-    """The same as `from_onnx`, with what the inputs were taken for. at_once: whether it is the file that says how many steps it takes."""
+def followed(
+    file: File, sizes: str | None, source: str, *, at_once: bool = True, loops: bool = True, tried: list[Attempt] | None = None
+) -> Followed:
+    """The same as `from_onnx`, with what the inputs were taken for.
+
+    at_once: whether it is the file that says how many steps it takes; tried: what was tried is added to it.
+    """
     graph, values = settled(in_order(file.graph), parse(sizes) if sizes is not None else Sizes())
     graph, budget = with_plain_indices(without_thresholds(graph)), Budget()
-    notes = [NOTE] if rounds_biases(graph) else []
+    notes, tried = [NOTE] if rounds_biases(graph) else [], [] if tried is None else tried
+    before = len(tried)
     try:
-        taken = _followed(replace(file, graph=graph), values, source, budget, at_once)
-        taken.notes.extend(notes)
-        return taken
+        taken = _followed(replace(file, graph=graph), values, source, budget, at_once, tried)
+        if loops and _overtaken(tried, taken.reading):
+            taken = _likelier(replace(file, graph=graph), values, source, tried) or taken
     except EdgeLSTMError as problem:
-        trials = Budget(Budget.operators >> 1, Budget.wires >> 1, Budget.work >> 2)
-        found = framed(graph, lambda one: _round(_followed(replace(file, graph=one), values, source, trials, at_once)).model)
-        if found is None:
+        found = _otherwise(replace(file, graph=graph), values, source, at_once, tried[before:])
+        if found is not None:
+            graph, taken, said = found
+            notes = [said, *notes]
+        elif loops and any(one.unknown for one in tried):
+            taken = _fed_back(replace(file, graph=graph), values, source, tried, alone(problem))
+        else:
             raise problem from None
-    taken = _followed(replace(file, graph=found[0]), values, source, Budget(), at_once)
-    taken.notes.extend([found[1], *notes])
+    check_scales(graph)
+    taken.notes.extend(notes)
     return taken
+
+
+def _otherwise(
+    file: File, values: dict[str, NDArray[np.int64]], source: str, at_once: bool, tried: Sequence[Attempt]
+) -> tuple[Graph, Followed, str] | None:
+    """The same of the one length that the graph says within, or frame by frame, with that graph and a note; None where neither helps."""
+    if said := of_one_length(file.graph, tried):
+        with contextlib.suppress(EdgeLSTMError):
+            return said[0], _followed(replace(file, graph=said[0]), values, source, Budget(), at_once, []), said[1]
+    trials = Budget(Budget.operators >> 1, Budget.wires >> 1, Budget.work >> 2)
+    found = framed(file.graph, lambda one: _round(_followed(replace(file, graph=one), values, source, trials, at_once, [])).model)
+    if found is None:
+        return None
+    return found[0], _followed(replace(file, graph=found[0]), values, source, Budget(), at_once, []), found[1]
+
+
+def _fed_back(file: File, values: dict[str, NDArray[np.int64]], source: str, tried: list[Attempt], problem: EdgeLSTMError) -> Followed:
+    """The same with loops of no cell as layers in a cycle. tried: what was tried without; problem: why it is refused then."""
+    try:
+        return _followed(file, values, source, Budget(), False, tried, feeds_back=True)
+    except EdgeLSTMError:
+        untold = next((one.untold for one in tried if one.untold), "")
+        raise UnsupportedModelError(f"{str(problem).rstrip('.')}; it {untold}") if untold else problem from None
+
+
+def _overtaken(tried: Sequence[Attempt], reading: Reading) -> bool:
+    """Whether a reading by which another axis is time was tried before, and met a loop of no cell."""
+    return any(one.unknown and one.reading.along[1].time != reading.along[1].time for one in tried)
+
+
+def _likelier(file: File, values: dict[str, NDArray[np.int64]], source: str, tried: Sequence[Attempt]) -> Followed | None:
+    """The same by a reading that was tried before, with loops of no cell as layers in a cycle; None where there is none."""
+    try:
+        found = _followed(file, values, source, Budget(), False, [], feeds_back=True)
+    except EdgeLSTMError:
+        return None
+    return found if any(one.unknown and one.reading == found.reading for one in tried) else None
 
 
 def _round(taken: Followed) -> Followed:
@@ -109,23 +164,34 @@ def _round(taken: Followed) -> Followed:
     raise UnsupportedModelError("has no states that go round.")
 
 
-def _followed(file: File, values: dict[str, NDArray[np.int64]], source: str, budget: Budget, at_once: bool) -> Followed:
-    """By the first reading of a graph's inputs that leads to a model."""
+def _followed(
+    file: File,
+    values: dict[str, NDArray[np.int64]],
+    source: str,
+    budget: Budget,
+    at_once: bool,
+    failed: list[Attempt],
+    *,
+    feeds_back: bool = False,
+) -> Followed:
+    """By the first reading of a graph's inputs that leads to a model. failed: what was tried before is added to it."""
     graph, constants = file.graph, dict[str, Value](values)
     best: tuple[int, EdgeLSTMError] | None = None
     most = (False, -1)  # that the layers of a graph do not go together tells less than where following it ended
-    forms, found, failed = Forms(graph), list[Found](), list[Attempt]()
+    forms, found = Forms(graph), list[Found]()
     first: Reading | None = None
     for reading in readings(graph.inputs, graph.outputs):
         first = first or reading
+        if feeds_back and may_hold_a_memory(reading):
+            continue
         for form in forms:
-            attempt = Attempt(replace(file, graph=form), reading, constants, budget=budget)
+            attempt = Attempt(replace(file, graph=form), reading, constants, budget=budget, feeds_back=feeds_back)
             try:
                 found.append(_believed(_tried(attempt, source), failed))
             except EdgeLSTMError as problem:
                 rank = (not attempt.emitted, attempt.met)
                 if rank > most:
-                    most, best = rank, (attempt.met, _alone(problem))
+                    most, best = rank, (attempt.met, alone(problem))
                 failed.append(attempt)
                 budget.renew()
                 if forms.alike(attempt.met):
@@ -166,10 +232,10 @@ def _taken(forms: Forms, first: Reading | None, found: Sequence[Found], best: tu
     if found:
         taken = decided(found, best[1] if best else None)
         if best and first and _guessed(forms.whole, first, taken):
-            raise _failure(forms.whole, *best)
-        _without_calls(taken)
+            raise failure(forms.whole, *best)
+        without_calls(taken)
         return taken
-    raise _failure(forms.whole, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
+    raise failure(forms.whole, *best) if best else UnsupportedModelError("has no input whose axes could be time, batch and channels.")
 
 
 def _laid_out(failed: Sequence[Attempt], source: str) -> Found | None:
@@ -235,40 +301,6 @@ def _model(reading: Reading, layers: Sequence[Layer], source: str) -> Model:
     return Model(tuple(layers), input_names=reading.names(), window=window, source=source)
 
 
-def _without_calls(taken: Found) -> None:
-    """Refuse what computes over the steps of a call, of which a stream knows nothing, while states go on."""
-    steps = taken.reading.steps()
-    if steps in (None, 1) or not any(becomes for _, becomes in taken.reading.states):
-        return
-    layer = next((layer for layer in taken.model.layers if getattr(layer, "whole", False)), None)
-    if layer is None:
-        return
-    does, way = f"computes over all {steps} steps of a call at once ({layer.label})", "with an answer for each step"
-    if isinstance(layer, DynamicFakeQuantize):
-        does, way = f"rounds activations over the range of the {steps} steps of a call", "quantise it with fixed scales"
-    raise UnsupportedModelError(
-        f"{does}, and carries states on to the next: a stream has no calls. Export it with one step a call, or {way}."
-    )
-
-
-def _alone(problem: EdgeLSTMError) -> EdgeLSTMError:
-    """An error without the frames that it went through, which hold all that was followed."""
-    problem.__context__ = None
-    return problem.with_traceback(None)
-
-
-def _failure(graph: Graph, met: int, problem: EdgeLSTMError) -> EdgeLSTMError:
-    """Why no reading of a graph's inputs leads to a model: where its frames have no length, that. met: how many nodes were followed."""
-    name = open_frame(graph)
-    if name is None or not met:
-        return problem
-    why = str(problem).rstrip(".")
-    return UnsupportedModelError(
-        f"leaves open how long its input {printable(name, 60)!r} is, and takes no recording of single numbers there ({why}). "
-        f'If that is a frame of fixed length, say its shape: sizes="{printable(name, 60)}=1xN" with the number for N.'
-    )
-
-
 def _layers(attempt: Attempt) -> tuple[list[Layer], list[str]]:
     """The layers of one reading; where it leaves the length of recordings open, the same for two lengths."""
     fixed = attempt.reading.steps()
@@ -279,16 +311,9 @@ def _layers(attempt: Attempt) -> tuple[list[Layer], list[str]]:
     if not same(found, attempt.layers(STEPS[1])[0]):
         raise UnsupportedModelError(
             f"computes something else for recordings of another length, which is not imported. If all have one length, say it as the N of "
-            f'sizes="{_with_length(attempt.reading)}".'
+            f'sizes="{with_length(attempt.reading)}".'
         )
     return found, notes
-
-
-def _with_length(reading: Reading) -> str:
-    """The shape of the samples' input as `sizes` says it, with N for its steps."""
-    tensor, axes = reading.along
-    shape = ("N" if axis == axes.time else str(n) if isinstance(n, int) else "1" for axis, n in enumerate(tensor.shape or ()))
-    return f"{printable(tensor.name, 60)}={'x'.join(shape)}"
 
 
 def same(a: Sequence[Layer], b: Sequence[Layer]) -> bool:

@@ -11,7 +11,7 @@ from ..graph.cells import Cells
 from ..graph.expressions import Cell, Input, Made, Scores, State, Weights
 from ..graph.returning import bare, depends, distance, goes_on, holds, only_moved, origin, together
 from ..graph.tracing import Flow, Tracer, Value
-from ..graph.wires import Ids, Space, Wire
+from ..graph.wires import Ids, NoCell, Space, Wire
 from .file import Tensor
 from .signature import Reading, alike
 
@@ -51,8 +51,8 @@ class Closing:
             if all(alike(tensor, output) for tensor, output in zip(free, order, strict=True)):
                 yield likely | dict(zip(free, order, strict=True))
 
-    def lead_back(self, pairs: Pairs) -> dict[Tensor, Value]:
-        """Lead each state's output back to it; the outputs without these.
+    def lead_back(self, pairs: Pairs, *, asked: bool = True) -> dict[Tensor, Value]:
+        """Lead each state's output back to it; the outputs without these. asked: whether the graph tells what is another state's.
 
         Raises
         ------
@@ -72,9 +72,10 @@ class Closing:
                 self._not_an_output(tensor)
                 continue
             value = rest.pop(output, None)
-            if not isinstance(value, Flow) or value.ids.size != state.initial.size or self._of_another(tensor, output, value.ids):
+            sized = isinstance(value, Flow) and value.ids.size == state.initial.size
+            if not isinstance(value, Flow) or not sized or (asked and self._of_another(tensor, output, value.ids)):
                 raise UnsupportedModelError(f"the output {output.name!r} is not what the state {tensor.name!r} becomes.")
-            state.following = value.ids.ravel()
+            state.following = value.ids.ravel() if self.wires[tensor].steps else None  # of a call of several steps no operator goes on
             begin = "zeros" if not state.initial.any() else "the file's numbers"
             self.notes.append(f"{tensor.name!r} is a state of the stream, which {output.name!r} becomes; it begins as {begin}.")
         return rest
@@ -153,7 +154,7 @@ class Closing:
         for output, ids in flows:
             inner = bare(space, ids) if itself else origin(space, ids)
             if np.array_equal(inner, ends) and not np.array_equal(ids.ravel(), ends):
-                raise UnsupportedModelError(
+                raise NoCell(
                     f"the state {tensor.name!r} becomes the output {output.name!r}, which is rounded or computed from what its layer ends "
                     "with; edgelstm carries states round as they are. Export the model without that."
                 )
@@ -166,6 +167,12 @@ class Closing:
             )
         self.notes.append(f"The state {tensor.name!r} is no output: it begins as zeros with every recording.")
 
+    def samples(self) -> dict[Tensor, Ids]:
+        """The numbers of each input that is read as samples, at the present step."""
+        wire = next(wire for wire in self.tracer.space.wires if isinstance(wire.source, Input))
+        parts = np.split(self.tracer.space.last(wire), np.cumsum(self.reading.widths())[:-1])
+        return {tensor: part for (tensor, _), part in zip(self.reading.samples, parts, strict=True)}
+
     def suspect(self, remembers: bool) -> tuple[str, str] | None:
         """An output, and an input taken as samples from which it goes on as a state does. remembers: whether a layer keeps a state."""
         once = self.reading.steps() == 1
@@ -173,9 +180,8 @@ class Closing:
             return None
         space = self.tracer.space
         wire = next(wire for wire in space.wires if isinstance(wire.source, Input))
-        parts = np.split(space.last(wire), np.cumsum(self.reading.widths())[:-1])
         alone = once and not any(becomes for _, becomes in self.reading.states)
-        for (tensor, _), before in zip(self.reading.samples, parts, strict=True):
+        for tensor, before in self.samples().items():
             for output, value in self.outputs.items():
                 after = _present(space, value.ids) if isinstance(value, Flow) else np.zeros(0, np.int64)
                 first = tensor is self.reading.samples[0][0]

@@ -13,13 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ModelFileError, UnsupportedModelError, printable
-from ..messages import check_count
+from ..messages import check_count, fields
 
-#: Largest file that is parsed, most nodes of all graphs, deepest nesting of graphs, and most numbers of one array.
+#: Most bytes of a file that is parsed beside those of its arrays, most nodes of all graphs, deepest nesting of graphs, and most numbers of
+#: one array.
 MOST_BYTES, MOST_NODES, DEEPEST, MOST_NUMBERS = 1 << 28, 50_000, 16, 1 << 26
+
+#: Most bytes of a file: as many float32 numbers as are read in all fit in.
+MOST_OF_FILE = (8 * MOST_NUMBERS) + (1 << 26)
 
 #: Most fields of all messages: a parsed one may take a hundred times its bytes.
 MOST_FIELDS = 1 << 20
+
+#: Numbers of fields: a model's graph, a graph's initializer, and a tensor's raw_data.
+_GRAPH, _WEIGHTS, _RAW = 7, 5, 9
 
 _NEEDED = "is an ONNX file, which is read by the package onnx, not installed here: pip install 'edgelstm[convert]'."
 
@@ -92,9 +99,9 @@ def read(file: BinaryIO) -> File:
     UnsupportedModelError
         If the package ``onnx`` is missing.
     """
-    data = file.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise ModelFileError(f"has more than {MOST_BYTES >> 20} MiB; store its weights as external data.")
+    data = file.read(MOST_OF_FILE + 1)
+    if len(data) > MOST_OF_FILE:
+        raise ModelFileError(f"has more than {MOST_OF_FILE >> 20} MiB; store its weights as external data.")
     name = getattr(file, "name", None)
     return parse(data, Path(os.path.abspath(name)).parent if isinstance(name, str | os.PathLike) else None)
 
@@ -107,6 +114,8 @@ def parse(data: bytes, folder: Path | None = None) -> File:
     except ImportError:
         raise UnsupportedModelError(_NEEDED) from None
     check_count(memoryview(data), onnx.ModelProto.DESCRIPTOR, MOST_FIELDS)
+    if len(data) > MOST_BYTES and len(data) - _held_raw(memoryview(data)) > MOST_BYTES:
+        raise ModelFileError(f"has more than {MOST_BYTES >> 20} MiB beside the bytes of its weights; store these as raw or external data.")
     try:
         model = onnx.ModelProto.FromString(data)
     except (DecodeError, ValueError, RecursionError):
@@ -114,6 +123,13 @@ def parse(data: bytes, folder: Path | None = None) -> File:
     if not model.HasField("graph"):
         raise ModelFileError("holds no graph; export the model again.")
     return from_proto(model, folder)
+
+
+def _held_raw(data: memoryview) -> int:
+    """How many bytes of a model are its weights', which take up no more once they are parsed. Others may take eight times theirs."""
+    graphs = [value for number, value in fields(data) if number == _GRAPH and isinstance(value, memoryview)]
+    weights = [value for graph in graphs for number, value in fields(graph) if number == _WEIGHTS and isinstance(value, memoryview)]
+    return sum(len(value) for weight in weights for number, value in fields(weight) if number == _RAW and isinstance(value, memoryview))
 
 
 def from_proto(model: Any, folder: Path | None = None) -> File:

@@ -219,6 +219,7 @@ FOLDS: dict[str, Callable[..., Array]] = {
     "Sigmoid": _float(lambda x: 1 / (1 + np.exp(-x))),
     "Tanh": _plain(np.tanh),
     "Relu": _plain(lambda x: np.maximum(x, 0)),
+    "Softplus": _float(lambda x: np.logaddexp(0, x)),
     "Equal": _plain(np.equal),
     "Greater": _plain(np.greater),
     "GreaterOrEqual": _plain(np.greater_equal),

@@ -8,6 +8,7 @@ from .file import Graph
 from .gathering import gathered
 from .living import living
 from .parts import Keys, outputs, slices
+from .scaled_products import joined
 from .unrolled import rolled
 
 
@@ -22,7 +23,7 @@ class Forms:
 
     @cached_property
     def graph(self) -> Graph:
-        return living(self.whole)
+        return living(joined(self.whole))
 
     @cached_property
     def _rolled(self) -> Graph | None:

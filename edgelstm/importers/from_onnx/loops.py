@@ -4,7 +4,7 @@ Definition: https://onnx.ai/onnx/operators/onnx__Loop.html.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,58 +14,10 @@ from ..graph.expressions import State
 from ..graph.tracing import Flow, Value
 from ..graph.wires import Ids, Wire
 from .calls import Array, Call
+from .counting import NOWHERE, Counter, check_trips
 from .file import Graph
+from .sequences import Growing, Parts
 from .written import MOST_STEPS
-
-_NOWHERE: Ids = np.full((), -1, np.int64)
-
-_OTHER_ROWS = "reads other rows than the iteration's own in a loop, which is not imported"
-
-
-@dataclass(frozen=True, eq=False)
-class Counter(Flow):
-    """The number of the iteration, plus `offset`; it has no identity. `directions`: how rows are read by it, found as they are."""
-
-    offset: int = 0
-    directions: list[bool] = field(default_factory=list)
-
-    def element(self, call: Call, data: Flow, axis: int) -> Flow:
-        """The row of `data` that an iteration reads, at the present step."""
-        if self.offset:
-            call.refuse(_OTHER_ROWS)
-        row, backward = row_of(call, data, axis)
-        self.directions.append(backward)
-        return row
-
-
-def row_of(call: Call, data: Flow, axis: int) -> tuple[Flow, bool]:
-    """The row of `data` that an iteration of its own number reads, at the present step, and whether rows come from the recording's end."""
-    if axis != time_axis(call.tracer, data.ids):
-        call.refuse(_OTHER_ROWS)
-    step = np.moveaxis(call.tracer.space.places(data.ids).step, axis, 0).reshape(data.shape[axis], -1)[:, 0]
-    last = len(step) - 1
-    backward = bool(step[0] == last)
-    return Flow(np.take(data.ids, 0 if backward else last, axis), data.integer), backward
-
-
-def counted(call: Call) -> list[Value] | None:
-    """Results of an operator on a loop's counter: sums, comparisons with the loop's length (true), rows; None where there is no counter."""
-    place = next((i for i, value in enumerate(call.values) if isinstance(value, Counter)), None)
-    if place is None:
-        return None
-    counter, op = call.values[place], call.node.op
-    assert isinstance(counter, Counter)
-    if op in ("Identity", "Cast", "Squeeze", "Unsqueeze", "Reshape"):
-        for name in call.unused:
-            call.attribute(name)
-        return [counter]
-    if op == "Add":
-        return [replace(counter, offset=counter.offset + int(call.constant(1 - place).item()))]
-    if op in ("Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Not", "And"):
-        return [np.array(True)]
-    if op != "Gather" or place != 1 or not isinstance(data := call.value(0), Flow):
-        call.refuse("computes with the number of a loop's iteration, which is not imported")
-    return [counter.element(call, data, call.axis(call.attribute("axis", 0), data.ids.ndim))]
 
 
 def loop(call: Call) -> Sequence[Value]:
@@ -92,38 +44,64 @@ def loop(call: Call) -> Sequence[Value]:
 
 def _of_steps(call: Call, body: Graph, names: list[str]) -> list[Value]:
     """What a Loop gives whose iterations read the rows of the recording by their number."""
-    changed, counters = {}, [Counter(_NOWHERE)]
+    changed = {}
     call.values = [sequence(call, value) for value in call.values]
     steps = _steps(call, body, names)
-    given: dict[str, Value] = {names[0]: counters[0], names[1]: np.array(True)}
+    counter = Counter(NOWHERE, trips=steps)
+    given: dict[str, Value] = {names[0]: counter, names[1]: np.array(True)}
     for index, name in enumerate(names[2:], 2):
         value = call.value(index)
         if origin(body, body.outputs[index - 1].name) == name:
             given[name] = value
+        elif isinstance(value, Parts) and not value.parts:
+            given[name] = Growing()
         elif isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.size == 1:
-            given[name] = replace(counters[0], offset=int(value.item()))
+            given[name] = replace(counter, offset=int(value.item()))
         else:
             changed[index] = begin(call, value, name, steps)
             given[name] = Flow(present(call, changed[index]).reshape(value.shape))
     found = call.runner.inside(body, given)
-    directions = set(counters[0].directions)
+    directions = set(counter.directions)
     if len(directions) != 1:
         call.refuse("reads no row of the recording, or reads it from both ends, which is not imported")
+    check_trips(call, found[0], steps)
     backward = directions.pop()
     for index, wire in changed.items():
         close(call, wire, found[index - 1], backward)
-    back = steps - 1 if backward else 0
-    states = [ended(call, found[i - 1], back) if i in changed else call.value(i) for i in range(2, len(names))]
-    for index in changed:
-        value, end = call.value(index), states[index - 2]
-        if isinstance(value, Flow) and isinstance(end, Flow):
-            call.tracer.ends.update(zip(value.ids.ravel().tolist(), end.ids.ravel().tolist(), strict=True))
+    states = [_end(call, index, given[names[index]], found[index - 1], steps, backward) for index in range(2, len(names))]
     return [*states, *(every(call, value, steps, backward) for value in found[1 + len(states) :])]
+
+
+def _end(call: Call, index: int, before: Value, after: Value, steps: int, backward: bool) -> Value:
+    """What a variable is behind a loop. before, after: what it is within it, before and behind an iteration."""
+    value = call.value(index)
+    if after is before:
+        return value
+    if isinstance(before, Counter):
+        if not isinstance(after, Counter) or after.offset not in (before.offset, before.offset + 1):
+            call.refuse(f"carries round the whole number {index - 2} of its variables, which is no count of iterations")
+        return np.asarray(value) + steps * (after.offset - before.offset)
+    if isinstance(before, Growing):
+        if not isinstance(after, Growing) or len(after.parts) != 1:
+            call.refuse("adds other than one array to a sequence in each iteration, which is not imported")
+        rows = every(call, after.parts[0], steps, backward)
+        return Parts(parts=tuple(Flow(row) for row in rows.ids)) if isinstance(rows, Flow) else rows
+    if not isinstance(before, Flow) or not isinstance(after, Flow):
+        return value
+    end = ended(call, after, steps - 1 if backward else 0)
+    _ends_as(call, value, end)
+    return end
+
+
+def _ends_as(call: Call, value: Value, end: Value) -> None:
+    """Keep what a loop ends with that begins with a state of the stream."""
+    if isinstance(value, Flow) and isinstance(end, Flow):
+        call.tracer.ends.update(zip(value.ids.ravel().tolist(), end.ids.ravel().tolist(), strict=True))
 
 
 def computed(call: Call, value: Value) -> bool:
     """Whether a loop's variable begins as numbers of the recording, as a decoder's does that goes on from an encoder."""
-    return isinstance(value, Flow) and not isinstance(value, Counter) and call.tracer.begun(value.ids) is None
+    return isinstance(value, Flow) and not isinstance(value, Counter | Parts) and call.tracer.begun(value.ids) is None
 
 
 def _spelled_out(call: Call, body: Graph, names: list[str]) -> list[Value]:
@@ -135,7 +113,9 @@ def _spelled_out(call: Call, body: Graph, names: list[str]) -> list[Value]:
         running, *found = call.runner.inside(body, given)
         values, scanned = found[: len(values)], found[len(values) :]
         rows.append(scanned)
-        if not isinstance(running, Flow) and not running.all():
+        if isinstance(running, Flow):
+            call.refuse("runs as long as numbers of the recording say, which is not imported")
+        if not running.all():
             break
     if not 1 <= len(rows) <= MOST_STEPS:
         call.refuse(f"goes on from numbers of the recording for 0, or more than {MOST_STEPS}, iterations, which is not imported")
@@ -188,7 +168,7 @@ def begin(call: Call, value: Value, name: str, steps: int) -> Wire:
         if begun is None:
             call.refuse(f"begins {name!r} with numbers of the recording, which is not imported")
         value = begun
-    rows: Array = np.asarray(value, np.float64).reshape(len(value) if value.ndim > 1 else 1, -1)
+    rows: Array = np.asarray(value, np.float64).reshape(len(value) if value.ndim > 1 and call.tracer.space.batch > 1 else 1, -1)
     if (rows != rows[:1]).any():
         call.refuse(f"begins {name!r} differently for each sequence of the batch")
     return call.tracer.state(rows[0], steps)
@@ -240,8 +220,9 @@ def unrolled(call: Call) -> Sequence[Value]:
     for index, (name, wire) in enumerate(zip(states, wires, strict=True)):
         given[name] = Flow(present(call, wire).reshape(call.value(count + index).shape))
     found = call.runner.inside(body, given)
-    for wire, value in zip(wires, found, strict=False):
+    for index, (wire, value) in enumerate(zip(wires, found, strict=False)):
         close(call, wire, value, backward)
+        _ends_as(call, call.value(count + index), ended(call, value, count - 1 if backward else 0))
     answers: list[Value] = []
     for value in found[len(wires) :]:
         rows = every(call, value, count, backward)

@@ -19,7 +19,11 @@ def _reshape(call: Call, data: Array) -> list[Array]:
     keep = not call.attribute("allowzero", 0)
     if keep and any(n == 0 and i >= data.ndim for i, n in enumerate(shape)):
         call.refuse(f"reshapes {data.shape} to {shape}")
-    return [data.reshape([data.shape[i] if n == 0 and keep else n for i, n in enumerate(shape)])]
+    given = [data.shape[i] if n == 0 and keep else n for i, n in enumerate(shape)]
+    steps, size = call.tracer.steps, int(np.prod(given))
+    if call.tracer.open and min(given, default=0) > 0 and data.size and size != data.size and size * steps % data.size == 0:
+        call.tracer.wanted = size * steps // data.size
+    return [data.reshape(given)]
 
 
 def _transpose(call: Call, data: Array) -> list[Array]:

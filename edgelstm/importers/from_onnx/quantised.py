@@ -15,17 +15,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...layers.activations import spelled
-from ...layers.fake_quantize import DynamicFakeQuantize, FakeQuantize
+from ...layers.fake_quantize import FakeQuantize
 from ...layers.feedforward import Embedding, Softmax
 from ..graph.convolving import convolve
-from ..graph.expressions import Made, Pairs, Scores
+from ..graph.expressions import Made
 from ..graph.tracing import Flow, Levels, Tracer, Value
 from ..graph.wires import distinct
 from .calls import Array, Call, floats
-from .file import Node
+from .dynamic_lstm import dynamic_lstm
+from .dynamic_rounding import rounded
 from .folding import DTYPES
 from .products import matrix
-from .recurrent import recurrent_with
+from .scaled_products import scaled_sums
 from .sliding import SLIDING, reduced, window_of
 
 #: The number of uint8 among ONNX's types.
@@ -35,33 +36,6 @@ _UINT8 = 2
 UNIT = 2.0**-16
 
 _MICROSOFT = "com.microsoft"
-_WHOLE = "The file rounds activations over the range of a whole recording, and so does the model: it answers whole recordings alone."
-
-
-def rounded(call: Call, x: Flow) -> Flow:
-    """Numbers as DynamicQuantizeLinear rounds them: over the range of the array, which is a recording's or a step's."""
-    tracer = call.tracer
-    values = tracer.values(x.ids)
-    if values[np.isfinite(values)].any():
-        call.refuse("rounds constants by a scale that depends on the recording, which is imported of zeros alone")
-    if (wire := tracer.space.wire_of(x.ids)) is not None and isinstance(wire.source, Pairs | Scores):
-        call.refuse(
-            "rounds what all steps of a recording make of all steps by one scale, which is not imported; "
-            "convert the file of float32 weights that this one was made of"
-        )
-    flows = ~np.isfinite(values)
-    group = tracer.grouped([x.ids[flows].reshape(-1, 1)])
-    steps, sequences = group.where.shape[:2]
-    if sequences > 1:
-        call.refuse("rounds all sequences of a batch by one scale; export the model for one")
-    if steps not in (1, group.steps):
-        call.refuse("rounds some steps of the recording by a scale of their own, which is not imported")
-    record = DynamicFakeQuantize("recording" if steps > 1 else "step")
-    if record.whole and _WHOLE not in call.runner.notes:
-        call.runner.notes.append(_WHOLE)
-    found = x.ids.copy()
-    found[flows] = tracer.output(group, Made(tracer.place, record, [group.refs[0][:, 0]]))[:, 0]
-    return Flow(found)
 
 
 def fixed(call: Call, x: Flow, scale: Array, zero: Array) -> Flow:
@@ -163,12 +137,20 @@ def _matmul_integer(call: Call) -> list[Value]:
 
 def _matmul_to_float(call: Call) -> list[Value]:
     """A, B, the scales of both, the zero points of both, bias."""
-    return [_biased(call, call.tracer.affine(_numbers(call, 0, 4, 2), matrix(call, _weight(call, 1, 5, 3))), 6)]
+    return [_scaled(call, _numbers(call, 0, 4, 2), 3, 5, 6)]
 
 
 def _dynamic_matmul(call: Call) -> list[Value]:
     """A in floats, B, its scale, its zero point, bias."""
-    return [_biased(call, call.tracer.affine(rounded(call, call.flow(0)), matrix(call, _weight(call, 1, 3, 2))), 4)]
+    return [_scaled(call, rounded(call, call.flow(0)), 2, 3, 4)]
+
+
+def _scaled(call: Call, x: Flow, scale: int, zero: int, bias: int) -> Flow:
+    """x times input 1, whose scale and zero point are inputs, and a bias."""
+    given = [floats(call.constant(at)) if call.has(at) else None for at in (scale, bias)]
+    if given[0] is not None and (found := scaled_sums(call, x, _weight(call, 1, zero), given[0], given[1])) is not None:
+        return found
+    return _biased(call, call.tracer.affine(x, matrix(call, _weight(call, 1, zero, scale))), bias)
 
 
 def _qlinear_matmul(call: Call) -> list[Value]:
@@ -282,22 +264,6 @@ def _pool_of_last(call: Call) -> list[Value]:
     return [_moved(found, 1, -1) for found in SLIDING["MaxPool"](call) if isinstance(found, Flow)]
 
 
-def _dynamic_lstm(call: Call) -> Sequence[Value]:
-    """An LSTM node's inputs, its weights transposed; behind them scale and zero point of both weights. h is rounded at every step."""
-    weights = []
-    for index, scale, zero in ((1, 8, 9), (2, 10, 11)):
-        weight = floats(call.constant(index))  # (directions, columns, 4 * hidden)
-        factor, offset = (floats(call.constant(at)).reshape(len(weight), 1, -1) for at in (scale, zero))
-        weights.append(np.swapaxes((weight - offset) * factor, 1, 2))
-    given = {name: call.attribute(name) for name in call.unused}
-    node = Node("LSTM", call.node.domain, call.node.name, call.node.inputs, call.node.outputs, given)
-    inner = Call(node, [rounded(call, call.flow(0)), *weights, *call.values[3:8]], call.tracer, call.runner, call.opset)
-    outputs = recurrent_with(inner, {"fake_quantize_hidden": True})
-    if inner.unused:
-        call.refuse(f"has the attribute {', '.join(inner.unused)}, which edgelstm does not honour")
-    return outputs
-
-
 #: By domain and operator.
 QUANTISED: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
     ("ai.onnx", "DynamicQuantizeLinear"): _dynamic_quantize,
@@ -319,7 +285,7 @@ QUANTISED: dict[tuple[str, str], Callable[[Call], Sequence[Value]]] = {
     (_MICROSOFT, "QGemm"): _qgemm,
     (_MICROSOFT, "MatMulIntegerToFloat"): _matmul_to_float,
     (_MICROSOFT, "DynamicQuantizeMatMul"): _dynamic_matmul,
-    (_MICROSOFT, "DynamicQuantizeLSTM"): _dynamic_lstm,
+    (_MICROSOFT, "DynamicQuantizeLSTM"): dynamic_lstm,
 }
 
 #: Those that take levels, of which the largest stands for the largest number; others compute with numbers.

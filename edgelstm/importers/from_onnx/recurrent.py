@@ -64,10 +64,15 @@ def recurrent_with(call: Call, given: dict[str, Any], projections: Array | None 
     if lies_inside(call.tracer, x) and not any(isinstance(value, Flow) or (value is not None and value.any()) for value in node.initial):
         y = np.stack([inside(call.tracer, node.cell(index, reverse), x) for index, reverse in enumerate(node.directions)], 1)
         return _arranged(node, y, [np.stack([y[0 if back else -1, k] for k, back in enumerate(node.directions)]), node.nowhere(y)])
-    reads, backward, steps = call.tracer.sequence(x)
-    if reads.size != node.w.shape[-1]:
-        wanted = int(node.w.shape[-1])
-        raise Misfit.of(f"{call.tracer.place}: reads {reads.size} numbers a step and has input weights for {wanted}.", wanted, reads.size)
+    return along_recording(node, x)
+
+
+def along_recording(node: "Node", x: Ids) -> Sequence[Value]:
+    """The node's outputs where it reads x (steps, sequences, inputs) along the recording."""
+    reads, backward, steps = node.call.tracer.sequence(x)
+    if reads.size != node.width:
+        said = f"reads {reads.size} numbers a step and has input weights for {node.width}."
+        raise Misfit.of(f"{node.call.tracer.place}: {said}", node.width, reads.size)
     made = [node.direction(index, reads, backward, steps) for index in range(len(node.directions))]
     y = np.stack([m.y for m in made], 1)  # (steps, directions, sequences, hidden)
     y = y[::-1] if backward else y
@@ -151,6 +156,11 @@ class Node:
         return Flow(array) if isinstance(given, Flow) else array
 
     @property
+    def width(self) -> int:
+        """How many numbers it reads at a step."""
+        return int(self.w.shape[-1])
+
+    @property
     def computed(self) -> bool:
         """Whether a state begins as what the graph computes, not as a constant or a state of the stream."""
         flows = [value for value in self.initial if isinstance(value, Flow)]
@@ -215,6 +225,10 @@ class Node:
                 found = [{**options, "peephole": rows[index]} for index, options in enumerate(found)]
         return found
 
+    def operands(self, reads: Ids) -> list[Ids]:
+        """What its record reads apart, of which the columns of weight_ih are the first."""
+        return [reads]
+
     def check_lengths(self, steps: int) -> None:
         """Sequences of other lengths than the whole are refused."""
         if self.call.has(4) and (self.call.constant(4) != steps).any():
@@ -237,7 +251,7 @@ class Node:
         """The wires of one direction; `backward`: the node reads the recording from its end already."""
         tracer = self.call.tracer
         reverse = self.directions[index] != backward
-        source = Made(tracer.place, self.record(index, reverse), [reads], "weight_ih")
+        source = Made(tracer.place, self.record(index, reverse), self.operands(reads), "weight_ih")
         h = tracer.space.allocate(source, steps, self.size, reverse)
         c = tracer.space.allocate(Cell(tracer.place, h.index, [reads, tracer.space.last(h)]), steps, self.hidden, reverse)
         source.check = lambda: self._begun(source.record, index, h, c)

@@ -11,8 +11,9 @@ from ..graph.convolving import time_axis
 from ..graph.tracing import Flow, Value
 from ..graph.wires import Wire
 from .calls import Call
+from .counting import row_of
 from .file import Graph
-from .loops import begin, close, computed, ended, every, origin, present, row_of, sequence, stacked
+from .loops import begin, close, computed, ended, every, origin, present, sequence, stacked
 from .written import MOST_STEPS
 
 

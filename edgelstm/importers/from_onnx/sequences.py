@@ -26,10 +26,17 @@ class Parts(Flow):
     parts: tuple[Value, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Growing(Parts):
+    """A sequence to whose end each iteration of a loop adds an array; `parts`: those that the present one has added."""
+
+
 def _given(call: Call) -> tuple[Value, ...]:
     found = call.value(0)
     if not isinstance(found, Parts):
         call.refuse("reads a sequence of arrays, and is given an array")
+    if isinstance(found, Growing):
+        call.refuse("reads a sequence to which a loop adds arrays, which is imported behind the loop alone")
     return found.parts
 
 
@@ -66,6 +73,8 @@ def _place(call: Call, index: int, count: int) -> int:
 
 
 def _insert(call: Call) -> list[Value]:
+    if isinstance(growing := call.value(0), Growing) and not call.has(2):
+        return [Growing(parts=(*growing.parts, call.value(1)))]
     parts = list(_given(call))
     if len(parts) >= _MOST:
         call.refuse(f"makes a sequence of more than {_MOST} arrays")

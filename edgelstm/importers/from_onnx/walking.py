@@ -12,9 +12,9 @@ from ..graph.tracing import Flow, Tracer, Value
 from ..graph.wires import Ids
 from .calls import Call
 from .compared import only_compared
+from .counting import counted
 from .file import DEEPEST, File, Graph, Node, Reference
 from .folding import FOLDS, bounded_inputs, largest
-from .loops import counted
 from .moving import MOVES
 from .quantised import TAKES_LEVELS
 from .sequences import SEQUENCES, Parts
@@ -131,7 +131,7 @@ class Walk:
             return native(call)  # type: ignore[no-any-return]
         if node.domain == "ai.onnx" and op in _ANY:
             return _ANY[op](call)
-        if any(isinstance(value, Parts) for value in call.values) and op != "Identity":
+        if any(isinstance(value, Parts) for value in call.values) and op not in ("Identity", "Loop"):
             call.refuse("computes with a sequence of arrays, which is not imported")
         if (node.domain, op) not in self.handlers and op not in MOVES and op not in FOLDS:
             raise UnsupportedModelError(f"{node}: the operator {printable(op, 60)} of {printable(node.domain, 60)} is not imported.")

@@ -41,12 +41,15 @@ class Writer:
         How errors call the operator that is written now.
     numbers : iterator of int
         What tells names apart: the same for a graph and those inside of it.
+    batch_first : bool
+        Whether a recurrence was written whose sequences lie along the first axis.
     """
 
     nodes: list[Node] = field(default_factory=list)
     constants: dict[str, NDArray[Any]] = field(default_factory=dict)
     place: str = ""
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    batch_first: bool = False
 
     def refuse(self, why: str) -> NoReturn:
         """Raise the error that says why the present operator cannot be imported."""

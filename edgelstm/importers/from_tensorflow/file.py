@@ -32,6 +32,9 @@ _BFLOAT16, _STRING = 14, 7
 _REALS = {5: "<f4", 6: "<f8"}
 _WHOLE = (7, 10, 11, 13, 16, 17)
 
+#: And the field that holds text.
+_TEXT = 8
+
 
 class Dtype(int):
     """An element type by its number, as an attribute."""
@@ -53,6 +56,12 @@ class Called(NamedTuple):
     """A function that an attribute names."""
 
     name: str
+
+
+class Text(NamedTuple):
+    """A constant of text, its axes one behind the other."""
+
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +192,7 @@ class _Reading:
         if number == 6:
             return Dtype(signed(value))
         if number == 7:
-            return _shape(value)
+            return shape_of(value)
         if number == 8:
             return self.tensor(value, node)
         if number in (9, 10) and not isinstance(value, int):
@@ -210,21 +219,23 @@ class _Reading:
         _distinct(nodes)
         return name, Function(tuple(sides[2]), tuple(sides[3]), tuple(nodes), returned)
 
-    def tensor(self, value: Field, node: str) -> NDArray[Any] | None:
-        """The numbers of a TensorProto; None for text and other types that no network computes with."""
+    def tensor(self, value: Field, node: str) -> "NDArray[Any] | Text | None":
+        """The numbers of a TensorProto, or its text; None for other types that no network computes with."""
         kind, raw, single = 0, memoryview(b""), list[NDArray[Any]]()
         shape: tuple[int, ...] | None = ()
         for number, part in fields(inside(value)):
             if number == 1:
                 kind = signed(part)
             elif number == 2:
-                shape = _shape(part)
+                shape = shape_of(part)
             elif number == 4:
                 raw = inside(part)
             elif number in _REALS:
                 single.append(fixed(part, _REALS[number]))
             elif number in _WHOLE:
                 single.append(np.array(varints(part), np.int64))
+        if kind == _STRING:
+            return Text(tuple(text(part) for number, part in fields(inside(value)) if number == _TEXT))
         dtype = Dtype(kind).numpy
         if dtype is None:
             return None
@@ -232,7 +243,7 @@ class _Reading:
         if shape is None or min((*shape, 0)) < 0 or math.prod(shape) > MOST_NUMBERS:
             raise ModelFileError(f"{called} has shape {printable(shape, 80)}; at most {MOST_NUMBERS} numbers are read.")
         size = math.prod(shape)
-        values = _raw(raw, kind, called) if raw else _written(np.concatenate(single) if single else np.zeros(min(size, 1)), kind)
+        values = raw_numbers(raw, kind, called) if raw else _written(np.concatenate(single) if single else np.zeros(min(size, 1)), kind)
         if values.size != size:
             if raw or values.size > size or not values.size or size > MOST_FILLED:
                 raise ModelFileError(f"{called} of shape {shape} has {values.size} numbers; the file is damaged, or too large.")
@@ -250,7 +261,7 @@ def _several(number: int, value: Field) -> list[Field]:
     return [value[i : i + 4] for i in range(0, len(value), 4)] if number == 4 else [v % (1 << 64) for v in varints(value)]
 
 
-def _raw(raw: memoryview, kind: int, called: str) -> NDArray[Any]:
+def raw_numbers(raw: memoryview, kind: int, called: str) -> NDArray[Any]:
     if kind == _BFLOAT16:
         return (fixed(raw, "<u2").astype(np.uint32) << 16).view(np.float32)
     dtype = np.dtype(_DTYPES[kind]).newbyteorder("<")
@@ -268,7 +279,7 @@ def _written(values: NDArray[Any], kind: int) -> NDArray[Any]:
     return values.astype(_DTYPES[kind])
 
 
-def _shape(value: Field) -> tuple[int, ...] | None:
+def shape_of(value: Field) -> tuple[int, ...] | None:
     """A TensorShapeProto; None where the number of axes is open."""
     found = []
     for number, part in fields(inside(value)):

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..from_onnx.calls import Call
-from ..from_onnx.loops import row_of, stacked
+from ..from_onnx.counting import row_of
+from ..from_onnx.loops import stacked
 from ..graph.tracing import Flow, Value
 from .values import Count, Handler, Rows, onnx, plain
 

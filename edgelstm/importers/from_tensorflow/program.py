@@ -57,8 +57,14 @@ _CALLS = {"While": ("cond", "body"), "If": ("then_branch", "else_branch"), "Call
 _NAMES = {"StatelessWhile": "While", "StatelessIf": "If", "PartitionedCall": "Call", "StatefulPartitionedCall": "Call"}
 
 
-def program(graph: GraphDef) -> tuple[File, list[str]]:
+def program(graph: GraphDef, ends: dict[str, str] | None = None) -> tuple[File, list[str]]:
     """A frozen graph, and notes for the user.
+
+    Parameters
+    ----------
+    graph : GraphDef
+    ends : dict of str to str, optional
+        References to its outputs, and what they are called. Default: what no node reads.
 
     Raises
     ------
@@ -70,9 +76,8 @@ def program(graph: GraphDef) -> tuple[File, list[str]]:
     check_frozen(graph)
     notes: list[str] = []
     nodes = settled(normalised(graph.nodes), notes)
-    ends = _answers(nodes, notes)
     inputs = [node for node in nodes if node.op == "Placeholder"]
-    ends = _one_network(nodes, ends, notes)
+    ends = _one_network(nodes, _answers(nodes, notes), notes) if ends is None else ends
     section = Section(tuple(f"{node.name}:0" for node in inputs), tuple(ends), nodes)
     main = _Library(graph).graph(needed(structured(section)))
     called = {f"{node.name}:0" for node in inputs}

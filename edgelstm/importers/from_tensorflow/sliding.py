@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..from_onnx.calls import Array, Call
+from ..from_onnx.folding import bounded
 from ..graph.tracing import Flow, Value
 from .values import Handler, Spaced, one, onnx, plain
 
@@ -117,7 +118,23 @@ def _conv(call: Call) -> list[Value]:
     channels = (x.inner if isinstance(x, Spaced) else x).shape[-1 if call.node.attributes.get("data_format", "NHWC") == "NHWC" else 1]
     if weight.ndim != 4 or not weight.shape[2] or channels % weight.shape[2]:
         call.refuse(f"its weights have shape {weight.shape} for {channels} channels")
+    if isinstance(x, np.ndarray) and not x.any() and call.node.attributes.get("padding") in ("SAME", "VALID"):
+        return [_zeros(call, x, weight)]
     return _convolved(call, weight.transpose(3, 2, 0, 1), channels // weight.shape[2])
+
+
+def _zeros(call: Call, x: Array, weight: Array) -> Array:
+    """What a convolution makes of zeros: as many, as the states of ConvLSTM layers begin."""
+    last = call.attribute("data_format", "NHWC") == "NHWC"
+    strides, dilations, same = _pair(call, "strides"), _pair(call, "dilations"), call.attribute("padding") == "SAME"
+    call.attribute("explicit_paddings")
+    first, sizes = 1 if last else 2, list(x.shape)
+    for axis in (0, 1):
+        span = 1 if same else dilations[axis] * (weight.shape[axis] - 1) + 1
+        sizes[first + axis] = max(0, -((span - 1 - x.shape[first + axis]) // strides[axis]))
+    sizes[3 if last else 1] = weight.shape[3]
+    bounded(call, tuple(sizes))
+    return np.zeros(sizes, np.float32)
 
 
 def _depthwise(call: Call) -> list[Value]:

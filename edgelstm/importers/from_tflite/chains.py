@@ -98,17 +98,29 @@ def _through_graph(graph: Graph, taken: int, layers: str | None, source: str) ->
 
 
 def _followed(graph: Graph, source: str) -> tuple[tuple[Model, str, list[str]], list[str]]:
-    """A graph as a model, which rounds as the file does if that can be imported, and is near it otherwise; and the notes of writing it."""
+    """A graph as a model, which rounds as the file does if that can be imported, and is near it otherwise; and the notes of writing it.
+
+    Loops of no known cell become layers in a cycle where neither can be without.
+    """
+    levels, exact = holds_levels(graph), None
     try:
-        file, notes = program(graph, exact=is_whole(graph))
-        return from_onnx(file, source=printable(source)), notes
+        exact, notes = program(graph, exact=is_whole(graph))
+        return from_onnx(exact, source=printable(source), loops=not levels), notes
     except UnsupportedModelError as problem:
-        if not holds_levels(graph):
+        if not levels:
             raise
         why = str(problem).rstrip(".")
-    file, notes = program(graph, near=True)
-    found = from_onnx(file, source=printable(source))
-    return found, [*notes, f"{NEAR} Why not as it does: {why}."]
+    file, more = program(graph, near=True)
+    try:
+        found = from_onnx(file, source=printable(source), loops=False)
+    except UnsupportedModelError:
+        if exact is not None:
+            try:
+                return from_onnx(exact, source=printable(source)), notes
+            except UnsupportedModelError:
+                pass
+        found = from_onnx(file, source=printable(source))
+    return found, [*more, f"{NEAR} Why not as it does: {why}."]
 
 
 def _names(operators: Sequence[Operator]) -> list[str]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...layers.fake_quantize import DynamicFakeQuantize, Requantize
 from ..from_onnx.calls import Call
-from ..from_onnx.quantised import rounded
+from ..from_onnx.dynamic_rounding import rounded
 from ..from_onnx.writer import Ref
 from ..graph.expressions import Made
 from ..graph.tracing import Flow, Value

@@ -22,6 +22,7 @@ from ...errors import ModelFileError, UnsupportedModelError, printable
 from ...files.container import BFLOAT16, widened
 from ..pickles.names import refusal
 from ..pickles.reader import Global, Inert, Reader
+from .whole import is_module
 
 #: Longest pickle that is read: some twenty thousand tensors.
 MAX_PICKLE_BYTES = 1 << 22
@@ -159,6 +160,12 @@ def _ordered_dict(*items: Any) -> dict[object, object]:
     return {}
 
 
+def _set(items: object = ()) -> object:
+    if not isinstance(items, list | tuple):
+        raise ValueError("a set is made from what is no list")
+    return list(items)
+
+
 def _size(shape: object) -> object:
     if not _is_sizes(shape):
         raise ValueError("a torch.Size is impossible")
@@ -170,6 +177,7 @@ _BUILDERS: dict[str, Callable[..., object]] = {
     "torch._utils._rebuild_parameter_with_state": _parameter,
     "collections.OrderedDict": _ordered_dict,
     "torch.Size": _size,
+    "builtins.set": _set,
 }
 
 Fetch = Callable[[str, np.dtype[Any], int], Callable[[], bytes]]
@@ -211,7 +219,7 @@ def read(file: BinaryIO) -> object:
     """
     with damage():
         value = _read_zip(file) if file.read(2) == b"PK" else _read_legacy(file)
-    if isinstance(value, Inert):
+    if isinstance(value, Inert) and not is_module(value):
         raise ModelFileError(refusal(value.name))
     return value
 

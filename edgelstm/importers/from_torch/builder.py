@@ -82,7 +82,7 @@ class Builder:
 
     def _recurrent(self, module: Module, word: str, *, final: bool) -> None:
         """The stacked layers of a module; `final`: the last one gives what each of its directions ends with."""
-        levels = recurrent.levels(module, "relu" if word == "rnn_relu" else "tanh")
+        levels = recurrent.levels(module, "relu" if "rnn_relu" in (word, module.role) else "tanh")
         for level in levels:
             if len(level.directions) == 1:
                 self._append(level.directions[0])
@@ -94,12 +94,12 @@ class Builder:
     def _record(self, position: int, module: Module, word: str) -> Layer:
         if module.kind == "linear":
             first = position == 0 and module.is_table and not word
-            is_embedding = word == "embedding" or (first and self._must_be_embedding(module))
+            is_embedding = "embedding" in (word, module.role) or (first and self._must_be_embedding(module))
             return records.embedding(module) if is_embedding else records.linear(module)
         if module.kind == "conv1d":
             return records.conv1d(module, self._width(module))
         if module.kind == "layernorm":
-            return records.rms_norm(module) if word == "rmsnorm" else records.layer_norm(module)
+            return records.rms_norm(module) if "rmsnorm" in (word, module.role) else records.layer_norm(module)
         return records.normalizer(module) if module.kind == "normalizer" else records.batch_norm(module)
 
     def _width(self, module: Module) -> int:
@@ -114,13 +114,15 @@ class Builder:
             raise UsageError(
                 f"write {module.name!r} as '{module.name}:normalizer' if and only if it holds mean and scale; it is of kind {module.kind}."
             )
+        if word in (*chain.ROLES, "linear") and module.role and module.role != word and (word in chain.ROLES or module.is_table):
+            raise UsageError(f"{module.name!r} is said to be {word}, and is {module.role} by its class in the file.")
         if word == "embedding" and not module.is_table:
             raise UsageError(f"{module.name!r} cannot be an embedding: that is one tensor 'weight'; it holds {', '.join(module.tensors)}.")
         if word == "rnn_relu" and module.kind != "rnn":
             raise UsageError(f"{module.name!r} cannot be a simple recurrent layer; it is of kind {module.kind}.")
         if word in ("layernorm", "rmsnorm") and module.kind != "layernorm":
             raise UsageError(f"{module.name!r} cannot be a norm: that is 'weight' in one dimension; it holds {', '.join(module.tensors)}.")
-        if module.kind == "layernorm" and not module.has_bias and word not in ("layernorm", "rmsnorm"):
+        if module.kind == "layernorm" and not module.has_bias and not module.role and word not in ("layernorm", "rmsnorm"):
             name = quoted(module.name)
             raise UsageError(f"{module.name!r} has a scale and no bias; write '{name}:layernorm' or '{name}:rmsnorm'.")
 

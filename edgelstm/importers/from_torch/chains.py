@@ -6,6 +6,7 @@ Names and meaning are those of ``torch.nn``: LSTM, GRU, RNN and their cells, Lin
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from types import MappingProxyType
 
 from ...errors import UsageError
 from ...model import Model
@@ -16,6 +17,8 @@ from .builder import Builder
 from .crf import without_crf
 from .modules import TORCH, Framework, Module
 from .tensors import Named, assembled, place
+from .whole import Settings, refuse_unplaced
+from .whole import notes as whole_notes
 from .wrappers import WRAPPERS
 
 
@@ -26,6 +29,7 @@ def from_torch(
     source: str = "PyTorch",
     framework: Framework = TORCH,
     holds: Callable[[str], bool] = lambda _: False,
+    settings: Mapping[str, Settings] = MappingProxyType({}),
 ) -> tuple[Model, str, list[str]]:
     """Build a model from named tensors, all of which it must use.
 
@@ -41,6 +45,8 @@ def from_torch(
         Whose defaults hold where the tensors do not tell.
     holds : callable
         Whether the file has a module of a name that is not among `tensors`: no function is meant by it.
+    settings : mapping of str to Settings
+        What the file tells of its modules, where it holds them whole.
 
     Returns
     -------
@@ -60,16 +66,18 @@ def from_torch(
         If the layers do not fit together.
     """
     scored, decoded = without_crf(assembled(tensors))
-    found = modules.modules(scored, framework)
+    found = modules.modules(scored, framework, settings)
     if layers is None:
         found, notes = _without_second_names(found)
         items = order.only_chain(found)
-        notes.append('No function was assumed between the layers or after the last one; layers="…" says otherwise.')
+        refuse_unplaced(settings, chain.spell(items))
+        other = "No other function" if any(item.module not in found or chain.is_function(item.word) for item in items) else "No function"
+        notes.append(f'{other} was assumed between the layers or after the last one; layers="…" says otherwise.')
         notes += _taken(items, found)
     else:
         items = tuple(_resolved(item, found, holds) for item in chain.parse(layers))
         notes = [*_second_names(items, found, layers), *_bare(items, found)]
-    notes += decoded
+    notes += [*decoded, *whole_notes((module.path for module in found.values()), settings)]
     notes += [f"{' and '.join(m.initial)} are the state in which {m.name} begins." for m in found.values() if m.initial]
     if any(str(tensor.dtype) == "float64" for tensor in tensors.values()):
         notes.append("Weights were float64 and are rounded to float32.")
@@ -96,16 +104,16 @@ def _defaults(items: Sequence[Item], found: Mapping[str, Module]) -> list[str]:
     used = [module for name, module in found.items() if name in said]
     notes = []
     framework = used[0].framework
-    if any(module.kind == "batchnorm" for module in used):
+    if any(module.kind == "batchnorm" and module.settings is None for module in used):
         eps = f"{framework.batch_norm:g}, as {framework.name} has it by default"
         notes.append(f"BatchNorm is taken as it stands after training, with eps = {eps}.")
-    if norms := [m.name for m in used if m.kind == "layernorm" and said[m.name] != "rmsnorm"]:
+    if norms := [m.name for m in used if m.kind == "layernorm" and said[m.name] != "rmsnorm" and m.settings is None]:
         eps = f"{framework.layer_norm:g}, as {framework.name} has it by default"
         notes.append(f"{listed(norms)}: layer normalization over all features, with eps = {eps}.")
-    if simple := [m.name for m in used if m.kind == "rnn" and said[m.name] != "rnn_relu"]:
+    if simple := [m.name for m in used if m.kind == "rnn" and said[m.name] != "rnn_relu" and m.settings is None]:
         says = f'layers="{simple[0]}:rnn_relu, …" says ReLU'
         notes.append(f"{listed(simple)}: the nonlinearity is tanh, as nn.RNN has it by default; {says}.")
-    if convolutions := [m.name for m in used if m.kind == "conv1d"]:
+    if convolutions := [m.name for m in used if m.kind == "conv1d" and m.settings is None]:
         notes.append(
             f"{listed(convolutions)}: stride 1, dilation 1 and no padding, as nn.Conv1d has them by default; a recipe says otherwise."
         )

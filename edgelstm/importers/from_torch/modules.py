@@ -6,10 +6,12 @@ What each is, `kinds` tells; their records are made by `records` and `recurrent`
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from .kinds import GATES, kind_of, refusal
 from .tensors import Named
+from .whole import Settings, behind, check, following
 
 #: Names of a learned state before the first step.
 INITIAL = {"h0": "h0", "h_0": "h0", "c0": "c0", "c_0": "c0"}
@@ -35,7 +37,8 @@ class Module:
     """A module with tensors, of a kind that `kinds.kind_of` gives.
 
     `path` is where the file has it, `name` how a chain calls it; `tensors` is by the names within the module, which follow `path`
-    behind a `joint`. `initial` holds a learned ``h0`` and ``c0``, by these names.
+    behind a `joint`. `initial` holds a learned ``h0`` and ``c0``, by these names; `after` the functions that certainly stand
+    behind it, and `behind` the path of the module that it certainly follows.
     """
 
     path: str
@@ -45,6 +48,14 @@ class Module:
     initial: Mapping[str, Named] = field(default_factory=dict)
     joint: str = "."
     framework: Framework = TORCH
+    settings: Settings | None = None
+    after: tuple[str, ...] = ()
+    behind: str = ""
+
+    @property
+    def role(self) -> str:
+        """One of `chain.ROLES`, or ``"linear"`` for a table that is none, where the file tells."""
+        return "" if self.settings is None else self.settings.role
 
     @property
     def has_bias(self) -> bool:
@@ -53,7 +64,7 @@ class Module:
     @property
     def is_table(self) -> bool:
         """Whether it is one matrix: an Embedding, or a Linear without bias. Its name does not tell which."""
-        return self.kind == "linear" and not self.has_bias
+        return self.kind == "linear" and not self.has_bias and self.role != "linear"
 
     def full(self, tensor: str) -> str:
         """The tensor's name in the file."""
@@ -87,12 +98,16 @@ class Module:
     def takes(self, width: int | None) -> bool:
         """Whether it can read `width` values; None where the width is open."""
         takes = self.widths[0]
+        if self.role == "embedding":
+            return width is None
         if self.kind == "conv1d" and width and takes:  # in groups
             return width % takes == 0 and self.widths[1] % (width // takes) == 0
         return width in (None, takes)
 
 
-def modules(tensors: Mapping[str, Named], framework: Framework = TORCH) -> dict[str, Module]:
+def modules(
+    tensors: Mapping[str, Named], framework: Framework = TORCH, settings: Mapping[str, Settings] = MappingProxyType({})
+) -> dict[str, Module]:
     """All modules, in the order of the file. The module that the file itself is, whose tensors have no dot, is called by its kind.
 
     Raises
@@ -106,6 +121,9 @@ def modules(tensors: Mapping[str, Named], framework: Framework = TORCH) -> dict[
         kind = kind_of(path, group)
         name = path or next(name for name in (kind, f"top_{kind}", f"top_level_{kind}") if name not in parts)
         found[name] = Module(path, name, kind, group, joint="_" if path in scalers else ".", framework=framework)
+        if path in settings and path not in scalers:
+            check(path, kind, settings[path])
+            found[name] = replace(found[name], settings=settings[path], after=following(path, settings), behind=behind(path, settings))
     for scope, states in initial.items():
         owner = _owner(scope, states, found)
         found[owner.name] = replace(owner, initial=states)

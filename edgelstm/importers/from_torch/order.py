@@ -39,7 +39,7 @@ def only_chain(found: Mapping[str, Module]) -> tuple[Item, ...]:
     search = _Search(found)
     plain = [chain for chain in search.chains if _is_plain(chain, found)]
     if len(plain) == 1 and not search.is_cut_short and _fits_its_name(plain[0], found):
-        return _spoken(plain[0], found)
+        return completed(_spoken(plain[0], found), found)
     shapes = [f"{m.full(name)} {tuple(tensor.shape)}" for m in found.values() for name, tensor in m.tensors.items()]
     raise UnsupportedModelError(f"does not say in which order its layers follow each other. It holds {listed(shapes)}. {_advice(found)}")
 
@@ -59,6 +59,16 @@ def _spoken(chain: tuple[Item, ...], found: Mapping[str, Module]) -> tuple[Item,
     return (Item(first.module, "" if told else "embedding"), *rest)
 
 
+def completed(chain: Sequence[Item], found: Mapping[str, Module]) -> tuple[Item, ...]:
+    """`chain` with the functions that the file itself tells behind its modules."""
+    result: list[Item] = []
+    for item in chain:
+        words = found[item.module].after if item.module in found else ()
+        first, rest = (words[0], words[1:]) if words and not item.word else (item.word, words)
+        result += [Item(item.module, first), *map(Item, rest)]
+    return tuple(result)
+
+
 def _fits_its_name(chain: Sequence[Item], found: Mapping[str, Module]) -> bool:
     """Whether no table that is called an embedding is the last Linear."""
     last = found[chain[-1].module]
@@ -72,10 +82,17 @@ def _is_plain(chain: Sequence[Item], found: Mapping[str, Module]) -> bool:
     if not places or not _are_numbered([modules[index].name for index in places]):
         return False
     for index, (item, module) in enumerate(zip(chain, modules, strict=True)):
-        as_embedding = item.word == "embedding" or (item.word == OPEN and _is_called_embedding(module))
-        if module.kind == "linear" and not as_embedding and (item.word == OPEN or index < places[-1] or module is not modules[-1]):
+        follows = index + 1 < len(modules) and modules[index + 1].behind == module.path != ""
+        if module.behind and (not index or modules[index - 1].path != module.behind):
             return False
-        if module.kind in ("conv1d", "normalizer") or (module.kind == "layernorm" and not module.has_bias):
+        as_embedding = item.word == "embedding" or (item.word == OPEN and _is_called_embedding(module))
+        if (
+            module.kind == "linear"
+            and not as_embedding
+            and (item.word == OPEN or index < places[-1] or not (follows or module is modules[-1]))
+        ):
+            return False
+        if module.kind in ("conv1d", "normalizer") or (module.kind == "layernorm" and not (module.has_bias or module.role)):
             return False
         if module.kind in ("batchnorm", "layernorm") and has_gap(module.name, found):
             return False
@@ -134,7 +151,7 @@ def _advice(found: Mapping[str, Module]) -> str:
             f'{way}, so add:NAME for a skip connection, leave parts out by without="NAME", choose one by prefix="NAME", '
             'or say it by a recipe, recipe="R.toml", which branches need.'
         )
-    text = spell(marked(first, found))
+    text = spell(marked(completed(first, found), found))
     others = " (not the only order that fits)" if len(every) > 1 else ""
     advice = f'Say it with layers, in the order of forward(), for example{others}: layers="{text}"'
     if OPEN in text.replace(":", ",").replace(" ", "").split(","):
@@ -179,6 +196,7 @@ class _Search:
     def _table_first(self, module: Module, rest: Sequence[Module]) -> Iterator[tuple[Item, ...]]:
         """A table's chains as an Embedding and as a Linear; those that fit both ways are left open."""
         ways = [[chain[1:] for chain in self._after(width, rest, (Item(module.name),))] for width in module.widths]
+        ways = [ways[0], []] if module.role == "embedding" else ways
         for tail in ways[0] + [tail for tail in ways[1] if tail not in ways[0]]:
             both = tail in ways[0] and tail in ways[1]
             yield (Item(module.name, OPEN if both else "embedding" if tail in ways[0] else "linear"), *tail)
@@ -186,7 +204,7 @@ class _Search:
 
 def _role(module: Module) -> str:
     """What a chain must say of a module, if it does."""
-    if module.kind == "layernorm" and not module.has_bias:
+    if module.kind == "layernorm" and not module.has_bias and not module.role:
         return OPEN
     return "normalizer" if module.kind == "normalizer" else ""
 
@@ -215,6 +233,8 @@ def is_bare(item: Item, after: Item, found: Mapping[str, Module]) -> bool:
     first, second = found.get(item.module), found.get(after.module)
     if first is None or second is None or item.word not in ("", "embedding", "normalizer"):
         return False
+    if second.behind:
+        return False
     two_linear = first.kind == second.kind == "linear" and item.word != "embedding"
     return two_linear or first.kind == "conv1d" or has_gap(second.name, found)
 
@@ -222,7 +242,7 @@ def is_bare(item: Item, after: Item, found: Mapping[str, Module]) -> bool:
 def has_gap(name: str, found: Mapping[str, Module]) -> bool:
     """Whether something without weights stands before ``head.3`` in its Sequential: there is no ``head.2``."""
     parent, _, number = name.rpartition(".")
-    if not (number.isdecimal() and number.isascii() and 0 < int(number) < 1 << 20):
+    if found[name].behind or not (number.isdecimal() and number.isascii() and 0 < int(number) < 1 << 20):
         return False
     before = f"{parent}.{int(number) - 1}".removeprefix(".")
     return not any(other == before or other.startswith(f"{before}.") for other in found)

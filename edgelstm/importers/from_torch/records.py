@@ -54,7 +54,7 @@ def batch_norm(module: Module) -> Layer:
 
     mean, variance = (numbers(module, name, 1).astype(np.float64) for name in ("running_mean", "running_var"))
     with np.errstate(all="ignore"):  # a negative variance becomes NaN, which the record refuses
-        scale = 1 / np.sqrt(variance + module.framework.batch_norm)
+        scale = 1 / np.sqrt(variance + _epsilon(module, module.framework.batch_norm))
     parts = {name: numbers(module, name, 1).astype(np.float64) for name in ("weight", "bias") if name in module.tensors}
     for name, array in (("running_var", variance), *parts.items()):
         if array.shape != mean.shape:
@@ -63,18 +63,24 @@ def batch_norm(module: Module) -> Layer:
     return BatchNorm(scale, parts.get("bias", 0.0) - mean * scale, name=module.name)
 
 
+def _epsilon(module: Module, default: float) -> float:
+    """What a norm adds to the variance."""
+    found = module.settings.eps if module.settings else None
+    return default if found is None else found
+
+
 def layer_norm(module: Module) -> Layer:
     from ...layers.norms import LayerNorm
 
     bias = numbers(module, "bias", 1) if module.has_bias else None
-    return LayerNorm(numbers(module, "weight", 1), bias, module.framework.layer_norm, name=module.name)
+    return LayerNorm(numbers(module, "weight", 1), bias, _epsilon(module, module.framework.layer_norm), name=module.name)
 
 
 def rms_norm(module: Module) -> Layer:
     """``torch.nn.RMSNorm``, whose epsilon by default is that of float32."""
     from ...layers.norms import RMSNorm
 
-    return RMSNorm(numbers(module, "weight", 1), float(np.finfo(np.float32).eps), name=module.name)
+    return RMSNorm(numbers(module, "weight", 1), _epsilon(module, float(np.finfo(np.float32).eps)), name=module.name)
 
 
 def conv1d(module: Module, width: int) -> Layer:
@@ -83,4 +89,6 @@ def conv1d(module: Module, width: int) -> Layer:
 
     weight = numbers(module, "weight", 3)
     groups = max(1, width // weight.shape[1])
-    return Conv1D(weight, numbers(module, "bias", 1) if module.has_bias else None, groups=groups, padding="valid", name=module.name)
+    bias = numbers(module, "bias", 1) if module.has_bias else None
+    said = {"padding": "valid"} | (module.settings.sliding if module.settings else {})
+    return Conv1D(weight, bias, groups=groups, name=module.name, **said)

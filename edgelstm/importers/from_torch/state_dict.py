@@ -4,8 +4,7 @@ What the names mean is `modules`' part.
 """
 
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,16 +12,14 @@ import numpy as np
 from ...errors import ModelFileError, UnsupportedModelError, UsageError
 from .. import chain
 from ..chain import listed
-from ..pickles.names import is_near, refusal
-from ..pickles.reader import Inert
+from ..pickles.names import refusal
 from . import quantised, scalers
 from .kinds import is_of_loss
 from .modules import INITIAL
 from .tensors import Named, weight_drop
+from .walking import Walk, joined
+from .whole import Settings
 from .wrappers import each_unwrapped, unwrapped
-
-#: How deep a checkpoint is searched for dicts with tensors.
-_MAX_DEPTH = 8
 
 #: Names of weights: what is so called is part of the network.
 _WEIGHT = re.compile(r"(weight|bias)(_(ih|hh)(_l[0-9]+)?)?")
@@ -46,6 +43,8 @@ class Chosen:
         Those of `outside` that the user named.
     notes : list of str
         What the user should know.
+    settings : dict of str to Settings
+        Of modules that the file holds whole, by their names there, as `tensors` has them.
     """
 
     tensors: dict[str, Named]
@@ -54,6 +53,7 @@ class Chosen:
     foreign: dict[str, str] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, Settings] = field(default_factory=dict)
 
     def holds(self, module: str) -> bool:
         """Whether a module of that name has tensors outside the model."""
@@ -87,14 +87,14 @@ def chosen(checkpoint: object, prefix: str | None = None, without: str | None = 
     UsageError
         If there is nothing under `prefix`, or nothing of a name in `without`.
     """
-    walk = _Walk(checkpoint)
+    walk = Walk(checkpoint)
     names = chain.names(without) if without is not None else ()
     every = walk.every()
     left = _Left(names)
     groups = {path: {n: t for n, t in group.items() if not left.out(f"{path}.{n}", n)} for path, group in walk.groups.items()}
     if not any(map(_has_weights, groups.values())):
         raise ModelFileError(_no_weights(walk, groups != walk.groups))
-    full = _only(groups) if prefix is None else _under(groups, prefix.rstrip("."))
+    full = _only(groups, walk.whole) if prefix is None else _under(groups, prefix.rstrip("."))
     beside = {name: place for name, place in full.items() if prefix is None and is_of_loss(name, every[place])}
     losses = [name for name, place in beside.items() if not left.out(place, *each_unwrapped(name))]
     full = {name: place for name, place in full.items() if name not in beside}
@@ -102,18 +102,33 @@ def chosen(checkpoint: object, prefix: str | None = None, without: str | None = 
     names_of = dict(zip(tensors, full.values(), strict=True))
     tensors = {name: tensor for name, tensor in tensors.items() if not left.out(name)}
     foreign = {name: kind for name, kind in walk.foreign.items() if not left.out(name)}
-    left.check(every)
     used = {names_of[name] for name in tensors}
     outside = {name: tensor for name, tensor in every.items() if name not in used}
     _refuse_stale(used, outside)
-    apart = frozenset(_joined(path, name) for path, group in walk.groups.items() if not _has_weights(group) for name in group)
+    apart = frozenset(joined(path, name) for path, group in walk.groups.items() if not _has_weights(group) for name in group)
     if weights := {name: kind for name, kind in foreign.items() if _WEIGHT.fullmatch(name.rpartition(".")[2])}:
         raise ModelFileError(_arrays(list(weights)) if _are_arrays(weights) else refusal(next(iter(weights.values()))))
     gone = left.taken(every, names_of)
     notes = [f'Left out, as without="{without}" says: {listed([name for name in every if name in gone])}.'] if names else []
     notes += [f"Passed over: {listed(losses)}, by which training alone weighs its classes."] if losses else []
     notes += [quantised.NOTE] if any(isinstance(tensor, quantised.Quantised) for tensor in tensors.values()) else []
-    return Chosen(tensors, outside, apart, foreign, frozenset(gone), tuple(notes))
+    if passed := [path for path in walk.whole if _has_weights(walk.groups.get(path, {})) and not used & set(_full(walk, path))]:
+        notes.append(f"Passed over: {listed(sorted(passed))}, a module that lies whole beside the weights.")
+    settings = {name: one for name, one in _settings_of(walk.settings, names_of).items() if not left.out(name)}
+    left.check(every)
+    return Chosen(tensors, outside, apart, foreign, frozenset(gone), tuple(notes), settings)
+
+
+def _full(walk: Walk, path: str) -> list[str]:
+    """The full names of the tensors directly at `path`."""
+    return [joined(path, name) for name in walk.groups[path]]
+
+
+def _settings_of(settings: Mapping[str, Settings], names_of: Mapping[str, str]) -> dict[str, Settings]:
+    """The settings of modules below the part of the names that `names_of` lacks."""
+    local, full = next(iter(names_of.items()))
+    cut = full.removesuffix(local)
+    return {f"{name}.".removeprefix(cut).rstrip("."): one for name, one in settings.items() if f"{name}.".startswith(cut)}
 
 
 def tensors_of(checkpoint: object) -> dict[str, Named]:
@@ -124,7 +139,7 @@ def tensors_of(checkpoint: object) -> dict[str, Named]:
     ModelFileError
         If two have one name.
     """
-    return _Walk(checkpoint).every()
+    return Walk(checkpoint).every()
 
 
 class _Left:
@@ -153,80 +168,6 @@ class _Left:
             raise UsageError(f"is to be read without {listed(sorted(self._open))}, which it does not hold; it holds {listed(list(every))}.")
 
 
-class _Walk:
-    """Every dict that directly holds tensors, by the dotted path that leads to it, and what is no tensor but may be missed.
-
-    A dict reached twice counts once. Counters and the extra state of modules are no weights.
-    """
-
-    def __init__(self, checkpoint: object) -> None:
-        self.groups: dict[str, dict[str, Named]] = {}
-        self.foreign: dict[str, str] = {}
-        seen: set[int] = set()
-        waiting: deque[tuple[str, int, object]] = deque([("", 0, checkpoint)])
-        while waiting:
-            path, depth, node = waiting.popleft()
-            if not isinstance(node, dict | list | tuple) or id(node) in seen or depth > _MAX_DEPTH:
-                continue
-            seen.add(id(node))
-            items = _items(quantised.unpacked(node) if isinstance(node, dict) else node)
-            if {"state", "param_groups"} <= set(items):
-                continue
-            tensors: dict[str, Named] = {n: value for n, value in items.items() if hasattr(value, "__array__")}  # type: ignore[misc]
-            if weights := {name: tensor for name, tensor in tensors.items() if not _is_no_weight(name, tensor)}:
-                self.groups[path] = weights
-            for name, value in items.items():
-                if isinstance(value, Inert) and is_near(value.name):
-                    raise ModelFileError(refusal(value.name))
-                if isinstance(value, Inert) and (value.is_data or value.is_foreign):
-                    self.foreign[_joined(path, name)] = value.name
-            waiting.extend((_joined(path, name), depth + 1, value) for name, value in items.items())
-
-    def every(self) -> dict[str, Named]:
-        """All tensors by their full names."""
-        found = {_joined(path, name): tensor for path, group in self.groups.items() for name, tensor in group.items()}
-        if len(found) != sum(map(len, self.groups.values())):
-            raise ModelFileError("has two tensors of one name; save only the model's state_dict.")
-        return found
-
-
-def _items(node: "dict[object, object] | list[object] | tuple[object, ...]") -> dict[str, object]:
-    """What may be a weight, or hold some, by its name. Of vocabularies and settings, which hold neither, names are not looked at."""
-    pairs = [(key, value) for key, value in (node.items() if isinstance(node, dict) else enumerate(node)) if _may_hold_weights(value)]
-    items = {_text(key) if hasattr(value, "__array__") else _shown(key): value for key, value in pairs}
-    if len(items) != len(pairs):
-        raise ModelFileError("has two entries of one name; save only the model's state_dict.")
-    return items
-
-
-def _may_hold_weights(value: object) -> bool:
-    return hasattr(value, "__array__") or isinstance(value, dict | list | tuple | Inert)
-
-
-def _is_no_weight(name: str, value: Named) -> bool:
-    """Counters, flags and what modules keep for themselves; the counter of a BatchNorm tells what its module is."""
-    last = name.rpartition(".")[2]
-    counter = not value.shape and np.dtype(value.dtype).kind in "iub" and last != "num_batches_tracked"
-    return last == "_extra_state" or counter
-
-
-def _joined(path: str, name: str) -> str:
-    return f"{path}.{name}".removeprefix(".")
-
-
-def _shown(key: object) -> str:
-    """A name that leads to weights at most, whatever it is."""
-    text = str(key)
-    return text if text.isprintable() else ascii(text)
-
-
-def _text(key: object) -> str:
-    text = str(key)
-    if not text.isprintable() or len(text) > 1000:
-        raise ModelFileError(f"has the name {text[:40]!r}, which is no ordinary text; save the model's state_dict again.")
-    return text
-
-
 def _has_weights(group: Mapping[str, Named]) -> bool:
     return any(
         len(tensor.shape) > 1 and np.dtype(tensor.dtype).kind == "f" and not (scalers.is_flat(tensor) and scalers.SCALING.search(name))
@@ -234,9 +175,11 @@ def _has_weights(group: Mapping[str, Named]) -> bool:
     )
 
 
-def _no_weights(walk: _Walk, taken_out: bool) -> str:
+def _no_weights(walk: Walk, taken_out: bool) -> str:
     if taken_out:
         return "holds no weights but those that are to be left out; name fewer parts."
+    if packed := [f"{name} ({one.kind})" for name, one in walk.settings.items() if "quantized" in one.kind]:
+        return f"holds modules that torch quantised, whole ({listed(packed)}); write them with torch.save(model.state_dict(), path)."
     if arrays := [name for name, kind in walk.foreign.items() if kind.startswith("numpy.")]:
         return _arrays(arrays)
     if walk.foreign:
@@ -255,21 +198,22 @@ def _arrays(names: list[str]) -> str:
     )
 
 
-def _only(groups: Mapping[str, Mapping[str, Named]]) -> dict[str, str]:
-    """The full names of the one dict with weights, by its own names."""
+def _only(groups: Mapping[str, Mapping[str, Named]], whole: Set[str]) -> dict[str, str]:
+    """The full names of the one dict with weights, by its own names; of the one module that lies `whole`, where no dict has any."""
     with_weights = [path for path, group in groups.items() if _has_weights(group)]
+    with_weights = [path for path in with_weights if path not in whole] or with_weights
     if len(with_weights) > 1:
         raise UnsupportedModelError(
             f"holds weights in several places: {listed([path or 'its top' for path in with_weights])}. "
             'Name the model\'s by prefix="NAME", or give prefix="" to take all together.'
         )
     (path,) = with_weights
-    return {name: _joined(path, name) for name in groups[path]}
+    return {name: joined(path, name) for name in groups[path]}
 
 
 def _under(groups: Mapping[str, Mapping[str, Named]], prefix: str) -> dict[str, str]:
     """The full names of all tensors below `prefix`, by what follows it; a prefix may begin within the one dict that has it."""
-    full = [_joined(path, name) for path, group in groups.items() for name in group]
+    full = [joined(path, name) for path, group in groups.items() for name in group]
     below = {name.removeprefix(f"{prefix}.") if prefix else name: name for name in full if not prefix or name.startswith(f"{prefix}.")}
     if below:
         return below
@@ -277,7 +221,7 @@ def _under(groups: Mapping[str, Mapping[str, Named]], prefix: str) -> dict[str, 
     if len(within) != 1:
         raise UsageError(f"has nothing under the prefix {prefix!r}; it holds {listed(full)}.")
     (path,) = within
-    return {name.removeprefix(f"{prefix}."): _joined(path, name) for name in groups[path] if name.startswith(f"{prefix}.")}
+    return {name.removeprefix(f"{prefix}."): joined(path, name) for name in groups[path] if name.startswith(f"{prefix}.")}
 
 
 def _refuse_stale(used: Iterable[str], outside: Mapping[str, Named]) -> None:
@@ -285,5 +229,5 @@ def _refuse_stale(used: Iterable[str], outside: Mapping[str, Named]) -> None:
     for name in used:
         path, _, weight = name.rpartition(".")
         for scope in (path, path.removesuffix("module").rstrip(".")):
-            if (raw := _joined(scope, f"{weight}_raw")) in outside:
+            if (raw := joined(scope, f"{weight}_raw")) in outside:
                 raise weight_drop(raw)

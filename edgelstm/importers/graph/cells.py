@@ -137,8 +137,9 @@ class Cells:
                 if own[column] >= 0:
                     initial[own[column]] = state.initial[number]
         weight_hh = np.zeros((weight.shape[0], h.size))
-        for column in np.flatnonzero(own >= 0).tolist():
-            weight_hh[:, own[column]] += weight[:, column]
+        with np.errstate(invalid="ignore"):  # NaNs of all kinds are the records' to refuse
+            for column in np.flatnonzero(own >= 0).tolist():
+                weight_hh[:, own[column]] += weight[:, column]
         rounded = (refs != given)[own >= 0]
         if rounded.any() and not rounded.all():
             return None

@@ -15,10 +15,10 @@ from ...layers.window import Window
 from .cell_states import cell_state, cell_wires
 from .cells import Cells
 from .cropping import without_windows
-from .delays import taps
+from .delays import Taps, taps
 from .expressions import Affine, Apply, Cell, Combine, Constant, Expression, Floats, Input, Last, Made, Scale, State, spread
 from .rounding import ROUNDING
-from .wires import MOST_WEIGHTS, Ids, Space, Wire, distinct
+from .wires import MOST_WEIGHTS, Ids, NoCell, Space, Wire, distinct
 
 #: What is left to do with a loop of another cell: graphs of so many steps have no loop.
 _WINDOW = "exported over windows of a fixed length, as .pt2 or ONNX, its steps are computed at once and answer with the last of them"
@@ -58,19 +58,22 @@ class Emitter:
         sources = self._needed(refs)
         for index in sorted(sources):
             self._make(index, sources)
-        names = self._read(refs, place)
-        if not self.layers or names != (self.layers[-1].name,):
-            self._add(self._joined(), names)
+        self._end(self._read(refs, place))
         self.layers[:] = without_windows(self.layers)
         self._begin()
         return self.layers
+
+    def _end(self, names: tuple[str, ...]) -> None:
+        """Put a layer last that gives what several give."""
+        if not self.layers or names != (self.layers[-1].name,):
+            self._add(self._joined(), names)
 
     def _make(self, index: int, sources: dict[int, Expression]) -> None:
         """Make the layer of a wire, behind those that it reads by way of states."""
         if index in self._names:
             return
         if index in self._open:
-            raise UnsupportedModelError(f"{sources[index].place}: {State.why_not}{self._within(sources)}; {_WINDOW}.")
+            raise NoCell(f"{sources[index].place}: {State.why_not}{self._within(sources)}; {_WINDOW}.")
         self._open.add(index)
         for before in self._before(sources[index]):
             self._make(before, sources)
@@ -93,21 +96,28 @@ class Emitter:
         """The wires that an expression reads, by way of states too, by index."""
         found: set[int] = set()
         for refs in source.operands():
-            found.update(distinct(self.space.places(taps(self.space, refs, source.place)[0]).wire).tolist() if refs.size else ())
+            found.update(distinct(self.space.places(self._taps(refs, source.place).present).wire).tolist() if refs.size else ())
         return sorted(found)
 
     def _needed(self, refs: Ids) -> dict[int, Expression]:
         """By wire, the expressions to make: those of cells with the layers that they are."""
         found: dict[int, Expression] = {}
-        cells = Cells(self.space)
         waiting = [refs]
         while waiting:
             for index in np.unique(self.space.places(waiting.pop()).wire):
                 if int(index) not in found:
-                    wire = self.space.wires[index]
-                    found[int(index)] = source = cells.match(wire) or cell_state(self.space, wire) or wire.source
-                    waiting += [taps(self.space, operand, source.place).present for operand in source.operands()]
+                    found[int(index)] = source = self._source(int(index))
+                    waiting += [self._taps(operand, source.place).present for operand in source.operands()]
         return found
+
+    def _source(self, index: int) -> Expression:
+        """What makes a wire: the layer that it is, where it is a cell."""
+        wire = self.space.wires[index]
+        return Cells(self.space).match(wire) or cell_state(self.space, wire) or wire.source
+
+    def _taps(self, refs: Ids, place: str) -> Taps:
+        """What stands behind `refs`."""
+        return taps(self.space, refs, place)
 
     def _layer(self, wire: Wire, source: Expression) -> str:
         """The name of the layer that makes a wire, which is added if it is new."""
@@ -141,11 +151,11 @@ class Emitter:
             return self._names[made.index]
         if isinstance(source, Constant):
             return self._add(Dense(np.zeros((wire.width, self._input_width())), source.values), (INPUT,))
-        raise UnsupportedModelError(f"{place}: {source.why_not}.")
+        raise (NoCell if isinstance(source, State) else UnsupportedModelError)(f"{place}: {source.why_not}.")
 
     def _weighted(self, wire: Wire, source: Affine) -> str:
         """A Dense layer, or a convolution along time where earlier steps are read."""
-        present, delays, kept = taps(self.space, source.refs, source.place)
+        present, delays, kept = self._taps(source.refs, source.place)
         if not delays.any():
             names, weight = self._read_weighted(present, source.weight, source.place)
             return self._add(Dense(weight, source.bias), names)
@@ -190,7 +200,7 @@ class Emitter:
 
     def _recent(self, refs: Ids, place: str) -> Ids:
         """`refs` with those of wires that are read at earlier steps, too, in windows over these wires instead."""
-        found, back, _ = taps(self.space, refs, place)
+        found, back, _ = self._taps(refs, place)
         at = self.space.places(found)
         for index in np.unique(at.wire[back > 0]):
             mine = at.wire == index
@@ -232,16 +242,20 @@ class Emitter:
         indices = np.array([starts[wire] for wire in at.wire.tolist()]) + at.number
         key = (tuple(read), indices.tobytes())
         if key not in self._gathers:
-            self._gathers[key] = self._add(layer("Gather", "the graph", indices=indices), tuple(self._names[wire] for wire in read))
+            self._gathers[key] = self._add(layer("Gather", "the graph", indices=indices), tuple(map(self._called, read)))
         return self._gathers[key]
 
     def _piece(self, wire: Wire, start: int, stop: int, place: str) -> str:
         if (start, stop) == (0, wire.width):
-            return self._names[wire.index]
+            return self._called(wire.index)
         key = (wire.index, start, stop)
         if key not in self._pieces:
-            self._pieces[key] = self._add(layer("Slice", place, start=start, stop=stop), (self._names[wire.index],))
+            self._pieces[key] = self._add(layer("Slice", place, start=start, stop=stop), (self._called(wire.index),))
         return self._pieces[key]
+
+    def _called(self, index: int) -> str:
+        """The name of the layer that gives a wire."""
+        return self._names[index]
 
     def _read_weighted(self, refs: Ids, weight: Floats, place: str) -> tuple[tuple[str, ...], Floats]:
         """Names of layers, and `weight` (rows, refs) with its columns in their order; numbers not read get zeros."""

@@ -95,11 +95,13 @@ def _on_map(tracer: Tracer, ids: Ids, window: Window, make: Callable[[dict[str, 
 
 
 def _present(tracer: Tracer, turned: Ids) -> bool:
-    """Whether each item of `turned` (items, …) is numbers of one step alone, none of them a state or a constant."""
+    """Whether each item of `turned` (items, …) is numbers of one step alone, none of them a constant, or a state of a cell."""
     at = tracer.space.places(turned.reshape(len(turned), -1))
     if (at.step < 0).any() or (at.step != at.step[:, :1]).any():
         return False
-    return not any(isinstance(tracer.space.wires[index].source, State) for index in np.unique(at.wire))
+    kept = any(isinstance(tracer.space.wires[index].source, State) for index in np.unique(at.wire))
+    tracer.keeps_maps |= kept
+    return tracer.feeds_back or not kept
 
 
 def _bare(tracer: Tracer, ids: Ids, window: Window) -> tuple[Ids, Window]:

@@ -4,7 +4,7 @@ import numpy as np
 
 from .cells import Cells
 from .expressions import Affine, Apply, Combine, Expression, Made, Scale
-from .rounding import ROUNDING, unrounded
+from .rounding import rounds, unrounded
 from .wires import Ids, Space, Wire, distinct
 
 #: Most functions of one number that are seen through, and most sums and products from what a state becomes to the state.
@@ -54,7 +54,7 @@ def _behind(space: Space, ids: Ids, kinds: tuple[type[Scale | Apply], ...]) -> I
     for _ in range(_MOST_FUNCTIONS):
         if (view := cells.view(found)) is None:
             break
-        if isinstance(view.source, Made) and isinstance(view.source.record, ROUNDING):
+        if isinstance(view.source, Made) and rounds(view.source):
             found = np.concatenate(view.source.reads)[view.numbers]
         elif isinstance(view.source, Scale | Apply) and isinstance(view.source, kinds):
             found = view.source.refs[view.numbers]

@@ -12,6 +12,15 @@ from .wires import Ids, Space, distinct
 ROUNDING = (FakeQuantize, DynamicFakeQuantize, Requantize)
 
 
+def rounds(source: Expression) -> bool:
+    """Whether an expression rounds each of the numbers that it reads, and gives no levels in their place."""
+    return (
+        isinstance(source, Made)
+        and isinstance(source.record, ROUNDING)
+        and not (isinstance(source.record, DynamicFakeQuantize) and source.record.gives != "numbers")
+    )
+
+
 def sources(space: Space, ids: Ids) -> Iterator[Expression]:
     """What makes some numbers, and what makes those that they are rounded from."""
     for index in distinct(space.places(ids).wire).tolist() if ids.size else ():
@@ -26,7 +35,7 @@ def unrounded(space: Space, ids: Ids) -> Ids:
     found, at = ids.copy(), space.places(ids)
     for index in distinct(at.wire).tolist() if ids.size else ():
         source = space.wires[index].source
-        if isinstance(source, Made) and isinstance(source.record, ROUNDING):
+        if isinstance(source, Made) and rounds(source):
             mine = (at.wire == index) & (at.step == space.wires[index].steps - 1)  # reads are those of the last step
             found[mine] = np.concatenate(source.reads)[at.number[mine]]
     return found
@@ -37,7 +46,7 @@ def rounded_from(space: Space, refs: Ids, h: Ids) -> Ids:
     found, at = refs.copy(), space.places(refs)
     for index in distinct(at.wire).tolist() if refs.size else ():
         source = space.wires[index].source
-        if not isinstance(source, Made) or not isinstance(source.record, DynamicFakeQuantize) or source.record.whole:
+        if not isinstance(source, Made) or not isinstance(source.record, DynamicFakeQuantize) or source.record.whole or not rounds(source):
             continue
         read = np.concatenate(source.reads)
         wire = space.wire_of(read)

@@ -70,8 +70,14 @@ class Tracer:
     around: bool = False
     #: Whether a window met rows behind the recording's end, and none before its beginning: answers that no stream has.
     beyond: bool = False
+    #: Of how many steps a recording must be for an array to take the shape that the graph gives it; 0 where that is not known.
+    wanted: int = 0
     #: Whether a loop ran once in place, over an axis of length 1.
     once: bool = False
+    #: Whether states may go round loops of no cell: maps are made of them, and recurrent layers that take one step are spelled out.
+    feeds_back: bool = False
+    #: Whether a layer of maps was met that reads a state.
+    keeps_maps: bool = False
     #: By identity of a state's number, what a recurrent layer that begins with it ends with.
     ends: dict[int, int] = field(default_factory=dict)
     #: Whether some input is a memory of rows.
@@ -83,6 +89,8 @@ class Tracer:
     #: What `ends` has made: by the wires that are read at their ends, and by wire, end and rows.
     lasts: dict[tuple[int, ...], Wire] = field(default_factory=dict)
     repeats: dict[tuple[int, int, int], Wire] = field(default_factory=dict)
+    #: By wire of numbers that are rounded over their range, those of their levels and of the levels' scale.
+    levels: dict[int, list[Wire]] = field(default_factory=dict)
     _constants: dict[bytes, Wire] = field(default_factory=dict)
     _made: dict[int, Wire] = field(default_factory=dict)
 
@@ -311,7 +319,7 @@ class Tracer:
 
     def begun(self, ids: Ids) -> Floats | None:
         """Where the state of the stream begins that `ids` are; None where they are none."""
-        wire = self.space.wire_of(ids)
+        wire = None if self.feeds_back and self.steps == 1 else self.space.wire_of(ids)
         return wire.source.initial[self.space.places(ids).number] if wire is not None and isinstance(wire.source, State) else None
 
     def state(self, initial: Floats, steps: int) -> Wire:

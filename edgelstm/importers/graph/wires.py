@@ -54,6 +54,10 @@ class Misfit(UnsupportedModelError):
         return made
 
 
+class NoCell(UnsupportedModelError):
+    """A state goes round a loop that is no cell which edgelstm knows."""
+
+
 class Places(NamedTuple):
     """Where identities lie, each in their shape: the wire's index, the step (-1 for constants), the sequence, the number."""
 

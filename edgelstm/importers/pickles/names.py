@@ -101,12 +101,23 @@ def is_near(name: str) -> bool:
     return name.partition(".")[0] in _NEAR and name not in INERT_NAMES
 
 
+#: Of the standard library what stands among the attributes of modules and of what they hold. It is called as little as anything else.
+_BESIDE = frozenset(
+    (
+        *("builtins.getattr", "builtins.slice", "builtins.range", "collections.deque", "datetime.date", "functools.partial"),
+        *("logging.getLogger", "types.SimpleNamespace"),
+    )
+)
+
+
 def is_foreign(name: str) -> bool:
     """Whether a name is that of an object that may stand beside weights, or within such an object, and need not be read to have these.
 
-    Names of the standard library would be code, and those of other kinds of tensors are weights.
+    Other names of the standard library would be code, and those of other kinds of tensors are weights.
     """
-    return name.partition(".")[0] not in sys.stdlib_module_names and not any(word in name for words, _ in _OTHER_TENSORS for word in words)
+    return name in _BESIDE or (
+        name.partition(".")[0] not in sys.stdlib_module_names and not any(word in name for words, _ in _OTHER_TENSORS for word in words)
+    )
 
 
 def refusal(name: str, advice: str = ADVICE) -> str:

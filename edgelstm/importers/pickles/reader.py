@@ -45,6 +45,18 @@ class Inert:
         return self.name not in INERT_NAMES
 
 
+@dataclass(frozen=True, eq=False)
+class Made(Inert):
+    """An object of a class that nothing is known of, with the attributes that the pickle gives it."""
+
+    state: dict[str, Any] = field(default_factory=dict)
+
+    def build(self, state: Any) -> None:
+        """Take the attributes that a plain object would get; what else a class may be given is passed over."""
+        if isinstance(state, dict):
+            self.state.update(state)
+
+
 @dataclass(eq=False)
 class Thing:
     """An object of a class that a pickle names: its name, what it was made from, and the attributes that it was given."""
@@ -214,7 +226,7 @@ class Reader:
     def _reduce(self, _: object) -> None:
         function, arguments = self._pop(2)
         if isinstance(function, Inert):
-            self._stack.append(function)
+            self._stack.append(Made(function.name) if function.is_foreign else function)
         elif function.name in self._builders:
             self._stack.append(self._builders[function.name](*arguments))
         elif function.name in self._constants:

@@ -1,12 +1,15 @@
 """The arrays that a trained file holds, by the names that they have there, whatever its format."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import EdgeLSTMError
+
+if TYPE_CHECKING:
+    from ..from_tensorflow.file import GraphDef
 
 Arrays = Iterator[tuple[str, object]]
 
@@ -82,7 +85,16 @@ def _tflite(file: BinaryIO) -> Arrays:
 def _tensorflow(file: BinaryIO) -> Arrays:
     from ..from_tensorflow.file import read
 
-    graph = read(file)
+    yield from _constants(read(file))
+
+
+def _saved(file: BinaryIO) -> Arrays:
+    from ..from_tensorflow.saved import read
+
+    yield from _constants(read(file).graph)
+
+
+def _constants(graph: "GraphDef") -> Arrays:
     for nodes in (graph.nodes, *(function.nodes for function in graph.functions.values())):
         yield from ((node.name, node.attributes.get("value")) for node in nodes if node.op == "Const")
 
@@ -132,6 +144,7 @@ _READERS: dict[str, Callable[[BinaryIO], Arrays]] = {
     "TorchScript": _script,
     "TensorFlow Lite": _tflite,
     "TensorFlow (frozen .pb)": _tensorflow,
+    "TensorFlow SavedModel": _saved,
     "madmom (pickle)": _madmom,
     **dict.fromkeys(("Neural Amp Modeler (.nam)", "GuitarML (JSON)", "ICU word segmentation (JSON)", "RTNeural (JSON)"), _json),
 }

@@ -33,6 +33,10 @@ def _larger(builder, one, other):
     return builder.select(builder.fcmp_ordered(">", one, other), one, other)
 
 
+def _smaller(builder, one, other):
+    return builder.select(builder.fcmp_ordered("<", one, other), one, other)
+
+
 @intrinsic
 def highest_of(typingctx, one, other):
     """The larger of each pair of lanes; where one is a NaN, the other."""
@@ -46,6 +50,7 @@ def highest_of(typingctx, one, other):
 
 total = _reduction(lambda builder, one, other: builder.fadd(one, other))
 highest = _reduction(_larger)
+lowest = _reduction(_smaller)
 
 
 @intrinsic

@@ -16,7 +16,7 @@ from numba.core.datamodel.models import OpaqueModel, PrimitiveModel
 from numba.core.imputils import lower_constant
 from numba.extending import intrinsic, typeof_impl
 
-from .formulas import F32, I32, Value, constant, cut, indices, joined, picked
+from .formulas import F32, I32, Value, call, constant, cut, indices, joined, picked
 
 I64 = ir.IntType(64)
 
@@ -52,16 +52,19 @@ class _VecModel(PrimitiveModel):
 
 
 class Lanes:
-    """Compile-time tag of a vector's width: a global or closure variable of kernels, the first argument of `load` and `splat`."""
+    """Compile-time tag of a vector's width: a global or closure variable of kernels, the first argument of `load` and `splat`.
 
-    def __init__(self, lanes, rows=1):
-        self.vec = Vec(lanes, rows)
+    kept: floats of a row in memory, where they are fewer than its lanes: the other lanes hold anything finite, and are not stored.
+    """
+
+    def __init__(self, lanes, rows=1, kept=0):
+        self.vec, self.kept = Vec(lanes, rows), kept or lanes
 
 
 class _LanesType(types.Type):
-    def __init__(self, vec):
-        self.vec = vec
-        super().__init__(f"Lanes({vec.rows} x {vec.lanes})")
+    def __init__(self, vec, kept):
+        self.vec, self.kept = vec, kept
+        super().__init__(f"Lanes({vec.rows} x {kept} in {vec.lanes})")
 
 
 @register_default(_LanesType)
@@ -71,7 +74,7 @@ class _LanesModel(OpaqueModel):
 
 @typeof_impl.register(Lanes)
 def _typeof_lanes(value, _context):
-    return _LanesType(value.vec)
+    return _LanesType(value.vec, value.kept)
 
 
 @lower_constant(_LanesType)
@@ -122,17 +125,35 @@ def splat(typingctx, lanes, scalar):
 
 @intrinsic
 def load(typingctx, lanes, pointer, index):
-    """Consecutive floats from `pointer[index]`; any alignment."""
+    """Consecutive floats from `pointer[index]`; any alignment. Of lanes beyond those that are kept, none is read behind the last row."""
+    whole, rows, kept = lanes.vec.lanes, lanes.vec.rows, lanes.kept
 
     def codegen(context, builder, signature, args):
-        parts, at = [], 0
-        for n in lanes.vec.pieces:
-            place = builder.gep(args[1], [builder.add(args[2], ir.Constant(args[2].type, at))])
-            parts.append(builder.load(builder.bitcast(place, ir.VectorType(F32, n).as_pointer()), align=4))
-            at += n
+        parts = []
+        for row in range(rows):
+            at, left = row * kept, whole if row + 1 < rows else kept
+            for n in pieces(whole):
+                place = builder.gep(args[1], [builder.add(args[2], ir.Constant(args[2].type, at))])
+                parts.append(_loaded(builder, place, n, min(n, left)))
+                at, left = at + n, left - n
         return join(builder, parts)
 
     return lanes.vec(lanes, pointer, index), codegen
+
+
+def _loaded(builder, place, lanes, first):
+    """An LLVM vector from memory, 0 in all but its `first` lanes."""
+    kind = ir.VectorType(F32, lanes)
+    place = builder.bitcast(place, kind.as_pointer())
+    if first == lanes:
+        return builder.load(place, align=4)
+    name, mask = f"llvm.masked.load.v{lanes}f32.p0", _first(lanes, first)
+    return call(builder, name, kind, [place, ir.Constant(I32, 4), mask, constant(kind, 0.0)])
+
+
+def _first(lanes, count):
+    """The constant mask of the first lanes."""
+    return ir.Constant(ir.VectorType(ir.IntType(1), lanes), [ir.Constant(ir.IntType(1), lane < count) for lane in range(lanes)])
 
 
 @intrinsic
@@ -148,6 +169,27 @@ def store(typingctx, pointer, index, vector):
         return context.get_dummy_value()
 
     return types.void(pointer, index, vector), codegen
+
+
+def storing(kept):
+    """`store` of the first `kept` lanes alone."""
+
+    @intrinsic
+    def store_kept(typingctx, pointer, index, vector):
+        def codegen(context, builder, signature, args):
+            at = 0
+            for part in split(builder, args[2]):
+                lanes = part.type.count
+                place = builder.gep(args[0], [builder.add(args[1], ir.Constant(args[1].type, at))])
+                place = builder.bitcast(place, part.type.as_pointer())
+                mask = _first(lanes, kept - at)
+                call(builder, f"llvm.masked.store.v{lanes}f32.p0", ir.VoidType(), [part, place, ir.Constant(I32, 4), mask])
+                at += lanes
+            return context.get_dummy_value()
+
+        return types.void(pointer, index, vector), codegen
+
+    return store_kept
 
 
 def _lane(number):

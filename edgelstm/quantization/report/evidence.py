@@ -98,11 +98,13 @@ def read_channels(model: Model) -> NDArray[np.bool_]:
     """Which inputs can reach the output: those whose weights are not all zero. (input_size,)"""
     used = {name: np.zeros(model.size_of(name), bool) for name in (INPUT, *(layer.name for layer in model.layers))}
     used[model.layers[-1].name][:] = True
-    for layer in reversed(model.layers):
-        sizes = [model.size_of(name) for name in layer.inputs]
-        columns = layer.reads(used[layer.name], sum(sizes))
-        for name, part in zip(layer.inputs, np.split(columns, np.cumsum(sizes)[:-1]), strict=True):
-            used[name] |= part
+    known = -1
+    while known < (known := sum(int(part.sum()) for part in used.values())):  # loops are gone around until nothing is new
+        for layer in reversed(model.layers):
+            sizes = [model.size_of(name) for name in layer.needs]
+            columns = layer.reads(used[layer.name], sum(sizes))
+            for name, part in zip(layer.needs, np.split(columns, np.cumsum(sizes)[:-1]), strict=True):
+                used[name] |= part
     return used[INPUT]
 
 

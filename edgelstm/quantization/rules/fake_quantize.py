@@ -2,4 +2,4 @@
 
 from . import UNTOUCHED
 
-RULES = {"fake_quantize": UNTOUCHED, "requantize": UNTOUCHED, "dynamic_fake_quantize": UNTOUCHED}
+RULES = {"fake_quantize": UNTOUCHED, "requantize": UNTOUCHED, "dynamic_fake_quantize": UNTOUCHED, "rescale": UNTOUCHED}

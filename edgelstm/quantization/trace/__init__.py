@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...layers.loops import is_loop, together
 from ...layers.order import INPUT
 from ...layers.record import Layer
 from ...layers.recurrent import RESET, Recurrent
 from ...layers.wire import Wire
-from ...reference import twin
+from ...reference import around, twin
 from ..places import Place
-from . import gru, lstm, minimal
+from . import dynamic_lstm, gru, lstm, minimal
 from .feedforward import ANSWERS
 from .lstm import Float
 from .recording import RECORDINGS, over, restarted
@@ -25,7 +26,7 @@ from .recording import RECORDINGS, over, restarted
 Floats = NDArray[np.float32]
 
 #: How recurrent layers are simulated, by kind.
-FORMS: dict[str, Callable[[Any], Float]] = {**lstm.FORMS, **gru.FORMS, **minimal.FORMS}
+FORMS: dict[str, Callable[[Any], Float]] = {**lstm.FORMS, **gru.FORMS, **minimal.FORMS, **dynamic_lstm.FORMS}
 
 
 class Batch(NamedTuple):
@@ -93,6 +94,34 @@ class Trace:
         x = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
         return x[..., : layer.input_size] if isinstance(layer, Recurrent) else x
 
+    def keep(self, names: set[str], before: "Trace") -> None:
+        """Take over what these layers gave in another trace."""
+        for kept, found in ((self.values, before.values), (self.cells, before.cells), (self.before, before.before)):
+            kept.update({name: found[name] for name in names if name in found})
+
+    def take(self, layer: Layer, batch: Batch) -> None:
+        """Run a layer, whose inputs are known, over all windows."""
+        lengths = batch.due(self.wires[layer.inputs[0]]).lengths
+        if isinstance(layer, Recurrent):
+            self.recur(layer, lengths)
+        elif layer.kind in ANSWERS:
+            self.values[layer.name] = ANSWERS[layer.kind](layer, self.read(layer))
+        elif layer.kind in RECORDINGS:
+            self.values[layer.name] = RECORDINGS[layer.kind](layer, self.read(layer), lengths)
+        else:
+            self.values[layer.name] = stepped(layer, self.read(layer))
+
+    def go_around(self, loop: Sequence[Layer], batch: Batch) -> None:
+        """Run the layers of a loop by their twins, and once more those whose cells others ask for."""
+        names = {name for layer in loop for name in (*layer.inputs, *layer.needs)} & set(self.values)
+        each = [
+            around(loop, {name: self.values[name][window].astype(np.float64) for name in names}) for window in range(len(batch.lengths))
+        ]
+        self.values.update({layer.name: np.array([found[layer.name] for found in each], np.float32) for layer in loop})
+        for layer in loop:
+            if isinstance(layer, Recurrent):
+                self.take(layer, batch)
+
     def recur(self, layer: Recurrent, lengths: NDArray[np.int64]) -> None:
         """Run a recurrent layer, whose inputs are known, over all windows of these lengths."""
         if layer.mask == RESET:
@@ -141,24 +170,20 @@ def run(layers: Sequence[Layer], batch: Batch, before: Trace | None = None) -> T
     """
     trace = Trace({INPUT: batch.xs})
     same = {INPUT}
-    for layer in layers:
-        trace.layers[layer.name] = layer
-        read = trace.wires[layer.inputs[0]]
-        trace.wires[layer.name] = read.behind(*layer.rate, read.shape)
-        if before is not None and before.layers.get(layer.name) is layer and same.issuperset(layer.inputs):
-            same.add(layer.name)
-            trace.values[layer.name] = before.values[layer.name]
-            for kept, found in ((trace.cells, before.cells), (trace.before, before.before)):
-                if layer.name in found:
-                    kept[layer.name] = found[layer.name]
-        elif isinstance(layer, Recurrent):
-            trace.recur(layer, batch.due(read).lengths)
-        elif layer.kind in ANSWERS:
-            trace.values[layer.name] = ANSWERS[layer.kind](layer, trace.read(layer))
-        elif layer.kind in RECORDINGS:
-            trace.values[layer.name] = RECORDINGS[layer.kind](layer, trace.read(layer), batch.due(read).lengths)
+    for group in together(layers):
+        for layer in group:
+            trace.layers[layer.name] = layer
+            read = trace.wires[layer.inputs[0]]
+            trace.wires[layer.name] = read.behind(*layer.rate, read.shape)
+        own = {layer.name for layer in group}
+        known = before is not None and all(before.layers.get(layer.name) is layer for layer in group)
+        if known and before is not None and (same | own).issuperset(name for layer in group for name in (*layer.inputs, *layer.needs)):
+            same |= own
+            trace.keep(own, before)
+        elif is_loop(group):
+            trace.go_around(group, batch)
         else:
-            trace.values[layer.name] = stepped(layer, [trace.values[n] for n in layer.inputs])
+            trace.take(group[0], batch)
     return trace
 
 

@@ -52,7 +52,7 @@ class Float:
 
     def updated(self, z: Floats, c: Floats) -> tuple[Floats, Floats]:
         """The new h and c of gates before their activations."""
-        if self.layer.variant:
+        if getattr(self.layer, "variant", ()):
             return self.with_options(z, np.zeros(z.shape[-1], np.float32), c)
         i, f, g, o = np.split(activated(z), 4, axis=-1)
         c = f * c + i * g

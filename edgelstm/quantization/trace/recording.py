@@ -151,7 +151,8 @@ def _fake_quantize(layer: DynamicFakeQuantize, xs: list[Floats], lengths: Steps)
     scale = (high - low) / np.float32(255)
     scale = np.where(scale > 0, scale, np.float32(1))
     zero = np.rint(np.clip(-low / scale, 0, 255))
-    return np.asarray((np.clip(np.rint(x / scale) + zero, 0, 255) - zero) * scale, np.float32)
+    levels = np.clip(np.rint(x / scale) + zero, 0, 255) - zero
+    return np.asarray({"numbers": levels * scale, "levels": levels, "scale": scale + np.zeros_like(x[..., :1])}[layer.gives], np.float32)
 
 
 def _layer_norm(layer: LayerNorm, xs: list[Floats], lengths: Steps) -> Floats:
