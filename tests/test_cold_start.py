@@ -39,7 +39,7 @@ FLOAT32 = {
     ),
     *(f"edgelstm.reference{name}" for name in ("", ".functions", ".cells", ".lstm", ".feedforward")),
     *(f"edgelstm.compiler{name}" for name in ("", ".cache", ".layout", ".library", ".plan", ".reach", ".targets")),
-    *(f"edgelstm.compiler.lowering{name}" for name in ("", ".lstm", ".feedforward")),
+    *(f"edgelstm.compiler.lowering{name}" for name in ("", ".lstm", ".feedforward", ".tables")),
 }
 
 _START = """

@@ -48,9 +48,11 @@ def scaled_sums(call: Call, x: Flow, weight: Array, scale: Array, bias: Array | 
 
 def joined(graph: Graph) -> Graph:
     """The graph with one operator where it makes integers of numbers, multiplies them, and scales the sums."""
-    readers = defaultdict[str, list[Node]](list)
+    if not any(node.op == "MatMulInteger" for node in graph.nodes):
+        return graph
+    readers, seen = defaultdict[str, list[Node]](list), set[int]()
     for node in graph.nodes:
-        for name in reads(node, set()):
+        for name in reads(node, seen):
             readers[name].append(node)
     makers = {name: node for node in graph.nodes for name in node.outputs if name}
     ends = {tensor.name for tensor in graph.outputs}
